@@ -17,7 +17,7 @@ PUSD_PER_USD = 10**12
 AnswerKind = Literal["number", "word", "yes_no", "text"]
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
-Cut = Literal["own", "budget", "refused", "context", "failed"]
+Cut = Literal["own", "budget", "refused", "context", "limit", "failed"]
 Finish = Literal["stop", "length", "filter", "other"]
 
 
@@ -237,7 +237,8 @@ class Call:
     bound_tokens: int
     """Upper bound of the prompt that was reserved."""
     cut: Cut | None
-    """None: whole. own: stopped at the asked cap. budget: longer than granted, never shown to the strategy."""
+    """None: whole. own: stopped at the asked cap. budget: longer than granted, never shown to the strategy. refused: no
+    token was left for it. context, limit: ends the trial at every budget. failed: the provider gave up."""
     replayed: bool
     """True: the completion was already paid for."""
     spend: Spend

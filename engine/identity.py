@@ -1,0 +1,101 @@
+"""Content hashes: the one place that decides when two requests, questions, conditions or trials are the same.
+
+Every id is a tag, a dash and 32 hex digits of BLAKE2b over canonical JSON, so a later change of algorithm shows in the
+tag. Nothing here reads a clock, a file or a random number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from engine.records import Axis, Condition, ModelSetting, Problem, Prompt, Request, TrialSpec
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(tag: str, value: object) -> str:
+    """`tag-` and 32 hex digits over the canonical JSON of `value`."""
+    body = canonical(value).encode("utf-8", "surrogatepass")
+    return f"{tag}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+
+
+def number(value: object, bits: int) -> int:
+    """A uniform integer below 2**bits that depends on the content of `value` alone."""
+    body = canonical(value).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> (64 - bits)
+
+
+def prompt_key(messages: Prompt) -> str:
+    """Id of a list of messages."""
+    return digest("p1", _pairs(messages))
+
+
+def stream_key(request: Request) -> str:
+    """What draws are counted by: the request without its cap and draw number."""
+    return digest("s1", [request.model, _pairs(request.messages), request.params, request.repeat])
+
+
+def request_key(request: Request) -> str:
+    """Id of a completion: everything that is sent except timeout and seed, plus repeat and draw."""
+    body = [
+        request.model,
+        _pairs(request.messages),
+        request.params,
+        request.asked_tokens,
+        request.repeat,
+        request.draw,
+    ]
+    return digest("c1", body)
+
+
+def provider_seed(request: Request) -> int:
+    """Seed to send: 31 bits over model, messages, parameters, repeat and draw; the cap left out."""
+    return number([request.model, _pairs(request.messages), request.params, request.repeat, request.draw], 31)
+
+
+def question_id(task: str, problem: Problem, target: str) -> str:
+    """Id of a question: its content, whatever its order, file or seed."""
+    return digest("q1", [task, problem.text, problem.context, problem.answer_kind, target])
+
+
+def condition_id(condition: Condition) -> str:
+    """Id of a condition: line-up, strategy, parameters, version, prompting, axis; the budget unless anytime."""
+    return digest("k1", [condition.task, *_setting(condition)])
+
+
+def trial_id(condition: Condition, question: str, repeat: int) -> str:
+    """Id of a trial: question content and repeat besides all that makes the condition."""
+    return digest("t1", [question, repeat, *_setting(condition)])
+
+
+def rng_seed(spec: TrialSpec) -> int:
+    """Seed of a trial's own random numbers: never the budget, so every budget sees the same stream."""
+    body = _method(spec.condition)
+    return number([spec.condition.task, spec.question.question_id, spec.repeat, *body], 64)
+
+
+def _pairs(messages: Prompt) -> list[tuple[str, str]]:
+    return [(message.role, message.content) for message in messages]
+
+
+def _method(condition: Condition) -> list[object]:
+    models = [(role, setting.identity) for role, setting in condition.lineup]
+    return [models, condition.strategy, condition.params, condition.prompting]
+
+
+def _setting(condition: Condition) -> list[object]:
+    budget = None if condition.anytime else condition.budget
+    prices = _prices(condition.axis, (setting for _, setting in condition.lineup))
+    return [*_method(condition), condition.version, condition.axis, budget, prices]
+
+
+def _prices(axis: Axis, settings: Iterable[ModelSetting]) -> list[tuple[int, int]] | None:
+    """The snapshot a money wall is cut by; other axes do not depend on prices."""
+    if axis != "usd":
+        return None
+    return [(s.price.input_pusd, s.price.output_pusd) for s in settings if s.price is not None]

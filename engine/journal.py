@@ -1,0 +1,135 @@
+"""The journal of a run: an intent before each dispatch, the outcome before any strategy sees it.
+
+One JSON object per line, appended with a single write, so everything acknowledged survives SIGKILL; `sync` makes a batch
+survive the machine. Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have been
+billed, so it stays charged at its worst case. Holds no key and no header, only what the store keeps as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from engine.budget import Amount
+from engine.records import Attempt, Completion, Usage
+
+
+@dataclass(slots=True)
+class History:
+    """What a journal tells of the run so far."""
+
+    completions: dict[str, Completion] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
+
+    @property
+    def spent(self) -> Amount:
+        """What attempts with a known outcome cost."""
+        return sum((charged(a) for a in self.attempts if a.outcome != "in_doubt"), Amount())
+
+    @property
+    def in_doubt(self) -> Amount:
+        """What attempts without a known outcome may have cost."""
+        return sum((charged(a) for a in self.attempts if a.outcome == "in_doubt"), Amount())
+
+
+def charged(attempt: Attempt) -> Amount:
+    """What an attempt counts against the ceiling; a refused one made no billed call."""
+    billed = attempt.charged_tokens > 0 or attempt.outcome in ("ok", "in_doubt")
+    return Amount(int(billed), attempt.charged_tokens, attempt.charged_pusd or 0)
+
+
+class Journal:
+    """Appends to one file; one writer at a time (the worker holds the run's lock)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if _torn(path):
+            os.write(self._file, b"\n")
+
+    def intent(self, attempt: Attempt) -> None:
+        """Note that a request is about to be sent."""
+        self._write({"intent": _plain(attempt)})
+
+    def outcome(self, attempt: Attempt, completion: Completion | None) -> None:
+        """Note what became of it, with the reply if there is one."""
+        reply = None if completion is None else _plain(completion)
+        self._write({"outcome": _plain(attempt), "completion": reply})
+
+    def sync(self) -> None:
+        """Make all lines so far survive a power cut."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._file)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        body = memoryview(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        while body:
+            body = body[os.write(self._file, body) :]
+
+
+def read(path: Path) -> History:
+    """All that a journal acknowledges; a missing file is an empty history, an unreadable line is skipped."""
+    history = History()
+    if not path.exists():
+        return history
+    attempts: dict[str, Attempt] = {}
+    with path.open("rb") as lines:
+        for line in lines:
+            _apply(_parsed(line), attempts, history.completions)
+    history.attempts = list(attempts.values())
+    return history
+
+
+def _apply(line: dict[str, Any], attempts: dict[str, Attempt], completions: dict[str, Completion]) -> None:
+    body = line.get("outcome") or line.get("intent")
+    if body is None:
+        return
+    attempt = _attempt(body)
+    attempts[attempt.attempt_id] = attempt
+    if line.get("completion"):
+        completion = _completion(line["completion"])
+        completions.setdefault(completion.key, completion)
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """A torn line (the process died while writing) says nothing."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if not size:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def _plain(record: Attempt | Completion) -> dict[str, Any]:
+    return {name: _iso(value) for name, value in asdict(record).items()}
+
+
+def _iso(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _attempt(body: dict[str, Any]) -> Attempt:
+    attempt = Attempt(**body)
+    return replace(attempt, started_at=datetime.fromisoformat(body["started_at"]))
+
+
+def _completion(body: dict[str, Any]) -> Completion:
+    usage = Usage(**body["usage"])
+    return Completion(**{**body, "usage": usage, "created_at": datetime.fromisoformat(body["created_at"])})

@@ -1,0 +1,109 @@
+"""Scripted models: offline and deterministic, for tests, for teaching and for trying the tool without a model.
+
+Everything they say is simulated and labelled so wherever it appears. A word is a token here and the end of a reply is
+one more; a reply is a pure function of the request's content and seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from engine.errors import UnknownName
+from engine.models import Bound
+from engine.records import Completion, ModelSetting, Price, Prompt, Request, Usage
+
+Script = Callable[[Request, random.Random], str]
+"""Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""
+
+
+@dataclass
+class ScriptedModel:
+    """A model that follows a script; see `Model` for the protocol."""
+
+    setting: ModelSetting
+    script: Script
+    slack: float = 1.0
+    """Prompt bound over true prompt tokens: 1.0 is exact, more is loose, less makes the provider overrun it."""
+    pauses: int = 0
+    """Upper bound of event-loop turns a reply takes, drawn per reply: shuffles arrival, never content."""
+    context_tokens: int | None = None
+    parallel: int = 64
+    one_draw_at_zero: bool = False
+    simulated: bool = True
+    local: bool = True
+    fickle: bool = False
+    """True: every purchase says something else, like a provider that ignores seeds."""
+    served: list[Request] = field(default_factory=list)
+    """Requests answered so far, in order of arrival."""
+
+    async def bound(self, messages: Prompt) -> Bound:
+        """The word count, times `slack`."""
+        return Bound(max(1, int(self.least(messages) * self.slack)), exact=self.slack == 1.0)
+
+    def least(self, messages: Prompt) -> int:
+        """Words plus one per message."""
+        return sum(len(message.content.split()) + 1 for message in messages)
+
+    async def complete(self, request: Request) -> Completion:
+        """Say what the script says, cut at the asked cap."""
+        self.served.append(request)
+        rng = random.Random(len(self.served) if self.fickle else request.seed)
+        words = self.script(request, rng).split(" ")
+        for _ in range(random.Random(f"{request.key}{len(self.served)}").randint(0, self.pauses)):
+            await asyncio.sleep(0)
+        kept = words[: request.asked_tokens]
+        whole = len(words) < request.asked_tokens
+        usage = Usage(self.least(request.messages), len(words) + 1 if whole else request.asked_tokens)
+        return Completion(
+            key=request.key,
+            text=" ".join(kept),
+            finish="stop" if whole else "length",
+            usage=usage,
+            latency_ms=0,
+            model_reported=self.setting.identity,
+            fingerprint=None,
+            created_at=datetime.now(UTC),
+        )
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def adder(right: float) -> Script:
+    """A script that adds the numbers of the last turn, right with this chance, after reasoning of varied length."""
+
+    def say(request: Request, rng: random.Random) -> str:
+        asked = request.messages[-1].content
+        numbers = [int(n) for n in re.findall(r"\d{1,9}", asked.split("\n")[0])]
+        answer = sum(numbers) + (0 if rng.random() < right else rng.choice((-1, 1, 10)))
+        steps = " ".join(["so"] * rng.randint(1, 40))
+        return f"{steps} Answer: {answer}"
+
+    return say
+
+
+def noise(request: Request, rng: random.Random) -> str:
+    """Rubbish of any length, with control characters, markup and no answer."""
+    return " ".join(rng.choice(_RUBBISH) for _ in range(rng.randint(1, 60)))
+
+
+_RUBBISH = ("<script>", "Answer:", "\\boxed{", "\u202e", "0", "[[", "'; drop", "\x00", "💥", "=1+1")
+_SCRIPTS: dict[str, Script] = {"adder": adder(0.6), "sure-adder": adder(0.95), "noise": noise}
+
+
+def open_scripted(name: str, price: Price | None = None) -> ScriptedModel:
+    """A scripted model by its full name. Raises UnknownName."""
+    script = _SCRIPTS.get(name.removeprefix("scripted/"))
+    if script is None:
+        raise UnknownName("model", name, names())
+    return ScriptedModel(ModelSetting(name, f"{name}@1", price), script)
+
+
+def names() -> list[str]:
+    """Full names of the scripted models."""
+    return [f"scripted/{name}" for name in _SCRIPTS]

@@ -1,0 +1,167 @@
+"""Running planned trials concurrently: conditions interleaved, results flushed in batches, one end for each trial.
+
+Owns the order of work, the flushes and the counts. It decides nothing about money (dispatcher) or meaning (trial), and
+knows no run directory, signal or terminal (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from engine.dispatch import Dispatcher, Gate, Notes, Retries
+from engine.errors import StoreError
+from engine.plan import Plan
+from engine.pool import Pool
+from engine.records import Attempt, Completion, Trial, TrialSpec
+from engine.shelf import StoredShelf
+from engine.store import Batch, Done, Store
+from engine.trial import Setting, solve
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 1.0
+"""Seconds between flushes."""
+HOPELESS = 8
+"""Trials that fail in a row, none having worked, before the run gives up."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a run, updated as trials end."""
+
+    total: int = 0
+    done: int = 0
+    """Trials with a final result, those of earlier runs included."""
+    before: int = 0
+    """Of these, found in the store at the start."""
+    ends: Counter[str] = field(default_factory=Counter)
+    last_error: str | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether everything fails."""
+        return self.ends["failed"] >= HOPELESS and self.ends["failed"] == sum(self.ends.values())
+
+
+class Runner:
+    """One run's trials; `run` returns when all are done, the run was stopped, or the ceiling is reached."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        gate: Gate,
+        notes: Notes,
+        run_id: str,
+        *,
+        bought: dict[str, Completion] | None = None,
+        retries: Retries = Retries(),
+    ) -> None:
+        self.progress = Progress(total=len(plan.specs))
+        self._plan = plan
+        self._store = store
+        self._gate = gate
+        self._run_id = run_id
+        self._trials: list[Trial] = []
+        self._completions: list[Completion] = list((bought or {}).values())
+        self._attempts: list[Attempt] = []
+        age = timedelta(days=plan.study.pool_max_age_days)
+        self._shelf = StoredShelf(store, plan.models.values(), age)
+        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id)
+        self._pool = Pool(buyer.buy, self._shelf, self._completions)
+        self._setting = Setting(run_id, plan.models, self._pool)
+
+    async def run(self) -> None:
+        """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
+        todo = self._todo()
+        flusher = asyncio.create_task(self._flush_regularly())
+        hands = asyncio.gather(*(self._work(todo) for _ in range(self._width())))
+        try:
+            await asyncio.wait([hands, flusher], return_when=asyncio.FIRST_COMPLETED)
+            (flusher if flusher.done() else hands).result()
+        finally:
+            await self._land(hands, flusher)
+
+    def abandon(self) -> None:
+        """Give up what is in flight: it stays charged as in doubt."""
+        self._pool.abandon()
+
+    async def _land(self, *tasks: asyncio.Future[Any]) -> None:
+        """Let what is in flight finish, then store what there is."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._pool.drain()
+        await self._flush()
+
+    def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
+        """What is not stored yet, with the number of the coming attempt."""
+        stored = self._store.done([spec.trial_id for spec in self._plan.specs])
+        open_specs = [spec for spec in self._plan.specs if not _settled(spec, stored.get(spec.trial_id))]
+        self.progress.before = self.progress.done = self.progress.total - len(open_specs)
+        return iter([(spec, _next(stored.get(spec.trial_id))) for spec in open_specs])
+
+    def _width(self) -> int:
+        """Trials in flight: enough to keep every model's slots busy while others wait for their turn."""
+        return 2 * sum(model.parallel for model in self._plan.models.values())
+
+    async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
+        for spec, attempt in todo:
+            if self._gate.stopped or self._gate.reached:
+                return
+            strategy = self._plan.strategies[spec.condition.condition_id]
+            score = self._plan.tasks[spec.condition.task].score
+            self._ended(await solve(spec, strategy, self._setting, score, attempt))
+
+    def _ended(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self.progress.ends[trial.end] += 1
+        self.progress.done += trial.end in ("finished", "exhausted")
+        if trial.end != "failed":
+            return
+        self.progress.last_error = trial.error
+        log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
+        if self.progress.hopeless:
+            self._gate.stop()
+
+    def _paid(self, attempt: Attempt, completion: Completion | None) -> None:
+        self._attempts.append(attempt)
+        if completion is not None:
+            self._completions.append(completion)
+            self._shelf.saw(attempt.model, completion)
+
+    async def _flush_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Store all that ended; on failure it stays here, and in the journal, for the next try."""
+        batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
+        if not (batch.trials or batch.completions or batch.attempts):
+            return
+        try:
+            await asyncio.to_thread(self._store.flush, batch)
+        except StoreError as error:
+            log.warning("flush failed, will try again: %s", error)
+            raise
+        del self._trials[: len(batch.trials)]
+        del self._completions[: len(batch.completions)]
+        del self._attempts[: len(batch.attempts)]
+
+
+def _settled(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
+    if done is None or done.end in ("failed", "stopped"):
+        return False
+    return done.final or done.budget >= spec.condition.budget
+
+
+def _next(done: Done | None) -> int:
+    return 1 if done is None else done.attempt + 1

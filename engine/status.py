@@ -1,0 +1,186 @@
+"""A run's directory as a mailbox: where it is, how it stands, whether it lives, and the word to stop.
+
+`<database stem>.runs/<run id>/` holds study.toml, lock, journal.jsonl, status.json, stop and log.txt. The lock alone
+decides whether a run is alive; the heartbeat is display. Reading needs no database, model or event loop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.budget import Amount, Limits
+from engine.errors import AlreadyRunning, RunError, UnknownName
+
+State = Literal["new", "running", "stopping", "finished", "stopped", "ceiling", "failed", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """Where a run lives on disk."""
+
+    path: Path
+    run_id: str
+    db: Path
+
+    @property
+    def study(self) -> Path:
+        """The study as it was started."""
+        return self.path / "study.toml"
+
+    @property
+    def journal(self) -> Path:
+        """Intents and outcomes of every call."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """What went wrong, line by line."""
+        return self.path / "log.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a run stands."""
+
+    run_id: str
+    name: str
+    state: State
+    """dead: it says running, and nobody holds its lock; `resume` goes on where it was."""
+    alive: bool
+    pid: int | None
+    done: int
+    """Trials stored, also those an earlier run had stored before."""
+    total: int
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """Trials of this run by end: finished, exhausted, failed, stopped."""
+    spent: Amount = Amount()
+    reserved: Amount = Amount()
+    in_doubt: Amount = Amount()
+    ceiling: Limits = Limits()
+    priced: bool = False
+    """False: some model's price is unknown, so money is unknown, not zero."""
+    seconds_left: float | None = None
+    """None: too early to say, or not running."""
+    started_at: datetime | None = None
+    heartbeat_at: datetime | None = None
+    message: str | None = None
+    """One sentence on why it ended as it did; None: nothing to say."""
+
+
+def folder(db: Path) -> Path:
+    """Where the runs of a database live."""
+    return db.with_name(f"{db.stem}.runs")
+
+
+def find(db: Path, name: str) -> RunDir:
+    """A run by id, by a prefix that fits one run alone, or 'last'."""
+    known = [path.name for path in _directories(db)]
+    if name == "last" and known:
+        return RunDir(folder(db) / known[-1], known[-1], db)
+    fitting = [run_id for run_id in known if run_id.startswith(name)]
+    if len(fitting) > 1 and name not in fitting:
+        raise RunError(f"Run {name!r} fits {len(fitting)} runs of {db.name}; write more of its id.")
+    if not fitting or not name:
+        raise UnknownName("run", name, known)
+    return RunDir(folder(db) / fitting[0], fitting[0], db)
+
+
+def list_runs(db: Path) -> list[Status]:
+    """All runs of a database, oldest first."""
+    return [read(RunDir(path, path.name, db)) for path in _directories(db)]
+
+
+def read(run: RunDir) -> Status:
+    """How a run stands now; a run that says it is running while nobody holds its lock is dead."""
+    try:
+        status = _status(json.loads((run.path / "status.json").read_text()))
+    except FileNotFoundError:
+        status = Status(run.run_id, run.run_id, "new", False, None, 0, 0)
+    except (ValueError, TypeError, KeyError):
+        return Status(run.run_id, run.run_id, "dead", False, None, 0, 0, message="Its status file is unreadable.")
+    alive = is_alive(run)
+    if status.state in ("running", "stopping") and not alive:
+        return replace(status, state="dead", alive=False, seconds_left=None)
+    return replace(status, alive=alive)
+
+
+def write(run: RunDir, status: Status) -> None:
+    """Replace the status file in one step, so that no reader sees half of it."""
+    body = {name: _plain(value) for name, value in asdict(status).items()}
+    part = run.path / f".status.{os.getpid()}"
+    part.write_text(json.dumps(body))
+    part.replace(run.path / "status.json")
+
+
+def request_stop(run: RunDir, now: bool = False) -> None:
+    """Ask a run to stop: calls in flight finish and are kept, or are given up `now` (and stay in doubt)."""
+    (run.path / "stop").write_text("now" if now else "stop")
+
+
+def stop_requested(run: RunDir) -> str | None:
+    """'stop', 'now', or None."""
+    try:
+        return (run.path / "stop").read_text().strip() or "stop"
+    except FileNotFoundError:
+        return None
+
+
+def is_alive(run: RunDir) -> bool:
+    """Whether a worker holds the run's lock."""
+    try:
+        file = os.open(run.path / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+@contextmanager
+def held(run: RunDir) -> Iterator[None]:
+    """Hold the run's lock; the kernel gives it back however the process ends. Raises AlreadyRunning."""
+    file = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise AlreadyRunning(f"Run {run.run_id} is already being worked on; stop it first.") from None
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def _directories(db: Path) -> list[Path]:
+    found = folder(db)
+    return sorted(path for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _status(body: dict[str, Any]) -> Status:
+    for name in ("spent", "reserved", "in_doubt"):
+        body[name] = Amount(**body[name])
+    body["ceiling"] = Limits(**body["ceiling"])
+    for name in ("started_at", "heartbeat_at"):
+        body[name] = datetime.fromisoformat(body[name]) if body[name] else None
+    return Status(**body)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,125 @@
+"""The registry of strategies: a name, its frozen dataclass, and what it promises.
+
+A strategy is a page: parameters as fields, one async generator `solve`, its prompts below. It sees a `Problem` and a
+`Session`, never a target, a client, a token count or a budget. Strategies do not import each other; the one thing they
+share is `chain`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import types
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from engine.errors import UnknownName, UsageError
+from engine.identity import canonical
+from engine.records import Problem
+from engine.session import Session
+
+
+class Strategy(Protocol):
+    """What the registry accepts: a frozen dataclass with these two members."""
+
+    @property
+    def calls(self) -> int:
+        """Most calls one trial makes, as a formula of the parameters."""
+
+    def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Yield the best answer so far, again and again; each yield leaves a mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registered strategy."""
+
+    name: str
+    make: Callable[..., Any]
+    anytime: Callable[[Any], bool]
+    """Of an instance: whether its requests and yields depend on the budget no way at all."""
+    version: int
+    """Bumped with every change of prompts or logic: trials of different versions are different trials."""
+    family: str
+    calls: str
+    """Calls per question as a formula of the parameters."""
+
+    @property
+    def idea(self) -> str:
+        """First line of the strategy's docstring."""
+        return (self.make.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def knobs(self) -> dict[str, object]:
+        """Parameters with their defaults."""
+        return {f.name: f.default for f in dataclasses.fields(self.make)}  # type: ignore[arg-type]
+
+
+_REGISTRY: dict[str, Entry] = {}
+_T = TypeVar("_T", bound=type)
+
+
+def strategy(
+    name: str,
+    *,
+    anytime: bool | Callable[[Any], bool],
+    family: str,
+    calls: str,
+    version: int = 1,
+) -> Callable[[_T], _T]:
+    """Register a frozen dataclass as a strategy."""
+    promise = anytime if callable(anytime) else lambda _: bool(anytime)
+
+    def register(make: _T) -> _T:
+        _REGISTRY[name] = Entry(name, make, promise, version, family, calls)
+        return make
+
+    return register
+
+
+def entries() -> dict[str, Entry]:
+    """All strategies by name."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(sorted(_REGISTRY.items()))
+
+
+def entry(name: str) -> Entry:
+    """One strategy. Raises UnknownName with the nearest known one."""
+    known = entries()
+    if name not in known:
+        raise UnknownName("strategy", name, known)
+    return known[name]
+
+
+def build(name: str, params: Mapping[str, object]) -> Any:
+    """An instance with checked parameters. Raises UsageError naming the parameter and what it takes."""
+    found = entry(name)
+    hints = get_type_hints(found.make)
+    for key, value in params.items():
+        if key not in found.knobs:
+            raise UnknownName(f"parameter of strategy {name}", key, found.knobs)
+        _check(name, key, value, hints[key])
+    return found.make(**params)
+
+
+def parameters(instance: Any) -> str:
+    """Canonical JSON of all parameters of an instance, defaults included."""
+    return canonical(dataclasses.asdict(instance))
+
+
+def _check(name: str, key: str, value: object, hint: Any) -> None:
+    kinds = [k for k in _kinds(hint) if k is not type(None)]
+    fits = any(type(value) is k or (k is float and type(value) is int) for k in kinds)
+    if not fits:
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+        raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {value!r}.")
+    least = 0 if float in kinds else 1
+    if isinstance(value, (int, float)) and not least <= value < 1_000_000:
+        raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {value}.")
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

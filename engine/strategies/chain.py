@@ -1,0 +1,45 @@
+"""The shared chain request: one wording, one temperature, one cap, so that every sampling strategy reads the same draws.
+
+Draw 0 of a chain is chain of thought, draws 0 to n-1 are self-consistency, a draft to refine is draw 0 again. Changing
+a word here changes what all of them send: bump their versions.
+"""
+
+from __future__ import annotations
+
+from engine import answers
+from engine.records import Example, Message, Problem, Prompt
+from engine.session import Reply
+
+CHAIN_TOKENS = 512
+"""Asked cap of a chain; study-wide, so that streams are shared."""
+TEMPERATURE = 0.7
+STEPS = "Think step by step. End with a last line of the form 'Answer: <answer>'."
+
+
+def chain_prompt(problem: Problem) -> Prompt:
+    """The chain-of-thought request (Kojima et al. 2022, arXiv 2205.11916, in our words)."""
+    return framed(problem, STEPS)
+
+
+def framed(problem: Problem, how: str, *, reasoned: bool = True) -> Prompt:
+    """The worked examples as turns, then the question, each followed by the same request `how`."""
+    turns: list[Message] = []
+    for example in problem.examples:
+        turns.append(Message("user", _asked(example.question, None, problem.instructions, how)))
+        turns.append(Message("assistant", _shown(example, reasoned)))
+    asked = _asked(problem.text, problem.context, problem.instructions, how)
+    return (*turns, Message("user", asked))
+
+
+def answer_in(reply: Reply) -> str | None:
+    """The answer a reply states; None when it states none or was cut off, so that a cut reply never votes."""
+    return None if reply.truncated else answers.extract(reply.text, reply.kind)
+
+
+def _asked(question: str, context: str | None, instructions: str, how: str) -> str:
+    return "\n\n".join(part for part in (context, question, instructions, how) if part)
+
+
+def _shown(example: Example, reasoned: bool) -> str:
+    steps = f"{example.reasoning}\n" if reasoned and example.reasoning else ""
+    return f"{steps}Answer: {example.answer}"

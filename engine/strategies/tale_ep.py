@@ -1,0 +1,53 @@
+"""TALE-EP: estimate a token budget, then reason within it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.answers import bracketed_integer
+from engine.records import Message, Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, STEPS, answer_in, framed
+
+
+@strategy("tale_ep", anytime=True, family="told budget", calls="2")
+@dataclass(frozen=True)
+class TaleEP:
+    """Estimate how many tokens the answer needs, then reason under that told budget (Han et al. 2024, arXiv 2412.18547).
+
+    Budget: an estimate of at most `estimate_tokens`, then one chain of at most `chain_tokens`. The told budget is the
+    model's own estimate, never the run's; without a readable estimate the chain is told none.
+    """
+
+    estimate_tokens: int = 32
+    chain_tokens: int = CHAIN_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """Two."""
+        return 2
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Estimate, then one chain."""
+        asked = (Message("user", ESTIMATE.format(question=_question(problem))),)
+        estimate = await session.ask(asked, self.estimate_tokens, role="estimate", temperature=self.temperature)
+        tokens = bracketed_integer(estimate.text)
+        how = STEPS if tokens is None else f"{STEPS} {TOLD.format(tokens=tokens)}"
+        reply = await session.ask(framed(problem, how), self.chain_tokens, temperature=self.temperature)
+        answer = answer_in(reply)
+        if answer is not None:
+            yield answer
+
+
+def _question(problem: Problem) -> str:
+    return f"{problem.context}\n\n{problem.text}" if problem.context else problem.text
+
+
+ESTIMATE = (
+    "{question}\n\nDo not answer yet. Judge how many tokens a complete and correct worked answer needs at the least. "
+    "Reply with that number alone in double square brackets, for example [[50]]."
+)
+TOLD = "Use fewer than {tokens} tokens."

@@ -1,0 +1,41 @@
+"""Told budget: the model is told how many tokens it may use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.records import Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+
+
+@strategy("told_budget", anytime=lambda s: s.told_tokens is not None, family="told budget", calls="1")
+@dataclass(frozen=True)
+class ToldBudget:
+    """Reason under a token budget stated in the prompt (Han et al. 2024, arXiv 2412.18547).
+
+    Budget: one chain of at most `chain_tokens`. The model is told `told_tokens`; without it, the run's own budget (what
+    the walls leave in output tokens), and then every budget is a different prompt and takes a run of its own.
+    """
+
+    told_tokens: int | None = None
+    chain_tokens: int = CHAIN_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """One."""
+        return 1
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """One chain under the told budget."""
+        tokens = self.told_tokens or session.remaining or self.chain_tokens
+        prompt = framed(problem, f"{STEPS} {TOLD.format(tokens=tokens)}")
+        answer = answer_in(await session.ask(prompt, self.chain_tokens, temperature=self.temperature))
+        if answer is not None:
+            yield answer
+
+
+TOLD = "Use fewer than {tokens} tokens."

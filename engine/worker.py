@@ -1,0 +1,217 @@
+"""One run as a process: directory, lock, journal, heartbeat, signals, stop and resume.
+
+Owns everything about a run that outlives an event loop. Starting and resuming are the same thing: read the journal, skip
+what is stored, go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+
+from engine import journal, status
+from engine.budget import Amount, Ceiling, Limits
+from engine.dispatch import Gate, Retries
+from engine.errors import BudgetscopeError
+from engine.plan import Plan, plan
+from engine.runner import Progress, Runner
+from engine.status import RunDir, State, Status
+from engine.store import RunRow, Store
+from engine.study import Study, as_json, load
+
+HEARTBEAT_S = 0.5
+"""Seconds between two looks at the stop file and two writes of the status."""
+Report = Callable[[Status], None]
+
+
+def prepare(study: Study, db: Path) -> RunDir:
+    """Make the directory of a new run, with the study as it is now; nothing runs yet."""
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    run = RunDir(status.folder(db) / run_id, run_id, db)
+    run.path.mkdir(parents=True)
+    run.study.write_text(study.text)
+    status.write(run, Status(run_id, study.name, "new", False, None, 0, 0))
+    return run
+
+
+def run(directory: RunDir, on_status: Report, retries: Retries = Retries()) -> Status:
+    """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
+
+    Raises AlreadyRunning when a living worker holds the run, and BudgetscopeError for what makes it impossible; then
+    nothing of it is lost and `resume` goes on.
+    """
+    with status.held(directory):
+        (directory.path / "stop").unlink(missing_ok=True)
+        handler = _log_to(directory.log)
+        try:
+            return _Worker(directory, on_status, retries).work()
+        finally:
+            logging.getLogger("engine").removeHandler(handler)
+            handler.close()
+
+
+class _Worker:
+    """A run being worked on, by the process that holds its lock."""
+
+    def __init__(self, directory: RunDir, on_status: Report, retries: Retries) -> None:
+        self._dir = directory
+        self._report = on_status
+        self._retries = retries
+        self._began = time.monotonic()
+        self._started_at = status.now()
+        self._study = load(directory.study)
+        self._progress = Progress()
+        self._gate: Gate | None = None
+        self._priced = False
+
+    def work(self) -> Status:
+        """Plan, run, and leave the final word in status and store."""
+        self._tell("running")
+        try:
+            planned = plan(self._study)
+            state, message = asyncio.run(self._run(planned))
+        except BudgetscopeError as error:
+            self._tell("failed", str(error))
+            raise
+        except BaseException as error:
+            self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
+            logging.getLogger(__name__).exception("the run broke")
+            raise
+        return self._tell(state, message)
+
+    async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        store = Store(self._dir.db)
+        store.create()
+        history = journal.read(self._dir.journal)
+        ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
+        self._gate = Gate(ceiling)
+        self._priced = all(model.setting.price is not None for model in planned.models.values())
+        notes = journal.Journal(self._dir.journal)
+        runner = Runner(
+            planned, store, self._gate, notes, self._dir.run_id, bought=history.completions, retries=self._retries
+        )
+        self._progress = runner.progress
+        store.save_run(self._row(planned, "running"))
+        try:
+            await self._attended(runner)
+        finally:
+            notes.close()
+            for model in planned.models.values():
+                await model.close()
+        state, message = self._verdict()
+        store.save_run(replace(self._row(planned, state), finished_at=status.now(), error=message))
+        return state, message
+
+    async def _attended(self, runner: Runner) -> None:
+        """Run, with a heartbeat, an ear for signals and an eye on the stop file."""
+        work = asyncio.create_task(runner.run())
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            with suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(name, self._interrupt, runner, work)
+        while not work.done():
+            await asyncio.wait([work], timeout=HEARTBEAT_S)
+            self._obey(runner, work)
+            self._tell("stopping" if self._gate and self._gate.stopped else "running")
+        with suppress(asyncio.CancelledError):
+            work.result()
+
+    def _interrupt(self, runner: Runner, work: asyncio.Task[None]) -> None:
+        """First time: finish what is in flight. Second time: give it up."""
+        self._stop(runner, work, "now" if self._gate and self._gate.stopped else "stop")
+
+    def _obey(self, runner: Runner, work: asyncio.Task[None]) -> None:
+        wish = status.stop_requested(self._dir)
+        if wish:
+            self._stop(runner, work, wish)
+
+    def _stop(self, runner: Runner, work: asyncio.Task[None], wish: str) -> None:
+        if self._gate:
+            self._gate.stop()
+        if wish == "now":
+            runner.abandon()
+            work.cancel()
+
+    def _verdict(self) -> tuple[State, str | None]:
+        progress = self._progress
+        if progress.hopeless:
+            return "failed", f"Every trial failed, so the run gave up: {progress.last_error}"
+        if self._gate and self._gate.reached:
+            return "ceiling", "The run's ceiling leaves no room for the next call; raise it and resume."
+        if self._gate and self._gate.stopped:
+            return "stopped", "Stopped as asked; resume goes on."
+        failed = progress.ends["failed"]
+        return "finished", f"{failed} trials failed; resume tries them again." if failed else None
+
+    def _tell(self, state: State, message: str | None = None) -> Status:
+        ceiling = self._gate.ceiling if self._gate else None
+        now = Status(
+            run_id=self._dir.run_id,
+            name=self._study.name,
+            state=state,
+            alive=state in ("running", "stopping"),
+            pid=os.getpid(),
+            done=self._progress.done,
+            total=self._progress.total,
+            ends=dict(self._progress.ends),
+            spent=ceiling.spent if ceiling else Amount(),
+            reserved=ceiling.reserved if ceiling else Amount(),
+            in_doubt=ceiling.in_doubt if ceiling else Amount(),
+            ceiling=ceiling.limits if ceiling else Limits(),
+            priced=self._priced,
+            seconds_left=self._seconds_left() if state == "running" else None,
+            started_at=self._started_at,
+            heartbeat_at=status.now(),
+            message=message,
+        )
+        status.write(self._dir, now)
+        self._report(now)
+        return now
+
+    def _seconds_left(self) -> float | None:
+        """By the pace of this session; trials are interleaved, so the first are like the last."""
+        ended = self._progress.done - self._progress.before
+        if ended < 3:
+            return None
+        left = self._progress.total - self._progress.done
+        return (time.monotonic() - self._began) / ended * left
+
+    def _row(self, planned: Plan, state: State) -> RunRow:
+        ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
+        spent, doubt = ceiling.spent, ceiling.in_doubt
+        counts = {name: len({s.question.question_id for s in planned.specs if s.question.task == name})
+                  for name in planned.tasks}  # fmt: skip
+        return RunRow(
+            run_id=self._dir.run_id,
+            study=json.dumps({**as_json(self._study), "planned_questions": counts}),
+            state=state,
+            started_at=self._started_at,
+            ceiling=json.dumps(asdict(ceiling.limits)),
+            planned_trials=len(planned.specs),
+            spent_calls=spent.calls,
+            spent_tokens=spent.tokens,
+            spent_pusd=spent.pusd if self._priced else None,
+            in_doubt_calls=doubt.calls,
+            in_doubt_tokens=doubt.tokens,
+            in_doubt_pusd=doubt.pusd if self._priced else None,
+            host=platform.node(),
+            version=metadata.version("budgetscope"),
+        )
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger("engine").addHandler(handler)
+    return handler

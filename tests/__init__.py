@@ -1,0 +1,1 @@
+"""The suite; mirrors the rooms of the engine and the dashboard."""
