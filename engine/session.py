@@ -11,11 +11,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn, Protocol
+from typing import Literal, NoReturn, Protocol
 
 from engine import identity
 from engine.budget import Ledger, Planned, clipped, spend_of
-from engine.errors import ContextOverflow, ProviderError
+from engine.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.models import Bound, Model
 from engine.records import AnswerKind, Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
 
@@ -95,8 +95,8 @@ class Session:
     def __init__(self, terms: Terms, ledger: Ledger, source: Source) -> None:
         self.rng = random.Random(terms.rng_seed)
         """The trial's own random numbers; the same at every budget."""
-        self.closed: Cut | None = None
-        """Why no further call is made: budget, refused, context or failed; None: open."""
+        self.closed: Cut | Literal["stopped"] | None = None
+        """Why no further call is made; None: open."""
         self.calls: list[Call] = []
         self.marks: list[Mark] = []
         self._terms = terms
@@ -258,6 +258,9 @@ class Session:
         except ProviderError:
             self._append(turn, "failed", False, None, Spend())
             self.closed = "failed"
+            raise
+        except (CeilingReached, RunStopped):
+            self.closed = "stopped"
             raise
 
     def _charge(self, turn: _Turn, completion: Completion, replayed: bool) -> Reply:

@@ -100,6 +100,8 @@ async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End
     except (CeilingReached, RunStopped) as error:
         return "stopped", str(error)
     except Exception as error:
+        if session.closed:
+            return _ended(session)
         return "failed", f"the strategy broke: {type(error).__name__}: {error}"
     return _ended(session)
 
@@ -109,6 +111,8 @@ def _ended(session: Session) -> tuple[End, str | None]:
         return "finished", None
     if session.closed == "failed":
         return "failed", "a call failed and the strategy went on"
+    if session.closed == "stopped":
+        return "stopped", "the run ended and the strategy went on"
     reason = session.closed if session.closed in ("context", "limit") else "budget"
     return "exhausted", reason
 

@@ -1,19 +1,25 @@
-"""A small arena for core tests: scripted model, pool, ledger and session without a store, a process or a network.
+"""A small arena for core tests: scripted models, pool, ledger and session without a store, a process or a network.
 
-`play` is one trial; `answer_at` and `spend_at` read a played trial at a smaller budget straight from the rules, in
-plain Python, so that they can be held against a direct run and against the SQL of the analysis.
+`play` is one trial, `box` one within several walls; `answer_within`, `spend_within` and `censored` read a played trial
+at smaller budgets straight from the rules, in plain Python, so that they can be held against a direct run and against
+the SQL of the analysis.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from hypothesis import settings
+
+from engine import trial as trials
 from engine.budget import Ledger, position, wall, weights
+from engine.errors import ProviderError
 from engine.models.scripted import Script, ScriptedModel
 from engine.pool import Pool
 from engine.records import (
@@ -30,13 +36,27 @@ from engine.records import (
     Spend,
     Trial,
     TrialSpec,
+    Usage,
 )
+from engine.session import Session, Terms
 from engine.trial import Setting, solve
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 PRICE = Price(input_pusd=3, output_pusd=7)
 SOLVER = ModelSetting("scripted/test", "scripted/test@1", PRICE)
+CRITIC = ModelSetting("scripted/critic", "scripted/critic@1", Price(input_pusd=11, output_pusd=2))
+SETTINGS = {SOLVER.identity: SOLVER, CRITIC.identity: CRITIC}
+LINEUP = (("solver", SOLVER), ("critic", CRITIC))
 QUESTION = Question("q1-test", "test", Problem("What is it ?", "word"), "A")
+LARGEST: dict[Axis, int] = {"output_tokens": 120, "total_tokens": 600, "calls": 9, "usd": 2500}
+_EFFORT = {"quick": 0.2, "default": 1.0, "thorough": 10.0}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
+_T = TypeVar("_T")
+Box = Mapping[Axis, int]
+
+
+def cases(count: int) -> settings:
+    """Hypothesis settings for this many examples, scaled by the chosen profile."""
+    return settings(max_examples=max(5, int(count * _EFFORT)), deadline=None)
 
 
 def babble(request: Request, rng: random.Random) -> str:
@@ -46,14 +66,48 @@ def babble(request: Request, rng: random.Random) -> str:
     return " ".join([*filler, *(["Answer:", said] if said else ["well"])])
 
 
+def salted(salt: int) -> Script:
+    """Another babble for every salt."""
+    return lambda request, rng: babble(request, random.Random(f"{salt}{rng.random()}"))
+
+
 def fixed(*replies: str) -> Script:
     """Draw k says the k-th reply."""
     return lambda request, rng: replies[request.draw % len(replies)]
 
 
-def model(script: Script = babble, **settings: Any) -> ScriptedModel:
+def failing(script: Script, chance: float) -> Script:
+    """A script whose provider gives up on some requests, always the same ones."""
+
+    def say(request: Request, rng: random.Random) -> str:
+        if rng.random() < chance:
+            raise ProviderError("the provider gave up", kind="refused")
+        return script(request, rng)
+
+    return say
+
+
+def model(script: Script = babble, **options: Any) -> ScriptedModel:
     """A scripted solver with a price."""
-    return ScriptedModel(SOLVER, script, **settings)
+    return ScriptedModel(SOLVER, script, **options)
+
+
+def critic(script: Script = babble, **options: Any) -> ScriptedModel:
+    """A second model with another price."""
+    return ScriptedModel(CRITIC, script, **options)
+
+
+@dataclass
+class Reporting(ScriptedModel):
+    """A disobedient provider: bills extra input, and goes past the cap it was given."""
+
+    extra_input: int = 0
+    extra_output: int = 0
+
+    async def complete(self, request: Request) -> Completion:
+        said = await super().complete(request)
+        usage = Usage(said.usage.input_tokens + self.extra_input, said.usage.output_tokens + self.extra_output)
+        return replace(said, usage=usage)
 
 
 @dataclass
@@ -72,14 +126,24 @@ class Till:
 class NoPool:
     """A source that buys every call anew: what a run without a pool would do."""
 
-    def __init__(self, solver: ScriptedModel) -> None:
-        self._solver = solver
+    def __init__(self, *models: ScriptedModel) -> None:
+        self._models = {m.setting.identity: m for m in models}
 
     async def take(self, request: Request) -> tuple[Completion, bool]:
-        return await self._solver.complete(request), False
+        return await self._models[request.model].complete(request), False
 
     def warm(self, request: Request) -> None:
         """Nothing is kept, so nothing is prefetched."""
+
+
+@dataclass(frozen=True)
+class Does:
+    """A strategy made of one generator function, for tests of a single rule."""
+
+    body: Callable[[Session], AsyncIterator[str]]
+
+    def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        return self.body(session)
 
 
 def pool_over(*models: ScriptedModel) -> Pool:
@@ -88,7 +152,7 @@ def pool_over(*models: ScriptedModel) -> Pool:
 
 
 def spec(strategy: str, axis: Axis, budget: int, *, anytime: bool = True, question: Question = QUESTION,
-         lineup: Sequence[tuple[str, ModelSetting]] = (("solver", SOLVER),), repeat: int = 0) -> TrialSpec:
+         lineup: Sequence[tuple[str, ModelSetting]] = LINEUP, repeat: int = 0) -> TrialSpec:  # fmt: skip
     """A planned trial on one wall."""
     condition = Condition("k1-test", "test", tuple(lineup), strategy, "{}", 1, anytime, axis, budget)
     return TrialSpec(f"t1-{strategy}-{axis}", condition, question, repeat)
@@ -96,28 +160,60 @@ def spec(strategy: str, axis: Axis, budget: int, *, anytime: bool = True, questi
 
 async def played(strategy: Any, planned: TrialSpec, models: Sequence[ScriptedModel], source: Any, width: int) -> Trial:
     """One trial to its end, with every prefetched draw landed."""
-    setting = Setting("run", {m.setting.identity: m for m in models}, source, width)
-    trial = await solve(planned, strategy, setting, lambda answer, question: answer == question.target)
+    served = {m.setting.identity: m for m in (critic(), *models)}
+    trial = await solve(planned, strategy, Setting("run", served, source, width), _right)
     if isinstance(source, Pool):
         await source.drain()
     return trial
 
 
 def play(strategy: Any, axis: Axis, budget: int, solver: ScriptedModel | None = None, *, source: Any = None,
-         width: int = 4, anytime: bool = True) -> Trial:
+         width: int = 4, anytime: bool = True, repeat: int = 0) -> Trial:  # fmt: skip
     """One trial in an event loop of its own."""
     chosen = solver or model()
+    planned = spec(type(strategy).__name__, axis, budget, anytime=anytime, repeat=repeat)
+    where = source if source is not None else pool_over(chosen, critic())
+    return in_loop(played(strategy, planned, [chosen], where, width))
 
-    async def run() -> Trial:
-        where = source if source is not None else pool_over(chosen)
-        return await played(strategy, spec(type(strategy).__name__, axis, budget, anytime=anytime), [chosen], where, width)
 
-    return asyncio.run(run())
+def in_loop(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end in a fresh event loop."""
+    return asyncio.run(work)
+
+
+def opened(walls: Box, source: Any, *models: ScriptedModel, **terms: Any) -> Session:
+    """A bare session within these walls; the first model is the solver."""
+    lineup = dict(zip(("solver", "critic"), models, strict=False))
+    priced = [m.setting for m in models]
+    return Session(Terms(lineup, **terms), Ledger([wall(axis, at, priced) for axis, at in walls.items()]), source)
+
+
+async def box(strategy: Any, walls: Box, models: Sequence[ScriptedModel], source: Pool, width: int = 4) -> Trial:
+    """One trial within several walls at once."""
+    axis, budget = next(iter(walls.items()))
+    session = opened(walls, source, *models, kind="word", width=width)
+    end, error = await trials._drive(strategy, QUESTION.problem, session)
+    await source.drain()
+    marks = trials._scored(session.marks, QUESTION, _right)
+    answer = marks[-1].answer if marks else None
+    verdict = marks[-1].verdict if marks else "none"
+    planned = spec(type(strategy).__name__, axis, budget)
+    return Trial(planned, "run", 1, end, verdict, answer, error, tuple(session.calls), marks, session.spends,
+                 NEVER, NEVER)  # fmt: skip
+
+
+def _right(answer: str, question: Question) -> bool:
+    return answer == question.target
 
 
 def walls_of(spends: Sequence[ModelSpend], axis: Axis) -> int:
-    """Where cumulative spends stand on an axis (one price for all models of the arena)."""
-    return sum(position(meter, weights(axis, SOLVER)) for meter in spends)
+    """Where cumulative spends stand on an axis."""
+    return sum(position(meter, weights(axis, SETTINGS[meter.model])) for meter in spends)
+
+
+def total(trial: Trial) -> Spend:
+    """What a trial spent over all models."""
+    return sum((meter.spend for meter in trial.spends), Spend())
 
 
 def prefixes(trial: Trial) -> list[tuple[Call, tuple[ModelSpend, ...]]]:
@@ -131,53 +227,77 @@ def prefixes(trial: Trial) -> list[tuple[Call, tuple[ModelSpend, ...]]]:
     return steps
 
 
-def _with(before: Sequence[ModelSpend], call: Call, spend: Spend) -> tuple[ModelSpend, ...]:
+def _with(before: Sequence[ModelSpend], call: Call, output_tokens: int) -> tuple[ModelSpend, ...]:
+    """The spends once this call was made and said so many tokens."""
     rest = [m for m in before if m.model != call.model]
     mine = next((m for m in before if m.model == call.model), ModelSpend(call.model, Spend(), 0))
-    return (*rest, ModelSpend(call.model, mine.spend + spend, call.metered_input_tokens))
+    spend = mine.spend + Spend(calls=1, output_tokens=output_tokens)
+    return (*rest, ModelSpend(call.model, spend, call.metered_input_tokens))
+
+
+def _whole(before: Sequence[ModelSpend], call: Call, axis: Axis) -> int:
+    """Least budget on an axis that covers a call wholly; of a call never seen, its first token."""
+    seen = 1 if call.seen_output_tokens is None else call.seen_output_tokens
+    return walls_of(_with(before, call, seen), axis)
 
 
 def horizon(trial: Trial, axis: Axis) -> int | None:
     """First budget on `axis` at which the trial says nothing any more; None: it ended by itself."""
     for call, before in prefixes(trial):
         if call.cut in ("budget", "refused", "failed"):
-            seen = call.seen_output_tokens if call.seen_output_tokens is not None else 1
-            return walls_of(_with(before, call, Spend(calls=1, output_tokens=seen)), axis)
-    return None
+            return _whole(before, call, axis)
+    return walls_of(trial.spends, axis) if trial.end in ("failed", "stopped") else None
+
+
+def censored(trial: Trial, walls: Box) -> bool:
+    """Whether a trial swept elsewhere says nothing about a direct run within these walls."""
+    ends = [(horizon(trial, axis), limit) for axis, limit in walls.items()]
+    return all(end is not None and limit >= end for end, limit in ends)
 
 
 def answer_at(trial: Trial, axis: Axis, budget: int) -> str | None:
     """The answer the trial would have given at a smaller budget: its last mark whose wall is within it."""
-    inside = [mark.answer for mark in trial.marks if walls_of(mark.spends, axis) <= budget]
+    return answer_within(trial, {axis: budget})
+
+
+def answer_within(trial: Trial, walls: Box) -> str | None:
+    """The last mark that every wall covers."""
+    inside = [m.answer for m in trial.marks if all(walls_of(m.spends, axis) <= b for axis, b in walls.items())]
     return inside[-1] if inside else None
 
 
 def spend_at(trial: Trial, axis: Axis, budget: int) -> Spend:
     """What the trial would have spent at a smaller budget: rule 10."""
+    return spend_within(trial, {axis: budget})
+
+
+def spend_within(trial: Trial, walls: Box) -> Spend:
+    """Rule 10 with several walls: the tightest one cuts."""
+    spent = Spend()
     for call, before in prefixes(trial):
-        if call.cut in ("context", "limit"):
-            break
-        seen = call.seen_output_tokens if call.seen_output_tokens is not None else 1
-        if walls_of(_with(before, call, Spend(calls=1, output_tokens=seen)), axis) <= budget:
-            continue
         spent = sum((m.spend for m in before), Spend())
-        needed = walls_of(_with(before, call, Spend(calls=1)), axis)
-        weight = weights(axis, SOLVER).output
-        cap = (budget - needed) // weight if weight else 0
-        if cap < 1:
+        if call.cut in ("context", "limit"):
             return spent
-        shown = min(cap, seen)
-        prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
-        return spent + Spend(1, prompt, output_tokens=shown)
-    return sum((m.spend for m in trial.spends), Spend())
+        if not all(_whole(before, call, axis) <= limit for axis, limit in walls.items()):
+            return spent + _prefix(call, before, walls)
+    return total(trial)
+
+
+def _prefix(call: Call, before: Sequence[ModelSpend], walls: Box) -> Spend:
+    """What is charged for the first call that the walls do not wholly cover."""
+    rooms = [_room(limit - walls_of(_with(before, call, 0), axis), axis, call.model) for axis, limit in walls.items()]
+    seen = call.seen_output_tokens or 1
+    cap = min(*rooms, seen, call.asked_tokens)
+    prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
+    return Spend(1, prompt, output_tokens=cap) if cap >= 1 else Spend()
+
+
+def _room(margin: int, axis: Axis, of: str) -> int:
+    weight = weights(axis, SETTINGS[of]).output
+    return margin // weight if weight else (1 << 40 if margin >= 0 else 0)
 
 
 def anonymous(trial: Trial) -> Trial:
     """The trial without what may differ between equal runs: times and who paid first."""
     calls = tuple(replace(call, replayed=False) for call in trial.calls)
     return replace(trial, calls=calls, started_at=NEVER, finished_at=NEVER)
-
-
-async def answers_of(stream: AsyncIterator[str]) -> list[str]:
-    """All yields of an async generator."""
-    return [item async for item in stream]

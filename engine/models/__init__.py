@@ -6,10 +6,11 @@ and only when a model of theirs is opened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.errors import UnknownName, UsageError
+from engine.errors import UnknownName
 from engine.records import Completion, ModelSetting, Price, Prompt, Request
 
 
@@ -72,3 +73,42 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Give back connections; a second call does nothing."""
+
+
+def open_model(name: str, declared: Mapping[str, Declared]) -> Model:
+    """The model a name stands for; nothing is started or sent. Raises UnknownName or UsageError.
+
+    Declared names come first, then 'scripted/...', 'local/...' and whatever litellm knows a provider of.
+    """
+    told = declared.get(name)
+    if told is not None and told.api_base is not None:
+        from engine.models.remote import open_endpoint
+
+        return open_endpoint(told)
+    if name.startswith("scripted/"):
+        from engine.models.scripted import open_scripted
+
+        return open_scripted(name, told.price if told else None)
+    if name.startswith("local/") or (told is not None and told.gguf is not None):
+        from engine.models.local import open_local
+
+        return open_local(name, told)
+    return _open_provider(name, told, declared)
+
+
+def known_models() -> tuple[str, ...]:
+    """Names that `open_model` takes as they are; any endpoint or GGUF file may be declared besides."""
+    from engine.models.local import BUNDLED
+    from engine.models.scripted import names
+    from engine.prices import priced_names
+
+    return (*BUNDLED, *names(), *priced_names())
+
+
+def _open_provider(name: str, told: Declared | None, declared: Mapping[str, Declared]) -> Model:
+    from engine.models.remote import open_provider
+
+    try:
+        return open_provider(name, told)
+    except UnknownName:
+        raise UnknownName("model", name, {*known_models(), *declared}) from None

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.errors import UnknownName
 from engine.records import Example, Question
+
+FAMILIES = ("gym", "file")
+"""What may stand before the colon of a task name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +48,26 @@ class Task(Protocol):
 
     def score(self, answer: str, question: Question) -> bool:
         """Whether an extracted answer is right; pure."""
+
+
+def open_task(spec: TaskSpec) -> Task:
+    """The task a spec names; a file is not read before its questions are asked for.
+
+    Raises UnknownName for a family, generator or level that does not exist, UsageError for counts out of range."""
+    family, _, rest = spec.name.partition(":")
+    if family not in FAMILIES or not rest:
+        raise UnknownName("task", spec.name, (*task_names(), "file:<path>"))
+    if family == "file":
+        from engine.tasks.files import FileTask
+
+        return FileTask(spec)
+    from engine.tasks.gym import GymTask
+
+    return GymTask(spec)
+
+
+def task_names() -> tuple[str, ...]:
+    """Every task that can be named without a file, sorted: 'gym:chain_sum', ...; cheap."""
+    from engine.tasks.gym import known_generators
+
+    return tuple(f"gym:{name}" for name in known_generators())

@@ -1,0 +1,1 @@
+"""The dashboard: reads what the engine stored and shows it; never spends a token by itself."""

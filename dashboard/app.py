@@ -1,0 +1,29 @@
+"""The dashboard's entry: page settings, navigation, one look. `budgetscope` starts it, `streamlit run` works too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import controls
+
+VIEWS = Path(__file__).parent / "views"
+PAGES = (("frontier", "Frontier", ""), ("curves", "Budget curves", "curves"), ("trials", "Trials", "trials"),
+         ("run", "Run", "run"))  # fmt: skip
+
+
+def pages() -> list[st.Page]:
+    """One page per view, the frontier at the root."""
+    return [
+        st.Page(VIEWS / f"{name}.py", title=title, url_path=path, default=not path)
+        for name, title, path in PAGES
+        if (VIEWS / f"{name}.py").exists()
+    ]
+
+
+st.set_page_config(page_title="Budgetscope", page_icon=":material/monitoring:", layout="wide")
+page = st.navigation(pages(), position="top")
+controls.dress()
+controls.follow_theme()
+page.run()

@@ -1,0 +1,114 @@
+"""The frontier figure, painted from `FrontierInfo`: band, staircase, families, marks, labels, legends. No arithmetic
+on data here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard import theme
+from dashboard.figures.frontier import FrontierInfo
+from dashboard.figures.ink import CROWD, TIERS, accuracy_axis, empty_figure, halo, layout, marks, note, spend_axis
+from dashboard.figures.labelling import SIZE, SMALL, Label
+from dashboard.figures.legend import add_legend
+from dashboard.figures.lettering import safe
+from dashboard.figures.points import SIZES, Point
+from dashboard.theme import Inks, fade
+
+__all__ = ["band_trace", "frontier_figure", "line_trace"]
+
+
+def frontier_figure(info: FrontierInfo) -> go.Figure:
+    """Draw it; an info without points becomes a figure with one sentence."""
+    inks = theme.inks(info.dark)
+    if not info.points:
+        return empty_figure(_why_empty(info), inks)
+    figure = go.Figure(layout=layout(inks, info.box))
+    figure.add_traces([*_lines(info, inks), *_marks(info, inks)])
+    add_legend(figure, info.legend, info.box, inks)
+    figure.update_layout(
+        xaxis=spend_axis(info.x_scale, inks), yaxis=accuracy_axis(info.y_scale, inks),
+        annotations=[*_titles(info, inks), *(_label(info, label, inks) for label in info.labels)],
+    )  # fmt: skip
+    return figure
+
+
+def band_trace(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks, **where: Any) -> go.Scatter:
+    """The bootstrap band as one outline, run on to the right edge."""
+    ways = [(info.x_scale.place(x), low, high) for x, low, high in band]
+    ways.append((10 ** (info.x_scale.high + 1), *ways[-1][1:]))
+    return go.Scatter(
+        x=[w[0] for w in ways] + [w[0] for w in reversed(ways)], y=[w[1] for w in ways] + [w[2] for w in reversed(ways)],
+        mode="lines", line={"width": 0}, fill="toself", fillcolor=fade(inks.line, inks.band), hoverinfo="skip",
+        showlegend=False, **where,
+    )  # fmt: skip
+
+
+def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks, **where: Any) -> go.Scatter:
+    """The staircase, run on to the right edge."""
+    x = [*(info.x_scale.place(x) for x, _ in line), 10 ** (info.x_scale.high + 1)]
+    y = [*(y for _, y in line), line[-1][1]]
+    pen = {"shape": "hv", "width": 2, "color": fade(inks.line, 0.85)}
+    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False, **where)
+
+
+def _lines(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
+    if info.band:
+        yield band_trace(info.band, info, inks)
+    for family in info.families:
+        yield _family([info.points[i] for i in family], info)
+    if info.line:
+        yield line_trace(info.line, info, inks)
+
+
+def _family(points: list[Point], info: FrontierInfo) -> go.Scatter:
+    x, y = [info.x_scale.place(p.x) for p in points], [p.y for p in points]
+    pen = {"width": 1.2, "color": fade(points[0].colour, 0.4)}
+    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False)
+
+
+def _marks(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
+    crowded = len(info.points) > CROWD
+    for tier in TIERS:
+        for colour in dict.fromkeys(p.colour for p in info.points):
+            group = [p for p in info.points if p.tier == tier and p.colour == colour]
+            if group:
+                yield marks(group, tier, info.x_scale, inks, crowded=crowded)
+
+
+def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
+    aside = ", log scale" + (", assumed prices" if info.assumed else "")
+    bold = {"size": 13, "color": inks.text}
+    yield note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold)
+    yield note("↖ better", x=0, y=1, xanchor="left", yanchor="top", xshift=3, yshift=-4, font={"size": 12, "color": inks.muted})
+    yield note(
+        f"<b>{info.lens.title}</b>{aside}", x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold
+    )
+
+
+def _label(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
+    point = info.points[label.point]
+    quiet = point.tier in ("unlikely", "partial")
+    return {
+        "x": math.log10(info.x_scale.place(point.x)), "y": point.y, "text": _words(point, label, inks), "showarrow": True,
+        "ax": label.dx, "ay": label.dy, "arrowhead": 0, "arrowwidth": 0.9, "xanchor": "center", "yanchor": "middle",
+        "arrowcolor": fade(inks.muted, 0.75 if label.leader else 0), "borderpad": 0, "captureevents": False,
+        "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
+        "font": {"size": SMALL if quiet else SIZE, "color": inks.muted if quiet else inks.text, "shadow": halo(inks)},
+    }  # fmt: skip
+
+
+def _words(point: Point, label: Label, inks: Inks) -> str:
+    name = safe(point.name)
+    share = f' <span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
+    return f"<b>{name}</b>{share}" if point.tier == "likely" else name + share
+
+
+def _why_empty(info: FrontierInfo) -> str:
+    if not info.counts.hidden:
+        return "Nothing to show yet: run a study, or widen the filters."
+    lacking = "a known price" if info.lens.money else "scored questions"
+    return f"None of the {info.counts.hidden} conditions here has {lacking}: choose another axis, or set prices."

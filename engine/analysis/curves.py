@@ -1,0 +1,149 @@
+"""From per-question sums to cells and curves: means, intervals, counts.
+
+Question means come first (over scored repeats), then the mean over questions; clusters of questions with the same text
+make the intervals. Reads no database.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from engine.analysis.stats import Sums, accuracy_interval, mean_interval
+
+MEANS = (
+    "calls", "input_tokens", "output_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "latency_ms", "usd",
+)  # fmt: skip
+"""Spend columns of a cell: mean per question; `usd` in US dollars at list price, the others in their unit."""
+WITH_INTERVAL = ("accuracy", "calls", "output_tokens", "total_tokens", "usd")
+PARTIAL_BELOW = 0.95
+"""A cell with a smaller share of its study's questions is partial and gets no verdict."""
+
+_COUNTS = ("n_right", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
+_KEY = ("condition_id", "axis", "budget")
+
+CELL_SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("condition_id", "label", "task", "model", "strategy", "params"), pl.String),
+    **dict.fromkeys(("anytime", "simulated"), pl.Boolean),
+    "axis": pl.String,
+    **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS), pl.Int64),
+    "partial": pl.Boolean,
+    **{f"{name}{end}": pl.Float64 for name in ("accuracy",) for end in ("", "_low", "_high")},
+    **{
+        f"{name}{end}": pl.Float64
+        for name in MEANS
+        for end in (("", "_low", "_high") if name in WITH_INTERVAL else ("",))
+    },
+    "usd_assumed": pl.Boolean,
+}
+CURVE_SCHEMA: dict[str, Any] = {
+    "budget": pl.Int64, "accuracy": pl.Float64, "low": pl.Float64, "high": pl.Float64, "n": pl.Int64,
+    "n_trials": pl.Int64, "n_censored": pl.Int64, "spend": pl.Float64,
+}  # fmt: skip
+
+
+def question_means(units: pl.DataFrame) -> pl.DataFrame:
+    """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored."""
+    total = pl.col("input_tokens") + pl.col("output_tokens")
+    sums = units.with_columns(
+        total_tokens=total,
+        usd=pl.when(pl.col("n_unpriced") == 0).then(pl.col("pusd") / 1e12),
+        accuracy=pl.col("n_right"),
+        n_none=pl.col("n") - pl.col("n_right") - pl.col("n_wrong"),
+    )
+    return sums.with_columns(pl.when(pl.col("n") > 0).then(pl.col(name) / pl.col("n")).alias(name) for name in _MEASURED)
+
+
+_MEASURED = ("accuracy", *MEANS)
+
+
+def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned: Mapping[str, int]) -> pl.DataFrame:
+    """One row per (condition, budget), columns as CELL_SCHEMA; see `Results.cells`."""
+    means = question_means(units)
+    counted = _counted(means)
+    spread = _spread(means)
+    known = {c["condition_id"]: c for c in conditions}
+    rows = counted.join(spread, on=_KEY, how="left").to_dicts()
+    made = [_cell(row, known[row["condition_id"]], planned[row["condition_id"]]) for row in rows]
+    return pl.DataFrame(made, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
+
+
+def _counted(means: pl.DataFrame) -> pl.DataFrame:
+    return means.group_by(_KEY).agg(
+        (pl.col("n") > 0).sum().alias("n_questions"),
+        pl.sum_horizontal("n", "n_failed", "n_stopped", "n_censored").sum().alias("n_trials"),
+        pl.col("n").sum().alias("scored"),
+        *(pl.col(name).sum() for name in _COUNTS),
+        *(pl.col(name).mean() for name in _MEASURED),
+        (pl.col("usd").is_null() & (pl.col("n") > 0)).any().alias("unpriced"),
+        (pl.col("n_assumed") > 0).any().alias("usd_assumed"),
+    )
+
+
+def _spread(means: pl.DataFrame) -> pl.DataFrame:
+    """Cluster sums behind the intervals: per measure ss and sq, and qq and clusters for all."""
+    scored = means.filter(pl.col("n") > 0)
+    by_cluster = scored.group_by(*_KEY, "cluster").agg(pl.len().alias("q"), *(pl.col(x).sum() for x in WITH_INTERVAL))
+    return by_cluster.group_by(_KEY).agg(
+        pl.len().alias("clusters"),
+        (pl.col("q").cast(pl.Float64) ** 2).sum().alias("qq"),
+        *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
+        *((pl.col(x) * pl.col("q")).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
+    )
+
+
+def _cell(row: Mapping[str, Any], condition: Mapping[str, Any], planned: int) -> dict[str, Any]:
+    cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
+    cell |= {name: row[name] for name in ("axis", "usd_assumed", *_MEASURED)}
+    cell |= {name: round(row[name]) for name in ("budget", "n_questions", "n_trials", *_COUNTS)}
+    if row["unpriced"]:
+        cell["usd"] = None
+    cell["n_planned"] = max(planned, cell["n_questions"])
+    cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
+    for name in WITH_INTERVAL:
+        cell[f"{name}_low"], cell[f"{name}_high"] = _interval(row, name, cell[name])
+    return cell
+
+
+def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
+    if mean is None:
+        return None, None
+    n = row["n_questions"]
+    sums = Sums(mean * n, n, row["clusters"], row[f"{name}_ss"], row[f"{name}_sq"], row["qq"])
+    low, high = accuracy_interval(sums, row["scored"]) if name == "accuracy" else mean_interval(sums)
+    return (None, None) if math.isnan(low) else (low, high)
+
+
+def curve(steps: pl.DataFrame, axis: str, points: Sequence[int] | None) -> pl.DataFrame:
+    """A condition's curve, columns as CURVE_SCHEMA: at every change of accuracy or n, or at `points`."""
+    if points is None:
+        at = steps.filter(_changed("total") | _changed("n_trials") | _changed("n_censored")).with_columns(since="budget")
+    else:
+        wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
+        known = steps.rename({"budget": "since"})
+        at = wanted.join_asof(known, left_on="budget", right_on="since", check_sortedness=False)
+    return pl.DataFrame([_point(row, axis) for row in at.to_dicts()], schema=CURVE_SCHEMA)
+
+
+def _changed(name: str) -> pl.Expr:
+    return (pl.col(name) - pl.col(name).shift(1)).abs().fill_null(1.0) > 1e-9
+
+
+def _point(row: Mapping[str, Any], axis: str) -> dict[str, Any]:
+    n = round(row["n"] or 0)
+    point = {"budget": row["budget"], "n": n, "n_trials": round(row["n_trials"] or 0)}
+    point["n_censored"] = round(row["n_censored"] or 0)
+    if n == 0:
+        return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
+    sums = Sums(row["total"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
+    low, high = accuracy_interval(sums, row["n_trials"])
+    spend = (row["level"] + row["slope"] * row["budget"]) / n / (1e12 if axis == "usd" else 1)
+    return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
+
+
+def _tidy(share: float) -> float:
+    """Sums of many changes carry rounding; an accuracy of nothing right is 0."""
+    return min(1.0, max(0.0, round(share, 12)))

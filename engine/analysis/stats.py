@@ -1,0 +1,193 @@
+"""Intervals and tests for small samples of questions; pure numbers in, pure numbers out.
+
+Questions, or clusters of questions with the same text, are the sampling unit. Needs no table and no database.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEVEL = 0.95
+"""Confidence of every interval unless told otherwise."""
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What cluster statistics need: s is a cluster's sum of question means, q its number of questions."""
+
+    total: float
+    """Sum of s over clusters."""
+    n: float
+    """Sum of q: questions."""
+    clusters: float
+    """Clusters with at least one question."""
+    ss: float
+    sq: float
+    qq: float
+
+    @property
+    def mean(self) -> float:
+        """Mean over questions."""
+        return self.total / self.n
+
+    @property
+    def variance(self) -> float:
+        """Cluster variance of the mean without small-sample factor (Miller 2024, arXiv 2411.00640, section 2.2)."""
+        spread = self.ss - 2 * self.mean * self.sq + self.mean**2 * self.qq
+        return max(0.0, spread) / self.n**2
+
+
+def z_of(level: float) -> float:
+    """Two-sided normal quantile: 1.96 for 0.95."""
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def wilson(right: float, n: float, level: float = LEVEL) -> Interval:
+    """Score interval of a proportion (Wilson 1927); `n` may be an effective, fractional size."""
+    if n <= 0:
+        return 0.0, 1.0
+    z2 = z_of(level) ** 2
+    p = min(1.0, max(0.0, right / n))
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (p * (1 - p) + z2 / (4 * n)) / n) / (1 + z2 / n)
+    return (0.0 if p == 0 else max(0.0, centre - half)), (1.0 if p == 1 else min(1.0, centre + half))
+
+
+def jeffreys(right: float, n: float, level: float = LEVEL) -> Interval:
+    """Equal-tailed Beta(1/2, 1/2) interval (Brown, Cai & DasGupta 2001); closed at 0 and 1 when all agree."""
+    a, b, tail = right + 0.5, n - right + 0.5, (1 - level) / 2
+    low = 0.0 if right <= 0 else beta_quantile(tail, a, b)
+    return low, (1.0 if right >= n else beta_quantile(1 - tail, a, b))
+
+
+def accuracy_interval(sums: Sums, scored: float, level: float = LEVEL) -> Interval:
+    """Wilson interval at the effective sample size p(1-p)/variance (Korn & Graubard 1998).
+
+    One repeat of distinct questions gives the plain Wilson interval. Where all question means agree the size is the
+    number of clusters at 0 and 1, and never more than `scored` trials.
+    """
+    p = min(1.0, max(0.0, sums.mean))
+    spread = p * (1 - p)
+    size = sums.clusters
+    if spread > 1e-12:
+        size = min(scored, spread / sums.variance) if sums.variance > 1e-15 else scored
+    return wilson(p * size, size, level)
+
+
+def mean_interval(sums: Sums, level: float = LEVEL) -> Interval:
+    """t interval of a mean that cannot be negative, clusters - 1 degrees of freedom; (nan, nan) for one cluster."""
+    free = round(sums.clusters) - 1
+    if free < 1:
+        return math.nan, math.nan
+    half = t_quantile(level, free) * math.sqrt(sums.variance * (free + 1) / free)
+    return max(0.0, sums.mean - half), sums.mean + half
+
+
+def tango(only_a: int, only_b: int, n: int, level: float = LEVEL) -> Interval:
+    """Score interval of the difference a - b of paired proportions (Tango 1998, Statistics in Medicine 17:891).
+
+    `only_a` of `n` pairs succeed under a alone, `only_b` under b alone. Holds its level with few discordant pairs.
+    """
+    if n <= 0:
+        return -1.0, 1.0
+    z, centre = z_of(level), (only_a - only_b) / n
+
+    def excess(delta: float) -> float:
+        return _tango_score(only_a, only_b, n, delta)
+
+    return _root(lambda d: excess(d) - z, -1.0, centre), _root(lambda d: excess(d) + z, centre, 1.0)
+
+
+def _tango_score(only_a: int, only_b: int, n: int, delta: float) -> float:
+    """Standardised distance of the data from a true difference `delta`, by the restricted likelihood."""
+    linear = -only_a - only_b + (2 * n - only_a + only_b) * delta
+    product = -only_b * delta * (1 - delta)
+    q = (math.sqrt(max(0.0, linear**2 - 8 * n * product)) - linear) / (4 * n)
+    variance = n * (2 * q + delta * (1 - delta))
+    distance = only_a - only_b - n * delta
+    if variance <= 1e-15:
+        return 0.0 if distance == 0 else math.copysign(math.inf, distance)
+    return distance / math.sqrt(variance)
+
+
+def _root(f: Callable[[float], float], low: float, high: float) -> float:
+    """Where a decreasing function crosses zero, to 1e-12; an end of the range if it does not."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if f(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def mcnemar_midp(only_a: int, only_b: int) -> float:
+    """Two-sided exact McNemar test with the mid-p correction (Fagerland, Lydersen & Laake 2013); 1 without discord."""
+    n, less = only_a + only_b, min(only_a, only_b)
+    if n == 0:
+        return 1.0
+    scale = n * math.log(2)
+    terms = [math.exp(_log_choose(n, k) - scale) for k in range(less + 1)]
+    return min(1.0, 2 * sum(terms) - terms[-1])
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def replicate_weights(clusters: int, replicates: int, seed: int) -> NDArray[np.float64]:
+    """Bootstrap over clusters: replicates x clusters, how often each was drawn."""
+    import numpy as np
+
+    drawn = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates)
+    return drawn.astype(np.float64)
+
+
+def beta_cdf(x: float, a: float, b: float) -> float:
+    """Regularised incomplete beta function, by Lentz's continued fraction (DLMF 8.17.22)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - beta_cdf(1 - x, b, a)
+    log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    return math.exp(log_front) / (a * _beta_fraction(x, a, b))
+
+
+def _beta_fraction(x: float, a: float, b: float) -> float:
+    """1 + d1/(1 + d2/(1 + ...)), evaluated forward."""
+    value = numerator = 1.0
+    denominator = 0.0
+    for step in range(1, 400):
+        d = _beta_term(step, x, a, b)
+        denominator = 1 / (1 + d * denominator)
+        numerator = 1 + d / numerator
+        value *= numerator * denominator
+        if abs(numerator * denominator - 1) < 1e-15:
+            break
+    return value
+
+
+def _beta_term(step: int, x: float, a: float, b: float) -> float:
+    m = step // 2
+    if step % 2 == 0:
+        return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+    return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+
+
+def beta_quantile(p: float, a: float, b: float) -> float:
+    """Where `beta_cdf` reaches p."""
+    return _root(lambda x: p - beta_cdf(x, a, b), 0.0, 1.0)
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(level: float, free: int) -> float:
+    """Two-sided quantile of Student's t: 2.228 for 0.95 and 10 degrees of freedom."""
+    x = beta_quantile(1 - level, free / 2, 0.5)
+    return math.sqrt(free * (1 - x) / x)

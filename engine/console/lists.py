@@ -1,0 +1,76 @@
+"""strategies, tasks, models: what there is to choose from. Opens none of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from engine.console import show
+
+
+def strategies(options: Namespace) -> int:
+    """Every registered strategy with its parameters and their defaults."""
+    from engine.strategies import entries
+
+    found = entries().values()
+    if options.json:
+        show.emit([{"name": e.name, "family": e.family, "calls": e.calls, "parameters": e.knobs, "idea": e.idea,
+                    "version": e.version} for e in found])  # fmt: skip
+        return 0
+    for each in found:
+        knobs = ", ".join(f"{key} = {_toml(value)}" for key, value in each.knobs.items())
+        show.say(f"{each.name}: {each.idea}")
+        show.say(f"    {knobs}; calls per question: {each.calls}")
+    return 0
+
+
+def tasks(options: Namespace) -> int:
+    """The generated tasks by name, and how a file of one's own is named."""
+    from engine.tasks import task_names
+
+    found = task_names()
+    if options.json:
+        show.emit(found)
+        return 0
+    for name in found:
+        show.say(name)
+    show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
+    return 0
+
+
+def models(options: Namespace) -> int:
+    """The models that come along; with a word, every known name that holds it, with its price."""
+    from engine.models import known_models
+
+    word = options.word or ""
+    found = [name for name in known_models() if word.lower() in name.lower()]
+    if options.json:
+        show.emit([{"name": name, **_price(name)} for name in found])
+        return 0
+    here = [name for name in found if name.startswith(("local/", "scripted/"))]
+    shown = found if word else here
+    rows = [(name, *map(_dollars, _price(name).values())) for name in shown]
+    show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
+    if not word:
+        show.say()
+        show.say(
+            f"{len(found) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
+        )
+        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
+    return 0
+
+
+def _price(name: str) -> dict[str, float | None]:
+    """USD per million tokens; None: unknown, or nobody bills it."""
+    from engine.prices import bundled_price
+
+    price = bundled_price(name)
+    rates = (None, None) if price is None else (price.input_pusd / 1e6, price.output_pusd / 1e6)
+    return dict(zip(("input_usd_per_million", "output_usd_per_million"), rates, strict=True))
+
+
+def _dollars(value: float | None) -> str:
+    return show.UNKNOWN if value is None else f"{value:,.3g}"
+
+
+def _toml(value: object) -> str:
+    return "none" if value is None else repr(value)

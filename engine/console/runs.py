@@ -1,0 +1,216 @@
+"""run, resume, stop, delete, runs, estimate: the verbs around an execution of a study."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import status
+from engine.budget import Limits
+from engine.console import show
+from engine.console.progress import Progress
+from engine.errors import RunError, UsageError
+from engine.prices import pusd
+from engine.status import RunDir, Status
+
+if TYPE_CHECKING:
+    from engine.estimate import Estimate
+
+_CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
+
+
+def run(options: Namespace) -> int:
+    """Check the study to the end, say what it can cost, make the run's directory, and work."""
+    from engine import worker
+    from engine.estimate import estimate
+    from engine.plan import plan
+    from engine.study import load
+
+    study = load(options.study)
+    show.tell(_forecast(estimate(plan(study))))
+    directory = worker.prepare(study, _writable(options))
+    show.tell(
+        f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
+    )
+    return _work(directory)
+
+
+def resume(options: Namespace) -> int:
+    """Go on where a run was, under a new ceiling if one is given."""
+    directory = _find(options)
+    wished = Limits(options.calls, options.tokens, None if options.usd is None else pusd(options.usd))
+    if wished != Limits():
+        _raise_ceiling(directory, wished)
+    return _work(directory)
+
+
+def stop(options: Namespace) -> int:
+    """Leave the word to stop in the run's directory."""
+    directory = _find(options)
+    if not status.is_alive(directory):
+        raise RunError(f"Run {directory.run_id} is not running.")
+    status.request_stop(directory, now=options.now)
+    show.say(
+        f"Run {directory.run_id} was asked to stop{' now' if options.now else ' once its calls in flight are done'}."
+    )
+    return 0
+
+
+def delete(options: Namespace) -> int:
+    """Delete a run's rows and directory; asks first, and refuses while it lives."""
+    import shutil
+
+    from engine.store import Store
+
+    directory = _find(options)
+    if status.is_alive(directory):
+        raise RunError(f"Run {directory.run_id} is running; stop it first (`budgetscope stop {directory.run_id}`).")
+    if not options.yes and not _agreed(f"Delete run {directory.run_id} and its trials? [y/N] "):
+        show.say("Nothing was deleted.")
+        return 0
+    with status.held(directory):
+        if directory.db.exists():
+            Store(directory.db).delete_run(directory.run_id)
+        shutil.rmtree(directory.path)
+    show.say(f"Run {directory.run_id} was deleted.")
+    return 0
+
+
+def runs(options: Namespace) -> int:
+    """All runs with a directory beside the database, oldest first."""
+    found = status.list_runs(_runs_db(options))
+    if options.json:
+        show.emit([asdict(each) for each in found])
+    elif not found:
+        show.say(f"No runs beside {_db(options)} yet; start one with `budgetscope run examples/first.toml`.")
+    else:
+        head = ("run", "study", "state", "trials", "failed", "calls", "tokens", "cost", "started")
+        show.table(head, [_row(each) for each in found], numeric=(3, 4, 5, 6, 7))
+    return 0
+
+
+def estimate(options: Namespace) -> int:
+    """Upper bounds per condition and in all."""
+    from engine.estimate import estimate
+    from engine.plan import plan
+    from engine.study import load
+
+    found = estimate(plan(load(options.study)))
+    if options.json:
+        show.emit(_plain(found))
+        return 0
+    head = ("strategy", "task", "model", "budget", "trials", "calls", "input", "output", "list price")
+    lines = [(line.condition, line.worst) for line in found.lines]
+    rows = [(show.strategy(c), c.task, c.solver.name, show.budget(c.axis, c.budget), *_figures(w)) for c, w in lines]
+    show.table(head, [*rows, ("all", "", "", "", *_figures(found.total))], numeric=range(3, 9))
+    show.say()
+    show.say(_forecast(found))
+    return 0
+
+
+def _work(directory: RunDir) -> int:
+    """Work in this process until the run ends, then show what it found."""
+    from engine import worker
+
+    with Progress(sys.stderr) as progress:
+        final = worker.run(directory, progress.show)
+    _results(directory)
+    show.say(_last_word(final))
+    if final.state == "finished" and final.ends.get("failed"):
+        return 4
+    return _CODES.get(final.state, 1)
+
+
+def _results(directory: RunDir) -> None:
+    from engine.console.reports import results
+
+    results(directory.db)
+
+
+def _last_word(final: Status) -> str:
+    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
+    spent = show.amount(final.spent, final.priced)
+    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
+    message = f" {final.message}" if final.message else ""
+    trials = f"{final.done:,} of {final.total:,} trials ({ended})"
+    return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
+
+
+def _forecast(found: Estimate) -> str:
+    worst = found.total
+    note = " (an assumed price)" if found.assumed and worst.pusd is not None else ""
+    most = f"at most {show.number(worst.calls)} calls and {show.number(worst.total_tokens)} tokens"
+    price = "list price unknown" if worst.pusd is None else f"list price at most {show.usd(worst.pusd)}{note}"
+    return f"{worst.trials:,} trials, {most}; {price}; ceiling: {show.limits(found.ceiling)}."
+
+
+def _figures(worst: Any) -> tuple[str, ...]:
+    counts = (worst.trials, worst.calls, worst.input_tokens, worst.output_tokens)
+    return (*(show.number(count) for count in counts), show.usd(worst.pusd))
+
+
+def _plain(found: Estimate) -> dict[str, Any]:
+    lines = [{"condition": asdict(line.condition), "worst": asdict(line.worst)} for line in found.lines]
+    return {**asdict(found), "lines": lines}
+
+
+def _row(each: Status) -> tuple[str, ...]:
+    cost = show.usd(each.spent.pusd if each.priced else None)
+    started = each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN
+    counts = (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)
+    return (
+        each.run_id,
+        each.name,
+        each.state,
+        f"{each.done:,}/{each.total:,}",
+        *map(show.number, counts),
+        cost,
+        started,
+    )
+
+
+def _raise_ceiling(directory: RunDir, wished: Limits) -> None:
+    from engine.study import with_ceiling
+
+    if status.is_alive(directory):
+        raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
+    text = with_ceiling(directory.study.read_text(encoding="utf-8"), wished)
+    part = directory.path / ".study.toml"
+    part.write_text(text, encoding="utf-8")
+    part.replace(directory.study)
+
+
+def _db(options: Namespace) -> Path:
+    from engine.store import default_path
+
+    return Path(options.db) if options.db else default_path()
+
+
+def _writable(options: Namespace) -> Path:
+    from engine.store import writable
+
+    asked = _db(options)
+    path = writable(asked)
+    if path != asked:
+        show.tell(f"{asked} is the demo and is only read; results go to {path}, a copy of it.")
+    return path
+
+
+def _runs_db(options: Namespace) -> Path:
+    """The database whose runs are meant: those of a demo lie beside its local copy."""
+    db = _db(options)
+    local = db.with_name(f"{db.stem}.local.duckdb")
+    return local if not status.folder(db).is_dir() and status.folder(local).is_dir() else db
+
+
+def _find(options: Namespace) -> RunDir:
+    return status.find(_runs_db(options), options.run)
+
+
+def _agreed(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise UsageError("Nobody is there to ask; add --yes to delete without asking.")
+    return input(question).strip().lower() in ("y", "yes")

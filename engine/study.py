@@ -1,0 +1,291 @@
+"""A study: the declared plan, read from TOML and checked to the last key.
+
+Owns the words of the study file. Opens no model, task or database and plans nothing (that is `plan`). Budgets on the
+`usd` axis are dollars in the file and integer pico-dollars here; prices are USD per million tokens in the file and
+pico-dollars per token here. Secrets never enter a study: it names the environment variable that holds a key.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+
+from engine import toml
+from engine.budget import Limits
+from engine.errors import UsageError
+from engine.models import Declared
+from engine.models.remote import checked_url
+from engine.prices import price_from_usd_per_million, pusd
+from engine.records import AXES, PUSD_PER_USD, Axis, Example, Price
+from engine.strategies import build, entry, parameters
+from engine.tasks import TaskSpec
+
+CEILING_TOKENS = 50_000_000
+"""Token ceiling of a run whose study sets none."""
+_MOST_REPEATS = 10_000
+_MOST_USD = 1_000_000
+_MOST_CHOICES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A strategy with one value for each of its parameters."""
+
+    name: str
+    params: tuple[tuple[str, Any], ...] = ()
+    """Those the study sets, sorted by name; the others keep their defaults."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """The declared grid: strategies x tasks x models x budgets, each question `repeats` times."""
+
+    name: str
+    tasks: tuple[TaskSpec, ...]
+    models: tuple[Declared, ...]
+    strategies: tuple[Choice, ...]
+    """Sweeps already spread out."""
+    budgets: tuple[int, ...]
+    """Ascending, in the unit of the axis; pico-dollars on `usd`."""
+    budget_axis: Axis = "output_tokens"
+    repeats: int = 1
+    system: str | None = None
+    """System prompt before every call; None: none."""
+    ceiling: Limits = Limits(tokens=CEILING_TOKENS)
+    """What a run may spend at most; tokens are always limited."""
+    pool_max_age_days: float = 30.0
+    """Completions of remote models older than this are bought anew."""
+    text: str = ""
+    """The source, with `base` written into it: it can be read from any folder."""
+
+
+def load(path: Path | str) -> Study:
+    """The study in a file. Raises UsageError with the file, the key and what is wrong."""
+    path = Path(path)
+    return parse(toml.read(path), path.name, path.resolve().parent)
+
+
+def parse(text: str, where: str, base: Path | None = None) -> Study:
+    """The study in a text; `where` names it in errors, relative paths start at `base` (the working directory)."""
+    top = toml.Table(where, "", toml.parse(text, where), _TOP)
+    written = top.text("base", None)
+    folder = Path(written) if written else base or Path.cwd()
+    axis = cast(Axis, top.one_of("budget_axis", "output_tokens", AXES))
+    shared = _examples(top)
+    study = Study(
+        name=top.required("name"),
+        tasks=tuple(_task(table, folder, shared) for table in top.tables("tasks", lambda _: _TASK)),
+        models=tuple(_model(table, folder) for table in top.tables("models", lambda _: _MODEL)),
+        strategies=tuple(c for table in top.tables("strategies", _knobs) for c in _choices(table)),
+        budgets=_budgets(top, axis),
+        budget_axis=axis,
+        repeats=top.integer("repeats", 1, 1, _MOST_REPEATS),
+        system=top.text("system", None),
+        ceiling=_ceiling(top),
+        pool_max_age_days=float(top.number("pool_max_age_days", Decimal(30), 0, 36_500)),
+        text=text if "base" in top.body else f"base = {json.dumps(str(folder))}\n{text}",
+    )
+    return _without_twins(study, where)
+
+
+def with_ceiling(text: str, wished: Limits) -> str:
+    """The study's text with a new ceiling; limits that are None stay as they were. Raises UsageError."""
+    usd = None if wished.pusd is None else wished.pusd / PUSD_PER_USD
+    named = {"tokens": wished.tokens, "calls": wished.calls, "usd": usd}
+    changed = toml.with_table(text, "ceiling", {key: value for key, value in named.items() if value is not None})
+    if changed is None:
+        raise UsageError("The ceiling could not be written into study.toml of the run; change it there by hand.")
+    parse(changed, "study.toml")
+    return changed
+
+
+def as_json(study: Study) -> dict[str, Any]:
+    """The plan for the store and for reports; no secret is in it, because none is in a study."""
+    return {
+        "name": study.name,
+        "budget_axis": study.budget_axis,
+        "budgets": list(study.budgets),
+        "repeats": study.repeats,
+        "system": study.system,
+        "tasks": [_set_only(asdict(task), TaskSpec("")) for task in study.tasks],
+        "models": [_set_only(asdict(model), Declared("")) for model in study.models],
+        "strategies": [{"name": choice.name, **dict(choice.params)} for choice in study.strategies],
+        "ceiling": asdict(study.ceiling),
+    }
+
+
+_TOP = ("name", "base", "budget_axis", "budgets", "repeats", "system", "pool_max_age_days", "ceiling", "models",
+        "tasks", "strategies", "examples")  # fmt: skip
+_TASK = tuple(field.name for field in fields(TaskSpec))
+_MODEL = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "timeout_s", "prices")
+_PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
+
+
+def _knobs(body: Mapping[str, Any]) -> Iterable[str]:
+    name = body.get("name")
+    return ("name", *entry(name).knobs) if isinstance(name, str) else body
+
+
+def _budgets(top: toml.Table, axis: Axis) -> tuple[int, ...]:
+    budgets = [_budget(top, value, axis) for value in top.items("budgets")]
+    twins = [value for value, count in Counter(budgets).items() if count > 1]
+    if twins:
+        raise UsageError(f"budgets in {top.where} names a budget twice; every budget once is enough.")
+    return tuple(sorted(budgets))
+
+
+def _budget(top: toml.Table, value: object, axis: Axis) -> int:
+    one = toml.Table(top.where, "", {"each of budgets": value}, ("each of budgets",))
+    if axis != "usd":
+        return one.integer("each of budgets", 0, 1, 10**9)
+    dollars = one.number("each of budgets", Decimal(0), 1e-12, _MOST_USD)
+    return pusd(dollars)
+
+
+def _ceiling(top: toml.Table) -> Limits:
+    table = top.table("ceiling", ("tokens", "calls", "usd"))
+    if table is None:
+        return Limits(tokens=CEILING_TOKENS)
+    usd = table.number("usd", None, 0, _MOST_USD)
+    return Limits(
+        calls=table.integer("calls", None, 1),
+        tokens=table.integer("tokens", CEILING_TOKENS, 1),
+        pusd=None if usd is None else pusd(usd),
+    )
+
+
+def _task(table: toml.Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
+    shots = table.integer("shots", 0, 0, 64)
+    examples = _examples(table) or (() if shots else shared)
+    if shots and examples:
+        raise UsageError(f"{table.place} has both shots and examples; give one of them.")
+    return TaskSpec(
+        name=_located(table.required("name"), folder),
+        questions=table.integer("questions", None, 1, 10_000_000),
+        seed=table.integer("seed", 0, 0, 10**6),
+        level=table.text("level", "easy"),
+        shots=shots,
+        examples=examples,
+        question_column=table.text("question_column", "question"),
+        answer_column=table.text("answer_column", "answer"),
+        category_column=table.text("category_column", None),
+    )
+
+
+def _located(name: str, folder: Path) -> str:
+    if not name.startswith("file:"):
+        return name
+    return f"file:{_path(name.removeprefix('file:'), folder)}"
+
+
+def _path(written: str, folder: Path) -> Path:
+    """A path as a study writes it, relative to the study's folder; ~ is the home folder."""
+    try:
+        return folder / Path(written).expanduser()
+    except RuntimeError:
+        raise UsageError(f"The path {written!r} names a home folder that does not exist.") from None
+
+
+def _examples(table: toml.Table) -> tuple[Example, ...]:
+    if "examples" not in table.body:
+        return ()
+    found = table.tables("examples", lambda _: ("question", "reasoning", "answer"))
+    return tuple(
+        Example(each.required("question"), each.required("answer"), each.text("reasoning", None)) for each in found
+    )
+
+
+def _model(table: toml.Table, folder: Path) -> Declared:
+    gguf = table.text("gguf", None)
+    return Declared(
+        name=table.required("name"),
+        api_base=_endpoint(table),
+        api_key_env=_variable(table),
+        model=table.text("model", None),
+        gguf=None if gguf is None else str(_path(gguf, folder)),
+        price=_price(table),
+        context_tokens=table.integer("context_tokens", None, 1, 10**8),
+        parallel=table.integer("parallel", None, 1, 4096),
+        timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
+    )
+
+
+def _endpoint(table: toml.Table) -> str | None:
+    """Checked here already: an address with a user name or a key in it must not reach the stored study."""
+    address = table.text("api_base", None)
+    if address is not None:
+        checked_url(address, table.required("name"))
+    return address
+
+
+def _variable(table: toml.Table) -> str | None:
+    name = table.text("api_key_env", None)
+    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
+        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
+    return name
+
+
+def _price(table: toml.Table) -> Price | None:
+    prices = table.table("prices", _PRICES)
+    if prices is None:
+        return None
+    rates = [prices.number(key, None, 0, 10**6) for key in _PRICES[:4]]
+    if rates[0] is None or rates[1] is None:
+        raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
+    source, assumed = prices.text("source", "study"), prices.flag("assumed", False)
+    return price_from_usd_per_million(
+        rates[0], rates[1], *rates[2:], source=source, as_of=_date(prices), assumed=assumed
+    )
+
+
+def _date(prices: toml.Table) -> str | None:
+    value = prices.body.get("as_of")
+    if value is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
+        raise prices.wrong("as_of", "a date such as 2026-01-31")
+    return None if value is None else str(value)
+
+
+def _choices(table: toml.Table) -> list[Choice]:
+    """Each combination of the listed values; a list sweeps."""
+    name = table.required("name")
+    knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
+    swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
+    if math.prod(len(values) for values in swept) > _MOST_CHOICES:
+        raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
+    found = [Choice(name, tuple(zip(knobs, values, strict=True))) for values in itertools.product(*swept)]
+    for choice in found:
+        _tried(choice, table.place)
+    return found
+
+
+def _tried(choice: Choice, place: str) -> None:
+    try:
+        build(choice.name, dict(choice.params))
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
+
+
+def _without_twins(study: Study, where: str) -> Study:
+    """Refuse what is declared twice, parameters at their defaults included."""
+    listed = {
+        "model": [model.name for model in study.models],
+        "strategy": [f"{c.name} {parameters(build(c.name, dict(c.params)))}" for c in study.strategies],
+        "task": [f"{task.name} (seed {task.seed}, {task.level})" for task in study.tasks],
+    }
+    for kind, names in listed.items():
+        for name, count in Counter(names).items():
+            if count > 1:
+                raise UsageError(f"The {kind} {name} stands {count} times in {where}; once is enough.")
+    return study
+
+
+def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key == "name" or value != getattr(usual, key)}

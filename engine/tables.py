@@ -1,0 +1,117 @@
+"""Rows in and out of an open connection: bulk inserts, matching by ids, and whole trials.
+
+Owns the SQL that puts a trial's rows together again. Opens nothing, commits nothing, aggregates nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from engine import rows
+from engine.database import Connection
+from engine.records import Trial
+
+Layout = list[tuple[str, str]]
+
+_ON_CONFLICT = {
+    "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
+}
+
+_HEADS = """
+select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
+    q.text, q.context, q.target, q.category, q.data, f.answer_kind, f.instructions, f.examples
+from trials t semi join chosen using (trial_id, attempt)
+join conditions c using (condition_id) join questions q using (question_id) join framings f using (framing_id)
+order by trial_id"""
+
+_CHILDREN = {
+    "calls": "select x.*, p.messages from calls x semi join chosen using (trial_id, attempt) "
+    "join prompts p using (prompt_key) order by trial_id, ordinal",
+    "marks": "select x.* from marks x semi join chosen using (trial_id, attempt) order by trial_id, ordinal",
+    "mark_spends": "select x.* from mark_spends x semi join chosen using (trial_id, attempt) "
+    "order by trial_id, ordinal, position",
+    "spends": "select x.* from trial_spends x semi join chosen using (trial_id, attempt) order by trial_id, position",
+}
+
+
+def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
+    """All rows of a query as dicts."""
+    cursor = connection.execute(sql, list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+
+def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[rows.Row]:
+    """Rows of a query that names the view `wanted` (column `id`)."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
+    return fetch(connection, sql, parameters)
+
+
+def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
+    """Trials whose (id, attempt) is new: an older one keeps all its rows, marks and calls included."""
+    keys = {(trial.spec.trial_id, trial.attempt): trial for trial in reversed(trials)}
+    sql = "select trial_id, attempt from trials semi join wanted on trial_id = id"
+    stored = {(row["trial_id"], row["attempt"]) for row in matching(connection, sql, {key for key, _ in keys})}
+    return [trial for key, trial in reversed(keys.items()) if key not in stored]
+
+
+def insert(connection: Connection, content: rows.Tables) -> None:
+    """Bulk insert through Arrow; rows whose key is stored are left as they are."""
+    known = layouts(connection)
+    for table, found in content.items():
+        if found:
+            connection.register("fresh", _arrow(known[table], found))
+            tail = _ON_CONFLICT.get(table, "on conflict do nothing")
+            connection.execute(f"insert into {table} by name select * from fresh {tail}")
+            connection.unregister("fresh")
+
+
+def _arrow(layout: Layout, content: list[rows.Row]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
+    shape = pa.schema([(name, kinds[kind]) for name, kind in layout])
+    try:
+        return pa.Table.from_pylist(content, schema=shape)
+    except UnicodeEncodeError:
+        clean = [{k: rows.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in content]
+        return pa.Table.from_pylist(clean, schema=shape)
+
+
+def layouts(connection: Connection) -> dict[str, Layout]:
+    """Name and DuckDB type of every table's columns, in order."""
+    found: dict[str, Layout] = {}
+    sql = "select table_name, column_name, data_type from duckdb_columns() where not internal order by column_index"
+    for row in fetch(connection, sql):
+        found.setdefault(row["table_name"], []).append((row["column_name"], row["data_type"]))
+    return found
+
+
+def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
+    """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
+
+    def chosen_rows(sql: str) -> list[rows.Row]:
+        return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
+
+    heads = chosen_rows(_HEADS)
+    snapshots = _grouped(fetch(connection, "select * from prices order by model"), "snapshot_id")
+    children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
+    return [
+        rows.trial_of(
+            rows.Parts(
+                head,
+                snapshots.get(head["snapshot_id"], []),
+                **{name: found.get(head["trial_id"], []) for name, found in children.items()},
+            )
+        )
+        for head in heads
+    ]
+
+
+def _grouped(found: Iterable[rows.Row], name: str) -> dict[str, list[rows.Row]]:
+    ordered = sorted(found, key=lambda row: str(row[name]))
+    return {key: list(group) for key, group in groupby(ordered, key=lambda row: str(row[name]))}

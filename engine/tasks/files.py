@@ -1,0 +1,169 @@
+"""Benchmarks in the user's own files: `file:<path>` for .jsonl, .json, .csv, .tsv and .parquet.
+
+Example, a row of a .jsonl file: {"question": "2 + 3 = ?", "answer": "5"}. Everything read is text and never evaluated:
+numbers keep their spelling, true and false become yes and no. Limits: 200 MB and 1,000,000 rows per file, 20,000
+characters per question and 1,000 per target. Rows with the same question and target count once.
+
+Targets of the form "...steps... #### 18" (GSM8K, arXiv 2110.14168) become "18" when every row of the file has the mark.
+Rows that are asked: with seed 0 the first n in file order; with seed s = 1, 2, ... the s-th block of n in one fixed
+shuffle of the other rows. Seeds share no row as long as they ask for equally many. Worked examples come from rows that
+are not asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import answers, identity
+from engine.errors import UsageError
+from engine.records import AnswerKind, Example, Problem, Question
+from engine.tasks import TaskSpec
+from engine.tasks.tables import read_rows
+
+LONGEST_QUESTION = 20_000
+LONGEST_TARGET = 1_000
+_MARK = "####"
+_CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One usable row of a file."""
+
+    text: str
+    target: str
+    category: str | None
+    reasoning: str | None
+    """What stood before the mark; None: there was none."""
+
+
+class FileTask:
+    """Questions from one file, and the scorer that its targets call for."""
+
+    def __init__(self, spec: TaskSpec) -> None:
+        """Reads nothing yet; raises UsageError for counts out of range."""
+        self.spec = spec
+        self.path = Path(spec.name.removeprefix("file:")).expanduser()
+        self.name = f"file:{self.path.stem}"
+        _check_counts(spec)
+
+    def questions(self) -> Sequence[Question]:
+        """The rows the spec asks for; UsageError with file and row for anything that cannot be used."""
+        rows = _distinct(_reduced(self._rows()))
+        kind = guess_kind(row.target for row in rows)
+        asked, shown = self._chosen(rows, kind)
+        examples = (*self.spec.examples, *(Example(row.text, row.target, row.reasoning) for row in shown))
+        return [self._question(row, kind, examples) for row in asked]
+
+    def score(self, answer: str, question: Question) -> bool:
+        """Equal to the target: by value for numbers, by normalised text otherwise."""
+        return answers.same(answer, question.target, question.problem.answer_kind)
+
+    def _rows(self) -> list[Row]:
+        spec = self.spec
+        columns = [spec.question_column, spec.answer_column, *filter(None, [spec.category_column])]
+        rows = []
+        for number, cells in enumerate(read_rows(self.path, columns), start=1):
+            text = self._cell(cells[0], number, spec.question_column, LONGEST_QUESTION)
+            longest = LONGEST_QUESTION if _MARK in (cells[1] or "") else LONGEST_TARGET
+            target = self._cell(cells[1], number, spec.answer_column, longest)
+            rows.append(Row(text, target, (cells[2] or "").strip() or None if len(cells) > 2 else None, None))
+        if not rows:
+            raise UsageError(f"The file {str(self.path)!r} holds no rows.")
+        return rows
+
+    def _cell(self, cell: str | None, number: int, column: str, longest: int) -> str:
+        text = (cell or "").strip()
+        if not text:
+            raise UsageError(f"Row {number} of {str(self.path)!r} has an empty {column!r}.")
+        if len(text) > longest:
+            raise UsageError(
+                f"Row {number} of {str(self.path)!r} has a {column!r} of {len(text):,} characters; "
+                f"at most {longest:,} are taken."
+            )
+        return text
+
+    def _chosen(self, rows: list[Row], kind: AnswerKind) -> tuple[list[Row], list[Row]]:
+        """Rows to ask and rows to show."""
+        spec = self.spec
+        count = len(rows) - spec.shots if spec.questions is None else spec.questions
+        shuffled = sorted(rows, key=lambda row: self._question(row, kind, ()).question_id)
+        if spec.questions is None and spec.seed == 0 and count > 0:
+            shown = shuffled[count:]
+            return [row for row in rows if row not in set(shown)], shown
+        asked = self._block(rows, shuffled, count)
+        taken = {row.text for row in asked}
+        spare = [row for row in reversed(shuffled) if row.text not in taken][: spec.shots]
+        if len(spare) < spec.shots:
+            raise UsageError(
+                f"The file {str(self.path)!r} has {len(rows)} distinct rows: {len(asked)} to ask leave "
+                f"{len(spare)} for {spec.shots} worked examples."
+            )
+        return asked, spare
+
+    def _block(self, rows: list[Row], shuffled: list[Row], count: int) -> list[Row]:
+        seed, first = self.spec.seed, set(rows[: max(count, 0)])
+        if count < 1 or (seed + 1) * count > len(rows):
+            seeds = len(rows) // max(count, 1)
+            fits = f"enough for seeds 0 to {seeds - 1} with {count} each" if seeds and count > 0 else "too few"
+            raise UsageError(f"The file {str(self.path)!r} has {len(rows)} distinct rows, {fits}; "
+                             f"seed {seed} asks for more.")  # fmt: skip
+        others = [row for row in shuffled if row not in first]
+        return rows[:count] if seed == 0 else others[(seed - 1) * count : seed * count]
+
+    def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
+        problem = Problem(text=row.text, answer_kind=kind, instructions=_INSTRUCTIONS[kind], examples=examples)
+        return Question(
+            question_id=identity.question_id("file", problem, row.target),
+            task=self.name,
+            problem=problem,
+            target=row.target,
+            category=row.category,
+        )
+
+
+_INSTRUCTIONS: dict[AnswerKind, str] = {
+    "number": "Give the answer as a number.",
+    "yes_no": "Answer yes or no.",
+    "word": "Answer with one word.",
+    "text": "",
+}
+
+
+def guess_kind(targets: Iterable[str]) -> AnswerKind:
+    """All numbers: number; all yes or no: yes_no; all without a space: word; otherwise text."""
+    found = list(targets)
+    if all(answers.number_value(target) is not None for target in found):
+        return "number"
+    if all(answers.normalise(target) in ("yes", "no") for target in found):
+        return "yes_no"
+    return "text" if any(len(target.split()) != 1 for target in found) else "word"
+
+
+def _reduced(rows: list[Row]) -> list[Row]:
+    """Targets after the GSM8K mark, when every row has one with something behind it."""
+    parts = [row.target.rpartition(_MARK) for row in rows]
+    if not all(mark and target.strip() for _, mark, target in parts):
+        return rows
+    return [
+        Row(row.text, target.strip(), row.category, _CALCULATOR.sub("", steps).strip() or None)
+        for row, (steps, _, target) in zip(rows, parts, strict=True)
+    ]
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    return list({(row.text, row.target): row for row in reversed(rows)}.values())[::-1]
+
+
+def _check_counts(spec: TaskSpec) -> None:
+    if spec.questions is not None and spec.questions < 1:
+        raise UsageError(f"The task {spec.name!r} asks for {spec.questions} questions; ask for at least 1.")
+    if spec.seed < 0:
+        raise UsageError(f"The task {spec.name!r} has seed {spec.seed}; seeds start at 0.")
+    if spec.seed and spec.questions is None:
+        raise UsageError(f"The task {spec.name!r} asks for all questions, so only seed 0 exists; set 'questions'.")
+    if spec.shots < 0:
+        raise UsageError(f"The task {spec.name!r} asks for {spec.shots} worked examples; ask for 0 or more.")

@@ -1,0 +1,113 @@
+"""Short written-out reasoning for worked examples, built from what the generator says about its question; pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+from engine.tasks.gym.formula import evaluate
+from engine.tasks.gym.logic import Argument, describe
+
+Entry = Mapping[str, Any]
+
+
+def reasoning(generator: str, entry: Entry) -> str | None:
+    """Correct steps towards the answer, without stating it as one; None: we have no way to write them."""
+    write = _WRITERS.get(generator)
+    return write(entry) if write else None
+
+
+def _running(entry: Entry) -> str:
+    """Term by term, left to right; for sums and for products, never mixed."""
+    first, *rest = entry["metadata"]["expression"].split()
+    lines, value = [], first
+    for sign, term in zip(rest[::2], rest[1::2], strict=True):
+        found = evaluate(f"{value} {sign} {term}")
+        total = str(found[0]) if found else "?"
+        lines.append(f"{value} {sign} {term} = {total}.")
+        value = total
+    return " ".join(lines)
+
+
+def _gcd(entry: Entry) -> str:
+    numbers = entry["metadata"]["numbers"]
+    shared = math.gcd(*numbers)
+    return f"{_divisors(numbers)} The largest number in every list is {shared}."
+
+
+def _divisors(numbers: Iterable[int]) -> str:
+    lists = ((number, [d for d in range(1, number + 1) if number % d == 0]) for number in numbers)
+    return " ".join(f"The divisors of {number} are {_listing(divisors)}." for number, divisors in lists)
+
+
+def _lcm(entry: Entry) -> str:
+    first, *rest = entry["metadata"]["numbers"]
+    lines, value = [], first
+    for number in rest:
+        shared = math.gcd(value, number)
+        multiple = value * number // shared
+        lines.append(
+            f"The greatest common divisor of {value} and {number} is {shared}, "
+            f"so their least common multiple is {value} * {number} / {shared} = {multiple}."
+        )
+        value = multiple
+    return " ".join(lines)
+
+
+def _letters(entry: Entry) -> str:
+    words, letter = entry["metadata"]["span"], entry["metadata"]["target_letter"]
+    counts = [word.lower().count(letter) for word in words]
+    spelled = (f"{word}: {_listing(word.lower())} has {n}." for word, n in zip(words, counts, strict=True))
+    total = f" In total {' + '.join(map(str, counts))} = {sum(counts)}." if len(counts) > 1 else ""
+    return f"Count the letter {letter}. {' '.join(spelled)}{total}"
+
+
+def _backward(entry: Entry) -> str:
+    word = entry["metadata"]["word"]
+    return f"The letters of {word} are {_listing(word)}. From last to first: {_listing(word[::-1])}."
+
+
+def _equation(entry: Entry) -> str | None:
+    """Linear in one unknown: the left side at 0 and at 1 gives constant and factor."""
+    name = entry["metadata"]["variable"]
+    left, _, right = entry["metadata"]["equation"].partition(" = ")
+    at_zero, at_one = (evaluate(left.replace(name, value)) for value in ("0", "1"))
+    if at_zero is None or at_one is None:
+        return None
+    constant, factor = at_zero[0], at_one[0] - at_zero[0]
+    rest = Fraction(right) - constant
+    moved = f"{factor}*{name} = {right} - {_bracketed(constant)} = {rest}"
+    divided = f"{name} = {rest} / {_bracketed(factor)} = {rest / factor}"
+    return f"Take the constant to the other side: {moved}. Divide: {divided}."
+
+
+def _bracketed(value: Fraction) -> str:
+    return f"({value})" if value < 0 else str(value)
+
+
+def _syllogism(entry: Entry) -> str:
+    meta = entry["metadata"]
+    argument = Argument((meta["premise1"], meta["premise2"]), meta["conclusion"])
+    world = argument.counterexample(inhabited=True)
+    if world is None:
+        return f"Whenever statements 1 and 2 hold, '{meta['conclusion']}' holds as well; there is no counterexample."
+    things = "; ".join(describe(thing, argument.terms()) for thing in world)
+    return f"Suppose there is just this: {things}. Then statements 1 and 2 hold, but '{meta['conclusion']}' does not."
+
+
+def _listing(items: Iterable[object]) -> str:
+    return ", ".join(map(str, items))
+
+
+_WRITERS: Mapping[str, Callable[[Entry], str | None]] = {
+    "chain_sum": _running,
+    "products": _running,
+    "gcd": _gcd,
+    "lcm": _lcm,
+    "letter_counting": _letters,
+    "spell_backward": _backward,
+    "simple_equations": _equation,
+    "syllogism": _syllogism,
+}

@@ -1,0 +1,175 @@
+"""Reading TOML that people wrote: checked values out of tables, and one sentence for whatever does not fit.
+
+Owns types, ranges and unknown keys; knows no study. A value is never shown in an error unless it is a number or a short
+text of a key that cannot hold a secret.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import UnknownName, UsageError
+
+LARGEST = 10**12
+"""No number in a study is larger."""
+_LARGEST_FILE = 4_000_000
+_T = TypeVar("_T")
+
+
+def read(path: Path) -> str:
+    """Text of a file. Raises UsageError when it is missing, too large or no UTF-8."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise UsageError(f"{path} is larger than 4 MB: that is no study.")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not valid UTF-8 (byte {error.start}); save it as UTF-8.") from None
+    except FileNotFoundError:
+        raise UsageError(f"There is no study file {path}.") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+
+
+def parse(text: str, where: str) -> dict[str, Any]:
+    """The tables of a text. Raises UsageError with line and column."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{where} is not valid TOML: {error}.") from None
+    except (ValueError, RecursionError):
+        raise UsageError(
+            f"{where} is not usable TOML: a number is too long, or values are nested too deeply."
+        ) from None
+
+
+def with_table(text: str, name: str, values: Mapping[str, int | float]) -> str | None:
+    """The text with these numbers set in a top-level table, whatever way it was written; None: it cannot be done."""
+    before = tomllib.loads(text)
+    after = {**before, name: {**before.get(name, {}), **values}}
+    body = "".join(f"{key} = {value!r}\n" for key, value in after[name].items())
+    header = re.compile(rf"^[ \t]*\[[ \t]*{name}[ \t]*\][^\n]*\n(?:(?![ \t]*\[)[^\n]*\n)*", re.M)
+    inline = re.compile(rf"^[ \t]*{name}[ \t]*(?:\.[ \t]*\w+[ \t]*)?=[^\n]*\n", re.M)
+    bare = inline.sub("", header.sub("", f"{text}\n"))
+    changed = f"{bare.rstrip()}\n\n[{name}]\n{body}"
+    try:
+        return changed if tomllib.loads(changed) == after else None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table and what it may hold; making one refuses unknown keys."""
+
+    where: str
+    """File, for errors."""
+    name: str
+    """As the file writes it: '[ceiling]', "[[models]] 'small'"; empty: the top level."""
+    body: Mapping[str, Any]
+    known: Iterable[str]
+
+    def __post_init__(self) -> None:
+        for key in self.body:
+            if key not in self.known:
+                raise UnknownName(f"key in {self.place}", key, self.known)
+
+    @property
+    def place(self) -> str:
+        """Where an error is."""
+        return f"{self.name} of {self.where}" if self.name else self.where
+
+    def wrong(self, key: str, wanted: str) -> UsageError:
+        """The error for a value that does not fit; the value itself is only shown when it is a number."""
+        value = self.body.get(key)
+        shown = f"not {value}" if type(value) in (int, float, bool) else f"not {_kind(value)}"
+        return UsageError(f"{key} in {self.place} must be {wanted}, {shown[:60]}.")
+
+    def text(self, key: str, default: _T) -> str | _T:
+        """A text that is not empty."""
+        if key not in self.body:
+            return default
+        value = self.body[key]
+        if not isinstance(value, str) or not value.strip():
+            raise self.wrong(key, "a text that is not empty")
+        return value
+
+    def required(self, key: str) -> str:
+        """A text that has to be there."""
+        found = self.text(key, None)
+        if found is None:
+            raise UsageError(f"{self.place} has no {key}; give it one.")
+        return found
+
+    def integer(self, key: str, default: _T, least: int = 0, most: int = LARGEST) -> int | _T:
+        """A whole number within bounds; true and false are none."""
+        if key not in self.body:
+            return default
+        value = self.body[key]
+        if type(value) is not int or not least <= value <= most:
+            raise self.wrong(key, f"a whole number from {least:,} to {most:,}")
+        return value
+
+    def number(self, key: str, default: _T, least: float = 0, most: float = LARGEST) -> Decimal | _T:
+        """A finite number within bounds, exact as written."""
+        if key not in self.body:
+            return default
+        value = self.body[key]
+        if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+            raise self.wrong(key, f"a number from {least:,} to {most:,}")
+        return Decimal(repr(value))
+
+    def flag(self, key: str, default: bool) -> bool:
+        """true or false."""
+        value = self.body.get(key, default)
+        if type(value) is not bool:
+            raise self.wrong(key, "true or false")
+        return value
+
+    def one_of(self, key: str, default: str, choices: Iterable[str]) -> str:
+        """A text from a list. Raises UnknownName with the nearest."""
+        found = self.text(key, default)
+        if found not in choices:
+            raise UnknownName(f"{key} in {self.place}", found, choices)
+        return found
+
+    def table(self, key: str, known: Iterable[str]) -> Table | None:
+        """A table below this one; None: it is not there."""
+        if key not in self.body:
+            return None
+        if not isinstance(self.body[key], dict):
+            raise self.wrong(key, "a table")
+        return Table(self.where, f"[{self._below(key)}]", self.body[key], known)
+
+    def items(self, key: str) -> list[Any]:
+        """A list that is not empty; the key has to be there."""
+        value = self.body.get(key)
+        if not isinstance(value, list) or not value:
+            raise self.wrong(key, f"a list with at least one entry (or [[{key}]] tables)")
+        return value
+
+    def tables(self, key: str, known: Callable[[Mapping[str, Any]], Iterable[str]]) -> list[Table]:
+        """[[key]] tables, each by its name; a bare text stands for a table with that name alone."""
+        return [self._entry(key, at, item, known) for at, item in enumerate(self.items(key), 1)]
+
+    def _entry(self, key: str, at: int, item: object, known: Callable[[Mapping[str, Any]], Iterable[str]]) -> Table:
+        body = {"name": item} if isinstance(item, str) else item
+        if not isinstance(body, dict):
+            raise UsageError(f"Entry {at} of {key} in {self.where} must be a name or a table, not {_kind(item)}.")
+        name = body.get("name")
+        label = f"[[{self._below(key)}]] " + (repr(name) if isinstance(name, str) else f"number {at}")
+        return Table(self.where, label, body, known(body))
+
+    def _below(self, key: str) -> str:
+        return f"{self.name.strip('[]')}.{key}" if self.name.startswith("[") and "]] " not in self.name else key
+
+
+def _kind(value: object) -> str:
+    names = {dict: "a table", list: "a list", str: "a text", bool: "true or false", type(None): "missing"}
+    return names.get(type(value), f"a {type(value).__name__}")

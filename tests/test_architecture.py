@@ -1,0 +1,120 @@
+"""The house rules: who may import whom, how heavy an import is, and how long a file gets."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for folder in ("engine", "dashboard") for path in (ROOT / folder).rglob("*.py"))
+STRATEGIES = sorted((ROOT / "engine" / "strategies").glob("[!_]*.py"))
+HEAVY = {
+    "litellm",
+    "duckdb",
+    "polars",
+    "streamlit",
+    "numpy",
+    "plotly",
+    "xllamacpp",
+    "reasoning_gym",
+    "tiktoken",
+    "pyarrow",
+}
+LONGEST = 300
+LONGER: dict[str, int] = {"engine/records.py": 360, "engine/session.py": 340}
+"""Files that are one thought and longer than the rest, with their own bound."""
+
+
+def loaded_by(code: str) -> set[str]:
+    """Top-level packages a fresh interpreter has loaded after running some code."""
+    script = f"import json, sys\n{code}\nprint(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import engine",
+        "import engine.session, engine.trial, engine.pool",
+        "from engine.strategies import entries; entries()",
+        "import engine.study",
+        "import engine.models, engine.tasks",
+        "import engine.status",
+        "import engine.cli",
+    ],
+)
+def test_the_core_imports_nothing_heavy(code: str) -> None:
+    assert not loaded_by(code) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["strategies"],
+        ["tasks"],
+        ["models"],
+        ["models", "gpt-4o-mini"],
+        ["runs"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_a_reading_verb_loads_no_provider_server_or_page(verb: list[str], tmp_path: Path) -> None:
+    argv = [*verb, "--db", str(tmp_path / "r.duckdb")]
+    code = f"from engine.cli import main\ntry:\n    main({argv!r})\nexcept SystemExit:\n    pass"
+    assert not loaded_by(code) & {"litellm", "streamlit", "xllamacpp", "reasoning_gym"}
+
+
+def test_help_loads_the_standard_library_alone() -> None:
+    code = "from engine.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    ours = loaded_by(code) - set(sys.stdlib_module_names)
+    assert not {name for name in ours if not name.startswith("_")} - {"engine", "distutils-precedence", "sitecustomize"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_opens_with_what_it_owns_and_stays_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGER.get(str(path.relative_to(ROOT)), LONGEST)
+    assert not text.strip() or ast.get_docstring(ast.parse(text)), "no module docstring"
+
+
+@pytest.mark.parametrize("path", STRATEGIES, ids=lambda path: path.stem)
+def test_a_strategy_sees_no_sibling_but_the_chain(path: Path) -> None:
+    siblings = {f"engine.strategies.{other.stem}" for other in STRATEGIES} - {"engine.strategies.chain"}
+    assert not imported(path) & siblings
+
+
+@pytest.mark.parametrize("path", STRATEGIES, ids=lambda path: path.stem)
+def test_a_strategy_holds_no_client_clock_logger_or_try(path: Path) -> None:
+    forbidden = {
+        "asyncio",
+        "random",
+        "logging",
+        "time",
+        "duckdb",
+        "litellm",
+        "engine.pool",
+        "engine.store",
+        "engine.dispatch",
+    }
+    assert not imported(path) & forbidden
+    assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def imported(path: Path) -> set[str]:
+    """Modules a file imports anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found

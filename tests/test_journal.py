@@ -1,0 +1,206 @@
+"""The journal: what was written is read back, whatever was in it and wherever the process died."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.budget import Amount
+from engine.journal import Journal, charged, read
+from engine.records import Attempt, Completion, Usage
+from tests.arena import NEVER, cases
+
+# Python text may hold half a surrogate pair; two halves side by side mean the character and are read as such.
+_ANY = st.characters(min_codepoint=0, max_codepoint=0xD7FF) | st.characters(min_codepoint=0xDC00, max_codepoint=0x10FFFF)
+texts = st.text(_ANY | st.sampled_from("\x00\n\r\u2028\u2029\x1f\x7f\u202e\"\\{}"), max_size=40)
+counts = st.integers(0, 2**62)
+moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
+usages = st.builds(Usage, counts, counts, st.none() | counts, st.none() | counts, st.none() | counts, st.booleans())
+completions = st.builds(
+    Completion,
+    key=texts,
+    text=texts,
+    finish=st.sampled_from(["stop", "length", "filter", "other"]),
+    usage=usages,
+    latency_ms=counts,
+    model_reported=st.none() | texts,
+    fingerprint=st.none() | texts,
+    created_at=moments,
+    provider_cost_pusd=st.none() | counts,
+    run_id=st.none() | texts,
+)
+attempts = st.builds(
+    Attempt,
+    attempt_id=st.uuids().map(str),
+    key=texts,
+    model=texts,
+    ordinal=st.integers(0, 5),
+    outcome=st.sampled_from(["ok", "retried", "failed", "in_doubt"]),
+    error=st.none() | texts,
+    reserved_tokens=counts,
+    reserved_pusd=st.none() | counts,
+    charged_tokens=counts,
+    charged_pusd=st.none() | counts,
+    started_at=moments,
+    latency_ms=counts,
+)
+
+
+def completion(key: str, text: str) -> Completion:
+    """A plain completion."""
+    return Completion(key, text, "stop", Usage(1, 2), 0, None, None, NEVER)
+
+
+def attempt(name: str, **fields: object) -> Attempt:
+    """A plain attempt: 10 tokens and 70 pico-dollars reserved, nothing known of its outcome."""
+    plain = Attempt(name, f"key {name}", "m", 0, "in_doubt", None, 10, 70, 10, 70, NEVER, 0)
+    return replace(plain, **fields)  # type: ignore[arg-type]
+
+
+def _write(path: Path, steps: Sequence[tuple[Attempt, Completion | None]]) -> None:
+    journal = Journal(path)
+    for done, reply in steps:
+        journal.intent(replace(done, outcome="in_doubt"))
+        journal.outcome(done, reply)
+    journal.sync()
+    journal.close()
+
+
+@given(steps=st.lists(st.tuples(attempts, st.none() | completions), max_size=6, unique_by=lambda s: s[0].attempt_id))
+@cases(300)
+def test_what_is_written_is_read_back(steps: list[tuple[Attempt, Completion | None]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.jsonl"
+        _write(path, steps)
+        history = read(path)
+        assert len(path.read_bytes().splitlines()) == 2 * len(steps)
+    assert history.attempts == [done for done, _ in steps]
+    first: dict[str, Completion] = {}
+    for _, reply in steps:
+        if reply is not None:
+            first.setdefault(reply.key, reply)
+    assert history.completions == first
+
+
+def test_a_huge_reply_is_one_line(tmp_path: Path) -> None:
+    huge = completion("k", "so 💥\n\ud800 " * 500_000)
+    _write(tmp_path / "j", [(attempt("a", outcome="ok"), huge)])
+    assert read(tmp_path / "j").completions["k"] == huge
+
+
+def test_a_missing_journal_is_an_empty_history(tmp_path: Path) -> None:
+    history = read(tmp_path / "nothing")
+    assert (history.attempts, history.completions, history.spent, history.in_doubt) == ([], {}, Amount(), Amount())
+
+
+def test_a_torn_last_line_loses_only_the_torn_record_wherever_it_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    steps = [(attempt(name, outcome="ok"), completion(f"key {name}", f"é💥 {name}\n")) for name in "abc"]
+    _write(path, steps)
+    whole = path.read_bytes()
+    ends = [at + 1 for at, byte in enumerate(whole) if byte == 10]
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        lines = sum(end - 1 <= cut for end in ends)
+        history = read(path)
+        assert len(history.attempts) == (lines + 1) // 2
+        assert len(history.completions) == lines // 2
+        assert sum(a.outcome == "in_doubt" for a in history.attempts) == lines % 2
+
+
+def test_appending_after_a_torn_line_keeps_both_sides(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    _write(path, [(attempt("a", outcome="ok"), completion("key a", "first"))])
+    whole = path.read_bytes()
+    first = whole.index(b"\n") + 1
+    for cut in range(first, len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        _write(path, [(attempt("b", outcome="ok"), completion("key b", "second"))])
+        history = read(path)
+        assert [a.attempt_id for a in history.attempts] == ["a", "b"]
+        assert history.completions["key b"].text == "second"
+        kept = cut >= len(whole) - 1
+        assert ("key a" in history.completions, history.attempts[0].outcome) == (kept, "ok" if kept else "in_doubt")
+
+
+def test_an_intent_without_outcome_stays_charged_as_in_doubt(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intent(attempt("a"))
+    journal.intent(attempt("b"))
+    journal.outcome(attempt("b", outcome="ok", charged_tokens=4, charged_pusd=28), completion("key b", "x"))
+    journal.close()
+    history = read(tmp_path / "j")
+    assert (history.in_doubt, history.spent) == (Amount(1, 10, 70), Amount(1, 4, 28))
+
+
+@given(done=st.lists(attempts, max_size=8, unique_by=lambda a: a.attempt_id))
+@cases(150)
+def test_sums_count_every_attempt_once(done: list[Attempt]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder) / "j", [(a, None) for a in done])
+        history = read(Path(folder) / "j")
+    assert history.spent + history.in_doubt == sum((charged(a) for a in done), Amount())
+    assert history.in_doubt == sum((charged(a) for a in done if a.outcome == "in_doubt"), Amount())
+
+
+def test_a_refused_attempt_made_no_billed_call() -> None:
+    assert charged(attempt("a", outcome="failed", charged_tokens=0, charged_pusd=0)) == Amount()
+    assert charged(attempt("a", outcome="ok", charged_tokens=0, charged_pusd=None)) == Amount(1)
+
+
+def test_the_first_completion_of_a_key_is_kept(tmp_path: Path) -> None:
+    steps = [(attempt(n, outcome="ok"), completion("same", n)) for n in "ab"]
+    _write(tmp_path / "j", steps)
+    assert read(tmp_path / "j").completions["same"].text == "a"
+
+
+def test_a_write_is_in_the_file_before_it_returns(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intent(attempt("a"))
+    assert [a.attempt_id for a in read(tmp_path / "j").attempts] == ["a"]
+    journal.close()
+
+
+def test_nobody_else_may_read_a_journal(tmp_path: Path) -> None:
+    Journal(tmp_path / "j").close()
+    assert (tmp_path / "j").stat().st_mode & 0o077 == 0
+
+
+JUNK = [b"\xff\xfe\n", b"[]\n", b"null\n", b"{}\n", b'"x"\n', b"\n", b"{not json\n", b'{"other": 1}\n', b"1e999\n"]
+FOREIGN = [
+    b'{"intent": 5}\n',
+    b'{"intent": {"attempt_id": "x"}}\n',
+    json.dumps({"outcome": {}, "completion": {"key": "k"}}).encode() + b"\n",
+]
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=repr)
+def test_an_unreadable_line_is_skipped(tmp_path: Path, junk: bytes) -> None:
+    _around(tmp_path / "j", junk)
+
+
+@pytest.mark.xfail(strict=True, reason="journal._apply: a JSON line of another shape raises instead of being skipped")
+@pytest.mark.parametrize("junk", FOREIGN[:2], ids=repr)
+def test_a_line_of_another_shape_is_skipped(tmp_path: Path, junk: bytes) -> None:
+    _around(tmp_path / "j", junk)
+
+
+def _around(path: Path, junk: bytes) -> None:
+    _write(path, [(attempt("a", outcome="ok"), None)])
+    path.write_bytes(path.read_bytes() + junk)
+    _write(path, [(attempt("b", outcome="ok"), None)])
+    assert [a.attempt_id for a in read(path).attempts] == ["a", "b"]
+
+
+def test_times_keep_their_zone(tmp_path: Path) -> None:
+    moment = datetime(2026, 3, 1, 12, 30, 1, 250, tzinfo=UTC)
+    _write(tmp_path / "j", [(attempt("a", outcome="ok", started_at=moment), None)])
+    assert read(tmp_path / "j").attempts[0].started_at == moment
