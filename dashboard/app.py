@@ -8,7 +8,8 @@ import streamlit as st
 
 from dashboard import controls
 
-VIEWS = Path(__file__).parent / "views"
+HERE = Path(__file__).parent
+VIEWS = HERE / "views"
 PAGES = (("frontier", "Frontier", ""), ("curves", "Budget curves", "curves"), ("trials", "Trials", "trials"),
          ("run", "Run", "run"))  # fmt: skip
 
@@ -22,8 +23,9 @@ def pages() -> list[st.Page]:
     ]
 
 
-st.set_page_config(page_title="Budgetscope", page_icon=":material/monitoring:", layout="wide")
+st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
 controls.dress()
+controls.watch_width()
 controls.follow_theme()
 page.run()

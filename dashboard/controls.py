@@ -7,8 +7,11 @@ Owns how text reaches Streamlit: names of tasks, models and strategies come from
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html import escape
+from math import floor, log10
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -18,18 +21,17 @@ from dashboard.links import Param
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import plotly.graph_objects as go
     import polars as pl
 
 MOST_PILLS = 12
 """More choices than this become a drop-down list."""
+PRICES = """[[models]]
+name = "provider/model"
+prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
+"""How a study file states a price."""
 _MARKUP = "\\`*_{}[]()<>#+-.!|~:$&^="
 Form = Callable[[str], str]
-
-__all__ = [
-    "caption", "choose", "choose_many", "copy_link", "dark", "download_figure", "download_table", "dress", "empty",
-    "follow_theme", "heading", "link_to", "literal", "switch", "warn",
-]  # fmt: skip
-
 
 def literal(text: str) -> str:
     """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula."""
@@ -42,9 +44,16 @@ def heading(sentence: str) -> None:
     st.markdown(f"#### {literal(sentence)}")
 
 
+def say(sentence: str) -> None:
+    """A sentence of running text; nothing for an empty one."""
+    if sentence:
+        st.markdown(literal(sentence))
+
+
 def caption(sentence: str) -> None:
     """What the marks mean and what n is; legible grey."""
-    st.caption(literal(sentence))
+    if sentence:
+        st.caption(literal(sentence))
 
 
 def warn(problems: Sequence[str]) -> None:
@@ -54,11 +63,30 @@ def warn(problems: Sequence[str]) -> None:
 
 
 def empty(why: str, what_next: str, command: str | None = None) -> None:
-    """A page without data: why there is none, and what to do about it."""
+    """Nothing to show: why, and what to do about it."""
     st.markdown(f"#### {literal(why)}")
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)
+
+
+def nothing(why: str) -> None:
+    """A database without results: why, and how to get some."""
+    what_next = "Start a run on the Run page or in a terminal, then reload this page:"
+    empty(why, what_next, "budgetscope run examples/first.toml")
+    caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
+
+
+def offering(params: Sequence[Param], choices: Mapping[str, tuple[str, ...]]) -> tuple[Param, ...]:
+    """The parameters with the choices the data offers; one that must have a value and names none takes the first."""
+    return tuple(_offering(param, choices.get(param.name)) for param in params)
+
+
+def _offering(param: Param, choices: tuple[str, ...] | None) -> Param:
+    if choices is None:
+        return param
+    default = param.default if param.many or param.default in choices else choices[0] if choices else None
+    return replace(param, choices=choices, default=default)
 
 
 def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
@@ -102,15 +130,17 @@ def copy_link(view: str, params: Sequence[Param]) -> None:
 
 def link_to(page: str, label: str, query: Mapping[str, str]) -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
-    if (Path(__file__).parent / "views" / f"{page}.py").exists():
-        st.page_link(f"views/{page}.py", label=literal(label), icon=":material/arrow_forward:", query_params=dict(query))
+    path = f"views/{page}.py"
+    if (Path(__file__).parent / path).exists():
+        st.page_link(path, label=literal(label), icon=":material/arrow_forward:", query_params=dict(query))
 
 
 def download_table(name: str, frame: pl.DataFrame) -> None:
     """The table as CSV and Parquet, made when asked for."""
     from dashboard import data
 
-    files = (("CSV", "csv", "text/csv", data.as_csv), ("Parquet", "parquet", "application/octet-stream", data.as_parquet))
+    parquet = ("Parquet", "parquet", "application/vnd.apache.parquet", data.as_parquet)
+    files = (("CSV", "csv", "text/csv", data.as_csv), parquet)
     for label, ending, mime, made in files:
         st.download_button(
             label, lambda made=made: made(frame), f"{name}.{ending}", mime, key=f"{name}.{ending}", on_click="ignore",
@@ -124,6 +154,59 @@ def download_figure(name: str, html: Callable[[], str]) -> None:
         "Figure (HTML)", lambda: html().encode(), f"{name}.html", "text/html", key=f"{name}.html", on_click="ignore",
         icon=":material/download:",
     )  # fmt: skip
+
+
+def as_html(figure: go.Figure, title: str, text: str) -> str:
+    """A figure as a page of its own that needs no network."""
+    body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;{_paper()}">'
+        f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{body}</body></html>"
+    )
+
+
+def figure_config(name: str) -> dict[str, Any]:
+    """Plotly's settings: no tool bar but the camera, which makes a PNG in the browser."""
+    from dashboard.figures import CONFIG
+
+    camera = {"format": "png", "scale": 2, "filename": f"budgetscope-{name}"}
+    return {
+        **CONFIG, "displayModeBar": "hover", "modeBarButtons": [["toImage"]], "displaylogo": False,
+        "toImageButtonOptions": camera,
+    }  # fmt: skip
+
+
+def columns(table: pl.DataFrame) -> dict[str, Any]:
+    """How a table's columns are shown: numbers with thousands separated, the first column kept in view."""
+    numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
+    found: dict[str, Any] = {name: st.column_config.NumberColumn(format=_digits(table[name])) for name in numbers}
+    return {**found, table.columns[0]: st.column_config.TextColumn(pinned=True)} if table.columns else found
+
+
+def _digits(numbers: pl.Series) -> str:
+    """Thousands separated, or as many decimals as the smallest number needs for three significant digits."""
+    known = [abs(float(number)) for number in numbers.drop_nulls() if number]
+    if numbers.dtype.is_integer() or not known or max(known) >= 1000:
+        return "localized"
+    return f"%.{min(6, max(1, 2 - floor(log10(min(known)))))}f"
+
+
+def short(model: str) -> str:
+    """The part of a model name people say."""
+    from dashboard.figures.lettering import short_model
+
+    return short_model(model)
+
+
+def ink() -> str:
+    """The text colour of the theme on screen."""
+    return theme.inks(dark()).text
+
+
+def _paper() -> str:
+    inks = theme.inks(dark())
+    return f"background:{inks.background};color:{inks.text}"
 
 
 def dark() -> bool:
@@ -140,14 +223,42 @@ def follow_theme() -> None:
         st.rerun()
 
 
+_WIDTH = """
+export default function ({ setStateValue }) {
+  const tell = () => setStateValue("narrow", window.innerWidth < 920);
+  tell();
+  window.addEventListener("resize", tell);
+  return () => window.removeEventListener("resize", tell);
+}
+"""
+
+
+def narrow() -> bool:
+    """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
+    return bool(st.session_state.get("narrow", False))
+
+
+def watch_width() -> None:
+    """Ask the browser whether its window is narrow."""
+    mount = st.components.v2.component("budgetscope_width", js=_WIDTH)
+    seen = mount(key="width", default={"narrow": narrow()}, on_narrow_change=lambda: None)
+    st.session_state["narrow"] = bool(seen.narrow)
+
+
 def dress() -> None:
     """Width, spacing and caption ink of every page."""
     st.html(f"<style>{_CSS.replace('MUTED', theme.inks(dark()).muted)}</style>")
 
 
 _CSS = """
-[data-testid="stMainBlockContainer"] { max-width: 1120px; padding: 3.6rem 1.25rem 4rem; }
-[data-testid="stMainBlockContainer"] h4 { padding-bottom: .1rem; font-size: 1.4rem; }
+[data-testid="stMainBlockContainer"] { max-width: 1120px; padding: 3.4rem 1.25rem 4rem; }
+[data-testid="stMainBlockContainer"] h4 { padding: 0 0 .35rem; font-size: 1.4rem; }
+[data-testid="stHeaderActionElements"] { display: none; }
+[data-testid="stCaptionContainer"] { opacity: 1; }
 [data-testid="stCaptionContainer"] p { color: MUTED; }
-[data-testid="stVerticalBlock"] { gap: .7rem; }
+[data-testid="stMetricValue"] { font-size: 1.35rem; }
+[data-testid="stHorizontalBlock"] { row-gap: .35rem; column-gap: 1.5rem; }
+[data-testid="stButtonGroup"] { display: flex; align-items: center; gap: .6rem; }
+[data-testid="stButtonGroup"] > label { margin: 0; min-height: 0; width: auto; }
+[data-testid="stButtonGroup"] > label p { color: MUTED; white-space: nowrap; }
 """

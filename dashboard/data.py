@@ -1,21 +1,33 @@
 """The only caller of engine.analysis in the dashboard; cached by the database's fingerprint.
 
-A frame is computed once per (database as it is now, question asked of it); figures are never cached. Nothing here draws.
+A frame is computed once per (database as it is now, question asked of it); figures are never cached. Every cached
+function takes `*state()` first: both parts belong to its key. Nothing here draws.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-import polars as pl
 import streamlit as st
 
 import engine
-from engine.records import Axis
+from engine.errors import BudgetscopeError
 from engine.store import default_path, fingerprint
 
+if TYPE_CHECKING:
+    import polars as pl
+
 Print = tuple[int, int, int, int]
+Kind = Literal["staircase", "hull"]
+Ids = tuple[str, ...]
+Budgets = tuple[int, ...] | None
+"""None: those the studies declare."""
+REPLICATES, SEED = 1000, 0
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Openings a spreadsheet would run."""
 
 
 def path() -> Path:
@@ -33,7 +45,138 @@ def state() -> tuple[str, Print]:
     return str(path()), fingerprint(path())
 
 
+def trouble(db: str, mark: Print) -> str | None:
+    """Why there is nothing to show, in one sentence; None: there are cells."""
+    try:
+        return "No trial is stored here yet." if cells(db, mark).is_empty() else None
+    except BudgetscopeError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def measured(
+    db: str, mark: Print, axis: str | None = None, budgets: Budgets = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
+    return engine.open(db)._measured(axis, budgets, {})
+
+
+def cells(db: str, mark: Print, axis: str | None = None, budgets: Budgets = None) -> pl.DataFrame:
+    """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
+    return measured(db, mark, axis, budgets)[0]
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
-def cells(db: str, _print: Print, axis: Axis | None = None) -> pl.DataFrame:
-    """One row per condition and budget; see `engine.analysis`."""
-    return engine.open(db).cells(axis=axis)
+def frontier(db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids) -> pl.DataFrame:
+    """Cells of some conditions of a task with their place on the frontier; see `Results.frontier`."""
+    from engine.analysis import frontier as of
+
+    return of.frontier(*_chosen(db, mark, task, budgets, conditions), x, kind, REPLICATES, SEED)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def band(db: str, mark: Print, x: str, task: str, budgets: Budgets, conditions: Ids) -> pl.DataFrame:
+    """Bootstrap band of the staircase of the same cells; see `Results.band`."""
+    from engine.analysis import frontier as of
+
+    return of.band(*_chosen(db, mark, task, budgets, conditions), x, REPLICATES, SEED)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def model_lines(
+    db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids
+) -> dict[str, pl.DataFrame]:
+    """Per model the line through its own frontier."""
+    shown = frontier(db, mark, x, task, kind, budgets, conditions)
+    found = {}
+    for model in sorted(set(shown["model"].to_list())):
+        own = tuple(sorted(set(shown.filter(model=model)["condition_id"].to_list())))
+        found[model] = line(frontier(db, mark, x, task, kind, budgets, own), kind)
+    return found
+
+
+def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
+    """The points to join: columns task, x, accuracy."""
+    from engine.analysis import frontier_line
+
+    return frontier_line(frame, kind)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def curve(
+    db: str, mark: Print, condition: str, axis: str | None = None, points: tuple[int, ...] | None = None
+) -> pl.DataFrame:
+    """Accuracy of one condition by budget, columns `engine.analysis.curves.CURVE_SCHEMA`."""
+    return engine.open(db).curve(condition, axis=axis, points=points)
+
+
+def curves(db: str, mark: Print, ids: Ids, axis: str) -> dict[str, pl.DataFrame]:
+    """The curves of several conditions on one budget axis."""
+    return {condition: curve(db, mark, condition, axis) for condition in ids}
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def conditions(db: str, mark: Print) -> pl.DataFrame:
+    """All conditions with `label`, `simulated` and `run_ids`."""
+    return engine.open(db).conditions()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def runs(db: str, mark: Print) -> pl.DataFrame:
+    """Runs, newest first."""
+    return engine.open(db).runs()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def questions(db: str, mark: Print) -> pl.DataFrame:
+    """Questions with target, category and number of trials."""
+    return engine.open(db).questions()
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def trial_rows(db: str, mark: Print, condition: str) -> pl.DataFrame:
+    """The last attempt of each trial of a condition."""
+    return engine.open(db).trial_rows(condition)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def transcript(db: str, mark: Print, trial: str) -> pl.DataFrame:
+    """The calls of a trial's last attempt in order."""
+    return engine.open(db).transcript(trial)
+
+
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """The frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    import polars as pl
+
+    kinds = frame.schema.items()
+    lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
+    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in kinds if kind == pl.String]
+    return frame.with_columns(*lists, *texts).write_csv().encode()
+
+
+def as_parquet(frame: pl.DataFrame) -> bytes:
+    """The frame as Parquet, types kept."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _chosen(db: str, mark: Print, task: str, budgets: Budgets, conditions: Ids) -> tuple[pl.DataFrame, pl.DataFrame]:
+    import polars as pl
+
+    found, units = measured(db, mark, None, budgets)
+    shown = distinct(found.filter(pl.col("condition_id").is_in(list(conditions)), task=task))
+    return shown, units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
+
+
+def distinct(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the larger budgets of a condition that changed neither accuracy, spend nor n: one point, not six."""
+    same = ("condition_id", "accuracy", "n_questions", "n_censored", "calls", "input_tokens", "output_tokens")
+    return frame.unique(subset=same, keep="first", maintain_order=True)
+
+
+def _unarmed(text: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    return pl.when(text.str.slice(0, 1).is_in(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)

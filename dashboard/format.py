@@ -14,8 +14,8 @@ UNKNOWN = "unknown"
 MINUS = "\u2212"
 
 __all__ = [
-    "MINUS", "THIN", "UNKNOWN", "budget", "count", "duration", "interval", "money", "money_tick", "number", "number_tick",
-    "percent", "plural", "points", "quantity", "share",
+    "MINUS", "THIN", "UNKNOWN", "budget", "count", "duration", "interval", "money", "money_tick", "number",
+    "number_tick", "percent", "plural", "points", "quantity", "share",
 ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def money(usd: float | None, digits: int = 3) -> str:
-    """US dollars to `digits` significant digits: `$0.0819`, `$1.20`, `$1,230`; an unknown price is `unknown`, not $0."""
+    """US dollars to `digits` significant digits: `$0.0819`, `$1.20`, `$1,230`; an unknown price is `unknown`."""
     if usd is None:
         return UNKNOWN
     sign = MINUS if usd < 0 else ""

@@ -42,6 +42,11 @@ def key(view: str, name: str) -> str:
     return f"{view}.{name}"
 
 
+def cell(condition: str, budget: int | None) -> str:
+    """A cell as the URL names it."""
+    return f"{condition}~{budget}"
+
+
 def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
     """Values of a query, defaults where it is silent or wrong, and one sentence for each part it could not use."""
     known = {param.name: param for param in params}

@@ -15,7 +15,8 @@ FONT = '"Source Sans", "Source Sans Pro", "Source Sans 3", sans-serif'
 """Ships with Streamlit; nothing is fetched."""
 
 __all__ = [
-    "DARK", "FONT", "LIGHT", "SHAPES", "Inks", "Shape", "blend", "fade", "inks", "model_shapes", "rank", "strategy_colours",
+    "DARK", "FONT", "LIGHT", "SHAPES", "Inks", "Shape", "blend", "fade", "inks", "model_shapes", "rank",
+    "strategy_colours",
 ]  # fmt: skip
 
 
@@ -121,9 +122,9 @@ def fade(colour: str, opacity: float) -> str:
 
 
 def blend(colour: str, background: str, weight: float) -> str:
-    """`weight` parts of a colour in one part of colour and background, as `#rrggbb`."""
-    mixed = (round(c * weight + b * (1 - weight)) for c, b in zip(_channels(colour), _channels(background), strict=True))
-    return "#" + "".join(f"{channel:02x}" for channel in mixed)
+    """`weight` of a colour over the rest of a background, as `#rrggbb`."""
+    pairs = zip(_channels(colour), _channels(background), strict=True)
+    return "#" + "".join(f"{round(above * weight + below * (1 - weight)):02x}" for above, below in pairs)
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

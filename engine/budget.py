@@ -86,9 +86,7 @@ class Ledger:
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""
         meter = self._meter(model)
-        rooms = [
-            room // w.output for room, w in self._margins(model, meter.metered_input_tokens, 0) if w.output
-        ]
+        rooms = [room // w.output for room, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
         return max(0, min(rooms)) if rooms else None
 
     def _meter(self, model: str) -> ModelSpend:

@@ -1,4 +1,4 @@
-"""The exception tree; every message is one sentence that says what was wrong, where, and the nearest right thing.
+"""The exception tree.
 
     BudgetscopeError
     ├── UsageError            bad input: study file, command line, data file, URL, model name
@@ -14,12 +14,17 @@
     └── ProviderError         the model or the network failed for good
         ├── ContextOverflow   prompt and asked cap do not fit the context window
         └── InDoubt           sent, but the outcome is unknown: it may have been billed
+
+Every message is one sentence that says what was wrong, where, and the nearest right thing.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+
+RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
+"""Closed list of the kinds of `ProviderError` that another attempt may mend; refused, context, error are final."""
 
 
 class BudgetscopeError(Exception):
@@ -80,7 +85,7 @@ class ProviderError(BudgetscopeError):
     def __init__(self, message: str, *, kind: str = "error", retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.kind = kind
-        """Closed list in `models.remote.RETRYABLE` plus 'error', 'refused', 'malformed'."""
+        """One of RETRYABLE, or 'refused', 'context', 'error'."""
         self.retry_after_s = retry_after_s
         """Seconds the provider asked us to wait; None when it did not say."""
 

@@ -198,6 +198,9 @@ class _Paper:
     async def complete(self, request: Request) -> Completion:
         raise AssertionError("a rehearsal calls no model")
 
+    async def probe(self) -> str | None:
+        return None
+
     async def close(self) -> None:
         """Nothing to give back."""
 

@@ -84,13 +84,13 @@ def _pairs(messages: Prompt) -> list[tuple[str, str]]:
 
 
 def _method(condition: Condition) -> list[object]:
-    models = [(role, setting.identity) for role, setting in condition.lineup]
+    models = sorted((role, setting.identity) for role, setting in condition.lineup)
     return [models, condition.strategy, condition.params, condition.prompting]
 
 
 def _setting(condition: Condition) -> list[object]:
     budget = None if condition.anytime else condition.budget
-    prices = _prices(condition.axis, (setting for _, setting in condition.lineup))
+    prices = _prices(condition.axis, (setting for _, setting in sorted(condition.lineup, key=lambda pair: pair[0])))
     return [*_method(condition), condition.version, condition.axis, budget, prices]
 
 

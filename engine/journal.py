@@ -1,15 +1,15 @@
 """The journal of a run: an intent before each dispatch, the outcome before any strategy sees it.
 
-One JSON object per line, appended with a single write, so everything acknowledged survives SIGKILL; `sync` makes a batch
-survive the machine. Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have been
-billed, so it stays charged at its worst case. Holds no key and no header, only what the store keeps as well.
+One JSON object per line, appended with a single write, so everything acknowledged survives SIGKILL; `sync` makes a
+batch survive the machine. Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have
+been billed, so it stays charged at its worst case. Holds no key and no header, only what the store keeps as well.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -89,13 +89,13 @@ def read(path: Path) -> History:
 
 
 def _apply(line: dict[str, Any], attempts: dict[str, Attempt], completions: dict[str, Completion]) -> None:
-    body = line.get("outcome") or line.get("intent")
-    if body is None:
+    try:
+        attempt = _attempt(line.get("outcome") or line["intent"])
+        completion = _completion(line["completion"]) if line.get("completion") else None
+    except (KeyError, TypeError, ValueError):
         return
-    attempt = _attempt(body)
     attempts[attempt.attempt_id] = attempt
-    if line.get("completion"):
-        completion = _completion(line["completion"])
+    if completion is not None:
         completions.setdefault(completion.key, completion)
 
 
@@ -118,11 +118,13 @@ def _torn(path: Path) -> bool:
 
 
 def _plain(record: Attempt | Completion) -> dict[str, Any]:
-    return {name: _iso(value) for name, value in asdict(record).items()}
+    return {part.name: _jsonable(getattr(record, part.name)) for part in fields(record)}
 
 
-def _iso(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _jsonable(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return asdict(value) if isinstance(value, Usage) else value
 
 
 def _attempt(body: dict[str, Any]) -> Attempt:

@@ -251,7 +251,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """"If the budget closed now, this is my answer": left when a yield changes the answer."""
+    """ "If the budget closed now, this is my answer": left when a yield changes the answer."""
 
     ordinal: int
     answer: str

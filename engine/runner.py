@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 from engine.dispatch import Dispatcher, Gate, Notes, Retries
 from engine.errors import StoreError
@@ -81,18 +80,21 @@ class Runner:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
         todo = self._todo()
         flusher = asyncio.create_task(self._flush_regularly())
-        hands = asyncio.gather(*(self._work(todo) for _ in range(self._width())))
+        hands = asyncio.create_task(self._work_together(todo))
         try:
             await asyncio.wait([hands, flusher], return_when=asyncio.FIRST_COMPLETED)
             (flusher if flusher.done() else hands).result()
         finally:
             await self._land(hands, flusher)
 
+    async def _work_together(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
+        await asyncio.gather(*(self._work(todo) for _ in range(self._width())))
+
     def abandon(self) -> None:
         """Give up what is in flight: it stays charged as in doubt."""
         self._pool.abandon()
 
-    async def _land(self, *tasks: asyncio.Future[Any]) -> None:
+    async def _land(self, *tasks: asyncio.Task[None]) -> None:
         """Let what is in flight finish, then store what there is."""
         for task in tasks:
             task.cancel()

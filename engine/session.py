@@ -120,7 +120,12 @@ class Session:
         return await self._consume(self._draft(prompt, cap, role, model, temperature, stop))
 
     async def ask_many(
-        self, prompts: Sequence[str | Prompt], cap: int, *, role: str = "solve", model: str = "solver",
+        self,
+        prompts: Sequence[str | Prompt],
+        cap: int,
+        *,
+        role: str = "solve",
+        model: str = "solver",
         temperature: float = 0.7,
     ) -> list[Reply]:
         """Independent calls, consumed in the order given and prefetched together."""
@@ -186,9 +191,7 @@ class Session:
     def _numbered(self, draft: Draft, later: Counter[str]) -> Request:
         """The request this draft becomes after `later` further draws of the same stream."""
         model = self._model(draft)
-        bare = Request(
-            model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._terms.repeat, 0
-        )
+        bare = Request(model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._terms.repeat, 0)
         stream = identity.stream_key(bare)
         draw = self._draws[stream] + later[stream]
         later[stream] += 1

@@ -1,7 +1,7 @@
 """Solving one planned trial: a strategy and a session in, exactly one `Trial` out.
 
-Owns the ends (finished, exhausted, failed, stopped) and the scoring of marks. Whatever a strategy does, it ends here as a
-record; only cancellation passes through.
+Owns the ends (finished, exhausted, failed, stopped) and the scoring of marks. Whatever a strategy does, it ends here as
+a record; only cancellation passes through.
 """
 
 from __future__ import annotations

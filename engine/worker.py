@@ -1,7 +1,7 @@
 """One run as a process: directory, lock, journal, heartbeat, signals, stop and resume.
 
-Owns everything about a run that outlives an event loop. Starting and resuming are the same thing: read the journal, skip
-what is stored, go on.
+Owns everything about a run that outlives an event loop. Starting and resuming are the same thing: read the journal,
+skip what is stored, go on.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from engine import journal, status
 from engine.budget import Amount, Ceiling, Limits
 from engine.dispatch import Gate, Retries
-from engine.errors import BudgetscopeError
+from engine.errors import BudgetscopeError, RunError
 from engine.plan import Plan, plan
 from engine.runner import Progress, Runner
 from engine.status import RunDir, State, Status
@@ -91,6 +91,7 @@ class _Worker:
         return self._tell(state, message)
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        await _reach(planned)
         store = Store(self._dir.db)
         store.create()
         history = journal.read(self._dir.journal)
@@ -145,6 +146,8 @@ class _Worker:
 
     def _verdict(self) -> tuple[State, str | None]:
         progress = self._progress
+        if self._gate and self._gate.trouble:
+            return "failed", self._gate.trouble
         if progress.hopeless:
             return "failed", f"Every trial failed, so the run gave up: {progress.last_error}"
         if self._gate and self._gate.reached:
@@ -208,6 +211,14 @@ class _Worker:
             host=platform.node(),
             version=metadata.version("budgetscope"),
         )
+
+
+async def _reach(planned: Plan) -> None:
+    """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
+    for model in planned.models.values():
+        trouble = await model.probe()
+        if trouble:
+            raise RunError(trouble)
 
 
 def _log_to(path: Path) -> logging.Handler:

@@ -110,6 +110,10 @@ class Reporting(ScriptedModel):
         return replace(said, usage=usage)
 
 
+FIVE = fixed("x x Answer: A")
+"""Five tokens, the end token included."""
+
+
 @dataclass
 class Till:
     """Buys for a pool without reservations and remembers every completion bought."""
@@ -144,6 +148,26 @@ class Does:
 
     def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         return self.body(session)
+
+
+def asking(prompts: Sequence[str], cap: int = 10, **options: Any) -> Does:
+    """A strategy that asks one prompt after another and yields each reply."""
+
+    async def body(session: Session) -> AsyncIterator[str]:
+        for prompt in prompts:
+            yield (await session.ask(prompt, cap, **options)).text
+
+    return Does(body)
+
+
+async def swallowing(session: Session) -> AsyncIterator[str]:
+    """A strategy that holds on to the session although it was closed."""
+    for turn in range(6):
+        try:
+            reply = await session.ask("say it", 10)
+            yield f"answer {turn} {reply.text}"
+        except Exception:
+            yield f"late {turn}"
 
 
 def pool_over(*models: ScriptedModel) -> Pool:

@@ -14,8 +14,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import random
-import re
 import signal
 import threading
 from collections import deque
@@ -24,25 +22,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tests.rudeness import Fault, fault_in, shaped
+from tests.speech import canonical, completion, last_text
 
-SUM = re.compile(r"(\d+)\s*\+\s*(\d+)")
-FILLER = (
-    "so",
-    "we",
-    "look",
-    "at",
-    "each",
-    "part",
-    "add",
-    "the",
-    "pieces",
-    "carry",
-    "what",
-    "is",
-    "left",
-    "check",
-    "once",
-)
 PHRASES = {
     200: "OK",
     400: "Bad Request",
@@ -73,7 +54,7 @@ class Served:
             "fault": self.fault,
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
-            "messages": hashlib.sha256(_canonical(self.body.get("messages")).encode()).hexdigest()[:16],
+            "messages": hashlib.sha256(canonical(self.body.get("messages")).encode()).hexdigest()[:16],
         }
 
 
@@ -91,6 +72,7 @@ class Provider:
     """Consumed in order of arrival; empty: the prompt's own directive, else a good reply."""
     served: list[Served] = field(default_factory=list)
     url: str = ""
+    open: set[asyncio.Transport] = field(default_factory=set)
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -106,7 +88,7 @@ class Provider:
 
     def answer(self, served: Served) -> tuple[Fault | None, dict[str, Any]]:
         """The reply to one request, before a fault bends it."""
-        fault = self.faults.popleft() if self.faults else fault_in(_last_text(served.body))
+        fault = self.faults.popleft() if self.faults else fault_in(last_text(served.body))
         served.fault = fault.kind if fault else None
         reply = completion(served.body, self.skill)
         served.prompt_tokens = reply["usage"]["prompt_tokens"]
@@ -116,50 +98,6 @@ class Provider:
             self.log.write(json.dumps(served.row()) + "\n")
             self.log.flush()
         return fault, reply
-
-
-def completion(body: dict[str, Any], skill: float = 0.6) -> dict[str, Any]:
-    """A whole reply as OpenAI shapes it; pure in messages, seed, temperature and cap."""
-    messages = body.get("messages") or []
-    seed = body.get("seed") if body.get("temperature", 1) else "greedy"
-    rng = random.Random(f"{_canonical(messages)}|{seed}")
-    words = _text(_last_text(body), rng, skill).split(" ")
-    cap = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
-    kept = words[:cap]
-    used = min(cap, len(words) + 1)
-    prompt = sum(len(str(message.get("content")).split()) + 4 for message in messages)
-    return {
-        "id": "chatcmpl-" + format(rng.getrandbits(64), "x"),
-        "object": "chat.completion",
-        "created": 1700000000,
-        "model": body.get("model"),
-        "system_fingerprint": "fp_provider",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": " ".join(kept)},
-                "finish_reason": "stop" if used > len(words) else "length",
-            }
-        ],
-        "usage": {"prompt_tokens": prompt, "completion_tokens": used, "total_tokens": prompt + used},
-    }
-
-
-def _text(question: str, rng: random.Random, skill: float) -> str:
-    found = SUM.findall(question)
-    right = int(found[-1][0]) + int(found[-1][1]) if found else rng.randint(0, 9)
-    answer = right if rng.random() < skill else right + rng.choice((-2, -1, 1, 2, 10))
-    steps = " ".join(rng.choice(FILLER) for _ in range(rng.randint(4, 48)))
-    return f"{steps}. The answer is {answer}."
-
-
-def _last_text(body: dict[str, Any]) -> str:
-    messages = body.get("messages") or [{}]
-    return str(messages[-1].get("content", ""))
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 class Connection(asyncio.Protocol):
@@ -173,8 +111,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._provider.open.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._provider.open.discard(self._transport)
         for task in self._tasks:
             task.cancel()
 
@@ -272,6 +212,9 @@ def serving(**settings: Any) -> Iterator[Provider]:
         ready.set()
         await stop.wait()
         server.close()
+        for transport in list(provider.open):
+            transport.abort()
+        await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
     thread.start()

@@ -13,6 +13,8 @@ from engine.records import AXES, Axis, Trial
 from engine.strategies.self_consistency import SelfConsistency
 from tests.arena import (
     LARGEST,
+    SOLVER,
+    Reporting,
     anonymous,
     answer_at,
     cases,
@@ -48,13 +50,33 @@ async def _sweep(strategy: Any, axis: Axis, budgets: list[int], solver: Scripted
 @cases(60)
 def test_marks_read_off_the_largest_budget_equal_a_direct_run(strategy: Any, axis: Axis, data: st.DataObject) -> None:
     top = data.draw(st.integers(1, LARGEST[axis]))
-    budgets = data.draw(st.lists(st.integers(1, top), min_size=6, max_size=12)) + [top]
+    budgets = [*data.draw(st.lists(st.integers(1, top), min_size=6, max_size=12)), top]
     slack = data.draw(st.sampled_from((1.0, 1.4, 3.0, 0.6)))
     script = salted(data.draw(st.integers(0, 10**6)))
     solver = model(script, slack=slack, fickle=data.draw(st.booleans()), pauses=3)
     whole, *direct = in_loop(_sweep(strategy, axis, budgets, solver, data.draw(st.sampled_from((1, 4, 32)))))
     end = horizon(whole, axis)
     assert end is None or top < end
+    for budget, trial in zip(budgets, direct, strict=True):
+        assert trial.answer == answer_at(whole, axis, budget)
+        assert total(trial) == spend_at(whole, axis, budget)
+        assert walls_of(trial.spends, axis) <= budget
+
+
+@strategies
+@pytest.mark.parametrize("axis", AXES)
+@given(data=st.data())
+@cases(15)
+def test_a_provider_that_bills_past_bound_and_cap_breaks_no_wall_and_no_curve(
+    strategy: Any, axis: Axis, data: st.DataObject
+) -> None:
+    top = data.draw(st.integers(1, LARGEST[axis]))
+    budgets = [*data.draw(st.lists(st.integers(1, top), min_size=4, max_size=8)), top]
+    more_in, more_out = data.draw(st.tuples(st.integers(0, 9), st.integers(0, 9)))
+    slack = data.draw(st.sampled_from((1.0, 3.0, 0.6)))
+    script = salted(data.draw(st.integers(0, 10**6)))
+    solver = Reporting(SOLVER, script, slack=slack, pauses=3, extra_input=more_in, extra_output=more_out)
+    whole, *direct = in_loop(_sweep(strategy, axis, budgets, solver, 4))
     for budget, trial in zip(budgets, direct, strict=True):
         assert trial.answer == answer_at(whole, axis, budget)
         assert total(trial) == spend_at(whole, axis, budget)

@@ -16,8 +16,8 @@ from engine.strategies.self_consistency import SelfConsistency
 from tests.arena import (
     LARGEST,
     NoPool,
-    answer_within,
     anonymous,
+    answer_within,
     babble,
     box,
     cases,

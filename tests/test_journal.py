@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,8 +19,9 @@ from engine.records import Attempt, Completion, Usage
 from tests.arena import NEVER, cases
 
 # Python text may hold half a surrogate pair; two halves side by side mean the character and are read as such.
-_ANY = st.characters(min_codepoint=0, max_codepoint=0xD7FF) | st.characters(min_codepoint=0xDC00, max_codepoint=0x10FFFF)
-texts = st.text(_ANY | st.sampled_from("\x00\n\r\u2028\u2029\x1f\x7f\u202e\"\\{}"), max_size=40)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_ANY = st.characters(exclude_categories=()) | st.sampled_from('\x00\n\r\u2028\x1f\x7f\u202e\ud800\udc00"\\{}')
+texts = st.text(_ANY, max_size=40).filter(lambda text: not _PAIR.search(text))
 counts = st.integers(0, 2**62)
 moments = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
 usages = st.builds(Usage, counts, counts, st.none() | counts, st.none() | counts, st.none() | counts, st.booleans())
@@ -70,7 +71,6 @@ def _write(path: Path, steps: Sequence[tuple[Attempt, Completion | None]]) -> No
     for done, reply in steps:
         journal.intent(replace(done, outcome="in_doubt"))
         journal.outcome(done, reply)
-    journal.sync()
     journal.close()
 
 
@@ -169,17 +169,21 @@ def test_a_write_is_in_the_file_before_it_returns(tmp_path: Path) -> None:
     journal.close()
 
 
+def test_a_synced_journal_is_read_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intent(attempt("a"))
+    journal.sync()
+    journal.close()
+    assert len(read(tmp_path / "j").attempts) == 1
+
+
 def test_nobody_else_may_read_a_journal(tmp_path: Path) -> None:
     Journal(tmp_path / "j").close()
     assert (tmp_path / "j").stat().st_mode & 0o077 == 0
 
 
 JUNK = [b"\xff\xfe\n", b"[]\n", b"null\n", b"{}\n", b'"x"\n', b"\n", b"{not json\n", b'{"other": 1}\n', b"1e999\n"]
-FOREIGN = [
-    b'{"intent": 5}\n',
-    b'{"intent": {"attempt_id": "x"}}\n',
-    json.dumps({"outcome": {}, "completion": {"key": "k"}}).encode() + b"\n",
-]
+FOREIGN = [b'{"intent": 5}\n', b'{"intent": {"attempt_id": "x"}}\n']
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=repr)
@@ -187,8 +191,7 @@ def test_an_unreadable_line_is_skipped(tmp_path: Path, junk: bytes) -> None:
     _around(tmp_path / "j", junk)
 
 
-@pytest.mark.xfail(strict=True, reason="journal._apply: a JSON line of another shape raises instead of being skipped")
-@pytest.mark.parametrize("junk", FOREIGN[:2], ids=repr)
+@pytest.mark.parametrize("junk", FOREIGN, ids=repr)
 def test_a_line_of_another_shape_is_skipped(tmp_path: Path, junk: bytes) -> None:
     _around(tmp_path / "j", junk)
 

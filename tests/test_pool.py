@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -150,12 +151,13 @@ def test_drain_waits_for_all_flights_and_minds_no_failure() -> None:
 def test_drain_waits_for_what_starts_while_it_waits() -> None:
     shop = Shop(turns=5)
 
-    async def run() -> set[object]:
+    async def run() -> set[Any]:
         pool = Pool(shop.buy)
         pool.warm(ask(0))
 
         async def late() -> None:
-            await asyncio.sleep(0)
+            for _ in range(4):
+                await asyncio.sleep(0)
             pool.warm(ask(1))
 
         await asyncio.gather(late(), pool.drain())

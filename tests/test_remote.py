@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 
-from engine import dispatch
 from engine.errors import ContextOverflow, InDoubt, ProviderError, UnknownName, UsageError
 from engine.models import Declared, open_model
 from engine.models.faults import redacted, retry_after_s
-from engine.models.remote import RETRYABLE, RemoteModel
+from engine.models.remote import RemoteModel
 from engine.records import Completion, Message, Price, Request
 from tests.provider import Provider, free_port, serving
 from tests.rudeness import Fault
@@ -155,8 +158,7 @@ def test_an_unknown_host_was_never_sent() -> None:
 
 
 def test_retry_after_is_handed_on_in_seconds(provider: Provider) -> None:
-    assert failure(provider, "429 retry_after=7").retry_after_s == 7.0
-    assert failure(provider, "429").retry_after_s is None
+    assert [failure(provider, f).retry_after_s for f in ("429 retry_after=7", "429")] == [7.0, None]
 
 
 def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
@@ -280,5 +282,14 @@ def test_probing_names_an_unreachable_endpoint_and_says_nothing_of_a_good_one(pr
     assert len(provider.served) == before
 
 
-def test_both_lists_of_retryable_kinds_are_one() -> None:
-    assert RETRYABLE == dispatch.RETRYABLE
+def test_the_provider_runs_as_a_process_of_its_own_and_keeps_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "served.jsonl"
+    command = [sys.executable, "-m", "tests.provider", "--port", "0", "--log", str(log)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        base = process.stdout.readline().strip()
+        model = open_model("x", {"x": Declared("x", api_base=base, model="m")})
+        done = asyncio.run(model.complete(request()))
+        process.terminate()
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [row["completion_tokens"] for row in rows] == [done.usage.output_tokens]

@@ -280,7 +280,7 @@ def test_threads_of_one_process_take_turns(store: Store):
 
     def act(n: int) -> None:
         try:
-            for i in range(4):
+            for i in range(3):
                 store.flush(Batch((a_trial(100 * n + i),)))
                 Store(store.path).runs()
         except BaseException as error:
@@ -292,7 +292,7 @@ def test_threads_of_one_process_take_turns(store: Store):
     for thread in threads:
         thread.join()
     assert errors == []
-    assert count(store, "trials") == 16
+    assert count(store, "trials") == 12
 
 
 def _write(path: Path, n: int) -> None:

@@ -51,6 +51,7 @@ AXES: dict[str, Lens] = {
     "total_tokens": Lens("total_tokens", "Tokens per question", "tokens per question"),
     "output_tokens": Lens("output_tokens", "Output tokens per question", "output tokens per question"),
     "input_tokens": Lens("input_tokens", "Input tokens per question", "input tokens per question"),
+    "reasoning_tokens": Lens("reasoning_tokens", "Reasoning tokens per question", "reasoning tokens per question"),
     "calls": Lens("calls", "Calls per question", "calls per question"),
     "latency_ms": Lens("latency_ms", "Seconds per question", "s per question", 0.001),
 }

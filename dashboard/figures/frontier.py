@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
 from dashboard import theme
 from dashboard.figures.axes import AXES, NARROW, WIDTH, Box, Lens, box_for
-from dashboard.figures.labelling import Label, labels_for
+from dashboard.figures.labelling import Label, labels_for, worth_naming
 from dashboard.figures.legend import Entry, Group, row_count
 from dashboard.figures.lettering import plain
 from dashboard.figures.names import Row
@@ -22,7 +23,12 @@ from dashboard.figures.scales import AccuracyScale, LogScale, accuracy_scale, lo
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["Counts", "FrontierInfo", "frontier_info", "staircase"]
+Kind = Literal["staircase", "hull"]
+"""Non-dominated staircase, or upper convex hull: what mixing two conditions at random could buy."""
+MIXES = 16
+"""Points per edge of a hull, whose straight mixtures are bent on a log axis."""
+
+__all__ = ["Counts", "FrontierInfo", "Kind", "corners", "frontier_info"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Counts:
     """In the frame, but without a place on these axes: spend or accuracy unknown."""
     simulated: int
     """Answered by a simulated model."""
+    best: float
+    """Highest accuracy shown."""
     questions: tuple[int, int]
     """Least and most scored questions of the cells shown."""
     tasks: tuple[str, ...]
@@ -53,6 +61,7 @@ class FrontierInfo:
     """Everything the frontier figure shows."""
 
     lens: Lens
+    kind: Kind
     assumed: bool
     """Whether some money shown rests on a stand-in price."""
     dark: bool
@@ -61,7 +70,7 @@ class FrontierInfo:
     families: tuple[tuple[int, ...], ...]
     """Points of one condition in the order of their budgets."""
     line: tuple[tuple[float, float], ...]
-    """Corners of the staircase: spend, accuracy."""
+    """Corners of the frontier's line: spend, accuracy."""
     band: tuple[tuple[float, float, float], ...]
     """Spend, 10% and 90% of the bootstrap frontiers."""
     labels: tuple[Label, ...]
@@ -77,6 +86,7 @@ def frontier_info(
     band: pl.DataFrame | None = None,
     *,
     x: str,
+    kind: Kind = "staircase",
     label_all: bool = False,
     narrow: bool = False,
     dark: bool = False,
@@ -85,9 +95,9 @@ def frontier_info(
 ) -> FrontierInfo:
     """What the frontier figure of `frame` shows on axis `x` (a key of `axes.AXES`).
 
-    `frame`: frontier frame, one row per cell. `line`: the staircase (x, accuracy). `band`: the 10-90% band of bootstrap
-    frontiers (x, low, high); x in both is a mean per question, as in `frame`. `models` and `strategies` are all there
-    are, whatever is filtered: with them shapes and colours stay put. Raises KeyError for an unknown axis."""
+    `frame`: frontier frame, one row per cell. `line`: the frontier's line (x, accuracy). `band`: the 10-90% band of
+    bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `models` and `strategies` are
+    all there are, whatever is filtered: with them shapes and colours stay put. Raises KeyError for an unknown axis."""
     lens, rows = AXES[x], frame.to_dicts()
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
@@ -96,17 +106,18 @@ def frontier_info(
     box = box_for(wide.width, row_count(legend, wide.plot[0]))
     x_scale = _spend_scale(points, lens, box)
     y_scale = accuracy_scale([p.y for p in points], ends(points, "y_low", "y_high"))
-    stairs = staircase(line, lens)
+    path = corners(line, lens, kind)
     return FrontierInfo(
         lens=lens,
+        kind=kind,
         assumed=lens.money and any(bool(row["usd_assumed"]) for row in shown),
         dark=dark,
         box=box,
         points=points,
         families=families(points),
-        line=stairs,
+        line=path,
         band=_band(band, lens),
-        labels=labels_for(points, stairs, x_scale, y_scale, box, label_all),
+        labels=labels_for(points, path, x_scale, y_scale, box, worth_naming(points, every=label_all)),
         x_scale=x_scale,
         y_scale=y_scale,
         legend=legend,
@@ -114,12 +125,18 @@ def frontier_info(
     )
 
 
-def staircase(frame: pl.DataFrame | None, lens: Lens) -> tuple[tuple[float, float], ...]:
-    """Corners of a staircase frame (x, accuracy) in the unit of the axis."""
+def corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind = "staircase") -> tuple[tuple[float, float], ...]:
+    """A line frame (x, accuracy) in the unit of the axis; the edges of a hull filled in with their mixtures."""
     if frame is None:
         return ()
     rows = frame.drop_nulls(["x", "accuracy"]).sort("x", maintain_order=True).select("x", "accuracy").iter_rows()
-    return tuple((float(x) * lens.scale, float(y)) for x, y in rows)
+    found = tuple((float(x) * lens.scale, float(y)) for x, y in rows)
+    return found if kind == "staircase" else (*(mix for edge in pairwise(found) for mix in _mixes(*edge)), *found[-1:])
+
+
+def _mixes(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
+    shares = [i / MIXES for i in range(MIXES)]
+    return [(start[0] + s * (end[0] - start[0]), start[1] + s * (end[1] - start[1])) for s in shares]
 
 
 def _band(frame: pl.DataFrame | None, lens: Lens) -> tuple[tuple[float, float, float], ...]:
@@ -144,6 +161,7 @@ def _counts(rows: Sequence[Row], shown: Sequence[Row], points: Sequence[Point]) 
         judged=any(p.chance is not None for p in points),
         hidden=len({str(row["condition_id"]) for row in rows} - {p.condition_id for p in points}),
         simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
+        best=max((p.y for p in points), default=0.0),
         questions=(min(asked, default=0), max(asked, default=0)),
         tasks=tuple(sorted({plain(str(row["task"])) for row in shown})),
     )

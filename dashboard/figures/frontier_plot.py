@@ -18,7 +18,7 @@ from dashboard.figures.lettering import safe
 from dashboard.figures.points import SIZES, Point
 from dashboard.theme import Inks, fade
 
-__all__ = ["band_trace", "frontier_figure", "line_trace"]
+__all__ = ["frontier_figure", "label_annotation", "line_trace"]
 
 
 def frontier_figure(info: FrontierInfo) -> go.Figure:
@@ -31,33 +31,33 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
     add_legend(figure, info.legend, info.box, inks)
     figure.update_layout(
         xaxis=spend_axis(info.x_scale, inks), yaxis=accuracy_axis(info.y_scale, inks),
-        annotations=[*_titles(info, inks), *(_label(info, label, inks) for label in info.labels)],
+        annotations=[*_titles(info, inks), *(label_annotation(info, label, inks) for label in info.labels)],
     )  # fmt: skip
     return figure
 
 
-def band_trace(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks, **where: Any) -> go.Scatter:
+def _band(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks) -> go.Scatter:
     """The bootstrap band as one outline, run on to the right edge."""
-    ways = [(info.x_scale.place(x), low, high) for x, low, high in band]
-    ways.append((10 ** (info.x_scale.high + 1), *ways[-1][1:]))
+    x = [*(info.x_scale.place(x) for x, _, _ in band), 10 ** (info.x_scale.high + 1)]
+    low, high = [*(b for _, b, _ in band), band[-1][1]], [*(t for _, _, t in band), band[-1][2]]
     return go.Scatter(
-        x=[w[0] for w in ways] + [w[0] for w in reversed(ways)], y=[w[1] for w in ways] + [w[2] for w in reversed(ways)],
-        mode="lines", line={"width": 0}, fill="toself", fillcolor=fade(inks.line, inks.band), hoverinfo="skip",
-        showlegend=False, **where,
+        x=x + x[::-1], y=low + high[::-1], mode="lines", line={"width": 0}, fill="toself",
+        fillcolor=fade(inks.line, inks.band), hoverinfo="skip",
+        showlegend=False,
     )  # fmt: skip
 
 
-def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks, **where: Any) -> go.Scatter:
-    """The staircase, run on to the right edge."""
+def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks) -> go.Scatter:
+    """The frontier's line, run on to the right edge."""
     x = [*(info.x_scale.place(x) for x, _ in line), 10 ** (info.x_scale.high + 1)]
     y = [*(y for _, y in line), line[-1][1]]
-    pen = {"shape": "hv", "width": 2, "color": fade(inks.line, 0.85)}
-    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False, **where)
+    pen = {"shape": "hv" if info.kind == "staircase" else "linear", "width": 2, "color": fade(inks.line, 0.85)}
+    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False)
 
 
 def _lines(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
     if info.band:
-        yield band_trace(info.band, info, inks)
+        yield _band(info.band, info, inks)
     for family in info.families:
         yield _family([info.points[i] for i in family], info)
     if info.line:
@@ -83,18 +83,21 @@ def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
     aside = ", log scale" + (", assumed prices" if info.assumed else "")
     bold = {"size": 13, "color": inks.text}
     yield note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold)
-    yield note("↖ better", x=0, y=1, xanchor="left", yanchor="top", xshift=3, yshift=-4, font={"size": 12, "color": inks.muted})
+    corner = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3, "yshift": -4}
+    yield note("↖ better", **corner, font={"size": 12, "color": inks.muted})
     yield note(
         f"<b>{info.lens.title}</b>{aside}", x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold
     )
 
 
-def _label(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
+def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
+    """A placed label as plotly wants it; plotly draws leaders from the mark towards the label's centre."""
     point = info.points[label.point]
     quiet = point.tier in ("unlikely", "partial")
     return {
-        "x": math.log10(info.x_scale.place(point.x)), "y": point.y, "text": _words(point, label, inks), "showarrow": True,
-        "ax": label.dx, "ay": label.dy, "arrowhead": 0, "arrowwidth": 0.9, "xanchor": "center", "yanchor": "middle",
+        "x": math.log10(info.x_scale.place(point.x)), "y": point.y, "text": _words(point, label, inks),
+        "showarrow": True, "ax": label.dx, "ay": label.dy, "arrowhead": 0, "arrowwidth": 0.9,
+        "xanchor": "center", "yanchor": "middle",
         "arrowcolor": fade(inks.muted, 0.75 if label.leader else 0), "borderpad": 0, "captureevents": False,
         "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
         "font": {"size": SMALL if quiet else SIZE, "color": inks.muted if quiet else inks.text, "shadow": halo(inks)},
@@ -102,8 +105,8 @@ def _label(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
 
 
 def _words(point: Point, label: Label, inks: Inks) -> str:
-    name = safe(point.name)
-    share = f' <span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
+    name = safe(label.text)
+    share = f'\u00a0\u00a0<span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
     return f"<b>{name}</b>{share}" if point.tier == "likely" else name + share
 
 

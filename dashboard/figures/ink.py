@@ -74,8 +74,9 @@ def marks(points: Sequence[Point], tier: Tier, scale: LogScale, inks: Inks, *, c
     kind = go.Scattergl if crowded else go.Scatter
     bars = {} if crowded else {"error_x": _spend_bars(points, tier, scale), "error_y": _accuracy_bars(points, tier)}
     return kind(
-        x=[scale.place(p.x) for p in points], y=[p.y for p in points], mode="markers", marker=_marker(points, tier, inks),
-        customdata=[[p.condition_id, p.budget] for p in points], hovertext=[p.hover for p in points],
+        x=[scale.place(p.x) for p in points], y=[p.y for p in points], mode="markers",
+        marker=_marker(points, tier, inks), customdata=[[p.condition_id, p.budget] for p in points],
+        hovertext=[p.hover for p in points],
         hovertemplate="%{hovertext}<extra></extra>", hoverlabel={"bordercolor": points[0].colour}, showlegend=False,
         selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
         **({} if crowded else {"cliponaxis": False}), **bars,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dashboard import format as fmt
 from dashboard.figures.axes import Box
@@ -19,14 +20,15 @@ CROSSING: dict[Tier, float] = {"likely": 1.2, "possible": 0.5, "unlikely": 0.5, 
 ORDER: dict[Tier, int] = {"likely": 0, "possible": 1, "unlikely": 2, "partial": 3}
 STAIR = 3.0
 
-__all__ = ["SIZE", "SMALL", "Label", "Plane", "labels_for", "text_width"]
+__all__ = ["SIZE", "SMALL", "Label", "Plane", "labels_for", "text_width", "worth_naming"]
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A placed label: which point, where its centre sits from the mark in pixels (y down), whether a leader is drawn."""
+    """A placed label: its point, where its centre sits from the mark in pixels (y down), whether a leader is drawn."""
 
     point: int
+    text: str
     share: str
     """Chance after the name; empty for cells without one, and for unlikely ones."""
     dx: float
@@ -48,37 +50,60 @@ class Plane:
         return self.x.fraction(x) * self.across, (1 - self.y.fraction(y)) * self.high
 
 
-def labels_for(
-    points: Sequence[Point], line: Sequence[tuple[float, float]], x: LogScale, y: AccuracyScale, box: Box, every: bool
-) -> tuple[Label, ...]:
-    """Labels of the likely and possible points (with `every`, of all), at most 34, those that matter most first."""
-    plane = Plane(x, y, *box.plot)
+def worth_naming(points: Sequence[Point], *, every: bool = False) -> list[int]:
+    """The likely and possible points (with `every`, all), at most 34, those that matter most first."""
     wanted = [i for i, p in enumerate(points) if every or p.tier in ("likely", "possible")]
-    wanted.sort(key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))
-    chosen = wanted[:MOST]
-    places = place([_ask(points[i], plane) for i in chosen], _scene(points, line, plane))
+    return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:MOST]
+
+
+def labels_for(
+    points: Sequence[Point],
+    line: Sequence[tuple[float, float]],
+    x: LogScale,
+    y: AccuracyScale,
+    box: Box,
+    chosen: Sequence[int],
+) -> tuple[Label, ...]:
+    """Placed labels of the chosen points, most important first; one without a legible place is left out."""
+    plane = Plane(x, y, *box.plot)
+    texts = _texts([points[i] for i in chosen])
+    asks = [_ask(points[i], text, plane) for i, text in zip(chosen, texts, strict=True)]
     return tuple(
-        Label(i, _share(points[i]), spot.dx, spot.dy, spot.leader)
-        for i, spot in zip(chosen, places, strict=True)
+        Label(i, text, _share(points[i]), spot.dx, spot.dy, spot.leader)
+        for i, text, spot in zip(chosen, texts, place(asks, _scene(points, line, plane)), strict=True)
         if spot is not None
     )
 
 
-def text_width(point: Point) -> float:
-    """Pixels the label of a point takes."""
+def text_width(point: Point, text: str) -> float:
+    """Pixels a label takes beside `point`."""
     if point.tier in ("unlikely", "partial"):
-        return width(point.name, SMALL) + 4
-    share = _share(point)
-    return width(point.name, SIZE, bold=point.tier == "likely") + (width("  " + share, SIZE) if share else 0) + 4
+        return width(text, SMALL) + 4
+    share = "\u00a0\u00a0" + _share(point) if point.chance is not None else ""
+    return width(text, SIZE, bold=point.tier == "likely") + width(share, SIZE) + 4
+
+
+def _texts(points: Sequence[Point]) -> list[str]:
+    """Of a condition's budgets the likeliest is named in full, other likely ones in short, the rest by their budget."""
+    met: set[str] = set()
+    texts = []
+    for point in points:
+        texts.append(point.name.short if point.family not in met else _again(point))
+        met.add(point.family)
+    return texts
+
+
+def _again(point: Point) -> str:
+    return point.name.again if point.tier == "likely" else point.name.at or point.name.again
 
 
 def _share(point: Point) -> str:
     return "" if point.chance is None or point.tier == "unlikely" else fmt.share(point.chance)
 
 
-def _ask(point: Point, plane: Plane) -> Ask:
-    likely = point.tier == "likely"
-    return Ask(*plane.at(point.x, point.y), _radius(point), text_width(point), HEIGHT, UP_LEFT if likely else DOWN_RIGHT)
+def _ask(point: Point, text: str, plane: Plane) -> Ask:
+    prefer = UP_LEFT if point.tier == "likely" else DOWN_RIGHT
+    return Ask(*plane.at(point.x, point.y), _radius(point), text_width(point, text), HEIGHT, prefer)
 
 
 def _scene(points: Sequence[Point], line: Sequence[tuple[float, float]], plane: Plane) -> Scene:
@@ -101,7 +126,7 @@ def _bars(point: Point, plane: Plane) -> Iterator[tuple[float, float, float, flo
 
 def _stairs(line: Sequence[tuple[float, float]], plane: Plane) -> Iterator[tuple[float, float, float, float, float]]:
     corners = [plane.at(x, y) for x, y in line]
-    for (x0, y0), (x1, y1) in zip(corners, corners[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(corners):
         yield x0, y0, x1, y0, STAIR
         yield x1, y0, x1, y1, STAIR
     if corners:

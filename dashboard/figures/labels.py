@@ -74,6 +74,11 @@ def place(asks: Sequence[Ask], scene: Scene) -> tuple[Place | None, ...]:
 class _Tries:
     """The candidate places of every label: boxes (labels, kept, 4), centres, gaps and what each costs by itself."""
 
+    boxes: Floats
+    centre: Floats
+    gap: Floats
+    ray: Floats
+
     def __init__(self, asks: Sequence[Ask], scene: Scene) -> None:
         self.anchor = np.array([(a.x, a.y) for a in asks], np.float32)
         self._spread(asks)
@@ -93,10 +98,10 @@ class _Tries:
         reach = (half[:, None] / np.maximum(np.abs(ray), 1e-6)[None]).min(-1)
         gap = base[:, None, None] + np.array(DISTANCES, np.float32)[None, None]
         offset = ray[None, :, None] * (reach[:, :, None] + gap)[..., None]
-        self.gap: Floats = np.broadcast_to(gap, offset.shape[:-1]).reshape(len(asks), -1)
+        self.gap = np.broadcast_to(gap, offset.shape[:-1]).reshape(len(asks), -1)
         self.ray = np.repeat(ray, len(DISTANCES), axis=0)
-        self.centre: Floats = self.anchor[:, None] + offset.reshape(len(asks), -1, 2)
-        self.boxes: Floats = np.concatenate([self.centre - half[:, None], self.centre + half[:, None]], -1)
+        self.centre = self.anchor[:, None] + offset.reshape(len(asks), -1, 2)
+        self.boxes = np.concatenate([self.centre - half[:, None], self.centre + half[:, None]], -1)
 
     def _alone(self, asks: Sequence[Ask], scene: Scene) -> Floats:
         prefer = np.array([a.prefer for a in asks], np.float32)

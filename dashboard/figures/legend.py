@@ -95,7 +95,7 @@ def _pack(groups: Sequence[Group], pixels: float) -> Iterator[_Run]:
             continue
         for title, entries, taken in _rows(group, pixels):
             row, used = row + 1, taken
-            yield _Run(title, entries, row, 0.0)
+            yield _Run(title, entries, row, 0.0 if title else _title_width(group.title))
 
 
 def _rows(group: Group, pixels: float) -> Iterator[tuple[str, tuple[Entry, ...], float]]:
@@ -104,7 +104,7 @@ def _rows(group: Group, pixels: float) -> Iterator[tuple[str, tuple[Entry, ...],
         wide = _entry_width(entry)
         if held and used + wide > pixels:
             yield title, tuple(held), used
-            title, held, used = "", [], 0.0
+            title, held, used = "", [], _title_width(group.title)
         held.append(entry)
         used += wide
     if held:

@@ -19,10 +19,13 @@ __all__ = ["Name", "Row", "name_rows", "short_models", "variant"]
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A cell's name on the figure (`short`) and in full, for hover texts and tables."""
+    """A cell's name on the figure (`short`) and in full, for hover texts; `again` where the same condition is named
+    beside it already, `at` its budget alone (empty when it is the only one shown)."""
 
     short: str
     full: str
+    again: str
+    at: str
 
 
 def variant(row: Row) -> Variant:
@@ -51,9 +54,15 @@ def name_rows(rows: Sequence[Row]) -> tuple[Name, ...]:
         solver = f"{model} (simulated)" if simulated else model
         at = f" @{fmt.budget(row['budget'], str(row['axis']))}" if key in budgets else ""
         lone = "simulated" if simulated else ""
-        parts = (strategy, solver if len(models) > 1 else lone, task if len(tasks) > 1 else "")
-        names.append(Name(" · ".join(p for p in parts if p) + at, " · ".join((strategy, solver, task)) + at))
+        place = task if len(tasks) > 1 else ""
+        short = _joined(strategy, solver if len(models) > 1 else lone, place)
+        again = _joined(strategy, model if len(models) > 1 else "", place)
+        names.append(Name(short + at, _joined(strategy, solver, task) + at, again + at, at.strip()))
     return tuple(names)
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
 
 
 def _variants_at_several_budgets(rows: Sequence[Row]) -> set[Variant]:

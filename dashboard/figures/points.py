@@ -28,8 +28,11 @@ class Point:
     budget: int | None
     strategy: str
     model: str
-    name: str
-    """Short name, not escaped."""
+    """Short form, not escaped."""
+    model_name: str
+    """As the frame has it."""
+    name: Name
+    """Not escaped."""
     hover: str
     """Escaped, ready for plotly."""
     x: float
@@ -63,8 +66,9 @@ def points_of(
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
     short = short_models([*shapes])
     return tuple(
-        _point(row, name, lens, colours[str(row["strategy"])], shapes[str(row["model"])], short[str(row["model"])], dark)
+        _point(row, name, lens, colours[str(row["strategy"])], shapes[model], short[model], dark)
         for row, name in zip(rows, name_rows(rows), strict=True)
+        for model in (str(row["model"]),)
     )
 
 
@@ -75,8 +79,9 @@ def _point(row: Row, name: Name, lens: Lens, colour: str, shape: theme.Shape, mo
         condition_id=str(row["condition_id"]),
         budget=row["budget"],
         strategy=plain(str(row["strategy"])),
-        model=model,
-        name=name.short,
+        model=f"{model} (simulated)" if row["simulated"] else model,
+        model_name=str(row["model"]),
+        name=name,
         hover=hover_text(row, name.full, lens, chance, theme.inks(dark).muted),
         x=lens.value(row) or 0.0,
         x_low=lens.value(row, "_low"),

@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from dashboard.figures.lettering import width
+
 COARSE, FINE = (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
-TICK_PX = 64
+TICK_GAP = 22
+TINY = 1e-12
+"""Spends below this are drawn as zero: a thousandth of the smallest price there is."""
 
 __all__ = ["AccuracyScale", "LogScale", "accuracy_scale", "log_scale"]
 
@@ -48,23 +52,24 @@ class AccuracyScale:
 
 
 def log_scale(
-    values: Iterable[float], *, tick: Callable[[float], str], pixels: float, edges: Iterable[float] = (), room: float = 1.0
+    values: Iterable[float], *, tick: Callable[[float], str], pixels: float, edges: Iterable[float] = ()
 ) -> LogScale:
-    """A scale that holds every value (and the ends of intervals), with ticks at 1-2-5; `room` widens the right side."""
+    """A scale that holds every value (and the ends of intervals, `edges`), with ticks at 1-2-5."""
     seen = [v for v in values if v >= 0]
-    positive = [v for v in seen if v > 0]
+    positive = [v for v in seen if v > TINY]
     if not positive:
         return LogScale(-0.5, 0.5, 1.0, ((1.0, tick(0.0)),))
-    least, most, free = math.log10(min(positive)), math.log10(max(positive)), min(seen) == 0
+    least, most, free = math.log10(min(positive)), math.log10(max(positive)), min(seen) <= TINY
     span = most - least
     zero = 10 ** (least - max(0.35, 0.12 * span)) if free else 0.0
     left = (math.log10(zero) if free else least) - _between(0.10 * span, 0.06, 0.30)
-    right = most + _between(0.04 * span, 0.03, 0.12) * room
+    right = most + _between(0.04 * span, 0.03, 0.12)
     if span == 0:
         left, right = left - 0.3, right + 0.3
-    ends = [math.log10(e) for e in edges if e > 0]
+    ends = [math.log10(e) for e in edges if e > TINY]
     left, right = min([left, *(e - 0.04 for e in ends if e > left - 0.5)]), max([right, *(e + 0.03 for e in ends)])
-    ticks = _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / TICK_PX)))
+    widest = max(width(tick(v), 12.5) for v in (min(positive), max(positive)))
+    ticks = _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / (widest + TICK_GAP))))
     named = tuple((v, tick(v)) for v in ticks)
     return LogScale(left, right, zero or 10 ** (left - 1), (((zero, tick(0.0)),) if free else ()) + named)
 

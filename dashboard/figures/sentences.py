@@ -15,6 +15,8 @@ def title_sentence(info: FrontierInfo) -> str:
         return "No condition to show yet"
     if not counts.judged:
         return f"{_all(counts)}: no verdict yet" if counts.partial else fmt.plural(counts.conditions, "condition")
+    if counts.best == 0:
+        return f"{fmt.plural(counts.conditions, 'condition')}, and no question answered right"
     if counts.conditions == 1:
         return "One condition: nothing to compare it with yet"
     return f"{fmt.count(counts.could)} of {fmt.plural(counts.conditions, 'condition')} {_finding(counts)}"
@@ -29,6 +31,8 @@ def caption_sentence(info: FrontierInfo) -> str:
     parts.append(_questions(counts))
     band = ", the grey band holds 80% of bootstrap frontiers" if info.band else ""
     parts.append(f"bars are 95% intervals{band}")
+    if info.kind == "hull":
+        parts.append("the line is the convex hull: what mixing two conditions could buy")
     if any(label.share for label in info.labels):
         parts.append("percentages in labels: chance of being on the frontier")
     return " · ".join([*parts, *_reservations(info)])

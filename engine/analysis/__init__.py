@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import curves, frontier, grid, pairs, queries
+from engine.analysis import curves, frontier, grid, lists, pairs, queries
 from engine.analysis.frontier import frontier_line
 from engine.analysis.pairs import Cell, Difference
 from engine.errors import UnknownName
@@ -39,13 +39,14 @@ class Results:
         """One row per (condition, budget), columns `curves.CELL_SCHEMA`.
 
         Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
-        any other is a re-cut below each trial's horizon); others have the one cell they ran at. Filters: `grid.FILTERS`,
-        one value or several.
+        any other is a re-cut below each trial's horizon); others have the one cell they ran at. Filters, one value or
+        several: `grid.FILTERS`.
 
-        accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped trials
-        are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget; `n_exhausted` counts
-        scored trials that the budget ended. usd: mean list price per question at the stored snapshot, null when the price
-        of any model is unknown; `usd_assumed` when a price is a stand-in. Spends are null when nothing is scored.
+        accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
+        trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
+        `n_exhausted` counts scored trials that the budget ended. usd: mean list price per question at the stored
+        snapshot, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in. Spends are null
+        when nothing is scored.
         """
         return self._measured(axis, budgets, filters)[0]
 
@@ -81,7 +82,7 @@ class Results:
         """Cells with their place on the frontier of their task: columns of `cells`, and
 
         x: mean spend per question (a column of `curves.MEANS`), never the budget; on_frontier: the point estimate;
-        p_frontier: share of joint bootstrap replicates that put the cell on the frontier; verdict: frontier (p >= 0.95),
+        p_frontier: share of joint bootstrap replicates that put the cell on it; verdict: frontier (p >= 0.95),
         dominated (p <= 0.05), undecided, partial (under 95 % of the questions: neither judged nor compared with), null
         (spend or accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together.
         """
@@ -114,7 +115,7 @@ class Results:
     def conditions(self) -> pl.DataFrame:
         """Conditions with label, simulated and run_ids; columns else as the table; budget in the unit of axis."""
         with self._store.reading() as connection:
-            frame = queries.listing(connection, "conditions")
+            frame = lists.listing(connection, "conditions")
         rows = grid.described(frame)
         return frame.with_columns(
             label=pl.Series([row["label"] for row in rows], dtype=pl.String),
@@ -126,22 +127,22 @@ class Results:
         return self._listing("questions")
 
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
-        """The last attempt of each trial of a condition: question, end, verdict, answer and spend; usd null if unknown."""
+        """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""
         with self._store.reading() as connection:
-            return queries.trial_rows(connection, condition_id)
+            return lists.trial_rows(connection, condition_id)
 
     def transcript(self, trial_id: str) -> pl.DataFrame:
         """The calls of a trial's last attempt in order.
 
-        messages is JSON [[role, content], ...]; reply is the whole stored text (a call cut by the budget was never shown
-        to the strategy), null where there was none; answer and verdict are those of the mark left right after the call.
+        messages is JSON [[role, content], ...]; reply is the whole stored text (a call cut by the budget was never
+        shown to the strategy), null where there was none; answer and verdict are of the mark left right after the call.
         """
         with self._store.reading() as connection:
-            return queries.transcript(connection, trial_id)
+            return lists.transcript(connection, trial_id)
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._store.reading() as connection:
-            return queries.listing(connection, name)
+            return lists.listing(connection, name)
 
     def _measured(
         self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any]
@@ -164,9 +165,9 @@ class Results:
 
 def _known(connection: Any) -> tuple[list[grid.Row], dict[str, str], dict[tuple[str, str], int]]:
     """Conditions, study texts by run, and distinct questions by (run, task)."""
-    conditions = grid.described(queries.listing(connection, "conditions"))
-    runs = queries.listing(connection, "runs")
-    asked = queries.listing(connection, "run_questions").rows()
+    conditions = grid.described(lists.listing(connection, "conditions"))
+    runs = lists.listing(connection, "runs")
+    asked = lists.listing(connection, "run_questions").rows()
     return conditions, dict(zip(runs["run_id"], runs["study"], strict=True)), {(run, task): n for run, task, n in asked}
 
 

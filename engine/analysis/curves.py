@@ -54,7 +54,8 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
         accuracy=pl.col("n_right"),
         n_none=pl.col("n") - pl.col("n_right") - pl.col("n_wrong"),
     )
-    return sums.with_columns(pl.when(pl.col("n") > 0).then(pl.col(name) / pl.col("n")).alias(name) for name in _MEASURED)
+    scored = pl.when(pl.col("n") > 0)
+    return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in _MEASURED)
 
 
 _MEASURED = ("accuracy", *MEANS)
@@ -120,7 +121,7 @@ def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[fl
 def curve(steps: pl.DataFrame, axis: str, points: Sequence[int] | None) -> pl.DataFrame:
     """A condition's curve, columns as CURVE_SCHEMA: at every change of accuracy or n, or at `points`."""
     if points is None:
-        at = steps.filter(_changed("total") | _changed("n_trials") | _changed("n_censored")).with_columns(since="budget")
+        at = steps.filter(_changed("total") | _changed("n_trials") | _changed("n_censored"))
     else:
         wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
         known = steps.rename({"budget": "since"})

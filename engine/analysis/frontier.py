@@ -75,7 +75,7 @@ def _verdict() -> pl.Expr:
 
 
 def _point(frame: pl.DataFrame, name: str, rows: list[int]) -> Floats:
-    return frame[name].to_numpy()[rows][None, :].astype(np.float64)
+    return np.asarray(frame[name].to_numpy()[rows], np.float64)[None, :]
 
 
 def judged(frame: pl.DataFrame) -> pl.DataFrame:
@@ -131,7 +131,8 @@ def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
 def _comparable(x: Floats) -> Floats:
     """Equal cells must compare equal whatever order a matrix product summed them in; NaN goes last."""
     top = np.nanmax(np.abs(x), initial=0.0) or 1.0
-    return np.nan_to_num(np.round(x / top, 12), nan=np.inf)
+    scaled: Floats = np.nan_to_num(np.round(x / top, 12), nan=np.inf)
+    return scaled
 
 
 def _on_hull(xs: Floats, ys: Floats, kept: Flags) -> Flags:
@@ -147,7 +148,7 @@ def _on_hull(xs: Floats, ys: Floats, kept: Flags) -> Flags:
 
 
 def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0])
+    return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0]) + 1e-11
 
 
 def frontier_line(frame: pl.DataFrame, kind: Kind = "staircase") -> pl.DataFrame:
@@ -166,7 +167,7 @@ def band(
 ) -> pl.DataFrame:  # fmt: skip
     """Bootstrap staircases on a log grid of x: columns task, x, low, middle, high (quantiles `tails` and the median).
 
-    The height at x is the best accuracy among cells that spend at most x; x starts where nine in ten replicates have one.
+    The height at x is the best accuracy among cells that spend at most x; x starts where 9 in 10 replicates have one.
     """
     _check(x, "staircase")
     frame = cells.with_columns(x=pl.col(x))

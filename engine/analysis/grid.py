@@ -18,7 +18,7 @@ Row = dict[str, Any]
 FILTERS = ("condition_id", "task", "model", "strategy", "anytime", "simulated")
 """Columns `cells` and `frontier` can be narrowed by: one value or several."""
 
-_SCHEMA = {"condition_id": pl.String, "axis": pl.String, "budgets": pl.List(pl.Int64)}
+_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, "budgets": pl.List(pl.Int64)}
 
 
 def described(conditions: pl.DataFrame) -> list[Row]:
@@ -36,11 +36,19 @@ def _labels(rows: Sequence[Row]) -> list[str]:
     varying = _varying(rows)
     many = len({row["model"] for row in rows}) > 1
     names = [_label(row, varying[row["strategy"]], many) for row in rows]
-    where = [(row["task"], name) for row, name in zip(rows, names, strict=True)]
-    return [
-        name if where.count(at) == 1 else f"{name} · {_wall(row)}" if _told_by_wall(rows, where, at) else _tagged(row, name)
-        for row, name, at in zip(rows, names, where, strict=True)
-    ]
+    twins: dict[tuple[str, str], list[Row]] = {}
+    for row, name in zip(rows, names, strict=True):
+        twins.setdefault((row["task"], name), []).append(row)
+    return [f"{name}{_told(row, twins[row['task'], name])}" for row, name in zip(rows, names, strict=True)]
+
+
+def _told(row: Row, twins: Sequence[Row]) -> str:
+    """What tells a condition from others of the same name: nothing, its wall, or the start of its id."""
+    if len(twins) == 1:
+        return ""
+    if len({_wall(twin) for twin in twins}) == len(twins):
+        return f" · {_wall(row)}"
+    return f" · {row['condition_id'].rsplit('-', 1)[-1][:6]}"
 
 
 def _label(row: Row, varying: Iterable[str], many: bool) -> str:
@@ -61,17 +69,7 @@ def _varying(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def _wall(row: Row) -> str:
-    amount = f"${row['budget'] / 1e12:.3g}" if row["axis"] == "usd" else f"{row['budget']:,}"
-    return f"{amount} {row['axis']}" if row["axis"] != "usd" else amount
-
-
-def _told_by_wall(rows: Sequence[Row], where: Sequence[tuple[str, str]], at: tuple[str, str]) -> bool:
-    walls = [_wall(row) for row, other in zip(rows, where, strict=True) if other == at]
-    return len(set(walls)) == len(walls)
-
-
-def _tagged(row: Row, name: str) -> str:
-    return f"{name} · {row['condition_id'].rsplit('-', 1)[-1][:6]}"
+    return f"${row['budget'] / 1e12:.3g}" if row["axis"] == "usd" else f"{row['budget']:,} {row['axis']}"
 
 
 def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The only SQL of the analysis: trials at any budget, read off the marks and calls of one run at a large budget.
+"""The arithmetic of the analysis in SQL: trials at any budget, read off the marks and calls of one large run.
 
 Every trial is a stream of changes: "from wall w on, these counts and spends are added", and at its horizon all of them
 are taken back and the trial is counted as censored (or failed). A number at budget b is the sum of all changes at walls
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
     from engine.database import Connection
 
-VECTOR = (
-    "calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms",
-)  # fmt: skip
+VECTOR = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_unpriced", "n_assumed")
 MEASURES = (*COUNTS, *VECTOR, "pusd")
 
@@ -30,6 +28,11 @@ _VECTOR_ROW = {name: f"x.{name}" for name in VECTOR}
 def _measures(sign: str = "", **given: str) -> str:
     """All measures in order, 0 where not given, so that changes can be stacked."""
     return ", ".join(f"{sign}({given.get(name, '0')})::double as {name}" for name in MEASURES)
+
+
+def _each(template: str, *names: str) -> str:
+    """The template once per name, which stands for its @."""
+    return ", ".join(template.replace("@", name) for name in names)
 
 
 _LATEST = """
@@ -125,14 +128,14 @@ def _pair(source: str, columns: dict[str, str]) -> str:
     """A change at its wall, taken back at the horizon of its trial."""
     head = "select e.condition_id, e.question_id"
     tail = f"from ends e join {source} x using (trial_id) where x.wall < e.horizon"
-    return f"{head}, x.wall as at, {_measures(**columns)} {tail} union all {head}, e.horizon, " + (
+    return f"{head}, x.wall as onset, {_measures(**columns)} {tail} union all {head}, e.horizon, " + (
         f"{_measures('-', **columns)} {tail}"
     )
 
 
 _CHANGES = f"""
 changes as (
-    select e.condition_id, e.question_id, 0::bigint as at, {_PRESENT} from ends e
+    select e.condition_id, e.question_id, 0::bigint as onset, {_PRESENT} from ends e
     union all select e.condition_id, e.question_id, e.horizon, {_ABSENT} from ends e
     union all select e.condition_id, e.question_id, least(e.covered, e.horizon), {_measures(n_exhausted="-1")}
         from ends e where e.covered > 0
@@ -150,15 +153,15 @@ _BASE = ",".join(("with " + _LATEST.lstrip(), _STEPS, _SHIFTS, _CHANGES))
 
 _CELLS = f"""{_BASE},
 bucketed as (
-    select condition_id, question_id, len(list_filter(g.budgets, lambda b: b < at)) as slot,
-        {", ".join(f"sum(c.{name}) as {name}" for name in MEASURES)}
-    from changes c join grid g using (condition_id) where at < {_NEVER} group by all),
+    select condition_id, question_id, len(list_filter(g.budgets, lambda b: b < onset)) as slot,
+        {_each("sum(c.@) as @", *MEASURES)}
+    from changes c join grid g using (condition_id) where onset < {_NEVER} group by all),
 slots as (
     select condition_id, question_id, unnest(range(len(budgets))) as slot
     from (select distinct condition_id, question_id from latest) join grid using (condition_id)),
 whole as (
     select condition_id, question_id, slot,
-        {", ".join(f"sum(coalesce(b.{name}, 0)) over so_far as {name}" for name in MEASURES)}
+        {_each("sum(coalesce(b.@, 0)) over so_far as @", *MEASURES)}
     from slots left join bucketed b using (condition_id, question_id, slot)
     window so_far as (partition by condition_id, question_id order by slot)),
 begun as (
@@ -174,8 +177,7 @@ started as (
         sum(coalesce(prompt_tokens::double * input_pusd + cap::double * output_pusd, 0)) as pusd
     from capped group by all)
 select w.condition_id, g.axis, g.budgets[slot + 1] as budget, w.question_id, k.cluster,
-    {", ".join(f"w.{name}" for name in COUNTS)},
-    {", ".join(f"w.{name} + coalesce(s.{name}, 0) as {name}" for name in (*VECTOR, "pusd"))}
+    {_each("w.@", *COUNTS)}, {_each("w.@ + coalesce(s.@, 0) as @", *VECTOR, "pusd")}
 from whole w join grid g using (condition_id) left join started s using (condition_id, question_id, slot)
 join clusters k using (question_id)
 order by w.condition_id, budget, w.question_id"""
@@ -185,122 +187,70 @@ _AXIS_SPENT = """case g.axis when 'calls' then c.calls when 'output_tokens' then
 _AXIS_PROMPT = """case g.axis when 'output_tokens' then 0 when 'total_tokens' then prompt_tokens
     else prompt_tokens::double * input_pusd end"""
 
+_PER_CLUSTER = ("more", "n_censored", "k", "mean", "level", "slope")
+_SQUARES = ("ss", "sq", "qq", "clusters")
+
 # A call that budget b cuts has spent its prompt and (b - entered) / weight tokens: a line in b while it lasts.
 _CURVE = f"""{_BASE},
 lines as (
-    select question_id, at, n, n_right, n_censored, {_AXIS_SPENT} as level, 0::double as slope
-    from changes c join grid g using (condition_id) where at < {_NEVER}
+    select question_id, onset, n, n_right, n_censored, {_AXIS_SPENT} as level, 0::double as slope
+    from changes c join grid g using (condition_id) where onset < {_NEVER}
     union all select question_id, since, 0, 0, 0, {_AXIS_PROMPT} - entered::double, 1
     from partials join grid g using (condition_id)
     union all select question_id, until, 0, 0, 0, entered::double - {_AXIS_PROMPT}, -1
     from partials join grid g using (condition_id)),
 merged as (
-    select question_id, at, {", ".join(f"sum({x}) as {x}" for x in ("n", "n_right", "n_censored", "level", "slope"))}
-    from lines group by question_id, at),
+    select question_id, onset, {_each("sum(@) as @", "n", "n_right", "n_censored", "level", "slope")}
+    from lines group by question_id, onset),
 running as (
-    select question_id, at, n as more, n_censored, sum(n) over w as scored, sum(n_right) over w as rights,
+    select question_id, onset, n as more, n_censored, sum(n) over w as scored, sum(n_right) over w as rights,
         sum(level) over w as level, sum(slope) over w as slope
-    from merged window w as (partition by question_id order by at)),
+    from merged window w as (partition by question_id order by onset)),
 means as (
-    select question_id, at, more, n_censored, (scored > 0)::int as k, if(scored > 0, rights / scored, 0) as mean,
+    select question_id, onset, more, n_censored, (scored > 0)::int as k, if(scored > 0, rights / scored, 0) as mean,
         if(scored > 0, level / scored, 0) as level, if(scored > 0, slope / scored, 0) as slope from running),
 deltas as (
-    select question_id, at, more, n_censored,
-        {", ".join(f"{x} - coalesce(lag({x}) over w, 0) as {x}" for x in ("k", "mean", "level", "slope"))}
-    from means window w as (partition by question_id order by at)),
+    select question_id, onset, more, n_censored,
+        {_each("@ - coalesce(lag(@) over w, 0) as @", "k", "mean", "level", "slope")}
+    from means window w as (partition by question_id order by onset)),
 by_cluster as (
-    select cluster, at, {", ".join(f"sum({x}) as {x}" for x in
-                                   ("more", "n_censored", "k", "mean", "level", "slope"))}
-    from deltas join clusters using (question_id) group by cluster, at),
+    select cluster, onset, {_each("sum(@)::double as @", *_PER_CLUSTER)}
+    from deltas join clusters using (question_id) group by cluster, onset),
 sums as (
-    select *, sum(mean) over w as s, sum(k) over w as q from by_cluster window w as (partition by cluster order by at)),
+    select *, sum(mean) over w as s, sum(k) over w as q
+    from by_cluster window w as (partition by cluster order by onset)),
 squares as (
     select *, s * s - coalesce(lag(s * s) over w, 0) as ss, s * q - coalesce(lag(s * q) over w, 0) as sq,
         q * q - coalesce(lag(q * q) over w, 0) as qq,
         (q > 0)::int - coalesce(lag((q > 0)::int) over w, 0) as clusters
-    from sums window w as (partition by cluster order by at)),
-steps_of_all as (
-    select at, {", ".join(f"sum({x}) as {x}" for x in
-                          ("more", "n_censored", "k", "mean", "level", "slope", "ss", "sq", "qq", "clusters"))}
-    from squares group by at)
-select at::bigint as budget, sum(k) over w as n, sum(more) over w as n_trials, sum(n_censored) over w as n_censored,
-    sum(mean) over w as total, sum(level) over w as level, sum(slope) over w as slope, sum(ss) over w as ss,
-    sum(sq) over w as sq, sum(qq) over w as qq, sum(clusters) over w as clusters
-from steps_of_all window w as (order by at) order by at"""
-
-_LISTS = {
-    "conditions": """select c.*, (select list(distinct run_id order by run_id) from trials t
-        where t.condition_id = c.condition_id) as run_ids from conditions c order by condition_id""",
-    "runs": "from runs order by started_at desc, run_id",
-    "questions": """select q.*, count(distinct t.trial_id) as n_trials from questions q
-        left join trials t using (question_id) group by all order by task, question_id""",
-    "run_questions": """select t.run_id, q.task, count(distinct t.question_id) as questions
-        from trials t join questions q using (question_id) group by all""",
-}
+    from sums window w as (partition by cluster order by onset)),
+stacked as (
+    select onset, {_each("sum(@)::double as @", *_PER_CLUSTER, *_SQUARES)} from squares group by onset)
+select onset::bigint as budget, sum(k) over w as n, sum(more) over w as n_trials, sum(mean) over w as total,
+    {_each("sum(@) over w as @", "n_censored", "level", "slope", *_SQUARES)}
+from stacked window w as (order by onset) order by onset"""
 
 _RANGES = f"""{_BASE}
 select condition_id, min(wall) filter (wall > 0) as first, max(least(covered, horizon)) as last
 from ends left join steps using (trial_id, condition_id) where ends.anytime and horizon > 0 group by condition_id"""
 
-_TRIAL_ROWS = """
-select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.category, t.repeat, t."end", t.verdict,
-    t.answer, t.error, t.budget, s.calls, s.input_tokens, s.output_tokens, s.reasoning_tokens, s.latency_ms,
-    s.pusd / 1e12 as usd, t.run_id, t.started_at, t.finished_at
-from trials t join questions q using (question_id) left join (
-    select t.trial_id, t.attempt, sum(x.calls)::bigint as calls, sum(x.input_tokens)::bigint as input_tokens,
-        sum(x.output_tokens)::bigint as output_tokens, sum(x.reasoning_tokens)::bigint as reasoning_tokens,
-        sum(x.latency_ms)::bigint as latency_ms, if(bool_or(p.input_pusd is null), null, sum(
-            x.input_tokens::double * p.input_pusd + x.output_tokens::double * p.output_pusd)) as pusd
-    from trials t join trial_spends x using (trial_id, attempt)
-    left join prices p on p.snapshot_id = t.snapshot_id and p.model = x.model
-    where t.condition_id = $1 group by all) s using (trial_id, attempt)
-where t.condition_id = $1
-qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1
-order by t.question_id, t.repeat"""
-
-_TRANSCRIPT = """
-select c.ordinal, c.role, c.model, p.messages, k.text as reply, k.finish, c.cut, c.replayed, c.asked_tokens,
-    c.granted_tokens, c.bound_tokens, c.seen_output_tokens, c.input_tokens, c.cached_tokens, c.output_tokens,
-    c.reasoning_tokens, c.latency_ms, m.answer, m.verdict
-from calls c join prompts p using (prompt_key) left join completions k using (key)
-left join (
-    select * from marks where trial_id = $1
-    qualify row_number() over (partition by attempt, after_calls order by ordinal desc) = 1
-) m on m.trial_id = c.trial_id and m.attempt = c.attempt and m.after_calls = c.ordinal + 1
-where c.trial_id = $1 and c.attempt = (select max(attempt) from trials where trial_id = $1)
-order by c.ordinal"""
-
 
 def questions_at(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
     """One row per (condition, budget, question): counts of trials by fate, and summed spends of the scored ones."""
-    connection.register("grid", grid.to_arrow())
-    return connection.sql(_CELLS).pl()
+    return _over(connection, grid, _CELLS)
 
 
 def curve(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
     """One row per wall at which a condition's accuracy, spend or n changes; sums over questions and clusters."""
-    connection.register("grid", grid.to_arrow())
-    return connection.sql(_CURVE).pl()
+    return _over(connection, grid, _CURVE)
 
 
 def ranges(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
     """Smallest and largest wall each anytime condition has anything to say about, on its grid's axis."""
+    return _over(connection, grid, _RANGES)
+
+
+def _over(connection: Connection, grid: pl.DataFrame, sql: str) -> pl.DataFrame:
     connection.register("grid", grid.to_arrow())
-    return connection.sql(_RANGES).pl()
-
-
-def listing(connection: Connection, name: str) -> pl.DataFrame:
-    """A whole list: 'conditions', 'runs', 'questions' or 'run_questions'."""
-    return connection.sql(_LISTS[name]).pl()
-
-
-def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
-    """The last attempt of each trial of a condition."""
-    return connection.sql(_TRIAL_ROWS, params=[condition_id]).pl()
-
-
-def transcript(connection: Connection, trial_id: str) -> pl.DataFrame:
-    """The calls of a trial's last attempt with prompts and replies."""
-    return connection.sql(_TRANSCRIPT, params=[trial_id]).pl()
-
-
+    frame: pl.DataFrame = connection.sql(sql).pl()
+    return frame

@@ -71,16 +71,18 @@ def jeffreys(right: float, n: float, level: float = LEVEL) -> Interval:
 
 
 def accuracy_interval(sums: Sums, scored: float, level: float = LEVEL) -> Interval:
-    """Wilson interval at the effective sample size p(1-p)/variance (Korn & Graubard 1998).
+    """Wilson interval; with repeats or clusters at the effective sample size (Korn & Graubard 1998).
 
-    One repeat of distinct questions gives the plain Wilson interval. Where all question means agree the size is the
-    number of clusters at 0 and 1, and never more than `scored` trials.
+    One repeat of distinct questions gives the plain Wilson interval. Otherwise the size is p(1-p)/variance, at most
+    the `scored` trials, reduced for estimating the variance from few clusters. Where nothing or everything is right it
+    is the number of clusters.
     """
     p = min(1.0, max(0.0, sums.mean))
-    spread = p * (1 - p)
-    size = sums.clusters
-    if spread > 1e-12:
-        size = min(scored, spread / sums.variance) if sums.variance > 1e-15 else scored
+    spread, free = p * (1 - p), round(sums.clusters) - 1
+    if spread < 1e-12 or free < 1 or (free + 1 == round(sums.n) and abs(sums.ss - sums.total) < 1e-9):
+        return wilson(p * sums.clusters, sums.clusters, level)
+    size = min(scored, spread / sums.variance) if sums.variance > 1e-15 else scored
+    size *= (z_of(level) / t_quantile(level, free)) ** 2 * free / (free + 1)
     return wilson(p * size, size, level)
 
 

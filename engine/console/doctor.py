@@ -16,6 +16,7 @@ from typing import Literal
 
 from engine import status
 from engine.console import show
+from engine.console.places import database
 from engine.errors import BudgetscopeError
 
 Grade = Literal["ok", "warn", "fail"]
@@ -37,9 +38,7 @@ class Finding:
 
 def doctor(options: Namespace) -> int:
     """Every check in turn; 1 if any failed."""
-    from engine.store import default_path
-
-    db = Path(options.db) if options.db else default_path()
+    db = database(options)
     found = list(_findings(db))
     if options.json:
         show.emit([asdict(each) for each in found])

@@ -34,7 +34,9 @@ class Progress:
             self._out.flush()
 
     def show(self, status: Status) -> None:
-        """Show the status, if it is time to."""
+        """Show the status, if it is time to; nothing is known before the plan is made."""
+        if status.alive and not status.total:
+            return
         text = line(status)
         if self._live:
             width = shutil.get_terminal_size().columns - 1

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine import status
 from engine.budget import Limits
-from engine.console import show
+from engine.console import places, show
 from engine.console.progress import Progress
 from engine.errors import RunError, UsageError
 from engine.prices import pusd
@@ -18,6 +17,7 @@ from engine.status import RunDir, Status
 
 if TYPE_CHECKING:
     from engine.estimate import Estimate
+    from engine.plan import Plan
 
 _CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
 
@@ -30,26 +30,30 @@ def run(options: Namespace) -> int:
     from engine.study import load
 
     study = load(options.study)
-    show.tell(_forecast(estimate(plan(study))))
-    directory = worker.prepare(study, _writable(options))
+    planned = plan(study)
+    show.tell(_forecast(estimate(planned)))
+    directory = worker.prepare(study, places.writable(options))
     show.tell(
         f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
     )
-    return _work(directory)
+    return _work(directory, planned)
 
 
 def resume(options: Namespace) -> int:
     """Go on where a run was, under a new ceiling if one is given."""
-    directory = _find(options)
+    from engine.plan import plan
+    from engine.study import load
+
+    directory = places.run(options)
     wished = Limits(options.calls, options.tokens, None if options.usd is None else pusd(options.usd))
     if wished != Limits():
         _raise_ceiling(directory, wished)
-    return _work(directory)
+    return _work(directory, plan(load(directory.study)))
 
 
 def stop(options: Namespace) -> int:
     """Leave the word to stop in the run's directory."""
-    directory = _find(options)
+    directory = places.run(options)
     if not status.is_alive(directory):
         raise RunError(f"Run {directory.run_id} is not running.")
     status.request_stop(directory, now=options.now)
@@ -65,7 +69,7 @@ def delete(options: Namespace) -> int:
 
     from engine.store import Store
 
-    directory = _find(options)
+    directory = places.run(options)
     if status.is_alive(directory):
         raise RunError(f"Run {directory.run_id} is running; stop it first (`budgetscope stop {directory.run_id}`).")
     if not options.yes and not _agreed(f"Delete run {directory.run_id} and its trials? [y/N] "):
@@ -81,11 +85,11 @@ def delete(options: Namespace) -> int:
 
 def runs(options: Namespace) -> int:
     """All runs with a directory beside the database, oldest first."""
-    found = status.list_runs(_runs_db(options))
+    found = status.list_runs(places.runs_of(options))
     if options.json:
         show.emit([asdict(each) for each in found])
     elif not found:
-        show.say(f"No runs beside {_db(options)} yet; start one with `budgetscope run examples/first.toml`.")
+        show.say(f"No runs beside {places.database(options)}; start one with `budgetscope run examples/first.toml`.")
     else:
         head = ("run", "study", "state", "trials", "failed", "calls", "tokens", "cost", "started")
         show.table(head, [_row(each) for each in found], numeric=(3, 4, 5, 6, 7))
@@ -111,23 +115,18 @@ def estimate(options: Namespace) -> int:
     return 0
 
 
-def _work(directory: RunDir) -> int:
+def _work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
     from engine import worker
+    from engine.console.reports import results
 
     with Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show)
-    _results(directory)
+    results(directory.db, [condition.condition_id for condition in planned.conditions])
     show.say(_last_word(final))
     if final.state == "finished" and final.ends.get("failed"):
         return 4
     return _CODES.get(final.state, 1)
-
-
-def _results(directory: RunDir) -> None:
-    from engine.console.reports import results
-
-    results(directory.db)
 
 
 def _last_word(final: Status) -> str:
@@ -181,33 +180,6 @@ def _raise_ceiling(directory: RunDir, wished: Limits) -> None:
     part = directory.path / ".study.toml"
     part.write_text(text, encoding="utf-8")
     part.replace(directory.study)
-
-
-def _db(options: Namespace) -> Path:
-    from engine.store import default_path
-
-    return Path(options.db) if options.db else default_path()
-
-
-def _writable(options: Namespace) -> Path:
-    from engine.store import writable
-
-    asked = _db(options)
-    path = writable(asked)
-    if path != asked:
-        show.tell(f"{asked} is the demo and is only read; results go to {path}, a copy of it.")
-    return path
-
-
-def _runs_db(options: Namespace) -> Path:
-    """The database whose runs are meant: those of a demo lie beside its local copy."""
-    db = _db(options)
-    local = db.with_name(f"{db.stem}.local.duckdb")
-    return local if not status.folder(db).is_dir() and status.folder(local).is_dir() else db
-
-
-def _find(options: Namespace) -> RunDir:
-    return status.find(_runs_db(options), options.run)
 
 
 def _agreed(question: str) -> bool:

@@ -6,6 +6,7 @@ Numbers have three significant digits and separated thousands; an unknown value 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -53,15 +54,19 @@ def number(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """A share as a percentage with one decimal."""
-    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+    return UNKNOWN if value is None else f"{100 * value:.1f}%"
 
 
 def usd(pusd: float | None) -> str:
     """Dollars of pico-dollars; None is a dash, never $0."""
-    if pusd is None:
+    return dollars(None if pusd is None else pusd / PUSD_PER_USD)
+
+
+def dollars(usd: float | None) -> str:
+    """Dollars to three significant digits, cents at least; None is a dash, never $0."""
+    if usd is None:
         return UNKNOWN
-    dollars = pusd / PUSD_PER_USD
-    return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${_small(dollars)}"
+    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${_small(usd)}"
 
 
 def duration(seconds: float) -> str:
@@ -115,9 +120,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[
         say("  ".join(fitted).rstrip())
 
 
-def _small(dollars: float) -> str:
-    """Three significant digits without an exponent."""
-    digits = 2
-    while digits < 12 and round(dollars, digits) < dollars * 0.995:
-        digits += 1
-    return f"{dollars:.{min(12, digits + 2)}f}".rstrip("0")
+def _small(usd: float) -> str:
+    """Three significant digits without an exponent: 0.0123, 0.5 as 0.50."""
+    places = min(12, 2 - math.floor(math.log10(usd)))
+    whole, _, part = f"{usd:.{places}f}".partition(".")
+    return f"{whole}.{part.rstrip('0'):0<2}"

@@ -71,6 +71,9 @@ class Model(Protocol):
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ProviderError (kind says whether a retry may help), ContextOverflow or InDoubt."""
 
+    async def probe(self) -> str | None:
+        """One sentence if the model surely cannot be reached, else None; sends no request and costs nothing."""
+
     async def close(self) -> None:
         """Give back connections; a second call does nothing."""
 

@@ -24,8 +24,6 @@ from engine.models.faults import fault
 from engine.models.replies import completion
 from engine.records import Completion, ModelSetting, Prompt, Request
 
-RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
-"""Kinds of failure that another attempt may mend; 'refused', 'context' and 'error' are final."""
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
 ENDPOINT_PREFIXES = ("openai/", "hosted_vllm/")

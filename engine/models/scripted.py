@@ -70,6 +70,10 @@ class ScriptedModel:
             created_at=datetime.now(UTC),
         )
 
+    async def probe(self) -> str | None:
+        """None: there is nothing to reach."""
+        return None
+
     async def close(self) -> None:
         """Nothing to give back."""
 

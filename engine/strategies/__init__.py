@@ -102,7 +102,7 @@ def build(name: str, params: Mapping[str, object]) -> Any:
         if key not in found.knobs:
             raise UnknownName(f"parameter of strategy {name}", key, found.knobs)
         _check(name, key, value, hints[key])
-    return found.make(**params)
+    return found.make(**{key: _cast(value, hints[key]) for key, value in params.items()})
 
 
 def parameters(instance: Any) -> str:
@@ -119,6 +119,11 @@ def _check(name: str, key: str, value: object, hint: Any) -> None:
     least = 0 if float in kinds else 1
     if isinstance(value, (int, float)) and not least <= value < 1_000_000:
         raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {value}.")
+
+
+def _cast(value: object, hint: Any) -> object:
+    """1 and 1.0 are the same parameter, so they must hash alike."""
+    return float(value) if isinstance(value, int) and float in _kinds(hint) else value
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

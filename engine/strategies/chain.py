@@ -1,4 +1,4 @@
-"""The shared chain request: one wording, one temperature, one cap, so that every sampling strategy reads the same draws.
+"""The shared chain request: one wording, one temperature, one cap, so that all sampling strategies read the same draws.
 
 Draw 0 of a chain is chain of thought, draws 0 to n-1 are self-consistency, a draft to refine is draw 0 again. Changing
 a word here changes what all of them send: bump their versions.

@@ -41,9 +41,7 @@ class SelfRefine:
             if again == self.rounds:
                 return
             talk = (*asked, Message("assistant", draft.text), Message("user", CRITICISE))
-            critique = await session.ask(
-                talk, self.critique_tokens, role="critique", temperature=self.temperature
-            )
+            critique = await session.ask(talk, self.critique_tokens, role="critique", temperature=self.temperature)
             if SOUND in critique.text.upper():
                 return
             talk = (*talk, Message("assistant", critique.text), Message("user", REWRITE))

@@ -9,13 +9,13 @@ from engine.answers import bracketed_integer
 from engine.records import Message, Problem
 from engine.session import Session
 from engine.strategies import strategy
-from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, STEPS, answer_in, framed
+from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
 
 
 @strategy("tale_ep", anytime=True, family="told budget", calls="2")
 @dataclass(frozen=True)
 class TaleEP:
-    """Estimate how many tokens the answer needs, then reason under that told budget (Han et al. 2024, arXiv 2412.18547).
+    """Estimate the tokens an answer needs, then reason under that told budget (Han et al. 2024, arXiv 2412.18547).
 
     Budget: an estimate of at most `estimate_tokens`, then one chain of at most `chain_tokens`. The told budget is the
     model's own estimate, never the run's; without a readable estimate the chain is told none.

@@ -41,7 +41,7 @@ class Task(Protocol):
     """A source of questions with a scorer."""
 
     name: str
-    """Identity of the task in results: 'gym:chain_sum/easy', 'file:gsm8k_test.jsonl'."""
+    """Identity in results: 'gym:chain_sum/easy', 'file:gsm8k_test'; files of one stem are one task, so rename one."""
 
     def questions(self) -> Sequence[Question]:
         """The questions of the spec, in order; equal specs give equal questions on every machine."""

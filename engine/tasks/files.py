@@ -21,7 +21,7 @@ from engine import answers, identity
 from engine.errors import UsageError
 from engine.records import AnswerKind, Example, Problem, Question
 from engine.tasks import TaskSpec
-from engine.tasks.tables import read_rows
+from engine.tasks.tabular import read_rows
 
 LONGEST_QUESTION = 20_000
 LONGEST_TARGET = 1_000

@@ -1,0 +1,195 @@
+"""The widgets that make a study: models, strategies with their knobs, task, budgets, repeats, ceilings.
+
+Knobs, defaults, generators and levels come from the engine's registries; nothing about a strategy is repeated here.
+Reads no database and starts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboard import controls, studies
+from dashboard.studies import Form
+from engine.errors import BudgetscopeError
+from engine.models import Declared
+from engine.strategies import Entry, entries
+
+AXES = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "US dollars"}
+BUDGETS = {"output_tokens": "32, 64, 128, 256, 512", "total_tokens": "128, 256, 512, 1024, 2048",
+           "calls": "1, 2, 4, 8, 16", "usd": "0.0001, 0.0005, 0.001, 0.005"}  # fmt: skip
+USUAL: dict[str, dict[str, str]] = {"self_consistency": {"samples": "5"}}
+"""What a knob starts with where the strategy's own default is long for a first try."""
+FIRST = ("direct", "chain_of_thought", "self_consistency")
+_KEEP: dict[str, Any] = {"persist_state": "session"}
+
+
+def study_form(declared: Mapping[str, Declared], uploads: Path) -> Form:
+    """Draw the form and return what it says now."""
+    left, right = st.columns([1, 3], gap="medium")
+    name = left.text_input("Name", "study", key="form.name", max_chars=80, **_KEEP)
+    with right:
+        models, tables = _models(declared)
+    tasks = _tasks(uploads)
+    strategies = _strategies()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        axis = st.segmented_control("Budget on", list(AXES), default="output_tokens", required=True, key="form.axis",
+                                    format_func=AXES.__getitem__, **_KEEP)  # fmt: skip
+        repeats = st.number_input("Repeats", 1, 100, 1, key="form.repeats", width=140, **_KEEP)
+    axis = str(axis or "output_tokens")
+    left, right = st.columns(2)
+    budgets = left.text_input(
+        "Budgets per question", BUDGETS[axis], key=f"form.budgets.{axis}", **_KEEP,
+        help="Numbers separated by commas; each is a hard wall around one attempt at one question.",
+    )  # fmt: skip
+    system = right.text_input("System prompt", "", key="form.system", placeholder="none", **_KEEP)
+    tokens, usd = _ceiling()
+    return Form(name, models, strategies, tasks, budgets, axis, int(repeats), system, tokens, usd, tables)
+
+
+def _models(declared: Mapping[str, Declared]) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+    from engine.models.local import BUNDLED
+    from engine.models.scripted import names
+
+    tables = {name: studies.model_table(model) for name, model in declared.items()}
+    above = st.container()
+    own = _own_model()
+    if own:
+        tables[own["name"]] = own
+    options = list(dict.fromkeys([*BUNDLED, *tables, *names()]))
+    chosen = above.multiselect(
+        "Models", options, default=options[:1], key="form.models", accept_new_options=True, **_KEEP,
+        format_func=lambda name: f"{name} (simulated)" if name.startswith("scripted/") else name,
+        placeholder="Choose, or type a name such as openai/gpt-4o-mini",
+    )  # fmt: skip
+    keys = studies.keys_present()
+    found = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
+    controls.caption(
+        f"Keys found in the environment: {found}. Type a model's name as litellm has it." if keys else
+        "No provider key is set in the environment; bundled, own and simulated models need none."
+    )  # fmt: skip
+    return tuple(chosen), tables
+
+
+def _own_model() -> dict[str, Any]:
+    """A model of one's own as a [[models]] table; empty until it has a name and a place."""
+    with st.expander("Your own endpoint or GGUF file"):
+        controls.caption("Any OpenAI-compatible server (vLLM, llama.cpp, Ollama), or a model file on this machine. It "
+                         "appears among the models above once it has a name and an address or a file.")  # fmt: skip
+        left, right = st.columns(2)
+        name = left.text_input("Name of the model", "", key="form.own.name", placeholder="mine", **_KEEP)
+        served = right.text_input("Name the server knows it by", "", key="form.own.model", placeholder="the same",
+                                **_KEEP)  # fmt: skip
+        base = left.text_input("Address", "", key="form.own.base", placeholder="http://localhost:8000/v1", **_KEEP)
+        gguf = right.text_input("GGUF file", "", key="form.own.gguf", placeholder="models/some-model.gguf", **_KEEP)
+        key = left.text_input("Variable that holds its key", "", key="form.own.key", placeholder="none", **_KEEP,
+                              help="The name of an environment variable, never the key itself.")  # fmt: skip
+        prices = right.text_input(
+            "Price: input, output", "", key="form.own.prices", placeholder="unknown", **_KEEP,
+            help="US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it.",
+        )  # fmt: skip
+    if not name.strip() or not (base.strip() or gguf.strip()):
+        return {}
+    table = {"name": name, "model": served, "api_base": base, "gguf": gguf, "api_key_env": key}
+    return {**{k: v.strip() for k, v in table.items() if v.strip()}, **_prices(prices)}
+
+
+def _prices(typed: str) -> dict[str, Any]:
+    try:
+        rates = [float(part) for part in typed.split(",") if part.strip()]
+    except ValueError:
+        rates = []
+    if typed.strip() and len(rates) != 2:
+        st.warning("A price is two numbers, such as 0.15, 0.60: US dollars per million input and output tokens.")
+    return {"prices": {"input": rates[0], "output": rates[1]}} if len(rates) == 2 else {}
+
+
+def _tasks(uploads: Path) -> tuple[dict[str, Any], ...]:
+    source = st.segmented_control("Task", ["Generated", "Your file"], default="Generated", required=True,
+                                  key="form.source", **_KEEP)  # fmt: skip
+    named = _generated() if source != "Your file" else _uploaded(uploads)
+    with st.container(horizontal=True):
+        questions = st.number_input("Questions", 1, 10_000, 12, key="form.questions", width=140, **_KEEP)
+        shots = st.number_input("Worked examples", 0, 8, 0, key="form.shots", width=140, **_KEEP)
+        seed = st.number_input(
+            "Seed", 0, 10_000, 0, key="form.seed", width=140, **_KEEP,
+            help="Which questions: seeds share none as long as they ask for equally many.",
+        )  # fmt: skip
+    return tuple({**task, "questions": int(questions), "shots": int(shots), "seed": int(seed)} for task in named)
+
+
+def _generated() -> list[dict[str, Any]]:
+    from engine.tasks.gym import known_generators
+    from engine.tasks.gym.catalogue import LEVELS
+
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    chosen = left.multiselect("Generators", known_generators(), default=["chain_sum"], key="form.generators",
+                              placeholder="Choose at least one", **_KEEP)  # fmt: skip
+    level = right.segmented_control("Level", list(LEVELS), default="easy", required=True, key="form.level", **_KEEP)
+    return [{"name": f"gym:{generator}", "level": level} for generator in chosen]
+
+
+def _uploaded(uploads: Path) -> list[dict[str, Any]]:
+    """The uploaded file as a task, with the columns that hold question and answer."""
+    most = f"at most {studies.MOST_BYTES // 10**6} MB and {studies.MOST_ROWS:,} rows"
+    file = st.file_uploader(f"Questions with answers: CSV or JSONL, {most}", type=list(studies.ENDINGS),
+                            max_upload_size=studies.MOST_BYTES // 10**6, key="form.file")  # fmt: skip
+    path = st.session_state.get("form.path")
+    if file is not None:
+        try:
+            path = studies.save_upload(uploads, file.name, file.getvalue())
+        except BudgetscopeError as error:
+            st.error(controls.literal(str(error)))
+            path = None
+    elif path is not None:
+        controls.caption(f"Using {path.name}, uploaded before.")
+    st.session_state["form.path"] = path
+    if path is None:
+        return []
+    return [{"name": f"file:{path}", **_columns(studies.columns(path))}]
+
+
+def _columns(known: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, side in zip(("question", "answer"), st.columns(2), strict=True):
+        at = known.index(name) if name in known else min(len(found), max(0, len(known) - 1))
+        chosen = side.selectbox(f"Column of the {name}", known, index=at if known else None, key=f"form.{name}")
+        found[f"{name}_column"] = chosen or name
+    return found
+
+
+def _strategies() -> tuple[tuple[str, dict[str, str]], ...]:
+    known = entries()
+    chosen = st.pills("Strategies", list(known), selection_mode="multi", default=[n for n in FIRST if n in known],
+                      key="form.strategies", **_KEEP)  # fmt: skip
+    return tuple((name, _knobs(known[name])) for name in chosen)
+
+
+def _knobs(entry: Entry) -> dict[str, str]:
+    """One field per parameter; empty means its default, commas sweep."""
+    typed = {}
+    with st.container(border=True):
+        left, right = st.columns([2, 3], gap="medium")
+        with left:
+            st.markdown(f"**{controls.literal(entry.name)}**")
+            controls.caption(f"{entry.idea} Calls per question: {entry.calls}.")
+        with right, st.container(horizontal=True):
+            for knob, default in entry.knobs.items():
+                typed[knob] = st.text_input(
+                    knob, USUAL.get(entry.name, {}).get(knob, ""), key=f"form.{entry.name}.{knob}", width=140, **_KEEP,
+                    placeholder="the budget" if default is None else str(default),
+                    help="One value, or several separated by commas; empty: the default.",
+                )  # fmt: skip
+    return typed
+
+
+def _ceiling() -> tuple[int | None, float | None]:
+    with st.container(horizontal=True):
+        tokens = st.number_input("Ceiling of the run, tokens", 1, 10**12, 1_000_000, step=100_000, key="form.tokens",
+                                 width=260, **_KEEP)  # fmt: skip
+        usd = st.number_input("Ceiling of the run, US dollars", 0.0, 1e6, None, step=0.5, key="form.usd", width=260,
+                              placeholder="needed for billed models", **_KEEP)  # fmt: skip
+    return int(tokens), usd

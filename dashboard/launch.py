@@ -1,0 +1,140 @@
+"""Starts, resumes, stops and watches runs. A run is the command line's own process, in a session of its own.
+
+It outlives the tab, the dashboard and a reload, and any other terminal can stop or resume it. Knows no page.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine import status
+from engine.budget import Limits
+from engine.errors import BudgetscopeError, RunError
+from engine.models import Declared
+from engine.records import PUSD_PER_USD
+from engine.status import RunDir, Status
+from engine.study import Study, load
+
+LOG_BYTES = 20_000
+"""How much of a log's end is shown."""
+_children: dict[str, subprocess.Popen[bytes]] = {}
+
+__all__ = [
+    "declared", "find", "log_tail", "pace", "reap", "resume", "runs", "settle", "start", "starting", "stop", "uploads",
+]  # fmt: skip
+
+
+def settle(db: Path) -> Path:
+    """Where results go: `db`, or the local copy of a demo, which this process shows from then on."""
+    from engine.store import writable
+
+    own = writable(db)
+    if own != db:
+        os.environ["BUDGETSCOPE_DB"] = str(own.resolve())
+    return own
+
+
+def start(study: Study, db: Path) -> RunDir:
+    """Make a run of a study that was planned before, and set a process to work on it."""
+    from engine.worker import prepare
+
+    run = prepare(study, db.resolve())
+    _spawn(run, [])
+    return run
+
+
+def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
+    """Go on with a run, under a new ceiling where one is given. Raises AlreadyRunning when somebody works on it."""
+    if status.is_alive(run) or starting(run.run_id):
+        raise RunError(f"Run {run.run_id} is already being worked on.")
+    usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"
+    wished = {"--tokens": ceiling.tokens, "--calls": ceiling.calls, "--usd": usd}
+    _spawn(run, [str(part) for pair in wished.items() if pair[1] is not None for part in pair])
+
+
+def stop(run: RunDir, now: bool = False) -> None:
+    """Ask a run to stop; it keeps what is in flight, unless `now`."""
+    status.request_stop(run, now=now)
+
+
+def reap() -> None:
+    """Collect the exit of finished children, so that none stays behind as a zombie."""
+    for run_id, child in list(_children.items()):
+        if child.poll() is not None:
+            _children.pop(run_id, None)
+
+
+def starting(run_id: str) -> bool:
+    """Whether a process of ours is still on its way to the run's lock, or at work on it."""
+    reap()
+    return run_id in _children
+
+
+def runs(db: Path) -> list[Status]:
+    """All runs beside a database, newest first."""
+    return status.list_runs(db)[::-1]
+
+
+def find(db: Path, run_id: str) -> RunDir:
+    """A run by its whole id. Raises UnknownName."""
+    return status.find(db, run_id)
+
+
+def log_tail(run: RunDir) -> str:
+    """The end of a run's log; empty when there is none."""
+    try:
+        with run.log.open("rb") as file:
+            file.seek(max(0, run.log.stat().st_size - LOG_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def declared(db: Path) -> dict[str, Declared]:
+    """Models that studies of earlier runs declared with more than a name, the newest of each name."""
+    found: dict[str, Declared] = {}
+    for study in _studies(db):
+        found |= {model.name: model for model in study.models if model != Declared(model.name)}
+    return found
+
+
+def pace(db: Path, models: Sequence[str]) -> float | None:
+    """Seconds per billed call of the last finished run with these very models; None: there was none."""
+    for each in runs(db):
+        if each.state == "finished" and each.spent.calls >= 5 and each.started_at and each.heartbeat_at:
+            study = _study(status.find(db, each.run_id))
+            if study and {model.name for model in study.models} == set(models):
+                return (each.heartbeat_at - each.started_at).total_seconds() / each.spent.calls
+    return None
+
+
+def uploads(db: Path) -> Path:
+    """Where uploaded task files of a database are kept."""
+    return db.with_name(f"{db.stem}.uploads").resolve()
+
+
+def _studies(db: Path) -> list[Study]:
+    found = [_study(status.find(db, each.run_id)) for each in status.list_runs(db)]
+    return [study for study in found if study is not None]
+
+
+def _study(run: RunDir) -> Study | None:
+    try:
+        return load(run.study)
+    except BudgetscopeError:
+        return None
+
+
+def _spawn(run: RunDir, flags: Sequence[str]) -> None:
+    """`budgetscope resume`, which starts what never ran; its output goes to the run's log."""
+    reap()
+    command = [sys.executable, "-m", "engine", "resume", run.run_id, "--db", str(run.db.resolve()), *flags]
+    with run.log.open("ab") as log:
+        _children[run.run_id] = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            cwd=Path(__file__).resolve().parents[1], env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip

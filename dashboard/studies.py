@@ -1,0 +1,192 @@
+"""Form values to the TOML text of a study, and files people upload to tasks.
+
+Pure but for the upload folder. Checks nothing itself that the engine checks: the text goes back through
+`engine.study.parse`, so every error is the engine's own sentence. Keys are known by the name of their variable only.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine import study
+from engine.errors import UsageError
+from engine.models import Declared
+
+MOST_BYTES = 5_000_000
+MOST_ROWS = 10_000
+ENDINGS = ("csv", "tsv", "jsonl", "json")
+KEYS = {
+    "anthropic": "ANTHROPIC_API_KEY", "cohere": "COHERE_API_KEY", "deepseek": "DEEPSEEK_API_KEY",
+    "gemini": "GEMINI_API_KEY", "groq": "GROQ_API_KEY", "mistral": "MISTRAL_API_KEY", "openai": "OPENAI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY", "together_ai": "TOGETHERAI_API_KEY", "xai": "XAI_API_KEY",
+}  # fmt: skip
+"""Provider prefix of a model name to the variable its key is read from."""
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
+_BROKEN = re.compile(r"[+-]?\d{1,18}\.\d{1,18}")
+
+__all__ = [
+    "ENDINGS", "KEYS", "MOST_BYTES", "MOST_ROWS", "Form", "checked", "columns", "keys_present", "model_table",
+    "save_upload", "text",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the page asks; texts as they were typed."""
+
+    name: str
+    models: tuple[str, ...]
+    strategies: tuple[tuple[str, Mapping[str, str]], ...]
+    """Name and knobs; an empty knob keeps its default, one with commas sweeps."""
+    tasks: tuple[Mapping[str, Any], ...]
+    """[[tasks]] tables; what is None or empty is left out."""
+    budgets: str
+    """Numbers separated by commas."""
+    axis: str = "output_tokens"
+    repeats: int = 1
+    system: str = ""
+    tokens: int | None = None
+    """Token ceiling; None: the engine's."""
+    usd: float | None = None
+    """Money ceiling; None: none."""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """[[models]] tables of declared models by name."""
+
+
+def checked(form: Form) -> study.Study:
+    """The study the form asks for. Raises UsageError in the engine's words."""
+    return study.parse(text(form), "this study")
+
+
+def text(form: Form) -> str:
+    """The form as TOML."""
+    top = {"name": form.name, "budget_axis": form.axis, "budgets": _listed(form.budgets), "repeats": form.repeats,
+           "system": form.system.strip() or None}  # fmt: skip
+    ceiling = {"tokens": form.tokens, "usd": form.usd}
+    blocks = [_body(top)]
+    blocks += ["[ceiling]\n" + _body(ceiling)] if any(value is not None for value in ceiling.values()) else []
+    blocks += _tables("models", [form.tables.get(name, {"name": name}) for name in form.models])
+    blocks += _tables("tasks", form.tasks)
+    blocks += _tables("strategies", [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies])
+    return "\n\n".join(blocks) + "\n"
+
+
+def model_table(declared: Declared) -> dict[str, Any]:
+    """A declared model as a [[models]] table, prices in US dollars per million tokens."""
+    usual = Declared(declared.name)
+    names = ("api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "timeout_s")
+    table = {n: getattr(declared, n) for n in names if getattr(declared, n) != getattr(usual, n)}
+    price = declared.price
+    if price is not None:
+        rates = {"input": price.input_pusd, "output": price.output_pusd, "cached": price.cached_pusd,
+                 "cache_write": price.cache_write_pusd}  # fmt: skip
+        given = {name: _round(rate / 1e6) for name, rate in rates.items() if rate is not None}
+        table["prices"] = {**given, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
+    return {"name": declared.name, **table}
+
+
+def keys_present(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Providers whose key is set, and the name of its variable; a key is never read beyond that."""
+    there = os.environ if environment is None else environment
+    return {provider: name for provider, name in KEYS.items() if there.get(name, "").strip()}
+
+
+def save_upload(folder: Path, name: str, content: bytes) -> Path:
+    """Keep an uploaded file, in a folder named by its content. Raises UsageError if too large or unreadable."""
+    from engine.tasks.tabular import read_rows
+
+    path = folder / hashlib.sha256(content).hexdigest()[:12] / _safe(name)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"{path.name} has {len(content):,} bytes; an upload may have {MOST_BYTES:,}. Larger files: "
+                         "name them in a study file and use `budgetscope run`.")  # fmt: skip
+    if path.suffix.lstrip(".").lower() not in ENDINGS:
+        raise UsageError(f"{path.name} is none of {', '.join(ENDINGS)}; save it as one of these.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    rows = len(read_rows(path, ()))
+    if rows > MOST_ROWS:
+        raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
+    return path
+
+
+def columns(path: Path) -> list[str]:
+    """Names of the columns of an uploaded file, by its first row; empty when they cannot be told."""
+    whole = path.read_text(encoding="utf-8-sig")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return next(csv.reader(io.StringIO(whole), delimiter="," if path.suffix.lower() == ".csv" else "\t"), [])
+    first = _first(whole, path.suffix.lower())
+    return list(first) if isinstance(first, dict) else []
+
+
+def _first(whole: str, ending: str) -> Any:
+    if ending == ".jsonl":
+        return json.loads(next((line for line in whole.split("\n") if line.strip()), "{}"))
+    rows = json.loads(whole)
+    if isinstance(rows, dict):
+        rows = next((value for value in rows.values() if isinstance(value, list)), [])
+    return rows[0] if isinstance(rows, list) and rows else {}
+
+
+def _safe(name: str) -> str:
+    """The last part of a file name, without anything that could leave the folder or steer a terminal."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = re.sub(r"[^\w.\- ]", "_", last).strip(". ")[-100:]
+    return kept if "." in kept else f"upload.{kept or 'csv'}"
+
+
+def _listed(typed: str) -> list[Any]:
+    return [_value(part) for part in typed.replace(";", ",").split(",") if part.strip()]
+
+
+def _knobs(knobs: Mapping[str, str]) -> dict[str, Any]:
+    given = {name: _listed(typed) for name, typed in knobs.items() if typed.strip()}
+    return {name: values[0] if len(values) == 1 else values for name, values in given.items() if values}
+
+
+def _value(typed: str) -> Any:
+    word = typed.strip().replace("_", "").replace("\u202f", "")
+    if _WHOLE.fullmatch(word):
+        return int(word)
+    if _BROKEN.fullmatch(word):
+        return float(word)
+    return {"true": True, "false": False}.get(word.lower(), typed.strip())
+
+
+def _round(rate: float) -> float:
+    return float(f"{rate:.12g}")
+
+
+def _tables(kind: str, tables: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [f"[[{kind}]]\n{_body(table)}" for table in tables]
+
+
+def _body(table: Mapping[str, Any]) -> str:
+    given = {key: value for key, value in table.items() if value is not None and value != ""}
+    return "\n".join(f"{key} = {_toml(value)}" for key, value in given.items())
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, Mapping):
+        return "{ " + _body(value).replace("\n", ", ") + " }"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    return _quoted(str(value))
+
+
+def _quoted(value: str) -> str:
+    """A TOML string: JSON's escapes but for pairs of surrogates, which TOML does not know, and DEL."""
+    whole = value.encode("utf-8", "replace").decode()
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

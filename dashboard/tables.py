@@ -1,0 +1,187 @@
+"""What pages say in words and columns about cells: the table, the sentence of reading, the lines of one cell.
+
+Pure: frames and rows in, text and frames out; knows neither Streamlit nor a database. Texts are plain, not escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dashboard import format as fmt
+from dashboard.figures import AXES
+from dashboard.figures.axes import Lens
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Row = Mapping[str, Any]
+SPENDS = ("output_tokens", "total_tokens", "calls", "usd")
+FATES = (
+    ("n_right", "right"), ("n_wrong", "wrong"), ("n_none", "without answer"), ("n_exhausted", "ended by the budget"),
+    ("n_failed", "failed"), ("n_stopped", "stopped"), ("n_censored", "not observed up to this budget"),
+)  # fmt: skip
+ALWAYS = ("n_right", "n_wrong", "n_none", "n_failed")
+"""Fates that are told even when they befell no trial."""
+
+__all__ = [
+    "SPENDS", "Fact", "cell_facts", "cell_fates", "cell_name", "cell_notes", "cells_table", "condition_name",
+    "curve_table", "leader_sentence", "reading_sentence",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A measured value of a cell: what it is, the value, its interval or what stands in for one."""
+
+    what: str
+    value: str
+    aside: str
+
+
+def cell_name(row: Row) -> str:
+    """`self_consistency · adder @256`: the condition with the budget it is read at."""
+    return f"{condition_name(row)} @{fmt.budget(row['budget'], row['axis'])}"
+
+
+def condition_name(row: Row) -> str:
+    """The label of a cell's condition, without the budget that some labels end with."""
+    name, _, wall = str(row["label"]).rpartition(" · ")
+    return name if name and wall.endswith(f" {row['axis']}") else str(row["label"])
+
+
+def cells_table(frame: pl.DataFrame, x: str) -> pl.DataFrame:
+    """The readable columns of a frontier frame on spend axis `x`, in its order."""
+    import polars as pl
+
+    lens = AXES[x]
+    spend = f"{lens.title}{', $' if lens.money else ''}"
+    rows = [
+        {
+            "Condition": condition_name(row),
+            "Budget": fmt.budget(row["budget"], row["axis"]),
+            "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
+            "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
+            "Questions": row["n_questions"],
+            spend: _rounded(lens.value(row)),
+            f"{'Cost' if lens.money else 'Spend'}, 95% interval": _bare(
+                lens.value(row, "_low"), lens.value(row, "_high"), lens.form
+            ),
+            "On the frontier": _standing(row),
+            "Right": row["n_right"],
+            "Wrong": row["n_wrong"],
+            "No answer": row["n_none"],
+            "Out of budget": row["n_exhausted"],
+            "Failed": row["n_failed"],
+            "Censored": row["n_censored"],
+            "Notes": " · ".join(cell_notes(row, x)),
+        }
+        for row in frame.to_dicts()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def curve_table(cells: pl.DataFrame) -> pl.DataFrame:
+    """The curves at the budgets of their studies: the readable columns of cells read on one budget axis."""
+    import polars as pl
+
+    rows = [
+        {
+            "Condition": condition_name(row),
+            "Task": row["task"],
+            "Budget": fmt.budget(row["budget"], row["axis"]),
+            "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
+            "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
+            "Questions": row["n_questions"],
+            AXES[row["axis"]].title: _rounded(AXES[row["axis"]].value(row)),
+            "Not observed so far": row["n_censored"],
+            "Notes": " · ".join(cell_notes(row, row["axis"])),
+        }
+        for row in cells.to_dicts()
+    ]
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def leader_sentence(cells: pl.DataFrame) -> str:
+    """The most accurate condition of a task at the largest budget everyone there is read at, with interval and n."""
+    rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
+    if not rows:
+        return ""
+    top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
+    unit = {"calls": "", "usd": ""}.get(top["axis"], " " + top["axis"].replace("_", " "))
+    wall = f"{fmt.budget(top['budget'], top['axis'])}{unit}"
+    return f"{condition_name(top)} leads {top['task']} at {wall}: {_scored(top)}"
+
+
+def reading_sentence(frame: pl.DataFrame, x: str) -> str:
+    """What the frontier says, with n: the most accurate cell on it and the cheapest one; empty without a frontier."""
+    lens = AXES[x]
+    rows = [row for row in frame.to_dicts() if row["on_frontier"] and lens.value(row) is not None]
+    if not rows:
+        return ""
+    rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
+    top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
+    best = f"{cell_name(top)} is the most accurate, {_scored(top)} for {_spent(top, lens)}"
+    if low == top:
+        return f"{best}; nothing here is cheaper and as accurate."
+    return f"{best}; {cell_name(low)} spends least, {_spent(low, lens)}, for {_scored(low)}."
+
+
+def cell_facts(row: Row) -> list[Fact]:
+    """Accuracy and all spends of a cell, each with its interval."""
+    asked = fmt.plural(row["n_questions"], "question")
+    facts = [Fact("Accuracy", fmt.percent(row["accuracy"]), _aside(row, "accuracy", fmt.percent, f"n = {asked}"))]
+    for column in SPENDS:
+        lens = AXES[column]
+        note = "assumed price" if lens.money and row["usd_assumed"] else ""
+        ends = _bare(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
+        facts.append(Fact(lens.title, lens.form(lens.value(row)), " · ".join(part for part in (ends, note) if part)))
+    return facts
+
+
+def cell_fates(row: Row) -> str:
+    """What became of the trials: `41 right · 15 wrong · 4 without answer · ...`; right and wrong always stand there."""
+    told = [f"{fmt.count(row[name])} {word}" for name, word in FATES if row[name] or name in ALWAYS]
+    return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(told)
+
+
+def cell_notes(row: Row, x: str | None = None) -> list[str]:
+    """Reservations about a cell: partial, simulated, priced by assumption or not at all."""
+    notes = []
+    if row["partial"]:
+        notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
+    if row["simulated"]:
+        notes.append("simulated model")
+    if row["usd"] is None and row["n_questions"] and x in (None, "usd"):
+        notes.append("price unknown")
+    elif row["usd_assumed"] and x in (None, "usd"):
+        notes.append("assumed price")
+    return notes
+
+
+def _standing(row: Row) -> str:
+    if row["verdict"] == "partial":
+        return "partial, no verdict"
+    return "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
+
+
+def _scored(row: Row) -> str:
+    ends = _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent)
+    return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
+
+
+def _spent(row: Row, lens: Lens) -> str:
+    return f"{lens.form(lens.value(row))} {lens.per}"
+
+
+def _aside(row: Row, column: str, form: Callable[[float | None], str], more: str) -> str:
+    return " · ".join(part for part in (_bare(row[f"{column}_low"], row[f"{column}_high"], form), more) if part)
+
+
+def _bare(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:
+    return fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3g}") if abs(value) < 1000 else round(value)

@@ -1,0 +1,1 @@
+"""The pages of the dashboard, one file each; every file draws itself when Streamlit runs it."""

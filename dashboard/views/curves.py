@@ -1,0 +1,174 @@
+"""What a larger budget buys: exact accuracy at every budget, one panel a task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import streamlit as st
+
+from dashboard import controls, data, figures, links, tables
+from dashboard import format as fmt
+from dashboard.links import Param
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dashboard.figures import CurvesInfo
+
+VIEW = "curves"
+BUDGETS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Money"}
+PARAMS = (
+    Param("axis", "output_tokens", tuple(BUDGETS), pinned=True), Param("task", (), many=True),
+    Param("model", (), many=True), Param("strategy", (), many=True), Param("cell"),
+)  # fmt: skip
+MOST = 60  # More curves are too many to read and slow to draw; the most accurate ones are shown.
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the controls ask for."""
+
+    axis: str
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    strategies: tuple[str, ...]
+
+
+def render() -> None:
+    """Draw the page."""
+    db = data.state()
+    if why := data.trouble(*db):
+        controls.nothing(why)
+        return
+    every = data.cells(*db)
+    params = _params(every)
+    problems = links.load(VIEW, params)
+    head = st.container()
+    wish = _controls(params)
+    links.save(VIEW, params)
+    cells, total = _cells(db, wish), every["condition_id"].n_unique()
+    info = _info(*db, wish, controls.dark(), controls.narrow())
+    with head:
+        _sentences(info, cells, total)
+        controls.warn(problems)
+    _figure(info, wish)
+    _links(cells)
+    _table(cells)
+    _downloads(info, cells, params)
+
+
+def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
+    names = ("task", "model", "strategy")
+    offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in names}
+    own = str(cells["axis"].mode().sort()[0])
+    return tuple(
+        Param("axis", own, tuple(BUDGETS), pinned=True) if param.name == "axis" else param
+        for param in controls.offering(PARAMS, offered)
+    )
+
+
+def _controls(params: tuple[Param, ...]) -> Wish:
+    by = {param.name: param for param in params}
+    with st.container(horizontal=True, gap="medium"):
+        axis = controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__)
+        tasks = controls.choose_many(VIEW, by["task"], "Task")
+        models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
+        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+    return Wish(str(axis), tasks, models, strategies)
+
+
+def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
+    """The cells the filters leave, read on the axis asked for; at most `MOST` conditions."""
+    import polars as pl
+
+    cells = data.cells(*db, wish.axis).filter(
+        pl.col("task").is_in(wish.tasks), pl.col("model").is_in(wish.models), pl.col("strategy").is_in(wish.strategies),
+        axis=wish.axis,
+    )  # fmt: skip
+    heights = cells.group_by("condition_id").agg(pl.col("accuracy").max())
+    best = heights.sort("accuracy", "condition_id", descending=True, nulls_last=True).head(MOST)
+    return cells.join(best, on="condition_id", how="semi", maintain_order="left")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
+    """The figure's plain data."""
+    cells, every = _cells((db, mark), wish), data.cells(db, mark)
+    ids = tuple(sorted(set(cells.filter("anytime")["condition_id"].to_list())))
+    return figures.curves_info(
+        cells, data.curves(db, mark, ids, wish.axis), axis=wish.axis, narrow=narrow, dark=dark,
+        models=sorted(set(every["model"].to_list())), strategies=sorted(set(every["strategy"].to_list())),
+    )  # fmt: skip
+
+
+def _sentences(info: CurvesInfo, cells: pl.DataFrame, total: int) -> None:
+    shown = cells["condition_id"].n_unique()
+    leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
+    found = [sentence for sentence in leaders if sentence]
+    counts = f"{fmt.count(shown)} of {fmt.plural(total, 'condition')} shown"
+    several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
+    controls.heading(found[0] if len(found) == 1 else several)
+    controls.say("; ".join(found) + "." if len(found) > 1 else "")
+    simulated = "simulated answers" if not cells.is_empty() and cells["simulated"].any() else ""
+    assumed = "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else ""
+    parts = (figures.curves_caption(info), counts, simulated, assumed)
+    text = " · ".join(part for part in parts if part)
+    controls.caption(f"{text[:1].upper()}{text[1:]}")
+
+
+def _figure(info: CurvesInfo, wish: Wish) -> None:
+    if not info.panels and wish.axis == "usd":
+        controls.empty(
+            "No price is known for these models, so there is no budget in money",
+            "Give prices in the study file and run it; until then choose tokens or calls.",
+            controls.PRICES,
+        )
+        return
+    key = "curves.figure"
+    st.plotly_chart(
+        figures.curves_figure(info), theme=None, key=key, on_select=lambda: _clicked(key), selection_mode="points",
+        alt="Accuracy by budget, one panel a task", config=controls.figure_config("curves"),
+    )  # fmt: skip
+
+
+def _clicked(chart: str) -> None:
+    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
+    if points and points[0].get("customdata"):
+        st.session_state[links.key(VIEW, "cell")] = links.cell(*points[0]["customdata"][:2])
+
+
+def _links(cells: pl.DataFrame) -> None:
+    """From the selected point to its trials."""
+    chosen = str(st.session_state.get(links.key(VIEW, "cell")) or "")
+    condition, _, budget = chosen.rpartition("~")
+    found = cells.filter(condition_id=condition).to_dicts()
+    if not chosen:
+        controls.caption("Click a step of a curve to go to its trials.")
+    elif not found:
+        controls.caption("The selected condition is not among those shown.")
+    else:
+        name = tables.cell_name({**found[0], "budget": int(budget) if budget.isdigit() else None})
+        query = {"condition": condition, "budget": budget, "axis": str(found[0]["axis"])}
+        controls.link_to("trials", f"Open the trials of {name}", query)
+
+
+def _table(cells: pl.DataFrame) -> None:
+    if cells.is_empty():
+        return
+    table = tables.curve_table(cells)
+    st.dataframe(
+        table, key="curves.table", hide_index=True, column_config=controls.columns(table),
+        height=min(38 + 35 * table.height, 420),
+    )  # fmt: skip
+
+
+def _downloads(info: CurvesInfo, cells: pl.DataFrame, params: tuple[Param, ...]) -> None:
+    title, caption = "Budget curves", figures.curves_caption(info)
+    with st.container(horizontal=True):
+        controls.copy_link(VIEW, params)
+        controls.download_table("curves", cells)
+        controls.download_figure("curves", lambda: controls.as_html(figures.curves_figure(info), title, caption))
+
+
+render()

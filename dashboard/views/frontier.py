@@ -1,0 +1,240 @@
+"""Home: which conditions buy the most accuracy for what they spend, and the way down from a point to its trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import streamlit as st
+
+from dashboard import controls, data, figures, links, tables
+from dashboard import format as fmt
+from dashboard.links import Param
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars as pl
+
+    from dashboard.figures import FrontierInfo
+
+VIEW = "frontier"
+SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost"}
+LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
+PARAMS = (
+    Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)), Param("line", "staircase", tuple(LINES)),
+    Param("model", (), many=True), Param("strategy", (), many=True), Param("budget", "all"),
+    Param("labels", None, ("all",)), Param("cell"),
+)  # fmt: skip
+
+@dataclass(frozen=True)
+class Wish:
+    """What the controls ask for."""
+
+    task: str
+    x: str
+    kind: data.Kind
+    budgets: data.Budgets
+    conditions: tuple[str, ...]
+    label_all: bool
+    total: int
+    """Conditions of the task, filtered away or not."""
+
+
+def render() -> None:
+    """Draw the page."""
+    db = data.state()
+    if why := data.trouble(*db):
+        controls.nothing(why)
+        return
+    cells = data.cells(*db)
+    params = _params(cells)
+    problems = links.load(VIEW, params)
+    head = st.container()
+    wish = _controls(cells, params)
+    frame = data.frontier(*db, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    info = _info(*db, wish, controls.dark(), controls.narrow())
+    with head:
+        _sentences(info, frame, wish)
+        controls.warn(problems)
+    _figure(info, frame, wish)
+    _cell(cells, frame, wish)
+    links.save(VIEW, params)
+    _table(frame, wish)
+    _panels(db, frame, wish)
+    _downloads(info, frame, wish, params)
+
+
+def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
+    """The page's parameters with the choices this database offers."""
+    tasks = tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
+    budgets = tuple(str(b) for b in sorted(set(cells["budget"].to_list())))
+    offered = {
+        "task": tasks,
+        "model": tuple(sorted(set(cells["model"]))),
+        "strategy": tuple(sorted(set(cells["strategy"]))),
+        "budget": ("all", "largest", *budgets) if len(budgets) > 1 else ("all",),
+    }
+    return controls.offering(PARAMS, offered)
+
+
+def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
+    import polars as pl
+
+    by = {param.name: param for param in params}
+    axis = str(cells["axis"][0])
+    with st.container(horizontal=True, gap="medium"):
+        task = controls.choose(VIEW, by["task"], "Task")
+        x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
+        kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
+        budget = controls.choose(VIEW, by["budget"], "Budgets shown", lambda b: _budget_name(b, axis))
+        models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
+        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+        label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
+    mine = cells.filter(task=task)
+    budgets, kept = _at(mine, budget or "all")
+    kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
+    ids = tuple(sorted(set(kept["condition_id"])))
+    return Wish(
+        str(task), str(x), cast("data.Kind", kind), budgets, ids, label_all, mine["condition_id"].n_unique()
+    )
+
+
+def _budget_name(choice: str, axis: str) -> str:
+    return {"all": "All", "largest": "Largest"}.get(choice) or fmt.budget(int(choice), axis)
+
+
+def _at(cells: pl.DataFrame, choice: str) -> tuple[data.Budgets, pl.DataFrame]:
+    """The budgets to read cells at, and the cells of conditions that have something to say there."""
+    import polars as pl
+
+    if choice == "all" or cells.is_empty():
+        return None, cells
+    budget = max(cells["budget"]) if choice == "largest" else int(choice)
+    return (budget,), cells.filter((pl.col("budget") == budget) | pl.col("anytime"))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
+    """The figure's plain data, labels placed."""
+    asked = (wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    frame, cells = data.frontier(db, mark, *asked), data.cells(db, mark)
+    band = data.band(db, mark, wish.x, wish.task, wish.budgets, wish.conditions) if wish.kind == "staircase" else None
+    return figures.frontier_info(
+        frame, data.line(frame, wish.kind), band, x=wish.x, label_all=wish.label_all, narrow=narrow, dark=dark,
+        models=sorted(set(cells["model"])), strategies=sorted(set(cells["strategy"])),
+    )  # fmt: skip
+
+
+def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
+    shown = frame["condition_id"].n_unique()
+    aside = f" ({fmt.count(shown)} of {fmt.count(wish.total)} shown)" if shown < wish.total else ""
+    controls.heading(f"{figures.title_sentence(info)}{aside}")
+    controls.say(tables.reading_sentence(frame, wish.x))
+    controls.caption(figures.caption_sentence(info))
+
+
+def _figure(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
+    if wish.x == "usd" and not frame.is_empty() and frame["usd"].null_count() == frame.height:
+        controls.empty(
+            "No price is known for these models, so there is no cost to show",
+            "Give one in the study file and run it; until then choose tokens or calls as the axis.",
+            controls.PRICES,
+        )
+        return
+    figure, key = _ringed(figures.frontier_figure(info), info), "frontier.figure"
+    st.plotly_chart(
+        figure, theme=None, key=key, on_select=lambda: _clicked(key), selection_mode="points",
+        alt=figures.title_sentence(info), config=controls.figure_config("frontier"),
+    )  # fmt: skip
+
+
+def _ringed(figure: go.Figure, info: FrontierInfo) -> go.Figure:
+    """A ring round the selected cell."""
+    chosen = st.session_state.get(links.key(VIEW, "cell"))
+    ring = {"size": 24, "symbol": "circle-open", "color": controls.ink(), "line": {"width": 1.5}}
+    for point in info.points:
+        if links.cell(point.condition_id, point.budget) == chosen:
+            place = {"x": [info.x_scale.place(point.x)], "y": [point.y]}
+            figure.add_scatter(**place, mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
+    return figure
+
+
+def _clicked(chart: str) -> None:
+    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
+    if points and points[0].get("customdata"):
+        st.session_state[links.key(VIEW, "cell")] = links.cell(*points[0]["customdata"][:2])
+
+
+def _cell(cells: pl.DataFrame, frame: pl.DataFrame, wish: Wish) -> None:
+    """The picker, and the selected cell in full."""
+    rows = {links.cell(row["condition_id"], row["budget"]): row for row in (*cells.to_dicts(), *frame.to_dicts())}
+    shown = [links.cell(*pair) for pair in frame.select("condition_id", "budget").iter_rows()]
+    key = links.key(VIEW, "cell")
+    asked = st.session_state.get(key)
+    if asked is not None and asked not in rows:
+        st.warning(controls.literal(f"This link asks for cell {asked!r}, which is not there (any more)."))
+        st.session_state[key] = asked = None
+    options = shown if asked is None or asked in shown else [*shown, asked]
+    st.selectbox(
+        "Cell", options, index=None, key=key, format_func=lambda k: tables.cell_name(rows[k]),
+        placeholder="Click a point or a row, or choose a cell here", label_visibility="collapsed",
+    )  # fmt: skip
+    if asked := st.session_state.get(key):
+        with st.container(border=True):
+            _card(rows[asked], asked in shown)
+
+
+def _card(row: dict[str, Any], shown: bool) -> None:
+    st.markdown(f"**{controls.literal(tables.cell_name(row))}** · {controls.literal(row['task'])}")
+    facts = tables.cell_facts(row)
+    for column, fact in zip(st.columns(len(facts)), facts, strict=True):
+        column.metric(fact.what, fact.value)
+        column.caption(controls.literal(fact.aside or "no interval"))
+    notes = [*tables.cell_notes(row), *([] if shown else ["hidden by the filters above"])]
+    controls.caption(" · ".join([tables.cell_fates(row), *notes]))
+    controls.caption(f"Model {row['model']} · parameters {row['params']}")
+    query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
+    controls.link_to("trials", "Open its trials", query)
+
+
+def _table(frame: pl.DataFrame, wish: Wish) -> None:
+    if frame.is_empty():
+        return
+    keys = [links.cell(*pair) for pair in frame.select("condition_id", "budget").iter_rows()]
+    chosen = st.session_state.get(links.key(VIEW, "cell"))
+    rows = [keys.index(chosen)] if chosen in keys else []
+    st.session_state["frontier.table"] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+
+    def picked() -> None:
+        found = cast("dict[str, Any]", st.session_state["frontier.table"])["selection"]["rows"]
+        st.session_state[links.key(VIEW, "cell")] = keys[found[0]] if found else None
+
+    table = tables.cells_table(frame, wish.x)
+    st.dataframe(
+        table, key="frontier.table", on_select=picked, selection_mode="single-row", hide_index=True,
+        column_config=controls.columns(table), height=min(38 + 35 * table.height, 420),
+    )  # fmt: skip
+
+
+def _panels(db: tuple[str, data.Print], frame: pl.DataFrame, wish: Wish) -> None:
+    if frame["model"].n_unique() < 2:
+        return
+    key = "frontier.panels"
+    own = data.model_lines(*db, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    info = figures.panels_info(_info(*db, wish, controls.dark(), controls.narrow()), own)
+    st.markdown("##### Each model on its own")
+    st.plotly_chart(
+        figures.panels_figure(info), theme=None, key=key, selection_mode="points", on_select=lambda: _clicked(key),
+        config=controls.figure_config("models"), alt="The frontier of each model",
+    )  # fmt: skip
+
+
+def _downloads(info: FrontierInfo, frame: pl.DataFrame, wish: Wish, params: tuple[Param, ...]) -> None:
+    title, caption = figures.title_sentence(info), figures.caption_sentence(info)
+    with st.container(horizontal=True):
+        controls.copy_link(VIEW, params)
+        controls.download_table("frontier", frame)
+        controls.download_figure("frontier", lambda: controls.as_html(figures.frontier_figure(info), title, caption))
+
+
+render()

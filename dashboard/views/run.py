@@ -1,0 +1,270 @@
+"""Start a study, watch it, stop it, go on with it: every run beside the database, and the one the address names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from dashboard import controls, data, form, launch, links, progress, studies
+from dashboard.links import Param
+from engine.budget import Limits
+from engine.errors import BudgetscopeError
+from engine.prices import pusd
+from engine.status import RunDir, Status, read
+
+VIEW = "run"
+PARAMS = (Param("run"),)
+SHOWN = 10
+COLOURS = {"running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange", "failed": "red",
+           "dead": "red"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a study can cost at most, or why it cannot run."""
+
+    figures: tuple[tuple[str, str], ...] = ()
+    fault: str | None = None
+    calls: int = 0
+
+
+def render() -> None:
+    """Draw the page."""
+    launch.reap()
+    problems = links.load(VIEW, PARAMS)
+    run = _chosen(problems)
+    links.save(VIEW, PARAMS)
+    controls.warn(problems)
+    if note := st.session_state.get("run.note"):
+        st.info(controls.literal(note), icon=":material/info:")
+    if run is not None:
+        _watch(run)
+    else:
+        controls.heading("Start a run, or follow one")
+    _list()
+    if data.read_only():
+        st.info("This dashboard is read-only: it shows runs and starts none.", icon=":material/lock:")
+    else:
+        _new()
+
+
+def _chosen(problems: list[str]) -> RunDir | None:
+    asked = st.session_state.get(links.key(VIEW, "run"))
+    if not asked:
+        return None
+    try:
+        return launch.find(data.path(), str(asked))
+    except BudgetscopeError:
+        problems.append(f"There is no run {asked!r} beside {data.path().name}; the list below has those there are.")
+        return None
+
+
+def _choose(run_id: str | None) -> None:
+    st.session_state[links.key(VIEW, "run")] = run_id
+
+
+def _busy(status: Status) -> bool:
+    return status.alive or launch.starting(status.run_id)
+
+
+def _watch(run: RunDir) -> None:
+    """The chosen run, looked at every second while somebody works on it."""
+    live = _busy(read(run))
+    st.fragment(_panel, run_every=1.0 if live else None)(run, live)
+
+
+def _panel(run: RunDir, live: bool) -> None:
+    status = read(run)
+    busy = _busy(status)
+    if live and not busy:
+        st.rerun()
+    with st.container(key="panel"):
+        controls.heading(progress.title(status, busy))
+        controls.caption(progress.subtitle(status))
+        st.progress(progress.share(status))
+        for column, (what, value, aside) in zip(st.columns(5), progress.figures(status), strict=True):
+            column.metric(what, value)
+            column.caption(controls.literal(aside or "\u00a0"))
+        if status.message:
+            (controls.caption if status.state == "finished" else _warn)(status.message)
+        if not data.read_only():
+            _actions(run, status, busy)
+        _results(status)
+        _log(run)
+
+
+def _warn(sentence: str) -> None:
+    st.warning(controls.literal(sentence))
+
+
+def _actions(run: RunDir, status: Status, busy: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if status.alive and status.state != "stopping":
+            st.button("Stop", icon=":material/stop_circle:", on_click=_stop, args=(run, False),
+                      help="Calls in flight finish and are kept; resume goes on from there.")  # fmt: skip
+        elif status.alive:
+            st.button("Stop now", icon=":material/stop_circle:", on_click=_stop, args=(run, True),
+                      help="Gives up calls in flight; they stay charged at their worst case.")  # fmt: skip
+        elif not busy and progress.resumable(status):
+            _resume(run, status)
+        controls.copy_link(VIEW, PARAMS)
+        if not busy:
+            st.button("Close", icon=":material/close:", on_click=_choose, args=(None,))
+
+
+def _stop(run: RunDir, now: bool) -> None:
+    launch.stop(run, now)
+
+
+def _resume(run: RunDir, status: Status) -> None:
+    tokens = usd = None
+    with st.popover("Raise the ceiling", icon=":material/vertical_align_top:"):
+        controls.caption("In all, what is spent already included; empty leaves it as it is.")
+        tokens = st.number_input("Tokens", 1, 10**12, None, step=100_000, key=f"resume.tokens.{run.run_id}",
+                                 placeholder=progress.limit(status.ceiling.tokens))  # fmt: skip
+        usd = st.number_input("US dollars", 0.0, 1e6, None, step=0.5, key=f"resume.usd.{run.run_id}",
+                              placeholder=progress.money(status.ceiling.pusd))  # fmt: skip
+    if st.button("Resume" if status.state != "new" else "Start", icon=":material/play_arrow:", type="primary"):
+        wished = Limits(None, None if tokens is None else int(tokens), None if usd is None else pusd(usd))
+        try:
+            launch.resume(run, wished)
+        except BudgetscopeError as error:
+            st.error(controls.literal(str(error)))
+            return
+        st.rerun()
+
+
+def _results(status: Status) -> None:
+    """The run's conditions at their largest budget, each the way down to its trials."""
+    try:
+        rows = progress.results(data.cells(*data.state()), data.conditions(*data.state()), status.run_id)
+    except BudgetscopeError:
+        rows = []
+    if not rows:
+        controls.caption("Results appear here with the first finished trials.")
+        return
+    widths = [4, 2, 3, 1, 2]
+    for column, title in zip(st.columns(widths), ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question"),
+                             strict=True):  # fmt: skip
+        column.caption(title)
+    for row in rows[:SHOWN]:
+        name, *cells = st.columns(widths, vertical_alignment="center")
+        with name:
+            controls.link_to("trials", row.name, {"condition": row.condition_id, "budget": str(row.budget)})
+        for column, text in zip(cells, row.texts, strict=True):
+            column.text(text)
+    if len(rows) > SHOWN:
+        controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
+    controls.link_to("frontier", "Open the frontier", {})
+
+
+def _log(run: RunDir) -> None:
+    with st.expander("Log"):
+        st.code(progress.readable(launch.log_tail(run)) or "Nothing yet.", language=None, wrap_lines=True, height=220)
+
+
+def _list() -> None:
+    """All runs, looked at every two seconds while one is alive."""
+    live = any(_busy(each) for each in launch.runs(data.path()))
+    st.fragment(_runs, run_every=2.0 if live else None)()
+
+
+def _runs() -> None:
+    found = launch.runs(data.path())
+    if not found:
+        controls.caption(f"No run lies beside {data.path().name} yet; the form below starts one.")
+        return
+    st.markdown(f"##### Runs beside {controls.literal(data.path().name)}")
+    dead = [each for each in found if each.state == "dead"]
+    if dead:
+        controls.caption("A dead run lost its process (a kill, a reboot); nothing paid is lost, and resume goes on.")
+    pages = -(-len(found) // SHOWN)
+    page = st.pagination(pages, key="run.page") if pages > 1 else 1
+    for each in found[(page - 1) * SHOWN : page * SHOWN]:
+        _line(each)
+
+
+def _line(each: Status) -> None:
+    with st.container(key=f"run.{each.run_id}"):
+        name, state, trials, spent, action = st.columns([4, 2, 2, 3, 2], vertical_alignment="center")
+        with name:
+            controls.link_to("run", f"{each.name} · {each.run_id}", {"run": each.run_id})
+        with state:
+            word = "starting" if not each.alive and _busy(each) else each.state
+            st.badge(word, color=COLOURS.get(each.state, "gray"))
+        trials.text(progress.trials(each))
+        spent.text(progress.spent(each))
+        if not data.read_only() and not _busy(each) and progress.resumable(each):
+            action.button("Resume", key=f"resume.{each.run_id}", on_click=_resume_plain, args=(each.run_id,))
+
+
+def _resume_plain(run_id: str) -> None:
+    try:
+        launch.resume(launch.find(data.path(), run_id))
+        _choose(run_id)
+    except BudgetscopeError as error:
+        st.session_state["run.note"] = str(error)
+
+
+def _new() -> None:
+    with st.container(border=True):
+        st.markdown("##### New run")
+        st.fragment(_compose)()
+
+
+def _compose() -> None:
+    """Form, preview, estimate and the button; a change here redraws this part alone."""
+    db = data.path()
+    asked = form.study_form(launch.declared(db), launch.uploads(db))
+    text = studies.text(asked)
+    with st.expander("Study file", icon=":material/description:"):
+        controls.caption("The same study for the command line: budgetscope run study.toml")
+        st.code(text, language="toml", wrap_lines=True)
+        st.download_button("Download study.toml", text, "study.toml", "application/toml", on_click="ignore")
+    forecast = _forecast(text)
+    if forecast.fault:
+        st.warning(controls.literal(forecast.fault))
+    else:
+        _show(forecast, launch.pace(db, asked.models))
+    if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault)):
+        _launch(asked)
+
+
+@st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
+def _forecast(text: str) -> Forecast:
+    from engine.estimate import estimate
+    from engine.plan import plan
+    from engine.study import parse
+
+    try:
+        found = estimate(plan(parse(text, "this study")))
+    except BudgetscopeError as error:
+        return Forecast(fault=str(error))
+    return Forecast(progress.forecast(found), calls=found.total.calls)
+
+
+def _show(forecast: Forecast, pace: float | None) -> None:
+    figures = [*forecast.figures, progress.time_figure(forecast.calls, pace)]
+    for column, (what, value) in zip(st.columns(len(figures)), figures, strict=True):
+        column.metric(what, value)
+    controls.caption("Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or "
+                     "replayed. The ceiling holds whatever happens.")  # fmt: skip
+
+
+def _launch(asked: Any) -> None:
+    shown = data.path()
+    try:
+        own = launch.settle(shown)
+        run = launch.start(studies.checked(asked), own)
+    except BudgetscopeError as error:
+        st.error(controls.literal(str(error)))
+        return
+    moved = f"{shown.name} is the demo and is only read, so results go to {own.name}, a copy that is shown from now on."
+    st.session_state["run.note"] = None if own == shown else moved
+    _choose(run.run_id)
+    st.rerun()
+
+
+render()

@@ -1,0 +1,119 @@
+"""A dashboard server over a small database, and one browser for all pages of this package.
+
+Needs Playwright and a Chromium: the system's, or `playwright install chromium`. Without one the tests are skipped and
+say so; with CI=true they fail, so that nobody believes they ran.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import shown
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL = "No Chromium to test with: run `uv pip install playwright && playwright install chromium`."
+PATIENCE_MS = 30_000
+
+
+@dataclass
+class Site:
+    """The dashboard as a browser sees it, with everything that went wrong in the browser so far."""
+
+    url: str
+    browser: Any
+    wrong: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, path: str = "/", *, width: int = 1280, height: int = 1000, scheme: str = "light") -> Any:
+        """A page in a browser of its own, its figure drawn."""
+        context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("console", lambda m: self.wrong.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
+        page.goto(f"{self.url}{path}")
+        settled(page)
+        return page
+
+
+def settled(page: Any) -> None:
+    """Wait until the figure is drawn and the server is done with this run."""
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    db = tmp_path_factory.mktemp("site") / "results.duckdb"
+    with ThreadPoolExecutor(1) as other:
+        other.submit(shown.small, db).result()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "BUDGETSCOPE_DB": str(db)}, **quiet)  # type: ignore[call-overload]
+    try:
+        url = f"http://localhost:{port}"
+        _wait_for(f"{url}/_stcore/health", process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        _missing()
+    with sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        try:
+            yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except Error:
+            _missing()
+
+
+@pytest.fixture
+def site(server: str, browser: Any) -> Iterator[Site]:
+    """A site whose browsers are closed, and must have had nothing to complain about, when the test ends."""
+    here = Site(server, browser)
+    yield here
+    for context in browser.contexts:
+        context.close()
+    assert not here.wrong
+    assert here.hosts <= {server.removeprefix("http://")}
+
+
+def _missing() -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(INSTALL)
+    pytest.skip(INSTALL)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("The dashboard did not start.")

@@ -1,0 +1,100 @@
+"""The address says what is on screen: fresh browsers, Back, Forward, quick clicks, other pages."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.browser.conftest import PATIENCE_MS, Site, settled
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def pill(page: Any, group: str, name: str) -> Any:
+    widget = page.locator("[data-testid=stButtonGroup]", has=page.get_by_text(group, exact=True))
+    return widget.get_by_role("radio", name=name, exact=True).or_(widget.get_by_role("button", name=name, exact=True))
+
+
+def chosen(page: Any, group: str, name: str, yes: bool = True) -> None:
+    """Wait until a choice is (or is not) made."""
+    expect(pill(page, group, name)).to_have_attribute(
+        "aria-checked", "true" if yes else "false"
+    )
+
+
+def query(page: Any) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def test_back_and_forward_undo_and_redo_each_choice(site: Site) -> None:
+    page = site.open("/")
+    pill(page, "Accuracy against", "Cost").click()
+    page.wait_for_url("**/?x=usd")
+    settled(page)
+    pill(page, "Frontier", "Hull (mixing two)").click()
+    page.wait_for_url("**/?x=usd&line=hull")
+    settled(page)
+    page.go_back()
+    chosen(page, "Frontier", "Staircase")
+    chosen(page, "Accuracy against", "Cost")
+    page.go_back()
+    chosen(page, "Accuracy against", "Output tokens")
+    assert query(page) == {}
+    page.go_forward()
+    chosen(page, "Accuracy against", "Cost")
+    page.go_forward()
+    chosen(page, "Frontier", "Hull (mixing two)")
+    assert query(page) == {"x": ["usd"], "line": ["hull"]}
+
+
+def test_quick_clicks_lose_nothing(site: Site) -> None:
+    page = site.open("/")
+    for group, name in (("Strategy", "direct"), ("Strategy", "told_budget"), ("Accuracy against", "Calls")):
+        pill(page, group, name).click()
+    page.wait_for_function("location.search.includes('x=calls') && location.search.includes('told_budget')")
+    settled(page)
+    assert query(page) == {"x": ["calls"], "strategy": ["direct", "told_budget"]}
+
+
+def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> None:
+    page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency")
+    page.get_by_role("combobox", name="Cell").click()
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_function("location.search.includes('cell=')")
+    settled(page)
+    heading = page.get_by_role("heading", level=4).first.inner_text()
+    page.get_by_text("Copy link").click()
+    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    other = site.open(link.removeprefix(site.url))
+    expect(other.get_by_role("heading", level=4).first).to_have_text(heading)
+    chosen(other, "Accuracy against", "Total tokens")
+    chosen(other, "Budgets shown", "128")
+    assert query(other)["cell"] == query(page)["cell"]
+    expect(other.get_by_text("12 trials:")).to_be_visible()
+
+
+def test_another_page_and_back_keeps_the_filters(site: Site) -> None:
+    page = site.open("/?x=usd&model=scripted%2Fadder")
+    page.get_by_role("link", name="Budget curves").click()
+    page.wait_for_url("**/curves*")
+    expect(page.get_by_text("What a larger budget buys on 2 tasks")).to_be_visible()
+    pill(page, "Budget in", "Calls").click()
+    page.wait_for_url("**/curves?axis=calls")
+    page.go_back()
+    chosen(page, "Budget in", "Output tokens")
+    page.go_back()
+    chosen(page, "Accuracy against", "Cost")
+    assert query(page) == {"x": ["usd"], "model": ["scripted/adder"]}
+    page.go_forward()
+    page.go_forward()
+    chosen(page, "Budget in", "Calls")
+
+
+def test_an_unknown_part_of_a_link_is_explained(site: Site) -> None:
+    page = site.open("/?modle=x")
+    expect(page.get_by_text("Did it mean 'model'?")).to_be_visible()
