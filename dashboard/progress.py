@@ -26,8 +26,8 @@ STATES = {
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
 
 __all__ = [
-    "Result", "figures", "forecast", "limit", "money", "readable", "results", "resumable", "share", "spent", "subtitle",
-    "time_figure", "title", "trials",
+    "Forecast", "Result", "figures", "forecast", "limit", "money", "readable", "results", "resumable", "share", "spent",
+    "subtitle", "time_figure", "title", "trials",
 ]  # fmt: skip
 
 
@@ -40,6 +40,16 @@ class Result:
     budget: int
     texts: tuple[str, str, str, str]
     """Budget, accuracy with interval, n, tokens per question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a study can cost at most, or why it cannot run."""
+
+    figures: tuple[tuple[str, str], ...] = ()
+    """What and how much."""
+    fault: str | None = None
+    calls: int = 0
 
 
 def title(status: Status, busy: bool) -> str:
@@ -127,17 +137,18 @@ def _result(row: dict[str, Any], several: bool) -> Result:
     return Result(row["condition_id"], " · ".join(parts), row["budget"], texts)
 
 
-def forecast(found: Estimate) -> tuple[tuple[str, str], ...]:
-    """Upper bounds of a study."""
+def forecast(found: Estimate) -> Forecast:
+    """Upper bounds of a study as figures."""
     worst = found.total
     price = "unknown" if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
     named = "List price, at most" + (" (assumed)" if found.assumed and worst.pusd is not None else "")
-    return (
+    figures = (
         ("Trials", fmt.count(worst.trials)),
         ("Calls, at most", fmt.count(worst.calls)),
         ("Tokens, at most", fmt.count(worst.total_tokens)),
         (named, price),
     )
+    return Forecast(figures, calls=worst.calls)
 
 
 def time_figure(calls: int, pace: float | None) -> tuple[str, str]:

@@ -204,9 +204,9 @@ MUTANTS: tuple[Mutant, ...] = (
            "        asyncio.get_running_loop().call_later(0.01, self._note, done, completion)\n", _in("ceiling", "before_anybody")),
     Mutant(
         "the intent is noted after sending", DISPATCH,
-        "            attempt = self._intended(_begun(model, request, ordinal, worst))\n            bill = None\n"
+        "            attempt = self._intended(self._begun(model, request, ordinal, worst))\n            bill = None\n"
         "            completion = await self._sent(model, request, attempt)\n",
-        "            attempt = _begun(model, request, ordinal, worst)\n            bill = None\n"
+        "            attempt = self._begun(model, request, ordinal, worst)\n            bill = None\n"
         "            completion = await self._sent(model, request, attempt)\n            self._intended(attempt)\n",
         _in("ceiling", "interleaving"),
     ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from dashboard import controls, data, form, launch, links, progress, studies
 from dashboard.links import Param
+from dashboard.progress import Forecast
 from engine.budget import Limits
 from engine.errors import BudgetscopeError
 from engine.prices import pusd
@@ -19,15 +19,6 @@ PARAMS = (Param("run"),)
 SHOWN = 10
 COLOURS = {"running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange", "failed": "red",
            "dead": "red"}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """What a study can cost at most, or why it cannot run."""
-
-    figures: tuple[tuple[str, str], ...] = ()
-    fault: str | None = None
-    calls: int = 0
 
 
 def render() -> None:
@@ -242,7 +233,7 @@ def _forecast(text: str) -> Forecast:
         found = estimate(plan(parse(text, "this study")))
     except BudgetscopeError as error:
         return Forecast(fault=str(error))
-    return Forecast(progress.forecast(found), calls=found.total.calls)
+    return progress.forecast(found)
 
 
 def _show(forecast: Forecast, pace: float | None) -> None:

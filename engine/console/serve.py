@@ -61,6 +61,7 @@ def command(page: Path, host: str, port: int) -> list[str]:
         "server.fileWatcherType": "none",
         "server.maxUploadSize": "6",
         "logger.level": "warning",
+        "logger.enableRich": "false",
         "browser.gatherUsageStats": "false",
         "browser.serverAddress": "localhost" if is_loopback(host) else host,
     }
