@@ -224,8 +224,12 @@ def follow_theme() -> None:
 
 
 _WIDTH = """
-export default function ({ setStateValue }) {
-  const tell = () => setStateValue("narrow", window.innerWidth < 920);
+export default function ({ data, setStateValue }) {
+  let last = data.narrow;
+  const tell = () => {
+    const narrow = window.innerWidth < 920;
+    if (narrow !== last) { last = narrow; setStateValue("narrow", narrow); }
+  };
   tell();
   window.addEventListener("resize", tell);
   return () => window.removeEventListener("resize", tell);
@@ -241,7 +245,7 @@ def narrow() -> bool:
 def watch_width() -> None:
     """Ask the browser whether its window is narrow."""
     mount = st.components.v2.component("budgetscope_width", js=_WIDTH)
-    seen = mount(key="width", default={"narrow": narrow()}, on_narrow_change=lambda: None)
+    seen = mount(key="width", data={"narrow": narrow()}, default={"narrow": narrow()}, on_narrow_change=lambda: None)
     st.session_state["narrow"] = bool(seen.narrow)
 
 

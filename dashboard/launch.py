@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from engine import status
@@ -21,7 +22,8 @@ from engine.study import Study, load
 
 LOG_BYTES = 20_000
 """How much of a log's end is shown."""
-_children: dict[str, subprocess.Popen[bytes]] = {}
+_children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}
+"""Our processes by run, and when each was started."""
 
 __all__ = [
     "declared", "find", "log_tail", "pace", "reap", "resume", "runs", "settle", "start", "starting", "stop", "uploads",
@@ -49,7 +51,8 @@ def start(study: Study, db: Path) -> RunDir:
 
 def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
     """Go on with a run, under a new ceiling where one is given. Raises AlreadyRunning when somebody works on it."""
-    if status.is_alive(run) or starting(run.run_id):
+    now = status.read(run)
+    if now.alive or starting(now):
         raise RunError(f"Run {run.run_id} is already being worked on.")
     usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"
     wished = {"--tokens": ceiling.tokens, "--calls": ceiling.calls, "--usd": usd}
@@ -63,15 +66,16 @@ def stop(run: RunDir, now: bool = False) -> None:
 
 def reap() -> None:
     """Collect the exit of finished children, so that none stays behind as a zombie."""
-    for run_id, child in list(_children.items()):
+    for run_id, (child, _) in list(_children.items()):
         if child.poll() is not None:
             _children.pop(run_id, None)
 
 
-def starting(run_id: str) -> bool:
-    """Whether a process of ours is still on its way to the run's lock, or at work on it."""
+def starting(now: Status) -> bool:
+    """Whether a process of ours is still on its way to the run's lock, so that its status is an old one."""
     reap()
-    return run_id in _children
+    started = _children[now.run_id][1] if now.run_id in _children else None
+    return started is not None and (now.heartbeat_at is None or now.heartbeat_at < started)
 
 
 def runs(db: Path) -> list[Status]:
@@ -134,7 +138,8 @@ def _spawn(run: RunDir, flags: Sequence[str]) -> None:
     reap()
     command = [sys.executable, "-m", "engine", "resume", run.run_id, "--db", str(run.db.resolve()), *flags]
     with run.log.open("ab") as log:
-        _children[run.run_id] = subprocess.Popen(
+        child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             cwd=Path(__file__).resolve().parents[1], env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
+    _children[run.run_id] = child, status.now()

@@ -5,18 +5,23 @@ hand-edited address) and explains what it could not use; `save` writes the state
 Defaults are left out, so that addresses stay short. Values are text and never evaluated.
 
 Streamlit adds a history entry whenever a run changes the query, and reruns the page with the old query on Back and
-Forward. It does not say which of the two a run is. A control that moved since the last `save` does: then the address
-is merely late, even after two quick clicks, and the control wins; otherwise the address wins.
+Forward; it does not tell these runs from others, and a run that was asked for before the browser heard of our last
+change brings the old query too. So: if a control moved since the last `save`, the address is late and the control wins,
+also after quick clicks; if the address is the one we replaced less than `LATE_S` ago, it is late as well; else it wins.
 """
 
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import streamlit as st
+
+LATE_S = 0.5
+"""Seconds a browser may take to show an address we wrote; nobody goes Back faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
     query, moved = current(), _moved(view, params)
     if moved:
         st.session_state[key(view, "problems")] = []
-    elif query != st.session_state.get(key(view, "url")):
+    elif query != st.session_state.get(key(view, "url")) and not _late(view, query):
         st.session_state[key(view, "problems")] = _fill(view, params, query)
         st.session_state[key(view, "url")] = query
     if stale := _stale(view, params):
@@ -86,12 +91,13 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
 def save(view: str, params: Sequence[Param]) -> None:
     """Write the session's state into the URL if a control moved; an address nobody touched stays as it was given."""
     values = _now(view, params)
-    if values != st.session_state.get(key(view, "values")):
-        query = written(params, values)
-        if query != current():
-            st.query_params.from_dict(query)
+    query, moved = written(params, values), values != st.session_state.get(key(view, "values"))
+    if query != current() and (moved or _late(view, current())):
+        st.query_params.from_dict(query)  # A newer run may end this one here: then nothing counts as saved.
+    if moved:
+        st.session_state[key(view, "replaced")] = (st.session_state.get(key(view, "url")), time.monotonic())
         st.session_state[key(view, "url")] = query
-    st.session_state[key(view, "values")] = values
+        st.session_state[key(view, "values")] = values
 
 
 def address(view: str, params: Sequence[Param]) -> str:
@@ -120,6 +126,12 @@ def _moved(view: str, params: Sequence[Param]) -> bool:
         return False
     kept = st.session_state.get(key(view, "values"))
     return kept is not None and _now(view, params) != kept
+
+
+def _late(view: str, query: Query) -> bool:
+    """Whether this is the address we replaced a moment ago."""
+    replaced, at = st.session_state.get(key(view, "replaced"), (None, 0.0))
+    return query == replaced and time.monotonic() - at < LATE_S
 
 
 def _stale(view: str, params: Iterable[Param]) -> list[Param]:

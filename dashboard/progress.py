@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 STATES = {
-    "new": "not started", "running": "running", "stopping": "stopping once its calls in flight are done",
+    "new": "not started", "running": "running", "stopping": "stopping",
     "finished": "finished", "stopped": "stopped", "ceiling": "stopped at its ceiling", "failed": "failed",
-    "dead": "dead: its process is gone",
+    "dead": "dead (its process is gone)",
 }  # fmt: skip
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
 
@@ -53,9 +53,9 @@ class Forecast:
 
 
 def title(status: Status, busy: bool) -> str:
-    """`first: 12 of 36 trials done, running`."""
+    """`first: running, 12 of 36 trials done`."""
     state = "starting" if busy and not status.alive else STATES[status.state]
-    return f"{visible(status.name, 80)}: {trials(status)} trials done, {state}"
+    return f"{visible(status.name, 80)}: {state}, {trials(status)} trials done"
 
 
 def subtitle(status: Status) -> str:
@@ -140,7 +140,8 @@ def _result(row: dict[str, Any], several: bool) -> Result:
 def forecast(found: Estimate) -> Forecast:
     """Upper bounds of a study as figures."""
     worst = found.total
-    price = "unknown" if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
+    unpriced = "unknown" if worst.billed_pusd is None else "nobody bills it"
+    price = unpriced if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
     named = "List price, at most" + (" (assumed)" if found.assumed and worst.pusd is not None else "")
     figures = (
         ("Trials", fmt.count(worst.trials)),
@@ -153,7 +154,7 @@ def forecast(found: Estimate) -> Forecast:
 
 def time_figure(calls: int, pace: float | None) -> tuple[str, str]:
     """How long it may take at the pace of an earlier run, seconds per call."""
-    return "Time, about", "no history yet" if pace is None else fmt.duration(calls * pace * 1000)
+    return "Time, about", "no history yet" if pace is None else fmt.duration(float(f"{calls * pace * 1000:.1g}"))
 
 
 def _calls(amount: Amount) -> str:

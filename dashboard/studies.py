@@ -89,7 +89,7 @@ def model_table(declared: Declared) -> dict[str, Any]:
     if price is not None:
         rates = {"input": price.input_pusd, "output": price.output_pusd, "cached": price.cached_pusd,
                  "cache_write": price.cache_write_pusd}  # fmt: skip
-        given = {name: _round(rate / 1e6) for name, rate in rates.items() if rate is not None}
+        given = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
         table["prices"] = {**given, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
     return {"name": declared.name, **table}
 
@@ -159,10 +159,6 @@ def _value(typed: str) -> Any:
     if _BROKEN.fullmatch(word):
         return float(word)
     return {"true": True, "false": False}.get(word.lower(), typed.strip())
-
-
-def _round(rate: float) -> float:
-    return float(f"{rate:.12g}")
 
 
 def _tables(kind: str, tables: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from engine.dispatch import Dispatcher, Gate, Notes, Retries
 from engine.errors import StoreError
+from engine.journal import History
 from engine.plan import Plan
 from engine.pool import Pool
 from engine.records import Attempt, Completion, Trial, TrialSpec
@@ -40,7 +41,6 @@ class Progress:
     before: int = 0
     """Of these, found in the store at the start."""
     ends: Counter[str] = field(default_factory=Counter)
-    last_error: str | None = None
 
     @property
     def hopeless(self) -> bool:
@@ -59,7 +59,7 @@ class Runner:
         notes: Notes,
         run_id: str,
         *,
-        bought: dict[str, Completion] | None = None,
+        history: History | None = None,
         retries: Retries = Retries(),
     ) -> None:
         self.progress = Progress(total=len(plan.specs))
@@ -68,8 +68,9 @@ class Runner:
         self._gate = gate
         self._run_id = run_id
         self._trials: list[Trial] = []
-        self._completions: list[Completion] = list((bought or {}).values())
-        self._attempts: list[Attempt] = []
+        past = history or History()
+        self._completions: list[Completion] = list(past.completions.values())
+        self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
         self._shelf = StoredShelf(store, plan.models.values(), age)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id)
@@ -127,10 +128,9 @@ class Runner:
         self.progress.done += trial.end in ("finished", "exhausted")
         if trial.end != "failed":
             return
-        self.progress.last_error = trial.error
         log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
         if self.progress.hopeless:
-            self._gate.stop()
+            self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")
 
     def _paid(self, attempt: Attempt, completion: Completion | None) -> None:
         self._attempts.append(attempt)

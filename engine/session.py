@@ -180,7 +180,7 @@ class Session:
         messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
         if self._terms.system:
             messages = (Message("system", self._terms.system), *messages)
-        params: list[tuple[str, str | int | float | bool]] = [("temperature", temperature)]
+        params: list[tuple[str, str | int | float | bool]] = [("temperature", float(temperature))]
         if stop:
             params.insert(0, ("stop", identity.canonical(stop)))
         return Draft(model, role, messages, cap, tuple(params))

@@ -45,7 +45,7 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> l
 
 def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[rows.Row]:
     """Rows of a query that names the view `wanted` (column `id`)."""
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
 
     connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
     return fetch(connection, sql, parameters)

@@ -100,7 +100,7 @@ class _Worker:
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         notes = journal.Journal(self._dir.journal)
         runner = Runner(
-            planned, store, self._gate, notes, self._dir.run_id, bought=history.completions, retries=self._retries
+            planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries
         )
         self._progress = runner.progress
         store.save_run(self._row(planned, "running"))
@@ -148,8 +148,6 @@ class _Worker:
         progress = self._progress
         if self._gate and self._gate.trouble:
             return "failed", self._gate.trouble
-        if progress.hopeless:
-            return "failed", f"Every trial failed, so the run gave up: {progress.last_error}"
         if self._gate and self._gate.reached:
             return "ceiling", "The run's ceiling leaves no room for the next call; raise it and resume."
         if self._gate and self._gate.stopped:

@@ -15,6 +15,7 @@ from engine.records import (
     Call,
     Completion,
     Condition,
+    Cut,
     Example,
     Mark,
     Message,
@@ -27,8 +28,11 @@ from engine.records import (
     Trial,
     TrialSpec,
     Usage,
+    Verdict,
 )
 
+CUTS: tuple[Cut | None, ...] = (None, "own", "budget", "refused", "context", "limit", "failed")
+VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "none")
 MODELS = ("scripted/a", "local/b@ffff", "openai/c@api.openai.com/v1")
 texts = st.text(max_size=12)
 maybe = st.none() | texts
@@ -107,7 +111,7 @@ def model_spends(draw: st.DrawFn) -> tuple[ModelSpend, ...]:
 
 @st.composite
 def calls(draw: st.DrawFn, ordinal: int) -> Call:
-    cut = draw(st.sampled_from([None, "own", "budget", "refused", "context", "failed"]))
+    cut: Cut | None = draw(st.sampled_from(CUTS))
     return Call(ordinal, draw(texts), draw(st.sampled_from(MODELS)), draw(texts), draw(messages), draw(counts),
                 draw(counts), draw(counts), cut, draw(st.booleans()), draw(spends), draw(st.none() | counts),
                 draw(counts))  # fmt: skip
@@ -117,7 +121,7 @@ def calls(draw: st.DrawFn, ordinal: int) -> Call:
 def trials(draw: st.DrawFn) -> Trial:
     condition, question, repeat = draw(conditions()), draw(questions()), draw(st.integers(0, 9))
     spec = TrialSpec(identity.trial_id(condition, question.question_id, repeat), condition, question, repeat)
-    verdicts = st.sampled_from(["right", "wrong", "none"])
+    verdicts = st.sampled_from(VERDICTS)
     return Trial(
         spec=spec,
         run_id=draw(texts),

@@ -128,7 +128,9 @@ def verdict_of(answer: str) -> Verdict:
 def play(spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, stopped_after: int | None = None) -> Trial:
     """One trial inside its wall. `stopped_after` calls the run is stopped."""
     axis, limit, prices = spec.condition.axis, spec.condition.budget, prices_of(spec.condition.lineup)
-    meters, calls, marks = Meters(), [], []
+    meters = Meters()
+    calls: list[Call] = []
+    marks: list[Mark] = []
     end, error = "finished", None
     for step in script:
         if isinstance(step, Say):
@@ -203,7 +205,7 @@ def read(trial: Trial, axis: Axis, budget: int) -> Reading:
         return Reading(lost)
     steps = walk(trial, axis, prices)
     closing = next((wall for call, _, _, wall in steps if call.cut in ("budget", "refused", "failed")), None)
-    full = any(call.cut == "context" for call in trial.calls)
+    full = any(call.cut in ("context", "limit") for call in trial.calls)
     if closing is None and trial.end != "finished" and not full:
         return Reading(lost)
     if closing is not None and budget >= closing:
@@ -237,7 +239,7 @@ def walk(trial: Trial, axis: Axis, prices: Mapping[str, Price]) -> list[tuple[Ca
     """Per call: meters before it, the wall once it is entered, and the wall once it is whole."""
     before, steps = Meters(), []
     for call in trial.calls:
-        if call.cut == "context":
+        if call.cut in ("context", "limit"):
             continue
         seen = call.seen_output_tokens if call.seen_output_tokens is not None else 1
         entered = before.after(call.model, Spend(calls=1), call.metered_input_tokens)

@@ -62,7 +62,9 @@ def _agree(whole: Trial, direct: Trial, walls: dict[Axis, int]) -> None:
     """Below the horizon all is exact; from there on the direct run went where the whole one never was."""
     if censored(whole, walls):
         closing = next((i for i, c in enumerate(whole.calls) if c.cut in ("budget", "refused", "failed")), None)
-        assert closing is None or direct.calls[closing].cut != "refused"
+        if closing is not None:
+            beyond = direct.calls[closing].cut
+            assert beyond in (None, "own") if whole.calls[closing].cut == "budget" else beyond != "refused"
         return
     assert direct.answer == answer_within(whole, walls)
     assert total(direct) == spend_within(whole, walls)

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -38,7 +39,7 @@ def scripts(draw: st.DrawFn, lineup: Lineup) -> Script:
         return Ask(draw(st.sampled_from(models)), bound, draw(st.integers(0, bound)), output, asked,
                    draw(st.integers(0, 11)) == 0, draw(small), draw(small), draw(small))  # fmt: skip
 
-    steps = [ask() if draw(st.booleans()) else draw(answers) for _ in range(draw(st.integers(0, 9)))]
+    steps: list[Ask | Say | Full] = [ask() if draw(st.booleans()) else draw(answers) for _ in range(draw(st.integers(0, 9)))]
     if draw(st.integers(0, 7)) == 0:
         steps.append(Full(models[0], 5))
     return steps
@@ -66,7 +67,7 @@ def stored(trials: Sequence[Trial], folder: Path, study: str = "{}") -> Results:
     return engine.open(store.path)
 
 
-def expected(trials: Sequence[Trial], axis: Axis, budget: int) -> dict[str, object]:
+def expected(trials: Sequence[Trial], axis: Axis, budget: int) -> dict[str, float | None]:
     """A cell, slowly."""
     readings = [(t.spec.question.question_id, read(t, axis, budget)) for t in trials]
     scored: dict[str, list[Reading]] = {}
@@ -154,7 +155,7 @@ def test_a_curve_agrees_with_the_cell_at_every_budget(trials: list[Trial], axis:
         last = exact.filter(pl.col("budget") <= row["budget"]).tail(1).to_dicts()
         assert close(last[0]["accuracy"], row["accuracy"])
     changed = exact.select("accuracy", "n_trials", "n_censored").rows()
-    assert all(a != b for a, b in zip(changed, changed[1:], strict=False))
+    assert all(a != b for a, b in pairwise(changed))
 
 
 def right_after(tokens: int, answer: str = "right") -> Script:

@@ -38,7 +38,7 @@ def render() -> None:
     if data.read_only():
         st.info("This dashboard is read-only: it shows runs and starts none.", icon=":material/lock:")
     else:
-        _new()
+        _new(opened=run is None)
 
 
 def _chosen(problems: list[str]) -> RunDir | None:
@@ -57,7 +57,7 @@ def _choose(run_id: str | None) -> None:
 
 
 def _busy(status: Status) -> bool:
-    return status.alive or launch.starting(status.run_id)
+    return status.alive or launch.starting(status)
 
 
 def _watch(run: RunDir) -> None:
@@ -75,9 +75,11 @@ def _panel(run: RunDir, live: bool) -> None:
         controls.heading(progress.title(status, busy))
         controls.caption(progress.subtitle(status))
         st.progress(progress.share(status))
-        for column, (what, value, aside) in zip(st.columns(5), progress.figures(status), strict=True):
-            column.metric(what, value)
-            column.caption(controls.literal(aside or "\u00a0"))
+        with st.container(horizontal=True, gap="large"):
+            for what, value, aside in progress.figures(status):
+                with st.container(width="content", gap=None):
+                    st.metric(what, value)
+                    controls.caption(aside or "\u00a0")
         if status.message:
             (controls.caption if status.state == "finished" else _warn)(status.message)
         if not data.read_only():
@@ -134,7 +136,9 @@ def _results(status: Status) -> None:
     except BudgetscopeError:
         rows = []
     if not rows:
-        controls.caption("Results appear here with the first finished trials.")
+        stored = status.state == "finished" and status.done
+        controls.caption("Earlier runs had stored all these trials, so nothing was left to do; the frontier has them."
+                         if stored else "Results appear here with the first finished trials.")  # fmt: skip
         return
     widths = [4, 2, 3, 1, 2]
     for column, title in zip(st.columns(widths), ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question"),
@@ -199,9 +203,8 @@ def _resume_plain(run_id: str) -> None:
         st.session_state["run.note"] = str(error)
 
 
-def _new() -> None:
-    with st.container(border=True):
-        st.markdown("##### New run")
+def _new(opened: bool) -> None:
+    with st.expander("New run", expanded=opened, icon=":material/add:"):
         st.fragment(_compose)()
 
 
@@ -237,9 +240,9 @@ def _forecast(text: str) -> Forecast:
 
 
 def _show(forecast: Forecast, pace: float | None) -> None:
-    figures = [*forecast.figures, progress.time_figure(forecast.calls, pace)]
-    for column, (what, value) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(what, value)
+    with st.container(horizontal=True, gap="large"):
+        for what, value in (*forecast.figures, progress.time_figure(forecast.calls, pace)):
+            st.metric(what, value, width="content")
     controls.caption("Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or "
                      "replayed. The ceiling holds whatever happens.")  # fmt: skip
 

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "No Chromium to test with: run `uv pip install playwright && playwright install chromium`."
 PATIENCE_MS = 30_000
+PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
 @dataclass
@@ -35,20 +36,30 @@ class Site:
 
     url: str
     browser: Any
+    context: Any
+    """A browser that has the program already; `fresh` pages get one of their own."""
     wrong: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
-    def open(self, path: str = "/", *, width: int = 1280, height: int = 1000, scheme: str = "light") -> Any:
-        """A page in a browser of its own, its figure drawn."""
-        context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.new_page()
-        page.on("console", lambda m: self.wrong.append(m.text) if m.type == "error" else None)
+    def open(
+        self, path: str = "/", *, width: int = 1280, height: int = 1000, scheme: str = "light", fresh: bool = False
+    ) -> Any:
+        """A page with its figure drawn."""
+        page = (self.browser.new_context() if fresh else self.context).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        page.on("console", self._hear)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
         page.goto(f"{self.url}{path}")
         settled(page)
         return page
+
+    def _hear(self, message: Any) -> None:
+        """Keep errors, but for Streamlit's own search of its root, which a deep link answers with 404."""
+        if message.type == "error" and not str(message.location.get("url", "")).endswith(PROBES):
+            self.wrong.append(message.text)
 
 
 def settled(page: Any) -> None:
@@ -91,13 +102,22 @@ def browser() -> Iterator[Any]:
             _missing()
 
 
+@pytest.fixture(scope="package")
+def warm(browser: Any) -> Iterator[Any]:
+    """A browser context that keeps the program cached from page to page."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def site(server: str, browser: Any) -> Iterator[Site]:
-    """A site whose browsers are closed, and must have had nothing to complain about, when the test ends."""
-    here = Site(server, browser)
+def site(server: str, browser: Any, warm: Any) -> Iterator[Site]:
+    """A site whose pages are closed, and must have had nothing to complain about, when the test ends."""
+    here = Site(server, browser, warm)
     yield here
     for context in browser.contexts:
-        context.close()
+        for page in context.pages:
+            page.close()
     assert not here.wrong
     assert here.hosts <= {server.removeprefix("http://")}
 

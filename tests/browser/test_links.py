@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from dashboard.links import LATE_S
 from tests.browser.conftest import PATIENCE_MS, Site, settled
 
 pytest.importorskip("playwright.sync_api")
@@ -27,6 +28,12 @@ def chosen(page: Any, group: str, name: str, yes: bool = True) -> None:
     )
 
 
+def back(page: Any) -> None:
+    """Go back, like a person: not while the browser is still writing the address."""
+    page.wait_for_timeout(LATE_S * 1000 + 300)
+    page.go_back()
+
+
 def query(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).query)
 
@@ -39,10 +46,10 @@ def test_back_and_forward_undo_and_redo_each_choice(site: Site) -> None:
     pill(page, "Frontier", "Hull (mixing two)").click()
     page.wait_for_url("**/?x=usd&line=hull")
     settled(page)
-    page.go_back()
+    back(page)
     chosen(page, "Frontier", "Staircase")
     chosen(page, "Accuracy against", "Cost")
-    page.go_back()
+    back(page)
     chosen(page, "Accuracy against", "Output tokens")
     assert query(page) == {}
     page.go_forward()
@@ -70,7 +77,7 @@ def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> N
     heading = page.get_by_role("heading", level=4).first.inner_text()
     page.get_by_text("Copy link").click()
     link = page.locator("[data-testid=stPopoverBody] code").inner_text()
-    other = site.open(link.removeprefix(site.url))
+    other = site.open(link.removeprefix(site.url), fresh=True)
     expect(other.get_by_role("heading", level=4).first).to_have_text(heading)
     chosen(other, "Accuracy against", "Total tokens")
     chosen(other, "Budgets shown", "128")
@@ -85,9 +92,9 @@ def test_another_page_and_back_keeps_the_filters(site: Site) -> None:
     expect(page.get_by_text("What a larger budget buys on 2 tasks")).to_be_visible()
     pill(page, "Budget in", "Calls").click()
     page.wait_for_url("**/curves?axis=calls")
-    page.go_back()
+    back(page)
     chosen(page, "Budget in", "Output tokens")
-    page.go_back()
+    back(page)
     chosen(page, "Accuracy against", "Cost")
     assert query(page) == {"x": ["usd"], "model": ["scripted/adder"]}
     page.go_forward()

@@ -1,0 +1,181 @@
+"""Runs started from the dashboard are processes of their own: watched, stopped, resumed, reaped, never on the demo."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dashboard import launch
+from engine import status, study
+from engine.budget import Limits
+from engine.errors import RunError
+from engine.status import RunDir, Status
+from engine.store import Store
+
+PATIENCE_S = 90.0
+STUDY = """name = "small"
+budgets = [16, 64]
+models = ["scripted/adder"]
+tasks = [{ name = "gym:chain_sum", questions = %d }]
+strategies = ["direct", "chain_of_thought"]
+[ceiling]
+tokens = %d
+"""
+
+
+def wanted(questions: int = 2, tokens: int = 100_000) -> study.Study:
+    return study.parse(STUDY % (questions, tokens), "small.toml")
+
+
+def until(run: RunDir, true: Callable[[Status], bool]) -> Status:
+    """The status once it is as wished; looks at the run like the page does."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        now = status.read(run)
+        if true(now):
+            return now
+        time.sleep(0.02)
+    raise AssertionError(f"{status.read(run)}\n{launch.log_tail(run)}")
+
+
+def ended(run: RunDir) -> Status:
+    return until(run, lambda now: not now.alive and not launch.starting(now))
+
+
+def gone(run: RunDir) -> None:
+    """Wait until the process was reaped."""
+    deadline = time.monotonic() + PATIENCE_S
+    while run.run_id in launch._children and time.monotonic() < deadline:
+        launch.reap()
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "results.duckdb"
+    yield path
+    for each in launch.runs(path):
+        run = launch.find(path, each.run_id)
+        launch.stop(run, now=True)
+        gone(run)
+
+
+def test_a_started_run_ends_as_the_command_line_would_end_it(db: Path) -> None:
+    run = launch.start(wanted(), db)
+    now = ended(run)
+    assert (now.state, now.done, now.total) == ("finished", 4, 4)
+    assert [row.run_id for row in Store(db).runs()] == [run.run_id]
+    gone(run)
+    assert "finished: 4 of 4 trials" in launch.log_tail(run)
+
+
+def test_a_run_is_starting_until_its_process_speaks(db: Path) -> None:
+    run = launch.start(wanted(), db)
+    assert launch.starting(status.read(run))
+    with pytest.raises(RunError, match="already being worked on"):
+        launch.resume(run)
+    ended(run)
+
+
+def test_a_run_has_a_session_of_its_own_and_leaves_no_zombie(db: Path) -> None:
+    run = launch.start(wanted(), db)
+    child = launch._children[run.run_id][0]
+    assert os.getsid(child.pid) == child.pid != os.getsid(0)
+    ended(run)
+    gone(run)
+    assert child.returncode == 0
+    assert run.run_id not in launch._children
+
+
+def test_a_killed_run_is_dead_even_before_it_is_reaped_and_resumes(db: Path) -> None:
+    run = launch.start(wanted(400), db)
+    until(run, lambda now: now.state == "running" and now.done > 0)
+    os.kill(launch._children[run.run_id][0].pid, signal.SIGKILL)
+    assert ended(run).state == "dead"
+    launch.resume(run)
+    now = ended(run)
+    assert (now.state, now.done) == ("finished", 800)
+
+
+def test_a_run_at_its_ceiling_goes_on_under_a_higher_one(db: Path) -> None:
+    run = launch.start(wanted(6, 900), db)
+    assert ended(run).state == "ceiling"
+    gone(run)
+    launch.resume(run, Limits(tokens=200_000))
+    now = ended(run)
+    assert (now.state, now.ceiling.tokens) == ("finished", 200_000)
+
+
+def test_a_stopped_run_keeps_what_it_has_and_resumes(db: Path) -> None:
+    run = launch.start(wanted(400), db)
+    until(run, lambda now: now.state == "running" and now.done > 0)
+    launch.stop(run)
+    now = ended(run)
+    assert now.state == "stopped"
+    assert 0 < now.done < now.total
+    gone(run)
+    launch.resume(run)
+    assert ended(run).state == "finished"
+
+
+def test_runs_are_listed_newest_first(db: Path) -> None:
+    first = launch.start(wanted(1), db)
+    ended(first)
+    second = launch.start(wanted(2), db)
+    ended(second)
+    assert {each.run_id for each in launch.runs(db)} == {first.run_id, second.run_id}
+    assert launch.runs(db) == status.list_runs(db)[::-1]
+
+
+def test_the_demo_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = tmp_path / "results.duckdb"
+    Store(demo).create()
+    Store(demo).set_demo(True)
+    before = demo.read_bytes()
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(demo))
+    own = launch.settle(demo)
+    assert own == tmp_path / "results.local.duckdb"
+    assert os.environ["BUDGETSCOPE_DB"] == str(own)
+    assert not Store(own).is_demo()
+    assert demo.read_bytes() == before
+    assert launch.settle(own) == own
+
+
+def test_an_ordinary_or_missing_database_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", "unchanged")
+    path = tmp_path / "mine.duckdb"
+    assert launch.settle(path) == path
+    Store(path).create()
+    assert launch.settle(path) == path
+    assert os.environ["BUDGETSCOPE_DB"] == "unchanged"
+
+
+def test_models_declared_by_earlier_runs_can_be_chosen_again(db: Path) -> None:
+    from engine.worker import prepare
+
+    text = STUDY.replace(
+        '["scripted/adder"]', '[{ name = "mine", api_base = "http://127.0.0.1:9/v1" }, "scripted/noise"]'
+    )
+    prepare(study.parse(text % (1, 10), "s.toml"), db)
+    broken = prepare(wanted(), db)
+    broken.study.write_text("name = ")
+    assert {name: model.api_base for name, model in launch.declared(db).items()} == {"mine": "http://127.0.0.1:9/v1"}
+
+
+def test_time_is_told_only_from_a_run_with_the_same_models(db: Path) -> None:
+    assert launch.pace(db, ["scripted/adder"]) is None
+    run = launch.start(wanted(5), db)
+    ended(run)
+    pace = launch.pace(db, ["scripted/adder"])
+    assert pace is not None
+    assert 0 < pace < 60
+    assert launch.pace(db, ["scripted/adder", "scripted/noise"]) is None
+
+
+def test_a_log_that_is_not_there_is_empty(db: Path) -> None:
+    assert launch.log_tail(RunDir(db.with_name("none"), "none", db)) == ""

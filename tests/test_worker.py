@@ -1,0 +1,215 @@
+"""A run as a process: what is paid is never lost or paid again, whatever happens to the process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import journal, status, worker
+from engine.dispatch import Retries
+from engine.errors import AlreadyRunning
+from engine.status import RunDir, Status
+from engine.store import Store
+from engine.study import parse
+from tests.provider import Provider, serving
+
+AT_ONCE = Retries(first_s=0)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with serving(latency_s=0.02) as server:
+        yield server
+
+
+def questions(folder: Path, count: int) -> Path:
+    path = folder / "sums.jsonl"
+    rows = [{"question": f"What is {n} + {n + 3}?", "answer": str(2 * n + 3)} for n in range(count)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def study_text(folder: Path, model: str, *, count: int = 12, budget: int = 400, more: str = "") -> str:
+    return f"""
+name = "worker"
+budgets = [{budget}]
+models = [{model}]
+tasks = ["file:{questions(folder, count)}"]
+strategies = [{{name = "self_consistency", samples = 4, chain_tokens = 64}},
+              {{name = "chain_of_thought", chain_tokens = 64}}]
+{more}
+"""
+
+
+def remote(provider: Provider) -> str:
+    return f'{{name = "m", api_base = "{provider.api_base}", parallel = 4, prices = {{input = 1.0, output = 2.0}}}}'
+
+
+def prepared(folder: Path, text: str) -> RunDir:
+    db = folder / "results.duckdb"
+    return worker.prepare(parse(text, "test"), db)
+
+
+def rows_of(db: Path) -> list[tuple[str, str, str | None, tuple[tuple[str, int], ...]]]:
+    """What a run found out, without times and attempts."""
+    store = Store(db)
+    with store.reading() as connection:
+        ids = connection.execute("select distinct condition_id from trials").fetchall()
+    trials = [trial for (condition,) in ids for trial in store.trials(condition)]
+    return sorted(
+        (t.spec.trial_id, t.end, t.answer, tuple((m.answer, m.after_calls) for m in t.marks)) for t in trials
+    )
+
+
+def asked_twice(provider: Provider) -> int:
+    asked = Counter(json.dumps([s.body["messages"], s.body["seed"], s.body["max_tokens"]]) for s in provider.served)
+    return sum(count - 1 for count in asked.values())
+
+
+def quiet(_: Status) -> None:
+    """Nobody watches."""
+
+
+def test_after_sigkill_nothing_is_lost_or_paid_again_but_what_was_in_flight(tmp_path: Path, provider: Provider) -> None:
+    study = study_text(tmp_path, remote(provider), count=20, more="[ceiling]\nusd = 1.0")
+    run = prepared(tmp_path, study)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _until(lambda: provider.good >= 25, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    history = journal.read(run.journal)
+    assert status.read(run).state == "dead"
+    acknowledged = len(history.completions)
+    assert 0 < acknowledged <= provider.good
+    ended = worker.run(run, quiet)
+    in_flight = sum(attempt.outcome == "in_doubt" for attempt in history.attempts)
+    assert ended.state == "finished" and ended.done == 40
+    assert asked_twice(provider) <= in_flight <= 4
+    assert ended.in_doubt.calls == in_flight
+    with Store(run.db).reading() as connection:
+        (stored,) = connection.execute("select count(*) from completions").fetchone() or (0,)
+        doubted = connection.execute("select count(*) from attempts where outcome = 'in_doubt'").fetchone()
+    assert stored == 80 and doubted == (in_flight,)
+    other = tmp_path / "undisturbed"
+    other.mkdir()
+    calm = prepared(other, study)
+    worker.run(calm, quiet)
+    assert rows_of(calm.db) == rows_of(run.db)
+
+
+def _until(condition: object, process: subprocess.Popen[bytes]) -> None:
+    """Poll a condition of the test's own server while the process works; the process ending is a failure."""
+    assert callable(condition)
+    while not condition():
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+
+
+def test_a_torn_last_line_of_the_journal_costs_that_line_alone(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    worker.run(run, quiet)
+    whole = journal.read(run.journal)
+    with run.journal.open("ab") as file:
+        file.write(b'{"outcome": {"attempt_id": "torn", "ke')
+    run.db.unlink()
+    ended = worker.run(run, quiet)
+    assert ended.state == "finished"
+    again = journal.read(run.journal)
+    assert again.completions == whole.completions and len(again.attempts) == len(whole.attempts)
+
+
+def test_a_lost_database_is_filled_again_from_the_journal_without_a_call(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    worker.run(run, quiet)
+    before = rows_of(run.db)
+    run.db.unlink()
+    calls = len(journal.read(run.journal).attempts)
+    worker.run(run, quiet)
+    assert rows_of(run.db) == before
+    assert len(journal.read(run.journal).attempts) == calls
+
+
+def test_a_second_worker_on_one_run_is_refused(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    with status.held(run), pytest.raises(AlreadyRunning, match="already being worked on"):
+        worker.run(run, quiet)
+    assert worker.run(run, quiet).state == "finished"
+
+
+def test_a_larger_budget_supersedes_and_replays_what_was_paid(tmp_path: Path) -> None:
+    small = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"', budget=40))
+    worker.run(small, quiet)
+    paid = len(journal.read(small.journal).attempts)
+    large = worker.prepare(parse(study_text(tmp_path, '"scripted/adder"', budget=400), "test"), small.db)
+    worker.run(large, quiet)
+    again = {attempt.key for attempt in journal.read(large.journal).attempts}
+    assert paid > 0 and not again & set(journal.read(small.journal).completions)
+    last = [trial for (condition,) in _conditions(small.db) for trial in Store(small.db).trials(condition)]
+    assert {trial.end for trial in last} == {"finished"}
+    assert {t.attempt for t in last if t.spec.condition.strategy == "chain_of_thought"} == {1}
+    assert {t.attempt for t in last if t.spec.condition.strategy == "self_consistency"} == {2}
+
+
+def _conditions(db: Path) -> list[tuple[str]]:
+    with Store(db).reading() as connection:
+        return connection.execute("select condition_id from conditions").fetchall()
+
+
+def test_stopping_keeps_what_was_in_flight_and_resume_goes_on(tmp_path: Path, provider: Provider) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0"))
+
+    def stop_early(now: Status) -> None:
+        if provider.good >= 5:
+            status.request_stop(run)
+
+    stopped = worker.run(run, stop_early)
+    if stopped.state != "finished":
+        assert stopped.state == "stopped" and stopped.in_doubt.calls == 0
+    assert worker.run(run, quiet).state == "finished"
+    assert asked_twice(provider) == 0
+
+
+def test_a_run_whose_every_trial_fails_gives_up_and_says_why(tmp_path: Path) -> None:
+    with serving() as rude:
+        text = study_text(tmp_path, remote(rude), count=40, more="[ceiling]\nusd = 1.0")
+        run = prepared(tmp_path, text.replace("sums.jsonl", "rude.jsonl"))
+        rows = [{"question": f"[[fault:401]] {n}", "answer": "1"} for n in range(40)]
+        (tmp_path / "rude.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        ended = worker.run(run, quiet, AT_ONCE)
+    assert ended.state == "failed" and ended.message is not None and "Every trial failed" in ended.message
+    assert ended.ends["failed"] < 40 and ended.spent.calls == 0
+
+
+def test_the_ceiling_is_never_passed_and_the_run_says_so(tmp_path: Path, provider: Provider) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0\ntokens = 3000"))
+    seen: list[int] = []
+
+    def watch(now: Status) -> None:
+        seen.append(now.spent.tokens + now.reserved.tokens + now.in_doubt.tokens)
+
+    ended = worker.run(run, watch)
+    assert ended.state == "ceiling" and max(seen) <= 3000 and ended.spent.tokens > 1500
+    assert sum(s.prompt_tokens + s.completion_tokens for s in provider.served) <= 3000
+
+
+def test_the_run_directory_holds_no_key(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted-51c2")
+    model = remote(provider).replace("parallel", 'api_key_env = "PLANTED_KEY", parallel')
+    run = prepared(tmp_path, study_text(tmp_path, model, count=3, more="[ceiling]\nusd = 1.0"))
+    worker.run(run, quiet)
+    assert any("sk-planted-51c2" in str(s.headers) for s in provider.served)
+    for path in [*run.path.rglob("*"), run.db]:
+        if path.is_file():
+            assert b"sk-planted-51c2" not in path.read_bytes(), path
+    assert os.environ["PLANTED_KEY"]
