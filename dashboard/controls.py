@@ -180,12 +180,14 @@ def figure_config(name: str) -> dict[str, Any]:
 def columns(table: pl.DataFrame) -> dict[str, Any]:
     """How a table's columns are shown: numbers with thousands separated, the first column kept in view."""
     numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
-    found: dict[str, Any] = {name: st.column_config.NumberColumn(format=_digits(table[name])) for name in numbers}
+    found: dict[str, Any] = {name: st.column_config.NumberColumn(format=_format(table[name])) for name in numbers}
     return {**found, table.columns[0]: st.column_config.TextColumn(pinned=True)} if table.columns else found
 
 
-def _digits(numbers: pl.Series) -> str:
-    """Thousands separated, or as many decimals as the smallest number needs for three significant digits."""
+def _format(numbers: pl.Series) -> str:
+    """Percentages to one decimal; else thousands separated, or three significant digits of the smallest number."""
+    if numbers.name.endswith("%"):
+        return "%.1f"
     known = [abs(float(number)) for number in numbers.drop_nulls() if number]
     if numbers.dtype.is_integer() or not known or max(known) >= 1000:
         return "localized"
@@ -261,7 +263,8 @@ _CSS = """
 [data-testid="stCaptionContainer"] { opacity: 1; }
 [data-testid="stCaptionContainer"] p { color: MUTED; }
 [data-testid="stMetricValue"] { font-size: 1.35rem; }
-[data-testid="stHorizontalBlock"] { row-gap: .35rem; column-gap: 1.5rem; }
+[data-testid="stHorizontalBlock"]:has([data-testid="stButtonGroup"]) { row-gap: .35rem; column-gap: 1.5rem; }
+[data-testid="stColumn"] [data-testid="stVerticalBlock"]:has([data-testid="stMetric"]) { gap: 0; }
 [data-testid="stButtonGroup"] { display: flex; align-items: center; gap: .6rem; }
 [data-testid="stButtonGroup"] > label { margin: 0; min-height: 0; width: auto; }
 [data-testid="stButtonGroup"] > label p { color: MUTED; white-space: nowrap; }

@@ -86,13 +86,12 @@ def band(db: str, mark: Print, x: str, task: str, budgets: Budgets, conditions: 
 def model_lines(
     db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids
 ) -> dict[str, pl.DataFrame]:
-    """Per model the line through its own frontier."""
-    shown = frontier(db, mark, x, task, kind, budgets, conditions)
-    found = {}
-    for model in sorted(set(shown["model"].to_list())):
-        own = tuple(sorted(set(shown.filter(model=model)["condition_id"].to_list())))
-        found[model] = line(frontier(db, mark, x, task, kind, budgets, own), kind)
-    return found
+    """Per model the line through its own frontier; no chances are asked for, so nothing is resampled to speak of."""
+    from engine.analysis import frontier as of
+
+    chosen, units = _chosen(db, mark, task, budgets, conditions)
+    models = sorted(set(chosen["model"].to_list()))
+    return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in models}
 
 
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:

@@ -27,7 +27,7 @@ RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
 
 __all__ = [
     "Forecast", "Result", "figures", "forecast", "limit", "money", "readable", "results", "resumable", "share", "spent",
-    "subtitle", "time_figure", "title", "trials",
+    "subtitle", "time_figure", "title", "trials", "why",
 ]  # fmt: skip
 
 
@@ -109,6 +109,14 @@ def money(pusd: int | None) -> str:
 def resumable(status: Status) -> bool:
     """Whether going on can change anything."""
     return not status.alive and (status.state in RESUMABLE or bool(status.ends.get("failed")))
+
+
+def why(status: Status, log: str) -> str:
+    """Why a run that is not worked on stands as it does, in one sentence; empty: nothing to say."""
+    if status.message or status.state != "new":
+        return status.message or ""
+    lines = [line.removeprefix("budgetscope: ") for line in readable(log).splitlines() if line.strip()]
+    return lines[-1] if lines else ""
 
 
 def readable(log: str) -> str:

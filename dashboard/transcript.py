@@ -63,7 +63,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
 
 
 def _spelled(letter: str) -> str:
-    if letter in _KEPT or unicodedata.category(letter) not in ("Cc", "Cf", "Cs", "Co"):
+    if letter in _KEPT or unicodedata.category(letter)[0] != "C":
         return letter
     code = ord(letter)
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
@@ -183,7 +183,7 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
 
 def _opening(texts: Sequence[str]) -> int:
     """How much of a long opening, in whole words, all questions share: a list need not repeat it."""
-    first, last = min(texts), max(texts)
+    first, last = min(texts, default=""), max(texts, default="")
     same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), 0)
     words = first.rfind(" ", 0, same) + 1
     return words if words > 20 else 0

@@ -131,7 +131,7 @@ MUTANTS: tuple[Mutant, ...] = (
            _in("session", "ignores_its_cap")),
     Mutant("a mark on every yield", SESSION, "        if not self.marks or self.marks[-1].answer != answer:\n",
            "        if True:\n", _in("prefetch", "only_when_the_answer_changes")),
-    Mutant("only the first mark", SESSION, " or self.marks[-1].answer != answer:", ":", _COLLAPSE),
+    Mutant("only the first mark", SESSION, " or self.marks[-1].answer != answer:", ":", _in("prefetch", "only_when_the_answer_changes")),
     Mutant("the budget is in the random seed", IDENTITY, "    body = _method(spec.condition)\n",
            "    body = [*_method(spec.condition), spec.condition.budget]\n", _in("metering", "random_numbers")),
     # draws and prefetch

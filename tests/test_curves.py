@@ -104,7 +104,7 @@ def close(value: float | None, to: float | None, absolute: float = 1e-9) -> bool
 
 
 @given(conditions(), st.sampled_from(AXES), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_cell_is_what_reading_each_trial_at_the_budget_gives(trials: list[Trial], axis: Axis, data: st.DataObject):
     budgets = data.draw(st.lists(st.integers(0, 2 * LARGEST[axis]), min_size=1, max_size=8, unique=True))
     with tempfile.TemporaryDirectory() as folder:
@@ -136,7 +136,7 @@ def test_reading_a_large_trial_below_its_horizon_is_running_a_small_one(case, ow
 
 
 @given(conditions(), st.sampled_from(AXES))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_curve_agrees_with_the_cell_at_every_budget(trials: list[Trial], axis: Axis):
     condition = trials[0].spec.condition.condition_id
     points = list(range(0, 2 * LARGEST[axis], max(1, LARGEST[axis] // 30)))

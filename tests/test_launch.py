@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import launch
+from dashboard import launch, progress
 from engine import status, study
 from engine.budget import Limits
 from engine.errors import RunError
@@ -21,7 +21,7 @@ PATIENCE_S = 90.0
 STUDY = """name = "small"
 budgets = [16, 64]
 models = ["scripted/adder"]
-tasks = [{ name = "gym:chain_sum", questions = %d }]
+tasks = [{ name = "gym:chain_sum", level = "medium", questions = %d }]
 strategies = ["direct", "chain_of_thought"]
 [ceiling]
 tokens = %d
@@ -39,6 +39,8 @@ def until(run: RunDir, true: Callable[[Status], bool]) -> Status:
         now = status.read(run)
         if true(now):
             return now
+        if now.state == "new" and not launch.starting(now):
+            break
         time.sleep(0.02)
     raise AssertionError(f"{status.read(run)}\n{launch.log_tail(run)}")
 
@@ -121,6 +123,13 @@ def test_a_stopped_run_keeps_what_it_has_and_resumes(db: Path) -> None:
     gone(run)
     launch.resume(run)
     assert ended(run).state == "finished"
+
+
+def test_a_run_that_cannot_start_says_why_in_its_log(db: Path) -> None:
+    run = launch.start(study.parse(STUDY.replace("medium", "easy") % (9_999, 1), "s.toml"), db)
+    gone(run)
+    assert not launch.starting(status.read(run))
+    assert "147 distinct questions" in progress.why(status.read(run), launch.log_tail(run))
 
 
 def test_runs_are_listed_newest_first(db: Path) -> None:

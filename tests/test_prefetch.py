@@ -179,7 +179,6 @@ def test_a_model_that_varies_at_temperature_zero_is_asked_every_time() -> None:
     assert (len(solver.served), len({call.key for call in trial.calls})) == (4, 4)
 
 
-@pytest.mark.xfail(strict=True, reason="session._draft keeps an int temperature, and 0 and 0.0 are hashed apart")
 @pytest.mark.parametrize("pair", [(0, 0.0), (1, 1.0)])
 def test_a_temperature_written_as_a_whole_number_is_the_same_request(pair: tuple[float, float]) -> None:
     keys = [play(asking(["say it"], temperature=heat), "calls", 9, model(FIVE)).calls[0].key for heat in pair]

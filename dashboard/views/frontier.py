@@ -187,7 +187,7 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, wish: Wish) -> None:
 def _card(row: dict[str, Any], shown: bool) -> None:
     st.markdown(f"**{controls.literal(tables.cell_name(row))}** · {controls.literal(row['task'])}")
     facts = tables.cell_facts(row)
-    for column, fact in zip(st.columns(len(facts)), facts, strict=True):
+    for column, fact in zip(st.columns(len(facts), gap="small"), facts, strict=True):
         column.metric(fact.what, fact.value)
         column.caption(controls.literal(fact.aside or "no interval"))
     notes = [*tables.cell_notes(row), *([] if shown else ["hidden by the filters above"])]

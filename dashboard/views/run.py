@@ -80,8 +80,8 @@ def _panel(run: RunDir, live: bool) -> None:
                 with st.container(width="content", gap=None):
                     st.metric(what, value)
                     controls.caption(aside or "\u00a0")
-        if status.message:
-            (controls.caption if status.state == "finished" else _warn)(status.message)
+        if not busy and (reason := progress.why(status, launch.log_tail(run))):
+            (controls.caption if status.state == "finished" else _warn)(reason)
         if not data.read_only():
             _actions(run, status, busy)
         _results(status)

@@ -1,0 +1,77 @@
+"""The dashboard as `budgetscope` starts it, over a database of its own: for tests that start runs or show hostile text."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import PATIENCE_MS, ROOT
+
+PROBES = ("/_stcore/health", "/_stcore/host-config")
+"""Streamlit looks for these below the page's own path first, finds nothing there, and goes on."""
+
+
+@dataclass
+class Stage:
+    """A dashboard of its own, and what went wrong in the browser so far."""
+
+    url: str
+    db: Path
+    browser: Any
+    wrong: list[str] = field(default_factory=list)
+
+    def open(self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light") -> Any:
+        """A page in a browser of its own, once the server is done with its first run."""
+        context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE_MS)
+        page = context.new_page()
+        page.on("console", lambda m: self._heard(m.type, m.text, m.location.get("url", "")))
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        page.on("dialog", lambda dialog: self.wrong.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+        page.goto(f"{self.url}{path}")
+        page.locator("h4").first.wait_for()
+        return page
+
+    def _heard(self, kind: str, text: str, url: str) -> None:
+        if kind == "error" and not ("404" in text and url.endswith(PROBES)):
+            self.wrong.append(text)
+
+    def leave(self) -> None:
+        """Close every page; none may have complained."""
+        for context in self.browser.contexts:
+            context.close()
+        assert not self.wrong
+
+
+@contextmanager
+def staged(db: Path, browser: Any, *flags: str) -> Iterator[Stage]:
+    """A dashboard over `db` for the duration of the block."""
+    command = [sys.executable, "-m", "engine", "--db", str(db), "--port", str(_free_port()), *flags]
+    environment = {**os.environ, "BUDGETSCOPE_READ_ONLY": ""}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r"http://\S+", process.stdout.readline())
+            assert found
+            stage = Stage(found[0], db, browser)
+            yield stage
+            stage.leave()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def _free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,186 @@
+"""From a cell to a transcript in a real browser: filter, budget, next, links; whatever a model wrote is text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+import engine
+from engine import identity
+from engine.records import ModelSetting, Problem, Question
+from engine.store import Batch, Store
+from tests import arena, shown
+from tests.browser.conftest import PATIENCE_MS
+from tests.browser.stage import Stage, staged
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+expect.set_options(timeout=PATIENCE_MS)
+NASTY = (
+    "<script>window.broken = 1; alert('script')</script> <img src=x onerror=\"window.broken = 2\"> "
+    "![steal](http://198.51.100.1/steal.png) [click](javascript:window.broken=3) <a href='javascript:alert(4)'>go</a> "
+    ":red[colour] :material/home: $\\frac{1}{2}$ `code` # head\n# Heading\n- item \u202e rtl \x07"
+)
+HOSTILE = f"{NASTY} Answer: <b>A</b>"
+
+
+def hostile(path: Path) -> Path:
+    """One trial whose question, target, answer, prompt, reply and names are all out to break the page."""
+    question = Question("q1-nasty", "test", Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
+    model = arena.ScriptedModel(
+        ModelSetting("scripted/<script>alert(9)</script>", arena.SOLVER.identity), lambda request, rng: HOSTILE
+    )
+    till = arena.Till({model.setting.identity: model})
+    planned = arena.spec("<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),))
+    condition = replace(planned.condition, task="<script>alert(7)</script>", params='{"x":"![a](http://198.51.100.2)"}')
+    condition = replace(condition, condition_id=identity.condition_id(condition))
+    strategy = arena.asking([NASTY], 400)
+    trial = arena.in_loop(
+        arena.played(strategy, replace(planned, condition=condition), [model], arena.Pool(till.buy), 1)
+    )
+    assert trial.answer == HOSTILE
+    Store(path).flush(Batch(trials=(trial,), completions=tuple(till.bought), run_id="r"))
+    return path
+
+
+def made(make: Any, folder: Path, *arguments: Any) -> Path:
+    with ThreadPoolExecutor(1) as other:
+        return Path(other.submit(make, folder / "results.duckdb", *arguments).result())
+
+
+@pytest.fixture(scope="module")
+def server_of_trials(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Stage]:
+    with staged(made(shown.small, tmp_path_factory.mktemp("trials"), 8), browser) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(server_of_trials: Stage) -> Iterator[Stage]:
+    yield server_of_trials
+    server_of_trials.leave()
+
+
+def condition(stage: Stage, strategy: str) -> str:
+    frame = engine.open(stage.db).conditions().filter(strategy=strategy, task="file:sums").sort("model")
+    return str(frame["condition_id"][0])
+
+
+def query(page: Any) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).query)
+
+
+def transcript_of(page: Any) -> Any:
+    return page.locator("[class*='st-key-text-question']")
+
+
+def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
+    page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
+    expect(page.get_by_role("heading", level=4)).to_contain_text("self_consistency")
+    expect(transcript_of(page)).to_contain_text("What is")
+    expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()
+    expect(page.get_by_text("8 of 8 trials shown")).to_be_visible()
+
+
+def test_next_and_previous_walk_through_the_list_and_the_address_follows(stage: Stage) -> None:
+    page = stage.open(f"/trials?condition={condition(stage, 'direct')}")
+    first = transcript_of(page).inner_text()
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("Trial 2 of 8")).to_be_visible()
+    page.wait_for_url("**trial=*")
+    second = transcript_of(page).inner_text()
+    assert second != first
+    again = stage.open(page.url.removeprefix(stage.url))
+    expect(again.get_by_text("Trial 2 of 8")).to_be_visible()
+    assert transcript_of(again).inner_text() == second
+    again.get_by_role("button", name="Previous").click()
+    expect(again.get_by_text("Trial 1 of 8")).to_be_visible()
+    assert transcript_of(again).inner_text() == first
+
+
+def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> None:
+    chosen = engine.open(stage.db).trial_rows(condition(stage, "direct")).row(5, named=True)
+    page = stage.open(f"/trials?trial={chosen['trial_id']}")
+    expect(transcript_of(page)).to_contain_text(chosen["question"])
+    page = stage.open(f"/trials?condition={condition(stage, 'direct')}&question={chosen['question_id']}")
+    expect(transcript_of(page)).to_contain_text(chosen["question"])
+
+
+@pytest.mark.parametrize("show", ["right", "wrong"])
+def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show: str) -> None:
+    chosen = condition(stage, "direct")
+    n = engine.open(stage.db).trial_rows(chosen).filter(verdict=show).height
+    page = stage.open(f"/trials?condition={chosen}&show={show}")
+    expect(page.get_by_text(f"{n} of 8 trials shown")).to_be_visible()
+    if n:
+        expect(transcript_of(page)).to_contain_text(f"is {show}")
+
+
+def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) -> None:
+    page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}&budget=32")
+    expect(page.get_by_text("A budget of 32 output tokens closes in call").or_(
+        page.get_by_text("A budget of 32 output tokens closes before call"))).to_be_visible()  # fmt: skip
+    beyond = page.locator("[class*='st-key-beyond']")
+    expect(beyond.first).to_contain_text("beyond this budget")
+    assert float(beyond.first.evaluate("e => getComputedStyle(e).opacity")) < 1
+
+
+def test_what_a_link_asks_for_and_cannot_have_is_said(stage: Stage) -> None:
+    page = stage.open("/trials?condition=nowhere&budget=lots&show=pretty&trial=t1-none")
+    for word in ("nowhere", "lots", "pretty", "t1-none"):
+        expect(page.get_by_text(f"'{word}'")).to_be_visible()
+    expect(transcript_of(page)).to_contain_text("What is")
+
+
+def test_a_cell_of_the_frontier_leads_to_its_trials(stage: Stage) -> None:
+    cell = f"{condition(stage, 'chain_of_thought')}~128"
+    page = stage.open(f"/?task=file%3Asums&cell={cell}")
+    page.get_by_role("link", name="Open its trials").click()
+    page.wait_for_url("**/trials?*")
+    expect(transcript_of(page)).to_contain_text("What is")
+    assert query(page)["budget"] == ["128"]
+
+
+@pytest.mark.parametrize("width", [800, 1440])
+def test_the_page_is_never_wider_than_the_window(stage: Stage, width: int) -> None:
+    page = stage.open("/trials", width=width)
+    expect(transcript_of(page)).to_be_visible()
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_an_empty_database_says_what_to_do_next(tmp_path: Path, browser: Any) -> None:
+    with staged(made(shown.empty, tmp_path), browser) as stage:
+        page = stage.open("/trials")
+        expect(page.get_by_text("budgetscope run").first).to_be_visible()
+
+
+def test_a_failed_trial_without_a_call_is_told_as_failed(tmp_path: Path, browser: Any) -> None:
+    with staged(made(shown.all_failed, tmp_path), browser) as stage:
+        page = stage.open("/trials?show=failed")
+        expect(transcript_of(page)).to_contain_text("The provider gave up.")
+        expect(page.get_by_text("This trial made no call.")).to_be_visible()
+
+
+def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: Path, browser: Any) -> None:
+    with staged(made(hostile, tmp_path), browser, "--read-only") as stage:
+        page = stage.open("/trials")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.get_by_text("Prompt: 1 message").click()
+        replies = page.locator("[class*='st-key-text'] code")
+        expect(replies.first).to_contain_text("<script>window.broken = 1; alert('script')</script>")
+        expect(replies.first).to_contain_text("\\u202e rtl \\x07")
+        expect(transcript_of(page)).to_contain_text("![steal](http://198.51.100.1/steal.png)")
+        expect(page.get_by_role("heading", level=4)).to_contain_text("<img src=x>")
+        page.reload()
+        expect(transcript_of(page)).to_contain_text("Who? <script>")
+        assert page.evaluate("window.broken") is None
+        main = page.locator("[data-testid=stMain]")
+        assert main.locator("script, img, a[href^='javascript'], .katex, h1").count() == 0
+        assert not [url for url in asked if "198.51.100" in url]
