@@ -26,6 +26,5 @@ def pages() -> list[st.Page]:
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
 controls.dress()
-controls.watch_width()
-controls.follow_theme()
+controls.watch_browser()
 page.run()

@@ -216,39 +216,38 @@ def dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-@st.fragment(run_every=2)
-def follow_theme() -> None:
-    """Redraw when the theme changed: Streamlit does not rerun a page for that, and figures carry their own inks."""
-    now = st.context.theme.type
-    if st.session_state.setdefault("theme", now) != now:
-        st.session_state["theme"] = now
-        st.rerun()
-
-
-_WIDTH = """
+_WATCH = """
 export default function ({ data, setStateValue }) {
-  let last = data.narrow;
-  const tell = () => {
-    const narrow = window.innerWidth < 920;
-    if (narrow !== last) { last = narrow; setStateValue("narrow", narrow); }
+  let narrow = data.narrow, ink = null;
+  const look = () => {
+    const now = window.innerWidth < 920, paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
+    if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
+    if (ink !== null && paper !== ink) setStateValue("paper", paper);
+    ink = paper;
   };
-  tell();
-  window.addEventListener("resize", tell);
-  return () => window.removeEventListener("resize", tell);
+  look();
+  const timer = setInterval(look, 400);
+  return () => clearInterval(timer);
 }
 """
+
+
+def watch_browser() -> None:
+    """Draw again when the window becomes narrow or wide or the theme changes; Streamlit does not rerun for either.
+
+    Figures carry their own inks. The browser looks for itself and speaks up only then: a quiet page costs nothing."""
+    mount = st.components.v2.component("budgetscope_watch", js=_WATCH)
+    heard: Callable[[], None] = lambda: None  # noqa: E731
+    seen = mount(
+        key="browser", data={"narrow": narrow()}, default={"narrow": narrow(), "paper": ""}, on_narrow_change=heard,
+        on_paper_change=heard,
+    )  # fmt: skip
+    st.session_state["narrow"] = bool(seen.narrow)
 
 
 def narrow() -> bool:
     """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
     return bool(st.session_state.get("narrow", False))
-
-
-def watch_width() -> None:
-    """Ask the browser whether its window is narrow."""
-    mount = st.components.v2.component("budgetscope_width", js=_WIDTH)
-    seen = mount(key="width", data={"narrow": narrow()}, default={"narrow": narrow()}, on_narrow_change=lambda: None)
-    st.session_state["narrow"] = bool(seen.narrow)
 
 
 def dress() -> None:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, NoReturn, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal, NoReturn
 
 from engine import identity
 from engine.budget import Ledger, Planned, clipped, spend_of
+from engine.drafts import Draft, Reply, Source, Terms, Turn
 from engine.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.models import Bound, Model
-from engine.records import AnswerKind, Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
+from engine.records import Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
 
 MAX_CALLS = 1000
 """No trial makes more calls than this, so that a price of zero cannot keep one alive for ever."""
@@ -29,64 +30,6 @@ class SessionClosed(Exception):
 
 class NotAnytime(Exception):
     """A strategy that declares itself anytime looked at what remains."""
-
-
-class Source(Protocol):
-    """Where completions come from: the pool, as a session sees it."""
-
-    async def take(self, request: Request) -> tuple[Completion, bool]:
-        """The completion, and whether it was already paid for."""
-
-    def warm(self, request: Request) -> None:
-        """Start buying a completion that will surely be taken, if nobody has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a strategy sees of a completion."""
-
-    text: str
-    truncated: bool
-    """Stopped at the asked cap: its text may be used, its answer never votes."""
-    output_tokens: int
-    kind: AnswerKind
-    """How the task's answers look, for extraction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A call before it has a draw number."""
-
-    model: str
-    role: str
-    messages: Prompt
-    asked_tokens: int
-    params: tuple[tuple[str, str | int | float | bool], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A call about to be made, with what the walls grant it."""
-
-    draft: Draft
-    request: Request
-    call: Planned
-    granted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a session needs to know of its trial, budget apart."""
-
-    lineup: Mapping[str, Model]
-    kind: AnswerKind = "text"
-    repeat: int = 0
-    system: str | None = None
-    """System prompt of the study, put before every call; None: none."""
-    rng_seed: int = 0
-    anytime: bool = True
-    width: int = 8
-    """Most draws of one stream in flight; decides speed, never a result."""
 
 
 class Session:
@@ -242,7 +185,7 @@ class Session:
             raise SessionClosed(self.closed)
         request = self._numbered(draft, Counter())
         call = await self._planned(draft)
-        turn = _Turn(draft, request, call, self._ledger.granted(call))
+        turn = Turn(draft, request, call, self._ledger.granted(call))
         if len(self.calls) >= MAX_CALLS:
             self._close(turn, "limit")
         if await self._overflows(draft):
@@ -253,7 +196,7 @@ class Session:
         self._draws[identity.stream_key(request)] += 1
         return self._charge(turn, completion, replayed)
 
-    async def _take(self, turn: _Turn) -> tuple[Completion, bool]:
+    async def _take(self, turn: Turn) -> tuple[Completion, bool]:
         try:
             return await self._source.take(turn.request)
         except ContextOverflow:
@@ -266,7 +209,7 @@ class Session:
             self.closed = "stopped"
             raise
 
-    def _charge(self, turn: _Turn, completion: Completion, replayed: bool) -> Reply:
+    def _charge(self, turn: Turn, completion: Completion, replayed: bool) -> Reply:
         usage = completion.usage
         whole = spend_of(usage, completion.latency_ms)
         if not usage.estimated:
@@ -278,7 +221,7 @@ class Session:
         self._append(turn, "own" if own else None, replayed, usage.output_tokens, whole)
         return Reply(completion.text, own, usage.output_tokens, self._terms.kind)
 
-    def _cut(self, turn: _Turn, whole: Spend, replayed: bool) -> NoReturn:
+    def _cut(self, turn: Turn, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""
         call = replace(turn.call, bound_tokens=max(turn.call.bound_tokens, whole.input_tokens))
         granted = self._ledger.granted(call)
@@ -289,12 +232,12 @@ class Session:
         self.closed = "budget"
         raise SessionClosed("budget")
 
-    def _close(self, turn: _Turn, cut: Cut) -> NoReturn:
+    def _close(self, turn: Turn, cut: Cut) -> NoReturn:
         self._append(turn, cut, False, None, Spend())
         self.closed = cut
         raise SessionClosed(cut)
 
-    def _append(self, turn: _Turn, cut: Cut | None, replayed: bool, seen: int | None, spend: Spend) -> None:
+    def _append(self, turn: Turn, cut: Cut | None, replayed: bool, seen: int | None, spend: Spend) -> None:
         draft, call = turn.draft, turn.call
         self.calls.append(
             Call(

@@ -15,10 +15,11 @@ from typing import Any
 
 from engine import identity
 from engine.budget import Ledger, wall
+from engine.drafts import Source, Terms
 from engine.errors import CeilingReached, ProviderError, RunStopped
 from engine.models import Model
 from engine.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
-from engine.session import Session, SessionClosed, Source, Terms
+from engine.session import Session, SessionClosed
 
 Score = Callable[[str, Question], bool]
 

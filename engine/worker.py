@@ -99,9 +99,7 @@ class _Worker:
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         notes = journal.Journal(self._dir.journal)
-        runner = Runner(
-            planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries
-        )
+        runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries)
         self._progress = runner.progress
         store.save_run(self._row(planned, "running"))
         try:

@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from engine import trial as trials
 from engine.budget import Ledger, position, wall, weights
+from engine.drafts import Terms
 from engine.errors import ProviderError
 from engine.models.scripted import Script, ScriptedModel
 from engine.pool import Pool
@@ -38,7 +39,7 @@ from engine.records import (
     TrialSpec,
     Usage,
 )
-from engine.session import Session, Terms
+from engine.session import Session
 from engine.trial import Setting, solve
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)

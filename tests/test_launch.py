@@ -32,6 +32,14 @@ def wanted(questions: int = 2, tokens: int = 100_000) -> study.Study:
     return study.parse(STUDY % (questions, tokens), "small.toml")
 
 
+def long() -> study.Study:
+    """Some seconds of work."""
+    text = (STUDY % (400, 90_000_000)).replace(
+        '["direct", "chain_of_thought"]', '[{ name = "self_consistency", samples = 40 }]'
+    )
+    return study.parse(text.replace("[16, 64]", "[4000]"), "long.toml")
+
+
 def until(run: RunDir, true: Callable[[Status], bool]) -> Status:
     """The status once it is as wished; looks at the run like the page does."""
     deadline = time.monotonic() + PATIENCE_S
@@ -95,13 +103,13 @@ def test_a_run_has_a_session_of_its_own_and_leaves_no_zombie(db: Path) -> None:
 
 
 def test_a_killed_run_is_dead_even_before_it_is_reaped_and_resumes(db: Path) -> None:
-    run = launch.start(wanted(400), db)
+    run = launch.start(long(), db)
     until(run, lambda now: now.state == "running" and now.done > 0)
     os.kill(launch._children[run.run_id][0].pid, signal.SIGKILL)
     assert ended(run).state == "dead"
     launch.resume(run)
     now = ended(run)
-    assert (now.state, now.done) == ("finished", 800)
+    assert (now.state, now.done) == ("finished", 400)
 
 
 def test_a_run_at_its_ceiling_goes_on_under_a_higher_one(db: Path) -> None:
@@ -114,7 +122,7 @@ def test_a_run_at_its_ceiling_goes_on_under_a_higher_one(db: Path) -> None:
 
 
 def test_a_stopped_run_keeps_what_it_has_and_resumes(db: Path) -> None:
-    run = launch.start(wanted(400), db)
+    run = launch.start(long(), db)
     until(run, lambda now: now.state == "running" and now.done > 0)
     launch.stop(run)
     now = ended(run)

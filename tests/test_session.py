@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.budget import Ledger, Planned, wall
+from engine.drafts import Reply
 from engine.errors import ContextOverflow
 from engine.records import AXES, Axis, Completion, Request, Spend
-from engine.session import Reply, Session, SessionClosed
+from engine.session import Session, SessionClosed
 from engine.strategies.chain import answer_in
 from engine.strategies.self_consistency import SelfConsistency
 from tests.arena import (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import polars as pl
 
-    from dashboard.figures import FrontierInfo
+    from dashboard.figures import FrontierInfo, PanelsInfo
 
 VIEW = "frontier"
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost"}
@@ -125,6 +125,12 @@ def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> Fr
     )  # fmt: skip
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def _panels_info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
+    own = data.model_lines(db, mark, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    return figures.panels_info(_info(db, mark, wish, dark, narrow), own, narrow=narrow)
+
+
 def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
     shown = frame["condition_id"].n_unique()
     aside = f" ({fmt.count(shown)} of {fmt.count(wish.total)} shown)" if shown < wish.total else ""
@@ -220,8 +226,7 @@ def _panels(db: tuple[str, data.Print], frame: pl.DataFrame, wish: Wish) -> None
     if frame["model"].n_unique() < 2:
         return
     key = "frontier.panels"
-    own = data.model_lines(*db, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
-    info = figures.panels_info(_info(*db, wish, controls.dark(), controls.narrow()), own)
+    info = _panels_info(*db, wish, controls.dark(), controls.narrow())
     st.markdown("##### Each model on its own")
     st.plotly_chart(
         figures.panels_figure(info), theme=None, key=key, selection_mode="points", on_select=lambda: _clicked(key),
