@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from html import escape
 from math import floor, log10
 from pathlib import Path
@@ -143,7 +144,7 @@ def download_table(name: str, frame: pl.DataFrame) -> None:
     files = (("CSV", "csv", "text/csv", data.as_csv), parquet)
     for label, ending, mime, made in files:
         st.download_button(
-            label, lambda made=made: made(frame), f"{name}.{ending}", mime, key=f"{name}.{ending}", on_click="ignore",
+            label, partial(made, frame), f"{name}.{ending}", mime, key=f"{name}.{ending}", on_click="ignore",
             icon=":material/download:",
         )  # fmt: skip
 

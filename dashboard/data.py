@@ -58,7 +58,7 @@ def measured(
     db: str, mark: Print, axis: str | None = None, budgets: Budgets = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
-    return engine.open(db)._measured(axis, budgets, {})
+    return engine.open(db).measured(axis, budgets, {})
 
 
 def cells(db: str, mark: Print, axis: str | None = None, budgets: Budgets = None) -> pl.DataFrame:

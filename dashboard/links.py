@@ -131,7 +131,7 @@ def _moved(view: str, params: Sequence[Param]) -> bool:
 def _late(view: str, query: Query) -> bool:
     """Whether this is the address we replaced a moment ago."""
     replaced, at = st.session_state.get(key(view, "replaced"), (None, 0.0))
-    return query == replaced and time.monotonic() - at < LATE_S
+    return bool(query == replaced and time.monotonic() - at < LATE_S)
 
 
 def _stale(view: str, params: Iterable[Param]) -> list[Param]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard import format as fmt
-from dashboard.transcript import budget_name, visible
+from dashboard.transcript import visible
 from engine.budget import Amount
 from engine.estimate import Estimate
 from engine.records import PUSD_PER_USD
@@ -38,6 +38,7 @@ class Result:
     condition_id: str
     name: str
     budget: int
+    simulated: bool
     texts: tuple[str, str, str, str]
     """Budget, accuracy with interval, n, tokens per question."""
 
@@ -92,8 +93,9 @@ def trials(status: Status) -> str:
 
 
 def spent(status: Status) -> str:
-    """`1,234 tokens · $0.01`."""
-    return f"{fmt.count(status.spent.tokens)} tokens · {_usd(status.spent, status.priced)}"
+    """`1,234 tokens · $0.01`; without a price the tokens alone."""
+    paid = f" · {_usd(status.spent, True)}" if status.priced else ""
+    return f"{fmt.count(status.spent.tokens)} tokens{paid}"
 
 
 def limit(tokens: int | None) -> str:
@@ -139,10 +141,10 @@ def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[
 
 def _result(row: dict[str, Any], several: bool) -> Result:
     accuracy = f"{fmt.percent(row['accuracy'])} {fmt.interval(row['accuracy_low'], row['accuracy_high'], fmt.percent)}"
-    parts = [row["label"], *([row["task"]] if several else []), *(["simulated"] if row["simulated"] else [])]
-    texts = (budget_name(row["budget"], row["axis"]), accuracy, fmt.count(row["n_questions"]),
+    parts = [row["label"], *([row["task"]] if several else [])]
+    texts = (fmt.budget(row["budget"], row["axis"]), accuracy, fmt.count(row["n_questions"]),
              fmt.number(row["total_tokens"]))  # fmt: skip
-    return Result(row["condition_id"], " · ".join(parts), row["budget"], texts)
+    return Result(row["condition_id"], " · ".join(parts), row["budget"], row["simulated"], texts)
 
 
 def forecast(found: Estimate) -> Forecast:

@@ -136,7 +136,9 @@ def cell_facts(row: Row) -> list[Fact]:
         lens = AXES[column]
         note = "assumed price" if lens.money and row["usd_assumed"] else ""
         ends = _bare(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
-        facts.append(Fact(lens.title, lens.form(lens.value(row)), " · ".join(part for part in (ends, note) if part)))
+        what, _, per = lens.title.partition(" per ")
+        aside = " · ".join(part for part in (f"{ends} per {per}".strip(), note) if part)
+        facts.append(Fact(what, lens.form(lens.value(row)), aside))
     return facts
 
 

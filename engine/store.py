@@ -193,6 +193,8 @@ class Store(Database):
         target = Path(path).resolve()
         if not target.parent.is_dir():
             raise StoreError(f"There is no folder {target.parent} to write {target.name} to.")
+        if target == self.path.resolve() or (target.exists() and not target.is_file()):
+            raise StoreError(f"{target} is not a file an export may replace; choose another name.")
         part = target.with_name(f".{target.name}.{os.getpid()}.{random.getrandbits(32):08x}")
         try:
             with self.writing_out(part) as connection:

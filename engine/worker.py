@@ -30,6 +30,8 @@ from engine.status import RunDir, State, Status
 from engine.store import RunRow, Store
 from engine.study import Study, as_json, load
 
+log = logging.getLogger(__name__)
+
 HEARTBEAT_S = 0.5
 """Seconds between two looks at the stop file and two writes of the status."""
 Report = Callable[[Status], None]
@@ -86,7 +88,7 @@ class _Worker:
             raise
         except BaseException as error:
             self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
-            logging.getLogger(__name__).exception("the run broke")
+            log.exception("the run broke")
             raise
         return self._tell(state, message)
 
@@ -174,7 +176,11 @@ class _Worker:
             heartbeat_at=status.now(),
             message=message,
         )
-        status.write(self._dir, now)
+        try:
+            status.write(self._dir, now)
+        except OSError as error:
+            # The status is display; the run goes on without it, the journal decides what can still be sent.
+            log.warning("the status cannot be written: %s", error)
         self._report(now)
         return now
 

@@ -425,3 +425,14 @@ def test_migrations_are_numbered_without_gaps_and_recorded(store: Store):
     with store.reading() as connection:
         found = connection.execute("select number, name from migrations order by number").fetchall()
     assert found == [(step.number, step.name) for step in schema.MIGRATIONS]
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "."])
+def test_an_export_replaces_files_alone_and_never_the_database(tmp_path: Path, device: str) -> None:
+    store = Store(tmp_path / "a.duckdb")
+    store.create()
+    before = store.path.read_bytes()
+    for target in (Path(device), store.path):
+        with pytest.raises(StoreError, match="choose another name"):
+            store.export(target, "csv", "trials")
+    assert not Path(device).is_file() and store.path.read_bytes() == before

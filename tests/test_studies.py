@@ -15,6 +15,7 @@ from dashboard import studies
 from dashboard.studies import Form
 from engine import study
 from engine.errors import BudgetscopeError, UsageError
+from engine.models import Declared
 from engine.records import Price
 from engine.strategies import entries
 
@@ -101,7 +102,7 @@ prices = { input = 0.15, output = 0.6, cached = 0.075, source = "a page", as_of 
 
 def test_prices_come_back_to_the_pico_dollar() -> None:
     for rate in (1, 7, 123_457, 30_000_000, 10**11):
-        told = study.Declared("m", api_base="http://h/v1", price=Price(rate, rate + 1, source="study"))
+        told = Declared("m", api_base="http://h/v1", price=Price(rate, rate + 1, source="study"))
         assert (
             studies.checked(form(models=("m",), tables={"m": studies.model_table(told)})).models[0].price == told.price
         )

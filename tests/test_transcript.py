@@ -14,7 +14,7 @@ import engine
 from dashboard import readout, transcript
 from dashboard.readout import Reading
 from dashboard.transcript import Entry
-from engine.records import Axis, Trial
+from engine.records import Axis, Spend, Trial
 from engine.store import Store
 from tests import made, shown
 
@@ -38,7 +38,7 @@ def test_readings_of_single_trials_add_up_to_the_cells(db: Path, axis: Axis) -> 
     assert len(cells) > 30
     for cell in cells:
         readings = [readout.read(trial, axis, cell["budget"]) for trial in trials[cell["condition_id"]]]
-        fates = Counter(reading.fate for reading in readings)
+        fates = Counter(str(reading.fate) for reading in readings)
         told = {"right": "n_right", "wrong": "n_wrong", "none": "n_none", "censored": "n_censored"}
         assert {fate: fates[fate] for fate in told} == {fate: cell[name] for fate, name in told.items()}, cell
         scored = [reading for reading in readings if reading.fate in ("right", "wrong", "none")]
@@ -112,7 +112,7 @@ def test_a_closing_budget_says_where_and_what_then_counts(db: Path) -> None:
 
 
 def test_failed_and_stopped_trials_are_told_apart_from_wrong_ones() -> None:
-    spend = readout.Spend()
+    spend = Spend()
     for fate, found in (("failed", {"failed"}), ("stopped", {"failed"}), ("wrong", {"wrong"}), ("censored", set())):
         reading = Reading(fate, None, False, 0, None, spend)  # type: ignore[arg-type]
         assert {

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import data
 from tests import shown
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
@@ -144,3 +146,21 @@ def test_curves_name_the_leader_of_each_task(opened: Open) -> None:
 
 def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> None:
     assert "prices = {" in words(opened("one trial", "curves", axis="usd"))
+
+
+def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
+    frame = pl.DataFrame({"name": ["=1+1", "fine", None], "runs": [["a", "b"], [], None], "n": [-1.5, 2.0, None]})
+    assert data.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", "fine,\"\",2.0", ",,"]
+
+
+@pytest.mark.parametrize("name", ["[x](http://a)", "**b**", ":red[x]", "$a$", "<b>", ":material/delete:", "a\n# b"])
+def test_names_are_shown_letter_by_letter(name: str) -> None:
+    def page(name: str) -> None:
+        import streamlit as st
+
+        from dashboard import controls
+
+        st.markdown(controls.literal(name))
+
+    said = AppTest.from_function(page, args=(name,)).run().markdown[0].value
+    assert not any(sign in said.replace(f"\\{sign}", "") for sign in "[]()*$<>:#" if sign in name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, Literal
 
 import streamlit as st
 
 from dashboard import controls, data, form, launch, links, progress, studies
 from dashboard.links import Param
-from dashboard.progress import Forecast
+from dashboard.progress import Forecast, Result
 from engine.budget import Limits
 from engine.errors import BudgetscopeError
 from engine.prices import pusd
@@ -17,8 +18,10 @@ from engine.status import RunDir, Status, read
 VIEW = "run"
 PARAMS = (Param("run"),)
 SHOWN = 10
-COLOURS = {"running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange", "failed": "red",
-           "dead": "red"}  # fmt: skip
+Colour = Literal["blue", "orange", "green", "red", "gray"]
+COLOURS: dict[str, Colour] = {
+    "running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange", "failed": "red", "dead": "red",
+}  # fmt: skip
 
 
 def render() -> None:
@@ -61,15 +64,15 @@ def _busy(status: Status) -> bool:
 
 
 def _watch(run: RunDir) -> None:
-    """The chosen run, looked at every second while somebody works on it."""
+    """The chosen run, looked at every second while somebody works on it, else now and then: somebody may resume it."""
     live = _busy(read(run))
-    st.fragment(_panel, run_every=1.0 if live else None)(run, live)
+    st.fragment(_panel, run_every=1.0 if live else 5.0)(run, live)
 
 
 def _panel(run: RunDir, live: bool) -> None:
     status = read(run)
     busy = _busy(status)
-    if live and not busy:
+    if busy != live:
         st.rerun()
     with st.container(key="panel"):
         controls.heading(progress.title(status, busy))
@@ -81,7 +84,7 @@ def _panel(run: RunDir, live: bool) -> None:
                     st.metric(what, value)
                     controls.caption(aside or "\u00a0")
         if not busy and (reason := progress.why(status, launch.log_tail(run))):
-            (controls.caption if status.state == "finished" else _warn)(reason)
+            (controls.caption if status.state in ("finished", "stopped") else _warn)(reason)
         if not data.read_only():
             _actions(run, status, busy)
         _results(status)
@@ -103,8 +106,9 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
         elif not busy and progress.resumable(status):
             _resume(run, status)
         controls.copy_link(VIEW, PARAMS)
-        if not busy:
-            st.button("Close", icon=":material/close:", on_click=_choose, args=(None,))
+        if not busy and st.button("Close", icon=":material/close:"):
+            _choose(None)
+            st.rerun()
 
 
 def _stop(run: RunDir, now: bool) -> None:
@@ -131,16 +135,13 @@ def _resume(run: RunDir, status: Status) -> None:
 
 def _results(status: Status) -> None:
     """The run's conditions at their largest budget, each the way down to its trials."""
-    try:
-        rows = progress.results(data.cells(*data.state()), data.conditions(*data.state()), status.run_id)
-    except BudgetscopeError:
-        rows = []
+    rows = _rows(status)
     if not rows:
         stored = status.state == "finished" and status.done
         controls.caption("Earlier runs had stored all these trials, so nothing was left to do; the frontier has them."
                          if stored else "Results appear here with the first finished trials.")  # fmt: skip
         return
-    widths = [4, 2, 3, 1, 2]
+    widths = [6, 1, 3, 1, 2]
     for column, title in zip(st.columns(widths), ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question"),
                              strict=True):  # fmt: skip
         column.caption(title)
@@ -150,9 +151,26 @@ def _results(status: Status) -> None:
             controls.link_to("trials", row.name, {"condition": row.condition_id, "budget": str(row.budget)})
         for column, text in zip(cells, row.texts, strict=True):
             column.text(text)
+    if any(row.simulated for row in rows):
+        controls.caption("Scripted models are simulated: no language model answered.")
     if len(rows) > SHOWN:
         controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
     controls.link_to("frontier", "Open the frontier", {})
+
+
+def _rows(status: Status) -> list[Result]:
+    """Results so far; while the run works they are looked up no more than a fifth of the time."""
+    kept, due = st.session_state.get(f"run.rows.{status.run_id}", ([], 0.0))
+    began = time.monotonic()
+    if status.alive and began < due:
+        return list(kept)
+    try:
+        kept = progress.results(data.cells(*data.state()), data.conditions(*data.state()), status.run_id)
+    except BudgetscopeError:
+        kept = []
+    took = time.monotonic() - began
+    st.session_state[f"run.rows.{status.run_id}"] = kept, time.monotonic() + max(1.0, 4 * took)
+    return list(kept)
 
 
 def _log(run: RunDir) -> None:
@@ -161,9 +179,9 @@ def _log(run: RunDir) -> None:
 
 
 def _list() -> None:
-    """All runs, looked at every two seconds while one is alive."""
+    """All runs, looked at again and again: another terminal may start one."""
     live = any(_busy(each) for each in launch.runs(data.path()))
-    st.fragment(_runs, run_every=2.0 if live else None)()
+    st.fragment(_runs, run_every=2.0 if live else 10.0)()
 
 
 def _runs() -> None:
@@ -192,7 +210,9 @@ def _line(each: Status) -> None:
         trials.text(progress.trials(each))
         spent.text(progress.spent(each))
         if not data.read_only() and not _busy(each) and progress.resumable(each):
-            action.button("Resume", key=f"resume.{each.run_id}", on_click=_resume_plain, args=(each.run_id,))
+            with action:
+                if st.button("Resume", key=f"resume.{each.run_id}"):
+                    _resume_plain(each.run_id)
 
 
 def _resume_plain(run_id: str) -> None:
@@ -201,6 +221,7 @@ def _resume_plain(run_id: str) -> None:
         _choose(run_id)
     except BudgetscopeError as error:
         st.session_state["run.note"] = str(error)
+    st.rerun()
 
 
 def _new(opened: bool) -> None:

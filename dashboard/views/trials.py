@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import streamlit as st
 
@@ -22,14 +22,21 @@ PARAMS = (
     Param("condition", pinned=True), Param("budget"), Param("axis", None, AXES), Param("show", "all", tuple(SHOW)),
     Param("question"), Param("trial"),
 )  # fmt: skip
-BADGES = {"right": "green", "wrong": "red", "none": "gray", "failed": "orange", "stopped": "orange", "censored": "gray"}
-WIDTHS = {"Verdict": 84, "Question": 130, "Answer": 62, "Target": 62, "Tokens (in+out)": 100}
+BADGES: dict[str, Literal["green", "red", "gray", "orange"]] = {
+    "right": "green",
+    "wrong": "red",
+    "none": "gray",
+    "failed": "orange",
+    "stopped": "orange",
+    "censored": "gray",
+}
+WIDTHS = {"Verdict": 78, "Question": 110, "Answer": 58, "Target": 58, "Tokens (in+out)": 96}
 STYLE = """<style>
 [class*="st-key-beyond"] { opacity: .55; }
 [class*="st-key-text"] pre, [class*="st-key-text"] code { white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 900px) {
-  .st-key-split > [data-testid="stHorizontalBlock"] { flex-direction: column; }
-  .st-key-split > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; }
+  .st-key-split [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) { flex-direction: column; }
+  .st-key-split [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; }
 }
 </style>"""
 
@@ -98,7 +105,7 @@ def _controls(
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.selectbox(
             "Condition", list(conditions), key=links.key(VIEW, "condition"),
-            format_func=lambda c: _named(conditions[c], several), width=340,
+            format_func=lambda c: _named(conditions[c], several), width=420,
         )  # fmt: skip
         condition = conditions[st.session_state[links.key(VIEW, "condition")]]
         axis = cast("Axis", st.session_state.get(links.key(VIEW, "axis")) or condition["axis"])
@@ -196,7 +203,7 @@ def _list(shown: list[Entry], chosen: Entry | None, total: int) -> None:
     table = transcript.table(shown)
     st.dataframe(
         table, key="trials.table", on_select=picked, selection_mode="single-row", hide_index=True,
-        height=min(38 + 35 * table.height, 640), alt="Trials of this condition",
+        height=min(38 + 35 * table.height, 360 if controls.narrow() else 640), alt="Trials of this condition",
         column_config={name: st.column_config.Column(width=WIDTHS.get(name, 60)) for name in table.columns},
     )  # fmt: skip
 

@@ -48,7 +48,7 @@ class Results:
         snapshot, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in. Spends are null
         when nothing is scored.
         """
-        return self._measured(axis, budgets, filters)[0]
+        return self.measured(axis, budgets, filters)[0]
 
     def curve(self, condition_id: str, axis: str | None = None, points: Sequence[int] | None = None) -> pl.DataFrame:
         """Accuracy of a condition by budget, columns `curves.CURVE_SCHEMA`.
@@ -86,7 +86,7 @@ class Results:
         dominated (p <= 0.05), undecided, partial (under 95 % of the questions: neither judged nor compared with), null
         (spend or accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together.
         """
-        cells, units = self._measured(axis, budgets, {"task": task, **filters})
+        cells, units = self.measured(axis, budgets, {"task": task, **filters})
         return frontier.frontier(cells, units, x, kind, replicates, seed)
 
     def band(
@@ -100,7 +100,7 @@ class Results:
         **filters: Any,
     ) -> pl.DataFrame:
         """10-90 % band of the bootstrap staircases on a log grid: columns task, x, low, middle, high."""
-        cells, units = self._measured(axis, budgets, {"task": task, **filters})
+        cells, units = self.measured(axis, budgets, {"task": task, **filters})
         return frontier.band(cells, units, x, replicates, seed)
 
     def difference(self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0) -> Difference:
@@ -144,7 +144,7 @@ class Results:
         with self._store.reading() as connection:
             return lists.listing(connection, name)
 
-    def _measured(
+    def measured(
         self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any]
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and the per-question sums they are made of."""
@@ -157,7 +157,7 @@ class Results:
 
     def _units_of(self, cell: Cell) -> pl.DataFrame:
         budgets = None if cell.budget is None else [cell.budget]
-        cells, units = self._measured(cell.axis, budgets, {"condition_id": cell.condition_id})
+        cells, units = self.measured(cell.axis, budgets, {"condition_id": cell.condition_id})
         if cells.is_empty():
             raise UnknownName("condition", cell.condition_id, self.conditions()["condition_id"].to_list())
         return units.filter(pl.col("budget") == pl.col("budget").max())

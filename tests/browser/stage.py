@@ -35,7 +35,7 @@ class Stage:
         page = context.new_page()
         page.on("console", lambda m: self._heard(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("dialog", lambda dialog: self.wrong.append(f"a dialog: {dialog.message}") or dialog.dismiss())
+        page.on("dialog", self._met)
         page.goto(f"{self.url}{path}")
         page.locator("h4").first.wait_for()
         return page
@@ -43,6 +43,10 @@ class Stage:
     def _heard(self, kind: str, text: str, url: str) -> None:
         if kind == "error" and not ("404" in text and url.endswith(PROBES)):
             self.wrong.append(text)
+
+    def _met(self, dialog: Any) -> None:
+        self.wrong.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
     def leave(self) -> None:
         """Close every page; none may have complained."""

@@ -13,6 +13,8 @@ import pytest
 
 import engine
 from engine import identity
+from engine.models.scripted import ScriptedModel
+from engine.pool import Pool
 from engine.records import ModelSetting, Problem, Question
 from engine.store import Batch, Store
 from tests import arena, shown
@@ -34,7 +36,7 @@ HOSTILE = f"{NASTY} Answer: <b>A</b>"
 def hostile(path: Path) -> Path:
     """One trial whose question, target, answer, prompt, reply and names are all out to break the page."""
     question = Question("q1-nasty", "test", Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
-    model = arena.ScriptedModel(
+    model = ScriptedModel(
         ModelSetting("scripted/<script>alert(9)</script>", arena.SOLVER.identity), lambda request, rng: HOSTILE
     )
     till = arena.Till({model.setting.identity: model})
@@ -42,9 +44,7 @@ def hostile(path: Path) -> Path:
     condition = replace(planned.condition, task="<script>alert(7)</script>", params='{"x":"![a](http://198.51.100.2)"}')
     condition = replace(condition, condition_id=identity.condition_id(condition))
     strategy = arena.asking([NASTY], 400)
-    trial = arena.in_loop(
-        arena.played(strategy, replace(planned, condition=condition), [model], arena.Pool(till.buy), 1)
-    )
+    trial = arena.in_loop(arena.played(strategy, replace(planned, condition=condition), [model], Pool(till.buy), 1))
     assert trial.answer == HOSTILE
     Store(path).flush(Batch(trials=(trial,), completions=tuple(till.bought), run_id="r"))
     return path
