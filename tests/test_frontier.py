@@ -137,7 +137,7 @@ def test_the_bootstrap_draws_the_same_questions_for_all_cells(tmp_path: Path):
     one = [(10 + i, i % 2 == 0) for i in range(8)]
     two = [(30 - i, i % 3 == 0) if i else None for i in range(8)]
     results = stored(tmp_path, trials_of("one", one), trials_of("two", two))
-    cells, units = results._measured(None, None, {})
+    cells, units = results.measured(None, None, {})
     frame = cells.with_columns(x="output_tokens", partial=False)
     (drawn,) = resampled(frame, units, "output_tokens", 60, 4)
     questions = units.sort("cluster")["cluster"].unique(maintain_order=True).to_list()
