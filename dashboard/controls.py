@@ -34,6 +34,7 @@ prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 _MARKUP = "\\`*_{}[]()<>#+-.!|~:$&^="
 Form = Callable[[str], str]
 
+
 def literal(text: str) -> str:
     """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula."""
     line = " ".join(text.split())
@@ -96,9 +97,7 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     if len(choices) > MOST_PILLS:
         st.selectbox(label, choices, key=key, format_func=form)
     elif len(choices) > 1:
-        st.segmented_control(
-            label, choices, key=key, required=True, format_func=lambda choice: literal(form(choice))
-        )
+        st.segmented_control(label, choices, key=key, required=True, format_func=lambda choice: literal(form(choice)))
     chosen = st.session_state.get(key)
     return None if chosen is None else str(chosen)
 
@@ -109,9 +108,7 @@ def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[
     if len(choices) > MOST_PILLS:
         st.multiselect(label, choices, key=key, format_func=form, placeholder="All")
     elif len(choices) > 1:
-        st.pills(
-            label, choices, selection_mode="multi", key=key, format_func=lambda choice: literal(form(choice))
-        )
+        st.pills(label, choices, selection_mode="multi", key=key, format_func=lambda choice: literal(form(choice)))
     chosen = st.session_state.get(key) or ()
     return tuple(choice for choice in choices if choice in chosen) or tuple(choices)
 

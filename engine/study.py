@@ -91,7 +91,7 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         system=top.text("system", None),
         ceiling=_ceiling(top),
         pool_max_age_days=float(top.number("pool_max_age_days", Decimal(30), 0, 36_500)),
-        text=text if "base" in top.body else f"base = {json.dumps(str(folder))}\n{text}",
+        text=text if "base" in top.body else f"base = {json.dumps(str(folder), ensure_ascii=False)}\n{text}",
     )
     return _without_twins(study, where)
 

@@ -43,7 +43,9 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=SCHEMA)
 
 
-def study(cells: int, seed: int = 0, models: tuple[str, ...] = ("a/nano", "a/small", "a/large", "a/xl")) -> pl.DataFrame:
+def study(
+    cells: int, seed: int = 0, models: tuple[str, ...] = ("a/nano", "a/small", "a/large", "a/xl")
+) -> pl.DataFrame:
     """So many cells on a rising cloud, with chances that fall with the distance from its upper edge."""
     rng = np.random.default_rng(seed)
     spend = np.exp(rng.uniform(np.log(40), np.log(40_000), cells))

@@ -41,9 +41,7 @@ big = st.integers(0, 2**63 - 1)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 
 spends = st.builds(Spend, counts, counts, counts, counts, counts, counts, counts)
-usages = st.builds(
-    Usage, counts, counts, st.none() | counts, st.none() | counts, st.none() | counts, st.booleans()
-)
+usages = st.builds(Usage, counts, counts, st.none() | counts, st.none() | counts, st.none() | counts, st.booleans())
 prices = st.builds(Price, big, big, st.none() | big, st.none() | big, texts, maybe, st.booleans())
 completions = st.builds(
     Completion,

@@ -102,7 +102,9 @@ def position(meter: ModelSpend, axis: Axis, prices: Mapping[str, Price]) -> int:
 
 def weight(axis: Axis, model: str, prices: Mapping[str, Price]) -> int:
     """What one output token weighs."""
-    return {"calls": 0, "output_tokens": 1, "total_tokens": 1}.get(axis, 0) if axis != "usd" else prices[model].output_pusd
+    return (
+        {"calls": 0, "output_tokens": 1, "total_tokens": 1}.get(axis, 0) if axis != "usd" else prices[model].output_pusd
+    )
 
 
 def prices_of(lineup: Lineup) -> dict[str, Price]:
@@ -125,7 +127,9 @@ def verdict_of(answer: str) -> Verdict:
     return "right" if answer.startswith("right") else "none" if answer.startswith("none") else "wrong"
 
 
-def play(spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, stopped_after: int | None = None) -> Trial:
+def play(
+    spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, stopped_after: int | None = None
+) -> Trial:
     """One trial inside its wall. `stopped_after` calls the run is stopped."""
     axis, limit, prices = spec.condition.axis, spec.condition.budget, prices_of(spec.condition.lineup)
     meters = Meters()
@@ -135,7 +139,9 @@ def play(spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, 
     for step in script:
         if isinstance(step, Say):
             if not marks or marks[-1].answer != step.answer:
-                marks.append(Mark(len(marks), step.answer, len(calls), tuple(meters.spends.values()), verdict_of(step.answer)))
+                marks.append(
+                    Mark(len(marks), step.answer, len(calls), tuple(meters.spends.values()), verdict_of(step.answer))
+                )
             continue
         if stopped_after is not None and len(calls) >= stopped_after:
             end, error = "stopped", "stopped as asked"
@@ -151,7 +157,9 @@ def play(spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, 
                  tuple(calls), tuple(marks), tuple(meters.spends.values()), NOON, NOON)  # fmt: skip
 
 
-def _call(step: Ask | Full, ordinal: int, meters: Meters, axis: Axis, limit: int, prices: Mapping[str, Price]) -> tuple[Call, Meters]:
+def _call(
+    step: Ask | Full, ordinal: int, meters: Meters, axis: Axis, limit: int, prices: Mapping[str, Price]
+) -> tuple[Call, Meters]:
     model = step.model.identity
     mine = meters.of(model)
     high = max(mine.metered_input_tokens, mine.spend.input_tokens + step.bound)
@@ -171,7 +179,9 @@ def _call(step: Ask | Full, ordinal: int, meters: Meters, axis: Axis, limit: int
     return _row(step, ordinal, cut, granted, spend, step.output, high), meters.after(model, spend, high)
 
 
-def _row(step: Ask | Full, ordinal: int, cut: Cut | None, granted: int, spend: Spend, seen: int | None, high: int) -> Call:
+def _row(
+    step: Ask | Full, ordinal: int, cut: Cut | None, granted: int, spend: Spend, seen: int | None, high: int
+) -> Call:
     asked = step.asked if isinstance(step, Ask) else 9
     prompt = (Message("user", f"call {ordinal}"),)
     return Call(ordinal, "solve", step.model.identity, f"c-{ordinal}", prompt, asked, granted, step.bound, cut, False,

@@ -78,5 +78,3 @@ def _failed(condition: Condition, n: int) -> Trial:
     spec = TrialSpec(identity.trial_id(condition, question.question_id, 0), condition, question, 0)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     return Trial(spec, "r", 1, "failed", "none", None, "The provider gave up.", (), (), (), now, now)
-
-

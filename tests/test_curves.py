@@ -39,7 +39,9 @@ def scripts(draw: st.DrawFn, lineup: Lineup) -> Script:
         return Ask(draw(st.sampled_from(models)), bound, draw(st.integers(0, bound)), output, asked,
                    draw(st.integers(0, 11)) == 0, draw(small), draw(small), draw(small))  # fmt: skip
 
-    steps: list[Ask | Say | Full] = [ask() if draw(st.booleans()) else draw(answers) for _ in range(draw(st.integers(0, 9)))]
+    steps: list[Ask | Say | Full] = [
+        ask() if draw(st.booleans()) else draw(answers) for _ in range(draw(st.integers(0, 9)))
+    ]
     if draw(st.integers(0, 7)) == 0:
         steps.append(Full(models[0], 5))
     return steps
@@ -263,7 +265,9 @@ def test_questions_with_one_text_are_one_cluster(tmp_path: Path):
 
 def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
     lineups: list[Lineup] = [(("solver", A),), (("solver", NO_PRICE),), (("solver", B),)]
-    trials = [play(planned("output_tokens", 40, "q", lineup=lineup), [Ask(lineup[0][1], 5, 4, 10, 50)]) for lineup in lineups]
+    trials = [
+        play(planned("output_tokens", 40, "q", lineup=lineup), [Ask(lineup[0][1], 5, 4, 10, 50)]) for lineup in lineups
+    ]
     cells = {row["model"]: row for row in stored(trials, tmp_path).cells().to_dicts()}
     assert cells["scripted/a"]["usd"] == pytest.approx((4 * 3 + 10 * 7) / 1e12)
     assert cells["local/c"]["usd"] is None

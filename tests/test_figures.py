@@ -72,12 +72,19 @@ def test_legends_answer_no_click_and_every_mark_leads_back_to_its_cell() -> None
     assert all(legend.itemclick is False and legend.itemdoubleclick is False for legend in legends_of(figure))
     found = {tuple(pair) for trace in marks_of(figure) for pair in trace.customdata}
     assert found == set(cells.select("condition_id", "budget").iter_rows())
-    assert all(trace.selected.marker.opacity == 1 and trace.unselected.marker.opacity == 0.55 for trace in marks_of(figure))
+    assert all(
+        trace.selected.marker.opacity == 1 and trace.unselected.marker.opacity == 0.55 for trace in marks_of(figure)
+    )
 
 
 def test_the_fill_says_how_likely_a_cell_is_on_the_frontier() -> None:
     chances = {"a": 0.9, "b": 0.2, "c": 0.01}
-    cells = frame(*(cell(condition_id=k, strategy=k, spend=50 * (i + 1), p_frontier=p) for i, (k, p) in enumerate(chances.items())))
+    cells = frame(
+        *(
+            cell(condition_id=k, strategy=k, spend=50 * (i + 1), p_frontier=p)
+            for i, (k, p) in enumerate(chances.items())
+        )
+    )
     info = info_of(cells)
     assert [p.tier for p in info.points] == ["likely", "possible", "unlikely"]
     sizes = [trace.marker.size[0] for trace in marks_of(figures.frontier_figure(info))]
@@ -86,7 +93,9 @@ def test_the_fill_says_how_likely_a_cell_is_on_the_frontier() -> None:
 
 
 def test_a_partial_cell_is_hollow_and_without_verdict() -> None:
-    info = info_of(frame(cell(), cell(condition_id="p", strategy="half", partial=True, n_questions=40, p_frontier=0.99)))
+    info = info_of(
+        frame(cell(), cell(condition_id="p", strategy="half", partial=True, n_questions=40, p_frontier=0.99))
+    )
     point = next(p for p in info.points if p.condition_id == "p")
     assert (point.tier, point.chance) == ("partial", None)
     assert "partial: 40 of 100 questions, no verdict" in point.hover
@@ -167,15 +176,23 @@ def test_only_one_budget_of_a_condition_is_named_in_full() -> None:
 
 def test_hostile_names_are_shown_letter_by_letter() -> None:
     bad = '<a href="javascript:alert(1)">x</a><b>%{x} &lt; $y$'
-    info = info_of(frame(cell(strategy=bad, model=bad, task=bad, p_frontier=0.9), cell(condition_id="d", model="m<br>n")))
+    info = info_of(
+        frame(cell(strategy=bad, model=bad, task=bad, p_frontier=0.9), cell(condition_id="d", model="m<br>n"))
+    )
     lines = {"m<br>n": line_of(frame(cell(model="m<br>n")))}
-    curves = figures.curves_info(frame(cell(strategy=bad, task=bad)), {"c0": curve((8, 64), (0.1, 0.4))}, axis="total_tokens")
+    curves = figures.curves_info(
+        frame(cell(strategy=bad, task=bad)), {"c0": curve((8, 64), (0.1, 0.4))}, axis="total_tokens"
+    )
     for figure in (
         figures.frontier_figure(info),
         figures.panels_figure(figures.panels_info(info, lines)),
         figures.curves_figure(curves),
     ):
-        texts = [*words_of(figure), *(t.name or "" for t in figure.data), *(h for t in marks_of(figure) for h in t.hovertext)]
+        texts = [
+            *words_of(figure),
+            *(t.name or "" for t in figure.data),
+            *(h for t in marks_of(figure) for h in t.hovertext),
+        ]
         assert not any("<a" in text or "<b>%" in text or "<br>n" in text or "$y$" in text for text in texts)
 
 
@@ -202,7 +219,13 @@ def test_the_finding_is_said_in_grammatical_numbers() -> None:
 
 def test_the_caption_names_n_bars_band_and_percentages() -> None:
     caption = figures.caption_sentence(info_of(study(8)))
-    for part in ("sums", "100 questions", "95% intervals", "80% of bootstrap frontiers", "chance of being on the frontier"):
+    for part in (
+        "sums",
+        "100 questions",
+        "95% intervals",
+        "80% of bootstrap frontiers",
+        "chance of being on the frontier",
+    ):
         assert part in caption
 
 
@@ -284,7 +307,9 @@ def curves_of(tasks: int, *, narrow: bool = False) -> CurvesInfo:
     return figures.curves_info(frame(*rows, *told), known, axis="total_tokens", narrow=narrow)
 
 
-@pytest.mark.parametrize(("tasks", "narrow", "grid"), [(1, False, (1, 1)), (4, False, (2, 2)), (5, True, (2, 3)), (12, False, (3, 4))])
+@pytest.mark.parametrize(
+    ("tasks", "narrow", "grid"), [(1, False, (1, 1)), (4, False, (2, 2)), (5, True, (2, 3)), (12, False, (3, 4))]
+)
 def test_curves_come_in_one_panel_per_task(tasks: int, narrow: bool, grid: tuple[int, int]) -> None:
     info = curves_of(tasks, narrow=narrow)
     assert (info.tiling.columns, info.tiling.rows) == grid
@@ -377,11 +402,19 @@ def test_every_colour_stands_out_from_its_background(inks: theme.Inks) -> None:
 
 BLINDNESS = {
     "none": np.eye(3),
-    "protan": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deutan": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritan": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protan": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deutan": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritan": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
 }
-TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
 
 
 def lab(colour: str, sight: Any) -> Any:
@@ -446,6 +479,8 @@ def test_the_streamlit_theme_has_the_inks_of_the_figures() -> None:
 
 
 def test_figures_never_load_streamlit_or_the_database() -> None:
-    code = "import sys, dashboard.figures; print(sorted({'streamlit', 'duckdb', 'litellm', 'polars'} & set(sys.modules)))"
+    code = (
+        "import sys, dashboard.figures; print(sorted({'streamlit', 'duckdb', 'litellm', 'polars'} & set(sys.modules)))"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -24,7 +24,16 @@ def test_money_has_three_significant_digits_and_unknown_is_not_zero(usd: float |
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(104.2, "104"), (12345.0, "12,300"), (8.0, "8"), (99.96, "100"), (0.5, "0.5"), (0, "0"), (None, "unknown"), (math.nan, "unknown")],
+    [
+        (104.2, "104"),
+        (12345.0, "12,300"),
+        (8.0, "8"),
+        (99.96, "100"),
+        (0.5, "0.5"),
+        (0, "0"),
+        (None, "unknown"),
+        (math.nan, "unknown"),
+    ],
 )
 def test_numbers_have_three_significant_digits_without_trailing_zeros(value: float | None, text: str) -> None:
     assert fmt.number(value) == text
@@ -62,7 +71,8 @@ def test_budgets_on_the_money_axis_are_pico_dollars() -> None:
 
 
 @pytest.mark.parametrize(
-    ("usd", "text"), [(0.05, "$0.05"), (0.5, "$0.50"), (1, "$1"), (1.5, "$1.50"), (1000, "$1,000"), (0.002, "$0.002"), (0, "$0")]
+    ("usd", "text"),
+    [(0.05, "$0.05"), (0.5, "$0.50"), (1, "$1"), (1.5, "$1.50"), (1000, "$1,000"), (0.002, "$0.002"), (0, "$0")],
 )
 def test_money_ticks_are_exact_and_short(usd: float, text: str) -> None:
     assert fmt.money_tick(usd) == text

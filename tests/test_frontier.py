@@ -123,7 +123,11 @@ def test_a_partial_cell_is_neither_judged_nor_compared_with(tmp_path: Path):
     results = stored(tmp_path, trials_of("whole", [(50, i % 2 == 0) for i in range(20)]), trials_of("lucky", lucky),
                      study=study)  # fmt: skip
     rows = by_strategy(results.frontier(replicates=200))
-    assert (rows["lucky"]["verdict"], rows["lucky"]["on_frontier"], rows["lucky"]["p_frontier"]) == ("partial", False, None)
+    assert (rows["lucky"]["verdict"], rows["lucky"]["on_frontier"], rows["lucky"]["p_frontier"]) == (
+        "partial",
+        False,
+        None,
+    )
     assert (rows["whole"]["verdict"], rows["whole"]["on_frontier"]) == ("frontier", True)
 
 
@@ -164,7 +168,9 @@ def test_the_line_of_a_staircase_never_falls_and_passes_all_its_points(tmp_path:
 
 
 def test_the_band_holds_the_point_estimate_and_never_falls(tmp_path: Path):
-    results = stored(tmp_path, *(trials_of(f"s{k}", [(10 * k + i % 4, i % 5 < k + 1) for i in range(40)]) for k in (1, 2, 3)))
+    results = stored(
+        tmp_path, *(trials_of(f"s{k}", [(10 * k + i % 4, i % 5 < k + 1) for i in range(40)]) for k in (1, 2, 3))
+    )
     band = results.band(replicates=300)
     assert band.height == 60
     for name in ("x", "low", "middle", "high"):

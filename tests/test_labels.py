@@ -25,7 +25,10 @@ def layout(labels: int, wide: float, seed: int) -> tuple[list[Ask], Scene]:
     """Labels at random spots of a plot 400 pixels high."""
     rng = np.random.default_rng(seed)
     spots = [(float(x), float(y)) for x, y in rng.uniform((20, 20), (wide - 20, 380), (labels, 2))]
-    asks = [Ask(x, y, 7, float(rng.uniform(50, 160)), 16, UP_LEFT if i % 2 else DOWN_RIGHT) for i, (x, y) in enumerate(spots)]
+    asks = [
+        Ask(x, y, 7, float(rng.uniform(50, 160)), 16, UP_LEFT if i % 2 else DOWN_RIGHT)
+        for i, (x, y) in enumerate(spots)
+    ]
     bars = tuple((x, y - 30, x, y + 30, 0.5) for x, y in spots)
     return asks, Scene(wide, 400, tuple((x, y, 7.0) for x, y in spots), bars)
 
@@ -81,7 +84,9 @@ def drawn_boxes(info: FrontierInfo) -> list[Box]:
     for label in info.labels:
         point = info.points[label.point]
         x, y = plane.at(point.x, point.y)
-        boxes.append(box_of(Ask(x, y, 0, text_width(point, label.text), HEIGHT), Place(label.dx, label.dy, label.leader)))
+        boxes.append(
+            box_of(Ask(x, y, 0, text_width(point, label.text), HEIGHT), Place(label.dx, label.dy, label.leader))
+        )
     return boxes
 
 

@@ -146,7 +146,9 @@ def test_tango_holds_its_level_with_few_discordant_pairs():
 
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=30))
 def test_one_repeat_of_distinct_questions_has_the_plain_wilson_interval(scores: list[float]):
-    assert accuracy_interval(sums_of([[s] for s in scores]), len(scores)) == pytest.approx(wilson(sum(scores), len(scores)))
+    assert accuracy_interval(sums_of([[s] for s in scores]), len(scores)) == pytest.approx(
+        wilson(sum(scores), len(scores))
+    )
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=4), min_size=1, max_size=12))

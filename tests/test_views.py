@@ -108,7 +108,14 @@ def test_a_link_restores_every_filter_and_the_cell(opened: Open) -> None:
     app = opened("small")
     app.selectbox(key="frontier.cell").select_index(1).run()
     cell = app.session_state["frontier.cell"]
-    query = {"x": "usd", "line": "hull", "budget": "largest", "model": ["scripted/adder"], "labels": "all", "cell": cell}
+    query = {
+        "x": "usd",
+        "line": "hull",
+        "budget": "largest",
+        "model": ["scripted/adder"],
+        "labels": "all",
+        "cell": cell,
+    }
     again = opened("small", task="file:more", **query)
     words(again)
     for name, value in {**query, "task": "file:more"}.items():
@@ -150,7 +157,7 @@ def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> No
 
 def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
     frame = pl.DataFrame({"name": ["=1+1", "fine", None], "runs": [["a", "b"], [], None], "n": [-1.5, 2.0, None]})
-    assert data.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", "fine,\"\",2.0", ",,"]
+    assert data.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", 'fine,"",2.0', ",,"]
 
 
 @pytest.mark.parametrize("name", ["[x](http://a)", "**b**", ":red[x]", "$a$", "<b>", ":material/delete:", "a\n# b"])

@@ -64,9 +64,7 @@ def rows_of(db: Path) -> list[tuple[str, str, str | None, tuple[tuple[str, int],
     with store.reading() as connection:
         ids = connection.execute("select distinct condition_id from trials").fetchall()
     trials = [trial for (condition,) in ids for trial in store.trials(condition)]
-    return sorted(
-        (t.spec.trial_id, t.end, t.answer, tuple((m.answer, m.after_calls) for m in t.marks)) for t in trials
-    )
+    return sorted((t.spec.trial_id, t.end, t.answer, tuple((m.answer, m.after_calls) for m in t.marks)) for t in trials)
 
 
 def asked_twice(provider: Provider) -> int:

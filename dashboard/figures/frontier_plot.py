@@ -85,9 +85,7 @@ def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
     yield note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold)
     corner = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3, "yshift": -4}
     yield note("↖ better", **corner, font={"size": 12, "color": inks.muted})
-    yield note(
-        f"<b>{info.lens.title}</b>{aside}", x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold
-    )
+    yield note(f"<b>{info.lens.title}</b>{aside}", x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)
 
 
 def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:

@@ -26,6 +26,7 @@ PARAMS = (
     Param("labels", None, ("all",)), Param("cell"),
 )  # fmt: skip
 
+
 @dataclass(frozen=True)
 class Wish:
     """What the controls ask for."""
@@ -94,9 +95,7 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
     budgets, kept = _at(mine, budget or "all")
     kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
     ids = tuple(sorted(set(kept["condition_id"])))
-    return Wish(
-        str(task), str(x), cast("data.Kind", kind), budgets, ids, label_all, mine["condition_id"].n_unique()
-    )
+    return Wish(str(task), str(x), cast("data.Kind", kind), budgets, ids, label_all, mine["condition_id"].n_unique())
 
 
 def _budget_name(choice: str, axis: str) -> str:

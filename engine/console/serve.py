@@ -13,6 +13,7 @@ import time
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -33,13 +34,16 @@ def serve(options: Namespace) -> int:
     check_port(options.host, options.port)
     if not options.read_only and not is_loopback(options.host):
         show.tell(f"{options.host} can be reached from other machines, so the dashboard starts no runs (read-only).")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
     server = subprocess.Popen(
         command(page, options.host, options.port),
         env=environment(options),
         cwd=page.parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        # Ctrl-C is ours alone: Streamlit answers it with a traceback while it starts.
+        start_new_session=True,
     )
     try:
         _await_answer(server, options.host, options.port)
@@ -123,8 +127,11 @@ def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise RunError(f"The dashboard ended while it started (exit code {server.returncode}).")
-        with suppress(OSError), socket.create_connection((target, port), timeout=1):
-            return
+        with suppress(OSError, HTTPException):
+            asked = HTTPConnection(target, port, timeout=1)
+            asked.request("GET", "/_stcore/health")
+            if asked.getresponse().status == 200:
+                return
         time.sleep(0.05)
     raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
 

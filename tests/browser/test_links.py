@@ -23,9 +23,7 @@ def pill(page: Any, group: str, name: str) -> Any:
 
 def chosen(page: Any, group: str, name: str, yes: bool = True) -> None:
     """Wait until a choice is (or is not) made."""
-    expect(pill(page, group, name)).to_have_attribute(
-        "aria-checked", "true" if yes else "false"
-    )
+    expect(pill(page, group, name)).to_have_attribute("aria-checked", "true" if yes else "false")
 
 
 def back(page: Any) -> None:

@@ -82,7 +82,15 @@ def test_every_control_is_reached_with_the_tab_key(site: Site) -> None:
         page.keyboard.press("Tab")
         name = page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''")
         reached.add(str(name).strip())
-    assert {"file:more", "Output tokens", "Staircase", "All", "adder", "chain_of_thought", "Label all points"} <= reached
+    assert {
+        "file:more",
+        "Output tokens",
+        "Staircase",
+        "All",
+        "adder",
+        "chain_of_thought",
+        "Label all points",
+    } <= reached
 
 
 def test_the_figure_is_downloaded_as_a_page_that_needs_no_network(site: Site) -> None:

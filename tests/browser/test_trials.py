@@ -128,7 +128,7 @@ def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) 
         page.get_by_text("A budget of 32 output tokens closes before call"))).to_be_visible()  # fmt: skip
     beyond = page.locator("[class*='st-key-beyond']")
     expect(beyond.first).to_contain_text("beyond this budget")
-    assert float(beyond.first.evaluate("e => getComputedStyle(e).opacity")) < 1
+    expect(beyond.first).to_have_css("opacity", "0.55")
 
 
 def test_what_a_link_asks_for_and_cannot_have_is_said(stage: Stage) -> None:
