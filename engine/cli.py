@@ -83,8 +83,8 @@ def _unexpected(error: Exception) -> str:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile("w", prefix="budgetscope-", suffix=".log", delete=False) as log:
-        log.writelines(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile("w", prefix="budgetscope-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
     return f"This should not have happened: {type(error).__name__}: {error} (log: {log.name})"
 
 

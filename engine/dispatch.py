@@ -12,12 +12,14 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from engine.budget import Amount, Ceiling, spend_of
 from engine.errors import RETRYABLE, CeilingReached, InDoubt, ProviderError, RunStopped
+from engine.identity import completion_key
 from engine.models import Model
 from engine.records import Attempt, Completion, Request
 
@@ -51,6 +53,12 @@ class Notes(Protocol):
     def outcome(self, attempt: Attempt, completion: Completion | None) -> None:
         """What became of it."""
 
+    async def written(self) -> None:
+        """Wait until all notes so far survive this process. Raises OSError."""
+
+    def sync(self) -> None:
+        """Make all notes so far survive the machine. Raises OSError."""
+
 
 class Gate:
     """Waiting for room under the ceiling, and the word to stop."""
@@ -64,6 +72,14 @@ class Gate:
         self.reached = False
         """True once a call did not fit and nothing in flight could make room."""
         self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait before another attempt. Raises RunStopped as soon as the run is asked to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        if self.stopped:
+            raise RunStopped("the run was asked to stop")
 
     async def reserve(self, amount: Amount) -> None:
         """Hold back the worst case. Raises RunStopped, or CeilingReached when nothing in flight can make room."""
@@ -82,6 +98,7 @@ class Gate:
         """Let what is in flight finish and start nothing new; `trouble` says why, if nobody asked for it."""
         self.stopped = True
         self.trouble = self.trouble or trouble
+        self._ended.set()
         self._wake()
 
     def close(self, reserved: Amount, bill: Amount | None) -> None:
@@ -131,7 +148,7 @@ class Dispatcher:
                     wait_s = self._retries.wait_s(ordinal, error)
                     if wait_s is None:
                         raise
-                await asyncio.sleep(wait_s)
+                await self._gate.rest(wait_s)
                 ordinal += 1
 
     async def _attempt(self, model: Model, request: Request, ordinal: int) -> Completion:
@@ -140,7 +157,7 @@ class Dispatcher:
         await self._gate.reserve(worst)
         bill: Amount | None = Amount()
         try:
-            attempt = self._intended(self._begun(model, request, ordinal, worst))
+            attempt = await self._intended(self._begun(model, request, ordinal, worst))
             bill = None
             completion = await self._sent(model, request, attempt)
             bill = _cost(model, completion)
@@ -169,9 +186,10 @@ class Dispatcher:
             latency_ms=0,
         )
 
-    def _intended(self, attempt: Attempt) -> Attempt:
+    async def _intended(self, attempt: Attempt) -> Attempt:
         try:
             self._notes.intent(attempt)
+            await self._notes.written()
         except OSError as error:
             self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
             raise RunStopped(str(error)) from error
@@ -180,7 +198,8 @@ class Dispatcher:
     async def _sent(self, model: Model, request: Request, attempt: Attempt) -> Completion:
         began = time.monotonic()
         try:
-            completion = replace(await model.complete(request), key=request.key, run_id=self._run_id)
+            bought = await model.complete(request)
+            completion = replace(bought, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
             self._note(_failed(attempt, error, _since(began)), None)
             raise
@@ -188,7 +207,15 @@ class Dispatcher:
         money = actual.pusd if model.setting.price else None
         done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money)
         self._note(replace(done, latency_ms=_since(began)), completion)
+        await self._kept()
         return completion
+
+    async def _kept(self) -> None:
+        """Nobody sees a reply before the journal has it; if it cannot, the run stops and stores what it has."""
+        try:
+            await self._notes.written()
+        except OSError as error:
+            self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
 
     def _note(self, attempt: Attempt, completion: Completion | None) -> None:
         try:

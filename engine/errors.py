@@ -25,6 +25,8 @@ from collections.abc import Iterable
 
 RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
 """Closed list of the kinds of `ProviderError` that another attempt may mend; refused, context, error are final."""
+_LONGEST = 80
+_MOST = 40
 
 
 class BudgetscopeError(Exception):
@@ -35,16 +37,26 @@ class UsageError(BudgetscopeError):
     """Bad input; nothing was run and nothing was written."""
 
 
+def shortened(text: str) -> str:
+    """The text as a sentence can hold it: at most 80 characters."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 class UnknownName(UsageError):
     """A name that is not known, with the nearest known one in the sentence."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(choices) or 'none'}."
-        super().__init__(f"Unknown {kind} {name!r}: {hint}")
+        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {_listed(choices)}."
+        super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint}")
         self.name = name
         self.nearest = near[0] if near else None
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
+    return (", ".join(map(shortened, names[:_MOST])) or "none") + more
 
 
 class StoreError(BudgetscopeError):

@@ -154,7 +154,7 @@ def _priced(worst: Worst, condition: Condition, model: Model, cap: int) -> Worst
     if price is None:
         return replace(worst, pusd=None, billed_pusd=0 if model.local else None)
     money = worst.input_tokens * _dearest(price) + worst.output_tokens * price.output_pusd
-    if condition.axis == "usd":
+    if condition.axis == "usd" and _dearest(price) == price.input_pusd:
         money = min(money, condition.budget + cap * price.output_pusd)
     return replace(worst, pusd=money, billed_pusd=0 if model.local else money)
 

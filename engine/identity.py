@@ -53,6 +53,16 @@ def request_key(request: Request) -> str:
     return digest("c1", body)
 
 
+def completion_key(request: Request, run_id: str | None) -> str:
+    """Id of one bought completion: the request's and the run that paid, so that a second purchase is a second row."""
+    return request.key if run_id is None else f"{request.key}@{run_id}"
+
+
+def request_of(key: str) -> str:
+    """The request a completion was bought for."""
+    return key.partition("@")[0]
+
+
 def provider_seed(request: Request) -> int:
     """Seed to send: 31 bits over model, messages, parameters, repeat and draw; the cap left out."""
     return number([request.model, _pairs(request.messages), request.params, request.repeat, request.draw], 31)

@@ -1,19 +1,22 @@
 """The journal of a run: an intent before each dispatch, the outcome before any strategy sees it.
 
-One JSON object per line, appended with a single write, so everything acknowledged survives SIGKILL; `sync` makes a
-batch survive the machine. Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have
-been billed, so it stays charged at its worst case. Holds no key and no header, only what the store keeps as well.
+One JSON object per line. Lines of one turn of the event loop share a write (a system call costs more than a line), and
+`written` returns once it is done: what is acknowledged so survives SIGKILL; `sync` makes a batch survive the machine.
+Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have been billed, so it stays
+charged at its worst case. Holds no key and no header, only what the store keeps as well.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine import decoding
 from engine.budget import Amount
 from engine.records import Attempt, Completion, Usage
 
@@ -49,8 +52,9 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        if _torn(path):
-            os.write(self._file, b"\n")
+        self._lines: list[bytes] = [b"\n"] if _torn(path) else []
+        self._writing: asyncio.Future[None] | None = None
+        self._flush()
 
     def intent(self, attempt: Attempt) -> None:
         """Note that a request is about to be sent."""
@@ -61,16 +65,45 @@ class Journal:
         reply = None if completion is None else _plain(completion)
         self._write({"outcome": _plain(attempt), "completion": reply})
 
+    async def written(self) -> None:
+        """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+
     def sync(self) -> None:
-        """Make all lines so far survive a power cut."""
+        """Make all written lines survive a power cut; safe from another thread."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Write what is left and give the file back."""
+        self._flush()
         os.close(self._file)
 
     def _write(self, line: dict[str, Any]) -> None:
-        body = memoryview(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        self._lines.append(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._flush()
+            return
+        if self._writing is None:
+            self._writing = loop.create_future()
+            loop.call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is None or writing.done():
+            return
+        try:
+            self._flush()
+        except OSError as error:
+            writing.set_exception(error)
+            writing.exception()
+        else:
+            writing.set_result(None)
+
+    def _flush(self) -> None:
+        body, self._lines = memoryview(b"".join(self._lines)), []
         while body:
             body = body[os.write(self._file, body) :]
 
@@ -90,9 +123,9 @@ def read(path: Path) -> History:
 
 def _apply(line: dict[str, Any], attempts: dict[str, Attempt], completions: dict[str, Completion]) -> None:
     try:
-        attempt = _attempt(line.get("outcome") or line["intent"])
-        completion = _completion(line["completion"]) if line.get("completion") else None
-    except (KeyError, TypeError, ValueError):
+        attempt = decoding.record(Attempt, line.get("outcome") or line.get("intent"))
+        completion = decoding.record(Completion, line["completion"]) if line.get("completion") else None
+    except ValueError:
         return
     attempts[attempt.attempt_id] = attempt
     if completion is not None:
@@ -102,7 +135,7 @@ def _apply(line: dict[str, Any], attempts: dict[str, Attempt], completions: dict
 def _parsed(line: bytes) -> dict[str, Any]:
     """A torn line (the process died while writing) says nothing."""
     try:
-        value = json.loads(line)
+        value = decoding.parsed(line)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
@@ -125,13 +158,3 @@ def _jsonable(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     return asdict(value) if isinstance(value, Usage) else value
-
-
-def _attempt(body: dict[str, Any]) -> Attempt:
-    attempt = Attempt(**body)
-    return replace(attempt, started_at=datetime.fromisoformat(body["started_at"]))
-
-
-def _completion(body: dict[str, Any]) -> Completion:
-    usage = Usage(**body["usage"])
-    return Completion(**{**body, "usage": usage, "created_at": datetime.fromisoformat(body["created_at"])})

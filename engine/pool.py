@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
 from typing import Protocol
 
+from engine.identity import request_of
 from engine.records import Completion, Request
 
 Buy = Callable[[Request], Awaitable[Completion]]
@@ -21,7 +21,7 @@ class Shelf(Protocol):
     """Completions paid for before this run."""
 
     async def find(self, key: str) -> Completion | None:
-        """The oldest stored completion of this key; None: there is none that may be replayed."""
+        """The oldest stored completion of this request; None: there is none that may be replayed."""
 
 
 class EmptyShelf:
@@ -38,7 +38,7 @@ class Pool:
     def __init__(self, buy: Buy, shelf: Shelf | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
         self._shelf = shelf or EmptyShelf()
-        self._earlier = {completion.key: completion for completion in bought}
+        self._earlier = {request_of(completion.key): completion for completion in bought}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
 
@@ -79,7 +79,7 @@ class Pool:
         known = self._earlier.get(request.key) or await self._shelf.find(request.key)
         if known is not None:
             return known, True
-        return replace(await self._buy(request), key=request.key), False
+        return await self._buy(request), False
 
 
 def _seen(flight: asyncio.Task[tuple[Completion, bool]]) -> None:

@@ -66,6 +66,7 @@ class Runner:
         self._plan = plan
         self._store = store
         self._gate = gate
+        self._notes = notes
         self._run_id = run_id
         self._trials: list[Trial] = []
         past = history or History()
@@ -149,6 +150,7 @@ class Runner:
         if not (batch.trials or batch.completions or batch.attempts):
             return
         try:
+            await asyncio.to_thread(self._notes.sync)
             await asyncio.to_thread(self._store.flush, batch)
         except StoreError as error:
             log.warning("flush failed, will try again: %s", error)

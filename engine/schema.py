@@ -109,6 +109,8 @@ def version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     if not {"meta", "migrations"} <= tables:
         raise NotADatabase(f"{path} is a DuckDB database but not one of Budgetscope's; choose another file name.")
     found = _newest(connection)
+    if found == SCHEMA_VERSION and (missing := set(TABLES) - tables):
+        raise NotADatabase(f"{path} lacks the table {min(missing)!r}; it is damaged, restore it from a copy.")
     if found > SCHEMA_VERSION:
         raise NewerDatabase(
             f"{path} has schema version {found} and this Budgetscope knows up to {SCHEMA_VERSION}; "

@@ -194,7 +194,8 @@ class Session:
             self._close(turn, "refused")
         completion, replayed = await self._take(turn)
         self._draws[identity.stream_key(request)] += 1
-        return self._charge(turn, completion, replayed)
+        bought = replace(turn, request=replace(request, key=completion.key))
+        return self._charge(bought, completion, replayed)
 
     async def _take(self, turn: Turn) -> tuple[Completion, bool]:
         try:

@@ -22,6 +22,7 @@ class StoredShelf:
 
     def __init__(self, store: Store, models: Iterable[Model], max_age: timedelta) -> None:
         self._store = store
+        self._keys: dict[str, str] = {}
         self._models: dict[str, str] = {}
         self._says: dict[str, tuple[str | None, str | None]] = {}
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
@@ -29,7 +30,9 @@ class StoredShelf:
         for model in models:
             since = _EVER if model.local else datetime.now(UTC) - max_age
             name = model.setting.identity
-            self._models |= dict.fromkeys(store.completion_keys([name], since), name)
+            found = store.completion_keys([name], since)
+            self._keys |= found
+            self._models |= dict.fromkeys(found, name)
 
     def saw(self, model: str, completion: Completion) -> None:
         """Remember under which name and fingerprint a model answers now."""
@@ -53,10 +56,10 @@ class StoredShelf:
         while self._wanted:
             batch, self._wanted = self._wanted, {}
             try:
-                found = await asyncio.to_thread(self._store.completions, list(batch))
+                found = await asyncio.to_thread(self._store.completions, [self._keys[request] for request in batch])
             except Exception as error:
                 for waiting in batch.values():
                     waiting.set_exception(error)
                 raise
-            for key, waiting in batch.items():
-                waiting.set_result(found.get(key))
+            for request, waiting in batch.items():
+                waiting.set_result(found.get(self._keys[request]))

@@ -1,7 +1,8 @@
 """A run's directory as a mailbox: where it is, how it stands, whether it lives, and the word to stop.
 
-`<database stem>.runs/<run id>/` holds study.toml, lock, journal.jsonl, status.json, stop and log.txt. The lock alone
-decides whether a run is alive; the heartbeat is display. Reading needs no database, model or event loop.
+`<database>.runs/<run id>/` holds study.toml, lock, journal.jsonl, status.json, stop and log.txt; a directory without
+study.toml is no run. The lock alone decides whether a run is alive; the heartbeat is display. Reading needs no
+database, model or event loop.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
+from engine import decoding
 from engine.budget import Amount, Limits
 from engine.errors import AlreadyRunning, RunError, UnknownName
 
@@ -64,6 +67,8 @@ class Status:
     spent: Amount = Amount()
     reserved: Amount = Amount()
     in_doubt: Amount = Amount()
+    overrun: Amount = Amount()
+    """Billed beyond what was reserved, by providers that ignore the cap; part of `spent`."""
     ceiling: Limits = Limits()
     priced: bool = False
     """False: some model's price is unknown, so money is unknown, not zero."""
@@ -76,8 +81,10 @@ class Status:
 
 
 def folder(db: Path) -> Path:
-    """Where the runs of a database live."""
-    return db.with_name(f"{db.stem}.runs")
+    """Where the runs of a database live: r.duckdb has r.runs, r.db has r.db.runs, and r has r..runs."""
+    if db.suffix == ".duckdb":
+        return db.with_suffix(".runs")
+    return db.with_name(f"{db.name}.runs" if db.suffix else f"{db.name}..runs")
 
 
 def find(db: Path, name: str) -> RunDir:
@@ -101,10 +108,10 @@ def list_runs(db: Path) -> list[Status]:
 def read(run: RunDir) -> Status:
     """How a run stands now; a run that says it is running while nobody holds its lock is dead."""
     try:
-        status = _status(json.loads((run.path / "status.json").read_text()))
+        status = replace(_status(run.path / "status.json"), run_id=run.run_id)
     except FileNotFoundError:
         status = Status(run.run_id, run.run_id, "new", False, None, 0, 0)
-    except (ValueError, TypeError, KeyError):
+    except (OSError, ValueError):
         return Status(run.run_id, run.run_id, "dead", False, None, 0, 0, message="Its status file is unreadable.")
     alive = is_alive(run)
     if status.state in ("running", "stopping") and not alive:
@@ -116,19 +123,19 @@ def write(run: RunDir, status: Status) -> None:
     """Replace the status file in one step, so that no reader sees half of it."""
     body = {name: _plain(value) for name, value in asdict(status).items()}
     part = run.path / f".status.{os.getpid()}"
-    part.write_text(json.dumps(body))
+    part.write_text(json.dumps(body), encoding="utf-8")
     part.replace(run.path / "status.json")
 
 
 def request_stop(run: RunDir, now: bool = False) -> None:
     """Ask a run to stop: calls in flight finish and are kept, or are given up `now` (and stay in doubt)."""
-    (run.path / "stop").write_text("now" if now else "stop")
+    (run.path / "stop").write_text("now" if now else "stop", encoding="utf-8")
 
 
 def stop_requested(run: RunDir) -> str | None:
     """'stop', 'now', or None."""
     try:
-        return (run.path / "stop").read_text().strip() or "stop"
+        return (run.path / "stop").read_text(encoding="utf-8", errors="replace").strip() or "stop"
     except FileNotFoundError:
         return None
 
@@ -152,33 +159,46 @@ def is_alive(run: RunDir) -> bool:
 def held(run: RunDir) -> Iterator[None]:
     """Hold the run's lock; the kernel gives it back however the process ends. Raises AlreadyRunning."""
     file = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _locked(file):
         os.close(file)
-        raise AlreadyRunning(f"Run {run.run_id} is already being worked on; stop it first.") from None
+        raise AlreadyRunning(f"Run {run.run_id} is already being worked on; stop it first.")
     try:
         yield
     finally:
         os.close(file)
 
 
+def _locked(file: int) -> bool:
+    """Take the lock; a look at it by `is_alive` lasts a moment, a worker's hold does not end."""
+    for _ in range(20):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
 def _directories(db: Path) -> list[Path]:
     found = folder(db)
-    return sorted(path for path in found.iterdir() if path.is_dir()) if found.is_dir() else []
+    return sorted(filter(_is_run, found.iterdir())) if found.is_dir() else []
+
+
+def _is_run(path: Path) -> bool:
+    """Whether a directory was made by a run; anything else there is somebody's own, and so is what a link leads to."""
+    return not path.is_symlink() and (path / "study.toml").is_file()
 
 
 def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _status(body: dict[str, Any]) -> Status:
-    for name in ("spent", "reserved", "in_doubt"):
-        body[name] = Amount(**body[name])
-    body["ceiling"] = Limits(**body["ceiling"])
-    for name in ("started_at", "heartbeat_at"):
-        body[name] = datetime.fromisoformat(body[name]) if body[name] else None
-    return Status(**body)
+def _status(path: Path) -> Status:
+    """The status as it was written. Raises ValueError for whatever else lies there."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a file")
+    return decoding.record(Status, decoding.parsed(path.read_bytes()))
 
 
 def now() -> datetime:

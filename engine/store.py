@@ -166,11 +166,11 @@ class Store(Database):
             found = tables.matching(connection, _DONE, trial_ids)
         return {row.pop("trial_id"): Done(**row) for row in found}
 
-    def completion_keys(self, models: Iterable[str], since: datetime) -> set[str]:
-        """Keys of stored completions of these model identities made at or after `since`."""
+    def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
+        """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
             found = tables.matching(connection, _KEYS, models, [rows.naive(since)])
-        return {row["key"] for row in found}
+        return {row["request"]: row["key"] for row in found}
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among `keys`."""
@@ -213,10 +213,13 @@ select trial_id, attempt, "end", budget,
 from trials semi join wanted on trial_id = id
 qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
 
+# An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
 _KEYS = """
-select key from completions where created_at >= ? and key in (
-    select key from attempts where model in (from wanted)
-    union all select key from calls where model in (from wanted))"""
+select split_part(key, '@', 1) as request, arg_min(key, (created_at, key)) as key from completions
+where created_at >= ? and request in (
+    select split_part(key, '@', 1) from attempts where model in (from wanted)
+    union all select split_part(key, '@', 1) from calls where model in (from wanted))
+group by request"""
 
 _OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
 _DELETE_RUN = (
@@ -269,4 +272,5 @@ def _guarded(name: str) -> str:
     """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
     formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r]')"""
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
-    return f"""case when {formula} and not {number} then '''' || "{name}" else "{name}" end as "{name}\""""
+    text = f"""replace("{name}", chr(0), '\ufffd')"""
+    return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""

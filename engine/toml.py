@@ -6,7 +6,6 @@ text of a key that cannot hold a secret.
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.errors import UnknownName, UsageError
+from engine.errors import UnknownName, UsageError, shortened
 
 LARGEST = 10**12
 """No number in a study is larger."""
@@ -24,11 +23,13 @@ _T = TypeVar("_T")
 
 
 def read(path: Path) -> str:
-    """Text of a file. Raises UsageError when it is missing, too large or no UTF-8."""
+    """Text of a file, a byte order mark left out. Raises UsageError when it is missing, too large or no UTF-8."""
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} cannot be read: it is not an ordinary file.")
         if path.stat().st_size > _LARGEST_FILE:
             raise UsageError(f"{path} is larger than 4 MB: that is no study.")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not valid UTF-8 (byte {error.start}); save it as UTF-8.") from None
     except FileNotFoundError:
@@ -40,7 +41,9 @@ def read(path: Path) -> str:
 def parse(text: str, where: str) -> dict[str, Any]:
     """The tables of a text. Raises UsageError with line and column."""
     try:
-        return tomllib.loads(text)
+        found = tomllib.loads(text)
+        repr(found)  # A hexadecimal number can be too long to be written in decimals: refused here, not when shown.
+        return found
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{where} is not valid TOML: {error}.") from None
     except (ValueError, RecursionError):
@@ -121,7 +124,7 @@ class Table:
         if key not in self.body:
             return default
         value = self.body[key]
-        if type(value) not in (int, float) or not math.isfinite(value) or not least <= value <= most:
+        if type(value) not in (int, float) or not least <= value <= most:
             raise self.wrong(key, f"a number from {least:,} to {most:,}")
         return Decimal(repr(value))
 
@@ -163,7 +166,7 @@ class Table:
         if not isinstance(body, dict):
             raise UsageError(f"Entry {at} of {key} in {self.where} must be a name or a table, not {_kind(item)}.")
         name = body.get("name")
-        label = f"[[{self._below(key)}]] " + (repr(name) if isinstance(name, str) else f"number {at}")
+        label = f"[[{self._below(key)}]] " + (shortened(repr(name)) if isinstance(name, str) else f"number {at}")
         return Table(self.where, label, body, known(body))
 
     def _below(self, key: str) -> str:

@@ -14,14 +14,14 @@ import platform
 import secrets
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine import journal, status
-from engine.budget import Amount, Ceiling, Limits
+from engine import identity, journal, status
+from engine.budget import Ceiling, Limits
 from engine.dispatch import Gate, Retries
 from engine.errors import BudgetscopeError, RunError
 from engine.plan import Plan, plan
@@ -41,9 +41,16 @@ def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = RunDir(status.folder(db) / run_id, run_id, db)
+    try:
+        return _laid_out(run, study)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
+
+
+def _laid_out(run: RunDir, study: Study) -> RunDir:
     run.path.mkdir(parents=True)
-    run.study.write_text(study.text)
-    status.write(run, Status(run_id, study.name, "new", False, None, 0, 0))
+    run.study.write_text(study.text, encoding="utf-8")
+    status.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     return run
 
 
@@ -71,7 +78,8 @@ class _Worker:
         self._report = on_status
         self._retries = retries
         self._began = time.monotonic()
-        self._started_at = status.now()
+        self._last = status.read(directory)
+        self._started_at = self._last.started_at or status.now()
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
@@ -86,6 +94,10 @@ class _Worker:
         except BudgetscopeError as error:
             self._tell("failed", str(error))
             raise
+        except OSError as error:
+            trouble = f"{self._dir.path} cannot be written ({error.strerror}); mend that and resume."
+            self._tell("failed", trouble)
+            raise RunError(trouble) from error
         except BaseException as error:
             self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
             log.exception("the run broke")
@@ -93,6 +105,7 @@ class _Worker:
         return self._tell(state, message)
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        _same_as_before(self._dir, planned)
         await _reach(planned)
         store = Store(self._dir.db)
         store.create()
@@ -152,25 +165,15 @@ class _Worker:
             return "ceiling", "The run's ceiling leaves no room for the next call; raise it and resume."
         if self._gate and self._gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
-        failed = progress.ends["failed"]
-        return "finished", f"{failed} trials failed; resume tries them again." if failed else None
+        return "finished", " ".join(_remarks(progress, self._gate)) or None
 
     def _tell(self, state: State, message: str | None = None) -> Status:
-        ceiling = self._gate.ceiling if self._gate else None
-        now = Status(
-            run_id=self._dir.run_id,
+        now = replace(
+            self._figures(),
             name=self._study.name,
             state=state,
             alive=state in ("running", "stopping"),
             pid=os.getpid(),
-            done=self._progress.done,
-            total=self._progress.total,
-            ends=dict(self._progress.ends),
-            spent=ceiling.spent if ceiling else Amount(),
-            reserved=ceiling.reserved if ceiling else Amount(),
-            in_doubt=ceiling.in_doubt if ceiling else Amount(),
-            ceiling=ceiling.limits if ceiling else Limits(),
-            priced=self._priced,
             seconds_left=self._seconds_left() if state == "running" else None,
             started_at=self._started_at,
             heartbeat_at=status.now(),
@@ -183,6 +186,24 @@ class _Worker:
             log.warning("the status cannot be written: %s", error)
         self._report(now)
         return now
+
+    def _figures(self) -> Status:
+        """Counts and money as they stand; what was last known until this session has read the journal."""
+        if self._gate is None:
+            return self._last
+        ceiling, progress = self._gate.ceiling, self._progress
+        return replace(
+            self._last,
+            done=progress.done,
+            total=progress.total,
+            ends=dict(progress.ends),
+            spent=ceiling.spent,
+            reserved=ceiling.reserved,
+            in_doubt=ceiling.in_doubt,
+            overrun=ceiling.overrun,
+            ceiling=ceiling.limits,
+            priced=self._priced,
+        )
 
     def _seconds_left(self) -> float | None:
         """By the pace of this session; trials are interleaved, so the first are like the last."""
@@ -215,6 +236,27 @@ class _Worker:
         )
 
 
+def _remarks(progress: Progress, gate: Gate | None) -> Iterator[str]:
+    """What a finished run should not keep to itself."""
+    if failed := progress.ends["failed"]:
+        yield f"{failed} trials failed; resume tries them again."
+    if gate and (over := gate.ceiling.overrun.tokens):
+        yield f"{over:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+
+
+def _same_as_before(directory: RunDir, planned: Plan) -> None:
+    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
+    now = identity.digest("r1", sorted(spec.trial_id for spec in planned.specs))
+    noted = directory.path / "plan"
+    if not noted.exists():
+        noted.write_text(now, encoding="utf-8")
+    elif noted.read_text(encoding="utf-8") != now:
+        raise RunError(
+            f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
+            "data back, or start a new run."
+        )
+
+
 async def _reach(planned: Plan) -> None:
     """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
     for model in planned.models.values():
@@ -224,7 +266,7 @@ async def _reach(planned: Plan) -> None:
 
 
 def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, delay=True)
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger("engine").addHandler(handler)
     return handler

@@ -217,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("what cannot be noted is sent", DISPATCH, "            raise RunStopped(str(error)) from error\n", "            pass\n",
            _in("ceiling", "noted_before")),
     Mutant("a torn line takes the next with it", JOURNAL, "        if _torn(path):\n", "        if False:\n", _in("journal", "appending")),
-    Mutant("an open intent is forgotten", JOURNAL, 'line.get("outcome") or line["intent"]', 'line["outcome"]',
+    Mutant("an open intent is forgotten", JOURNAL, 'line.get("outcome") or line.get("intent")', 'line.get("outcome")',
            _in("journal", "stays_charged")),
     # horizons need what is stored
     Mutant("the length of a cut reply is not kept", SESSION, '"budget", replayed, whole.output_tokens, part)', '"budget", replayed, granted, part)',

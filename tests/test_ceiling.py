@@ -91,6 +91,12 @@ class Ledgered:
         assert ("intent", attempt.attempt_id) in [(kind, a.attempt_id) for kind, a, _ in self.lines]
         self.lines.append(("outcome", attempt, completion))
 
+    async def written(self) -> None:
+        """Memory is written at once."""
+
+    def sync(self) -> None:
+        """Memory survives no machine."""
+
     @property
     def outcomes(self) -> list[Attempt]:
         return [attempt for kind, attempt, _ in self.lines if kind == "outcome"]

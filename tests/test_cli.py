@@ -199,6 +199,27 @@ def test_delete_asks_first_and_takes_the_run_with_its_rows(ran: Path, inside: Co
     assert json.loads(inside(ran, "report", "--json").out) == []
 
 
+def test_delete_takes_nothing_that_is_no_run(ran: Path, inside: Command) -> None:
+    notes = ran / "results.runs" / "zzz-my-notes"
+    notes.mkdir()
+    (notes / "notes.txt").write_text("mine", encoding="utf-8")
+    assert "zzz-my-notes" in sentence(inside(ran, "delete", "zzz-my-notes", "--yes"))
+    assert "'last'" in sentence(inside(ran, "delete", "last", "--yes", "--db", "results.db"))
+    assert inside(ran, "delete", "last", "--yes").code == 0
+    assert [path.name for path in (ran / "results.runs").iterdir()] == ["zzz-my-notes"]
+    assert (notes / "notes.txt").exists()
+
+
+def test_a_study_of_any_script_runs_where_the_locale_knows_ascii_alone(home: Path) -> None:
+    (home / "sums.toml").write_text(STUDY.replace('"sums"', '"Größe 💥"'), encoding="utf-8")
+    env = {**environment(), "PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for argv in (["run", "sums.toml"], ["runs", "--json"]):
+        done = subprocess.run(command(*argv), cwd=home, env=env, stdin=subprocess.DEVNULL, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert b"Traceback" not in done.stderr
+    assert json.loads(done.stdout)[0]["name"] == "Größe 💥"
+
+
 def test_a_living_run_is_not_deleted_nor_taken_up_twice(ran: Path, inside: Command) -> None:
     run = status.find(ran / "results.duckdb", "last")
     with status.held(run):
@@ -250,6 +271,8 @@ def test_bad_input_is_one_sentence(home: Path, argv: list[str], word: str, insid
         (["report", "--axis", "output_token"], "output_tokens"),
         (["report", "--task", "file:sum"], "file:sums"),
         (["report", "--curve", "nowhere"], "nowhere"),
+        (["report", "--curve", ""], "Unknown condition ''"),
+        (["report", "--task", ""], "file:sums"),
         (["export", "--table", "trial", "--out", "x.csv"], "trials"),
         (["export", "--format", "xls", "--out", "x.xls"], "xls"),
         (["export", "--out", "no/such/folder/x.csv"], "folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,7 +143,11 @@ def test_cells_keep_their_spelling_and_booleans_become_yes_and_no(tmp_path: Path
         ("x.csv", b"", "holds no rows"),
         ("x.csv", b"question,answer\n", "holds no rows"),
         ("x.csv", b"question,answer\na,\n", "Row 1 of .* empty 'answer'"),
-        ("x.csv", b"question,answer\na,1,2,3\n", "is not a valid table"),
+        ("x.csv", b"question,answer\na,1,2,3\n", "is not a valid table: row 1 has 4 cells, its head 2"),
+        ("x.csv", b'question,answer\n"a,1\nb,2\n', "line 2: a quote is opened and never closed"),
+        ("x.csv", b'question,answer\na,1\n"b,2\n' + b"c,3\n" * 99_999, "line 3: a quote is opened and never closed"),
+        ("x.csv", b'question,answer\n"a"b,1\n', "is not a valid table: line 2"),
+        ("x.csv", b"question,answer\n\n,\n", "holds no rows"),
         ("x.csv", b"question,answer\n\xe9,1\n", "Line 2 of .* is not valid UTF-8"),
         ("x.parquet", b"PAR1 nonsense", "is not a valid Parquet file"),
     ],
@@ -161,6 +166,46 @@ def test_an_unknown_column_comes_with_the_nearest(tmp_path: Path, ending: str) -
     getattr(frame, {"jsonl": "write_ndjson"}.get(ending, f"write_{ending}"))(path)
     with pytest.raises(UnknownName, match=r"x\..* column 'question': did you mean 'questions'"):
         open_task(_spec(path)).questions()
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (pl.Series([[1, 2]]), "List"),
+        (pl.Series([[1, 2]], dtype=pl.Array(pl.Int64, 2)), "Array"),
+        (pl.Series([{"a": 1}]), "Struct"),
+        (pl.Series([b"1"]), "Binary"),
+    ],
+    ids=["list", "array", "struct", "binary"],
+)
+def test_a_parquet_column_of_nested_values_is_refused_by_name_and_type(
+    tmp_path: Path, cells: pl.Series, kind: str
+) -> None:
+    pl.DataFrame({"question": cells, "answer": ["1"]}).write_parquet(tmp_path / "x.parquet")
+    with pytest.raises(UsageError, match=rf"Column 'question' of .*x\.parquet' holds {kind}.* not plain text"):
+        open_task(_spec(tmp_path / "x.parquet")).questions()
+
+
+def test_empty_lines_of_a_table_are_no_rows(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(
+        "\ufeffquestion,answer\r\na,1\r\n\r\nb,2\r\n,\r\n\r\n", encoding="utf-8", newline=""
+    )
+    assert [q.target for q in open_task(_spec(tmp_path / "x.csv")).questions()] == ["1", "2"]
+    (tmp_path / "x.csv").write_text("question,answer\na,1\n\nb,\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="Row 2 of .* empty 'answer'"):
+        open_task(_spec(tmp_path / "x.csv")).questions()
+
+
+def test_a_quote_inside_a_cell_is_text_and_loses_no_row(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('question,answer\n5" pipe,3\n"a ""b""",2\nc,4"\n', encoding="utf-8")
+    found = [(q.problem.text, q.target) for q in open_task(_spec(tmp_path / "x.csv")).questions()]
+    assert found == [('5" pipe', "3"), ('a "b"', "2"), ("c", '4"')]
+
+
+def test_a_pipe_is_not_read_as_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(UsageError, match="is not a file"):
+        open_task(_spec(tmp_path / "x.csv")).questions()
 
 
 def test_a_missing_file_a_folder_and_an_unknown_ending_are_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -182,11 +183,22 @@ def test_nobody_else_may_read_a_journal(tmp_path: Path) -> None:
     assert (tmp_path / "j").stat().st_mode & 0o077 == 0
 
 
-JUNK = [b"\xff\xfe\n", b"[]\n", b"null\n", b"{}\n", b'"x"\n', b"\n", b"{not json\n", b'{"other": 1}\n', b"1e999\n"]
+JUNK = [
+    b"\xff\xfe\n",
+    b"[]\n",
+    b"null\n",
+    b"{}\n",
+    b'"x"\n',
+    b"\n",
+    b"{not json\n",
+    b'{"other": 1}\n',
+    b"1e999\n",
+    b"[" * 100_000 + b"\n",
+]
 FOREIGN = [b'{"intent": 5}\n', b'{"intent": {"attempt_id": "x"}}\n']
 
 
-@pytest.mark.parametrize("junk", JUNK, ids=repr)
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk[:20]))
 def test_an_unreadable_line_is_skipped(tmp_path: Path, junk: bytes) -> None:
     _around(tmp_path / "j", junk)
 
@@ -194,6 +206,45 @@ def test_an_unreadable_line_is_skipped(tmp_path: Path, junk: bytes) -> None:
 @pytest.mark.parametrize("junk", FOREIGN, ids=repr)
 def test_a_line_of_another_shape_is_skipped(tmp_path: Path, junk: bytes) -> None:
     _around(tmp_path / "j", junk)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"charged_tokens": "a"},
+        {"charged_tokens": -1_000_000_000},
+        {"charged_pusd": -1},
+        {"charged_tokens": 1.5},
+        {"charged_tokens": True},
+        {"reserved_tokens": None},
+        {"outcome": "free"},
+        {"started_at": 5},
+        {"attempt_id": ["a"]},
+        {"model": None},
+    ],
+    ids=repr,
+)
+def test_an_outcome_that_cannot_be_true_leaves_its_intent_in_doubt(tmp_path: Path, wrong: dict[str, object]) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.intent(attempt("a"))
+    journal.outcome(attempt("a", outcome="ok", charged_tokens=1, charged_pusd=2), completion("key a", "x"))
+    journal.close()
+    intent, outcome = (tmp_path / "j").read_text(encoding="utf-8").splitlines()
+    line = json.loads(outcome)
+    line["outcome"].update(wrong)
+    (tmp_path / "j").write_text(f"{intent}\n{json.dumps(line)}\n", encoding="utf-8")
+    history = read(tmp_path / "j")
+    assert (history.in_doubt, history.spent, history.completions) == (Amount(1, 10, 70), Amount(), {})
+
+
+@pytest.mark.parametrize("usage", [None, {"input_tokens": -5, "output_tokens": 1}, {"input_tokens": "1"}, {}], ids=repr)
+def test_a_reply_whose_usage_cannot_be_true_is_not_believed(tmp_path: Path, usage: object) -> None:
+    _write(tmp_path / "j", [(attempt("a", outcome="ok"), completion("key a", "x"))])
+    intent, outcome = (tmp_path / "j").read_text(encoding="utf-8").splitlines()
+    line = json.loads(outcome)
+    line["completion"]["usage"] = usage
+    (tmp_path / "j").write_text(f"{intent}\n{json.dumps(line)}\n", encoding="utf-8")
+    assert (read(tmp_path / "j").in_doubt, read(tmp_path / "j").completions) == (Amount(1, 10, 70), {})
 
 
 def _around(path: Path, junk: bytes) -> None:

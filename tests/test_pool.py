@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import ProviderError
 from engine.pool import Pool
 from engine.records import Completion, Request
-from tests.arena import NEVER, cases, in_loop
+from tests.arena import cases, in_loop
 from tests.test_ceiling import ask
 from tests.test_journal import completion
 
@@ -202,13 +202,3 @@ def test_abandoning_cancels_what_is_in_flight() -> None:
         await pool.drain()
 
     in_loop(run())
-
-
-def test_a_completion_is_filed_under_the_key_it_was_bought_for() -> None:
-    async def buy(request: Request) -> Completion:
-        return replace(completion("another", "text"), created_at=NEVER)
-
-    async def run() -> tuple[Completion, bool]:
-        return await Pool(buy).take(ask(0))
-
-    assert in_loop(run())[0].key == ask(0).key

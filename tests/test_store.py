@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -159,9 +158,9 @@ def test_done_says_what_the_last_attempt_left(store: Store):
 
 def test_completion_keys_are_found_by_model_and_age(store: Store):
     store.flush(Batch((a_trial(0),), (a_completion("c-0"), a_completion("c-lonely"))))
-    assert store.completion_keys([MODEL], NOON) == {"c-0"}
-    assert store.completion_keys([MODEL], NOON + timedelta(seconds=1)) == set()
-    assert store.completion_keys(["other"], NOON) == set()
+    assert store.completion_keys([MODEL], NOON) == {"c-0": "c-0"}
+    assert store.completion_keys([MODEL], NOON + timedelta(seconds=1)) == {}
+    assert store.completion_keys(["other"], NOON) == {}
 
 
 def test_a_run_is_replaced_by_its_later_state(store: Store):
@@ -307,17 +306,14 @@ def _read(path: Path, n: int) -> None:
 
 
 def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
-    context = multiprocessing.get_context("spawn")
-    work = [(_write, 1), (_write, 2), (_read, 1), (_read, 2)]
-    processes = [context.Process(target=target, args=(store.path, n)) for target, n in work]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    work = [("_write", 1), ("_write", 2), ("_read", 1), ("_read", 2)]
+    processes = [subprocess.Popen([sys.executable, "-c", _APART.format(*task), str(store.path)]) for task in work]
+    assert [process.wait(120) for process in processes] == [0, 0, 0, 0]
     assert count(store, "trials") == 8
     assert count(store, "completions") == 8
 
+
+_APART = "import sys; from pathlib import Path; from tests import test_store as t; t.{}(Path(sys.argv[1]), {})"
 
 _ENDLESS = """
 import sys
@@ -436,3 +432,10 @@ def test_an_export_replaces_files_alone_and_never_the_database(tmp_path: Path, d
         with pytest.raises(StoreError, match="choose another name"):
             store.export(target, "csv", "trials")
     assert not Path(device).is_file() and store.path.read_bytes() == before
+
+
+def test_a_database_that_lacks_a_table_is_refused_in_a_sentence(store: Store, tmp_path: Path) -> None:
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("drop table mark_spends")
+    with pytest.raises(NotADatabase, match="lacks the table 'mark_spends'"):
+        Store(store.path).export(tmp_path / "out.csv", "csv", "trials")

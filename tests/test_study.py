@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,55 @@ def test_a_missing_file_a_folder_and_bad_bytes_are_one_sentence_each(tmp_path: P
         with pytest.raises(UsageError) as caught:
             load(path)
         assert path.name in str(caught.value)
+
+
+LONG = "9" * 400
+
+
+@pytest.mark.parametrize("number", [LONG, f"-{LONG}", f"0x{'f' * 6_000}", "inf", "nan", "1e400"], ids=lambda n: n[:12])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "budgets = [{}]",
+        'budget_axis = "usd"\nbudgets = [{}]',
+        "pool_max_age_days = {}",
+        "repeats = {}",
+        "ceiling = {{usd = {}}}",
+        "ceiling = {{tokens = {}}}",
+        'models = [{{name = "m", timeout_s = {}}}]',
+        'models = [{{name = "m", prices = {{input = {}, output = 1}}}}]',
+        'models = [{{name = "m", prices = {{input = 1, output = 1, as_of = {}}}}}]',
+        'tasks = [{{name = "gym:gcd", seed = {}}}]',
+        'strategies = [{{name = "self_consistency", samples = {}}}]',
+        'strategies = [{{name = "self_consistency", temperature = {}}}]',
+        "name = {}",
+    ],
+)
+def test_a_number_beyond_all_bounds_is_one_short_sentence(text: str, number: str) -> None:
+    keys = {line.split(" ")[0]: line.split(" = ", 1)[1] for line in text.format(number).splitlines()}
+    sentence = complaint(changed(**keys))
+    assert "\n" not in sentence and len(sentence) < 300
+
+
+def test_a_study_may_open_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SMALL.lstrip(), encoding="utf-8-sig")
+    assert load(tmp_path / "s.toml").name == "small"
+
+
+def test_what_is_no_ordinary_file_is_never_read_as_a_study(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero")):
+        with pytest.raises(UsageError, match="cannot be read: it is not an ordinary file"):
+            load(path)
+
+
+def test_an_unknown_key_of_a_megabyte_is_a_short_sentence() -> None:
+    assert len(complaint(f"{SMALL}{'k' * 1_000_000} = 1")) < 300
+    assert len(complaint(changed(models=f'[{{name = "{"m" * 1_000_000}", api_bse = "x"}}]'))) < 300
+
+
+def test_zero_and_minus_zero_are_one_condition() -> None:
+    assert "stands 2 times" in complaint(changed(strategies='[{name = "self_consistency", temperature = [0.0, -0.0]}]'))
 
 
 def test_the_stored_plan_is_json_and_says_what_was_asked() -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from engine import journal, status, worker
 from engine.dispatch import Retries
-from engine.errors import AlreadyRunning
+from engine.errors import AlreadyRunning, RunError
+from engine.identity import request_of
 from engine.status import RunDir, Status
 from engine.store import Store
 from engine.study import parse
@@ -152,7 +153,8 @@ def test_a_larger_budget_supersedes_and_replays_what_was_paid(tmp_path: Path) ->
     large = worker.prepare(parse(study_text(tmp_path, '"scripted/adder"', budget=400), "test"), small.db)
     worker.run(large, quiet)
     again = {attempt.key for attempt in journal.read(large.journal).attempts}
-    assert paid > 0 and not again & set(journal.read(small.journal).completions)
+    before = {request_of(key) for key in journal.read(small.journal).completions}
+    assert paid > 0 and again and not again & before
     last = [trial for (condition,) in _conditions(small.db) for trial in Store(small.db).trials(condition)]
     assert {trial.end for trial in last} == {"finished"}
     assert {t.attempt for t in last if t.spec.condition.strategy == "chain_of_thought"} == {1}
@@ -211,3 +213,52 @@ def test_the_run_directory_holds_no_key(tmp_path: Path, provider: Provider, monk
         if path.is_file():
             assert b"sk-planted-51c2" not in path.read_bytes(), path
     assert os.environ["PLANTED_KEY"]
+
+
+def test_what_is_bought_again_is_kept_beside_what_was_bought_before(tmp_path: Path) -> None:
+    more = "pool_max_age_days = 0"
+    with serving(skill=1.0) as sure:
+        text = study_text(tmp_path, remote(sure), count=4).replace("budgets", f"{more}\nbudgets")
+        first = prepared(tmp_path, f"{text}\n[ceiling]\nusd = 1.0")
+        worker.run(first, quiet)
+        sure.skill = 0.0
+        again = text.replace("samples = 4", "samples = 2").replace('{name = "chain_of_thought", chain_tokens = 64}', "")
+        second = worker.prepare(parse(f"{again}\n[ceiling]\nusd = 1.0", "test"), first.db)
+        worker.run(second, quiet)
+    store = Store(first.db)
+    for (condition,) in _conditions(first.db):
+        for trial in store.trials(condition):
+            replies = store.completions([call.key for call in trial.calls])
+            assert len(replies) == len(trial.calls)
+            stated = {reply.text.rsplit(" ", 1)[-1].strip(".") for reply in replies.values()}
+            assert trial.answer in stated, trial.run_id
+
+
+def test_data_that_changed_since_the_start_is_not_mixed_in(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"', count=6))
+    worker.run(run, quiet)
+    questions(tmp_path, 5)
+    with pytest.raises(RunError, match="not what they were"):
+        worker.run(run, quiet)
+    told = status.read(run)
+    assert told.state == "failed" and told.done == 12 and told.spent.calls > 0
+
+
+def test_a_run_that_rests_before_a_retry_stops_at_once(tmp_path: Path) -> None:
+    with serving() as rude:
+        run = prepared(tmp_path, study_text(tmp_path, remote(rude), more="[ceiling]\nusd = 1.0"))
+        rows = [{"question": f"[[fault:429 retry_after=50]] {n}", "answer": "1"} for n in range(4)]
+        (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+        def stop(now: Status) -> None:
+            if rude.served:
+                status.request_stop(run)
+
+        assert worker.run(run, stop).state == "stopped"
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+    study = parse(study_text(tmp_path, '"scripted/adder"'), "test")
+    (tmp_path / "taken.runs").write_text("a file where the runs should go")
+    with pytest.raises(RunError, match="cannot be made"):
+        worker.prepare(study, tmp_path / "taken.duckdb")

@@ -33,9 +33,9 @@ def results(db: Path, conditions: Iterable[str]) -> None:
 def report(options: Namespace) -> int:
     """Cells with the frontier marked, or one condition's curve."""
     found = engine.open(_existing(options))
-    if options.curve:
+    if options.curve is not None:
         return _curve(found, options)
-    if options.task:
+    if options.task is not None:
         _check_task(found, options.task)
     x = options.x or options.axis or "output_tokens"
     rows = found.frontier(x=x, axis=options.axis, task=options.task).to_dicts()
@@ -82,7 +82,7 @@ def _curve(found: Results, options: Namespace) -> int:
 def _condition(found: Results, asked: str, task: str | None) -> Row:
     """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
     known = [row for row in found.conditions().to_dicts() if task in (None, row["task"])]
-    fitting = [row for row in known if _fits(row, asked)]
+    fitting = [row for row in known if asked and _fits(row, asked)]
     if len(fitting) > 1:
         raise UsageError(f"{asked!r} fits {len(fitting)} conditions; write more of the id, or add --task.")
     if not fitting:

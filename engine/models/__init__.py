@@ -114,4 +114,4 @@ def _open_provider(name: str, told: Declared | None, declared: Mapping[str, Decl
     try:
         return open_provider(name, told)
     except UnknownName:
-        raise UnknownName("model", name, {*known_models(), *declared}) from None
+        raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None

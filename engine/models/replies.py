@@ -61,9 +61,9 @@ def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) ->
     """Tokens as reported; estimated from our bound and our own count when the provider is silent."""
     told = getattr(reply, "usage", None)
     given, taken = _whole(told, "prompt_tokens", place), _whole(told, "completion_tokens", place)
-    if not given and not taken:
-        return Usage(input_tokens=bound, output_tokens=max(1, tokens.count(text, request.model)), estimated=True)
-    given, taken = given or 0, taken or 0
+    if not given or not taken:
+        counted = max(1, tokens.count(text, request.model))
+        return Usage(input_tokens=given or bound, output_tokens=taken or counted, estimated=True)
     hidden = _detail(told, "completion_tokens_details", ("reasoning_tokens",), place)
     total = _whole(told, "total_tokens", place)
     if hidden and total == given + taken + hidden:

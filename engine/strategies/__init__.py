@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from engine.errors import UnknownName, UsageError
+from engine.errors import UnknownName, UsageError, shortened
 from engine.identity import canonical
 from engine.records import Problem
 from engine.session import Session
@@ -115,15 +115,15 @@ def _check(name: str, key: str, value: object, hint: Any) -> None:
     fits = any(type(value) is k or (k is float and type(value) is int) for k in kinds)
     if not fits:
         wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {value!r}.")
+        raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {shortened(repr(value))}.")
     least = 0 if float in kinds else 1
     if isinstance(value, (int, float)) and not least <= value < 1_000_000:
-        raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {value}.")
+        raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {shortened(str(value))}.")
 
 
 def _cast(value: object, hint: Any) -> object:
-    """1 and 1.0 are the same parameter, so they must hash alike."""
-    return float(value) if isinstance(value, int) and float in _kinds(hint) else value
+    """1 and 1.0 are the same parameter, and so are 0.0 and -0.0, so they must hash alike."""
+    return float(value) + 0.0 if isinstance(value, (int, float)) and float in _kinds(hint) else value
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:

@@ -5,12 +5,14 @@ Every cell comes back as the text it was written as, None when it is missing. No
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import UnknownName, UsageError
+from engine.errors import UnknownName, UsageError, shortened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +26,8 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Cells]:
     """The cells of `columns` for every row, in file order.
 
     Raises UnknownName for an ending or a column we do not know, UsageError, with file and row, for anything else: no
-    such file, more than 200 MB or 1,000,000 rows, not UTF-8, not parseable, a cell that holds a list or an object."""
+    such file, more than 200 MB or 1,000,000 rows, not UTF-8, not parseable, a cell that holds a list or an object.
+    Rows of CSV and TSV files with nothing in them are left out."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise UnknownName("file ending", path.suffix, _READERS)
@@ -119,42 +122,63 @@ def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
 
 def _separated(separator: str) -> Callable[[Path, Sequence[str]], Iterator[Cells]]:
     def read(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
-        import polars as pl
-
-        text = _decoded(path)
-        if not text.strip():
-            return
-        try:
-            frame = pl.read_csv(text.encode(), separator=separator, infer_schema=False, n_rows=MOST_ROWS + 1)
-        except pl.exceptions.PolarsError as error:
-            raise UsageError(f"The file {str(path)!r} is not a valid table: {_first_line(error)}.") from None
-        yield from _frame_rows(path, frame, columns)
+        records = _records(path, separator)
+        head = next((cells for cells in records if _filled(cells)), [])
+        for column in columns if head else ():
+            if column not in head:
+                raise _no_column(path, column, head)
+        places = [head.index(column) for column in columns if head]
+        for number, cells in enumerate(filter(_filled, records), start=1):
+            if len(cells) > len(head):
+                raise UsageError(f"The file {str(path)!r} is not a valid table: row {number} has {len(cells)} cells, "
+                                 f"its head {len(head)}.")  # fmt: skip
+            yield tuple(cells[at] if at < len(cells) else None for at in places)
 
     return read
+
+
+def _filled(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
+def _records(path: Path, separator: str) -> Iterator[list[str]]:
+    """The lines of a separated file as cells; an open quote would swallow the rest of the file, so it is refused."""
+    csv.field_size_limit(MOST_BYTES)
+    records = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=separator, strict=True)
+    line = 1
+    try:
+        for cells in records:
+            yield cells
+            line = records.line_num + 1
+    except csv.Error as error:
+        reason = "a quote is opened and never closed" if "end of data" in str(error) else _first_line(error)
+        raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
     import polars as pl
 
     try:
-        known = list(pl.read_parquet_schema(path))
+        known = pl.read_parquet_schema(path)
         for column in columns:
-            if column not in known:
-                raise _no_column(path, column, known)
+            _check_type(path, column, known)
         frame = pl.read_parquet(path, columns=sorted(set(columns)), n_rows=MOST_ROWS + 1)
     except pl.exceptions.PolarsError as error:
         raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
-    yield from _frame_rows(path, frame, columns)
-
-
-def _frame_rows(path: Path, frame: pl.DataFrame, columns: Sequence[str]) -> Iterator[Cells]:
-    for column in columns:
-        if column not in frame.columns:
-            raise _no_column(path, column, frame.columns)
     series = [frame.get_column(column) for column in columns]
-    for number in range(1, frame.height + 1):
+    for at in range(frame.height):
         cells = zip(series, columns, strict=True)
-        yield tuple(_text(path, column[number - 1], name, number) for column, name in cells)
+        yield tuple(_text(path, column[at], name, at + 1) for column, name in cells)
+
+
+def _check_type(path: Path, column: str, known: Mapping[str, pl.DataType]) -> None:
+    import polars as pl
+
+    if column not in known:
+        raise _no_column(path, column, list(known))
+    kind = known[column]
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        raise UsageError(f"Column {column!r} of {str(path)!r} holds {shortened(str(kind))} values, not plain text.")
 
 
 def _first_line(error: Exception) -> str:

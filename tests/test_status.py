@@ -1,0 +1,108 @@
+"""Runs on disk: whose folder is whose, what counts as a run, and a status file that holds anything at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import status
+from engine.budget import Amount, Limits
+from engine.errors import UnknownName
+from engine.status import RunDir, Status
+
+WHOLE = Status("r1", "Größe", "finished", False, 7, 3, 8, {"finished": 3}, Amount(3, 40, 5), seconds_left=1.5,
+               ceiling=Limits(calls=9), started_at=status.now(), heartbeat_at=status.now(), message="Done.")  # fmt: skip
+
+
+def made(folder: Path, name: str = "r1", db: str = "results.duckdb") -> RunDir:
+    """A run's directory with a study in it."""
+    home = status.folder(folder / db) / name
+    home.mkdir(parents=True)
+    (home / "study.toml").write_text("", encoding="utf-8")
+    return RunDir(home, name, folder / db)
+
+
+def body(**changed: Any) -> dict[str, Any]:
+    """WHOLE as its file holds it, with changes."""
+    return {"run_id": "r1", "name": "n", "state": "finished", "alive": False, "pid": 7, "done": 3, "total": 8,
+            "ends": {"finished": 3}, "spent": {"calls": 1, "tokens": 2, "pusd": 3}, "seconds_left": None,
+            "ceiling": {"calls": None, "tokens": 9, "pusd": None}, "started_at": "2026-01-31T10:00:00+00:00",
+            **changed}  # fmt: skip
+
+
+def put(run: RunDir, content: object) -> Status:
+    """The status after the file holds this; text is put as it is."""
+    text = content if isinstance(content, str) else json.dumps(content)
+    (run.path / "status.json").write_text(text, encoding="utf-8")
+    return status.read(run)
+
+
+def test_a_status_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    status.write(run, WHOLE)
+    assert status.read(run) == WHOLE
+    assert put(run, body()).spent == Amount(1, 2, 3)
+
+
+RUBBISH: list[object] = [
+    body(ends=None), body(ends={"finished": "x"}), body(done="x"), body(done=-1), body(done=True), body(total=10**400),
+    body(name=7), body(state="fine"), body(spent={"calls": "1", "tokens": 2, "pusd": 3}), body(spent=None),
+    body(ceiling={"calls": 1.5}), body(started_at="yesterday"), body(started_at="2026-01-31T10:00:00"), body(more=1),
+    body(seconds_left=float("nan")), body(seconds_left=float("inf")), body(seconds_left="1"), body(message=[]),
+    body(alive=None), [], None, 7, "", "{", "[" * 100_000, json.dumps(body()).replace("null", "1e999", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", RUBBISH, ids=lambda content: str(content)[-40:])
+def test_a_status_file_full_of_rubbish_is_unreadable_and_hides_no_other_run(tmp_path: Path, content: object) -> None:
+    run, good = made(tmp_path), made(tmp_path, "r2")
+    status.write(good, WHOLE)
+    assert put(run, content).message == "Its status file is unreadable."
+    found = status.list_runs(run.db)
+    assert [(each.run_id, each.state) for each in found] == [("r1", "dead"), ("r2", "finished")]
+    json.dumps([each.seconds_left for each in found], allow_nan=False)
+
+
+@given(key=st.sampled_from(sorted(body())), value=st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2)))  # fmt: skip
+def test_no_value_of_any_field_breaks_the_list(
+    tmp_path_factory: pytest.TempPathFactory, key: str, value: object
+) -> None:
+    run = made(tmp_path_factory.mktemp("any"))
+    assert put(run, body(**{key: value})).run_id == "r1"
+
+
+def test_a_status_that_is_no_file_is_unreadable(tmp_path: Path) -> None:
+    run, pipe = made(tmp_path), made(tmp_path, "r2")
+    (run.path / "status.json").mkdir()
+    os.mkfifo(pipe.path / "status.json")
+    assert {each.message for each in status.list_runs(run.db)} == {"Its status file is unreadable."}
+
+
+def test_databases_of_one_stem_have_folders_of_their_own() -> None:
+    names = ("r", "r.duckdb", "r.db", "r.DUCKDB", "r.local.duckdb", "r.sqlite")
+    folders = [status.folder(Path("d") / name) for name in names]
+    assert len(set(folders)) == len(names)
+    assert all(folder.suffix == ".runs" and folder.parent == Path("d") for folder in folders)
+    assert status.folder(Path("d/results.duckdb")) == Path("d/results.runs")
+    assert status.folder(Path("d/stem.db")) == Path("d/stem.db.runs")
+
+
+def test_a_folder_without_a_study_and_a_link_are_no_runs(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    (run.path.parent / "zzz-my-notes").mkdir()
+    (run.path.parent / "zzz-file").write_text("notes", encoding="utf-8")
+    elsewhere = made(tmp_path / "elsewhere")
+    (run.path.parent / "zzz-link").symlink_to(elsewhere.path)
+    assert [each.run_id for each in status.list_runs(run.db)] == ["r1"]
+    assert status.find(run.db, "last").run_id == "r1"
+    for name in ("zzz-my-notes", "zzz-link", "zzz-file"):
+        with pytest.raises(UnknownName):
+            status.find(run.db, name)
