@@ -68,6 +68,19 @@ def settled(page: Any) -> None:
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 
+_STILL = """() => {
+    const now = performance.now();
+    if (window.seenAt !== location.href) { window.seenAt = location.href; window.seenSince = now; }
+    return now - window.seenSince > 800;
+}"""
+
+
+def still(page: Any) -> None:
+    """Wait until the address has rested: a step back right after a change is taken for the change's own echo."""
+    settled(page)
+    page.wait_for_function(_STILL)
+
+
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     db = tmp_path_factory.mktemp("site") / "results.duckdb"

@@ -7,8 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from dashboard.links import LATE_S
-from tests.browser.conftest import PATIENCE_MS, Site, settled
+from tests.browser.conftest import PATIENCE_MS, Site, settled, still
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -28,7 +27,7 @@ def chosen(page: Any, group: str, name: str, yes: bool = True) -> None:
 
 def back(page: Any) -> None:
     """Go back, like a person: not while the browser is still writing the address."""
-    page.wait_for_timeout(LATE_S * 1000 + 300)
+    still(page)
     page.go_back()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PATIENCE_MS, Site, settled
+from tests.browser.conftest import PATIENCE_MS, Site, settled, still
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -58,10 +57,11 @@ def test_nothing_is_wider_than_the_window(site: Site, path: str) -> None:
 
 def test_a_click_on_a_point_opens_its_cell_and_leads_to_its_trials(site: Site) -> None:
     page = site.open("/")
-    time.sleep(0.6)
+    still(page)
     click_point(page, 0)
     page.wait_for_function("location.search.includes('cell=')")
     expect(page.get_by_text("12 trials:")).to_be_visible()
+    still(page)
     page.go_back()
     expect(page.get_by_text("12 trials:")).to_have_count(0)
 
