@@ -73,7 +73,7 @@ def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned:
 
 
 def _counted(means: pl.DataFrame) -> pl.DataFrame:
-    return means.group_by(_KEY).agg(
+    return means.group_by(_KEY, maintain_order=True).agg(
         (pl.col("n") > 0).sum().alias("n_questions"),
         pl.sum_horizontal("n", "n_failed", "n_stopped", "n_censored").sum().alias("n_trials"),
         pl.col("n").sum().alias("scored"),
@@ -87,8 +87,10 @@ def _counted(means: pl.DataFrame) -> pl.DataFrame:
 def _spread(means: pl.DataFrame) -> pl.DataFrame:
     """Cluster sums behind the intervals: per measure ss and sq, and qq and clusters for all."""
     scored = means.filter(pl.col("n") > 0)
-    by_cluster = scored.group_by(*_KEY, "cluster").agg(pl.len().alias("q"), *(pl.col(x).sum() for x in WITH_INTERVAL))
-    return by_cluster.group_by(_KEY).agg(
+    by_cluster = scored.group_by(*_KEY, "cluster", maintain_order=True).agg(
+        pl.len().alias("q"), *(pl.col(x).sum() for x in WITH_INTERVAL)
+    )
+    return by_cluster.group_by(_KEY, maintain_order=True).agg(
         pl.len().alias("clusters"),
         (pl.col("q").cast(pl.Float64) ** 2).sum().alias("qq"),
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
