@@ -6,6 +6,7 @@ tag. Nothing here reads a clock, a file or a random number.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -20,37 +21,27 @@ def canonical(value: object) -> str:
 
 def digest(tag: str, value: object) -> str:
     """`tag-` and 32 hex digits over the canonical JSON of `value`."""
-    body = canonical(value).encode("utf-8", "surrogatepass")
-    return f"{tag}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+    return _tagged(tag, canonical(value))
 
 
 def number(value: object, bits: int) -> int:
     """A uniform integer below 2**bits that depends on the content of `value` alone."""
-    body = canonical(value).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> (64 - bits)
+    return _folded(canonical(value), bits)
 
 
 def prompt_key(messages: Prompt) -> str:
     """Id of a list of messages."""
-    return digest("p1", _pairs(messages))
+    return _tagged("p1", _written(messages))
 
 
 def stream_key(request: Request) -> str:
     """What draws are counted by: the request without its cap and draw number."""
-    return digest("s1", [request.model, _pairs(request.messages), request.params, request.repeat])
+    return _tagged("s1", _listed(request, request.repeat))
 
 
 def request_key(request: Request) -> str:
     """Id of a completion: everything that is sent except timeout and seed, plus repeat and draw."""
-    body = [
-        request.model,
-        _pairs(request.messages),
-        request.params,
-        request.asked_tokens,
-        request.repeat,
-        request.draw,
-    ]
-    return digest("c1", body)
+    return _tagged("c1", _listed(request, request.asked_tokens, request.repeat, request.draw))
 
 
 def completion_key(request: Request, run_id: str | None) -> str:
@@ -65,7 +56,7 @@ def request_of(key: str) -> str:
 
 def provider_seed(request: Request) -> int:
     """Seed to send: 31 bits over model, messages, parameters, repeat and draw; the cap left out."""
-    return number([request.model, _pairs(request.messages), request.params, request.repeat, request.draw], 31)
+    return _folded(_listed(request, request.repeat, request.draw), 31)
 
 
 def question_id(task: str, problem: Problem, target: str) -> str:
@@ -89,8 +80,26 @@ def rng_seed(spec: TrialSpec) -> int:
     return number([spec.condition.task, spec.question.question_id, spec.repeat, *body], 64)
 
 
-def _pairs(messages: Prompt) -> list[tuple[str, str]]:
-    return [(message.role, message.content) for message in messages]
+def _tagged(tag: str, text: str) -> str:
+    body = text.encode("utf-8", "surrogatepass")
+    return f"{tag}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+
+
+def _folded(text: str, bits: int) -> int:
+    body = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> (64 - bits)
+
+
+def _listed(request: Request, *numbers: int) -> str:
+    """Canonical JSON of model, messages, parameters and some numbers of a request."""
+    parts = (canonical(request.model), _written(request.messages), canonical(request.params), *map(str, numbers))
+    return f"[{','.join(parts)}]"
+
+
+@functools.lru_cache(maxsize=1024)
+def _written(messages: Prompt) -> str:
+    """Canonical JSON of messages; kept, because every draw of a prompt asks for it three times."""
+    return canonical([(message.role, message.content) for message in messages])
 
 
 def _method(condition: Condition) -> list[object]:

@@ -6,10 +6,10 @@ A row is a dict from column name to value. Times are naive UTC in rows and aware
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from typing import Any
 
 from engine import identity
@@ -32,8 +32,8 @@ from engine.records import (
     TrialSpec,
     Usage,
 )
+from engine.values import Row, aware, dumped, naive, plain
 
-Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
 _SPEND = tuple(field.name for field in fields(Spend))
@@ -43,32 +43,6 @@ _CALL = (
     "ordinal", "role", "model", "key", "asked_tokens", "granted_tokens", "bound_tokens", "cut", "replayed",
     "seen_output_tokens", "metered_input_tokens",
 )  # fmt: skip
-
-
-def naive(moment: datetime) -> datetime:
-    """The moment as the database keeps it: UTC without a zone."""
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def aware(moment: datetime) -> datetime:
-    """A stored moment with its zone back."""
-    return moment.replace(tzinfo=UTC)
-
-
-def storable(text: str) -> str:
-    """Text that UTF-8 can hold: a lone surrogate in a model's reply becomes U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def dumped(value: object) -> str:
-    """Readable JSON text of a small nested value."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def plain(record: object) -> Row:
-    """The fields of a flat record, times made naive."""
-    values = {field.name: getattr(record, field.name) for field in fields(record)}  # type: ignore[arg-type]
-    return {name: naive(v) if isinstance(v, datetime) else v for name, v in values.items()}
 
 
 def trial_tables(trials: Iterable[Trial]) -> Tables:
@@ -90,32 +64,40 @@ class _Shared:
         return {**{table: list(keyed.values()) for table, keyed in self._once.items()}, **self._many}
 
     def add(self, trial: Trial) -> None:
-        framing = _framing_row(trial.spec.question.problem)
-        prices = _price_rows(trial.spec.condition)
-        for row in prices:
-            self._put("prices", (row["snapshot_id"], row["model"]), row)
-        self._put("framings", framing["framing_id"], framing)
-        self._put("questions", trial.spec.question.question_id, _question_row(trial.spec.question))
-        self._widen(_condition_row(trial.spec.condition))
-        self._extend("trials", [_trial_row(trial, framing["framing_id"], snapshot_id(trial.spec.condition))])
+        spec = trial.spec
+        framing = self._framed(spec.question.problem)
+        self._conditioned(spec.condition)
+        self._put("questions", spec.question.question_id, lambda: _question_row(spec.question))
+        self._extend("trials", [_trial_row(trial, framing, snapshot_id(spec.condition))])
         self._extend("trial_spends", _spend_rows(trial, trial.spends, {}))
         for call in trial.calls:
-            self._put("prompts", prompt_id(call), {"prompt_key": prompt_id(call), "messages": _messages(call)})
+            self._put("prompts", prompt_id(call), functools.partial(_prompt_row, call))
         self._extend("calls", [_call_row(trial, call) for call in trial.calls])
         self._extend("marks", [_mark_row(trial, mark) for mark in trial.marks])
         for mark in trial.marks:
             self._extend("mark_spends", _spend_rows(trial, mark.spends, {"ordinal": mark.ordinal}))
 
-    def _put(self, table: str, key: object, row: Row) -> None:
-        self._once.setdefault(table, {}).setdefault(key, row)
+    def _framed(self, problem: Problem) -> str:
+        framing = framing_id(problem)
+        self._put("framings", framing, lambda: _framing_row(problem))
+        return framing
+
+    def _conditioned(self, condition: Condition) -> None:
+        for _, setting in condition.lineup:
+            where = (snapshot_id(condition), setting.identity)
+            self._put("prices", where, functools.partial(_price_row, condition, setting))
+        kept = self._put("conditions", condition.condition_id, lambda: _condition_row(condition))
+        kept["budget"] = max(kept["budget"], condition.budget)
+
+    def _put(self, table: str, key: object, make: Callable[[], Row]) -> Row:
+        """The row of this key, made when it is first asked for."""
+        rows = self._once.setdefault(table, {})
+        if key not in rows:
+            rows[key] = make()
+        return rows[key]
 
     def _extend(self, table: str, rows: Sequence[Row]) -> None:
         self._many.setdefault(table, []).extend(rows)
-
-    def _widen(self, row: Row) -> None:
-        self._put("conditions", row["condition_id"], row)
-        kept = self._once["conditions"][row["condition_id"]]
-        kept["budget"] = max(kept["budget"], row["budget"])
 
 
 def prompt_id(call: Call) -> str:
@@ -123,6 +105,7 @@ def prompt_id(call: Call) -> str:
     return identity.prompt_key(call.messages)
 
 
+@functools.lru_cache(maxsize=1024)
 def snapshot_id(condition: Condition) -> str:
     """Id of the prices a trial was planned with: equal prices of equal models, equal id."""
     prices = sorted((s.identity, s.price and [getattr(s.price, f) for f in _PRICE]) for _, s in condition.lineup)
@@ -178,25 +161,33 @@ def _question_row(question: Question) -> Row:
     return {**row, "text": question.problem.text, "context": question.problem.context}
 
 
+def framing_id(problem: Problem) -> str:
+    """Key of the framings table: how a question was put, apart from its own text."""
+    return _framing_id(problem.answer_kind, problem.instructions, problem.examples)
+
+
+@functools.lru_cache(maxsize=1024)
+def _framing_id(kind: str, instructions: str, examples: tuple[Example, ...]) -> str:
+    return identity.digest("f1", [kind, instructions, _shown(examples)])
+
+
+def _shown(examples: Iterable[Example]) -> list[list[str | None]]:
+    return [[e.question, e.answer, e.reasoning] for e in examples]
+
+
 def _framing_row(problem: Problem) -> Row:
-    examples = [[e.question, e.answer, e.reasoning] for e in problem.examples]
-    body = [problem.answer_kind, problem.instructions, examples]
     return {
-        "framing_id": identity.digest("f1", body),
+        "framing_id": framing_id(problem),
         "answer_kind": problem.answer_kind,
         "instructions": problem.instructions,
-        "examples": dumped(examples),
+        "examples": dumped(_shown(problem.examples)),
     }
 
 
-def _price_rows(condition: Condition) -> list[Row]:
-    """One row per model; a price nobody knows is a row of nulls, not a price of 0."""
-    snapshot = snapshot_id(condition)
-    unknown = dict.fromkeys(_PRICE)
-    return [
-        {"snapshot_id": snapshot, "model": s.identity, **(plain(s.price) if s.price else unknown)}
-        for _, s in condition.lineup
-    ]
+def _price_row(condition: Condition, setting: ModelSetting) -> Row:
+    """A price nobody knows is a row of nulls, not a price of 0."""
+    price = plain(setting.price) if setting.price else dict.fromkeys(_PRICE)
+    return {"snapshot_id": snapshot_id(condition), "model": setting.identity, **price}
 
 
 def _spend_rows(trial: Trial, spends: Sequence[ModelSpend], extra: Row) -> list[Row]:
@@ -216,8 +207,9 @@ def _call_row(trial: Trial, call: Call) -> Row:
     }
 
 
-def _messages(call: Call) -> str:
-    return dumped([[message.role, message.content] for message in call.messages])
+def _prompt_row(call: Call) -> Row:
+    messages = dumped([[message.role, message.content] for message in call.messages])
+    return {"prompt_key": prompt_id(call), "messages": messages}
 
 
 def _mark_row(trial: Trial, mark: Mark) -> Row:

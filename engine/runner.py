@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,7 +26,7 @@ from engine.trial import Setting, solve
 
 log = logging.getLogger(__name__)
 
-FLUSH_S = 1.0
+FLUSH_S = 2.0
 """Seconds between flushes."""
 HOPELESS = 8
 """Trials that fail in a row, none having worked, before the run gives up."""
@@ -69,6 +70,7 @@ class Runner:
         self._notes = notes
         self._run_id = run_id
         self._trials: list[Trial] = []
+        self._over = asyncio.Event()
         past = history or History()
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
@@ -96,11 +98,11 @@ class Runner:
         """Give up what is in flight: it stays charged as in doubt."""
         self._pool.abandon()
 
-    async def _land(self, *tasks: asyncio.Task[None]) -> None:
-        """Let what is in flight finish, then store what there is."""
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _land(self, hands: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
+        """Let what is in flight finish, then store what there is; a flush that has begun is not given up."""
+        hands.cancel()
+        self._over.set()
+        await asyncio.gather(hands, flusher, return_exceptions=True)
         await self._pool.drain()
         await self._flush()
 
@@ -140,8 +142,9 @@ class Runner:
             self._shelf.saw(attempt.model, completion)
 
     async def _flush_regularly(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_S)
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), FLUSH_S)
             await self._flush()
 
     async def _flush(self) -> None:

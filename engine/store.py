@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from engine import rows, schema, tables
+from engine import rows, schema, tables, values
 from engine.database import Connection, Database, quoted
 from engine.errors import StoreError, UnknownName
 from engine.records import Attempt, Completion, End, Trial
@@ -137,7 +137,7 @@ class Store(Database):
         """Store a run, or replace what was stored of it."""
         with self.writing() as connection:
             connection.execute("delete from runs where run_id = ?", [run.run_id])
-            tables.insert(connection, {"runs": [rows.plain(run)]})
+            tables.insert(connection, {"runs": [values.plain(run)]})
 
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
@@ -169,7 +169,7 @@ class Store(Database):
     def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
-            found = tables.matching(connection, _KEYS, models, [rows.naive(since)])
+            found = tables.matching(connection, _KEYS, models, [values.naive(since)])
         return {row["request"]: row["key"] for row in found}
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -256,8 +256,8 @@ def _size_and_time(path: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _run(row: rows.Row) -> RunRow:
-    times = {name: row[name] and rows.aware(row[name]) for name in ("started_at", "finished_at")}
+def _run(row: values.Row) -> RunRow:
+    times = {name: row[name] and values.aware(row[name]) for name in ("started_at", "finished_at")}
     return RunRow(**{**row, **times})
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from engine import rows
+from engine import rows, values
 from engine.database import Connection
 from engine.records import Trial
 
@@ -36,14 +36,14 @@ _CHILDREN = {
 }
 
 
-def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[rows.Row]:
+def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[values.Row]:
     """All rows of a query as dicts."""
     cursor = connection.execute(sql, list(parameters))
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
 
 
-def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[rows.Row]:
+def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[values.Row]:
     """Rows of a query that names the view `wanted` (column `id`)."""
     import pyarrow as pa
 
@@ -70,7 +70,7 @@ def insert(connection: Connection, content: rows.Tables) -> None:
             connection.unregister("fresh")
 
 
-def _arrow(layout: Layout, content: list[rows.Row]) -> Any:
+def _arrow(layout: Layout, content: list[values.Row]) -> Any:
     import pyarrow as pa
 
     kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
@@ -78,7 +78,7 @@ def _arrow(layout: Layout, content: list[rows.Row]) -> Any:
     try:
         return pa.Table.from_pylist(content, schema=shape)
     except UnicodeEncodeError:
-        clean = [{k: rows.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in content]
+        clean = [{k: values.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in content]
         return pa.Table.from_pylist(clean, schema=shape)
 
 
@@ -94,7 +94,7 @@ def layouts(connection: Connection) -> dict[str, Layout]:
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
     """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
 
-    def chosen_rows(sql: str) -> list[rows.Row]:
+    def chosen_rows(sql: str) -> list[values.Row]:
         return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
 
     heads = chosen_rows(_HEADS)
@@ -112,6 +112,6 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
     ]
 
 
-def _grouped(found: Iterable[rows.Row], name: str) -> dict[str, list[rows.Row]]:
+def _grouped(found: Iterable[values.Row], name: str) -> dict[str, list[values.Row]]:
     ordered = sorted(found, key=lambda row: str(row[name]))
     return {key: list(group) for key, group in groupby(ordered, key=lambda row: str(row[name]))}
