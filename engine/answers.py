@@ -41,6 +41,8 @@ _NUMBER = re.compile(
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)
 _BRACKETED = re.compile(r"\[\[[^\[\]0-9-]{0,20}([0-9][0-9,]{0,11})(?:\.0{1,4})?(?:\s[^\[\]0-9]{0,30})?\]\]")
 
+_BULLET = re.compile(r"^\s*(?:[-*\u2022]+|\(?\d{1,3}[.):]+|[Qq]\d{0,2}[:.])\s*")
+
 _DECIMAL = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]{1,4}))?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _RATIO = re.compile(r"([+-]?)([0-9]+) ?/ ?([0-9]+)")
@@ -106,6 +108,12 @@ def bracketed_integer(text: str) -> int | None:
     for found in _BRACKETED.finditer(text):
         last = int(found[1].replace(",", ""))
     return last if last is not None and 1 <= last <= 1_000_000 else None
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list as a model writes one: a line each, without numbers, bullets and empty lines."""
+    lines = (_BULLET.sub("", line).strip() for line in text[: 50 * MAX_ANSWER].splitlines())
+    return [line[:MAX_ANSWER] for line in lines if line]
 
 
 def _boxed(text: str) -> str | None:

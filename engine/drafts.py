@@ -5,7 +5,7 @@ Frozen records and one protocol; no arithmetic and no waiting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,5 +68,7 @@ class Terms:
     """System prompt of the study, put before every call; None: none."""
     rng_seed: int = 0
     anytime: bool = True
+    oracle: Callable[[str], bool] | None = None
+    """Whether an answer is right; None: the strategy may not know, which is the rule."""
     width: int = 8
     """Most draws of one stream in flight; decides speed, never a result."""

@@ -32,6 +32,10 @@ class NotAnytime(Exception):
     """A strategy that declares itself anytime looked at what remains."""
 
 
+class NotAnOracle(Exception):
+    """A strategy that is no oracle asked whether an answer is right."""
+
+
 class Session:
     """One trial's door to its models; see the module docstring."""
 
@@ -109,6 +113,12 @@ class Session:
         if self._terms.anytime:
             raise NotAnytime("an anytime strategy must not look at what remains of the budget")
         return self._ledger.remaining(self._terms.lineup["solver"].setting.identity)
+
+    def oracle(self, answer: str) -> bool:
+        """Whether an answer is right; raises in strategies that are not registered as oracles."""
+        if self._terms.oracle is None:
+            raise NotAnOracle("only a strategy registered with oracle=True may be told what is right")
+        return self._terms.oracle(answer)
 
     def mark(self, answer: str) -> None:
         """Leave a mark, if the answer changed: "if the budget closed now, this is my answer"."""

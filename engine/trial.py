@@ -20,6 +20,7 @@ from engine.errors import CeilingReached, ProviderError, RunStopped
 from engine.models import Model
 from engine.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
 from engine.session import Session, SessionClosed
+from engine.strategies import is_oracle
 
 Score = Callable[[str, Question], bool]
 
@@ -39,7 +40,7 @@ class Setting:
 async def solve(spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1) -> Trial:
     """Run one trial to its end. Never raises for what a strategy, a budget or a provider does."""
     began = datetime.now(UTC)
-    session = open_session(spec, setting)
+    session = open_session(spec, setting, _oracle(spec, score) if is_oracle(strategy) else None)
     end, error = await _drive(strategy, spec.question.problem, session)
     marks = _scored(session.marks, spec.question, score)
     last = marks[-1] if marks else None
@@ -59,7 +60,7 @@ async def solve(spec: TrialSpec, strategy: Any, setting: Setting, score: Score, 
     )
 
 
-def open_session(spec: TrialSpec, setting: Setting) -> Session:
+def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
     """A fresh session inside the walls of the trial's condition."""
     condition = spec.condition
     terms = Terms(
@@ -69,9 +70,14 @@ def open_session(spec: TrialSpec, setting: Setting) -> Session:
         system=_system(condition.prompting),
         rng_seed=identity.rng_seed(spec),
         anytime=condition.anytime,
+        oracle=oracle,
         width=setting.width,
     )
     return Session(terms, Ledger([_wall(spec)]), setting.source)
+
+
+def _oracle(spec: TrialSpec, score: Score) -> Callable[[str], bool]:
+    return lambda answer: score(answer, spec.question)
 
 
 def _wall(spec: TrialSpec) -> Wall:

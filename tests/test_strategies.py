@@ -37,7 +37,20 @@ from tests.arena import (
 )
 
 # Strategies whose calls depend on what is said; the reply that makes them go all the way.
-LONGEST: dict[str, Script] = {"self_refine": fixed("There is an error here. Answer: A")}
+WAVERING = fixed("Answer: A", "Answer: B")
+LISTING = fixed("1. first\n2. second\n3. third\n4. fourth\nAnswer: A")
+LONGEST: dict[str, Script] = {
+    "self_refine": fixed("There is an error here. Answer: A"),
+    "adaptive_consistency": WAVERING,
+    "early_stopping": WAVERING,
+    "difficulty_adaptive": WAVERING,
+    "progressive_hint": lambda request, rng: f"Answer: {len(request.messages[-1].content)}",
+    "reflexion_oracle": fixed("Answer: B"),
+    "least_to_most": LISTING,
+    "plan_and_budget": LISTING,
+    "skeleton_of_thought": LISTING,
+    "tree_of_thoughts": LISTING,
+}
 TEACHERS = {"direct"}
 """Baselines that no paper introduced."""
 SCRIPTS: dict[str, Script] = {
@@ -115,7 +128,7 @@ class TestStrategyContract:
         for instance in _instances(name):
             allowed = {v for k, v in vars(instance).items() if k.endswith("_tokens")}
             trial = _run(instance, "calls", 10**6, salted(2))
-            assert {call.asked_tokens for call in trial.calls} <= allowed
+            assert max(call.asked_tokens for call in trial.calls) <= max(allowed - {None})
 
     @given(data=st.data())
     @cases(40)

@@ -44,7 +44,9 @@ class Entry:
     """Bumped with every change of prompts or logic: trials of different versions are different trials."""
     family: str
     calls: str
-    """Calls per question as a formula of the parameters."""
+    """Most calls per question as a formula of the parameters."""
+    oracle: bool = False
+    """True: it is told whether answers are right, so it is a bound for study and labelled wherever it appears."""
 
     @property
     def idea(self) -> str:
@@ -68,12 +70,15 @@ def strategy(
     family: str,
     calls: str,
     version: int = 1,
+    oracle: bool = False,
 ) -> Callable[[_T], _T]:
     """Register a frozen dataclass as a strategy."""
+    if oracle and "oracle" not in name:
+        raise ValueError(f"{name!r} is told what is right, so its name must say oracle: it is its label everywhere")
     promise = anytime if callable(anytime) else lambda _: bool(anytime)
 
     def register(make: _T) -> _T:
-        _REGISTRY[name] = Entry(name, make, promise, version, family, calls)
+        _REGISTRY[name] = Entry(name, make, promise, version, family, calls, oracle)
         return make
 
     return register
@@ -103,6 +108,11 @@ def build(name: str, params: Mapping[str, object]) -> Any:
             raise UnknownName(f"parameter of strategy {name}", key, found.knobs)
         _check(name, key, value, hints[key])
     return found.make(**{key: _cast(value, hints[key]) for key, value in params.items()})
+
+
+def is_oracle(instance: Any) -> bool:
+    """Whether an instance belongs to a strategy that is told whether answers are right."""
+    return any(known.oracle and known.make is type(instance) for known in _REGISTRY.values())
 
 
 def parameters(instance: Any) -> str:

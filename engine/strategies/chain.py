@@ -13,7 +13,14 @@ from engine.records import Example, Message, Problem, Prompt
 CHAIN_TOKENS = 512
 """Asked cap of a chain; study-wide, so that streams are shared."""
 TEMPERATURE = 0.7
-STEPS = "Think step by step. End with a last line of the form 'Answer: <answer>'."
+END = "End with a last line of the form 'Answer: <answer>'."
+STEPS = f"Think step by step. {END}"
+RATE = (
+    "How likely is it that this answer is right? Reply with one whole number from 1 (surely wrong) to 10 (surely "
+    "right) in double square brackets, for example [[5]]."
+)
+RATING_TOKENS = 16
+"""Asked cap of a rating; study-wide, so that ratings are shared like the chains they are about."""
 
 
 def chain_prompt(problem: Problem) -> Prompt:
@@ -29,6 +36,17 @@ def framed(problem: Problem, how: str, *, reasoned: bool = True) -> Prompt:
         turns.append(Message("assistant", _shown(example, reasoned)))
     asked = _asked(problem.text, problem.context, problem.instructions, how)
     return (*turns, Message("user", asked))
+
+
+def rating_prompt(asked: Prompt, reply: Reply) -> Prompt:
+    """Ask the model how sure it is of its own reply (verbal confidence; Taubenfeld et al. 2025, arXiv 2502.06233)."""
+    return (*asked, Message("assistant", reply.text), Message("user", RATE))
+
+
+def rating_in(reply: Reply) -> int:
+    """The stated number from 1 to 10; 1 when none can be read, so that a muddled rating never lifts an answer."""
+    stated = answers.bracketed_integer(reply.text)
+    return stated if stated is not None and stated <= 10 else 1
 
 
 def answer_in(reply: Reply) -> str | None:

@@ -1,0 +1,54 @@
+"""Best of n: draw chains, let the model rate each, keep the best."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.records import Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import (
+    CHAIN_TOKENS,
+    RATING_TOKENS,
+    TEMPERATURE,
+    answer_in,
+    chain_prompt,
+    rating_in,
+    rating_prompt,
+)
+
+
+@strategy("best_of_n", anytime=True, family="sampling", calls="2 * samples")
+@dataclass(frozen=True)
+class BestOfN:
+    """Draw chains and keep the one the model itself rates highest (Cobbe et al. 2021, arXiv 2110.14168, self-scored).
+
+    Budget: `samples` pairs of a chain of at most `chain_tokens` (a draw of self-consistency) and a rating of at most
+    `rating_tokens`. Of equal ratings the first wins; a chain without an answer is not rated.
+    """
+
+    samples: int = 8
+    chain_tokens: int = CHAIN_TOKENS
+    rating_tokens: int = RATING_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """At most twice `samples`."""
+        return 2 * self.samples
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Yield the best-rated answer so far; before its rating a first answer stands."""
+        asked, best = chain_prompt(problem), 0
+        async for chain in session.stream(asked, self.samples, self.chain_tokens, temperature=self.temperature):
+            answer = answer_in(chain)
+            if answer is None:
+                continue
+            if not best:
+                yield answer
+            told = rating_prompt(asked, chain)
+            rating = rating_in(await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature))
+            if rating > best:
+                best = rating
+                yield answer

@@ -1,0 +1,60 @@
+"""Difficulty-adaptive self-consistency: easy questions get one chain, hard ones a vote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.answers import bracketed_integer
+from engine.records import Message, Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.votes import Votes
+
+
+@strategy("difficulty_adaptive", anytime=True, family="sampling", calls="1 + samples")
+@dataclass(frozen=True)
+class DifficultyAdaptive:
+    """Judge how hard the question is, then draw as many chains as it deserves (Wang et al. 2024, arXiv 2408.13457).
+
+    Budget: a judgement of at most `rating_tokens`, then chains of at most `chain_tokens`, the same draws as
+    self-consistency: one when the model calls the question easy (up to `easy` of 10), else until the vote is settled at
+    `confidence` by the Beta rule, at most `samples`. The paper ranks questions in batches; a session sees only its own.
+    """
+
+    samples: int = 16
+    easy: int = 3
+    confidence: float = 0.95
+    chain_tokens: int = CHAIN_TOKENS
+    rating_tokens: int = RATING_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """At most 1 + `samples`."""
+        return 1 + self.samples
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Judge, then vote after every chain."""
+        asked = chain_prompt(problem)
+        told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
+        said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
+        hard = (bracketed_integer(said.text) or HARDEST) > self.easy
+        votes = Votes()
+        most = self.samples if hard else 1
+        async for chain in session.stream(
+            asked, most, self.chain_tokens, ahead=lambda: votes.due(self.confidence), temperature=self.temperature
+        ):
+            votes.add(answer_in(chain))
+            if votes.leader is not None:
+                yield votes.leader
+            if votes.p_majority >= self.confidence:
+                return
+
+
+HARDEST = 10
+JUDGE = (
+    "Do not solve it yet. How hard is this question? Reply with one whole number from 1 (trivial) to 10 (very hard) in "
+    "double square brackets, for example [[5]]."
+)

@@ -1,0 +1,59 @@
+"""Early-stopping self-consistency: draw chains in windows until one window agrees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.answers import normalise
+from engine.records import Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.votes import Votes
+
+
+@strategy("early_stopping", anytime=True, family="sampling", calls="samples")
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Sample chains in windows and stop at the first unanimous one (Li et al. 2024, arXiv 2401.10480).
+
+    Budget: at most `samples` chains of up to `chain_tokens`, in windows of `window`; the same draws as
+    self-consistency. A chain without an answer breaks a window's unanimity.
+    """
+
+    samples: int = 16
+    window: int = 4
+    chain_tokens: int = CHAIN_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """At most `samples`."""
+        return self.samples
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Vote after every chain; a unanimous window decides at once."""
+        votes, answers = Votes(), list[str | None]()
+        chains = session.stream(
+            chain_prompt(problem),
+            self.samples,
+            self.chain_tokens,
+            ahead=lambda: self.window - len(answers) % self.window,
+            temperature=self.temperature,
+        )
+        async for chain in chains:
+            answers.append(answer_in(chain))
+            votes.add(answers[-1])
+            if votes.leader is not None:
+                yield votes.leader
+            if len(answers) % self.window == 0 and (agreed := _agreed(answers[-self.window :])) is not None:
+                yield agreed
+                return
+
+
+def _agreed(answers: list[str | None]) -> str | None:
+    """The answer all of them give; None: they differ, or one gives none."""
+    first = answers[0]
+    known = {None if answer is None else normalise(answer) for answer in answers}
+    return first if len(known) == 1 else None

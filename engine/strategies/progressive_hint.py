@@ -1,0 +1,48 @@
+"""Progressive hints: ask again with the answers so far as hints, until they settle."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from engine.answers import normalise
+from engine.records import Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+
+
+@strategy("progressive_hint", anytime=True, family="refinement", calls="attempts")
+@dataclass(frozen=True)
+class ProgressiveHint:
+    """Ask again, hinting at the answers so far, until the last ones agree (Zheng et al. 2023, arXiv 2304.09797).
+
+    Budget: at most `attempts` chains of at most `chain_tokens`, the first being draw 0 of the shared chain. Stops when
+    `agree` answers in a row are the same.
+    """
+
+    attempts: int = 5
+    agree: int = 2
+    chain_tokens: int = CHAIN_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """At most `attempts`."""
+        return self.attempts
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Yield every answer; a reply without one gives no hint."""
+        answers: list[str] = []
+        for _ in range(self.attempts):
+            how = f"{STEPS} {HINT.format(answers=', '.join(dict.fromkeys(answers)))}" if answers else STEPS
+            answer = answer_in(await session.ask(framed(problem, how), self.chain_tokens, temperature=self.temperature))
+            if answer is None:
+                continue
+            yield answer
+            answers.append(answer)
+            if len(answers) >= self.agree and len({normalise(last) for last in answers[-self.agree :]}) == 1:
+                return
+
+
+HINT = "The answer is probably close to: {answers}."
