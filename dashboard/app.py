@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import controls
+from dashboard import controls, links
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
@@ -28,3 +28,4 @@ page = st.navigation(pages(), position="top")
 controls.dress()
 controls.watch_browser()
 page.run()
+links.sent()

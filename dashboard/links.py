@@ -20,8 +20,17 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from engine.errors import shortened
+
+MOST_SAID = 8
+"""Sentences about one address."""
 LATE_S = 0.5
 """Seconds a browser may take to show an address we wrote; nobody goes Back faster."""
+
+HEARD_S = 2.0
+"""Seconds after a run in which its controls are told to the browser again, should another run follow."""
+_UNSENT = "links.unsent"
+"""Session key: the view whose controls were filled, and until when they are told again; None: its run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +68,8 @@ def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
     values: Values = {}
     for param in known.values():
         values[param.name], wrong = _value(param, list(query.get(param.name, ())))
-        problems += [f"This link asks for {param.name} = {text!r}, which is not there (any more)." for text in wrong]
-    return values, problems
+        problems += [f"This link asks for {param.name} = {_shown(t)}, which is not there (any more)." for t in wrong]
+    return values, _few(problems)
 
 
 def written(params: Iterable[Param], values: Mapping[str, object], *, whole: bool = False) -> dict[str, list[str]]:
@@ -77,6 +86,7 @@ def written(params: Iterable[Param], values: Mapping[str, object], *, whole: boo
 
 def load(view: str, params: Sequence[Param]) -> list[str]:
     """Fill the session from the URL if the URL changed under us; returns sentences about what it could not use."""
+    _tell_again(view, params)
     query, moved = current(), _moved(view, params)
     if moved:
         st.session_state[key(view, "problems")] = []
@@ -86,6 +96,13 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
     if stale := _stale(view, params):
         _fill(view, stale, {})
     return list(st.session_state.get(key(view, "problems"), []))
+
+
+def sent() -> None:
+    """The run has ended by itself: the browser will soon have heard of every control `load` filled."""
+    view, until = st.session_state.get(_UNSENT, (None, None))
+    if view and until is None:
+        st.session_state[_UNSENT] = view, time.monotonic() + HEARD_S
 
 
 def save(view: str, params: Sequence[Param]) -> None:
@@ -118,6 +135,17 @@ def _now(view: str, params: Iterable[Param]) -> Values:
     return {name: list(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()}
 
 
+def _tell_again(view: str, params: Sequence[Param]) -> None:
+    """A browser drops what a run told it when the next follows at once, and would show controls without a choice."""
+    filled, until = st.session_state.get(_UNSENT, (None, None))
+    if filled != view or _moved(view, params) or (until is not None and time.monotonic() > until):
+        st.session_state.pop(_UNSENT, None)
+        return
+    for name in (key(view, param.name) for param in params):
+        if name in st.session_state:
+            st.session_state[name] = st.session_state[name]
+
+
 def _moved(view: str, params: Sequence[Param]) -> bool:
     """Whether a control says something else than when the state was last saved. Streamlit drops the controls of a page
     that is left, so a missing one means we come from elsewhere, and the address decides."""
@@ -144,6 +172,7 @@ def _fill(view: str, params: Sequence[Param], query: Query) -> list[str]:
     values, problems = parse(params, query)
     for name, value in values.items():
         st.session_state[key(view, name)] = value
+    st.session_state[_UNSENT] = view, None
     st.session_state[key(view, "values")] = {**st.session_state.get(key(view, "values"), {}), **values}
     return problems
 
@@ -167,6 +196,16 @@ def _texts(value: object) -> list[str]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
+    near = difflib.get_close_matches(shortened(name), list(known), n=1)
     hint = f" Did it mean {near[0]!r}?" if near else ""
-    return f"This link has a part {name!r} that this page does not know.{hint}"
+    return f"This link has a part {_shown(name)} that this page does not know.{hint}"
+
+
+def _shown(text: str) -> str:
+    return repr(shortened(text))
+
+
+def _few(problems: list[str]) -> list[str]:
+    """As many sentences as a page can show; an address may hold thousands of parts."""
+    left = len(problems) - MOST_SAID
+    return problems if left <= 0 else [*problems[:MOST_SAID], f"{left:,} more parts of this link cannot be used."]

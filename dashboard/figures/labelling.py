@@ -13,7 +13,9 @@ from dashboard.figures.lettering import width
 from dashboard.figures.points import SIZES, Point, Tier
 from dashboard.figures.scales import AccuracyScale, LogScale
 
-SIZE, SMALL, HEIGHT, MOST = 12.5, 11.0, 16.0, 34
+SIZE, SMALL, HEIGHT = 12.5, 11.0, 16.0
+MOST, FEW = 34, 16
+"""Most labels a figure holds, and how many may be on it before unsure points go without."""
 CORNER = (0.0, 4.0, 52.0, 24.0)
 """Where "better" is written."""
 CROSSING: dict[Tier, float] = {"likely": 1.2, "possible": 0.5, "unlikely": 0.5, "partial": 0.5}
@@ -51,9 +53,11 @@ class Plane:
 
 
 def worth_naming(points: Sequence[Point], *, every: bool = False) -> list[int]:
-    """The likely and possible points (with `every`, all), at most 34, those that matter most first."""
+    """The likely points and the best of the possible ones (with `every`, all), those that matter most first."""
     wanted = [i for i, p in enumerate(points) if every or p.tier in ("likely", "possible")]
-    return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:MOST]
+    likely = sum(points[i].tier == "likely" for i in wanted)
+    most = MOST if every else min(MOST, max(FEW, likely))
+    return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:most]
 
 
 def labels_for(

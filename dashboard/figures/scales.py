@@ -111,11 +111,15 @@ def _decade_ticks(low: float, high: float, mantissas: Sequence[float]) -> list[f
 
 
 def _linear_ticks(low: float, high: float, most: int) -> list[float]:
-    raw = (high - low) / most
-    power = 10 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
-    first = math.ceil(low / step)
-    return [float(f"{(first + i) * step:.6g}") for i in range(most + 1) if (first + i) * step <= high]
+    """Multiples of the finest 1-2-5 step that gives no more than `most`; of three there is always one left."""
+    power = 10 ** (math.floor(math.log10((high - low) / most)) - 1)
+    found = (_multiples(low, high, mantissa * power) for mantissa in (1, 2, 5, 10, 20, 50, 100))
+    return next(ticks for ticks in found if len(ticks) <= most)
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [float(f"{number * step:.6g}") for number in range(first, last + 1)]
 
 
 def _between(value: float, low: float, high: float) -> float:

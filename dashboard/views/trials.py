@@ -30,7 +30,7 @@ BADGES: dict[str, Literal["green", "red", "gray", "orange"]] = {
     "stopped": "orange",
     "censored": "gray",
 }
-WIDTHS = {"Verdict": 78, "Question": 110, "Answer": 58, "Target": 58, "Tokens (in+out)": 96}
+WIDTHS = {"Verdict": 74, "Question": 110, "Answer": 60, "Target": 58, "Tokens (in+out)": 128}
 STYLE = """<style>
 [class*="st-key-beyond"] { opacity: .55; }
 [class*="st-key-text"] pre, [class*="st-key-text"] code { white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -71,7 +71,7 @@ def render() -> None:
         _sentences(entries, wish)
         controls.warn(problems)
     with st.container(key="split"):
-        left, right = st.columns([2, 3], gap="medium")
+        left, right = st.columns([5, 6], gap="medium")
     with left:
         _list(shown, chosen, len(entries))
     with right:

@@ -1,0 +1,102 @@
+"""Pictures of every page for the README, taken in a real browser from the demo study.
+
+    python -m tests.pictures [FOLDER] [--width 1440] [--scheme light dark]
+
+Writes `<page>-<scheme>.png`, into docs/ unless told. Works on a copy of results.duckdb; the run it shows is started
+here, with the bundled model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from engine import status
+from tests.browser.conftest import NAMES, ROOT
+from tests.browser.stage import Stage, staged
+
+HEIGHTS = {"frontier": 1180, "curves": 1000, "trials": 1180, "run": 1080}
+
+
+def main() -> None:
+    """Take them all."""
+    from playwright.sync_api import sync_playwright
+
+    asked = _arguments()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        db = Path(folder) / "results.duckdb"
+        shutil.copyfile(ROOT / "results.duckdb", db)
+        found = next(filter(None, map(shutil.which, NAMES)), None)
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        for scheme in asked.scheme:
+            with staged(db, browser) as stage:
+                for name, page in _pages(stage, asked.width, scheme):
+                    page.screenshot(path=asked.folder / f"{name}-{scheme}.png")
+                    page.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs")
+    parser.add_argument("--width", type=int, default=1440)
+    parser.add_argument("--scheme", nargs="+", default=["light", "dark"], choices=["light", "dark"])
+    return parser.parse_args()
+
+
+def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
+    """Each page by name, drawn to the end."""
+    for name, path in (("frontier", "/"), ("curves", "/curves"), ("trials", _trial(stage))):
+        yield name, _opened(stage, path, name, width, scheme)
+    yield "run", _running(stage, width, scheme)
+
+
+def _opened(stage: Stage, path: str, name: str, width: int, scheme: str) -> Any:
+    page = stage.open(path, width=width, height=HEIGHTS[name], scheme=scheme)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    if name in ("frontier", "curves"):
+        page.wait_for_selector(".js-plotly-plot .main-svg")
+    _rested(page)
+    return page
+
+
+def _rested(page: Any) -> None:
+    """Nothing is loading, nothing is under the mouse."""
+    page.mouse.move(0, 0)
+    page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
+    page.wait_for_load_state("networkidle")
+
+
+def _trial(stage: Stage) -> str:
+    """A question that self-consistency got right after votes went both ways, as the trials page links it."""
+    import engine
+
+    known = engine.open(stage.db).conditions()
+    chosen = known.filter(strategy="self_consistency", task="gym:chain_sum/easy").row(0, named=True)["condition_id"]
+    rows = engine.open(stage.db).trial_rows(chosen).filter(verdict="right").sort("calls", descending=True)
+    return f"/trials?condition={quote(chosen)}&trial={quote(rows.row(0, named=True)['trial_id'])}"
+
+
+def _running(stage: Stage, width: int, scheme: str) -> Any:
+    """A small run with the bundled model, started from its page and watched to the end."""
+    page = stage.open("/run", width=width, height=HEIGHTS["run"], scheme=scheme)
+    button = page.get_by_role("button", name="Launch")
+    button.wait_for()
+    page.wait_for_function("!document.querySelector('[data-testid=stSpinner]')")
+    button.click()
+    page.wait_for_url("**run=*", timeout=120_000)
+    page.get_by_role("heading", level=4).filter(has_text="finished").wait_for(timeout=600_000)
+    page.wait_for_selector("text=Open the frontier")
+    _rested(page)
+    for each in status.list_runs(stage.db.with_name("results.local.duckdb")):
+        assert not each.alive, each
+    return page
+
+
+if __name__ == "__main__":
+    main()
