@@ -6,12 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import controls, links
+from dashboard import controls, links, warm
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
 PAGES = (("frontier", "Frontier", ""), ("curves", "Budget curves", "curves"), ("trials", "Trials", "trials"),
-         ("run", "Run", "run"))  # fmt: skip
+         ("run", "Run", "run"), ("method", "Method", "method"))  # fmt: skip
 
 
 def pages() -> list[st.Page]:
@@ -26,6 +26,7 @@ def pages() -> list[st.Page]:
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
 controls.dress()
+warm.load()
 controls.watch_browser()
 page.run()
 links.sent()

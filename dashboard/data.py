@@ -7,18 +7,20 @@ function takes `*state()` first: both parts belong to its key. Nothing here draw
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 import engine
+from dashboard import access
 from engine.errors import BudgetscopeError
 from engine.store import default_path, fingerprint
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from engine.budget import Limits
 
 Print = tuple[int, int, int, int]
 Kind = Literal["staircase", "hull"]
@@ -26,8 +28,8 @@ Ids = tuple[str, ...]
 Budgets = tuple[int, ...] | None
 """None: those the studies declare."""
 REPLICATES, SEED = 1000, 0
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Openings a spreadsheet would run."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Openings a spreadsheet would run; some take the wide forms of East Asian keyboards for the narrow ones."""
 
 
 def path() -> Path:
@@ -36,8 +38,8 @@ def path() -> Path:
 
 
 def read_only() -> bool:
-    """Whether nothing may be started or changed from here."""
-    return os.environ.get("BUDGETSCOPE_READ_ONLY", "") not in ("", "0")
+    """Whether nothing may be started or changed from this session."""
+    return not access.may_spend()
 
 
 def state() -> tuple[str, Print]:
@@ -94,6 +96,11 @@ def model_lines(
     return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in models}
 
 
+def tasks(cells: pl.DataFrame) -> tuple[str, ...]:
+    """Tasks, the one with most cells first."""
+    return tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
+
+
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
     """The points to join: columns task, x, accuracy."""
     from engine.analysis import frontier_line
@@ -101,17 +108,11 @@ def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
     return frontier_line(frame, kind)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
-def curve(
-    db: str, mark: Print, condition: str, axis: str | None = None, points: tuple[int, ...] | None = None
-) -> pl.DataFrame:
-    """Accuracy of one condition by budget, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    return engine.open(db).curve(condition, axis=axis, points=points)
-
-
+@st.cache_data(max_entries=64, show_spinner=False)
 def curves(db: str, mark: Print, ids: Ids, axis: str) -> dict[str, pl.DataFrame]:
-    """The curves of several conditions on one budget axis."""
-    return {condition: curve(db, mark, condition, axis) for condition in ids}
+    """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
+    found = engine.open(db).curves(ids, axis)
+    return {condition: found.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -144,14 +145,33 @@ def transcript(db: str, mark: Print, trial: str) -> pl.DataFrame:
     return engine.open(db).transcript(trial)
 
 
+@st.cache_data(max_entries=32, show_spinner=False)
+def bill(db: str, mark: Print, run_id: str) -> pl.DataFrame:
+    """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
+    return engine.open(db).bill(run_id, by=("model", "role"))
+
+
+@st.cache_data(max_entries=8, show_spinner=False, ttl=60)
+def allowance(db: str, mark: Print) -> tuple[Limits, Limits]:
+    """What today (UTC) allows to all runs together, and what of it is free."""
+    from engine import status
+    from engine.leases import day_of
+    from engine.store import Store
+
+    book = Store(db).read_book()
+    return book.allowance, book.free(day_of(status.now()))
+
+
 def as_csv(frame: pl.DataFrame) -> bytes:
     """The frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
     import polars as pl
 
     kinds = frame.schema.items()
     lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
-    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in kinds if kind == pl.String]
-    return frame.with_columns(*lists, *texts).write_csv().encode()
+    named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
+    whole = frame.with_columns(*lists, *named)
+    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in whole.schema.items() if kind == pl.String]
+    return whole.with_columns(*texts).write_csv().encode()
 
 
 def as_parquet(frame: pl.DataFrame) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import controls, studies
+from dashboard import access, controls, studies
 from dashboard.studies import Form
 from engine.errors import BudgetscopeError
 from engine.models import Declared
@@ -65,11 +65,11 @@ def _models(declared: Mapping[str, Declared]) -> tuple[tuple[str, ...], dict[str
         format_func=lambda name: f"{name} (simulated)" if name.startswith("scripted/") else name,
         placeholder="Choose, or type a name such as openai/gpt-4o-mini",
     )  # fmt: skip
-    keys = studies.keys_present()
+    keys = studies.keys_present(access.run_environment())
     found = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
     controls.caption(
-        f"Keys found in the environment: {found}. Type a model's name as litellm has it." if keys else
-        "No provider key is set in the environment; bundled, own and simulated models need none."
+        f"Keys found in the environment or secrets.toml: {found}. Type a model's name as litellm has it." if keys else
+        "No provider key is set in the environment or secrets.toml; bundled, own and simulated models need none."
     )  # fmt: skip
     return tuple(chosen), tables
 
@@ -134,12 +134,13 @@ def _generated() -> list[dict[str, Any]]:
 
 def _uploaded(uploads: Path) -> list[dict[str, Any]]:
     """The uploaded file as a task, with the columns that hold question and answer."""
-    most = f"at most {studies.MOST_BYTES // 10**6} MB and {studies.MOST_ROWS:,} rows"
-    file = st.file_uploader(f"Questions with answers: CSV or JSONL, {most}", type=list(studies.ENDINGS),
+    most = f"at most {studies.MOST_BYTES // 10**6} MB (unpacked too) and {studies.MOST_ROWS:,} rows"
+    file = st.file_uploader(f"Questions with answers: CSV, JSONL or Parquet, {most}", type=list(studies.ENDINGS),
                             max_upload_size=studies.MOST_BYTES // 10**6, key="form.file")  # fmt: skip
     path = st.session_state.get("form.path")
     if file is not None:
         try:
+            access.require()
             path = studies.save_upload(uploads, file.name, file.getvalue())
         except BudgetscopeError as error:
             st.error(controls.literal(str(error)))

@@ -1,6 +1,7 @@
 """Starts, resumes, stops and watches runs. A run is the command line's own process, in a session of its own.
 
-It outlives the tab, the dashboard and a reload, and any other terminal can stop or resume it. Knows no page.
+It outlives the tab, the dashboard and a reload, and any other terminal can stop or resume it. Every door here that
+spends or changes something asks `access` first, and raises RunError where it says no. Knows no page.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from dashboard import access
 from engine import status
 from engine.budget import Limits
 from engine.errors import BudgetscopeError, RunError
@@ -26,7 +28,7 @@ _children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}
 """Our processes by run, and when each was started."""
 
 __all__ = [
-    "declared", "find", "log_tail", "pace", "reap", "resume", "runs", "settle", "start", "starting", "stop", "uploads",
+    "declared", "find", "log_tail", "pilot", "reap", "resume", "runs", "settle", "start", "starting", "stop", "uploads",
 ]  # fmt: skip
 
 
@@ -34,6 +36,7 @@ def settle(db: Path) -> Path:
     """Where results go: `db`, or the local copy of a demo, which this process shows from then on."""
     from engine.store import writable
 
+    access.require()
     own = writable(db)
     if own != db:
         os.environ["BUDGETSCOPE_DB"] = str(own.resolve())
@@ -44,13 +47,25 @@ def start(study: Study, db: Path) -> RunDir:
     """Make a run of a study that was planned before, and set a process to work on it."""
     from engine.worker import prepare
 
+    access.require()
     run = prepare(study, db.resolve())
     _spawn(run, [])
     return run
 
 
+def pilot(study: Study, db: Path) -> RunDir:
+    """Make a run of the study's first questions, under a ceiling of what they can cost, and set a process to it."""
+    from engine import pilot
+    from engine.estimate import estimate
+    from engine.plan import plan
+
+    cut = pilot.pilot(study)
+    return start(pilot.capped(cut, estimate(plan(cut, sends=False))), db)
+
+
 def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
     """Go on with a run, under a new ceiling where one is given. Raises AlreadyRunning when somebody works on it."""
+    access.require()
     now = status.read(run)
     if now.alive or starting(now):
         raise RunError(f"Run {run.run_id} is already being worked on.")
@@ -61,6 +76,7 @@ def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
 
 def stop(run: RunDir, now: bool = False) -> None:
     """Ask a run to stop; it keeps what is in flight, unless `now`."""
+    access.require()
     status.request_stop(run, now=now)
 
 
@@ -106,16 +122,6 @@ def declared(db: Path) -> dict[str, Declared]:
     return found
 
 
-def pace(db: Path, models: Sequence[str]) -> float | None:
-    """Seconds per billed call of the last finished run with these very models; None: there was none."""
-    for each in runs(db):
-        if each.state == "finished" and each.spent.calls >= 5 and each.started_at and each.heartbeat_at:
-            study = _study(status.find(db, each.run_id))
-            if study and {model.name for model in study.models} == set(models):
-                return (each.heartbeat_at - each.started_at).total_seconds() / each.spent.calls
-    return None
-
-
 def uploads(db: Path) -> Path:
     """Where uploaded task files of a database are kept."""
     return db.with_name(f"{db.stem}.uploads").resolve()
@@ -140,6 +146,6 @@ def _spawn(run: RunDir, flags: Sequence[str]) -> None:
     with run.log.open("ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            cwd=Path(__file__).resolve().parents[1], env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=Path(__file__).resolve().parents[1], env={**access.run_environment(), "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     _children[run.run_id] = child, status.now()

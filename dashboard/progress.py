@@ -5,6 +5,7 @@ Pure: statuses and frames in, plain text out, never escaped; knows neither Strea
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,15 @@ from dashboard import format as fmt
 from dashboard.transcript import visible
 from engine.budget import Amount
 from engine.estimate import Estimate
+from engine.forecast import Range
 from engine.records import PUSD_PER_USD
 from engine.status import Status
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from engine.expected import Expectation
+    from engine.outlook import Held, Outlook
 
 STATES = {
     "new": "not started", "running": "running", "stopping": "stopping",
@@ -26,8 +31,8 @@ STATES = {
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
 
 __all__ = [
-    "Forecast", "Result", "figures", "forecast", "limit", "money", "readable", "results", "resumable", "share", "spent",
-    "subtitle", "time_figure", "title", "trials", "why",
+    "Forecast", "Result", "against", "figures", "forecast", "limit", "money", "readable", "results", "resumable",
+    "share", "spent", "subtitle", "title", "trials", "why",
 ]  # fmt: skip
 
 
@@ -45,12 +50,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What a study can cost at most, or why it cannot run."""
+    """What a study will cost, and at most, or why it cannot run."""
 
-    figures: tuple[tuple[str, str], ...] = ()
-    """What and how much."""
+    figures: tuple[tuple[str, str, str], ...] = ()
+    """What, how much, and an aside."""
+    note: str = ""
+    """How to read them."""
     fault: str | None = None
-    calls: int = 0
+    pilot: str | None = None
+    """What a pilot can cost; None: history says enough without one."""
 
 
 def title(status: Status, busy: bool) -> str:
@@ -81,7 +89,7 @@ def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
         ("Trials", trials(status), ""),
         ("Spent, tokens", fmt.count(status.spent.tokens), _aside(status.spent, status.priced)),
         ("Reserved, tokens", fmt.count(status.reserved.tokens), doubt or _calls(status.reserved)),
-        ("Ceiling, tokens", limit(status.ceiling.tokens), _others(status)),
+        ("Ceiling, tokens", limit(status.ceiling.tokens), _free(status) or _others(status)),
         ("Time left", fmt.duration(left) if left is not None else "–", "" if left is not None or not status.alive
          else "known after a few trials"),
     )  # fmt: skip
@@ -147,24 +155,100 @@ def _result(row: dict[str, Any], several: bool) -> Result:
     return Result(row["condition_id"], " · ".join(parts), row["budget"], row["simulated"], texts)
 
 
-def forecast(found: Estimate) -> Forecast:
-    """Upper bounds of a study as figures."""
-    worst = found.total
+def forecast(found: Outlook, pilot: Estimate | None = None) -> Forecast:
+    """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
+    stored = f"{fmt.count(found.stored)} more stored already" if found.stored else ""
+    trials = ("Trials", fmt.count(found.worst.trials), stored)
+    if found.expected is not None:
+        figures, note = (trials, *_expected(found, found.expected)), EXPECTED
+    else:
+        figures, note = (trials, *_at_most(found)), _unknown(found)
+    return Forecast(figures, note, pilot=_priced(pilot) if pilot else None)
+
+
+def against(held: Sequence[Held], status: Status) -> str:
+    """What the run was expected to buy against what it has; empty when nothing was expected."""
+    parts = [f"{_ends(each.what, each.expected)}{_verdict(each, status)}" for each in held if _worth(each)]
+    return f"Expected when it started, with 90% intervals: {'; '.join(parts)}." if parts else ""
+
+
+EXPECTED = ("What the run will buy by the store's history, with 90% intervals: shared draws once, stored trials not at "
+            "all. At most: prompts by their bytes, every reply at its full length, nothing shared. The ceiling holds "
+            "whatever happens.")  # fmt: skip
+AT_MOST = ("Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or replayed. "
+           "The ceiling holds whatever happens.")  # fmt: skip
+
+
+def _expected(found: Outlook, expected: Expectation) -> Iterator[tuple[str, str, str]]:
+    worst = found.worst
+    billed = worst.billed_pusd != 0
+    named = "Billed, expected" if billed else "List price, expected" + (" (assumed)" if found.assumed else "")
+    money = expected.bought_pusd if billed else expected.pusd
+    most = worst.billed_pusd if billed else worst.pusd
+    yield _figure("Calls, expected", "calls", expected.bought_calls, fmt.count(worst.calls))
+    yield _figure("Tokens, expected", "tokens", expected.bought_tokens, fmt.count(worst.total_tokens))
+    if money is None and not billed:
+        yield "List price, expected", "nobody bills it", ""
+    else:
+        yield _figure(named, "pusd", money, fmt.money(None if most is None else most / PUSD_PER_USD))
+    yield _figure("Time, about", "seconds", expected.seconds)
+
+
+def _figure(what: str, kind: str, found: Range | None, most: str = "") -> tuple[str, str, str]:
+    if found is None:
+        return what, fmt.UNKNOWN, ""
+    ends = fmt.interval(found.low, found.high, lambda value: _value(kind, value))
+    return what, _value(kind, found.expected), " · ".join(filter(None, [ends, most and f"at most {most}"]))
+
+
+def _at_most(found: Outlook) -> tuple[tuple[str, str, str], ...]:
+    worst = found.worst
     unpriced = "unknown" if worst.billed_pusd is None else "nobody bills it"
     price = unpriced if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
     named = "List price, at most" + (" (assumed)" if found.assumed and worst.pusd is not None else "")
-    figures = (
-        ("Trials", fmt.count(worst.trials)),
-        ("Calls, at most", fmt.count(worst.calls)),
-        ("Tokens, at most", fmt.count(worst.total_tokens)),
-        (named, price),
+    return (
+        ("Calls, at most", fmt.count(worst.calls), ""),
+        ("Tokens, at most", fmt.count(worst.total_tokens), ""),
+        (named, price, ""),
+        ("Time, about", "no history yet", ""),
     )
-    return Forecast(figures, calls=worst.calls)
 
 
-def time_figure(calls: int, pace: float | None) -> tuple[str, str]:
-    """How long it may take at the pace of an earlier run, seconds per call."""
-    return "Time, about", "no history yet" if pace is None else fmt.duration(float(f"{calls * pace * 1000:.1g}"))
+def _unknown(found: Outlook) -> str:
+    many = f"{fmt.count(found.unknown)} of {fmt.plural(len(found.lines), 'condition')}"
+    short = ", some because a smaller budget cut their stored trials" if any(s.short for s in found.lines) else ""
+    return f"No history for {many}{short}: a pilot makes one, and the run does not pay it again. {AT_MOST}"
+
+
+def _priced(pilot: Estimate) -> str:
+    worst = pilot.total
+    billed = worst.billed_pusd
+    paid = "" if not billed else f" or {fmt.money(billed / PUSD_PER_USD)}"
+    spent = f"{fmt.count(worst.calls)} calls and {fmt.count(worst.total_tokens)} tokens{paid}"
+    return f"at most {spent}, which the run replays."
+
+
+def _value(kind: str, value: float | None) -> str:
+    if value is None or kind == "seconds":
+        return fmt.duration(None if value is None else value * 1000)
+    return fmt.money(value / PUSD_PER_USD) if kind == "pusd" else fmt.number(value)
+
+
+def _ends(kind: str, found: Range) -> str:
+    unit = f" {kind}" if kind in ("calls", "tokens") else ""
+    return f"{_figure('', kind, found)[1]} {_figure('', kind, found)[2]}{unit}"
+
+
+def _verdict(each: Held, status: Status) -> str:
+    """Only a run that did all it set out to do can be judged."""
+    if status.state != "finished":
+        return ""
+    return f", came to {_value(each.what, each.actual)}: {'inside' if each.inside else 'outside'}"
+
+
+def _worth(each: Held) -> bool:
+    """Money that nobody was to be billed, and was not, is no news."""
+    return each.what != "pusd" or bool(each.actual or each.expected.high)
 
 
 def _calls(amount: Amount) -> str:
@@ -177,6 +261,11 @@ def _aside(amount: Amount, priced: bool) -> str:
 
 def _usd(amount: Amount, priced: bool) -> str:
     return fmt.money(amount.pusd / PUSD_PER_USD) if priced else "price unknown"
+
+
+def _free(status: Status) -> str:
+    """What a living run can still reserve; nothing where it has no limit in tokens."""
+    return f"{fmt.count(status.free.tokens)} free" if status.alive and status.free.tokens is not None else ""
 
 
 def _others(status: Status) -> str:

@@ -6,9 +6,7 @@ Pure but for the upload folder. Checks nothing itself that the engine checks: th
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -18,24 +16,26 @@ from pathlib import Path
 from typing import Any
 
 from engine import study
-from engine.errors import UsageError
+from engine.errors import BudgetscopeError, UsageError
 from engine.models import Declared
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 10_000
-ENDINGS = ("csv", "tsv", "jsonl", "json")
+MOST_COLUMNS = 200
+ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet")
 KEYS = {
     "anthropic": "ANTHROPIC_API_KEY", "cohere": "COHERE_API_KEY", "deepseek": "DEEPSEEK_API_KEY",
     "gemini": "GEMINI_API_KEY", "groq": "GROQ_API_KEY", "mistral": "MISTRAL_API_KEY", "openai": "OPENAI_API_KEY",
     "openrouter": "OPENROUTER_API_KEY", "together_ai": "TOGETHERAI_API_KEY", "xai": "XAI_API_KEY",
 }  # fmt: skip
 """Provider prefix of a model name to the variable its key is read from."""
+_LONGEST_NAME = 120
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _BROKEN = re.compile(r"[+-]?\d{1,18}\.\d{1,18}")
 
 __all__ = [
-    "ENDINGS", "KEYS", "MOST_BYTES", "MOST_ROWS", "Form", "checked", "columns", "keys_present", "model_table",
-    "save_upload", "text",
+    "ENDINGS", "KEYS", "MOST_BYTES", "MOST_COLUMNS", "MOST_ROWS", "Form", "checked", "columns", "keys_present",
+    "model_table", "save_upload", "text",
 ]  # fmt: skip
 
 
@@ -83,7 +83,8 @@ def text(form: Form) -> str:
 def model_table(declared: Declared) -> dict[str, Any]:
     """A declared model as a [[models]] table, prices in US dollars per million tokens."""
     usual = Declared(declared.name)
-    names = ("api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "timeout_s")
+    names = ("api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
+             "tokens_per_minute", "timeout_s")  # fmt: skip
     table = {n: getattr(declared, n) for n in names if getattr(declared, n) != getattr(usual, n)}
     price = declared.price
     if price is not None:
@@ -101,45 +102,54 @@ def keys_present(environment: Mapping[str, str] | None = None) -> dict[str, str]
 
 
 def save_upload(folder: Path, name: str, content: bytes) -> Path:
-    """Keep an uploaded file, in a folder named by its content. Raises UsageError if too large or unreadable."""
-    from engine.tasks.tabular import read_rows
+    """Keep an uploaded file, in a folder named by its content. Raises UsageError if too large or unreadable.
 
+    The limits hold for what a file unpacks to as well; what is refused is not kept."""
     path = folder / hashlib.sha256(content).hexdigest()[:12] / _safe(name)
     if len(content) > MOST_BYTES:
         raise UsageError(f"{path.name} has {len(content):,} bytes; an upload may have {MOST_BYTES:,}. Larger files: "
                          "name them in a study file and use `budgetscope run`.")  # fmt: skip
     if path.suffix.lstrip(".").lower() not in ENDINGS:
         raise UsageError(f"{path.name} is none of {', '.join(ENDINGS)}; save it as one of these.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    rows = len(read_rows(path, ()))
-    if rows > MOST_ROWS:
-        raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        _check_upload(path)
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be kept in {folder} ({error.strerror or error}).") from None
+    except BudgetscopeError:
+        path.unlink(missing_ok=True)
+        raise
     return path
 
 
 def columns(path: Path) -> list[str]:
     """Names of the columns of an uploaded file, by its first row; empty when they cannot be told."""
-    whole = path.read_text(encoding="utf-8-sig")
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return next(csv.reader(io.StringIO(whole), delimiter="," if path.suffix.lower() == ".csv" else "\t"), [])
-    first = _first(whole, path.suffix.lower())
-    return list(first) if isinstance(first, dict) else []
+    from engine.tasks.tabular import column_names
+
+    try:
+        return column_names(path, MOST_BYTES)
+    except BudgetscopeError:
+        return []
 
 
-def _first(whole: str, ending: str) -> Any:
-    if ending == ".jsonl":
-        return json.loads(next((line for line in whole.split("\n") if line.strip()), "{}"))
-    rows = json.loads(whole)
-    if isinstance(rows, dict):
-        rows = next((value for value in rows.values() if isinstance(value, list)), [])
-    return rows[0] if isinstance(rows, list) and rows else {}
+def _check_upload(path: Path) -> None:
+    """Raises UsageError for a file that no task should be made of."""
+    from engine.tasks.tabular import column_names, read_rows
+
+    names = column_names(path, MOST_BYTES)
+    if len(names) > MOST_COLUMNS:
+        raise UsageError(f"{path.name} has {len(names):,} columns; an upload may have {MOST_COLUMNS:,}.")
+    rows = len(read_rows(path, (), most_bytes=MOST_BYTES))
+    if rows > MOST_ROWS:
+        raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
 
 
 def _safe(name: str) -> str:
-    """The last part of a file name, without anything that could leave the folder or steer a terminal."""
+    """The last part of a file name, short enough for any file system and without anything that could leave the folder
+    or steer a terminal."""
     last = re.split(r"[/\\]", name)[-1]
-    kept = re.sub(r"[^\w.\- ]", "_", last).strip(". ")[-100:]
+    kept = re.sub(r"[^\w.\- ]", "_", last).encode()[-_LONGEST_NAME:].decode("utf-8", "ignore").strip(". ")
     return kept if "." in kept else f"upload.{kept or 'csv'}"
 
 

@@ -179,7 +179,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """A run's ceiling; None: no limit of that kind."""
+    """A run's ceiling, a day's allowance, or a lease on it; None: no limit of that kind."""
 
     calls: int | None = None
     tokens: int | None = None
@@ -190,25 +190,81 @@ class Limits:
         pairs = ((amount.calls, self.calls), (amount.tokens, self.tokens), (amount.pusd, self.pusd))
         return all(limit is None or value <= limit for value, limit in pairs)
 
+    def left(self, amount: Amount) -> Limits:
+        """What the amount leaves of every limit, at least 0."""
+        return Limits(_less(self.calls, amount.calls), _less(self.tokens, amount.tokens), _less(self.pusd, amount.pusd))
+
+    def beyond(self, amount: Amount) -> Limits:
+        """Every limit counted from the amount on."""
+        return Limits(_more(self.calls, amount.calls), _more(self.tokens, amount.tokens), _more(self.pusd, amount.pusd))
+
+    def least(self, other: Limits) -> Limits:
+        """The tighter of the two, kind by kind."""
+        return Limits(_least(self.calls, other.calls), _least(self.tokens, other.tokens), _least(self.pusd, other.pusd))
+
+
+def _less(limit: int | None, value: int) -> int | None:
+    return None if limit is None else max(0, limit - value)
+
+
+def _more(limit: int | None, value: int) -> int | None:
+    return None if limit is None else limit + value
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
+
 
 class Ceiling:
     """The run's ledger: `spent + reserved + in doubt <= limits` at every instant, under any interleaving.
 
-    Only billed calls count: a replay costs nothing. An overrun (a provider that ignores the cap) is booked in full and
-    shows as `overrun`; it is the one way past a limit and cannot be known before the reply.
+    The limits are the run's own and, once something is lent, what the day's lease lets it reach. Only billed calls
+    count: a replay costs nothing. An overrun (a provider that ignores the cap) is booked in full and shows as
+    `overrun`; it is the one way past a limit and cannot be known before the reply.
     """
 
     def __init__(self, limits: Limits, spent: Amount = Amount(), in_doubt: Amount = Amount()) -> None:
         self.limits = limits
+        """The run's own ceiling."""
+        self.lent: Limits | None = None
+        """What the day's lease gave beyond what was charged when it was taken; None: no lease is needed."""
         self.spent = spent
         self.reserved = Amount()
         self.in_doubt = in_doubt
         self.overrun = Amount()
         self.in_flight = 0
+        self.paused = False
+        """True: nothing is reserved until the next lease is there."""
+        self.day_is_short = False
+        """Whether what did not fit last would have fitted under the run's own ceiling: the day's lease stopped it."""
+        self._reach = Limits()
+
+    @property
+    def charged(self) -> Amount:
+        """What counts whatever happens to the calls in flight."""
+        return self.spent + self.in_doubt
+
+    @property
+    def free(self) -> Limits:
+        """What can still be reserved now."""
+        return self.limits.least(self._reach).left(self.charged + self.reserved)
+
+    def lend(self, lease: Limits) -> None:
+        """Go on, with at most `lease` beyond what is charged now; only while nothing is in flight."""
+        if self.in_flight:
+            raise AssertionError("a lease was changed under calls in flight")
+        self.lent = lease
+        self._reach = lease.beyond(self.charged)
+        self.paused = False
 
     def try_reserve(self, amount: Amount) -> bool:
         """Hold back the worst case of one attempt; False: it does not fit now."""
-        if not self.limits.allow(self.spent + self.reserved + self.in_doubt + amount):
+        if self.paused:
+            return False
+        held = self.spent + self.reserved + self.in_doubt + amount
+        fits = self.limits.allow(held)
+        self.day_is_short = fits and not self._reach.allow(held)
+        if self.day_is_short or not fits:
             return False
         self.reserved += amount
         self.in_flight += 1

@@ -152,6 +152,16 @@ def _runs(add: Add) -> None:
     delete.add_argument("run", metavar="RUN", help="id, the beginning of one, or 'last'")
     delete.add_argument("--yes", action="store_true", help="do not ask")
     _as_json(add("runs", "runs:runs", "list the runs of the database"))
+    _allowance(add("allowance", "allowance:allowance", "set or show what a day (UTC) allows to all runs together"))
+
+
+def _allowance(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("the allowance of a day, charged by all runs of the database")
+    group.add_argument("--usd", type=_positive(float), help="dollars a day")
+    group.add_argument("--tokens", type=_positive(int), help="tokens a day")
+    group.add_argument("--calls", type=_positive(int), help="calls a day")
+    group.add_argument("--none", action="store_true", help="no allowance: runs have their own ceilings alone")
+    _as_json(verb)
 
 
 def _ceiling(verb: argparse.ArgumentParser) -> None:
@@ -162,8 +172,11 @@ def _ceiling(verb: argparse.ArgumentParser) -> None:
 
 
 def _reports(add: Add) -> None:
-    estimate = add("estimate", "runs:estimate", "say what a study can cost at most; calls no model")
+    estimate = add("estimate", "estimates:estimate", "say what a study will cost, and at most; calls no model")
     estimate.add_argument("study", type=Path, metavar="STUDY.toml")
+    estimate.add_argument(
+        "--pilot", type=_positive(int), metavar="N", help="first run the first N questions of each task, to learn from"
+    )
     _as_json(estimate)
     report = add("report", "reports:report", "accuracy against spend, with intervals and the frontier")
     report.add_argument("--axis", help="axis of the budgets to report (default: what the runs used)")
@@ -171,6 +184,10 @@ def _reports(add: Add) -> None:
     report.add_argument("--task", help="one task only")
     report.add_argument("--curve", metavar="CONDITION", help="accuracy of one condition at every budget")
     _as_json(report)
+    bill = add("bill", "bills:bill", "say what runs were billed, replayed, and would cost afresh")
+    bill.add_argument("run", nargs="?", metavar="RUN", help="id, the beginning of one, or 'last' (all runs)")
+    bill.add_argument("--by", default="role", help="role or condition (role)")
+    _as_json(bill)
     export = add("export", "reports:export", "write a table to a file")
     export.add_argument("--table", default="trials", help="which table (trials)")
     export.add_argument("--format", default="csv", help="csv, jsonl or parquet (csv)")

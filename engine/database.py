@@ -37,6 +37,12 @@ class Database:
         self._lock = lock_for(self.path)
         self._known: tuple[int, int] | None = None
 
+    def version(self) -> int:
+        """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
+        _refuse_by_looks(self.path)
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            return schema.version(connection, self.path)
+
     def create(self) -> None:
         """Make the file with its tables, or check and upgrade the one that is there."""
         if self.path.exists():

@@ -1,47 +1,31 @@
-"""Buying completions: reserve, note the intent, send, note the outcome, settle; with our own bounded retries.
+"""Buying completions: reserve, note the intent, send, note the outcome, settle; with bounded retries.
 
-The one place that decides what is sent to a provider and what it may cost. Owns the per-model concurrency and the wait
-for room under the ceiling; never looks at a trial or a strategy.
+The one place that decides what is sent to a provider and what it may cost. Owns the wait for room under the ceiling,
+and keeps to each model's pace; never looks at a trial or a strategy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from engine.budget import Amount, Ceiling, spend_of
-from engine.errors import RETRYABLE, CeilingReached, InDoubt, ProviderError, RunStopped
+from engine.budget import Amount, Ceiling, Limits, spend_of
+from engine.errors import CeilingReached, InDoubt, ProviderError, RunStopped
 from engine.identity import completion_key
 from engine.models import Model
+from engine.overruns import Overruns
+from engine.rates import Lane
+from engine.rates import Retries as Retries
 from engine.records import Attempt, Completion, Request
 
-
-@dataclass(frozen=True, slots=True)
-class Retries:
-    """How often and how patiently a failed attempt is repeated."""
-
-    attempts: int = 4
-    """Dispatches per completion at most, the first included."""
-    first_s: float = 1.0
-    """Seconds before the first retry; doubles each time, with jitter."""
-    longest_s: float = 60.0
-    """Upper bound of one wait; a Retry-After beyond it fails the call at once."""
-
-    def wait_s(self, ordinal: int, error: ProviderError) -> float | None:
-        """Seconds to wait after attempt `ordinal` (from 0); None: do not try again."""
-        if error.kind not in RETRYABLE or ordinal + 1 >= self.attempts:
-            return None
-        if error.retry_after_s is not None:
-            return error.retry_after_s if error.retry_after_s <= self.longest_s else None
-        return min(self.longest_s, self.first_s * 2.0**ordinal * random.uniform(0.75, 1.25))
+_T = TypeVar("_T")
 
 
 class Notes(Protocol):
@@ -73,6 +57,21 @@ class Gate:
         """True once a call did not fit and nothing in flight could make room."""
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
+        self._waits: set[asyncio.Future[Any]] = set()
+
+    async def until(self, turn: asyncio.Future[_T]) -> _T:
+        """What a future brings. Raises RunStopped as soon as the run is asked to stop, and gives the future up."""
+        self._waits.add(turn)
+        if self.stopped:
+            turn.cancel()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if self.stopped and not _given_up():
+                raise RunStopped("the run was asked to stop") from None
+            raise
+        finally:
+            self._waits.discard(turn)
 
     async def rest(self, seconds: float) -> None:
         """Wait before another attempt. Raises RunStopped as soon as the run is asked to stop."""
@@ -88,7 +87,7 @@ class Gate:
                 raise RunStopped("the run was asked to stop")
             if not self.reached and self.ceiling.try_reserve(amount):
                 return
-            if self.reached or not self.ceiling.in_flight:
+            if self.reached or not (self.ceiling.in_flight or self.ceiling.paused):
                 self.reached = True
                 self._wake()
                 raise CeilingReached("the next call does not fit under the run's ceiling")
@@ -99,6 +98,13 @@ class Gate:
         self.stopped = True
         self.trouble = self.trouble or trouble
         self._ended.set()
+        for turn in tuple(self._waits):
+            turn.cancel()
+        self._wake()
+
+    def lend(self, lease: Limits) -> None:
+        """Go on under another lease, once nothing is in flight under the last one."""
+        self.ceiling.lend(lease)
         self._wake()
 
     def close(self, reserved: Amount, bill: Amount | None) -> None:
@@ -125,7 +131,9 @@ class Dispatcher:
         retries: Retries = Retries(),
         on_outcome: Callable[[Attempt, Completion | None], None] | None = None,
         run_id: str | None = None,
+        overruns: Overruns | None = None,
     ) -> None:
+        self._overruns = overruns or Overruns()
         self._models = models
         self._gate = gate
         self._notes = notes
@@ -134,43 +142,58 @@ class Dispatcher:
         self._run_id = run_id
         # A fresh random id per attempt costs half a millisecond of system call; one per dispatcher and a count do not.
         self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
-        self._slots = {name: asyncio.Semaphore(model.parallel) for name, model in models.items()}
+        self._lanes = {name: Lane(model.parallel, model.rates, gate) for name, model in models.items()}
 
     async def buy(self, request: Request) -> Completion:
         """One completion, at the price of as many attempts as it takes. Raises the last attempt's error."""
-        model = self._models[request.model]
-        async with self._slots[request.model]:
-            ordinal = 0
-            while True:
-                try:
-                    return await self._attempt(model, request, ordinal)
-                except ProviderError as error:
-                    wait_s = self._retries.wait_s(ordinal, error)
-                    if wait_s is None:
-                        raise
-                await self._gate.rest(wait_s)
-                ordinal += 1
+        model, lane = self._models[request.model], self._lanes[request.model]
+        for ordinal in itertools.count():
+            await lane.enter()
+            try:
+                return await self._attempt(model, lane, request, ordinal)
+            except ProviderError as error:
+                wait_s = self._retries.wait_s(ordinal, error)
+                if wait_s is None:
+                    raise
+            finally:
+                lane.leave()
+            await self._gate.rest(wait_s)
+        raise AssertionError("retries are bounded")
 
-    async def _attempt(self, model: Model, request: Request, ordinal: int) -> Completion:
+    async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
-        worst = _worst(model, bound.tokens, request.asked_tokens)
-        await self._gate.reserve(worst)
+        told = _worst(model, bound.tokens, request.asked_tokens)
+        worst = await self._reserved(request.model, told)
         bill: Amount | None = Amount()
         try:
+            sent = await lane.pace(worst.tokens)
             attempt = await self._intended(self._begun(model, request, ordinal, worst))
             bill = None
-            completion = await self._sent(model, request, attempt)
+            completion = await self._sent(model, request, attempt, told)
             bill = _cost(model, completion)
+            lane.speed_up()
             return completion
         except ProviderError as error:
             bill = Amount() if _unbilled(error) else None
+            lane.pause(self._retries.pause_s(error))
+            if error.kind == "rate_limit":
+                lane.slow_down(sent)
             raise
         finally:
             # Without a known outcome the reservation stays charged, whatever went wrong here.
             self._gate.close(worst, bill)
 
+    async def _reserved(self, model: str, told: Amount) -> Amount:
+        """Hold back the worst the model is known to make of a cap, also when it became known while we waited."""
+        while True:
+            worst = self._overruns.widened(model, told)
+            await self._gate.reserve(worst)
+            if worst == self._overruns.widened(model, told):
+                return worst
+            self._gate.close(worst, Amount())
+
     def _begun(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
-        money = worst.pusd if model.setting.price else None
+        money = _money(model, worst)
         return Attempt(
             attempt_id=f"{self._series}-{next(self._sent_so_far)}",
             key=request.key,
@@ -195,7 +218,7 @@ class Dispatcher:
             raise RunStopped(str(error)) from error
         return attempt
 
-    async def _sent(self, model: Model, request: Request, attempt: Attempt) -> Completion:
+    async def _sent(self, model: Model, request: Request, attempt: Attempt, told: Amount) -> Completion:
         began = time.monotonic()
         try:
             bought = await model.complete(request)
@@ -204,8 +227,8 @@ class Dispatcher:
             self._note(_failed(attempt, error, _since(began)), None)
             raise
         actual = _cost(model, completion)
-        money = actual.pusd if model.setting.price else None
-        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money)
+        self._overruns.saw(request.model, told, actual)
+        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=_money(model, actual))
         self._note(replace(done, latency_ms=_since(began)), completion)
         await self._kept()
         return completion
@@ -238,6 +261,11 @@ def _failed(attempt: Attempt, error: BaseException, latency_ms: int) -> Attempt:
     return replace(said, outcome="failed", charged_tokens=0, charged_pusd=free)
 
 
+def _money(model: Model, amount: Amount) -> int | None:
+    """Money of an amount; None: the price of a model that somebody bills is unknown."""
+    return amount.pusd if model.setting.price or model.local else None
+
+
 def _worst(model: Model, bound: int, asked: int) -> Amount:
     price = model.setting.price
     money = 0 if price is None or model.local else bound * _dearest(price.input_pusd, price.cache_write_pusd)
@@ -255,6 +283,12 @@ def _cost(model: Model, completion: Completion) -> Amount:
     price = model.setting.price
     money = 0 if price is None or model.local else price.cost_pusd(spend, cache_discount=True)
     return Amount(1, spend.total_tokens, money)
+
+
+def _given_up() -> bool:
+    """Whether the running task itself is being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _since(began: float) -> int:

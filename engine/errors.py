@@ -56,7 +56,12 @@ class UnknownName(UsageError):
 
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
-    return (", ".join(map(shortened, names[:_MOST])) or "none") + more
+    return (", ".join(_in_line(shortened(name)) for name in names[:_MOST]) or "none") + more
+
+
+def _in_line(name: str) -> str:
+    """Names can come from a file: the head of a table may hold a line break in quotes."""
+    return name if name.isprintable() else repr(name)
 
 
 class StoreError(BudgetscopeError):

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from engine.budget import Limits
-from engine.models import Bound, Model
+from engine.models import Bound, Model, Rates
 from engine.plan import Plan
 from engine.records import Call, Completion, Condition, ModelSetting, Price, Prompt, Request, TrialSpec, Usage
 from engine.strategies.chain import chain_prompt
@@ -51,6 +51,19 @@ class Worst:
             self.total_tokens + other.total_tokens,
             None if self.pusd is None or other.pusd is None else self.pusd + other.pusd,
             None if self.billed_pusd is None or other.billed_pusd is None else self.billed_pusd + other.billed_pusd,
+        )
+
+    def each(self) -> Worst:
+        """The bound of one of its trials, which are all bounded alike."""
+        trials = max(1, self.trials)
+        return Worst(
+            1,
+            self.calls // trials,
+            self.input_tokens // trials,
+            self.output_tokens // trials,
+            self.total_tokens // trials,
+            None if self.pusd is None else self.pusd // trials,
+            None if self.billed_pusd is None else self.billed_pusd // trials,
         )
 
     def times(self, trials: int) -> Worst:
@@ -185,6 +198,7 @@ class _Paper:
     setting: ModelSetting
     context_tokens: int | None = None
     parallel: int = 1
+    rates: Rates = Rates()
     one_draw_at_zero: bool = False
     simulated: bool = True
     local: bool = True

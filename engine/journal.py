@@ -2,8 +2,10 @@
 
 One JSON object per line. Lines of one turn of the event loop share a write (a system call costs more than a line), and
 `written` returns once it is done: what is acknowledged so survives SIGKILL; `sync` makes a batch survive the machine.
-Reading forgives a torn last line. An intent without an outcome is *in doubt*: it may have been billed, so it stays
-charged at its worst case. Holds no key and no header, only what the store keeps as well.
+An outcome that a full disk refused is kept and tried again with the next line; an intent is dropped, as nothing is sent
+without it. Reading forgives a torn last line and counts what it cannot read. An intent without an outcome is *in
+doubt*: it may have been billed, so it stays charged at its worst case. Holds no key and no header, only what the store
+keeps as well.
 """
 
 from __future__ import annotations
@@ -13,12 +15,16 @@ import json
 import os
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from engine import decoding
 from engine.budget import Amount
 from engine.records import Attempt, Completion, Usage
+
+_CLOSED = -1
+_INTENT = b'{"intent":'
 
 
 @dataclass(slots=True)
@@ -28,6 +34,8 @@ class History:
     completions: dict[str, Completion] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
+    unreadable: int = 0
+    """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
 
     @property
     def spent(self) -> Amount:
@@ -47,7 +55,7 @@ def charged(attempt: Attempt) -> Amount:
 
 
 class Journal:
-    """Appends to one file; one writer at a time (the worker holds the run's lock)."""
+    """Appends to one file; one writer at a time (the worker holds the run's lock). Raises OSError if it cannot."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,15 +77,23 @@ class Journal:
         """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
         if self._writing is not None:
             await asyncio.shield(self._writing)
+        elif self._lines:
+            self._flush()
 
     def sync(self) -> None:
         """Make all written lines survive a power cut; safe from another thread."""
         os.fsync(self._file)
 
     def close(self) -> None:
-        """Write what is left and give the file back."""
-        self._flush()
-        os.close(self._file)
+        """Write what is left and give the file back, whether or not that worked; a second time does nothing."""
+        if self._file == _CLOSED:
+            return
+        try:
+            self._flush()
+        finally:
+            # The number may be another file's soon; a late note must not find it.
+            file, self._file = self._file, _CLOSED
+            os.close(file)
 
     def _write(self, line: dict[str, Any]) -> None:
         self._lines.append(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
@@ -103,42 +119,54 @@ class Journal:
             writing.set_result(None)
 
     def _flush(self) -> None:
-        body, self._lines = memoryview(b"".join(self._lines)), []
-        while body:
-            body = body[os.write(self._file, body) :]
+        lines, self._lines = self._lines, []
+        body, done = b"".join(lines), 0
+        try:
+            while done < len(body):
+                done += os.write(self._file, memoryview(body)[done:])
+        except OSError:
+            self._lines = _unwritten(lines, done)
+            raise
+
+
+def _unwritten(lines: list[bytes], done: int) -> list[bytes]:
+    """What to write after `done` bytes of these lines went through: whole outcomes, away from a torn line."""
+    ends = list(accumulate(map(len, lines)))
+    left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
+    return left if done in (0, *ends) else [b"\n", *left]
 
 
 def read(path: Path) -> History:
-    """All that a journal acknowledges; a missing file is an empty history, an unreadable line is skipped."""
+    """All that a journal acknowledges; a missing file is an empty history, an unreadable line is counted."""
     history = History()
     if not path.exists():
         return history
     attempts: dict[str, Attempt] = {}
     with path.open("rb") as lines:
         for line in lines:
-            _apply(_parsed(line), attempts, history.completions)
+            if not _applied(line, attempts, history.completions) and line.endswith(b"\n"):
+                history.unreadable += 1
     history.attempts = list(attempts.values())
     return history
 
 
-def _apply(line: dict[str, Any], attempts: dict[str, Attempt], completions: dict[str, Completion]) -> None:
+def _applied(line: bytes, attempts: dict[str, Attempt], completions: dict[str, Completion]) -> bool:
+    """Whether the line said something, or was blank."""
+    if line.isspace():
+        return True
     try:
-        attempt = decoding.record(Attempt, line.get("outcome") or line.get("intent"))
-        completion = decoding.record(Completion, line["completion"]) if line.get("completion") else None
+        told = decoding.parsed(line)
+        if not isinstance(told, dict):
+            return False
+        attempt = decoding.record(Attempt, told.get("outcome") or told.get("intent"))
+        completion = decoding.record(Completion, told["completion"]) if told.get("completion") else None
     except ValueError:
-        return
-    attempts[attempt.attempt_id] = attempt
+        return False
+    if told.get("outcome") or attempt.attempt_id not in attempts:
+        attempts[attempt.attempt_id] = attempt
     if completion is not None:
         completions.setdefault(completion.key, completion)
-
-
-def _parsed(line: bytes) -> dict[str, Any]:
-    """A torn line (the process died while writing) says nothing."""
-    try:
-        value = decoding.parsed(line)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    return True
 
 
 def _torn(path: Path) -> bool:

@@ -52,10 +52,13 @@ class _Block:
     conditions: tuple[Condition, ...]
 
 
-def plan(study: Study) -> Plan:
-    """Expand a study. Raises UsageError for unknown names, unreadable tasks, or a billed model without a ceiling."""
+def plan(study: Study, *, sends: bool = True) -> Plan:
+    """Expand a study. Raises UsageError for unknown names, unreadable tasks, or a billed model without a ceiling.
+
+    `sends`: False for a plan that will call nobody, which needs no key.
+    """
     declared = {model.name: model for model in study.models}
-    models = [open_model(name, declared) for name in declared]
+    models = [open_model(name, declared, sends=sends) for name in declared]
     _check_money(study, models)
     strategies: dict[str, Any] = {}
     blocks = [_block(study, spec, models, strategies) for spec in study.tasks]
@@ -94,7 +97,8 @@ def _by_identity(models: Sequence[Model]) -> dict[str, Model]:
 
 def _block(study: Study, spec: TaskSpec, models: Sequence[Model], strategies: dict[str, Any]) -> _Block:
     task = open_task(spec)
-    questions = tuple({question.question_id: question for question in task.questions()}.values())
+    distinct = {question.question_id: question for question in task.questions()}
+    questions = tuple(distinct.values())[: study.first_questions]
     if not questions:
         raise UsageError(f"The task {task.name!r} has no questions.")
     prompting = identity.canonical(_prompting(study, questions[0]))

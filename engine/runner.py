@@ -18,6 +18,8 @@ from datetime import timedelta
 from engine.dispatch import Dispatcher, Gate, Notes, Retries
 from engine.errors import StoreError
 from engine.journal import History
+from engine.overruns import Overruns
+from engine.patience import Patience
 from engine.plan import Plan
 from engine.pool import Pool
 from engine.records import Attempt, Completion, Trial, TrialSpec
@@ -65,8 +67,9 @@ class Runner:
         retries: Retries = Retries(),
     ) -> None:
         self.progress = Progress(total=len(plan.specs))
+        self.patience = Patience(store.path)
+        """How it gets at the database while others may hold it."""
         self._plan = plan
-        self._store = store
         self._gate = gate
         self._notes = notes
         self._run_id = run_id
@@ -76,8 +79,9 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._shelf = StoredShelf(store, plan.models.values(), age)
-        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id)
+        self._shelf = StoredShelf(store, plan.models.values(), age, self.patience, self._broke)
+        overruns = Overruns(past.attempts)
+        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
         self._pool = Pool(buyer.buy, self._shelf, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 
@@ -87,20 +91,21 @@ class Runner:
             await self._run()
 
     async def _run(self) -> None:
-        todo = self._todo()
+        todo = await self._todo()
         flusher = asyncio.create_task(self._flush_regularly())
         hands = asyncio.create_task(self._work_together(todo))
         try:
             await asyncio.wait([hands, flusher], return_when=asyncio.FIRST_COMPLETED)
             (flusher if flusher.done() else hands).result()
         finally:
-            await self._land(hands, flusher)
+            await _unhindered(asyncio.create_task(self._land(hands, flusher)))
 
     async def _work_together(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
         await asyncio.gather(*(self._work(todo) for _ in range(self._width())))
 
     def abandon(self) -> None:
-        """Give up what is in flight: it stays charged as in doubt."""
+        """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
+        self.patience.hurry(1)
         self._pool.abandon()
 
     async def _land(self, hands: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
@@ -111,10 +116,11 @@ class Runner:
         await self._pool.drain()
         await self._flush()
 
-    def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
+    async def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
         """What is not stored yet, with the number of the coming attempt."""
-        stored = self._store.done([spec.trial_id for spec in self._plan.specs])
-        open_specs = [spec for spec in self._plan.specs if not _settled(spec, stored.get(spec.trial_id))]
+        trial_ids = [spec.trial_id for spec in self._plan.specs]
+        stored = await self.patience.insist(lambda store: store.done(trial_ids))
+        open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
         self.progress.before = self.progress.done = self.progress.total - len(open_specs)
         return iter([(spec, _next(stored.get(spec.trial_id))) for spec in open_specs])
 
@@ -157,15 +163,39 @@ class Runner:
         batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
         if not (batch.trials or batch.completions or batch.attempts):
             return
+        await self._noted()
         try:
-            await asyncio.to_thread(self._notes.sync)
-            await asyncio.to_thread(self._store.flush, batch)
+            await self.patience.insist(lambda store: store.flush(batch), self._noted)
         except StoreError as error:
-            log.warning("flush failed, will try again: %s", error)
+            told = "the journal has it all" if await self._noted() else "neither could the journal"
+            log.warning("the database could not be written, %s: %s", told, error)
             raise
         del self._trials[: len(batch.trials)]
         del self._completions[: len(batch.completions)]
         del self._attempts[: len(batch.attempts)]
+
+    def _broke(self, trouble: str) -> None:
+        """End the run for a reason of its own, unless it is ending already."""
+        if not self._gate.stopped:
+            self._gate.stop(trouble)
+
+    async def _noted(self) -> bool:
+        """Whether the journal holds all there is, beyond the machine's own end; if not, the run stops."""
+        try:
+            await self._notes.written()
+            await asyncio.to_thread(self._notes.sync)
+        except OSError as error:
+            self._broke(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            return False
+        return True
+
+
+async def _unhindered(task: asyncio.Task[None]) -> None:
+    """Wait for a task to its end, however often we are told to stop waiting."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 @contextmanager
@@ -181,7 +211,7 @@ def _rare_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _settled(spec: TrialSpec, done: Done | None) -> bool:
+def settled(spec: TrialSpec, done: Done | None) -> bool:
     """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
     if done is None or done.end in ("failed", "stopped"):
         return False

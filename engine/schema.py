@@ -88,12 +88,26 @@ create table mark_spends (
 create table links (link_id varchar primary key, view varchar not null, created_at timestamp not null);
 """
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "first tables", _FIRST),)
+_MONEY = """
+create table leases (
+    run_id varchar, day varchar, calls bigint, tokens bigint, pusd bigint,
+    spent_calls bigint not null, spent_tokens bigint not null, spent_pusd bigint not null,
+    held boolean not null, taken_at timestamp not null, primary key (run_id, day));
+alter table runs add column estimate varchar;
+"""
+
+_DOUBT = "".join(f"alter table leases add column in_doubt_{kind} bigint;" for kind in ("calls", "tokens", "pusd"))
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "first tables", _FIRST),
+    Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
+    Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
+)
 SCHEMA_VERSION = MIGRATIONS[-1].number
 
 TABLES: tuple[str, ...] = (
     "runs", "conditions", "questions", "framings", "prices", "trials", "trial_spends", "prompts", "completions",
-    "attempts", "calls", "marks", "mark_spends", "links", "meta", "migrations",
+    "attempts", "calls", "marks", "mark_spends", "links", "leases", "meta", "migrations",
 )  # fmt: skip
 """Every table, as `Store.export` accepts them."""
 

@@ -7,10 +7,13 @@ A stored reply is refused once the model answers under another name or fingerpri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from engine.errors import RunStopped, StoreError
 from engine.models import Model
+from engine.patience import Patience
 from engine.records import Completion
 from engine.store import Store
 
@@ -20,8 +23,16 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 class StoredShelf:
     """The shelf of a run; reads that arrive together share one opening of the database."""
 
-    def __init__(self, store: Store, models: Iterable[Model], max_age: timedelta) -> None:
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        models: Iterable[Model],
+        max_age: timedelta,
+        patience: Patience,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._patience = patience
+        self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._models: dict[str, str] = {}
         self._says: dict[str, tuple[str | None, str | None]] = {}
@@ -55,11 +66,18 @@ class StoredShelf:
     async def _read(self) -> None:
         while self._wanted:
             batch, self._wanted = self._wanted, {}
+            keys = [self._keys[request] for request in batch]
             try:
-                found = await asyncio.to_thread(self._store.completions, [self._keys[request] for request in batch])
-            except Exception as error:
-                for waiting in batch.values():
-                    waiting.set_exception(error)
-                raise
+                found = await self._patience.insist(partial(Store.completions, keys=keys))
+            except StoreError as error:
+                # What cannot be looked up is not bought either: it was paid for once.
+                self._on_trouble(str(error))
+                _refuse(batch.values(), RunStopped(str(error)))
+                continue
             for request, waiting in batch.items():
                 waiting.set_result(found.get(self._keys[request]))
+
+
+def _refuse(all_waiting: Iterable[asyncio.Future[Completion | None]], error: RunStopped) -> None:
+    for waiting in all_waiting:
+        waiting.set_exception(error)

@@ -22,6 +22,8 @@ from engine import decoding
 from engine.budget import Amount, Limits
 from engine.errors import AlreadyRunning, RunError, UnknownName
 
+SILENT_S = 30.0
+"""Seconds without a heartbeat after which a living worker is said not to respond; planning and loading take some."""
 State = Literal["new", "running", "stopping", "finished", "stopped", "ceiling", "failed", "dead"]
 
 
@@ -70,6 +72,10 @@ class Status:
     overrun: Amount = Amount()
     """Billed beyond what was reserved, by providers that ignore the cap; part of `spent`."""
     ceiling: Limits = Limits()
+    lease: Limits | None = None
+    """What this run was lent of the day's allowance when it last took some; None: it took none yet."""
+    free: Limits = Limits()
+    """What can still be reserved under ceiling and lease; None of a kind: no limit of that kind."""
     priced: bool = False
     """False: some model's price is unknown, so money is unknown, not zero."""
     seconds_left: float | None = None
@@ -81,10 +87,9 @@ class Status:
 
 
 def folder(db: Path) -> Path:
-    """Where the runs of a database live: r.duckdb has r.runs, r.db has r.db.runs, and r has r..runs."""
-    if db.suffix == ".duckdb":
-        return db.with_suffix(".runs")
-    return db.with_name(f"{db.name}.runs" if db.suffix else f"{db.name}..runs")
+    """Where the runs of a database live: r.duckdb has r.runs, and any other name N has N-runs; no two share one."""
+    stem = db.name.removesuffix(".duckdb")
+    return db.with_name(f"{stem}.runs" if stem != db.name else f"{db.name}-runs")
 
 
 def find(db: Path, name: str) -> RunDir:
@@ -116,7 +121,18 @@ def read(run: RunDir) -> Status:
     alive = is_alive(run)
     if status.state in ("running", "stopping") and not alive:
         return replace(status, state="dead", alive=False, seconds_left=None)
-    return replace(status, alive=alive)
+    return _silent(replace(status, alive=alive))
+
+
+def _silent(status: Status) -> Status:
+    """The status, with a word on it where a living worker has said nothing for long."""
+    last = status.heartbeat_at
+    if not status.alive or status.state not in ("running", "stopping") or last is None:
+        return status
+    if (now() - last).total_seconds() <= SILENT_S:
+        return status
+    said = f"Not responding since {last:%H:%M:%S} UTC: suspended, or the machine is; it goes on once it is woken."
+    return replace(status, seconds_left=None, message=said)
 
 
 def write(run: RunDir, status: Status) -> None:

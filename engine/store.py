@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Literal
 
 from engine import rows, schema, tables, values
+from engine.budget import Limits
 from engine.database import Connection, Database, quoted
 from engine.errors import StoreError, UnknownName
+from engine.leases import Book
 from engine.records import Attempt, Completion, End, Trial
 
 Format = Literal["csv", "parquet", "jsonl"]
@@ -72,6 +74,8 @@ class RunRow:
     version: str | None = None
     """Version of Budgetscope that ran it."""
     error: str | None = None
+    estimate: str | None = None
+    """JSON of what it was expected to spend when it started; None: nobody asked."""
 
 
 def fingerprint(path: Path | str) -> tuple[int, int, int, int]:
@@ -144,6 +148,24 @@ class Store(Database):
         with self.reading() as connection:
             found = tables.fetch(connection, "select * from runs order by started_at, run_id")
         return [_run(row) for row in found]
+
+    @contextmanager
+    def book(self) -> Iterator[Book]:
+        """The allowance and all leases in one transaction; what the block changed is stored unless it raises."""
+        with self.writing() as connection:
+            book = tables.book(connection)
+            yield book
+            tables.save_leases(connection, book.changed)
+
+    def read_book(self) -> Book:
+        """The allowance and all leases as they are now, to look at."""
+        with self.reading() as connection:
+            return tables.book(connection)
+
+    def set_allowance(self, allowance: Limits) -> None:
+        """From now on a day allows this much to all runs together; `Limits()`: as much as they like."""
+        with self.writing() as connection:
+            tables.save_allowance(connection, allowance)
 
     def trial(self, trial_id: str, attempt: int | None = None) -> Trial:
         """One stored trial; the last attempt unless told. Raises StoreError if there is none."""
@@ -270,7 +292,7 @@ def _columns(connection: Connection, table: str, format: str) -> str:
 
 def _guarded(name: str) -> str:
     """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
-    formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r]')"""
+    formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r\\n＝＋－＠]')"""
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
     text = f"""replace("{name}", chr(0), '\ufffd')"""
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""

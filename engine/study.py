@@ -61,6 +61,8 @@ class Study:
     """System prompt before every call; None: none."""
     ceiling: Limits = Limits(tokens=CEILING_TOKENS)
     """What a run may spend at most; tokens are always limited."""
+    first_questions: int | None = None
+    """Ask only so many of each task's questions, the first ones; None: all."""
     pool_max_age_days: float = 30.0
     """Completions of remote models older than this are bought anew."""
     text: str = ""
@@ -90,6 +92,7 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         repeats=top.integer("repeats", 1, 1, _MOST_REPEATS),
         system=top.text("system", None),
         ceiling=_ceiling(top),
+        first_questions=top.integer("first_questions", None, 1, 10_000_000),
         pool_max_age_days=float(top.number("pool_max_age_days", Decimal(30), 0, 36_500)),
         text=text if "base" in top.body else f"base = {json.dumps(str(folder), ensure_ascii=False)}\n{text}",
     )
@@ -122,10 +125,11 @@ def as_json(study: Study) -> dict[str, Any]:
     }
 
 
-_TOP = ("name", "base", "budget_axis", "budgets", "repeats", "system", "pool_max_age_days", "ceiling", "models",
-        "tasks", "strategies", "examples")  # fmt: skip
+_TOP = ("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days",
+        "ceiling", "models", "tasks", "strategies", "examples")  # fmt: skip
 _TASK = tuple(field.name for field in fields(TaskSpec))
-_MODEL = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "timeout_s", "prices")
+_MODEL = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
+          "tokens_per_minute", "timeout_s", "prices")  # fmt: skip
 _PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
 
 
@@ -214,6 +218,8 @@ def _model(table: toml.Table, folder: Path) -> Declared:
         price=_price(table),
         context_tokens=table.integer("context_tokens", None, 1, 10**8),
         parallel=table.integer("parallel", None, 1, 4096),
+        requests_per_minute=table.integer("requests_per_minute", None, 1, 10**9),
+        tokens_per_minute=table.integer("tokens_per_minute", None, 1, 10**12),
         timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
     )
 

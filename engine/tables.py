@@ -1,16 +1,20 @@
-"""Rows in and out of an open connection: bulk inserts, matching by ids, and whole trials.
+"""Rows in and out of an open connection: bulk inserts, matching by ids, whole trials, and the book of leases.
 
 Owns the SQL that puts a trial's rows together again. Opens nothing, commits nothing, aggregates nothing.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
 from engine import rows, values
+from engine.budget import Amount, Limits
 from engine.database import Connection
+from engine.leases import Book, Lease
 from engine.records import Trial
 
 Layout = list[tuple[str, str]]
@@ -110,6 +114,44 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
         )
         for head in heads
     ]
+
+
+def book(connection: Connection) -> Book:
+    """The day's allowance and all leases, as this connection sees them."""
+    stored = connection.execute("select value from meta where name = 'allowance'").fetchone()
+    allowance = Limits(**json.loads(stored[0])) if stored else Limits()
+    return Book(allowance, [_lease(row) for row in fetch(connection, "select * from leases order by day, taken_at")])
+
+
+def save_allowance(connection: Connection, allowance: Limits) -> None:
+    """Keep the day's allowance; no limit at all leaves nothing behind."""
+    connection.execute("delete from meta where name = 'allowance'")
+    if allowance != Limits():
+        connection.execute("insert into meta values ('allowance', ?)", [json.dumps(asdict(allowance))])
+
+
+def save_leases(connection: Connection, leases: Iterable[Lease]) -> None:
+    """Store leases, or replace what was stored of them."""
+    found = list(leases)
+    for lease in found:
+        connection.execute("delete from leases where run_id = ? and day = ?", [lease.run_id, lease.day])
+    insert(connection, {"leases": [_lease_row(lease) for lease in found]})
+
+
+def _lease(row: values.Row) -> Lease:
+    spent, doubt = (Amount(*(row[f"{part}_{kind}"] or 0 for kind in _KINDS)) for part in ("spent", "in_doubt"))
+    lent = Limits(*(row[kind] for kind in _KINDS))
+    return Lease(row["run_id"], row["day"], lent, spent, doubt, row["held"], values.aware(row["taken_at"]))
+
+
+def _lease_row(lease: Lease) -> values.Row:
+    parts = {"": lease.lent, "spent_": lease.spent, "in_doubt_": lease.in_doubt}
+    figures = {f"{prefix}{kind}": getattr(part, kind) for prefix, part in parts.items() for kind in _KINDS}
+    return {"run_id": lease.run_id, "day": lease.day, "held": lease.held, "taken_at": values.naive(lease.taken_at),
+            **figures}  # fmt: skip
+
+
+_KINDS = ("calls", "tokens", "pusd")
 
 
 def _grouped(found: Iterable[values.Row], name: str) -> dict[str, list[values.Row]]:

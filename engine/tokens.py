@@ -28,6 +28,8 @@ BUNDLED = {
 DEFAULT = "o200k_base"
 BYTES_PER_TOKEN = 4
 """Rule of thumb where no encoding is at hand."""
+PIECE = 50_000
+"""Characters counted at once: tiktoken raises for a million spaces in a row."""
 
 
 def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
@@ -42,7 +44,8 @@ def count(text: str, model_name: str) -> int:
     clean = text.encode("utf-8", "replace").decode("utf-8")
     if encoding is None:
         return -(-len(clean.encode()) // BYTES_PER_TOKEN)
-    return len(encoding.encode(clean, disallowed_special=()))
+    parts = (clean[at : at + PIECE] for at in range(0, len(clean), PIECE))
+    return sum(len(encoding.encode(part, disallowed_special=())) for part in parts)
 
 
 def least(messages: Prompt, model_name: str) -> int:

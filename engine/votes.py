@@ -61,4 +61,4 @@ class Votes:
 def beta_rule(first: int, second: int) -> float:
     """P(theta > 1/2) for theta ~ Beta(first + 1, second + 1), by its binomial sum."""
     tosses = first + second + 1
-    return sum(comb(tosses, k) for k in range(first + 1)) / 2**tosses
+    return sum(comb(tosses, k) for k in range(first + 1)) / (1 << tosses)

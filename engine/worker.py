@@ -12,28 +12,26 @@ import logging
 import os
 import platform
 import secrets
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine import identity, journal, status
+from engine import journal, outlook, preflight, status, tenancy
 from engine.budget import Ceiling, Limits
 from engine.dispatch import Gate, Retries
 from engine.errors import BudgetscopeError, RunError
+from engine.heartbeat import Heartbeat, Wish
 from engine.plan import Plan, plan
 from engine.runner import Progress, Runner
 from engine.status import RunDir, State, Status
 from engine.store import RunRow, Store
 from engine.study import Study, as_json, load
+from engine.tenancy import Tenancy
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 0.5
-"""Seconds between two looks at the stop file and two writes of the status."""
 Report = Callable[[Status], None]
 
 
@@ -54,17 +52,19 @@ def _laid_out(run: RunDir, study: Study) -> RunDir:
     return run
 
 
-def run(directory: RunDir, on_status: Report, retries: Retries = Retries()) -> Status:
+def run(
+    directory: RunDir, on_status: Report, retries: Retries = Retries(), clock: tenancy.Clock = status.now
+) -> Status:
     """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
 
-    Raises AlreadyRunning when a living worker holds the run, and BudgetscopeError for what makes it impossible; then
-    nothing of it is lost and `resume` goes on.
+    `clock` says of which day's allowance the run takes its lease. Raises AlreadyRunning when a living worker holds the
+    run, and BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
     """
     with status.held(directory):
         (directory.path / "stop").unlink(missing_ok=True)
         handler = _log_to(directory.log)
         try:
-            return _Worker(directory, on_status, retries).work()
+            return _Worker(directory, on_status, retries, clock).work()
         finally:
             logging.getLogger("engine").removeHandler(handler)
             handler.close()
@@ -73,23 +73,30 @@ def run(directory: RunDir, on_status: Report, retries: Retries = Retries()) -> S
 class _Worker:
     """A run being worked on, by the process that holds its lock."""
 
-    def __init__(self, directory: RunDir, on_status: Report, retries: Retries) -> None:
+    def __init__(self, directory: RunDir, on_status: Report, retries: Retries, clock: tenancy.Clock) -> None:
         self._dir = directory
         self._report = on_status
         self._retries = retries
+        self._clock = clock
         self._began = time.monotonic()
         self._last = status.read(directory)
         self._started_at = self._last.started_at or status.now()
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
+        self._tenant: Tenancy | None = None
+        self._runner: Runner | None = None
+        self._heart = Heartbeat(directory, self._beat, self._wished)
+        self._unreadable = 0
         self._priced = False
+        self._estimate: str | None = None
 
     def work(self) -> Status:
         """Plan, run, and leave the final word in status and store."""
         self._tell("running")
         try:
             planned = plan(self._study)
+            self._estimate = outlook.noted(self._dir, planned)
             state, message = asyncio.run(self._run(planned))
         except BudgetscopeError as error:
             self._tell("failed", str(error))
@@ -105,67 +112,74 @@ class _Worker:
         return self._tell(state, message)
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
-        _same_as_before(self._dir, planned)
-        await _reach(planned)
+        preflight.same_as_before(self._dir, planned)
+        await preflight.reach(planned)
         store = Store(self._dir.db)
         store.create()
         history = journal.read(self._dir.journal)
+        self._unreadable = history.unreadable
         ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
-        notes = journal.Journal(self._dir.journal)
-        runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries)
-        self._progress = runner.progress
-        store.save_run(self._row(planned, "running"))
+        billed = any(not model.local for model in planned.models.values())
+        self._tenant = tenant = Tenancy(self._dir, self._clock, billed=billed)
+        # Whoever finds this run dead learns from its journal that nothing was sent.
+        self._dir.journal.touch(mode=0o600)
         try:
-            await self._attended(runner)
+            ceiling.lend(tenant.take(ceiling, history.attempts))
+            return await self._through(planned, store, self._gate, history)
         finally:
-            notes.close()
+            await tenant.give_back(ceiling)
             for model in planned.models.values():
                 await model.close()
+
+    async def _through(
+        self, planned: Plan, store: Store, gate: Gate, history: journal.History
+    ) -> tuple[State, str | None]:
+        """Work through the plan, and store how it ended."""
+        notes = journal.Journal(self._dir.journal)
+        runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
+        self._runner, self._progress = runner, runner.progress
+        store.save_run(self._row(planned, "running"))
+        try:
+            await self._heart.attend(runner.run())
+        finally:
+            self._put_away(notes)
         state, message = self._verdict()
-        store.save_run(replace(self._row(planned, state), finished_at=status.now(), error=message))
+        ended = replace(self._row(planned, state), finished_at=status.now(), error=message)
+        await self._heart.attend(runner.patience.insist(lambda store: store.save_run(ended)))
         return state, message
 
-    async def _attended(self, runner: Runner) -> None:
-        """Run, with a heartbeat, an ear for signals and an eye on the stop file."""
-        work = asyncio.create_task(runner.run())
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            with suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(name, self._interrupt, runner, work)
-        while not work.done():
-            await asyncio.wait([work], timeout=HEARTBEAT_S)
-            self._obey(runner, work)
-            self._tell("stopping" if self._gate and self._gate.stopped else "running")
-        with suppress(asyncio.CancelledError):
-            work.result()
+    def _put_away(self, notes: journal.Journal) -> None:
+        """What the journal could not take by now is in the database, or was reported."""
+        try:
+            notes.close()
+        except OSError as error:
+            log.error("the journal could not be written to its end: %s", error)
 
-    def _interrupt(self, runner: Runner, work: asyncio.Task[None]) -> None:
-        """First time: finish what is in flight. Second time: give it up."""
-        self._stop(runner, work, "now" if self._gate and self._gate.stopped else "stop")
+    def _beat(self) -> None:
+        if self._tenant and self._gate:
+            self._tenant.watch(self._gate)
+        waiting = self._runner.patience.waiting if self._runner else None
+        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
 
-    def _obey(self, runner: Runner, work: asyncio.Task[None]) -> None:
-        wish = status.stop_requested(self._dir)
-        if wish:
-            self._stop(runner, work, wish)
-
-    def _stop(self, runner: Runner, work: asyncio.Task[None], wish: str) -> None:
+    def _wished(self, wish: Wish) -> None:
         if self._gate:
             self._gate.stop()
-        if wish == "now":
-            runner.abandon()
-            work.cancel()
+        if self._runner:
+            self._runner.patience.hurry()
+        if self._runner and wish == "now":
+            self._runner.abandon()
 
     def _verdict(self) -> tuple[State, str | None]:
         progress = self._progress
         if self._gate and self._gate.trouble:
             return "failed", self._gate.trouble
         if self._gate and self._gate.reached:
-            return "ceiling", "The run's ceiling leaves no room for the next call; raise it and resume."
+            return "ceiling", self._tenant.why_full(self._gate.ceiling) if self._tenant else None
         if self._gate and self._gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
-        return "finished", " ".join(_remarks(progress, self._gate)) or None
+        return "finished", " ".join(_remarks(progress, self._gate, self._unreadable)) or None
 
     def _tell(self, state: State, message: str | None = None) -> Status:
         now = replace(
@@ -202,6 +216,8 @@ class _Worker:
             in_doubt=ceiling.in_doubt,
             overrun=ceiling.overrun,
             ceiling=ceiling.limits,
+            lease=ceiling.lent,
+            free=ceiling.free,
             priced=self._priced,
         )
 
@@ -211,7 +227,7 @@ class _Worker:
         if ended < 3:
             return None
         left = self._progress.total - self._progress.done
-        return (time.monotonic() - self._began) / ended * left
+        return (time.monotonic() - self._began - self._heart.suspended_s) / ended * left
 
     def _row(self, planned: Plan, state: State) -> RunRow:
         ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
@@ -233,36 +249,18 @@ class _Worker:
             in_doubt_pusd=doubt.pusd if self._priced else None,
             host=platform.node(),
             version=metadata.version("budgetscope"),
+            estimate=self._estimate,
         )
 
 
-def _remarks(progress: Progress, gate: Gate | None) -> Iterator[str]:
+def _remarks(progress: Progress, gate: Gate | None, unreadable: int) -> Iterator[str]:
     """What a finished run should not keep to itself."""
+    if unreadable:
+        yield f"Unreadable lines of its journal: {unreadable:,}; calls whose outcome they held count as in doubt."
     if failed := progress.ends["failed"]:
         yield f"{failed} trials failed; resume tries them again."
     if gate and (over := gate.ceiling.overrun.tokens):
         yield f"{over:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
-
-
-def _same_as_before(directory: RunDir, planned: Plan) -> None:
-    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
-    now = identity.digest("r1", sorted(spec.trial_id for spec in planned.specs))
-    noted = directory.path / "plan"
-    if not noted.exists():
-        noted.write_text(now, encoding="utf-8")
-    elif noted.read_text(encoding="utf-8") != now:
-        raise RunError(
-            f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
-            "data back, or start a new run."
-        )
-
-
-async def _reach(planned: Plan) -> None:
-    """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
-    for model in planned.models.values():
-        trouble = await model.probe()
-        if trouble:
-            raise RunError(trouble)
 
 
 def _log_to(path: Path) -> logging.Handler:

@@ -6,6 +6,8 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
+# Pages are tested without a server; this is where theirs would listen.
+os.environ.setdefault("STREAMLIT_SERVER_ADDRESS", "127.0.0.1")
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large)
 settings.register_profile(
     "quick",

@@ -19,6 +19,7 @@ class Mutant:
 
 SESSION, TRIAL, BUDGET = "engine/session.py", "engine/trial.py", "engine/budget.py"
 IDENTITY, POOL, DISPATCH = "engine/identity.py", "engine/pool.py", "engine/dispatch.py"
+RATES = "engine/rates.py"
 JOURNAL, CHAIN = "engine/journal.py", "engine/strategies/chain.py"
 
 
@@ -160,12 +161,14 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("sent with the granted cap", SESSION, "self._source.take(turn.request)",
            "self._source.take(replace(turn.request, asked_tokens=turn.granted))", _in("prefetch", "asked_cap_whatever")),
     # identity
-    Mutant("the asked cap is missing from the pool key", IDENTITY, "        request.asked_tokens,\n", "",
+    Mutant("the asked cap is missing from the pool key", IDENTITY, "_listed(request, request.asked_tokens, request.repeat, request.draw)",
+           "_listed(request, request.repeat, request.draw)",
            _in("identity", "what_is_sent")),
-    Mutant("draws are counted per cap", IDENTITY, 'digest("s1", [request.model, ', 'digest("s1", [request.asked_tokens, request.model, ',
+    Mutant("draws are counted per cap", IDENTITY, '_tagged("s1", _listed(request, request.repeat))',
+           '_tagged("s1", _listed(request, request.asked_tokens, request.repeat))',
            _in("session", "resumed_stream")),
-    Mutant("the provider seed depends on the cap", IDENTITY, "return number([request.model, ",
-           "return number([request.asked_tokens, request.model, ", _in("identity", "what_is_sent")),
+    Mutant("the provider seed depends on the cap", IDENTITY, "_folded(_listed(request, request.repeat, request.draw), 31)",
+           "_folded(_listed(request, request.asked_tokens, request.repeat, request.draw), 31)", _in("identity", "what_is_sent")),
     Mutant("an anytime trial's id holds the budget", IDENTITY, "budget = None if condition.anytime else condition.budget",
            "budget = condition.budget", _in("identity", "decides_its_result")),
     Mutant("no trial's id holds the budget", IDENTITY, "budget = None if condition.anytime else condition.budget",
@@ -186,17 +189,29 @@ MUTANTS: tuple[Mutant, ...] = (
            _in("pool", "at_most_once")),
     Mutant("drain looks once", POOL, "        while pending := [", "        if pending := [", _in("pool", "while_it_waits")),
     # ceiling, dispatch and journal
-    Mutant("what is in flight is not reserved", BUDGET, "self.limits.allow(self.spent + self.reserved + self.in_doubt + amount)",
-           "self.limits.allow(self.spent + self.in_doubt + amount)", _in("ceiling", "interleaving")),
+    Mutant("what is in flight is not reserved", BUDGET, "held = self.spent + self.reserved + self.in_doubt + amount",
+           "held = self.spent + self.in_doubt + amount", _in("ceiling", "interleaving")),
     Mutant("what is in doubt is released", BUDGET, "        self.in_doubt += reserved\n", "        pass\n", _in("ceiling")),
     Mutant("a lost reply is free", DISPATCH, "bill = Amount() if _unbilled(error) else None", "bill = Amount()",
            _in("ceiling", "worst_case")),
     Mutant("a retry reserves nothing", DISPATCH, "        await self._gate.reserve(worst)\n",
            "        if ordinal == 0:\n            await self._gate.reserve(worst)\n", _in("ceiling", "reserves_anew")),
-    Mutant("everything is tried again", DISPATCH, "error.kind not in RETRYABLE or ordinal", "ordinal", _in("ceiling", "closed_list")),
-    Mutant("a Retry-After of any length is waited for", DISPATCH, "error.retry_after_s if error.retry_after_s <= self.longest_s else None",
+    Mutant("everything is tried again", RATES, "error.kind not in RETRYABLE or ordinal", "ordinal", _in("ceiling", "closed_list")),
+    Mutant("a Retry-After of any length is waited for", RATES, "error.retry_after_s if error.retry_after_s <= self.longest_s else None",
            "error.retry_after_s", _in("ceiling", "beyond_the_bound")),
-    Mutant("the ceiling is called reached too early", DISPATCH, "if self.reached or not self.ceiling.in_flight:", "if True:",
+    Mutant("a burst of refusals halves again and again", RATES, "        if sent != self._slowed:\n            return\n", "",
+           _in("rates", "halves_once")),
+    Mutant("a Retry-After rests one call alone", RATES, "self._resumes_at = max(self._resumes_at, _now() + seconds)", "pass",
+           _in("rates", "whole_model")),
+    Mutant("small requests overtake a large one", RATES, "        async with self._first:\n", "        if True:\n",
+           _in("rates", "order_of_arrival")),
+    Mutant("a place given to a leaver is lost", RATES, "                self.leave()\n", "                pass\n",
+           _in("rates", "just_left")),
+    Mutant("the burst comes on top of the minute", RATES, "(per_minute + 1 - self._most) / MINUTE_S", "per_minute / MINUTE_S",
+           _in("rates", "no_minute_has")),
+    Mutant("waits outlast the run", DISPATCH, "        for turn in tuple(self._waits):\n            turn.cancel()\n", "",
+           _in("rates", "whoever_waits")),
+    Mutant("the ceiling is called reached too early", DISPATCH, "if self.reached or not (self.ceiling.in_flight or self.ceiling.paused):", "if True:",
            _in("ceiling", "go_on")),
     Mutant("stop starts new calls", DISPATCH, "            if self.stopped:\n", "            if False:\n", _in("ceiling", "stop_lets")),
     Mutant("an overrun is hidden", BUDGET, "over = actual - reserved", "over = reserved - reserved", _in("ceiling", "overrun")),
@@ -204,10 +219,10 @@ MUTANTS: tuple[Mutant, ...] = (
            "        asyncio.get_running_loop().call_later(0.01, self._note, done, completion)\n", _in("ceiling", "before_anybody")),
     Mutant(
         "the intent is noted after sending", DISPATCH,
-        "            attempt = self._intended(self._begun(model, request, ordinal, worst))\n            bill = None\n"
-        "            completion = await self._sent(model, request, attempt)\n",
+        "            attempt = await self._intended(self._begun(model, request, ordinal, worst))\n            bill = None\n"
+        "            completion = await self._sent(model, request, attempt, told)\n",
         "            attempt = self._begun(model, request, ordinal, worst)\n            bill = None\n"
-        "            completion = await self._sent(model, request, attempt)\n            self._intended(attempt)\n",
+        "            completion = await self._sent(model, request, attempt, told)\n            await self._intended(attempt)\n",
         _in("ceiling", "interleaving"),
     ),
     Mutant("a full journal goes unnoticed", DISPATCH,
@@ -216,8 +231,8 @@ MUTANTS: tuple[Mutant, ...] = (
            "            str(", _in("ceiling", "cannot_be_written")),
     Mutant("what cannot be noted is sent", DISPATCH, "            raise RunStopped(str(error)) from error\n", "            pass\n",
            _in("ceiling", "noted_before")),
-    Mutant("a torn line takes the next with it", JOURNAL, "        if _torn(path):\n", "        if False:\n", _in("journal", "appending")),
-    Mutant("an open intent is forgotten", JOURNAL, 'line.get("outcome") or line.get("intent")', 'line.get("outcome")',
+    Mutant("a torn line takes the next with it", JOURNAL, "[b\"\\n\"] if _torn(path) else []", "[]", _in("journal", "appending")),
+    Mutant("an open intent is forgotten", JOURNAL, 'told.get("outcome") or told.get("intent")', 'told.get("outcome")',
            _in("journal", "stays_charged")),
     # horizons need what is stored
     Mutant("the length of a cut reply is not kept", SESSION, '"budget", replayed, whole.output_tokens, part)', '"budget", replayed, granted, part)',

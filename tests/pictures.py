@@ -20,7 +20,8 @@ from engine import status
 from tests.browser.conftest import NAMES, ROOT
 from tests.browser.stage import Stage, staged
 
-HEIGHTS = {"frontier": 1180, "curves": 1000, "trials": 1180, "run": 1080}
+HEIGHTS = {"frontier": 1180, "curves": 1000, "trials": 1180, "method": 1000, "run": 1080}
+FRONTIER = f"/?task={quote('gym:syllogism/easy', safe='')}"
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def _arguments() -> argparse.Namespace:
 
 def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
     """Each page by name, drawn to the end."""
-    for name, path in (("frontier", "/"), ("curves", "/curves"), ("trials", _trial(stage))):
+    for name, path in (("frontier", FRONTIER), ("curves", "/curves"), ("trials", _trial(stage)), ("method", "/method")):
         yield name, _opened(stage, path, name, width, scheme)
     yield "run", _running(stage, width, scheme)
 

@@ -21,17 +21,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from tests.rudeness import Fault, fault_in, shaped
+from tests.rudeness import SAID, Fault, fault_in, shaped
 from tests.speech import canonical, completion, last_text
 
 PHRASES = {
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
+    302: "Found",
+    307: "Temporary Redirect",
     404: "Not Found",
+    408: "Request Timeout",
     429: "Too Many Requests",
     500: "Internal Server Error",
     502: "Bad Gateway",
+    504: "Gateway Timeout",
 }
 
 
@@ -68,11 +72,17 @@ class Provider:
     key: str | None = None
     """Bearer token asked for; None: anybody may call."""
     log: IO[str] | None = None
+    allows: int | None = None
+    """Calls at once beyond which it answers 429; needs a latency. None: any number."""
     faults: deque[Fault | None] = field(default_factory=deque)
     """Consumed in order of arrival; empty: the prompt's own directive, else a good reply."""
     served: list[Served] = field(default_factory=list)
     url: str = ""
     open: set[asyncio.Transport] = field(default_factory=set)
+    held: bool = False
+    """While true, replies that are ready wait; `release` sends them."""
+    waiting: list[tuple[Connection, Fault | None, dict[str, Any]]] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop | None = None
     in_flight: int = 0
     most_in_flight: int = 0
 
@@ -85,6 +95,17 @@ class Provider:
     def good(self) -> int:
         """Requests answered with a completion."""
         return sum(one.fault is None for one in self.served)
+
+    def release(self) -> None:
+        """Send what waits, and hold nothing any more; from any thread."""
+        self.held = False
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._send_waiting)
+
+    def _send_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, []
+        for connection, fault, reply in waiting:
+            connection.reply(fault, reply)
 
     def answer(self, served: Served) -> tuple[Fault | None, dict[str, Any]]:
         """The reply to one request, before a fault bends it."""
@@ -152,13 +173,16 @@ class Connection(asyncio.Protocol):
             told = headers.get("authorization", "")
             self._send(401, {"error": {"message": f"Incorrect API key provided: {told}", "code": "invalid_api_key"}})
             return
-        fault, reply = self._provider.answer(Served(json.loads(body), headers))
-        if self._provider.latency_s or (fault and fault.kind in ("hang", "slow")):
-            task = asyncio.ensure_future(self._later(fault, reply))
+        crowded = self._provider.allows is not None and self._provider.in_flight >= self._provider.allows
+        if crowded:
+            self._provider.faults.appendleft(Fault("429"))
+        fault, reply = self._provider.answer(Served(json.loads(body or b"{}"), headers))
+        if (self._provider.latency_s and not crowded) or (fault and fault.kind in ("hang", "slow", "drip")):
+            task = asyncio.ensure_future(self._drip() if fault and fault.kind == "drip" else self._later(fault, reply))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         else:
-            self._reply(fault, reply)
+            self.reply(fault, reply)
 
     async def _later(self, fault: Fault | None, reply: dict[str, Any]) -> None:
         self._provider.in_flight += 1
@@ -168,24 +192,38 @@ class Connection(asyncio.Protocol):
             await asyncio.sleep(pause)
         finally:
             self._provider.in_flight -= 1
-        self._reply(fault, reply)
+        self.reply(fault, reply)
 
-    def _reply(self, fault: Fault | None, reply: dict[str, Any]) -> None:
+    async def _drip(self) -> None:
+        """A byte of white space now and again: never silent for long, and never done."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        self._transport.write(head)
+        while not self._transport.is_closing():
+            self._transport.write(b"1\r\n \r\n")
+            await asyncio.sleep(0.05)
+
+    def reply(self, fault: Fault | None, reply: dict[str, Any]) -> None:
+        """Send it, or let it wait while replies are held."""
         if self._transport.is_closing():
+            return
+        if self._provider.held:
+            self._provider.waiting.append((self, fault, reply))
             return
         if fault is None:
             self._send(200, reply)
         elif fault.kind == "cut":
             self._transport.abort()
-        elif fault.kind == "cut_body":
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{")
+        elif fault.kind in ("cut_head", "cut_body", "garbage"):
+            told = SAID[fault.kind]
+            self._transport.write(told if isinstance(told, bytes) else told.encode())
             self._transport.close()
         else:
             status, headers, body = shaped(fault, reply)
             self._send(status, body, headers)
 
     def _send(self, status: int, body: object, headers: dict[str, str] | None = None) -> None:
-        raw = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        text = body if isinstance(body, str | bytes) else json.dumps(body)
+        raw = text if isinstance(text, bytes) else text.encode()
         extra = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **(headers or {})}
         head = f"HTTP/1.1 {status} {PHRASES.get(status, 'Status')}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in extra.items())
@@ -194,7 +232,7 @@ class Connection(asyncio.Protocol):
 
 async def listen(provider: Provider, port: int = 0) -> asyncio.Server:
     """Open the port on loopback and fill in the provider's URL."""
-    loop = asyncio.get_running_loop()
+    provider.loop = loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(provider), "127.0.0.1", port, backlog=512)
     provider.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     return server

@@ -27,16 +27,20 @@ def studied(
     questions: int,
     models: str,
     strategies: Sequence[str],
-    budgets: Sequence[int],
+    budgets: Sequence[float],
     tasks: Sequence[str] = ("sums",),
+    axis: str = "output_tokens",
+    off: int = 0,
 ) -> Path:
-    """A database with one finished run over sums in CSV files; `models` is the inside of a TOML list."""
+    """A database with one finished run over sums in CSV files; `models` is the inside of a TOML list.
+
+    Right answers are `off` too large, so that models which add find none of them."""
     for offset, task in enumerate(tasks):
-        rows = [f"What is {n + offset} + {n * 7 % 13}?,{n + offset + n * 7 % 13}" for n in range(questions)]
+        rows = [f"What is {n + offset} + {n * 7 % 13}?,{n + offset + n * 7 % 13 + off}" for n in range(questions)]
         (path.parent / f"{task}.csv").write_text("question,answer\n" + "\n".join(rows))
     files = ", ".join(f'"file:{task}.csv"' for task in tasks)
     named = ", ".join(f'"{name}"' for name in strategies)
-    text = f'name="made"\nbudgets={list(budgets)}\ntasks=[{files}]\nmodels=[{models}]\nstrategies=[{named}]\n'
+    text = f'name="made"\nbudget_axis="{axis}"\nbudgets={list(budgets)}\ntasks=[{files}]\nmodels=[{models}]\nstrategies=[{named}]\n'
     run = worker.prepare(parse(text, "made.toml", path.parent), path)
     final = worker.run(run, lambda _: None)
     assert final.state == "finished", final.message
@@ -49,8 +53,8 @@ def one_trial(path: Path) -> Path:
 
 
 def all_wrong(path: Path) -> Path:
-    """Models that only say rubbish."""
-    return studied(path, questions=6, models='"scripted/noise"', strategies=EVERY[:2], budgets=[32, 256])
+    """A model that only says rubbish, and answers nobody would hit by chance."""
+    return studied(path, questions=6, models='"scripted/noise"', strategies=EVERY[:2], budgets=[32, 256], off=7_777_777)
 
 
 def small(path: Path, questions: int = 12) -> Path:
@@ -58,6 +62,13 @@ def small(path: Path, questions: int = 12) -> Path:
     return studied(
         path, questions=questions, models=PRICED, strategies=EVERY, budgets=[32, 128, 512], tasks=("sums", "more")
     )
+
+
+def mixed(path: Path) -> Path:
+    """One task studied under budgets in tokens, then in calls, then in money."""
+    for axis, budgets in (("output_tokens", [32, 512]), ("calls", [1, 4]), ("usd", [0.00001, 0.001])):
+        studied(path, questions=4, models=PRICED, strategies=EVERY[:3:2], budgets=budgets, axis=axis)
+    return path
 
 
 def all_failed(path: Path) -> Path:

@@ -402,7 +402,7 @@ def test_hostile_text_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_dashboard_is_told_its_port_host_database_and_mode(tmp_path: Path) -> None:
-    options = Namespace(db=tmp_path / "r.duckdb", read_only=True)
+    options = Namespace(db=tmp_path / "r.duckdb", read_only=True, host="127.0.0.1")
     told = serve.environment(options)
     assert told["BUDGETSCOPE_DB"] == str(tmp_path / "r.duckdb")
     assert told["BUDGETSCOPE_READ_ONLY"] == "1"

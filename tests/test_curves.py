@@ -48,15 +48,15 @@ def scripts(draw: st.DrawFn, lineup: Lineup) -> Script:
 
 
 @st.composite
-def conditions(draw: st.DrawFn) -> list[Trial]:
-    """Trials of one anytime condition: two questions of equal text or not, repeats, walls, stops and failures."""
+def conditions(draw: st.DrawFn, /, **how) -> list[Trial]:
+    """Trials of one condition, anytime unless `how` says otherwise: two questions of equal text or not, repeats, walls, stops and failures."""
     lineup = draw(st.sampled_from(LINEUPS))
     axis = draw(st.sampled_from([a for a in AXES if a != "usd" or lineup is not LINEUPS[2]]))
     limit = draw(st.integers(1, LARGEST[axis]))
     trials = []
     for question in range(draw(st.integers(1, 3))):
         for repeat in range(draw(st.integers(1, 2))):
-            spec = planned(axis, limit, f"q{question}", lineup=lineup, repeat=repeat)
+            spec = planned(axis, limit, f"q{question}", lineup=lineup, repeat=repeat, **how)
             stop = draw(st.none() | st.none() | st.integers(0, 3))
             trials.append(play(spec, draw(scripts(lineup)), stopped_after=stop))
     return trials

@@ -469,7 +469,7 @@ def test_eight_models_have_eight_shapes() -> None:
 
 
 def test_the_streamlit_theme_has_the_inks_of_the_figures() -> None:
-    config = tomllib.loads((Path(__file__).parents[1] / ".streamlit/config.toml").read_text())
+    config = tomllib.loads((Path(__file__).parents[1] / "dashboard/.streamlit/config.toml").read_text())
     for name, inks in (("light", theme.LIGHT), ("dark", theme.DARK)):
         written = config["theme"][name]
         assert (written["backgroundColor"], written["textColor"]) == (inks.background, inks.text)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import resource
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -245,6 +248,79 @@ def test_a_reply_whose_usage_cannot_be_true_is_not_believed(tmp_path: Path, usag
     line["completion"]["usage"] = usage
     (tmp_path / "j").write_text(f"{intent}\n{json.dumps(line)}\n", encoding="utf-8")
     assert (read(tmp_path / "j").in_doubt, read(tmp_path / "j").completions) == (Amount(1, 10, 70), {})
+
+
+def test_unreadable_lines_are_counted_but_not_a_torn_last_one_or_a_blank_one(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    _write(path, [(attempt(name, outcome="ok"), completion(f"key {name}", name)) for name in "ab"])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:1], b"rubbish\n", b" \n", *JUNK[:2], *lines[1:], b'{"outcome": {']))
+    history = read(path)
+    assert history.unreadable == 3
+    assert list(history.completions) == ["key a", "key b"] and history.in_doubt == Amount()
+
+
+def test_an_intent_found_after_its_outcome_does_not_undo_it(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    _write(path, [(attempt("a", outcome="ok"), completion("key a", "x"))])
+    intent, outcome = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(outcome + intent)
+    assert [a.outcome for a in read(path).attempts] == ["ok"]
+
+
+@contextmanager
+def full_at(size: int) -> Iterator[None]:
+    """No file may grow beyond `size` bytes: what a full disk looks like to a writer."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_outcome_that_a_full_disk_refused_is_written_once_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    journal = Journal(path)
+    for name in "ab":
+        journal.intent(attempt(name))
+    whole = path.stat().st_size
+    for room in (0, 1, 100):
+        with full_at(whole + room), pytest.raises(OSError, match="too large"):
+            journal.outcome(attempt("a", outcome="ok"), completion("key a", "x" * 200))
+        assert read(path).in_doubt.calls == 2
+    with full_at(path.stat().st_size), pytest.raises(OSError, match="too large"):
+        journal.intent(attempt("never sent"))
+    journal.outcome(attempt("b", outcome="ok"), completion("key b", "y"))
+    journal.close()
+    history = read(path)
+    assert [(a.attempt_id, a.outcome) for a in history.attempts] == [("a", "ok"), ("b", "ok")]
+    assert list(history.completions) == ["key a", "key b"]
+
+
+def test_written_tries_again_what_could_not_be_written(tmp_path: Path) -> None:
+    async def through() -> None:
+        journal = Journal(tmp_path / "j")
+        with full_at(10):
+            journal.outcome(attempt("a", outcome="ok"), completion("key a", "x"))
+            for _ in range(2):
+                with pytest.raises(OSError, match="too large"):
+                    await journal.written()
+        await journal.written()
+        assert list(read(tmp_path / "j").completions) == ["key a"]
+        journal.close()
+
+    asyncio.run(through())
+
+
+def test_a_closed_journal_takes_no_note_and_harms_no_other_file(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.close()
+    journal.close()
+    with (tmp_path / "other").open("wb", buffering=0) as other:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            journal.intent(attempt("late"))
+        assert other.tell() == 0
 
 
 def _around(path: Path, junk: bytes) -> None:

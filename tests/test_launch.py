@@ -184,15 +184,5 @@ def test_models_declared_by_earlier_runs_can_be_chosen_again(db: Path) -> None:
     assert {name: model.api_base for name, model in launch.declared(db).items()} == {"mine": "http://127.0.0.1:9/v1"}
 
 
-def test_time_is_told_only_from_a_run_with_the_same_models(db: Path) -> None:
-    assert launch.pace(db, ["scripted/adder"]) is None
-    run = launch.start(wanted(5), db)
-    ended(run)
-    pace = launch.pace(db, ["scripted/adder"])
-    assert pace is not None
-    assert 0 < pace < 60
-    assert launch.pace(db, ["scripted/adder", "scripted/noise"]) is None
-
-
 def test_a_log_that_is_not_there_is_empty(db: Path) -> None:
     assert launch.log_tail(RunDir(db.with_name("none"), "none", db)) == ""

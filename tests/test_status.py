@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine import status
@@ -86,13 +88,34 @@ def test_a_status_that_is_no_file_is_unreadable(tmp_path: Path) -> None:
     assert {each.message for each in status.list_runs(run.db)} == {"Its status file is unreadable."}
 
 
-def test_databases_of_one_stem_have_folders_of_their_own() -> None:
-    names = ("r", "r.duckdb", "r.db", "r.DUCKDB", "r.local.duckdb", "r.sqlite")
-    folders = [status.folder(Path("d") / name) for name in names]
-    assert len(set(folders)) == len(names)
-    assert all(folder.suffix == ".runs" and folder.parent == Path("d") for folder in folders)
+NAMES = st.text("adbuck.-runs", min_size=1, max_size=8).filter(lambda name: set(name) != {"."})
+ENDINGS = st.sampled_from(["", ".duckdb", ".db", ".runs", "-runs", ".duckdb.duckdb", ".db.duckdb", ".", "..duckdb"])
+
+
+@given(one=st.builds(str.__add__, NAMES, ENDINGS), other=st.builds(str.__add__, NAMES, ENDINGS))
+@example("x.db", "x.db.duckdb")
+@example("r", "r..duckdb")
+@example("r.db", "r.db-runs")
+def test_two_databases_never_share_a_folder(one: str, other: str) -> None:
+    assert (status.folder(Path("d") / one) == status.folder(Path("d") / other)) == (one == other)
+
+
+def test_a_database_has_its_runs_beside_it() -> None:
     assert status.folder(Path("d/results.duckdb")) == Path("d/results.runs")
-    assert status.folder(Path("d/stem.db")) == Path("d/stem.db.runs")
+    assert status.folder(Path("d/results.local.duckdb")) == Path("d/results.local.runs")
+    assert status.folder(Path("d/stem.db")) == Path("d/stem.db-runs")
+
+
+def test_a_worker_that_is_silent_for_long_is_alive_and_not_responding(tmp_path: Path) -> None:
+    run = made(tmp_path)
+    status.write(run, replace(WHOLE, state="running", message=None, heartbeat_at=status.now() - timedelta(seconds=31)))
+    assert (status.read(run).state, status.read(run).message) == ("dead", None)
+    with status.held(run):
+        now = status.read(run)
+        assert (now.state, now.alive, now.seconds_left) == ("running", True, None)
+        assert now.message is not None and "Not responding since" in now.message
+        status.write(run, replace(now, message=None, seconds_left=4.0, heartbeat_at=status.now()))
+        assert (status.read(run).message, status.read(run).seconds_left) == (None, 4.0)
 
 
 def test_a_folder_without_a_study_and_a_link_are_no_runs(tmp_path: Path) -> None:

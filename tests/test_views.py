@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,33 @@ from streamlit.testing.v1 import AppTest
 from dashboard import data
 from tests import shown
 
-APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
-VIEWS = ("frontier", "curves")
+ROOT = Path(__file__).resolve().parent.parent
+APP = ROOT / "dashboard" / "app.py"
+VIEWS = ("frontier", "curves", "trials", "run")
+READING = VIEWS[:3]
+"""Pages that show what is stored, and nothing where nothing is."""
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "empty": shown.empty, "one trial": shown.one_trial, "all wrong": shown.all_wrong, "all failed": shown.all_failed,
-    "small": shown.small,
+    "small": shown.small, "mixed": shown.mixed,
+    "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
 }  # fmt: skip
+EMPTY = "No trial is stored here yet"
+SAYS: dict[str, tuple[str, str, str, str]] = {
+    "empty": (EMPTY, EMPTY, EMPTY, "the form below starts one"),
+    "one trial": (
+        "1 condition, and no question answered right", "direct leads file:sums at 64 output tokens: 0.0%",
+        "direct: 0 of 1 trial right", "Runs beside results.duckdb",
+    ),
+    "all wrong": (
+        "2 conditions, and no question answered right", "leads file:sums at 256 output tokens: 0.0%",
+        "0 of 6 trials right", "Runs beside results.duckdb",
+    ),
+    "all failed": ("No condition to show yet", "1 of 1 condition shown", "3 failed", "the form below starts one"),
+    "small": ("is the most accurate", "What a larger budget buys on 2 tasks", "of 12 trials right", "Runs beside"),
+    "mixed": ("on the frontier", "4 of 12 conditions shown", "of 4 trials right", "Runs beside results.duckdb"),
+    "demo": ("is the most accurate", "conditions shown", "trials right", "the form below starts one"),
+}  # fmt: skip
+"""What each page must say, in the order of VIEWS."""
 Open = Callable[..., AppTest]
 
 
@@ -55,26 +77,73 @@ def words(app: AppTest) -> str:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) -> None:
-    assert "#### " in words(opened(name, view))
+    said = words(opened(name, view))
+    assert "#### " in said
+    assert SAYS[name][VIEWS.index(view)] in said
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_without_a_database_a_page_says_how_to_get_one(opened: Open, tmp_path: Path, view: str) -> None:
-    said = words(opened(str(tmp_path / "none.duckdb"), view))
-    assert "There is no database at" in said
+@pytest.mark.parametrize("view", READING)
+@pytest.mark.parametrize("name", [None, "empty"])
+def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Path, view: str, name: str | None) -> None:
+    said = words(opened(name or str(tmp_path / "none.duckdb"), view))
+    assert ("There is no database at" if name is None else EMPTY) in said
+    assert "Start a run on the Run page or in a terminal" in said
     assert "budgetscope run examples/first.toml" in said
 
 
-@pytest.mark.parametrize("view", VIEWS)
+def test_without_results_the_run_page_offers_a_run(opened: Open) -> None:
+    assert "Launch" in [button.label for button in opened("empty", "run").button]
+
+
+@pytest.mark.parametrize("view", READING)
 def test_a_file_that_is_no_database_is_named(opened: Open, tmp_path: Path, view: str) -> None:
     (tmp_path / "odd.duckdb").write_text("hello")
     assert "is not a DuckDB database" in words(opened(str(tmp_path / "odd.duckdb"), view))
 
 
-def test_an_empty_database_says_what_to_do_next(opened: Open) -> None:
-    said = words(opened("empty"))
-    assert "No trial is stored here yet" in said
-    assert "budgetscope run" in said
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_read_only_page_shows_the_same_and_starts_nothing(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_READ_ONLY", "1")
+    app = opened("small", view)
+    assert SAYS["small"][VIEWS.index(view)] in words(app)
+    assert not {button.label for button in app.button} & {"Launch", "Start", "Resume"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_part_of_the_address_that_means_nothing_is_explained(opened: Open, view: str) -> None:
+    said = words(opened("small", view, bugdet="12"))
+    assert "This link has a part 'bugdet' that this page does not know" in said
+    assert ("Did it mean 'budget'?" in said) == (view in ("frontier", "trials"))
+
+
+def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_units(opened: Open) -> None:
+    app = opened("mixed")
+    assert app.button_group(key="frontier.budget").options == [
+        "All", "1 call", "4 calls", "32 tokens", "512 tokens", r"\$0\.00001", r"\$0\.001",
+    ]  # fmt: skip
+    said = words(opened("mixed", budget="calls:4"))
+    assert "(4 of 12 shown)" in said
+    assert "@4 calls" in said.replace("\u202f", " ") or "is the most accurate" in said
+    found = words(opened("mixed", budget="4"))
+    assert "This link asks for budget = '4', which is not there" in found
+
+
+@pytest.mark.parametrize(
+    ("axis", "unit"), [("calls", "4 calls"), ("output_tokens", "512 output tokens"), ("usd", "$0.001")]
+)
+def test_a_curve_is_drawn_once_and_under_its_own_budget_where_it_has_one(opened: Open, axis: str, unit: str) -> None:
+    said = words(opened("mixed", "curves", axis=axis)).replace("\u202f", " ")
+    assert f"leads file:sums at {unit}" in said
+    assert "4 of 12 conditions shown" in said
+    assert "others ran under budgets in another unit: choose it above" in said
+    assert "read on this one" not in said
+
+
+def test_a_curve_read_on_an_axis_nobody_ran_under_says_so(opened: Open) -> None:
+    said = words(opened("mixed", "curves", axis="total_tokens"))
+    assert "4 ran under budgets on another axis and are read on this one" in said
 
 
 def test_the_home_page_states_a_finding_with_n_and_intervals(opened: Open) -> None:

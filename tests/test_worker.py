@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from engine import journal, status, worker
 from engine.dispatch import Retries
 from engine.errors import AlreadyRunning, RunError
 from engine.identity import request_of
+from engine.runner import FLUSH_S
 from engine.status import RunDir, Status
 from engine.store import Store
 from engine.study import parse
@@ -168,16 +170,43 @@ def _conditions(db: Path) -> list[tuple[str]]:
 
 def test_stopping_keeps_what_was_in_flight_and_resume_goes_on(tmp_path: Path, provider: Provider) -> None:
     run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0"))
+    provider.held = True
 
-    def stop_early(now: Status) -> None:
-        if provider.good >= 5:
+    def stop_in_flight(now: Status) -> None:
+        if now.state == "stopping":
+            provider.release()
+        elif len(provider.waiting) == 4:
             status.request_stop(run)
 
-    stopped = worker.run(run, stop_early)
-    if stopped.state != "finished":
-        assert stopped.state == "stopped" and stopped.in_doubt.calls == 0
+    stopped = worker.run(run, stop_in_flight)
+    assert (stopped.state, stopped.in_doubt.calls) == ("stopped", 0)
+    assert len(provider.served) == stopped.spent.calls == len(journal.read(run.journal).completions) == 4
     assert worker.run(run, quiet).state == "finished"
     assert asked_twice(provider) == 0
+
+
+def test_the_journal_is_synced_once_for_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    began = time.monotonic()
+    worker.run(run, quiet)
+    assert len(journal.read(run.journal).attempts) == 48
+    assert 1 <= len(synced) <= 2 + (time.monotonic() - began) / FLUSH_S
+
+
+def test_rubbish_in_the_middle_of_a_journal_is_reported_and_costs_nothing_else(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    worker.run(run, quiet)
+    before = rows_of(run.db)
+    lines = run.journal.read_bytes().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if n > 20 and b'"completion":{' in line)
+    run.journal.write_bytes(b"".join([*lines[:at], b"\xffrubbish\x00\n", *lines[at + 1 :]]))
+    run.db.unlink()
+    ended = worker.run(run, quiet)
+    assert ended.state == "finished" and ended.in_doubt.calls == 1
+    assert ended.message == "Unreadable lines of its journal: 1; calls whose outcome they held count as in doubt."
+    assert rows_of(run.db) == before
 
 
 def test_a_run_whose_every_trial_fails_gives_up_and_says_why(tmp_path: Path) -> None:

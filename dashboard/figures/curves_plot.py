@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
-
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
 from dashboard.figures.axes import FOOT, Box
 from dashboard.figures.curves import Curve, CurvesInfo, Panel, Stop
-from dashboard.figures.ink import accuracy_axis, empty_figure, halo, layout, note, spend_axis
+from dashboard.figures.ink import Trace, accuracy_axis, empty_figure, halo, layout, note, painted, spend_axis
 from dashboard.figures.lettering import safe
 from dashboard.figures.tiling import HEAD, SIZE, EndLabel, Tiling
 from dashboard.theme import Inks, fade
 
-__all__ = ["curves_figure", "grid", "panel_title"]
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+__all__ = ["curves_figure", "grid", "noted", "panel_title", "placed"]
 
 
 def curves_figure(info: CurvesInfo) -> go.Figure:
@@ -25,30 +26,52 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
     inks = theme.inks(info.dark)
     if not info.panels:
         return empty_figure("No curve on this budget axis yet: run an anytime strategy, or choose another axis.", inks)
-    figure = grid(info.tiling, inks)
+    traces, notes = list[Trace](), list[dict[str, Any]]()
     for i, panel in enumerate(info.panels):
-        where = {"row": i // info.tiling.columns + 1, "col": i % info.tiling.columns + 1}
         opacity = 0.13 if len(panel.curves) <= 5 else 0.08
-        for curve in panel.curves:
-            figure.add_traces(list(_curve(curve, info, opacity)), rows=where["row"], cols=where["col"])
-        for label in panel.labels:
-            figure.add_annotation(_label(panel, label, info, inks, i), **where)
-        figure.add_annotation(panel_title(panel.task, inks, "" if i else "accuracy"), **where)
-    figure.update_xaxes(spend_axis(info.x_scale, inks))
-    figure.update_yaxes(accuracy_axis(info.y_scale, inks))
-    figure.update_layout(annotations=[*figure.layout.annotations, *_titles(info, inks)])
-    return figure
+        traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, opacity)), i)
+        notes += noted((_label(panel, label, info, inks, i) for label in panel.labels), i)
+        notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
+    paper = grid(info.tiling, inks, spend_axis(info.x_scale, inks), accuracy_axis(info.y_scale, inks))
+    return painted(traces, paper | {"annotations": [*notes, *_titles(info, inks)]})
 
 
-def grid(tiling: Tiling, inks: Inks) -> go.Figure:
-    """Empty panels that share both axes."""
+def grid(tiling: Tiling, inks: Inks, across: dict[str, Any], up: dict[str, Any]) -> dict[str, Any]:
+    """Layout of panels that share both axes."""
+    axes = {name: place | (across if name[0] == "x" else up) for name, place in _places(tiling).items()}
+    paper = layout(inks, Box(0, tiling.height, FOOT))
+    return paper | {"margin": paper["margin"] | {"t": HEAD}} | axes
+
+
+@lru_cache(maxsize=64)
+def _places(tiling: Tiling) -> dict[str, dict[str, Any]]:
+    """Where each axis lies."""
+    from plotly.subplots import make_subplots
+
     across, down = tiling.spacing
     figure = make_subplots(
         rows=tiling.rows, cols=tiling.columns, shared_xaxes="all", shared_yaxes="all", horizontal_spacing=across,
         vertical_spacing=down,
     )  # fmt: skip
-    paper = layout(inks, Box(0, tiling.height, FOOT))
-    return figure.update_layout(paper | {"margin": paper["margin"] | {"t": HEAD}})
+    found: dict[str, dict[str, Any]] = figure.to_plotly_json()["layout"]
+    return {name: place for name, place in found.items() if name.startswith(("xaxis", "yaxis"))}
+
+
+def placed(traces: Iterable[Trace], number: int) -> Iterator[Trace]:
+    """Traces put into a panel, counted from 0 in reading order."""
+    for trace in traces:
+        yield trace | {"xaxis": f"x{_suffix(number)}", "yaxis": f"y{_suffix(number)}"}
+
+
+def noted(notes: Iterable[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
+    """Annotations put into a panel: on its axes, or on its domain where they say so."""
+    for each in notes:
+        domain = {name: each.get(name, "").removeprefix(name[0]) for name in ("xref", "yref")}
+        yield each | {name: f"{name[0]}{_suffix(number)}{rest}" for name, rest in domain.items()}
+
+
+def _suffix(number: int) -> str:
+    return str(number + 1) if number else ""
 
 
 def panel_title(text: str, inks: Inks, aside: str = "") -> dict[str, Any]:
@@ -59,7 +82,7 @@ def panel_title(text: str, inks: Inks, aside: str = "") -> dict[str, Any]:
     return place | {"text": f"<b>{safe(text)}</b>{quiet}", "showarrow": False, "font": font, "yshift": 6}
 
 
-def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[go.Scatter]:
+def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[Trace]:
     if curve.dots:
         yield _dots(curve, info)
         return
@@ -71,13 +94,14 @@ def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[go.Scatte
     yield _points(curve, info)
 
 
-def _band(curve: Curve, info: CurvesInfo, opacity: float) -> go.Scatter:
+def _band(curve: Curve, info: CurvesInfo, opacity: float) -> Trace:
     known = [s for s in curve.stops if s.low is not None and s.high is not None]
     corners = [*_corners(known, "low", info), *reversed(_corners(known, "high", info))]
-    return go.Scatter(
-        x=[x for x, _ in corners], y=[y for _, y in corners], mode="lines", line={"width": 0}, fill="toself",
-        fillcolor=fade(curve.colour, opacity), hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+    return {
+        "type": "scatter", "x": [x for x, _ in corners], "y": [y for _, y in corners], "mode": "lines",
+        "line": {"width": 0}, "fill": "toself", "fillcolor": fade(curve.colour, opacity), "hoverinfo": "skip",
+        "showlegend": False,
+    }  # fmt: skip
 
 
 def _corners(stops: Sequence[Stop], end: str, info: CurvesInfo) -> list[tuple[float, float]]:
@@ -90,13 +114,16 @@ def _corners(stops: Sequence[Stop], end: str, info: CurvesInfo) -> list[tuple[fl
     return corners
 
 
-def _steps(stops: Sequence[Stop], colour: str, thick: float, dash: str, info: CurvesInfo) -> go.Scatter:
+def _steps(stops: Sequence[Stop], colour: str, thick: float, dash: str, info: CurvesInfo) -> Trace:
     pen = {"shape": "hv", "color": colour, "width": thick, "dash": dash}
     x = [info.x_scale.place(stop.x) for stop in stops]
-    return go.Scatter(x=x, y=[s.y for s in stops], mode="lines", line=pen, hoverinfo="skip", showlegend=False)
+    return {
+        "type": "scatter", "x": x, "y": [s.y for s in stops], "mode": "lines", "line": pen, "hoverinfo": "skip",
+        "showlegend": False,
+    }  # fmt: skip
 
 
-def _points(curve: Curve, info: CurvesInfo) -> go.Scatter:
+def _points(curve: Curve, info: CurvesInfo) -> Trace:
     """Marks for pointer and click along the curve; only the last one is seen, in the shape of the model."""
     last = len(curve.stops) - 1
     marker = {
@@ -106,7 +133,7 @@ def _points(curve: Curve, info: CurvesInfo) -> go.Scatter:
     return _trace(curve, info, marker=marker, selected={"marker": {"opacity": 1}})
 
 
-def _dots(curve: Curve, info: CurvesInfo) -> go.Scatter:
+def _dots(curve: Curve, info: CurvesInfo) -> Trace:
     inks = theme.inks(info.dark)
     bars = {
         "type": "data", "symmetric": False, "width": 0, "thickness": 1.2, "color": fade(curve.colour, 0.6),
@@ -119,16 +146,16 @@ def _dots(curve: Curve, info: CurvesInfo) -> go.Scatter:
     }  # fmt: skip
     pen = {"color": fade(curve.colour, 0.45), "width": 1.1}
     faded = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 0.55}}}
-    return _trace(curve, info, marker=marker, error_y=bars, line=pen, **faded).update(mode="lines+markers")
+    return _trace(curve, info, marker=marker, error_y=bars, line=pen, mode="lines+markers", **faded)
 
 
-def _trace(curve: Curve, info: CurvesInfo, **style: Any) -> go.Scatter:
-    return go.Scatter(
-        x=[info.x_scale.place(s.x) for s in curve.stops], y=[s.y for s in curve.stops], mode="markers",
-        customdata=[[one, s.budget] for one, s in zip(curve.ids, curve.stops, strict=True)],
-        hovertext=[s.hover for s in curve.stops], hovertemplate="%{hovertext}<extra></extra>", showlegend=False,
-        hoverlabel={"bordercolor": curve.colour}, cliponaxis=False, **style,
-    )  # fmt: skip
+def _trace(curve: Curve, info: CurvesInfo, **style: Any) -> Trace:
+    return {
+        "type": "scatter", "x": [info.x_scale.place(s.x) for s in curve.stops], "y": [s.y for s in curve.stops],
+        "mode": "markers", "customdata": [[one, s.budget] for one, s in zip(curve.ids, curve.stops, strict=True)],
+        "hovertext": [s.hover for s in curve.stops], "hovertemplate": "%{hovertext}<extra></extra>",
+        "showlegend": False, "hoverlabel": {"bordercolor": curve.colour}, "cliponaxis": False, **style,
+    }  # fmt: skip
 
 
 def _label(panel: Panel, label: EndLabel, info: CurvesInfo, inks: Inks, number: int) -> dict[str, Any]:

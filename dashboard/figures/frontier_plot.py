@@ -5,18 +5,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
 from dashboard.figures.frontier import FrontierInfo
-from dashboard.figures.ink import CROWD, TIERS, accuracy_axis, empty_figure, halo, layout, marks, note, spend_axis
+from dashboard.figures.ink import (
+    CROWD,
+    TIERS,
+    Trace,
+    accuracy_axis,
+    empty_figure,
+    halo,
+    layout,
+    marks,
+    note,
+    painted,
+    spend_axis,
+)
 from dashboard.figures.labelling import SIZE, SMALL, Label
-from dashboard.figures.legend import add_legend
+from dashboard.figures.legend import legends
 from dashboard.figures.lettering import safe
 from dashboard.figures.points import SIZES, Point
 from dashboard.theme import Inks, fade
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 __all__ = ["frontier_figure", "label_annotation", "line_trace"]
 
@@ -26,36 +39,36 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
     inks = theme.inks(info.dark)
     if not info.points:
         return empty_figure(_why_empty(info), inks)
-    figure = go.Figure(layout=layout(inks, info.box))
-    figure.add_traces([*_lines(info, inks), *_marks(info, inks)])
-    add_legend(figure, info.legend, info.box, inks)
-    figure.update_layout(
-        xaxis=spend_axis(info.x_scale, inks), yaxis=accuracy_axis(info.y_scale, inks),
-        annotations=[*_titles(info, inks), *(label_annotation(info, label, inks) for label in info.labels)],
-    )  # fmt: skip
-    return figure
+    swatches, frames = legends(info.legend, info.box, inks)
+    paper = layout(inks, info.box) | frames | {
+        "xaxis": spend_axis(info.x_scale, inks), "yaxis": accuracy_axis(info.y_scale, inks),
+        "annotations": [*_titles(info, inks), *(label_annotation(info, label, inks) for label in info.labels)],
+    }  # fmt: skip
+    return painted([*_lines(info, inks), *_marks(info, inks), *swatches], paper)
 
 
-def _band(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks) -> go.Scatter:
+def _band(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks) -> Trace:
     """The bootstrap band as one outline, run on to the right edge."""
     x = [*(info.x_scale.place(x) for x, _, _ in band), 10 ** (info.x_scale.high + 1)]
     low, high = [*(b for _, b, _ in band), band[-1][1]], [*(t for _, _, t in band), band[-1][2]]
-    return go.Scatter(
-        x=x + x[::-1], y=low + high[::-1], mode="lines", line={"width": 0}, fill="toself",
-        fillcolor=fade(inks.line, inks.band), hoverinfo="skip",
-        showlegend=False,
-    )  # fmt: skip
+    return _stroke(x + x[::-1], low + high[::-1], {"width": 0}) | {
+        "fill": "toself", "fillcolor": fade(inks.line, inks.band)
+    }  # fmt: skip
 
 
-def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks) -> go.Scatter:
+def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks) -> Trace:
     """The frontier's line, run on to the right edge."""
     x = [*(info.x_scale.place(x) for x, _ in line), 10 ** (info.x_scale.high + 1)]
     y = [*(y for _, y in line), line[-1][1]]
     pen = {"shape": "hv" if info.kind == "staircase" else "linear", "width": 2, "color": fade(inks.line, 0.85)}
-    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False)
+    return _stroke(x, y, pen)
 
 
-def _lines(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
+def _stroke(x: list[float], y: list[float], pen: dict[str, Any]) -> Trace:
+    return {"type": "scatter", "x": x, "y": y, "mode": "lines", "line": pen, "hoverinfo": "skip", "showlegend": False}
+
+
+def _lines(info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
     if info.band:
         yield _band(info.band, info, inks)
     for family in info.families:
@@ -64,13 +77,13 @@ def _lines(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
         yield line_trace(info.line, info, inks)
 
 
-def _family(points: list[Point], info: FrontierInfo) -> go.Scatter:
+def _family(points: list[Point], info: FrontierInfo) -> Trace:
     x, y = [info.x_scale.place(p.x) for p in points], [p.y for p in points]
     pen = {"width": 1.2, "color": fade(points[0].colour, 0.4)}
-    return go.Scatter(x=x, y=y, mode="lines", line=pen, hoverinfo="skip", showlegend=False)
+    return _stroke(x, y, pen)
 
 
-def _marks(info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
+def _marks(info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
     crowded = len(info.points) > CROWD
     for tier in TIERS:
         for colour in dict.fromkeys(p.colour for p in info.points):

@@ -1,8 +1,12 @@
-"""Painting that every figure shares: paper, axes, grid, hover box, halo; knows plotly and the theme, no data."""
+"""Painting that every figure shares: paper, axes, grid, hover box, halo; knows plotly and the theme, no data.
+
+Traces and layouts are plain dicts until `painted` makes the figure: plotly checks every property each time a figure
+is changed, which costs many times what building it at once does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -21,10 +25,20 @@ STROKES: dict[Tier, tuple[float, float]] = {
 """Width and opacity of interval bars."""
 TIERS: tuple[Tier, ...] = ("partial", "unlikely", "possible", "likely")
 """In drawing order, the likely ones on top."""
+Trace = dict[str, Any]
+"""A trace as plotly.js knows it, `type` included."""
 CROWD = 1000
 """From so many marks on they are drawn with WebGL, without interval bars."""
 
-__all__ = ["CONFIG", "CROWD", "TIERS", "accuracy_axis", "empty_figure", "halo", "layout", "marks", "note", "spend_axis"]
+__all__ = [
+    "CONFIG", "CROWD", "TIERS", "Trace", "accuracy_axis", "empty_figure", "halo", "layout", "marks", "note", "painted",
+    "spend_axis",
+]  # fmt: skip
+
+
+def painted(traces: Iterable[Trace], paper: dict[str, Any]) -> go.Figure:
+    """The figure, made and checked in one go."""
+    return go.Figure(data=list(traces), layout=paper)
 
 
 def layout(inks: Inks, box: Box) -> dict[str, Any]:
@@ -69,18 +83,17 @@ def halo(inks: Inks) -> str:
     return ", ".join(f"0 0 {px}px {inks.background}" for px in (2, 3, 4, 4))
 
 
-def marks(points: Sequence[Point], tier: Tier, scale: LogScale, inks: Inks, *, crowded: bool = False) -> go.Scatter:
+def marks(points: Sequence[Point], tier: Tier, scale: LogScale, inks: Inks, *, crowded: bool = False) -> Trace:
     """The marks of one strategy and tier with their interval bars; `customdata` leads back to the cell."""
-    kind = go.Scattergl if crowded else go.Scatter
-    bars = {} if crowded else {"error_x": _spend_bars(points, tier, scale), "error_y": _accuracy_bars(points, tier)}
-    return kind(
-        x=[scale.place(p.x) for p in points], y=[p.y for p in points], mode="markers",
-        marker=_marker(points, tier, inks), customdata=[[p.condition_id, p.budget] for p in points],
-        hovertext=[p.hover for p in points],
-        hovertemplate="%{hovertext}<extra></extra>", hoverlabel={"bordercolor": points[0].colour}, showlegend=False,
-        selected={"marker": {"opacity": 1}}, unselected={"marker": {"opacity": 0.55}},
-        **({} if crowded else {"cliponaxis": False}), **bars,
-    )  # fmt: skip
+    bars = {"error_x": _spend_bars(points, tier, scale), "error_y": _accuracy_bars(points, tier), "cliponaxis": False}
+    return {
+        "type": "scattergl" if crowded else "scatter", "x": [scale.place(p.x) for p in points],
+        "y": [p.y for p in points], "mode": "markers", "marker": _marker(points, tier, inks),
+        "customdata": [[p.condition_id, p.budget] for p in points], "hovertext": [p.hover for p in points],
+        "hovertemplate": "%{hovertext}<extra></extra>", "hoverlabel": {"bordercolor": points[0].colour},
+        "showlegend": False, "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 0.55}},
+        **({} if crowded else bars),
+    }  # fmt: skip
 
 
 def empty_figure(sentence: str, inks: Inks, height: int = 220) -> go.Figure:
@@ -88,8 +101,8 @@ def empty_figure(sentence: str, inks: Inks, height: int = 220) -> go.Figure:
     hidden = {"visible": False, "range": [0, 1], "fixedrange": True}
     centre = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
     words = note(safe(sentence), font={"size": 14, "color": inks.muted}, **centre)
-    figure = go.Figure(layout=layout(inks, Box(960, height, 30)))
-    return figure.update_layout(xaxis=hidden, yaxis=hidden, annotations=[words], dragmode=False)
+    paper = layout(inks, Box(960, height, 30))
+    return painted([], paper | {"xaxis": hidden, "yaxis": hidden, "annotations": [words], "dragmode": False})
 
 
 def _marker(points: Sequence[Point], tier: Tier, inks: Inks) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from dashboard.figures.axes import FOOT, LEGEND_ROW, Box
+from dashboard.figures.ink import Trace
 from dashboard.figures.lettering import safe, width
 from dashboard.theme import Inks
 
 SIZE, ENTRY, TITLE, GAP = 13, 47.0, 12.0, 28.0
 
-__all__ = ["Entry", "Group", "add_legend", "row_count"]
+__all__ = ["Entry", "Group", "legends", "row_count"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,16 @@ def row_count(groups: Sequence[Group], pixels: float) -> int:
     return max((run.row + 1 for run in _pack(groups, pixels)), default=0)
 
 
-def add_legend(figure: go.Figure, groups: Sequence[Group], box: Box, inks: Inks) -> None:
-    """Draw the legends below the axis; clicks do nothing, filters do."""
+def legends(groups: Sequence[Group], box: Box, inks: Inks) -> tuple[list[Trace], dict[str, Any]]:
+    """Traces and layout of the legends below the axis; clicks do nothing, filters do."""
+    traces, frames = list[Trace](), dict[str, Any]()
     across, high = box.plot
     for i, run in enumerate(_pack(groups, across)):
         name = "legend" if i == 0 else f"legend{i + 1}"
-        for entry in run.entries:
-            figure.add_trace(_swatch(entry, name))
+        traces += [_swatch(entry, name) for entry in run.entries]
         drop = (FOOT - 4 + LEGEND_ROW * run.row) / high
-        figure.update_layout({name: _frame(run.title, inks) | {"x": run.left / across, "y": -drop}})
+        frames[name] = _frame(run.title, inks) | {"x": run.left / across, "y": -drop}
+    return traces, frames
 
 
 def _frame(title: str, inks: Inks) -> dict[str, Any]:
@@ -76,12 +76,13 @@ def _frame(title: str, inks: Inks) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _swatch(entry: Entry, legend: str) -> go.Scatter:
+def _swatch(entry: Entry, legend: str) -> Trace:
     line = {"color": entry.outline, "width": entry.stroke}
     marker = {"symbol": entry.symbol, "size": entry.size, "color": entry.fill, "line": line, "opacity": 1}
-    return go.Scatter(
-        x=[None], y=[None], mode="markers", name=safe(entry.text), marker=marker, legend=legend, hoverinfo="skip"
-    )
+    return {
+        "type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": safe(entry.text), "marker": marker,
+        "legend": legend, "hoverinfo": "skip",
+    }  # fmt: skip
 
 
 def _pack(groups: Sequence[Group], pixels: float) -> Iterator[_Run]:

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
-
 from dashboard import theme
 from dashboard.figures.axes import LEFT, RIGHT, TOP, Box
-from dashboard.figures.curves_plot import grid, panel_title
+from dashboard.figures.curves_plot import grid, noted, panel_title, placed
 from dashboard.figures.frontier import FrontierInfo, corners
 from dashboard.figures.frontier_plot import label_annotation, line_trace
-from dashboard.figures.ink import TIERS, accuracy_axis, empty_figure, marks, note, spend_axis
+from dashboard.figures.ink import TIERS, Trace, accuracy_axis, empty_figure, marks, note, painted, spend_axis
 from dashboard.figures.labelling import Label, labels_for
 from dashboard.figures.names import Name
 from dashboard.figures.points import Point, Tier
@@ -23,6 +21,7 @@ from dashboard.figures.tiling import Tiling, tiling_for
 from dashboard.theme import Inks, fade
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     import polars as pl
 
 __all__ = ["ModelPanel", "PanelsInfo", "panels_figure", "panels_info"]
@@ -67,16 +66,13 @@ def panels_figure(info: PanelsInfo) -> go.Figure:
     inks = theme.inks(info.above.dark)
     if not info.panels:
         return empty_figure("One panel per model appears here when two or more models are shown.", inks, 120)
-    figure = grid(info.tiling, inks)
+    traces, notes = list[Trace](), list[dict[str, Any]]()
     for i, panel in enumerate(info.panels):
-        row, column = i // info.tiling.columns + 1, i % info.tiling.columns + 1
-        traces = list(_traces(panel, info.above, inks))
-        figure.add_traces(traces, rows=[row] * len(traces), cols=[column] * len(traces))
-        for drawn in (panel_title(panel.model, inks, "" if i else "accuracy"), *_labels(panel, info.above, inks)):
-            figure.add_annotation(drawn, row=row, col=column)
-    figure.update_xaxes(spend_axis(info.above.x_scale, inks))
-    figure.update_yaxes(accuracy_axis(info.above.y_scale, inks))
-    return figure.update_layout(annotations=[*figure.layout.annotations, _title(info, inks)])
+        traces += placed(_traces(panel, info.above, inks), i)
+        title = panel_title(panel.model, inks, "" if i else "accuracy")
+        notes += noted((title, *_labels(panel, info.above, inks)), i)
+    across, up = spend_axis(info.above.x_scale, inks), accuracy_axis(info.above.y_scale, inks)
+    return painted(traces, grid(info.tiling, inks, across, up) | {"annotations": [*notes, _title(info, inks)]})
 
 
 def _panel(info: FrontierInfo, model: str, line: tuple[tuple[float, float], ...], tiling: Tiling) -> ModelPanel:
@@ -95,10 +91,12 @@ def _without_model(point: Point) -> Name:
     return replace(point.name, short=shorter, again=shorter)
 
 
-def _traces(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[go.Scatter]:
+def _traces(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
     grey = {"size": GREY_SIZE, "color": fade(inks.muted, GREY_OPACITY), "symbol": "circle"}
     x, y = [info.x_scale.place(x) for x, _ in panel.others], [y for _, y in panel.others]
-    yield go.Scatter(x=x, y=y, mode="markers", marker=grey, hoverinfo="skip", showlegend=False)
+    yield {
+        "type": "scatter", "x": x, "y": y, "mode": "markers", "marker": grey, "hoverinfo": "skip", "showlegend": False,
+    }  # fmt: skip
     if panel.line:
         yield line_trace(panel.line, info, inks)
     for tier in TIERS:

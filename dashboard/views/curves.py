@@ -22,6 +22,7 @@ PARAMS = (
     Param("axis", "output_tokens", tuple(BUDGETS), pinned=True), Param("task", (), many=True),
     Param("model", (), many=True), Param("strategy", (), many=True), Param("cell"),
 )  # fmt: skip
+VARIANT = ("task", "model", "strategy", "params")
 MOST = 60  # More curves are too many to read and slow to draw; the most accurate ones are shown.
 
 
@@ -47,10 +48,10 @@ def render() -> None:
     head = st.container()
     wish = _controls(params)
     links.save(VIEW, params)
-    cells, total = _cells(db, wish), every["condition_id"].n_unique()
+    cells = _cells(db, wish)
     info = _info(*db, wish, controls.dark(), controls.narrow())
     with head:
-        _sentences(info, cells, total)
+        _sentences(info, cells, every)
         controls.warn(problems)
     _figure(info, wish)
     _links(cells)
@@ -79,13 +80,19 @@ def _controls(params: tuple[Param, ...]) -> Wish:
 
 
 def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
-    """The cells the filters leave, read on the axis asked for; at most `MOST` conditions."""
+    """The cells the filters leave, read on the axis asked for; at most `MOST` conditions.
+
+    A condition that ran under a budget on another axis is read on this one, but where the same strategy, parameters
+    and model also ran under a budget on this axis, that one stands for both: column `own_axis`."""
     import polars as pl
 
-    cells = data.cells(*db, wish.axis).filter(
+    own = data.cells(*db).select("condition_id", own_axis="axis").unique()
+    cells = data.cells(*db, wish.axis).join(own, on="condition_id", maintain_order="left").filter(
         pl.col("task").is_in(wish.tasks), pl.col("model").is_in(wish.models), pl.col("strategy").is_in(wish.strategies),
         axis=wish.axis,
     )  # fmt: skip
+    home, one = pl.col("own_axis") == wish.axis, pl.col("condition_id")
+    cells = cells.filter(home | (~home.any().over(VARIANT) & (one == one.first().over(VARIANT))))
     heights = cells.group_by("condition_id").agg(pl.col("accuracy").max())
     best = heights.sort("accuracy", "condition_id", descending=True, nulls_last=True).head(MOST)
     return cells.join(best, on="condition_id", how="semi", maintain_order="left")
@@ -102,8 +109,8 @@ def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> Cu
     )  # fmt: skip
 
 
-def _sentences(info: CurvesInfo, cells: pl.DataFrame, total: int) -> None:
-    shown = cells["condition_id"].n_unique()
+def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame) -> None:
+    shown, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
     leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
     found = [sentence for sentence in leaders if sentence]
     counts = f"{fmt.count(shown)} of {fmt.plural(total, 'condition')} shown"
@@ -112,9 +119,19 @@ def _sentences(info: CurvesInfo, cells: pl.DataFrame, total: int) -> None:
     controls.say("; ".join(found) + "." if len(found) > 1 else "")
     simulated = "simulated answers" if not cells.is_empty() and cells["simulated"].any() else ""
     assumed = "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else ""
-    parts = (figures.curves_caption(info), counts, simulated, assumed)
+    left_out = shown < total and every["axis"].n_unique() > 1
+    elsewhere = "others ran under budgets in another unit: choose it above" if left_out else ""
+    parts = (figures.curves_caption(info), counts, _recut(cells), elsewhere, simulated, assumed)
     text = " · ".join(part for part in parts if part)
     controls.caption(f"{text[:1].upper()}{text[1:]}")
+
+
+def _recut(cells: pl.DataFrame) -> str:
+    """How many conditions ran under a budget on another axis; empty when none did."""
+    import polars as pl
+
+    foreign = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
+    return f"{fmt.count(foreign)} ran under budgets on another axis and are read on this one" if foreign else ""
 
 
 def _figure(info: CurvesInfo, wish: Wish) -> None:

@@ -67,15 +67,22 @@ def render() -> None:
 
 def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
     """The page's parameters with the choices this database offers."""
-    tasks = tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
-    budgets = tuple(str(b) for b in sorted(set(cells["budget"].to_list())))
+    budgets = _budget_choices(cells)
     offered = {
-        "task": tasks,
+        "task": data.tasks(cells),
         "model": tuple(sorted(set(cells["model"]))),
         "strategy": tuple(sorted(set(cells["strategy"]))),
-        "budget": ("all", "largest", *budgets) if len(budgets) > 1 else ("all",),
+        "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
     return controls.offering(PARAMS, offered)
+
+
+def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
+    """Budgets in the URL's words: the bare number, or with its axis where the database has several of them."""
+    pairs = sorted(set(cells.select("axis", "budget").iter_rows()))
+    if len({axis for axis, _ in pairs}) > 1:
+        return tuple(f"{axis}:{budget}" for axis, budget in pairs)
+    return ("largest", *(str(budget) for _, budget in pairs)) if len(pairs) > 1 else ()
 
 
 def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
@@ -87,7 +94,7 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
         task = controls.choose(VIEW, by["task"], "Task")
         x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
         kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
-        budget = controls.choose(VIEW, by["budget"], "Budgets shown", lambda b: _budget_name(b, axis))
+        budget = controls.choose(VIEW, by["budget"], "Budgets shown", lambda choice: _budget_name(choice, axis))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
         label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
@@ -99,17 +106,25 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
 
 
 def _budget_name(choice: str, axis: str) -> str:
-    return {"all": "All", "largest": "Largest"}.get(choice) or fmt.budget(int(choice), axis)
+    if choice in ("all", "largest"):
+        return choice.capitalize()
+    own, _, budget = choice.rpartition(":")
+    unit = " tokens" if own.endswith("_tokens") else ""
+    return f"{fmt.budget(int(budget), own or axis)}{unit}"
 
 
 def _at(cells: pl.DataFrame, choice: str) -> tuple[data.Budgets, pl.DataFrame]:
-    """The budgets to read cells at, and the cells of conditions that have something to say there."""
+    """The budgets to read cells at, and the cells of conditions that have something to say there.
+
+    A budget on one axis says nothing about conditions that have theirs on another: those are left out."""
     import polars as pl
 
     if choice == "all" or cells.is_empty():
         return None, cells
-    budget = max(cells["budget"]) if choice == "largest" else int(choice)
-    return (budget,), cells.filter((pl.col("budget") == budget) | pl.col("anytime"))
+    axis, _, said = choice.rpartition(":")
+    mine = cells.filter(axis=axis) if axis else cells
+    budget = max(cells["budget"]) if said == "largest" else int(said)
+    return (budget,), mine.filter((pl.col("budget") == budget) | pl.col("anytime"))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
-from dashboard import controls, data, form, launch, links, progress, studies
+from dashboard import access, controls, data, form, launch, links, preview, progress, receipt, studies
 from dashboard.links import Param
-from dashboard.progress import Forecast, Result
+from dashboard.progress import Result
+from dashboard.studies import Form
 from engine.budget import Limits
 from engine.errors import BudgetscopeError
+from engine.outlook import held
 from engine.prices import pusd
 from engine.status import RunDir, Status, read
+from engine.study import Study
 
 VIEW = "run"
 PARAMS = (Param("run"),)
@@ -38,9 +43,9 @@ def render() -> None:
     else:
         controls.heading("Start a run, or follow one")
     _list()
-    if data.read_only():
-        st.info("This dashboard is read-only: it shows runs and starts none.", icon=":material/lock:")
-    else:
+    receipt.today()
+    access.door()
+    if access.may_spend():
         _new(opened=run is None)
 
 
@@ -83,11 +88,15 @@ def _panel(run: RunDir, live: bool) -> None:
                 with st.container(width="content", gap=None):
                     st.metric(what, value)
                     controls.caption(aside or "\u00a0")
+        if sentence := progress.against(held(run, status), status):
+            controls.caption(sentence)
         if not busy and (reason := progress.why(status, launch.log_tail(run))):
             (controls.caption if status.state in ("finished", "stopped") else _warn)(reason)
-        if not data.read_only():
+        if access.may_spend():
             _actions(run, status, busy)
         _results(status)
+        if not busy:
+            receipt.show(status.run_id)
         _log(run)
 
 
@@ -112,7 +121,10 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
 
 
 def _stop(run: RunDir, now: bool) -> None:
-    launch.stop(run, now)
+    try:
+        launch.stop(run, now)
+    except (BudgetscopeError, OSError) as error:
+        st.session_state["run.note"] = f"The run was not told to stop: {error}"
 
 
 def _resume(run: RunDir, status: Status) -> None:
@@ -187,7 +199,8 @@ def _list() -> None:
 def _runs() -> None:
     found = launch.runs(data.path())
     if not found:
-        controls.caption(f"No run lies beside {data.path().name} yet; the form below starts one.")
+        more = "; the form below starts one" if access.may_spend() else ""
+        controls.caption(f"No run lies beside {data.path().name} yet{more}.")
         return
     st.markdown(f"##### Runs beside {controls.literal(data.path().name)}")
     dead = [each for each in found if each.state == "dead"]
@@ -209,7 +222,7 @@ def _line(each: Status) -> None:
             st.badge(word, color=COLOURS.get(each.state, "gray"))
         trials.text(progress.trials(each))
         spent.text(progress.spent(each))
-        if not data.read_only() and not _busy(each) and progress.resumable(each):
+        if access.may_spend() and not _busy(each) and progress.resumable(each):
             with action:
                 if st.button("Resume", key=f"resume.{each.run_id}"):
                     _resume_plain(each.run_id)
@@ -238,41 +251,24 @@ def _compose() -> None:
         controls.caption("The same study for the command line: budgetscope run study.toml")
         st.code(text, language="toml", wrap_lines=True)
         st.download_button("Download study.toml", text, "study.toml", "application/toml", on_click="ignore")
-    forecast = _forecast(text)
+    forecast = preview.forecast(text)
     if forecast.fault:
         st.warning(controls.literal(forecast.fault))
     else:
-        _show(forecast, launch.pace(db, asked.models))
-    if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault)):
-        _launch(asked)
+        preview.show(forecast)
+    with st.container(horizontal=True):
+        if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault)):
+            _launch(asked, launch.start)
+        if forecast.pilot and st.button(preview.PILOT, icon=":material/science:"):
+            _launch(asked, launch.pilot)
+    controls.caption(f"The pilot: {forecast.pilot}" if forecast.pilot else "")
 
 
-@st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
-def _forecast(text: str) -> Forecast:
-    from engine.estimate import estimate
-    from engine.plan import plan
-    from engine.study import parse
-
-    try:
-        found = estimate(plan(parse(text, "this study")))
-    except BudgetscopeError as error:
-        return Forecast(fault=str(error))
-    return progress.forecast(found)
-
-
-def _show(forecast: Forecast, pace: float | None) -> None:
-    with st.container(horizontal=True, gap="large"):
-        for what, value in (*forecast.figures, progress.time_figure(forecast.calls, pace)):
-            st.metric(what, value, width="content")
-    controls.caption("Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or "
-                     "replayed. The ceiling holds whatever happens.")  # fmt: skip
-
-
-def _launch(asked: Any) -> None:
+def _launch(asked: Form, start: Callable[[Study, Path], RunDir]) -> None:
     shown = data.path()
     try:
         own = launch.settle(shown)
-        run = launch.start(studies.checked(asked), own)
+        run = start(studies.checked(asked), own)
     except BudgetscopeError as error:
         st.error(controls.literal(str(error)))
         return

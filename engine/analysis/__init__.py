@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import curves, frontier, grid, lists, pairs, queries
+from engine.analysis import bill, curves, frontier, grid, lists, pairs, queries
 from engine.analysis.frontier import frontier_line
 from engine.analysis.pairs import Cell, Difference
 from engine.errors import UnknownName
@@ -57,16 +57,23 @@ class Results:
         `n_censored` left at their horizon; `spend` is the expected spend at this budget on the axis (US dollars on
         'usd', where a call cut by the budget counts fractions of a token). A condition that is not anytime has one row.
         """
+        return self.curves([condition_id], axis, points).drop("condition_id", "axis")
+
+    def curves(self, ids: Sequence[str], axis: str | None = None, points: Sequence[int] | None = None) -> pl.DataFrame:
+        """The curves of several conditions in one pass: columns condition_id, axis and those of `curve`.
+
+        Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
+        may differ from condition to condition when none is asked for. Raises UnknownName for an id that is not there.
+        """
+        wanted = list(dict.fromkeys(ids))
         with self._store.reading() as connection:
             known, studies, _ = _known(connection)
-            mine = grid.chosen(known, {"condition_id": condition_id})
-            if not mine:
-                raise UnknownName("condition", condition_id, [c["condition_id"] for c in known])
-            where = grid.grid(mine, studies, grid.checked_axis(axis), [] if mine[0]["anytime"] else None)
-            steps = queries.curve(connection, where)
-        if not mine[0]["anytime"]:
-            steps = steps.tail(1).with_columns(budget=pl.lit(mine[0]["budget"], pl.Int64))
-        return curves.curve(steps, where["axis"][0], points)
+            by_id = {row["condition_id"]: row for row in known}
+            for missing in (name for name in wanted if name not in by_id):
+                raise UnknownName("condition", missing, list(by_id))
+            where = grid.grid([by_id[name] for name in wanted], studies, grid.checked_axis(axis), [])
+            steps = queries.curves(connection, where)
+        return curves.curves(_at_own_wall(steps, [by_id[name] for name in wanted]), where, points)
 
     def frontier(
         self,
@@ -107,6 +114,21 @@ class Results:
         """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test."""
         first, second = (self._units_of(cell) for cell in (a, b))
         return pairs.difference(first, second, replicates, seed)
+
+    def bill(self, run_id: str | None = None, by: Sequence[str] = ("run_id", "model", "role")) -> pl.DataFrame:
+        """What runs paid, replayed and would pay afresh, one row per combination of `by` (some of `bill.BY`).
+
+        calls: those of the last attempt of each trial, refused ones not counted. attempts, retries: dispatches, and
+        those of them that repeat another. tokens, billed_pusd: charged for attempts with a known outcome; 0 for local
+        models. replayed_pusd: what replies that were already paid had cost, once per reading. list_pusd: the replies of
+        all calls at the price snapshot, cached input as plain, bought one by one; `assumed`: at a stand-in price.
+        in_doubt_pusd: charged at the worst case for attempts without outcome. provider_pusd: what providers said they
+        billed, null where none did; difference_pusd: that minus ours, where both are known. Money is null when the
+        price of any part is unknown. An attempt counts for the call that read its reply first; role and condition_id
+        are null where no stored trial did. With `model` comes `name`, what the study calls it.
+        """
+        with self._store.reading() as connection:
+            return bill.bill(connection, run_id, by)
 
     def runs(self) -> pl.DataFrame:
         """Runs, newest first: columns as `store.RunRow`; times naive UTC, money in pico-dollars."""
@@ -169,6 +191,14 @@ def _known(connection: Any) -> tuple[list[grid.Row], dict[str, str], dict[tuple[
     runs = lists.listing(connection, "runs")
     asked = lists.listing(connection, "run_questions").rows()
     return conditions, dict(zip(runs["run_id"], runs["study"], strict=True)), {(run, task): n for run, task, n in asked}
+
+
+def _at_own_wall(steps: pl.DataFrame, conditions: Sequence[grid.Row]) -> pl.DataFrame:
+    """Steps of conditions that are not anytime, all at wall 0, moved to the one budget they ran at."""
+    walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
+    own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
+    last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
+    return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
 
 
 def _round(connection: Any, open_conditions: pl.DataFrame) -> dict[str, list[int]]:

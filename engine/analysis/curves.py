@@ -44,6 +44,8 @@ CURVE_SCHEMA: dict[str, Any] = {
     "n_trials": pl.Int64, "n_censored": pl.Int64, "spend": pl.Float64,
 }  # fmt: skip
 
+CURVES_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, **CURVE_SCHEMA}
+
 
 def question_means(units: pl.DataFrame) -> pl.DataFrame:
     """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored."""
@@ -120,30 +122,37 @@ def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[fl
     return (None, None) if math.isnan(low) else (low, high)
 
 
-def curve(steps: pl.DataFrame, axis: str, points: Sequence[int] | None) -> pl.DataFrame:
-    """A condition's curve, columns as CURVE_SCHEMA: at every change of accuracy or n, or at `points`."""
+def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None) -> pl.DataFrame:
+    """Curves of the conditions of `grid`, columns as CURVES_SCHEMA: at every change of accuracy or n, or at `points`.
+
+    `steps` are sorted by condition and budget; the result is in the order of `grid`, then by budget.
+    """
     if points is None:
-        at = steps.filter(_changed("total") | _changed("n_trials") | _changed("n_censored"))
+        changes = (_changed(name) for name in ("mean", "n_trials", "n_censored"))
+        at = steps.filter(pl.any_horizontal(*changes))
     else:
         wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
         known = steps.rename({"budget": "since"})
-        at = wanted.join_asof(known, left_on="budget", right_on="since", check_sortedness=False)
-    return pl.DataFrame([_point(row, axis) for row in at.to_dicts()], schema=CURVE_SCHEMA)
+        at = grid.select("condition_id").join(wanted, how="cross").join_asof(
+            known, left_on="budget", right_on="since", by="condition_id", check_sortedness=False
+        )  # fmt: skip
+    rows = grid.select("condition_id", "axis").join(at, on="condition_id", maintain_order="left_right").to_dicts()
+    return pl.DataFrame([_point(row) for row in rows], schema=CURVES_SCHEMA)
 
 
 def _changed(name: str) -> pl.Expr:
-    return (pl.col(name) - pl.col(name).shift(1)).abs().fill_null(1.0) > 1e-9
+    return (pl.col(name) - pl.col(name).shift(1).over("condition_id")).abs().fill_null(1.0) > 1e-9
 
 
-def _point(row: Mapping[str, Any], axis: str) -> dict[str, Any]:
+def _point(row: Mapping[str, Any]) -> dict[str, Any]:
     n = round(row["n"] or 0)
-    point = {"budget": row["budget"], "n": n, "n_trials": round(row["n_trials"] or 0)}
-    point["n_censored"] = round(row["n_censored"] or 0)
+    point = {name: row[name] for name in ("condition_id", "axis", "budget")}
+    point |= {"n": n, "n_trials": round(row["n_trials"] or 0), "n_censored": round(row["n_censored"] or 0)}
     if n == 0:
         return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
-    sums = Sums(row["total"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
+    sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
     low, high = accuracy_interval(sums, row["n_trials"])
-    spend = (row["level"] + row["slope"] * row["budget"]) / n / (1e12 if axis == "usd" else 1)
+    spend = (row["level"] + row["slope"] * row["budget"]) / n / (1e12 if row["axis"] == "usd" else 1)
     return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
 
 

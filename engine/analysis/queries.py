@@ -189,46 +189,57 @@ _AXIS_PROMPT = """case g.axis when 'output_tokens' then 0 when 'total_tokens' th
 
 _PER_CLUSTER = ("more", "n_censored", "k", "mean", "level", "slope")
 _SQUARES = ("ss", "sq", "qq", "clusters")
+_UNIT = 2**44
+_SHARE = f"if(scored > 0, round(@ / scored * {_UNIT}), 0)::hugeint as @"
+_DIVISORS = {
+    **dict.fromkeys(("n_censored", "qq", "clusters"), 1),
+    **dict.fromkeys(("mean", "level", "slope", "sq"), _UNIT),
+    "ss": _UNIT**2,
+}
 
 # A call that budget b cuts has spent its prompt and (b - entered) / weight tokens: a line in b while it lasts.
-_CURVE = f"""{_BASE},
+# Means of a question are whole numbers of 1/_UNIT: sums of integers do not depend on their order, so a curve has the
+# same bits whatever it is asked together with.
+_CURVES = f"""{_BASE},
 lines as (
-    select question_id, onset, n, n_right, n_censored, {_AXIS_SPENT} as level, 0::double as slope
+    select condition_id, question_id, onset, n, n_right, n_censored, {_AXIS_SPENT} as level, 0::double as slope
     from changes c join grid g using (condition_id) where onset < {_NEVER}
-    union all select question_id, since, 0, 0, 0, {_AXIS_PROMPT} - entered::double, 1
+    union all select condition_id, question_id, since, 0, 0, 0, {_AXIS_PROMPT} - entered::double, 1
     from partials join grid g using (condition_id)
-    union all select question_id, until, 0, 0, 0, entered::double - {_AXIS_PROMPT}, -1
+    union all select condition_id, question_id, until, 0, 0, 0, entered::double - {_AXIS_PROMPT}, -1
     from partials join grid g using (condition_id)),
 merged as (
-    select question_id, onset, {_each("sum(@) as @", "n", "n_right", "n_censored", "level", "slope")}
-    from lines group by question_id, onset),
+    select condition_id, question_id, onset,
+        {_each("sum(@::hugeint) as @", "n", "n_right", "n_censored", "level", "slope")}
+    from lines group by condition_id, question_id, onset),
 running as (
-    select question_id, onset, n as more, n_censored, sum(n) over w as scored, sum(n_right) over w as rights,
-        sum(level) over w as level, sum(slope) over w as slope
-    from merged window w as (partition by question_id order by onset)),
+    select condition_id, question_id, onset, n as more, n_censored, sum(n) over w as scored,
+        (sum(n_right) over w)::double as mean, {_each("(sum(@) over w)::double as @", "level", "slope")}
+    from merged window w as (partition by condition_id, question_id order by onset)),
 means as (
-    select question_id, onset, more, n_censored, (scored > 0)::int as k, if(scored > 0, rights / scored, 0) as mean,
-        if(scored > 0, level / scored, 0) as level, if(scored > 0, slope / scored, 0) as slope from running),
+    select condition_id, question_id, onset, more, n_censored, (scored > 0)::hugeint as k,
+        {_each(_SHARE, "mean", "level", "slope")} from running),
 deltas as (
-    select question_id, onset, more, n_censored,
+    select condition_id, question_id, onset, more, n_censored,
         {_each("@ - coalesce(lag(@) over w, 0) as @", "k", "mean", "level", "slope")}
-    from means window w as (partition by question_id order by onset)),
+    from means window w as (partition by condition_id, question_id order by onset)),
 by_cluster as (
-    select cluster, onset, {_each("sum(@)::double as @", *_PER_CLUSTER)}
-    from deltas join clusters using (question_id) group by cluster, onset),
+    select condition_id, cluster, onset, {_each("sum(@) as @", *_PER_CLUSTER)}
+    from deltas join clusters using (question_id) group by condition_id, cluster, onset),
 sums as (
     select *, sum(mean) over w as s, sum(k) over w as q
-    from by_cluster window w as (partition by cluster order by onset)),
+    from by_cluster window w as (partition by condition_id, cluster order by onset)),
 squares as (
     select *, s * s - coalesce(lag(s * s) over w, 0) as ss, s * q - coalesce(lag(s * q) over w, 0) as sq,
         q * q - coalesce(lag(q * q) over w, 0) as qq,
-        (q > 0)::int - coalesce(lag((q > 0)::int) over w, 0) as clusters
-    from sums window w as (partition by cluster order by onset)),
+        (q > 0)::hugeint - coalesce(lag((q > 0)::hugeint) over w, 0) as clusters
+    from sums window w as (partition by condition_id, cluster order by onset)),
 stacked as (
-    select onset, {_each("sum(@)::double as @", *_PER_CLUSTER, *_SQUARES)} from squares group by onset)
-select onset::bigint as budget, sum(k) over w as n, sum(more) over w as n_trials, sum(mean) over w as total,
-    {_each("sum(@) over w as @", "n_censored", "level", "slope", *_SQUARES)}
-from stacked window w as (order by onset) order by onset"""
+    select condition_id, onset, {_each("sum(@) as @", *_PER_CLUSTER, *_SQUARES)}
+    from squares group by condition_id, onset)
+select condition_id, onset::bigint as budget, (sum(k) over w)::double as n, (sum(more) over w)::double as n_trials,
+    {", ".join(f"(sum({name}) over w)::double / {unit}::double as {name}" for name, unit in _DIVISORS.items())}
+from stacked window w as (partition by condition_id order by onset) order by condition_id, onset"""
 
 _RANGES = f"""{_BASE}
 select condition_id, min(wall) filter (wall > 0) as first, max(least(covered, horizon)) as last
@@ -240,9 +251,12 @@ def questions_at(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
     return _over(connection, grid, _CELLS)
 
 
-def curve(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
-    """One row per wall at which a condition's accuracy, spend or n changes; sums over questions and clusters."""
-    return _over(connection, grid, _CURVE)
+def curves(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:
+    """One row per (condition, wall at which its accuracy, spend or n changes): sums over questions and clusters.
+
+    Ordered by condition and budget; `mean` is the sum of question means. A condition without trials has no row.
+    """
+    return _over(connection, grid, _CURVES)
 
 
 def ranges(connection: Connection, grid: pl.DataFrame) -> pl.DataFrame:

@@ -8,18 +8,18 @@ from engine.console import show
 
 
 def strategies(options: Namespace) -> int:
-    """Every registered strategy with its parameters and their defaults."""
+    """Every registered strategy by family, with its parameters and their defaults."""
     from engine.strategies import entries
 
     found = entries().values()
     if options.json:
         show.emit([{"name": e.name, "family": e.family, "calls": e.calls, "parameters": e.knobs, "idea": e.idea,
-                    "version": e.version} for e in found])  # fmt: skip
+                    "papers": e.papers, "oracle": e.oracle, "version": e.version} for e in found])  # fmt: skip
         return 0
-    for each in found:
+    for each in sorted(found, key=lambda e: (e.family, e.name)):
         knobs = ", ".join(f"{key} = {_toml(value)}" for key, value in each.knobs.items())
         show.say(f"{each.name}: {each.idea}")
-        show.say(f"    {knobs}; calls per question: {each.calls}")
+        show.say(f"    {each.family}; calls per question: {each.calls}; {knobs}")
     return 0
 
 

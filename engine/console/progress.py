@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import TextIO
 
+from engine.budget import Limits
 from engine.console import show
 from engine.status import Status
 
@@ -59,12 +60,14 @@ class Progress:
 
 
 def line(status: Status) -> str:
-    """State, trials, spent, reserved, ceiling and time left, on one line."""
+    """State, trials, spent, reserved, in doubt, free, ceiling and time left, on one line."""
     parts = [f"{show.clean(status.name)}: {status.state}", f"{status.done:,}/{status.total:,} trials"]
     failed = status.ends.get("failed", 0)
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"spent {show.amount(status.spent, status.priced)}"]
     parts += [f"reserved {show.number(status.reserved.tokens)} tokens"] if status.reserved.tokens else []
+    parts += [f"in doubt {show.number(status.in_doubt.tokens)} tokens"] if status.in_doubt.tokens else []
+    parts += [f"free {show.limits(status.free)}"] if status.free != Limits() else []
     parts += [f"ceiling {show.limits(status.ceiling)}"]
     parts += [f"{show.duration(status.seconds_left)} left"] if status.seconds_left is not None else []
     return " | ".join(parts)

@@ -1,25 +1,25 @@
-"""run, resume, stop, delete, runs, estimate: the verbs around an execution of a study."""
+"""run, resume, stop, delete, runs: the verbs around an execution of a study."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine import status
 from engine.budget import Limits
-from engine.console import places, show
+from engine.console import estimates, places, show
 from engine.console.progress import Progress
 from engine.errors import RunError, UsageError
 from engine.prices import pusd
 from engine.status import RunDir, Status
 
 if TYPE_CHECKING:
-    from engine.estimate import Estimate
+    from engine.outlook import Held
     from engine.plan import Plan
 
-_CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
+CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
 
 
 def run(options: Namespace) -> int:
@@ -31,7 +31,7 @@ def run(options: Namespace) -> int:
 
     study = load(options.study)
     planned = plan(study)
-    show.tell(_forecast(estimate(planned)))
+    show.tell(estimates.forecast(estimate(planned)))
     directory = worker.prepare(study, places.writable(options))
     show.tell(
         f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
@@ -67,6 +67,7 @@ def delete(options: Namespace) -> int:
     """Delete a run's rows and directory; asks first, and refuses while it lives."""
     import shutil
 
+    from engine import tenancy
     from engine.store import Store
 
     directory = places.run(options)
@@ -75,6 +76,8 @@ def delete(options: Namespace) -> int:
     if not options.yes and not _agreed(f"Delete run {directory.run_id} and its trials? [y/N] "):
         show.say("Nothing was deleted.")
         return 0
+    if directory.db.exists():
+        tenancy.settled(Store(directory.db))
     with status.held(directory):
         if directory.db.exists():
             Store(directory.db).delete_run(directory.run_id)
@@ -87,31 +90,13 @@ def runs(options: Namespace) -> int:
     """All runs with a directory beside the database, oldest first."""
     found = status.list_runs(places.runs_of(options))
     if options.json:
-        show.emit([asdict(each) for each in found])
+        show.emit([{**asdict(each), "expected": [asdict(one) for one in _held(options, each)]} for each in found])
     elif not found:
         show.say(f"No runs beside {places.database(options)}; start one with `budgetscope run examples/first.toml`.")
     else:
-        head = ("run", "study", "state", "trials", "failed", "calls", "tokens", "cost", "started")
-        show.table(head, [_row(each) for each in found], numeric=(3, 4, 5, 6, 7))
-    return 0
-
-
-def estimate(options: Namespace) -> int:
-    """Upper bounds per condition and in all."""
-    from engine.estimate import estimate
-    from engine.plan import plan
-    from engine.study import load
-
-    found = estimate(plan(load(options.study)))
-    if options.json:
-        show.emit(_plain(found))
-        return 0
-    head = ("strategy", "task", "model", "budget", "trials", "calls", "input", "output", "list price")
-    lines = [(line.condition, line.worst) for line in found.lines]
-    rows = [(show.strategy(c), c.task, c.solver.name, show.budget(c.axis, c.budget), *_figures(w)) for c, w in lines]
-    show.table(head, [*rows, ("all", "", "", "", *_figures(found.total))], numeric=range(3, 9))
-    show.say()
-    show.say(_forecast(found))
+        head = ("run", "study", "state", "trials", "failed", "calls", "tokens", "expected", "cost", "reserved",
+                "in doubt", "free", "started")  # fmt: skip
+        show.table(head, [_row(each, _held(options, each)) for each in found], numeric=range(3, 12))
     return 0
 
 
@@ -119,14 +104,17 @@ def _work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
     from engine import worker
     from engine.console.reports import results
+    from engine.outlook import held
 
     with Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show)
     results(directory.db, [condition.condition_id for condition in planned.conditions])
     show.say(_last_word(final))
+    if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
+        show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
         return 4
-    return _CODES.get(final.state, 1)
+    return CODES.get(final.state, 1)
 
 
 def _last_word(final: Status) -> str:
@@ -138,25 +126,13 @@ def _last_word(final: Status) -> str:
     return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
 
 
-def _forecast(found: Estimate) -> str:
-    worst = found.total
-    note = " (an assumed price)" if found.assumed and worst.pusd is not None else ""
-    most = f"at most {show.number(worst.calls)} calls and {show.number(worst.total_tokens)} tokens"
-    price = "list price unknown" if worst.pusd is None else f"list price at most {show.usd(worst.pusd)}{note}"
-    return f"{worst.trials:,} trials, {most}; {price}; ceiling: {show.limits(found.ceiling)}."
+def _held(options: Namespace, each: Status) -> tuple[Held, ...]:
+    from engine.outlook import held
+
+    return held(status.find(places.runs_of(options), each.run_id), each)
 
 
-def _figures(worst: Any) -> tuple[str, ...]:
-    counts = (worst.trials, worst.calls, worst.input_tokens, worst.output_tokens)
-    return (*(show.number(count) for count in counts), show.usd(worst.pusd))
-
-
-def _plain(found: Estimate) -> dict[str, Any]:
-    lines = [{"condition": asdict(line.condition), "worst": asdict(line.worst)} for line in found.lines]
-    return {**asdict(found), "lines": lines}
-
-
-def _row(each: Status) -> tuple[str, ...]:
+def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
     cost = show.usd(each.spent.pusd if each.priced else None)
     started = each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN
     counts = (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)
@@ -166,7 +142,11 @@ def _row(each: Status) -> tuple[str, ...]:
         each.state,
         f"{each.done:,}/{each.total:,}",
         *map(show.number, counts),
+        estimates.expected_tokens(held),
         cost,
+        show.number(each.reserved.tokens),
+        show.number(each.in_doubt.tokens),
+        "no limit" if each.free.tokens is None else show.number(each.free.tokens),
         started,
     )
 

@@ -24,6 +24,9 @@ from engine.errors import RunError, UsageError
 
 START_S = 60.0
 """How long the server may take until it answers."""
+LAUNCH_TOKEN = "BUDGETSCOPE_LAUNCH_TOKEN"
+"""Variable with the word that lets somebody start runs on a server others can reach."""
+SHORTEST_TOKEN = 16
 
 
 def serve(options: Namespace) -> int:
@@ -31,9 +34,11 @@ def serve(options: Namespace) -> int:
     page = _page()
     if not page.exists():
         raise UsageError("The dashboard is not part of this installation; `budgetscope --help` lists the verbs.")
+    if fault := token_fault():
+        raise UsageError(fault)
     check_port(options.host, options.port)
     if not options.read_only and not is_loopback(options.host):
-        show.tell(f"{options.host} can be reached from other machines, so the dashboard starts no runs (read-only).")
+        show.tell(f"{options.host} can be reached from other machines, so {_rule()}.")
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     server = subprocess.Popen(
@@ -70,14 +75,27 @@ def command(page: Path, host: str, port: int) -> list[str]:
         "browser.serverAddress": "localhost" if is_loopback(host) else host,
     }
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(page), *flags]
+    return [sys.executable, "-m", page.parent.name, *flags]
 
 
 def environment(options: Namespace) -> Mapping[str, str]:
     """What the page needs to know: the database, and whether it may start runs."""
-    locked = options.read_only or not is_loopback(options.host) or os.environ.get("BUDGETSCOPE_READ_ONLY")
+    exposed = not is_loopback(options.host) and not launch_token()
+    locked = options.read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
     wishes = {"BUDGETSCOPE_DB": str(database(options).resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
     return {**os.environ, **wishes}
+
+
+def launch_token() -> str:
+    """The launch token of this server; empty: none is set."""
+    return os.environ.get(LAUNCH_TOKEN, "").strip()
+
+
+def token_fault() -> str | None:
+    """Why the launch token cannot be used; None: it can, or there is none."""
+    if not 0 < len(launch_token()) < SHORTEST_TOKEN:
+        return None
+    return f"{LAUNCH_TOKEN} has fewer than {SHORTEST_TOKEN} characters and could be guessed; set a longer one."
 
 
 def address(host: str, port: int) -> str:
@@ -134,6 +152,11 @@ def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None
                 return
         time.sleep(0.05)
     raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
+
+
+def _rule() -> str:
+    """What a dashboard that others can reach lets them do."""
+    return "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,16 @@ from engine.records import Completion, ModelSetting, Price, Prompt, Request
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How fast a model may be asked; decides speed alone and is part of no id."""
+
+    requests_per_minute: int | None = None
+    """Dispatches in any minute, retries included; None: no limit."""
+    tokens_per_minute: int | None = None
+    """Prompt bound and asked cap of all dispatches in a minute; None: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Declared:
     """A [[models]] table of a study: an OpenAI-compatible endpoint, a GGUF file, or prices for a known name."""
 
@@ -34,8 +44,17 @@ class Declared:
     """Size of the context window; None: looked up, else unknown."""
     parallel: int | None = None
     """Most calls in flight; None: the model's default."""
+    requests_per_minute: int | None = None
+    """See `Rates`; None: no limit."""
+    tokens_per_minute: int | None = None
+    """See `Rates`; None: no limit."""
     timeout_s: float = 120.0
     """Seconds one attempt may take."""
+
+    @property
+    def rates(self) -> Rates:
+        """How fast the model may be asked."""
+        return Rates(self.requests_per_minute, self.tokens_per_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +74,8 @@ class Model(Protocol):
     """None: unknown, so only the provider can say a prompt is too long."""
     parallel: int
     """Most calls in flight at once."""
+    rates: Rates
+    """How fast it may be asked; `open_model` takes them from the study."""
     one_draw_at_zero: bool
     """True: the same request at temperature 0 always gives the same text."""
     simulated: bool
@@ -78,16 +99,24 @@ class Model(Protocol):
         """Give back connections; a second call does nothing."""
 
 
-def open_model(name: str, declared: Mapping[str, Declared]) -> Model:
+def open_model(name: str, declared: Mapping[str, Declared], *, sends: bool = True) -> Model:
     """The model a name stands for; nothing is started or sent. Raises UnknownName or UsageError.
+
+    `sends`: False for one that will only be asked for its price and its bounds, which needs no key.
 
     Declared names come first, then 'scripted/...', 'local/...' and whatever litellm knows a provider of.
     """
     told = declared.get(name)
+    model = _opened(name, told, declared, sends)
+    model.rates = told.rates if told else Rates()
+    return model
+
+
+def _opened(name: str, told: Declared | None, declared: Mapping[str, Declared], sends: bool) -> Model:
     if told is not None and told.api_base is not None:
         from engine.models.remote import open_endpoint
 
-        return open_endpoint(told)
+        return open_endpoint(told, sends=sends)
     if name.startswith("scripted/"):
         from engine.models.scripted import open_scripted
 
@@ -96,7 +125,7 @@ def open_model(name: str, declared: Mapping[str, Declared]) -> Model:
         from engine.models.local import open_local
 
         return open_local(name, told)
-    return _open_provider(name, told, declared)
+    return _open_provider(name, told, declared, sends)
 
 
 def known_models() -> tuple[str, ...]:
@@ -108,10 +137,10 @@ def known_models() -> tuple[str, ...]:
     return (*BUNDLED, *names(), *priced_names())
 
 
-def _open_provider(name: str, told: Declared | None, declared: Mapping[str, Declared]) -> Model:
+def _open_provider(name: str, told: Declared | None, declared: Mapping[str, Declared], sends: bool) -> Model:
     from engine.models.remote import open_provider
 
     try:
-        return open_provider(name, told)
+        return open_provider(name, told, sends=sends)
     except UnknownName:
         raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None

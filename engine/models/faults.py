@@ -1,7 +1,8 @@
 """What went wrong with a call: any exception of litellm, its SDKs or the network becomes one of our closed kinds.
 
-Owns the table and the sentence; imports no network library: classes are known by name, along the chain of causes,
-because litellm wraps the same accident differently on every route. Never lets a key into a sentence.
+Owns the kinds, the sentence, and the table of what becomes of every accident we know; imports no network library:
+classes are known by name, along the chain of causes, because litellm wraps the same accident differently on every
+route. Never lets a key into a sentence.
 """
 
 from __future__ import annotations
@@ -10,17 +11,70 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 from engine.errors import ContextOverflow, InDoubt, ProviderError
 
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of one attempt."""
+
+    retried: bool
+    """True: sent again, so often as `Retries` allows."""
+    charged: Literal["as told", "nothing", "worst case"]
+    """`worst case`: it may have been billed, so the reservation stays charged as in doubt."""
+    end: Literal["finished", "exhausted", "failed"]
+    """How a trial ends that never gets anything better."""
+
+
+OUTCOMES: Mapping[str, Outcome] = {
+    "kept": Outcome(False, "as told", "finished"),
+    "estimated": Outcome(False, "as told", "finished"),
+    "overrun": Outcome(False, "as told", "finished"),
+    "rate_limit": Outcome(True, "nothing", "failed"),
+    "server": Outcome(True, "nothing", "failed"),
+    "connection": Outcome(True, "nothing", "failed"),
+    "malformed": Outcome(True, "worst case", "failed"),
+    "in_doubt": Outcome(True, "worst case", "failed"),
+    "refused": Outcome(False, "nothing", "failed"),
+    "context": Outcome(False, "nothing", "exhausted"),
+}
+"""By kind of error, or by what is noted of a reply that is kept: `estimated` counts tokens we had to count ourselves,
+`overrun` those beyond the reservation. A rate limit also slows the model down, and a Retry-After rests it."""
+ACCIDENTS: Mapping[str, str] = {
+    "429": "rate_limit", "500": "server", "502": "server", "503": "server", "odd_error": "server",
+    "400": "refused", "401": "refused", "404": "refused", "policy": "refused", "no_money": "refused",
+    "redirect": "refused", "redirect_get": "refused", "context": "context",
+    "408": "in_doubt", "504": "in_doubt", "524": "in_doubt", "hang": "in_doubt", "drip": "in_doubt",
+    "cut": "in_doubt", "cut_head": "in_doubt", "cut_body": "in_doubt", "refused_connection": "connection",
+    "garbage": "malformed", "bad_json": "malformed", "bad_utf8": "malformed", "empty_body": "malformed",
+    "page": "malformed", "null_body": "malformed", "not_object": "malformed",
+    "not_gzip": "malformed", "gzip_bomb": "malformed", "too_much_text": "malformed",
+    "empty_choices": "malformed", "null_choices": "malformed", "null_choice": "malformed",
+    "text_choices": "malformed", "no_message": "malformed",
+    "list_content": "malformed", "number_content": "malformed",
+    "negative_usage": "malformed", "huge_usage": "malformed", "huge_prompt": "malformed",
+    "huge_reasoning": "malformed", "float_usage": "malformed", "half_usage": "malformed", "nan_usage": "malformed",
+    "endless_usage": "malformed", "text_usage": "malformed", "list_usage": "malformed", "word_usage": "malformed",
+    "no_usage": "estimated", "null_usage": "estimated", "zero_usage": "estimated",
+    "over_cap": "overrun", "long_text": "overrun",
+    "null_content": "kept", "surrogates": "kept", "controls": "kept", "bool_usage": "kept", "details": "kept",
+    "other_model": "kept", "no_model": "kept", "odd_names": "kept", "cost": "kept", "refusal": "kept",
+    "filter": "kept", "gzip": "kept", "slow": "kept",
+}  # fmt: skip
+"""What becomes of every accident the test provider can stage, by its name there."""
 NEVER_SENT = frozenset({"ClientConnectorError", "ClientConnectorDNSError", "ConnectTimeout", "ConnectionTimeoutError",
                         "ClientConnectorSSLError", "ClientConnectorCertificateError", "PoolTimeout"})  # fmt: skip
 SENT_AND_LOST = frozenset({"TimeoutError", "ReadTimeout", "WriteTimeout", "APITimeoutError", "Timeout", "ReadError",
                            "WriteError", "CloseError", "RemoteProtocolError", "NetworkError", "ServerDisconnectedError",
                            "ClientPayloadError", "ClientOSError", "IncompleteRead"})  # fmt: skip
-RUBBISH = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError", "KeyError"})
+RUBBISH = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError", "KeyError",
+                     "UnicodeDecodeError", "ReplyRefused", "BadStatusLine", "BadHttpMessage"})  # fmt: skip
+RUBBISH_SAID = ("invalid response", "provider returned 'choices'")
 WINDOW = frozenset({"ContextWindowExceededError"})
 UNSENDABLE = frozenset({"AuthenticationError", "BadRequestError", "NotFoundError", "PermissionDeniedError",
                         "UnsupportedParamsError", "UnprocessableEntityError", "ContentPolicyViolationError",
@@ -31,6 +85,7 @@ LOST_STATUS = frozenset({408, 504, 524})
 """The gateway gave up waiting; the model behind it may have answered, and billed."""
 SAID = 200
 """Longest part of a provider's own words in a sentence, in characters."""
+SHORTEST_KEY = 6
 _SECRET = re.compile(
     r"(?i:bearer\s+\S+)|(?i:api[_-]?key\s*[=:]\s*['\"]?\S+)|\b(?:sk|pk|rk|gsk|xai|hf|AIza|key|or|r8|pplx)[-_A-Z][\w*.-]{6,}"
 )
@@ -49,7 +104,7 @@ def fault(error: BaseException, place: str, key: str | None = None) -> ProviderE
     if names & SENT_AND_LOST or "ConnectError" in names:
         lost = "timed out" if any("Timeout" in name for name in names) else "lost its connection"
         return InDoubt(f"The call to {place} {lost} after it was sent; it may have been billed.", kind="in_doubt")
-    if names & RUBBISH or "invalid response" in str(error).lower():
+    if names & RUBBISH or any(word in str(error).lower() for word in RUBBISH_SAID):
         return ProviderError(f"The reply of {place} was not a chat completion.", kind="malformed")
     if names & WINDOW:
         return ContextOverflow(f"The prompt does not fit the context window of {place}.", kind="context")
@@ -84,11 +139,20 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
 
 def redacted(text: str, key: str | None) -> str:
     """Text with the key, every key in the environment, and whatever looks like a key blotted out."""
-    secrets = [value for name, value in os.environ.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name.upper())]
-    for secret in sorted([*secrets, key or ""], key=len, reverse=True):
-        if len(secret) >= 6:
-            text = text.replace(secret, "[key]")
-    return _SECRET.sub("[key]", text)
+    return _SECRET.sub("[key]", blotted(text, keys_at_hand(key, SHORTEST_KEY)))
+
+
+def keys_at_hand(key: str | None, least: int) -> tuple[str, ...]:
+    """The key and every value of the environment whose name tells of one, longest first; of `least` letters or more."""
+    named = (value for name, value in os.environ.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name.upper()))
+    return tuple(sorted({each for each in (*named, key or "") if len(each) >= least}, key=len, reverse=True))
+
+
+def blotted(text: str, keys: Iterable[str]) -> str:
+    """Text with these keys blotted out, longest first."""
+    for key in keys:
+        text = text.replace(key, "[key]")
+    return text
 
 
 def _by_status(status: int, causes: list[BaseException], names: set[str], place: str, key: str | None) -> ProviderError:
@@ -103,6 +167,11 @@ def _by_status(status: int, causes: list[BaseException], names: set[str], place:
         return ProviderError(f"{place} failed ({status}){said}.", kind="server", retry_after_s=wait)
     if status < 300:
         return ProviderError(f"The reply of {place} was not a chat completion.", kind="malformed")
+    if status < 400:
+        return ProviderError(
+            f"{place} points elsewhere ({status}), and no prompt or key follows a redirect: correct its api_base.",
+            kind="refused",
+        )
     if names & WINDOW or any(code in whole for code in WINDOW_CODES):
         return ContextOverflow(f"The prompt does not fit the context window of {place}{said}.", kind="context")
     return ProviderError(f"{place} refused the call ({status}){said}.", kind="refused")
@@ -141,7 +210,8 @@ def _said(error: BaseException, key: str | None) -> str:
         text = _message(text[start:]) or text
     if not text or "<html" in text.lower() or "<!doctype" in text.lower():
         return ""
-    clean = " ".join(redacted(text, key).split())
+    shown = "".join(c if c.isprintable() else " " for c in text[: 50 * SAID])
+    clean = " ".join(redacted(shown, key).split())
     return ": " + (clean if len(clean) <= SAID else clean[:SAID] + "…").rstrip(".")
 
 

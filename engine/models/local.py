@@ -15,7 +15,7 @@ from typing import Any
 
 from engine import tokens
 from engine.errors import ContextOverflow, ProviderError, UnknownName, UsageError
-from engine.models import Bound, Declared
+from engine.models import Bound, Declared, Rates
 from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
 from engine.models.remote import RemoteModel
 from engine.records import Completion, ModelSetting, Prompt, Request
@@ -37,6 +37,7 @@ class LocalModel:
     timeout_s: float = 600.0
     context_tokens: int | None = SLOT_TOKENS
     parallel: int = SLOTS
+    rates: Rates = Rates()
     one_draw_at_zero: bool = True
     simulated: bool = False
     local: bool = True

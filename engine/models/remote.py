@@ -13,14 +13,14 @@ import json
 import os
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from engine import prices, tokens
 from engine.errors import InDoubt, UnknownName, UsageError
-from engine.models import Bound, Declared, known_models
-from engine.models.faults import fault
+from engine.models import Bound, Declared, Rates, known_models
+from engine.models.faults import blotted, fault, keys_at_hand
 from engine.models.replies import completion
 from engine.records import Completion, ModelSetting, Prompt, Request
 
@@ -30,6 +30,8 @@ ENDPOINT_PREFIXES = ("openai/", "hosted_vllm/")
 INTERACTIVE = frozenset({"github_copilot", "chatgpt"})
 """Providers whose very look-up opens a login in the terminal."""
 PROBE_S = 5.0
+SHORTEST_ECHO = 16
+"""A key of so many letters is blotted out of replies; a shorter one, such as `ollama`, may be a word of an answer."""
 NO_KEY = "none"
 """Sent where no key is declared, so that no key of another provider ever is."""
 
@@ -50,6 +52,7 @@ class RemoteModel:
     timeout_s: float = 120.0
     context_tokens: int | None = None
     parallel: int = PARALLEL
+    rates: Rates = Rates()
     one_draw_at_zero: bool = False
     simulated: bool = False
     local: bool = False
@@ -57,6 +60,11 @@ class RemoteModel:
     """False: every call opens its own connection, which no idle time-out of the server can cut under it."""
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
+
+    _keys: tuple[str, ...] = field(init=False, repr=False, default=())
+
+    def __post_init__(self) -> None:
+        self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
 
     async def bound(self, messages: Prompt) -> Bound:
         """UTF-8 bytes plus this model's allowance for its template."""
@@ -76,14 +84,14 @@ class RemoteModel:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request))
+                reply = await litellm.acompletion(**self._sent(request), **self._through(litellm))
         except TimeoutError as error:
             raise InDoubt(f"The call to {self.place} timed out after it was sent; it may have been billed.",
                           kind="in_doubt") from error  # fmt: skip
         except Exception as error:
             raise fault(error, self.place, self.key) from None
         elapsed = round((time.monotonic() - began) * 1000)
-        done = completion(reply, request, self._bound(request.messages), self.place, elapsed)
+        done = _unkeyed(completion(reply, request, self._bound(request.messages), self.place, elapsed), self._keys)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done
@@ -108,6 +116,16 @@ class RemoteModel:
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
 
+    def _through(self, litellm: Any) -> dict[str, Any]:
+        """An endpoint anybody may have written down is called with our own client, which litellm keeps per loop."""
+        if self.api_base is None:
+            return {}
+        from litellm.llms.custom_httpx.http_handler import get_async_httpx_client
+
+        from engine.models.wire import CLIENT
+
+        return {"client": get_async_httpx_client(litellm.LlmProviders.HOSTED_VLLM, params=CLIENT)}
+
     def _sent(self, request: Request) -> dict[str, Any]:
         sent: dict[str, Any] = {
             "model": self.route,
@@ -129,8 +147,8 @@ class RemoteModel:
         return sent
 
 
-def open_endpoint(declared: Declared) -> RemoteModel:
-    """A declared OpenAI-compatible endpoint. Raises UsageError for a URL or a key that cannot be used."""
+def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
+    """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
     at = checked_url(declared.api_base, declared.name)
     name = declared.model or _bare(declared.name)
@@ -140,20 +158,20 @@ def open_endpoint(declared: Declared) -> RemoteModel:
         route=f"hosted_vllm/{name}",
         place=f"{name} at {host}",
         api_base=declared.api_base.rstrip("/"),
-        key=_key(declared),
+        key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         context_tokens=declared.context_tokens,
         parallel=declared.parallel or PARALLEL,
     )
 
 
-def open_provider(name: str, declared: Declared | None = None) -> RemoteModel:
-    """A model litellm knows the provider of. Raises UnknownName, or UsageError naming the missing key."""
+def open_provider(name: str, declared: Declared | None = None, *, sends: bool = True) -> RemoteModel:
+    """A model litellm knows the provider of. Raises UnknownName, or UsageError naming the key it lacks to send."""
     told = declared or Declared(name)
     asked = told.model or name
     provider, bare = _provider(asked)
-    key = _key(told)
-    if key is None:
+    key = _key(told) if sends else None
+    if sends and key is None:
         _check_environment(asked)
     supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
     price = told.price or prices.bundled_price(asked) or prices.bundled_price(f"{provider}/{bare}")
@@ -227,6 +245,15 @@ def _key(declared: Declared) -> str | None:
     if not key:
         raise UsageError(f"Model {declared.name!r} needs a key: set the environment variable {declared.api_key_env}.")
     return key
+
+
+def _unkeyed(done: Completion, keys: tuple[str, ...]) -> Completion:
+    """The reply as it may be kept: a server can repeat the key it was sent, also where it names its model."""
+    said = (done.text, done.model_reported or "", done.fingerprint or "")
+    if not any(key in part for key in keys for part in said):
+        return done
+    text, model, mark = (blotted(part, keys) for part in said)
+    return replace(done, text=text, model_reported=model or None, fingerprint=mark or None)
 
 
 def _value(name: str, value: object) -> object:

@@ -19,17 +19,23 @@ FINISHES: dict[str, Finish] = {
 }  # fmt: skip
 ABSURD = 100
 """A figure this many times what its text could cost, and 1,000 more, is not a count."""
+MOST_TOKENS = 10**7
+"""No prompt and no reply has more."""
+COUNTED = 200_000
+"""Longest text a tokenizer is given, in characters."""
+MOST_BYTES = 1000
+"""No tokenizer gets more bytes into one token."""
 
 
 def completion(reply: Any, request: Request, bound: int, place: str, latency_ms: int) -> Completion:
     """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same."""
     choice = first_choice(reply, place)
-    text = text_of(reply, place)
+    text, declined = text_of(reply, place), _refusal(choice)
     usage = usage_of(reply, text, request, bound, place)
     return Completion(
         key=request.key,
         text=text,
-        finish=FINISHES.get(str(getattr(choice, "finish_reason", None)), "other"),
+        finish="filter" if declined else FINISHES.get(str(getattr(choice, "finish_reason", None)), "other"),
         usage=usage,
         latency_ms=latency_ms,
         model_reported=_name(getattr(reply, "model", None)),
@@ -48,13 +54,23 @@ def first_choice(reply: Any, place: str) -> Any:
 
 
 def text_of(reply: Any, place: str) -> str:
-    """What the model said; no content at all is an empty text."""
-    content = getattr(getattr(first_choice(reply, place), "message", None), "content", None)
+    """What the model said, or the words it refused with; no content at all is an empty text."""
+    choice = first_choice(reply, place)
+    content = getattr(getattr(choice, "message", None), "content", None)
     if content is None:
-        return ""
+        content = _refusal(choice) or ""
     if not isinstance(content, str):
         raise _malformed(place, "its content is not text")
-    return content.encode("utf-8", "replace").decode("utf-8")
+    return _storable(content)
+
+
+def _refusal(choice: Any) -> str | None:
+    """The words of a model that refused to answer; None: it did not, or said more than that."""
+    message = getattr(choice, "message", None)
+    more = getattr(message, "provider_specific_fields", None)
+    words = more.get("refusal") if isinstance(more, dict) else None
+    said = getattr(message, "content", None)
+    return words if isinstance(words, str) and words and not said else None
 
 
 def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) -> Usage:
@@ -62,8 +78,9 @@ def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) ->
     told = getattr(reply, "usage", None)
     given, taken = _whole(told, "prompt_tokens", place), _whole(told, "completion_tokens", place)
     if not given or not taken:
-        counted = max(1, tokens.count(text, request.model))
+        counted = max(1, _counted(text, request.model))
         return Usage(input_tokens=given or bound, output_tokens=taken or counted, estimated=True)
+    _holding(text, taken, place)
     hidden = _detail(told, "completion_tokens_details", ("reasoning_tokens",), place)
     total = _whole(told, "total_tokens", place)
     if hidden and total == given + taken + hidden:
@@ -82,11 +99,19 @@ def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) ->
     )
 
 
+def _counted(text: str, model: str) -> int:
+    """By the nearest tokenizer; by size where that would hold everybody else up for seconds."""
+    if len(text) > COUNTED:
+        return len(text.encode()) // tokens.BYTES_PER_TOKEN
+    return tokens.count(text, model)
+
+
 def _whole(holder: Any, name: str, place: str) -> int | None:
     value = getattr(holder, name, None)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1 or value < 0:
+    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
+    if not whole or value != int(value):
         raise _malformed(place, f"its usage says {name} = {str(value)[:20]}")
     return int(value)
 
@@ -106,6 +131,12 @@ def _plausible(tokens: int, size: int, side: str, place: str) -> None:
         raise _malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
 
 
+def _holding(text: str, taken: int, place: str) -> None:
+    size = len(text.encode())
+    if size > MOST_BYTES * (taken + 1):
+        raise _malformed(place, f"it holds {size:,} bytes and claims {taken} output tokens")
+
+
 def _cost(told: Any) -> int | None:
     """What the provider says it billed, in USD; None: it did not say."""
     cost = getattr(told, "cost", None)
@@ -115,7 +146,12 @@ def _cost(told: Any) -> int | None:
 
 
 def _name(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None
+    return _storable(value[:200]) if isinstance(value, str) and value else None
+
+
+def _storable(text: str) -> str:
+    """Without lone surrogates, which no file and no database takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _malformed(place: str, why: str) -> ProviderError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from engine.errors import UnknownName
-from engine.models import Bound
+from engine.models import Bound, Rates
 from engine.records import Completion, ModelSetting, Price, Prompt, Request, Usage
 
 Script = Callable[[Request, random.Random], str]
@@ -33,6 +33,7 @@ class ScriptedModel:
     """Upper bound of event-loop turns a reply takes, drawn per reply: shuffles arrival, never content."""
     context_tokens: int | None = None
     parallel: int = 64
+    rates: Rates = Rates()
     one_draw_at_zero: bool = False
     simulated: bool = True
     local: bool = True

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import pkgutil
+import re
 import types
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -52,6 +54,17 @@ class Entry:
     def idea(self) -> str:
         """First line of the strategy's docstring."""
         return (self.make.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def text(self) -> str:
+        """The rest of the docstring: how it divides its budget, when it stops."""
+        _, _, rest = (inspect.getdoc(self.make) or "").partition("\n\n")
+        return " ".join(rest.split())
+
+    @property
+    def papers(self) -> tuple[str, ...]:
+        """arXiv ids named in the docstring, in order."""
+        return tuple(dict.fromkeys(re.findall(r"arXiv (\d{4}\.\d{4,5})", self.make.__doc__ or "")))
 
     @property
     def knobs(self) -> dict[str, object]:

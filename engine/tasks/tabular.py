@@ -1,6 +1,7 @@
 """Reads chosen columns of a table file as text; knows formats and their limits, nothing of questions.
 
-Every cell comes back as the text it was written as, None when it is missing. Nothing read is ever evaluated.
+Every cell comes back as the text it was written as, None when it is missing. Nothing read is ever evaluated. Limits
+hold for what a file unpacks to: a few packed bytes may stand for gigabytes.
 """
 
 from __future__ import annotations
@@ -8,51 +9,86 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.errors import UnknownName, UsageError, shortened
 
 if TYPE_CHECKING:
-    import polars as pl
+    import pyarrow as pa
 
 MOST_BYTES = 200_000_000
 MOST_ROWS = 1_000_000
 Cells = tuple[str | None, ...]
+Rows = Callable[[Path, Sequence[str], int], Iterator[Cells]]
 
 
-def read_rows(path: Path, columns: Sequence[str]) -> list[Cells]:
-    """The cells of `columns` for every row, in file order.
+class Kind(NamedTuple):
+    """How files of one ending are read."""
+
+    rows: Rows
+    names: Callable[[Path], list[str]]
+
+
+def read_rows(
+    path: Path, columns: Sequence[str], *, most_rows: int = MOST_ROWS, most_bytes: int = MOST_BYTES
+) -> list[Cells]:
+    """The cells of `columns` for every row, in file order; no columns: as many empty rows as there are rows.
 
     Raises UnknownName for an ending or a column we do not know, UsageError, with file and row, for anything else: no
-    such file, more than 200 MB or 1,000,000 rows, not UTF-8, not parseable, a cell that holds a list or an object.
-    Rows of CSV and TSV files with nothing in them are left out."""
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UnknownName("file ending", path.suffix, _READERS)
+    such file, more bytes (packed or unpacked) or rows than allowed, not UTF-8, not parseable, a cell that holds a list
+    or an object. Rows of CSV and TSV files with nothing in them are left out."""
+    with _readable(path, most_bytes) as kind:
+        return list(_limited(path, kind.rows(path, columns, most_bytes), most_rows, most_bytes))
+
+
+def column_names(path: Path, most_bytes: int = MOST_BYTES) -> list[str]:
+    """The columns of a table file, by its head or its first row; empty when it has none. Raises as `read_rows`."""
+    with _readable(path, most_bytes) as kind:
+        names = kind.names(path)
+    if any(not _whole(name) for name in names):
+        raise UsageError(f"A column of {str(path)!r} has half a character in its name; mend the file.")
+    return names
+
+
+@contextmanager
+def _readable(path: Path, most_bytes: int) -> Iterator[Kind]:
+    """The kind of a file that is there and not too large; what the file system refuses becomes a sentence."""
+    kind = _KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise UnknownName("file ending", path.suffix, _KINDS)
     try:
-        _check_file(path)
-        rows = list(_limited(path, reader(path, columns)))
-    except OSError as error:
-        raise UsageError(f"The file {str(path)!r} cannot be read: {error.strerror or error}.") from None
-    return rows
+        _check_file(path, most_bytes)
+        yield kind
+    except (OSError, MemoryError) as error:
+        why = getattr(error, "strerror", None) or _first_line(error)
+        raise UsageError(f"The file {str(path)!r} cannot be read: {why}.") from None
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, most_bytes: int) -> None:
     if not path.exists():
         raise UsageError(f"There is no file {str(path)!r}.")
     if not path.is_file():
         raise UsageError(f"{str(path)!r} is not a file.")
-    if path.stat().st_size > MOST_BYTES:
-        raise UsageError(f"The file {str(path)!r} has {path.stat().st_size:,} bytes; at most {MOST_BYTES:,} are read.")
+    if path.stat().st_size > most_bytes:
+        raise UsageError(f"The file {str(path)!r} has {path.stat().st_size:,} bytes; at most {most_bytes:,} are read.")
 
 
-def _limited(path: Path, rows: Iterator[Cells]) -> Iterator[Cells]:
+def _limited(path: Path, rows: Iterator[Cells], most_rows: int, most_bytes: int) -> Iterator[Cells]:
+    size = 0
     for number, row in enumerate(rows, start=1):
-        if number > MOST_ROWS:
-            raise UsageError(f"The file {str(path)!r} has more than {MOST_ROWS:,} rows.")
+        size += sum(len(cell) for cell in row if cell)
+        if number > most_rows:
+            raise UsageError(f"The file {str(path)!r} has more than {most_rows:,} rows.")
+        if size > most_bytes:
+            raise _too_much(path, most_bytes)
         yield row
+
+
+def _too_much(path: Path, most_bytes: int) -> UsageError:
+    return UsageError(f"The file {str(path)!r} unpacks to more than {most_bytes:,} bytes of text.")
 
 
 def _decoded(path: Path) -> str:
@@ -64,15 +100,23 @@ def _decoded(path: Path) -> str:
         raise UsageError(f"Line {line} of {str(path)!r} is not valid UTF-8; save the file as UTF-8.") from None
 
 
-def _lines(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
-    row = 0
+def _lines(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+    for row, line in enumerate(_line_values(path), start=1):
+        yield _picked(path, line, columns, row)
+
+
+def _line_values(path: Path) -> Iterator[Any]:
     for number, line in enumerate(_decoded(path).split("\n"), start=1):
         if line.strip():
-            row += 1
-            yield _picked(path, _parsed(path, line, f"line {number}"), columns, row)
+            yield _parsed(path, line, f"line {number}")
 
 
-def _document(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
+def _document(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+    for number, row in enumerate(_listed(path), start=1):
+        yield _picked(path, row, columns, number)
+
+
+def _listed(path: Path) -> list[Any]:
     rows = _parsed(path, _decoded(path), "it")
     if isinstance(rows, dict):
         lists = [value for value in rows.values() if isinstance(value, list)]
@@ -81,8 +125,13 @@ def _document(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
         rows = lists[0]
     if not isinstance(rows, list):
         raise UsageError(f"The file {str(path)!r} holds no list of rows.")
-    for number, row in enumerate(rows, start=1):
-        yield _picked(path, row, columns, number)
+    return rows
+
+
+def _keys(rows: Iterable[Any]) -> list[str]:
+    """The columns of the first row."""
+    first: Any = next(iter(rows), {})
+    return list(first) if isinstance(first, dict) else []
 
 
 def _parsed(path: Path, text: str, where: str) -> Any:
@@ -111,7 +160,11 @@ def _no_column(path: Path, column: str, known: Sequence[str], number: int | None
 
 
 def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
-    if cell is None or isinstance(cell, str):
+    if cell is None:
+        return None
+    if isinstance(cell, str):
+        if not _whole(cell):
+            raise UsageError(f"Row {number} of {str(path)!r} has half a character in {column!r}; mend the file.")
         return cell
     if isinstance(cell, bool):
         return "yes" if cell else "no"
@@ -120,10 +173,19 @@ def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
     return str(cell)
 
 
-def _separated(separator: str) -> Callable[[Path, Sequence[str]], Iterator[Cells]]:
-    def read(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
+def _whole(text: str) -> bool:
+    """Whether a text can be written as UTF-8; JSON escapes can name one half of a pair alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _separated(separator: str) -> Rows:
+    def read(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
         records = _records(path, separator)
-        head = next((cells for cells in records if _filled(cells)), [])
+        head = _head(records)
         for column in columns if head else ():
             if column not in head:
                 raise _no_column(path, column, head)
@@ -135,6 +197,10 @@ def _separated(separator: str) -> Callable[[Path, Sequence[str]], Iterator[Cells
             yield tuple(cells[at] if at < len(cells) else None for at in places)
 
     return read
+
+
+def _head(records: Iterator[list[str]]) -> list[str]:
+    return next((cells for cells in records if _filled(cells)), [])
 
 
 def _filled(cells: Sequence[str]) -> bool:
@@ -155,29 +221,50 @@ def _records(path: Path, separator: str) -> Iterator[list[str]]:
         raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Cells]:
-    import polars as pl
+def _parquet(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+    """Batch by batch, so that a limit is met before the whole is unpacked."""
+    with _opened(path) as table:
+        meta = table.metadata
+        for column in columns:
+            _check_type(path, column, table.schema_arrow)
+        # Not column by column: Arrow aborts the process over a group that lacks one.
+        if sum(meta.row_group(at).total_byte_size for at in range(meta.num_row_groups)) > most_bytes:
+            raise _too_much(path, most_bytes)
+        number = 0
+        for batch in table.iter_batches(batch_size=1024, columns=list(dict.fromkeys(columns))):
+            cells = [batch.column(name).to_pylist() for name in columns]
+            for at in range(batch.num_rows):
+                number += 1
+                yield tuple(_text(path, c[at], name, number) for c, name in zip(cells, columns, strict=True))
+
+
+def _parquet_names(path: Path) -> list[str]:
+    with _opened(path) as table:
+        return list(table.schema_arrow.names)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A Parquet file by Arrow's reader, which meets broken files with errors where others stop the whole process."""
+    import pyarrow
+    from pyarrow import parquet
 
     try:
-        known = pl.read_parquet_schema(path)
-        for column in columns:
-            _check_type(path, column, known)
-        frame = pl.read_parquet(path, columns=sorted(set(columns)), n_rows=MOST_ROWS + 1)
-    except pl.exceptions.PolarsError as error:
+        with parquet.ParquetFile(path, memory_map=False) as table:
+            yield table
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
-    series = [frame.get_column(column) for column in columns]
-    for at in range(frame.height):
-        cells = zip(series, columns, strict=True)
-        yield tuple(_text(path, column[at], name, at + 1) for column, name in cells)
 
 
-def _check_type(path: Path, column: str, known: Mapping[str, pl.DataType]) -> None:
-    import polars as pl
+def _check_type(path: Path, column: str, known: pa.Schema) -> None:
+    from pyarrow import types
 
-    if column not in known:
-        raise _no_column(path, column, list(known))
-    kind = known[column]
-    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+    if known.names.count(column) != 1:
+        raise _no_column(path, column, known.names)
+    kind = known.field(column).type
+    plain = kind.value_type if types.is_dictionary(kind) else kind
+    if types.is_nested(plain) or any(test(plain) for test in (types.is_binary, types.is_large_binary,
+                                     types.is_binary_view, types.is_fixed_size_binary)):  # fmt: skip
         raise UsageError(f"Column {column!r} of {str(path)!r} holds {shortened(str(kind))} values, not plain text.")
 
 
@@ -185,10 +272,10 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or ["it cannot be parsed"])[0].rstrip(".")[:160]
 
 
-_READERS: dict[str, Callable[[Path, Sequence[str]], Iterator[Cells]]] = {
-    ".csv": _separated(","),
-    ".json": _document,
-    ".jsonl": _lines,
-    ".parquet": _parquet,
-    ".tsv": _separated("\t"),
+_KINDS: dict[str, Kind] = {
+    ".csv": Kind(_separated(","), lambda path: _head(_records(path, ","))),
+    ".json": Kind(_document, lambda path: _keys(_listed(path))),
+    ".jsonl": Kind(_lines, lambda path: _keys(_line_values(path))),
+    ".parquet": Kind(_parquet, _parquet_names),
+    ".tsv": Kind(_separated("\t"), lambda path: _head(_records(path, "\t"))),
 }

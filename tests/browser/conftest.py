@@ -1,7 +1,7 @@
 """A dashboard server over a small database, and one browser for all pages of this package.
 
-Needs Playwright and a Chromium: the system's, or `playwright install chromium`. Without one the tests are skipped and
-say so; with CI=true they fail, so that nobody believes they ran.
+Needs Playwright and a Chromium: the system's, else Playwright's own, which is installed once where the network allows.
+Without one the tests are skipped and say so; with CI=true they fail, so that nobody believes they ran.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -26,6 +27,8 @@ from tests import shown
 ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "No Chromium to test with: run `uv pip install playwright && playwright install chromium`."
+INSTALL_S = 240
+"""The longest an attempt to install one may take; without a network it fails within seconds."""
 PATIENCE_MS = 30_000
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
@@ -108,11 +111,11 @@ def browser() -> Iterator[Any]:
     except ImportError:
         _missing()
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, NAMES)), None)
         try:
-            yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            started = launched(playwright.chromium)
         except Error:
             _missing()
+        yield started
 
 
 @pytest.fixture(scope="package")
@@ -135,7 +138,21 @@ def site(server: str, browser: Any, warm: Any) -> Iterator[Site]:
     assert here.hosts <= {server.removeprefix("http://")}
 
 
-def _missing() -> None:
+def launched(chromium: Any) -> Any:
+    """A headless browser: the system's Chromium, else Playwright's own, installed if need be. Raises its Error."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None and not Path(chromium.executable_path).exists():
+        _install()
+    return chromium.launch(executable_path=found, args=["--no-sandbox"])
+
+
+def _install() -> None:
+    command = [sys.executable, "-m", "playwright", "install", "chromium"]
+    with suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, timeout=INSTALL_S, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def _missing() -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(INSTALL)
     pytest.skip(INSTALL)

@@ -1,0 +1,64 @@
+"""Gets the server ready for its first page while the browser still loads the program.
+
+`load` imports what pages need, once and in one thread: plotly and polars look at modules that another thread is only
+half done importing, and fail. `begin` does it early, in a thread of its own, and asks `data` for the figure the home
+page opens with, which the caches then share. Never draws on a page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from contextlib import suppress
+
+MODULES = (
+    "numpy", "pandas", "polars", "duckdb", "plotly.graph_objs._figure", "plotly.graph_objs._scatter",
+    "plotly.subplots", "engine.analysis",
+)  # fmt: skip
+"""Streamlit's tables load pandas, and plotly looks whether it is there."""
+PATIENCE_S = 60.0
+"""How long the server may take to begin before this gives up."""
+_turn = threading.Lock()
+
+
+def begin() -> None:
+    """Get ready in the background as soon as the server is up, so that it is up no later for it."""
+    threading.Thread(target=_warm, name="warm", daemon=True).start()
+
+
+def load() -> None:
+    """Import `MODULES`; who comes while another thread does it waits for that. Costs nothing the second time."""
+    with _turn:
+        for name in MODULES:
+            importlib.import_module(name)
+
+
+def look() -> None:
+    """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
+    from dashboard import data, figures
+
+    db, x = data.state(), "output_tokens"
+    if data.trouble(*db) is None:
+        cells = data.cells(*db)
+        task = data.tasks(cells)[0]
+        ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
+        frame = data.frontier(*db, x, task, "staircase", None, ids)
+        band = data.band(*db, x, task, None, ids)
+        figures.frontier_figure(figures.frontier_info(frame, data.line(frame, "staircase"), band, x=x)).to_dict()
+
+
+def _warm() -> None:
+    # What goes wrong here goes wrong again on the page, and is explained there.
+    with suppress(Exception):
+        _await_server()
+        load()
+        look()
+
+
+def _await_server() -> None:
+    from streamlit import runtime
+
+    deadline = time.monotonic() + PATIENCE_S
+    while not runtime.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)

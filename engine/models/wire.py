@@ -1,0 +1,64 @@
+"""The HTTP client under an endpoint: follows no redirect, and reads no reply without end.
+
+Owns what is allowed between the socket and the reading of a reply. Knows nothing of providers, prompts or tokens; what
+it refuses is an exception whose meaning `faults` knows by its name.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+MOST_BYTES = 32 * 2**20
+"""Largest reply that is read, unpacked; a long one has a few hundred kilobytes."""
+ZLIB_OR_GZIP = 47
+"""Window bits that let zlib tell the two by their first bytes."""
+
+
+class ReplyRefused(httpx.DecodingError):
+    """A reply that is too large, or packed in a way nobody asked for."""
+
+
+async def bounded(response: httpx.Response) -> None:
+    """Read this response through `Bounded`; a hook of the client, called when its headers are there."""
+    packing = response.headers.pop("content-encoding", "identity").strip().lower()
+    if packing not in ("identity", "gzip", "deflate"):
+        raise ReplyRefused(f"packed as {packing[:40]}")
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    response.stream = Bounded(response.stream, packed=packing != "identity")
+
+
+class Bounded(httpx.AsyncByteStream):
+    """A stream that unpacks what it passes on, and stops at the largest size."""
+
+    def __init__(self, stream: httpx.AsyncByteStream, packed: bool) -> None:
+        self._stream = stream
+        self._unpacker = zlib.decompressobj(ZLIB_OR_GZIP) if packed else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MOST_BYTES
+        async for chunk in self._stream:
+            plain = self._plain(chunk, left + 1)
+            left -= len(plain)
+            if left < 0:
+                raise ReplyRefused("too large")
+            yield plain
+
+    async def aclose(self) -> None:
+        """Give the connection back."""
+        await self._stream.aclose()
+
+    def _plain(self, chunk: bytes, most: int) -> bytes:
+        if self._unpacker is None:
+            return chunk
+        try:
+            return self._unpacker.decompress(chunk, most)
+        except zlib.error:
+            raise ReplyRefused("not what it says it is packed as") from None
+
+
+CLIENT: dict[str, Any] = {"follow_redirects": False, "event_hooks": {"response": [bounded]}}
+"""How litellm is asked to make its client."""

@@ -1,0 +1,16 @@
+"""Everything a run imports, once: loaded by the server that children are forked from, so that none pays for it again."""
+
+from __future__ import annotations
+
+import importlib
+
+from engine import strategies
+from engine.models import remote
+
+for name in (
+    "engine.analysis", "engine.cli", "engine.console.reports", "engine.console.runs", "engine.models.scripted",
+    "engine.runner", "engine.tasks.files", "engine.worker", "numpy", "pandas", "polars", "pyarrow",
+):  # fmt: skip
+    importlib.import_module(name)
+remote.loaded()
+strategies.entries()

@@ -1,0 +1,102 @@
+"""Hostile text stays text: in spreadsheets, in queries, in addresses, in a saved figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import plotly.graph_objects as go
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+import engine
+from dashboard import controls, data, launch
+from engine.errors import BudgetscopeError
+from engine.records import Completion, Usage
+from engine.status import now
+from engine.store import Batch, Store
+from tests import shown
+
+APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
+FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\uff1dSUM(1)", "\uff0b1", "\uff0d1", "\uff20x",
+            '=HYPERLINK("http://198.51.100.1";"x")', "=cmd|' /C calc'!A0", "--1", "-", "=")  # fmt: skip
+STARTS = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+ODD = ("'; drop table trials; --", "../../etc/passwd", "<script>alert(1)</script>", "\x00", "%00", "~", "a" * 5_000, "\u202e", "1 or 1=1",
+       "{{7*7}}", "${HOME}", "x~-1", "x~99999999999999999999")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(FORMULAS) | st.text(max_size=20), min_size=1, max_size=5))
+def test_no_cell_of_a_table_of_the_dashboard_starts_a_formula(texts: list[str]) -> None:
+    whole = [text.encode("utf-8", "replace").decode() for text in texts]
+    frame = pl.DataFrame(
+        {"text": whole, "list": [[text] for text in whole], "kind": pl.Series(whole).cast(pl.Categorical)}
+    )
+    rows = list(csv.reader(io.StringIO(data.as_csv(frame).decode(), newline="")))[1:]
+    assert len(rows) == len(whole)
+    for row, text in zip(rows, whole, strict=True):
+        assert not [cell for cell in row if STARTS.match(cell)]
+        assert all(cell.removeprefix("'") == text.removeprefix("'") for cell in row)
+
+
+def test_no_cell_of_an_exported_table_starts_a_formula(tmp_path: Path) -> None:
+    db = tmp_path / "r.duckdb"
+    made = [
+        Completion(f"k{n}", text, "stop", Usage(1, 1), 1, text, text, now(), None) for n, text in enumerate(FORMULAS)
+    ]
+    Store(db).flush(Batch(completions=tuple(made), run_id="r"))
+    Store(db).export(tmp_path / "c.csv", "csv", "completions")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_bytes().decode(), newline="")))
+    assert sorted(row["text"].removeprefix("'") for row in rows) == sorted(FORMULAS)
+    for row in rows:
+        assert not [cell for cell in row.values() if STARTS.match(cell)], row
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shown.one_trial(tmp_path_factory.mktemp("hostile") / "results.duckdb")
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
+    before = db.read_bytes()
+    mark = (1, 1, 1, 1)
+    for look in (data.trial_rows, data.transcript, lambda db, _, name: engine.open(db).curve(name)):
+        try:
+            assert look(str(db), mark, text).is_empty()
+        except BudgetscopeError as error:
+            assert "\n" not in str(error)
+    with pytest.raises(BudgetscopeError):
+        launch.find(db, text)
+    assert db.read_bytes() == before
+    assert not Store(db).runs()[0].state.startswith("x")
+
+
+@pytest.mark.parametrize("view", ["frontier", "curves", "trials", "run"])
+def test_an_address_full_of_odd_things_opens_the_page_and_explains(
+    db: Path, view: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    if view != "frontier":
+        app.switch_page(f"views/{view}.py")
+    names = ("x", "task", "model", "cell", "condition", "budget", "trial", "run", "show", "line", "axis", "__class__")
+    for at, name in enumerate(names):
+        app.query_params[name] = ODD[at % len(ODD)]
+    app.run()
+    assert not app.exception, app.exception[0].value
+    assert app.warning
+    assert not [each for each in app.warning if "<script>" in str(each.value)]
+
+
+def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    evil = "</script><script>window.broken = 1</script><img src=x onerror=alert(1)>"
+    figure = go.Figure(go.Scatter(x=[1], y=[1], name=evil, text=[evil]))
+    figure.update_layout(title=evil)
+    page = controls.as_html(figure, evil, evil)
+    assert "<script>window.broken" not in page
+    assert "<img src=x" not in page

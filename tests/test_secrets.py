@@ -1,0 +1,200 @@
+"""A key goes into requests and nowhere else: not into files, tables, exports, logs, addresses or pages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import streamlit as st
+from streamlit import config
+from streamlit.runtime.secrets import Secrets
+from streamlit.testing.v1 import AppTest
+
+from dashboard import access, data, launch, studies
+from engine import schema, study
+from engine.cli import main
+from engine.store import Store
+from tests.provider import Provider, serving
+from tests.rudeness import Fault
+from tests.shown_bytes import shown_bytes
+from tests.test_launch import ended, gone
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_ENVIRONMENT, IN_SECRETS = "Zq7planted9in4environment", "Wx3planted8in5secrets"
+"""No pattern gives them away: only their value does."""
+ECHOES = ("400", "500", "429", "404", "401")
+STUDY = """name = "remote"
+budgets = [24, 96]
+tasks = [{{ name = "gym:chain_sum", questions = 6 }}]
+strategies = ["direct", "chain_of_thought"]
+[ceiling]
+tokens = 200_000
+usd = 1.0
+[[models]]
+name = "mine"
+api_base = "{base}"
+api_key_env = "{variable}"
+prices = {{ input = 0.1, output = 0.2 }}
+"""
+
+
+@dataclass
+class Scene:
+    """What a study with planted keys left behind."""
+
+    db: Path
+    run: str
+    folder: Path
+
+    def page(self, view: str, **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+        app.switch_page(f"views/{view}.py")
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception, app.exception[0].value
+        return app
+
+
+def echoing(provider: Provider, key: str) -> None:
+    """A server that repeats the key wherever a reply has room for it."""
+    told = {"message": f"not for {key} said twice {key}", "retry_after": "0"}
+    provider.faults.extend([*(Fault(kind, told) for kind in ECHOES), None, None])
+    answer = provider.answer
+
+    def repeating(served: Any) -> tuple[Fault | None, dict[str, Any]]:
+        fault, reply = answer(served)
+        reply["model"] = f"model of {key}"
+        reply["system_fingerprint"] = key
+        reply["choices"][0]["message"]["content"] += f" You sent Bearer {key}."
+        return fault, reply
+
+    provider.__dict__["answer"] = repeating
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A run started by the dashboard with a key from secrets.toml, at a server that repeats it."""
+    folder = tmp_path_factory.mktemp("secrets")
+    (folder / "secrets.toml").write_text(f'PLANTED_SECRET = "{IN_SECRETS}"\n[nested]\npassword = "{IN_SECRETS}"\n')
+    with pytest.MonkeyPatch.context() as patch, serving(key=IN_SECRETS) as provider:
+        patch.setenv("PLANTED_KEY", IN_ENVIRONMENT)
+        patch.setenv("BUDGETSCOPE_DB", str(folder / "results.duckdb"))
+        patch.delenv("BUDGETSCOPE_LAUNCH_TOKEN", raising=False)
+        patch.setattr(st, "secrets", Secrets())
+        files = config.get_option("secrets.files")
+        config.set_option("secrets.files", [str(folder / "secrets.toml")])
+        echoing(provider, IN_SECRETS)
+        yield Scene(folder / "results.duckdb", _run(folder / "results.duckdb", provider), folder)
+        st.secrets._reset()
+        config.set_option("secrets.files", files)
+
+
+def _run(db: Path, provider: Provider) -> str:
+    asked = study.parse(STUDY.format(base=provider.api_base, variable="PLANTED_SECRET"), "remote.toml")
+    run = launch.start(asked, db)
+    now = ended(run)
+    gone(run)
+    assert now.ends.get("failed") and now.ends.get("finished"), (now, launch.log_tail(run))
+    return run.run_id
+
+
+def clean(content: bytes | str) -> bool:
+    """Whether neither key is in it."""
+    raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    return not any(key.encode() in raw for key in (IN_ENVIRONMENT, IN_SECRETS))
+
+
+def test_a_key_from_secrets_reaches_the_run_and_the_form_knows_its_name_alone(scene: Scene) -> None:
+    assert "needs a key" not in launch.log_tail(launch.find(scene.db, scene.run))
+    assert access.run_environment()["PLANTED_SECRET"] == IN_SECRETS
+    assert "password" not in access.run_environment()
+    assert clean(repr(studies.keys_present(access.run_environment())))
+
+
+def test_no_file_of_the_run_or_the_database_holds_a_key(scene: Scene) -> None:
+    files = [path for path in scene.folder.rglob("*") if path.is_file() and path.name != "secrets.toml"]
+    assert {"results.duckdb", "journal.jsonl", "log.txt", "status.json", "study.toml"} <= {path.name for path in files}
+    assert [str(path) for path in files if not clean(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_no_export_of_any_table_holds_a_key(scene: Scene, form: str, tmp_path: Path) -> None:
+    for table in schema.TABLES:
+        path = tmp_path / f"{table}.{form}"
+        Store(scene.db).export(path, form, table)  # type: ignore[arg-type]
+        raw = pl.read_parquet(path).write_ndjson() if form == "parquet" else path.read_text()
+        assert clean(raw), table
+    told = pl.read_csv(tmp_path / "attempts.csv")["error"].drop_nulls().to_list() if form == "csv" else ["[key]"]
+    assert any("[key]" in error for error in told), "the providers' own words were kept, without the key"
+
+
+@pytest.mark.parametrize("view", ["frontier", "curves", "trials", "run"])
+def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
+    condition = data.conditions(*data.state())["condition_id"].to_list()[0]
+    asked = {"trials": {"condition": condition, "budget": "96"}, "run": {"run": scene.run}}
+    for query in ({}, asked.get(view, {})):
+        sent = shown_bytes(scene.page(view, **query))
+        assert clean(sent)
+        assert len(sent) > 2_000
+
+
+def test_no_transcript_or_table_of_the_dashboard_holds_a_key(scene: Scene) -> None:
+    trials = pl.read_ndjson(_exported(scene, "trials"))
+    for trial in trials["trial_id"].to_list()[:6]:
+        frame = data.transcript(*data.state(), trial)
+        assert clean(data.as_csv(frame.drop(*[n for n, k in frame.schema.items() if k.is_nested()])))
+        assert clean(frame.write_json())
+
+
+def _exported(scene: Scene, table: str) -> Path:
+    path = scene.folder / f"{table}.export.jsonl"
+    Store(scene.db).export(path, "jsonl", table)
+    return path
+
+
+@pytest.mark.parametrize(
+    "verb", [["runs", "--json"], ["report"], ["report", "--json"], ["doctor", "--json"], ["models"]]
+)
+def test_no_report_holds_a_key(scene: Scene, verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    main([*verb, "--db", str(scene.db)])
+    told = capsys.readouterr()
+    assert clean(told.out + told.err)
+    assert told.out
+
+
+def test_the_terminal_never_shows_a_key(tmp_path: Path) -> None:
+    """Also when every call is refused by a provider that repeats what it was sent, and tracebacks are asked for."""
+    with serving(key="another") as provider:
+        (tmp_path / "s.toml").write_text(STUDY.format(base=provider.api_base, variable="PLANTED_KEY"))
+        environment = {**os.environ, "PLANTED_KEY": IN_ENVIRONMENT, "LITELLM_LOG": "ERROR"}
+        command = [sys.executable, "-m", "engine", "run", "s.toml", "--db", "r.duckdb", "--debug"]
+        environment["PYTHONPATH"] = str(ROOT)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 4), done.stderr
+    assert clean(done.stdout + done.stderr)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file() and not clean(path.read_bytes())] == []
+
+
+@pytest.mark.parametrize("content", [None, "broken = ", 'ODD = "\\u0000"\n'], ids=["missing", "broken", "odd"])
+def test_missing_or_odd_secrets_neither_warn_nor_stop_anything(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "secrets.toml").write_text(content)
+    files = config.get_option("secrets.files")
+    monkeypatch.setattr(st, "secrets", Secrets())
+    config.set_option("secrets.files", [str(tmp_path / "secrets.toml")])
+    try:
+        given = access.run_environment()
+    finally:
+        config.set_option("secrets.files", files)
+    assert "ODD" not in given
+    assert "".join(capsys.readouterr()) == ""
