@@ -13,6 +13,9 @@ VIEWS = HERE / "views"
 PAGES = (("frontier", "Frontier", ""), ("curves", "Budget curves", "curves"), ("trials", "Trials", "trials"),
          ("run", "Run", "run"), ("method", "Method", "method"))  # fmt: skip
 
+CHARTS = ("", "curves")
+"""Pages with figures."""
+
 
 def pages() -> list[st.Page]:
     """One page per view, the frontier at the root."""
@@ -26,7 +29,7 @@ def pages() -> list[st.Page]:
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
 controls.dress()
+controls.watch_browser(charts=page.url_path in CHARTS)
 warm.load()
-controls.watch_browser()
 page.run()
 links.sent()

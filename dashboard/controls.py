@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from html import escape
 from math import floor, log10
 from pathlib import Path
@@ -216,6 +216,12 @@ def dark() -> bool:
 
 _WATCH = """
 export default function ({ data, setStateValue }) {
+  const program = document.querySelector('script[type="module"][src*="/static/js/"]');
+  if (data.ahead && program && !document.querySelector(`link[href$="${data.ahead}"]`)) {
+    const link = document.createElement("link");
+    Object.assign(link, { rel: "modulepreload", crossOrigin: "", href: new URL(data.ahead, program.src).href });
+    document.head.append(link);
+  }
   let narrow = data.narrow, ink = null;
   const look = () => {
     const now = window.innerWidth < 920, paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
@@ -230,17 +236,26 @@ export default function ({ data, setStateValue }) {
 """
 
 
-def watch_browser() -> None:
+def watch_browser(*, charts: bool = False) -> None:
     """Draw again when the window becomes narrow or wide or the theme changes; Streamlit does not rerun for either.
 
-    Figures carry their own inks. The browser looks for itself and speaks up only then: a quiet page costs nothing."""
+    Figures carry their own inks. The browser looks for itself and speaks up only then: a quiet page costs nothing.
+    With `charts` it fetches the program that draws them while the page is still being computed."""
     mount = st.components.v2.component("budgetscope_watch", js=_WATCH)
     heard: Callable[[], None] = lambda: None  # noqa: E731
+    told = {"narrow": narrow(), "ahead": _chart_program() if charts else ""}
     seen = mount(
-        key="browser", data={"narrow": narrow()}, default={"narrow": narrow(), "paper": ""}, on_narrow_change=heard,
+        key="browser", data=told, default={"narrow": narrow(), "paper": ""}, on_narrow_change=heard,
         on_paper_change=heard,
     )  # fmt: skip
     st.session_state["narrow"] = bool(seen.narrow)
+
+
+@lru_cache(maxsize=1)
+def _chart_program() -> str:
+    """File name of the part of Streamlit's browser program that draws figures, 4.7 MB; empty when there is no such."""
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    return next((path.name for path in folder.glob("PlotlyChart.*.js")), "")
 
 
 def narrow() -> bool:

@@ -7,6 +7,7 @@ function takes `*state()` first: both parts belong to its key. Nothing here draw
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ from engine.store import default_path, fingerprint
 if TYPE_CHECKING:
     import polars as pl
 
+    from engine.analysis import Results
     from engine.budget import Limits
 
 Print = tuple[int, int, int, int]
@@ -60,7 +62,7 @@ def measured(
     db: str, mark: Print, axis: str | None = None, budgets: Budgets = None
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
-    return engine.open(db).measured(axis, budgets, {})
+    return _results(db).measured(axis, budgets, {})
 
 
 def cells(db: str, mark: Print, axis: str | None = None, budgets: Budgets = None) -> pl.DataFrame:
@@ -96,6 +98,12 @@ def model_lines(
     return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in models}
 
 
+@lru_cache(maxsize=8)
+def _results(db: str) -> Results:
+    """One reader for each file, which then looks only once whether the file is ours."""
+    return engine.open(db)
+
+
 def tasks(cells: pl.DataFrame) -> tuple[str, ...]:
     """Tasks, the one with most cells first."""
     return tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
@@ -111,44 +119,44 @@ def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
 @st.cache_data(max_entries=64, show_spinner=False)
 def curves(db: str, mark: Print, ids: Ids, axis: str) -> dict[str, pl.DataFrame]:
     """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    found = engine.open(db).curves(ids, axis)
+    found = _results(db).curves(ids, axis)
     return {condition: found.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def conditions(db: str, mark: Print) -> pl.DataFrame:
     """All conditions with `label`, `simulated` and `run_ids`."""
-    return engine.open(db).conditions()
+    return _results(db).conditions()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def runs(db: str, mark: Print) -> pl.DataFrame:
     """Runs, newest first."""
-    return engine.open(db).runs()
+    return _results(db).runs()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def questions(db: str, mark: Print) -> pl.DataFrame:
     """Questions with target, category and number of trials."""
-    return engine.open(db).questions()
+    return _results(db).questions()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def trial_rows(db: str, mark: Print, condition: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
-    return engine.open(db).trial_rows(condition)
+    return _results(db).trial_rows(condition)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def transcript(db: str, mark: Print, trial: str) -> pl.DataFrame:
     """The calls of a trial's last attempt in order."""
-    return engine.open(db).transcript(trial)
+    return _results(db).transcript(trial)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def bill(db: str, mark: Print, run_id: str) -> pl.DataFrame:
     """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
-    return engine.open(db).bill(run_id, by=("model", "role"))
+    return _results(db).bill(run_id, by=("model", "role"))
 
 
 @st.cache_data(max_entries=8, show_spinner=False, ttl=60)

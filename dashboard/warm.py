@@ -8,6 +8,7 @@ page opens with, which the caches then share. Never draws on a page.
 from __future__ import annotations
 
 import importlib
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -57,8 +58,18 @@ def _warm() -> None:
 
 
 def _await_server() -> None:
-    from streamlit import runtime
+    """Until somebody answers on the port: work done earlier would only keep the server from getting there."""
+    from streamlit import get_option, runtime
 
     deadline = time.monotonic() + PATIENCE_S
-    while not runtime.exists() and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        # Options asked for before the server exists would be read without its flags.
+        with suppress(OSError):
+            if runtime.exists() and _answers(get_option("server.address") or "localhost", get_option("server.port")):
+                return
         time.sleep(0.02)
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), timeout=1):
+        return True

@@ -52,6 +52,10 @@ class Range:
         return self.low - slack <= actual <= self.high + slack
 
 
+FEWEST = 1e-6
+"""Fewer questions than this are none."""
+
+
 def further(
     seen: Sequence[float], more: float, cv: float, cap: float | None = None, most: float | None = None
 ) -> Range:
@@ -60,7 +64,7 @@ def further(
     `cv`: coefficient of variation that others had. `cap`: what one question spends when it runs away; None: no idea.
     `most`: what one question can spend at all; None: unbounded.
     """
-    if more <= 0:
+    if more < FEWEST:
         return Range()
     n, mean = len(seen), fmean(seen)
     squares = sum((value / mean - 1) ** 2 for value in seen) if mean else 0.0

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from engine import journal
@@ -173,8 +174,20 @@ def _child(argv: Sequence[str], out: str, hook: str | None) -> None:
 def start(argv: Sequence[str], out: Path, hook: str | None = None) -> ForkServerProcess:
     """A process working on a command; `out` gets what it prints."""
     child = _FORKS.Process(target=_child, args=(list(argv), str(out), hook), daemon=True)
-    child.start()
+    with _without_main():
+        child.start()
     return child
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A child imports its parent's main module anew, which after a test of the pages is a page; it needs none."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def ended(child: ForkServerProcess) -> int:
@@ -194,7 +207,8 @@ def held_open(db: Path) -> Iterator[None]:
     """Another process has the database open for writing for as long as the block lasts."""
     ready, done = _FORKS.Event(), _FORKS.Event()
     holder = _FORKS.Process(target=_hold, args=(str(db), ready, done), daemon=True)
-    holder.start()
+    with _without_main():
+        holder.start()
     assert ready.wait(DONE_S)
     try:
         yield

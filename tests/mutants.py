@@ -55,7 +55,7 @@ def _copy(tree: Path) -> None:
 
 def _judged(tree: Path, tests: tuple[str, ...]) -> str:
     env = {**os.environ, "HYPOTHESIS_PROFILE": "quick", "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "--no-header", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=LIMIT_S)
     except subprocess.TimeoutExpired:

@@ -102,9 +102,11 @@ def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
 def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
     """The figure's plain data."""
     cells, every = _cells((db, mark), wish), data.cells(db, mark)
-    ids = tuple(sorted(set(cells.filter("anytime")["condition_id"].to_list())))
+    ids, all_ids = (tuple(sorted(set(part.filter("anytime")["condition_id"].to_list()))) for part in (cells, every))
+    # All at once, where they are few, so that the next filter finds them read.
+    found = data.curves(db, mark, all_ids if len(all_ids) <= MOST else ids, wish.axis)
     return figures.curves_info(
-        cells, data.curves(db, mark, ids, wish.axis), axis=wish.axis, narrow=narrow, dark=dark,
+        cells, {condition: found[condition] for condition in ids}, axis=wish.axis, narrow=narrow, dark=dark,
         models=sorted(set(every["model"].to_list())), strategies=sorted(set(every["strategy"].to_list())),
     )  # fmt: skip
 

@@ -62,6 +62,7 @@ class RemoteModel:
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
     _keys: tuple[str, ...] = field(init=False, repr=False, default=())
+    _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
@@ -84,7 +85,7 @@ class RemoteModel:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request), **self._through(litellm))
+                reply = await litellm.acompletion(**self._sent(request), **self._through())
         except TimeoutError as error:
             raise InDoubt(f"The call to {self.place} timed out after it was sent; it may have been billed.",
                           kind="in_doubt") from error  # fmt: skip
@@ -111,20 +112,26 @@ class RemoteModel:
         return None
 
     async def close(self) -> None:
-        """Nothing to give back: litellm keeps one client per event loop and drops it with the loop."""
+        """Give back the connections of this event loop's client; a later call opens new ones."""
+        held, self._client = self._client, None
+        if held is not None and held[0] is asyncio.get_running_loop():
+            await held[1].close()
 
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
 
-    def _through(self, litellm: Any) -> dict[str, Any]:
-        """An endpoint anybody may have written down is called with our own client, which litellm keeps per loop."""
+    def _through(self) -> dict[str, Any]:
+        """An endpoint anybody may have written down is called with a client of our own, one per event loop."""
         if self.api_base is None:
             return {}
-        from litellm.llms.custom_httpx.http_handler import get_async_httpx_client
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
         from engine.models.wire import CLIENT
 
-        return {"client": get_async_httpx_client(litellm.LlmProviders.HOSTED_VLLM, params=CLIENT)}
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._client[0] is not loop:
+            self._client = loop, AsyncHTTPHandler(**CLIENT)
+        return {"client": self._client[1]}
 
     def _sent(self, request: Request) -> dict[str, Any]:
         sent: dict[str, Any] = {
