@@ -31,11 +31,12 @@ def main() -> None:
     asked = _arguments()
     asked.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        db = Path(folder) / "results.duckdb"
-        shutil.copyfile(ROOT / "results.duckdb", db)
         found = next(filter(None, map(shutil.which, NAMES)), None)
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         for scheme in asked.scheme:
+            db = Path(folder) / scheme / "results.duckdb"
+            db.parent.mkdir()
+            shutil.copyfile(ROOT / "results.duckdb", db)
             with staged(db, browser) as stage:
                 for name, page in _pages(stage, asked.width, scheme):
                     page.screenshot(path=asked.folder / f"{name}-{scheme}.png")
