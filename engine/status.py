@@ -87,7 +87,10 @@ class Status:
 
 
 def folder(db: Path) -> Path:
-    """Where the runs of a database live: r.duckdb has r.runs, and any other name N has N-runs; no two share one."""
+    """Where the runs of a database live: r.duckdb has r.runs, and any other name N has N-runs; no two share one.
+
+    A link to a database stands for what it leads to: its runs, and who lives, must be the same by any name."""
+    db = db.resolve() if db.is_symlink() else db
     stem = db.name.removesuffix(".duckdb")
     return db.with_name(f"{stem}.runs" if stem != db.name else f"{db.name}-runs")
 

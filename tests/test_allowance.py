@@ -271,3 +271,12 @@ def test_the_progress_line_says_what_is_in_doubt_and_free() -> None:
                  ceiling=Limits(tokens=900), lease=Limits(tokens=500), free=Limits(tokens=438))  # fmt: skip
     for part in ("reserved 9 tokens", "in doubt 13 tokens", "free 438 tokens", "ceiling 900 tokens"):
         assert part in line(now)
+
+
+def test_an_allowance_too_small_to_count_allows_nothing_rather_than_everything(tmp_path: Path) -> None:
+    from engine.cli import main
+    from engine.store import Store
+
+    db = tmp_path / "r.duckdb"
+    assert main(["allowance", "--usd", "1e-13", "--db", str(db)]) == 0
+    assert Store(db).read_book().allowance.pusd == 0

@@ -198,3 +198,12 @@ def test_missing_or_odd_secrets_neither_warn_nor_stop_anything(
         config.set_option("secrets.files", files)
     assert "ODD" not in given
     assert "".join(capsys.readouterr()) == ""
+
+
+@pytest.mark.parametrize("said", ["Zq7/J+w9=PLANTed-KeyPart", "Zq7%2FJ%2Bw9%3DPLANTed-KeyPart", r"Zq7\/J+w9=PLANTed-KeyPart",
+                                  "WnE3L0ordzk9UExBTlRlZC1LZXlQYXJ0"])  # fmt: skip
+def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
+    from engine.models.faults import redacted
+
+    shown = redacted(f"bad key {said} given", "Zq7/J+w9=PLANTed-KeyPart")
+    assert "PLANTed" not in shown and "WnE3L0" not in shown and shown.startswith("bad key")

@@ -129,3 +129,11 @@ def test_a_folder_without_a_study_and_a_link_are_no_runs(tmp_path: Path) -> None
     for name in ("zzz-my-notes", "zzz-link", "zzz-file"):
         with pytest.raises(UnknownName):
             status.find(run.db, name)
+
+
+def test_a_link_to_a_database_has_the_runs_of_what_it_leads_to(tmp_path: Path) -> None:
+    real, link = tmp_path / "real" / "r.duckdb", tmp_path / "elsewhere.duckdb"
+    real.parent.mkdir()
+    real.touch()
+    link.symlink_to(real)
+    assert status.folder(link) == status.folder(real)

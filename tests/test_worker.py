@@ -221,15 +221,15 @@ def test_a_run_whose_every_trial_fails_gives_up_and_says_why(tmp_path: Path) -> 
 
 
 def test_the_ceiling_is_never_passed_and_the_run_says_so(tmp_path: Path, provider: Provider) -> None:
-    run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0\ntokens = 3000"))
+    run = prepared(tmp_path, study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0\ntokens = 2000"))
     seen: list[int] = []
 
     def watch(now: Status) -> None:
         seen.append(now.spent.tokens + now.reserved.tokens + now.in_doubt.tokens)
 
     ended = worker.run(run, watch)
-    assert ended.state == "ceiling" and max(seen) <= 3000 and ended.spent.tokens > 1500
-    assert sum(s.prompt_tokens + s.completion_tokens for s in provider.served) <= 3000
+    assert ended.state == "ceiling" and max(seen) <= 2000 and ended.spent.tokens > 1000
+    assert sum(s.prompt_tokens + s.completion_tokens for s in provider.served) <= 2000
 
 
 def test_the_run_directory_holds_no_key(tmp_path: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:

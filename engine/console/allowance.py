@@ -44,9 +44,13 @@ def _changed(db: Path, wished: Limits) -> Book:
     store = Store(db)
     store.create()
     known = store.read_book().allowance
-    new = Limits(*(getattr(wished, kind) or getattr(known, kind) for kind, _ in _KINDS))
+    new = Limits(*(_either(getattr(wished, kind), getattr(known, kind)) for kind, _ in _KINDS))
     store.set_allowance(new if wished != Limits() else Limits())
     return _settled(store)
+
+
+def _either(wished: int | None, known: int | None) -> int | None:
+    return known if wished is None else wished
 
 
 def _seen(db: Path) -> Book:

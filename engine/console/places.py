@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine import status
 from engine.console import show
+from engine.errors import UsageError
 from engine.status import RunDir
 
 
@@ -14,7 +15,11 @@ def database(options: Namespace) -> Path:
     """--db, else BUDGETSCOPE_DB, else the local copy of the demo, else the demo."""
     from engine.store import default_path
 
-    return Path(options.db) if options.db else default_path()
+    if options.db is None:
+        return default_path()
+    if str(options.db) in ("", "."):
+        raise UsageError("--db is empty; name a database file, or leave it out.")
+    return Path(options.db)
 
 
 def writable(options: Namespace) -> Path:

@@ -7,6 +7,7 @@ route. Never lets a key into a sentence.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
+from urllib.parse import quote
 
 from engine.errors import ContextOverflow, InDoubt, ProviderError
 
@@ -143,9 +145,20 @@ def redacted(text: str, key: str | None) -> str:
 
 
 def keys_at_hand(key: str | None, least: int) -> tuple[str, ...]:
-    """The key and every value of the environment whose name tells of one, longest first; of `least` letters or more."""
+    """The key and every value of the environment whose name tells of one, in the forms they travel in, longest first.
+
+    `least`: shorter ones are left out, because they may be words."""
     named = (value for name, value in os.environ.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name.upper()))
-    return tuple(sorted({each for each in (*named, key or "") if len(each) >= least}, key=len, reverse=True))
+    known = {each for each in (*named, key or "") if len(each) >= least}
+    return tuple(sorted({form for each in known for form in _forms(each)}, key=len, reverse=True))
+
+
+def _forms(key: str) -> tuple[str, ...]:
+    """As it is, percent-encoded, as JSON text with and without escaped slashes and signs, and in base 64."""
+    text = json.dumps(key)[1:-1]
+    signs = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in key)
+    coded = base64.b64encode(key.encode("utf-8", "replace")).decode().rstrip("=")
+    return key, quote(key, safe=""), quote(key), text, text.replace("/", "\\/"), signs, coded
 
 
 def blotted(text: str, keys: Iterable[str]) -> str:

@@ -82,6 +82,8 @@ class LocalModel:
         if self._client is not None and self._client[0] is asyncio.get_running_loop():
             await self._client[1].aclose()
         self._client = None
+        if self._remote is not None:
+            await self._remote.close()
 
     async def _server(self) -> Running:
         if self._running is None:
