@@ -79,14 +79,14 @@ def one_run(folder: Path, study: Path, wanted: int, chance: random.Random, tally
     seen: dict[str, Completion] = {}
     while tally.kills < wanted:
         died = disturbed(argv, out, chance)
-        if died is None:
-            break
-        tally.kills += 1
-        tally.where[died] += 1
         if status.list_runs(db):
             run = killer.run_of(db)
             argv = ["resume", run.run_id, "--db", str(db)]
             _remember(seen, journal.read(run.journal).completions, tally)
+        if died is None:
+            break
+        tally.kills += 1
+        tally.where[died] += 1
     code = killer.run(argv, out)
     if code not in (DONE, STOPPED):
         tally.faults.append(f"the last resume ended with {code}: {out.read_text(encoding='utf-8')[-300:]}")
