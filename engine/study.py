@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,13 +17,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from engine import toml
+from engine import declared, toml
 from engine.budget import Limits
 from engine.errors import UsageError
 from engine.models import Declared
-from engine.models.remote import checked_url
-from engine.prices import price_from_usd_per_million, pusd
-from engine.records import AXES, PUSD_PER_USD, Axis, Example, Price
+from engine.prices import pusd
+from engine.records import AXES, PUSD_PER_USD, Axis, Example
 from engine.strategies import build, entry, parameters
 from engine.tasks import TaskSpec
 
@@ -85,7 +83,7 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
     study = Study(
         name=top.required("name"),
         tasks=tuple(_task(table, folder, shared) for table in top.tables("tasks", lambda _: _TASK)),
-        models=tuple(_model(table, folder) for table in top.tables("models", lambda _: _MODEL)),
+        models=tuple(declared.model(table, folder) for table in top.tables("models", lambda _: declared.KEYS)),
         strategies=tuple(c for table in top.tables("strategies", _knobs) for c in _choices(table)),
         budgets=_budgets(top, axis),
         budget_axis=axis,
@@ -128,9 +126,6 @@ def as_json(study: Study) -> dict[str, Any]:
 _TOP = ("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days",
         "ceiling", "models", "tasks", "strategies", "examples")  # fmt: skip
 _TASK = tuple(field.name for field in fields(TaskSpec))
-_MODEL = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
-          "tokens_per_minute", "timeout_s", "prices")  # fmt: skip
-_PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
 
 
 def _knobs(body: Mapping[str, Any]) -> Iterable[str]:
@@ -187,15 +182,7 @@ def _task(table: toml.Table, folder: Path, shared: tuple[Example, ...]) -> TaskS
 def _located(name: str, folder: Path) -> str:
     if not name.startswith("file:"):
         return name
-    return f"file:{_path(name.removeprefix('file:'), folder)}"
-
-
-def _path(written: str, folder: Path) -> Path:
-    """A path as a study writes it, relative to the study's folder; ~ is the home folder."""
-    try:
-        return folder / Path(written).expanduser()
-    except RuntimeError:
-        raise UsageError(f"The path {written!r} names a home folder that does not exist.") from None
+    return f"file:{toml.path(name.removeprefix('file:'), folder)}"
 
 
 def _examples(table: toml.Table) -> tuple[Example, ...]:
@@ -205,58 +192,6 @@ def _examples(table: toml.Table) -> tuple[Example, ...]:
     return tuple(
         Example(each.required("question"), each.required("answer"), each.text("reasoning", None)) for each in found
     )
-
-
-def _model(table: toml.Table, folder: Path) -> Declared:
-    gguf = table.text("gguf", None)
-    return Declared(
-        name=table.required("name"),
-        api_base=_endpoint(table),
-        api_key_env=_variable(table),
-        model=table.text("model", None),
-        gguf=None if gguf is None else str(_path(gguf, folder)),
-        price=_price(table),
-        context_tokens=table.integer("context_tokens", None, 1, 10**8),
-        parallel=table.integer("parallel", None, 1, 4096),
-        requests_per_minute=table.integer("requests_per_minute", None, 1, 10**9),
-        tokens_per_minute=table.integer("tokens_per_minute", None, 1, 10**12),
-        timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
-    )
-
-
-def _endpoint(table: toml.Table) -> str | None:
-    """Checked here already: an address with a user name or a key in it must not reach the stored study."""
-    address = table.text("api_base", None)
-    if address is not None:
-        checked_url(address, table.required("name"))
-    return address
-
-
-def _variable(table: toml.Table) -> str | None:
-    name = table.text("api_key_env", None)
-    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
-        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
-    return name
-
-
-def _price(table: toml.Table) -> Price | None:
-    prices = table.table("prices", _PRICES)
-    if prices is None:
-        return None
-    rates = [prices.number(key, None, 0, 10**6) for key in _PRICES[:4]]
-    if rates[0] is None or rates[1] is None:
-        raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
-    source, assumed = prices.text("source", "study"), prices.flag("assumed", False)
-    return price_from_usd_per_million(
-        rates[0], rates[1], *rates[2:], source=source, as_of=_date(prices), assumed=assumed
-    )
-
-
-def _date(prices: toml.Table) -> str | None:
-    value = prices.body.get("as_of")
-    if value is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
-        raise prices.wrong("as_of", "a date such as 2026-01-31")
-    return None if value is None else str(value)
 
 
 def _choices(table: toml.Table) -> list[Choice]:

@@ -176,3 +176,11 @@ class Table:
 def _kind(value: object) -> str:
     names = {dict: "a table", list: "a list", str: "a text", bool: "true or false", type(None): "missing"}
     return names.get(type(value), f"a {type(value).__name__}")
+
+
+def path(written: str, folder: Path) -> Path:
+    """A path as a study writes it, relative to the study's folder; ~ is the home folder."""
+    try:
+        return folder / Path(written).expanduser()
+    except RuntimeError:
+        raise UsageError(f"The path {written!r} names a home folder that does not exist.") from None

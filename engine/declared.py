@@ -1,0 +1,76 @@
+"""What a [[models]] table of a study says, checked to the last key.
+
+Owns its words: endpoint, key variable, file, prices, rates. Opens no model and holds no secret: a study names the
+environment variable a key is in.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+from engine import toml
+from engine.errors import UsageError
+from engine.models import Declared
+from engine.models.remote import checked_url
+from engine.prices import price_from_usd_per_million
+from engine.records import Price
+
+KEYS = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
+        "tokens_per_minute", "timeout_s", "prices")  # fmt: skip
+"""Keys of the table."""
+_PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
+
+
+def model(table: toml.Table, folder: Path) -> Declared:
+    """The model a [[models]] table declares; relative paths start at `folder`. Raises UsageError."""
+    gguf = table.text("gguf", None)
+    return Declared(
+        name=table.required("name"),
+        api_base=_endpoint(table),
+        api_key_env=_variable(table),
+        model=table.text("model", None),
+        gguf=None if gguf is None else str(toml.path(gguf, folder)),
+        price=_price(table),
+        context_tokens=table.integer("context_tokens", None, 1, 10**8),
+        parallel=table.integer("parallel", None, 1, 4096),
+        requests_per_minute=table.integer("requests_per_minute", None, 1, 10**9),
+        tokens_per_minute=table.integer("tokens_per_minute", None, 1, 10**12),
+        timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
+    )
+
+
+def _endpoint(table: toml.Table) -> str | None:
+    """Checked here already: an address with a user name or a key in it must not reach the stored study."""
+    address = table.text("api_base", None)
+    if address is not None:
+        checked_url(address, table.required("name"))
+    return address
+
+
+def _variable(table: toml.Table) -> str | None:
+    name = table.text("api_key_env", None)
+    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
+        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
+    return name
+
+
+def _price(table: toml.Table) -> Price | None:
+    prices = table.table("prices", _PRICES)
+    if prices is None:
+        return None
+    rates = [prices.number(key, None, 0, 10**6) for key in _PRICES[:4]]
+    if rates[0] is None or rates[1] is None:
+        raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
+    source, assumed = prices.text("source", "study"), prices.flag("assumed", False)
+    return price_from_usd_per_million(
+        rates[0], rates[1], *rates[2:], source=source, as_of=_date(prices), assumed=assumed
+    )
+
+
+def _date(prices: toml.Table) -> str | None:
+    value = prices.body.get("as_of")
+    if value is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
+        raise prices.wrong("as_of", "a date such as 2026-01-31")
+    return None if value is None else str(value)
