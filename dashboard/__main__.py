@@ -6,19 +6,42 @@ comes a little later.
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from pathlib import Path
+from typing import NoReturn
 
 from dashboard import warm
 
 
-def main() -> None:
+LAST_S = 5.0
+"""Seconds a page that is being drawn may take to its end once the server has stopped."""
+
+
+def main() -> NoReturn:
     """Serve until told to stop."""
     from streamlit.web import cli
 
     warm.begin()
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
-    cli.main(prog_name="streamlit")
+    try:
+        cli.main(prog_name="streamlit")
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
+    leave(0)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process as it is: an interpreter that takes itself apart under a thread inside a C++ library aborts."""
+    until = time.monotonic() + LAST_S
+    for thread in threading.enumerate():
+        if thread.name.startswith("ScriptRunner"):
+            thread.join(max(0.0, until - time.monotonic()))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

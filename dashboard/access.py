@@ -32,7 +32,7 @@ PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via
 _failed: deque[float] = deque(maxlen=MOST_PER_MINUTE)
 _turn = threading.Lock()
 
-__all__ = ["closed", "door", "may_spend", "require", "run_environment", "unlock"]
+__all__ = ["closed", "door", "how_to_start", "may_spend", "require", "run_environment", "unlock"]
 
 
 def may_spend() -> bool:
@@ -55,6 +55,16 @@ def closed() -> str | None:
     if launch_token():
         return token_fault() or (None if st.session_state.get(UNLOCKED) is True else _LOCKED)
     return _EXPOSED if _outside() else None
+
+
+def how_to_start() -> str:
+    """How somebody who sees this session can start a run, as the beginning of a sentence."""
+    why = closed()
+    if why is None:
+        return "Start a run on the Run page or in a terminal"
+    if why == _LOCKED:
+        return "Unlock the Run page with the launch token and start a run there, or start one in a terminal"
+    return "This dashboard starts no runs: start one in a terminal of its machine"
 
 
 def unlock(typed: str) -> str | None:

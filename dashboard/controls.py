@@ -74,8 +74,9 @@ def empty(why: str, what_next: str, command: str | None = None) -> None:
 
 def nothing(why: str) -> None:
     """A database without results: why, and how to get some."""
-    what_next = "Start a run on the Run page or in a terminal, then reload this page:"
-    empty(why, what_next, "budgetscope run examples/first.toml")
+    from dashboard.access import how_to_start
+
+    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run examples/first.toml")
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
 
 

@@ -35,6 +35,7 @@ def study_form(declared: Mapping[str, Declared], uploads: Path) -> Form:
         models, tables = _models(declared)
     tasks = _tasks(uploads)
     strategies = _strategies()
+    lineups = _lineups(tuple(name for name, _ in strategies), [*models, *tables])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = st.segmented_control("Budget on", list(AXES), default="output_tokens", required=True, key="form.axis",
                                     format_func=AXES.__getitem__, **_KEEP)  # fmt: skip
@@ -47,7 +48,7 @@ def study_form(declared: Mapping[str, Declared], uploads: Path) -> Form:
     )  # fmt: skip
     system = right.text_input("System prompt", "", key="form.system", placeholder="none", **_KEEP)
     tokens, usd = _ceiling()
-    return Form(name, models, strategies, tasks, budgets, axis, int(repeats), system, tokens, usd, tables)
+    return Form(name, models, strategies, tasks, budgets, axis, int(repeats), system, tokens, usd, tables, lineups)
 
 
 def _models(declared: Mapping[str, Declared]) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
@@ -61,8 +62,7 @@ def _models(declared: Mapping[str, Declared]) -> tuple[tuple[str, ...], dict[str
         tables[own["name"]] = own
     options = list(dict.fromkeys([*BUNDLED, *tables, *names()]))
     chosen = above.multiselect(
-        "Models", options, default=options[:1], key="form.models", accept_new_options=True, **_KEEP,
-        format_func=lambda name: f"{name} (simulated)" if name.startswith("scripted/") else name,
+        "Models", options, default=options[:1], key="form.models", accept_new_options=True, **_KEEP, format_func=_told,
         placeholder="Choose, or type a name such as openai/gpt-4o-mini",
     )  # fmt: skip
     keys = studies.keys_present(access.run_environment())
@@ -78,7 +78,8 @@ def _own_model() -> dict[str, Any]:
     """A model of one's own as a [[models]] table; empty until it has a name and a place."""
     with st.expander("Your own endpoint or GGUF file"):
         controls.caption("Any OpenAI-compatible server (vLLM, llama.cpp, Ollama), or a model file on this machine. It "
-                         "appears among the models above once it has a name and an address or a file.")  # fmt: skip
+                         "appears among the models above once it has a name and an address or a file; a known model at "
+                         "other settings, once it has a name of its own and settings.")  # fmt: skip
         left, right = st.columns(2)
         name = left.text_input("Name of the model", "", key="form.own.name", placeholder="mine", **_KEEP)
         served = right.text_input("Name the server knows it by", "", key="form.own.model", placeholder="the same",
@@ -91,10 +92,17 @@ def _own_model() -> dict[str, Any]:
             "Price: input, output", "", key="form.own.prices", placeholder="unknown", **_KEEP,
             help="US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it.",
         )  # fmt: skip
-    if not name.strip() or not (base.strip() or gguf.strip()):
+        settings = left.text_input(
+            "Settings", "", key="form.own.settings", placeholder="none", **_KEEP,
+            help="Sent with every request, such as: reasoning_effort = low, or temperature = 0, top_k = 1. Others: "
+                 "thinking_tokens, top_p, min_p, repetition_penalty; continues = true for an endpoint that goes on "
+                 "with a begun reply.",
+        )  # fmt: skip
+    if not name.strip() or not (base.strip() or gguf.strip() or (served.strip() and settings.strip())):
         return {}
     table = {"name": name, "model": served, "api_base": base, "gguf": gguf, "api_key_env": key}
-    return {**{k: v.strip() for k, v in table.items() if v.strip()}, **_prices(prices)}
+    given = {k: v.strip() for k, v in table.items() if v.strip()}
+    return {**given, **studies.settings(settings), **_prices(prices)}
 
 
 def _prices(typed: str) -> dict[str, Any]:
@@ -176,7 +184,8 @@ def _knobs(entry: Entry) -> dict[str, str]:
         left, right = st.columns([2, 3], gap="medium")
         with left:
             st.markdown(f"**{controls.literal(entry.name)}**")
-            controls.caption(f"{entry.idea} Calls per question: {entry.calls}.")
+            needs = " Needs a model that continues a prefix." if entry.needs_prefix else ""
+            controls.caption(f"{entry.idea} Calls per question: {entry.calls}.{needs}")
         with right, st.container(horizontal=True):
             for knob, default in entry.knobs.items():
                 typed[knob] = st.text_input(
@@ -185,6 +194,36 @@ def _knobs(entry: Entry) -> dict[str, str]:
                     help="One value, or several separated by commas; empty: the default.",
                 )  # fmt: skip
     return typed
+
+
+def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, str | None], ...]:
+    """One line-up for the chosen strategies that ask several models; several of them take a study file."""
+    from engine.lineups import called
+    from engine.models.local import BUNDLED
+    from engine.models.scripted import names
+
+    known = entries()
+    askers = [name for name in strategies if known[name].roles]
+    if not askers:
+        return ()
+    roles = ("solver", *dict.fromkeys(role for name in askers for role in known[name].roles))
+    options = list(dict.fromkeys([*models, *BUNDLED, *names()]))
+    with st.container(border=True):
+        controls.caption(f"Line-up for {', '.join(askers)}: which model plays which role. The models above are run "
+                         "alone, by the other strategies.")  # fmt: skip
+        with st.container(horizontal=True):
+            players = {
+                role: st.selectbox(
+                    role.capitalize(), options, index=0 if role == "solver" else None, key=f"form.lineup.{role}",
+                    accept_new_options=True, placeholder="Choose, or type a name", format_func=_told, **_KEEP,
+                )
+                for role in roles
+            }  # fmt: skip
+    return ({"name": called(controls.short(model) for model in dict.fromkeys(players.values()) if model), **players},)
+
+
+def _told(name: str) -> str:
+    return f"{name} (simulated)" if name.startswith("scripted/") else name
 
 
 def _ceiling() -> tuple[int | None, float | None]:

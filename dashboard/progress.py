@@ -15,7 +15,7 @@ from engine.budget import Amount
 from engine.estimate import Estimate
 from engine.forecast import Range
 from engine.records import PUSD_PER_USD
-from engine.status import Status
+from engine.status import Status, running_s
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,16 +83,24 @@ def share(status: Status) -> float:
 
 def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
     """Five figures: what, value, and an aside."""
-    left = None if status.seconds_left is None else status.seconds_left * 1000
     doubt = f"in doubt {fmt.count(status.in_doubt.tokens)}" if status.in_doubt.calls else ""
     return (
         ("Trials", trials(status), ""),
         ("Spent, tokens", fmt.count(status.spent.tokens), _aside(status.spent, status.priced)),
         ("Reserved, tokens", fmt.count(status.reserved.tokens), doubt or _calls(status.reserved)),
         ("Ceiling, tokens", limit(status.ceiling.tokens), _free(status) or _others(status)),
-        ("Time left", fmt.duration(left) if left is not None else "–", "" if left is not None or not status.alive
-         else "known after a few trials"),
-    )  # fmt: skip
+        _time(status),
+    )
+
+
+def _time(status: Status) -> tuple[str, str, str]:
+    """What is left of it while somebody works on the run, else what it took."""
+    left, ran = status.seconds_left, running_s(status)
+    if not status.alive:
+        return "Time taken", fmt.duration(None if ran is None else ran * 1000), ""
+    if left is None:
+        return "Time left", "–", "known after a few trials"
+    return "Time left", fmt.duration(left * 1000), ""
 
 
 def trials(status: Status) -> str:

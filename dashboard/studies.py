@@ -18,6 +18,7 @@ from typing import Any
 from engine import study
 from engine.errors import BudgetscopeError, UsageError
 from engine.models import Declared
+from engine.strategies import entries
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 10_000
@@ -35,7 +36,7 @@ _BROKEN = re.compile(r"[+-]?\d{1,18}\.\d{1,18}")
 
 __all__ = [
     "ENDINGS", "KEYS", "MOST_BYTES", "MOST_COLUMNS", "MOST_ROWS", "Form", "checked", "columns", "keys_present",
-    "model_table", "save_upload", "text",
+    "model_table", "save_upload", "settings", "text",
 ]  # fmt: skip
 
 
@@ -60,6 +61,8 @@ class Form:
     """Money ceiling; None: none."""
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """[[models]] tables of declared models by name."""
+    lineups: tuple[Mapping[str, str | None], ...] = ()
+    """[[lineups]] tables: name, then role to model; None: nobody was chosen yet."""
 
 
 def checked(form: Form) -> study.Study:
@@ -74,18 +77,31 @@ def text(form: Form) -> str:
     ceiling = {"tokens": form.tokens, "usd": form.usd}
     blocks = [_body(top)]
     blocks += ["[ceiling]\n" + _body(ceiling)] if any(value is not None for value in ceiling.values()) else []
-    blocks += _tables("models", [form.tables.get(name, {"name": name}) for name in form.models])
+    blocks += _tables("models", _models(form))
+    blocks += _tables("lineups", form.lineups)
     blocks += _tables("tasks", form.tasks)
     blocks += _tables("strategies", [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies])
     return "\n\n".join(blocks) + "\n"
+
+
+def _models(form: Form) -> list[Mapping[str, Any]]:
+    """Those run alone, or all where no strategy is; and what else is known of those that play in a line-up."""
+    playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
+    known = entries()
+    single = any(name not in known or not known[name].roles for name, _ in form.strategies)
+    mine = [name for name in form.models if single or not form.lineups or name in playing]
+    others = [name for name in form.tables if name in playing and name not in mine]
+    return [*(form.tables.get(name, {"name": name}) for name in mine),
+            *({**form.tables[name], "alone": False} for name in others)]  # fmt: skip
 
 
 def model_table(declared: Declared) -> dict[str, Any]:
     """A declared model as a [[models]] table, prices in US dollars per million tokens."""
     usual = Declared(declared.name)
     names = ("api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
-             "tokens_per_minute", "timeout_s")  # fmt: skip
+             "tokens_per_minute", "timeout_s", "continues")  # fmt: skip
     table = {n: getattr(declared, n) for n in names if getattr(declared, n) != getattr(usual, n)}
+    table |= declared.settings.given
     price = declared.price
     if price is not None:
         rates = {"input": price.input_pusd, "output": price.output_pusd, "cached": price.cached_pusd,
@@ -93,6 +109,13 @@ def model_table(declared: Declared) -> dict[str, Any]:
         given = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
         table["prices"] = {**given, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
     return {"name": declared.name, **table}
+
+
+def settings(typed: str) -> dict[str, Any]:
+    """Settings of a model as they were typed: `temperature = 0, top_k = 1`; what they may be is the engine's to say."""
+    pairs = [part.partition("=") for part in typed.split(",") if part.strip()]
+    found = {name.strip(): _value(value.strip().strip("\"'")) if value.strip() else True for name, _, value in pairs}
+    return {name if name.isidentifier() and name.isascii() else _quoted(name): found[name] for name in found}
 
 
 def keys_present(environment: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard import format as fmt
 from dashboard.readout import FATES, Reading
+from engine.models.settings import shown
 from engine.records import Call, Prompt, Spend, Trial
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST = 40_000
 """Characters of one text that are shown; the rest is in the export."""
+SHORT = 600
+"""Characters of a document that need not be folded away."""
 CUTS: dict[str, str] = {
     "own": "cut at its own cap: its text may be used, its answer does not count",
     "budget": "cut by the budget: the strategy never saw this reply",
@@ -32,8 +35,8 @@ CUTS: dict[str, str] = {
 _KEPT = "\n\t"
 
 __all__ = [
-    "CUTS", "Entry", "budget_name", "call_line", "closing_line", "counts_line", "cut_line", "facts_line", "list_mark",
-    "prompt_title", "table", "title", "tokens", "verdict_line", "visible",
+    "CUTS", "SHORT", "Entry", "budget_name", "call_line", "closing_line", "counts_line", "cut_line", "document_title",
+    "facts_line", "list_mark", "prompt_title", "table", "title", "tokens", "verdict_line", "visible",
 ]  # fmt: skip
 
 
@@ -76,7 +79,7 @@ def tokens(spend: Spend) -> str:
 
 def call_line(call: Call) -> str:
     """Model, what the call asked for and what the budget of the run granted, and what it spent."""
-    return " · ".join([call.model.split("@")[0], _asked(call), _spent(call)])
+    return " · ".join([shown(call.model), _asked(call), _spent(call)])
 
 
 def _asked(call: Call) -> str:
@@ -100,6 +103,12 @@ def _spent(call: Call) -> str:
 def cut_line(call: Call) -> str | None:
     """Why a reply is not whole, or is missing; None: it is whole."""
     return None if call.cut is None else CUTS[call.cut]
+
+
+def document_title(text: str) -> str:
+    """`Document the question is about: 12 lines, 3,400 characters`."""
+    lines = fmt.plural(len(text.splitlines()), "line")
+    return f"Document the question is about: {lines}, {fmt.count(len(text))} characters"
 
 
 def prompt_title(messages: Prompt) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from engine.console.questions import questions
+from engine.console.whatif import prices, whatif
 from engine.errors import BudgetscopeError, UnknownName, UsageError
 
 DONE, ERROR, USAGE, STOPPED, FAILED_TRIALS = range(5)
@@ -60,7 +62,10 @@ def _act(options: argparse.Namespace) -> int:
         return DONE
     module, _, name = options.act.partition(":")
     act: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"engine.console.{module}"), name)
-    code = act(options)
+    from engine.console.plugged import plugged
+
+    with plugged(options):
+        code = act(options)
     sys.stdout.flush()
     return code
 
@@ -101,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="say the version and leave")
     _serving(parser)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=_Parser)
-    for add in (_runs, _reports, _lists):
+    for add in (_runs, _reports, questions, whatif, _lists):
         add(lambda name, act, says: _verb(verbs, common, name, act, says))
     return parser
 
@@ -135,11 +140,19 @@ def _serving(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--port", type=_port, default=8501, help="port of the dashboard (8501)")
     group.add_argument("--host", default="127.0.0.1", help="address it listens on (127.0.0.1: this machine alone)")
     group.add_argument("--read-only", action="store_true", help="show results, start no runs")
+    _plugin(group, "plugin")
+
+
+def _plugin(where: argparse._ActionsContainer, dest: str = "plugin_of_verb") -> None:
+    """Two places to write it, two names: a verb's own would push out what stood before the verb."""
+    says = "module with strategies of your own, found in the working directory too; it runs with your rights"
+    where.add_argument("--plugin", action="append", metavar="MODULE", dest=dest, help=f"{says} (repeatable)")
 
 
 def _runs(add: Add) -> None:
     run = add("run", "runs:run", "run a study and store its results")
     run.add_argument("study", type=Path, metavar="STUDY.toml")
+    _plugin(run)
     resume = add("resume", "runs:resume", "go on with a run that was stopped, killed or failed")
     resume.add_argument("run", metavar="RUN", help="id, the beginning of one, or 'last'")
     _ceiling(resume)
@@ -151,6 +164,7 @@ def _runs(add: Add) -> None:
     delete = add("delete", "runs:delete", "delete a run with its trials")
     delete.add_argument("run", metavar="RUN", help="id, the beginning of one, or 'last'")
     delete.add_argument("--yes", action="store_true", help="do not ask")
+    _calibrate(add("calibrate", "calibrations:calibrate", "find the smallest token budget per question; uses targets"))
     _as_json(add("runs", "runs:runs", "list the runs of the database"))
     _allowance(add("allowance", "allowance:allowance", "set or show what a day (UTC) allows to all runs together"))
 
@@ -164,6 +178,20 @@ def _allowance(verb: argparse.ArgumentParser) -> None:
     _as_json(verb)
 
 
+def _calibrate(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("study", type=Path, nargs="?", metavar="STUDY.toml", help="its tasks and models are calibrated")
+    group = verb.add_argument_group("without a study")
+    group.add_argument("--task", help="one task")
+    group.add_argument("--model", help="one model")
+    group.add_argument("--questions", type=_positive(int), metavar="N", help="how many questions of the task")
+    how = "plain: as long as the answer is right (plain); greedy: and takes fewer tokens than before"
+    verb.add_argument("--feasibility", default="plain", help=how)
+    verb.add_argument("--ceiling-tokens", type=_positive(int), metavar="N", help="tokens the run may spend")
+    verb.add_argument("--ceiling-usd", type=_positive(float), metavar="USD", help="dollars the run may spend")
+    verb.add_argument("--out", type=Path, metavar="FILE", help="write every question to a .jsonl or .csv file")
+    _plugin(verb)
+
+
 def _ceiling(verb: argparse.ArgumentParser) -> None:
     group = verb.add_argument_group("a new ceiling for the run")
     group.add_argument("--usd", type=_positive(float), help="dollars in all, those already spent included")
@@ -174,6 +202,7 @@ def _ceiling(verb: argparse.ArgumentParser) -> None:
 def _reports(add: Add) -> None:
     estimate = add("estimate", "estimates:estimate", "say what a study will cost, and at most; calls no model")
     estimate.add_argument("study", type=Path, metavar="STUDY.toml")
+    _plugin(estimate)
     estimate.add_argument(
         "--pilot", type=_positive(int), metavar="N", help="first run the first N questions of each task, to learn from"
     )
@@ -183,6 +212,7 @@ def _reports(add: Add) -> None:
     report.add_argument("--x", help="what the frontier weighs accuracy against (default: the axis)")
     report.add_argument("--task", help="one task only")
     report.add_argument("--curve", metavar="CONDITION", help="accuracy of one condition at every budget")
+    prices(report)
     _as_json(report)
     bill = add("bill", "bills:bill", "say what runs were billed, replayed, and would cost afresh")
     bill.add_argument("run", nargs="?", metavar="RUN", help="id, the beginning of one, or 'last' (all runs)")
@@ -195,12 +225,16 @@ def _reports(add: Add) -> None:
 
 
 def _lists(add: Add) -> None:
-    _as_json(add("strategies", "lists:strategies", "list the strategies with their parameters"))
+    strategies = add("strategies", "lists:strategies", "list the strategies with their parameters")
+    _plugin(strategies)
+    _as_json(strategies)
     _as_json(add("tasks", "lists:tasks", "list the tasks that come along"))
     models = add("models", "lists:models", "list the models that come along, and how to name others")
     models.add_argument("word", nargs="?", help="list all known models whose name holds this")
     _as_json(models)
-    _as_json(add("doctor", "doctor:doctor", "check this installation and say what to mend"))
+    doctor = add("doctor", "doctor:doctor", "check this installation and say what to mend")
+    _plugin(doctor)
+    _as_json(doctor)
 
 
 def _as_json(verb: argparse.ArgumentParser) -> None:

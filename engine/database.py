@@ -36,6 +36,7 @@ class Database:
         """Seconds to retry while others hold the file; then StoreBusy."""
         self._lock = lock_for(self.path)
         self._known: tuple[int, int] | None = None
+        self._current = False
 
     def version(self) -> int:
         """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
@@ -46,7 +47,7 @@ class Database:
     def create(self) -> None:
         """Make the file with its tables, or check and upgrade the one that is there."""
         if self.path.exists():
-            self._check()
+            self._check(writing=True)
             return
         if not self.path.parent.is_dir():
             raise StoreError(f"There is no folder {self.path.parent} to create {self.path.name} in.")
@@ -99,18 +100,24 @@ class Database:
         finally:
             fresh.unlink(missing_ok=True)
 
-    def _check(self) -> None:
-        """Refuse what is not ours without changing it; upgrade an older database of ours."""
+    def _check(self, *, writing: bool = False) -> None:
+        """Refuse what is not ours without changing it; upgrade an older database of ours, unless it is only read."""
         _refuse_by_looks(self.path)
         status = self.path.stat()
-        if self._known == (status.st_dev, status.st_ino):
+        file = (status.st_dev, status.st_ino)
+        if self._known == file and (self._current or not writing):
             return
         with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
             found = schema.version(connection, self.path)
-        if found < schema.SCHEMA_VERSION:
+            kept = schema.READABLE <= found < schema.SCHEMA_VERSION and not writing and self._fixed(connection)
+        if found < schema.SCHEMA_VERSION and not kept:
             with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
                 schema.migrate(connection)
-        self._known = (status.st_dev, status.st_ino)
+        self._known, self._current = file, not kept
+
+    def _fixed(self, connection: Connection) -> bool:
+        """Whether the file is never changed by reading it: the demo, or one this user may not write."""
+        return schema.is_demo(connection) or not os.access(self.path, os.W_OK)
 
     @contextmanager
     def _shared(self) -> Iterator[None]:

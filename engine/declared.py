@@ -7,18 +7,21 @@ environment variable a key is in.
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
 from engine import toml
 from engine.errors import UsageError
 from engine.models import Declared
-from engine.models.remote import checked_url
+from engine.models.address import checked_url
+from engine.models.settings import EFFORTS, Settings
 from engine.prices import price_from_usd_per_million
 from engine.records import Price
 
 KEYS = ("name", "api_base", "api_key_env", "model", "gguf", "context_tokens", "parallel", "requests_per_minute",
-        "tokens_per_minute", "timeout_s", "prices")  # fmt: skip
+        "tokens_per_minute", "timeout_s", "prices", "alone", "continues",
+        *(each.name for each in fields(Settings)))  # fmt: skip
 """Keys of the table."""
 _PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
 
@@ -38,7 +41,30 @@ def model(table: toml.Table, folder: Path) -> Declared:
         requests_per_minute=table.integer("requests_per_minute", None, 1, 10**9),
         tokens_per_minute=table.integer("tokens_per_minute", None, 1, 10**12),
         timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
+        alone=table.flag("alone", True),
+        settings=_settings(table),
+        continues=table.flag("continues", False) if "continues" in table.body else None,
     )
+
+
+def _settings(table: toml.Table) -> Settings:
+    if "reasoning_effort" in table.body and "thinking_tokens" in table.body:
+        raise UsageError(f"{table.place} has both reasoning_effort and thinking_tokens; give it one of them.")
+    return Settings(
+        reasoning_effort=table.one_of("reasoning_effort", "", EFFORTS) if "reasoning_effort" in table.body else None,
+        thinking_tokens=table.integer("thinking_tokens", None, 1, 10**6),
+        temperature=_share(table, "temperature", 0, 2),
+        top_p=_share(table, "top_p", 0.001, 1),
+        top_k=table.integer("top_k", None, 1, 10**6),
+        min_p=_share(table, "min_p", 0, 1),
+        repetition_penalty=_share(table, "repetition_penalty", 0.1, 10),
+    )
+
+
+def _share(table: toml.Table, key: str, least: float, most: float) -> float | None:
+    """1 and 1.0 are one setting, and so are 0.0 and -0.0: they enter the model's identity."""
+    found = table.number(key, None, least, most)
+    return None if found is None else float(found) + 0.0
 
 
 def _endpoint(table: toml.Table) -> str | None:

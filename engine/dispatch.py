@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +15,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from engine.budget import Amount, Ceiling, Limits, spend_of
+from engine import charges
+from engine.budget import Amount, Ceiling, Limits
 from engine.errors import CeilingReached, InDoubt, ProviderError, RunStopped
 from engine.identity import completion_key
 from engine.models import Model
@@ -162,7 +162,7 @@ class Dispatcher:
 
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
-        told = _worst(model, bound.tokens, request.asked_tokens)
+        told = charges.worst(model, bound.tokens, request.asked_tokens)
         worst = await self._reserved(request.model, told)
         bill: Amount | None = Amount()
         try:
@@ -170,7 +170,7 @@ class Dispatcher:
             attempt = await self._intended(self._begun(model, request, ordinal, worst))
             bill = None
             completion = await self._sent(model, request, attempt, told)
-            bill = _cost(model, completion)
+            bill = charges.counted(model, completion)
             lane.speed_up()
             return completion
         except ProviderError as error:
@@ -193,7 +193,7 @@ class Dispatcher:
             self._gate.close(worst, Amount())
 
     def _begun(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
-        money = _money(model, worst)
+        money = charges.money(model, worst)
         return Attempt(
             attempt_id=f"{self._series}-{next(self._sent_so_far)}",
             key=request.key,
@@ -219,16 +219,16 @@ class Dispatcher:
         return attempt
 
     async def _sent(self, model: Model, request: Request, attempt: Attempt, told: Amount) -> Completion:
-        began = time.monotonic()
+        began = asyncio.get_running_loop().time()
         try:
             bought = await model.complete(request)
             completion = replace(bought, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
             self._note(_failed(attempt, error, _since(began)), None)
             raise
-        actual = _cost(model, completion)
-        self._overruns.saw(request.model, told, actual)
-        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=_money(model, actual))
+        actual = charges.cost(model, completion)
+        self._overruns.saw(request.model, told, charges.counted(model, completion))
+        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=charges.money(model, actual))
         self._note(replace(done, latency_ms=_since(began)), completion)
         await self._kept()
         return completion
@@ -261,30 +261,6 @@ def _failed(attempt: Attempt, error: BaseException, latency_ms: int) -> Attempt:
     return replace(said, outcome="failed", charged_tokens=0, charged_pusd=free)
 
 
-def _money(model: Model, amount: Amount) -> int | None:
-    """Money of an amount; None: the price of a model that somebody bills is unknown."""
-    return amount.pusd if model.setting.price or model.local else None
-
-
-def _worst(model: Model, bound: int, asked: int) -> Amount:
-    price = model.setting.price
-    money = 0 if price is None or model.local else bound * _dearest(price.input_pusd, price.cache_write_pusd)
-    reply = 0 if price is None or model.local else asked * price.output_pusd
-    return Amount(1, bound + asked, money + reply)
-
-
-def _dearest(plain: int, write: int | None) -> int:
-    return max(plain, write or 0)
-
-
-def _cost(model: Model, completion: Completion) -> Amount:
-    """What is billed: cached tokens at their own rate; a local model bills nothing."""
-    spend = spend_of(completion.usage, completion.latency_ms)
-    price = model.setting.price
-    money = 0 if price is None or model.local else price.cost_pusd(spend, cache_discount=True)
-    return Amount(1, spend.total_tokens, money)
-
-
 def _given_up() -> bool:
     """Whether the running task itself is being cancelled."""
     task = asyncio.current_task()
@@ -292,4 +268,4 @@ def _given_up() -> bool:
 
 
 def _since(began: float) -> int:
-    return round((time.monotonic() - began) * 1000)
+    return round((asyncio.get_running_loop().time() - began) * 1000)

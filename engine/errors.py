@@ -45,11 +45,11 @@ def shortened(text: str) -> str:
 class UnknownName(UsageError):
     """A name that is not known, with the nearest known one in the sentence."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], besides: str = "") -> None:
         choices = sorted(known)
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
         hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {_listed(choices)}."
-        super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint}")
+        super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint} {besides}".rstrip())
         self.name = name
         self.nearest = near[0] if near else None
 

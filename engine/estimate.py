@@ -9,21 +9,22 @@ earlier runs are not paid at all. Starts no server and reads no database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from engine.budget import Limits
 from engine.models import Bound, Model, Rates
 from engine.plan import Plan
-from engine.records import Call, Completion, Condition, ModelSetting, Price, Prompt, Request, TrialSpec, Usage
+from engine.records import Call, Completion, Condition, ModelSetting, Prompt, Request, TrialSpec, Usage
 from engine.strategies.chain import chain_prompt
 from engine.tokens import utf8_bound
 from engine.trial import Setting, solve
 
 _NO_WALL = 1 << 60
-_Length = Literal["full", "least"]
+_Length = Literal["full", "least", "sure"]
+_SURE = "[[1]]\nAnswer: 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,8 @@ async def _lines(plan: Plan) -> tuple[Line, ...]:
     counts, longest = _hardest(plan.specs)
     found = []
     for name, spec in longest.items():
-        model = plan.models[spec.condition.solver.identity]
-        one = await _trial(spec, plan.strategies[name], model)
+        playing = {model.identity: plan.models[model.identity] for _, model in spec.condition.lineup}
+        one = await _trial(spec, plan.strategies[name], playing)
         found.append(Line(spec.condition, one.times(counts[name])))
     return tuple(found)
 
@@ -135,19 +136,28 @@ def _hardest(specs: Iterable[TrialSpec]) -> tuple[dict[str, int], dict[str, Tria
     return counts, {name: spec for name, (_, spec) in longest.items()}
 
 
-async def _trial(spec: TrialSpec, strategy: Any, model: Model) -> Worst:
-    """The bound of one trial: the worse of two rehearsals in every part, topped up to the most calls there may be."""
-    both = [await _rehearsed(spec, strategy, model, length) for length in ("full", "least")]
-    seen = [call for calls in both for call in calls]
-    most = max(strategy.calls, *(len(calls) for calls in both))
+async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) -> Worst:
+    """The bound of one trial: the worst of its rehearsals in every part, topped up to the most calls there may be."""
+    lengths: tuple[_Length, ...] = ("full", "least") if len(models) == 1 else ("full", "least", "sure")
+    all_calls = [await _rehearsed(spec, strategy, models, length) for length in lengths]
+    seen = [call for calls in all_calls for call in calls]
+    most = max(strategy.calls, *(len(calls) for calls in all_calls))
     prompt = max((call.bound_tokens for call in seen), default=utf8_bound(chain_prompt(spec.question.problem)))
     cap = max((call.asked_tokens for call in seen), default=_largest_cap(strategy))
-    sent = max(sum(call.bound_tokens for call in calls) + (most - len(calls)) * prompt for calls in both)
-    got = max(sum(call.asked_tokens for call in calls) + (most - len(calls)) * cap for calls in both)
+    sent = max(sum(call.bound_tokens for call in calls) + (most - len(calls)) * prompt for calls in all_calls)
+    got = max(sum(call.asked_tokens for call in calls) + (most - len(calls)) * cap for calls in all_calls)
     if spec.condition.axis == "calls":
         most = min(most, spec.condition.budget)
         sent, got = min(sent, most * prompt), min(got, most * cap)
-    return _priced(_walled(Worst(1, most, sent, got, sent + got), spec.condition, cap), spec.condition, model, cap)
+    worst = _walled(Worst(1, most, sent, got, sent + got), spec.condition, cap)
+    scenes = [[*((call.model, call.bound_tokens, call.asked_tokens) for call in calls),
+               *[("", prompt, cap)] * (most - len(calls))] for calls in all_calls]  # fmt: skip
+    return replace(
+        worst,
+        pusd=_money(worst, spec.condition, cap, scenes, {name: _rate(model) for name, model in models.items()}),
+        billed_pusd=_money(worst, spec.condition, cap, scenes,
+                           {name: _FREE if model.local else _rate(model) for name, model in models.items()}),
+    )  # fmt: skip
 
 
 def _walled(worst: Worst, condition: Condition, cap: int) -> Worst:
@@ -162,18 +172,42 @@ def _walled(worst: Worst, condition: Condition, cap: int) -> Worst:
     return worst
 
 
-def _priced(worst: Worst, condition: Condition, model: Model, cap: int) -> Worst:
+class _Rate(NamedTuple):
+    """Pico-dollars per token; `dearest` is the most an input token may cost."""
+
+    plain: int
+    dearest: int
+    output: int
+
+
+_FREE = _Rate(0, 0, 0)
+_Scene = Sequence[tuple[str, int, int]]
+"""Model (empty: whichever is dearest), prompt bound and cap of each call of a rehearsal."""
+
+
+def _rate(model: Model) -> _Rate | None:
     price = model.setting.price
     if price is None:
-        return replace(worst, pusd=None, billed_pusd=0 if model.local else None)
-    money = worst.input_tokens * _dearest(price) + worst.output_tokens * price.output_pusd
-    if condition.axis == "usd" and _dearest(price) == price.input_pusd:
-        money = min(money, condition.budget + cap * price.output_pusd)
-    return replace(worst, pusd=money, billed_pusd=0 if model.local else money)
+        return None
+    return _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
 
 
-def _dearest(price: Price) -> int:
-    return max(price.input_pusd, price.cache_write_pusd or 0)
+def _money(
+    worst: Worst, condition: Condition, cap: int, scenes: Sequence[_Scene], rates: Mapping[str, _Rate | None]
+) -> int | None:
+    """Each call at the price of its own model, and no more than all that passes the walls at the dearest."""
+    known = {name: rate for name, rate in rates.items() if rate is not None}
+    if len(known) < len(rates):
+        return None
+    top = _Rate(*map(max, zip(*known.values(), strict=True)))
+    money = worst.input_tokens * top.dearest + worst.output_tokens * top.output
+    if len(known) > 1:
+        priced = {**known, "": top}
+        money = min(money, max(sum(sent * priced[name].dearest + got * priced[name].output for name, sent, got in scene)
+                               for scene in scenes))  # fmt: skip
+    if condition.axis == "usd" and all(rate.dearest == rate.plain for rate in known.values()):
+        money = min(money, condition.budget + cap * top.output)
+    return money
 
 
 def _largest_cap(strategy: Any) -> int:
@@ -181,12 +215,16 @@ def _largest_cap(strategy: Any) -> int:
     return max(caps, default=1)
 
 
-async def _rehearsed(spec: TrialSpec, strategy: Any, model: Model, length: _Length) -> tuple[Call, ...]:
-    """The calls of a trial whose replies all have this length and state no answer; no wall but for those who look."""
+async def _rehearsed(spec: TrialSpec, strategy: Any, models: Mapping[str, Model], length: _Length) -> tuple[Call, ...]:
+    """The calls of a trial whose replies all have this length; no wall but for those who look."""
     budget = _NO_WALL if spec.condition.anytime else spec.condition.budget
     free = replace(spec, condition=replace(spec.condition, budget=budget))
-    paper: Model = _Paper(model.setting, one_draw_at_zero=model.one_draw_at_zero)
-    setting = Setting("rehearsal", {model.setting.identity: paper}, _Readers(length), width=1)
+    paper: dict[str, Model] = {
+        name: _Paper(model.setting, one_draw_at_zero=model.one_draw_at_zero, continues=model.continues,
+                     temperature=model.temperature, thinking_tokens=model.thinking_tokens)
+        for name, model in models.items()
+    }
+    setting = Setting("rehearsal", paper, _Readers(length), width=1)
     trial = await solve(free, strategy, setting, lambda answer, question: False)
     return trial.calls
 
@@ -202,6 +240,9 @@ class _Paper:
     one_draw_at_zero: bool = False
     simulated: bool = True
     local: bool = True
+    continues: bool = True
+    temperature: float | None = None
+    thinking_tokens: int = 0
 
     async def bound(self, messages: Prompt) -> Bound:
         return Bound(utf8_bound(messages), exact=False)
@@ -221,13 +262,14 @@ class _Paper:
 
 @dataclass(frozen=True)
 class _Readers:
-    """Where a rehearsal's replies come from: as many bytes as tokens were asked, or one."""
+    """Where a rehearsal's replies come from: as many bytes as tokens were asked, or one; without an answer, or all
+    sure of the same one, so that what depends on agreement is seen both ways."""
 
     length: _Length
 
     async def take(self, request: Request) -> tuple[Completion, bool]:
-        tokens = request.asked_tokens if self.length == "full" else 1
-        text = ("so " * (tokens // 3 + 1))[: min(tokens, 100_000)]
+        tokens = 1 if self.length == "least" else request.asked_tokens
+        text = _SURE if self.length == "sure" else ("so " * (tokens // 3 + 1))[: min(tokens, 100_000)]
         usage = Usage(utf8_bound(request.messages), tokens)
         return Completion(request.key, text, "stop", usage, 0, None, None, datetime.now(UTC)), False
 

@@ -82,21 +82,22 @@ class Prospects:
     def _expectation(self, places: Sequence[int], groups: Sequence[tuple[list[Range], list[Range]]]) -> Expectation:
         spent, bought = ([apart(each) for each in zip(*side, strict=True)] for side in zip(*groups, strict=True))
         calls, sent, got, tokens, money, _ = spent
-        unpriced = [place for place in places if any(s.price is None for _, s in self.conditions[place].lineup)]
+        unpriced = [(place, s) for place in places for _, s in self.conditions[place].lineup if s.price is None]
         return Expectation(
             calls, sent, got, tokens,
             None if unpriced else money,
             bought[0], bought[3],
-            None if any(not self.local[place] for place in unpriced) else bought[4],
+            None if any(not self.local[place] and s.identity not in self.past.free for place, s in unpriced)
+            else bought[4],
             self._seconds(places),
         )  # fmt: skip
 
     def _seconds(self, places: Sequence[int]) -> Range | None:
-        """Models work side by side, so the slowest counts."""
+        """Models work side by side, so the slowest counts; a line-up's calls are one after another, its solver's."""
         models: dict[str, list[int]] = {}
         for place in places:
             models.setdefault(self.conditions[place].solver.identity, []).append(place)
-        if not set(models) <= set(self.past.pace):
+        if not {s.identity for place in places for _, s in self.conditions[place].lineup} <= set(self.past.pace):
             return None
         times = (
             apart(self._group(group)[1][-1] for group in self._by_task(mine)).times(self.past.pace[model])
@@ -201,8 +202,8 @@ class Prospects:
         worst = self.worst[place]
         calls, _, got, _, _, work = (mean / self.repeats for mean in means)
         more = max(0.0, worst.output_tokens - got)
-        price = self.conditions[place].solver.price
-        return (max(0.0, worst.calls - calls), 0.0, more, more, more * (price.output_pusd if price else 0),
+        price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
+        return (max(0.0, worst.calls - calls), 0.0, more, more, more * price,
                 work * more / got if got else 0.0)  # fmt: skip
 
     def _most(self, places: Sequence[int]) -> dict[str, float]:

@@ -70,15 +70,18 @@ class Past:
     """Seconds of the clock per millisecond of work, by model identity; what ran side by side is in it."""
     around: Range = Range()
     """Seconds a run takes besides its calls, to start and to end; half to double of what recent runs took."""
+    free: frozenset[str] = frozenset()
+    """Models nobody bills, by identity."""
 
 
-def read(store: Store, conditions: Sequence[Condition], calls: float) -> Past:
-    """The history of these conditions; `calls`: how many their trials make on one question at most.
+def read(store: Store, conditions: Sequence[Condition], calls: float, free: frozenset[str] = frozenset()) -> Past:
+    """The history of these conditions; `calls`: how many their trials make on one question at most; `free`: models
+    nobody bills, by identity.
 
     Raises StoreError. A database that is not there has no history.
     """
     if not store.path.exists() or not conditions:
-        return Past()
+        return Past(free=free)
     models = {setting.identity for condition in conditions for _, setting in condition.lineup}
     with store.reading() as connection:
         twins = _twins(connection, conditions)
@@ -86,8 +89,8 @@ def read(store: Store, conditions: Sequence[Condition], calls: float) -> Past:
         rows = _calls(connection, twins, questions) if twins else []
         spread = _spread(connection, {condition.strategy for condition in conditions})
         pace, around = _pace(connection, models)
-    trials, short = _trials(rows, conditions)
-    return Past(trials, short, spread, pace, around)
+    trials, short = _trials(rows, conditions, pace, free)
+    return Past(trials, short, spread, pace, around, free)
 
 
 def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tuple[str, int, str, int]]:
@@ -121,7 +124,7 @@ def _calls(connection: Connection, twins: Sequence[tuple[str, int, str, int]], q
 
 
 def _trials(
-    rows: Iterable[Any], conditions: Sequence[Condition]
+    rows: Iterable[Any], conditions: Sequence[Condition], pace: Mapping[str, float], free: frozenset[str]
 ) -> tuple[dict[int, dict[str, tuple[Asked, ...]]], frozenset[int]]:
     found: dict[int, dict[str, tuple[Asked, ...]]] = {}
     short: set[int] = set()
@@ -129,16 +132,21 @@ def _trials(
         if cut:
             short.add(place)
         else:
-            asked = _asked([row[4:] for row in calls], conditions[place])
+            asked = _asked([row[4:] for row in calls], conditions[place], pace, free)
             kept = found.setdefault(place, {})
             kept[question] = (*kept.get(question, ()), asked)
     return {place: kept for place, kept in found.items() if place not in short}, frozenset(short)
 
 
-def _asked(calls: Iterable[Sequence[Any]], condition: Condition) -> Asked:
-    """The prefix of a trial that the planned wall lets through; the call that closes it is bought in full."""
+def _asked(
+    calls: Iterable[Sequence[Any]], condition: Condition, pace: Mapping[str, float], free: frozenset[str]
+) -> Asked:
+    """The prefix of a trial that the planned wall lets through; the call that closes it is bought in full.
+
+    The work of models with another pace than the solver's is told in the solver's milliseconds.
+    """
     prices = {setting.identity: _money(setting.price) for _, setting in condition.lineup}
-    spend, bought, left = NOTHING, {}, float(condition.budget)
+    spend, bought, left, solver = NOTHING, {}, float(condition.budget), condition.solver.identity
     for model, key, sent, got, latency in calls:
         if key is None:
             continue
@@ -148,8 +156,9 @@ def _asked(calls: Iterable[Sequence[Any]], condition: Condition) -> Asked:
         if entry > left or (weights.output and entry >= left):
             break
         seen = min(got, (left - entry) // weights.output) if weights.output else got
-        bought[key.partition("@")[0]] = _vector(sent, got, latency, price)
-        spend = plus(spend, _vector(sent, seen, latency, price))
+        work = (latency + 1) * (pace.get(model, 0.0) / pace[solver] if pace.get(solver) else 1.0)
+        bought[key.partition("@")[0]] = _vector(sent, got, work, Weights(0, 0, 0) if model in free else price)
+        spend = plus(spend, _vector(sent, seen, work, price))
         left -= whole
         if left <= 0:
             break
@@ -165,8 +174,8 @@ def _money(price: Any) -> Weights:
     return Weights(0, price.input_pusd, price.output_pusd) if price else Weights(0, 0, 0)
 
 
-def _vector(sent: float, got: float, latency: float, price: Weights) -> Vector:
-    return (1, sent, got, sent + got, price.of(0, sent, got), latency + 1)
+def _vector(sent: float, got: float, work: float, price: Weights) -> Vector:
+    return (1, sent, got, sent + got, price.of(0, sent, got), work)
 
 
 def plus(a: Vector, b: Vector) -> Vector:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from itertools import accumulate
 from pathlib import Path
@@ -36,11 +36,19 @@ class History:
     """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
     unreadable: int = 0
     """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
+    told: dict[str, int] = field(default_factory=dict)
+    """By attempt, the pico-dollars its provider itself reported, where it did."""
+
+    @property
+    def billed(self) -> list[Attempt]:
+        """Every attempt at what the ceiling counts: our price, or the provider's own cost where that is more."""
+        told = ((a, self.told.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
+        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in told]
 
     @property
     def spent(self) -> Amount:
         """What attempts with a known outcome cost."""
-        return sum((charged(a) for a in self.attempts if a.outcome != "in_doubt"), Amount())
+        return sum((charged(a) for a in self.billed if a.outcome != "in_doubt"), Amount())
 
     @property
     def in_doubt(self) -> Amount:
@@ -52,6 +60,11 @@ def charged(attempt: Attempt) -> Amount:
     """What an attempt counts against the ceiling; a refused one made no billed call."""
     billed = attempt.charged_tokens > 0 or attempt.outcome in ("ok", "in_doubt")
     return Amount(int(billed), attempt.charged_tokens, attempt.charged_pusd or 0)
+
+
+def larger(ours: int | None, told: int | None) -> int | None:
+    """Of what a call cost by our price and what its provider reported (None: nothing); unpriced (None) stays so."""
+    return ours if ours is None or told is None else max(ours, told)
 
 
 class Journal:
@@ -144,13 +157,13 @@ def read(path: Path) -> History:
     attempts: dict[str, Attempt] = {}
     with path.open("rb") as lines:
         for line in lines:
-            if not _applied(line, attempts, history.completions) and line.endswith(b"\n"):
+            if not _applied(line, attempts, history) and line.endswith(b"\n"):
                 history.unreadable += 1
     history.attempts = list(attempts.values())
     return history
 
 
-def _applied(line: bytes, attempts: dict[str, Attempt], completions: dict[str, Completion]) -> bool:
+def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> bool:
     """Whether the line said something, or was blank."""
     if line.isspace():
         return True
@@ -165,7 +178,9 @@ def _applied(line: bytes, attempts: dict[str, Attempt], completions: dict[str, C
     if told.get("outcome") or attempt.attempt_id not in attempts:
         attempts[attempt.attempt_id] = attempt
     if completion is not None:
-        completions.setdefault(completion.key, completion)
+        history.completions.setdefault(completion.key, completion)
+        if completion.provider_cost_pusd is not None:
+            history.told[attempt.attempt_id] = completion.provider_cost_pusd
     return True
 
 

@@ -94,10 +94,15 @@ class Book:
             doubt = _without(in_doubt, (other.in_doubt for other in others))
             self._put(replace(lease, spent=alone, in_doubt=doubt, held=False))
 
-    def forfeit(self, run_id: str) -> None:
-        """Settle the lease of a run that left no journal: all that it was lent counts as in doubt."""
-        for lease in [lease for lease in self.of_run(run_id) if lease.held]:
-            self._put(replace(lease, in_doubt=lease.in_doubt + lease.rest, held=False))
+    def forfeit(self, run_id: str, stored: Amount = Amount()) -> None:
+        """Settle the lease of a run that left no journal: all that it was lent counts as in doubt.
+
+        `stored`: what the database holds of its attempts, on any day; charged where it was lent without limit.
+        """
+        own = self.of_run(run_id)
+        known = _without(stored, (lease.charged for lease in own))
+        for lease in (lease for lease in own if lease.held):
+            self._put(replace(lease, in_doubt=lease.in_doubt + _lost(lease, known), held=False))
 
     def lend(self, run_id: str, wants: Limits, now: datetime) -> Lease | None:
         """Lend a run what it wants of today, as far as today has it; None: today has nothing left of some kind.
@@ -132,6 +137,12 @@ def day_of(moment: datetime) -> str:
 def end_of(day: str) -> datetime:
     """The first moment that is no longer of the day."""
     return datetime.combine(date.fromisoformat(day), time(), UTC) + timedelta(days=1)
+
+
+def _lost(lease: Lease, known: Amount) -> Amount:
+    """What a held lease may have been charged beyond what it says: what is left of it, and never less than is known."""
+    left = _known(lease.lent.left(lease.charged))
+    return Amount(*(max(getattr(left, kind), getattr(known, kind)) for kind in KINDS))
 
 
 def _known(limits: Limits) -> Amount:

@@ -22,7 +22,7 @@ from engine.history import Past
 from engine.plan import Plan
 from engine.records import Condition
 from engine.runner import settled
-from engine.status import RunDir, Status
+from engine.status import RunDir, Status, running_s
 from engine.store import Store
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ def outlook(plan: Plan, db: Path) -> Outlook:
     bound, store = estimate(plan), Store(db)
     conditions = [line.condition for line in bound.lines]
     each = [line.worst.each() for line in bound.lines]
-    past = history.read(store, conditions, sum(one.calls for one in each))
+    free = frozenset(name for name, model in plan.models.items() if model.local)
+    past = history.read(store, conditions, sum(one.calls for one in each), free)
     left = _left(plan, store)
     places = {condition.condition_id: place for place, condition in enumerate(conditions)}
     prospects = Prospects(conditions, each, _local(plan, conditions), past, _groups(plan, left, places), _repeats(plan))
@@ -120,8 +121,8 @@ def held(run: RunDir, now: Status) -> tuple[Held, ...]:
     spent = now.spent
     actual = {"calls": float(spent.calls), "tokens": float(spent.tokens)}
     actual |= {"pusd": float(spent.pusd)} if now.priced else {}
-    if now.started_at and now.heartbeat_at:
-        actual["seconds"] = (now.heartbeat_at - now.started_at).total_seconds()
+    if (ran := running_s(now)) is not None:
+        actual["seconds"] = ran
     found = []
     for what, came in actual.items():
         if (expected := _read(run).get(what)) is not None:

@@ -10,16 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from engine import identity
+from engine import charges, identity, lineups
+from engine.choices import Choice
 from engine.errors import UsageError
 from engine.models import Model, open_model
 from engine.records import Condition, Question, TrialSpec
 from engine.strategies import build, entry, parameters
-from engine.study import Choice, Study
+from engine.study import Study
 from engine.tasks import Task, TaskSpec, open_task
 
 MOST_TRIALS = 1_000_000
 """No run plans more."""
+Teams = Mapping[str, Sequence[lineups.Roles]]
+"""By strategy, the models it is run with."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,52 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
 
     `sends`: False for a plan that will call nobody, which needs no key.
     """
-    declared = {model.name: model for model in study.models}
-    models = [open_model(name, declared, sends=sends) for name in declared]
-    _check_money(study, models)
+    teams = _teams(study)
+    models = _opened(study, teams, sends)
     strategies: dict[str, Any] = {}
-    blocks = [_block(study, spec, models, strategies) for spec in study.tasks]
+    blocks = [_block(study, spec, teams, models, strategies) for spec in study.tasks]
     return Plan(
         study=study,
         specs=_specs(study, blocks),
         strategies=strategies,
         tasks={block.task.name: block.task for block in blocks},
-        models=_by_identity(models),
+        models=_by_identity([*models.values()]),
     )
 
 
+def _teams(study: Study) -> Teams:
+    """The models each strategy is run with, by role."""
+    wanted = [entry(choice.name) for choice in study.strategies]
+    teams = lineups.teams(wanted, [model.name for model in study.models if model.alone], study.lineups)
+    if idle := lineups.idle([model.name for model in study.models], teams):
+        raise UsageError(f"The model {idle!r} has no part in the study: no strategy is run with it alone or in a "
+                         "line-up; add one that is, or take the model out.")  # fmt: skip
+    return teams
+
+
+def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:
+    """By name, the declared ones first."""
+    declared = {model.name: model for model in study.models}
+    playing = {name: None for found in teams.values() for roles in found for _, name in roles}
+    models = {name: open_model(name, declared, sends=sends) for name in {**dict.fromkeys(declared), **playing}}
+    _check_money(study, [*models.values()])
+    _check_prefixes(teams, models)
+    return models
+
+
+def _check_prefixes(teams: Teams, models: Mapping[str, Model]) -> None:
+    """A strategy that begins replies needs a solver that goes on with them. Raises UsageError."""
+    for name in (name for name in teams if entry(name).needs_prefix):
+        solvers = [dict(roles)["solver"] for roles in teams[name]]
+        if deaf := next((solver for solver in solvers if not models[solver].continues), None):
+            raise UsageError(
+                f"The strategy {name!r} begins replies for the model, and {deaf!r} does not go on with them: take one "
+                f"of the two out, or put continues = true in the [[models]] table of an endpoint that does."
+            )
+
+
 def _check_money(study: Study, models: Sequence[Model]) -> None:
-    billed = [model.setting for model in models if not model.local]
+    billed = [model.setting for model in models if charges.costs(model)]
     needed = [model.setting for model in models] if study.budget_axis == "usd" else billed
     unknown = [setting.name for setting in needed if setting.price is None]
     if unknown:
@@ -95,14 +128,17 @@ def _by_identity(models: Sequence[Model]) -> dict[str, Model]:
     return found
 
 
-def _block(study: Study, spec: TaskSpec, models: Sequence[Model], strategies: dict[str, Any]) -> _Block:
+def _block(
+    study: Study, spec: TaskSpec, teams: Teams, models: Mapping[str, Model], strategies: dict[str, Any]
+) -> _Block:
     task = open_task(spec)
     distinct = {question.question_id: question for question in task.questions()}
     questions = tuple(distinct.values())[: study.first_questions]
     if not questions:
         raise UsageError(f"The task {task.name!r} has no questions.")
     prompting = identity.canonical(_prompting(study, questions[0]))
-    made = _conditions(study, Condition("", task.name, (), "", "", 0, False, study.budget_axis, 0, prompting), models)
+    blank = Condition("", task.name, (), "", "", 0, False, study.budget_axis, 0, prompting)
+    made = _conditions(study, blank, teams, models)
     named = [(_named(condition), strategy) for condition, strategy in made]
     strategies.update({condition.condition_id: strategy for condition, strategy in named})
     return _Block(task, questions, tuple(condition for condition, _ in named))
@@ -116,11 +152,13 @@ def _prompting(study: Study, question: Question) -> dict[str, Any]:
     return {key: value for key, value in parts.items() if value}
 
 
-def _conditions(study: Study, blank: Condition, models: Sequence[Model]) -> Iterator[tuple[Condition, Any]]:
+def _conditions(
+    study: Study, blank: Condition, teams: Teams, models: Mapping[str, Model]
+) -> Iterator[tuple[Condition, Any]]:
     for choice in study.strategies:
-        for model in models:
+        for roles in teams[choice.name]:
             for condition, strategy in _budgeted(study, choice, blank):
-                yield replace(condition, lineup=(("solver", model.setting),)), strategy
+                yield replace(condition, lineup=tuple((role, models[name].setting) for role, name in roles)), strategy
 
 
 def _budgeted(study: Study, choice: Choice, blank: Condition) -> Iterator[tuple[Condition, Any]]:

@@ -90,9 +90,14 @@ def _per_million(side: str, usd: Amount) -> int:
         per_token = Decimal(str(usd)) * (PUSD_PER_USD // 1_000_000)
         whole = int(per_token.to_integral_value(ROUND_HALF_EVEN))
     except (InvalidOperation, OverflowError, ValueError):
-        whole = -1
+        per_token, whole = Decimal(0), -1
     if isinstance(usd, bool) or whole < 0:
         raise UsageError(f"The {side} price {usd!r} is not an amount of USD per million tokens, such as 0.15.")
+    if per_token and not whole:
+        raise UsageError(
+            f"The {side} price {usd} is too small to count: the smallest is 0.000001 USD per million tokens, and 0 "
+            "says that nobody bills it."
+        )
     return whole
 
 

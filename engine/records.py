@@ -205,6 +205,7 @@ class Attempt:
     charged_tokens: int
     """What was charged to the run; the reservation itself when in doubt, 0 when the provider refused."""
     charged_pusd: int | None
+    """The same in money, by our price; the ceiling counts the cost a provider itself reported where that is more."""
     started_at: datetime
     latency_ms: int
 

@@ -80,7 +80,7 @@ class Runner:
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
         self._shelf = StoredShelf(store, plan.models.values(), age, self.patience, self._broke)
-        overruns = Overruns(past.attempts)
+        overruns = Overruns(past.billed)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
         self._pool = Pool(buyer.buy, self._shelf, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)

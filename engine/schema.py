@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from engine import steps
 from engine.errors import NewerDatabase, NotADatabase
 
 
@@ -23,6 +24,8 @@ class Migration(NamedTuple):
     number: int
     name: str
     sql: str
+    backfill: str = ""
+    """What else to do where trials are stored already."""
 
 
 _VECTOR = """
@@ -102,8 +105,11 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
     Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
+    Migration(4, "what every trial adds at which wall, for the analysis", steps.tables(), steps.filling()),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
+READABLE = 3
+"""The oldest version that is read as it is where the file may not be upgraded: later ones add what can be derived."""
 
 TABLES: tuple[str, ...] = (
     "runs", "conditions", "questions", "framings", "prices", "trials", "trial_spends", "prompts", "completions",
@@ -133,6 +139,11 @@ def version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     return found
 
 
+def is_demo(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an open database of ours is the demo, which nobody changes."""
+    return bool(connection.execute("select 1 from meta where name = 'demo' and value = 'true'").fetchall())
+
+
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring a database to SCHEMA_VERSION; does nothing when it is there already."""
     connection.execute(_RECORD)
@@ -148,6 +159,8 @@ def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
     connection.execute("begin")
     try:
         connection.execute(step.sql)
+        if step.backfill and connection.execute("select 1 from trials limit 1").fetchall():
+            connection.execute(step.backfill)
         connection.execute(
             "insert into migrations values (?, ?, current_timestamp at time zone 'UTC')", [step.number, step.name]
         )

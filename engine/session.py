@@ -133,10 +133,12 @@ class Session:
         messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
         if self._terms.system:
             messages = (Message("system", self._terms.system), *messages)
-        params: list[tuple[str, str | int | float | bool]] = [("temperature", float(temperature))]
+        asked = self._terms.lineup[model]
+        sent = temperature if asked.temperature is None else asked.temperature
+        params: list[tuple[str, str | int | float | bool]] = [("temperature", float(sent))]
         if stop:
             params.insert(0, ("stop", identity.canonical(stop)))
-        return Draft(model, role, messages, cap, tuple(params))
+        return Draft(model, role, messages, cap + asked.thinking_tokens, tuple(params))
 
     def _model(self, draft: Draft) -> Model:
         return self._terms.lineup[draft.model]

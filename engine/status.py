@@ -82,6 +82,9 @@ class Status:
     """None: too early to say, or not running."""
     started_at: datetime | None = None
     heartbeat_at: datetime | None = None
+    ran_s: float | None = None
+    """Seconds it was worked on, over all its sessions; pauses between them and time it was suspended for left out.
+    None: it never was, or an older version worked on it."""
     message: str | None = None
     """One sentence on why it ended as it did; None: nothing to say."""
 
@@ -138,6 +141,14 @@ def _silent(status: Status) -> Status:
     return replace(status, seconds_left=None, message=said)
 
 
+def running_s(status: Status) -> float | None:
+    """Seconds a run was worked on; of an older version's, from its start to its last sign of life. None: it never was.
+    """
+    if status.ran_s is not None or status.started_at is None or status.heartbeat_at is None:
+        return status.ran_s
+    return max(0.0, (status.heartbeat_at - status.started_at).total_seconds())
+
+
 def write(run: RunDir, status: Status) -> None:
     """Replace the status file in one step, so that no reader sees half of it."""
     body = {name: _plain(value) for name, value in asdict(status).items()}
@@ -161,10 +172,20 @@ def stop_requested(run: RunDir) -> str | None:
 
 def is_alive(run: RunDir) -> bool:
     """Whether a worker holds the run's lock."""
+    return _taken(run) is True
+
+
+def is_dead(run: RunDir) -> bool:
+    """Whether the run's lock is there and free; one that is missing, with its folder or alone, proves nothing."""
+    return _taken(run) is False
+
+
+def _taken(run: RunDir) -> bool | None:
+    """Whether somebody holds the run's lock; None: there is none."""
     try:
         file = os.open(run.path / "lock", os.O_RDONLY)
     except FileNotFoundError:
-        return False
+        return None
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

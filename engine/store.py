@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from engine import rows, schema, tables, values
+from engine import rows, schema, steps, tables, values
 from engine.budget import Limits
 from engine.database import Connection, Database, quoted
 from engine.errors import StoreError, UnknownName
@@ -111,14 +111,14 @@ class Store(Database):
     def writing(self, *, demo: bool = False) -> Iterator[Connection]:
         """As `Database.writing`; a demo database is refused unless `demo`."""
         with super().writing() as connection:
-            if not demo and _is_demo(connection):
+            if not demo and schema.is_demo(connection):
                 raise StoreError(f"{self.path} is the demo and is only read; write to its local copy instead.")
             yield connection
 
     def is_demo(self) -> bool:
         """Whether the file is the tracked demo, which is only read."""
         with self.reading() as connection:
-            return _is_demo(connection)
+            return schema.is_demo(connection)
 
     def set_demo(self, demo: bool) -> None:
         """Make the file a demo that is only read, or an ordinary database again."""
@@ -135,6 +135,7 @@ class Store(Database):
             content["completions"] = [rows.completion_row(c, batch.run_id) for c in batch.completions]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
             tables.insert(connection, content)
+            steps.refresh(connection, [trial.spec.trial_id for trial in fresh])
         return len(fresh)
 
     def save_run(self, run: RunRow) -> None:
@@ -202,7 +203,7 @@ class Store(Database):
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
-        with self.writing() as connection:
+        with self.writing() as connection, steps.forgotten(connection, run_id):
             for statement in _DELETE_RUN:
                 connection.execute(statement, [run_id] if "?" in statement else [])
 
@@ -265,10 +266,6 @@ _DELETE_RUN = (
     from (select condition_id, max(budget) as budget from trials group by condition_id) t
     where t.condition_id = conditions.condition_id and t.budget < conditions.budget""",
 )
-
-
-def _is_demo(connection: Connection) -> bool:
-    return connection.execute("select 1 from meta where name = 'demo' and value = 'true'").fetchone() is not None
 
 
 def _size_and_time(path: str) -> tuple[int, int]:

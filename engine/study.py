@@ -7,39 +7,28 @@ pico-dollars per token here. Secrets never enter a study: it names the environme
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
 
-from engine import declared, toml
+from engine import calibration, choices, declared, lineups, plugins, toml
 from engine.budget import Limits
+from engine.choices import Choice
 from engine.errors import UsageError
+from engine.lineups import Lineup
 from engine.models import Declared
 from engine.prices import pusd
 from engine.records import AXES, PUSD_PER_USD, Axis, Example
-from engine.strategies import build, entry, parameters
+from engine.strategies import build, parameters
 from engine.tasks import TaskSpec
 
 CEILING_TOKENS = 50_000_000
 """Token ceiling of a run whose study sets none."""
 _MOST_REPEATS = 10_000
 _MOST_USD = 1_000_000
-_MOST_CHOICES = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A strategy with one value for each of its parameters."""
-
-    name: str
-    params: tuple[tuple[str, Any], ...] = ()
-    """Those the study sets, sorted by name; the others keep their defaults."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +52,12 @@ class Study:
     """Ask only so many of each task's questions, the first ones; None: all."""
     pool_max_age_days: float = 30.0
     """Completions of remote models older than this are bought anew."""
+    lineups: tuple[Lineup, ...] = ()
+    """Models that work together, for strategies that ask more than one."""
+    plugins: tuple[str, ...] = ()
+    """Modules of the user's own strategies."""
+    calibration: str | None = None
+    """Feasibility of a calibration, which is run in place of the strategies; None: an ordinary study."""
     text: str = ""
     """The source, with `base` written into it: it can be read from any folder."""
 
@@ -80,11 +75,12 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
     folder = Path(written) if written else base or Path.cwd()
     axis = cast(Axis, top.one_of("budget_axis", "output_tokens", AXES))
     shared = _examples(top)
+    own = plugins.of_study(top, folder)
     study = Study(
         name=top.required("name"),
         tasks=tuple(_task(table, folder, shared) for table in top.tables("tasks", lambda _: _TASK)),
-        models=tuple(declared.model(table, folder) for table in top.tables("models", lambda _: declared.KEYS)),
-        strategies=tuple(c for table in top.tables("strategies", _knobs) for c in _choices(table)),
+        models=_models(top, folder),
+        strategies=choices.read(top),
         budgets=_budgets(top, axis),
         budget_axis=axis,
         repeats=top.integer("repeats", 1, 1, _MOST_REPEATS),
@@ -92,9 +88,11 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         ceiling=_ceiling(top),
         first_questions=top.integer("first_questions", None, 1, 10_000_000),
         pool_max_age_days=float(top.number("pool_max_age_days", Decimal(30), 0, 36_500)),
+        lineups=lineups.read(top),
+        plugins=own,
         text=text if "base" in top.body else f"base = {json.dumps(str(folder), ensure_ascii=False)}\n{text}",
     )
-    return _without_twins(study, where)
+    return _calibrated(_without_twins(study, where), top)
 
 
 def with_ceiling(text: str, wished: Limits) -> str:
@@ -110,6 +108,7 @@ def with_ceiling(text: str, wished: Limits) -> str:
 
 def as_json(study: Study) -> dict[str, Any]:
     """The plan for the store and for reports; no secret is in it, because none is in a study."""
+    together = [{"name": lineup.name, **dict(lineup.roles)} for lineup in study.lineups]
     return {
         "name": study.name,
         "budget_axis": study.budget_axis,
@@ -117,20 +116,26 @@ def as_json(study: Study) -> dict[str, Any]:
         "repeats": study.repeats,
         "system": study.system,
         "tasks": [_set_only(asdict(task), TaskSpec("")) for task in study.tasks],
-        "models": [_set_only(asdict(model), Declared("")) for model in study.models],
+        "models": [_declared(model) for model in study.models],
         "strategies": [{"name": choice.name, **dict(choice.params)} for choice in study.strategies],
         "ceiling": asdict(study.ceiling),
+        **({"lineups": together} if together else {}),
+        **({"plugins": list(study.plugins)} if study.plugins else {}),
+        **({"calibration": study.calibration} if study.calibration else {}),
     }
 
 
 _TOP = ("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days",
-        "ceiling", "models", "tasks", "strategies", "examples")  # fmt: skip
+        "ceiling", "models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders",
+        "calibration")  # fmt: skip
 _TASK = tuple(field.name for field in fields(TaskSpec))
 
 
-def _knobs(body: Mapping[str, Any]) -> Iterable[str]:
-    name = body.get("name")
-    return ("name", *entry(name).knobs) if isinstance(name, str) else body
+def _models(top: toml.Table, folder: Path) -> tuple[Declared, ...]:
+    """Those declared; a study with line-ups may leave them out."""
+    if "lineups" in top.body and "models" not in top.body:
+        return ()
+    return tuple(declared.model(table, folder) for table in top.tables("models", lambda _: declared.KEYS))
 
 
 def _budgets(top: toml.Table, axis: Axis) -> tuple[int, ...]:
@@ -176,6 +181,7 @@ def _task(table: toml.Table, folder: Path, shared: tuple[Example, ...]) -> TaskS
         question_column=table.text("question_column", "question"),
         answer_column=table.text("answer_column", "answer"),
         category_column=table.text("category_column", None),
+        context_column=table.text("context_column", None),
     )
 
 
@@ -194,30 +200,11 @@ def _examples(table: toml.Table) -> tuple[Example, ...]:
     )
 
 
-def _choices(table: toml.Table) -> list[Choice]:
-    """Each combination of the listed values; a list sweeps."""
-    name = table.required("name")
-    knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
-    swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
-    if math.prod(len(values) for values in swept) > _MOST_CHOICES:
-        raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
-    found = [Choice(name, tuple(zip(knobs, values, strict=True))) for values in itertools.product(*swept)]
-    for choice in found:
-        _tried(choice, table.place)
-    return found
-
-
-def _tried(choice: Choice, place: str) -> None:
-    try:
-        build(choice.name, dict(choice.params))
-    except UsageError as error:
-        raise UsageError(f"{place}: {error}") from None
-
-
 def _without_twins(study: Study, where: str) -> Study:
     """Refuse what is declared twice, parameters at their defaults included."""
     listed = {
         "model": [model.name for model in study.models],
+        "line-up": [lineup.name for lineup in study.lineups],
         "strategy": [f"{c.name} {parameters(build(c.name, dict(c.params)))}" for c in study.strategies],
         "task": [f"{task.name} (seed {task.seed}, {task.level})" for task in study.tasks],
     }
@@ -226,6 +213,29 @@ def _without_twins(study: Study, where: str) -> Study:
             if count > 1:
                 raise UsageError(f"The {kind} {name} stands {count} times in {where}; once is enough.")
     return study
+
+
+def _calibrated(study: Study, top: toml.Table) -> Study:
+    """With the search for token budgets in place of what it compares, if it says so: written by `calibrate` alone."""
+    if "calibration" not in top.body:
+        return study
+    told = top.one_of("calibration", "", calibration.FEASIBILITIES)
+    search = Choice(calibration.LABEL, (("feasibility", told),))
+    models = tuple(model for model in study.models if model.alone)
+    if not models:
+        raise UsageError(f"{top.where} has no model that is asked alone, so there is nothing to calibrate.")
+    return replace(
+        study, name=f"{study.name}: {calibration.LABEL}", models=models,
+        strategies=(search,), budgets=(calibration.BudgetSearch().calls,), budget_axis="calls", repeats=1, lineups=(),
+        calibration=told,
+    )  # fmt: skip
+
+
+def _declared(model: Declared) -> dict[str, Any]:
+    """Settings stand beside the other keys, as in the file."""
+    body = asdict(model)
+    del body["settings"]
+    return {**_set_only(body, Declared("")), **model.settings.given}
 
 
 def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:

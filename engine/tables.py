@@ -138,6 +138,12 @@ def save_leases(connection: Connection, leases: Iterable[Lease]) -> None:
     insert(connection, {"leases": [_lease_row(lease) for lease in found]})
 
 
+def charged(connection: Connection, run_id: str) -> Amount:
+    """What a run's stored attempts count against its ceiling; see `journal.History`."""
+    (row,) = fetch(connection, _CHARGED, [run_id])
+    return Amount(row["calls"], row["tokens"], row["pusd"])
+
+
 def _lease(row: values.Row) -> Lease:
     spent, doubt = (Amount(*(row[f"{part}_{kind}"] or 0 for kind in _KINDS)) for part in ("spent", "in_doubt"))
     lent = Limits(*(row[kind] for kind in _KINDS))
@@ -152,6 +158,13 @@ def _lease_row(lease: Lease) -> values.Row:
 
 
 _KINDS = ("calls", "tokens", "pusd")
+# A provider's own cost counts where it is more than ours.
+_CHARGED = """
+select count(*) filter (charged_tokens > 0 or outcome in ('ok', 'in_doubt'))::bigint as calls,
+    coalesce(sum(charged_tokens), 0)::bigint as tokens,
+    coalesce(sum(greatest(coalesce(charged_pusd, 0),
+        if(outcome = 'ok' and charged_pusd is not null, coalesce(provider_cost_pusd, 0), 0))), 0)::bigint as pusd
+from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ?"""
 
 
 def _grouped(found: Iterable[values.Row], name: str) -> dict[str, list[values.Row]]:

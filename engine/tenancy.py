@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from engine import journal, status
+from engine import journal, status, tables
 from engine.budget import Amount, Ceiling, Limits
 from engine.dispatch import Gate
 from engine.errors import RunError, StoreError
@@ -26,6 +26,8 @@ from engine.store import Store
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+RETURN_S = 10.0
+"""Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
 
 
 class Tenancy:
@@ -40,6 +42,7 @@ class Tenancy:
         self.day: str | None = None
         """The day of the last lease; None: none was taken yet."""
         self._refused: str | None = None
+        self._over = False
         self._rolling: asyncio.Task[None] | None = None
 
     @property
@@ -72,7 +75,7 @@ class Tenancy:
 
         A call is charged to the day whose lease reserved it; until the last one is settled, nothing is reserved.
         """
-        if not self.due or (self._rolling is not None and not self._rolling.done()):
+        if self._over or not self.due or (self._rolling is not None and not self._rolling.done()):
             return
         gate.ceiling.paused = True
         if not gate.ceiling.in_flight:
@@ -101,19 +104,21 @@ class Tenancy:
     async def give_back(self, ceiling: Ceiling) -> None:
         """Return what the run did not need; what is still in flight counts as in doubt.
 
-        A database that cannot be written leaves the lease held, until somebody sees that this run is gone.
+        A database that cannot be written leaves the lease held, until somebody sees that this run is gone. Waits for one
+        that others hold in a thread, so that the caller can go on with its heartbeat; takes no lease from then on.
         """
+        self._over = True
         if self._rolling is not None:
             await self._rolling
         try:
             if self.day is not None:
-                self._settle(ceiling)
+                await asyncio.to_thread(self._settle, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
         except StoreError as error:
             log.warning("the lease could not be returned: %s", error)
 
-    def _settle(self, ceiling: Ceiling) -> None:
-        with self._store.book() as book:
-            book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
+    def _settle(self, spent: Amount, in_doubt: Amount) -> None:
+        with Store(self._run.db, wait_s=RETURN_S).book() as book:
+            book.settle(self._run.run_id, spent, in_doubt)
 
     def _wants(self, ceiling: Ceiling) -> Limits:
         left = ceiling.limits.left(ceiling.charged)
@@ -136,7 +141,7 @@ class Reckoning:
 
     run: RunDir
     size: int | None
-    """Bytes that were read; None: there is no journal."""
+    """Bytes that were read; None: there is no journal, and `spent` is what the database holds."""
     spent: Amount = Amount()
     in_doubt: Amount = Amount()
 
@@ -147,11 +152,11 @@ class Reckoning:
 
 
 def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping[str, Reckoning]:
-    """What runs that hold a lease and seem dead were charged; read before the transaction, as journals can be long."""
+    """What runs that hold a lease and are dead were charged; read before the transaction, as journals can be long."""
     found = {}
     for run_id in sorted({lease.run_id for lease in held} - {but}):
         run = RunDir(status.folder(db) / Path(run_id).name, run_id, db)
-        if not status.is_alive(run):
+        if status.is_dead(run) or _said_goodbye(run):
             found[run_id] = _reckoning(run)
     return found
 
@@ -162,7 +167,7 @@ def settle_dead(book: Book, dead: Mapping[str, Reckoning]) -> None:
         if not reckoning.holds:
             continue
         if reckoning.size is None:
-            book.forfeit(run_id)
+            book.forfeit(run_id, reckoning.spent)
         else:
             book.settle(run_id, reckoning.spent, reckoning.in_doubt)
 
@@ -208,10 +213,18 @@ def _said(kind: str, value: int) -> str:
     return f"${value / PUSD_PER_USD:,.6f}".rstrip("0").rstrip(".")
 
 
+def _said_goodbye(run: RunDir) -> bool:
+    """Whether a run without a lock is known to have ended: a folder can be moved or deleted under a living one."""
+    if status.is_alive(run):
+        return False
+    return any(row.finished_at for row in Store(run.db).runs() if row.run_id == run.run_id)
+
+
 def _reckoning(run: RunDir) -> Reckoning:
     size = _size(run.journal)
     if size is None:
-        return Reckoning(run, None)
+        with Store(run.db).reading() as connection:
+            return Reckoning(run, None, tables.charged(connection, run.run_id))
     history = journal.read(run.journal)
     return Reckoning(run, size, history.spent, history.in_doubt)
 

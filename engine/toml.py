@@ -6,6 +6,7 @@ text of a key that cannot hold a secret.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -67,6 +68,17 @@ def with_table(text: str, name: str, values: Mapping[str, int | float]) -> str |
         return None
 
 
+def with_lists(text: str, lists: Mapping[str, list[str]]) -> str | None:
+    """The text with these lists of texts set at its top level; None: it cannot be done."""
+    written = re.compile(rf"^[ \t]*(?:{'|'.join(lists)})[ \t]*=[ \t]*\[[^\]]*\][^\n]*\n", re.M)
+    head = "".join(f"{key} = {json.dumps(values, ensure_ascii=False)}\n" for key, values in lists.items())
+    changed = f"{head}{written.sub('', f'{text}' + chr(10))}"
+    try:
+        return changed if tomllib.loads(changed) == {**tomllib.loads(text), **lists} else None
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True)
 class Table:
     """One table and what it may hold; making one refuses unknown keys."""
@@ -91,8 +103,7 @@ class Table:
     def wrong(self, key: str, wanted: str) -> UsageError:
         """The error for a value that does not fit; the value itself is only shown when it is a number."""
         value = self.body.get(key)
-        shown = f"not {value}" if type(value) in (int, float, bool) else f"not {_kind(value)}"
-        return UsageError(f"{key} in {self.place} must be {wanted}, {shown[:60]}.")
+        return UsageError(f"{key} in {self.place} must be {wanted}{_instead(value)[:60]}.")
 
     def text(self, key: str, default: _T) -> str | _T:
         """A text that is not empty."""
@@ -150,16 +161,17 @@ class Table:
             raise self.wrong(key, "a table")
         return Table(self.where, f"[{self._below(key)}]", self.body[key], known)
 
-    def items(self, key: str) -> list[Any]:
-        """A list that is not empty; the key has to be there."""
+    def items(self, key: str, more: str = "") -> list[Any]:
+        """A list that is not empty; the key has to be there. `more` says what else it may be."""
         value = self.body.get(key)
         if not isinstance(value, list) or not value:
-            raise self.wrong(key, f"a list with at least one entry (or [[{key}]] tables)")
+            raise self.wrong(key, "a list with at least one entry" + more)
         return value
 
     def tables(self, key: str, known: Callable[[Mapping[str, Any]], Iterable[str]]) -> list[Table]:
         """[[key]] tables, each by its name; a bare text stands for a table with that name alone."""
-        return [self._entry(key, at, item, known) for at, item in enumerate(self.items(key), 1)]
+        found = self.items(key, f" (or [[{key}]] tables)")
+        return [self._entry(key, at, item, known) for at, item in enumerate(found, 1)]
 
     def _entry(self, key: str, at: int, item: object, known: Callable[[Mapping[str, Any]], Iterable[str]]) -> Table:
         body = {"name": item} if isinstance(item, str) else item
@@ -171,6 +183,16 @@ class Table:
 
     def _below(self, key: str) -> str:
         return f"{self.name.strip('[]')}.{key}" if self.name.startswith("[") and "]] " not in self.name else key
+
+
+def _instead(value: object) -> str:
+    """What stands there instead of what is wanted, as the end of a sentence."""
+    if type(value) in (int, float, bool):
+        return f", not {value}"
+    if value is None:
+        return "; it is missing"
+    empty = not value.strip() if isinstance(value, str) else value in ([], {})
+    return "; it is empty" if empty else f", not {_kind(value)}"
 
 
 def _kind(value: object) -> str:

@@ -18,12 +18,14 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine import journal, outlook, preflight, status, tenancy
-from engine.budget import Ceiling, Limits
+from engine import charges, journal, outlook, plugins, preflight, status, tenancy
+from engine.budget import Amount, Ceiling, Limits
 from engine.dispatch import Gate, Retries
 from engine.errors import BudgetscopeError, RunError
 from engine.heartbeat import Heartbeat, Wish
+from engine.loop import SteadyLoop
 from engine.plan import Plan, plan
+from engine.records import PUSD_PER_USD
 from engine.runner import Progress, Runner
 from engine.status import RunDir, State, Status
 from engine.store import RunRow, Store
@@ -47,7 +49,8 @@ def prepare(study: Study, db: Path) -> RunDir:
 
 def _laid_out(run: RunDir, study: Study) -> RunDir:
     run.path.mkdir(parents=True)
-    run.study.write_text(study.text, encoding="utf-8")
+    text = plugins.noted(study.text, (choice.name for choice in study.strategies))
+    run.study.write_text(text, encoding="utf-8")
     status.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     return run
 
@@ -81,6 +84,7 @@ class _Worker:
         self._began = time.monotonic()
         self._last = status.read(directory)
         self._started_at = self._last.started_at or status.now()
+        self._before_s = status.running_s(self._last) or 0.0
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
@@ -97,7 +101,8 @@ class _Worker:
         try:
             planned = plan(self._study)
             self._estimate = outlook.noted(self._dir, planned)
-            state, message = asyncio.run(self._run(planned))
+            with asyncio.Runner(loop_factory=SteadyLoop) as loop:
+                state, message = loop.run(self._run(planned))
         except BudgetscopeError as error:
             self._tell("failed", str(error))
             raise
@@ -121,15 +126,15 @@ class _Worker:
         ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
-        billed = any(not model.local for model in planned.models.values())
+        billed = any(map(charges.costs, planned.models.values()))
         self._tenant = tenant = Tenancy(self._dir, self._clock, billed=billed)
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
-            ceiling.lend(tenant.take(ceiling, history.attempts))
+            ceiling.lend(tenant.take(ceiling, history.billed))
             return await self._through(planned, store, self._gate, history)
         finally:
-            await tenant.give_back(ceiling)
+            await self._heart.attend(tenant.give_back(ceiling))
             for model in planned.models.values():
                 await model.close()
 
@@ -140,6 +145,7 @@ class _Worker:
         notes = journal.Journal(self._dir.journal)
         runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
         self._runner, self._progress = runner, runner.progress
+        self._progress.done = min(self._last.done, self._progress.total)
         store.save_run(self._row(planned, "running"))
         try:
             await self._heart.attend(runner.run())
@@ -176,7 +182,8 @@ class _Worker:
         if self._gate and self._gate.trouble:
             return "failed", self._gate.trouble
         if self._gate and self._gate.reached:
-            return "ceiling", self._tenant.why_full(self._gate.ceiling) if self._tenant else None
+            why = self._tenant.why_full(self._gate.ceiling) if self._tenant else ""
+            return "ceiling", " ".join([why, *_overran(self._gate.ceiling.overrun)])
         if self._gate and self._gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
         return "finished", " ".join(_remarks(progress, self._gate, self._unreadable)) or None
@@ -191,6 +198,7 @@ class _Worker:
             seconds_left=self._seconds_left() if state == "running" else None,
             started_at=self._started_at,
             heartbeat_at=status.now(),
+            ran_s=self._before_s + self._here_s,
             message=message,
         )
         try:
@@ -206,11 +214,10 @@ class _Worker:
         if self._gate is None:
             return self._last
         ceiling, progress = self._gate.ceiling, self._progress
+        counts = {"done": progress.done, "total": progress.total, "ends": dict(progress.ends)}
         return replace(
             self._last,
-            done=progress.done,
-            total=progress.total,
-            ends=dict(progress.ends),
+            **(counts if self._runner else {}),
             spent=ceiling.spent,
             reserved=ceiling.reserved,
             in_doubt=ceiling.in_doubt,
@@ -227,7 +234,12 @@ class _Worker:
         if ended < 3:
             return None
         left = self._progress.total - self._progress.done
-        return (time.monotonic() - self._began - self._heart.suspended_s) / ended * left
+        return self._here_s / ended * left
+
+    @property
+    def _here_s(self) -> float:
+        """Seconds of this session, without those it was suspended for."""
+        return time.monotonic() - self._began - self._heart.suspended_s
 
     def _row(self, planned: Plan, state: State) -> RunRow:
         ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
@@ -259,8 +271,17 @@ def _remarks(progress: Progress, gate: Gate | None, unreadable: int) -> Iterator
         yield f"Unreadable lines of its journal: {unreadable:,}; calls whose outcome they held count as in doubt."
     if failed := progress.ends["failed"]:
         yield f"{failed} trials failed; resume tries them again."
-    if gate and (over := gate.ceiling.overrun.tokens):
-        yield f"{over:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+    if gate:
+        yield from _overran(gate.ceiling.overrun)
+
+
+def _overran(over: Amount) -> Iterator[str]:
+    """What was charged beyond its reservation, and why that can be."""
+    if over.tokens:
+        yield f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+    elif over.pusd:
+        dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
+        yield f"{dollars} were charged beyond what was reserved: a provider reports a higher cost than its price says."
 
 
 def _log_to(path: Path) -> logging.Handler:

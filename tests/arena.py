@@ -40,6 +40,11 @@ from engine.records import (
     Usage,
 )
 from engine.session import Session
+from engine.strategies import entries
+from engine.testing.stage import anonymous as anonymous
+from engine.testing.stage import babble as babble
+from engine.testing.stage import fixed as fixed
+from engine.testing.stage import salted as salted
 from engine.trial import Setting, solve
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -58,23 +63,6 @@ Box = Mapping[Axis, int]
 def cases(count: int) -> settings:
     """Hypothesis settings for this many examples, scaled by the chosen profile."""
     return settings(max_examples=max(5, int(count * _EFFORT)), deadline=None)
-
-
-def babble(request: Request, rng: random.Random) -> str:
-    """A reply of 1 to 24 words that states one of three answers, none, or is cut before it can."""
-    filler = ["so"] * rng.choice((0, 1, 2, 5, 12, 22))
-    said = rng.choice(("A", "B", "C", None))
-    return " ".join([*filler, *(["Answer:", said] if said else ["well"])])
-
-
-def salted(salt: int) -> Script:
-    """Another babble for every salt."""
-    return lambda request, rng: babble(request, random.Random(f"{salt}{rng.random()}"))
-
-
-def fixed(*replies: str) -> Script:
-    """Draw k says the k-th reply."""
-    return lambda request, rng: replies[request.draw % len(replies)]
 
 
 def failing(script: Script, chance: float) -> Script:
@@ -193,12 +181,18 @@ async def played(strategy: Any, planned: TrialSpec, models: Sequence[ScriptedMod
 
 
 def play(strategy: Any, axis: Axis, budget: int, solver: ScriptedModel | None = None, *, source: Any = None,
-         width: int = 4, anytime: bool = True, repeat: int = 0) -> Trial:  # fmt: skip
-    """One trial in an event loop of its own."""
-    chosen = solver or model()
-    planned = spec(type(strategy).__name__, axis, budget, anytime=anytime, repeat=repeat)
-    where = source if source is not None else pool_over(chosen, critic())
-    return in_loop(played(strategy, planned, [chosen], where, width))
+         width: int = 4, anytime: bool = True, repeat: int = 0, second: ScriptedModel | None = None) -> Trial:  # fmt: skip
+    """One trial in an event loop of its own; `second` plays every role but the solver's."""
+    chosen, other = solver or model(), second or critic()
+    planned = spec(type(strategy).__name__, axis, budget, anytime=anytime, repeat=repeat, lineup=lineup_of(strategy))
+    where = source if source is not None else pool_over(chosen, other)
+    return in_loop(played(strategy, planned, [chosen, other], where, width))
+
+
+def lineup_of(strategy: Any) -> Sequence[tuple[str, ModelSetting]]:
+    """The critic in all roles that a registered strategy asks for besides the solver."""
+    roles = next((known.roles for known in entries().values() if known.make is type(strategy)), ())
+    return (LINEUP[0], *((role, CRITIC) for role in roles)) if roles else LINEUP
 
 
 def in_loop(work: Coroutine[Any, Any, _T]) -> _T:
@@ -320,9 +314,3 @@ def _prefix(call: Call, before: Sequence[ModelSpend], walls: Box) -> Spend:
 def _room(margin: int, axis: Axis, of: str) -> int:
     weight = weights(axis, SETTINGS[of]).output
     return margin // weight if weight else (1 << 40 if margin >= 0 else 0)
-
-
-def anonymous(trial: Trial) -> Trial:
-    """The trial without what may differ between equal runs: times and who paid first."""
-    calls = tuple(replace(call, replayed=False) for call in trial.calls)
-    return replace(trial, calls=calls, started_at=NEVER, finished_at=NEVER)

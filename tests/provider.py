@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             self._route(head[0].split(" ")[1], headers, body)
 
     def _route(self, path: str, headers: dict[str, str], body: bytes) -> None:
-        if path.endswith("/chat/completions"):
+        if path.endswith(("/chat/completions", "/v1/messages")):
             self._chat(headers, body)
         elif path == "/served":
             self._send(

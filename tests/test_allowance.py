@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from engine import journal, status, tenancy, worker
-from engine.budget import Amount, Limits
+from engine.budget import Amount, Ceiling, Limits
 from engine.cli import main
+from engine.console import checkup
 from engine.console.progress import line
+from engine.dispatch import Gate
 from engine.errors import RunError
+from engine.heartbeat import Heartbeat
 from engine.leases import Lease, day_of
 from engine.status import RunDir, Status
 from engine.store import Store
 from engine.study import parse
+from tests import killer
 from tests.provider import Provider, serving
 from tests.test_worker import _until, prepared, quiet, remote, study_text
 
@@ -147,6 +154,31 @@ def test_a_run_that_lives_past_midnight_is_charged_to_both_days(tmp_path: Path) 
     assert ended.lease is not None and ended.lease.tokens == 20_000
 
 
+def test_a_lease_is_returned_with_a_heartbeat_while_others_hold_the_database_and_none_is_taken_after(
+    tmp_path: Path,
+) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    store = allowing(run.db, tokens=900)
+    late = [False]
+    tenant = tenancy.Tenancy(run, lambda: NIGHT + timedelta(seconds=2) if late[0] else NIGHT)
+    gate = Gate(Ceiling(Limits()))
+    gate.ceiling.lend(tenant.take(gate.ceiling))
+    beats = []
+
+    def beat() -> None:
+        late[0] = True
+        tenant.watch(gate)
+        beats.append(status.now())
+        if len(beats) == 2:
+            others.close()
+
+    with ExitStack() as others:
+        others.enter_context(killer.held_open(run.db))
+        asyncio.run(Heartbeat(run, beat, lambda wish: None).attend(tenant.give_back(gate.ceiling)))
+    assert len(beats) >= 2
+    assert [(lease.day, lease.held) for lease in store.read_book().of_run(run.run_id)] == [("2031-05-04", False)]
+
+
 def test_a_run_to_which_the_new_day_has_nothing_to_lend_ends_and_says_so(tmp_path: Path) -> None:
     with serving(latency_s=0.1) as provider:
         run = prepared(tmp_path, study_text(tmp_path, remote(provider), count=20, more="[ceiling]\nusd = 1.0"))
@@ -251,6 +283,44 @@ def test_a_demo_is_never_written(tmp_path: Path, shown: Show) -> None:
     assert Store(tmp_path / "demo.local.duckdb").read_book().allowance == Limits(tokens=77)
 
 
+def holding(tmp_path: Path, *, ended: bool) -> tuple[RunDir, Amount]:
+    """A run with stored attempts whose lease, which has no limit, is still held, and what it was charged."""
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    worker.run(run, quiet)
+    with Store(run.db).writing() as connection:
+        connection.execute("delete from leases")
+        connection.execute("update runs set finished_at = null" if not ended else "select 1")
+    with Store(run.db).book() as book:
+        book.lend(run.run_id, Limits(), status.now())
+    return run, charged(run)
+
+
+def test_a_dead_run_whose_journal_is_gone_is_charged_what_the_database_holds(tmp_path: Path, shown: Show) -> None:
+    run, spent = holding(tmp_path, ended=False)
+    run.journal.unlink()
+    now = shown(run.db)
+    assert spent.calls and now["in_doubt"] == vars_of(spent) and now["holders"] == []
+
+
+@pytest.mark.parametrize("lost", ["folder", "lock"])
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_missing_lock_proves_a_run_dead_only_if_it_stored_its_end(
+    tmp_path: Path, shown: Show, lost: str, ended: bool
+) -> None:
+    run, spent = holding(tmp_path, ended=ended)
+    if lost == "lock":
+        (run.path / "lock").unlink()
+    else:
+        shutil.rmtree(run.path)
+    now, holders = shown(run.db), [] if ended else [run.run_id]
+    assert [each["run_id"] for each in now["holders"]] == holders  # type: ignore[attr-defined]
+    if ended:
+        total = [now["spent"][kind] + now["in_doubt"][kind] for kind in ("calls", "tokens")]  # type: ignore[index]
+        assert total == [spent.calls, spent.tokens]
+    elif lost == "folder":
+        assert any("may still be running" in found.says for found in checkup.findings(run.db))
+
+
 def test_deleting_a_dead_run_keeps_what_it_was_charged(tmp_path: Path) -> None:
     run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
     store = allowing(run.db, tokens=10**6)
@@ -280,3 +350,29 @@ def test_an_allowance_too_small_to_count_allows_nothing_rather_than_everything(t
     db = tmp_path / "r.duckdb"
     assert main(["allowance", "--usd", "1e-13", "--db", str(db)]) == 0
     assert Store(db).read_book().allowance.pusd == 0
+
+
+def test_a_resume_that_the_day_refuses_keeps_the_last_known_figures(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"', count=40))
+    allowing(run.db, tokens=500)
+    first = worker.run(run, quiet)
+    assert 0 < first.done < first.total == 80
+    allowing(run.db, tokens=1)
+    with pytest.raises(RunError, match="Nothing is left"):
+        worker.run(run, quiet)
+    now = status.read(run)
+    assert (now.state, now.done, now.total, now.ends) == ("failed", first.done, 80, first.ends)
+    assert now.spent == first.spent
+
+
+def test_a_run_that_costs_nothing_by_its_declared_price_needs_no_ceiling_and_no_money_of_the_day(
+    tmp_path: Path,
+) -> None:
+    with serving() as provider:
+        model = f'{{name = "m", api_base = "{provider.api_base}", prices = {{input = 0, output = 0}}}}'
+        run = prepared(tmp_path, study_text(tmp_path, model))
+        store = allowing(run.db, pusd=10)
+        with store.book() as book:
+            book.remember("rich", day_of(status.now()), Amount(1, 5, 10), Amount(), status.now())
+        ended = worker.run(run, quiet)
+    assert ended.state == "finished" and ended.spent.pusd == 0 and ended.spent.tokens > 0

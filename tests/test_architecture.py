@@ -24,6 +24,7 @@ HEAVY = {
     "reasoning_gym",
     "tiktoken",
     "pyarrow",
+    "bm25s",
 }
 LONGEST = 300
 LONGER: dict[str, int] = {"engine/records.py": 360}

@@ -275,7 +275,9 @@ def test_bad_input_is_one_sentence(home: Path, argv: list[str], word: str, insid
         (["report", "--task", ""], "file:sums"),
         (["export", "--table", "trial", "--out", "x.csv"], "trials"),
         (["export", "--format", "xls", "--out", "x.xls"], "xls"),
-        (["export", "--out", "no/such/folder/x.csv"], "folder"),
+        (["export", "--out", "no/such/folder/x.csv"], "there is no folder"),
+        (["export", "--out", "."], "is a folder"),
+        (["export", "--out", "/proc/x.csv"], "nothing can be made in /proc"),
     ],
 )
 def test_a_name_nobody_knows_brings_the_nearest(ran: Path, argv: list[str], word: str, inside: Command) -> None:

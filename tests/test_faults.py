@@ -199,6 +199,30 @@ def test_nothing_follows_a_redirect(provider: Provider, accident: str) -> None:
         assert elsewhere.served == []
 
 
+@pytest.mark.parametrize("accident", ["redirect", "redirect_get"])
+@pytest.mark.parametrize(
+    ("name", "variable", "base"),
+    [
+        ("openai/gpt-4o-mini", "OPENAI", "/v1"),
+        ("deepseek/deepseek-chat", "DEEPSEEK", "/v1"),
+        ("groq/llama-3.1-8b-instant", "GROQ", "/v1"),
+        ("anthropic/claude-3-haiku-20240307", "ANTHROPIC", ""),
+    ],
+)
+def test_a_providers_own_route_follows_no_redirect(
+    provider: Provider, accident: str, name: str, variable: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{variable}_API_KEY", KEY)
+    monkeypatch.setenv(f"{variable}_API_BASE", f"{provider.url}{base}")
+    before = len(provider.served)
+    with serving() as elsewhere:
+        provider.faults.append(Fault(accident, {"to": f"{elsewhere.api_base}/chat/completions"}))
+        with pytest.raises(ProviderError, match="no prompt or key follows a redirect"):
+            asyncio.run(open_model(name, {}).complete(request()))
+        assert elsewhere.served == [] and len(provider.served) == before + 1
+    provider.faults.clear()
+
+
 def test_a_retry_after_that_is_a_date_is_read(provider: Provider) -> None:
     provider.faults.append(Fault("429", {"retry_after": formatdate(time.time() + 30, usegmt=True)}))
     with pytest.raises(ProviderError) as caught:

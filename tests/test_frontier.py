@@ -13,14 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import engine
-from engine.analysis import Cell, Difference, Results, frontier_line
+from engine.analysis import Cell, Difference, frontier, frontier_line
 from engine.analysis.frontier import flags, resampled
 from engine.analysis.stats import replicate_weights
 from engine.errors import UnknownName
-from engine.records import Trial
-from engine.store import Batch, RunRow, Store
-from tests.readout import NOON, A, Ask, Say, planned, play
+from tests.outcomes import stored, trials_of
 
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=9)
 
@@ -69,22 +66,6 @@ def test_many_replicates_at_once_are_each_alone(clouds: list[list[tuple[int, int
     y = np.array([[p[1] for p in c] for c in clouds], dtype=float)
     for kind in ("staircase", "hull"):
         assert flags(x, y, kind).tolist() == [on(c, kind) for c in clouds]
-
-
-def trials_of(strategy: str, outcomes: Sequence[tuple[int, bool] | None], task: str = "t") -> list[Trial]:
-    """One trial per question: (output tokens, right), None: not asked."""
-    return [
-        play(planned("output_tokens", 1000, f"q{i}", strategy=strategy, task=task, anytime=False),
-             [Ask(A, 5, 4, outcome[0], 1000), Say("right" if outcome[1] else "wrong")])
-        for i, outcome in enumerate(outcomes) if outcome
-    ]  # fmt: skip
-
-
-def stored(folder: Path, *groups: list[Trial], study: str = "{}") -> Results:
-    store = Store(folder / "results.duckdb")
-    store.save_run(RunRow("r1", study, "finished", NOON))
-    store.flush(Batch(tuple(trial for group in groups for trial in group)))
-    return engine.open(store.path)
 
 
 def by_strategy(frame: pl.DataFrame) -> dict[str, dict[str, Any]]:
@@ -187,6 +168,78 @@ def test_unknown_names_are_named(tmp_path: Path):
         results.frontier(x="output_token")
     with pytest.raises(UnknownName, match="hull"):
         results.frontier(kind="hul")  # type: ignore[arg-type]
+
+
+def test_the_staircase_is_that_of_a_published_library():
+    moocore = pytest.importorskip("moocore")
+    rng = np.random.default_rng(11)
+    for size in (1, 2, 5, 20, 200):
+        for _ in range(40):
+            x, y = rng.integers(0, size + 1, (2, size)).astype(float)
+            theirs = moocore.is_nondominated(np.column_stack([x, y]), maximise=[False, True], keep_weakly=True)
+            assert flags(x[None], y[None])[0].tolist() == theirs.tolist()
+
+
+def test_a_tie_in_accuracy_is_no_verdict(tmp_path: Path):
+    right = [i % 2 == 0 for i in range(60)]
+    results = stored(
+        tmp_path, trials_of("cheap", [(10, r) for r in right]), trials_of("same", [(20, r) for r in right])
+    )
+    rows = by_strategy(results.frontier(replicates=200))
+    assert {name: (row["on_frontier"], row["p_frontier"], row["verdict"]) for name, row in rows.items()} == {
+        "cheap": (True, 1.0, "frontier"), "same": (False, 0.5, "undecided")}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["staircase", "hull"])
+def test_the_luckiest_of_many_dominates_nobody_by_luck(tmp_path: Path, kind: frontier.Kind):
+    lucky = trials_of("lucky", [(9, i < 26) for i in range(40)])
+    crowd = [trials_of(f"s{k:02}", [(10 + k, (i + 3 * k) % 40 < 20) for i in range(40)]) for k in range(1, 12)]
+    poor = trials_of("poor", [(99, False) for _ in range(40)])
+    rows = by_strategy(stored(tmp_path, lucky, *crowd, poor).frontier(kind=kind, replicates=300))
+    assert rows.pop("poor")["verdict"] == "dominated"
+    assert sum(row["p_frontier"] <= 0.05 for row in rows.values()) >= 4
+    assert "dominated" not in {row["verdict"] for row in rows.values()}
+
+
+def test_nothing_right_is_still_a_cell_with_a_place(tmp_path: Path):
+    results = stored(
+        tmp_path,
+        trials_of("none", [(5, False) for _ in range(40)]),
+        trials_of("dear", [(50, False) for _ in range(40)]),
+        trials_of("some", [(20, i % 2 == 0) for i in range(40)]),
+    )
+    for kind in frontier.KINDS:
+        rows = by_strategy(results.frontier(kind=kind, replicates=200))
+        assert (rows["none"]["accuracy"], rows["none"]["on_frontier"], rows["none"]["verdict"]) == (
+            0.0,
+            True,
+            "frontier",
+        )
+        assert (rows["dear"]["accuracy"], rows["dear"]["on_frontier"], rows["dear"]["verdict"]) == (
+            0.0,
+            False,
+            "dominated",
+        )
+        assert frontier_line(results.frontier(kind=kind, replicates=50), kind)["accuracy"].min() == 0.0
+
+
+def test_a_shuffled_database_gives_the_same_numbers(tmp_path: Path):
+    groups = [trials_of(f"s{k}", [(10 * k + i % 4, (i * k) % 5 < k) for i in range(30)]) for k in (1, 2, 3)]
+    everything = [trial for group in groups for trial in group]
+    shuffled = [everything[at] for at in np.random.default_rng(3).permutation(len(everything))]
+    found = []
+    for name, trials in (("one", everything), ("two", shuffled)):
+        (tmp_path / name).mkdir()
+        results = stored(tmp_path / name, trials)
+        cells = [Cell(group[0].spec.condition.condition_id) for group in groups]
+        told = results.compare(cells[0], cells[2])
+        adviser = results.advise(replicates=200)
+        found.append((
+            results.frontier(replicates=200).rows(), results.band(replicates=200).rows(), told, told.groups.rows(),
+            results.comparisons(cells, against=cells[0]).rows(), adviser.reach(0.3), adviser.next_point(),
+            adviser.per_right(), adviser.under(1000),
+        ))  # fmt: skip
+    assert found[0] == found[1]
 
 
 def ends(found: Difference) -> tuple[float, float]:

@@ -224,6 +224,14 @@ def test_a_dead_run_without_a_journal_is_charged_all_it_was_lent() -> None:
     assert (after.spent.tokens, after.in_doubt.tokens, after.held) == (10, 50, False)
 
 
+def test_a_dead_run_without_a_journal_is_charged_its_stored_attempts_where_it_was_lent_without_limit() -> None:
+    yesterday = lease("lost", Limits(), Amount(2, 30, 4), held=False, day="2031-05-03")
+    book = Book(Limits(), [yesterday, lease("lost", Limits(tokens=60), Amount(1, 10, 0))])
+    book.forfeit("lost", Amount(9, 100, 50))
+    (after,) = book.changed
+    assert after.charged == Amount(7, 70, 46) and not after.held, "calls and money as stored, tokens as stored or lent"
+
+
 @pytest.mark.parametrize("hours", [0, 11.99])
 def test_a_day_ends_at_midnight_utc(hours: float) -> None:
     moment = NOON + timedelta(hours=hours)

@@ -111,3 +111,27 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
     while serve._fault("127.0.0.1", port) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     serve.check_port("127.0.0.1", port)
+
+
+BUSY = """
+import threading, duckdb
+from dashboard.__main__ import leave
+began = threading.Event()
+
+def count():
+    own = duckdb.connect()
+    while True:
+        own.execute("select sum(i) from range(3000000) t(i)").fetchall()
+        began.set()
+
+for _ in range(3):
+    threading.Thread(target=count, daemon=True).start()
+began.wait()
+print("left", end="")
+leave(0)
+"""
+
+
+def test_a_server_leaves_cleanly_while_a_thread_is_inside_the_database() -> None:
+    done = subprocess.run([sys.executable, "-c", BUSY], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "left", "")

@@ -6,6 +6,7 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,11 @@ from engine.analysis.stats import (
     accuracy_interval,
     beta_cdf,
     beta_quantile,
+    guarded_wilson,
     jeffreys,
     mcnemar_midp,
     mean_interval,
+    percentiles,
     replicate_weights,
     t_quantile,
     tango,
@@ -145,10 +148,35 @@ def test_tango_holds_its_level_with_few_discordant_pairs():
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=30))
-def test_one_repeat_of_distinct_questions_has_the_plain_wilson_interval(scores: list[float]):
+def test_one_repeat_of_distinct_questions_has_the_guarded_wilson_interval(scores: list[float]):
     assert accuracy_interval(sums_of([[s] for s in scores]), len(scores)) == pytest.approx(
-        wilson(sum(scores), len(scores))
+        guarded_wilson(sum(scores), len(scores))
     )
+
+
+@given(pairs)
+def test_the_guard_moves_the_bounds_of_few_right_or_few_wrong_answers_outwards_only(case: tuple[int, int]):
+    right, n = case
+    (low, high), (guarded_low, guarded_high) = wilson(right, n), guarded_wilson(right, n)
+    assert 0 <= guarded_low <= low <= high <= guarded_high <= 1
+    assert (guarded_low < low) == (0 < right <= 3)
+    assert (guarded_high > high) == (0 < n - right <= 3)
+
+
+def test_the_guard_is_the_poisson_bound_of_the_count():
+    for right, mean in ((1, 0.0513), (2, 0.3554), (3, 0.8177)):
+        assert guarded_wilson(right, 100)[0] * 100 == pytest.approx(mean, abs=1e-4)
+        assert sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(right)) == pytest.approx(0.95, abs=1e-4)
+
+
+def test_expanded_percentiles_are_wider_with_few_clusters_and_turn_with_the_sign():
+    means = np.random.default_rng(1).normal(size=2000)
+    few, many = percentiles(means, 5), percentiles(means, 500)
+    assert few[0] < many[0] < -1.8
+    assert 1.8 < many[1] < few[1]
+    assert percentiles(-means, 5) == pytest.approx((-few[1], -few[0]))
+    assert percentiles(np.array([1.0, 2.0, math.inf]), 9)[1] == math.inf
+    assert all(math.isnan(end) for end in percentiles(means, 1))
 
 
 @given(st.lists(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=4), min_size=1, max_size=12))

@@ -15,134 +15,50 @@ from hypothesis import strategies as st
 from engine import identity
 from engine.answers import normalise
 from engine.errors import UnknownName, UsageError
-from engine.models.scripted import Script, noise
-from engine.records import AXES, Axis, Call, Example, Problem, Question, Request, Trial
+from engine.models.scripted import Script
+from engine.records import Axis, Call, Example, Problem, Question, Request, Trial
 from engine.strategies import Entry, build, entries, entry, parameters
 from engine.strategies.chain import CHAIN_TOKENS, chain_prompt
 from engine.strategies.self_refine import SOUND
+from engine.testing import StrategyContract
 from engine.votes import Votes
 from tests.arena import (
     QUESTION,
-    anonymous,
     cases,
+    critic,
     fixed,
     in_loop,
+    lineup_of,
     model,
     play,
     played,
     pool_over,
     salted,
     spec,
-    walls_of,
 )
 
-# Strategies whose calls depend on what is said; the reply that makes them go all the way.
-WAVERING = fixed("Answer: A", "Answer: B")
-LISTING = fixed("1. first\n2. second\n3. third\n4. fourth\nAnswer: A")
-LONGEST: dict[str, Script] = {
-    "self_refine": fixed("There is an error here. Answer: A"),
-    "adaptive_consistency": WAVERING,
-    "early_stopping": WAVERING,
-    "difficulty_adaptive": WAVERING,
-    "progressive_hint": lambda request, rng: f"Answer: {len(request.messages[-1].content)}",
-    "reflexion_oracle": fixed("Answer: B"),
-    "least_to_most": LISTING,
-    "plan_and_budget": LISTING,
-    "skeleton_of_thought": LISTING,
-    "tree_of_thoughts": LISTING,
-}
 TEACHERS = {"direct"}
 """Baselines that no paper introduced."""
-SCRIPTS: dict[str, Script] = {
-    "rubbish": noise,
-    "empty": fixed(""),
-    "blank": fixed(" \n\t "),
-    "cut": fixed(" ".join(["so"] * 2000)),
-    "answer first": fixed("Answer: A " + "so " * 2000),
-    "huge number": fixed(f"[[{10**400}]] Answer: {10**400}"),
-    "surrogates": fixed("Answer: \ud800\x00\u202e"),
-    "format": fixed("{question} {tokens} %s {0} Answer: {x}"),
-}
 ENTRIES = entries()
-
-
-def _instances(name: str) -> list[Any]:
-    """An instance with small numbers, and the defaults."""
-    found = ENTRIES[name]
-    small = {k: 3 for k, v in found.knobs.items() if isinstance(v, int) and not k.endswith("_tokens")}
-    return [build(name, {}), build(name, small)]
 
 
 def _run(instance: Any, axis: Axis, budget: int, script: Script, width: int = 4, **options: Any) -> Trial:
     promised = next(e for e in ENTRIES.values() if e.make is type(instance)).anytime(instance)
-    return play(instance, axis, budget, model(script, pauses=2, **options), width=width, anytime=promised)
+    models = [make(script, pauses=2, **options) for make in (model, critic)]
+    return play(instance, axis, budget, models[0], second=models[1], width=width, anytime=promised)
+
+
+class TestStrategyContract(StrategyContract):
+    """The public contract, for every strategy of ours."""
+
+    @pytest.fixture(autouse=True, params=list(ENTRIES))
+    def _named(self, request: pytest.FixtureRequest) -> None:
+        self.strategy = request.param
 
 
 @pytest.mark.parametrize("name", list(ENTRIES))
-class TestStrategyContract:
-    """Holds for every registered strategy."""
-
-    @pytest.mark.parametrize("axis", AXES)
-    @pytest.mark.parametrize("budget", [1, 2, 30, 700, 10**9])
-    def test_ends_at_any_budget_within_its_wall(self, name: str, axis: Axis, budget: int) -> None:
-        for instance in _instances(name):
-            trial = _run(instance, axis, budget, salted(1))
-            assert trial.end in ("finished", "exhausted")
-            assert walls_of(trial.spends, axis) <= budget
-            assert len([c for c in trial.calls if c.cut != "refused"]) <= instance.calls
-
-    @given(data=st.data())
-    @cases(60)
-    def test_never_overspends_and_is_the_same_again(self, name: str, data: st.DataObject) -> None:
-        axis = data.draw(st.sampled_from(AXES))
-        budget = data.draw(st.integers(1, 3000))
-        script = salted(data.draw(st.integers(0, 10**6)))
-        instance = data.draw(st.sampled_from(_instances(name)))
-        first, second = (_run(instance, axis, budget, script, width, slack=1.5) for width in (1, 7))
-        assert walls_of(first.spends, axis) <= budget
-        assert anonymous(first) == anonymous(second)
-
-    @pytest.mark.parametrize("script", SCRIPTS.values(), ids=list(SCRIPTS))
-    def test_survives_whatever_a_model_says(self, name: str, script: Script) -> None:
-        for instance in _instances(name):
-            for budget in (40, 10**9):
-                trial = _run(instance, "output_tokens", budget, script)
-                assert trial.end in ("finished", "exhausted"), trial.error
-                assert all(isinstance(mark.answer, str) for mark in trial.marks)
-
-    def test_a_model_that_is_always_cut_gets_no_answer(self, name: str) -> None:
-        for instance in _instances(name):
-            assert _run(instance, "output_tokens", 10**9, SCRIPTS["answer first"]).answer is None
-
-    def test_calls_is_attained_when_nothing_is_cut(self, name: str) -> None:
-        for instance in _instances(name):
-            trial = _run(instance, "calls", 10**6, LONGEST.get(name, fixed("Answer: A")))
-            assert (trial.end, len(trial.calls)) == ("finished", instance.calls)
-
-    def test_its_formula_says_what_calls_says(self, name: str) -> None:
-        for instance in _instances(name):
-            knobs = {knob: getattr(instance, knob) for knob in ENTRIES[name].knobs}
-            assert eval(ENTRIES[name].calls, {}, knobs) == instance.calls
-
-    def test_is_asked_no_more_than_its_parameters_say(self, name: str) -> None:
-        for instance in _instances(name):
-            allowed = {v for k, v in vars(instance).items() if k.endswith("_tokens")}
-            trial = _run(instance, "calls", 10**6, salted(2))
-            assert max(call.asked_tokens for call in trial.calls) <= max(allowed - {None})
-
-    @given(data=st.data())
-    @cases(40)
-    def test_is_anytime_when_it_says_so(self, name: str, data: st.DataObject) -> None:
-        """Requests, caps and yields at a smaller budget are a prefix of those at a larger one."""
-        instance = data.draw(st.sampled_from(_instances(name)))
-        if not ENTRIES[name].anytime(instance):
-            return
-        axis = data.draw(st.sampled_from(AXES))
-        budgets = sorted(data.draw(st.tuples(st.integers(1, 900), st.integers(1, 3000))))
-        script = salted(data.draw(st.integers(0, 10**6)))
-        small, large = (_run(instance, axis, budget, script) for budget in budgets)
-        assert [c.key for c in small.calls] == [c.key for c in large.calls][: len(small.calls)]
-        assert [m.answer for m in small.marks] == [m.answer for m in large.marks][: len(small.marks)]
+class TestPage:
+    """What ours keep besides."""
 
     def test_says_what_it_does_in_its_docstring(self, name: str) -> None:
         text = inspect.getdoc(ENTRIES[name].make) or ""
@@ -164,14 +80,13 @@ class TestStrategyContract:
             "How many ?", "number", "Digits alone.", (Example("One and one ?", "2", "1+1=2"),), "A document."
         )
         question = Question("q", "test", problem, "7")
-        solver = model(fixed("[[50]] Answer: 7"))
-        planned = replace(spec(name, "calls", 99), question=question)
+        models = [make(fixed("[[50]] Answer: 7")) for make in (model, critic)]
         instance = build(name, {"told_tokens": 9} if name == "told_budget" else {})
-        trial = in_loop(played(instance, planned, [solver], pool_over(solver), 4))
-        last = "\n".join(message.content for message in trial.calls[-1].messages)
-        assert all(
-            part in last for part in ("How many ?", "Digits alone.", "One and one ?", "Answer: 2", "A document.")
-        )
+        planned = replace(spec(name, "calls", 99, lineup=lineup_of(instance)), question=question)
+        trial = in_loop(played(instance, planned, models, pool_over(*models), 4))
+        told = ["\n".join(message.content for message in call.messages) for call in trial.calls]
+        assert all(part in told[-1] for part in ("How many ?", "Digits alone.", "One and one ?", "Answer: 2"))
+        assert any("A document." in each for each in (told if ENTRIES[name].family == "context" else told[-1:]))
         assert trial.answer == "7"
 
 

@@ -100,7 +100,9 @@ def test_the_kept_text_reads_back_as_the_same_study(tmp_path: Path) -> None:
     [
         (changed(budgets="[0]"), ("budgets", "s.toml", "from 1 to", "not 0")),
         (changed(budgets="[-5]"), ("budgets", "not -5")),
-        (changed(budgets="[]"), ("budgets", "at least one")),
+        (changed(budgets="[]"), ("budgets", "at least one entry; it is empty.")),
+        (changed(models="[]"), ("models", "[[models]] tables); it is empty.")),
+        (changed(name='" "'), ("name", "a text that is not empty; it is empty.")),
         (changed(budgets="[true]"), ("budgets", "whole number")),
         (changed(budgets="[1.5]"), ("budgets", "whole number")),
         (changed(budgets="[32, 32]"), ("budgets", "twice")),

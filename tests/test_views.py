@@ -91,6 +91,23 @@ def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Pat
     assert "budgetscope run examples/first.toml" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "way"),
+    [
+        ("BUDGETSCOPE_READ_ONLY", "1", "This dashboard starts no runs: start one in a terminal of its machine"),
+        ("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse", "Unlock the Run page with the launch token"),
+    ],
+)
+def test_where_no_run_can_be_started_no_page_says_to_start_one_here(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, name: str, value: str, way: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    for view in VIEWS:
+        said = words(opened("empty", view))
+        assert "Start a run" not in said and "starts one" not in said
+        assert way in said or view == "run"
+
+
 def test_without_results_the_run_page_offers_a_run(opened: Open) -> None:
     assert "Launch" in [button.label for button in opened("empty", "run").button]
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from engine.lineups import ARROW, called
+
 REGULAR = (
     200, 289, 426, 497, 497, 824, 609, 249, 303, 303, 418, 497, 249, 311, 249, 350, 497, 497, 497, 497, 497,
     497, 497, 497, 497, 497, 249, 249, 497, 497, 497, 425, 847, 543, 588, 571, 615, 527, 494, 617, 652, 263,
@@ -23,7 +25,7 @@ BOLD = (
     500, 555, 527, 573, 468, 573, 518, 341, 534, 571, 276, 278, 548, 286, 857, 572, 555, 573, 573, 398, 443,
     383, 568, 523, 776, 514, 521, 460, 344, 268, 344, 528,
 )  # fmt: skip
-ODD = {"·": 275, "\u202f": 200, "\u00a0": 200}
+ODD = {"·": 275, "→": 850, "\u202f": 200, "\u00a0": 200}
 LONGEST = 44
 """Characters of a name that are shown before it is cut with an ellipsis."""
 
@@ -46,7 +48,11 @@ def safe(text: str) -> str:
 
 
 def short_model(model: str) -> str:
-    """The part of a model name people say: `openai/gpt-4o-mini` is `gpt-4o-mini`."""
+    """The part of a model name people say: `openai/gpt-4o-mini` is `gpt-4o-mini`; of a line-up, of each."""
+    return plain(called(map(_said, model.split(ARROW))))
+
+
+def _said(model: str) -> str:
     name = plain(model.split("@", 1)[0].rstrip("/"), 200)
     return plain(name.rsplit("/", 1)[-1] or model)
 

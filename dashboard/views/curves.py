@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import controls, data, figures, links, tables
 from dashboard import format as fmt
 from dashboard.links import Param
+from engine.lineups import roster
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,8 +61,8 @@ def render() -> None:
 
 
 def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
-    names = ("task", "model", "strategy")
-    offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in names}
+    offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in ("task", "strategy")}
+    offered["model"] = tuple(roster(cells["model"]))
     own = str(cells["axis"].mode().sort()[0])
     return tuple(
         Param("axis", own, tuple(BUDGETS), pinned=True) if param.name == "axis" else param
@@ -107,7 +108,7 @@ def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> Cu
     found = data.curves(db, mark, all_ids if len(all_ids) <= MOST else ids, wish.axis)
     return figures.curves_info(
         cells, {condition: found[condition] for condition in ids}, axis=wish.axis, narrow=narrow, dark=dark,
-        models=sorted(set(every["model"].to_list())), strategies=sorted(set(every["strategy"].to_list())),
+        models=roster(every["model"]), strategies=sorted(set(every["strategy"].to_list())),
     )  # fmt: skip
 
 

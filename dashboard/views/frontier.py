@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import controls, data, figures, links, tables
 from dashboard import format as fmt
 from dashboard.links import Param
+from engine.lineups import roster
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -70,7 +71,7 @@ def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
     budgets = _budget_choices(cells)
     offered = {
         "task": data.tasks(cells),
-        "model": tuple(sorted(set(cells["model"]))),
+        "model": tuple(roster(cells["model"])),
         "strategy": tuple(sorted(set(cells["strategy"]))),
         "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
@@ -135,7 +136,7 @@ def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> Fr
     band = data.band(db, mark, wish.x, wish.task, wish.budgets, wish.conditions) if wish.kind == "staircase" else None
     return figures.frontier_info(
         frame, data.line(frame, wish.kind), band, x=wish.x, label_all=wish.label_all, narrow=narrow, dark=dark,
-        models=sorted(set(cells["model"])), strategies=sorted(set(cells["strategy"])),
+        models=roster(cells["model"]), strategies=sorted(set(cells["strategy"])),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from dashboard import controls, links
 from dashboard import format as fmt
 from dashboard.links import Param
+from engine import plugins
 
 if TYPE_CHECKING:
     from engine.strategies import Entry
@@ -36,7 +37,7 @@ def render() -> None:
     every = entries()
     families = tuple(sorted({entry.family for entry in every.values()}))
     params = controls.offering(PARAMS, {"family": families})
-    problems = [*links.load(VIEW, params), *_unknown(every)]
+    problems = [*links.load(VIEW, params), *_unknown(every), *map(str, plugins.faults())]
     controls.heading(f"{fmt.plural(len(every), 'strategy', 'strategies')} in {len(families)} families, metered alike")
     controls.caption("A strategy asks a model in its own way; tokens, calls and money are counted around it.")
     controls.warn(problems)
@@ -96,7 +97,15 @@ def _details(param: Param, every: dict[str, Entry], shown: list[Entry]) -> None:
         st.markdown(f"##### {controls.literal(entry.name)}")
         for sentence in (entry.idea, entry.text, _promise(entry)):
             controls.say(sentence.replace("`", ""))
+        if found := plugins.origin(entry.name):
+            controls.caption(f"From the plugin {found.module}, which runs with the rights of this server.")
         controls.caption(f"Parameters: {', '.join(f'{name} = {_value(value)}' for name, value in entry.knobs.items())}")
+        if entry.roles:
+            controls.caption(f"Models, by role: {', '.join(('solver', *entry.roles))}. A line-up names them: the Run page "
+                             "asks for one, a study file has [[lineups]].")  # fmt: skip
+        if entry.needs_prefix:
+            controls.caption("Needs a model that continues a prefix: one on this machine, a provider's that litellm "
+                             "knows to, or an endpoint declared with continues = true.")  # fmt: skip
         controls.link_to("frontier", "Its results on the frontier", {"strategy": entry.name})
 
 

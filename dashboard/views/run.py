@@ -41,7 +41,7 @@ def render() -> None:
     if run is not None:
         _watch(run)
     else:
-        controls.heading("Start a run, or follow one")
+        controls.heading("Start a run, or follow one" if access.may_spend() else "Follow a run")
     _list()
     receipt.today()
     access.door()

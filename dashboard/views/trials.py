@@ -235,9 +235,9 @@ def _question(chosen: Entry) -> None:
     spec, reading = chosen.trial.spec, chosen.reading
     with st.container(border=True, key="text.question"):
         st.text(transcript.visible(spec.question.problem.text))
-        if spec.question.problem.context:
-            with st.expander("Document the question is about"):
-                st.text(transcript.visible(spec.question.problem.context))
+        if told := spec.question.problem.context:
+            with st.expander(transcript.document_title(told), expanded=len(told) <= transcript.SHORT):
+                st.text(transcript.visible(told))
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(readout.FATES[reading.fate], color=BADGES[reading.fate])
             if reading.exhausted:

@@ -5,23 +5,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from engine.analysis import bill, curves, frontier, grid, lists, pairs, queries
+from engine.analysis import advice, bill, compare, curves, equity, frontier, grid, lists, pairs, queries
+from engine.analysis.advice import Advisor
+from engine.analysis.answers import Advice
+from engine.analysis.compare import Comparison, Estimate, Measured
+from engine.analysis.consequences import Consequences
+from engine.analysis.families import Correction
 from engine.analysis.frontier import frontier_line
+from engine.analysis.lens import STORED, Lens
 from engine.analysis.pairs import Cell, Difference
+from engine.analysis.reading import Read
+from engine.calibration import LABEL
 from engine.errors import UnknownName
 from engine.store import Store
 
-__all__ = ["Cell", "Difference", "Results", "frontier_line"]
+__all__ = [
+    "STORED", "Advice", "Advisor", "Cell", "Comparison", "Difference", "Estimate", "Lens", "Results", "frontier_line",
+]  # fmt: skip
 
 
-class Results:
-    """Read-only view of one database. Money is US dollars in results, pico-dollars in budgets on the axis 'usd'."""
+class Results(Consequences):
+    """Read-only view of one database. Money is US dollars and energy watt-hours in results; budgets on the axes 'usd'
+    and 'wh' count millionths of a millionth of these."""
 
     def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
         self._store = Store(path, wait_s=wait_s)
@@ -35,45 +47,50 @@ class Results:
         """Whether this is the demo that is only read."""
         return self._store.is_demo()
 
-    def cells(self, axis: str | None = None, budgets: Sequence[int] | None = None, **filters: Any) -> pl.DataFrame:
+    def cells(
+        self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
+    ) -> pl.DataFrame:
         """One row per (condition, budget), columns `curves.CELL_SCHEMA`.
 
         Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
-        any other is a re-cut below each trial's horizon); others have the one cell they ran at. Filters, one value or
-        several: `grid.FILTERS`.
+        any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
+        Filters, one value or several: `grid.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
-        `n_exhausted` counts scored trials that the budget ended. usd: mean list price per question at the stored
-        snapshot, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in. Spends are null
-        when nothing is scored.
+        `n_exhausted` counts scored trials that the budget ended (`much_cut`: over 10 % of them), `n_none` those without
+        an answer. accuracy_finished: over the others alone, which are the easy ones where the budget ends many: read it
+        beside accuracy, never for it; null when none finished. usd: mean list price per question at the stored
+        snapshot or the lens's, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in.
+        wh: watt-hours by the lens, null when it lacks a model. Spends are null when nothing is scored.
         """
-        return self.measured(axis, budgets, filters)[0]
+        return self.measured(axis, budgets, filters, lens)[0]
 
-    def curve(self, condition_id: str, axis: str | None = None, points: Sequence[int] | None = None) -> pl.DataFrame:
+    def curve(
+        self, condition_id: str, axis: str | None = None, points: Sequence[int] | None = None, lens: Lens = STORED
+    ) -> pl.DataFrame:
         """Accuracy of a condition by budget, columns `curves.CURVE_SCHEMA`.
 
         Rows at every budget where accuracy or n changes, or at `points`. `n` questions and `n_trials` scored trials,
         `n_censored` left at their horizon; `spend` is the expected spend at this budget on the axis (US dollars on
-        'usd', where a call cut by the budget counts fractions of a token). A condition that is not anytime has one row.
+        'usd', watt-hours on 'wh'; a call cut by the budget counts fractions of a token there). A condition that is not anytime has one row.
         """
-        return self.curves([condition_id], axis, points).drop("condition_id", "axis")
+        return self.curves([condition_id], axis, points, lens).drop("condition_id", "axis")
 
-    def curves(self, ids: Sequence[str], axis: str | None = None, points: Sequence[int] | None = None) -> pl.DataFrame:
+    def curves(
+        self, ids: Sequence[str], axis: str | None = None, points: Sequence[int] | None = None, lens: Lens = STORED
+    ) -> pl.DataFrame:
         """The curves of several conditions in one pass: columns condition_id, axis and those of `curve`.
 
         Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
         may differ from condition to condition when none is asked for. Raises UnknownName for an id that is not there.
         """
-        wanted = list(dict.fromkeys(ids))
-        with self._store.reading() as connection:
-            known, studies, _ = _known(connection)
-            by_id = {row["condition_id"]: row for row in known}
-            for missing in (name for name in wanted if name not in by_id):
-                raise UnknownName("condition", missing, list(by_id))
-            where = grid.grid([by_id[name] for name in wanted], studies, grid.checked_axis(axis), [])
-            steps = queries.curves(connection, where)
-        return curves.curves(_at_own_wall(steps, [by_id[name] for name in wanted]), where, points)
+        with self._reading(lens) as read:
+            known = read.known()
+            mine = known.named(ids)
+            where = read.grid(known, mine, axis, [])
+            steps = read.steps(mine, where)
+        return curves.curves(steps, where, points)
 
     def frontier(
         self,
@@ -84,16 +101,19 @@ class Results:
         seed: int = 0,
         axis: str | None = None,
         budgets: Sequence[int] | None = None,
+        lens: Lens = STORED,
         **filters: Any,
     ) -> pl.DataFrame:
         """Cells with their place on the frontier of their task: columns of `cells`, and
 
         x: mean spend per question (a column of `curves.MEANS`), never the budget; on_frontier: the point estimate;
-        p_frontier: share of joint bootstrap replicates that put the cell on it; verdict: frontier (p >= 0.95),
-        dominated (p <= 0.05), undecided, partial (under 95 % of the questions: neither judged nor compared with), null
-        (spend or accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together.
+        p_frontier: share of joint bootstrap replicates that put the cell on it, those that only a tie with a cheaper
+        cell keeps off counted half; verdict: frontier (on it, ties not counted, in 95 % of the replicates, more where
+        questions are few), dominated (p at most 5 %, and one cheaper cell better beyond what the best of so many would
+        be by luck), undecided, partial (under 95 % of the questions: neither judged nor compared with), null (spend or
+        accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together.
         """
-        cells, units = self.measured(axis, budgets, {"task": task, **filters})
+        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
         return frontier.frontier(cells, units, x, kind, replicates, seed)
 
     def band(
@@ -104,16 +124,43 @@ class Results:
         seed: int = 0,
         axis: str | None = None,
         budgets: Sequence[int] | None = None,
+        lens: Lens = STORED,
         **filters: Any,
     ) -> pl.DataFrame:
         """10-90 % band of the bootstrap staircases on a log grid: columns task, x, low, middle, high."""
-        cells, units = self.measured(axis, budgets, {"task": task, **filters})
+        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
         return frontier.band(cells, units, x, replicates, seed)
 
     def difference(self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0) -> Difference:
         """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test."""
         first, second = (self._units_of(cell) for cell in (a, b))
         return pairs.difference(first, second, replicates, seed)
+
+    def compare(
+        self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0, lens: Lens = STORED
+    ) -> Comparison:
+        """Cell `a` against cell `b` in full, on the questions both have; see `Comparison`.
+
+        `by`: a column of `questions`, or a key of their `data`, as for `equity`. Raises UnknownName for a condition or
+        a column that is not there.
+        """
+        groups = equity.groups(self.questions(), by)
+        read = self._read([a, b], lens)
+        return compare.compare(read[a], read[b], groups, compare.Sample(replicates, seed))
+
+    def comparisons(
+        self, asked: Sequence[tuple[Cell, Cell]] | Sequence[Cell], against: Cell | None = None,
+        correction: Correction = "holm", replicates: int = 2000, seed: int = 0,
+    ) -> pl.DataFrame:  # fmt: skip
+        """Pairs of cells, or cells each `against` one baseline: a frame of columns `compare.MANY_SCHEMA`, in order.
+
+        p_adjusted counts all rows: by Holm (the chance of any false finding) or 'bh' (the expected share of false
+        ones). The 95 % intervals are those of each row alone.
+        """
+        both = compare.both(asked, against)
+        read = self._read([cell for pair in both for cell in pair])
+        sample = compare.Sample(replicates, seed)
+        return compare.comparisons([(read[a], read[b]) for a, b in both], correction, sample)
 
     def bill(self, run_id: str | None = None, by: Sequence[str] = ("run_id", "model", "role")) -> pl.DataFrame:
         """What runs paid, replayed and would pay afresh, one row per combination of `by` (some of `bill.BY`).
@@ -135,11 +182,16 @@ class Results:
         return self._listing("runs")
 
     def conditions(self) -> pl.DataFrame:
-        """Conditions with label, simulated and run_ids; columns else as the table; budget in the unit of axis."""
-        with self._store.reading() as connection:
-            frame = lists.listing(connection, "conditions")
+        """Conditions with label, simulated and run_ids; columns else as the table; budget in the unit of axis.
+
+        `model` is the solver, or for a line-up all its models: 'small → large'.
+        """
+        with self._reading(STORED) as read:
+            queries.prepare(read.connection)
+            frame = lists.listing(read.connection, "conditions")
         rows = grid.described(frame)
         return frame.with_columns(
+            model=pl.Series([row["model"] for row in rows], dtype=pl.String),
             label=pl.Series([row["label"] for row in rows], dtype=pl.String),
             simulated=pl.Series([row["simulated"] for row in rows], dtype=pl.Boolean),
         )
@@ -167,15 +219,45 @@ class Results:
             return lists.listing(connection, name)
 
     def measured(
-        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any]
+        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and the per-question sums they are made of."""
+        with self._reading(lens) as read:
+            known = read.known()
+            mine = grid.chosen(known.conditions, filters)
+            units = read.units(mine, read.grid(known, mine, axis, budgets))
+        return curves.cells(units, mine, grid.planned(mine, known.studies, known.asked)), units
+
+    @contextmanager
+    def _reading(self, lens: Lens) -> Iterator[Read]:
         with self._store.reading() as connection:
-            known, studies, asked = _known(connection)
-            mine = grid.chosen(known, filters)
-            where = grid.grid(mine, studies, grid.checked_axis(axis), budgets, lambda open_: _round(connection, open_))
-            units = queries.questions_at(connection, where)
-        return curves.cells(units, mine, grid.planned(mine, studies, asked)), units
+            yield Read(connection, lens)
+
+    def advise(
+        self, task: str | None = None, x: str | None = None, axis: str | None = None, replicates: int = 1000,
+        seed: int = 0, lens: Lens = STORED, **filters: Any,
+    ) -> Advisor:  # fmt: skip
+        """Whom to ask what to choose on a task: the cheapest setting that reaches, the best one under, and so on.
+
+        x: the spend that is meant (default: the axis, else output_tokens); axis: what budgets count (default: each
+        condition's own). No task: the only one there is. Raises UsageError, UnknownName.
+        """
+        known, sample = self.conditions().filter(pl.col("strategy") != LABEL), compare.Sample(replicates, seed)
+        found = advice.task_of(known["task"], task)
+        return Advisor(self, known, found, x or axis or "output_tokens", axis, filters, sample, lens)
+
+    def _read(self, cells: Sequence[Cell], lens: Lens = STORED) -> dict[Cell, Measured]:
+        """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
+        walls = {(cell.axis, cell.budget): None for cell in cells}
+        found: dict[Cell, Measured] = {}
+        for axis, budget in walls:
+            mine = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
+            ids = [cell.condition_id for cell in mine]
+            _, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
+            found |= {cell: compare.read(cell, units) for cell in mine}
+        for missing in (cell for cell, (_, units) in found.items() if units.is_empty()):
+            raise UnknownName("condition", missing.condition_id, self.conditions()["condition_id"].to_list())
+        return found
 
     def _units_of(self, cell: Cell) -> pl.DataFrame:
         budgets = None if cell.budget is None else [cell.budget]
@@ -183,28 +265,3 @@ class Results:
         if cells.is_empty():
             raise UnknownName("condition", cell.condition_id, self.conditions()["condition_id"].to_list())
         return units.filter(pl.col("budget") == pl.col("budget").max())
-
-
-def _known(connection: Any) -> tuple[list[grid.Row], dict[str, str], dict[tuple[str, str], int]]:
-    """Conditions, study texts by run, and distinct questions by (run, task)."""
-    conditions = grid.described(lists.listing(connection, "conditions"))
-    runs = lists.listing(connection, "runs")
-    asked = lists.listing(connection, "run_questions").rows()
-    return conditions, dict(zip(runs["run_id"], runs["study"], strict=True)), {(run, task): n for run, task, n in asked}
-
-
-def _at_own_wall(steps: pl.DataFrame, conditions: Sequence[grid.Row]) -> pl.DataFrame:
-    """Steps of conditions that are not anytime, all at wall 0, moved to the one budget they ran at."""
-    walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
-    own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
-    last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
-    return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
-
-
-def _round(connection: Any, open_conditions: pl.DataFrame) -> dict[str, list[int]]:
-    """The same round budgets for all conditions whose studies declare none on the axis."""
-    reach = queries.ranges(connection, open_conditions)
-    if reach["first"].drop_nulls().is_empty():
-        return {condition: [0] for condition in open_conditions["condition_id"]}
-    lowest, highest = int(reach["first"].min()), int(reach["last"].max())  # type: ignore[arg-type]
-    return dict.fromkeys(open_conditions["condition_id"], grid.series(lowest, highest - 1))

@@ -12,15 +12,20 @@ from typing import Any
 
 import polars as pl
 
+from engine.analysis.lens import SCALES
 from engine.analysis.stats import Sums, accuracy_interval, mean_interval
 
 MEANS = (
     "calls", "input_tokens", "output_tokens", "total_tokens", "reasoning_tokens", "cached_tokens", "latency_ms", "usd",
+    "wh",
 )  # fmt: skip
-"""Spend columns of a cell: mean per question; `usd` in US dollars at list price, the others in their unit."""
-WITH_INTERVAL = ("accuracy", "calls", "output_tokens", "total_tokens", "usd")
+"""Spend columns of a cell: mean per question; `usd` in US dollars at list price, `wh` in watt-hours, the others in
+their unit. `latency_ms` is what was measured, under whatever load there was, and is never re-cut."""
+WITH_INTERVAL = ("accuracy", "accuracy_finished", "calls", "output_tokens", "total_tokens", "usd", "wh")
 PARTIAL_BELOW = 0.95
 """A cell with a smaller share of its study's questions is partial and gets no verdict."""
+MUCH_CUT = 0.10
+"""A cell where a larger share of scored trials was ended by the budget says as much about the wall as the strategy."""
 
 _COUNTS = ("n_right", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
 _KEY = ("condition_id", "axis", "budget")
@@ -31,7 +36,8 @@ CELL_SCHEMA: dict[str, Any] = {
     "axis": pl.String,
     **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS), pl.Int64),
     "partial": pl.Boolean,
-    **{f"{name}{end}": pl.Float64 for name in ("accuracy",) for end in ("", "_low", "_high")},
+    "much_cut": pl.Boolean,
+    **{f"{name}{end}": pl.Float64 for name in ("accuracy", "accuracy_finished") for end in ("", "_low", "_high")},
     **{
         f"{name}{end}": pl.Float64
         for name in MEANS
@@ -48,19 +54,26 @@ CURVES_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, *
 
 
 def question_means(units: pl.DataFrame) -> pl.DataFrame:
-    """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored."""
+    """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored.
+
+    `accuracy_finished` is over the repeats that ended by themselves, null where none did.
+    """
     total = pl.col("input_tokens") + pl.col("output_tokens")
+    finished = pl.col("n") - pl.col("n_exhausted")
     sums = units.with_columns(
         total_tokens=total,
         usd=pl.when(pl.col("n_unpriced") == 0).then(pl.col("pusd") / 1e12),
+        wh=pl.when(pl.col("n_unmeasured") == 0).then(pl.col("pwh") / 1e12),
         accuracy=pl.col("n_right"),
+        accuracy_finished=pl.when(finished > 0).then(pl.col("n_right_finished") / finished),
+        n_finished=finished,
         n_none=pl.col("n") - pl.col("n_right") - pl.col("n_wrong"),
     )
     scored = pl.when(pl.col("n") > 0)
-    return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in _MEASURED)
+    return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
 
 
-_MEASURED = ("accuracy", *MEANS)
+_MEASURED = ("accuracy", "accuracy_finished", *MEANS)
 
 
 def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned: Mapping[str, int]) -> pl.DataFrame:
@@ -81,31 +94,41 @@ def _counted(means: pl.DataFrame) -> pl.DataFrame:
         pl.col("n").sum().alias("scored"),
         *(pl.col(name).sum() for name in _COUNTS),
         *(pl.col(name).mean() for name in _MEASURED),
-        (pl.col("usd").is_null() & (pl.col("n") > 0)).any().alias("unpriced"),
+        pl.col("n_finished").sum(),
+        (pl.col("n_finished") > 0).sum().alias("questions_finished"),
+        *((pl.col(name).is_null() & (pl.col("n") > 0)).any().alias(f"{name}_unknown") for name in ("usd", "wh")),
         (pl.col("n_assumed") > 0).any().alias("usd_assumed"),
     )
 
 
 def _spread(means: pl.DataFrame) -> pl.DataFrame:
-    """Cluster sums behind the intervals: per measure ss and sq, and qq and clusters for all."""
+    """Cluster sums behind the intervals: per measure ss and sq, and qq and clusters, of questions scored or finished."""
     scored = means.filter(pl.col("n") > 0)
     by_cluster = scored.group_by(*_KEY, "cluster", maintain_order=True).agg(
-        pl.len().alias("q"), *(pl.col(x).sum() for x in WITH_INTERVAL)
+        pl.len().cast(pl.Float64).alias("q"),
+        (pl.col("n_finished") > 0).sum().cast(pl.Float64).alias("q_finished"),
+        *(pl.col(x).sum() for x in WITH_INTERVAL),
     )
     return by_cluster.group_by(_KEY, maintain_order=True).agg(
         pl.len().alias("clusters"),
-        (pl.col("q").cast(pl.Float64) ** 2).sum().alias("qq"),
+        (pl.col("q_finished") > 0).sum().alias("clusters_finished"),
+        *((pl.col(q) ** 2).sum().alias(f"q{q}") for q in ("q", "q_finished")),
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
-        *((pl.col(x) * pl.col("q")).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
+        *((pl.col(x) * pl.col(_size(x))).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
     )
+
+
+def _size(measure: str) -> str:
+    """What counts the questions of a measure."""
+    return "q_finished" if measure == "accuracy_finished" else "q"
 
 
 def _cell(row: Mapping[str, Any], condition: Mapping[str, Any], planned: int) -> dict[str, Any]:
     cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
     cell |= {name: row[name] for name in ("axis", "usd_assumed", *_MEASURED)}
     cell |= {name: round(row[name]) for name in ("budget", "n_questions", "n_trials", *_COUNTS)}
-    if row["unpriced"]:
-        cell["usd"] = None
+    cell |= {name: None for name in ("usd", "wh") if row[f"{name}_unknown"]}
+    cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
     cell["n_planned"] = max(planned, cell["n_questions"])
     cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
     for name in WITH_INTERVAL:
@@ -116,9 +139,11 @@ def _cell(row: Mapping[str, Any], condition: Mapping[str, Any], planned: int) ->
 def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
     if mean is None:
         return None, None
-    n = row["n_questions"]
-    sums = Sums(mean * n, n, row["clusters"], row[f"{name}_ss"], row[f"{name}_sq"], row["qq"])
-    low, high = accuracy_interval(sums, row["scored"]) if name == "accuracy" else mean_interval(sums)
+    some = "_finished" if name == "accuracy_finished" else ""
+    n = row["questions_finished"] if some else row["n_questions"]
+    sums = Sums(mean * n, n, row[f"clusters{some}"], row[f"{name}_ss"], row[f"{name}_sq"], row[f"qq{some}"])
+    trials = row["n_finished"] if some else row["scored"]
+    low, high = accuracy_interval(sums, trials) if name.startswith("accuracy") else mean_interval(sums)
     return (None, None) if math.isnan(low) else (low, high)
 
 
@@ -152,7 +177,7 @@ def _point(row: Mapping[str, Any]) -> dict[str, Any]:
         return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
     sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
     low, high = accuracy_interval(sums, row["n_trials"])
-    spend = (row["level"] + row["slope"] * row["budget"]) / n / (1e12 if row["axis"] == "usd" else 1)
+    spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
     return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
 
 

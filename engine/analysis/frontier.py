@@ -8,23 +8,20 @@ cells of a task, so both axes move together and differences stay paired.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from engine.analysis.curves import MEANS, question_means
 from engine.analysis.stats import replicate_weights
+from engine.analysis.verdicts import Cloud, Flags, Floats, Places, verdicts
 from engine.errors import UnknownName
 
 Kind = Literal["staircase", "hull"]
 KINDS: tuple[Kind, ...] = ("staircase", "hull")
-SURE = 0.95
-"""A cell on the frontier in this share of replicates is 'frontier', in at most the rest 'dominated'."""
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 _KEY = ("condition_id", "axis", "budget")
 
@@ -37,45 +34,46 @@ class Replicates:
     """Row numbers of the cells in the frame they came from."""
     x: Floats
     accuracy: Floats
+    clusters: int
+
+    @property
+    def cloud(self) -> Cloud:
+        """The points alone."""
+        return Cloud(self.x, self.accuracy)
 
 
 def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, replicates: int, seed: int) -> pl.DataFrame:
     """`cells` with x, on_frontier, p_frontier and verdict; see `Results.frontier`."""
-    _check(x, kind)
+    check(x, kind)
     frame = cells.with_columns(x=pl.col(x)).sort("task", "x", "accuracy", "condition_id", nulls_last=True)
     on = np.zeros(frame.height, dtype=np.bool_)
     share = np.full(frame.height, np.nan)
+    said = np.array(["partial" if partial else None for partial in frame["partial"]], dtype=object)
     for drawn in resampled(frame, units, x, replicates, seed):
-        on[drawn.rows] = flags(_point(frame, "x", drawn.rows), _point(frame, "accuracy", drawn.rows), kind)[0]
-        share[drawn.rows] = flags(drawn.x, drawn.accuracy, kind).mean(axis=0)
-    judged = frame.with_columns(on_frontier=pl.Series(on), p_frontier=pl.Series(share).fill_nan(None))
-    return judged.with_columns(verdict=_verdict())
+        point, found = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
+        on[drawn.rows] = stands = places(point, kind).on[0]
+        share[drawn.rows] = found.share()
+        corners = np.flatnonzero(stands) if kind == "hull" else np.array([], dtype=np.intp)
+        said[drawn.rows] = verdicts(point, corners[np.argsort(point.x[0, corners])], drawn.cloud, found, drawn.clusters)
+    return frame.with_columns(
+        on_frontier=pl.Series(on),
+        p_frontier=pl.Series(share).fill_nan(None),
+        verdict=pl.Series(said.tolist(), dtype=pl.String),
+    )
 
 
-def _check(x: str, kind: str) -> None:
+def check(x: str, kind: str = "staircase") -> None:
+    """Raises UnknownName for a spend column or a kind of frontier that nobody knows."""
     if x not in MEANS:
         raise UnknownName("spend column", x, MEANS)
     if kind not in KINDS:
         raise UnknownName("kind of frontier", kind, KINDS)
 
 
-def _verdict() -> pl.Expr:
-    """A partial cell, or one whose spend or accuracy is unknown, is not judged."""
-    return (
-        pl.when(pl.col("partial"))
-        .then(pl.lit("partial"))
-        .when(pl.col("p_frontier").is_null())
-        .then(None)
-        .when(pl.col("p_frontier") >= SURE)
-        .then(pl.lit("frontier"))
-        .when(pl.col("p_frontier") <= 1 - SURE)
-        .then(pl.lit("dominated"))
-        .otherwise(pl.lit("undecided"))
-    )
-
-
-def _point(frame: pl.DataFrame, name: str, rows: list[int]) -> Floats:
-    return np.asarray(frame[name].to_numpy()[rows], np.float64)[None, :]
+def cloud_of(frame: pl.DataFrame, rows: list[int]) -> Cloud:
+    """The point estimates of some rows of a frame with columns x and accuracy, as a cloud of one."""
+    x, accuracy = (frame[name].cast(pl.Float64).to_numpy()[rows][None, :] for name in ("x", "accuracy"))
+    return Cloud(x, accuracy)
 
 
 def judged(frame: pl.DataFrame) -> pl.DataFrame:
@@ -93,26 +91,46 @@ def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int,
 
 def _replicates(part: pl.DataFrame, means: pl.DataFrame, x: str, replicates: int, seed: int) -> Replicates:
     """Replicate counts times sums per cluster, for numerators and denominators alike."""
-    mine = means.join(part.select(*_KEY, "row").with_row_index("cell"), on=_KEY)
+    sums = cluster_sums(part, means, ("accuracy", x))
+    weights = replicate_weights(sums.n.shape[1], replicates, seed)
+    n = weights @ sums.n.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        accuracy, spend = ((weights @ sums.of[name].T) / n for name in ("accuracy", x))
+    return Replicates(part["row"].to_list(), spend, accuracy, sums.n.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSums:
+    """Sums of question means, cells x clusters."""
+
+    n: Floats
+    """Questions."""
+    of: dict[str, Floats]
+    """By measure."""
+
+
+def cluster_sums(part: pl.DataFrame, means: pl.DataFrame, names: Sequence[str]) -> ClusterSums:
+    """Of the cells of `part`, in its order, over the clusters that any of them has."""
+    mine = means.join(part.select(*_KEY).with_row_index("cell"), on=_KEY)
     clusters = mine["cluster"].unique().sort()
     where = mine["cell"].to_numpy(), clusters.search_sorted(mine["cluster"]).to_numpy()
-    weights = replicate_weights(len(clusters), replicates, seed)
 
-    def drawn(values: Floats) -> Floats:
+    def added(values: Floats) -> Floats:
         sums = np.zeros((part.height, len(clusters)))
         np.add.at(sums, where, values)
-        return weights @ sums.T
+        return sums
 
-    n = drawn(np.ones(mine.height))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        accuracy = drawn(mine["accuracy"].to_numpy()) / n
-        spend = drawn(mine[x].to_numpy()) / n
-    return Replicates(part["row"].to_list(), spend, accuracy)
+    return ClusterSums(added(np.ones(mine.height)), {name: added(mine[name].to_numpy()) for name in names})
 
 
 def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
     """Per row of points (x, accuracy): which are on the frontier. Shapes replicates x cells."""
-    x, accuracy = _comparable(x), np.round(accuracy, 12)
+    return places(Cloud(x, accuracy), kind).on
+
+
+def places(cloud: Cloud, kind: Kind) -> Places:
+    """Per replicate who is on the frontier and who is off by a tie."""
+    x, accuracy = _comparable(cloud.x), np.round(cloud.accuracy, 12)
     order = np.lexsort((-accuracy, x), axis=-1)
     xs, ys = np.take_along_axis(x, order, -1), np.take_along_axis(accuracy, order, -1)
     best = np.maximum.accumulate(np.nan_to_num(ys, nan=-1.0), axis=-1)
@@ -121,11 +139,17 @@ def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
     first[:, 1:] = (xs[:, 1:] != xs[:, :-1]) | (ys[:, 1:] != ys[:, :-1])
     leader = np.maximum.accumulate(np.where(first, np.arange(ys.shape[1]), 0), axis=-1)
     kept = np.take_along_axis(ys > before, leader, -1)
+    tied = ~kept & np.take_along_axis(ys == before, leader, -1)
     if kind == "hull":
         kept = np.array([_on_hull(*row) for row in zip(xs, ys, kept, strict=True)]).reshape(kept.shape)
-    found = np.empty_like(kept)
-    np.put_along_axis(found, order, kept, -1)
-    return found
+    return Places(_back(kept, order), _back(tied, order))
+
+
+def _back(found: Flags, order: np.ndarray[Any, Any]) -> Flags:
+    """From sorted order to the order of the cells."""
+    put = np.empty_like(found)
+    np.put_along_axis(put, order, found, -1)
+    return put
 
 
 def _comparable(x: Floats) -> Floats:
@@ -169,7 +193,7 @@ def band(
 
     The height at x is the best accuracy among cells that spend at most x; x starts where 9 in 10 replicates have one.
     """
-    _check(x, "staircase")
+    check(x)
     frame = cells.with_columns(x=pl.col(x))
     parts = [
         _heights(str(frame["task"][drawn.rows[0]]), drawn, points, tails)

@@ -11,24 +11,42 @@ from typing import Any
 
 import polars as pl
 
+from engine.calibration import LABEL
+from engine.analysis.lens import READING_AXES, ReadingAxis
 from engine.errors import UnknownName, UsageError
-from engine.records import AXES, Axis
+from engine.lineups import ARROW, called
 
 Row = dict[str, Any]
 FILTERS = ("condition_id", "task", "model", "strategy", "anytime", "simulated")
 """Columns `cells` and `frontier` can be narrowed by: one value or several."""
 
-_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, "budgets": pl.List(pl.Int64)}
+_SCHEMA: dict[str, Any] = {
+    "condition_id": pl.String, "axis": pl.String, "anytime": pl.Boolean, "budgets": pl.List(pl.Int64),
+}  # fmt: skip
 
 
 def described(conditions: pl.DataFrame) -> list[Row]:
-    """Conditions with `label` and `simulated`; params and line-up stay JSON text."""
-    rows = conditions.to_dicts()
+    """Conditions with `label` and `simulated`; params and line-up stay JSON text.
+
+    `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted.
+    """
+    rows = [{**row, "model": _played(row)} for row in conditions.to_dicts()]
     names = _labels(rows)
     return [
-        {**row, "label": name, "simulated": row["model"].startswith("scripted/")}
+        {**row, "label": name, "simulated": any(m.startswith("scripted/") for m in row["model"].split(ARROW))}
         for row, name in zip(rows, names, strict=True)
     ]
+
+
+def _played(row: Row) -> str:
+    """All models of a condition that has several."""
+    players = json.loads(row["lineup"])
+    return called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
+
+
+def _short(model: str) -> str:
+    """Without the providers: 'openai/a → b/c' is 'a → c'."""
+    return called(name.rsplit("/", 1)[-1] for name in model.split(ARROW))
 
 
 def _labels(rows: Sequence[Row]) -> list[str]:
@@ -55,7 +73,7 @@ def _label(row: Row, varying: Iterable[str], many: bool) -> str:
     params = json.loads(row["params"])
     shown = ", ".join(f"{name}={params[name]}" for name in varying if name in params)
     name = f"{row['strategy']}({shown})" if shown else str(row["strategy"])
-    return f"{name} · {row['model'].rsplit('/', 1)[-1]}" if many else name
+    return f"{name} · {_short(row['model'])}" if many else name
 
 
 def _varying(rows: Sequence[Row]) -> dict[str, list[str]]:
@@ -73,36 +91,40 @@ def _wall(row: Row) -> str:
 
 
 def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:
-    """The conditions every filter lets through; None lets all through."""
+    """The conditions every filter lets through; None lets all through.
+
+    Those of calibrations, which use targets, only where a filter names them by id or by strategy."""
     for name in filters:
         if name not in FILTERS:
             raise UnknownName("filter", name, FILTERS)
     wanted = {name: _several(value) for name, value in filters.items() if value is not None}
-    return [row for row in rows if all(row[name] in values for name, values in wanted.items())]
+    named = not wanted.keys().isdisjoint(("condition_id", "strategy"))
+    shown = [row for row in rows if named or row["strategy"] != LABEL]
+    return [row for row in shown if all(row[name] in values for name, values in wanted.items())]
 
 
 def _several(value: Any) -> list[Any]:
     return [value] if isinstance(value, str | bool | int) else list(value)
 
 
-def checked_axis(axis: str | None) -> Axis | None:
+def checked_axis(axis: str | None) -> ReadingAxis | None:
     """A known axis, or None for each condition's own; raises UnknownName."""
-    for known in AXES:
+    for known in READING_AXES:
         if axis == known:
             return known
     if axis is None:
         return None
-    raise UnknownName("axis", axis, AXES)
+    raise UnknownName("axis", axis, READING_AXES)
 
 
 def grid(
     conditions: Iterable[Row],
     studies: Mapping[str, str],
-    axis: Axis | None = None,
+    axis: ReadingAxis | None = None,
     budgets: Sequence[int] | None = None,
     derive: Callable[[pl.DataFrame], Mapping[str, list[int]]] | None = None,
 ) -> pl.DataFrame:
-    """Columns condition_id, axis, budgets: where each condition is read.
+    """Columns condition_id, axis, anytime, budgets: where each condition is read.
 
     A condition that is not anytime is read at its own wall only. An anytime one at `budgets`, else at the budgets its
     studies declare for the axis, else at what `derive` makes of the walls its trials reach.
@@ -118,7 +140,7 @@ def grid(
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def _entry(condition: Row, studies: Mapping[str, str], axis: Axis | None, budgets: Sequence[int] | None) -> Row:
+def _entry(condition: Row, studies: Mapping[str, str], axis: ReadingAxis | None, budgets: Sequence[int] | None) -> Row:
     own = condition["axis"]
     at = axis if axis and condition["anytime"] else own
     if not condition["anytime"]:
@@ -127,7 +149,7 @@ def _entry(condition: Row, studies: Mapping[str, str], axis: Axis | None, budget
         walls = set(budgets)
     else:
         walls = declared(condition["run_ids"] or [], studies, at) | ({condition["budget"]} if at == own else set())
-    return {"condition_id": condition["condition_id"], "axis": at, "budgets": sorted(walls)}
+    return {name: condition[name] for name in ("condition_id", "anytime")} | {"axis": at, "budgets": sorted(walls)}
 
 
 def declared(run_ids: Iterable[str], studies: Mapping[str, str], axis: str) -> set[int]:

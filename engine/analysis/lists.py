@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine import steps
+
 if TYPE_CHECKING:
     import polars as pl
 
     from engine.database import Connection
 
 _LISTS = {
-    "conditions": """select c.*, (select list(distinct run_id order by run_id) from trials t
-        where t.condition_id = c.condition_id) as run_ids from conditions c order by condition_id""",
+    "conditions": f"""select c.*, (select list(run_id order by run_id) from run_parts p
+        where p.kind = 'condition' and p.number = i.condition_no) as run_ids
+        from conditions c left join {steps.CONDITIONS} i using (condition_id) order by condition_id""",
+    "studies": "select run_id, study from runs",
     "runs": "from runs order by started_at desc, run_id",
     "questions": """select q.*, count(distinct t.trial_id) as n_trials from questions q
         left join trials t using (question_id) group by all order by task, question_id""",
-    "run_questions": """select t.run_id, q.task, count(distinct t.question_id) as questions
-        from trials t join questions q using (question_id) group by all""",
+    "run_questions": f"""select p.run_id, q.task, count(*) as questions
+        from run_parts p join {steps.QUESTIONS} i on i.question_no = p.number join questions q using (question_id)
+        where p.kind = 'question' group by all""",
 }
 
 _TRIAL_ROWS = """
@@ -49,7 +54,7 @@ order by c.ordinal"""
 
 
 def listing(connection: Connection, name: str) -> pl.DataFrame:
-    """A whole list: 'conditions', 'runs', 'questions' or 'run_questions'."""
+    """A whole list: 'conditions', 'runs', 'studies', 'questions' or 'run_questions'; see `queries.prepare`."""
     return _frame(connection, _LISTS[name])
 
 

@@ -81,7 +81,7 @@ def _remarks(total: Row, unread: bool) -> list[str]:
     if (gap := total["difference_pusd"]) is not None:
         more = "more" if gap > 0 else "less"
         apart = "exactly what was billed here" if not gap else f"{show.usd(abs(gap))} {more} than was billed here"
-        said.append(f"Where providers reported a cost, it is {apart}.")
+        said.append(f"Where providers reported a cost, it is {apart}; a ceiling counts the larger one of every call.")
     return said
 
 

@@ -145,8 +145,14 @@ def _leases(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
     except BudgetscopeError:
         return
     for run_id in sorted(held):
-        yield Finding("warn", f"run {run_id}", "holds a part of the day's allowance and is not running; the next run, "
-                                               "or `budgetscope allowance`, settles it")  # fmt: skip
+        yield Finding("warn", f"run {run_id}", f"holds a part of the day's allowance and {_settling(db, run_id)}")
+
+
+def _settling(db: Path, run_id: str) -> str:
+    """Why a lease that no living run is seen to hold is still there."""
+    if status.is_dead(RunDir(status.folder(db) / Path(run_id).name, run_id, db)):
+        return "is not running; the next run, or `budgetscope allowance`, settles it"
+    return "its lock is gone, so it may still be running somewhere: what it was lent counts to the end of its day"
 
 
 def _current(db: Path) -> bool:

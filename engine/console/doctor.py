@@ -57,6 +57,7 @@ def _findings(db: Path) -> Iterator[Finding]:
     yield from map(_package, NEEDED)
     yield from findings(db)
     declared = _declared(db)
+    yield from _plugins()
     for what, check in (("local model", _local_model), ("token counting", _encodings), ("prices", _prices)):
         yield _guarded(what, check)
     yield from _own_prices(declared)
@@ -78,6 +79,18 @@ def _package(name: str) -> Finding:
         return Finding("ok", name, metadata.version(name))
     except metadata.PackageNotFoundError:
         return Finding("fail", name, "missing; run `uv sync` (or `pip install budgetscope`)")
+
+
+def _plugins() -> Iterator[Finding]:
+    """Those of the environment, of installed packages and of --plugin; what runs name is looked at by nobody here."""
+    from engine import plugins
+    from engine.strategies import entries
+
+    given = [(name, found) for name in entries() if (found := plugins.origin(name))]
+    for fault in plugins.faults():
+        yield Finding("warn", "plugin", str(fault))
+    for name, found in given:
+        yield Finding("ok", "plugin", f"{found.module} gives the strategy {name}; it runs with your rights")
 
 
 def _guarded(what: str, check: Callable[[], Finding]) -> Finding:

@@ -29,9 +29,10 @@ _HEAD = ("strategy", "task", "model", "budget", "trials", "stored", "seen", "cal
 
 def estimate(options: Namespace) -> int:
     """Expected spend with 90 % intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
+    from engine.console.calibrations import none_of_ours
     from engine.study import load
 
-    study = load(options.study)
+    study = none_of_ours(load(options.study))
     if options.pilot is not None and (code := _pilot(study, options)):
         return code
     found = _outlook(study, places.runs_of(options))
@@ -122,10 +123,13 @@ def _expected(expected: Expectation) -> str:
 
 
 def _row(line: Prospect) -> tuple[str, ...]:
+    from engine.lineups import called
+
     c = line.condition
     name = f"{show.strategy(c)}{' *' if line.short else ''}"
     counts = (show.number(line.trials), show.number(line.stored), show.number(line.seen))
-    return (name, c.task, c.solver.name, show.budget(c.axis, c.budget), *counts, *_figures(line.expected, line.worst))
+    models = called(setting.name for _, setting in c.lineup)
+    return (name, c.task, models, show.budget(c.axis, c.budget), *counts, *_figures(line.expected, line.worst))
 
 
 def _sum(found: Outlook) -> tuple[str, ...]:

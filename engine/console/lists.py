@@ -14,12 +14,15 @@ def strategies(options: Namespace) -> int:
     found = entries().values()
     if options.json:
         show.emit([{"name": e.name, "family": e.family, "calls": e.calls, "parameters": e.knobs, "idea": e.idea,
-                    "papers": e.papers, "oracle": e.oracle, "version": e.version} for e in found])  # fmt: skip
+                    "papers": e.papers, "oracle": e.oracle, "version": e.version, "roles": e.roles, "needs_prefix": e.needs_prefix}
+                   for e in found])  # fmt: skip
         return 0
     for each in sorted(found, key=lambda e: (e.family, e.name)):
         knobs = ", ".join(f"{key} = {_toml(value)}" for key, value in each.knobs.items())
         show.say(f"{each.name}: {each.idea}")
-        show.say(f"    {each.family}; calls per question: {each.calls}; {knobs}")
+        models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
+        needs = "; needs a model that continues a prefix" if each.needs_prefix else ""
+        show.say(f"    {each.family}; calls per question: {each.calls}{models}{needs}; {knobs}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -9,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import engine
-from engine.console import show
-from engine.console.places import database
+from engine.console import naming, savings, show
 from engine.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -32,19 +32,23 @@ def results(db: Path, conditions: Iterable[str]) -> None:
 
 def report(options: Namespace) -> int:
     """Cells with the frontier marked, or one condition's curve."""
-    found = engine.open(_existing(options))
+    found = engine.open(naming.existing(options))
     if options.curve is not None:
         return _curve(found, options)
     if options.task is not None:
         _check_task(found, options.task)
     x = options.x or options.axis or "output_tokens"
-    rows = found.frontier(x=x, axis=options.axis, task=options.task).to_dicts()
+    listed = found.snapshots()
+    view = savings.view(listed, options.prices)
+    rows = found.frontier(x=x, axis=options.axis, task=options.task, lens=view).to_dicts()
     if options.json:
         show.emit(rows)
     elif rows:
         _show(rows)
         show.say(f"frontier (p): no other setting has at least this accuracy for at most this mean {_named(x)}; "
                  "p is the share of bootstrap replicates that say so.")  # fmt: skip
+        for sentence in savings.said(listed, view) if options.prices else ():
+            show.say(sentence)
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
     return 0
@@ -54,18 +58,32 @@ def export(options: Namespace) -> int:
     """Write one table to a file."""
     from engine.store import Store
 
-    db = _existing(options)
-    if options.out.is_dir() or not options.out.parent.is_dir():
-        raise UsageError(f"{options.out} cannot be written: it is a folder, or its folder does not exist.")
+    db = naming.existing(options)
+    _check_target(options.out)
     Store(db).export(options.out, options.format, options.table)
     show.say(f"{options.table} written to {options.out}.")
     return 0
 
 
+def _check_target(out: Path) -> None:
+    """Tried rather than asked: rights, read-only disks and quotas all end here. Raises UsageError."""
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file in it.")
+    if not out.parent.is_dir():
+        raise UsageError(f"{out} cannot be written: there is no folder {out.parent}; make it first, or name another.")
+    try:
+        with tempfile.TemporaryFile(dir=out.parent) as file:
+            file.write(b"x")
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).") from None
+
+
 def _curve(found: Results, options: Namespace) -> int:
-    condition = _condition(found, options.curve, options.task)
+    condition = naming.condition(found, options.curve, options.task)
     axis = options.axis or condition["axis"]
-    rows = found.curve(condition["condition_id"], axis=options.axis).to_dicts()
+    view = savings.view(found.snapshots(), options.prices)
+    rows = found.curve(condition["condition_id"], axis=options.axis, lens=view).to_dicts()
     if options.json:
         show.emit(rows)
         return 0
@@ -77,22 +95,6 @@ def _curve(found: Results, options: Namespace) -> int:
     ]  # fmt: skip
     show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
     return 0
-
-
-def _condition(found: Results, asked: str, task: str | None) -> Row:
-    """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
-    known = [row for row in found.conditions().to_dicts() if task in (None, row["task"])]
-    fitting = [row for row in known if asked and _fits(row, asked)]
-    if len(fitting) > 1:
-        raise UsageError(f"{asked!r} fits {len(fitting)} conditions; write more of the id, or add --task.")
-    if not fitting:
-        raise UnknownName("condition", asked, [*map(_short, known), *(row["label"] for row in known)])
-    return fitting[0]
-
-
-def _fits(row: Row, asked: str) -> bool:
-    name = str(row["condition_id"])
-    return asked == row["label"] or name.startswith(asked) or name.partition("-")[2].startswith(asked)
 
 
 def _check_task(found: Results, task: str) -> None:
@@ -113,7 +115,7 @@ def _show(rows: Sequence[Row]) -> None:
 
 def _cell(row: Row) -> tuple[str, ...]:
     return (
-        _short(row),
+        naming.short(row),
         show.called(row["strategy"], row["params"]),
         row["model"],
         show.budget(row["axis"], row["budget"]),
@@ -144,16 +146,5 @@ def _labels(row: Row) -> Iterator[str]:
         yield f"{row['n_failed']:,} failed"
 
 
-def _short(row: Row) -> str:
-    return str(row["condition_id"]).partition("-")[2][:8]
-
-
 def _named(x: str) -> str:
     return show.UNITS.get(x, x.replace("_", " "))
-
-
-def _existing(options: Namespace) -> Path:
-    db = database(options)
-    if not db.exists():
-        raise UsageError(f"There is no database {db} yet; `budgetscope run examples/first.toml` makes one.")
-    return db

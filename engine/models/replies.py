@@ -30,7 +30,7 @@ MOST_BYTES = 1000
 def completion(reply: Any, request: Request, bound: int, place: str, latency_ms: int) -> Completion:
     """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same."""
     choice = first_choice(reply, place)
-    text, declined = text_of(reply, place), _refusal(choice)
+    text, declined = _continuation(text_of(reply, place), request), _refusal(choice)
     usage = usage_of(reply, text, request, bound, place)
     return Completion(
         key=request.key,
@@ -62,6 +62,12 @@ def text_of(reply: Any, place: str) -> str:
     if not isinstance(content, str):
         raise _malformed(place, "its content is not text")
     return _storable(content)
+
+
+def _continuation(text: str, request: Request) -> str:
+    """What comes after a last turn of the assistant: some servers, llama.cpp among them, repeat that turn first."""
+    last = request.messages[-1]
+    return text.removeprefix(_storable(last.content)) if last.role == "assistant" else text
 
 
 def _refusal(choice: Any) -> str | None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from engine.errors import UnknownName
-from engine.models import Bound, Rates
-from engine.records import Completion, ModelSetting, Price, Prompt, Request, Usage
+from engine.models import Bound, Declared, Rates
+from engine.records import Completion, ModelSetting, Prompt, Request, Usage
 
 Script = Callable[[Request, random.Random], str]
 """Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""
@@ -37,6 +37,9 @@ class ScriptedModel:
     one_draw_at_zero: bool = False
     simulated: bool = True
     local: bool = True
+    continues: bool = True
+    temperature: float | None = None
+    thinking_tokens: int = 0
     fickle: bool = False
     """True: every purchase says something else, like a provider that ignores seeds."""
     served: list[Request] = field(default_factory=list)
@@ -83,11 +86,30 @@ def adder(right: float) -> Script:
     """A script that adds the numbers of the last turn, right with this chance, after reasoning of varied length."""
 
     def say(request: Request, rng: random.Random) -> str:
-        asked = request.messages[-1].content
+        asked = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
         numbers = [int(n) for n in re.findall(r"\d{1,9}", asked.split("\n")[0])]
         answer = sum(numbers) + (0 if rng.random() < right else rng.choice((-1, 1, 10)))
         steps = " ".join(["so"] * rng.randint(1, 40))
         return f"{steps} Answer: {answer}"
+
+    return say
+
+
+def stepper(right: float) -> Script:
+    """A script that adds and subtracts number after number, each step right with this chance: long sums are hard.
+
+    Asked for a number in double square brackets it rates the sum: twice its steps, at most 10. It reads the last turn
+    of the user that states a sum, so it can go on in a debate.
+    """
+
+    def say(request: Request, rng: random.Random) -> str:
+        said = [message.content for message in request.messages if message.role == "user"]
+        sums = [found for text in said if len(found := re.findall(r"([+-]?) ?(\d{1,9})", text.split("\n")[0])) > 1]
+        numbers = [int(sign + digits) for sign, digits in sums[-1]] if sums else [0]
+        if "double square brackets" in said[-1]:
+            return f"[[{min(10, max(1, 2 * (len(numbers) - 1)))}]]"
+        slips = sum(rng.choice((-1, 1, 10)) for _ in numbers[1:] if rng.random() > right)
+        return f"{' '.join(['so'] * rng.randint(1, 10 * len(numbers)))} Answer: {sum(numbers) + slips}"
 
     return say
 
@@ -98,15 +120,21 @@ def noise(request: Request, rng: random.Random) -> str:
 
 
 _RUBBISH = ("<script>", "Answer:", "\\boxed{", "\u202e", "0", "[[", "'; drop", "\x00", "💥", "=1+1")
-_SCRIPTS: dict[str, Script] = {"adder": adder(0.6), "sure-adder": adder(0.95), "noise": noise}
+_SCRIPTS: dict[str, Script] = {
+    "adder": adder(0.6), "sure-adder": adder(0.95), "small-adder": stepper(0.75), "large-adder": stepper(0.97),
+    "noise": noise,
+}  # fmt: skip
 
 
-def open_scripted(name: str, price: Price | None = None) -> ScriptedModel:
-    """A scripted model by its full name. Raises UnknownName."""
-    script = _SCRIPTS.get(name.removeprefix("scripted/"))
+def open_scripted(name: str, declared: Declared | None = None) -> ScriptedModel:
+    """A scripted model by its full name. Raises UnknownName, or UsageError for settings it has no use for."""
+    told = declared or Declared(name)
+    asked = told.model or name
+    script = _SCRIPTS.get(asked.removeprefix("scripted/"))
     if script is None:
-        raise UnknownName("model", name, names())
-    return ScriptedModel(ModelSetting(name, f"{name}@1", price), script)
+        raise UnknownName("model", asked, names())
+    told.settings.check_known(name, (), "A scripted model")
+    return ScriptedModel(ModelSetting(name, f"{asked}@1", told.price), script, continues=told.continues is not False)
 
 
 def names() -> list[str]:

@@ -1,4 +1,4 @@
-"""The HTTP client under an endpoint: follows no redirect, and reads no reply without end.
+"""The HTTP clients under models: none follows a redirect, and that of an endpoint reads no reply without end.
 
 Owns what is allowed between the socket and the reading of a reply. Knows nothing of providers, prompts or tokens; what
 it refuses is an exception whose meaning `faults` knows by its name.
@@ -6,8 +6,9 @@ it refuses is an exception whose meaning `faults` knows by its name.
 
 from __future__ import annotations
 
+import functools
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -16,6 +17,31 @@ MOST_BYTES = 32 * 2**20
 """Largest reply that is read, unpacked; a long one has a few hundred kilobytes."""
 ZLIB_OR_GZIP = 47
 """Window bits that let zlib tell the two by their first bytes."""
+
+
+MAKERS = ("create_client", "_get_async_http_client", "_get_sync_http_client")
+"""Names of what makes HTTP clients inside litellm."""
+
+
+def ground(*owners: type) -> None:
+    """Let clients that these classes make for providers' own routes follow no redirect: a key would travel along."""
+    for owner in owners:
+        for name in MAKERS:
+            make = owner.__dict__.get(name)
+            if isinstance(make, staticmethod):
+                setattr(owner, name, staticmethod(_grounded(make.__func__)))
+            elif make is not None:
+                setattr(owner, name, _grounded(make))
+
+
+def _grounded(make: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(make)
+    def made(*args: Any, **more: Any) -> Any:
+        client = make(*args, **more)
+        client.follow_redirects = False
+        return client
+
+    return made
 
 
 class ReplyRefused(httpx.DecodingError):

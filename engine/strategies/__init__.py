@@ -49,6 +49,12 @@ class Entry:
     """Most calls per question as a formula of the parameters."""
     oracle: bool = False
     """True: it is told whether answers are right, so it is a bound for study and labelled wherever it appears."""
+    roles: tuple[str, ...] = ()
+    """Models it asks for besides the solver, by role; empty: it needs no other."""
+    listed: bool = True
+    """False: no strategy to choose but machinery that is run as one; lists and studies do not know it."""
+    needs_prefix: bool = False
+    """True: it begins replies for its solver, which must go on with a last turn of the assistant."""
 
     @property
     def idea(self) -> str:
@@ -84,32 +90,58 @@ def strategy(
     calls: str,
     version: int = 1,
     oracle: bool = False,
+    roles: tuple[str, ...] = (),
+    listed: bool = True,
+    needs_prefix: bool = False,
 ) -> Callable[[_T], _T]:
     """Register a frozen dataclass as a strategy."""
-    if oracle and "oracle" not in name:
+    if oracle and listed and "oracle" not in name:
         raise ValueError(f"{name!r} is told what is right, so its name must say oracle: it is its label everywhere")
+    if not {"name", "solver"}.isdisjoint(roles) or len({*roles}) < len(roles):
+        raise ValueError(f"the roles of {name!r} must differ from each other, from solver and from name")
     promise = anytime if callable(anytime) else lambda _: bool(anytime)
 
     def register(make: _T) -> _T:
-        _REGISTRY[name] = Entry(name, make, promise, version, family, calls, oracle)
+        _REGISTRY[name] = Entry(name, make, promise, version, family, calls, oracle, roles, listed, needs_prefix)
         return make
 
     return register
 
 
 def entries() -> dict[str, Entry]:
-    """All strategies by name."""
+    """All strategies by name, those of plugins included, those that are not listed left out."""
+    from engine import plugins
+
+    builtin()
+    plugins.ready()
+    return dict(sorted((name, found) for name, found in _REGISTRY.items() if found.listed))
+
+
+def builtin() -> None:
+    """Import every page of this room."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return dict(sorted(_REGISTRY.items()))
+
+
+def registered() -> dict[str, Entry]:
+    """What is registered at this moment, listed or not; imports nothing."""
+    return dict(_REGISTRY)
+
+
+def restore(before: Mapping[str, Entry]) -> None:
+    """Put the registry back to what `registered` said before."""
+    _REGISTRY.clear()
+    _REGISTRY.update(before)
 
 
 def entry(name: str) -> Entry:
-    """One strategy. Raises UnknownName with the nearest known one."""
+    """One strategy, listed or not. Raises UnknownName with the nearest listed one, and the plugins that were left out."""
+    from engine import plugins
+
     known = entries()
-    if name not in known:
-        raise UnknownName("strategy", name, known)
-    return known[name]
+    if name not in _REGISTRY:
+        raise UnknownName("strategy", name, known, plugins.excuse())
+    return _REGISTRY[name]
 
 
 def build(name: str, params: Mapping[str, object]) -> Any:
@@ -119,7 +151,7 @@ def build(name: str, params: Mapping[str, object]) -> Any:
     for key, value in params.items():
         if key not in found.knobs:
             raise UnknownName(f"parameter of strategy {name}", key, found.knobs)
-        _check(name, key, value, hints[key])
+        _check(name, key, value, hints[key], _least(found.make, key))
     return found.make(**{key: _cast(value, hints[key]) for key, value in params.items()})
 
 
@@ -133,13 +165,18 @@ def parameters(instance: Any) -> str:
     return canonical(dataclasses.asdict(instance))
 
 
-def _check(name: str, key: str, value: object, hint: Any) -> None:
+def _least(make: Any, key: str) -> int:
+    """The smallest whole number a parameter takes: 1, unless its field says otherwise."""
+    return int(next(f for f in dataclasses.fields(make) if f.name == key).metadata.get("least", 1))
+
+
+def _check(name: str, key: str, value: object, hint: Any, least: int) -> None:
     kinds = [k for k in _kinds(hint) if k is not type(None)]
     fits = any(type(value) is k or (k is float and type(value) is int) for k in kinds)
     if not fits:
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {shortened(repr(value))}.")
-    least = 0 if float in kinds else 1
+    least = 0 if float in kinds else least
     if isinstance(value, (int, float)) and not least <= value < 1_000_000:
         raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {shortened(str(value))}.")
 

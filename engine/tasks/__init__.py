@@ -35,6 +35,8 @@ class TaskSpec:
     question_column: str = "question"
     answer_column: str = "answer"
     category_column: str | None = None
+    context_column: str | None = None
+    """Column of a file with the document each question is about; None: questions stand alone."""
 
 
 class Task(Protocol):

@@ -2,7 +2,8 @@
 
 Example, a row of a .jsonl file: {"question": "2 + 3 = ?", "answer": "5"}. Everything read is text and never evaluated:
 numbers keep their spelling, true and false become yes and no. Limits: 200 MB and 1,000,000 rows per file, 20,000
-characters per question and 1,000 per target. Rows with the same question and target count once.
+characters per question, 2,000,000 per context and 1,000 per target. Rows with the same question, context and target
+count once. A context is the document a question is about, read from `context_column`; an empty one is none.
 
 Targets of the form "...steps... #### 18" (GSM8K, arXiv 2110.14168) become "18" when every row of the file has the mark.
 Rows that are asked: with seed 0 the first n in file order; with seed s = 1, 2, ... the s-th block of n in one fixed
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine import answers, identity
@@ -25,6 +26,7 @@ from engine.tasks.tabular import read_rows
 
 LONGEST_QUESTION = 20_000
 LONGEST_TARGET = 1_000
+LONGEST_CONTEXT = 2_000_000
 _MARK = "####"
 _CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
 
@@ -38,6 +40,13 @@ class Row:
     category: str | None
     reasoning: str | None
     """What stood before the mark; None: there was none."""
+    context: str | None = None
+    """The document the question is about; None: it stands alone."""
+
+    @property
+    def shown(self) -> str:
+        """Context and question as one text, as a worked example shows them."""
+        return f"{self.context}\n{self.text}" if self.context else self.text
 
 
 class FileTask:
@@ -55,7 +64,7 @@ class FileTask:
         rows = _distinct(_reduced(self._rows()))
         kind = guess_kind(row.target for row in rows)
         asked, shown = self._chosen(rows, kind)
-        examples = (*self.spec.examples, *(Example(row.text, row.target, row.reasoning) for row in shown))
+        examples = (*self.spec.examples, *(Example(row.shown, row.target, row.reasoning) for row in shown))
         return [self._question(row, kind, examples) for row in asked]
 
     def score(self, answer: str, question: Question) -> bool:
@@ -64,16 +73,21 @@ class FileTask:
 
     def _rows(self) -> list[Row]:
         spec = self.spec
-        columns = [spec.question_column, spec.answer_column, *filter(None, [spec.category_column])]
-        rows = []
-        for number, cells in enumerate(read_rows(self.path, columns), start=1):
-            text = self._cell(cells[0], number, spec.question_column, LONGEST_QUESTION)
-            longest = LONGEST_QUESTION if _MARK in (cells[1] or "") else LONGEST_TARGET
-            target = self._cell(cells[1], number, spec.answer_column, longest)
-            rows.append(Row(text, target, (cells[2] or "").strip() or None if len(cells) > 2 else None, None))
+        columns = [spec.question_column, spec.answer_column, *filter(None, [spec.category_column, spec.context_column])]
+        rows = [self._row(cells, number) for number, cells in enumerate(read_rows(self.path, columns), start=1)]
         if not rows:
             raise UsageError(f"The file {str(self.path)!r} holds no rows.")
         return rows
+
+    def _row(self, cells: Sequence[str | None], number: int) -> Row:
+        spec = self.spec
+        text = self._cell(cells[0], number, spec.question_column, LONGEST_QUESTION)
+        longest = LONGEST_QUESTION if _MARK in (cells[1] or "") else LONGEST_TARGET
+        target = self._cell(cells[1], number, spec.answer_column, longest)
+        category = (cells[2] or "").strip() or None if spec.category_column else None
+        told = (cells[-1] or "").strip() if spec.context_column else ""
+        context = self._cell(told, number, spec.context_column or "", LONGEST_CONTEXT) if told else None
+        return Row(text, target, category, None, context)
 
     def _cell(self, cell: str | None, number: int, column: str, longest: int) -> str:
         text = (cell or "").strip()
@@ -95,8 +109,8 @@ class FileTask:
             shown = shuffled[count:]
             return [row for row in rows if row not in set(shown)], shown
         asked = self._block(rows, shuffled, count)
-        taken = {row.text for row in asked}
-        spare = [row for row in reversed(shuffled) if row.text not in taken][: spec.shots]
+        taken = {row.shown for row in asked}
+        spare = [row for row in reversed(shuffled) if row.shown not in taken][: spec.shots]
         if len(spare) < spec.shots:
             raise UsageError(
                 f"The file {str(self.path)!r} has {len(rows)} distinct rows: {len(asked)} to ask leave "
@@ -115,7 +129,7 @@ class FileTask:
         return rows[:count] if seed == 0 else others[(seed - 1) * count : seed * count]
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
-        problem = Problem(text=row.text, answer_kind=kind, instructions=_INSTRUCTIONS[kind], examples=examples)
+        problem = Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)
         return Question(
             question_id=identity.question_id("file", problem, row.target),
             task=self.name,
@@ -149,13 +163,13 @@ def _reduced(rows: list[Row]) -> list[Row]:
     if not all(mark and target.strip() for _, mark, target in parts):
         return rows
     return [
-        Row(row.text, target.strip(), row.category, _CALCULATOR.sub("", steps).strip() or None)
+        replace(row, target=target.strip(), reasoning=_CALCULATOR.sub("", steps).strip() or None)
         for row, (steps, _, target) in zip(rows, parts, strict=True)
     ]
 
 
 def _distinct(rows: list[Row]) -> list[Row]:
-    return list({(row.text, row.target): row for row in reversed(rows)}.values())[::-1]
+    return list({(row.text, row.context, row.target): row for row in reversed(rows)}.values())[::-1]
 
 
 def _check_counts(spec: TaskSpec) -> None:

@@ -1,4 +1,5 @@
-"""Generated benchmarks: `gym:<generator>` over reasoning-gym, each with an easy, a medium and a hard preset.
+"""Generated benchmarks: `gym:<generator>` over reasoning-gym or of our own, each with an easy, a medium and a hard
+preset.
 
 Example, gym:gcd at level easy: "Find the Greatest Common Divisor (GCD) of these numbers: 8, 12." with target "4".
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from engine import identity
 from engine.errors import UnknownName, UsageError
@@ -66,7 +68,7 @@ class GymTask:
     def _offer(self) -> Generator:
         return CATALOGUE[self.generator]
 
-    def _question(self, entry: dict[str, object], examples: tuple[Example, ...]) -> Question:
+    def _question(self, entry: dict[str, Any], examples: tuple[Example, ...]) -> Question:
         from engine.tasks.gym.source import target
 
         problem, right = self._problem(entry, examples), target(self.generator, entry)
@@ -76,6 +78,7 @@ class GymTask:
             task=self.name,
             problem=problem,
             target=right,
+            category=self._category(entry),
             data=data,
         )
 
@@ -84,6 +87,10 @@ class GymTask:
 
         text, context = problem_parts(self.generator, entry)
         return Problem(text, self._offer.kind, self._offer.instructions, examples, context)
+
+    def _category(self, entry: dict[str, Any]) -> str | None:
+        key = self._offer.category
+        return None if key is None else f"{entry['metadata'][key]} {key}"
 
     def _shots(self) -> list[Example]:
         """Worked examples from the reserved questions; the same under every seed."""

@@ -32,6 +32,8 @@ class Generator:
     """Which of the generated questions are asked: a name in `checks.KEEPS`."""
     reach: int = 100_000
     """How many items are generated before giving up; bounds the time of a slow generator."""
+    category: str | None = None
+    """What questions are grouped by: a number in the generator's metadata; None: they are not."""
 
     def preset(self, level: str) -> Config:
         """Configuration keywords of one of LEVELS."""
@@ -105,6 +107,10 @@ CATALOGUE: Mapping[str, Generator] = {
         "number", "Give the answer as a decimal number.",
         _sum(2, 2, 1, **_span("decimal_places", 1, 1)), _sum(2, 3, 2, **_span("decimal_places", 1, 2)),
         _sum(4, 6, 3, **_span("decimal_places", 2, 4)),
+    ),
+    "distractors": Generator(
+        "number", _INTEGER,
+        {"least": 1, "most": 3}, {"least": 5, "most": 8}, {"least": 12, "most": 16}, category="distractors",
     ),
     "family_relationships": Generator(
         "word", "Answer with one word for the relation.",

@@ -1,5 +1,7 @@
 """Turns a generator and a level into one endless-looking list of distinct entries; the only import of reasoning_gym.
 
+Generators of our own take the same road: `OWN` names what makes their items.
+
 Item i of a generator uses Random(seed + i), so neighbouring seeds share items: everything we ask comes from one range
 of items, cut into blocks, and worked examples from another range far away.
 """
@@ -11,17 +13,20 @@ import importlib
 import json
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.records import Problem
 from engine.tasks.gym.catalogue import CATALOGUE
 from engine.tasks.gym.checks import KEEPS
+from engine.tasks.gym.distractors import Distractors
 
 ASKED_FROM = 0
 EXAMPLES_FROM = 500_000_000
 RESERVED = 8
 """Distinct questions per level that serve as worked examples and are never asked, under any seed."""
+OWN: Mapping[str, Callable[..., Any]] = {"distractors": Distractors}
+"""By generator name, what is called with a seed and the level's configuration; its items are read by number."""
 _PATIENCE = 2_000
 """Items in a row without a new question after which a generator counts as exhausted (at least; 5 times those found)."""
 _FORM_ORDERS = re.compile(
@@ -86,7 +91,7 @@ def source(generator: str, level: str) -> Source:
 
 
 def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | None]:
-    """Question text and context; a context is what a strategy may filter: the statements of needle_haystack.
+    """Question text and context; a context is what a strategy may filter: the statements of a haystack or a story.
 
     Sentences on the form of the answer are dropped: they forbid reasoning or ask for a form that is awkward to write,
     and the same question worded twice would count as two. Our one sentence per generator stands in for them."""
@@ -94,6 +99,9 @@ def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | Non
     if generator == "needle_haystack":
         story, _, question = text.rpartition("\n")
         return question.removesuffix(" Reply only with a name."), story.strip()
+    if generator in OWN:
+        story, _, question = text.rpartition("\n")
+        return question, story
     if generator == "calendar_arithmetic":
         asked, mark, _ = text.rpartition("? ")
         return (f"{asked}?" if mark else f"{text.rpartition('. ')[0]}."), None
@@ -113,6 +121,8 @@ def flat_text(problem: Problem) -> str:
 
 
 def _create(generator: str, seed: int, size: int, config: Any) -> Any:
+    if generator in OWN:
+        return OWN[generator](seed=seed, **config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gym = importlib.import_module("reasoning_gym")

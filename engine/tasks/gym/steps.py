@@ -97,12 +97,17 @@ def _syllogism(entry: Entry) -> str:
     return f"Suppose there is just this: {things}. Then statements 1 and 2 hold, but '{meta['conclusion']}' does not."
 
 
+def _told(entry: Entry) -> str:
+    return str(entry["metadata"]["steps"])
+
+
 def _listing(items: Iterable[object]) -> str:
     return ", ".join(map(str, items))
 
 
 _WRITERS: Mapping[str, Callable[[Entry], str | None]] = {
     "chain_sum": _running,
+    "distractors": _told,
     "products": _running,
     "gcd": _gcd,
     "lcm": _lcm,

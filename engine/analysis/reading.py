@@ -1,0 +1,96 @@
+"""From a question about results to the frames that answer it: which conditions, where they are read, through which lens.
+
+Owns the order of the queries within one open connection. Opens nothing and computes no statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from engine.analysis import grid, lists, queries
+from engine.analysis import lens as lenses
+from engine.analysis.lens import Lens
+from engine.analysis.units import Codebook, units
+from engine.errors import UnknownName
+
+if TYPE_CHECKING:
+    from engine.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a database has: conditions, study texts by run, and distinct questions by (run, task)."""
+
+    conditions: list[grid.Row]
+    studies: dict[str, str]
+    asked: dict[tuple[str, str], int]
+
+    def named(self, ids: Iterable[str]) -> list[grid.Row]:
+        """The conditions of these ids, once each, in this order; raises UnknownName."""
+        by_id = {row["condition_id"]: row for row in self.conditions}
+        for missing in (name for name in ids if name not in by_id):
+            raise UnknownName("condition", missing, list(by_id))
+        return [by_id[name] for name in dict.fromkeys(ids)]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A connection, and the lens everything is read through."""
+
+    connection: Connection
+    lens: Lens
+
+    def known(self) -> Known:
+        """Conditions with labels, and what their runs planned."""
+        queries.prepare(self.connection)
+        conditions = grid.described(lists.listing(self.connection, "conditions"))
+        studies = dict(lists.listing(self.connection, "studies").rows())
+        asked = lists.listing(self.connection, "run_questions").rows()
+        return Known(conditions, studies, {(run, task): n for run, task, n in asked})
+
+    def grid(
+        self, known: Known, mine: Sequence[grid.Row], axis: str | None, budgets: Sequence[int] | None
+    ) -> pl.DataFrame:
+        """Where each of the conditions is read; see `grid.grid`."""
+
+        def derive(open_: pl.DataFrame) -> Mapping[str, list[int]]:
+            return _round(queries.ranges(self.connection, open_, self.lens, self._rates(mine)), open_)
+
+        return grid.grid(mine, known.studies, grid.checked_axis(axis), budgets, derive)
+
+    def units(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
+        """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
+        changes = queries.changes(self.connection, where, self.lens, self._rates(mine))
+        numbers = queries.numbers(self.connection)
+        book = Codebook(
+            numbers.join(where, on="condition_id").sort("condition_id"),
+            queries.questions(self.connection).sort("question_id"),
+        )
+        return units(changes, book)
+
+    def steps(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
+        """The sums behind curves, one row per change."""
+        return _at_own_wall(queries.curves(self.connection, where, self.lens, self._rates(mine)), mine)
+
+    def _rates(self, mine: Sequence[grid.Row]) -> pl.DataFrame:
+        return lenses.table(self.lens, (row["lineup"] for row in mine))
+
+
+def _at_own_wall(steps: pl.DataFrame, conditions: Sequence[grid.Row]) -> pl.DataFrame:
+    """Steps of conditions that are not anytime, all at wall 0, moved to the one budget they ran at."""
+    walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
+    own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
+    last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
+    return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
+
+
+def _round(reach: pl.DataFrame, open_conditions: pl.DataFrame) -> dict[str, list[int]]:
+    """The same round budgets for all conditions whose studies declare none on the axis."""
+    if reach["first"].drop_nulls().is_empty():
+        return {condition: [0] for condition in open_conditions["condition_id"]}
+    lowest, highest = int(reach["first"].min()), int(reach["last"].max())  # type: ignore[arg-type]
+    return dict.fromkeys(open_conditions["condition_id"], grid.series(lowest, highest - 1))

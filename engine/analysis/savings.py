@@ -1,0 +1,189 @@
+"""What a month costs with one setting and with another: money, energy, carbon, and the accuracy that goes with it.
+
+Owns the projection from questions that were measured to questions a day. It holds for questions like those, at the
+prices and energy weights of the lens; nothing here knows next month's prices or traffic. Reads no database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine import energy
+from engine.analysis import pairs
+from engine.analysis.lens import Lens
+from engine.analysis.pairs import Cell, Difference, Paired
+from engine.analysis.stats import percentiles
+from engine.energy import EnergyRange, EnergyWeights
+from engine.errors import UsageError
+from engine.sizes import known_energy
+
+DAYS = 30.44
+"""Days of a month: 365.25 / 12, rounded."""
+_MOST = 10**12
+_KWH = 1000.0
+Floats = NDArray[np.float64]
+Units = tuple[pl.DataFrame, pl.DataFrame]
+SCHEMA: dict[str, Any] = {
+    "quantity": pl.String, "unit": pl.String,
+    **{f"{name}{end}": pl.Float64 for name in ("a", "b", "saving") for end in ("", "_low", "_high")},
+    **dict.fromkeys(("a_least", "a_most", "b_least", "b_most"), pl.Float64),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """How much is asked, and where the electricity comes from."""
+
+    questions_per_day: float
+    zone: str = energy.WORLD
+    """ISO 3166 code of the grid; see `energy.GRID`."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.questions_per_day <= _MOST:
+            raise UsageError(f"Questions a day are more than 0 and at most {_MOST:,}, not {self.questions_per_day:g}.")
+        energy.intensity(self.zone)
+
+    @property
+    def questions(self) -> float:
+        """Questions a month."""
+        return self.questions_per_day * DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """A month with setting a, a month with setting b, and what b saves; from the questions both have."""
+
+    a: Cell
+    b: Cell
+    n: int
+    """Questions measured with both."""
+    traffic: Traffic
+    lines: pl.DataFrame = field(compare=False)
+    """Columns SCHEMA, one row per quantity: usd, kwh, kg_co2e, calls, input_tokens, output_tokens, a month. saving: a
+    minus b, negative where b takes more. low, high: 95 %, bootstrap over questions. least, most: with the smallest and
+    the largest size the models may have, null where energy is known to one size. Null: the price of a model, or the
+    energy, is unknown."""
+    accuracy: Difference
+    """b minus a: what the saving costs, as a share of the questions."""
+    intensity: float
+    """Grams of CO2e per kWh of the zone."""
+    assumed: bool = False
+    """True: a stand-in price is in it."""
+    simulated: bool = False
+    """True: a scripted model answered for a or b."""
+    sources: tuple[str, ...] = ()
+    """Where the energy figures are from."""
+
+
+def savings(
+    cells: tuple[Cell, Cell],
+    readings: Sequence[Units],
+    traffic: Traffic,
+    draws: tuple[int, int] = (2000, 0),
+    labels: Mapping[str, Any] | None = None,
+) -> Savings:
+    """From the per-question sums of a and b, read through each of `lenses`; see `Results.savings`.
+
+    `draws`: bootstrap replicates and their seed. `labels`: further fields of `Savings`. Raises UsageError without
+    shared questions.
+    """
+    units, *ends = readings
+    pair = pairs.paired(*units)
+    if not pair.n:
+        raise UsageError("The two settings share no scored question, so their months cannot be compared.")
+    lines = [_line(pair, traffic, quantity, draws) for quantity in _QUANTITIES]
+    if ends:
+        least, most = (_energies(pairs.paired(*end), traffic) for end in ends)
+        lines = [line | _range(line["quantity"], least, most) for line in lines]
+    return Savings(
+        *cells, pair.n, traffic, pl.DataFrame(lines, schema=SCHEMA), pairs.difference(units[1], units[0], *draws),
+        energy.intensity(traffic.zone), any(bool((each["n_assumed"] > 0).any()) for each in units), **(labels or {}),
+    )  # fmt: skip
+
+
+def lenses(lens: Lens, lineups: Iterable[str], weights: Mapping[str, EnergyRange] | None) -> list[Lens]:
+    """The lens with energy figures for every model: half-way, and where sizes are ranges also least and most.
+
+    `weights` by identity or name; None: of the sizes that are known. Figures the lens already has are kept.
+    """
+    players = {identity: name for lineup in set(lineups) for _, name, identity in json.loads(lineup)}
+    given = known_energy((*players, *players.values())) if weights is None else weights
+    mine = {identity: given.get(identity, given.get(name)) for identity, name in players.items()}
+    said = dict(lens.energy)
+    fresh = {model: each for model, each in mine.items() if each and not {model, players[model]} & said.keys()}
+    whole = all(each.low == each.high for each in fresh.values())
+    ends = ("middle",) if whole else ("middle", "low", "high")
+    return [_with(lens, {**{model: getattr(each, end) for model, each in fresh.items()}, **said}) for end in ends]
+
+
+def sources(lens: Lens) -> tuple[str, ...]:
+    """Where the energy figures of a lens are from; empty: it has none."""
+    return tuple(sorted({weights.source for _, weights in lens.energy}))
+
+
+def _with(lens: Lens, weights: Mapping[str, EnergyWeights]) -> Lens:
+    return replace(lens, energy=Lens.of(energy=weights).energy)
+
+
+_QUANTITIES: Mapping[str, tuple[str, str]] = {
+    "usd": ("usd", "USD"), "kwh": ("wh", "kWh"), "kg_co2e": ("wh", "kg CO2e"), "calls": ("calls", "calls"),
+    "input_tokens": ("input_tokens", "tokens"), "output_tokens": ("output_tokens", "tokens"),
+}  # fmt: skip
+"""Spend column and unit of each quantity."""
+
+
+def _scale(quantity: str, traffic: Traffic) -> float:
+    """From mean spend per question to a month."""
+    unit = {"kwh": 1 / _KWH, "kg_co2e": energy.grams_co2e(1.0, traffic.zone) / 1000}.get(quantity, 1.0)
+    return traffic.questions * unit
+
+
+def _line(pair: Paired, traffic: Traffic, quantity: str, draws: tuple[int, int]) -> dict[str, Any]:
+    column, unit = _QUANTITIES[quantity]
+    scale = _scale(quantity, traffic)
+    a, b = (_values(pair, name) * scale for name in (column, f"{column}_b"))
+    parts = {"a": a, "b": b, "saving": a - b}
+    found = {name: value for side, each in parts.items() for name, value in _three(pair, side, each, draws).items()}
+    return {"quantity": quantity, "unit": unit, **found}
+
+
+def _values(pair: Paired, name: str) -> Floats:
+    """Per question; NaN where unknown."""
+    return pair.frame[name].cast(pl.Float64).to_numpy()
+
+
+def _three(pair: Paired, side: str, values: Floats, draws: tuple[int, int]) -> dict[str, float | None]:
+    if np.isnan(values).any():
+        return dict.fromkeys((side, f"{side}_low", f"{side}_high"))
+    weights = pair.weights(*draws)
+    low, high = percentiles((weights @ pair.summed(values)) / (weights @ pair.sizes()), pair.clusters)
+    known = (None if math.isnan(end) else end for end in (low, high))
+    return dict(zip((side, f"{side}_low", f"{side}_high"), (float(values.mean()), *known), strict=True))
+
+
+def _energies(pair: Paired, traffic: Traffic) -> dict[tuple[str, str], float | None]:
+    """Month's energy and carbon of both sides, without intervals."""
+    means = {"a": _values(pair, "wh").mean(), "b": _values(pair, "wh_b").mean()}
+    return {
+        (quantity, side): None if math.isnan(mean) else float(mean * _scale(quantity, traffic))
+        for quantity in ("kwh", "kg_co2e")
+        for side, mean in means.items()
+    }
+
+
+def _range(
+    quantity: str, least: Mapping[tuple[str, str], float | None], most: Mapping[tuple[str, str], float | None]
+) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for side in "ab":
+        ends = least.get((quantity, side)), most.get((quantity, side))
+        found |= dict(zip((f"{side}_least", f"{side}_most"), ends if ends[0] != ends[1] else (None, None), strict=True))
+    return found

@@ -1,0 +1,237 @@
+"""What every trial adds at which wall, in whole numbers: the tables the analysis reads instead of calls and marks.
+
+Owns the SQL that derives them from the stored trials, for all at once or for those just stored. They say nothing that
+the trials do not say, so they may be dropped and made again; only the last attempt of a trial is in them. Opens and
+commits nothing, knows no price and no budget.
+
+A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
+kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
+kind 1, a whole call, with what it changed in the answer; kind 2, the call that closed it, with what it would have
+spent whole (it is never added, only read in parts); kind 3, all of it taken back at the wall where the data end, one
+row a model. `more_*` is what a row adds to any wall: calls, metered input, output; `*_wall` are sums of these, and on
+the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
+`fate` on kind 0: 0 finished, 1 exhausted, 2 failed, 3 stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.database import Connection
+
+SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
+COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
+
+_MOST = 2**31 - 1
+
+_NUMBERS = """
+create {temp} table numbers (kind varchar not null, id varchar not null, model varchar, number integer not null);
+create {temp} table run_parts (run_id varchar not null, kind varchar not null, number integer not null);
+"""
+_STEPS = f"""
+create {{temp}} table steps (
+    trial_no integer not null, ordinal integer not null, condition_no integer not null, question_no integer not null,
+    repeat integer not null, tariff_no integer, kind utinyint not null, fate utinyint not null,
+    more_calls tinyint not null, more_input integer not null, more_output integer not null,
+    output_wall integer not null, total_wall integer not null,
+    {", ".join(f"{name} tinyint not null" for name in COUNTS)},
+    {", ".join(f"{name} integer not null" for name in SPENDS)});
+"""
+
+
+
+# Numbers go up by one within a kind, and are kept when what they stand for is deleted.
+_NUMBERED = """
+insert into numbers select kind, id, model, start + row_number() over (partition by kind order by id, model) from (
+    select distinct 'condition' as kind, condition_id as id, null as model from mine
+    union all select distinct 'question', question_id, null from mine
+    union all select distinct 'tariff', snapshot_id, model from prices semi join mine using (snapshot_id)) f
+anti join numbers k on k.kind = f.kind and k.id = f.id and k.model is not distinct from f.model
+join (select kind, coalesce(max(number), 0) as start from (values ('condition'), ('question'), ('tariff')) v(kind)
+    left join numbers using (kind) group by kind) using (kind);
+insert into run_parts select * from (
+    select distinct run_id, kind, number
+    from (select run_id, unnest(['condition', 'question']) as kind, unnest([condition_id, question_id]) as id from mine)
+    join numbers using (kind, id))
+anti join run_parts using (run_id, kind, number);
+"""
+CONDITIONS = "(select id as condition_id, number as condition_no from numbers where kind = 'condition')"
+QUESTIONS = "(select id as question_id, number as question_no from numbers where kind = 'question')"
+TARIFFS = "(select id as snapshot_id, model, number as tariff_no from numbers where kind = 'tariff')"
+"""What a number in `steps` stands for: a condition, a question, the price of a model in a snapshot."""
+
+
+def _each(template: str, *names: str) -> str:
+    """The template once per name, which stands for its @."""
+    return ", ".join(template.replace("@", name) for name in names)
+
+
+def _row(source: str, kind: int, ordinal: str, tariff: str, walls: str, given: dict[str, str], tail: str) -> str:
+    """One kind of rows, columns as in the table; `walls` stands before output_wall and total_wall."""
+    more = ", ".join(_whole(given.get(name, "0")) for name in ("more_input", "more_output"))
+    at = ", ".join(_whole(f"{walls}{name}") if walls else "0" for name in ("output_wall", "total_wall"))
+    rest = ", ".join((*(given.get(name, "0") for name in COUNTS), *(_whole(given.get(name, "0")) for name in SPENDS)))
+    head = f"l.trial_no, {ordinal}, l.condition_no, l.question_no, {_whole('l.repeat')}, {tariff}, {kind}, l.fate"
+    return f"select {head}, {given.get('more_calls', '0')}, {more}, {at}, {rest} from {source} {tail}"
+
+
+def _whole(value: str) -> str:
+    """A number that fits its column: no trial spends two thousand million tokens, whatever a file says."""
+    return value if value == "0" else f"least(greatest({value}, {-_MOST}), {_MOST})"
+
+
+# A call the model never finished for the trial counts as its whole reply, or one token where none was seen.
+_TOLD = f"""
+with homes as (select snapshot_id, min(tariff_no) as home_no from {TARIFFS} group by snapshot_id),
+told as (
+    select t.trial_id, t.attempt, t.repeat, t.snapshot_id, t.verdict, c.anytime, h.home_no,
+        i.condition_no, q.question_no,
+        case t."end" when 'finished' then 0 when 'exhausted' then 1 when 'failed' then 2 else 3 end as fate,
+        (select coalesce(max(trial_no), 0) from steps)
+            + row_number() over (order by i.condition_no, q.question_no, t.repeat, t.trial_id) as trial_no
+    from trials t semi join chosen using (trial_id, attempt) join conditions c using (condition_id)
+    join {CONDITIONS} i using (condition_id) join {QUESTIONS} q using (question_id)
+    left join homes h using (snapshot_id)),
+asked as (
+    select l.*, row_number() over (partition by l.trial_no order by c.ordinal) - 1 as ordinal,
+        f.tariff_no, {_each("c.@", "calls", *SPENDS[2:])},
+        coalesce(c.cut in ('budget', 'refused', 'failed'), false) as closing,
+        coalesce(c.cut in ('context', 'limit'), false) as beyond,
+        if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
+        if(beyond, 0, 1) as more_calls,
+        if(beyond, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
+            partition by l.trial_no, c.model order by c.ordinal), 0)) as more_input,
+        if(beyond, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
+    from told l join calls c using (trial_id, attempt)
+    left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = c.model
+    left join completions k on c.calls = 0 and k.key = c.key
+    where l.anytime and l.fate <> 3),
+walled as (
+    select *, sum(more_output) over w as output_wall, sum(more_input + more_output) over w as total_wall
+    from asked window w as (partition by trial_no order by ordinal)),
+reach as (
+    select trial_no, max(ordinal) as last, bool_or(closing) as closed, bool_or(beyond) as full,
+        {_each("max(@) filter (closing) as @", "output_wall", "total_wall")}
+    from walled group by trial_no),
+known as (
+    select l.*, coalesce(r.last, -1) as last, coalesce(r.closed, false) as closed,
+        l.fate = 1 and (coalesce(r.full, false) or not l.anytime) as forever,
+        l.fate <> 3 and (coalesce(r.closed, false) or l.fate = 0 or forever) as scored,
+        {_each("r.@", "output_wall", "total_wall")}
+    from told l left join reach r using (trial_no)),
+marked as (
+    select k.trial_no, least(m.after_calls - 1, k.last) as ordinal, (m.verdict = 'right')::int
+            - coalesce(lag(m.verdict = 'right') over w, false)::int as rights,
+        (m.verdict = 'wrong')::int - coalesce(lag(m.verdict = 'wrong') over w, false)::int as wrongs
+    from known k join marks m using (trial_id, attempt) where k.anytime and k.scored
+    window w as (partition by k.trial_no order by m.ordinal)),
+changes as (select trial_no, ordinal, sum(rights) as rights, sum(wrongs) as wrongs from marked group by all),
+spent as (
+    select l.trial_no, f.tariff_no, row_number() over (partition by l.trial_no order by s.position) as place,
+        {_each("s.@", *SPENDS)}
+    from known l join trial_spends s using (trial_id, attempt)
+    left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = s.model
+    where not l.anytime and l.scored),
+sums as (
+    select trial_no, tariff_no, row_number() over (partition by trial_no order by tariff_no) as place,
+        {_each("sum(@) as @", *SPENDS)}
+    from walled semi join (select trial_no from known where closed and scored) using (trial_no)
+    where not closing group by trial_no, tariff_no)"""
+
+_FIRST = "coalesce(p.place, 1) = 1"
+_PRESENT = {
+    "n": f"(l.scored and {_FIRST})::int",
+    "n_right": f"if({_FIRST}, if(l.anytime, coalesce(c.rights, 0), (l.scored and l.verdict = 'right')::int), 0)",
+    "n_wrong": f"if({_FIRST}, if(l.anytime, coalesce(c.wrongs, 0), (l.scored and l.verdict = 'wrong')::int), 0)",
+    "n_exhausted": f"(l.scored and {_FIRST} and (l.forever or l.last >= 0))::int",
+    "n_right_finished": f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0) and l.verdict = 'right')"
+    "::int",
+    "n_failed": "(not l.scored and l.fate = 2)::int",
+    "n_stopped": "(not l.scored and l.fate = 3)::int",
+    "n_censored": "(not l.scored and l.fate < 2)::int",
+    **{name: f"coalesce(p.{name}, 0)" for name in SPENDS},
+}
+_LAST = "(w.ordinal = l.last and not l.closed and not l.forever)"
+_CALL = {
+    **{name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS)},
+    "n_right": "coalesce(c.rights, 0)",
+    "n_wrong": "coalesce(c.wrongs, 0)",
+    "n_exhausted": f"-{_LAST}::int",
+    "n_right_finished": f"({_LAST} and l.verdict = 'right')::int",
+}
+_CUT = {name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS[1:])} | {"calls": "1"}
+_BACK = {
+    "n": f"-({_FIRST})::int",
+    "n_right": f"if({_FIRST}, -coalesce(c.rights, 0), 0)",
+    "n_wrong": f"if({_FIRST}, -coalesce(c.wrongs, 0), 0)",
+    "n_exhausted": f"-({_FIRST})::int",
+    "n_failed": f"({_FIRST} and l.fate = 2)::int",
+    "n_censored": f"({_FIRST} and l.fate < 2)::int",
+    **{name: f"-coalesce(p.{name}, 0)" for name in SPENDS},
+}
+_TOTAL = "(select trial_no, sum(rights) as rights, sum(wrongs) as wrongs from changes group by trial_no)"
+_CALLS = "join walled w using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = w.ordinal"
+
+_ROWS = (
+    _row("known l", 0, "-1", "coalesce(p.tariff_no, l.home_no)", "", _PRESENT,
+         "left join spent p using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = -1"),
+    _row("known l", 1, "w.ordinal", "w.tariff_no", "w.", _CALL, f"{_CALLS} where l.scored and not w.closing"),
+    _row("known l", 2, "w.ordinal", "w.tariff_no", "w.", _CUT, f"{_CALLS} where l.scored and w.closing"),
+    _row("known l", 3, "l.last + 1", "coalesce(p.tariff_no, l.home_no)", "l.", _BACK,
+         f"left join sums p using (trial_no) left join {_TOTAL} c on c.trial_no = l.trial_no "
+         "where l.scored and l.closed"),
+)  # fmt: skip
+_DERIVED = f"insert into steps {_TOLD} {' union all '.join(_ROWS)} order by 1, 2"
+
+_LATEST = "create or replace temp table chosen as select trial_id, max(attempt) as attempt from trials"
+_WANTED = "trial_id in (select id from wanted_trials)"
+_PLACED = "(condition_id, question_id, repeat) in (select (condition_id, question_id, repeat) from places)"
+_PLACES = "create or replace temp table places as select distinct condition_id, question_id, repeat from trials where"
+_TWICE = f"{_PLACES} trial_id in (select trial_id from trials where {_WANTED} group by trial_id having count(*) > 1)"
+_CLEARED = f"""
+delete from steps where (condition_no, question_no, repeat) in (
+    select (i.condition_no, q.question_no, p.repeat) from places p
+    join {CONDITIONS} i using (condition_id) join {QUESTIONS} q using (question_id))"""
+
+
+def tables(temp: bool = False) -> str:
+    """The statements that make the empty tables."""
+    return (_NUMBERS + _STEPS).replace("{temp}", "temp" if temp else "")
+
+
+def filling() -> str:
+    """The statements that derive everything from the stored trials, into empty tables."""
+    return f"{_NUMBERED.replace('mine', 'trials')} {_LATEST} group by trial_id; {_DERIVED}; drop table chosen;"
+
+
+def stand_in(connection: Connection) -> None:
+    """Derive everything into temporary tables, for a database of an older schema that is only read."""
+    connection.execute(tables(temp=True) + filling())
+
+
+def refresh(connection: Connection, trial_ids: Iterable[str]) -> None:
+    """Derive the steps of trials that were just stored, in the same transaction; other trials keep theirs.
+
+    Where an attempt of a trial was stored before, its steps give way to those of the last one.
+    """
+    import pyarrow as pa
+
+    connection.register("wanted_trials", pa.table({"id": pa.array(list(trial_ids), pa.string())}))
+    connection.execute(_NUMBERED.replace("mine", f"(select * from trials where {_WANTED})") + _TWICE)
+    again = connection.execute("select 1 from places limit 1").fetchall()
+    if again:
+        connection.execute(_CLEARED)
+    connection.execute(f"{_LATEST} where {_WANTED} {f'or {_PLACED}' if again else ''} group by trial_id; {_DERIVED}")
+    connection.unregister("wanted_trials")
+
+
+@contextmanager
+def forgotten(connection: Connection, run_id: str) -> Iterator[None]:
+    """Take out the steps of a run the block deletes; where an attempt of another run is left, that one counts again."""
+    connection.execute(f"{_PLACES} run_id = ?", [run_id])
+    yield
+    connection.execute("delete from run_parts where run_id = ?", [run_id])
+    connection.execute(f"{_CLEARED}; {_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")

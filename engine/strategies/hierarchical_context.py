@@ -1,0 +1,69 @@
+"""Hierarchical context: rough summaries of all sections, a closer reading of those that matter, then the answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from engine import passages
+from engine.records import Problem
+from engine.session import Session
+from engine.strategies import strategy
+from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+
+
+@strategy("hierarchical_context", anytime=True, family="context", calls="1 + sections + min(chosen, sections)")
+@dataclass(frozen=True)
+class HierarchicalContext:
+    """Summarise all sections, reread those that matter, answer from the notes (Sarthi et al. 2024, arXiv 2401.18059).
+
+    Budget: summaries of up to `sections` sections that share `summary_tokens`; notes on the `chosen` ones whose text
+    and summary match the question best (BM25), sharing `detail_tokens` (ReadAgent's gists and look-ups: Lee et al.
+    2024, arXiv 2402.09727); one chain of at most `chain_tokens` that reads notes and remaining summaries in order. A
+    document of at most `summary_tokens` is read whole: then, or without one, this is chain of thought.
+    """
+
+    sections: int = 4
+    chosen: int = 1
+    summary_tokens: int = 128
+    detail_tokens: int = 128
+    chain_tokens: int = CHAIN_TOKENS
+    temperature: float = TEMPERATURE
+
+    @property
+    def calls(self) -> int:
+        """At most 1 + `sections` + `chosen`."""
+        return 1 + self.sections + min(self.chosen, self.sections)
+
+    async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
+        """Summaries, notes, chain."""
+        if problem.context and not passages.fits(problem.context, self.summary_tokens):
+            problem = replace(problem, context=await self._notes(problem, problem.context, session))
+        reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
+        answer = answer_in(reply)
+        if answer is not None:
+            yield answer
+
+    async def _notes(self, problem: Problem, context: str, session: Session) -> str:
+        texts = passages.sections(context, self.sections)
+        share = passages.share(self.summary_tokens, len(texts))
+        notes = await self._said(session, share, "summarise", [SUMMARISE.format(text=t, tokens=share) for t in texts])
+        told = {"outline": "\n\n".join(notes), "question": problem.text}
+        order = passages.rank([f"{text}\n{note}" for text, note in zip(texts, notes, strict=True)], problem.text)
+        chosen = sorted(order[: self.chosen])
+        share = passages.share(self.detail_tokens, len(chosen))
+        asked = [DETAIL.format(text=texts[at], tokens=share, **told) for at in chosen]
+        for at, note in zip(chosen, await self._said(session, share, "detail", asked), strict=True):
+            notes[at] = note or notes[at]
+        return "\n\n".join(filter(None, notes)) or context
+
+    async def _said(self, session: Session, cap: int, role: str, asked: list[str]) -> list[str]:
+        replies = await session.ask_many(asked, cap, role=role, temperature=self.temperature)
+        return [reply.text.strip() for reply in replies]
+
+
+SUMMARISE = "{text}\n\nSummarise this part of a document in fewer than {tokens} tokens. Keep names, numbers and facts."
+DETAIL = (
+    "Summaries of all parts of a document:\n{outline}\n\nOne part in full:\n{text}\n\nA question about the document: "
+    "{question}\n\nDo not answer it yet. In fewer than {tokens} tokens, write down all that this part says about it."
+)
