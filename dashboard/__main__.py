@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from dashboard import warm
 
-
 LAST_S = 5.0
 """Seconds a page that is being drawn may take to its end once the server has stopped."""
 

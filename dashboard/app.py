@@ -10,10 +10,11 @@ from dashboard import controls, links, warm
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
-PAGES = (("frontier", "Frontier", ""), ("curves", "Budget curves", "curves"), ("trials", "Trials", "trials"),
-         ("run", "Run", "run"), ("method", "Method", "method"))  # fmt: skip
+PAGES = (("frontier", "Frontier", ""), ("advice", "Advice", "advice"),
+         ("curves", "Budget curves", "curves"), ("told", "Told budgets", "told"), ("compare", "Compare", "compare"),
+         ("trials", "Trials", "trials"), ("run", "Run", "run"), ("method", "Method", "method"))  # fmt: skip
 
-CHARTS = ("", "curves")
+CHARTS = ("", "advice", "curves", "told", "compare")
 """Pages with figures."""
 
 

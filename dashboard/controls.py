@@ -121,10 +121,10 @@ def switch(view: str, param: Param, label: str, name: str) -> bool:
     return bool(st.session_state.get(links.key(view, param.name)) == only)
 
 
-def copy_link(view: str, params: Sequence[Param]) -> None:
-    """The address of what is on screen, to be copied with or without the clipboard's permission."""
+def copy_link(view: str, params: Sequence[Param], values: Mapping[str, object] | None = None) -> None:
+    """The address of what is on screen, or of `values`, to be copied with or without the clipboard's permission."""
     with st.popover("Copy link", icon=":material/link:"):
-        st.code(links.address(view, params), language=None, wrap_lines=True)
+        st.code(links.address(view, params, values), language=None, wrap_lines=True)
 
 
 def link_to(page: str, label: str, query: Mapping[str, str]) -> None:

@@ -6,22 +6,26 @@ function takes `*state()` first: both parts belong to its key. Nothing here draw
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 
 import engine
-from dashboard import access
+from dashboard import access, asked, comparing
+from dashboard.asked import Ask
+from dashboard.exports import as_csv as as_csv
+from dashboard.exports import as_parquet as as_parquet
+from dashboard.lenses import PLAIN, Looking, Models, build
 from engine.errors import BudgetscopeError
 from engine.store import default_path, fingerprint
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Results
+    from engine.analysis import Advice, Cell, Results
+    from engine.analysis.savings import Savings
     from engine.budget import Limits
 
 Print = tuple[int, int, int, int]
@@ -30,8 +34,7 @@ Ids = tuple[str, ...]
 Budgets = tuple[int, ...] | None
 """None: those the studies declare."""
 REPLICATES, SEED = 1000, 0
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""Openings a spreadsheet would run; some take the wide forms of East Asian keyboards for the narrow ones."""
+
 
 
 def path() -> Path:
@@ -57,45 +60,61 @@ def trouble(db: str, mark: Print) -> str | None:
         return str(error)
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def measured(
-    db: str, mark: Print, axis: str | None = None, budgets: Budgets = None
+    db: str, mark: Print, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
-    return _results(db).measured(axis, budgets, {})
+    return _results(db).measured(axis, budgets, {}, build(looking, models(db, mark))[0])
 
 
-def cells(db: str, mark: Print, axis: str | None = None, budgets: Budgets = None) -> pl.DataFrame:
+def cells(
+    db: str, mark: Print, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN
+) -> pl.DataFrame:
     """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
-    return measured(db, mark, axis, budgets)[0]
+    return measured(db, mark, axis, budgets, *looking.asked)[0]
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def models(db: str, mark: Print) -> Models:
+    """The models prices are stored of, with the newest one each."""
+    from engine.analysis.tariffs import newest
+
+    listed = _results(db).snapshots()
+    names, stored = dict(sorted(listed.select("name", "model").unique().rows())), newest(listed)
+    return Models(tuple(names), tuple((name, stored[of]) for name, of in names.items() if of in stored))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def frontier(db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids) -> pl.DataFrame:
+def frontier(
+    db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids, looking: Looking = PLAIN
+) -> pl.DataFrame:
     """Cells of some conditions of a task with their place on the frontier; see `Results.frontier`."""
     from engine.analysis import frontier as of
 
-    return of.frontier(*_chosen(db, mark, task, budgets, conditions), x, kind, REPLICATES, SEED)
+    return of.frontier(*_chosen(db, mark, task, budgets, conditions, looking), x, kind, REPLICATES, SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def band(db: str, mark: Print, x: str, task: str, budgets: Budgets, conditions: Ids) -> pl.DataFrame:
+def band(
+    db: str, mark: Print, x: str, task: str, budgets: Budgets, conditions: Ids, looking: Looking = PLAIN
+) -> pl.DataFrame:
     """Bootstrap band of the staircase of the same cells; see `Results.band`."""
     from engine.analysis import frontier as of
 
-    return of.band(*_chosen(db, mark, task, budgets, conditions), x, REPLICATES, SEED)
+    return of.band(*_chosen(db, mark, task, budgets, conditions, looking), x, REPLICATES, SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def model_lines(
-    db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids
+    db: str, mark: Print, x: str, task: str, kind: Kind, budgets: Budgets, conditions: Ids, looking: Looking = PLAIN
 ) -> dict[str, pl.DataFrame]:
     """Per model the line through its own frontier; no chances are asked for, so nothing is resampled to speak of."""
     from engine.analysis import frontier as of
 
-    chosen, units = _chosen(db, mark, task, budgets, conditions)
-    models = sorted(set(chosen["model"].to_list()))
-    return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in models}
+    chosen, units = _chosen(db, mark, task, budgets, conditions, looking)
+    names = sorted(set(chosen["model"].to_list()))
+    return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in names}
 
 
 @lru_cache(maxsize=8)
@@ -117,10 +136,81 @@ def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def curves(db: str, mark: Print, ids: Ids, axis: str) -> dict[str, pl.DataFrame]:
+def curves(db: str, mark: Print, ids: Ids, axis: str, looking: Looking = PLAIN) -> dict[str, pl.DataFrame]:
     """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    found = _results(db).curves(ids, axis)
+    found = _results(db).curves(ids, axis, lens=build(looking, models(db, mark))[0])
     return {condition: found.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def advice(db: str, mark: Print, ask: Ask) -> Advice:
+    """The answer to one question; strategies that see targets are no advice and take no part."""
+    kept: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
+    return asked.answered(ask, _results(db).advise(ask.task, ask.x, ask.axis, REPLICATES, SEED, **kept))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def advised(db: str, mark: Print, ask: Ask) -> pl.DataFrame:
+    """The cells an answer was picked from, with their place on the frontier; see `Results.frontier`."""
+    from engine.analysis import frontier as of
+
+    wall = ask.wall
+    found, units = measured(db, mark, ask.axis if wall else None, (wall,) if wall else None)
+    shown = distinct(asked.candidates(found, ask))
+    return of.frontier(shown, _theirs(shown, units), ask.x, "staircase", REPLICATES, SEED)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def differences(db: str, mark: Print, ask: Ask) -> pl.DataFrame:
+    """Accuracy of `ask.b` minus that of `ask.a` at many budgets both were measured at: columns of the evidence."""
+    found = advice(db, mark, ask).evidence
+    steps = [budget for curve in curves(db, mark, (ask.a, ask.b), str(ask.axis)).values() for budget in curve["budget"]]
+    walls = asked.walls(found, steps)
+    _, units = _results(db).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
+    return asked.differences(ask, found, walls, units, (REPLICATES, SEED))
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def elasticity(db: str, mark: Print) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
+    found = _results(db).elasticity()
+    return found.points, found.summary
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def told(db: str, mark: Print) -> list[dict[str, Any]]:
+    """Conditions that tell a budget in tokens, each with `told`; see `engine.analysis.told.conditions`."""
+    from engine.analysis import told as of
+
+    return [dict(row) for row in of.conditions(conditions(db, mark).to_dicts())]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def settings(db: str, mark: Print, task: str, axis: str | None) -> pl.DataFrame:
+    """Scored cells of a task with `on_frontier` in tokens; budgets on `axis`, None: on each condition's own."""
+    from engine.analysis import frontier as of
+
+    found, units = measured(db, mark, axis)
+    mine = found.filter(found["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
+    return of.frontier(mine, _theirs(mine, units), "total_tokens", "staircase", 1, SEED)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def compared(db: str, mark: Print, a: Cell, b: Cell, by: str, left: comparing.Side) -> comparing.Compared:
+    """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
+    return comparing.compared(_results(db), a, b, by, left, (REPLICATES, SEED))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def against(db: str, mark: Print, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
+    """Other settings minus A; see `Results.comparisons`."""
+    return _results(db).comparisons(others, a, replicates=REPLICATES, seed=SEED)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def month(db: str, mark: Print, a: Cell, b: Cell, lineups: Ids, wish: comparing.Month) -> Savings:
+    """A month with A and with B; see `Results.savings`."""
+    return comparing.month(_results(db), a, b, lineups, wish, (REPLICATES, SEED))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -170,40 +260,22 @@ def allowance(db: str, mark: Print) -> tuple[Limits, Limits]:
     return book.allowance, book.free(day_of(status.now()))
 
 
-def as_csv(frame: pl.DataFrame) -> bytes:
-    """The frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
+def _chosen(
+    db: str, mark: Print, task: str, budgets: Budgets, conditions: Ids, looking: Looking
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
-    kinds = frame.schema.items()
-    lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
-    named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
-    whole = frame.with_columns(*lists, *named)
-    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in whole.schema.items() if kind == pl.String]
-    return whole.with_columns(*texts).write_csv().encode()
-
-
-def as_parquet(frame: pl.DataFrame) -> bytes:
-    """The frame as Parquet, types kept."""
-    buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    return buffer.getvalue()
-
-
-def _chosen(db: str, mark: Print, task: str, budgets: Budgets, conditions: Ids) -> tuple[pl.DataFrame, pl.DataFrame]:
-    import polars as pl
-
-    found, units = measured(db, mark, None, budgets)
+    found, units = measured(db, mark, None, budgets, *looking.asked)
     shown = distinct(found.filter(pl.col("condition_id").is_in(list(conditions)), task=task))
-    return shown, units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
+    return shown, _theirs(shown, units)
+
+
+def _theirs(shown: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+    """The sums per question behind some cells."""
+    return units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
 
 
 def distinct(frame: pl.DataFrame) -> pl.DataFrame:
     """Without the larger budgets of a condition that changed neither accuracy, spend nor n: one point, not six."""
     same = ("condition_id", "accuracy", "n_questions", "n_censored", "calls", "input_tokens", "output_tokens")
     return frame.unique(subset=same, keep="first", maintain_order=True)
-
-
-def _unarmed(text: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    return pl.when(text.str.slice(0, 1).is_in(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)

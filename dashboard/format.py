@@ -75,11 +75,13 @@ def duration(milliseconds: float | None) -> str:
 
 
 def budget(value: int | None, axis: str) -> str:
-    """A budget as a label names it: `256`, `8 calls`, `$0.02`; on the `usd` axis budgets are integer pico-dollars."""
+    """A budget as a label names it: `256`, `8 calls`, `$0.02`; on the `usd` and `wh` axes budgets are in pico-units."""
     if value is None:
         return UNKNOWN
     if axis == "usd":
         return money_tick(float(f"{value / 1e12:.3g}"))
+    if axis == "wh":
+        return quantity(value / 1e12, "Wh")
     return f"{count(value)}{THIN}{'call' if value == 1 else 'calls'}" if axis == "calls" else count(value)
 
 

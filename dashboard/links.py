@@ -117,9 +117,9 @@ def save(view: str, params: Sequence[Param]) -> None:
         st.session_state[key(view, "values")] = values
 
 
-def address(view: str, params: Sequence[Param]) -> str:
-    """The whole address of what is on screen, as another browser can open it."""
-    query = urlencode(written(params, _now(view, params), whole=True), doseq=True)
+def address(view: str, params: Sequence[Param], values: Mapping[str, object] | None = None) -> str:
+    """The whole address of what is on screen, or of `values`, as another browser can open it."""
+    query = urlencode(written(params, _now(view, params) if values is None else values, whole=True), doseq=True)
     page = (st.context.url or "").split("?")[0]
     page = page if page.count("/") > 2 else f"{page}/"
     return f"{page}?{query}" if query else page

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 NOTE = (
     "Billed: what this run paid. Replayed: what replies it read again had cost when they were bought. List: what its "
-    "calls would cost bought one by one today. In doubt: sent, and no outcome came back. The three are never added up."
+    "calls would cost bought one by one today. In doubt: sent, and no outcome came back. The three are never added up. "
+    "A ceiling counts the larger of our price and what the provider says, call by call."
 )
 MONEY = {"Billed": "billed_pusd", "Replayed": "replayed_pusd", "List": "list_pusd", "In doubt": "in_doubt_pusd",
          "Provider says": "provider_pusd"}  # fmt: skip

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dashboard import format as fmt
 from dashboard.figures import AXES
 from dashboard.figures.axes import Lens
+from dashboard.figures.hover import shares
+from engine.energy import grams_co2e
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,12 +24,14 @@ FATES = (
     ("n_right", "right"), ("n_wrong", "wrong"), ("n_none", "without answer"), ("n_exhausted", "ended by the budget"),
     ("n_failed", "failed"), ("n_stopped", "stopped"), ("n_censored", "not observed up to this budget"),
 )  # fmt: skip
+CUT = ("n_exhausted", "n_none", "n_failed")
+"""Fates told with their share, in the order of `shares`."""
 ALWAYS = ("n_right", "n_wrong", "n_none", "n_failed")
 """Fates that are told even when they befell no trial."""
 
 __all__ = [
     "SPENDS", "Fact", "cell_facts", "cell_fates", "cell_name", "cell_notes", "cells_table", "condition_name",
-    "curve_table", "leader_sentence", "reading_sentence",
+    "curve_table", "energy_line", "leader_sentence", "reading_sentence",
 ]  # fmt: skip
 
 
@@ -51,8 +55,9 @@ def condition_name(row: Row) -> str:
     return name if name and wall.endswith(f" {row['axis']}") else str(row["label"])
 
 
-def cells_table(frame: pl.DataFrame, x: str) -> pl.DataFrame:
-    """The readable columns of a frontier frame on spend axis `x`, in its order."""
+def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.DataFrame:
+    """The readable columns of a frontier frame on spend axis `x`, in its order; energy and CO2e where a grid `zone` is
+    named."""
     import polars as pl
 
     lens = AXES[x]
@@ -64,10 +69,12 @@ def cells_table(frame: pl.DataFrame, x: str) -> pl.DataFrame:
             "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
             "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
             "Questions": row["n_questions"],
+            **_rates(row),
             spend: _rounded(lens.value(row)),
             f"{'Cost' if lens.money else 'Spend'}, 95% interval": _bare(
                 lens.value(row, "_low"), lens.value(row, "_high"), lens.form
             ),
+            **_energy(row, zone),
             "On the frontier": _standing(row),
             "Right": row["n_right"],
             "Wrong": row["n_wrong"],
@@ -82,7 +89,7 @@ def cells_table(frame: pl.DataFrame, x: str) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def curve_table(cells: pl.DataFrame) -> pl.DataFrame:
+def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     """The curves at the budgets of their studies: the readable columns of cells read on one budget axis."""
     import polars as pl
 
@@ -94,7 +101,9 @@ def curve_table(cells: pl.DataFrame) -> pl.DataFrame:
             "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
             "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
             "Questions": row["n_questions"],
+            **_rates(row),
             AXES[row["axis"]].title: _rounded(AXES[row["axis"]].value(row)),
+            **_energy(row, zone),
             "Not observed so far": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, row["axis"])),
         }
@@ -103,13 +112,38 @@ def curve_table(cells: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def _rates(row: Row) -> dict[str, float | None]:
+    """Accuracy of the trials the budget did not end, and how many it ended, gave no answer or failed."""
+    finished = {"Of those not cut off, %": row.get("accuracy_finished")}
+    named = {f"{word.capitalize()}, %": share for word, share in shares(row).items()}
+    return {name: None if share is None else round(share * 100, 1) for name, share in (finished | named).items()}
+
+
+def _energy(row: Row, zone: str | None) -> dict[str, float | None]:
+    if zone is None:
+        return {}
+    wh = AXES["wh"].value(row)
+    grams = None if wh is None else _rounded(grams_co2e(wh, zone))
+    return {AXES["wh"].title: _rounded(wh), "CO2e, g per 1,000 questions": grams}
+
+
+def energy_line(row: Row, zone: str | None) -> str:
+    """`12.3 Wh and 5.6 g CO2e per 1,000 questions (zone FRA)`; empty without a zone."""
+    if zone is None:
+        return ""
+    wh = AXES["wh"].value(row)
+    if wh is None:
+        return "energy unknown: no size of every model is known"
+    return f"{fmt.number(wh)} Wh and {fmt.number(grams_co2e(wh, zone))} g CO2e per 1,000 questions (zone {zone})"
+
+
 def leader_sentence(cells: pl.DataFrame) -> str:
     """The most accurate condition of a task at the largest budget everyone there is read at, with interval and n."""
     rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
     if not rows:
         return ""
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
-    unit = {"calls": "", "usd": ""}.get(top["axis"], " " + top["axis"].replace("_", " "))
+    unit = {"calls": "", "usd": "", "wh": ""}.get(top["axis"], " " + top["axis"].replace("_", " "))
     wall = f"{fmt.budget(top['budget'], top['axis'])}{unit}"
     return f"{condition_name(top)} leads {top['task']} at {wall}: {_scored(top)}"
 
@@ -144,13 +178,20 @@ def cell_facts(row: Row) -> list[Fact]:
 
 def cell_fates(row: Row) -> str:
     """What became of the trials: `41 right · 15 wrong · 4 without answer · ...`; right and wrong always stand there."""
-    told = [f"{fmt.count(row[name])} {word}" for name, word in FATES if row[name] or name in ALWAYS]
+    part = {name: f" ({fmt.percent(part)})" for name, part in zip(CUT, shares(row).values(), strict=True) if part}
+    told = [f"{fmt.count(row[name])} {word}{part.get(name, '')}" for name, word in FATES if row[name] or name in ALWAYS]
+    finished = row.get("accuracy_finished")
+    if row["n_exhausted"] and finished is not None:
+        ends = _bare(row["accuracy_finished_low"], row["accuracy_finished_high"], fmt.percent)
+        told.append(f"{fmt.percent(finished)} {ends} right of those the budget did not end, which are the easy ones")
     return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(told)
 
 
 def cell_notes(row: Row, x: str | None = None) -> list[str]:
     """Reservations about a cell: partial, simulated, priced by assumption or not at all."""
     notes = []
+    if row.get("much_cut"):
+        notes.append("much cut off: read accuracy with the budget")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
     if row["simulated"]:

@@ -166,7 +166,9 @@ def title(label: str, entries: Sequence[Entry], at: str) -> str:
 def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
     """Task, model, the budget the condition ran at, and its trials by fate."""
     fates = Counter(entry.reading.fate for entry in entries)
-    counts = [f"{fmt.count(n)} {FATES[fate]}" for fate, n in fates.most_common()]
+    counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / len(entries))})" for fate, n in fates.most_common()]
+    if ended := sum(entry.reading.exhausted for entry in entries):
+        counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
     simulated = ["simulated: no real model"] if condition["simulated"] else []
     run_at = f"run at {budget_name(condition['budget'], condition['axis'])}"
     return " · ".join([condition["task"], condition["model"], *simulated, run_at, *counts])

@@ -142,8 +142,7 @@ def _silent(status: Status) -> Status:
 
 
 def running_s(status: Status) -> float | None:
-    """Seconds a run was worked on; of an older version's, from its start to its last sign of life. None: it never was.
-    """
+    """Seconds a run was worked on; an older version's: from its start to its last sign of life. None: never."""
     if status.ran_s is not None or status.started_at is None or status.heartbeat_at is None:
         return status.ran_s
     return max(0.0, (status.heartbeat_at - status.started_at).total_seconds())

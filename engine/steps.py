@@ -1,8 +1,8 @@
 """What every trial adds at which wall, in whole numbers: the tables the analysis reads instead of calls and marks.
 
-Owns the SQL that derives them from the stored trials, for all at once or for those just stored. They say nothing that
-the trials do not say, so they may be dropped and made again; only the last attempt of a trial is in them. Opens and
-commits nothing, knows no price and no budget.
+Owns these tables and the SQL that derives them from stored trials; `stepping` makes the same rows for trials that are
+being stored. They say nothing that the trials do not say, so they may be dropped and made again; only the last attempt
+of a trial is in them. Opens and commits nothing, knows no price and no budget.
 
 A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
 kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
@@ -15,8 +15,6 @@ the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +23,8 @@ if TYPE_CHECKING:
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
 
-_MOST = 2**31 - 1
+MOST = 2**31 - 1
+"""The largest number a step holds."""
 
 _NUMBERS = """
 create {temp} table numbers (kind varchar not null, id varchar not null, model varchar, number integer not null);
@@ -40,7 +39,6 @@ create {{temp}} table steps (
     {", ".join(f"{name} tinyint not null" for name in COUNTS)},
     {", ".join(f"{name} integer not null" for name in SPENDS)});
 """
-
 
 
 # Numbers go up by one within a kind, and are kept when what they stand for is deleted.
@@ -80,12 +78,12 @@ def _row(source: str, kind: int, ordinal: str, tariff: str, walls: str, given: d
 
 def _whole(value: str) -> str:
     """A number that fits its column: no trial spends two thousand million tokens, whatever a file says."""
-    return value if value == "0" else f"least(greatest({value}, {-_MOST}), {_MOST})"
+    return value if value == "0" else f"least(greatest({value}, {-MOST}), {MOST})"
 
 
 # A call the model never finished for the trial counts as its whole reply, or one token where none was seen.
 _TOLD = f"""
-with homes as (select snapshot_id, min(tariff_no) as home_no from {TARIFFS} group by snapshot_id),
+with homes as (select snapshot_id, arg_min(tariff_no, model) as home_no from {TARIFFS} group by snapshot_id),
 told as (
     select t.trial_id, t.attempt, t.repeat, t.snapshot_id, t.verdict, c.anytime, h.home_no,
         i.condition_no, q.question_no,
@@ -97,7 +95,7 @@ told as (
     left join homes h using (snapshot_id)),
 asked as (
     select l.*, row_number() over (partition by l.trial_no order by c.ordinal) - 1 as ordinal,
-        f.tariff_no, {_each("c.@", "calls", *SPENDS[2:])},
+        f.tariff_no, c.model, {_each("c.@", "calls", *SPENDS[2:])},
         coalesce(c.cut in ('budget', 'refused', 'failed'), false) as closing,
         coalesce(c.cut in ('context', 'limit'), false) as beyond,
         if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
@@ -136,10 +134,10 @@ spent as (
     left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = s.model
     where not l.anytime and l.scored),
 sums as (
-    select trial_no, tariff_no, row_number() over (partition by trial_no order by tariff_no) as place,
+    select trial_no, tariff_no, row_number() over (partition by trial_no order by model) as place,
         {_each("sum(@) as @", *SPENDS)}
     from walled semi join (select trial_no from known where closed and scored) using (trial_no)
-    where not closing group by trial_no, tariff_no)"""
+    where not closing group by trial_no, tariff_no, model)"""
 
 _FIRST = "coalesce(p.place, 1) = 1"
 _PRESENT = {
@@ -147,8 +145,8 @@ _PRESENT = {
     "n_right": f"if({_FIRST}, if(l.anytime, coalesce(c.rights, 0), (l.scored and l.verdict = 'right')::int), 0)",
     "n_wrong": f"if({_FIRST}, if(l.anytime, coalesce(c.wrongs, 0), (l.scored and l.verdict = 'wrong')::int), 0)",
     "n_exhausted": f"(l.scored and {_FIRST} and (l.forever or l.last >= 0))::int",
-    "n_right_finished": f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0) and l.verdict = 'right')"
-    "::int",
+    "n_right_finished": f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0) "
+    "and l.verdict = 'right')::int",
     "n_failed": "(not l.scored and l.fate = 2)::int",
     "n_stopped": "(not l.scored and l.fate = 3)::int",
     "n_censored": "(not l.scored and l.fate < 2)::int",
@@ -187,10 +185,7 @@ _ROWS = (
 _DERIVED = f"insert into steps {_TOLD} {' union all '.join(_ROWS)} order by 1, 2"
 
 _LATEST = "create or replace temp table chosen as select trial_id, max(attempt) as attempt from trials"
-_WANTED = "trial_id in (select id from wanted_trials)"
 _PLACED = "(condition_id, question_id, repeat) in (select (condition_id, question_id, repeat) from places)"
-_PLACES = "create or replace temp table places as select distinct condition_id, question_id, repeat from trials where"
-_TWICE = f"{_PLACES} trial_id in (select trial_id from trials where {_WANTED} group by trial_id having count(*) > 1)"
 _CLEARED = f"""
 delete from steps where (condition_no, question_no, repeat) in (
     select (i.condition_no, q.question_no, p.repeat) from places p
@@ -212,26 +207,8 @@ def stand_in(connection: Connection) -> None:
     connection.execute(tables(temp=True) + filling())
 
 
-def refresh(connection: Connection, trial_ids: Iterable[str]) -> None:
-    """Derive the steps of trials that were just stored, in the same transaction; other trials keep theirs.
-
-    Where an attempt of a trial was stored before, its steps give way to those of the last one.
-    """
-    import pyarrow as pa
-
-    connection.register("wanted_trials", pa.table({"id": pa.array(list(trial_ids), pa.string())}))
-    connection.execute(_NUMBERED.replace("mine", f"(select * from trials where {_WANTED})") + _TWICE)
-    again = connection.execute("select 1 from places limit 1").fetchall()
-    if again:
-        connection.execute(_CLEARED)
-    connection.execute(f"{_LATEST} where {_WANTED} {f'or {_PLACED}' if again else ''} group by trial_id; {_DERIVED}")
-    connection.unregister("wanted_trials")
-
-
-@contextmanager
-def forgotten(connection: Connection, run_id: str) -> Iterator[None]:
-    """Take out the steps of a run the block deletes; where an attempt of another run is left, that one counts again."""
-    connection.execute(f"{_PLACES} run_id = ?", [run_id])
-    yield
-    connection.execute("delete from run_parts where run_id = ?", [run_id])
+def again(connection: Connection, which: str) -> None:
+    """Derive the steps of the trials at the places `which` selects (condition_id, question_id, repeat) from what is
+    stored now, in place of those that are there."""
+    connection.execute(f"create or replace temp table places as {which}")
     connection.execute(f"{_CLEARED}; {_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")

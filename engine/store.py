@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from engine import rows, schema, steps, tables, values
+from engine import rows, schema, stepping, tables, values
 from engine.budget import Limits
 from engine.database import Connection, Database, quoted
 from engine.errors import StoreError, UnknownName
@@ -134,8 +134,8 @@ class Store(Database):
             content = rows.trial_tables(fresh)
             content["completions"] = [rows.completion_row(c, batch.run_id) for c in batch.completions]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
-            tables.insert(connection, content)
-            steps.refresh(connection, [trial.spec.trial_id for trial in fresh])
+            with stepping.stepped(connection, fresh, content):
+                tables.insert(connection, content)
         return len(fresh)
 
     def save_run(self, run: RunRow) -> None:
@@ -203,7 +203,7 @@ class Store(Database):
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
-        with self.writing() as connection, steps.forgotten(connection, run_id):
+        with self.writing() as connection, stepping.forgotten(connection, run_id):
             for statement in _DELETE_RUN:
                 connection.execute(statement, [run_id] if "?" in statement else [])
 

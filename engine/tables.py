@@ -21,7 +21,9 @@ Layout = list[tuple[str, str]]
 
 _ON_CONFLICT = {
     "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
+    **dict.fromkeys(("numbers", "run_parts", "steps"), ""),
 }
+"""What to do about a key that is stored; a table without keys: nothing."""
 
 _HEADS = """
 select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
@@ -77,8 +79,8 @@ def insert(connection: Connection, content: rows.Tables) -> None:
 def _arrow(layout: Layout, content: list[values.Row]) -> Any:
     import pyarrow as pa
 
-    kinds = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
-    shape = pa.schema([(name, kinds[kind]) for name, kind in layout])
+    kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
+    shape = pa.schema([(name, kinds.get(kind, pa.int64())) for name, kind in layout])
     try:
         return pa.Table.from_pylist(content, schema=shape)
     except UnicodeEncodeError:

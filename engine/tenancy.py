@@ -104,8 +104,8 @@ class Tenancy:
     async def give_back(self, ceiling: Ceiling) -> None:
         """Return what the run did not need; what is still in flight counts as in doubt.
 
-        A database that cannot be written leaves the lease held, until somebody sees that this run is gone. Waits for one
-        that others hold in a thread, so that the caller can go on with its heartbeat; takes no lease from then on.
+        A database that cannot be written leaves the lease held, until somebody sees that this run is gone. Waits in a
+        thread for one that others hold, so that the caller's heartbeat goes on; takes no lease from then on.
         """
         self._over = True
         if self._rolling is not None:

@@ -214,10 +214,11 @@ class _Worker:
         if self._gate is None:
             return self._last
         ceiling, progress = self._gate.ceiling, self._progress
-        counts = {"done": progress.done, "total": progress.total, "ends": dict(progress.ends)}
+        last = self._last
+        if self._runner:
+            last = replace(last, done=progress.done, total=progress.total, ends=dict(progress.ends))
         return replace(
-            self._last,
-            **(counts if self._runner else {}),
+            last,
             spent=ceiling.spent,
             reserved=ceiling.reserved,
             in_doubt=ceiling.in_doubt,

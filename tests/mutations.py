@@ -19,7 +19,7 @@ class Mutant:
 
 SESSION, TRIAL, BUDGET = "engine/session.py", "engine/trial.py", "engine/budget.py"
 IDENTITY, POOL, DISPATCH = "engine/identity.py", "engine/pool.py", "engine/dispatch.py"
-RATES = "engine/rates.py"
+RATES, CHARGES, TENANCY, LOOP = "engine/rates.py", "engine/charges.py", "engine/tenancy.py", "engine/loop.py"
 JOURNAL, CHAIN = "engine/journal.py", "engine/strategies/chain.py"
 
 
@@ -194,8 +194,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("what is in doubt is released", BUDGET, "        self.in_doubt += reserved\n", "        pass\n", _in("ceiling")),
     Mutant("a lost reply is free", DISPATCH, "bill = Amount() if _unbilled(error) else None", "bill = Amount()",
            _in("ceiling", "worst_case")),
-    Mutant("a retry reserves nothing", DISPATCH, "        await self._gate.reserve(worst)\n",
-           "        if ordinal == 0:\n            await self._gate.reserve(worst)\n", _in("ceiling", "reserves_anew")),
+    Mutant("a retry reserves nothing", DISPATCH, "        worst = await self._reserved(request.model, told)\n",
+           "        worst = Amount() if ordinal else await self._reserved(request.model, told)\n", _in("ceiling", "reserves_anew")),
     Mutant("everything is tried again", RATES, "error.kind not in RETRYABLE or ordinal", "ordinal", _in("ceiling", "closed_list")),
     Mutant("a Retry-After of any length is waited for", RATES, "error.retry_after_s if error.retry_after_s <= self.longest_s else None",
            "error.retry_after_s", _in("ceiling", "beyond_the_bound")),
@@ -213,7 +213,14 @@ MUTANTS: tuple[Mutant, ...] = (
            _in("rates", "whoever_waits")),
     Mutant("the ceiling is called reached too early", DISPATCH, "if self.reached or not (self.ceiling.in_flight or self.ceiling.paused):", "if True:",
            _in("ceiling", "go_on")),
-    Mutant("stop starts new calls", DISPATCH, "            if self.stopped:\n", "            if False:\n", _in("ceiling", "stop_lets")),
+    Mutant("stop starts new calls", DISPATCH, "            if self.stopped:\n", "            if False:\n", _in("ceiling", "stop_")),
+    Mutant("a provider's own cost is not counted", CHARGES, "larger(known, told) or 0", "known or 0", _in("charges", "reported_cost")),
+    Mutant("a provider's own cost is forgotten by a resume", JOURNAL, "charged_pusd=larger(a.charged_pusd, cost)", "charged_pusd=a.charged_pusd",
+           _in("charges", "reported_cost")),
+    Mutant("a missing lock proves a run dead", TENANCY, "if status.is_dead(run) or _said_goodbye(run):", "if not status.is_alive(run):",
+           _in("allowance", "missing_lock")),
+    Mutant("a suspended run gives its calls up", LOOP, "            self.lost_s += now - self._seen_s\n", "            pass\n",
+           _in("loop", "waits_for_what")),
     Mutant("an overrun is hidden", BUDGET, "over = actual - reserved", "over = reserved - reserved", _in("ceiling", "overrun")),
     Mutant("the journal is written after the strategy saw it", DISPATCH, "        self._note(replace(done, latency_ms=_since(began)), completion)\n",
            "        asyncio.get_running_loop().call_later(0.01, self._note, done, completion)\n", _in("ceiling", "before_anybody")),

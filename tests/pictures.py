@@ -20,8 +20,9 @@ from engine import status
 from tests.browser.conftest import NAMES, ROOT
 from tests.browser.stage import Stage, staged
 
-HEIGHTS = {"frontier": 1180, "curves": 1000, "trials": 1180, "method": 1000, "run": 1080}
+HEIGHTS = {"frontier": 1180, "curves": 1000, "compare": 1500, "trials": 1180, "method": 1000, "run": 1080}
 FRONTIER = f"/?task={quote('gym:syllogism/easy', safe='')}"
+COMPARE = FRONTIER.replace("/?", "/compare?")
 
 
 def main() -> None:
@@ -53,7 +54,8 @@ def _arguments() -> argparse.Namespace:
 
 def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
     """Each page by name, drawn to the end."""
-    for name, path in (("frontier", FRONTIER), ("curves", "/curves"), ("trials", _trial(stage)), ("method", "/method")):
+    read = (("frontier", FRONTIER), ("curves", "/curves"), ("compare", COMPARE), ("trials", _trial(stage)))
+    for name, path in (*read, ("method", "/method")):
         yield name, _opened(stage, path, name, width, scheme)
     yield "run", _running(stage, width, scheme)
 
@@ -61,7 +63,7 @@ def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
 def _opened(stage: Stage, path: str, name: str, width: int, scheme: str) -> Any:
     page = stage.open(path, width=width, height=HEIGHTS[name], scheme=scheme)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    if name in ("frontier", "curves"):
+    if name in ("frontier", "curves", "compare"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
     _rested(page)
     return page

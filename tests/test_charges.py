@@ -73,6 +73,7 @@ def test_after_a_reported_cost_beyond_the_price_no_more_is_sent_than_the_ceiling
         run.study.write_text(with_ceiling(run.study.read_text(), Limits(pusd=2 * DOLLAR)))
         again = worker.run(run, quiet)
     assert again.state == "ceiling" and again.spent.pusd <= 2 * DOLLAR and again.overrun.pusd == 0
+    assert again.spent.pusd == len(provider.served) * DOLLAR // 10 == journal.read(run.journal).spent.pusd
 
 
 def test_a_declared_price_of_zero_needs_no_ceiling_and_an_unknown_one_is_refused_under_any(tmp_path: Path) -> None:

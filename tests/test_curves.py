@@ -82,6 +82,8 @@ def expected(trials: Sequence[Trial], axis: Axis, budget: int) -> dict[str, floa
 
     flat = [r for group in scored.values() for r in group]
     unpriced = any(r.pusd is None for r in flat)
+    whole = [[r.verdict == "right" for r in group if not r.exhausted] for group in scored.values()]
+    ended = [mean(group) for group in whole if group]
     return {
         "n_questions": len(scored),
         "n_trials": len(trials),
@@ -97,6 +99,8 @@ def expected(trials: Sequence[Trial], axis: Axis, budget: int) -> dict[str, floa
                          "latency_ms")
         },
         "usd": None if unpriced else average(lambda r: r.pusd / 1e12),
+        "accuracy_finished": mean(ended) if ended else None,
+        "much_cut": sum(r.exhausted for r in flat) > 0.1 * len(flat),
     }  # fmt: skip
 
 
@@ -189,6 +193,9 @@ def test_one_trial_gives_one_cell_with_a_wide_interval(tmp_path: Path):
     assert (cell[0]["accuracy"], cell[0]["n_questions"], cell[0]["output_tokens"]) == (1.0, 1, 10.0)
     assert cell[0]["accuracy_low"] < 0.25
     assert cell[0]["accuracy_high"] == 1.0
+    assert [cell[0][f"accuracy_finished{end}"] for end in ("", "_low", "_high")] == [
+        cell[0][f"accuracy{end}"] for end in ("", "_low", "_high")
+    ]
     assert cell[0]["output_tokens_low"] is None
 
 
@@ -243,6 +250,20 @@ def test_a_fixed_budget_condition_has_the_one_cell_it_ran_at(tmp_path: Path):
         assert (row["n_right"], row["n_none"], row["n_exhausted"]) == (2, 1, 2)
         assert row["output_tokens"] == pytest.approx((10 + 40 + 40) / 3)
     assert results.curve(trials[0].spec.condition.condition_id)["budget"].to_list() == [40]
+
+
+def test_a_cell_says_how_much_the_budget_cut_and_what_the_others_reached(tmp_path: Path):
+    cells = one_condition(tmp_path, [right_after(10)] * 9 + [right_after(30)] * 2 + [[Ask(A, 5, 4, 9, 9)]]).cells(
+        budgets=[9, 20, 40]
+    )
+    assert cells["n_exhausted"].to_list() == [12 - 1, 2, 0]
+    assert cells["much_cut"].to_list() == [True, True, False]
+    assert cells["n_none"].to_list() == [12, 3, 1]
+    assert cells["accuracy"].to_list() == [0, 9 / 12, 11 / 12]
+    assert cells["accuracy_finished"].to_list() == [0, 9 / 10, 11 / 12]
+    narrow = cells.filter(budget=20).to_dicts()[0]
+    assert narrow["accuracy_finished_low"] < 0.9 < narrow["accuracy_finished_high"]
+    assert cells["accuracy_finished_high"][2] == cells["accuracy_high"][2]
 
 
 def test_the_last_attempt_counts(tmp_path: Path):

@@ -80,11 +80,15 @@ def test_the_clock_of_the_loop_leaves_out_gaps_and_nothing_else() -> None:
 def test_a_time_out_that_ran_out_in_a_gap_waits_for_what_has_arrived() -> None:
     """The gap is a callback that blocks: a long one and a stopped process are alike to the loop."""
 
+    def blocked(pipe: int) -> None:
+        os.write(pipe, b"x")
+        time.sleep(GAP_S + 0.3)
+
     async def raced() -> str:
         ours, theirs = os.pipe()
         loop, arrived = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(ours, arrived.set)
-        loop.call_later(0.05, lambda: (os.write(theirs, b"x"), time.sleep(GAP_S + 0.3)))
+        loop.call_later(0.05, blocked, theirs)
         try:
             async with asyncio.timeout(GAP_S):
                 await arrived.wait()

@@ -15,8 +15,8 @@ from tests import shown
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "dashboard" / "app.py"
-VIEWS = ("frontier", "curves", "trials", "run")
-READING = VIEWS[:3]
+VIEWS = ("frontier", "curves", "compare", "trials", "run", "advice", "told")
+READING = tuple(view for view in VIEWS if view != "run")
 """Pages that show what is stored, and nothing where nothing is."""
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "empty": shown.empty, "one trial": shown.one_trial, "all wrong": shown.all_wrong, "all failed": shown.all_failed,
@@ -24,22 +24,41 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
 }  # fmt: skip
 EMPTY = "No trial is stored here yet"
-SAYS: dict[str, tuple[str, str, str, str]] = {
-    "empty": (EMPTY, EMPTY, EMPTY, "the form below starts one"),
+SAYS: dict[str, tuple[str, str, str, str, str]] = {
+    "empty": (EMPTY, EMPTY, EMPTY, EMPTY, "the form below starts one"),
     "one trial": (
         "1 condition, and no question answered right", "direct leads file:sums at 64 output tokens: 0.0%",
-        "direct: 0 of 1 trial right", "Runs beside results.duckdb",
+        "One setting, direct @64: nothing to compare it with yet", "direct: 0 of 1 trial right", "Runs beside results.duckdb",
     ),
     "all wrong": (
         "2 conditions, and no question answered right", "leads file:sums at 256 output tokens: 0.0%",
-        "0 of 6 trials right", "Runs beside results.duckdb",
+        "do not decide between", "0 of 6 trials right", "Runs beside results.duckdb",
     ),
-    "all failed": ("No condition to show yet", "1 of 1 condition shown", "3 failed", "the form below starts one"),
-    "small": ("is the most accurate", "What a larger budget buys on 2 tasks", "of 12 trials right", "Runs beside"),
-    "mixed": ("on the frontier", "4 of 12 conditions shown", "of 4 trials right", "Runs beside results.duckdb"),
-    "demo": ("is the most accurate", "conditions shown", "trials right", "the form below starts one"),
+    "all failed": (
+        "No condition to show yet", "1 of 1 condition shown", "No setting to compare yet", "3 failed",
+        "the form below starts one",
+    ),
+    "small": (
+        "is the most accurate", "What a larger budget buys on 2 tasks", "of 12 questions than", "of 12 trials right", "Runs beside",
+    ),
+    "mixed": (
+        "on the frontier", "4 of 12 conditions shown", "of 4 questions than", "of 4 trials right",
+        "Runs beside results.duckdb",
+    ),
+    "demo": (
+        "is the most accurate", "conditions shown", "times the tokens", "trials right", "the form below starts one",
+    ),
 }  # fmt: skip
-"""What each page must say, in the order of VIEWS."""
+"""What each page must say, in the order of VIEWS; `ASKED` goes on."""
+UNTOLD = "No model was told a token budget here yet"
+ASKED: dict[str, tuple[str, str]] = {
+    "empty": (EMPTY, EMPTY), "one trial": ("Not decided by 1 question", UNTOLD),
+    "all wrong": ("No setting reaches 50.0 %", UNTOLD), "all failed": ("There is nothing to go by", UNTOLD),
+    "small": ("Not decided by 12 questions", "A told budget is kept in"),
+    "mixed": ("Not decided by 4 questions", UNTOLD),
+    "demo": ("Not decided by 60 questions", "of 4 series"),
+}  # fmt: skip
+"""What the advice page must say when it is opened, and the page on told budgets."""
 Open = Callable[..., AppTest]
 
 
@@ -79,7 +98,7 @@ def words(app: AppTest) -> str:
 def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) -> None:
     said = words(opened(name, view))
     assert "#### " in said
-    assert SAYS[name][VIEWS.index(view)] in said
+    assert (*SAYS[name], *ASKED[name])[VIEWS.index(view)] in said
 
 
 @pytest.mark.parametrize("view", READING)
@@ -124,7 +143,7 @@ def test_a_read_only_page_shows_the_same_and_starts_nothing(
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_READ_ONLY", "1")
     app = opened("small", view)
-    assert SAYS["small"][VIEWS.index(view)] in words(app)
+    assert (*SAYS["small"], *ASKED["small"])[VIEWS.index(view)] in words(app)
     assert not {button.label for button in app.button} & {"Launch", "Start", "Resume"}
 
 
@@ -132,7 +151,7 @@ def test_a_read_only_page_shows_the_same_and_starts_nothing(
 def test_a_part_of_the_address_that_means_nothing_is_explained(opened: Open, view: str) -> None:
     said = words(opened("small", view, bugdet="12"))
     assert "This link has a part 'bugdet' that this page does not know" in said
-    assert ("Did it mean 'budget'?" in said) == (view in ("frontier", "trials"))
+    assert ("Did it mean 'budget'?" in said) == (view in ("frontier", "trials", "advice"))
 
 
 def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_units(opened: Open) -> None:

@@ -3,29 +3,51 @@
 Draw with `st.plotly_chart(figure, theme=None, config=CONFIG)`; `customdata` of a mark is [condition_id, budget].
 """
 
+from dashboard.figures.advised import AdvisedInfo, advised_caption, advised_figure, advised_info
 from dashboard.figures.axes import AXES
+from dashboard.figures.crossing import CrossingInfo, crossing_caption, crossing_figure, crossing_info
 from dashboard.figures.curves import CurvesInfo, curves_caption, curves_info
 from dashboard.figures.curves_plot import curves_figure
+from dashboard.figures.forest import ForestInfo, forest_info
+from dashboard.figures.forest_plot import forest_figure
 from dashboard.figures.frontier import FrontierInfo, frontier_info
 from dashboard.figures.frontier_plot import frontier_figure
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.panels import PanelsInfo, panels_figure, panels_info
 from dashboard.figures.sentences import caption_sentence, title_sentence
+from dashboard.figures.told import ToldInfo, told_caption, told_info
+from dashboard.figures.told_plot import obeyed_figure, told_figure
 
 __all__ = [
     "AXES",
     "CONFIG",
+    "AdvisedInfo",
+    "CrossingInfo",
     "CurvesInfo",
+    "ForestInfo",
     "FrontierInfo",
     "PanelsInfo",
+    "ToldInfo",
+    "advised_caption",
+    "advised_figure",
+    "advised_info",
     "caption_sentence",
+    "crossing_caption",
+    "crossing_figure",
+    "crossing_info",
     "curves_caption",
     "curves_figure",
     "curves_info",
     "empty_figure",
+    "forest_figure",
+    "forest_info",
     "frontier_figure",
     "frontier_info",
+    "obeyed_figure",
     "panels_figure",
     "panels_info",
     "title_sentence",
+    "told_caption",
+    "told_figure",
+    "told_info",
 ]

@@ -29,6 +29,8 @@ class Lens:
     scale: float = 1.0
     """Shown value over the frame's mean per question."""
     money: bool = False
+    said: str = ""
+    """What the values rest on, after the title; not escaped."""
 
     def value(self, row: Row, suffix: str = "") -> float | None:
         """The shown value of a cell (`suffix` "_low" and "_high" for its interval); None: not known."""
@@ -53,6 +55,7 @@ AXES: dict[str, Lens] = {
     "input_tokens": Lens("input_tokens", "Input tokens per question", "input tokens per question"),
     "reasoning_tokens": Lens("reasoning_tokens", "Reasoning tokens per question", "reasoning tokens per question"),
     "calls": Lens("calls", "Calls per question", "calls per question"),
+    "wh": Lens("wh", "Energy, Wh per 1,000 questions", "Wh per 1,000 questions", 1000.0),
     "latency_ms": Lens("latency_ms", "Seconds per question", "s per question", 0.001),
 }
 """By column of the cells frame."""

@@ -29,8 +29,9 @@ BUDGETS: dict[str, Lens] = {
     "output_tokens": Lens("budget", "Budget per question", "output tokens"),
     "calls": Lens("budget", "Budget per question", "calls"),
     "usd": Lens("budget", "Budget per question", "US dollars", 1e-12, True),
+    "wh": Lens("budget", "Budget per question", "Wh", 1e-12),
 }
-"""By budget axis; budgets in money are integer pico-dollars in the frames."""
+"""By budget axis; budgets in money and energy are integer pico-dollars and pico-Wh in the frames."""
 
 __all__ = ["BUDGETS", "Curve", "CurvesInfo", "Panel", "Stop", "curves_caption", "curves_info"]
 
@@ -92,12 +93,14 @@ def curves_info(
     dark: bool = False,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    said: str = "",
 ) -> CurvesInfo:
     """Curves of the conditions of `cells` whose budget axis is `axis`.
 
     `curves`: condition id to its curve frame (budget, accuracy, low, high, n, n_censored, spend). Conditions without
-    one are drawn as dots at the budgets of their cells. Raises KeyError for an unknown axis."""
-    lens = BUDGETS[axis]
+    one are drawn as dots at the budgets of their cells. `said`: what budgets rest on, for the axis
+    title. Raises KeyError for an unknown axis."""
+    lens = replace(BUDGETS[axis], said=said)
     rows = [row for row in cells.to_dicts() if row["axis"] == axis]
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)

@@ -178,5 +178,5 @@ def _column(panel: Panel, info: CurvesInfo) -> float:
 
 def _titles(info: CurvesInfo, inks: Inks) -> Iterator[dict[str, Any]]:
     bold = {"size": 13, "color": inks.text}
-    words = f"<b>{info.lens.title}</b>, {info.lens.per}, log scale"
+    words = f"<b>{info.lens.title}</b>, {info.lens.per}{safe(info.lens.said)}, log scale"
     yield note(words, x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)

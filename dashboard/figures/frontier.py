@@ -7,7 +7,7 @@ frames are means per question; money is shown per 1,000 questions. A value of ze
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +17,7 @@ from dashboard.figures.labelling import Label, labels_for, worth_naming
 from dashboard.figures.legend import Entry, Group, row_count
 from dashboard.figures.lettering import plain
 from dashboard.figures.names import Row
-from dashboard.figures.points import LIKELY, POSSIBLE, SIZES, Point, ends, families, points_of
+from dashboard.figures.points import CUT, LIKELY, POSSIBLE, SIZES, SLASH, Point, ends, families, points_of
 from dashboard.figures.scales import AccuracyScale, LogScale, accuracy_scale, log_scale
 
 if TYPE_CHECKING:
@@ -92,13 +92,15 @@ def frontier_info(
     dark: bool = False,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    said: str = "",
 ) -> FrontierInfo:
     """What the frontier figure of `frame` shows on axis `x` (a key of `axes.AXES`).
 
     `frame`: frontier frame, one row per cell. `line`: the frontier's line (x, accuracy). `band`: the 10-90% band of
     bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `models` and `strategies` are
-    all there are, whatever is filtered: with them shapes and colours stay put. Raises KeyError for an unknown axis."""
-    lens, rows = AXES[x], frame.to_dicts()
+    all there are, whatever is filtered: with them shapes and colours stay put. `said`: what spends rest on, for the
+    axis title. Raises KeyError for an unknown axis."""
+    lens, rows = replace(AXES[x], said=said), frame.to_dicts()
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
     legend = _legend(points, dark)
@@ -185,8 +187,10 @@ def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
     ]
     if any(p.tier == "partial" for p in points):
         chances.append(Entry("partial", "circle-open-dot", SIZES["partial"], grey, grey, 1.2))
+    cut = [Entry(CUT, "line-ne-open", SLASH, inks.text, inks.text, 1.4)] if any(p.cut for p in points) else []
     return (
         Group("Strategy", tuple(Entry(p.strategy, "circle", 11.0, p.colour, p.colour) for p in strategies)),
         Group("Model", tuple(Entry(p.model, p.shape.symbol, 11.0 * p.shape.factor, grey, grey) for p in models)),
         Group("Chance on frontier", tuple(chances)),
+        *([Group("", tuple(cut))] if cut else []),
     )

@@ -20,6 +20,7 @@ from dashboard.figures.ink import (
     marks,
     note,
     painted,
+    slashes,
     spend_axis,
 )
 from dashboard.figures.labelling import SIZE, SMALL, Label
@@ -90,6 +91,8 @@ def _marks(info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
             group = [p for p in info.points if p.tier == tier and p.colour == colour]
             if group:
                 yield marks(group, tier, info.x_scale, inks, crowded=crowded)
+    if not crowded:
+        yield from slashes(info.points, info.x_scale, inks)
 
 
 def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
@@ -98,7 +101,8 @@ def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
     yield note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold)
     corner = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3, "yshift": -4}
     yield note("↖ better", **corner, font={"size": 12, "color": inks.muted})
-    yield note(f"<b>{info.lens.title}</b>{aside}", x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)
+    words = f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}"
+    yield note(words, x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)
 
 
 def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
@@ -124,5 +128,6 @@ def _words(point: Point, label: Label, inks: Inks) -> str:
 def _why_empty(info: FrontierInfo) -> str:
     if not info.counts.hidden:
         return "Nothing to show yet: run a study, or widen the filters."
-    lacking = "a known price" if info.lens.money else "scored questions"
-    return f"None of the {info.counts.hidden} conditions here has {lacking}: choose another axis, or set prices."
+    lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column, "scored questions")
+    way = "choose another axis, or set prices and energy."
+    return f"None of the {info.counts.hidden} conditions here has {lacking}: {way}"

@@ -9,7 +9,7 @@ from dashboard.figures.axes import AXES, Lens
 from dashboard.figures.lettering import safe
 from dashboard.figures.names import Row
 
-__all__ = ["count_line", "hover_text", "measured"]
+__all__ = ["count_line", "cut_line", "hover_text", "measured", "shares"]
 
 
 def hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: str) -> str:
@@ -21,6 +21,7 @@ def hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: str
         _spend(row, lens, muted),
         _other_spend(row, other),
         _standing(row, chance),
+        _ink(cut_line(row), muted),
         _ink(count_line(row), muted),
     ]
     return "<br>".join(line for line in lines if line)
@@ -39,12 +40,29 @@ def measured(
     return f"{safe(form(value))}  {_ink(safe(bare), muted) + '  ' if bare else ''}{what}"
 
 
+def cut_line(row: Row) -> str:
+    """`12.5% out of budget · 4.0% no answer · 0.0% failed`, and accuracy without those the budget ended."""
+    parts = [f"{fmt.percent(share)} {word}" for word, share in shares(row).items() if share is not None]
+    if row.get("n_exhausted") and row.get("accuracy_finished") is not None:
+        parts.append(f"{fmt.percent(row['accuracy_finished'])} of the others right")
+    return " · ".join(parts)
+
+
+def shares(row: Row) -> dict[str, float | None]:
+    """What share of a cell's trials did not come to an answer by themselves; None: there are none to count.
+
+    Of the scored trials, but failed ones, which are never scored, of all."""
+    scored = sum(int(row.get(name) or 0) for name in ("n_right", "n_wrong", "n_none"))
+    every = int(row.get("n_trials") or 0)
+    counts = (("n_exhausted", "out of budget", scored), ("n_none", "no answer", scored), ("n_failed", "failed", every))
+    return {word: int(row.get(name) or 0) / of if of else None for name, word, of in counts}
+
+
 def count_line(row: Row) -> str:
     """`n = 500 questions · 95% intervals`, with what was left out."""
     parts = [f"n = {fmt.plural(int(row['n_questions'] or 0), 'question')}", "95% intervals"]
-    for column, word in (("n_failed", "failed"), ("n_exhausted", "out of budget"), ("n_censored", "censored")):
-        if row.get(column):
-            parts.append(f"{fmt.count(int(row[column]))} {word}")
+    if row.get("n_censored"):
+        parts.append(f"{fmt.count(int(row['n_censored']))} censored")
     if row.get("simulated"):
         parts.append("simulated model")
     return " · ".join(parts)

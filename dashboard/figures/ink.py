@@ -6,14 +6,14 @@ is changed, which costs many times what building it at once does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from dashboard.figures.axes import LEFT, RIGHT, TOP, Box
 from dashboard.figures.lettering import safe
-from dashboard.figures.points import SIZES, Point, Tier
+from dashboard.figures.points import SIZES, SLASH, Point, Tier
 from dashboard.figures.scales import AccuracyScale, LogScale
 from dashboard.theme import FONT, Inks, blend, fade
 
@@ -32,7 +32,7 @@ CROWD = 1000
 
 __all__ = [
     "CONFIG", "CROWD", "TIERS", "Trace", "accuracy_axis", "empty_figure", "halo", "layout", "marks", "note", "painted",
-    "spend_axis",
+    "slashes", "spend_axis",
 ]  # fmt: skip
 
 
@@ -94,6 +94,18 @@ def marks(points: Sequence[Point], tier: Tier, scale: LogScale, inks: Inks, *, c
         "showlegend": False, "selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 0.55}},
         **({} if crowded else bars),
     }  # fmt: skip
+
+
+def slashes(points: Iterable[Point], scale: LogScale, inks: Inks) -> Iterator[Trace]:
+    """A stroke through each mark much of which the budget cut off; nothing where there is none."""
+    cut = [point for point in points if point.cut]
+    pen = {"symbol": "line-ne-open", "size": SLASH, "color": inks.text, "line": {"width": 1.4, "color": inks.text}}
+    if cut:
+        yield {
+            "type": "scatter", "x": [scale.place(p.x) for p in cut], "y": [p.y for p in cut], "mode": "markers",
+            "marker": pen | {"opacity": 1}, "hoverinfo": "skip", "showlegend": False, "cliponaxis": False,
+            "unselected": {"marker": {"opacity": 1}},
+        }  # fmt: skip
 
 
 def empty_figure(sentence: str, inks: Inks, height: int = 220) -> go.Figure:

@@ -12,8 +12,9 @@ from dashboard.figures.axes import LEFT, RIGHT, TOP, Box
 from dashboard.figures.curves_plot import grid, noted, panel_title, placed
 from dashboard.figures.frontier import FrontierInfo, corners
 from dashboard.figures.frontier_plot import label_annotation, line_trace
-from dashboard.figures.ink import TIERS, Trace, accuracy_axis, empty_figure, marks, note, painted, spend_axis
+from dashboard.figures.ink import TIERS, Trace, accuracy_axis, empty_figure, marks, note, painted, slashes, spend_axis
 from dashboard.figures.labelling import Label, labels_for
+from dashboard.figures.lettering import safe
 from dashboard.figures.names import Name
 from dashboard.figures.points import Point, Tier
 from dashboard.figures.scales import log_scale
@@ -104,6 +105,7 @@ def _traces(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[Trace
             group = [p for p in panel.points if p.tier == tier and p.colour == colour]
             if group:
                 yield marks(group, tier, info.x_scale, inks)
+    yield from slashes(panel.points, info.x_scale, inks)
 
 
 def _labels(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
@@ -114,6 +116,7 @@ def _labels(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[dict[
 
 
 def _title(info: PanelsInfo, inks: Inks) -> dict[str, Any]:
-    words = f"<b>{info.above.lens.title}</b>, log scale" + (", assumed prices" if info.above.assumed else "")
+    lens, assumed = info.above.lens, ", assumed prices" if info.above.assumed else ""
+    words = f"<b>{lens.title}</b>{safe(lens.said)}, log scale{assumed}"
     bold = {"size": 13, "color": inks.text}
     return note(words, x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)

@@ -15,9 +15,11 @@ from dashboard.figures.names import Name, Row, name_rows, short_models, variant
 
 Tier = Literal["likely", "possible", "unlikely", "partial"]
 LIKELY, POSSIBLE = 0.5, 0.05
+CUT, SLASH = "over 10% of trials ended by the budget", 17.0
+"""What a slash through a mark means, and its length in pixels."""
 SIZES: dict[Tier, float] = {"likely": 13.5, "possible": 11.0, "unlikely": 8.5, "partial": 8.5}
 
-__all__ = ["LIKELY", "POSSIBLE", "SIZES", "Point", "Tier", "ends", "families", "points_of", "tier_of"]
+__all__ = ["CUT", "LIKELY", "POSSIBLE", "SIZES", "SLASH", "Point", "Tier", "ends", "families", "points_of", "tier_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Point:
     shape: theme.Shape
     family: str
     """Equal for the budgets of one condition."""
+    cut: bool = False
+    """Whether the budget ended so many of its trials that its accuracy says as much about the budget."""
 
 
 def tier_of(chance: float | None, *, partial: bool = False, on_frontier: bool = False) -> Tier:
@@ -94,6 +98,7 @@ def _point(row: Row, name: Name, lens: Lens, colour: str, shape: theme.Shape, mo
         colour=colour,
         shape=shape,
         family="\x1f".join(variant(row)),
+        cut=bool(row.get("much_cut")),
     )
 
 

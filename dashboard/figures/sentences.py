@@ -61,7 +61,8 @@ def _reservations(info: FrontierInfo) -> list[str]:
     if counts.partial:
         found.append(f"{fmt.count(counts.partial)} partial, without verdict")
     if counts.hidden:
-        reason = "unknown price or accuracy" if info.lens.money else "nothing scored"
+        lacking = {"usd": "unknown price or accuracy", "wh": "unknown energy or accuracy"}
+        reason = lacking.get(info.lens.column, "nothing scored")
         found.append(f"{fmt.plural(counts.hidden, 'condition')} not shown: {reason}")
     if counts.simulated:
         found.append("simulated answers" if counts.simulated == counts.conditions else f"{counts.simulated} simulated")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from dashboard import controls, data, figures, links, tables
+from dashboard import controls, data, figures, lens_panel, lenses, links, tables
 from dashboard import format as fmt
+from dashboard.lenses import Looking
 from dashboard.links import Param
 from engine.lineups import roster
+from engine.records import AXES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from dashboard.figures import CurvesInfo
 
 VIEW = "curves"
-BUDGETS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Money"}
+BUDGETS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Money",
+           "wh": "Energy (Wh)"}  # fmt: skip
 PARAMS = (
     Param("axis", "output_tokens", tuple(BUDGETS), pinned=True), Param("task", (), many=True),
     Param("model", (), many=True), Param("strategy", (), many=True), Param("cell"),
@@ -35,6 +38,7 @@ class Wish:
     tasks: tuple[str, ...]
     models: tuple[str, ...]
     strategies: tuple[str, ...]
+    looking: Looking
 
 
 def render() -> None:
@@ -44,40 +48,42 @@ def render() -> None:
         controls.nothing(why)
         return
     every = data.cells(*db)
-    params = _params(every)
+    params = _params(every, db)
     problems = links.load(VIEW, params)
     head = st.container()
-    wish = _controls(params)
+    wish, unmet = _controls(params, db)
     links.save(VIEW, params)
     cells = _cells(db, wish)
     info = _info(*db, wish, controls.dark(), controls.narrow())
     with head:
-        _sentences(info, cells, every)
-        controls.warn(problems)
+        _sentences(info, cells, every, wish)
+        controls.warn([*problems, *unmet])
     _figure(info, wish)
     _links(cells)
-    _table(cells)
+    _table(cells, wish)
     _downloads(info, cells, params)
 
 
-def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
+def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...]:
     offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in ("task", "strategy")}
     offered["model"] = tuple(roster(cells["model"]))
     own = str(cells["axis"].mode().sort()[0])
-    return tuple(
+    mine = (
         Param("axis", own, tuple(BUDGETS), pinned=True) if param.name == "axis" else param
         for param in controls.offering(PARAMS, offered)
     )
+    return *mine, *lens_panel.params(data.models(*db))
 
 
-def _controls(params: tuple[Param, ...]) -> Wish:
+def _controls(params: tuple[Param, ...], db: tuple[str, data.Print]) -> tuple[Wish, list[str]]:
     by = {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
         axis = controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__)
         tasks = controls.choose_many(VIEW, by["task"], "Task")
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
-    return Wish(str(axis), tasks, models, strategies)
+    looking, unmet = lens_panel.draw(VIEW, data.models(*db), models)
+    return Wish(str(axis), tasks, models, strategies, looking), unmet
 
 
 def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
@@ -88,7 +94,8 @@ def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
     import polars as pl
 
     own = data.cells(*db).select("condition_id", own_axis="axis").unique()
-    cells = data.cells(*db, wish.axis).join(own, on="condition_id", maintain_order="left").filter(
+    found = data.cells(*db, wish.axis, None, *wish.looking.asked)
+    cells = found.join(own, on="condition_id", maintain_order="left").filter(
         pl.col("task").is_in(wish.tasks), pl.col("model").is_in(wish.models), pl.col("strategy").is_in(wish.strategies),
         axis=wish.axis,
     )  # fmt: skip
@@ -105,14 +112,15 @@ def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> Cu
     cells, every = _cells((db, mark), wish), data.cells(db, mark)
     ids, all_ids = (tuple(sorted(set(part.filter("anytime")["condition_id"].to_list()))) for part in (cells, every))
     # All at once, where they are few, so that the next filter finds them read.
-    found = data.curves(db, mark, all_ids if len(all_ids) <= MOST else ids, wish.axis)
+    found = data.curves(db, mark, all_ids if len(all_ids) <= MOST else ids, wish.axis, *wish.looking.asked)
     return figures.curves_info(
         cells, {condition: found[condition] for condition in ids}, axis=wish.axis, narrow=narrow, dark=dark,
         models=roster(every["model"]), strategies=sorted(set(every["strategy"].to_list())),
+        said=lenses.said(wish.looking, wish.axis),
     )  # fmt: skip
 
 
-def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame) -> None:
+def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame, wish: Wish) -> None:
     shown, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
     leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
     found = [sentence for sentence in leaders if sentence]
@@ -127,6 +135,7 @@ def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame) -> No
     parts = (figures.curves_caption(info), counts, _recut(cells), elsewhere, simulated, assumed)
     text = " · ".join(part for part in parts if part)
     controls.caption(f"{text[:1].upper()}{text[1:]}")
+    controls.caption(lenses.caption(wish.looking, data.models(*data.state())))
 
 
 def _recut(cells: pl.DataFrame) -> str:
@@ -138,12 +147,9 @@ def _recut(cells: pl.DataFrame) -> str:
 
 
 def _figure(info: CurvesInfo, wish: Wish) -> None:
-    if not info.panels and wish.axis == "usd":
-        controls.empty(
-            "No price is known for these models, so there is no budget in money",
-            "Give prices in the study file and run it; until then choose tokens or calls.",
-            controls.PRICES,
-        )
+    if not info.panels and wish.axis in ("usd", "wh"):
+        why = "No price is known for these models, so there is no budget in money"
+        lens_panel.missing(wish.axis, wish.looking, why)
         return
     key = "curves.figure"
     st.plotly_chart(
@@ -170,13 +176,14 @@ def _links(cells: pl.DataFrame) -> None:
     else:
         name = tables.cell_name({**found[0], "budget": int(budget) if budget.isdigit() else None})
         query = {"condition": condition, "budget": budget, "axis": str(found[0]["axis"])}
+        query = query if found[0]["axis"] in AXES else {"condition": condition}
         controls.link_to("trials", f"Open the trials of {name}", query)
 
 
-def _table(cells: pl.DataFrame) -> None:
+def _table(cells: pl.DataFrame, wish: Wish) -> None:
     if cells.is_empty():
         return
-    table = tables.curve_table(cells)
+    table = tables.curve_table(cells, wish.looking.zone)
     st.dataframe(
         table, key="curves.table", hide_index=True, column_config=controls.columns(table),
         height=min(38 + 35 * table.height, 420),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from dashboard import controls, data, figures, links, tables
+from dashboard import controls, data, figures, lens_panel, lenses, links, tables
 from dashboard import format as fmt
+from dashboard.lenses import Looking
 from dashboard.links import Param
 from engine.lineups import roster
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from dashboard.figures import FrontierInfo, PanelsInfo
 
 VIEW = "frontier"
-SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost"}
+SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost",
+          "wh": "Energy (Wh)"}  # fmt: skip
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
 PARAMS = (
     Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)), Param("line", "staircase", tuple(LINES)),
@@ -40,6 +42,8 @@ class Wish:
     label_all: bool
     total: int
     """Conditions of the task, filtered away or not."""
+    looking: Looking
+    """Prices and energy figures."""
 
 
 def render() -> None:
@@ -49,15 +53,15 @@ def render() -> None:
         controls.nothing(why)
         return
     cells = data.cells(*db)
-    params = _params(cells)
+    params = _params(cells, db)
     problems = links.load(VIEW, params)
     head = st.container()
-    wish = _controls(cells, params)
-    frame = data.frontier(*db, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    wish, unmet = _controls(cells, params, db)
+    cells, frame = data.cells(*db, None, None, *wish.looking.asked), data.frontier(*db, *_asked(wish))
     info = _info(*db, wish, controls.dark(), controls.narrow())
     with head:
         _sentences(info, frame, wish)
-        controls.warn(problems)
+        controls.warn([*problems, *unmet])
     _figure(info, frame, wish)
     _cell(cells, frame, wish)
     links.save(VIEW, params)
@@ -66,7 +70,12 @@ def render() -> None:
     _downloads(info, frame, wish, params)
 
 
-def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
+def _asked(wish: Wish) -> tuple[Any, ...]:
+    """The wish as `data.frontier` and its kin take it."""
+    return wish.x, wish.task, wish.kind, wish.budgets, wish.conditions, *wish.looking.asked
+
+
+def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...]:
     """The page's parameters with the choices this database offers."""
     budgets = _budget_choices(cells)
     offered = {
@@ -75,7 +84,7 @@ def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
         "strategy": tuple(sorted(set(cells["strategy"]))),
         "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
-    return controls.offering(PARAMS, offered)
+    return *controls.offering(PARAMS, offered), *lens_panel.params(data.models(*db))
 
 
 def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
@@ -86,7 +95,9 @@ def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
     return ("largest", *(str(budget) for _, budget in pairs)) if len(pairs) > 1 else ()
 
 
-def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
+def _controls(
+    cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, data.Print]
+) -> tuple[Wish, list[str]]:
     import polars as pl
 
     by = {param.name: param for param in params}
@@ -99,11 +110,13 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...]) -> Wish:
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
         label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
+    looking, unmet = lens_panel.draw(VIEW, data.models(*db), models)
     mine = cells.filter(task=task)
     budgets, kept = _at(mine, budget or "all")
     kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
     ids = tuple(sorted(set(kept["condition_id"])))
-    return Wish(str(task), str(x), cast("data.Kind", kind), budgets, ids, label_all, mine["condition_id"].n_unique())
+    total = mine["condition_id"].n_unique()
+    return Wish(str(task), str(x), cast("data.Kind", kind), budgets, ids, label_all, total, looking), unmet
 
 
 def _budget_name(choice: str, axis: str) -> str:
@@ -131,18 +144,18 @@ def _at(cells: pl.DataFrame, choice: str) -> tuple[data.Budgets, pl.DataFrame]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
     """The figure's plain data, labels placed."""
-    asked = (wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
-    frame, cells = data.frontier(db, mark, *asked), data.cells(db, mark)
-    band = data.band(db, mark, wish.x, wish.task, wish.budgets, wish.conditions) if wish.kind == "staircase" else None
+    frame, cells = data.frontier(db, mark, *_asked(wish)), data.cells(db, mark)
+    x, task, kind, *rest = _asked(wish)
+    band = data.band(db, mark, x, task, *rest) if kind == "staircase" else None
     return figures.frontier_info(
         frame, data.line(frame, wish.kind), band, x=wish.x, label_all=wish.label_all, narrow=narrow, dark=dark,
-        models=roster(cells["model"]), strategies=sorted(set(cells["strategy"])),
+        models=roster(cells["model"]), strategies=sorted(set(cells["strategy"])), said=lenses.said(wish.looking, x),
     )  # fmt: skip
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _panels_info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
-    own = data.model_lines(db, mark, wish.x, wish.task, wish.kind, wish.budgets, wish.conditions)
+    own = data.model_lines(db, mark, *_asked(wish))
     return figures.panels_info(_info(db, mark, wish, dark, narrow), own, narrow=narrow)
 
 
@@ -152,15 +165,12 @@ def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
     controls.heading(f"{figures.title_sentence(info)}{aside}")
     controls.say(tables.reading_sentence(frame, wish.x))
     controls.caption(figures.caption_sentence(info))
+    controls.caption(lenses.caption(wish.looking, data.models(*data.state())))
 
 
 def _figure(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
-    if wish.x == "usd" and not frame.is_empty() and frame["usd"].null_count() == frame.height:
-        controls.empty(
-            "No price is known for these models, so there is no cost to show",
-            "Give one in the study file and run it; until then choose tokens or calls as the axis.",
-            controls.PRICES,
-        )
+    if wish.x in ("usd", "wh") and not frame.is_empty() and frame[wish.x].null_count() == frame.height:
+        lens_panel.missing(wish.x, wish.looking, "No price is known for these models, so there is no cost to show")
         return
     figure, key = _ringed(figures.frontier_figure(info), info), "frontier.figure"
     st.plotly_chart(
@@ -202,20 +212,24 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, wish: Wish) -> None:
     )  # fmt: skip
     if asked := st.session_state.get(key):
         with st.container(border=True):
-            _card(rows[asked], asked in shown)
+            _card(rows[asked], asked in shown, wish.looking.zone)
 
 
-def _card(row: dict[str, Any], shown: bool) -> None:
+def _card(row: dict[str, Any], shown: bool, zone: str | None) -> None:
     st.markdown(f"**{controls.literal(tables.cell_name(row))}** · {controls.literal(row['task'])}")
     facts = tables.cell_facts(row)
     for column, fact in zip(st.columns(len(facts), gap="small"), facts, strict=True):
         column.metric(fact.what, fact.value)
         column.caption(controls.literal(fact.aside or "no interval"))
     notes = [*tables.cell_notes(row), *([] if shown else ["hidden by the filters above"])]
+    controls.caption(tables.energy_line(row, zone))
     controls.caption(" · ".join([tables.cell_fates(row), *notes]))
     controls.caption(f"Model {row['model']} · parameters {row['params']}")
     query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
-    controls.link_to("trials", "Open its trials", query)
+    with st.container(horizontal=True):
+        controls.link_to("trials", "Open its trials", query)
+        asked = {"task": row["task"], "a": links.cell(row["condition_id"], row["budget"])}
+        controls.link_to("compare", "Compare it with another", asked)
 
 
 def _table(frame: pl.DataFrame, wish: Wish) -> None:
@@ -230,7 +244,7 @@ def _table(frame: pl.DataFrame, wish: Wish) -> None:
         found = cast("dict[str, Any]", st.session_state["frontier.table"])["selection"]["rows"]
         st.session_state[links.key(VIEW, "cell")] = keys[found[0]] if found else None
 
-    table = tables.cells_table(frame, wish.x)
+    table = tables.cells_table(frame, wish.x, wish.looking.zone)
     st.dataframe(
         table, key="frontier.table", on_select=picked, selection_mode="single-row", hide_index=True,
         column_config=controls.columns(table), height=min(38 + 35 * table.height, 420),

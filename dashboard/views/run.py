@@ -9,7 +9,7 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import access, controls, data, form, launch, links, preview, progress, receipt, studies
+from dashboard import access, controls, data, form, launch, links, prepared, preview, progress, receipt, studies
 from dashboard.links import Param
 from dashboard.progress import Result
 from dashboard.studies import Form
@@ -21,7 +21,8 @@ from engine.status import RunDir, Status, read
 from engine.study import Study
 
 VIEW = "run"
-PARAMS = (Param("run"),)
+RUN = (Param("run"),)
+PARAMS = (*RUN, *prepared.PARAMS)
 SHOWN = 10
 Colour = Literal["blue", "orange", "green", "red", "gray"]
 COLOURS: dict[str, Colour] = {
@@ -34,6 +35,7 @@ def render() -> None:
     launch.reap()
     problems = links.load(VIEW, PARAMS)
     run = _chosen(problems)
+    problems += _prepared()
     links.save(VIEW, PARAMS)
     controls.warn(problems)
     if note := st.session_state.get("run.note"):
@@ -47,6 +49,13 @@ def render() -> None:
     access.door()
     if access.may_spend():
         _new(opened=run is None)
+
+
+def _prepared() -> list[str]:
+    """Fill the form from a link that prepares a run; says what of it cannot be had here."""
+    if access.may_spend():
+        return prepared.fill(VIEW)
+    return ["This link prepares a run, which cannot be started here."] if any(prepared.asked(VIEW).values()) else []
 
 
 def _chosen(problems: list[str]) -> RunDir | None:
@@ -114,7 +123,7 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
                       help="Gives up calls in flight; they stay charged at their worst case.")  # fmt: skip
         elif not busy and progress.resumable(status):
             _resume(run, status)
-        controls.copy_link(VIEW, PARAMS)
+        controls.copy_link(VIEW, RUN)
         if not busy and st.button("Close", icon=":material/close:"):
             _choose(None)
             st.rerun()
@@ -261,6 +270,8 @@ def _compose() -> None:
             _launch(asked, launch.start)
         if forecast.pilot and st.button(preview.PILOT, icon=":material/science:"):
             _launch(asked, launch.pilot)
+        controls.copy_link(VIEW, PARAMS, prepared.settle(VIEW))
+    links.save(VIEW, PARAMS)
     controls.caption(f"The pilot: {forecast.pilot}" if forecast.pilot else "")
 
 

@@ -102,7 +102,7 @@ def _counted(means: pl.DataFrame) -> pl.DataFrame:
 
 
 def _spread(means: pl.DataFrame) -> pl.DataFrame:
-    """Cluster sums behind the intervals: per measure ss and sq, and qq and clusters, of questions scored or finished."""
+    """Cluster sums behind the intervals: ss and sq per measure, and qq and clusters of questions scored or finished."""
     scored = means.filter(pl.col("n") > 0)
     by_cluster = scored.group_by(*_KEY, "cluster", maintain_order=True).agg(
         pl.len().cast(pl.Float64).alias("q"),
@@ -150,11 +150,11 @@ def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[fl
 def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None) -> pl.DataFrame:
     """Curves of the conditions of `grid`, columns as CURVES_SCHEMA: at every change of accuracy or n, or at `points`.
 
-    `steps` are sorted by condition and budget; the result is in the order of `grid`, then by budget.
+    `steps` are sorted by condition and budget; `scored` is what its trials are worth to an interval. The result is in
+    the order of `grid`, then by budget.
     """
     if points is None:
-        changes = (_changed(name) for name in ("mean", "n_trials", "n_censored"))
-        at = steps.filter(pl.any_horizontal(*changes))
+        at = changed(steps)
     else:
         wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
         known = steps.rename({"budget": "since"})
@@ -163,6 +163,11 @@ def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None
         )  # fmt: skip
     rows = grid.select("condition_id", "axis").join(at, on="condition_id", maintain_order="left_right").to_dicts()
     return pl.DataFrame([_point(row) for row in rows], schema=CURVES_SCHEMA)
+
+
+def changed(steps: pl.DataFrame) -> pl.DataFrame:
+    """The steps at which accuracy or n changes; at the others it is the expected spend alone."""
+    return steps.filter(pl.any_horizontal(_changed(name) for name in ("mean", "n_trials", "n_censored")))
 
 
 def _changed(name: str) -> pl.Expr:
@@ -176,7 +181,7 @@ def _point(row: Mapping[str, Any]) -> dict[str, Any]:
     if n == 0:
         return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
     sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
-    low, high = accuracy_interval(sums, row["n_trials"])
+    low, high = accuracy_interval(sums, row["scored"])
     spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
     return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from engine.calibration import LABEL
 from engine.analysis.lens import READING_AXES, ReadingAxis
+from engine.calibration import LABEL
 from engine.errors import UnknownName, UsageError
 from engine.lineups import ARROW, called
 

@@ -21,7 +21,7 @@ ReadingAxis = Axis | Literal["wh"]
 READING_AXES: tuple[ReadingAxis, ...] = (*AXES, "wh")
 """Axes results can be read on: those a study may have a budget on, and energy."""
 SCALES = {"usd": 1e12, "wh": 1e12}
-"""How many units of a budget make one of its spend column; 1 on the other axes. Both are in millionths of millionths."""
+"""How many units of a budget make one of its spend column: budgets are picodollars and picowatt-hours; elsewhere 1."""
 
 
 Energy = EnergyWeights

@@ -53,6 +53,34 @@ where c.trial_id = $1 and c.attempt = (select max(attempt) from trials where tri
 order by c.ordinal"""
 
 
+_TOLD = f"""
+with told as (
+    select t.trial_id, t.attempt, t.repeat, t."end", t.framing_id, t.question_id, c.params, i.condition_no,
+        n.question_no
+    from trials t join conditions c using (condition_id) join {steps.CONDITIONS} i using (condition_id)
+    join {steps.QUESTIONS} n using (question_id) where t.condition_id in (select unnest($1))
+    qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1)"""
+_DRAWS = f"""{_TOLD}
+select t.condition_no, t.question_no, t.repeat, t.params, x.ordinal, x.cut, k.text, f.answer_kind, q.question_id,
+    q.task, q.text as question, q.context, q.target, q.category, q.data
+from told t join calls x using (trial_id, attempt) join questions q using (question_id)
+join framings f using (framing_id) left join completions k using (key)
+where t."end" = 'finished' order by 1, 2, 3, x.ordinal"""
+_MARKS = f"""{_TOLD}
+select t.condition_no, t.question_no, t.repeat, m.after_calls, m.answer, m.verdict
+from told t join marks m using (trial_id, attempt) order by 1, 2, 3, m.ordinal"""
+
+
+def draws(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
+    """The calls of finished trials of some conditions with their replies and questions, in order."""
+    return _frame(connection, _DRAWS, condition_ids)
+
+
+def marks(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
+    """The marks of the trials of some conditions, in order."""
+    return _frame(connection, _MARKS, condition_ids)
+
+
 def listing(connection: Connection, name: str) -> pl.DataFrame:
     """A whole list: 'conditions', 'runs', 'studies', 'questions' or 'run_questions'; see `queries.prepare`."""
     return _frame(connection, _LISTS[name])
@@ -68,6 +96,6 @@ def transcript(connection: Connection, trial_id: str) -> pl.DataFrame:
     return _frame(connection, _TRANSCRIPT, trial_id)
 
 
-def _frame(connection: Connection, sql: str, *parameters: str) -> pl.DataFrame:
+def _frame(connection: Connection, sql: str, *parameters: str | list[str]) -> pl.DataFrame:
     frame: pl.DataFrame = connection.sql(sql, params=list(parameters)).pl()
     return frame

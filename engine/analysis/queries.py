@@ -93,11 +93,13 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
     counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in steps.COUNTS)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
     return f"""
-    select *, wall - weight * more_output as entered, if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
-        {_ENTRY[axis]} as entry, {_SPENT[axis]} as spent, {_each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
+    select *, wall - weight * more_output as entered,
+        if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
+        {_ENTRY[axis]} as entry, {_SPENT[axis]} as spent,
+        {_each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
         entry_pusd + output_tokens * output_pusd as pusd, entry_pwh + output_tokens * output_pwh as pwh
     from (
-        select s.condition_no, s.question_no, s.kind, {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
+        select s.condition_no, s.question_no, s.repeat, s.ordinal, s.kind, {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
             s.more_output, {", ".join(counts)}, {_each("s.@", *steps.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
@@ -203,6 +205,11 @@ _RANGES = f"""
 select condition_id, min(wall) filter (wall > 0) as first, max(wall) as last
 from read join {steps.CONDITIONS} using (condition_no) where kind > 0 or n > 0 group by condition_id"""
 
+_WALKS = f"""
+select {", ".join(("condition_no", "question_no", "repeat", "ordinal", "kind", "wall", "entered", "since"))},
+    entry::double as entry, spent::double as spent, n, n_right, n_censored
+from read order by condition_no, question_no, repeat, ordinal"""
+
 _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {steps.QUESTIONS} q using (question_no)"
 
 
@@ -235,6 +242,11 @@ def curves(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Dat
 def ranges(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
     return _over(connection, grid, rates, _reading(grid, lens) + _RANGES)
+
+
+def walks(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+    """Every step of the conditions of `grid`, trial by trial, in order."""
+    return _over(connection, grid, rates, _reading(grid, lens) + _WALKS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""From a question about results to the frames that answer it: which conditions, where they are read, through which lens.
+"""From a question about results to the frames that answer it: which conditions, read where, through which lens.
 
 Owns the order of the queries within one open connection. Opens nothing and computes no statistics.
 """
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.analysis import grid, lists, queries
+from engine.analysis import ballots, curves, grid, lists, queries
 from engine.analysis import lens as lenses
 from engine.analysis.lens import Lens
+from engine.analysis.orders import Draws
 from engine.analysis.units import Codebook, units
 from engine.errors import UnknownName
 
@@ -74,7 +75,40 @@ class Read:
 
     def steps(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
         """The sums behind curves, one row per change."""
-        return _at_own_wall(queries.curves(self.connection, where, self.lens, self._rates(mine)), mine)
+        went = queries.curves(self.connection, where, self.lens, self._rates(mine))
+        return _at_own_wall(went.with_columns(scored="n_trials"), mine)
+
+    def recounted(
+        self, steps: pl.DataFrame, mine: Sequence[grid.Row], where: pl.DataFrame, points: Sequence[int] | None,
+        orders: int,
+    ) -> pl.DataFrame:  # fmt: skip
+        """`steps` with those of votes over many orders of their draws; see `Results.curves`.
+
+        At `points`, else where the one order changes, which is at every call on that axis.
+        """
+        theirs = pl.col("condition_id").is_in(
+            [row["condition_id"] for row in mine if row["anytime"] and row["strategy"] in ballots.VOTING]
+        )
+        voting = where.filter(theirs)
+        if voting.is_empty():
+            return steps
+        draws = self._draws(mine, voting)
+        went = curves.changed(steps)
+        parts = [
+            draws.curve(id, axis, went.filter(condition_id=id)["budget"] if points is None else points, orders)
+            for id, axis in voting.select("condition_id", "axis").iter_rows()
+        ]
+        read = pl.concat(parts).select(steps.columns)
+        return pl.concat([steps.filter(~theirs), read]).sort("condition_id", "budget")
+
+    def _draws(self, mine: Sequence[grid.Row], voting: pl.DataFrame) -> Draws:
+        rows = queries.walks(self.connection, voting, self.lens, self._rates(mine))
+        names = queries.numbers(self.connection).join(voting, on="condition_id")
+        ids = voting["condition_id"].to_list()
+        drawn, marks = (read(self.connection, ids).to_dicts() for read in (lists.draws, lists.marks))
+        told = ballots.ballots(drawn, marks)
+        return Draws(rows.join(names.select("condition_no", "condition_id"), on="condition_no", maintain_order="left"),
+                     queries.questions(self.connection).sort("question_id"), told)  # fmt: skip
 
     def _rates(self, mine: Sequence[grid.Row]) -> pl.DataFrame:
         return lenses.table(self.lens, (row["lineup"] for row in mine))

@@ -1,0 +1,39 @@
+"""Frames as files to take away: CSV that runs nothing in a spreadsheet, and Parquet with its types."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""Openings a spreadsheet would run; some take the wide forms of East Asian keyboards for the narrow ones."""
+
+__all__ = ["as_csv", "as_parquet"]
+
+
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """The frame as CSV; text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    import polars as pl
+
+    kinds = frame.schema.items()
+    lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
+    named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
+    whole = frame.with_columns(*lists, *named)
+    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in whole.schema.items() if kind == pl.String]
+    return whole.with_columns(*texts).write_csv().encode()
+
+
+def as_parquet(frame: pl.DataFrame) -> bytes:
+    """The frame as Parquet, types kept."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _unarmed(text: pl.Expr) -> pl.Expr:
+    import polars as pl
+
+    return pl.when(text.str.slice(0, 1).is_in(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)

@@ -1,0 +1,149 @@
+"""Steps: the rows made while a trial is stored are those the stored trial gives, in any order of storing and deleting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import engine
+from engine import schema, steps
+from engine.records import AXES, Trial
+from engine.store import Batch, RunRow, Store
+from tests import made
+from tests.readout import NOON, A, Ask, Say, planned, play
+from tests.test_curves import conditions
+
+DEMO = Path(__file__).resolve().parent.parent / "results.duckdb"
+trials_of_scripts = st.tuples(
+    conditions(strategy="first"), conditions(strategy="second", anytime=False), conditions(strategy="third")
+).map(lambda parts: [trial for part in parts for trial in part])
+
+
+def told(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """All steps with names for numbers, in an order that does not depend on them."""
+    sql = f"""
+        select c.condition_id, q.question_id, f.snapshot_id, f.model,
+            s.* exclude (trial_no, condition_no, question_no, tariff_no)
+        from steps s join {steps.CONDITIONS} c using (condition_no) join {steps.QUESTIONS} q using (question_no)
+        left join {steps.TARIFFS} f using (tariff_no) order by all"""
+    runs = "select run_id, kind, id from run_parts join numbers using (kind, number) order by all"
+    return connection.execute(sql).fetchall() + connection.execute(runs).fetchall()
+
+
+def assert_steps_are_those_of_the_trials(store: Store) -> None:
+    with store.reading() as connection:
+        kept = told(connection)
+        steps.stand_in(connection)
+        assert told(connection) == kept
+        shared = "select count(*) from (select trial_no from main.steps group by all having count(distinct condition_no) > 1)"
+        assert connection.execute(shared).fetchall() == [(0,)]
+
+
+@given(trials_of_scripts, st.integers(1, 5), st.randoms())
+@settings(max_examples=25, deadline=None)
+def test_steps_made_while_storing_are_those_of_what_is_stored(trials: list[Trial], size: int, rng) -> None:
+    rng.shuffle(trials)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "results.duckdb")
+        for start in range(0, len(trials), size):
+            store.flush(Batch(tuple(trials[start : start + size])))
+        assert_steps_are_those_of_the_trials(store)
+
+
+@given(st.lists(made.trials(), max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_no_trial_is_too_strange_to_have_steps(trials: list[Trial]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "results.duckdb")
+        store.flush(Batch(tuple(trials)))
+        assert_steps_are_those_of_the_trials(store)
+
+
+def attempt(number: int, run: str, answer: str, question: str = "q", end: str = "finished") -> Trial:
+    trial = play(planned("output_tokens", 40, question), [Ask(A, 5, 4, 9, 9), Say(answer)], run=run, attempt=number)
+    return replace(trial, end=end)  # type: ignore[arg-type]
+
+
+def test_the_last_attempt_alone_has_steps_whatever_comes_first_or_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.duckdb")
+    first, second, other = attempt(1, "r1", "wrong"), attempt(2, "r2", "right"), attempt(1, "r1", "right", "other")
+    results = engine.open(store.path) if store.path.exists() else None
+    assert results is None
+    for batch in ((first,), (second,), (other,)):
+        store.flush(Batch(batch))
+    results = engine.open(store.path)
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["accuracy"].to_list() == [1.0]
+    store.delete_run("r2")
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["accuracy"].to_list() == [0.5]
+    store.flush(Batch((second,)))
+    store.delete_run("r1")
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["n_questions"].to_list() == [1]
+    store.delete_run("r2")
+    assert results.cells().height == 0
+    with store.reading() as connection:
+        assert connection.execute("select count(*) from steps").fetchall() == [(0,)]
+
+
+def test_attempts_may_be_stored_together_and_out_of_order(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.duckdb")
+    store.flush(Batch((attempt(3, "r1", "right"), attempt(2, "r1", "wrong"))))
+    store.flush(Batch((attempt(1, "r1", "wrong"),)))
+    assert_steps_are_those_of_the_trials(store)
+    assert engine.open(store.path).cells()["accuracy"].to_list() == [1.0]
+
+
+def an_older(path: Path, demo: bool = True) -> Path:
+    """The tracked runs in a database as it was before there were steps."""
+    shutil.copyfile(DEMO, path)
+    with duckdb.connect(str(path)) as connection:
+        for table in ("steps", "numbers", "run_parts"):
+            connection.execute(f"drop table if exists {table}")
+        connection.execute("delete from migrations where number >= 4")
+        connection.execute("delete from meta where name = 'demo'")
+        if demo:
+            connection.execute("insert into meta values ('demo', 'true')")
+    return path
+
+
+def test_an_older_demo_is_read_as_it_is_and_its_copy_upgraded(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb")
+    before = old.read_bytes()
+    results, store = engine.open(old), Store(old)
+    cells, ids = results.cells(), results.conditions()["condition_id"].to_list()
+    curves = results.curves(ids)
+    assert old.read_bytes() == before and store.version() == 3
+    store.set_demo(False)
+    assert store.version() == schema.SCHEMA_VERSION
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells().equals(cells) and results.curves(ids).equals(curves)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_an_older_file_this_user_may_not_write_is_read_as_it_is(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb", demo=False)
+    old.chmod(0o444)
+    assert engine.open(old).cells().height > 0
+    assert Store(old).version() == 3
+
+
+def test_an_older_database_is_upgraded_when_it_is_read(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb", demo=False)
+    assert engine.open(old).cells().height > 0
+    assert Store(old).version() == schema.SCHEMA_VERSION
+    store = Store(old)
+    store.save_run(RunRow("r1", "{}", "finished", NOON))
+    store.flush(Batch((attempt(1, "r1", "right"),)))
+    assert_steps_are_those_of_the_trials(store)
+    assert all(engine.open(old).cells(axis).height for axis in AXES)
