@@ -155,14 +155,13 @@ def _fill(view: str, name: str) -> None:
 
 
 def _entered(view: str, name: str, model: str) -> None:
-    """A field changed: both numbers there, or the model is left out."""
+    """A field changed: both numbers there, or the model is left out; one size alone is that of a dense model."""
     key = links.key(view, name)
-    pair = [st.session_state.get(_field(view, name, model, end)) for end in (0, 1)]
+    first, second = (st.session_state.get(_field(view, name, model, end)) for end in (0, 1))
+    second = first if name == "size" and second is None else second
     kept = [text for text in st.session_state.get(key) or () if text.rpartition("=")[0] != model]
-    if name == "size" and pair[1] is None:
-        pair[1] = pair[0]
-    if None not in pair and not (name == "size" and not 0 < pair[0] <= pair[1]):
-        kept.append(f"{model}={pair[0]:.10g}/{pair[1]:.10g}")
+    if first is not None and second is not None and (name == "price" or 0 < first <= second):
+        kept.append(f"{model}={first:.10g}/{second:.10g}")
     st.session_state[key] = kept
     st.session_state[f"{view}.{name}.filled"] = kept
 

@@ -106,6 +106,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
     Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
     Migration(4, "what every trial adds at which wall, for the analysis", steps.tables(), steps.filling()),
+    Migration(5, "sums per question that are kept, for large databases", steps.HELD),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

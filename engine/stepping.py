@@ -51,6 +51,7 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
     if not twice:
         content["steps"] = _steps(connection, trials, numbers)
     yield
+    steps.unhold(connection, {trial.spec.condition.condition_id for trial in trials})
     if twice:
         # Another trial may stand at the same place, so it is by place that steps are replaced.
         tables.matching(connection, f"create or replace temp table again as {_PLACES}", ids)
@@ -64,6 +65,7 @@ def forgotten(connection: Connection, run_id: str) -> Iterator[None]:
     connection.execute(f"{sql} where run_id = ?", [run_id])
     yield
     connection.execute("delete from run_parts where run_id = ?", [run_id])
+    steps.unhold(connection, (id for (id,) in connection.execute("select distinct condition_id from gone").fetchall()))
     steps.again(connection, "from gone")
 
 

@@ -15,6 +15,7 @@ the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -192,6 +193,19 @@ delete from steps where (condition_no, question_no, repeat) in (
     join {CONDITIONS} i using (condition_id) join {QUESTIONS} q using (question_id))"""
 
 
+HELD = """
+create table held (
+    condition_no integer not null, budget bigint not null, question_no integer not null, n bigint not null,
+    n_right bigint not null, n_wrong bigint not null, n_exhausted bigint not null, n_failed bigint not null,
+    n_stopped bigint not null, n_censored bigint not null, n_right_finished bigint not null,
+    n_unpriced bigint not null, n_assumed bigint not null, n_unmeasured bigint not null, calls bigint not null,
+    input_tokens bigint not null, cached_tokens bigint not null, output_tokens bigint not null,
+    reasoning_tokens bigint not null, latency_ms bigint not null, pusd double not null, pwh double not null);
+create table holdings (condition_no integer not null, axis varchar not null, budgets bigint[] not null);
+"""
+"""Sums per question made from steps, for conditions in `holdings`; see `analysis.holding`."""
+
+
 def tables(temp: bool = False) -> str:
     """The statements that make the empty tables."""
     return (_NUMBERS + _STEPS).replace("{temp}", "temp" if temp else "")
@@ -205,6 +219,12 @@ def filling() -> str:
 def stand_in(connection: Connection) -> None:
     """Derive everything into temporary tables, for a database of an older schema that is only read."""
     connection.execute(tables(temp=True) + filling())
+
+
+def unhold(connection: Connection, condition_ids: Iterable[str]) -> None:
+    """Say that what is held of these conditions holds no more."""
+    sql = f"select condition_no from {CONDITIONS} where condition_id in (select unnest(?))"
+    connection.execute(f"delete from holdings where condition_no in ({sql})", [list(condition_ids)])
 
 
 def again(connection: Connection, which: str) -> None:

@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
-from dashboard import lenses, links, tables
+from dashboard import figures, lenses, links, tables
 from dashboard.figures import AXES
 from dashboard.figures.hover import cut_line
+from dashboard.figures.points import CUT
 from dashboard.lens_panel import PARAMS, ZONES, params
 from dashboard.lenses import PLAIN, Looking, Models
 from engine.analysis import STORED
 from engine.energy import GRID, energy, size
 from engine.records import Price
-from tests import shown
+from tests import drawn, shown
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 ADDER, SURE = "scripted/adder", "scripted/sure-adder"
@@ -186,3 +187,20 @@ def test_a_cell_says_what_share_was_cut_off_and_what_the_others_came_to() -> Non
     assert "2 ended by the budget (25.0%)" in said
     assert "2 failed (20.0%)" in said
     assert "66.7% [30.0 – 90.0] right of those the budget did not end" in said
+
+
+def test_a_cell_the_budget_cut_much_off_is_struck_through_and_the_legend_says_why() -> None:
+    rows = drawn.frame(drawn.cell(), drawn.cell(condition_id="c1", spend=300.0, accuracy=0.7))
+    struck = rows.with_columns(much_cut=rows["condition_id"] == "c1")
+    whole, cut = (figures.frontier_info(frame, x="total_tokens") for frame in (rows, struck))
+    assert [point.cut for point in cut.points] == [False, True]
+    (stroke,) = [t for t in figures.frontier_figure(cut).data if t.x[0] and t.marker.symbol == "line-ne-open"]
+    assert tuple(stroke.y) == (0.7,)
+    assert any(entry.text == CUT for group in cut.legend for entry in group.entries)
+    assert not any(entry.text == CUT for group in whole.legend for entry in group.entries)
+
+
+def test_what_an_axis_rests_on_stands_in_its_title_letter_by_letter() -> None:
+    info = figures.frontier_info(drawn.frame(drawn.cell()), x="usd", said=" at 2× price of <b>$x$")
+    titles = [note.text for note in figures.frontier_figure(info).layout.annotations]
+    assert any(" at 2× price of &lt;b&gt;&#36;x&#36;, log scale" in title for title in titles)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 import engine
 from engine import schema, steps
+from engine.analysis import queries
+from engine.analysis.holding import settle
 from engine.records import AXES, Trial
 from engine.store import Batch, RunRow, Store
 from tests import made
@@ -108,7 +110,7 @@ def an_older(path: Path, demo: bool = True) -> Path:
     """The tracked runs in a database as it was before there were steps."""
     shutil.copyfile(DEMO, path)
     with duckdb.connect(str(path)) as connection:
-        for table in ("steps", "numbers", "run_parts"):
+        for table in ("steps", "numbers", "run_parts", "held", "holdings"):
             connection.execute(f"drop table if exists {table}")
         connection.execute("delete from migrations where number >= 4")
         connection.execute("delete from meta where name = 'demo'")
@@ -147,3 +149,36 @@ def test_an_older_database_is_upgraded_when_it_is_read(tmp_path: Path) -> None:
     store.flush(Batch((attempt(1, "r1", "right"),)))
     assert_steps_are_those_of_the_trials(store)
     assert all(engine.open(old).cells(axis).height for axis in AXES)
+
+
+def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
+    path = tmp_path / "results.duckdb"
+    store = Store(path)
+    study = '{"budget_axis": "output_tokens", "budgets": [3, 9, 40]}'
+    store.save_run(RunRow("r1", study, "finished", NOON))
+    first = [attempt(1, "r1", "right" if n % 3 else "wrong", f"q{n}") for n in range(7)]
+    fixed = [play(planned("output_tokens", 30, f"q{n}", strategy="fixed", anytime=False), [Ask(A, 5, 4, 9, 9)])
+             for n in range(4)]  # fmt: skip
+    store.flush(Batch((*first, *fixed)))
+    results = engine.open(path)
+    cells, units = results.measured(None, None, {})
+    assert settle(path) == 0, "few steps need no holding"
+    assert settle(path, enough=1) == 2
+    assert settle(path, enough=1) == 0
+    assert [
+        frame.equals(before) for frame, before in zip(results.measured(None, None, {}), (cells, units), strict=True)
+    ]
+    with store.reading() as connection:
+        assert queries.held(connection, [1, 2]).height == units.height == 7 * 3 + 4
+    assert results.measured("calls", None, {})[1].height > 0
+    assert results.cells(budgets=[3]).height == 2
+    store.flush(Batch((attempt(2, "r2", "right", "q0"),)))
+    assert results.cells()["n_right"].to_list() != cells["n_right"].to_list()
+    one = results.measured(None, None, {})[1]
+    assert settle(path, enough=1) == 1
+    assert results.measured(None, None, {})[1].equals(one)
+    store.delete_run("r2")
+    assert results.cells().equals(cells)
+    assert settle(path, enough=1) == 1
+    store.save_run(RunRow("r1", '{"budget_axis": "output_tokens", "budgets": [5]}', "finished", NOON))
+    assert sorted(set(results.cells()["budget"])) == [5, 30, 40]

@@ -80,7 +80,7 @@ def advised_caption(info: AdvisedInfo) -> str:
         "ring: the setting named" if info.named else "",
         "thin rings: may be as good" if info.rivals else "",
         "dotted line: the accuracy asked for" if info.level is not None else "",
-        "dashed line: the frontier that would be left" if info.after else "",
+        "dashed line: the frontier after the change" if info.after else "",
         "heavy line: the step that is priced" if info.step else "",
     ]
     return " · ".join(part for part in parts if part)

@@ -11,6 +11,7 @@ from dashboard import comparing, controls, data, figures, flips, folds, links, m
 from dashboard import format as fmt
 from dashboard.links import Param
 from engine import energy
+from engine.errors import shortened
 
 if TYPE_CHECKING:
     import polars as pl
@@ -116,7 +117,7 @@ def _settled(
         key = links.key(VIEW, name)
         asked = st.session_state.get(key)
         if asked is not None and asked not in offered and was in (None, here):
-            problems.append(f"This link asks for {name} = {asked!r}, which is not there (any more).")
+            problems.append(f"This link asks for {name} = {shortened(asked)!r}, which is not there (any more).")
         if asked not in offered or (was not in (None, here) and name not in links.current()):
             st.session_state[key] = default
     known = {name: default for name, (default, _) in choices.items()}

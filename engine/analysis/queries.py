@@ -17,6 +17,8 @@ from engine import steps
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
 
     from engine.database import Connection
@@ -99,7 +101,8 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
         {_each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
         entry_pusd + output_tokens * output_pusd as pusd, entry_pwh + output_tokens * output_pwh as pwh
     from (
-        select s.condition_no, s.question_no, s.repeat, s.ordinal, s.kind, {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
+        select {_each("s.@", "condition_no", "question_no", "repeat", "ordinal", "kind")},
+            {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
             s.more_output, {", ".join(counts)}, {_each("s.@", *steps.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
@@ -215,8 +218,45 @@ _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {
 
 def prepare(connection: Connection) -> None:
     """See that there are steps to read; called once per connection, before anything else here."""
-    if not connection.execute("select 1 from duckdb_tables() where table_name = 'steps'").fetchall():
+    if not _has(connection, "steps"):
         steps.stand_in(connection)
+
+
+def size(connection: Connection) -> int:
+    """How many steps there are to read."""
+    ((found,),) = connection.execute("select count(*) from steps").fetchall()
+    return int(found)
+
+
+def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:
+    """By condition, the axis and the budgets its sums are held at."""
+    if not _has(connection, "holdings"):
+        return {}
+    sql = f"select condition_id, axis, budgets from holdings join {steps.CONDITIONS} using (condition_no)"
+    return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
+
+
+def held(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
+    """What is held of these conditions: condition_no, budget, question_no and MEASURES."""
+    which = ", ".join(map(str, condition_nos))
+    measures = _each("@::double as @", *MEASURES)
+    sql = f"select condition_no, budget, question_no, {measures} from held where condition_no in ({which})"
+    frame: pl.DataFrame = connection.sql(sql).pl()
+    return frame
+
+
+def hold(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
+    """Keep `sums` (columns of `held`), in order, for the conditions of `grid` (condition_no, axis, budgets)."""
+    numbers = ", ".join(str(number) for number in grid["condition_no"])
+    for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets"))):
+        connection.register("fresh", frame.to_arrow())
+        connection.execute(f"delete from {table} where condition_no in ({numbers})")
+        connection.execute(f"insert into {table} by name select * from fresh")
+        connection.unregister("fresh")
+
+
+def _has(connection: Connection, table: str) -> bool:
+    return bool(connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall())
 
 
 def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from engine.analysis import ballots, curves, grid, lists, queries
 from engine.analysis import lens as lenses
 from engine.analysis.lens import Lens
 from engine.analysis.orders import Draws
-from engine.analysis.units import Codebook, units
+from engine.analysis.units import Codebook, held_units, units
 from engine.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -65,13 +65,27 @@ class Read:
 
     def units(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
+        kept = queries.holdings(self.connection) if self.lens == lenses.STORED else {}
+        same = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        found = [self._held(where.filter(same))] if any(same) else []
+        if not all(same) or not found:
+            found.append(self._summed(mine, where.filter([not one for one in same])))
+        return found[0] if len(found) == 1 else pl.concat(found).sort("condition_id", "budget", "question_id")
+
+    def _held(self, where: pl.DataFrame) -> pl.DataFrame:
+        book = self._book(where)
+        return held_units(queries.held(self.connection, book.conditions["condition_no"].to_list()), book)
+
+    def _summed(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
+        """From the steps."""
         changes = queries.changes(self.connection, where, self.lens, self._rates(mine))
-        numbers = queries.numbers(self.connection)
-        book = Codebook(
-            numbers.join(where, on="condition_id").sort("condition_id"),
+        return units(changes, self._book(where))
+
+    def _book(self, where: pl.DataFrame) -> Codebook:
+        return Codebook(
+            queries.numbers(self.connection).join(where, on="condition_id").sort("condition_id"),
             queries.questions(self.connection).sort("question_id"),
         )
-        return units(changes, book)
 
     def steps(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
         """The sums behind curves, one row per change."""

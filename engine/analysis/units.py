@@ -78,15 +78,32 @@ def _order(owner: Ints, budgets: Ints, most: int) -> tuple[Ints, Ints]:
     return rows[order], slots[order]
 
 
+def held_units(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
+    """What is held, as units; see `queries.held`."""
+    if held.is_empty():
+        return pl.DataFrame(schema=UNIT_SCHEMA)
+    owner = _ranks(book.conditions["condition_no"])[held["condition_no"].to_numpy()]
+    asked = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
+    order = np.lexsort((asked, held["budget"].to_numpy(), owner))
+    sums = {name: held[name].to_numpy()[order] for name in MEASURES}
+    return _named(book, owner[order], asked[order], held["budget"].gather(order), sums)
+
+
 def _frame(
     book: Codebook, owner: Ints, asked: Ints, slots: Ints, sums: dict[str, NDArray[np.float64]], at: Ints
 ) -> pl.DataFrame:
+    lists = book.conditions["budgets"]
+    starts = np.concatenate([[0], lists.list.len().to_numpy().cumsum()])[:-1]
+    budgets = lists.explode().drop_nulls().gather(starts[owner] + slots)
+    return _named(book, owner, asked, budgets, {name: values[at] for name, values in sums.items()})
+
+
+def _named(
+    book: Codebook, owner: Ints, asked: Ints, budgets: pl.Series, sums: dict[str, NDArray[np.float64]]
+) -> pl.DataFrame:
     ids, which = book.conditions, book.questions
-    starts = np.concatenate([[0], ids["budgets"].list.len().to_numpy().cumsum()])[:-1]
-    budgets = ids["budgets"].explode().drop_nulls()
     named = {
-        "condition_id": ids["condition_id"].gather(owner), "axis": ids["axis"].gather(owner),
-        "budget": budgets.gather(starts[owner] + slots),
+        "condition_id": ids["condition_id"].gather(owner), "axis": ids["axis"].gather(owner), "budget": budgets,
         "question_id": which["question_id"].gather(asked), "cluster": which["cluster"].gather(asked),
     }  # fmt: skip
-    return pl.DataFrame(named | {name: values[at] for name, values in sums.items()}, schema=UNIT_SCHEMA)
+    return pl.DataFrame(named | sums, schema=UNIT_SCHEMA)

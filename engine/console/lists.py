@@ -14,7 +14,8 @@ def strategies(options: Namespace) -> int:
     found = entries().values()
     if options.json:
         show.emit([{"name": e.name, "family": e.family, "calls": e.calls, "parameters": e.knobs, "idea": e.idea,
-                    "papers": e.papers, "oracle": e.oracle, "version": e.version, "roles": e.roles, "needs_prefix": e.needs_prefix}
+                    "papers": e.papers, "oracle": e.oracle, "version": e.version, "roles": e.roles,
+                    "needs_prefix": e.needs_prefix}
                    for e in found])  # fmt: skip
         return 0
     for each in sorted(found, key=lambda e: (e.family, e.name)):

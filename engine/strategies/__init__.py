@@ -135,7 +135,7 @@ def restore(before: Mapping[str, Entry]) -> None:
 
 
 def entry(name: str) -> Entry:
-    """One strategy, listed or not. Raises UnknownName with the nearest listed one, and the plugins that were left out."""
+    """One strategy, listed or not. Raises UnknownName with the nearest listed one and the plugins left out."""
     from engine import plugins
 
     known = entries()

@@ -56,7 +56,7 @@ def made(path: Path, trials: int) -> None:
 
 
 def _statements(trials: int) -> list[tuple[str, str]]:
-    size = f"least(300, 5 + hash(i * 3 + c) % 200 + hash(i * 5) % 100)"
+    size = "least(300, 5 + hash(i * 3 + c) % 200 + hash(i * 5) % 100)"
     told = f"""create temp table told as
         select 't1-' || md5(i::varchar) as trial_id, i % {CONDITIONS} as k, (i // {CONDITIONS}) % {QUESTIONS} as q,
             i // {CONDITIONS * QUESTIONS} as repeat, k < {CONDITIONS // 2} as anytime, i, hash(i * 7) % 100 as luck,
