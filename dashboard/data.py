@@ -36,7 +36,6 @@ Budgets = tuple[int, ...] | None
 REPLICATES, SEED = 1000, 0
 
 
-
 def path() -> Path:
     """The database this dashboard shows: BUDGETSCOPE_DB, else the local copy, else the demo."""
     return default_path(Path(__file__).resolve().parent.parent)
@@ -217,6 +216,18 @@ def month(db: str, mark: Print, a: Cell, b: Cell, lineups: Ids, wish: comparing.
 def conditions(db: str, mark: Print) -> pl.DataFrame:
     """All conditions with `label`, `simulated` and `run_ids`."""
     return _results(db).conditions()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def studies(db: str, mark: Print) -> dict[str, tuple[str, ...]]:
+    """Condition ids by the name of the study that ran them, the study with most tasks first."""
+    import polars as pl
+
+    names = _results(db).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
+    ran = conditions(db, mark).select("condition_id", "task", run_id="run_ids").explode("run_id")
+    named = ran.join(names, on="run_id").drop_nulls("name").unique(["name", "condition_id"]).sort("condition_id")
+    found = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
+    return {name: tuple(ids) for name, ids, _ in found.sort("tasks", "name", descending=[True, False]).iter_rows()}
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

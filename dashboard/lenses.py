@@ -69,7 +69,7 @@ class Looking:
     @property
     def repriced(self) -> bool:
         """Whether money is another than the one stored."""
-        return self.prices != "stored" or self.scaled or self.cached
+        return self.prices == "today" or bool(self.own) or self.scaled or self.cached
 
     @property
     def scaled(self) -> bool:
@@ -177,7 +177,7 @@ def said(looking: Looking, x: str) -> str:
 
 
 def _money(looking: Looking) -> list[str]:
-    parts = {"today": ["at today's list prices"], "own": ["at own prices"]}.get(looking.prices, [])
+    parts = {"today": ["at today's list prices"], "own": ["at own prices"] * bool(looking.own)}.get(looking.prices, [])
     if looking.scaled and looking.whatif is not None:
         parts = [*parts, f"at {looking.times}× price of {short_model(looking.whatif)}"]
     return [*parts, "cached input at its own price"] if looking.cached else parts

@@ -220,8 +220,13 @@ async def _rehearsed(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]
     budget = _NO_WALL if spec.condition.anytime else spec.condition.budget
     free = replace(spec, condition=replace(spec.condition, budget=budget))
     paper: dict[str, Model] = {
-        name: _Paper(model.setting, one_draw_at_zero=model.one_draw_at_zero, continues=model.continues,
-                     temperature=model.temperature, thinking_tokens=model.thinking_tokens)
+        name: _Paper(
+            model.setting,
+            one_draw_at_zero=model.one_draw_at_zero,
+            continues=model.continues,
+            temperature=model.temperature,
+            thinking_tokens=model.thinking_tokens,
+        )
         for name, model in models.items()
     }
     setting = Setting("rehearsal", paper, _Readers(length), width=1)

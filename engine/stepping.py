@@ -127,6 +127,9 @@ class _Told:
     """Prompt tokens of completions that nobody read, by key."""
     _high: dict[str, int] = field(default_factory=dict)
     _walls: tuple[int, int] = (0, 0)
+    """Output and total tokens so far."""
+    _end: tuple[int, int] = (0, 0)
+    """The same at the call that closed the trial."""
 
     def rows(self) -> list[Row]:
         """All rows in order."""
@@ -177,9 +180,10 @@ class _Told:
         closing = call.cut in _CLOSING
         more = self._more(call)
         self._walls = (self._walls[0] + more["more_output"], self._walls[1] + more["more_input"] + more["more_output"])
-        row = self.head | {name: _whole(value) for name, value in more.items()} | self._at() | _spent(call.spend)
+        row = self.head | {name: _whole(value) for name, value in more.items()} | _at(self._walls) | _spent(call.spend)
         row |= {"ordinal": at, "kind": 2 if closing else 1, "tariff_no": self._tariff(call.model)}
         if closing:
+            self._end = (max(self._end[0], self._walls[0]), max(self._end[1], self._walls[1]))
             prompt = self.sizes.get(call.key, call.bound_tokens) if call.spend.calls == 0 else call.spend.input_tokens
             return row | {"calls": 1, "input_tokens": _whole(prompt)}
         last = at == self.last and not self.closed and not self.forever
@@ -195,9 +199,6 @@ class _Told:
         seen = unseen if call.seen_output_tokens is None else call.seen_output_tokens
         return {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": seen}
 
-    def _at(self) -> Row:
-        return {"output_wall": _whole(self._walls[0]), "total_wall": _whole(self._walls[1])}
-
     def _back(self, calls: Sequence[Call]) -> list[Row]:
         """Kind 3: everything taken back, one row per model that spent."""
         sums: defaultdict[str, Spend] = defaultdict(Spend)
@@ -208,7 +209,7 @@ class _Told:
         counts = {"n": -1, "n_exhausted": -1, "n_failed" if self.trial.end == "failed" else "n_censored": 1}
         counts |= {name: -sum(told.get(name, 0) for told in self.changes.values()) for name in _VERDICTS}
         return [
-            self.head | self._at() | {"ordinal": self.last + 1, "kind": 3, "tariff_no": tariff or self._home()}
+            self.head | _at(self._end) | {"ordinal": self.last + 1, "kind": 3, "tariff_no": tariff or self._home()}
             | {name: -value for name, value in _spent(spend).items()} | (counts if place == 0 else {})
             for place, (tariff, spend) in enumerate(spent)
         ]  # fmt: skip
@@ -238,6 +239,10 @@ def _verdict(trial: Trial, scored: bool) -> Row:
 
 def _spent(spend: Spend) -> Row:
     return {name: _whole(getattr(spend, name)) for name in steps.SPENDS}
+
+
+def _at(walls: tuple[int, int]) -> Row:
+    return {"output_wall": _whole(walls[0]), "total_wall": _whole(walls[1])}
 
 
 def _whole(value: int) -> int:

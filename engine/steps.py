@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
 
+ENOUGH = 200_000
+"""Steps from which on it pays to hold sums (`analysis.holding`); fewer are read in no time to speak of."""
 MOST = 2**31 - 1
 """The largest number a step holds."""
 
@@ -219,6 +221,12 @@ def filling() -> str:
 def stand_in(connection: Connection) -> None:
     """Derive everything into temporary tables, for a database of an older schema that is only read."""
     connection.execute(tables(temp=True) + filling())
+
+
+def size(connection: Connection) -> int:
+    """How many steps there are to read."""
+    ((found,),) = connection.execute("select count(*) from steps").fetchall()
+    return int(found)
 
 
 def unhold(connection: Connection, condition_ids: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine import charges, journal, outlook, plugins, preflight, status, tenancy
+from engine import charges, journal, outlook, plugins, preflight, settling, status, tenancy
 from engine.budget import Amount, Ceiling, Limits
 from engine.dispatch import Gate, Retries
 from engine.errors import BudgetscopeError, RunError
@@ -154,6 +154,7 @@ class _Worker:
         state, message = self._verdict()
         ended = replace(self._row(planned, state), finished_at=status.now(), error=message)
         await self._heart.attend(runner.patience.insist(lambda store: store.save_run(ended)))
+        await self._heart.attend(asyncio.to_thread(settling.settle, store.path))
         return state, message
 
     def _put_away(self, notes: journal.Journal) -> None:

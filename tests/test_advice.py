@@ -276,3 +276,11 @@ def test_the_command_line_compares_two_settings(results: Results, capsys: pytest
     assert (code, '"more_questions": null' in text, '"groups"' in text) == (0, True, True)
     code, text = said(capsys, "compare", "god · dear", "waste · a", *db)
     assert (code, "did you mean 'good · dear'?" in text) == (2, True)
+
+
+def test_a_setting_that_is_told_what_is_right_is_never_advised_unless_it_is_asked_for(tmp_path: Path):
+    sure = trials_of("told_oracle", [(5, True) for _ in range(N)])
+    both = stored(tmp_path, sure, trials_of("middling", [(50, i % 10 < 6) for i in range(N)]))
+    assert chosen(both, both.advise(replicates=200).reach(0.4).cell) == "middling"
+    assert chosen(both, both.advise(replicates=200).under(10**6).cell) == "middling"
+    assert chosen(both, both.advise(replicates=200, strategy="told_oracle").reach(0.4).cell) == "told_oracle"

@@ -132,7 +132,13 @@ def endpoint(provider: Provider, continues: bool | None = None, **settings: Any)
 
 
 def test_an_endpoint_gets_its_settings_with_every_request(provider: Provider) -> None:
-    wanted: dict[str, Any] = {"reasoning_effort": "low", "top_p": 0.9, "top_k": 20, "min_p": 0.05, "repetition_penalty": 1.1}
+    wanted: dict[str, Any] = {
+        "reasoning_effort": "low",
+        "top_p": 0.9,
+        "top_k": 20,
+        "min_p": 0.05,
+        "repetition_penalty": 1.1,
+    }
     found = endpoint(provider, **wanted)
     for seed in (1, 2):
         messages = (Message("user", "2 + 2?"),)
@@ -141,7 +147,9 @@ def test_an_endpoint_gets_its_settings_with_every_request(provider: Provider) ->
         body = provider.served[-1].body
         assert {name: body.get(name) for name in wanted} == wanted
         assert (body["max_tokens"], body["temperature"], body["seed"]) == (64, 0.7, seed)
-    assert found.setting.identity.endswith("{reasoning_effort=low,top_p=0.9,top_k=20,min_p=0.05,repetition_penalty=1.1}")
+    assert found.setting.identity.endswith(
+        "{reasoning_effort=low,top_p=0.9,top_k=20,min_p=0.05,repetition_penalty=1.1}"
+    )
 
 
 def test_an_endpoint_without_settings_gets_none(provider: Provider) -> None:

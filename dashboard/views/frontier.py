@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     from dashboard.figures import FrontierInfo, PanelsInfo
 
-VIEW = "frontier"
+VIEW, ALL = "frontier", "*"
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost",
           "wh": "Energy (Wh)"}  # fmt: skip
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
 PARAMS = (
-    Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)), Param("line", "staircase", tuple(LINES)),
+    Param("study", pinned=True), Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)),
+    Param("line", "staircase", tuple(LINES)),
     Param("model", (), many=True), Param("strategy", (), many=True), Param("budget", "all"),
     Param("labels", None, ("all",)), Param("cell"),
 )  # fmt: skip
@@ -79,12 +80,19 @@ def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...
     """The page's parameters with the choices this database offers."""
     budgets = _budget_choices(cells)
     offered = {
+        "study": _study_choices(db),
         "task": data.tasks(cells),
         "model": tuple(roster(cells["model"])),
         "strategy": tuple(sorted(set(cells["strategy"]))),
         "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
     return *controls.offering(PARAMS, offered), *lens_panel.params(data.models(*db))
+
+
+def _study_choices(db: tuple[str, data.Print]) -> tuple[str, ...]:
+    """Studies by name, one at first: several together may have their budgets on different axes."""
+    names = tuple(name for name in data.studies(*db) if name != ALL)
+    return (*names, ALL) if len(names) > 1 else (ALL,)
 
 
 def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
@@ -95,14 +103,13 @@ def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
     return ("largest", *(str(budget) for _, budget in pairs)) if len(pairs) > 1 else ()
 
 
-def _controls(
-    cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, data.Print]
-) -> tuple[Wish, list[str]]:
+def _controls(cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, data.Print]) -> tuple[Wish, list[str]]:
     import polars as pl
 
     by = {param.name: param for param in params}
     axis = str(cells["axis"][0])
     with st.container(horizontal=True, gap="medium"):
+        study = controls.choose(VIEW, by["study"], "Study", lambda name: "All studies" if name == ALL else name)
         task = controls.choose(VIEW, by["task"], "Task")
         x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
         kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
@@ -112,6 +119,8 @@ def _controls(
         label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
     looking, unmet = lens_panel.draw(VIEW, data.models(*db), models)
     mine = cells.filter(task=task)
+    if study in (ran := data.studies(*db)):
+        mine = mine.filter(pl.col("condition_id").is_in(list(ran[study])))
     budgets, kept = _at(mine, budget or "all")
     kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
     ids = tuple(sorted(set(kept["condition_id"])))

@@ -102,9 +102,7 @@ def _details(param: Param, every: dict[str, Entry], shown: list[Entry]) -> None:
         controls.caption(f"Parameters: {', '.join(f'{name} = {_value(value)}' for name, value in entry.knobs.items())}")
         if entry.roles:
             roles = ", ".join(("solver", *entry.roles))
-            controls.caption(
-                f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]]."
-            )
+            controls.caption(f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]].")
         if entry.needs_prefix:
             controls.caption("Needs a model that continues a prefix: one on this machine, a provider's that litellm "
                              "knows to, or an endpoint declared with continues = true.")  # fmt: skip

@@ -63,7 +63,7 @@ class Advisor:
         """
         axis = self.axis or self._own_axis()
         cells, units = self.results.measured(axis, [budget], {"task": self.task, **self.filters}, self.lens)
-        within = cells.filter((pl.col("axis") == axis) & (pl.col("budget") <= budget))
+        within = self._choosable(cells).filter((pl.col("axis") == axis) & (pl.col("budget") <= budget))
         return choices.under(boards.board(within, units, self.x, self.sample.replicates, self.sample.seed), budget)
 
     def beats(self, a: str, b: str) -> Advice:
@@ -99,7 +99,13 @@ class Advisor:
         return scenarios.priced(board, model, factor, 1 + (factor - 1) * self._part(model, board))
 
     def _measured(self, lens: Lens) -> tuple[pl.DataFrame, pl.DataFrame]:
-        return self.results.measured(self.axis, None, {"task": self.task, **self.filters}, lens)
+        cells, units = self.results.measured(self.axis, None, {"task": self.task, **self.filters}, lens)
+        return self._choosable(cells), units
+
+    def _choosable(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Without oracles, whose names say so: nobody can choose to be told what is right. Kept if asked for."""
+        asked = {"strategy", "condition_id"} & {name for name, value in self.filters.items() if value is not None}
+        return cells if asked else cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
 
     def _board(self) -> Board:
         cells, units = self._measured(self.lens)

@@ -78,17 +78,31 @@ _MEASURED = ("accuracy", "accuracy_finished", *MEANS)
 
 def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned: Mapping[str, int]) -> pl.DataFrame:
     """One row per (condition, budget), columns as CELL_SCHEMA; see `Results.cells`."""
-    means = question_means(units)
-    counted = _counted(means)
-    spread = _spread(means)
     known = {c["condition_id"]: c for c in conditions}
-    rows = counted.join(spread, on=_KEY, how="left").to_dicts()
+    rows = _summed(question_means(units)).to_dicts()
     made = [_cell(row, known[row["condition_id"]], planned[row["condition_id"]]) for row in rows]
     return pl.DataFrame(made, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
 
 
-def _counted(means: pl.DataFrame) -> pl.DataFrame:
-    return means.group_by(_KEY, maintain_order=True).agg(
+def _summed(means: pl.DataFrame) -> pl.DataFrame:
+    """Counts and means of cells, and the cluster sums behind their intervals.
+
+    A cluster bears the id of its first question; where each has only that one, both come from one pass.
+    """
+    each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=_FINISHED)
+    if (means["cluster"] == means["question_id"]).all():
+        return each.group_by(_KEY, maintain_order=True).agg(*_counted(), *_spread())
+    sizes = (pl.col("q", "q_finished").sum(), *(pl.col(x).sum() for x in WITH_INTERVAL))
+    by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(*sizes)
+    spread = by_cluster.group_by(_KEY, maintain_order=True).agg(*_spread())
+    return each.group_by(_KEY, maintain_order=True).agg(*_counted()).join(spread, on=_KEY, maintain_order="left")
+
+
+_FINISHED = (pl.col("n_finished") > 0).cast(pl.Float64)
+
+
+def _counted() -> list[pl.Expr]:
+    return [
         (pl.col("n") > 0).sum().alias("n_questions"),
         pl.sum_horizontal("n", "n_failed", "n_stopped", "n_censored").sum().alias("n_trials"),
         pl.col("n").sum().alias("scored"),
@@ -98,24 +112,18 @@ def _counted(means: pl.DataFrame) -> pl.DataFrame:
         (pl.col("n_finished") > 0).sum().alias("questions_finished"),
         *((pl.col(name).is_null() & (pl.col("n") > 0)).any().alias(f"{name}_unknown") for name in ("usd", "wh")),
         (pl.col("n_assumed") > 0).any().alias("usd_assumed"),
-    )
+    ]
 
 
-def _spread(means: pl.DataFrame) -> pl.DataFrame:
-    """Cluster sums behind the intervals: ss and sq per measure, and qq and clusters of questions scored or finished."""
-    scored = means.filter(pl.col("n") > 0)
-    by_cluster = scored.group_by(*_KEY, "cluster", maintain_order=True).agg(
-        pl.len().cast(pl.Float64).alias("q"),
-        (pl.col("n_finished") > 0).sum().cast(pl.Float64).alias("q_finished"),
-        *(pl.col(x).sum() for x in WITH_INTERVAL),
-    )
-    return by_cluster.group_by(_KEY, maintain_order=True).agg(
-        pl.len().alias("clusters"),
+def _spread() -> list[pl.Expr]:
+    """Of sums per cluster: ss and sq per measure, and qq and clusters of questions scored or finished."""
+    return [
+        (pl.col("q") > 0).sum().alias("clusters"),
         (pl.col("q_finished") > 0).sum().alias("clusters_finished"),
         *((pl.col(q) ** 2).sum().alias(f"q{q}") for q in ("q", "q_finished")),
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
         *((pl.col(x) * pl.col(_size(x))).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
-    )
+    ]
 
 
 def _size(measure: str) -> str:

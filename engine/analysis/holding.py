@@ -12,18 +12,17 @@ from pathlib import Path
 
 import polars as pl
 
+from engine import steps
 from engine.analysis import queries
 from engine.analysis.lens import STORED
 from engine.analysis.reading import Read
 from engine.store import Store
 
-ENOUGH = 200_000
-"""Steps from which on a database is settled; fewer are read in no time to speak of."""
 _AT_ONCE = 20
 """Conditions summed up in one transaction, so that others may read in between and memory stays small."""
 
 
-def settle(path: Path | str, *, enough: int = ENOUGH) -> int:
+def settle(path: Path | str, *, enough: int = steps.ENOUGH) -> int:
     """Hold the sums of every condition that is not held as it is read now; returns how many were made.
 
     Does nothing for a database of fewer than `enough` steps. Raises StoreError where the file is only read.
@@ -31,7 +30,7 @@ def settle(path: Path | str, *, enough: int = ENOUGH) -> int:
     store = Store(path)
     with store.reading() as connection:
         queries.prepare(connection)
-        wanted = _lacking(Read(connection, STORED)) if queries.size(connection) >= enough else []
+        wanted = _lacking(Read(connection, STORED)) if steps.size(connection) >= enough else []
     for some in _batches(wanted):
         with store.writing() as connection:
             _hold(Read(connection, STORED), some)

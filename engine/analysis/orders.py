@@ -84,7 +84,7 @@ class Draws:
     ballots: Mapping[Place, Ballot]
 
     def curve(self, condition_id: str, axis: str, points: Sequence[int] | pl.Series, orders: int) -> pl.DataFrame:
-        """Rows as `queries.curves` has them, with `scored`, at `points`; of a curve's own (a series), at each call too."""
+        """Rows as `queries.curves` has them, with `scored`, at `points`; and at each call if they are a curve's own."""
         own = self.rows.filter(condition_id=condition_id)
         asked = self.questions.filter(pl.col("question_no").is_in(own["question_no"].unique().to_list()))
         walks = _walks(own, self.ballots, {no: place for place, no in enumerate(asked["question_no"])})

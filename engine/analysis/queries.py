@@ -222,12 +222,6 @@ def prepare(connection: Connection) -> None:
         steps.stand_in(connection)
 
 
-def size(connection: Connection) -> int:
-    """How many steps there are to read."""
-    ((found,),) = connection.execute("select count(*) from steps").fetchall()
-    return int(found)
-
-
 def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:
     """By condition, the axis and the budgets its sums are held at."""
     if not _has(connection, "holdings"):

@@ -84,9 +84,22 @@ def held_units(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
         return pl.DataFrame(schema=UNIT_SCHEMA)
     owner = _ranks(book.conditions["condition_no"])[held["condition_no"].to_numpy()]
     asked = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
-    order = np.lexsort((asked, held["budget"].to_numpy(), owner))
-    sums = {name: held[name].to_numpy()[order] for name in MEASURES}
-    return _named(book, owner[order], asked[order], held["budget"].gather(order), sums)
+    sums = {name: held[name].to_numpy() for name in MEASURES}
+    budgets = held["budget"].to_numpy()
+    if not _sorted(owner, budgets, asked):
+        order = np.lexsort((asked, budgets, owner))
+        owner, budgets, asked = owner[order], budgets[order], asked[order]
+        sums = {name: values[order] for name, values in sums.items()}
+    return _named(book, owner, asked, pl.Series(budgets), sums)
+
+
+def _sorted(*keys: Ints) -> bool:
+    """Whether rows come in the order of these keys, the first counting most."""
+    after = np.ones(len(keys[0]) - 1, np.bool_)
+    for key in reversed(keys):
+        step = np.diff(key)
+        after = (step > 0) | ((step == 0) & after)
+    return bool(after.all())
 
 
 def _frame(

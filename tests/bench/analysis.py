@@ -2,10 +2,10 @@
 
     python -m tests.bench.analysis [--trials 100000 1000000] [--folder /tmp] [--keep]
 
-Stores are made inside DuckDB: 500 conditions, half of them anytime with three calls, up to two marks and four budgets a
-trial, half with a fixed budget; 1,000 questions, as many repeats as the trials need, one in twenty closed by its wall
-or stopped. Trials, their spends, calls and marks are filled with plausible numbers and the steps are derived from them,
-as an upgrade of such a database would. Each reading runs three times in a process of its own (median); memory is the
+Stores are made inside DuckDB: 500 conditions, half of them anytime with three calls and up to two marks a trial, half
+with a fixed budget; 1,000 questions, as many repeats as the trials need, one in twenty closed by its wall or stopped.
+Trials, their spends, calls and marks are filled with plausible numbers and the steps are derived from them, as an
+upgrade of such a database would; then sums are held, as the end of a run would. Each reading runs three times in a process of its own (median); memory is the
 peak of that process, imports included. Nothing here is asserted: a busy machine is slower. Ten million trials take some
 ten minutes to make and 10 GB on the disk.
 """
@@ -21,12 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from engine import schema, steps
+from engine.analysis.holding import settle
 from engine.store import RunRow, Store
 from tests.readout import NOON
 
@@ -34,25 +36,26 @@ CONDITIONS, QUESTIONS = 500, 1000
 TARGETS = {"cells": 0.3, "frontier": 0.6, "curve": 0.3}
 MEMORY_GB = 1.5
 ROOT = Path(__file__).resolve().parent.parent.parent
-STUDY = json.dumps({
-    "name": "bench", "budget_axis": "output_tokens", "budgets": [100, 200, 400, 1000], "planned_questions": {"t": QUESTIONS},
-})  # fmt: skip
 _VECTOR = "1 as calls, {i} as input_tokens, 0 as cached_tokens, 0 as cache_write_tokens, {o} as output_tokens, " + (
     "0 as reasoning_tokens, {o} * 20 as latency_ms, {i} as metered_input_tokens"
 )
 
 
-def made(path: Path, trials: int) -> None:
-    """A database of so many trials."""
+def made(path: Path, trials: int, budgets: list[int]) -> None:
+    """A database of so many trials, of a study with these budgets in output tokens."""
+    asked = min(QUESTIONS, trials // CONDITIONS)
+    study = {"budget_axis": "output_tokens", "budgets": budgets, "planned_questions": {"t": asked}}
     store = Store(path)
     store.create()
-    store.save_run(RunRow("r1", STUDY, "finished", NOON))
+    store.save_run(RunRow("r1", json.dumps(study), "finished", NOON))
     with duckdb.connect(str(path)) as connection:
         connection.execute("set preserve_insertion_order = false")
         for name, sql in _statements(trials):
             began = time.perf_counter()
             connection.execute(sql)
             print(f"    made {name:14s} {time.perf_counter() - began:7.1f} s", file=sys.stderr)
+    began = time.perf_counter()
+    print(f"    held {settle(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
 
 
 def _statements(trials: int) -> list[tuple[str, str]]:
@@ -120,9 +123,16 @@ def timed(name: str, db: Path, rounds: int = 3) -> dict[str, float]:
         rows = len(act())
         walls.append(time.perf_counter() - wall)
         used.append(time.process_time() - processor)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"first": walls[0], "wall": statistics.median(walls), "processor": statistics.median(used), "gb": peak,
+    return {"first": walls[0], "wall": statistics.median(walls), "processor": statistics.median(used), "gb": peak_gb(),
             "rows": rows}  # fmt: skip
+
+
+def peak_gb() -> float:
+    """Most memory this process ever had; where the system does not say, what it counts with the parent's."""
+    with suppress(OSError):
+        (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def measured(db: Path, trials: int) -> None:
@@ -141,6 +151,7 @@ def main() -> None:
     """Make, measure and remove a store per size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", nargs="+", type=int, default=[100_000, 1_000_000])
+    parser.add_argument("--budgets", nargs="+", type=int, default=[1000], help="of the anytime half of the conditions")
     parser.add_argument("--folder", default=None, help="where the stores are made; needs 1 KB a trial")
     parser.add_argument("--keep", action="store_true", help="leave the stores there, and read those that are")
     parser.add_argument("--one", nargs=2, metavar=("READING", "DB"), help=argparse.SUPPRESS)
@@ -150,9 +161,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as fresh:
         for trials in args.trials:
-            db = Path(args.folder if args.keep and args.folder else fresh) / f"bench-{trials}-{schema.SCHEMA_VERSION}.duckdb"
+            name = f"bench-{schema.SCHEMA_VERSION}-{trials}-{'-'.join(map(str, args.budgets))}.duckdb"
+            db = Path(args.folder if args.keep and args.folder else fresh) / name
             if not db.exists():
-                made(db, trials)
+                made(db, trials, args.budgets)
             print(f"  {trials:>10,}  {db.stat().st_size / 2**20:,.0f} MB")
             measured(db, trials)
             if not args.keep:
