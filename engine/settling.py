@@ -15,14 +15,14 @@ from engine.store import Store
 log = logging.getLogger(__name__)
 
 
-def settle(path: Path) -> None:
-    """Hold the sums of a large database; one that is busy stays as it is and is only slower to read."""
+def settle(path: Path, enough: int = steps.ENOUGH) -> None:
+    """Hold the sums of a database of `enough` steps; one that is busy stays as it is and is only slower to read."""
     try:
         with Store(path).reading() as connection:
-            large = steps.size(connection) >= steps.ENOUGH
+            large = steps.size(connection) >= enough
         if large:
             from engine.analysis.holding import settle as hold
 
-            hold(path)
+            hold(path, enough=enough)
     except StoreError as error:
         log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)

@@ -257,7 +257,7 @@ def table(app: AppTest, column: str) -> Any:
 def test_the_page_opens_with_the_cheapest_and_the_most_accurate_on_the_frontier(opened: Open) -> None:
     app = opened("demo", task="gym:syllogism/easy")
     said = words(app)
-    assert "self_consistency @1,024 is right on" in said
+    assert "self_consistency(samples=12) @1,024 is right on" in said
     assert "than direct @16; it spends" in said
     assert "B is better on 28 questions" in said.replace("**", "")
     assert set(app.query_params) == {"task"}

@@ -114,7 +114,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     path = shutil.copyfile(DEMO, tmp_path_factory.mktemp("demo") / "results.duckdb")
     return [
         "savings",
-        "self_consistency",
+        "self_consistency(samples=12)",
         "chain_of_thought",
         "--task",
         "gym:gcd/easy",

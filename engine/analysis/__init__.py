@@ -97,7 +97,7 @@ class Results(Consequences):
         with self._reading(lens) as read:
             known = read.known()
             mine = known.named(ids)
-            where = read.grid(known, mine, axis, [])
+            where = read.placed(known, mine, axis, [])
             steps = read.steps(mine, where)
             if orders is not None:
                 steps = read.recounted(steps, mine, where, points, orders)
@@ -236,7 +236,7 @@ class Results(Consequences):
         with self._reading(lens) as read:
             known = read.known()
             mine = grid.chosen(known.conditions, filters)
-            units = read.units(mine, read.grid(known, mine, axis, budgets))
+            units = read.units(mine, read.placed(known, mine, axis, budgets))
         return curves.cells(units, mine, grid.planned(mine, known.studies, known.asked)), units
 
     @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from engine import steps
-from engine.analysis import queries
+from engine.analysis import held, queries
 from engine.analysis.lens import STORED
 from engine.analysis.reading import Read
 from engine.store import Store
@@ -39,8 +39,8 @@ def settle(path: Path | str, *, enough: int = steps.ENOUGH) -> int:
 
 def _lacking(read: Read) -> list[str]:
     known = read.known()
-    where = read.grid(known, known.conditions, None, None)
-    kept = queries.holdings(read.connection)
+    where = read.placed(known, known.conditions, None, None)
+    kept = held.holdings(read.connection)
     return [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
 
 
@@ -51,10 +51,10 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _hold(read: Read, ids: Sequence[str]) -> None:
     known = read.known()
     mine = [row for row in known.conditions if row["condition_id"] in set(ids)]
-    where = read.grid(known, mine, None, None).join(queries.numbers(read.connection), on="condition_id")
+    where = read.placed(known, mine, None, None).join(queries.numbers(read.connection), on="condition_id")
     units = read.units(mine, where.drop("condition_no"))
     numbered = units.join(where.select("condition_id", "condition_no"), on="condition_id", maintain_order="left").join(
         queries.questions(read.connection).select("question_id", "question_no"), on="question_id", maintain_order="left"
     )
     sums = numbered.select("condition_no", "budget", "question_no", *(pl.col(name) for name in queries.MEASURES))
-    queries.hold(read.connection, sums, where)
+    held.keep(read.connection, sums, where)

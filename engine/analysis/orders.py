@@ -97,7 +97,7 @@ class Draws:
 def _walks(rows: pl.DataFrame, ballots: Mapping[Place, Ballot], questions: Mapping[int, int]) -> list[Walk]:
     found = []
     for key, part in rows.group_by("condition_no", "question_no", "repeat", maintain_order=True):
-        condition, question, repeat = (int(number) for number in key)  # type: ignore[call-overload]
+        condition, question, repeat = (int(number) for number in key)
         ballot = ballots.get((condition, question, repeat))
         whole = ballot is not None and part["kind"].to_list() == [0] + [1] * len(ballot.votes)
         arrays = {name: part[name].to_numpy() for name in part.columns}

@@ -17,8 +17,6 @@ from engine import steps
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import polars as pl
 
     from engine.database import Connection
@@ -28,7 +26,7 @@ COUNTS = (*steps.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
 MEASURES = (*COUNTS, *SPENDS)
 
 
-def _each(template: str, *names: str) -> str:
+def each(template: str, *names: str) -> str:
     """The template once per name, which stands for its @."""
     return ", ".join(template.replace("@", name) for name in names)
 
@@ -37,8 +35,8 @@ def _each(template: str, *names: str) -> str:
 _RATES = f"""
 with known as (
     select p.snapshot_id, p.model, coalesce(if(z.priced, z.assumed, p.assumed), false) as assumed,
-        {_each("if(z.priced, z.@, p.@) as @", "input_pusd", "output_pusd", "cached_pusd")},
-        {_each("z.@", "call_pwh", "input_pwh", "output_pwh")}
+        {each("if(z.priced, z.@, p.@) as @", "input_pusd", "output_pusd", "cached_pusd")},
+        {each("z.@", "call_pwh", "input_pwh", "output_pwh")}
     from prices p left join lens z using (model)),
 flags as (
     select snapshot_id, bool_or(input_pusd is null) as unpriced, bool_or(assumed) as assumed,
@@ -47,7 +45,7 @@ flags as (
 rates as (
     select t.tariff_no, coalesce(k.input_pusd, 0) as input_pusd, coalesce(k.output_pusd, 0) as output_pusd,
         coalesce(k.cached_pusd, k.input_pusd, 0) as cached_pusd,
-        {_each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
+        {each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
         coalesce(f.unpriced, false) as unpriced, coalesce(f.assumed, false) as assumed,
         coalesce(f.unmeasured, true) as unmeasured
     from {steps.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)),
@@ -98,15 +96,15 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
     select *, wall - weight * more_output as entered,
         if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
         {_ENTRY[axis]} as entry, {_SPENT[axis]} as spent,
-        {_each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
+        {each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
         entry_pusd + output_tokens * output_pusd as pusd, entry_pwh + output_tokens * output_pwh as pwh
     from (
-        select {_each("s.@", "condition_no", "question_no", "repeat", "ordinal", "kind")},
+        select {each("s.@", "condition_no", "question_no", "repeat", "ordinal", "kind")},
             {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
-            s.more_output, {", ".join(counts)}, {_each("s.@", *steps.SPENDS)},
+            s.more_output, {", ".join(counts)}, {each("s.@", *steps.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
-            r.output_pwh::double as output_pwh, {_each("r.@", "unpriced", "assumed", "unmeasured")}
+            r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
         from steps s join places p using (condition_no) left join rates r using (tariff_no)
         where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
 
@@ -136,10 +134,10 @@ capped as (
         cached_tokens, cap as output_tokens, least(reasoning_tokens, cap) as reasoning_tokens, latency_ms,
         entry_pusd + cap * output_pusd as pusd, entry_pwh + cap * output_pwh as pwh
     from begun)
-select condition_no, question_no, slot, false as passing, {_each("sum(@)::double as @", *MEASURES)}
+select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *MEASURES)}
 from placed where kind <> 2 and slot < len(budgets) group by all
 union all
-select condition_no, question_no, slot, true, {_each("0", *COUNTS)}, {_each("sum(@)::double", *SPENDS)}
+select condition_no, question_no, slot, true, {each("0", *COUNTS)}, {each("sum(@)::double", *SPENDS)}
 from capped group by all"""
 
 
@@ -170,21 +168,21 @@ lines as (
     from read where since < wall),
 merged as (
     select condition_no, question_no, onset,
-        {_each("sum(@::hugeint) as @", "n", "n_right", "n_censored", "level", "slope")}
+        {each("sum(@::hugeint) as @", "n", "n_right", "n_censored", "level", "slope")}
     from lines group by condition_no, question_no, onset),
 running as (
     select condition_no, question_no, onset, n as more, n_censored, sum(n) over w as scored,
-        (sum(n_right) over w)::double as mean, {_each("(sum(@) over w)::double as @", "level", "slope")}
+        (sum(n_right) over w)::double as mean, {each("(sum(@) over w)::double as @", "level", "slope")}
     from merged window w as (partition by condition_no, question_no order by onset)),
 means as (
     select condition_no, question_no, onset, more, n_censored, (scored > 0)::hugeint as k,
-        {_each(_SHARE, "mean", "level", "slope")} from running),
+        {each(_SHARE, "mean", "level", "slope")} from running),
 deltas as (
     select condition_no, question_no, onset, more, n_censored,
-        {_each("@ - coalesce(lag(@) over w, 0) as @", "k", "mean", "level", "slope")}
+        {each("@ - coalesce(lag(@) over w, 0) as @", "k", "mean", "level", "slope")}
     from means window w as (partition by condition_no, question_no order by onset)),
 by_cluster as (
-    select condition_no, cluster, onset, {_each("sum(@) as @", *_PER_CLUSTER)}
+    select condition_no, cluster, onset, {each("sum(@) as @", *_PER_CLUSTER)}
     from deltas join clusters using (question_no) group by condition_no, cluster, onset),
 sums as (
     select *, sum(mean) over w as s, sum(k) over w as q
@@ -195,7 +193,7 @@ squares as (
         (q > 0)::hugeint - coalesce(lag((q > 0)::hugeint) over w, 0) as clusters
     from sums window w as (partition by condition_no, cluster order by onset)),
 stacked as (
-    select condition_no, onset, {_each("sum(@) as @", *_PER_CLUSTER, *_SQUARES)}
+    select condition_no, onset, {each("sum(@) as @", *_PER_CLUSTER, *_SQUARES)}
     from squares group by condition_no, onset),
 totals as (
     select condition_no, onset as budget, (sum(k) over w)::double as n, (sum(more) over w)::double as n_trials,
@@ -218,38 +216,12 @@ _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {
 
 def prepare(connection: Connection) -> None:
     """See that there are steps to read; called once per connection, before anything else here."""
-    if not _has(connection, "steps"):
+    if not has(connection, "steps"):
         steps.stand_in(connection)
 
 
-def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:
-    """By condition, the axis and the budgets its sums are held at."""
-    if not _has(connection, "holdings"):
-        return {}
-    sql = f"select condition_id, axis, budgets from holdings join {steps.CONDITIONS} using (condition_no)"
-    return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
-
-
-def held(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
-    """What is held of these conditions: condition_no, budget, question_no and MEASURES."""
-    which = ", ".join(map(str, condition_nos))
-    measures = _each("@::double as @", *MEASURES)
-    sql = f"select condition_no, budget, question_no, {measures} from held where condition_no in ({which})"
-    frame: pl.DataFrame = connection.sql(sql).pl()
-    return frame
-
-
-def hold(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
-    """Keep `sums` (columns of `held`), in order, for the conditions of `grid` (condition_no, axis, budgets)."""
-    numbers = ", ".join(str(number) for number in grid["condition_no"])
-    for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets"))):
-        connection.register("fresh", frame.to_arrow())
-        connection.execute(f"delete from {table} where condition_no in ({numbers})")
-        connection.execute(f"insert into {table} by name select * from fresh")
-        connection.unregister("fresh")
-
-
-def _has(connection: Connection, table: str) -> bool:
+def has(connection: Connection, table: str) -> bool:
+    """Whether there is such a table; an older database that is only read may lack the newest."""
     return bool(connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall())
 
 

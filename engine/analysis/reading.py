@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.analysis import ballots, curves, grid, lists, queries
+from engine.analysis import ballots, curves, grid, held, lists, queries
 from engine.analysis import lens as lenses
 from engine.analysis.lens import Lens
 from engine.analysis.orders import Draws
@@ -53,7 +53,7 @@ class Read:
         asked = lists.listing(self.connection, "run_questions").rows()
         return Known(conditions, studies, {(run, task): n for run, task, n in asked})
 
-    def grid(
+    def placed(
         self, known: Known, mine: Sequence[grid.Row], axis: str | None, budgets: Sequence[int] | None
     ) -> pl.DataFrame:
         """Where each of the conditions is read; see `grid.grid`."""
@@ -65,7 +65,7 @@ class Read:
 
     def units(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
-        kept = queries.holdings(self.connection) if self.lens == lenses.STORED else {}
+        kept = held.holdings(self.connection) if self.lens == lenses.STORED else {}
         same = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
         found = [self._held(where.filter(same))] if any(same) else []
         if not all(same) or not found:
@@ -74,7 +74,7 @@ class Read:
 
     def _held(self, where: pl.DataFrame) -> pl.DataFrame:
         book = self._book(where)
-        return held_units(queries.held(self.connection, book.conditions["condition_no"].to_list()), book)
+        return held_units(held.sums(self.connection, book.conditions["condition_no"].to_list()), book)
 
     def _summed(self, mine: Sequence[grid.Row], where: pl.DataFrame) -> pl.DataFrame:
         """From the steps."""

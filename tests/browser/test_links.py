@@ -66,7 +66,7 @@ def test_quick_clicks_lose_nothing(site: Site) -> None:
 
 
 def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> None:
-    page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency")
+    page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency", height=1300)
     page.get_by_role("combobox", name="Cell").click()
     page.get_by_role("option").nth(1).click()
     page.wait_for_function("location.search.includes('cell=')")
