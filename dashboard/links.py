@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -59,6 +61,17 @@ def key(view: str, name: str) -> str:
 def cell(condition: str, budget: int | None) -> str:
     """A cell as the URL names it."""
     return f"{condition}~{budget}"
+
+
+def on_click(view: str, chart: str) -> Callable[[], None]:
+    """What a figure does when a point of it is clicked: select its cell, if the first two of its own data name one."""
+    return partial(_clicked, view, chart)
+
+
+def _clicked(view: str, chart: str) -> None:
+    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
+    if points and (point := points[0].get("customdata")) and point[0]:
+        st.session_state[key(view, "cell")] = cell(*point[:2])
 
 
 def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:

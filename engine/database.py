@@ -71,6 +71,7 @@ class Database:
         """One transaction, in a file made if need be: committed when the block ends, rolled back when it raises."""
         self.create()
         with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
+            schema.stay_known(connection, self.path)
             connection.execute("begin")
             yield connection
             connection.execute("commit")

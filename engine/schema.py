@@ -132,12 +132,24 @@ def version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     found = _newest(connection)
     if found == SCHEMA_VERSION and (missing := set(TABLES) - tables):
         raise NotADatabase(f"{path} lacks the table {min(missing)!r}; it is damaged, restore it from a copy.")
+    _refuse_newer(found, path)
+    return found
+
+
+def stay_known(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise NewerDatabase when another program upgraded an open database that was checked before.
+
+    A later version may keep more about a trial than this one would write, and then read too little.
+    """
+    _refuse_newer(_newest(connection), path)
+
+
+def _refuse_newer(found: int, path: Path) -> None:
     if found > SCHEMA_VERSION:
         raise NewerDatabase(
             f"{path} has schema version {found} and this Budgetscope knows up to {SCHEMA_VERSION}; "
             "upgrade it with `pip install -U budgetscope`."
         )
-    return found
 
 
 def is_demo(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -17,6 +17,7 @@ from dashboard.asked import Ask
 from dashboard.evidence import evidence_table
 from engine.errors import UsageError
 from tests import drawn, shown
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 Open = Callable[..., tuple[AppTest, str]]
@@ -171,11 +172,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(path: Path, **query: str) -> tuple[AppTest, str]:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-        app.switch_page("views/advice.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
+        app = run_page("advice", **query)
         return app, words(app)
 
     return open_page

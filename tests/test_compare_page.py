@@ -22,6 +22,7 @@ from engine.analysis import Cell, Comparison, Estimate
 from engine.analysis.curves import MEANS
 from engine.errors import UsageError
 from tests import shown
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 HOSTILE = ("<b>bold</b>", "$x^2$", "%{x}", "[a](javascript:alert)", "a\u202eb\u0007", "&lt;", "w" * 300, "")
@@ -235,11 +236,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def opened(databases: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(name: str, **query: str | list[str]) -> AppTest:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(databases[name]))
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-        app.switch_page("views/compare.py")
-        for key, value in query.items():
-            app.query_params[key] = value
-        return app.run()
+        return run_page("compare", **query)
 
     return open_page
 

@@ -20,6 +20,7 @@ from engine.analysis import STORED
 from engine.energy import GRID, energy, size
 from engine.records import Price
 from tests import drawn, shown
+from tests.pages import run_page
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 ADDER, SURE = "scripted/adder", "scripted/sure-adder"
@@ -36,12 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(small: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(view: str = "frontier", **query: str | list[str]) -> AppTest:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(small))
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        if view != "frontier":
-            app.switch_page(f"views/{view}.py")
-        for key, value in query.items():
-            app.query_params[key] = value
-        return app.run()
+        return run_page(view, **query)
 
     return open_page
 

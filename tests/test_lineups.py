@@ -29,6 +29,7 @@ from engine.strategies import build, entries
 from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, chain_prompt
 from engine.study import Study, as_json, parse
 from tests.arena import CRITIC, QUESTION, SOLVER, critic, fixed, model, play, salted
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = "scripted/small-adder", "scripted/large-adder"
@@ -418,12 +419,7 @@ def _words(app: AppTest) -> str:
 def page(db: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def opened(view: str, **query: str) -> AppTest:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-        if view != "frontier":
-            app.switch_page(f"views/{view}.py")
-        for key, value in query.items():
-            app.query_params[key] = value
-        return app.run()
+        return run_page(view, **query)
 
     return opened
 

@@ -11,6 +11,7 @@ from engine.budget import Limits
 from engine.store import Store
 from engine.strategies import entries
 from tests import shown
+from tests.pages import run_page
 
 APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
 
@@ -23,11 +24,7 @@ def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def opened(view: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    app.switch_page(f"views/{view}.py")
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
+    app = run_page(view, **query)
     assert not app.exception, app.exception[0].value
     return app
 

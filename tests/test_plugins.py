@@ -21,6 +21,7 @@ from engine.store import Store
 from engine.study import as_json, load, parse
 from engine.testing import StrategyContract
 from tests import shown
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "my_strategy.py"
@@ -299,11 +300,7 @@ Open = Callable[..., AppTest]
 
 
 def opened(view: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-    app.switch_page(f"views/{view}.py")
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
+    app = run_page(view, **query)
     assert not app.exception, app.exception[0].value
     return app
 

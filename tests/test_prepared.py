@@ -11,7 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import launch, links, prepared
 from dashboard.form import AXES
-from tests.test_views import APP, words
+from tests.pages import run_page
+from tests.test_views import words
 
 Open = Callable[..., AppTest]
 LINK: dict[str, str | list[str]] = {
@@ -26,11 +27,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "r.duckdb"))
 
     def open_page(**query: str | list[str]) -> AppTest:
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        app.switch_page("views/run.py")
-        for key, value in query.items():
-            app.query_params[key] = value
-        return app.run()
+        return run_page("run", **query)
 
     return open_page
 

@@ -21,6 +21,7 @@ from dashboard import access, data, launch, studies
 from engine import schema, study
 from engine.cli import main
 from engine.store import Store
+from tests.pages import run_page
 from tests.provider import Provider, serving
 from tests.rudeness import Fault
 from tests.shown_bytes import shown_bytes
@@ -54,11 +55,7 @@ class Scene:
     folder: Path
 
     def page(self, view: str, **query: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-        app.switch_page(f"views/{view}.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
+        app = run_page(view, **query)
         assert not app.exception, app.exception[0].value
         return app
 

@@ -228,6 +228,16 @@ def test_a_newer_database_is_refused_with_both_versions(store: Store):
         Store(store.path).runs()
 
 
+def test_a_database_upgraded_by_a_newer_program_takes_nothing_more_from_this_one(store: Store):
+    store.flush(Batch((a_trial(0),)))
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("insert into migrations values (99, 'future', current_timestamp::timestamp)")
+    with pytest.raises(NewerDatabase, match=r"99.*upgrade"):
+        store.flush(Batch((a_trial(1),)))
+    with duckdb.connect(str(store.path)) as connection:
+        assert connection.execute("select count(*) from trials").fetchone() == (1,)
+
+
 def assert_refused_untouched(path: Path, kind: type[StoreError]) -> None:
     before = path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())
     for act in (lambda s: s.runs(), lambda s: s.flush(Batch()), lambda s: s.create()):

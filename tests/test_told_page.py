@@ -15,6 +15,7 @@ from dashboard import figures, obedience
 from dashboard.figures.told import KEY
 from engine.analysis.elasticity import POINTS, SUMMARY
 from tests import shown
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = json.dumps({"chain_tokens": 256, "prompting": "{}", "version": 1})
@@ -140,11 +141,7 @@ def test_accuracy_is_found_for_the_same_settings_only_and_at_the_largest_wall() 
 
 def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[AppTest, str]:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
-    app.switch_page("views/told.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
+    app = run_page("told", **query)
     assert not app.exception, app.exception[0].value
     said = [str(each.value) for each in (*app.markdown, *app.caption, *app.warning, *app.code)]
     return app, "\n".join(said).replace("\\", "")

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import data
 from tests import shown
+from tests.pages import run_page
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = ROOT / "dashboard" / "app.py"
@@ -76,12 +77,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def opened(databases: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(name: str, view: str = "frontier", **query: str | list[str]) -> AppTest:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(databases.get(name, Path(name))))
-        app = AppTest.from_file(str(APP), default_timeout=60)
-        if view != "frontier":
-            app.switch_page(f"views/{view}.py")
-        for key, value in query.items():
-            app.query_params[key] = value
-        return app.run()
+        return run_page(view, **query)
 
     return open_page
 

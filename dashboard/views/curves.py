@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -153,15 +153,9 @@ def _figure(info: CurvesInfo, wish: Wish) -> None:
         return
     key = "curves.figure"
     st.plotly_chart(
-        figures.curves_figure(info), theme=None, key=key, on_select=lambda: _clicked(key), selection_mode="points",
+        figures.curves_figure(info), theme=None, key=key, on_select=links.on_click(VIEW, key), selection_mode="points",
         alt="Accuracy by budget, one panel a task", config=controls.figure_config("curves"),
     )  # fmt: skip
-
-
-def _clicked(chart: str) -> None:
-    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
-    if points and points[0].get("customdata"):
-        st.session_state[links.key(VIEW, "cell")] = links.cell(*points[0]["customdata"][:2])
 
 
 def _links(cells: pl.DataFrame) -> None:

@@ -183,7 +183,7 @@ def _figure(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
         return
     figure, key = _ringed(figures.frontier_figure(info), info), "frontier.figure"
     st.plotly_chart(
-        figure, theme=None, key=key, on_select=lambda: _clicked(key), selection_mode="points",
+        figure, theme=None, key=key, on_select=links.on_click(VIEW, key), selection_mode="points",
         alt=figures.title_sentence(info), config=controls.figure_config("frontier"),
     )  # fmt: skip
 
@@ -197,12 +197,6 @@ def _ringed(figure: go.Figure, info: FrontierInfo) -> go.Figure:
             place = {"x": [info.x_scale.place(point.x)], "y": [point.y]}
             figure.add_scatter(**place, mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
     return figure
-
-
-def _clicked(chart: str) -> None:
-    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
-    if points and points[0].get("customdata"):
-        st.session_state[links.key(VIEW, "cell")] = links.cell(*points[0]["customdata"][:2])
 
 
 def _cell(cells: pl.DataFrame, frame: pl.DataFrame, wish: Wish) -> None:
@@ -267,7 +261,7 @@ def _panels(db: tuple[str, data.Print], frame: pl.DataFrame, wish: Wish) -> None
     info = _panels_info(*db, wish, controls.dark(), controls.narrow())
     st.markdown("##### Each model on its own")
     st.plotly_chart(
-        figures.panels_figure(info), theme=None, key=key, selection_mode="points", on_select=lambda: _clicked(key),
+        figures.panels_figure(info), theme=None, key=key, selection_mode="points", on_select=links.on_click(VIEW, key),
         config=controls.figure_config("models"), alt="The frontier of each model",
     )  # fmt: skip
 

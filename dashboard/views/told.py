@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -125,17 +125,11 @@ def _figures(info: ToldInfo, accuracy: pl.DataFrame) -> None:
     said = ("Used output tokens against told tokens, one panel a task", "Accuracy against told tokens")
     for (key, name), figure, alt in zip(FIGURES, drawn, said, strict=True):
         st.plotly_chart(
-            figure, theme=None, key=key, on_select=lambda key=key: _clicked(key), selection_mode="points", alt=alt,
+            figure, theme=None, key=key, on_select=links.on_click(VIEW, key), selection_mode="points", alt=alt,
             config=controls.figure_config(name),
         )  # fmt: skip
         if key == FIGURES[0][0]:
             _links(accuracy)
-
-
-def _clicked(chart: str) -> None:
-    points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
-    if points and points[0].get("customdata") and points[0]["customdata"][0]:
-        st.session_state[links.key(VIEW, "cell")] = links.cell(*points[0]["customdata"][:2])
 
 
 def _links(accuracy: pl.DataFrame) -> None:

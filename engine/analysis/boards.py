@@ -18,7 +18,7 @@ from engine.analysis import frontier
 from engine.analysis.curves import question_means
 from engine.analysis.frontier import ClusterSums
 from engine.analysis.stats import LEVEL, Interval, Sums, accuracy_interval
-from engine.analysis.verdicts import Cloud, Flags, Floats, tails
+from engine.analysis.verdicts import Cloud, Flags, tails
 from engine.errors import UsageError
 
 Row = Mapping[str, Any]
@@ -61,11 +61,6 @@ class Board:
         sums = ClusterSums(self.sums.n[keep], {name: each[keep] for name, each in self.sums.of.items()})
         drawn = Cloud(self.drawn.x[:, keep], self.drawn.accuracy[:, keep])
         return Board(self.x, self.frame.filter(pl.Series(keep)), sums, drawn)
-
-    def at_prices(self, factors: Floats) -> Board:
-        """Every cell's spend times its factor, in the same draws and order."""
-        frame = self.frame.with_columns(x=pl.col("x") * pl.Series(factors))
-        return Board(self.x, frame, self.sums, Cloud(self.drawn.x * factors, self.drawn.accuracy))
 
     def cell_sums(self, cell: int) -> Sums:
         """What the interval of a cell's accuracy is made of."""
