@@ -124,7 +124,7 @@ def _leads_over(board: Board, cell: int) -> tuple[Floats, Floats]:
     """Leads of all others over a cell, and how far each replicate's is off."""
     others = np.arange(board.frame.height) != cell
     leads = board.point.accuracy[0, others] - board.point.accuracy[0, cell]
-    return leads, board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads
+    return leads, (board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads).T
 
 
 def _questions_between(board: Board, best: int, rivals: Sequence[int]) -> tuple[int | None, Row]:

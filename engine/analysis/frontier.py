@@ -111,16 +111,17 @@ class ClusterSums:
 
 def cluster_sums(part: pl.DataFrame, means: pl.DataFrame, names: Sequence[str]) -> ClusterSums:
     """Of the cells of `part`, in its order, over the clusters that any of them has."""
-    mine = means.join(part.select(*_KEY).with_row_index("cell"), on=_KEY)
-    clusters = mine["cluster"].unique().sort()
-    where = mine["cell"].to_numpy(), clusters.search_sorted(mine["cluster"]).to_numpy()
+    cells = part.select(*_KEY).with_row_index("cell")
+    mine = means.select(*_KEY, "cluster", *names).join(cells, on=_KEY)
+    clusters = mine.select(pl.col("cluster").unique().sort()).with_row_index("column")
+    columns = mine.select("cluster").join(clusters, on="cluster", maintain_order="left")["column"]
+    where = mine["cell"].cast(pl.Int64).to_numpy() * clusters.height + columns.to_numpy()
 
-    def added(values: Floats) -> Floats:
-        sums = np.zeros((part.height, len(clusters)))
-        np.add.at(sums, where, values)
-        return sums
+    def added(values: Floats | None) -> Floats:
+        found: Floats = np.bincount(where, values, part.height * clusters.height).astype(np.float64)
+        return found.reshape(part.height, clusters.height)
 
-    return ClusterSums(added(np.ones(mine.height)), {name: added(mine[name].to_numpy()) for name in names})
+    return ClusterSums(added(None), {name: added(mine[name].to_numpy()) for name in names})
 
 
 def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
