@@ -1,4 +1,4 @@
-"""The only caller of engine.analysis in the dashboard; cached by the database's fingerprint.
+"""Asks engine.analysis for what pages show, for `answers` too; cached by the database's fingerprint.
 
 A frame is computed once per (database as it is now, question asked of it); figures are never cached. Every cached
 function takes `*state()` first: both parts belong to its key. Nothing here draws.
@@ -6,6 +6,7 @@ function takes `*state()` first: both parts belong to its key. Nothing here draw
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,8 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 
 import engine
-from dashboard import access, asked, comparing
-from dashboard.asked import Ask
+from dashboard import access, comparing
 from dashboard.exports import as_csv as as_csv
 from dashboard.exports import as_parquet as as_parquet
 from dashboard.lenses import PLAIN, Looking, Models, build
@@ -24,9 +24,8 @@ from engine.store import default_path, fingerprint
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Advice, Cell, Results
+    from engine.analysis import Cell, Results
     from engine.analysis.savings import Savings
-    from engine.budget import Limits
 
 Print = tuple[int, int, int, int]
 Kind = Literal["staircase", "hull"]
@@ -60,18 +59,24 @@ def trouble(db: str, mark: Print) -> str | None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
+def _measured(
+    db: str, mark: Print, axis: str | None, budgets: Budgets, looking: Looking
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return results(db).measured(axis, budgets, {}, build(looking, models(db, mark))[0])
+
+
 def measured(
     db: str, mark: Print, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
-    return _results(db).measured(axis, budgets, {}, build(looking, models(db, mark))[0])
+    return _measured(db, mark, axis, budgets, looking)
 
 
 def cells(
     db: str, mark: Print, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN
 ) -> pl.DataFrame:
     """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
-    return measured(db, mark, axis, budgets, *looking.asked)[0]
+    return _measured(db, mark, axis, budgets, looking)[0]
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -79,7 +84,7 @@ def models(db: str, mark: Print) -> Models:
     """The models prices are stored of, with the newest one each."""
     from engine.analysis.tariffs import newest
 
-    listed = _results(db).snapshots()
+    listed = results(db).snapshots()
     names, stored = dict(sorted(listed.select("name", "model").unique().rows())), newest(listed)
     return Models(tuple(names), tuple((name, stored[of]) for name, of in names.items() if of in stored))
 
@@ -117,9 +122,16 @@ def model_lines(
 
 
 @lru_cache(maxsize=8)
-def _results(db: str) -> Results:
+def results(db: str) -> Results:
     """One reader for each file, which then looks only once whether the file is ours."""
     return engine.open(db)
+
+
+def votes(strategies: Iterable[str]) -> bool:
+    """Whether one of them is a vote whose draws could have come in another order."""
+    from engine.analysis.ballots import VOTING
+
+    return not set(VOTING).isdisjoint(strategies)
 
 
 def tasks(cells: pl.DataFrame) -> tuple[str, ...]:
@@ -135,44 +147,37 @@ def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def curves(db: str, mark: Print, ids: Ids, axis: str, looking: Looking = PLAIN) -> dict[str, pl.DataFrame]:
+def curves(
+    db: str, mark: Print, ids: Ids, axis: str, looking: Looking = PLAIN, orders: int | None = None
+) -> dict[str, pl.DataFrame]:
     """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    found = _results(db).curves(ids, axis, lens=build(looking, models(db, mark))[0])
+    found = results(db).curves(ids, axis, None, build(looking, models(db, mark))[0], orders)
+    return _by_condition(found, ids)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def budgets(
+    db: str, mark: Print, axis: str, ids: Ids, looking: Looking, orders: int | None, most: int
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Cells of some conditions on a budget axis, and the curves of the anytime ones unless these are over `most`."""
+    lens = build(looking, models(db, mark))[0]
+    with results(db).still() as same:
+        found, _ = same.measured(axis, None, {"condition_id": list(ids)}, lens)
+        drawn = sorted(set(found.filter("anytime")["condition_id"]))
+        if len(drawn) > most:
+            return found, {}
+        lines = same.curves(drawn, axis, None, lens, orders)
+    return found, _by_condition(lines, drawn)
+
+
+def _by_condition(found: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataFrame]:
     return {condition: found.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def advice(db: str, mark: Print, ask: Ask) -> Advice:
-    """The answer to one question; strategies that see targets are no advice and take no part."""
-    kept: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
-    return asked.answered(ask, _results(db).advise(ask.task, ask.x, ask.axis, REPLICATES, SEED, **kept))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def advised(db: str, mark: Print, ask: Ask) -> pl.DataFrame:
-    """The cells an answer was picked from, with their place on the frontier; see `Results.frontier`."""
-    from engine.analysis import frontier as of
-
-    wall = ask.wall
-    found, units = measured(db, mark, ask.axis if wall else None, (wall,) if wall else None)
-    shown = distinct(asked.candidates(found, ask))
-    return of.frontier(shown, _theirs(shown, units), ask.x, "staircase", REPLICATES, SEED)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def differences(db: str, mark: Print, ask: Ask) -> pl.DataFrame:
-    """Accuracy of `ask.b` minus that of `ask.a` at many budgets both were measured at: columns of the evidence."""
-    found = advice(db, mark, ask).evidence
-    steps = [budget for curve in curves(db, mark, (ask.a, ask.b), str(ask.axis)).values() for budget in curve["budget"]]
-    walls = asked.walls(found, steps)
-    _, units = _results(db).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
-    return asked.differences(ask, found, walls, units, (REPLICATES, SEED))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def elasticity(db: str, mark: Print) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
-    found = _results(db).elasticity()
+    found = results(db).elasticity()
     return found.points, found.summary
 
 
@@ -191,31 +196,31 @@ def settings(db: str, mark: Print, task: str, axis: str | None) -> pl.DataFrame:
 
     found, units = measured(db, mark, axis)
     mine = found.filter(found["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
-    return of.frontier(mine, _theirs(mine, units), "total_tokens", "staircase", 1, SEED)
+    return of.frontier(mine, theirs(mine, units), "total_tokens", "staircase", 1, SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def compared(db: str, mark: Print, a: Cell, b: Cell, by: str, left: comparing.Side) -> comparing.Compared:
     """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
-    return comparing.compared(_results(db), a, b, by, left, (REPLICATES, SEED))
+    return comparing.compared(results(db), a, b, by, left, (REPLICATES, SEED))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def against(db: str, mark: Print, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
     """Other settings minus A; see `Results.comparisons`."""
-    return _results(db).comparisons(others, a, replicates=REPLICATES, seed=SEED)
+    return results(db).comparisons(others, a, replicates=REPLICATES, seed=SEED)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def month(db: str, mark: Print, a: Cell, b: Cell, lineups: Ids, wish: comparing.Month) -> Savings:
     """A month with A and with B; see `Results.savings`."""
-    return comparing.month(_results(db), a, b, lineups, wish, (REPLICATES, SEED))
+    return comparing.month(results(db), a, b, lineups, wish, (REPLICATES, SEED))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def conditions(db: str, mark: Print) -> pl.DataFrame:
     """All conditions with `label`, `simulated` and `run_ids`."""
-    return _results(db).conditions()
+    return results(db).conditions()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -223,7 +228,7 @@ def studies(db: str, mark: Print) -> dict[str, tuple[str, ...]]:
     """Condition ids by the name of the study that ran them, the study with most tasks first."""
     import polars as pl
 
-    names = _results(db).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
+    names = results(db).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
     ran = conditions(db, mark).select("condition_id", "task", run_id="run_ids").explode("run_id")
     named = ran.join(names, on="run_id").drop_nulls("name").unique(["name", "condition_id"]).sort("condition_id")
     found = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
@@ -233,42 +238,31 @@ def studies(db: str, mark: Print) -> dict[str, tuple[str, ...]]:
 @st.cache_data(max_entries=8, show_spinner=False)
 def runs(db: str, mark: Print) -> pl.DataFrame:
     """Runs, newest first."""
-    return _results(db).runs()
+    return results(db).runs()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def questions(db: str, mark: Print) -> pl.DataFrame:
     """Questions with target, category and number of trials."""
-    return _results(db).questions()
+    return results(db).questions()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def trial_rows(db: str, mark: Print, condition: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
-    return _results(db).trial_rows(condition)
+    return results(db).trial_rows(condition)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def transcript(db: str, mark: Print, trial: str) -> pl.DataFrame:
     """The calls of a trial's last attempt in order."""
-    return _results(db).transcript(trial)
+    return results(db).transcript(trial)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def bill(db: str, mark: Print, run_id: str) -> pl.DataFrame:
     """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
-    return _results(db).bill(run_id, by=("model", "role"))
-
-
-@st.cache_data(max_entries=8, show_spinner=False, ttl=60)
-def allowance(db: str, mark: Print) -> tuple[Limits, Limits]:
-    """What today (UTC) allows to all runs together, and what of it is free."""
-    from engine import status
-    from engine.leases import day_of
-    from engine.store import Store
-
-    book = Store(db).read_book()
-    return book.allowance, book.free(day_of(status.now()))
+    return results(db).bill(run_id, by=("model", "role"))
 
 
 def _chosen(
@@ -276,12 +270,12 @@ def _chosen(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
-    found, units = measured(db, mark, None, budgets, *looking.asked)
+    found, units = measured(db, mark, None, budgets, looking)
     shown = distinct(found.filter(pl.col("condition_id").is_in(list(conditions)), task=task))
-    return shown, _theirs(shown, units)
+    return shown, theirs(shown, units)
 
 
-def _theirs(shown: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+def theirs(shown: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
     """The sums per question behind some cells."""
     return units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
 

@@ -62,11 +62,6 @@ class Looking:
     """Model, billions of active parameters and of all."""
 
     @property
-    def asked(self) -> tuple[Looking, ...]:
-        """The view as a further argument; nothing for the plain one, so that caches take it for the same question."""
-        return () if self == PLAIN else (self,)
-
-    @property
     def repriced(self) -> bool:
         """Whether money is another than the one stored."""
         return self.prices == "today" or bool(self.own) or self.scaled or self.cached

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from engine.budget import Limits
+
 NOTE = (
     "Billed: what this run paid. Replayed: what replies it read again had cost when they were bought. List: what its "
     "calls would cost bought one by one today. In doubt: sent, and no outcome came back. The three are never added up. "
@@ -43,13 +45,24 @@ def show(run_id: str) -> None:
 def today() -> None:
     """How the day's allowance stands; nothing where none is set."""
     try:
-        allowed, free = data.allowance(*data.state())
+        allowed, free = _allowance(*data.state())
     except BudgetscopeError:
         return
     parts = [part for part in (_part("calls", allowed.calls, free.calls), _part("tokens", allowed.tokens, free.tokens),
                                _dollars(allowed.pusd, free.pusd)) if part]  # fmt: skip
     if parts:
         controls.caption(f"Free today (UTC) for all runs together: {', '.join(parts)}.")
+
+
+@st.cache_data(max_entries=8, show_spinner=False, ttl=60)
+def _allowance(db: str, mark: data.Print) -> tuple[Limits, Limits]:
+    """What today (UTC) allows to all runs together, and what of it is free."""
+    from engine import status
+    from engine.leases import day_of
+    from engine.store import Store
+
+    book = Store(db).read_book()
+    return book.allowance, book.free(day_of(status.now()))
 
 
 def _part(noun: str, allowed: int | None, free: int | None) -> str:

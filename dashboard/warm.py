@@ -37,15 +37,18 @@ def load() -> None:
 
 def look() -> None:
     """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
-    from dashboard import data, figures
+    from dashboard import data, figures, scope
+    from dashboard.lenses import PLAIN
 
     db, x = data.state(), "output_tokens"
     if data.trouble(*db) is None:
         cells = data.cells(*db)
         task = data.tasks(cells)[0]
-        ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
-        frame = data.frontier(*db, x, task, "staircase", None, ids)
-        band = data.band(*db, x, task, None, ids)
+        studies = data.studies(*db)
+        mine = scope.within(cells.filter(task=task), studies, scope.choices(studies)[0])
+        ids = tuple(sorted(set(mine["condition_id"])))
+        frame = data.frontier(*db, x, task, "staircase", None, ids, PLAIN)
+        band = data.band(*db, x, task, None, ids, PLAIN)
         figures.frontier_figure(figures.frontier_info(frame, data.line(frame, "staircase"), band, x=x)).to_dict()
 
 

@@ -94,3 +94,14 @@ def test_no_ids_are_no_curves_and_an_unknown_one_is_named(tmp_path: Path) -> Non
     assert results.curves([], points=[3]).height == 0
     with pytest.raises(UnknownName, match="'gone'"):
         results.curves(["gone"])
+
+
+def test_several_questions_on_one_connection_have_the_answers_they_have_alone(tmp_path: Path) -> None:
+    results = engine.open(shutil.copyfile(DEMO, tmp_path / "results.duckdb"))
+    ids = results.conditions()["condition_id"].to_list()[:3]
+    with results.still() as same:
+        cells, lines, runs = same.cells("calls", condition_id=ids), same.curves(ids, "calls"), same.runs()
+    assert cells.equals(results.cells("calls", condition_id=ids))
+    assert lines.equals(results.curves(ids, "calls"))
+    assert runs.equals(results.runs())
+    assert same.path == results.path

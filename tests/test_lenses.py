@@ -50,7 +50,6 @@ def words(app: AppTest) -> str:
 def test_the_plain_view_is_the_stored_prices_and_says_nothing() -> None:
     assert lenses.build(PLAIN, MODELS) == (STORED, [])
     assert lenses.caption(PLAIN, MODELS) == lenses.said(PLAIN, "usd") == lenses.said(PLAIN, "wh") == ""
-    assert PLAIN.asked == ()
 
 
 def test_a_factor_multiplies_the_stored_price_of_one_model_and_labels_it_assumed() -> None:

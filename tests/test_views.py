@@ -252,6 +252,22 @@ def test_curves_name_the_leader_of_each_task(opened: Open) -> None:
     assert said.count(" leads ") == 2
 
 
+def test_curves_of_one_study_are_shown_and_of_all_when_asked_for(opened: Open) -> None:
+    first = opened("demo", "curves")
+    studies = first.button_group(key="curves.study").options
+    assert studies[-1] == "All studies"
+    assert "32 of 32 conditions shown" in words(first)
+    assert "60 of 80 conditions shown" in words(opened("demo", "curves", study="*"))
+
+
+def test_votes_are_averaged_over_orders_when_asked_for_and_the_page_says_so(opened: Open) -> None:
+    said = "votes are averaged over 64 orders of their draws"
+    assert said not in words(opened("demo", "curves", axis="calls")).lower()
+    assert said in words(opened("demo", "curves", axis="calls", votes="orders")).lower()
+    without = opened("demo", "curves", strategy="chain_of_thought")
+    assert "curves.votes" not in {group.key for group in without.button_group}
+
+
 def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> None:
     assert "prices = {" in words(opened("one trial", "curves", axis="usd"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard import asked, controls, data, evidence, figures, inputs, links, tables, theme
+from dashboard import answers, asked, controls, data, evidence, figures, inputs, links, tables, theme
 from dashboard import format as fmt
 from dashboard.asked import QUESTIONS, Ask
 from dashboard.links import Param
@@ -60,7 +60,7 @@ def render() -> None:
         _priceless(params, problems)
         return
     try:
-        answer: Advice | str = data.advice(*db, ask := _ask(wish, mine, params))
+        answer: Advice | str = answers.advice(*db, ask := _ask(wish, mine, params))
     except BudgetscopeError as error:
         answer, ask = str(error), Ask(wish.question, wish.task, wish.axis)
     links.save(VIEW, params)
@@ -191,7 +191,7 @@ def _shown(
 @st.cache_data(max_entries=64, show_spinner=False)
 def _advised_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
     """The marked frontier's plain data."""
-    answer, frame, every = data.advice(db, mark, ask), data.advised(db, mark, ask), data.cells(db, mark)
+    answer, frame, every = answers.advice(db, mark, ask), answers.advised(db, mark, ask), data.cells(db, mark)
     plain = figures.frontier_info(
         frame, data.line(frame, "staircase"), None, x=ask.x, narrow=narrow, dark=dark,
         models=roster(every["model"]), strategies=sorted(set(every["strategy"])),
@@ -205,12 +205,12 @@ def _advised_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool)
 @st.cache_data(max_entries=64, show_spinner=False)
 def _crossing_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
     """The difference's plain data."""
-    answer, every = data.advice(db, mark, ask), data.cells(db, mark)
+    answer, every = answers.advice(db, mark, ask), data.cells(db, mark)
     rows = {row["condition_id"]: row for row in every.to_dicts()}
     names = inputs.named(every.filter(task=ask.task))
     colours = theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)
     return figures.crossing_info(
-        data.differences(db, mark, ask), (names[ask.b], names[ask.a]), axis=str(ask.axis), narrow=narrow, dark=dark,
+        answers.differences(db, mark, ask), (names[ask.b], names[ask.a]), axis=str(ask.axis), narrow=narrow, dark=dark,
         first=asked.ahead(answer.evidence), colour=colours[rows[ask.b]["strategy"]],
     )  # fmt: skip
 

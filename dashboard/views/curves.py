@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import controls, data, figures, lens_panel, lenses, links, tables
+from dashboard import controls, data, figures, lens_panel, lenses, links, scope, tables
 from dashboard import format as fmt
 from dashboard.lenses import Looking
 from dashboard.links import Param
@@ -23,10 +23,11 @@ VIEW = "curves"
 BUDGETS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Money",
            "wh": "Energy (Wh)"}  # fmt: skip
 PARAMS = (
-    Param("axis", "output_tokens", tuple(BUDGETS), pinned=True), Param("task", (), many=True),
-    Param("model", (), many=True), Param("strategy", (), many=True), Param("cell"),
+    scope.PARAM, Param("axis", "output_tokens", tuple(BUDGETS), pinned=True), Param("task", (), many=True),
+    Param("model", (), many=True), Param("strategy", (), many=True), Param("votes", None, ("orders",)), Param("cell"),
 )  # fmt: skip
 VARIANT = ("task", "model", "strategy", "params")
+ORDERS = 64
 MOST = 60  # More curves are too many to read and slow to draw; the most accurate ones are shown.
 
 
@@ -34,15 +35,21 @@ MOST = 60  # More curves are too many to read and slow to draw; the most accurat
 class Wish:
     """What the controls ask for."""
 
+    conditions: tuple[str, ...]
+    """Those of the study."""
     axis: str
     tasks: tuple[str, ...]
     models: tuple[str, ...]
     strategies: tuple[str, ...]
+    orders: int | None
+    """Of the draws of a vote; None: the one they came in."""
     looking: Looking
 
 
 def render() -> None:
     """Draw the page."""
+    import polars as pl
+
     db = data.state()
     if why := data.trouble(*db):
         controls.nothing(why)
@@ -51,7 +58,8 @@ def render() -> None:
     params = _params(every, db)
     problems = links.load(VIEW, params)
     head = st.container()
-    wish, unmet = _controls(params, db)
+    wish, unmet = _controls(every, params, db)
+    every = every.filter(pl.col("condition_id").is_in(list(wish.conditions)))
     links.save(VIEW, params)
     cells = _cells(db, wish)
     info = _info(*db, wish, controls.dark(), controls.narrow())
@@ -66,8 +74,8 @@ def render() -> None:
 
 def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...]:
     offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in ("task", "strategy")}
-    offered["model"] = tuple(roster(cells["model"]))
-    own = str(cells["axis"].mode().sort()[0])
+    offered |= {"model": tuple(roster(cells["model"])), "study": scope.choices(studies := data.studies(*db))}
+    own = str(scope.within(cells, studies, offered["study"][0])["axis"].mode().sort()[0])
     mine = (
         Param("axis", own, tuple(BUDGETS), pinned=True) if param.name == "axis" else param
         for param in controls.offering(PARAMS, offered)
@@ -75,15 +83,18 @@ def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...
     return *mine, *lens_panel.params(data.models(*db))
 
 
-def _controls(params: tuple[Param, ...], db: tuple[str, data.Print]) -> tuple[Wish, list[str]]:
+def _controls(every: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, data.Print]) -> tuple[Wish, list[str]]:
     by = {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
+        study = scope.choose(VIEW, by["study"])
         axis = controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__)
         tasks = controls.choose_many(VIEW, by["task"], "Task")
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+        voted = data.votes(strategies) and controls.switch(VIEW, by["votes"], "Votes", "Average over orders of draws")
     looking, unmet = lens_panel.draw(VIEW, data.models(*db), models)
-    return Wish(str(axis), tasks, models, strategies, looking), unmet
+    ids = tuple(sorted(set(scope.within(every, data.studies(*db), study)["condition_id"])))
+    return Wish(ids, str(axis), tasks, models, strategies, ORDERS if voted else None, looking), unmet
 
 
 def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
@@ -94,7 +105,7 @@ def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
     import polars as pl
 
     own = data.cells(*db).select("condition_id", own_axis="axis").unique()
-    found = data.cells(*db, wish.axis, None, *wish.looking.asked)
+    found, _ = _read(db, wish)
     cells = found.join(own, on="condition_id", maintain_order="left").filter(
         pl.col("task").is_in(wish.tasks), pl.col("model").is_in(wish.models), pl.col("strategy").is_in(wish.strategies),
         axis=wish.axis,
@@ -106,13 +117,18 @@ def _cells(db: tuple[str, data.Print], wish: Wish) -> pl.DataFrame:
     return cells.join(best, on="condition_id", how="semi", maintain_order="left")
 
 
+def _read(db: tuple[str, data.Print], wish: Wish) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Cells and curves of the whole study at once, where they are few, so that the next filter finds them read."""
+    return data.budgets(*db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
     """The figure's plain data."""
     cells, every = _cells((db, mark), wish), data.cells(db, mark)
-    ids, all_ids = (tuple(sorted(set(part.filter("anytime")["condition_id"].to_list()))) for part in (cells, every))
-    # All at once, where they are few, so that the next filter finds them read.
-    found = data.curves(db, mark, all_ids if len(all_ids) <= MOST else ids, wish.axis, *wish.looking.asked)
+    ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
+    _, found = _read((db, mark), wish)
+    found = found or data.curves(db, mark, ids, wish.axis, wish.looking, wish.orders)
     return figures.curves_info(
         cells, {condition: found[condition] for condition in ids}, axis=wish.axis, narrow=narrow, dark=dark,
         models=roster(every["model"]), strategies=sorted(set(every["strategy"].to_list())),
@@ -132,7 +148,8 @@ def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame, wish:
     assumed = "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else ""
     left_out = shown < total and every["axis"].n_unique() > 1
     elsewhere = "others ran under budgets in another unit: choose it above" if left_out else ""
-    parts = (figures.curves_caption(info), counts, _recut(cells), elsewhere, simulated, assumed)
+    orders = f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else ""
+    parts = (figures.curves_caption(info), orders, counts, _recut(cells), elsewhere, simulated, assumed)
     text = " · ".join(part for part in parts if part)
     controls.caption(f"{text[:1].upper()}{text[1:]}")
     controls.caption(lenses.caption(wish.looking, data.models(*data.state())))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
-from dashboard import controls, data, figures, lens_panel, lenses, links, tables
+from dashboard import controls, data, figures, lens_panel, lenses, links, scope, tables
 from dashboard import format as fmt
 from dashboard.lenses import Looking
 from dashboard.links import Param
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from dashboard.figures import FrontierInfo, PanelsInfo
 
-VIEW, ALL = "frontier", "*"
+VIEW = "frontier"
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost",
           "wh": "Energy (Wh)"}  # fmt: skip
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
 PARAMS = (
-    Param("study", pinned=True), Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)),
+    scope.PARAM, Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)),
     Param("line", "staircase", tuple(LINES)),
     Param("model", (), many=True), Param("strategy", (), many=True), Param("budget", "all"),
     Param("labels", None, ("all",)), Param("cell"),
@@ -58,7 +58,7 @@ def render() -> None:
     problems = links.load(VIEW, params)
     head = st.container()
     wish, unmet = _controls(cells, params, db)
-    cells, frame = data.cells(*db, None, None, *wish.looking.asked), data.frontier(*db, *_asked(wish))
+    cells, frame = data.cells(*db, None, None, wish.looking), data.frontier(*db, *_asked(wish))
     info = _info(*db, wish, controls.dark(), controls.narrow())
     with head:
         _sentences(info, frame, wish)
@@ -73,26 +73,20 @@ def render() -> None:
 
 def _asked(wish: Wish) -> tuple[Any, ...]:
     """The wish as `data.frontier` and its kin take it."""
-    return wish.x, wish.task, wish.kind, wish.budgets, wish.conditions, *wish.looking.asked
+    return wish.x, wish.task, wish.kind, wish.budgets, wish.conditions, wish.looking
 
 
 def _params(cells: pl.DataFrame, db: tuple[str, data.Print]) -> tuple[Param, ...]:
     """The page's parameters with the choices this database offers."""
     budgets = _budget_choices(cells)
     offered = {
-        "study": _study_choices(db),
+        "study": scope.choices(data.studies(*db)),
         "task": data.tasks(cells),
         "model": tuple(roster(cells["model"])),
         "strategy": tuple(sorted(set(cells["strategy"]))),
         "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
     return *controls.offering(PARAMS, offered), *lens_panel.params(data.models(*db))
-
-
-def _study_choices(db: tuple[str, data.Print]) -> tuple[str, ...]:
-    """Studies by name, one at first: several together may have their budgets on different axes."""
-    names = tuple(name for name in data.studies(*db) if name != ALL)
-    return (*names, ALL) if len(names) > 1 else (ALL,)
 
 
 def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
@@ -109,7 +103,7 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, dat
     by = {param.name: param for param in params}
     axis = str(cells["axis"][0])
     with st.container(horizontal=True, gap="medium"):
-        study = controls.choose(VIEW, by["study"], "Study", lambda name: "All studies" if name == ALL else name)
+        study = scope.choose(VIEW, by["study"])
         task = controls.choose(VIEW, by["task"], "Task")
         x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
         kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
@@ -118,9 +112,7 @@ def _controls(cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, dat
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
         label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
     looking, unmet = lens_panel.draw(VIEW, data.models(*db), models)
-    mine = cells.filter(task=task)
-    if study in (ran := data.studies(*db)):
-        mine = mine.filter(pl.col("condition_id").is_in(list(ran[study])))
+    mine = scope.within(cells.filter(task=task), data.studies(*db), study)
     budgets, kept = _at(mine, budget or "all")
     kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
     ids = tuple(sorted(set(kept["condition_id"])))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from engine.analysis.families import Correction
 from engine.analysis.frontier import frontier_line
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.pairs import Cell, Difference
-from engine.analysis.reading import Read
+from engine.analysis.reading import Look, Read
 from engine.calibration import LABEL
 from engine.errors import UnknownName
 from engine.store import Store
@@ -37,6 +38,7 @@ class Results(Consequences):
 
     def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
         self._store = Store(path, wait_s=wait_s)
+        self._look: Look | None = None
 
     @property
     def path(self) -> Path:
@@ -46,6 +48,14 @@ class Results(Consequences):
     def is_demo(self) -> bool:
         """Whether this is the demo that is only read."""
         return self._store.is_demo()
+
+    @contextmanager
+    def still(self) -> Iterator[Results]:
+        """These results on one open connection: several questions to one state of the file, and cheaper each."""
+        with self._looking() as look:
+            same = copy(self)
+            same._look = look
+            yield same
 
     def cells(
         self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
@@ -185,8 +195,8 @@ class Results(Consequences):
         price of any part is unknown. An attempt counts for the call that read its reply first; role and condition_id
         are null where no stored trial did. With `model` comes `name`, what the study calls it.
         """
-        with self._store.reading() as connection:
-            return bill.bill(connection, run_id, by)
+        with self._looking() as look:
+            return bill.bill(look.connection, run_id, by)
 
     def runs(self) -> pl.DataFrame:
         """Runs, newest first: columns as `store.RunRow`; times naive UTC, money in pico-dollars."""
@@ -213,8 +223,8 @@ class Results(Consequences):
 
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
         """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""
-        with self._store.reading() as connection:
-            return lists.trial_rows(connection, condition_id)
+        with self._looking() as look:
+            return lists.trial_rows(look.connection, condition_id)
 
     def transcript(self, trial_id: str) -> pl.DataFrame:
         """The calls of a trial's last attempt in order.
@@ -222,12 +232,12 @@ class Results(Consequences):
         messages is JSON [[role, content], ...]; reply is the whole stored text (a call cut by the budget was never
         shown to the strategy), null where there was none; answer and verdict are of the mark left right after the call.
         """
-        with self._store.reading() as connection:
-            return lists.transcript(connection, trial_id)
+        with self._looking() as look:
+            return lists.transcript(look.connection, trial_id)
 
     def _listing(self, name: str) -> pl.DataFrame:
-        with self._store.reading() as connection:
-            return lists.listing(connection, name)
+        with self._looking() as look:
+            return lists.listing(look.connection, name)
 
     def measured(
         self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
@@ -240,9 +250,17 @@ class Results(Consequences):
         return curves.cells(units, mine, grid.planned(mine, known.studies, known.asked)), units
 
     @contextmanager
-    def _reading(self, lens: Lens) -> Iterator[Read]:
+    def _looking(self) -> Iterator[Look]:
+        if self._look:
+            yield self._look
+            return
         with self._store.reading() as connection:
-            yield Read(connection, lens)
+            yield Look(connection)
+
+    @contextmanager
+    def _reading(self, lens: Lens) -> Iterator[Read]:
+        with self._looking() as look:
+            yield Read(look, lens)
 
     def advise(
         self, task: str | None = None, x: str | None = None, axis: str | None = None, replicates: int = 1000,

@@ -133,7 +133,7 @@ def grid(
         raise UsageError(f"A budget must be 0 or more, not {min(budgets)}.")
     rows = [_entry(c, studies, axis, budgets) for c in conditions]
     open_rows = [row for row in rows if not row["budgets"]]
-    if open_rows and derive:
+    if open_rows and derive and budgets is None:
         found = derive(pl.DataFrame(open_rows, schema=_SCHEMA))
         for row in open_rows:
             row["budgets"] = found.get(row["condition_id"], [])

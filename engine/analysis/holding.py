@@ -15,7 +15,7 @@ import polars as pl
 from engine import steps
 from engine.analysis import held, queries
 from engine.analysis.lens import STORED
-from engine.analysis.reading import Read
+from engine.analysis.reading import Look, Read
 from engine.store import Store
 
 _AT_ONCE = 20
@@ -30,10 +30,10 @@ def settle(path: Path | str, *, enough: int = steps.ENOUGH) -> int:
     store = Store(path)
     with store.reading() as connection:
         queries.prepare(connection)
-        wanted = _lacking(Read(connection, STORED)) if steps.size(connection) >= enough else []
+        wanted = _lacking(Read(Look(connection), STORED)) if steps.size(connection) >= enough else []
     for some in _batches(wanted):
         with store.writing() as connection:
-            _hold(Read(connection, STORED), some)
+            _hold(Read(Look(connection), STORED), some)
     return len(wanted)
 
 

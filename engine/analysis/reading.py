@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -38,13 +39,13 @@ class Known:
         return [by_id[name] for name in dict.fromkeys(ids)]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A connection, and the lens everything is read through."""
+class Look:
+    """One look at a file: the open connection, and what there is to read, which is read once."""
 
-    connection: Connection
-    lens: Lens
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
 
+    @cached_property
     def known(self) -> Known:
         """Conditions with labels, and what their runs planned."""
         queries.prepare(self.connection)
@@ -52,6 +53,23 @@ class Read:
         studies = dict(lists.listing(self.connection, "studies").rows())
         asked = lists.listing(self.connection, "run_questions").rows()
         return Known(conditions, studies, {(run, task): n for run, task, n in asked})
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A look at a file, and the lens everything is read through."""
+
+    look: Look
+    lens: Lens
+
+    @property
+    def connection(self) -> Connection:
+        """The open file."""
+        return self.look.connection
+
+    def known(self) -> Known:
+        """Conditions with labels, and what their runs planned."""
+        return self.look.known
 
     def placed(
         self, known: Known, mine: Sequence[grid.Row], axis: str | None, budgets: Sequence[int] | None
