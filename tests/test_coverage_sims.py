@@ -25,7 +25,7 @@ from tests.simulated import (
 SHARES = np.linspace(0.02, 0.98, 481)
 
 
-@pytest.mark.parametrize("n", [20, 30, 60, 120, 300])
+@pytest.mark.parametrize("n", [10, 13, 15, 20, 29, 38, 60, 120, 300])
 def test_the_interval_of_an_accuracy_covers_everywhere_and_on_average(n: int):
     coverage = exact_coverage(n, SHARES)
     assert 0.93 <= coverage.mean() <= 0.97

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from fractions import Fraction
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -155,12 +156,17 @@ def test_one_repeat_of_distinct_questions_has_the_guarded_wilson_interval(scores
 
 
 @given(pairs)
-def test_the_guard_moves_the_bounds_of_few_right_or_few_wrong_answers_outwards_only(case: tuple[int, int]):
+def test_bounds_are_wilsons_at_a_larger_quantile_and_further_out_for_few_right_or_few_wrong_answers(
+    case: tuple[int, int],
+):
     right, n = case
-    (low, high), (guarded_low, guarded_high) = wilson(right, n), guarded_wilson(right, n)
-    assert 0 <= guarded_low <= low <= high <= guarded_high <= 1
-    assert (guarded_low < low) == (0 < right <= 3)
-    assert (guarded_high > high) == (0 < n - right <= 3)
+    low, high = wilson(right, n, 2 * NormalDist().cdf(Z * (1 + 0.5 / n)) - 1)
+    guarded_low, guarded_high = guarded_wilson(right, n)
+    assert 0 <= guarded_low <= low + 1e-9 <= high + 2e-9 <= guarded_high + 3e-9
+    assert (guarded_low < low - 1e-9) == (0 < right <= 3)
+    assert (guarded_high > high + 1e-9) == (0 < n - right <= 3)
+    assert guarded_low <= wilson(right, n)[0]
+    assert guarded_high >= wilson(right, n)[1]
 
 
 def test_the_guard_is_the_poisson_bound_of_the_count():

@@ -2,8 +2,8 @@
 
     python -m tests.bench.coverage [--times 2000] [--only single|paired|verdicts|advice]
 
-Targets: 93-97 % on average over truths drawn evenly from 0.02 to 0.98; for one accuracy 92 % or more at every truth
-(n >= 20), for a paired difference 90 % (n >= 30); a cell whose true gap is 0 is judged in at most 12 % of worlds.
+Targets: 93-97 % on average over truths drawn evenly from 0.02 to 0.98; for one accuracy 92 % or more at every truth,
+for a paired difference 90 % (n >= 30); a cell whose true gap is 0 is judged in at most 12 % of worlds.
 """
 
 from __future__ import annotations
