@@ -13,7 +13,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import controls, lenses, links
-from dashboard.lenses import DEAREST, FACTORS, Looking, Models
+from dashboard.lenses import DEAREST, ENDS, FACTORS, Looking, Models
 from dashboard.links import Param
 
 TITLE = "Prices and energy"
@@ -21,6 +21,7 @@ PRICES = {"stored": "As stored", "today": "Today's list", "own": "My own"}
 PARAMS = (
     Param("prices", "stored", tuple(PRICES)), Param("price", (), many=True), Param("whatif"),
     Param("times", "1", FACTORS), Param("cached", None, ("own",)), Param("zone"), Param("size", (), many=True),
+    Param("end", "middle", tuple(ENDS)),
 )  # fmt: skip
 """What a page with this fold has in its address besides its own; `price` and `size` say MODEL=NUMBER/NUMBER."""
 SHOWN = 6
@@ -61,6 +62,8 @@ def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list
             _money(view, models, mine)
         with right:
             _energy(view, mine, tuple(numbers["size"]))
+            if lenses.ranged(_looking(view, numbers), mine):
+                controls.choose(view, PARAMS[-1], "Of a range of sizes", ENDS.__getitem__)
     looking = _looking(view, numbers)
     return looking, [*problems, *lenses.build(looking, models)[1]]
 
@@ -171,5 +174,5 @@ def _looking(view: str, numbers: dict[str, dict[str, tuple[float, float]]]) -> L
     own, sizes = (tuple((model, *pair) for model, pair in numbers[name].items()) for name in ("price", "size"))
     return Looking(
         str(said["prices"]), own if said["prices"] == "own" else (), said["whatif"], str(said["times"]),
-        said["cached"] == "own", said["zone"], sizes if said["zone"] else (),
+        said["cached"] == "own", said["zone"], sizes if said["zone"] else (), str(said["end"] or "middle"),
     )  # fmt: skip

@@ -27,10 +27,12 @@ DEAREST = 1_000_000.0
 FACTORS = ("0.1", "0.2", "0.25", "0.5", "0.75", "0.8", "0.9", "1", "1.1", "1.25", "1.5", "2", "3", "4", "5", "8", "10")
 """What one model's price may be multiplied with, about evenly on a log scale; 1 is no change."""
 METHOD = "linear form after EcoLogits"
+ENDS = {"low": "Smallest", "middle": "Half-way", "high": "Largest"}
+"""Which size stands for a model whose size is known as a range."""
 
 __all__ = [
-    "DEAREST", "FACTORS", "METHOD", "PLAIN", "Looking", "Models", "build", "caption", "energies", "read", "said",
-    "unknown_sizes",
+    "DEAREST", "ENDS", "FACTORS", "METHOD", "PLAIN", "Looking", "Models", "build", "caption", "energies", "ranged",
+    "read", "said", "unknown_sizes",
 ]  # fmt: skip
 
 
@@ -60,6 +62,8 @@ class Looking:
     """Grid the electricity is from; None: energy is not figured."""
     sizes: tuple[tuple[str, float, float], ...] = ()
     """Model, billions of active parameters and of all."""
+    end: str = "middle"
+    """Of `ENDS`."""
 
     @property
     def repriced(self) -> bool:
@@ -125,7 +129,7 @@ def build(looking: Looking, models: Models) -> tuple[Lens, list[str]]:
         except UsageError:
             name = short_model(looking.whatif)
             problems.append(f"No price of {name} is known, so there is nothing to multiply; enter one as your own.")
-    weights = {name: span.middle for name, span in energies(looking, models.names).items()}
+    weights = {name: span.at(looking.end) for name, span in energies(looking, models.names).items()}
     return Lens.of(prices, weights, looking.cached), problems
 
 
@@ -155,6 +159,11 @@ def energies(looking: Looking, names: Iterable[str]) -> dict[str, EnergyRange]:
     return known_energy(name for name in names if name not in given) | given
 
 
+def ranged(looking: Looking, names: Iterable[str]) -> bool:
+    """Whether the energy of one of them is known as a range only."""
+    return any(span.low != span.high for span in energies(looking, names).values())
+
+
 def unknown_sizes(names: Iterable[str]) -> list[str]:
     """Models whose size nobody says, or which is known as a range."""
     from engine.sizes import known_size
@@ -166,7 +175,8 @@ def unknown_sizes(names: Iterable[str]) -> list[str]:
 def said(looking: Looking, x: str) -> str:
     """What values on a spend axis rest on, for its title; empty where nothing was chosen."""
     if x == "wh":
-        return "" if looking.zone is None else f", {METHOD}, zone {looking.zone}"
+        end = "" if looking.end == "middle" else f", {ENDS[looking.end].lower()} sizes"
+        return "" if looking.zone is None else f", {METHOD}, zone {looking.zone}{end}"
     parts = _money(looking) if x == "usd" else []
     return f" {' and '.join(parts)}" if parts else ""
 
@@ -188,7 +198,7 @@ def caption(looking: Looking, models: Models) -> str:
 
         spans = energies(looking, models.names)
         parts.append(f"Energy by the {METHOD}, without input tokens and training: "
-                     f"{_each(models.names, lambda name: _drawn(spans.get(name)))}")  # fmt: skip
+                     f"{_each(models.names, lambda name: _drawn(spans.get(name), looking.end))}")  # fmt: skip
         parts.append(f"CO2e at {intensity(looking.zone):g} g per kWh, zone {looking.zone}, {GRID_AS_OF}")
     return " · ".join(parts)
 
@@ -211,10 +221,10 @@ def _rates(looking: Looking, models: Models) -> Callable[[str], str]:
     return told
 
 
-def _drawn(span: EnergyRange | None) -> str:
+def _drawn(span: EnergyRange | None, end: str) -> str:
     """Wh of a thousand output tokens: what all but the calls of a few deployments amount to."""
     if span is None:
         return "unknown size"
     low, high = (fmt.number(end.output_pwh / 1e9) for end in (span.low, span.high))
-    wh = f"{low} Wh" if low == high else f"{low} to {high} Wh (half-way is shown)"
+    wh = f"{low} Wh" if low == high else f"{low} to {high} Wh ({ENDS[end].lower()} is shown)"
     return f"{wh} per 1,000 output tokens"

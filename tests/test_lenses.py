@@ -119,7 +119,7 @@ def test_no_text_of_a_link_does_harm(texts: list[str], sizes: bool) -> None:
 def test_what_is_chosen_survives_the_address() -> None:
     mine = params(MODELS)
     values = {"prices": "own", "price": [f"{ADDER}=1/2"], "whatif": SURE, "times": "10", "cached": "own",
-              "zone": "FRA", "size": [f"{SURE}=3/30"]}  # fmt: skip
+              "zone": "FRA", "size": [f"{SURE}=3/30"], "end": "high"}  # fmt: skip
     query = links.written(mine, values)
     assert links.parse(mine, query) == (values, [])
     assert links.written(mine, links.parse(mine, {})[0]) == {}
@@ -161,6 +161,21 @@ def test_a_curve_is_read_on_the_energy_axis_once_sizes_are_said(opened: Open) ->
     said = words(opened("curves", axis="wh", zone="WOR", size=[f"{ADDER}=1", f"{SURE}=70"]))
     assert "Wh: " in said
     assert "linear form after EcoLogits" in said
+
+
+def test_a_size_known_as_a_range_is_figured_at_either_end_or_half_way() -> None:
+    models = lenses.Models(("openai/gpt-4o", "local/smollm2-135m-instruct"))
+    figured = {}
+    for end, word in lenses.ENDS.items():
+        looking = Looking(zone="WOR", end=end)
+        figured[end] = dict(lenses.build(looking, models)[0].energy)["openai/gpt-4o"]
+        assert f"({word.lower()} is shown)" in lenses.caption(looking, models)
+        assert figured[end].assumed
+    low, middle, high = (figured[end].output_pwh for end in ("low", "middle", "high"))
+    assert low < middle == (low + high) // 2 < high
+    assert lenses.said(Looking(zone="WOR", end="high"), "wh").endswith("zone WOR, largest sizes")
+    assert lenses.ranged(looking, models.names)
+    assert not lenses.ranged(looking, models.names[1:])
 
 
 @pytest.mark.parametrize("view", ["frontier", "curves"])
