@@ -56,7 +56,7 @@ AXES: dict[str, Lens] = {
     "reasoning_tokens": Lens("reasoning_tokens", "Reasoning tokens per question", "reasoning tokens per question"),
     "calls": Lens("calls", "Calls per question", "calls per question"),
     "wh": Lens("wh", "Energy, Wh per 1,000 questions", "Wh per 1,000 questions", 1000.0),
-    "latency_ms": Lens("latency_ms", "Seconds per question", "s per question", 0.001),
+    "latency_ms": Lens("latency_ms", "Seconds per question, as measured", "s per question", 0.001),
 }
 """By column of the cells frame."""
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 VIEW = "frontier"
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost",
-          "wh": "Energy (Wh)"}  # fmt: skip
+          "wh": "Energy (Wh)", "latency_ms": "Seconds"}  # fmt: skip
+MEASURED = "Seconds are those of the calls one after the other, under the load there was; a call cut short counts whole"
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
 PARAMS = (
     scope.PARAM, Param("task", pinned=True), Param("x", "output_tokens", tuple(SPENDS)),
@@ -166,6 +167,7 @@ def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
     controls.heading(f"{figures.title_sentence(info)}{aside}")
     controls.say(tables.reading_sentence(frame, wish.x))
     controls.caption(figures.caption_sentence(info))
+    controls.caption(MEASURED if wish.x == "latency_ms" else "")
     controls.caption(lenses.caption(wish.looking, data.models(*data.state())))
 
 

@@ -20,8 +20,9 @@ MEANS = (
     "wh",
 )  # fmt: skip
 """Spend columns of a cell: mean per question; `usd` in US dollars at list price, `wh` in watt-hours, the others in
-their unit. `latency_ms` is what was measured, under whatever load there was, and is never re-cut."""
-WITH_INTERVAL = ("accuracy", "accuracy_finished", "calls", "output_tokens", "total_tokens", "usd", "wh")
+their unit. `latency_ms` is what was measured, under whatever load there was: a call that a budget
+cuts counts whole."""
+WITH_INTERVAL = ("accuracy", "accuracy_finished", "calls", "output_tokens", "total_tokens", "latency_ms", "usd", "wh")
 PARTIAL_BELOW = 0.95
 """A cell with a smaller share of its study's questions is partial and gets no verdict."""
 MUCH_CUT = 0.10
