@@ -115,7 +115,7 @@ def curves_caption(info: CurvesInfo) -> str:
     every = [curve for panel in info.panels for curve in panel.curves]
     parts = ["accuracy if every question had this budget, with 95% intervals"] if every else []
     if any(stop.unsure for curve in every for stop in curve.stops):
-        parts.append("dotted where not every trial was observed that far")
+        parts.append("dotted where not every trial was observed that far, ended where under half were")
     if any(curve.dots for curve in every):
         parts.append("dots: strategies that plan with their budget, measured at each")
     return " · ".join(parts)
@@ -167,8 +167,10 @@ def _curves(
 
 
 def _read(frame: pl.DataFrame, condition_id: str) -> list[Row]:
+    """The rows of a curve, up to where under half of its questions are still observed: those are no fair sample."""
     rows = frame.drop_nulls(["budget", "accuracy"]).sort("budget").to_dicts()
-    return [row | {"condition_id": condition_id} for row in rows]
+    most = max((row["n"] or 0 for row in rows), default=0)
+    return [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
 
 
 def _measured(rows: Sequence[Row]) -> list[Row]:
