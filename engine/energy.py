@@ -110,15 +110,15 @@ class EnergyRange:
     @property
     def middle(self) -> EnergyWeights:
         """Half-way between the ends, as a curve shows it; assumed unless the ends meet."""
+        low, high = self.low, self.high
         names = ("call_pwh", "input_pwh", "output_pwh")
-        return self._assumed({name: (getattr(self.low, name) + getattr(self.high, name)) // 2 for name in names})
+        middle = {name: (getattr(low, name) + getattr(high, name)) // 2 for name in names}
+        return replace(low, **middle, assumed=low.assumed or low != high)
 
     def at(self, end: str) -> EnergyWeights:
         """The weights at 'low', 'middle' or 'high'; assumed unless the ends meet."""
-        return self.middle if end == "middle" else self._assumed({}, self.low if end == "low" else self.high)
-
-    def _assumed(self, weights: Mapping[str, int], of: EnergyWeights | None = None) -> EnergyWeights:
-        return replace(of or self.low, **weights, assumed=self.low.assumed or self.low != self.high)  # type: ignore[arg-type]
+        middle = self.middle
+        return middle if end == "middle" else replace(self.low if end == "low" else self.high, assumed=middle.assumed)
 
 
 def size(active: float, total: float | None = None, *, pue: float = PUE, source: str = "given") -> Size:

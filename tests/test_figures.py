@@ -327,6 +327,12 @@ def test_a_curve_is_dotted_where_trials_were_not_observed_and_says_its_n() -> No
     assert "dotted" in figures.curves_caption(info)
 
 
+def test_a_curve_ends_where_under_half_of_its_questions_are_observed() -> None:
+    known = curve((8, 64, 256, 512), (0.1, 0.4, 0.6, 1.0)).with_columns(n=pl.Series([100, 90, 50, 49]))
+    (drawn,) = figures.curves_info(frame(cell()), {"c0": known}, axis="total_tokens").panels[0].curves
+    assert [stop.budget for stop in drawn.stops] == [8, 64, 256]
+
+
 def test_strategies_that_plan_with_their_budget_are_dots_that_lead_to_their_own_condition() -> None:
     dots = next(c for c in curves_of(1).panels[0].curves if c.dots)
     assert (dots.name, dots.ids) == ("told_budget", ("t032", "t0128"))

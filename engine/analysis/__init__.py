@@ -51,7 +51,7 @@ class Results(Consequences):
 
     @contextmanager
     def still(self) -> Iterator[Results]:
-        """These results on one open connection: several questions to one state of the file, and cheaper each."""
+        """These results on one open connection, for this block: one state of the file, and each question cheaper."""
         with self._looking() as look:
             same = copy(self)
             same._look = look

@@ -95,7 +95,7 @@ def held_units(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
 
 def _sorted(*keys: Ints) -> bool:
     """Whether rows come in the order of these keys, the first counting most."""
-    after = np.ones(len(keys[0]) - 1, np.bool_)
+    after = np.ones(max(0, len(keys[0]) - 1), np.bool_)
     for key in reversed(keys):
         step = np.diff(key)
         after = (step > 0) | ((step == 0) & after)
