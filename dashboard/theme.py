@@ -15,9 +15,19 @@ FONT = '"Source Sans", "Source Sans Pro", "Source Sans 3", sans-serif'
 """Ships with Streamlit; nothing is fetched."""
 
 __all__ = [
-    "DARK", "FONT", "LIGHT", "SHAPES", "Inks", "Shape", "blend", "fade", "inks", "model_shapes", "rank",
+    "DARK",
+    "FONT",
+    "LIGHT",
+    "SHAPES",
+    "Inks",
+    "Shape",
+    "blend",
+    "fade",
+    "inks",
+    "model_shapes",
+    "rank",
     "strategy_colours",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +48,62 @@ class Inks:
 
 
 LIGHT = Inks(
-    background="#ffffff", text="#1f2430", muted="#5b6270", line="#3a4050", axis="#b9bec7", grid="#e8eaee",
-    primary="#2f5bd0", secondary="#f5f6f8", border="#e2e5ea", band=0.09,
+    background="#ffffff",
+    text="#1f2430",
+    muted="#5b6270",
+    line="#3a4050",
+    axis="#b9bec7",
+    grid="#e8eaee",
+    primary="#2f5bd0",
+    secondary="#f5f6f8",
+    border="#e2e5ea",
+    band=0.09,
     hues=(
-        "#737a85", "#079ae4", "#1d306c", "#4a8e68", "#a32e00", "#813dc3", "#b48b16", "#64182d",
-        "#1b6c3a", "#f544ad", "#67557d", "#854c5e", "#d80745", "#3300b7",
+        "#737a85",
+        "#079ae4",
+        "#1d306c",
+        "#4a8e68",
+        "#a32e00",
+        "#813dc3",
+        "#b48b16",
+        "#64182d",
+        "#1b6c3a",
+        "#f544ad",
+        "#67557d",
+        "#854c5e",
+        "#d80745",
+        "#3300b7",
     ),
-)  # fmt: skip
+)
 
 DARK = Inks(
-    background="#111419", text="#eceff4", muted="#a3abb8", line="#c3c9d4", axis="#4a5160", grid="#262b34",
-    primary="#8fa9ff", secondary="#1a1e25", border="#2a303a", band=0.13,
+    background="#111419",
+    text="#eceff4",
+    muted="#a3abb8",
+    line="#c3c9d4",
+    axis="#4a5160",
+    grid="#262b34",
+    primary="#8fa9ff",
+    secondary="#1a1e25",
+    border="#2a303a",
+    band=0.13,
     hues=(
-        "#8b93a0", "#9becfa", "#5253ca", "#7fbe99", "#be7823", "#de7ff4", "#ebe25d", "#bd2960",
-        "#11a664", "#d2a905", "#8472a2", "#8e6022", "#c0edaa", "#307c73",
+        "#8b93a0",
+        "#9becfa",
+        "#5253ca",
+        "#7fbe99",
+        "#be7823",
+        "#de7ff4",
+        "#ebe25d",
+        "#bd2960",
+        "#11a664",
+        "#d2a905",
+        "#8472a2",
+        "#8e6022",
+        "#c0edaa",
+        "#307c73",
     ),
-)  # fmt: skip
+)
 
 SLOTS = {
     "direct": 0,
@@ -83,10 +133,19 @@ class Shape:
 
 
 SHAPES = (
-    Shape("circle", 1.0), Shape("square", 0.92), Shape("diamond", 1.02), Shape("triangle-up", 1.12),
-    Shape("triangle-down", 1.12), Shape("pentagon", 1.05), Shape("star", 1.3), Shape("cross", 1.05),
-    Shape("hexagon2", 1.05), Shape("triangle-right", 1.12), Shape("x", 1.0), Shape("hourglass", 1.05),
-)  # fmt: skip
+    Shape("circle", 1.0),
+    Shape("square", 0.92),
+    Shape("diamond", 1.02),
+    Shape("triangle-up", 1.12),
+    Shape("triangle-down", 1.12),
+    Shape("pentagon", 1.05),
+    Shape("star", 1.3),
+    Shape("cross", 1.05),
+    Shape("hexagon2", 1.05),
+    Shape("triangle-right", 1.12),
+    Shape("x", 1.0),
+    Shape("hourglass", 1.05),
+)
 
 
 def inks(dark: bool) -> Inks:

@@ -1,35 +1,127 @@
-"""What a database says: cells, curves, frontiers and differences as polars frames, and lists down to the transcript.
+"""What follows from a choice: tokens a told budget really saves, who loses by a saving, and what a month comes to.
+
+The part of `Results` that answers these; it asks the rest of it for cells and lists, and owns no SQL and no statistics.
+
+What a database says: cells, curves, frontiers and differences as polars frames, and lists down to the transcript.
 
 `Results` opens the file for each question and closes it again. Nothing here writes.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from engine.analysis import advice, bill, compare, curves, equity, frontier, grid, lists, pairs, queries
+from engine.analysis import advice, compare, equity, frontier, listings, queries, reader, savings, stated_budgets
+from engine.analysis import cells as curves
+from engine.analysis import compare as pairs
 from engine.analysis.advice import Advisor
-from engine.analysis.answers import Advice
-from engine.analysis.compare import Comparison, Estimate, Measured
-from engine.analysis.consequences import Consequences
-from engine.analysis.families import Correction
+from engine.analysis.advice.board import Advice
+from engine.analysis.compare import Cell, Comparison, Difference, Estimate, Measured
+from engine.analysis.equity import Equity
 from engine.analysis.frontier import frontier_line
 from engine.analysis.lens import STORED, Lens
-from engine.analysis.pairs import Cell, Difference
-from engine.analysis.reading import Look, Read
-from engine.calibration import LABEL
-from engine.errors import UnknownName
-from engine.store import Store
+from engine.analysis.reader import Look, Read
+from engine.analysis.savings import Savings, Traffic
+from engine.analysis.stated_budgets import Elasticity
+from engine.analysis.stats import Correction
+from engine.core.errors import UnknownName
+from engine.models.energy import WORLD, EnergyRange
+from engine.store.store import Store
+from engine.strategies.calibration import LABEL
 
 __all__ = [
-    "STORED", "Advice", "Advisor", "Cell", "Comparison", "Difference", "Estimate", "Lens", "Results", "frontier_line",
-]  # fmt: skip
+    "STORED",
+    "Advice",
+    "Advisor",
+    "Cell",
+    "Comparison",
+    "Difference",
+    "Estimate",
+    "Lens",
+    "Results",
+    "frontier_line",
+]
+
+
+class Consequences(ABC):
+    """Base of `Results`."""
+
+    @abstractmethod
+    def conditions(self) -> pl.DataFrame:
+        """Conditions with label, line-up and simulated."""
+
+    @abstractmethod
+    def questions(self) -> pl.DataFrame:
+        """Questions with category and data."""
+
+    @abstractmethod
+    def _read(self, cells: Sequence[Cell], lens: Lens = STORED) -> Mapping[Cell, tuple[Cell, pl.DataFrame]]: ...
+
+    @abstractmethod
+    def _reading(self, lens: Lens) -> AbstractContextManager[Read]: ...
+
+    def elasticity(self, replicates: int = 2000, seed: int = 0, **filters: Any) -> Elasticity:
+        """Told against used output tokens by task and model, of conditions that tell a budget; see `Elasticity`.
+
+        Filters: `grid.FILTERS`. Empty frames where nothing was told.
+        """
+        with self._reading(STORED) as read:
+            mine = stated_budgets.conditions(reader.chosen(read.known().conditions, filters))
+            trials = stated_budgets.trials(read.connection, mine)
+        return stated_budgets.elasticity(trials, replicates, seed)
+
+    def equity(self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0) -> Equity:
+        """Who pays for moving from `a` to the cheaper `b`: the change in accuracy group by group; see `Equity`.
+
+        `by`: a column of `questions`, or a key of their `data` (dots go down, 'metadata.' is left out). Raises
+        UnknownName for a condition or column that is not there, UsageError where the cells share no question.
+        """
+        groups, read = equity.groups(self.questions(), by), self._read([a, b])
+        cells, units = (read[a][0], read[b][0]), (read[a][1], read[b][1])
+        simulated = bool(self._players(a, b)["simulated"].any())
+        return equity.equity(cells, units, groups, by, (replicates, seed), simulated)
+
+    def savings(
+        self,
+        a: Cell,
+        b: Cell,
+        questions_per_day: float,
+        zone: str = WORLD,
+        energy: Mapping[str, EnergyRange] | None = None,
+        lens: Lens = STORED,
+        replicates: int = 2000,
+        seed: int = 0,
+    ) -> Savings:
+        """Money, energy and carbon of a month with `a` and with `b`, and the accuracy between them; see `Savings`.
+
+        `energy`: weights by model identity or name; None: those of models whose size is known (`sizes`). Figures in
+        `lens` come first. Raises UnknownName for a condition or zone, UsageError where the cells share no question.
+        """
+        traffic, players = Traffic(questions_per_day, zone), self._players(a, b)
+        views = savings.lenses(lens, players["lineup"], energy)
+        reads = [self._read([a, b], view) for view in views]
+        cells, units = (reads[0][a][0], reads[0][b][0]), [(read[a][1], read[b][1]) for read in reads]
+        labels = {"simulated": bool(players["simulated"].any()), "sources": savings.sources(views[0])}
+        return savings.savings(cells, units, traffic, (replicates, seed), labels)
+
+    def snapshots(self) -> pl.DataFrame:
+        """Prices stored with trials, one row per snapshot and model, a model's newest first.
+
+        Columns: name (what studies call it), model (identity), the rates in pico-dollars per token, source, as_of,
+        assumed, snapshot_id, n_trials, first_used and last_used (naive UTC, null: no trial is left).
+        """
+        with self._reading(STORED) as read:
+            return listings.snapshots(read.connection)
+
+    def _players(self, *cells: Cell) -> pl.DataFrame:
+        return self.conditions().filter(pl.col("condition_id").is_in([cell.condition_id for cell in cells]))
 
 
 class Results(Consequences):
@@ -89,9 +181,13 @@ class Results(Consequences):
         return self.curves([condition_id], axis, points, lens).drop("condition_id", "axis")
 
     def curves(
-        self, ids: Sequence[str], axis: str | None = None, points: Sequence[int] | None = None, lens: Lens = STORED,
+        self,
+        ids: Sequence[str],
+        axis: str | None = None,
+        points: Sequence[int] | None = None,
+        lens: Lens = STORED,
         orders: int | None = None,
-    ) -> pl.DataFrame:  # fmt: skip
+    ) -> pl.DataFrame:
         """The curves of several conditions in one pass: columns condition_id, axis and those of `curve`.
 
         Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
@@ -170,9 +266,13 @@ class Results(Consequences):
         return compare.compare(read[a], read[b], groups, compare.Sample(replicates, seed))
 
     def comparisons(
-        self, asked: Sequence[tuple[Cell, Cell]] | Sequence[Cell], against: Cell | None = None,
-        correction: Correction = "holm", replicates: int = 2000, seed: int = 0,
-    ) -> pl.DataFrame:  # fmt: skip
+        self,
+        asked: Sequence[tuple[Cell, Cell]] | Sequence[Cell],
+        against: Cell | None = None,
+        correction: Correction = "holm",
+        replicates: int = 2000,
+        seed: int = 0,
+    ) -> pl.DataFrame:
         """Pairs of cells, or cells each `against` one baseline: a frame of columns `compare.MANY_SCHEMA`, in order.
 
         p_adjusted counts all rows: by Holm (the chance of any false finding) or 'bh' (the expected share of false
@@ -196,7 +296,7 @@ class Results(Consequences):
         are null where no stored trial did. With `model` comes `name`, what the study calls it.
         """
         with self._looking() as look:
-            return bill.bill(look.connection, run_id, by)
+            return listings.bill(look.connection, run_id, by)
 
     def runs(self) -> pl.DataFrame:
         """Runs, newest first: columns as `store.RunRow`; times naive UTC, money in pico-dollars."""
@@ -209,8 +309,8 @@ class Results(Consequences):
         """
         with self._reading(STORED) as read:
             queries.prepare(read.connection)
-            frame = lists.listing(read.connection, "conditions")
-        rows = grid.described(frame)
+            frame = listings.listing(read.connection, "conditions")
+        rows = reader.described(frame)
         return frame.with_columns(
             model=pl.Series([row["model"] for row in rows], dtype=pl.String),
             label=pl.Series([row["label"] for row in rows], dtype=pl.String),
@@ -224,7 +324,7 @@ class Results(Consequences):
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
         """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""
         with self._looking() as look:
-            return lists.trial_rows(look.connection, condition_id)
+            return listings.trial_rows(look.connection, condition_id)
 
     def transcript(self, trial_id: str) -> pl.DataFrame:
         """The calls of a trial's last attempt in order.
@@ -233,11 +333,11 @@ class Results(Consequences):
         shown to the strategy), null where there was none; answer and verdict are of the mark left right after the call.
         """
         with self._looking() as look:
-            return lists.transcript(look.connection, trial_id)
+            return listings.transcript(look.connection, trial_id)
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._looking() as look:
-            return lists.listing(look.connection, name)
+            return listings.listing(look.connection, name)
 
     def measured(
         self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
@@ -245,9 +345,9 @@ class Results(Consequences):
         """Cells and the per-question sums they are made of."""
         with self._reading(lens) as read:
             known = read.known()
-            mine = grid.chosen(known.conditions, filters)
+            mine = reader.chosen(known.conditions, filters)
             units = read.units(mine, read.placed(known, mine, axis, budgets))
-        return curves.cells(units, mine, grid.planned(mine, known.studies, known.asked)), units
+        return curves.cells(units, mine, reader.planned(mine, known.studies, known.asked)), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:
@@ -263,9 +363,15 @@ class Results(Consequences):
             yield Read(look, lens)
 
     def advise(
-        self, task: str | None = None, x: str | None = None, axis: str | None = None, replicates: int = 1000,
-        seed: int = 0, lens: Lens = STORED, **filters: Any,
-    ) -> Advisor:  # fmt: skip
+        self,
+        task: str | None = None,
+        x: str | None = None,
+        axis: str | None = None,
+        replicates: int = 1000,
+        seed: int = 0,
+        lens: Lens = STORED,
+        **filters: Any,
+    ) -> Advisor:
         """Whom to ask what to choose on a task: the cheapest setting that reaches, the best one under, and so on.
 
         x: the spend that is meant (default: the axis, else output_tokens); axis: what budgets count (default: each

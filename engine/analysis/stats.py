@@ -1,20 +1,30 @@
 """Intervals and tests for small samples of questions; pure numbers in, pure numbers out.
 
 Questions, or clusters of questions with the same text, are the sampling unit. Needs no table and no database.
+
+What a number of questions can show: the smallest difference it would find, and how many would find this one.
+
+Pure numbers in, pure numbers out. The test behind it is McNemar's on paired right-or-wrong answers; `discordance` is
+the share of questions on which the two settings differ.
+
+Many comparisons at once: p-values corrected for their number. Pure numbers in, pure numbers out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from engine.core.errors import UnknownName
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 LEVEL = 0.95
 """Confidence of every interval unless told otherwise."""
@@ -251,3 +261,87 @@ def t_quantile(level: float, free: int) -> float:
     """Two-sided quantile of Student's t: 2.228 for 0.95 and 10 degrees of freedom."""
     x = beta_quantile(1 - level, free / 2, 0.5)
     return math.sqrt(free * (1 - x) / x)
+
+
+POWER = 0.8
+"""Chance to find a difference of that size."""
+
+
+def questions_needed(gap: float, discordance: float, power: float = POWER, level: float = LEVEL) -> float | None:
+    """Pairs that find a true difference `gap` with this chance (Connor 1987, Biometrics 43:207); None for no gap.
+
+    A discordance below the gap is impossible and read as the gap.
+    """
+    size = min(1.0, abs(gap))
+    if size < 1e-12:
+        return None
+    psi = min(1.0, max(discordance, size))
+    root = z_of(level) * math.sqrt(psi) + _quantile(power) * math.sqrt(max(0.0, psi - size**2))
+    return (root / size) ** 2
+
+
+def detectable(n: float, discordance: float, power: float = POWER, level: float = LEVEL) -> float | None:
+    """The smallest true difference `n` pairs find with this chance; None: more than the discordance allows, or n is 0.
+
+    Where nothing differs the discordance is not 0 but unknown: callers give a share above 0.
+    """
+    psi = min(1.0, discordance)
+    most = questions_needed(psi, psi, power, level)
+    if n <= 0 or most is None or n < most:
+        return None
+    low, high = 0.0, psi
+    for _ in range(60):
+        middle = (low + high) / 2
+        needed = questions_needed(middle, psi, power, level)
+        low, high = (low, middle) if needed is not None and needed <= n else (middle, high)
+    return high
+
+
+def sure_of_share(share: float, least: float, critical: float, power: float = POWER) -> float | None:
+    """Independent questions that show a true `share` to be at least `least`, by the score test; None if it is not.
+
+    `critical` is the normal quantile the test must pass, larger where the best of several settings is picked.
+    """
+    gap = share - least
+    if gap < 1e-12:
+        return None
+    root = critical * math.sqrt(least * (1 - least)) + _quantile(power) * math.sqrt(max(0.0, share * (1 - share)))
+    return (root / gap) ** 2
+
+
+def _quantile(power: float) -> float:
+    return NormalDist().inv_cdf(power)
+
+
+Correction = Literal["holm", "bh"]
+CORRECTIONS: tuple[Correction, ...] = ("holm", "bh")
+"""holm: the chance of any false finding is kept; bh: the expected share of false ones among the findings."""
+
+
+def adjusted(p_values: Sequence[float], correction: Correction = "holm") -> list[float]:
+    """Adjusted p-values in the given order: below 0.05 means found, with all comparisons counted.
+
+    Holm 1979 (any dependence); Benjamini & Hochberg 1995 (independent or positively dependent). Raises UnknownName.
+    """
+    if correction not in CORRECTIONS:
+        raise UnknownName("correction", correction, CORRECTIONS)
+    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
+    ranked = [p_values[at] for at in order]
+    found = _holm(ranked) if correction == "holm" else _bh(ranked)
+    return [value for _, value in sorted(zip(order, found, strict=True))]
+
+
+def _holm(ranked: Sequence[float]) -> list[float]:
+    found, least = [], 0.0
+    for rank, p in enumerate(ranked):
+        least = max(least, min(1.0, (len(ranked) - rank) * p))
+        found.append(least)
+    return found
+
+
+def _bh(ranked: Sequence[float]) -> list[float]:
+    found, most = [], 1.0
+    for rank in range(len(ranked), 0, -1):
+        most = min(most, ranked[rank - 1] * len(ranked) / rank)
+        found.append(most)
+    return found[::-1]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.errors import UnknownName
+from engine.core.errors import UnknownName
+from engine.core.records import Completion, ModelSetting, Price, Prompt, Request
 from engine.models.settings import Settings
-from engine.records import Completion, ModelSetting, Price, Prompt, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ def _opened(name: str, told: Declared | None, declared: Mapping[str, Declared], 
 def known_models() -> tuple[str, ...]:
     """Names that `open_model` takes as they are; any endpoint or GGUF file may be declared besides."""
     from engine.models.local import BUNDLED
+    from engine.models.prices import priced_names
     from engine.models.scripted import names
-    from engine.prices import priced_names
 
     return (*BUNDLED, *names(), *priced_names())
 

@@ -16,13 +16,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine import prices, tokens
-from engine.errors import InDoubt, UnknownName, UsageError
-from engine.models import Bound, Declared, Rates, known_models, mapping
-from engine.models.address import bare, checked_url, host, trouble
+from engine.core import tokens
+from engine.core.errors import InDoubt, UnknownName, UsageError
+from engine.core.records import Completion, ModelSetting, Prompt, Request
+from engine.models import Bound, Declared, Rates, known_models, prices
+from engine.models import settings as mapping
 from engine.models.faults import blotted, fault, keys_at_hand
+from engine.models.http import bare, checked_url, host, trouble
 from engine.models.replies import completion
-from engine.records import Completion, ModelSetting, Prompt, Request
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
@@ -97,8 +98,9 @@ class RemoteModel:
             async with asyncio.timeout(self.timeout_s + 1):
                 reply = await litellm.acompletion(**self._sent(request), **self._through())
         except TimeoutError as error:
-            raise InDoubt(f"The call to {self.place} timed out after it was sent; it may have been billed.",
-                          kind="in_doubt") from error  # fmt: skip
+            raise InDoubt(
+                f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
+            ) from error
         except Exception as error:
             raise fault(error, self.place, self.key) from None
         elapsed = round((clock() - began) * 1000)
@@ -126,7 +128,7 @@ class RemoteModel:
             return {}
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        from engine.models.wire import CLIENT
+        from engine.models.http import CLIENT
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
@@ -226,7 +228,7 @@ def loaded() -> Any:
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, HTTPHandler
     from litellm.llms.openai.common_utils import BaseOpenAILLM
 
-    from engine.models.wire import ground
+    from engine.models.http import ground
 
     ground(AsyncHTTPHandler, HTTPHandler, BaseOpenAILLM)
     litellm.suppress_debug_info = True

@@ -9,14 +9,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from engine import tokens
-from engine.errors import ProviderError
-from engine.prices import pusd
-from engine.records import Completion, Finish, Request, Usage
+from engine.core import tokens
+from engine.core.errors import ProviderError
+from engine.core.records import Completion, Finish, Request, Usage
+from engine.models.prices import pusd
 
 FINISHES: dict[str, Finish] = {
-    "stop": "stop", "length": "length", "max_tokens": "length", "content_filter": "filter", "refusal": "filter",
-}  # fmt: skip
+    "stop": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "content_filter": "filter",
+    "refusal": "filter",
+}
 ABSURD = 100
 """A figure this many times what its text could cost, and 1,000 more, is not a count."""
 MOST_TOKENS = 10**7

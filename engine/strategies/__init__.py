@@ -17,10 +17,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from engine.errors import UnknownName, UsageError, shortened
-from engine.identity import canonical
-from engine.records import Problem
-from engine.session import Session
+from engine.core.errors import UnknownName, UsageError, shortened
+from engine.core.ids import canonical
+from engine.core.records import Problem
+from engine.trial.session import Session
 
 
 class Strategy(Protocol):
@@ -110,7 +110,7 @@ def strategy(
 
 def entries() -> dict[str, Entry]:
     """All strategies by name, those of plugins included, those that are not listed left out."""
-    from engine import plugins
+    from engine.strategies import plugins
 
     builtin()
     plugins.ready()
@@ -136,7 +136,7 @@ def restore(before: Mapping[str, Entry]) -> None:
 
 def entry(name: str) -> Entry:
     """One strategy, listed or not. Raises UnknownName with the nearest listed one and the plugins left out."""
-    from engine import plugins
+    from engine.strategies import plugins
 
     known = entries()
     if name not in _REGISTRY:

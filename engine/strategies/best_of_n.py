@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Problem
-from engine.session import Session
+from engine.core.records import Problem
 from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
@@ -17,6 +16,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
+from engine.trial.session import Session
 
 
 @strategy("best_of_n", anytime=True, family="sampling", calls="2 * samples")

@@ -6,9 +6,9 @@ a word here changes what all of them send: bump their versions.
 
 from __future__ import annotations
 
-from engine import answers
-from engine.drafts import Reply
-from engine.records import Example, Message, Problem, Prompt
+from engine.core import answers
+from engine.core.records import Example, Message, Problem, Prompt
+from engine.trial.session import Reply
 
 CHAIN_TOKENS = 512
 """Asked cap of a chain; study-wide, so that streams are shared."""

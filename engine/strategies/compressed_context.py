@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from engine import passages
-from engine.records import Message, Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Message, Problem
+from engine.strategies import retrieval, strategy
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.trial.session import Session
 
 
 @strategy("compressed_context", anytime=True, family="context", calls="2")
@@ -34,7 +33,7 @@ class CompressedContext:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Shorten, then chain."""
-        if problem.context and not passages.fits(problem.context, self.kept_tokens):
+        if problem.context and not retrieval.fits(problem.context, self.kept_tokens):
             asked = (Message("user", SHORTEN.format(context=problem.context, tokens=self.kept_tokens)),)
             said = await session.ask(asked, self.kept_tokens, role="compress", temperature=self.temperature)
             problem = replace(problem, context=said.text.strip() or problem.context)

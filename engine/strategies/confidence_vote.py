@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from math import exp
 
-from engine.records import Problem
-from engine.session import Session
+from engine.core.answers import Votes
+from engine.core.records import Problem
 from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
@@ -18,7 +18,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
-from engine.votes import Votes
+from engine.trial.session import Session
 
 
 @strategy("confidence_vote", anytime=True, family="sampling", calls="2 * samples")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Problem
-from engine.session import Session
+from engine.core.records import Problem
 from engine.strategies import strategy
 from engine.strategies.chain import TEMPERATURE, answer_in, framed
+from engine.trial.session import Session
 
 
 @strategy("direct", anytime=True, family="brevity", calls="1")

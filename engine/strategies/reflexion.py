@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import extract
-from engine.records import Message, Problem, Prompt
-from engine.session import Session
+from engine.core.answers import extract
+from engine.core.records import Message, Problem, Prompt
 from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt
+from engine.trial.session import Session
 
 
 @strategy("reflexion", anytime=True, family="refinement", calls="3 * attempts - 2")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Message, Problem
-from engine.session import Session
+from engine.core.records import Message, Problem
 from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt
+from engine.trial.session import Session
 
 
 @strategy("reflexion_oracle", anytime=True, family="refinement", calls="2 * attempts - 1", oracle=True)

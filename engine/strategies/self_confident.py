@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import extract
-from engine.drafts import Reply
-from engine.records import Message, Problem, Prompt
-from engine.session import Session
+from engine.core.answers import Votes, extract
+from engine.core.records import Message, Problem, Prompt
 from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
@@ -19,7 +17,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
-from engine.votes import Votes
+from engine.trial.session import Reply, Session
 
 
 @strategy("self_confident", anytime=True, family="sampling", calls="2 * samples")

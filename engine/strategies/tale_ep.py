@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import bracketed_integer
-from engine.records import Message, Problem
-from engine.session import Session
+from engine.core.answers import bracketed_integer
+from engine.core.records import Message, Problem
 from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.trial.session import Session
 
 
 @strategy("tale_ep", anytime=True, family="told budget", calls="2")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.errors import UnknownName
-from engine.records import Example, Question
+from engine.core.errors import UnknownName
+from engine.core.records import Example, Question
 
 FAMILIES = ("gym", "file")
 """What may stand before the colon of a task name."""

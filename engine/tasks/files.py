@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine import answers, identity
-from engine.errors import UsageError
-from engine.records import AnswerKind, Example, Problem, Question
+from engine.core import answers, ids
+from engine.core.errors import UsageError
+from engine.core.records import AnswerKind, Example, Problem, Question
 from engine.tasks import TaskSpec
 from engine.tasks.tabular import read_rows
 
@@ -123,15 +123,16 @@ class FileTask:
         if count < 1 or (seed + 1) * count > len(rows):
             seeds = len(rows) // max(count, 1)
             fits = f"enough for seeds 0 to {seeds - 1} with {count} each" if seeds and count > 0 else "too few"
-            raise UsageError(f"The file {str(self.path)!r} has {len(rows)} distinct rows, {fits}; "
-                             f"seed {seed} asks for more.")  # fmt: skip
+            raise UsageError(
+                f"The file {str(self.path)!r} has {len(rows)} distinct rows, {fits}; seed {seed} asks for more."
+            )
         others = [row for row in shuffled if row not in first]
         return rows[:count] if seed == 0 else others[(seed - 1) * count : seed * count]
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
         problem = Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)
         return Question(
-            question_id=identity.question_id("file", problem, row.target),
+            question_id=ids.question_id("file", problem, row.target),
             task=self.name,
             problem=problem,
             target=row.target,

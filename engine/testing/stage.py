@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.budget import position, weights
-from engine.errors import UnknownName, UsageError
-from engine.models.scripted import Script, ScriptedModel
-from engine.pool import Pool
-from engine.records import (
+from engine.core.budget import position, weights
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import (
     Axis,
     Completion,
     Condition,
@@ -29,8 +27,10 @@ from engine.records import (
     Trial,
     TrialSpec,
 )
+from engine.models.scripted import Script, ScriptedModel
+from engine.run.completion_cache import Pool
 from engine.strategies import Entry, build, entries, entry
-from engine.trial import Setting, solve
+from engine.trial.solve import Setting, solve
 
 SOLVER = ModelSetting("scripted/solver", "scripted/solver@1", Price(input_pusd=3, output_pusd=7))
 OTHER = ModelSetting("scripted/other", "scripted/other@1", Price(input_pusd=11, output_pusd=2))

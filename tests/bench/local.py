@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.budget import Ceiling, Limits
-from engine.dispatch import Dispatcher, Gate
-from engine.identity import provider_seed, request_key
-from engine.journal import Journal
+from engine.core.budget import Ceiling, Limits
+from engine.core.ids import provider_seed, request_key
+from engine.core.records import Message, Request
 from engine.models.local import LocalModel, open_local
-from engine.pool import Pool
-from engine.records import Message, Request
+from engine.run.completion_cache import Pool
+from engine.run.dispatcher import Dispatcher, Gate
+from engine.run.journal import Journal
 
 PROMPT = "Write a short story about the number {n}."
 
@@ -49,8 +49,10 @@ async def raw(model: LocalModel, wanted: list[Request]) -> float:
     async def one(client: httpx.AsyncClient, request: Request) -> int:
         body: dict[str, Any] = {
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "max_tokens": request.asked_tokens, "temperature": 0.7, "seed": request.seed,
-        }  # fmt: skip
+            "max_tokens": request.asked_tokens,
+            "temperature": 0.7,
+            "seed": request.seed,
+        }
         async with slots:
             reply = await client.post(f"{server.url}/v1/chat/completions", json=body, headers=headers)
         return int(reply.json()["usage"]["completion_tokens"])

@@ -1,0 +1,165 @@
+"""The completion pool of a run: each draw is bought once, whoever asks for it, and then read by all.
+
+Owns single flight and replay. It never cancels or buys again what is in flight: a draw that nobody waits for any more
+finishes into the pool and the run pays for it. What a completion costs, and whether it may be bought at all, is decided
+by the dispatcher.
+
+Completions paid for by earlier runs, read from the store on demand.
+
+Knows which keys may be replayed: of local and scripted models all, of remote ones those younger than `pool_max_age`.
+A stored reply is refused once the model answers under another name or fingerprint than it was stored with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from engine.core.errors import RunStopped, StoreError
+from engine.core.ids import request_of
+from engine.core.records import Completion, Request
+from engine.models import Model
+from engine.store.retry import Patience
+from engine.store.store import Store
+
+Buy = Callable[[Request], Awaitable[Completion]]
+
+
+class Shelf(Protocol):
+    """Completions paid for before this run."""
+
+    async def find(self, key: str) -> Completion | None:
+        """The oldest stored completion of this request; None: there is none that may be replayed."""
+
+
+class EmptyShelf:
+    """No earlier completions; with it every draw is bought."""
+
+    async def find(self, key: str) -> Completion | None:
+        """Always None."""
+        return None
+
+
+class Pool:
+    """Completions by key: on the shelf, in flight, or bought in this run."""
+
+    def __init__(self, buy: Buy, shelf: Shelf | None = None, bought: Iterable[Completion] = ()) -> None:
+        self._buy = buy
+        self._shelf = shelf or EmptyShelf()
+        self._earlier = {request_of(completion.key): completion for completion in bought}
+        self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
+        self._taken: set[str] = set()
+
+    async def take(self, request: Request) -> tuple[Completion, bool]:
+        """The completion and whether it was already paid for when this call took it.
+
+        Raises what the purchase raised; a failed purchase stays failed for this run.
+        """
+        flight = self._flight(request)
+        completion, stored = await asyncio.shield(flight)
+        replayed = stored or request.key in self._taken
+        self._taken.add(request.key)
+        return completion, replayed
+
+    def warm(self, request: Request) -> None:
+        """Put a draw in flight unless it is known."""
+        self._flight(request)
+
+    async def drain(self) -> None:
+        """Wait for all flights, also those nobody consumes; their failures concern nobody."""
+        while pending := [flight for flight in self._flights.values() if not flight.done()]:
+            await asyncio.wait(pending)
+
+    def abandon(self) -> None:
+        """Cancel what is in flight, because the user wants out now; the dispatcher keeps it charged."""
+        for flight in self._flights.values():
+            flight.cancel()
+
+    def _flight(self, request: Request) -> asyncio.Task[tuple[Completion, bool]]:
+        flight = self._flights.get(request.key)
+        if flight is None:
+            flight = asyncio.create_task(self._fetch(request))
+            flight.add_done_callback(_seen)
+            self._flights[request.key] = flight
+        return flight
+
+    async def _fetch(self, request: Request) -> tuple[Completion, bool]:
+        known = self._earlier.get(request.key) or await self._shelf.find(request.key)
+        if known is not None:
+            return known, True
+        return await self._buy(request), False
+
+
+def _seen(flight: asyncio.Task[tuple[Completion, bool]]) -> None:
+    """Look at the exception, so that a draw nobody consumed does not warn."""
+    if not flight.cancelled():
+        flight.exception()
+
+
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StoredShelf:
+    """The shelf of a run; reads that arrive together share one opening of the database."""
+
+    def __init__(
+        self,
+        store: Store,
+        models: Iterable[Model],
+        max_age: timedelta,
+        patience: Patience,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._patience = patience
+        self._on_trouble = on_trouble
+        self._keys: dict[str, str] = {}
+        self._models: dict[str, str] = {}
+        self._says: dict[str, tuple[str | None, str | None]] = {}
+        self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
+        self._reader: asyncio.Task[None] | None = None
+        for model in models:
+            since = _EVER if model.local else datetime.now(UTC) - max_age
+            name = model.setting.identity
+            found = store.completion_keys([name], since)
+            self._keys |= found
+            self._models |= dict.fromkeys(found, name)
+
+    def saw(self, model: str, completion: Completion) -> None:
+        """Remember under which name and fingerprint a model answers now."""
+        self._says[model] = (completion.model_reported, completion.fingerprint)
+
+    async def find(self, key: str) -> Completion | None:
+        """The stored completion of this key; None: none that may be replayed."""
+        if key not in self._models:
+            return None
+        waiting = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        found = await asyncio.shield(waiting)
+        return found if found is not None and self._still_valid(key, found) else None
+
+    def _still_valid(self, key: str, stored: Completion) -> bool:
+        says = self._says.get(self._models[key])
+        return says is None or says == (stored.model_reported, stored.fingerprint)
+
+    async def _read(self) -> None:
+        while self._wanted:
+            batch, self._wanted = self._wanted, {}
+            keys = [self._keys[request] for request in batch]
+            try:
+                found = await self._patience.insist(partial(Store.completions, keys=keys))
+            except StoreError as error:
+                # What cannot be looked up is not bought either: it was paid for once.
+                self._on_trouble(str(error))
+                _refuse(batch.values(), RunStopped(str(error)))
+                continue
+            for request, waiting in batch.items():
+                waiting.set_result(found.get(self._keys[request]))
+
+
+def _refuse(all_waiting: Iterable[asyncio.Future[Completion | None]], error: RunStopped) -> None:
+    for waiting in all_waiting:
+        waiting.set_exception(error)

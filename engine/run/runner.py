@@ -1,0 +1,220 @@
+"""Running planned trials concurrently: conditions interleaved, results flushed in batches, one end for each trial.
+
+Owns the order of work, the flushes and the counts. It decides nothing about money (dispatcher) or meaning (trial), and
+knows no run directory, signal or terminal (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from engine.core.errors import StoreError
+from engine.core.records import Attempt, Completion, Trial, TrialSpec
+from engine.run.completion_cache import Pool, StoredShelf
+from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns, Retries
+from engine.run.journal import History
+from engine.store.retry import Patience
+from engine.store.store import Batch, Done, Store
+from engine.study.plan import Plan
+from engine.trial.solve import Setting, solve
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 2.0
+"""Seconds between flushes."""
+HOPELESS = 8
+"""Trials that fail in a row, none having worked, before the run gives up."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a run, updated as trials end."""
+
+    total: int = 0
+    done: int = 0
+    """Trials with a final result, those of earlier runs included."""
+    before: int = 0
+    """Of these, found in the store at the start."""
+    ends: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether everything fails."""
+        return self.ends["failed"] >= HOPELESS and self.ends["failed"] == sum(self.ends.values())
+
+
+class Runner:
+    """One run's trials; `run` returns when all are done, the run was stopped, or the ceiling is reached."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        gate: Gate,
+        notes: Notes,
+        run_id: str,
+        *,
+        history: History | None = None,
+        retries: Retries = Retries(),
+    ) -> None:
+        self.progress = Progress(total=len(plan.specs))
+        self.patience = Patience(store.path)
+        """How it gets at the database while others may hold it."""
+        self._plan = plan
+        self._gate = gate
+        self._notes = notes
+        self._run_id = run_id
+        self._trials: list[Trial] = []
+        self._over = asyncio.Event()
+        past = history or History()
+        self._completions: list[Completion] = list(past.completions.values())
+        self._attempts: list[Attempt] = list(past.attempts)
+        age = timedelta(days=plan.study.pool_max_age_days)
+        self._shelf = StoredShelf(store, plan.models.values(), age, self.patience, self._broke)
+        overruns = Overruns(past.billed)
+        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
+        self._pool = Pool(buyer.buy, self._shelf, self._completions)
+        self._setting = Setting(run_id, plan.models, self._pool)
+
+    async def run(self) -> None:
+        """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
+        with _rare_collections():
+            await self._run()
+
+    async def _run(self) -> None:
+        todo = await self._todo()
+        flusher = asyncio.create_task(self._flush_regularly())
+        hands = asyncio.create_task(self._work_together(todo))
+        try:
+            await asyncio.wait([hands, flusher], return_when=asyncio.FIRST_COMPLETED)
+            (flusher if flusher.done() else hands).result()
+        finally:
+            await _unhindered(asyncio.create_task(self._land(hands, flusher)))
+
+    async def _work_together(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
+        await asyncio.gather(*(self._work(todo) for _ in range(self._width())))
+
+    def abandon(self) -> None:
+        """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
+        self.patience.hurry(1)
+        self._pool.abandon()
+
+    async def _land(self, hands: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
+        """Let what is in flight finish, then store what there is; a flush that has begun is not given up."""
+        hands.cancel()
+        self._over.set()
+        await asyncio.gather(hands, flusher, return_exceptions=True)
+        await self._pool.drain()
+        await self._flush()
+
+    async def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
+        """What is not stored yet, with the number of the coming attempt."""
+        trial_ids = [spec.trial_id for spec in self._plan.specs]
+        stored = await self.patience.insist(lambda store: store.done(trial_ids))
+        open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
+        self.progress.before = self.progress.done = self.progress.total - len(open_specs)
+        return iter([(spec, _next(stored.get(spec.trial_id))) for spec in open_specs])
+
+    def _width(self) -> int:
+        """Trials in flight: enough to keep every model's slots busy while others wait for their turn."""
+        return 2 * sum(model.parallel for model in self._plan.models.values())
+
+    async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
+        for spec, attempt in todo:
+            if self._gate.stopped or self._gate.reached:
+                return
+            strategy = self._plan.strategies[spec.condition.condition_id]
+            score = self._plan.tasks[spec.condition.task].score
+            self._ended(await solve(spec, strategy, self._setting, score, attempt))
+
+    def _ended(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self.progress.ends[trial.end] += 1
+        self.progress.done += trial.end in ("finished", "exhausted")
+        if trial.end != "failed":
+            return
+        log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
+        if self.progress.hopeless:
+            self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")
+
+    def _paid(self, attempt: Attempt, completion: Completion | None) -> None:
+        self._attempts.append(attempt)
+        if completion is not None:
+            self._completions.append(completion)
+            self._shelf.saw(attempt.model, completion)
+
+    async def _flush_regularly(self) -> None:
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Store all that ended; on failure it stays here, and in the journal, for the next try."""
+        batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
+        if not (batch.trials or batch.completions or batch.attempts):
+            return
+        await self._noted()
+        try:
+            await self.patience.insist(lambda store: store.flush(batch), self._noted)
+        except StoreError as error:
+            told = "the journal has it all" if await self._noted() else "neither could the journal"
+            log.warning("the database could not be written, %s: %s", told, error)
+            raise
+        del self._trials[: len(batch.trials)]
+        del self._completions[: len(batch.completions)]
+        del self._attempts[: len(batch.attempts)]
+
+    def _broke(self, trouble: str) -> None:
+        """End the run for a reason of its own, unless it is ending already."""
+        if not self._gate.stopped:
+            self._gate.stop(trouble)
+
+    async def _noted(self) -> bool:
+        """Whether the journal holds all there is, beyond the machine's own end; if not, the run stops."""
+        try:
+            await self._notes.written()
+            await asyncio.to_thread(self._notes.sync)
+        except OSError as error:
+            self._broke(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            return False
+        return True
+
+
+async def _unhindered(task: asyncio.Task[None]) -> None:
+    """Wait for a task to its end, however often we are told to stop waiting."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles rarely: walking all that litellm keeps alive, again and again, costs an eighth of a run."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def settled(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
+    if done is None or done.end in ("failed", "stopped"):
+        return False
+    return done.final or done.budget >= spec.condition.budget
+
+
+def _next(done: Done | None) -> int:
+    return 1 if done is None else done.attempt + 1

@@ -1,0 +1,341 @@
+"""One run as a process: directory, lock, journal, heartbeat, signals, stop and resume.
+
+Owns everything about a run that outlives an event loop. Starting and resuming are the same thing: read the journal,
+skip what is stored, go on.
+
+What is checked before a run's first trial, so that it fails at once or not for that reason.
+
+Owns the memory of what a run planned when it started. Calls no model.
+
+Makes a database quick to read once it has grown large; a run that ended is the moment for it.
+
+Owns nothing but that moment: what is held and how is `analysis.holding`, which is only loaded where it is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+
+from engine.core import ids
+from engine.core.budget import Amount, Ceiling, Limits
+from engine.core.errors import BudgetscopeError, RunError, StoreError
+from engine.core.records import PUSD_PER_USD
+from engine.models import charges
+from engine.run import allowance, journal, run_dir
+from engine.run.allowance import Tenancy
+from engine.run.dispatcher import Gate, Retries
+from engine.run.process import Heartbeat, SteadyLoop, Wish
+from engine.run.run_dir import RunDir, State, Status
+from engine.run.runner import Progress, Runner
+from engine.store import deltas
+from engine.store.store import RunRow, Store
+from engine.strategies import plugins
+from engine.study import expected
+from engine.study.plan import Plan, plan
+from engine.study.schema import Study, as_json, load
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[Status], None]
+
+
+def prepare(study: Study, db: Path) -> RunDir:
+    """Make the directory of a new run, with the study as it is now; nothing runs yet."""
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    run = RunDir(run_dir.folder(db) / run_id, run_id, db)
+    try:
+        return _laid_out(run, study)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
+
+
+def _laid_out(run: RunDir, study: Study) -> RunDir:
+    run.path.mkdir(parents=True)
+    text = plugins.noted(study.text, (choice.name for choice in study.strategies))
+    run.study.write_text(text, encoding="utf-8")
+    run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
+    return run
+
+
+def run(
+    directory: RunDir, on_status: Report, retries: Retries = Retries(), clock: allowance.Clock = run_dir.now
+) -> Status:
+    """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
+
+    `clock` says of which day's allowance the run takes its lease. Raises AlreadyRunning when a living worker holds the
+    run, and BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
+    """
+    with run_dir.held(directory):
+        (directory.path / "stop").unlink(missing_ok=True)
+        handler = _log_to(directory.log)
+        try:
+            return _Worker(directory, on_status, retries, clock).work()
+        finally:
+            logging.getLogger("engine").removeHandler(handler)
+            handler.close()
+
+
+class _Worker:
+    """A run being worked on, by the process that holds its lock."""
+
+    def __init__(self, directory: RunDir, on_status: Report, retries: Retries, clock: allowance.Clock) -> None:
+        self._dir = directory
+        self._report = on_status
+        self._retries = retries
+        self._clock = clock
+        self._began = time.monotonic()
+        self._last = run_dir.read(directory)
+        self._started_at = self._last.started_at or run_dir.now()
+        self._before_s = run_dir.running_s(self._last) or 0.0
+        self._study = load(directory.study)
+        self._progress = Progress()
+        self._gate: Gate | None = None
+        self._tenant: Tenancy | None = None
+        self._runner: Runner | None = None
+        self._heart = Heartbeat(directory, self._beat, self._wished)
+        self._unreadable = 0
+        self._priced = False
+        self._estimate: str | None = None
+
+    def work(self) -> Status:
+        """Plan, run, and leave the final word in status and store."""
+        self._tell("running")
+        try:
+            planned = plan(self._study)
+            self._estimate = expected.noted(self._dir, planned)
+            with asyncio.Runner(loop_factory=SteadyLoop) as loop:
+                state, message = loop.run(self._run(planned))
+        except BudgetscopeError as error:
+            self._tell("failed", str(error))
+            raise
+        except OSError as error:
+            trouble = f"{self._dir.path} cannot be written ({error.strerror}); mend that and resume."
+            self._tell("failed", trouble)
+            raise RunError(trouble) from error
+        except BaseException as error:
+            self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
+            log.exception("the run broke")
+            raise
+        return self._tell(state, message)
+
+    async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        same_as_before(self._dir, planned)
+        await reach(planned)
+        store = Store(self._dir.db)
+        store.create()
+        history = journal.read(self._dir.journal)
+        self._unreadable = history.unreadable
+        ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
+        self._gate = Gate(ceiling)
+        self._priced = all(model.setting.price is not None for model in planned.models.values())
+        billed = any(map(charges.costs, planned.models.values()))
+        self._tenant = tenant = Tenancy(self._dir, self._clock, billed=billed)
+        # Whoever finds this run dead learns from its journal that nothing was sent.
+        self._dir.journal.touch(mode=0o600)
+        try:
+            ceiling.lend(tenant.take(ceiling, history.billed))
+            return await self._through(planned, store, self._gate, history)
+        finally:
+            await self._heart.attend(tenant.give_back(ceiling))
+            for model in planned.models.values():
+                await model.close()
+
+    async def _through(
+        self, planned: Plan, store: Store, gate: Gate, history: journal.History
+    ) -> tuple[State, str | None]:
+        """Work through the plan, and store how it ended."""
+        notes = journal.Journal(self._dir.journal)
+        runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
+        self._runner, self._progress = runner, runner.progress
+        self._progress.done = min(self._last.done, self._progress.total)
+        store.save_run(self._row(planned, "running"))
+        try:
+            await self._heart.attend(runner.run())
+        finally:
+            self._put_away(notes)
+        state, message = self._verdict()
+        ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
+        await self._heart.attend(runner.patience.insist(lambda store: store.save_run(ended)))
+        await self._heart.attend(asyncio.to_thread(materialize, store.path))
+        return state, message
+
+    def _put_away(self, notes: journal.Journal) -> None:
+        """What the journal could not take by now is in the database, or was reported."""
+        try:
+            notes.close()
+        except OSError as error:
+            log.error("the journal could not be written to its end: %s", error)
+
+    def _beat(self) -> None:
+        if self._tenant and self._gate:
+            self._tenant.watch(self._gate)
+        waiting = self._runner.patience.waiting if self._runner else None
+        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
+
+    def _wished(self, wish: Wish) -> None:
+        if self._gate:
+            self._gate.stop()
+        if self._runner:
+            self._runner.patience.hurry()
+        if self._runner and wish == "now":
+            self._runner.abandon()
+
+    def _verdict(self) -> tuple[State, str | None]:
+        progress = self._progress
+        if self._gate and self._gate.trouble:
+            return "failed", self._gate.trouble
+        if self._gate and self._gate.reached:
+            why = self._tenant.why_full(self._gate.ceiling) if self._tenant else ""
+            return "ceiling", " ".join([why, *_overran(self._gate.ceiling.overrun)])
+        if self._gate and self._gate.stopped:
+            return "stopped", "Stopped as asked; resume goes on."
+        return "finished", " ".join(_remarks(progress, self._gate, self._unreadable)) or None
+
+    def _tell(self, state: State, message: str | None = None) -> Status:
+        now = replace(
+            self._figures(),
+            name=self._study.name,
+            state=state,
+            alive=state in ("running", "stopping"),
+            pid=os.getpid(),
+            seconds_left=self._seconds_left() if state == "running" else None,
+            started_at=self._started_at,
+            heartbeat_at=run_dir.now(),
+            ran_s=self._before_s + self._here_s,
+            message=message,
+        )
+        try:
+            run_dir.write(self._dir, now)
+        except OSError as error:
+            # The status is display; the run goes on without it, the journal decides what can still be sent.
+            log.warning("the status cannot be written: %s", error)
+        self._report(now)
+        return now
+
+    def _figures(self) -> Status:
+        """Counts and money as they stand; what was last known until this session has read the journal."""
+        if self._gate is None:
+            return self._last
+        ceiling, progress = self._gate.ceiling, self._progress
+        last = self._last
+        if self._runner:
+            last = replace(last, done=progress.done, total=progress.total, ends=dict(progress.ends))
+        return replace(
+            last,
+            spent=ceiling.spent,
+            reserved=ceiling.reserved,
+            in_doubt=ceiling.in_doubt,
+            overrun=ceiling.overrun,
+            ceiling=ceiling.limits,
+            lease=ceiling.lent,
+            free=ceiling.free,
+            priced=self._priced,
+        )
+
+    def _seconds_left(self) -> float | None:
+        """By the pace of this session; trials are interleaved, so the first are like the last."""
+        ended = self._progress.done - self._progress.before
+        if ended < 3:
+            return None
+        left = self._progress.total - self._progress.done
+        return self._here_s / ended * left
+
+    @property
+    def _here_s(self) -> float:
+        """Seconds of this session, without those it was suspended for."""
+        return time.monotonic() - self._began - self._heart.suspended_s
+
+    def _row(self, planned: Plan, state: State) -> RunRow:
+        ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
+        spent, doubt = ceiling.spent, ceiling.in_doubt
+        counts = {
+            name: len({s.question.question_id for s in planned.specs if s.question.task == name})
+            for name in planned.tasks
+        }
+        return RunRow(
+            run_id=self._dir.run_id,
+            study=json.dumps({**as_json(self._study), "planned_questions": counts}),
+            state=state,
+            started_at=self._started_at,
+            ceiling=json.dumps(asdict(ceiling.limits)),
+            planned_trials=len(planned.specs),
+            spent_calls=spent.calls,
+            spent_tokens=spent.tokens,
+            spent_pusd=spent.pusd if self._priced else None,
+            in_doubt_calls=doubt.calls,
+            in_doubt_tokens=doubt.tokens,
+            in_doubt_pusd=doubt.pusd if self._priced else None,
+            host=platform.node(),
+            version=metadata.version("budgetscope"),
+            estimate=self._estimate,
+        )
+
+
+def _remarks(progress: Progress, gate: Gate | None, unreadable: int) -> Iterator[str]:
+    """What a finished run should not keep to itself."""
+    if unreadable:
+        yield f"Unreadable lines of its journal: {unreadable:,}; calls whose outcome they held count as in doubt."
+    if failed := progress.ends["failed"]:
+        yield f"{failed} trials failed; resume tries them again."
+    if gate:
+        yield from _overran(gate.ceiling.overrun)
+
+
+def _overran(over: Amount) -> Iterator[str]:
+    """What was charged beyond its reservation, and why that can be."""
+    if over.tokens:
+        yield f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+    elif over.pusd:
+        dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
+        yield f"{dollars} were charged beyond what was reserved: a provider reports a higher cost than its price says."
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger("engine").addHandler(handler)
+    return handler
+
+
+def same_as_before(directory: RunDir, planned: Plan) -> None:
+    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
+    now = ids.digest("r1", sorted(spec.trial_id for spec in planned.specs))
+    noted = directory.path / "plan"
+    if not noted.exists():
+        noted.write_text(now, encoding="utf-8")
+    elif noted.read_text(encoding="utf-8") != now:
+        raise RunError(
+            f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
+            "data back, or start a new run."
+        )
+
+
+async def reach(planned: Plan) -> None:
+    """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
+    for model in planned.models.values():
+        trouble = await model.probe()
+        if trouble:
+            raise RunError(trouble)
+
+
+def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
+    """Hold the sums of a database of `enough` steps; one that is busy stays as it is and is only slower to read."""
+    try:
+        with Store(path).reading() as connection:
+            large = deltas.size(connection) >= enough
+        if large:
+            from engine.analysis.materialize import settle as hold
+
+            hold(path, enough=enough)
+    except StoreError as error:
+        log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)

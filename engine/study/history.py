@@ -1,0 +1,262 @@
+"""What the store knows of the spending of a planned study: its conditions' trials, call by call, and their pace.
+
+A stored condition speaks for a planned one when task, models, strategy with all parameters, its version and the prompts
+are the same; then the walls may differ as long as the strategy is anytime, because its trial at a smaller wall is a
+prefix of the one at a larger. Other parameters or prompts are no history: nothing honest scales one to the other. Nor
+are trials that a smaller wall cut short: how far they would have gone is unknown.
+
+Reads little, so that a run starts at once: of each condition the questions that come first by their hash, which is a
+random sample. Owns its SQL and needs no polars, which a worker never loads. Money in pico-dollars.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from engine.core.records import Condition
+from engine.store.database import Connection
+from engine.store.store import Store
+from engine.study.prediction import Range
+
+QUANTITIES = ("calls", "input_tokens", "output_tokens", "total_tokens", "pusd", "work_ms")
+"""What a unit counts. work_ms: latency of the calls and a millisecond of our own for each."""
+USUAL_CV = {"calls": 0.1, "input_tokens": 0.2, "output_tokens": 1.0, "total_tokens": 0.6, "pusd": 0.6, "work_ms": 1.0}
+"""Coefficients of variation between questions where the store has none to learn from."""
+MOST_QUESTIONS = 60
+MOST_ROWS = 20_000
+_ENOUGH = 8
+"""Questions from which a condition teaches others its spread."""
+Vector = tuple[float, ...]
+"""One number per quantity."""
+NOTHING: Vector = (0.0,) * len(QUANTITIES)
+
+
+class Weights(NamedTuple):
+    """What one call, input token and output token count, on an axis or in money."""
+
+    calls: float
+    input: float
+    output: float
+
+    def of(self, calls: float, sent: float, got: float) -> float:
+        """Of a whole vector."""
+        return calls * self.calls + sent * self.input + got * self.output
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One stored trial as it would be under the planned wall."""
+
+    spend: Vector
+    bought: Mapping[str, Vector]
+    """By request: what each completion costs when nobody has bought it yet, whole whatever the wall showed of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of the planned conditions, by their place in the plan."""
+
+    trials: Mapping[int, Mapping[str, tuple[Asked, ...]]] = field(default_factory=dict)
+    """Per condition and question, one entry per repeat; conditions without history are left out."""
+    short: frozenset[int] = frozenset()
+    """Conditions whose stored trials a smaller wall cut."""
+    spread: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Coefficients of variation per strategy and quantity."""
+    pace: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the clock per millisecond of work, by model identity; what ran side by side is in it."""
+    around: Range = Range()
+    """Seconds a run takes besides its calls, to start and to end; half to double of what recent runs took."""
+    free: frozenset[str] = frozenset()
+    """Models nobody bills, by identity."""
+
+
+def read(store: Store, conditions: Sequence[Condition], calls: float, free: frozenset[str] = frozenset()) -> Past:
+    """The history of these conditions; `calls`: how many their trials make on one question at most; `free`: models
+    nobody bills, by identity.
+
+    Raises StoreError. A database that is not there has no history.
+    """
+    if not store.path.exists() or not conditions:
+        return Past(free=free)
+    models = {setting.identity for condition in conditions for _, setting in condition.lineup}
+    with store.reading() as connection:
+        twins = _twins(connection, conditions)
+        questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
+        rows = _calls(connection, twins, questions) if twins else []
+        spread = _spread(connection, {condition.strategy for condition in conditions})
+        pace, around = _pace(connection, models)
+    trials, short = _trials(rows, conditions, pace, free)
+    return Past(trials, short, spread, pace, around, free)
+
+
+def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tuple[str, int, str, int]]:
+    """(stored condition, place in the plan, axis, wall) for each that speaks for a planned one."""
+    stored: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in connection.execute(_CONDITIONS).fetchall():
+        stored.setdefault(_method(*row[4:]), []).append(row[:4])
+    return [
+        (name, at, planned.axis, planned.budget)
+        for at, planned in enumerate(conditions)
+        for name, anytime, axis, budget in stored.get(_planned(planned), ())
+        if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget)
+    ]
+
+
+def _planned(condition: Condition) -> tuple[Any, ...]:
+    lineup = json.dumps([[role, setting.name, setting.identity] for role, setting in condition.lineup])
+    return _method(condition.task, lineup, condition.strategy, condition.params, condition.version, condition.prompting)
+
+
+def _method(task: str, lineup: str, *rest: Any) -> tuple[Any, ...]:
+    return (task, *sorted((role, identity) for role, _, identity in json.loads(lineup)), *rest)
+
+
+def _calls(connection: Connection, twins: Sequence[tuple[str, int, str, int]], questions: int) -> list[Any]:
+    import pyarrow as pa
+
+    columns = dict(zip(("condition_id", "place", "axis", "wall"), map(list, zip(*twins, strict=True)), strict=True))
+    connection.register("twins", pa.table(columns))
+    return connection.execute(_CALLS, [questions]).fetchall()
+
+
+def _trials(
+    rows: Iterable[Any], conditions: Sequence[Condition], pace: Mapping[str, float], free: frozenset[str]
+) -> tuple[dict[int, dict[str, tuple[Asked, ...]]], frozenset[int]]:
+    found: dict[int, dict[str, tuple[Asked, ...]]] = {}
+    short: set[int] = set()
+    for (place, question, _, cut), calls in groupby(rows, key=lambda row: tuple(row[:4])):
+        if cut:
+            short.add(place)
+        else:
+            asked = _asked([row[4:] for row in calls], conditions[place], pace, free)
+            kept = found.setdefault(place, {})
+            kept[question] = (*kept.get(question, ()), asked)
+    return {place: kept for place, kept in found.items() if place not in short}, frozenset(short)
+
+
+def _asked(
+    calls: Iterable[Sequence[Any]], condition: Condition, pace: Mapping[str, float], free: frozenset[str]
+) -> Asked:
+    """The prefix of a trial that the planned wall lets through; the call that closes it is bought in full.
+
+    The work of models with another pace than the solver's is told in the solver's milliseconds.
+    """
+    prices = {setting.identity: _money(setting.price) for _, setting in condition.lineup}
+    spend, bought, left, solver = NOTHING, {}, float(condition.budget), condition.solver.identity
+    for model, key, sent, got, latency in calls:
+        if key is None:
+            continue
+        price = prices.get(model) or Weights(0, 0, 0)
+        weights = _axis(condition.axis, price)
+        entry, whole = weights.of(1, sent, 0), weights.of(1, sent, got)
+        if entry > left or (weights.output and entry >= left):
+            break
+        seen = min(got, (left - entry) // weights.output) if weights.output else got
+        work = (latency + 1) * (pace.get(model, 0.0) / pace[solver] if pace.get(solver) else 1.0)
+        bought[key.partition("@")[0]] = _vector(sent, got, work, Weights(0, 0, 0) if model in free else price)
+        spend = plus(spend, _vector(sent, seen, work, price))
+        left -= whole
+        if left <= 0:
+            break
+    return Asked(spend, bought)
+
+
+def _axis(axis: str, price: Weights) -> Weights:
+    known = {"calls": Weights(1, 0, 0), "output_tokens": Weights(0, 0, 1), "total_tokens": Weights(0, 1, 1)}
+    return known.get(axis, price)
+
+
+def _money(price: Any) -> Weights:
+    return Weights(0, price.input_pusd, price.output_pusd) if price else Weights(0, 0, 0)
+
+
+def _vector(sent: float, got: float, work: float, price: Weights) -> Vector:
+    return (1, sent, got, sent + got, price.of(0, sent, got), work)
+
+
+def plus(a: Vector, b: Vector) -> Vector:
+    """The sum of two vectors."""
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def _spread(connection: Connection, strategies: set[str]) -> dict[str, dict[str, float]]:
+    import pyarrow as pa
+
+    connection.register("wanted", pa.table({"id": pa.array(sorted(strategies), pa.string())}))
+    found: dict[str, dict[str, float]] = {}
+    for strategy, *squares in connection.execute(_SPREAD, [_ENOUGH]).fetchall():
+        calls, sent, got, total, work = ((s or 0.0) ** 0.5 for s in squares)
+        found[strategy] = dict(zip(QUANTITIES, (calls, sent, got, total, total, work), strict=True))
+    return found
+
+
+def _pace(connection: Connection, models: set[str]) -> tuple[dict[str, float], Range]:
+    import pyarrow as pa
+
+    connection.register("wanted", pa.table({"id": pa.array(sorted(models), pa.string())}))
+    pace = dict(connection.execute(_PACE).fetchall())
+    least, middle, most = connection.execute(_AROUND).fetchall()[0]
+    return pace, Range() if middle is None else Range(middle, least / 2, most * 2)
+
+
+_CONDITIONS = """
+select condition_id, anytime, axis, budget, task, lineup, strategy, params, version, prompting from conditions"""
+
+_CALLS = """
+with latest as (
+    select t.*, w.place, w.wall, "end" = 'exhausted' and coalesce(error, '') not in ('context', 'limit')
+        and (t.axis <> w.axis or t.budget < w.wall) as cut
+    from trials t join twins w using (condition_id)
+    qualify row_number() over (partition by t.trial_id, w.place order by t.attempt desc) = 1),
+chosen as (
+    select * from latest where "end" in ('finished', 'exhausted')
+    qualify row_number() over (partition by place, question_id, repeat order by cut, budget desc, trial_id) = 1
+        and dense_rank() over (partition by place order by question_id) <= ?)
+select h.place, h.question_id, h.repeat, h.cut, c.model, c.key, coalesce(k.input_tokens, c.input_tokens),
+    coalesce(k.output_tokens, c.output_tokens), coalesce(k.latency_ms, c.latency_ms)
+from chosen h left join calls c using (trial_id, attempt) left join completions k on k.key = c.key
+where c.calls is null or c.calls > 0 or k.key is not null
+order by h.place, h.question_id, h.repeat, c.ordinal"""
+
+_SPREAD = """
+with asked as (
+    select c.strategy, t.condition_id, sum(s.calls) as calls, sum(s.input_tokens) as sent, sum(s.output_tokens) as got,
+        sum(s.latency_ms + s.calls) as work
+    from trials t join conditions c using (condition_id) join trial_spends s using (trial_id, attempt)
+    where c.strategy in (from wanted) and t."end" in ('finished', 'exhausted')
+    group by c.strategy, t.condition_id, t.trial_id, t.attempt),
+spreads as (
+    select strategy, var_samp(calls) / nullif(avg(calls), 0) ** 2 as calls,
+        var_samp(sent) / nullif(avg(sent), 0) ** 2 as sent, var_samp(got) / nullif(avg(got), 0) ** 2 as got,
+        var_samp(sent + got) / nullif(avg(sent + got), 0) ** 2 as total,
+        var_samp(work) / nullif(avg(work), 0) ** 2 as work
+    from asked group by strategy, condition_id having count(*) >= ?)
+select strategy, avg(calls), avg(sent), avg(got), avg(total), avg(work) from spreads group by strategy"""
+
+# Busy time is the union of the calls' own times: pauses of more than five seconds are somebody's, not the model's.
+_PACE = """
+with recent as (
+    select model, epoch_ms(started_at) as began, epoch_ms(started_at) + latency_ms + 1 as ended, latency_ms + 1 as work
+    from attempts where outcome = 'ok' and model in (from wanted)
+    qualify row_number() over (partition by model order by started_at desc) <= 5000),
+reached as (
+    select *, max(ended) over (
+        partition by model order by began, ended rows between unbounded preceding and 1 preceding) as before
+    from recent)
+select model, sum(ended - least(ended, case when before is null or began > before + 5000 then began
+    else before end)) / 1000 / sum(work) from reached group by model"""
+
+# A run that stood still between its calls, because it was stopped and resumed, says nothing.
+_AROUND = """
+with mine as (
+    select run_id, epoch_ms(min(started_at)) as began, max(epoch_ms(started_at) + latency_ms) as ended
+    from attempts where model in (from wanted) group by run_id),
+walls as (
+    select (epoch_ms(r.finished_at) - epoch_ms(r.started_at) - (m.ended - m.began)) / 1000 as seconds
+    from mine m join runs r using (run_id) where r.state = 'finished' and m.began >= epoch_ms(r.started_at)
+    order by r.started_at desc limit 5)
+select min(seconds), median(seconds), max(seconds) from walls where seconds >= 0"""

@@ -1,0 +1,53 @@
+"""A pilot: the first few questions of a study as a study of its own, so small that it may be run to see what it costs.
+
+Its trials are those the whole study asks for, under the same ids, so nothing it pays is lost. Plans and runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from engine.core.budget import Limits
+from engine.core.errors import UsageError
+from engine.study.schema import Study, parse, with_ceiling
+from engine.study.upper_bound import Estimate
+
+QUESTIONS = 5
+"""How many a pilot asks of each task, unless told."""
+_NAME = re.compile(r"^[ \t]*name[ \t]*=[^\n]*$", re.M)
+_FIRST = re.compile(r"^[ \t]*first_questions[ \t]*=[^\n]*\n", re.M)
+
+
+def pilot(study: Study, questions: int = QUESTIONS) -> Study:
+    """The study with the first `questions` of each task alone, named "... (pilot)". Raises UsageError."""
+    if questions < 1:
+        raise UsageError(f"A pilot needs at least 1 question, not {questions}.")
+    asked = min(questions, study.first_questions or questions)
+    named = f"name = {json.dumps(f'{study.name} (pilot)', ensure_ascii=False)}"
+    text = f"first_questions = {asked}\n" + _NAME.sub(lambda _: named, _FIRST.sub("", study.text), count=1)
+    try:
+        found = parse(text, "the pilot")
+    except UsageError:
+        found = None
+    wanted = replace(study, name=f"{study.name} (pilot)", first_questions=asked, text="")
+    if found is None or replace(found, text="") != wanted:
+        raise UsageError(
+            "No pilot could be cut from the study file; write name and first_questions on lines of their "
+            "own, or set first_questions yourself and run that."
+        )
+    return found
+
+
+def capped(study: Study, bound: Estimate) -> Study:
+    """The study under a ceiling of what it can cost at most, never above its own. Raises UsageError."""
+    worst, own = bound.total, study.ceiling
+    billed = worst.billed_pusd or None
+    wished = Limits(_lower(worst.calls, own.calls), _lower(worst.total_tokens, own.tokens), _lower(billed, own.pusd))
+    return parse(with_ceiling(study.text, wished), "the pilot")
+
+
+def _lower(worst: int | None, own: int | None) -> int | None:
+    known = [max(1, limit) for limit in (worst, own) if limit is not None]
+    return min(known, default=None)

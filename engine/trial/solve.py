@@ -1,0 +1,131 @@
+"""Solving one planned trial: a strategy and a session in, exactly one `Trial` out.
+
+Owns the ends (finished, exhausted, failed, stopped) and the scoring of marks. Whatever a strategy does, it ends here as
+a record; only cancellation passes through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.core import ids
+from engine.core.budget import Ledger, wall
+from engine.core.errors import CeilingReached, ProviderError, RunStopped
+from engine.core.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
+from engine.models import Model
+from engine.strategies import is_oracle
+from engine.trial.session import Session, SessionClosed, Source, Terms
+
+Score = Callable[[str, Question], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all trials of a run share."""
+
+    run_id: str
+    models: Mapping[str, Model]
+    """By identity."""
+    source: Source
+    width: int = 8
+    """Most draws of one stream in flight."""
+
+
+async def solve(spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1) -> Trial:
+    """Run one trial to its end. Never raises for what a strategy, a budget or a provider does."""
+    began = datetime.now(UTC)
+    session = open_session(spec, setting, _oracle(spec, score) if is_oracle(strategy) else None)
+    end, error = await _drive(strategy, spec.question.problem, session)
+    marks = _scored(session.marks, spec.question, score)
+    last = marks[-1] if marks else None
+    return Trial(
+        spec=spec,
+        run_id=setting.run_id,
+        attempt=attempt,
+        end=end,
+        verdict=last.verdict if last else "none",
+        answer=last.answer if last else None,
+        error=error,
+        calls=tuple(session.calls),
+        marks=marks,
+        spends=session.spends,
+        started_at=began,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
+    """A fresh session inside the walls of the trial's condition."""
+    condition = spec.condition
+    terms = Terms(
+        lineup={role: setting.models[model.identity] for role, model in condition.lineup},
+        kind=spec.question.problem.answer_kind,
+        repeat=spec.repeat,
+        system=_system(condition.prompting),
+        rng_seed=ids.rng_seed(spec),
+        anytime=condition.anytime,
+        oracle=oracle,
+        width=setting.width,
+    )
+    return Session(terms, Ledger([_wall(spec)]), setting.source)
+
+
+def _oracle(spec: TrialSpec, score: Score) -> Callable[[str], bool]:
+    return lambda answer: score(answer, spec.question)
+
+
+def _wall(spec: TrialSpec) -> Wall:
+    condition = spec.condition
+    return wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
+
+
+def _system(prompting: str) -> str | None:
+    value = json.loads(prompting).get("system")
+    return value if isinstance(value, str) else None
+
+
+async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End, str | None]:
+    """Consume the strategy's yields; no yield counts once the session is closed."""
+    try:
+        async with aclosing(strategy.solve(problem, session)) as answers:
+            async for answer in answers:
+                if session.closed:
+                    break
+                if not isinstance(answer, str):
+                    return "failed", f"the strategy yielded {type(answer).__name__} instead of text"
+                session.mark(answer)
+    except SessionClosed:
+        pass
+    except ProviderError as error:
+        return "failed", str(error)
+    except (CeilingReached, RunStopped) as error:
+        return "stopped", str(error)
+    except Exception as error:
+        if session.closed:
+            return _ended(session)
+        return "failed", f"the strategy broke: {type(error).__name__}: {error}"
+    return _ended(session)
+
+
+def _ended(session: Session) -> tuple[End, str | None]:
+    if session.closed is None:
+        return "finished", None
+    if session.closed == "failed":
+        return "failed", "a call failed and the strategy went on"
+    if session.closed == "stopped":
+        return "stopped", "the run ended and the strategy went on"
+    reason = session.closed if session.closed in ("context", "limit") else "budget"
+    return "exhausted", reason
+
+
+def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, ...]:
+    verdicts: dict[str, Verdict] = {}
+    for mark in marks:
+        if mark.answer not in verdicts:
+            verdicts[mark.answer] = "right" if score(mark.answer, question) else "wrong"
+    return tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in marks)

@@ -1,0 +1,294 @@
+"""Reading a trial at a smaller budget in slow plain Python, straight from the rules, to hold the SQL against.
+
+`play` runs a script of calls and answers inside one wall, with a ledger of its own; playing at a small budget is the
+truth that reading a large trial at that budget (`read`) must reproduce below the horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from engine.core import ids
+from engine.core.records import (
+    Axis,
+    Call,
+    Condition,
+    Cut,
+    Mark,
+    Message,
+    ModelSetting,
+    ModelSpend,
+    Price,
+    Problem,
+    Question,
+    Spend,
+    Trial,
+    TrialSpec,
+    Verdict,
+)
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+A = ModelSetting("scripted/a", "scripted/a@1", Price(3, 7))
+B = ModelSetting("scripted/b", "scripted/b@1", Price(2, 0, assumed=True))
+NO_PRICE = ModelSetting("local/c", "local/c@1", None)
+Lineup = tuple[tuple[str, ModelSetting], ...]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A call of a script: what the provider would report for the whole reply."""
+
+    model: ModelSetting
+    bound: int
+    input: int
+    output: int
+    asked: int
+    fails: bool = False
+    cached: int = 0
+    reasoning: int = 0
+    latency: int = 0
+
+
+@dataclass(frozen=True)
+class Say:
+    """An answer yielded."""
+
+    answer: str
+
+
+@dataclass(frozen=True)
+class Full:
+    """A call that does not fit the context window."""
+
+    model: ModelSetting
+    bound: int
+
+
+Script = Sequence[Ask | Say | Full]
+
+
+@dataclass
+class Meters:
+    """Cumulative spend and high-water input per model, and where they stand on an axis."""
+
+    spends: dict[str, ModelSpend] = field(default_factory=dict)
+
+    def of(self, model: str) -> ModelSpend:
+        return self.spends.get(model, ModelSpend(model, Spend(), 0))
+
+    def wall(self, axis: Axis, prices: Mapping[str, Price]) -> int:
+        return sum(position(meter, axis, prices) for meter in self.spends.values())
+
+    def after(self, model: str, spend: Spend, high: int) -> Meters:
+        return Meters({**self.spends, model: ModelSpend(model, self.of(model).spend + spend, high)})
+
+    def total(self) -> Spend:
+        return sum((meter.spend for meter in self.spends.values()), Spend())
+
+
+def position(meter: ModelSpend, axis: Axis, prices: Mapping[str, Price]) -> int:
+    """Calls, metered input and output of one model, weighed."""
+    spend, high = meter.spend, meter.metered_input_tokens
+    if axis == "calls":
+        return spend.calls
+    if axis == "output_tokens":
+        return spend.output_tokens
+    if axis == "total_tokens":
+        return high + spend.output_tokens
+    return high * prices[meter.model].input_pusd + spend.output_tokens * prices[meter.model].output_pusd
+
+
+def weight(axis: Axis, model: str, prices: Mapping[str, Price]) -> int:
+    """What one output token weighs."""
+    return (
+        {"calls": 0, "output_tokens": 1, "total_tokens": 1}.get(axis, 0) if axis != "usd" else prices[model].output_pusd
+    )
+
+
+def prices_of(lineup: Lineup) -> dict[str, Price]:
+    """Known prices by identity."""
+    return {setting.identity: setting.price for _, setting in lineup if setting.price is not None}
+
+
+def planned(
+    axis: Axis,
+    budget: int,
+    question: str,
+    *,
+    lineup: Lineup = (("solver", A),),
+    repeat: int = 0,
+    strategy: str = "vote",
+    task: str = "t",
+    anytime: bool = True,
+    params: str = "{}",
+) -> TrialSpec:
+    """A spec whose ids follow its content."""
+    raw = Condition("", task, lineup, strategy, params, 1, anytime, axis, budget)
+    condition = replace(raw, condition_id=ids.condition_id(raw))
+    problem = Problem(question)
+    asked = Question(ids.question_id(task, problem, "right"), task, problem, "right")
+    return TrialSpec(ids.trial_id(condition, asked.question_id, repeat), condition, asked, repeat)
+
+
+def verdict_of(answer: str) -> Verdict:
+    """Answers of scripts name their verdict."""
+    return "right" if answer.startswith("right") else "none" if answer.startswith("none") else "wrong"
+
+
+def play(
+    spec: TrialSpec, script: Script, *, run: str = "r1", attempt: int = 1, stopped_after: int | None = None
+) -> Trial:
+    """One trial inside its wall. `stopped_after` calls the run is stopped."""
+    axis, limit, prices = spec.condition.axis, spec.condition.budget, prices_of(spec.condition.lineup)
+    meters = Meters()
+    calls: list[Call] = []
+    marks: list[Mark] = []
+    end, error = "finished", None
+    for step in script:
+        if isinstance(step, Say):
+            if not marks or marks[-1].answer != step.answer:
+                marks.append(
+                    Mark(len(marks), step.answer, len(calls), tuple(meters.spends.values()), verdict_of(step.answer))
+                )
+            continue
+        if stopped_after is not None and len(calls) >= stopped_after:
+            end, error = "stopped", "stopped as asked"
+            break
+        call, meters = _call(step, len(calls), meters, axis, limit, prices)
+        calls.append(call)
+        if call.cut in ("budget", "refused", "context", "failed"):
+            end, error = ("failed", "gone") if call.cut == "failed" else ("exhausted", "budget")
+            error = "context" if call.cut == "context" else error
+            break
+    last = marks[-1] if marks else None
+    return Trial(
+        spec,
+        run,
+        attempt,
+        end,  # type: ignore[arg-type]
+        last.verdict if last else "none",
+        last.answer if last else None,
+        error,
+        tuple(calls),
+        tuple(marks),
+        tuple(meters.spends.values()),
+        NOON,
+        NOON,
+    )
+
+
+def _call(
+    step: Ask | Full, ordinal: int, meters: Meters, axis: Axis, limit: int, prices: Mapping[str, Price]
+) -> tuple[Call, Meters]:
+    model = step.model.identity
+    mine = meters.of(model)
+    high = max(mine.metered_input_tokens, mine.spend.input_tokens + step.bound)
+    if isinstance(step, Full):
+        return _row(step, ordinal, "context", 0, Spend(), None, high), meters
+    entered = meters.after(model, Spend(calls=1), high)
+    room = limit - entered.wall(axis, prices)
+    each = weight(axis, model, prices)
+    granted = 0 if room < 0 else min(step.asked, room // each) if each else step.asked
+    if granted < 1:
+        return _row(step, ordinal, "refused", 0, Spend(), None, high), meters
+    if step.fails:
+        return _row(step, ordinal, "failed", granted, Spend(), None, high), meters
+    shown = min(granted, step.output)
+    spend = Spend(1, step.input, step.cached, 0, shown, min(step.reasoning, shown), step.latency)
+    cut: Cut | None = "budget" if step.output > granted else None
+    return _row(step, ordinal, cut, granted, spend, step.output, high), meters.after(model, spend, high)
+
+
+def _row(
+    step: Ask | Full, ordinal: int, cut: Cut | None, granted: int, spend: Spend, seen: int | None, high: int
+) -> Call:
+    asked = step.asked if isinstance(step, Ask) else 9
+    prompt = (Message("user", f"call {ordinal}"),)
+    return Call(
+        ordinal,
+        "solve",
+        step.model.identity,
+        f"c-{ordinal}",
+        prompt,
+        asked,
+        granted,
+        step.bound,
+        cut,
+        False,
+        spend,
+        seen,
+        high,
+    )
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A trial read at a budget."""
+
+    fate: str
+    """scored, failed, stopped or censored."""
+    verdict: Verdict = "none"
+    exhausted: bool = False
+    spend: Spend = Spend()
+    pusd: int | None = 0
+
+
+def read(trial: Trial, axis: Axis, budget: int) -> Reading:
+    """Rules 9 to 11, one trial at a time."""
+    condition = trial.spec.condition
+    prices = prices_of(condition.lineup)
+    lost = {"failed": "failed", "stopped": "stopped"}.get(trial.end, "censored")
+    known = len(prices) == len({m.identity for _, m in condition.lineup})
+    if not condition.anytime:
+        spent = Meters({m.model: m for m in trial.spends})
+        if trial.end in ("failed", "stopped"):
+            return Reading(lost)
+        return Reading("scored", trial.verdict, trial.end == "exhausted", spent.total(), cost(spent, prices, known))
+    if trial.end == "stopped" or (axis == "usd" and not known):
+        return Reading(lost)
+    steps = walk(trial, axis, prices)
+    closing = next((wall for call, _, _, wall in steps if call.cut in ("budget", "refused", "failed")), None)
+    full = any(call.cut in ("context", "limit") for call in trial.calls)
+    if closing is None and trial.end != "finished" and not full:
+        return Reading(lost)
+    if closing is not None and budget >= closing:
+        return Reading(lost)
+    verdict: Verdict = "none"
+    for mark in trial.marks:
+        if Meters({m.model: m for m in mark.spends}).wall(axis, prices) <= budget:
+            verdict = mark.verdict
+    for call, before, entered, wall in steps:
+        if wall <= budget:
+            continue
+        spent = before
+        each = weight(axis, call.model, prices)
+        cap = (budget - entered) // each if each else 0
+        if cap >= 1:
+            part = replace(call.spend, output_tokens=cap, reasoning_tokens=min(cap, call.spend.reasoning_tokens))
+            spent = before.after(call.model, part, call.metered_input_tokens)
+        return Reading("scored", verdict, True, spent.total(), cost(spent, prices, known))
+    ended = Meters({m.model: m for m in trial.spends})
+    return Reading("scored", verdict, full, ended.total(), cost(ended, prices, known))
+
+
+def cost(meters: Meters, prices: Mapping[str, Price], known: bool) -> int | None:
+    """List price; None where a price of the line-up is unknown."""
+    if not known:
+        return None
+    return sum(prices[m.model].cost_pusd(m.spend) for m in meters.spends.values())
+
+
+def walk(trial: Trial, axis: Axis, prices: Mapping[str, Price]) -> list[tuple[Call, Meters, int, int]]:
+    """Per call: meters before it, the wall once it is entered, and the wall once it is whole."""
+    before, steps = Meters(), []
+    for call in trial.calls:
+        if call.cut in ("context", "limit"):
+            continue
+        seen = call.seen_output_tokens if call.seen_output_tokens is not None else 1
+        entered = before.after(call.model, Spend(calls=1), call.metered_input_tokens)
+        whole = before.after(call.model, Spend(calls=1, output_tokens=seen), call.metered_input_tokens)
+        steps.append((call, before, entered.wall(axis, prices), whole.wall(axis, prices)))
+        before = before.after(call.model, call.spend, call.metered_input_tokens)
+    return steps
