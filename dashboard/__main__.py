@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from dashboard.data import warm
+from dashboard import warm
 
 LAST_S = 5.0
 """Seconds a page that is being drawn may take to its end once the server has stopped."""

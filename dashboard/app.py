@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.data import warm
+from dashboard import warm
 from dashboard.widgets import controls, url_state
 
 HERE = Path(__file__).parent
@@ -15,7 +15,7 @@ PAGES = (
     ("frontier", "Frontier", ""),
     ("advice", "Advice", "advice"),
     ("curves", "Budget curves", "curves"),
-    ("told", "Told budgets", "told"),
+    ("stated_budgets", "Told budgets", "told"),
     ("compare", "Compare", "compare"),
     ("trials", "Trials", "trials"),
     ("run", "Run", "run"),

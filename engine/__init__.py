@@ -8,8 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import former_names
+
 if TYPE_CHECKING:
     from engine.analysis import Results
+
+former_names.install()
 
 
 def open(path: Path | str) -> Results:

@@ -30,8 +30,9 @@ from engine.core.errors import BudgetscopeError
 from engine.core.records import Attempt, Completion, Usage
 from engine.run import journal
 from engine.study import schema
-from engine.tasks import TaskSpec, open_task
+from engine.tasks import open_task
 from engine.tasks.tabular import column_names, read_rows
+from engine.tasks.task import TaskSpec
 
 CASES = int(os.environ.get("FUZZ_CASES", "300"))
 MOST_S = 1.0

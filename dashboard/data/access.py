@@ -19,11 +19,10 @@ from math import ceil
 import streamlit as st
 from streamlit import runtime
 
-from dashboard.widgets import controls
 from engine.cli.serve import LAUNCH_TOKEN, is_loopback, launch_token, token_fault
 from engine.core.errors import RunError
 
-UNLOCKED, TYPED, NOTE, WRONG, UNTIL = (f"access.{word}" for word in ("unlocked", "typed", "note", "wrong", "until"))
+UNLOCKED, WRONG, UNTIL = (f"access.{word}" for word in ("unlocked", "wrong", "until"))
 LONGEST_WAIT_S = 60.0
 MOST_PER_MINUTE = 60
 """Wrong tokens the whole server looks at within a minute: a page that is opened anew starts no new count."""
@@ -32,7 +31,7 @@ PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via
 _failed: deque[float] = deque(maxlen=MOST_PER_MINUTE)
 _turn = threading.Lock()
 
-__all__ = ["closed", "door", "how_to_start", "may_spend", "require", "run_environment", "unlock"]
+__all__ = ["closed", "how_to_start", "may_spend", "require", "run_environment", "unlock"]
 
 
 def may_spend() -> bool:
@@ -53,7 +52,7 @@ def closed() -> str | None:
             return _EXPOSED
         return "This dashboard is read-only: it shows runs and starts none."
     if launch_token():
-        return token_fault() or (None if st.session_state.get(UNLOCKED) is True else _LOCKED)
+        return token_fault() or (None if st.session_state.get(UNLOCKED) is True else LOCKED)
     return _EXPOSED if _outside() else None
 
 
@@ -62,7 +61,7 @@ def how_to_start() -> str:
     why = closed()
     if why is None:
         return "Start a run on the Run page or in a terminal"
-    if why == _LOCKED:
+    if why == LOCKED:
         return "Unlock the Run page with the launch token and start a run there, or start one in a terminal"
     return "This dashboard starts no runs: start one in a terminal of its machine"
 
@@ -87,30 +86,10 @@ def unlock(typed: str) -> str | None:
     return f"That is not the launch token; the next try counts after {pause:g} s."
 
 
-def door() -> None:
-    """Say why nothing can be started here, with a field for the token where one would help."""
-    why = closed()
-    if why is None:
-        return
-    st.info(controls.literal(why), icon=":material/lock:")
-    if why != _LOCKED:
-        return
-    with st.form("access.door", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Launch token", type="password", key=TYPED, max_chars=200, autocomplete="off", width=320)
-        st.form_submit_button("Unlock", icon=":material/lock_open:", on_click=_try)
-    if note := st.session_state.get(NOTE):
-        st.warning(controls.literal(note))
-
-
 def run_environment() -> dict[str, str]:
     """The environment a run's process gets: ours and the top-level texts of Streamlit's secrets, never the token."""
     whole = {**_secrets(), **os.environ}
     return {name: value for name, value in whole.items() if name != LAUNCH_TOKEN}
-
-
-def _try() -> None:
-    typed, st.session_state[TYPED] = st.session_state[TYPED], ""
-    st.session_state[NOTE] = unlock(typed or "")
 
 
 def _all_until(now: float) -> float:
@@ -148,7 +127,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-_LOCKED = "Starting, stopping and changing runs here takes the launch token: enter it to unlock this page."
+LOCKED = "Starting, stopping and changing runs here takes the launch token: enter it to unlock this page."
 _EXPOSED = (
     "This dashboard can be reached from other machines and has no launch token, so it shows runs and starts none: set "
     f"{LAUNCH_TOKEN} to at least 16 characters and start it again, or let it listen on 127.0.0.1."

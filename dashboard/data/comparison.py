@@ -8,20 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from dashboard.text.differences import Compared, Side, dearer
 from engine.core.errors import UsageError, shortened
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Cell, Comparison, Results
+    from engine.analysis import Cell, Results
     from engine.analysis.equity import Equity
     from engine.analysis.savings import Savings
     from engine.models.energy import EnergyRange
 
 Row = Mapping[str, Any]
-Side = Literal["a", "b"]
 MOST_GROUPS = 24
 """A column with more values than these does not group questions."""
 NO_GROUPS = "category"
@@ -49,18 +49,6 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """Setting A against setting B."""
-
-    whole: Comparison
-    """Its `a` is the page's B: differences are B minus A, `won` are the questions on which B is better."""
-    who: Equity | None
-    """Who pays for leaving the dearer setting for the cheaper one; None: no question is shared."""
-    left: Side
-    """The dearer setting, which is left."""
-
-
-@dataclass(frozen=True, slots=True)
 class Month:
     """What a month is asked for; texts as they were typed."""
 
@@ -68,13 +56,6 @@ class Month:
     zone: str
     size: str
     """Billions of parameters of models whose size nobody knows, ACTIVE or ACTIVE/TOTAL; empty: unknown."""
-
-
-def dearer(a: Row, b: Row) -> Side:
-    """The setting that costs more, in money where both prices are known, else in tokens."""
-    known = a["usd"] is not None and b["usd"] is not None
-    unit = "usd" if known and a["usd"] != b["usd"] else "total_tokens"
-    return "a" if (a[unit] or 0) > (b[unit] or 0) else "b"
 
 
 def compared(found: Results, a: Cell, b: Cell, by: str, left: Side, draws: tuple[int, int]) -> Compared:

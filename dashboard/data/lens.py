@@ -134,7 +134,7 @@ def build(looking: Looking, models: Models) -> tuple[Lens, list[str]]:
 
     prices, problems = dict(_prices(looking, models.names)), []
     if looking.scaled and looking.whatif is not None:
-        from engine.models.prices import scaled
+        from engine.models.snapshots import scaled
 
         try:
             prices[looking.whatif] = scaled({**dict(models.stored), **prices}, looking.whatif, float(looking.times))
@@ -146,7 +146,8 @@ def build(looking: Looking, models: Models) -> tuple[Lens, list[str]]:
 
 
 def _prices(looking: Looking, names: Sequence[str]) -> Mapping[str, Price]:
-    from engine.models.prices import price_from_usd_per_million, todays
+    from engine.models.prices import price_from_usd_per_million
+    from engine.models.snapshots import todays
 
     if looking.prices == "today":
         return todays(name for name in names if not name.startswith(("local/", "scripted/")))

@@ -16,6 +16,7 @@ import streamlit as st
 import engine
 from dashboard.data import access, comparison
 from dashboard.data.lens import PLAIN, Looking, Models, build
+from dashboard.text import differences
 from dashboard.text.exports import as_csv as as_csv
 from dashboard.text.exports import as_parquet as as_parquet
 from engine.core.errors import BudgetscopeError
@@ -200,7 +201,7 @@ def settings(db: str, mark: Print, task: str, axis: str | None) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def compared(db: str, mark: Print, a: Cell, b: Cell, by: str, left: comparison.Side) -> comparison.Compared:
+def compared(db: str, mark: Print, a: Cell, b: Cell, by: str, left: differences.Side) -> differences.Compared:
     """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
     return comparison.compared(results(db), a, b, by, left, (REPLICATES, SEED))
 

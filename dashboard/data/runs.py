@@ -17,7 +17,7 @@ from dashboard.data import access
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.records import PUSD_PER_USD
-from engine.models import Declared
+from engine.models.declared import Declared
 from engine.run import run_dir
 from engine.run.run_dir import RunDir, Status
 from engine.study.schema import Study, load

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BudgetscopeError, UsageError
-from engine.models import Declared
+from engine.models.declared import Declared
 from engine.strategies import entries
 from engine.study import schema
 

@@ -5,8 +5,27 @@ Pure: records and frames in, text and frames out; knows neither Streamlit nor a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engine.analysis.equity import Equity
+    from engine.analysis.savings import Savings
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engine.analysis import Comparison
+    from engine.analysis.equity import Equity
+    from engine.analysis.savings import Savings
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from dashboard.figures.axes import AXES
 from dashboard.text import tables
@@ -15,7 +34,6 @@ from engine.core import text as fmt
 if TYPE_CHECKING:
     import polars as pl
 
-    from dashboard.data.comparison import Compared
     from engine.analysis import Comparison
     from engine.analysis.savings import Savings
 
@@ -270,3 +288,25 @@ def month_remarks(found: Savings, unknown: Sequence[str]) -> str:
     if found.simulated:
         parts.append("simulated model")
     return " · ".join(parts)
+
+
+Side = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Setting A against setting B."""
+
+    whole: Comparison
+    """Its `a` is the page's B: differences are B minus A, `won` are the questions on which B is better."""
+    who: Equity | None
+    """Who pays for leaving the dearer setting for the cheaper one; None: no question is shared."""
+    left: Side
+    """The dearer setting, which is left."""
+
+
+def dearer(a: Row, b: Row) -> Side:
+    """The setting that costs more, in money where both prices are known, else in tokens."""
+    known = a["usd"] is not None and b["usd"] is not None
+    unit = "usd" if known and a["usd"] != b["usd"] else "total_tokens"
+    return "a" if (a[unit] or 0) > (b[unit] or 0) else "b"

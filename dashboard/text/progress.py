@@ -20,7 +20,8 @@ from engine.study.upper_bound import Estimate
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.study.expected import Expectation, Held, Outlook
+    from engine.run.expectation import Held
+    from engine.study.expected import Expectation, Outlook
 
 STATES = {
     "new": "not started",

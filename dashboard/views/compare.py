@@ -184,7 +184,7 @@ def _said(
             controls.warn(problems)
         return
     cells = _cell(a), _cell(b)
-    found = queries.compared(*db, *cells, wish.by, comparison.dearer(a, b))
+    found = queries.compared(*db, *cells, wish.by, differences.dearer(a, b))
     finding, caption = differences.finding(found.whole, a, b), differences.caption(found.whole, wish.task, a, b)
     with head:
         controls.heading(finding)
@@ -217,14 +217,14 @@ def _figure(info: ForestInfo, finding: str) -> None:
     )
 
 
-def _payers(found: comparison.Compared, info: ForestInfo, a: dict[str, Any], b: dict[str, Any]) -> None:
+def _payers(found: differences.Compared, info: ForestInfo, a: dict[str, Any], b: dict[str, Any]) -> None:
     for sentence in differences.payers(found, a, b):
         st.warning(controls.literal(sentence), icon=":material/balance:")
     hidden = f"{fmt.plural(info.hidden, 'more group')} in the download." if info.hidden else ""
     controls.caption(" ".join(part for part in (differences.too_few(found), hidden) if part))
 
 
-def _spends(found: comparison.Compared, a: dict[str, Any], b: dict[str, Any]) -> None:
+def _spends(found: differences.Compared, a: dict[str, Any], b: dict[str, Any]) -> None:
     st.markdown("##### What they spend")
     table = differences.spend_table(found.whole, a, b)
     st.dataframe(table, key="compare.spend", hide_index=True, column_config=controls.columns(table))

@@ -12,7 +12,7 @@ from engine.core import text as fmt
 from engine.strategies import plugins
 
 if TYPE_CHECKING:
-    from engine.strategies import Entry
+    from engine.strategies.registry import Entry
 
 VIEW = "method"
 PARAMS = (Param("family", (), many=True), Param("strategy"))

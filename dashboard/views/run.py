@@ -18,8 +18,8 @@ from dashboard.widgets.url_state import Param
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
 from engine.models.prices import pusd
+from engine.run.expectation import held
 from engine.run.run_dir import RunDir, Status, read
-from engine.study.expected import held
 from engine.study.schema import Study
 
 VIEW = "run"
@@ -53,7 +53,7 @@ def render() -> None:
         controls.heading("Start a run, or follow one" if access.may_spend() else "Follow a run")
     _list()
     receipt.today()
-    access.door()
+    controls.door()
     if access.may_spend():
         _new(opened=run is None)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard import theme
+from dashboard.data.access import LOCKED, closed, unlock
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 
@@ -299,3 +300,26 @@ _CSS = """
 [data-testid="stButtonGroup"] > label { margin: 0; min-height: 0; width: auto; }
 [data-testid="stButtonGroup"] > label p { color: MUTED; white-space: nowrap; }
 """
+
+
+TYPED, NOTE = "access.typed", "access.note"
+
+
+def door() -> None:
+    """Say why nothing can be started here, with a field for the token where one would help."""
+    why = closed()
+    if why is None:
+        return
+    st.info(literal(why), icon=":material/lock:")
+    if why != LOCKED:
+        return
+    with st.form("access.door", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        st.text_input("Launch token", type="password", key=TYPED, max_chars=200, autocomplete="off", width=320)
+        st.form_submit_button("Unlock", icon=":material/lock_open:", on_click=_try)
+    if note := st.session_state.get(NOTE):
+        st.warning(literal(note))
+
+
+def _try() -> None:
+    typed, st.session_state[TYPED] = st.session_state[TYPED], ""
+    st.session_state[NOTE] = unlock(typed or "")

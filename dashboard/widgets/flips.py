@@ -19,7 +19,7 @@ from engine.core import text as fmt
 if TYPE_CHECKING:
     import polars as pl
 
-    from dashboard.data.comparison import Compared
+    from dashboard.text.differences import Compared
 
 MOST = 25
 """Questions that are listed on a side."""

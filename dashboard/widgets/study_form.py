@@ -23,9 +23,10 @@ from dashboard.data.studies import Form
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core.errors import BudgetscopeError, shortened
-from engine.models import Declared
+from engine.models.declared import Declared
 from engine.models.local import BUNDLED
-from engine.strategies import Entry, entries
+from engine.strategies import entries
+from engine.strategies.registry import Entry
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import LEVELS
 

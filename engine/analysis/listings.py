@@ -23,7 +23,7 @@ from engine.store import deltas
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.store.database import Connection
+    from engine.store.sql import Connection
 
 
 _LISTS = {

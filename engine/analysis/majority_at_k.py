@@ -201,7 +201,8 @@ class _Judge:
 
 @lru_cache(maxsize=64)
 def _task(name: str) -> Any:
-    from engine.tasks import TaskSpec, open_task
+    from engine.tasks import open_task
+    from engine.tasks.task import TaskSpec
 
     try:
         return open_task(TaskSpec(name))

@@ -13,7 +13,6 @@ from pathlib import Path
 import polars as pl
 
 from engine.analysis import queries
-from engine.analysis import queries as held
 from engine.analysis.lens import STORED
 from engine.analysis.reader import Look, Read
 from engine.store import deltas
@@ -41,7 +40,7 @@ def settle(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
 def _lacking(read: Read) -> list[str]:
     known = read.known()
     where = read.placed(known, known.conditions, None, None)
-    kept = held.holdings(read.connection)
+    kept = queries.holdings(read.connection)
     return [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
 
 
@@ -58,4 +57,4 @@ def _hold(read: Read, ids: Sequence[str]) -> None:
         queries.questions(read.connection).select("question_id", "question_no"), on="question_id", maintain_order="left"
     )
     sums = numbered.select("condition_no", "budget", "question_no", *(pl.col(name) for name in queries.MEASURES))
-    held.keep(read.connection, sums, where)
+    queries.keep(read.connection, sums, where)

@@ -24,7 +24,7 @@ from engine.store import deltas
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.store.database import Connection
+    from engine.store.sql import Connection
 
 
 def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:

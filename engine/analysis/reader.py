@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 
 from engine.analysis import cells, listings, majority_at_k, queries
 from engine.analysis import lens as lenses
-from engine.analysis import queries as held
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import Draws
 from engine.analysis.queries import MEASURES
@@ -35,7 +34,7 @@ from engine.strategies.calibration import LABEL
 from engine.strategies.lineups import ARROW, called
 
 if TYPE_CHECKING:
-    from engine.store.database import Connection
+    from engine.store.sql import Connection
 
 
 Row = dict[str, Any]
@@ -379,7 +378,7 @@ class Read:
 
     def units(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
-        kept = held.holdings(self.connection) if self.lens == lenses.STORED else {}
+        kept = queries.holdings(self.connection) if self.lens == lenses.STORED else {}
         same = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
         found = [self._held(where.filter(same))] if any(same) else []
         if not all(same) or not found:
@@ -388,7 +387,7 @@ class Read:
 
     def _held(self, where: pl.DataFrame) -> pl.DataFrame:
         book = self._book(where)
-        return held_units(held.sums(self.connection, book.conditions["condition_no"].to_list()), book)
+        return held_units(queries.sums(self.connection, book.conditions["condition_no"].to_list()), book)
 
     def _summed(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """From the steps."""

@@ -28,7 +28,7 @@ from engine.core.answers import bracketed_integer
 
 if TYPE_CHECKING:
     from engine.analysis.reader import Row
-    from engine.store.database import Connection
+    from engine.store.sql import Connection
 
 
 ESTIMATE = "estimate"

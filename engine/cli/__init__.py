@@ -164,7 +164,7 @@ def _runs(add: Add) -> None:
     delete = add("delete", "runs:delete", "delete a run with its trials")
     delete.add_argument("run", metavar="RUN", help="id, the beginning of one, or 'last'")
     delete.add_argument("--yes", action="store_true", help="do not ask")
-    _calibrate(add("calibrate", "calibrations:calibrate", "find the smallest token budget per question; uses targets"))
+    _calibrate(add("calibrate", "runs:calibrate", "find the smallest token budget per question; uses targets"))
     _as_json(add("runs", "runs:runs", "list the runs of the database"))
     _allowance(add("allowance", "allowance:allowance", "set or show what a day (UTC) allows to all runs together"))
 

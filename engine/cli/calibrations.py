@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import estimates, places, show
+from engine.cli import show
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Condition, Trial
@@ -56,34 +56,17 @@ class Found:
         return self.trial.spec.condition
 
 
-def calibrate(options: Namespace) -> int:
-    """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
-    from engine.cli.runs import work
-    from engine.run import worker
-    from engine.study.plan import plan
-    from engine.study.upper_bound import estimate
-
-    study = _limited(_calibration(_asked(options), _feasibility(options)), options)
+def study_of(options: Namespace) -> Study:
+    """The calibration that was asked for, as a study. Raises UsageError, also where --out could not be written."""
     _check_target(options.out)
-    planned = plan(study)
-    show.tell(estimates.forecast(estimate(planned)))
-    directory = worker.prepare(study, places.writable(options))
-    show.tell(
-        f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
-    )
-    code = work(directory, planned)
-    if options.out is not None:
-        rows = [record(each) for each in found(directory.db, planned)]
-        _write(options.out, rows)
-        show.say(f"{len(rows):,} questions were written to {options.out}.")
-    return code
+    return _limited(_calibration(_asked(options), _feasibility(options)), options)
 
 
-def none_of_ours(study: Study) -> Study:
-    """The same study. Raises UsageError for a calibration, which is no study to run or to estimate."""
-    if study.calibration:
-        raise UsageError(f"{study.name!r} uses targets; `budgetscope calibrate` makes such runs, `resume` goes on.")
-    return study
+def write(out: Path, db: Path, planned: Plan) -> int:
+    """What was found, one row a question; how many rows that are."""
+    rows = [record(each) for each in found(db, planned)]
+    _write(out, rows)
+    return len(rows)
 
 
 def results(db: Path, planned: Plan) -> None:

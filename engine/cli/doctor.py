@@ -30,7 +30,7 @@ from engine.cli import show
 from engine.cli.places import database
 from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
-from engine.models import Declared
+from engine.models.declared import Declared
 from engine.run import journal, run_dir
 from engine.run.run_dir import RunDir, Status
 

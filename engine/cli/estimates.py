@@ -16,8 +16,9 @@ from engine.cli.progress import Progress
 from engine.core.errors import StoreError
 
 if TYPE_CHECKING:
+    from engine.run.expectation import Held
     from engine.run.run_dir import Status
-    from engine.study.expected import Expectation, Held, Outlook, Prospect
+    from engine.study.expected import Expectation, Outlook, Prospect
     from engine.study.prediction import Range
     from engine.study.schema import Study
     from engine.study.upper_bound import Estimate, Worst
@@ -41,10 +42,9 @@ _HEAD = (
 
 def estimate(options: Namespace) -> int:
     """Expected spend with 90 % intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
-    from engine.cli.calibrations import none_of_ours
     from engine.study.schema import load
 
-    study = none_of_ours(load(options.study))
+    study = places.none_of_ours(load(options.study))
     if options.pilot is not None and (code := _pilot(study, options)):
         return code
     found = _outlook(study, places.runs_of(options))
@@ -76,7 +76,6 @@ def expected_tokens(held: tuple[Held, ...]) -> str:
 
 def _pilot(study: Study, options: Namespace) -> int:
     """Run the first questions under a ceiling of their own; 0 when there is something to learn from."""
-    from engine.cli.runs import CODES
     from engine.run import worker
     from engine.study.pilot import capped, pilot
     from engine.study.plan import plan
@@ -94,7 +93,7 @@ def _pilot(study: Study, options: Namespace) -> int:
     with Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show)
     show.tell(_paid(final))
-    return 0 if final.done else CODES.get(final.state, 1)
+    return 0 if final.done else places.CODES.get(final.state, 1)
 
 
 def _paid(final: Status) -> str:

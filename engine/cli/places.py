@@ -15,8 +15,12 @@ from engine.core.errors import UnknownName, UsageError
 from engine.run import run_dir
 from engine.run.run_dir import RunDir
 
+CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
+"""Exit code by the state a run ended in."""
+
 if TYPE_CHECKING:
     from engine.analysis import Results
+    from engine.study.schema import Study
 
 
 def database(options: Namespace) -> Path:
@@ -83,3 +87,10 @@ def existing(options: Namespace) -> Path:
     if not db.exists():
         raise UsageError(f"There is no database {db} yet; `budgetscope run examples/first.toml` makes one.")
     return db
+
+
+def none_of_ours(study: Study) -> Study:
+    """The same study. Raises UsageError for a calibration, which is no study to run or to estimate."""
+    if study.calibration:
+        raise UsageError(f"{study.name!r} uses targets; `budgetscope calibrate` makes such runs, `resume` goes on.")
+    return study

@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from engine.cli import estimates, places, show
+from engine.cli import calibrations, estimates, places, show
 from engine.cli.progress import Progress
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
@@ -16,21 +16,18 @@ from engine.run import run_dir
 from engine.run.run_dir import RunDir, Status
 
 if TYPE_CHECKING:
-    from engine.study.expected import Held
+    from engine.run.expectation import Held
     from engine.study.plan import Plan
-
-CODES = {"finished": 0, "failed": 1, "stopped": 3, "ceiling": 3}
 
 
 def run(options: Namespace) -> int:
     """Check the study to the end, say what it can cost, make the run's directory, and work."""
-    from engine.cli.calibrations import none_of_ours
     from engine.run import worker
     from engine.study.plan import plan
     from engine.study.schema import load
     from engine.study.upper_bound import estimate
 
-    study = none_of_ours(load(options.study))
+    study = places.none_of_ours(load(options.study))
     planned = plan(study)
     show.tell(estimates.forecast(estimate(planned)))
     directory = worker.prepare(study, places.writable(options))
@@ -115,10 +112,29 @@ def runs(options: Namespace) -> int:
     return 0
 
 
+def calibrate(options: Namespace) -> int:
+    """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
+    from engine.run import worker
+    from engine.study.plan import plan
+    from engine.study.upper_bound import estimate
+
+    study = calibrations.study_of(options)
+    planned = plan(study)
+    show.tell(estimates.forecast(estimate(planned)))
+    directory = worker.prepare(study, places.writable(options))
+    show.tell(
+        f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
+    )
+    code = work(directory, planned)
+    if options.out is not None:
+        show.say(f"{calibrations.write(options.out, directory.db, planned):,} questions were written to {options.out}.")
+    return code
+
+
 def work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
     from engine.run import worker
-    from engine.study.expected import held
+    from engine.run.expectation import held
 
     with Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show)
@@ -128,11 +144,11 @@ def work(directory: RunDir, planned: Plan) -> int:
         show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
         return 4
-    return CODES.get(final.state, 1)
+    return places.CODES.get(final.state, 1)
 
 
 def _show_results(directory: RunDir, planned: Plan) -> None:
-    from engine.cli import calibrations, reports
+    from engine.cli import reports
 
     if planned.study.calibration:
         calibrations.results(directory.db, planned)
@@ -150,7 +166,7 @@ def _last_word(final: Status) -> str:
 
 
 def _held(options: Namespace, each: Status) -> tuple[Held, ...]:
-    from engine.study.expected import held
+    from engine.run.expectation import held
 
     return held(run_dir.find(places.runs_of(options), each.run_id), each)
 

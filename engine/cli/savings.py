@@ -62,7 +62,7 @@ def lens(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
     """What --prices asks for over the stored prices `Results.snapshots` lists. Raises UsageError, UnknownName."""
     from engine.analysis import listings
     from engine.analysis.lens import STORED, Lens
-    from engine.models.prices import asked
+    from engine.models.snapshots import asked
 
     if not words:
         return STORED

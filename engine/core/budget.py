@@ -287,3 +287,8 @@ class Ceiling:
             raise AssertionError("settled more attempts than were reserved")
         self.reserved -= reserved
         self.in_flight -= 1
+
+
+def larger(ours: int | None, told: int | None) -> int | None:
+    """Of what a call cost by our price and what its provider reported (None: nothing); unpriced (None) stays so."""
+    return ours if ours is None or told is None else max(ours, told)

@@ -6,10 +6,9 @@ which the ceiling counts. Reserves, books and sends nothing.
 
 from __future__ import annotations
 
-from engine.core.budget import Amount, spend_of
+from engine.core.budget import Amount, larger, spend_of
 from engine.core.records import Completion, Price
-from engine.models import Model
-from engine.run.journal import larger
+from engine.models.model import Model
 
 
 def costs(model: Model) -> bool:

@@ -16,8 +16,9 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import Bound, Declared, Rates
+from engine.models.declared import Declared
 from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
+from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
 

@@ -19,10 +19,12 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import Bound, Declared, Rates, known_models, prices
+from engine.models import known_models, prices
 from engine.models import settings as mapping
+from engine.models.declared import Declared
 from engine.models.faults import blotted, fault, keys_at_hand
 from engine.models.http import bare, checked_url, host, trouble
+from engine.models.model import Bound, Rates
 from engine.models.replies import completion
 
 PARALLEL = 16

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 
 from engine.core.errors import UnknownName
 from engine.core.records import Completion, ModelSetting, Prompt, Request, Usage
-from engine.models import Bound, Declared, Rates
+from engine.models.declared import Declared
+from engine.models.model import Bound, Rates
 
 Script = Callable[[Request, random.Random], str]
 """Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""

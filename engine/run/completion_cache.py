@@ -21,7 +21,7 @@ from typing import Protocol
 from engine.core.errors import RunStopped, StoreError
 from engine.core.ids import request_of
 from engine.core.records import Completion, Request
-from engine.models import Model
+from engine.models.model import Model
 from engine.store.retry import Patience
 from engine.store.store import Store
 

@@ -24,7 +24,8 @@ from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import CeilingReached, InDoubt, ProviderError, RunStopped
 from engine.core.ids import completion_key
 from engine.core.records import Attempt, Completion, Request
-from engine.models import Model, charges
+from engine.models import charges
+from engine.models.model import Model
 from engine.run.rate_limits import Lane
 from engine.run.rate_limits import Retries as Retries
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core import codec
-from engine.core.budget import Amount
+from engine.core.budget import Amount, larger
 from engine.core.records import Attempt, Completion, Usage
 
 _CLOSED = -1
@@ -60,11 +60,6 @@ def charged(attempt: Attempt) -> Amount:
     """What an attempt counts against the ceiling; a refused one made no billed call."""
     billed = attempt.charged_tokens > 0 or attempt.outcome in ("ok", "in_doubt")
     return Amount(int(billed), attempt.charged_tokens, attempt.charged_pusd or 0)
-
-
-def larger(ours: int | None, told: int | None) -> int | None:
-    """Of what a call cost by our price and what its provider reported (None: nothing); unpriced (None) stays so."""
-    return ours if ours is None or told is None else max(ours, told)
 
 
 class Journal:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from engine.core.errors import RETRYABLE, ProviderError
-from engine.models import Rates
+from engine.models.model import Rates
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from engine.run.completion_cache import Pool, StoredShelf
 from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns, Retries
 from engine.run.journal import History
 from engine.store.retry import Patience
-from engine.store.store import Batch, Done, Store
+from engine.store.store import Batch, Done, Store, settled
+from engine.strategies import is_oracle
 from engine.study.plan import Plan
 from engine.trial.solve import Setting, solve
 
@@ -132,7 +133,7 @@ class Runner:
                 return
             strategy = self._plan.strategies[spec.condition.condition_id]
             score = self._plan.tasks[spec.condition.task].score
-            self._ended(await solve(spec, strategy, self._setting, score, attempt))
+            self._ended(await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy)))
 
     def _ended(self, trial: Trial) -> None:
         self._trials.append(trial)
@@ -207,13 +208,6 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-def settled(spec: TrialSpec, done: Done | None) -> bool:
-    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
-    if done is None or done.end in ("failed", "stopped"):
-        return False
-    return done.final or done.budget >= spec.condition.budget
 
 
 def _next(done: Done | None) -> int:

@@ -31,7 +31,7 @@ from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
-from engine.run import allowance, journal, run_dir
+from engine.run import allowance, expectation, journal, run_dir
 from engine.run.allowance import Tenancy
 from engine.run.dispatcher import Gate, Retries
 from engine.run.process import Heartbeat, SteadyLoop, Wish
@@ -40,7 +40,6 @@ from engine.run.runner import Progress, Runner
 from engine.store import deltas
 from engine.store.store import RunRow, Store
 from engine.strategies import plugins
-from engine.study import expected
 from engine.study.plan import Plan, plan
 from engine.study.schema import Study, as_json, load
 
@@ -112,7 +111,7 @@ class _Worker:
         self._tell("running")
         try:
             planned = plan(self._study)
-            self._estimate = expected.noted(self._dir, planned)
+            self._estimate = expectation.noted(self._dir, planned)
             with asyncio.Runner(loop_factory=SteadyLoop) as loop:
                 state, message = loop.run(self._run(planned))
         except BudgetscopeError as error:

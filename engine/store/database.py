@@ -25,6 +25,7 @@ import duckdb
 
 from engine.core.errors import BudgetscopeError, NotADatabase, StoreBusy, StoreError
 from engine.store import schema
+from engine.store.sql import Connection, quoted
 
 
 class ReadWriteLock:
@@ -81,8 +82,6 @@ def lock_for(path: Path) -> ReadWriteLock:
     with _GUARD:
         return _LOCKS.setdefault(path.resolve(), ReadWriteLock())
 
-
-Connection = duckdb.DuckDBPyConnection
 
 _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
@@ -223,11 +222,6 @@ class Database:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
-
-
-def quoted(text: str) -> str:
-    """A SQL string literal, for the few statements that take no parameters."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _sibling(path: Path) -> Path:

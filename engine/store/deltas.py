@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING
 from engine.core.codec import Row
 from engine.core.records import Call, Mark, Spend, Trial
 from engine.store import rows, tables
-from engine.store.database import Connection
+from engine.store.sql import Connection
 
 if TYPE_CHECKING:
-    from engine.store.database import Connection
+    from engine.store.sql import Connection
 
 
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")

@@ -19,9 +19,10 @@ from engine.core import codec
 from engine.core.allowance import Book
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
-from engine.core.records import Attempt, Completion, End, Trial
+from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
 from engine.store import deltas, rows, schema, tables
-from engine.store.database import Connection, Database, quoted
+from engine.store.database import Database
+from engine.store.sql import Connection, quoted
 
 Format = Literal["csv", "parquet", "jsonl"]
 
@@ -294,3 +295,10 @@ def _guarded(name: str) -> str:
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
     text = f"""replace("{name}", chr(0), '\ufffd')"""
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
+
+
+def settled(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
+    if done is None or done.end in ("failed", "stopped"):
+        return False
+    return done.final or done.budget >= spec.condition.budget

@@ -16,7 +16,7 @@ from engine.core.allowance import Book, Lease
 from engine.core.budget import Amount, Limits
 from engine.core.records import Trial
 from engine.store import rows
-from engine.store.database import Connection
+from engine.store.sql import Connection
 
 Layout = list[tuple[str, str]]
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from engine.core.records import Problem
-from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
     RATING_TOKENS,
@@ -16,6 +15,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

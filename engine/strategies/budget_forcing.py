@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from engine.core.records import Message, Problem, Prompt
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from engine.core import answers
 from engine.core.records import Call, Completion, Problem, Question, Trial
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
+from engine.strategies.registry import strategy
 from engine.strategies.told_budget import TOLD
 from engine.trial.session import Session
 

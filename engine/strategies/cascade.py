@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from engine.core.answers import Votes
 from engine.core.records import Problem
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

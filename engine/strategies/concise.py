@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from engine.core.records import Problem
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

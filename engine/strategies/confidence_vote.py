@@ -8,7 +8,6 @@ from math import exp
 
 from engine.core.answers import Votes
 from engine.core.records import Problem
-from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
     RATING_TOKENS,
@@ -18,6 +17,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

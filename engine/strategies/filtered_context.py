@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from engine.core.records import Problem
-from engine.strategies import retrieval, strategy
+from engine.strategies import retrieval
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from engine.core import codec
 from engine.core.errors import UsageError
-from engine.strategies import Entry, entries
+from engine.strategies import entries
+from engine.strategies.registry import Entry
 
 ARROW = " → "
 """Between the models of a line-up, the solver first."""

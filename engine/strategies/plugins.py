@@ -29,10 +29,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from engine import strategies
 from engine.core import codec
 from engine.core.errors import UsageError, shortened
-from engine.strategies import Entry, build
+from engine.strategies import registry
+from engine.strategies.registry import Entry
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -101,7 +101,7 @@ def _defaults(entry: Entry) -> str | None:
         if field.name in _RESERVED:
             return f"has a parameter {field.name}, which means something else in a study"
     try:
-        build(entry.name, {key: value for key, value in entry.knobs.items() if value is not None})
+        registry.instance(entry, {key: value for key, value in entry.knobs.items() if value is not None})
         hash(entry.make())
     except UsageError as error:
         return f"has a default it would not take itself: {error}"
@@ -218,7 +218,7 @@ def load(name: str, folders: Iterable[Path] = ()) -> Fault | None:
     A module that is in already is not imported again; one that was left out is tried again. Never raises for what a
     plugin does."""
     with _turn:
-        strategies.builtin()
+        registry.builtin()
         ready()
         places = list(dict.fromkeys(str(folder.resolve()) for folder in (Path.cwd(), *folders)))
         sys.path.extend(place for place in places if place not in sys.path)
@@ -287,15 +287,15 @@ def _installed() -> list[EntryPoint]:
 
 def _admit(label: str, bring: Callable[[], object], module: str) -> Fault | None:
     """Import, look at what was registered, and take all of it back if any of it will not do."""
-    before, known = strategies.registered(), module in sys.modules
+    before, known = registry.registered(), module in sys.modules
     try:
         bring()
-        mine = [e for name, e in strategies.registered().items() if name not in before or _is_from(e.make, module)]
-        reason = refusal(before, strategies.registered(), mine)
+        mine = [e for name, e in registry.registered().items() if name not in before or _is_from(e.make, module)]
+        reason = refusal(before, registry.registered(), mine)
     except (Exception, SystemExit) as error:
         reason = _told(error, module)
     if reason:
-        strategies.restore(before)
+        registry.restore(before)
         if not known:
             sys.modules.pop(module, None)
         return _leave_out(label, reason)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from engine.core.answers import Votes, extract
 from engine.core.records import Message, Problem, Prompt
-from engine.strategies import strategy
 from engine.strategies.chain import (
     CHAIN_TOKENS,
     RATING_TOKENS,
@@ -17,6 +16,7 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
+from engine.strategies.registry import strategy
 from engine.trial.session import Reply, Session
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from engine.core.answers import bracketed_integer
 from engine.core.records import Message, Problem
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from engine.core.answers import bracketed_integer, listed
 from engine.core.records import Problem
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 

@@ -17,21 +17,16 @@ started, so that it can be held against what it spent. Calls no model; writes no
 from __future__ import annotations
 
 import functools
-import json
-import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from engine.core.budget import Limits
 from engine.core.records import Condition
-from engine.run.run_dir import RunDir, Status, running_s
-from engine.run.runner import settled
-from engine.store.store import Store
+from engine.store.store import Store, settled
 from engine.study import history
 from engine.study.history import NOTHING, QUANTITIES, USUAL_CV, Asked, Past, Vector
 from engine.study.plan import Plan
@@ -244,9 +239,6 @@ def _scaled(vector: Vector, factor: float) -> Vector:
     return tuple(value * factor for value in vector)
 
 
-log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True, slots=True)
 class Prospect:
     """One condition."""
@@ -289,18 +281,6 @@ class Outlook:
         return sum(line.stored for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What was expected of one quantity, and what came."""
-
-    what: str
-    """calls, tokens, pusd or seconds."""
-    expected: Range
-    actual: float
-    inside: bool
-    """Whether the interval holds what came."""
-
-
 def outlook(plan: Plan, db: Path) -> Outlook:
     """What `plan` will probably spend by the history in `db`; a database that is not there has none.
 
@@ -315,74 +295,6 @@ def outlook(plan: Plan, db: Path) -> Outlook:
     places = {condition.condition_id: place for place, condition in enumerate(conditions)}
     prospects = Prospects(conditions, each, _local(plan, conditions), past, _groups(plan, left, places), _repeats(plan))
     return _outlook(bound, prospects, Counter(left.values()))
-
-
-def noted(run: RunDir, plan: Plan) -> str | None:
-    """What this run was expected to spend when it first started, as JSON; None: that could not be found out.
-
-    Worked out once and kept in the run's directory. Never raises: no run fails for want of an estimate.
-    """
-    kept = run.path / "estimate.json"
-    try:
-        if not kept.exists():
-            kept.write_text(json.dumps(_note(outlook(plan, run.db))), encoding="utf-8")
-        return kept.read_text(encoding="utf-8")
-    except Exception as error:
-        log.warning("no estimate: %s", error)
-        return None
-
-
-def held(run: RunDir, now: Status) -> tuple[Held, ...]:
-    """What the run was expected to spend against what it has; empty when nothing was expected.
-
-    Compares what is bought: replays of earlier runs are in neither.
-    """
-    spent = now.spent
-    actual = {"calls": float(spent.calls), "tokens": float(spent.tokens)}
-    actual |= {"pusd": float(spent.pusd)} if now.priced else {}
-    if (ran := running_s(now)) is not None:
-        actual["seconds"] = ran
-    found = []
-    for what, came in actual.items():
-        if (expected := _read(run).get(what)) is not None:
-            found.append(Held(what, expected, came, expected.holds(came)))
-    return tuple(found)
-
-
-def _read(run: RunDir) -> dict[str, Range]:
-    """The ranges of a run's note; empty for whatever else lies there."""
-    try:
-        total = json.loads((run.path / "estimate.json").read_bytes())["expected"] or {}
-        return {what: Range(*map(float, ends)) for what, ends in total.items() if ends is not None}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _note(found: Outlook) -> dict[str, Any]:
-    lines = [
-        {
-            "condition_id": line.condition.condition_id,
-            "trials": line.trials,
-            "stored": line.stored,
-            "seen": line.seen,
-            "expected": _ends(line.expected),
-        }
-        for line in found.lines
-    ]
-    return {"expected": _ends(found.expected), "worst": asdict(found.worst), "stored": found.stored, "lines": lines}
-
-
-def _ends(expected: Expectation | None) -> dict[str, Any] | None:
-    """What the run will be billed, as [expected, low, high]."""
-    if expected is None:
-        return None
-    ranges = {
-        "calls": expected.bought_calls,
-        "tokens": expected.bought_tokens,
-        "pusd": expected.bought_pusd,
-        "seconds": expected.seconds,
-    }
-    return {what: r and [r.expected, r.low, r.high] for what, r in ranges.items()}
 
 
 def _left(plan: Plan, store: Store) -> dict[tuple[str, int], str]:

@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from engine.core.records import Condition
-from engine.store.database import Connection
+from engine.store.sql import Connection
 from engine.store.store import Store
 from engine.study.prediction import Range
 

@@ -13,10 +13,13 @@ from typing import Any
 from engine.core import ids
 from engine.core.errors import UsageError
 from engine.core.records import Condition, Question, TrialSpec
-from engine.models import Model, charges, open_model
-from engine.strategies import build, entry, lineups, parameters
+from engine.models import charges, open_model
+from engine.models.model import Model
+from engine.strategies import build, entry, lineups
+from engine.strategies.registry import parameters
 from engine.study.schema import Choice, Study
-from engine.tasks import Task, TaskSpec, open_task
+from engine.tasks import open_task
+from engine.tasks.task import Task, TaskSpec
 
 MOST_TRIALS = 1_000_000
 """No run plans more."""

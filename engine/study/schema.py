@@ -19,7 +19,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -30,14 +29,13 @@ from typing import Any, cast
 from engine.core import codec
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import AXES, PUSD_PER_USD, Axis, Example, Price
-from engine.models import Declared
-from engine.models.http import checked_url
-from engine.models.prices import price_from_usd_per_million, pusd
-from engine.models.settings import EFFORTS, Settings
-from engine.strategies import build, calibration, entries, entry, lineups, parameters, plugins
+from engine.core.records import AXES, PUSD_PER_USD, Axis, Example
+from engine.models.declared import KEYS, Declared, model_of
+from engine.models.prices import pusd
+from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
-from engine.tasks import TaskSpec
+from engine.strategies.registry import parameters
+from engine.tasks.task import TaskSpec
 
 _MOST_CHOICES = 1_000
 
@@ -83,102 +81,6 @@ def _tried(choice: Choice, place: str) -> None:
 def _knobs(body: Mapping[str, Any]) -> Iterable[str]:
     name = body.get("name")
     return ("name", *entry(name).knobs) if isinstance(name, str) else body
-
-
-KEYS = (
-    "name",
-    "api_base",
-    "api_key_env",
-    "model",
-    "gguf",
-    "context_tokens",
-    "parallel",
-    "requests_per_minute",
-    "tokens_per_minute",
-    "timeout_s",
-    "prices",
-    "alone",
-    "continues",
-    *(each.name for each in fields(Settings)),
-)
-"""Keys of the table."""
-_PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
-
-
-def model_of(table: codec.Table, folder: Path) -> Declared:
-    """The model a [[models]] table declares; relative paths start at `folder`. Raises UsageError."""
-    gguf = table.text("gguf", None)
-    return Declared(
-        name=table.required("name"),
-        api_base=_endpoint(table),
-        api_key_env=_variable(table),
-        model=table.text("model", None),
-        gguf=None if gguf is None else str(codec.path(gguf, folder)),
-        price=_price(table),
-        context_tokens=table.integer("context_tokens", None, 1, 10**8),
-        parallel=table.integer("parallel", None, 1, 4096),
-        requests_per_minute=table.integer("requests_per_minute", None, 1, 10**9),
-        tokens_per_minute=table.integer("tokens_per_minute", None, 1, 10**12),
-        timeout_s=float(table.number("timeout_s", Decimal(120), 0.1, 86_400)),
-        alone=table.flag("alone", True),
-        settings=_settings(table),
-        continues=table.flag("continues", False) if "continues" in table.body else None,
-    )
-
-
-def _settings(table: codec.Table) -> Settings:
-    if "reasoning_effort" in table.body and "thinking_tokens" in table.body:
-        raise UsageError(f"{table.place} has both reasoning_effort and thinking_tokens; give it one of them.")
-    return Settings(
-        reasoning_effort=table.one_of("reasoning_effort", "", EFFORTS) if "reasoning_effort" in table.body else None,
-        thinking_tokens=table.integer("thinking_tokens", None, 1, 10**6),
-        temperature=_share(table, "temperature", 0, 2),
-        top_p=_share(table, "top_p", 0.001, 1),
-        top_k=table.integer("top_k", None, 1, 10**6),
-        min_p=_share(table, "min_p", 0, 1),
-        repetition_penalty=_share(table, "repetition_penalty", 0.1, 10),
-    )
-
-
-def _share(table: codec.Table, key: str, least: float, most: float) -> float | None:
-    """1 and 1.0 are one setting, and so are 0.0 and -0.0: they enter the model's identity."""
-    found = table.number(key, None, least, most)
-    return None if found is None else float(found) + 0.0
-
-
-def _endpoint(table: codec.Table) -> str | None:
-    """Checked here already: an address with a user name or a key in it must not reach the stored study."""
-    address = table.text("api_base", None)
-    if address is not None:
-        checked_url(address, table.required("name"))
-    return address
-
-
-def _variable(table: codec.Table) -> str | None:
-    name = table.text("api_key_env", None)
-    if name is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name):
-        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
-    return name
-
-
-def _price(table: codec.Table) -> Price | None:
-    prices = table.table("prices", _PRICES)
-    if prices is None:
-        return None
-    rates = [prices.number(key, None, 0, 10**6) for key in _PRICES[:4]]
-    if rates[0] is None or rates[1] is None:
-        raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
-    source, assumed = prices.text("source", "study"), prices.flag("assumed", False)
-    return price_from_usd_per_million(
-        rates[0], rates[1], *rates[2:], source=source, as_of=_date(prices), assumed=assumed
-    )
-
-
-def _date(prices: codec.Table) -> str | None:
-    value = prices.body.get("as_of")
-    if value is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
-        raise prices.wrong("as_of", "a date such as 2026-01-31")
-    return None if value is None else str(value)
 
 
 CEILING_TOKENS = 50_000_000

@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 from engine.core.budget import Limits
 from engine.core.records import Call, Completion, Condition, ModelSetting, Prompt, Request, TrialSpec, Usage
 from engine.core.tokens import utf8_bound
-from engine.models import Bound, Model, Rates
+from engine.models.model import Bound, Model, Rates
+from engine.strategies import is_oracle
 from engine.strategies.chain import chain_prompt
 from engine.study.plan import Plan
 from engine.trial.solve import Setting, solve
@@ -245,7 +246,7 @@ async def _rehearsed(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]
         for name, model in models.items()
     }
     setting = Setting("rehearsal", paper, _Readers(length), width=1)
-    trial = await solve(free, strategy, setting, lambda answer, question: False)
+    trial = await solve(free, strategy, setting, lambda answer, question: False, oracle=is_oracle(strategy))
     return trial.calls
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from engine.core import answers, ids
 from engine.core.errors import UsageError
 from engine.core.records import AnswerKind, Example, Problem, Question
-from engine.tasks import TaskSpec
 from engine.tasks.tabular import read_rows
+from engine.tasks.task import TaskSpec
 
 LONGEST_QUESTION = 20_000
 LONGEST_TARGET = 1_000

@@ -29,7 +29,8 @@ from engine.core.records import (
 )
 from engine.models.scripted import Script, ScriptedModel
 from engine.run.completion_cache import Pool
-from engine.strategies import Entry, build, entries, entry
+from engine.strategies import build, entries, entry, is_oracle
+from engine.strategies.registry import Entry
 from engine.trial.solve import Setting, solve
 
 SOLVER = ModelSetting("scripted/solver", "scripted/solver@1", Price(input_pusd=3, output_pusd=7))
@@ -85,7 +86,13 @@ class Stage:
         models = {name: ScriptedModel(setting, script, slack, pauses=2) for name, setting in _SETTINGS.items()}
         pool = Pool(_Till(models).buy)
         setting = Setting("contract", models, pool, width)
-        trial = await solve(self._spec(axis, budget), self.instance, setting, lambda said, asked: said == asked.target)
+        trial = await solve(
+            self._spec(axis, budget),
+            self.instance,
+            setting,
+            lambda said, asked: said == asked.target,
+            oracle=is_oracle(self.instance),
+        )
         await pool.drain()
         return trial
 

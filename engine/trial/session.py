@@ -21,7 +21,7 @@ from engine.core import ids
 from engine.core.budget import Ledger, Planned, clipped, spend_of
 from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.core.records import AnswerKind, Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
-from engine.models import Bound, Model
+from engine.models.model import Bound, Model
 
 
 class Source(Protocol):

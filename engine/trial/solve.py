@@ -17,8 +17,7 @@ from engine.core import ids
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
 from engine.core.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
-from engine.models import Model
-from engine.strategies import is_oracle
+from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, Terms
 
 Score = Callable[[str, Question], bool]
@@ -36,10 +35,15 @@ class Setting:
     """Most draws of one stream in flight."""
 
 
-async def solve(spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1) -> Trial:
-    """Run one trial to its end. Never raises for what a strategy, a budget or a provider does."""
+async def solve(
+    spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1, *, oracle: bool = False
+) -> Trial:
+    """Run one trial to its end. Never raises for what a strategy, a budget or a provider does.
+
+    `oracle`: True where the strategy is registered as one that is told whether answers are right.
+    """
     began = datetime.now(UTC)
-    session = open_session(spec, setting, _oracle(spec, score) if is_oracle(strategy) else None)
+    session = open_session(spec, setting, (lambda answer: score(answer, spec.question)) if oracle else None)
     end, error = await _drive(strategy, spec.question.problem, session)
     marks = _scored(session.marks, spec.question, score)
     last = marks[-1] if marks else None
@@ -73,10 +77,6 @@ def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool
         width=setting.width,
     )
     return Session(terms, Ledger([_wall(spec)]), setting.source)
-
-
-def _oracle(spec: TrialSpec, score: Score) -> Callable[[str], bool]:
-    return lambda answer: score(answer, spec.question)
 
 
 def _wall(spec: TrialSpec) -> Wall:

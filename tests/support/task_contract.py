@@ -12,7 +12,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from engine.core import answers
-from engine.tasks import TaskSpec, open_task
+from engine.tasks import open_task
+from engine.tasks.task import TaskSpec
 
 JUNK = (
     "",

@@ -37,7 +37,7 @@ from engine.core.records import (
 )
 from engine.models.scripted import Script, ScriptedModel
 from engine.run.completion_cache import Pool
-from engine.strategies import entries
+from engine.strategies import entries, is_oracle
 from engine.testing.stage import anonymous as anonymous
 from engine.testing.stage import babble as babble
 from engine.testing.stage import fixed as fixed
@@ -181,7 +181,7 @@ def spec(
 async def played(strategy: Any, planned: TrialSpec, models: Sequence[ScriptedModel], source: Any, width: int) -> Trial:
     """One trial to its end, with every prefetched draw landed."""
     served = {m.setting.identity: m for m in (critic(), *models)}
-    trial = await solve(planned, strategy, Setting("run", served, source, width), _right)
+    trial = await solve(planned, strategy, Setting("run", served, source, width), _right, oracle=is_oracle(strategy))
     if isinstance(source, Pool):
         await source.drain()
     return trial

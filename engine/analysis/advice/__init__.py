@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -24,12 +24,21 @@ from engine.analysis.lens import STORED, Lens
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
 
-if TYPE_CHECKING:
-    from engine.analysis import Results
-
 _KEY = ("condition_id", "axis", "budget")
 MOST_BUDGETS = 2000
 """Budgets of two curves that are looked at, evenly picked where there are more."""
+
+
+class Readings(Protocol):
+    """What advice reads: `Results`, which makes advisors and so cannot be imported here."""
+
+    def measured(
+        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Cells, and the sums per question they were made of."""
+
+    def curves(self, condition_ids: Sequence[str], *, axis: str, lens: Lens) -> pl.DataFrame:
+        """Accuracy at every budget that changes anything, by condition."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Advisor:
     Partial cells, and those whose spend or accuracy is unknown, are left out. Raises UsageError where nothing is left.
     """
 
-    results: Results
+    results: Readings
     conditions: pl.DataFrame
     """Those of `Results.conditions`, of all tasks."""
     task: str

@@ -17,10 +17,10 @@ from typing import Any
 from engine.core import ids
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Example, Problem, Question
-from engine.tasks import TaskSpec
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS, Generator
 from engine.tasks.gym.checks import CHECKS
 from engine.tasks.gym.steps import reasoning
+from engine.tasks.task import TaskSpec
 
 DEFAULT_QUESTIONS = 50
 MOST_SHOTS = 8

@@ -17,6 +17,7 @@ from streamlit.runtime import Runtime
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import access, runs
+from dashboard.widgets import controls
 from engine.cli import main, serve
 from engine.core.errors import RunError
 from engine.run.worker import prepare
@@ -70,7 +71,7 @@ def offers(app: AppTest) -> set[str]:
 
 
 def enter(app: AppTest, typed: str) -> AppTest:
-    app.text_input(key=access.TYPED).set_value(typed)
+    app.text_input(key=controls.TYPED).set_value(typed)
     return next(button for button in app.button if button.label == "Unlock").click().run()
 
 

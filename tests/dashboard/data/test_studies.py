@@ -15,7 +15,7 @@ from dashboard.data import studies
 from dashboard.data.studies import Form
 from engine.core.errors import BudgetscopeError, UsageError
 from engine.core.records import Price
-from engine.models import Declared
+from engine.models.declared import Declared
 from engine.strategies import entries
 from engine.study import schema
 

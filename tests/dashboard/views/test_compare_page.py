@@ -221,8 +221,8 @@ def test_questions_per_day_are_read_as_people_write_them(text: str, value: float
 
 
 def test_the_dearer_setting_is_left_for_the_cheaper() -> None:
-    assert comparing.dearer(A, B) == "b"
-    assert comparing.dearer(A | {"usd": 2.0}, B | {"usd": 1.0}) == "a"
+    assert differences.dearer(A, B) == "b"
+    assert differences.dearer(A | {"usd": 2.0}, B | {"usd": 1.0}) == "a"
 
 
 def test_a_group_means_the_same_whichever_setting_is_left() -> None:
@@ -230,7 +230,7 @@ def test_a_group_means_the_same_whichever_setting_is_left() -> None:
     mirrored = rows.rename({"accuracy_a": "accuracy_b", "accuracy_b": "accuracy_a", "low": "high", "high": "low"})
     mirrored = mirrored.with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
     told = [
-        comparing.told_rows(comparing.Compared(comparison(0, 0, 0), who, left))  # type: ignore[arg-type]
+        comparing.told_rows(differences.Compared(comparison(0, 0, 0), who, left))  # type: ignore[arg-type]
         for left, who in (("a", found_in(rows)), ("b", found_in(mirrored)))
     ]
     assert told[0].equals(told[1])

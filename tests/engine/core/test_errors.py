@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.core.errors import UnknownName
-from engine.models import Declared, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
 
 
 def test_a_huge_name_makes_a_short_sentence() -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from engine.core import ids as identity
 from engine.core.records import Condition, Example, Message, ModelSetting, Price, Problem, Question, Request, TrialSpec
-from engine.strategies import build, chain, entries, parameters
+from engine.strategies import build, chain, entries
+from engine.strategies.registry import parameters
 from tests import ROOT
 
 PRICE = Price(3, 7, cached_pusd=1, source="user", as_of="2026-01-01")

@@ -16,7 +16,8 @@ from engine.core import ids, tokens
 from engine.core.budget import Ceiling, Limits
 from engine.core.errors import BudgetscopeError, ProviderError
 from engine.core.records import Attempt, Completion, Message, Price, Request
-from engine.models import Declared, http, open_model
+from engine.models import http, open_model
+from engine.models.declared import Declared
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
 from engine.run import journal, worker

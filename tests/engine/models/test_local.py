@@ -14,7 +14,8 @@ import pytest
 
 from engine.core.errors import ContextOverflow, UnknownName, UsageError
 from engine.core.records import Completion, Message, Prompt, Request
-from engine.models import Declared, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
 from engine.models.llama import content_hash
 from engine.models.local import LocalModel
 

@@ -16,7 +16,8 @@ from dashboard.widgets import preview
 from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Call, Message, Prompt, Request, Trial
-from engine.models import Declared, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
 from engine.models.llama import running
 from engine.models.local import LocalModel
 from engine.models.remote import RemoteModel

@@ -16,7 +16,8 @@ import pytest
 
 from engine.core.errors import ContextOverflow, InDoubt, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, Message, Price, Request
-from engine.models import Declared, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
 from engine.models.faults import redacted, retry_after_s
 from engine.models.remote import RemoteModel
 from tests.support.faults import Fault

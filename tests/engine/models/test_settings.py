@@ -17,7 +17,9 @@ from dashboard.text.transcript import call_line
 from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Message, Request
-from engine.models import Declared, Model, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
+from engine.models.model import Model
 from engine.models.remote import RemoteModel, _maps
 from engine.models.settings import Settings, efforts, shown
 from engine.store.store import Store

@@ -13,7 +13,7 @@ from engine.analysis import listings
 from engine.analysis.lens import Lens
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price, Spend
-from engine.models import prices as snapshots
+from engine.models import snapshots
 from engine.models.prices import bundled_price
 from tests.engine.analysis.test_curves import stored
 from tests.support.replayed import NO_PRICE, A, Ask, B, Say, planned, play

@@ -17,7 +17,9 @@ from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import ProviderError, RunStopped, UsageError
 from engine.core.ids import request_key
 from engine.core.records import Attempt, Completion, Message, Price, Request
-from engine.models import Declared, Rates, open_model
+from engine.models import open_model
+from engine.models.declared import Declared
+from engine.models.model import Rates
 from engine.models.scripted import ScriptedModel
 from engine.run.dispatcher import Dispatcher, Gate, Retries
 from engine.run.rate_limits import BURST, STEP, Bucket, Lane

@@ -25,8 +25,9 @@ from engine.models import scripted
 from engine.models.scripted import Script
 from engine.run import run_dir
 from engine.store.store import Store
-from engine.strategies import entries, registered, restore
+from engine.strategies import entries
 from engine.strategies.calibration import LABEL, BudgetSearch, Search, Tried, search_of
+from engine.strategies.registry import registered, restore
 from engine.study.schema import parse
 from engine.testing import ContractBroken, check_strategy
 from tests import ROOT

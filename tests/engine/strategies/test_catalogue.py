@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine import strategies
 from engine.core.answers import Votes, beta_rule, listed
 from engine.core.records import Request, Trial
 from engine.models.scripted import Script
-from engine.strategies import build, entries
+from engine.strategies import build, entries, registry
 from engine.strategies.chain import chain_prompt, rating_in
 from engine.strategies.plan_and_budget import shares
 from engine.trial.session import NotAnOracle
@@ -185,7 +184,7 @@ def test_only_oracles_are_told_what_is_right_and_their_names_say_so() -> None:
     assert trial.end == "failed" and NotAnOracle.__name__ in str(trial.error)
     assert {name for name, entry in entries().items() if entry.oracle} == {"reflexion_oracle"}
     with pytest.raises(ValueError, match="must say oracle"):
-        strategies.strategy("cheat", anytime=True, family="x", calls="1", oracle=True)
+        registry.strategy("cheat", anytime=True, family="x", calls="1", oracle=True)
 
 
 def test_hints_carry_the_answers_so_far_and_stop_when_two_agree() -> None:

@@ -21,8 +21,9 @@ from engine.strategies.chain import chain_prompt
 from engine.study import schema
 from engine.study.plan import plan
 from engine.study.upper_bound import estimate
-from engine.tasks import TaskSpec, open_task
+from engine.tasks import open_task
 from engine.tasks.gym.distractors import Distractors
+from engine.tasks.task import TaskSpec
 from tests import ROOT
 from tests.support.trials_on_paper import fixed, in_loop, model, played, pool_over, spec
 

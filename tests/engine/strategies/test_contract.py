@@ -12,8 +12,9 @@ import pytest
 from engine import strategies
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Problem
-from engine.strategies import strategy
+from engine.strategies import registry
 from engine.strategies.chain import answer_in, chain_prompt
+from engine.strategies.registry import strategy
 from engine.strategies.self_consistency import SelfConsistency
 from engine.testing import ContractBroken, check_strategy, contract
 from engine.trial.session import Session
@@ -25,9 +26,9 @@ KEPT: list[str] = []
 @pytest.fixture(autouse=True)
 def _registry() -> Iterator[None]:
     strategies.builtin()
-    before = strategies.registered()
+    before = registry.registered()
     yield
-    strategies.restore(before)
+    registry.restore(before)
 
 
 @dataclass(frozen=True)

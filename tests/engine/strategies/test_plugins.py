@@ -20,7 +20,7 @@ from engine.core import codec
 from engine.core.errors import UnknownName, UsageError
 from engine.run import run_dir, worker
 from engine.store.store import Store
-from engine.strategies import plugins
+from engine.strategies import plugins, registry
 from engine.study.schema import as_json, load, parse
 from engine.testing import StrategyContract
 from tests import ROOT
@@ -60,11 +60,11 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(plugins.VARIABLE, raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
     strategies.builtin()
-    before, modules = strategies.registered(), set(sys.modules)
+    before, modules = registry.registered(), set(sys.modules)
     for kept in (plugins._faults, plugins._origins, plugins._asked):
         kept.clear()
     yield
-    strategies.restore(before)
+    registry.restore(before)
     for kept in (plugins._faults, plugins._origins, plugins._asked):
         kept.clear()
     for name in set(sys.modules) - modules:
@@ -159,13 +159,13 @@ def test_a_broken_plugin_is_one_sentence_and_leaves_nothing_behind(
 ) -> None:
     if source is not None:
         (tmp_path / "broken.py").write_text(source)
-    before = strategies.registered()
+    before = registry.registered()
     fault = plugins.load("broken", [tmp_path])
     assert fault is not None and "\n" not in str(fault)
     assert str(fault).startswith("Plugin 'broken' was left out: ") and str(fault).endswith(".")
     with pytest.raises(AssertionError, match=reason):
         raise AssertionError(str(fault))
-    assert strategies.registered() == before and plugins.faults() == (fault,)
+    assert registry.registered() == before and plugins.faults() == (fault,)
     with pytest.raises(UnknownName, match=r"'mine': .*Plugin 'broken' was left out"):
         strategies.entry("mine")
 

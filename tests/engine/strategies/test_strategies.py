@@ -17,8 +17,9 @@ from engine.core.answers import Votes, normalise
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Axis, Call, Example, Problem, Question, Request, Trial
 from engine.models.scripted import Script
-from engine.strategies import Entry, build, entries, entry, parameters
+from engine.strategies import build, entries, entry
 from engine.strategies.chain import CHAIN_TOKENS, chain_prompt
+from engine.strategies.registry import Entry, parameters
 from engine.strategies.self_refine import SOUND
 from engine.testing import StrategyContract
 from tests.support.trials_on_paper import (

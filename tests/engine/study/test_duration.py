@@ -12,7 +12,7 @@ import pytest
 from dashboard.text import progress
 from engine.cli import main
 from engine.run import run_dir, worker
-from engine.study.expected import held
+from engine.run.expectation import held
 from tests.engine.run.test_allowance import allowing
 from tests.engine.run.test_worker import prepared, quiet, study_text
 

@@ -20,10 +20,10 @@ from engine.cli import estimates, main
 from engine.core.budget import Amount
 from engine.core.errors import UsageError
 from engine.run import worker
+from engine.run.expectation import Held, held, noted
 from engine.run.run_dir import RunDir, Status, now
 from engine.store.store import Store
 from engine.study import expected
-from engine.study.expected import Held, held, noted
 from engine.study.pilot import capped, pilot
 from engine.study.plan import plan
 from engine.study.prediction import Range, apart, further, slowest, together

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from engine.core.errors import UnknownName, UsageError
-from engine.tasks import TaskSpec, open_task
+from engine.tasks import open_task
 from engine.tasks.files import guess_kind
+from engine.tasks.task import TaskSpec
 from tests.support.task_contract import TaskContract
 
 ROWS = [{"question": f"What is {n} + {n}?", "answer": str(2 * n)} for n in range(12)]

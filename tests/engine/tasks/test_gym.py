@@ -11,10 +11,11 @@ import pytest
 
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Problem, Question
-from engine.tasks import TaskSpec, open_task, task_names
+from engine.tasks import open_task, task_names
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.formula import Argument, evaluate
 from engine.tasks.gym.source import OWN, source
+from engine.tasks.task import TaskSpec
 from tests.support.task_contract import TaskContract, contents_elsewhere
 
 EASY = tuple(TaskSpec(name, questions=6) for name in task_names())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.data import warm
+from dashboard import warm
 from tests import ROOT
 from tests.support import stores
 
