@@ -19,7 +19,7 @@ class Mutant:
 
 SESSION, TRIAL, BUDGET = "engine/trial/session.py", "engine/trial/solve.py", "engine/core/budget.py"
 IDENTITY, POOL, DISPATCH = "engine/core/ids.py", "engine/run/completion_cache.py", "engine/run/dispatcher.py"
-RATES, CHARGES, TENANCY, LOOP = (
+RATES, CHARGES, ALLOWANCE, LOOP = (
     "engine/run/rate_limits.py",
     "engine/models/charges.py",
     "engine/run/allowance.py",
@@ -478,7 +478,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a missing lock proves a run dead",
-        TENANCY,
+        ALLOWANCE,
         "if status.is_dead(run) or _said_goodbye(run):",
         "if not status.is_alive(run):",
         _in("allowance", "missing_lock"),

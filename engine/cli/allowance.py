@@ -63,9 +63,9 @@ def _seen(db: Path) -> Book:
 
 
 def _settled(store: Store) -> Book:
-    from engine.run import allowance as tenancy
+    from engine.run import allowance as run_allowance
 
-    return tenancy.settled(store)
+    return run_allowance.settled(store)
 
 
 def _show(book: Book, now: datetime) -> None:

@@ -31,7 +31,7 @@ RETURN_S = 10.0
 """Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
 
 
-class Tenancy:
+class RunAllowance:
     """One run's dealings with the day's allowance, in the process that holds the run's lock."""
 
     def __init__(self, run: RunDir, clock: Clock = run_dir.now, *, billed: bool = True) -> None:

@@ -22,7 +22,7 @@ from engine.core.errors import RunStopped, StoreError
 from engine.core.ids import request_of
 from engine.core.records import Completion, Request
 from engine.models.model import Model
-from engine.store.retry import Patience
+from engine.store.retry import LockRetry
 from engine.store.store import Store
 
 Buy = Callable[[Request], Awaitable[Completion]]
@@ -110,10 +110,10 @@ class StoredShelf:
         store: Store,
         models: Iterable[Model],
         max_age: timedelta,
-        patience: Patience,
+        lock_retry: LockRetry,
         on_trouble: Callable[[str], None],
     ) -> None:
-        self._patience = patience
+        self._lock_retry = lock_retry
         self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._models: dict[str, str] = {}
@@ -150,7 +150,7 @@ class StoredShelf:
             batch, self._wanted = self._wanted, {}
             keys = [self._keys[request] for request in batch]
             try:
-                found = await self._patience.insist(partial(Store.completions, keys=keys))
+                found = await self._lock_retry.with_retry(partial(Store.completions, keys=keys))
             except StoreError as error:
                 # What cannot be looked up is not bought either: it was paid for once.
                 self._on_trouble(str(error))

@@ -20,7 +20,7 @@ from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.run.completion_cache import Pool, StoredShelf
 from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns, Retries
 from engine.run.journal import History
-from engine.store.retry import Patience
+from engine.store.retry import LockRetry
 from engine.store.store import Batch, Done, Store, settled
 from engine.strategies import is_oracle
 from engine.study.plan import Plan
@@ -66,7 +66,7 @@ class Runner:
         retries: Retries = Retries(),
     ) -> None:
         self.progress = Progress(total=len(plan.specs))
-        self.patience = Patience(store.path)
+        self.lock_retry = LockRetry(store.path)
         """How it gets at the database while others may hold it."""
         self._plan = plan
         self._gate = gate
@@ -78,7 +78,7 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._shelf = StoredShelf(store, plan.models.values(), age, self.patience, self._broke)
+        self._shelf = StoredShelf(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
         self._pool = Pool(buyer.buy, self._shelf, self._completions)
@@ -104,7 +104,7 @@ class Runner:
 
     def abandon(self) -> None:
         """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
-        self.patience.hurry(1)
+        self.lock_retry.hurry(1)
         self._pool.abandon()
 
     async def _land(self, hands: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
@@ -118,7 +118,7 @@ class Runner:
     async def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
         """What is not stored yet, with the number of the coming attempt."""
         trial_ids = [spec.trial_id for spec in self._plan.specs]
-        stored = await self.patience.insist(lambda store: store.done(trial_ids))
+        stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
         open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
         self.progress.before = self.progress.done = self.progress.total - len(open_specs)
         return iter([(spec, _next(stored.get(spec.trial_id))) for spec in open_specs])
@@ -164,7 +164,7 @@ class Runner:
             return
         await self._noted()
         try:
-            await self.patience.insist(lambda store: store.flush(batch), self._noted)
+            await self.lock_retry.with_retry(lambda store: store.flush(batch), self._noted)
         except StoreError as error:
             told = "the journal has it all" if await self._noted() else "neither could the journal"
             log.warning("the database could not be written, %s: %s", told, error)

@@ -32,7 +32,7 @@ from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.run import allowance, expectation, journal, run_dir
-from engine.run.allowance import Tenancy
+from engine.run.allowance import RunAllowance
 from engine.run.dispatcher import Gate, Retries
 from engine.run.process import Heartbeat, SteadyLoop, Wish
 from engine.run.run_dir import RunDir, State, Status
@@ -99,7 +99,7 @@ class _Worker:
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
-        self._tenant: Tenancy | None = None
+        self._tenant: RunAllowance | None = None
         self._runner: Runner | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._unreadable = 0
@@ -138,7 +138,7 @@ class _Worker:
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         billed = any(map(charges.costs, planned.models.values()))
-        self._tenant = tenant = Tenancy(self._dir, self._clock, billed=billed)
+        self._tenant = tenant = RunAllowance(self._dir, self._clock, billed=billed)
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
@@ -164,7 +164,7 @@ class _Worker:
             self._put_away(notes)
         state, message = self._verdict()
         ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
-        await self._heart.attend(runner.patience.insist(lambda store: store.save_run(ended)))
+        await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
         await self._heart.attend(asyncio.to_thread(materialize, store.path))
         return state, message
 
@@ -178,14 +178,14 @@ class _Worker:
     def _beat(self) -> None:
         if self._tenant and self._gate:
             self._tenant.watch(self._gate)
-        waiting = self._runner.patience.waiting if self._runner else None
+        waiting = self._runner.lock_retry.waiting if self._runner else None
         self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
 
     def _wished(self, wish: Wish) -> None:
         if self._gate:
             self._gate.stop()
         if self._runner:
-            self._runner.patience.hurry()
+            self._runner.lock_retry.hurry()
         if self._runner and wish == "now":
             self._runner.abandon()
 

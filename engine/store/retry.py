@@ -27,7 +27,7 @@ async def _safe() -> bool:
     return True
 
 
-class Patience:
+class LockRetry:
     """One run's; once it ran out it stays so."""
 
     def __init__(self, db: Path, *, step_s: float = STEP_S, tries: int = TRIES) -> None:
@@ -41,7 +41,7 @@ class Patience:
         """The run is to end: try no more than so often from now on."""
         self._tries = min(self._tries, tries)
 
-    async def insist(self, act: Callable[[Store], _T], safe: Callable[[], Awaitable[bool]] = _safe) -> _T:
+    async def with_retry(self, act: Callable[[Store], _T], safe: Callable[[], Awaitable[bool]] = _safe) -> _T:
         """What `act` returns, once nobody else holds the database; `safe` says whether giving up would lose nothing.
 
         Raises StoreBusy when patience ran out, other StoreErrors at once, or then where giving up is not safe."""

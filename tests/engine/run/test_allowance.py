@@ -160,7 +160,7 @@ def test_a_lease_is_returned_with_a_heartbeat_while_others_hold_the_database_and
     run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
     store = allowing(run.db, tokens=900)
     late = [False]
-    tenant = allowance.Tenancy(run, lambda: NIGHT + timedelta(seconds=2) if late[0] else NIGHT)
+    tenant = allowance.RunAllowance(run, lambda: NIGHT + timedelta(seconds=2) if late[0] else NIGHT)
     gate = Gate(Ceiling(Limits()))
     gate.ceiling.lend(tenant.take(gate.ceiling))
     beats = []
