@@ -229,8 +229,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "draws are numbered when prefetched",
         SESSION,
-        "            self._source.warm(request)\n",
-        "            self._source.warm(request)\n            self._draws[identity.stream_key(request)] += 1\n",
+        "            self._source.prefetch(request)\n",
+        "            self._source.prefetch(request)\n            self._draws[identity.stream_key(request)] += 1\n",
         _in("prefetch", "left_behind"),
     ),
     Mutant(
@@ -257,8 +257,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an unconsumed prefetch counts",
         SESSION,
-        "            self._source.warm(request)\n",
-        "            self._source.warm(request)\n            self._ledger.charge(planned[-1], Spend(1))\n",
+        "            self._source.prefetch(request)\n",
+        "            self._source.prefetch(request)\n            self._ledger.charge(planned[-1], Spend(1))\n",
         _in("prefetch", "nobody_consumed"),
     ),
     Mutant(
@@ -278,8 +278,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "sent with the granted cap",
         SESSION,
-        "self._source.take(turn.request)",
-        "self._source.take(replace(turn.request, asked_tokens=turn.granted))",
+        "self._source.get(turn.request)",
+        "self._source.get(replace(turn.request, asked_tokens=turn.granted))",
         _in("prefetch", "asked_cap_whatever"),
     ),
     # identity

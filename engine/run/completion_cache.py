@@ -28,14 +28,14 @@ from engine.store.store import Store
 Buy = Callable[[Request], Awaitable[Completion]]
 
 
-class Shelf(Protocol):
+class Archive(Protocol):
     """Completions paid for before this run."""
 
     async def find(self, key: str) -> Completion | None:
         """The oldest stored completion of this request; None: there is none that may be replayed."""
 
 
-class EmptyShelf:
+class NoArchive:
     """No earlier completions; with it every draw is bought."""
 
     async def find(self, key: str) -> Completion | None:
@@ -43,17 +43,17 @@ class EmptyShelf:
         return None
 
 
-class Pool:
+class CompletionCache:
     """Completions by key: on the shelf, in flight, or bought in this run."""
 
-    def __init__(self, buy: Buy, shelf: Shelf | None = None, bought: Iterable[Completion] = ()) -> None:
+    def __init__(self, buy: Buy, shelf: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
-        self._shelf = shelf or EmptyShelf()
+        self._shelf = shelf or NoArchive()
         self._earlier = {request_of(completion.key): completion for completion in bought}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
 
-    async def take(self, request: Request) -> tuple[Completion, bool]:
+    async def get(self, request: Request) -> tuple[Completion, bool]:
         """The completion and whether it was already paid for when this call took it.
 
         Raises what the purchase raised; a failed purchase stays failed for this run.
@@ -64,7 +64,7 @@ class Pool:
         self._taken.add(request.key)
         return completion, replayed
 
-    def warm(self, request: Request) -> None:
+    def prefetch(self, request: Request) -> None:
         """Put a draw in flight unless it is known."""
         self._flight(request)
 
@@ -102,7 +102,7 @@ def _seen(flight: asyncio.Task[tuple[Completion, bool]]) -> None:
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class StoredShelf:
+class StoredCompletions:
     """The shelf of a run; reads that arrive together share one opening of the database."""
 
     def __init__(

@@ -210,7 +210,7 @@ class Dispatcher:
         self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
         self._lanes = {name: Lane(model.parallel, model.rates, gate) for name, model in models.items()}
 
-    async def buy(self, request: Request) -> Completion:
+    async def purchase(self, request: Request) -> Completion:
         """One completion, at the price of as many attempts as it takes. Raises the last attempt's error."""
         model, lane = self._models[request.model], self._lanes[request.model]
         for ordinal in itertools.count():

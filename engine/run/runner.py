@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
-from engine.run.completion_cache import Pool, StoredShelf
+from engine.run.completion_cache import CompletionCache, StoredCompletions
 from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns, Retries
 from engine.run.journal import History
 from engine.store.retry import LockRetry
@@ -78,10 +78,10 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._shelf = StoredShelf(store, plan.models.values(), age, self.lock_retry, self._broke)
+        self._shelf = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
-        self._pool = Pool(buyer.buy, self._shelf, self._completions)
+        self._pool = CompletionCache(buyer.purchase, self._shelf, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 
     async def run(self) -> None:

@@ -28,7 +28,7 @@ from engine.core.records import (
     TrialSpec,
 )
 from engine.models.scripted import Script, ScriptedModel
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.strategies import build, entries, entry, is_oracle
 from engine.strategies.registry import Entry
 from engine.trial.solve import Setting, solve
@@ -84,7 +84,7 @@ class Stage:
 
     async def _played(self, axis: Axis, budget: int, script: Script, width: int, slack: float) -> Trial:
         models = {name: ScriptedModel(setting, script, slack, pauses=2) for name, setting in _SETTINGS.items()}
-        pool = Pool(_Till(models).buy)
+        pool = CompletionCache(_Till(models).buy)
         setting = Setting("contract", models, pool, width)
         trial = await solve(
             self._spec(axis, budget),

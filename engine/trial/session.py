@@ -27,10 +27,10 @@ from engine.models.model import Bound, Model
 class Source(Protocol):
     """Where completions come from: the pool, as a session sees it."""
 
-    async def take(self, request: Request) -> tuple[Completion, bool]:
+    async def get(self, request: Request) -> tuple[Completion, bool]:
         """The completion, and whether it was already paid for."""
 
-    def warm(self, request: Request) -> None:
+    def prefetch(self, request: Request) -> None:
         """Start buying a completion that will surely be taken, if nobody has."""
 
 
@@ -243,7 +243,7 @@ class Session:
             request = self._numbered(draft, later)
             if not self._affordable(planned) or await self._overflows(draft):
                 return
-            self._source.warm(request)
+            self._source.prefetch(request)
 
     def _affordable(self, planned: Sequence[Planned]) -> bool:
         return len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
@@ -275,7 +275,7 @@ class Session:
 
     async def _take(self, turn: Turn) -> tuple[Completion, bool]:
         try:
-            return await self._source.take(turn.request)
+            return await self._source.get(turn.request)
         except ContextOverflow:
             self._close(turn, "context")
         except ProviderError:

@@ -19,7 +19,7 @@ from engine.core.budget import Ceiling, Limits
 from engine.core.ids import provider_seed, request_key
 from engine.core.records import Message, Request
 from engine.models.local import LocalModel, open_local
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.run.dispatcher import Dispatcher, Gate
 from engine.run.journal import Journal
 
@@ -67,9 +67,9 @@ async def engine(model: LocalModel, wanted: list[Request], folder: Path) -> floa
     """Output tokens per second through pool, ceiling, journal and litellm."""
     notes = Journal(folder / "journal.jsonl")
     buyer = Dispatcher({model.setting.identity: model}, Gate(Ceiling(Limits(tokens=10**9))), notes)
-    pool = Pool(buyer.buy)
+    pool = CompletionCache(buyer.purchase)
     began = time.perf_counter()
-    done = await asyncio.gather(*(pool.take(request) for request in wanted))
+    done = await asyncio.gather(*(pool.get(request) for request in wanted))
     took = time.perf_counter() - began
     notes.close()
     return sum(completion.usage.output_tokens for completion, _ in done) / took

@@ -15,7 +15,7 @@ import engine
 from engine.core import ids
 from engine.core.records import ModelSetting, Problem, Question
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.store.store import Batch, Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged
@@ -48,7 +48,7 @@ def hostile(path: Path) -> Path:
     condition = replace(condition, condition_id=ids.condition_id(condition))
     strategy = trials_on_paper.asking([NASTY], 400)
     trial = trials_on_paper.in_loop(
-        trials_on_paper.played(strategy, replace(planned, condition=condition), [model], Pool(till.buy), 1)
+        trials_on_paper.played(strategy, replace(planned, condition=condition), [model], CompletionCache(till.buy), 1)
     )
     assert trial.answer == HOSTILE
     Store(path).flush(Batch(trials=(trial,), completions=tuple(till.bought), run_id="r"))

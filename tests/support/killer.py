@@ -123,7 +123,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "after an intent, before dispatch": lambda: _before("engine.models.remote:RemoteModel.complete", 6),
     "after the provider served, before the journal has it": lambda: _after("engine.run.journal:Journal.outcome", 6),
     "after the journal line, before the strategy sees it": lambda: _after_await(
-        "engine.run.dispatcher:Dispatcher.buy", 6
+        "engine.run.dispatcher:Dispatcher.purchase", 6
     ),
     "between trial end and flush": lambda: _after_await("engine.run.runner:solve", 3),
     "in the middle of a flush": _half_a_flush,

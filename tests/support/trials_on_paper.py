@@ -36,7 +36,7 @@ from engine.core.records import (
     Usage,
 )
 from engine.models.scripted import Script, ScriptedModel
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.strategies import entries, is_oracle
 from engine.testing.stage import anonymous as anonymous
 from engine.testing.stage import babble as babble
@@ -158,9 +158,9 @@ async def swallowing(session: Session) -> AsyncIterator[str]:
             yield f"late {turn}"
 
 
-def pool_over(*models: ScriptedModel) -> Pool:
+def pool_over(*models: ScriptedModel) -> CompletionCache:
     """A pool that buys from these models."""
-    return Pool(Till({m.setting.identity: m for m in models}).buy)
+    return CompletionCache(Till({m.setting.identity: m for m in models}).buy)
 
 
 def spec(
@@ -182,7 +182,7 @@ async def played(strategy: Any, planned: TrialSpec, models: Sequence[ScriptedMod
     """One trial to its end, with every prefetched draw landed."""
     served = {m.setting.identity: m for m in (critic(), *models)}
     trial = await solve(planned, strategy, Setting("run", served, source, width), _right, oracle=is_oracle(strategy))
-    if isinstance(source, Pool):
+    if isinstance(source, CompletionCache):
         await source.drain()
     return trial
 
@@ -224,7 +224,9 @@ def opened(walls: Box, source: Any, *models: ScriptedModel, **terms: Any) -> Ses
     return Session(Terms(lineup, **terms), Ledger([wall(axis, at, priced) for axis, at in walls.items()]), source)
 
 
-async def box(strategy: Any, walls: Box, models: Sequence[ScriptedModel], source: Pool, width: int = 4) -> Trial:
+async def box(
+    strategy: Any, walls: Box, models: Sequence[ScriptedModel], source: CompletionCache, width: int = 4
+) -> Trial:
     """One trial within several walls at once."""
     axis, budget = next(iter(walls.items()))
     session = opened(walls, source, *models, kind="word", width=width)

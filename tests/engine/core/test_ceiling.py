@@ -17,7 +17,7 @@ from engine.core.errors import RETRYABLE, CeilingReached, InDoubt, ProviderError
 from engine.core.ids import request_key
 from engine.core.records import Attempt, Completion, Message, Price, Request, Usage
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.run.dispatcher import Dispatcher, Gate, Retries
 from engine.run.journal import charged
 from tests.support.trials_on_paper import SOLVER, cases, in_loop, salted
@@ -148,7 +148,7 @@ def bought(
     buyer = Dispatcher({SOLVER.identity: model}, gate, notes, retries)
 
     async def run() -> list[Completion | BaseException]:
-        return await asyncio.gather(*(buyer.buy(request) for request in requests), return_exceptions=True)
+        return await asyncio.gather(*(buyer.purchase(request) for request in requests), return_exceptions=True)
 
     results = in_loop(run())
     assert getattr(gate.ceiling, "broken", []) == []
@@ -319,7 +319,7 @@ def test_a_reply_is_in_the_journal_before_anybody_sees_it() -> None:
 
     async def run() -> Completion:
         buyer = Dispatcher({SOLVER.identity: moody({"ok": 1})}, Gate(Ceiling(Limits())), notes, AT_ONCE)
-        completion, _ = await Pool(buyer.buy).take(ask(0))
+        completion, _ = await CompletionCache(buyer.purchase).take(ask(0))
         assert [(kind, seen) for kind, _, seen in notes.lines] == [("intent", None), ("outcome", completion)]
         return completion
 
@@ -383,7 +383,7 @@ def test_a_cancelled_attempt_stays_charged() -> None:
 
     async def run() -> None:
         buyer = Dispatcher({SOLVER.identity: Hanging(SOLVER, salted(1))}, Gate(ceiling), notes, AT_ONCE)
-        task = asyncio.create_task(buyer.buy(ask(0)))
+        task = asyncio.create_task(buyer.purchase(ask(0)))
         while not ceiling.in_flight:
             await asyncio.sleep(0)
         task.cancel()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.core.records import AXES, Axis, Trial
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from engine.strategies.self_consistency import SelfConsistency
 from tests.support.toy_strategies import STRATEGIES, Breaks, Debate, Panel, Twice, Windowed, named
 from tests.support.trials_on_paper import (
@@ -102,13 +102,13 @@ def test_a_box_of_walls_read_in_a_smaller_box_equals_a_direct_run(strategy: Any,
         _agree(whole, direct, walls)
 
 
-def _kept(pool: Pool) -> dict[str, Any]:
+def _kept(pool: CompletionCache) -> dict[str, Any]:
     return {key: flight for key, flight in pool._flights.items() if flight.exception() is None}
 
 
-def _again(pool: Pool, bought: dict[str, Any]) -> Pool:
+def _again(pool: CompletionCache, bought: dict[str, Any]) -> CompletionCache:
     """A pool of a later run that finds on its shelf what an earlier one bought."""
-    return Pool(pool._buy, bought=[flight.result()[0] for flight in bought.values()])
+    return CompletionCache(pool._buy, bought=[flight.result()[0] for flight in bought.values()])
 
 
 @strategies

@@ -86,7 +86,7 @@ def bought(model: RemoteModel) -> tuple[Completion | BudgetscopeError, list[Atte
     notes, ceiling = Noted(), Ceiling(Limits())
     buyer = Dispatcher({"m": model}, Gate(ceiling), notes, HURRY)
     try:
-        return asyncio.run(buyer.buy(request())), notes.outcomes, ceiling
+        return asyncio.run(buyer.purchase(request())), notes.outcomes, ceiling
     except BudgetscopeError as error:
         return error, notes.outcomes, ceiling
 

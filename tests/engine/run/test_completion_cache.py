@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Request
-from engine.run.completion_cache import Pool
+from engine.run.completion_cache import CompletionCache
 from tests.engine.core.test_ceiling import ask
 from tests.engine.run.test_journal import completion
 from tests.support.trials_on_paper import cases, in_loop
@@ -59,17 +59,17 @@ def test_every_draw_is_bought_at_most_once_whoever_asks_and_whenever(
 ) -> None:
     shop, shelf = Shop(3, refuses), Stored(stored)
 
-    async def one(pool: Pool, draw: int, later: int, only_warm: bool) -> tuple[int, Completion, bool] | None:
+    async def one(pool: CompletionCache, draw: int, later: int, only_warm: bool) -> tuple[int, Completion, bool] | None:
         for _ in range(later):
             await asyncio.sleep(0)
         if only_warm:
-            pool.warm(ask(draw))
+            pool.prefetch(ask(draw))
             return None
-        found, replayed = await pool.take(ask(draw))
+        found, replayed = await pool.get(ask(draw))
         return draw, found, replayed
 
     async def run() -> list[tuple[int, Completion, bool] | BaseException | None]:
-        pool = Pool(shop.buy, shelf)
+        pool = CompletionCache(shop.buy, shelf)
         results = await asyncio.gather(*(one(pool, *take) for take in takes), return_exceptions=True)
         await pool.drain()
         return results
@@ -91,9 +91,9 @@ def test_a_taker_that_gives_up_cancels_nothing_and_nothing_is_bought_twice() -> 
     shop = Shop(turns=10)
 
     async def run() -> tuple[Completion, bool]:
-        pool = Pool(shop.buy)
-        impatient = asyncio.create_task(pool.take(ask(0)))
-        patient = asyncio.create_task(pool.take(ask(0)))
+        pool = CompletionCache(shop.buy)
+        impatient = asyncio.create_task(pool.get(ask(0)))
+        patient = asyncio.create_task(pool.get(ask(0)))
         await asyncio.sleep(0)
         impatient.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -108,14 +108,14 @@ def test_a_draw_nobody_waits_for_finishes_into_the_pool() -> None:
     shop = Shop(turns=10)
 
     async def run() -> tuple[Completion, bool]:
-        pool = Pool(shop.buy)
-        pool.warm(ask(0))
-        taker = asyncio.create_task(pool.take(ask(0)))
+        pool = CompletionCache(shop.buy)
+        pool.prefetch(ask(0))
+        taker = asyncio.create_task(pool.get(ask(0)))
         await asyncio.sleep(0)
         taker.cancel()
         await pool.drain()
         assert shop.sold == [0]
-        return await pool.take(ask(0))
+        return await pool.get(ask(0))
 
     taken, replayed = in_loop(run())
     assert (taken.text, replayed, shop.sold) == ("draw 0", False, [0])
@@ -125,10 +125,10 @@ def test_a_failed_draw_stays_failed_in_this_run() -> None:
     shop = Shop(refuses=frozenset({0}))
 
     async def run() -> None:
-        pool = Pool(shop.buy)
+        pool = CompletionCache(shop.buy)
         for _ in range(3):
             with pytest.raises(ProviderError, match="draw 0"):
-                await pool.take(ask(0))
+                await pool.get(ask(0))
 
     in_loop(run())
     assert shop.sold == [0]
@@ -138,9 +138,9 @@ def test_drain_waits_for_all_flights_and_minds_no_failure() -> None:
     shop = Shop(turns=20, refuses=frozenset({1}))
 
     async def run() -> bool:
-        pool = Pool(shop.buy)
+        pool = CompletionCache(shop.buy)
         for draw in range(4):
-            pool.warm(ask(draw))
+            pool.prefetch(ask(draw))
         await pool.drain()
         return all(flight.done() for flight in pool._flights.values())
 
@@ -152,13 +152,13 @@ def test_drain_waits_for_what_starts_while_it_waits() -> None:
     shop = Shop(turns=5)
 
     async def run() -> set[Any]:
-        pool = Pool(shop.buy)
-        pool.warm(ask(0))
+        pool = CompletionCache(shop.buy)
+        pool.prefetch(ask(0))
 
         async def late() -> None:
             for _ in range(4):
                 await asyncio.sleep(0)
-            pool.warm(ask(1))
+            pool.prefetch(ask(1))
 
         await asyncio.gather(late(), pool.drain())
         return asyncio.all_tasks() - {asyncio.current_task()}
@@ -172,7 +172,7 @@ def test_what_the_journal_kept_is_never_bought_again() -> None:
     kept = completion(ask(0).key, "from the journal")
 
     async def run() -> tuple[Completion, bool]:
-        return await Pool(shop.buy, bought=[kept]).take(ask(0))
+        return await CompletionCache(shop.buy, bought=[kept]).take(ask(0))
 
     assert in_loop(run()) == (kept, True)
     assert shop.sold == []
@@ -182,8 +182,8 @@ def test_requests_that_differ_in_their_cap_are_different_completions() -> None:
     shop = Shop()
 
     async def run() -> None:
-        pool = Pool(shop.buy)
-        await asyncio.gather(pool.take(ask(0, 10)), pool.take(ask(0, 20)))
+        pool = CompletionCache(shop.buy)
+        await asyncio.gather(pool.get(ask(0, 10)), pool.get(ask(0, 20)))
 
     in_loop(run())
     assert shop.sold == [0, 0]
@@ -193,8 +193,8 @@ def test_abandoning_cancels_what_is_in_flight() -> None:
     shop = Shop(turns=10**6)
 
     async def run() -> None:
-        pool = Pool(shop.buy)
-        taker = asyncio.create_task(pool.take(ask(0)))
+        pool = CompletionCache(shop.buy)
+        taker = asyncio.create_task(pool.get(ask(0)))
         await asyncio.sleep(0)
         pool.abandon()
         with pytest.raises(asyncio.CancelledError):

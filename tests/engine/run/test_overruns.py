@@ -53,7 +53,7 @@ def bought(model: Liar, ceiling: Watched, count: int, overruns: Overruns | None 
     buyer = Dispatcher({SOLVER.identity: model}, gate, notes, Retries(first_s=0), overruns=overruns)
 
     async def run() -> Sequence[object]:
-        return await asyncio.gather(*(buyer.buy(ask(k)) for k in range(count)), return_exceptions=True)
+        return await asyncio.gather(*(buyer.purchase(ask(k)) for k in range(count)), return_exceptions=True)
 
     in_loop(run())
     assert ceiling.broken == []
