@@ -42,7 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
         SESSION,
         "            self._cut(turn, whole, replayed)\n",
         "            try:\n                self._cut(turn, whole, replayed)\n            except SessionClosed:\n"
-        "                return Reply(completion.text, False, usage.output_tokens, self._terms.kind)\n",
+        "                return Reply(completion.text, False, usage.output_tokens, self._context.kind)\n",
         _in("session", "never_shown"),
     ),
     Mutant(
@@ -141,7 +141,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "remaining is open to anytime strategies",
         SESSION,
-        "        if self._terms.anytime:\n",
+        "        if self._context.anytime:\n",
         "        if False:\n",
         _in("metering", "remaining_fails"),
     ),

@@ -47,7 +47,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CallDraft:
     """A call before it has a draw number."""
 
     model: str
@@ -58,17 +58,17 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PendingCall:
     """A call about to be made, with what the walls grant it."""
 
-    draft: Draft
+    draft: CallDraft
     request: Request
     call: Planned
     granted: int
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TrialContext:
     """What a session needs to know of its trial, budget apart."""
 
     lineup: Mapping[str, Model]
@@ -103,14 +103,14 @@ class NotAnOracle(Exception):
 class Session:
     """One trial's door to its models; see the module docstring."""
 
-    def __init__(self, terms: Terms, ledger: Ledger, source: Source) -> None:
+    def __init__(self, context: TrialContext, ledger: Ledger, source: Source) -> None:
         self.rng = random.Random(terms.rng_seed)
         """The trial's own random numbers; the same at every budget."""
         self.closed: Cut | Literal["stopped"] | None = None
         """Why no further call is made; None: open."""
         self.calls: list[Call] = []
         self.marks: list[Mark] = []
-        self._terms = terms
+        self._context = context
         self._ledger = ledger
         self._source = source
         self._draws: Counter[str] = Counter()
@@ -143,7 +143,7 @@ class Session:
         drafts = [self._draft(prompt, cap, role, model, temperature, ()) for prompt in prompts]
         replies = []
         for at, draft in enumerate(drafts):
-            await self._prefetch(drafts[at : at + self._terms.width])
+            await self._prefetch(drafts[at : at + self._context.width])
             replies.append(await self._consume(draft))
         return replies
 
@@ -174,15 +174,15 @@ class Session:
     @property
     def remaining(self) -> int | None:
         """Output tokens the walls leave the solver; None: no wall counts them. Raises in anytime strategies."""
-        if self._terms.anytime:
+        if self._context.anytime:
             raise NotAnytime("an anytime strategy must not look at what remains of the budget")
-        return self._ledger.remaining(self._terms.lineup["solver"].setting.identity)
+        return self._ledger.remaining(self._context.lineup["solver"].setting.identity)
 
     def oracle(self, answer: str) -> bool:
         """Whether an answer is right; raises in strategies that are not registered as oracles."""
-        if self._terms.oracle is None:
+        if self._context.oracle is None:
             raise NotAnOracle("only a strategy registered with oracle=True may be told what is right")
-        return self._terms.oracle(answer)
+        return self._context.oracle(answer)
 
     def mark(self, answer: str) -> None:
         """Leave a mark, if the answer changed: "if the budget closed now, this is my answer"."""
@@ -191,26 +191,28 @@ class Session:
 
     def _draft(
         self, prompt: str | Prompt, cap: int, role: str, model: str, temperature: float, stop: tuple[str, ...]
-    ) -> Draft:
+    ) -> CallDraft:
         if cap < 1:
             raise ValueError(f"a call must ask for at least 1 token, not {cap}")
         messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
-        if self._terms.system:
-            messages = (Message("system", self._terms.system), *messages)
-        asked = self._terms.lineup[model]
+        if self._context.system:
+            messages = (Message("system", self._context.system), *messages)
+        asked = self._context.lineup[model]
         sent = temperature if asked.temperature is None else asked.temperature
         params: list[tuple[str, str | int | float | bool]] = [("temperature", float(sent))]
         if stop:
             params.insert(0, ("stop", ids.canonical(stop)))
-        return Draft(model, role, messages, cap + asked.thinking_tokens, tuple(params))
+        return CallDraft(model, role, messages, cap + asked.thinking_tokens, tuple(params))
 
-    def _model(self, draft: Draft) -> Model:
-        return self._terms.lineup[draft.model]
+    def _model(self, draft: CallDraft) -> Model:
+        return self._context.lineup[draft.model]
 
-    def _numbered(self, draft: Draft, later: Counter[str]) -> Request:
+    def _numbered(self, draft: CallDraft, later: Counter[str]) -> Request:
         """The request this draft becomes after `later` further draws of the same stream."""
         model = self._model(draft)
-        bare = Request(model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._terms.repeat, 0)
+        bare = Request(
+            model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._context.repeat, 0
+        )
         stream = ids.stream_key(bare)
         draw = self._draws[stream] + later[stream]
         later[stream] += 1
@@ -219,7 +221,7 @@ class Session:
         request = replace(bare, draw=draw)
         return replace(request, key=ids.request_key(request), seed=ids.provider_seed(request))
 
-    async def _bound(self, draft: Draft) -> Bound:
+    async def _bound(self, draft: CallDraft) -> Bound:
         """The model's own bound, replaced by its count once it has answered these very messages in this trial."""
         where = (draft.model, draft.messages)
         if where in self._counted:
@@ -228,11 +230,11 @@ class Session:
             self._bounds[where] = await self._model(draft).bound(draft.messages)
         return self._bounds[where]
 
-    async def _planned(self, draft: Draft) -> Planned:
+    async def _planned(self, draft: CallDraft) -> Planned:
         bound = await self._bound(draft)
         return Planned(self._model(draft).setting.identity, bound.tokens, draft.asked_tokens)
 
-    async def _prefetch(self, drafts: Sequence[Draft]) -> None:
+    async def _prefetch(self, drafts: Sequence[CallDraft]) -> None:
         """Warm the pool with what is certain to be consumed and covered at its worst case."""
         if self.closed or len(drafts) < 2 or await self._overflows(drafts[0]):
             return
@@ -248,7 +250,7 @@ class Session:
     def _affordable(self, planned: Sequence[Planned]) -> bool:
         return len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
 
-    async def _overflows(self, draft: Draft) -> bool:
+    async def _overflows(self, draft: CallDraft) -> bool:
         model = self._model(draft)
         if model.context_tokens is None:
             return False
@@ -256,75 +258,75 @@ class Session:
         prompt = bound.tokens if bound.exact else model.least(draft.messages)
         return prompt + draft.asked_tokens > model.context_tokens
 
-    async def _consume(self, draft: Draft) -> Reply:
+    async def _consume(self, draft: CallDraft) -> Reply:
         if self.closed:
             raise SessionClosed(self.closed)
         request = self._numbered(draft, Counter())
         call = await self._planned(draft)
-        turn = Turn(draft, request, call, self._ledger.granted(call))
+        pending = PendingCall(draft, request, call, self._ledger.granted(call))
         if len(self.calls) >= MAX_CALLS:
-            self._close(turn, "limit")
+            self._close(pending, "limit")
         if await self._overflows(draft):
-            self._close(turn, "context")
-        if turn.granted < 1:
-            self._close(turn, "refused")
-        completion, replayed = await self._take(turn)
+            self._close(pending, "context")
+        if pending.granted < 1:
+            self._close(pending, "refused")
+        completion, replayed = await self._take(pending)
         self._draws[ids.stream_key(request)] += 1
-        bought = replace(turn, request=replace(request, key=completion.key))
+        bought = replace(pending, request=replace(request, key=completion.key))
         return self._charge(bought, completion, replayed)
 
-    async def _take(self, turn: Turn) -> tuple[Completion, bool]:
+    async def _take(self, pending: PendingCall) -> tuple[Completion, bool]:
         try:
-            return await self._source.get(turn.request)
+            return await self._source.get(pending.request)
         except ContextOverflow:
-            self._close(turn, "context")
+            self._close(pending, "context")
         except ProviderError:
-            self._append(turn, "failed", False, None, Spend())
+            self._append(pending, "failed", False, None, Spend())
             self.closed = "failed"
             raise
         except (CeilingReached, RunStopped):
             self.closed = "stopped"
             raise
 
-    def _charge(self, turn: Turn, completion: Completion, replayed: bool) -> Reply:
+    def _charge(self, pending: PendingCall, completion: Completion, replayed: bool) -> Reply:
         usage = completion.usage
         whole = spend_of(usage, completion.latency_ms)
         if not usage.estimated:
-            self._counted[(turn.draft.model, turn.draft.messages)] = usage.input_tokens
-        if not self._ledger.covers(turn.call, whole):
-            self._cut(turn, whole, replayed)
-        self._ledger.charge(turn.call, whole)
-        own = completion.finish == "length" or usage.output_tokens > turn.draft.asked_tokens
-        self._append(turn, "own" if own else None, replayed, usage.output_tokens, whole)
-        return Reply(completion.text, own, usage.output_tokens, self._terms.kind)
+            self._counted[(pending.draft.model, pending.draft.messages)] = usage.input_tokens
+        if not self._ledger.covers(pending.call, whole):
+            self._cut(pending, whole, replayed)
+        self._ledger.charge(pending.call, whole)
+        own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
+        self._append(pending, "own" if own else None, replayed, usage.output_tokens, whole)
+        return Reply(completion.text, own, usage.output_tokens, self._context.kind)
 
-    def _cut(self, turn: Turn, whole: Spend, replayed: bool) -> NoReturn:
+    def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""
-        call = replace(turn.call, bound_tokens=max(turn.call.bound_tokens, whole.input_tokens))
+        call = replace(pending.call, bound_tokens=max(pending.call.bound_tokens, whole.input_tokens))
         granted = self._ledger.granted(call)
         part = clipped(whole, granted) if granted else Spend()
         if granted:
             self._ledger.charge(call, part)
-        self._append(replace(turn, call=call, granted=granted), "budget", replayed, whole.output_tokens, part)
+        self._append(replace(pending, call=call, granted=granted), "budget", replayed, whole.output_tokens, part)
         self.closed = "budget"
         raise SessionClosed("budget")
 
-    def _close(self, turn: Turn, cut: Cut) -> NoReturn:
-        self._append(turn, cut, False, None, Spend())
+    def _close(self, pending: PendingCall, cut: Cut) -> NoReturn:
+        self._append(pending, cut, False, None, Spend())
         self.closed = cut
         raise SessionClosed(cut)
 
-    def _append(self, turn: Turn, cut: Cut | None, replayed: bool, seen: int | None, spend: Spend) -> None:
-        draft, call = turn.draft, turn.call
+    def _append(self, pending: PendingCall, cut: Cut | None, replayed: bool, seen: int | None, spend: Spend) -> None:
+        draft, call = pending.draft, pending.call
         self.calls.append(
             Call(
                 ordinal=len(self.calls),
                 role=draft.role,
                 model=call.model,
-                key=turn.request.key,
+                key=pending.request.key,
                 messages=draft.messages,
                 asked_tokens=draft.asked_tokens,
-                granted_tokens=turn.granted,
+                granted_tokens=pending.granted,
                 bound_tokens=call.bound_tokens,
                 cut=cut,
                 replayed=replayed,
@@ -344,7 +346,7 @@ class Stream:
     A draw that was prefetched and not consumed never happened for the trial: no spend, no number, no failure.
     """
 
-    def __init__(self, session: Session, draft: Draft, n: int, ahead: Callable[[], int] | None) -> None:
+    def __init__(self, session: Session, draft: CallDraft, n: int, ahead: Callable[[], int] | None) -> None:
         self._session = session
         self._draft = draft
         self._left = n

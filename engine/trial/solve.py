@@ -18,7 +18,7 @@ from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
 from engine.core.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
 from engine.models.model import Model
-from engine.trial.session import Session, SessionClosed, Source, Terms
+from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
 Score = Callable[[str, Question], bool]
 
@@ -66,7 +66,7 @@ async def solve(
 def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
     """A fresh session inside the walls of the trial's condition."""
     condition = spec.condition
-    terms = Terms(
+    terms = TrialContext(
         lineup={role: setting.models[model.identity] for role, model in condition.lineup},
         kind=spec.question.problem.answer_kind,
         repeat=spec.repeat,

@@ -43,7 +43,7 @@ from engine.testing.stage import babble as babble
 from engine.testing.stage import fixed as fixed
 from engine.testing.stage import salted as salted
 from engine.trial import solve as trials
-from engine.trial.session import Session, Terms
+from engine.trial.session import Session, TrialContext
 from engine.trial.solve import Setting, solve
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -221,7 +221,9 @@ def opened(walls: Box, source: Any, *models: ScriptedModel, **terms: Any) -> Ses
     """A bare session within these walls; the first model is the solver."""
     lineup = dict(zip(("solver", "critic"), models, strict=False))
     priced = [m.setting for m in models]
-    return Session(Terms(lineup, **terms), Ledger([wall(axis, at, priced) for axis, at in walls.items()]), source)
+    return Session(
+        TrialContext(lineup, **terms), Ledger([wall(axis, at, priced) for axis, at in walls.items()]), source
+    )
 
 
 async def box(
