@@ -17,7 +17,7 @@ from dashboard.data import access
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.records import PUSD_PER_USD
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.run import run_dir
 from engine.run.run_dir import RunDir, Status
 from engine.study.schema import Study, load
@@ -125,11 +125,11 @@ def log_tail(run: RunDir) -> str:
         return ""
 
 
-def declared(db: Path) -> dict[str, Declared]:
+def declared(db: Path) -> dict[str, ModelSpec]:
     """Models that studies of earlier runs declared with more than a name, the newest of each name."""
-    found: dict[str, Declared] = {}
+    found: dict[str, ModelSpec] = {}
     for study in _studies(db):
-        found |= {model.name: model for model in study.models if model != Declared(model.name)}
+        found |= {model.name: model for model in study.models if model != ModelSpec(model.name)}
     return found
 
 

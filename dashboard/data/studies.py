@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.core.errors import BudgetscopeError, UsageError
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study import schema
 
@@ -120,9 +120,9 @@ def _models(form: Form) -> list[Mapping[str, Any]]:
     ]
 
 
-def model_table(declared: Declared) -> dict[str, Any]:
+def model_table(declared: ModelSpec) -> dict[str, Any]:
     """A declared model as a [[models]] table, prices in US dollars per million tokens."""
-    usual = Declared(declared.name)
+    usual = ModelSpec(declared.name)
     names = (
         "api_base",
         "api_key_env",

@@ -23,7 +23,7 @@ from dashboard.data.studies import Form
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core.errors import BudgetscopeError, shortened
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.local import BUNDLED
 from engine.strategies import entries
 from engine.strategies.registry import Entry
@@ -43,7 +43,7 @@ FIRST = ("direct", "chain_of_thought", "self_consistency")
 _KEEP: dict[str, Any] = {"persist_state": "session"}
 
 
-def study_form(declared: Mapping[str, Declared], uploads: Path) -> Form:
+def study_form(declared: Mapping[str, ModelSpec], uploads: Path) -> Form:
     """Draw the form and return what it says now."""
     left, right = st.columns([1, 3], gap="medium")
     name = left.text_input("Name", "study", key="form.name", max_chars=80, **_KEEP)
@@ -77,7 +77,7 @@ def study_form(declared: Mapping[str, Declared], uploads: Path) -> Form:
     return Form(name, models, strategies, tasks, budgets, axis, int(repeats), system, tokens, usd, tables, lineups)
 
 
-def _models(declared: Mapping[str, Declared]) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
+def _models(declared: Mapping[str, ModelSpec]) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
     from engine.models.local import BUNDLED
     from engine.models.scripted import names
 

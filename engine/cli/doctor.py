@@ -30,7 +30,7 @@ from engine.cli import show
 from engine.cli.places import database
 from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.run import journal, run_dir
 from engine.run.run_dir import RunDir, Status
 
@@ -388,11 +388,11 @@ def _prices() -> Finding:
     return Finding("warn", "prices", f"{says}; `uv sync --upgrade-package litellm` brings newer ones")
 
 
-def _declared(db: Path) -> list[tuple[str, Declared]]:
+def _declared(db: Path) -> list[tuple[str, ModelSpec]]:
     """Models that the studies of the runs declare, with the run; a study that cannot be read declares none."""
     from engine.study.schema import load
 
-    found: list[tuple[str, Declared]] = []
+    found: list[tuple[str, ModelSpec]] = []
     for each in run_dir.list_runs(db):
         with suppress(BudgetscopeError):
             study = load(RunDir(run_dir.folder(db) / each.run_id, each.run_id, db).study)
@@ -400,7 +400,7 @@ def _declared(db: Path) -> list[tuple[str, Declared]]:
     return found
 
 
-def _own_prices(declared: list[tuple[str, Declared]]) -> Iterator[Finding]:
+def _own_prices(declared: list[tuple[str, ModelSpec]]) -> Iterator[Finding]:
     newest: dict[str, str] = {}
     for _, model in declared:
         if model.price is not None and model.price.as_of:
@@ -418,7 +418,7 @@ def _keys() -> Finding:
     return Finding("ok", "keys", says)
 
 
-def _missing_keys(declared: list[tuple[str, Declared]]) -> Iterator[Finding]:
+def _missing_keys(declared: list[tuple[str, ModelSpec]]) -> Iterator[Finding]:
     """Variables that studies name and nobody set."""
     named = {model.api_key_env: run for run, model in declared if model.api_key_env}
     for name, run in sorted(named.items()):

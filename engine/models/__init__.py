@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.core.errors import UnknownName
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Model, Rates
 
 __all__ = ["Bound", "Declared", "Model", "Rates", "known_models", "open_model"]
 
 
-def open_model(name: str, declared: Mapping[str, Declared], *, sends: bool = True) -> Model:
+def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = True) -> Model:
     """The model a name stands for; nothing is started or sent. Raises UnknownName or UsageError.
 
     `sends`: False for one that will only be asked for its price and its bounds, which needs no key.
@@ -28,7 +28,7 @@ def open_model(name: str, declared: Mapping[str, Declared], *, sends: bool = Tru
     return model
 
 
-def _opened(name: str, told: Declared | None, declared: Mapping[str, Declared], sends: bool) -> Model:
+def _opened(name: str, told: ModelSpec | None, declared: Mapping[str, ModelSpec], sends: bool) -> Model:
     if told is not None and told.api_base is not None:
         from engine.models.remote import open_endpoint
 
@@ -54,7 +54,7 @@ def known_models() -> tuple[str, ...]:
     return (*BUNDLED, *names(), *priced_names())
 
 
-def _open_provider(name: str, told: Declared | None, declared: Mapping[str, Declared], sends: bool) -> Model:
+def _open_provider(name: str, told: ModelSpec | None, declared: Mapping[str, ModelSpec], sends: bool) -> Model:
     from engine.models.remote import open_provider
 
     try:

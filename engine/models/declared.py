@@ -17,7 +17,7 @@ from engine.models.settings import EFFORTS, Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class ModelSpec:
     """A [[models]] table of a study: an OpenAI-compatible endpoint, a GGUF file, or prices for a known name."""
 
     name: str
@@ -76,10 +76,10 @@ KEYS = (
 _PRICES = ("input", "output", "cached", "cache_write", "source", "as_of", "assumed")
 
 
-def model_of(table: codec.Table, folder: Path) -> Declared:
+def model_spec(table: codec.Table, folder: Path) -> ModelSpec:
     """The model a [[models]] table declares; relative paths start at `folder`. Raises UsageError."""
     gguf = table.text("gguf", None)
-    return Declared(
+    return ModelSpec(
         name=table.required("name"),
         api_base=_endpoint(table),
         api_key_env=_variable(table),

@@ -16,7 +16,7 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
 from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
@@ -152,9 +152,9 @@ class LocalModel:
         return self._client[1]
 
 
-def open_local(name: str, declared: Declared | None = None) -> LocalModel:
+def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
     """The model of a 'local/...' name or of a declared file. Raises UsageError or UnknownName."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     told.settings.check_known(name, tuple(WORDS), "A model on this machine")
     path, served = _file(told.model if told.model and told.gguf is None else name, told)
     return LocalModel(
@@ -170,7 +170,7 @@ def open_local(name: str, declared: Declared | None = None) -> LocalModel:
     )
 
 
-def _file(name: str, declared: Declared) -> tuple[Path, str]:
+def _file(name: str, declared: ModelSpec) -> tuple[Path, str]:
     if declared.gguf is None and name in BUNDLED:
         return _bundled(*BUNDLED[name]), name.removeprefix("local/")
     if declared.gguf is None and not name.endswith(".gguf"):

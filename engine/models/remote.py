@@ -21,7 +21,7 @@ from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
 from engine.models import known_models, prices
 from engine.models import settings as mapping
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand
 from engine.models.http import bare, checked_url, host, trouble
 from engine.models.model import Bound, Rates
@@ -167,7 +167,7 @@ class RemoteModel:
         return turns
 
 
-def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
+def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
     at = checked_url(declared.api_base, declared.name)
@@ -191,9 +191,9 @@ def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
     )
 
 
-def open_provider(name: str, declared: Declared | None = None, *, sends: bool = True) -> RemoteModel:
+def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool = True) -> RemoteModel:
     """A model litellm knows the provider of. Raises UnknownName, or UsageError naming the key it lacks to send."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     asked = told.model or name
     provider, bare = _provider(asked)
     key = _key(told) if sends else None
@@ -281,7 +281,7 @@ def _check_environment(name: str) -> None:
         raise UsageError(f"Model {name!r} needs a key: set the environment variable {either}.")
 
 
-def _key(declared: Declared) -> str | None:
+def _key(declared: ModelSpec) -> str | None:
     if declared.api_key_env is None:
         return None
     key = os.environ.get(declared.api_key_env, "").strip()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from engine.core.errors import UnknownName
 from engine.core.records import Completion, ModelSetting, Prompt, Request, Usage
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Rates
 
 Script = Callable[[Request, random.Random], str]
@@ -130,9 +130,9 @@ _SCRIPTS: dict[str, Script] = {
 }
 
 
-def open_scripted(name: str, declared: Declared | None = None) -> ScriptedModel:
+def open_scripted(name: str, declared: ModelSpec | None = None) -> ScriptedModel:
     """A scripted model by its full name. Raises UnknownName, or UsageError for settings it has no use for."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     asked = told.model or name
     script = _SCRIPTS.get(asked.removeprefix("scripted/"))
     if script is None:

@@ -43,7 +43,7 @@ def contract(path: Path) -> dict[str, Price]:
     tables = codec.Table(str(path), "", {"models": body["models"]}, ("models",)).tables(
         "models", lambda _: declared.KEYS
     )
-    read = [declared.model_of(table, path.parent) for table in tables]
+    read = [declared.model_spec(table, path.parent) for table in tables]
     found = {model.name: _from(path, model.price) for model in read if model.price is not None}
     if not found:
         raise UsageError(f"{path} has no [[models]] table with prices.")

@@ -17,7 +17,7 @@ from engine.models import charges, open_model
 from engine.models.model import Model
 from engine.strategies import build, entry, lineups
 from engine.strategies.registry import parameters
-from engine.study.schema import Choice, Study
+from engine.study.schema import StrategySpec, Study
 from engine.tasks import open_task
 from engine.tasks.task import Task, TaskSpec
 
@@ -165,7 +165,7 @@ def _conditions(
                 yield replace(condition, lineup=tuple((role, models[name].setting) for role, name in roles)), strategy
 
 
-def _budgeted(study: Study, choice: Choice, blank: Condition) -> Iterator[tuple[Condition, Any]]:
+def _budgeted(study: Study, choice: StrategySpec, blank: Condition) -> Iterator[tuple[Condition, Any]]:
     """One condition per budget; an anytime strategy answers for every smaller budget at the largest one."""
     strategy = build(choice.name, dict(choice.params))
     found = entry(choice.name)

@@ -30,7 +30,7 @@ from engine.core import codec
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import AXES, PUSD_PER_USD, Axis, Example
-from engine.models.declared import KEYS, Declared, model_of
+from engine.models.declared import KEYS, ModelSpec, model_spec
 from engine.models.prices import pusd
 from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
@@ -41,7 +41,7 @@ _MOST_CHOICES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class StrategySpec:
     """A strategy with one value for each of its parameters."""
 
     name: str
@@ -49,14 +49,14 @@ class Choice:
     """Those the study sets, sorted by name; the others keep their defaults."""
 
 
-def read(top: codec.Table) -> tuple[Choice, ...]:
+def read(top: codec.Table) -> tuple[StrategySpec, ...]:
     """What is compared; a calibration compares nothing, so it needs none of what is named."""
     if "calibration" in top.body:
         return ()
-    return tuple(choice for table in top.tables("strategies", _knobs) for choice in _choices(table))
+    return tuple(choice for table in top.tables("strategies", _knobs) for choice in _strategy_specs(table))
 
 
-def _choices(table: codec.Table) -> list[Choice]:
+def _strategy_specs(table: codec.Table) -> list[StrategySpec]:
     """Each combination of the listed values; a list sweeps."""
     name = table.required("name")
     if not entry(name).listed:
@@ -65,13 +65,13 @@ def _choices(table: codec.Table) -> list[Choice]:
     swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
     if math.prod(len(values) for values in swept) > _MOST_CHOICES:
         raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
-    found = [Choice(name, tuple(zip(knobs, values, strict=True))) for values in itertools.product(*swept)]
+    found = [StrategySpec(name, tuple(zip(knobs, values, strict=True))) for values in itertools.product(*swept)]
     for choice in found:
         _tried(choice, table.place)
     return found
 
 
-def _tried(choice: Choice, place: str) -> None:
+def _tried(choice: StrategySpec, place: str) -> None:
     try:
         build(choice.name, dict(choice.params))
     except UsageError as error:
@@ -95,8 +95,8 @@ class Study:
 
     name: str
     tasks: tuple[TaskSpec, ...]
-    models: tuple[Declared, ...]
-    strategies: tuple[Choice, ...]
+    models: tuple[ModelSpec, ...]
+    strategies: tuple[StrategySpec, ...]
     """Sweeps already spread out."""
     budgets: tuple[int, ...]
     """Ascending, in the unit of the axis; pico-dollars on `usd`."""
@@ -205,11 +205,11 @@ _TOP = (
 _TASK = tuple(field.name for field in fields(TaskSpec))
 
 
-def _models(top: codec.Table, folder: Path) -> tuple[Declared, ...]:
+def _models(top: codec.Table, folder: Path) -> tuple[ModelSpec, ...]:
     """Those declared; a study with line-ups may leave them out."""
     if "lineups" in top.body and "models" not in top.body:
         return ()
-    return tuple(model_of(table, folder) for table in top.tables("models", lambda _: KEYS))
+    return tuple(model_spec(table, folder) for table in top.tables("models", lambda _: KEYS))
 
 
 def _budgets(top: codec.Table, axis: Axis) -> tuple[int, ...]:
@@ -294,7 +294,7 @@ def _calibrated(study: Study, top: codec.Table) -> Study:
     if "calibration" not in top.body:
         return study
     told = top.one_of("calibration", "", calibration.FEASIBILITIES)
-    search = Choice(calibration.LABEL, (("feasibility", told),))
+    search = StrategySpec(calibration.LABEL, (("feasibility", told),))
     models = tuple(model for model in study.models if model.alone)
     if not models:
         raise UsageError(f"{top.where} has no model that is asked alone, so there is nothing to calibrate.")
@@ -311,11 +311,11 @@ def _calibrated(study: Study, top: codec.Table) -> Study:
     )
 
 
-def _declared(model: Declared) -> dict[str, Any]:
+def _declared(model: ModelSpec) -> dict[str, Any]:
     """Settings stand beside the other keys, as in the file."""
     body = asdict(model)
     del body["settings"]
-    return {**_set_only(body, Declared("")), **model.settings.given}
+    return {**_set_only(body, ModelSpec("")), **model.settings.given}
 
 
 def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:

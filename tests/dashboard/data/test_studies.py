@@ -15,7 +15,7 @@ from dashboard.data import studies
 from dashboard.data.studies import Form
 from engine.core.errors import BudgetscopeError, UsageError
 from engine.core.records import Price
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study import schema
 
@@ -102,7 +102,7 @@ prices = { input = 0.15, output = 0.6, cached = 0.075, source = "a page", as_of 
 
 def test_prices_come_back_to_the_pico_dollar() -> None:
     for rate in (1, 7, 123_457, 30_000_000, 10**11):
-        told = Declared("m", api_base="http://h/v1", price=Price(rate, rate + 1, source="study"))
+        told = ModelSpec("m", api_base="http://h/v1", price=Price(rate, rate + 1, source="study"))
         assert (
             studies.checked(form(models=("m",), tables={"m": studies.model_table(told)})).models[0].price == told.price
         )

@@ -6,7 +6,7 @@ import pytest
 
 from engine.core.errors import UnknownName
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 
 
 def test_a_huge_name_makes_a_short_sentence() -> None:
@@ -24,5 +24,5 @@ def test_a_long_list_of_known_names_is_cut_and_counted() -> None:
 def test_a_declared_model_nobody_knows_is_not_its_own_nearest_name() -> None:
     name = "no-such-provider/b/c"
     with pytest.raises(UnknownName, match="Unknown model 'no-such-provider/b/c'") as caught:
-        open_model(name, {name: Declared(name)})
+        open_model(name, {name: ModelSpec(name)})
     assert caught.value.nearest != name

@@ -17,7 +17,7 @@ from engine.core.budget import Ceiling, Limits
 from engine.core.errors import BudgetscopeError, ProviderError
 from engine.core.records import Attempt, Completion, Message, Price, Request
 from engine.models import http, open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
 from engine.run import journal, worker
@@ -46,7 +46,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def endpoint(provider: Provider, timeout_s: float = 30, key: str | None = None) -> RemoteModel:
-    declared = Declared("m", provider.api_base, key, price=Price(3, 7), timeout_s=timeout_s)
+    declared = ModelSpec("m", provider.api_base, key, price=Price(3, 7), timeout_s=timeout_s)
     model = open_model("m", {"m": declared})
     assert isinstance(model, RemoteModel)
     return model

@@ -15,7 +15,7 @@ import pytest
 from engine.core.errors import ContextOverflow, UnknownName, UsageError
 from engine.core.records import Completion, Message, Prompt, Request
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.llama import content_hash
 from engine.models.local import LocalModel
 
@@ -80,7 +80,7 @@ def test_a_changed_file_has_another_identity(tmp_path: Path) -> None:
     before = open_model(f"local/{file}", {}).setting.identity
     file.write_bytes(b"two two")
     os.utime(file, (1, 1))
-    assert open_model("tiny", {"tiny": Declared("tiny", gguf=str(file))}).setting.identity != before
+    assert open_model("tiny", {"tiny": ModelSpec("tiny", gguf=str(file))}).setting.identity != before
     assert before == f"local/tiny@{hashlib.sha256(b'one').hexdigest()[:16]}" and content_hash(file)
 
 
@@ -157,7 +157,7 @@ def test_it_is_silent_from_start_to_exit() -> None:
 def test_a_file_that_is_no_model_is_named_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "broken.gguf"
     file.write_bytes(b"not a model")
-    broken = open_model("b", {"b": Declared("b", gguf=str(file))})
+    broken = open_model("b", {"b": ModelSpec("b", gguf=str(file))})
     with pytest.raises(UsageError, match=r"broken\.gguf"):
         asyncio.run(broken.bound(user("Hi")))
 

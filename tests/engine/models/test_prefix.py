@@ -17,7 +17,7 @@ from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Call, Message, Prompt, Request, Trial
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.llama import running
 from engine.models.local import LocalModel
 from engine.models.remote import RemoteModel
@@ -97,7 +97,7 @@ def test_a_counting_goes_on_where_it_was_begun(bundled: LocalModel) -> None:
 def test_a_llama_server_of_one_s_own_takes_the_words_and_its_echo_is_cut_off(bundled: LocalModel) -> None:
     server = running(bundled.path, bundled.served)
     os.environ["LLAMA_OF_ONES_OWN"] = server.key
-    declared = Declared("own", f"{server.url}/v1", "LLAMA_OF_ONES_OWN", bundled.served, continues=True)
+    declared = ModelSpec("own", f"{server.url}/v1", "LLAMA_OF_ONES_OWN", bundled.served, continues=True)
     own = open_model("own", {"own": declared})
 
     async def go() -> tuple[str, str]:
@@ -111,7 +111,7 @@ def test_a_llama_server_of_one_s_own_takes_the_words_and_its_echo_is_cut_off(bun
 
 
 def test_two_settings_of_the_bundled_model_run_side_by_side_on_one_server(bundled: LocalModel) -> None:
-    told = Declared("greedy", model="local/smollm2-135m", settings=Settings(top_k=1, repetition_penalty=1.3))
+    told = ModelSpec("greedy", model="local/smollm2-135m", settings=Settings(top_k=1, repetition_penalty=1.3))
     greedy = open_model("greedy", {"greedy": told})
     assert isinstance(greedy, LocalModel)
 
@@ -138,7 +138,7 @@ def sent(found: Any, messages: Prompt) -> dict[str, Any]:
 
 def test_an_endpoint_is_told_to_go_on_when_it_was_declared_to() -> None:
     for continues in (True, False, None):
-        found = open_model("m", {"m": Declared("m", "http://h/v1", continues=continues)})
+        found = open_model("m", {"m": ModelSpec("m", "http://h/v1", continues=continues)})
         told = sent(found, begun("so"))
         assert found.continues is bool(continues)
         assert (told.get("continue_final_message"), told.get("add_generation_prompt")) == (
@@ -160,7 +160,7 @@ def test_a_provider_gets_its_mark_where_litellm_knows_it_to_go_on(monkeypatch: p
 def test_claude_does_not_go_on_while_it_thinks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-never-sent-0123456789")
     settings = Settings(thinking_tokens=2000, temperature=1.0)
-    told = Declared("c", model="anthropic/claude-sonnet-4-5", settings=settings, continues=True)
+    told = ModelSpec("c", model="anthropic/claude-sonnet-4-5", settings=settings, continues=True)
     assert not open_model("c", {"c": told}).continues
 
 

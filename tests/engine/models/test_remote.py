@@ -17,7 +17,7 @@ import pytest
 from engine.core.errors import ContextOverflow, InDoubt, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, Message, Price, Request
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.faults import redacted, retry_after_s
 from engine.models.remote import RemoteModel
 from tests.support.faults import Fault
@@ -33,7 +33,7 @@ def provider() -> Iterator[Provider]:
 
 
 def endpoint(provider: Provider, **more: object) -> RemoteModel:
-    declared = Declared("m1", api_base=provider.api_base, model="m", **more)  # type: ignore[arg-type]
+    declared = ModelSpec("m1", api_base=provider.api_base, model="m", **more)  # type: ignore[arg-type]
     model = open_model("m1", {"m1": declared})
     assert isinstance(model, RemoteModel)
     return model
@@ -243,7 +243,7 @@ def test_a_provider_that_wants_a_login_is_refused() -> None:
     ],
 )
 def test_identity_is_name_host_and_path(url: str, identity: str) -> None:
-    declared = Declared("x", api_base=url, model="m", price=Price(1, 2))
+    declared = ModelSpec("x", api_base=url, model="m", price=Price(1, 2))
     model = open_model("x", {"x": declared})
     assert model.setting.identity == identity and model.setting.price == Price(1, 2)
 
@@ -263,7 +263,7 @@ def test_identity_is_name_host_and_path(url: str, identity: str) -> None:
 )
 def test_an_endpoint_that_could_carry_a_secret_or_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="api_base") as caught:
-        open_model("x", {"x": Declared("x", api_base=url)})
+        open_model("x", {"x": ModelSpec("x", api_base=url)})
     assert "pw" not in str(caught.value)
 
 
@@ -308,7 +308,7 @@ def test_the_provider_runs_as_a_process_of_its_own_and_keeps_a_log(tmp_path: Pat
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base = process.stdout.readline().strip()
-        model = open_model("x", {"x": Declared("x", api_base=base, model="m")})
+        model = open_model("x", {"x": ModelSpec("x", api_base=base, model="m")})
         done = asyncio.run(model.complete(request()))
         process.terminate()
     rows = [json.loads(line) for line in log.read_text().splitlines()]

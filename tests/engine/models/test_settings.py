@@ -18,7 +18,7 @@ from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Message, Request
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.model import Model
 from engine.models.remote import RemoteModel, _maps
 from engine.models.settings import Settings, efforts, shown
@@ -59,7 +59,7 @@ def parsed(model: str, strategy: str = "direct") -> schema.Study:
 
 
 def opened(name: str, model: str | None = None, **settings: Any) -> Model:
-    return open_model(name, {name: Declared(name, model=model, settings=Settings(**settings))})
+    return open_model(name, {name: ModelSpec(name, model=model, settings=Settings(**settings))})
 
 
 def sent(found: Model, asked: int = 64, temperature: float = 0.7, last: Message | None = None) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_every_setting_is_a_key_of_the_models_table() -> None:
 
 def test_a_model_without_settings_is_stored_and_named_as_ever() -> None:
     (found,) = parsed('name = "scripted/adder"').models
-    assert found == Declared("scripted/adder")
+    assert found == ModelSpec("scripted/adder")
     assert schema.as_json(parsed('name = "scripted/adder"'))["models"] == [{"name": "scripted/adder"}]
     assert open_model("scripted/adder", {}).setting.identity == "scripted/adder@1"
 
@@ -144,7 +144,7 @@ def test_a_scripted_model_has_no_settings_and_a_local_one_does_not_reason() -> N
 
 
 def endpoint(provider: Provider, continues: bool | None = None, **settings: Any) -> RemoteModel:
-    told = Declared("m", provider.api_base, continues=continues, settings=Settings(**settings))
+    told = ModelSpec("m", provider.api_base, continues=continues, settings=Settings(**settings))
     found = open_model("m", {"m": told})
     assert isinstance(found, RemoteModel)
     return found

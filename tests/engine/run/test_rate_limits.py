@@ -18,7 +18,7 @@ from engine.core.errors import ProviderError, RunStopped, UsageError
 from engine.core.ids import request_key
 from engine.core.records import Attempt, Completion, Message, Price, Request
 from engine.models import open_model
-from engine.models.declared import Declared
+from engine.models.declared import ModelSpec
 from engine.models.model import Rates
 from engine.models.scripted import ScriptedModel
 from engine.run.dispatcher import Dispatcher, Gate, Retries
@@ -385,7 +385,7 @@ def test_a_rate_that_is_no_positive_whole_number_is_refused(key: str, value: str
 
 def test_a_server_that_allows_few_calls_at_once_is_served_fully_with_few_refusals(tmp_path: Path) -> None:
     with serving(latency_s=0.01, allows=4) as server:
-        declared = Declared("m", server.api_base, price=Price(1, 1), parallel=32)
+        declared = ModelSpec("m", server.api_base, price=Price(1, 1), parallel=32)
         model = open_model("m", {"m": declared})
         ceiling = Ceiling(Limits())
         buying = Dispatcher({"m": model}, Gate(ceiling), Silent(), Retries(first_s=0.05))
