@@ -68,10 +68,10 @@ def pilot(study: Study, db: Path) -> RunDir:
     """Make a run of the study's first questions, under a ceiling of what they can cost, and set a process to it."""
     from engine.study import pilot
     from engine.study.plan import plan
-    from engine.study.upper_bound import estimate
+    from engine.study.upper_bound import upper_bound
 
     cut = pilot.pilot(study)
-    return start(pilot.capped(cut, estimate(plan(cut, sends=False))), db)
+    return start(pilot.capped(cut, upper_bound(plan(cut, sends=False))), db)
 
 
 def resume(run: RunDir, ceiling: Limits = Limits()) -> None:

@@ -15,13 +15,13 @@ from engine.core.budget import Amount
 from engine.core.records import PUSD_PER_USD
 from engine.run.run_dir import Status, running_s
 from engine.study.prediction import Range
-from engine.study.upper_bound import Estimate
+from engine.study.upper_bound import UpperBound
 
 if TYPE_CHECKING:
     import polars as pl
 
     from engine.run.expectation import Held
-    from engine.study.expected import Expectation, Outlook
+    from engine.study.expected import Expectation, ExpectedSpend
 
 STATES = {
     "new": "not started",
@@ -186,7 +186,7 @@ def _result(row: dict[str, Any], several: bool) -> Result:
     return Result(row["condition_id"], " · ".join(parts), row["budget"], row["simulated"], texts)
 
 
-def forecast(found: Outlook, pilot: Estimate | None = None) -> Forecast:
+def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
     stored = f"{fmt.count(found.stored)} more stored already" if found.stored else ""
     trials = ("Trials", fmt.count(found.worst.trials), stored)
@@ -214,7 +214,7 @@ AT_MOST = (
 )
 
 
-def _expected(found: Outlook, expected: Expectation) -> Iterator[tuple[str, str, str]]:
+def _expected(found: ExpectedSpend, expected: Expectation) -> Iterator[tuple[str, str, str]]:
     worst = found.worst
     billed = worst.billed_pusd != 0
     named = "Billed, expected" if billed else "List price, expected" + (" (assumed)" if found.assumed else "")
@@ -236,7 +236,7 @@ def _figure(what: str, kind: str, found: Range | None, most: str = "") -> tuple[
     return what, _value(kind, found.expected), " · ".join(filter(None, [ends, most and f"at most {most}"]))
 
 
-def _at_most(found: Outlook) -> tuple[tuple[str, str, str], ...]:
+def _at_most(found: ExpectedSpend) -> tuple[tuple[str, str, str], ...]:
     worst = found.worst
     unpriced = "unknown" if worst.billed_pusd is None else "nobody bills it"
     price = unpriced if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
@@ -249,13 +249,13 @@ def _at_most(found: Outlook) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _unknown(found: Outlook) -> str:
+def _unknown(found: ExpectedSpend) -> str:
     many = f"{fmt.count(found.unknown)} of {fmt.plural(len(found.lines), 'condition')}"
     short = ", some because a smaller budget cut their stored trials" if any(s.short for s in found.lines) else ""
     return f"No history for {many}{short}: a pilot makes one, and the run does not pay it again. {AT_MOST}"
 
 
-def _priced(pilot: Estimate) -> str:
+def _priced(pilot: UpperBound) -> str:
     worst = pilot.total
     billed = worst.billed_pusd
     paid = "" if not billed else f" or {fmt.money(billed / PUSD_PER_USD)}"

@@ -37,14 +37,14 @@ def show(found: Forecast) -> None:
 
 @st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
 def _forecast(text: str, path: str, fingerprint: tuple[int, ...]) -> Forecast:
-    from engine.study.expected import outlook
+    from engine.study.expected import expected_spend
     from engine.study.plan import plan
     from engine.study.schema import parse
-    from engine.study.upper_bound import estimate
+    from engine.study.upper_bound import upper_bound
 
     try:
         study = parse(text, "this study")
-        found = outlook(plan(study, sends=False), Path(path))
-        return progress.forecast(found, estimate(plan(pilot(study), sends=False)) if found.unknown else None)
+        found = expected_spend(plan(study, sends=False), Path(path))
+        return progress.forecast(found, upper_bound(plan(pilot(study), sends=False)) if found.unknown else None)
     except BudgetscopeError as error:
         return Forecast(fault=str(error))

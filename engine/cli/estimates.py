@@ -18,10 +18,10 @@ from engine.core.errors import StoreError
 if TYPE_CHECKING:
     from engine.run.expectation import Held
     from engine.run.run_dir import Status
-    from engine.study.expected import Expectation, Outlook, Prospect
+    from engine.study.expected import Expectation, ExpectedSpend, Prospect
     from engine.study.prediction import Range
     from engine.study.schema import Study
-    from engine.study.upper_bound import Estimate, Worst
+    from engine.study.upper_bound import UpperBound, Worst
 
 _HEAD = (
     "strategy",
@@ -58,7 +58,7 @@ def estimate(options: Namespace) -> int:
     return 0
 
 
-def forecast(found: Estimate) -> str:
+def forecast(found: UpperBound) -> str:
     """The upper bounds in one sentence."""
     return f"{found.total.trials:,} trials, {_most(found.total, found.assumed)}; ceiling: {show.limits(found.ceiling)}."
 
@@ -79,10 +79,10 @@ def _pilot(study: Study, options: Namespace) -> int:
     from engine.run import worker
     from engine.study.pilot import capped, pilot
     from engine.study.plan import plan
-    from engine.study.upper_bound import estimate
+    from engine.study.upper_bound import upper_bound
 
     cut = pilot(study, options.pilot)
-    bound = estimate(plan(cut))
+    bound = upper_bound(plan(cut))
     cut = capped(cut, bound)
     most = _most(bound.total, bound.assumed)
     show.tell(
@@ -102,19 +102,19 @@ def _paid(final: Status) -> str:
     return f"Pilot {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials; billed {spent}.{message}"
 
 
-def _outlook(study: Study, db: Path) -> Outlook:
-    from engine.study.expected import outlook
+def _outlook(study: Study, db: Path) -> ExpectedSpend:
+    from engine.study.expected import expected_spend
     from engine.study.plan import plan
 
     planned = plan(study, sends=False)
     try:
-        return outlook(planned, db)
+        return expected_spend(planned, db)
     except StoreError as error:
         show.tell(f"budgetscope: no history was read: {error}")
-        return outlook(planned, db.with_name(f".{db.name}.none"))
+        return expected_spend(planned, db.with_name(f".{db.name}.none"))
 
 
-def _sentences(found: Outlook, options: Namespace) -> list[str]:
+def _sentences(found: ExpectedSpend, options: Namespace) -> list[str]:
     said = [
         f"{found.worst.trials:,} trials to run, {_most(found.worst, found.assumed)}; "
         f"ceiling: {show.limits(found.ceiling)}."
@@ -152,7 +152,7 @@ def _row(line: Prospect) -> tuple[str, ...]:
     return (name, c.task, models, show.budget(c.axis, c.budget), *counts, *_figures(line.expected, line.worst))
 
 
-def _sum(found: Outlook) -> tuple[str, ...]:
+def _sum(found: ExpectedSpend) -> tuple[str, ...]:
     counts = (sum(line.trials for line in found.lines), found.stored)
     return ("all", "", "", "", *map(show.number, counts), "", *_figures(found.expected, found.worst))
 
@@ -201,7 +201,7 @@ def _worth(each: Held) -> bool:
     return each.what != "pusd" or bool(each.actual or each.expected.high)
 
 
-def _plain(found: Outlook) -> dict[str, Any]:
+def _plain(found: ExpectedSpend) -> dict[str, Any]:
     """`total` and each `worst` are upper bounds; what is expected is null without history."""
     lines = [asdict(line) for line in found.lines]
     return {

@@ -25,11 +25,11 @@ def run(options: Namespace) -> int:
     from engine.run import worker
     from engine.study.plan import plan
     from engine.study.schema import load
-    from engine.study.upper_bound import estimate
+    from engine.study.upper_bound import upper_bound
 
     study = places.none_of_ours(load(options.study))
     planned = plan(study)
-    show.tell(estimates.forecast(estimate(planned)))
+    show.tell(estimates.forecast(upper_bound(planned)))
     directory = worker.prepare(study, places.writable(options))
     show.tell(
         f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
@@ -116,11 +116,11 @@ def calibrate(options: Namespace) -> int:
     """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
     from engine.run import worker
     from engine.study.plan import plan
-    from engine.study.upper_bound import estimate
+    from engine.study.upper_bound import upper_bound
 
     study = calibrations.study_of(options)
     planned = plan(study)
-    show.tell(estimates.forecast(estimate(planned)))
+    show.tell(estimates.forecast(upper_bound(planned)))
     directory = worker.prepare(study, places.writable(options))
     show.tell(
         f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.run.run_dir import RunDir, Status, running_s
-from engine.study.expected import Expectation, Outlook, outlook
+from engine.study.expected import Expectation, ExpectedSpend, expected_spend
 from engine.study.plan import Plan
 from engine.study.prediction import Range
 
@@ -35,7 +35,7 @@ def noted(run: RunDir, plan: Plan) -> str | None:
     kept = run.path / "estimate.json"
     try:
         if not kept.exists():
-            kept.write_text(json.dumps(_note(outlook(plan, run.db))), encoding="utf-8")
+            kept.write_text(json.dumps(_note(expected_spend(plan, run.db))), encoding="utf-8")
         return kept.read_text(encoding="utf-8")
     except Exception as error:
         log.warning("no estimate: %s", error)
@@ -68,7 +68,7 @@ def _read(run: RunDir) -> dict[str, Range]:
         return {}
 
 
-def _note(found: Outlook) -> dict[str, Any]:
+def _note(found: ExpectedSpend) -> dict[str, Any]:
     lines = [
         {
             "condition_id": line.condition.condition_id,

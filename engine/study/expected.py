@@ -31,7 +31,7 @@ from engine.study import history
 from engine.study.history import NOTHING, QUANTITIES, USUAL_CV, Asked, Past, Vector
 from engine.study.plan import Plan
 from engine.study.prediction import Range, apart, further, slowest, together
-from engine.study.upper_bound import Estimate, Worst, estimate
+from engine.study.upper_bound import UpperBound, Worst, upper_bound
 
 Left = Mapping[frozenset[int], float]
 """Questions left to each set of conditions: a question belongs to the set that has yet to answer it."""
@@ -259,7 +259,7 @@ class Prospect:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class ExpectedSpend:
     """All of it."""
 
     lines: tuple[Prospect, ...]
@@ -281,12 +281,12 @@ class Outlook:
         return sum(line.stored for line in self.lines)
 
 
-def outlook(plan: Plan, db: Path) -> Outlook:
+def expected_spend(plan: Plan, db: Path) -> ExpectedSpend:
     """What `plan` will probably spend by the history in `db`; a database that is not there has none.
 
     Raises StoreError when it cannot be read.
     """
-    bound, store = estimate(plan), Store(db)
+    bound, store = upper_bound(plan), Store(db)
     conditions = [line.condition for line in bound.lines]
     each = [line.worst.each() for line in bound.lines]
     free = frozenset(name for name, model in plan.models.items() if model.local)
@@ -326,7 +326,7 @@ def _local(plan: Plan, conditions: list[Condition]) -> list[bool]:
     return [all(plan.models[s.identity].local for _, s in condition.lineup) for condition in conditions]
 
 
-def _outlook(bound: Estimate, prospects: Prospects, left: Counter[str]) -> Outlook:
+def _outlook(bound: UpperBound, prospects: Prospects, left: Counter[str]) -> ExpectedSpend:
     past: Past = prospects.past
     lines = []
     for place, line in enumerate(bound.lines):
@@ -344,4 +344,4 @@ def _outlook(bound: Estimate, prospects: Prospects, left: Counter[str]) -> Outlo
             )
         )
     worst = sum((line.worst for line in lines), Worst())
-    return Outlook(tuple(lines), prospects.total(), worst, bound.ceiling, bound.assumed)
+    return ExpectedSpend(tuple(lines), prospects.total(), worst, bound.ceiling, bound.assumed)

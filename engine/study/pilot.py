@@ -12,7 +12,7 @@ from dataclasses import replace
 from engine.core.budget import Limits
 from engine.core.errors import UsageError
 from engine.study.schema import Study, parse, with_ceiling
-from engine.study.upper_bound import Estimate
+from engine.study.upper_bound import UpperBound
 
 QUESTIONS = 5
 """How many a pilot asks of each task, unless told."""
@@ -40,7 +40,7 @@ def pilot(study: Study, questions: int = QUESTIONS) -> Study:
     return found
 
 
-def capped(study: Study, bound: Estimate) -> Study:
+def capped(study: Study, bound: UpperBound) -> Study:
     """The study under a ceiling of what it can cost at most, never above its own. Raises UsageError."""
     worst, own = bound.total, study.ceiling
     billed = worst.billed_pusd or None

@@ -90,7 +90,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class UpperBound:
     """Upper bounds of a plan; the run's ceiling bounds it besides."""
 
     lines: tuple[Line, ...]
@@ -100,11 +100,11 @@ class Estimate:
     """True: some price is a stand-in for a model nobody bills."""
 
 
-def estimate(plan: Plan) -> Estimate:
+def upper_bound(plan: Plan) -> UpperBound:
     """Upper bounds of what `plan` can cost."""
     lines = asyncio.run(_lines(plan))
     prices = [model.setting.price for model in plan.models.values()]
-    return Estimate(
+    return UpperBound(
         lines=lines,
         total=sum((line.worst for line in lines), Worst()),
         ceiling=plan.study.ceiling,

@@ -30,7 +30,7 @@ from engine.study.history import QUANTITIES, USUAL_CV, Past
 from engine.study.plan import Plan
 from engine.study.prediction import Range
 from engine.study.schema import Study
-from engine.study.upper_bound import Worst, estimate
+from engine.study.upper_bound import Worst, upper_bound
 from tests import ROOT
 
 STUDENT = {2: 2.92, 3: 2.353, 4: 2.132, 5: 2.015, 7: 1.895, 9: 1.833, 11: 1.796, 15: 1.753, 23: 1.714}
@@ -85,7 +85,7 @@ def stored(db: Path) -> Stored:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(shutil.copy(db, folder))
         plan = _plan(store, _names(store))
-        bound = estimate(plan)
+        bound = upper_bound(plan)
         conditions = [line.condition for line in bound.lines]
         each = [line.worst.each() for line in bound.lines]
         return Stored(conditions, each, history.read(store, conditions, sum(one.calls for one in each)))

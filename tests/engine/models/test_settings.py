@@ -25,7 +25,7 @@ from engine.models.settings import Settings, efforts, shown
 from engine.store.store import Store
 from engine.study import schema
 from engine.study.plan import plan
-from engine.study.upper_bound import estimate
+from engine.study.upper_bound import upper_bound
 from tests.support.provider import Provider, serving
 from tests.support.trials_on_paper import fixed, model, play
 
@@ -298,7 +298,7 @@ def test_the_estimate_knows_what_a_model_may_think() -> None:
         parsed('name = "x"\nmodel = "anthropic/claude-sonnet-4-5"\ntemperature = 1\nthinking_tokens = 2000'),
         sends=False,
     )
-    few, many = (estimate(each).total.output_tokens for each in (plain, deep))
+    few, many = (upper_bound(each).total.output_tokens for each in (plain, deep))
     assert many == few + 2000
 
 

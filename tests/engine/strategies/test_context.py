@@ -20,7 +20,7 @@ from engine.strategies import build, entries, retrieval
 from engine.strategies.chain import chain_prompt
 from engine.study import schema
 from engine.study.plan import plan
-from engine.study.upper_bound import estimate
+from engine.study.upper_bound import upper_bound
 from engine.tasks import open_task
 from engine.tasks.gym.distractors import Distractors
 from engine.tasks.task import TaskSpec
@@ -257,7 +257,7 @@ def test_a_study_names_the_column_and_is_estimated(tmp_path: Path) -> None:
     """ + "".join(f'\n[[strategies]]\nname = "{name}"' for name in NAMES)
     made = schema.parse(text, "own.toml")
     assert made.tasks[0].context_column == "doc"
-    lines = estimate(plan(made)).lines
+    lines = upper_bound(plan(made)).lines
     assert {line.condition.strategy: line.worst.calls for line in lines} == {
         name: build(name, {}).calls * 3 for name in NAMES
     }

@@ -28,7 +28,7 @@ from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, chain_prompt
 from engine.study import expected
 from engine.study.plan import Plan, plan
 from engine.study.schema import Study, as_json, parse
-from engine.study.upper_bound import estimate
+from engine.study.upper_bound import upper_bound
 from tests import ROOT
 from tests.support.pages import run_page
 from tests.support.trials_on_paper import CRITIC, QUESTION, SOLVER, critic, fixed, model, play, salted
@@ -347,7 +347,7 @@ def test_a_run_stopped_at_its_ceiling_and_run_again_ends_as_one_that_was_not(db:
 
 
 def test_an_estimate_bounds_a_run_and_each_model_at_its_own_price(db: Path) -> None:
-    found = estimate(planned(models=STUDY.split("models = ")[1].split("\nlineups")[0], budgets="[1.0]"))
+    found = upper_bound(planned(models=STUDY.split("models = ")[1].split("\nlineups")[0], budgets="[1.0]"))
     worst = {(line.condition.strategy, line.condition.solver.name): line.worst.pusd or 0 for line in found.lines}
     cheap, dear = worst["chain_of_thought", SMALL], worst["chain_of_thought", LARGE]
     assert dear == 10 * cheap
@@ -366,7 +366,7 @@ def test_a_ceiling_counts_the_billed_models_of_a_line_up_alone() -> None:
     keys = {"models": billed, "lineups": lineup, "budgets": "[1.0]", "strategies": '["chain_of_thought", "cascade"]'}
     with pytest.raises(UsageError, match=r"'far' is billed, so the study needs a money ceiling"):
         planned(**keys)
-    found = estimate(planned(**keys, ceiling="{usd = 9}"))
+    found = upper_bound(planned(**keys, ceiling="{usd = 9}"))
     worst = {(line.condition.strategy, line.condition.solver.name): line.worst for line in found.lines}
     cascade, far = worst["cascade", SMALL], worst["chain_of_thought", "far"]
     assert cascade.billed_pusd == far.billed_pusd == far.pusd
@@ -375,7 +375,7 @@ def test_a_ceiling_counts_the_billed_models_of_a_line_up_alone() -> None:
 
 def test_a_pilot_tells_what_line_ups_will_spend(tmp_path: Path) -> None:
     db = ran(tmp_path / "p.duckdb", first_questions="6")
-    found = expected.outlook(planned(), db)
+    found = expected.expected_spend(planned(), db)
     assert found.unknown == 0 and found.expected is not None
     for line in found.lines:
         assert line.expected is not None and line.expected.pusd is not None and line.expected.bought_pusd is not None

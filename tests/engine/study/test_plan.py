@@ -13,7 +13,7 @@ from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Trial
 from engine.study.plan import Plan, plan
 from engine.study.schema import parse
-from engine.study.upper_bound import Estimate, estimate
+from engine.study.upper_bound import UpperBound, upper_bound
 from engine.trial.solve import Setting, solve
 from tests.support.trials_on_paper import pool_over
 
@@ -140,7 +140,7 @@ def test_a_billed_model_with_price_and_money_ceiling_is_planned(folder: Path) ->
     table = '[{name="m", api_base="http://127.0.0.1:9/v1", prices={input=1,output=2}}]'
     found = planned(folder, models=table, ceiling="{usd = 0.5}")
     assert found.study.ceiling == Limits(tokens=50_000_000, pusd=5 * 10**11)
-    assert estimate(found).total.billed_pusd
+    assert upper_bound(found).total.billed_pusd
 
 
 def test_an_unknown_strategy_is_refused_before_anything_is_opened(folder: Path) -> None:
@@ -177,7 +177,7 @@ def played(found: Plan) -> list[Trial]:
 def test_no_trial_costs_more_than_its_estimate(folder: Path, axis: str, strategies: str) -> None:
     budgets = "[1, 3, 200]" if axis == "calls" else "[40, 700]"
     found = planned(folder, strategies=strategies, budget_axis=f'"{axis}"', budgets=budgets)
-    worst = {line.condition.condition_id: line.worst for line in estimate(found).lines}
+    worst = {line.condition.condition_id: line.worst for line in upper_bound(found).lines}
     for trial in played(found):
         bound = worst[trial.spec.condition.condition_id]
         live = [call for call in trial.calls if call.seen_output_tokens is not None]
@@ -188,7 +188,7 @@ def test_no_trial_costs_more_than_its_estimate(folder: Path, axis: str, strategi
 
 def test_an_unknown_price_stays_unknown_in_the_sum(folder: Path) -> None:
     priced = '{name="m", api_base="http://127.0.0.1:9/v1", prices={input=1,output=2}}'
-    found: Estimate = estimate(planned(folder, models=f'["scripted/adder", {priced}]', ceiling="{usd = 1}"))
+    found: UpperBound = upper_bound(planned(folder, models=f'["scripted/adder", {priced}]', ceiling="{usd = 1}"))
     assert found.total.pusd is None
     assert any(line.worst.pusd for line in found.lines)
     assert found.total.trials == sum(line.worst.trials for line in found.lines)

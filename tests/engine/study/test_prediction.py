@@ -28,7 +28,7 @@ from engine.study.pilot import capped, pilot
 from engine.study.plan import plan
 from engine.study.prediction import Range, apart, further, slowest, together
 from engine.study.schema import Study, parse
-from engine.study.upper_bound import estimate
+from engine.study.upper_bound import upper_bound
 from tests import ROOT
 from tests.bench.estimates import measure, stored, summary
 
@@ -147,16 +147,16 @@ def test_nothing_left_costs_nothing_and_nothing_side_by_side_takes_no_time() -> 
 
 
 def test_a_study_nobody_ran_has_no_history_but_a_worst_case(db: Path) -> None:
-    found = expected.outlook(plan(sums()), db)
+    found = expected.expected_spend(plan(sums()), db)
     assert found.expected is None
     assert found.unknown == 2
-    assert found.worst == estimate(plan(sums())).total
+    assert found.worst == upper_bound(plan(sums())).total
     assert not db.exists()
 
 
 def test_a_finished_study_has_nothing_left_to_spend(db: Path) -> None:
     ran(sums(4), db)
-    found = expected.outlook(plan(sums(4)), db)
+    found = expected.expected_spend(plan(sums(4)), db)
     assert found.stored == 8
     assert found.worst.calls == 0
     assert found.expected is not None
@@ -166,13 +166,13 @@ def test_a_finished_study_has_nothing_left_to_spend(db: Path) -> None:
 def test_shared_draws_and_smaller_walls_are_priced_from_what_is_stored(db: Path) -> None:
     _, final = ran(sums(8), db)
     anew = parse(seeded(8, 1), "s")
-    found = expected.outlook(plan(anew), db)
+    found = expected.expected_spend(plan(anew), db)
     assert found.expected is not None
     assert found.expected.bought_calls.expected == final.spent.calls == 8 * 4
     assert found.expected.bought_tokens.expected == pytest.approx(final.spent.tokens)
     assert found.expected.calls.expected == 8 * 5
     smaller = parse(seeded(8, 1).replace("[16, 64, 256]", "[20]"), "s")
-    cut = expected.outlook(plan(smaller), db).expected
+    cut = expected.expected_spend(plan(smaller), db).expected
     assert cut is not None
     assert cut.output_tokens.expected <= 8 * 2 * 20
     assert cut.output_tokens.expected < found.expected.output_tokens.expected
@@ -180,7 +180,7 @@ def test_shared_draws_and_smaller_walls_are_priced_from_what_is_stored(db: Path)
 
 def test_trials_a_smaller_wall_cut_are_no_history(db: Path) -> None:
     ran(parse(STUDY.format(questions=4).replace("[16, 64, 256]", "[8]"), "s"), db)
-    found = expected.outlook(plan(sums(6)), db)
+    found = expected.expected_spend(plan(sums(6)), db)
     assert found.expected is None
     assert any(line.short for line in found.lines)
 
@@ -188,14 +188,14 @@ def test_trials_a_smaller_wall_cut_are_no_history(db: Path) -> None:
 def test_other_parameters_are_no_history(db: Path) -> None:
     ran(sums(4), db)
     other = parse(STUDY.format(questions=6).replace("samples = 4", "samples = 3"), "s")
-    assert [line.expected is None for line in expected.outlook(plan(other), db).lines] == [False, True]
+    assert [line.expected is None for line in expected.expected_spend(plan(other), db).lines] == [False, True]
 
 
 def test_a_strategy_added_to_a_finished_study_buys_only_what_the_others_did_not(db: Path) -> None:
     ran(parse(seeded(8, 1), "s"), db)
     head, chain, votes = seeded(8, 0).split("[[strategies]]")
     ran(parse("[[strategies]]".join([head, votes]), "s"), db)
-    found = expected.outlook(plan(parse("[[strategies]]".join([head, chain, votes]), "s")), db)
+    found = expected.expected_spend(plan(parse("[[strategies]]".join([head, chain, votes]), "s")), db)
     assert [line.stored for line in found.lines] == [0, 8]
     assert found.expected is not None
     assert found.expected.calls.expected == 8
@@ -226,7 +226,7 @@ def test_a_pilot_of_a_shuffled_file_asks_what_the_study_asks_first(tmp_path: Pat
 
 def test_a_pilot_may_spend_its_worst_case_and_never_more_than_the_study(db: Path) -> None:
     cut = pilot(sums(), 5)
-    bound = estimate(plan(cut))
+    bound = upper_bound(plan(cut))
     ceiling = capped(cut, bound).ceiling
     assert (ceiling.calls, ceiling.tokens) == (bound.total.calls, bound.total.total_tokens)
     tight = parse(STUDY.format(questions=9) + "\n[ceiling]\ntokens = 50\n", "s")
@@ -243,9 +243,9 @@ def test_a_pilot_of_nothing_and_of_a_study_that_cannot_be_cut_is_refused() -> No
 
 def test_after_a_pilot_the_run_pays_the_rest_and_the_interval_holds_it(db: Path) -> None:
     cut = pilot(sums(20), 5)
-    _, first = ran(capped(cut, estimate(plan(cut))), db)
+    _, first = ran(capped(cut, upper_bound(plan(cut))), db)
     assert first.state == "finished"
-    found = expected.outlook(plan(sums(20)), db).expected
+    found = expected.expected_spend(plan(sums(20)), db).expected
     assert found is not None
     run, final = ran(sums(20), db)
     assert found.bought_tokens.low < found.bought_tokens.expected < found.bought_tokens.high
@@ -324,19 +324,19 @@ def test_an_estimate_needs_no_key(monkeypatch: pytest.MonkeyPatch, db: Path) -> 
     study = sums(2, REMOTE)
     with pytest.raises(UsageError, match="OPENAI_API_KEY"):
         plan(study)
-    found = expected.outlook(plan(study, sends=False), db)
+    found = expected.expected_spend(plan(study, sends=False), db)
     assert found.worst.billed_pusd
     cut = pilot(study, 1)
-    ceiling = capped(cut, estimate(plan(cut, sends=False))).ceiling
+    ceiling = capped(cut, upper_bound(plan(cut, sends=False))).ceiling
     assert ceiling.pusd is not None and 0 < ceiling.pusd < 10**12
 
 
 def test_the_page_shows_the_expected_with_its_interval_and_the_worst_as_caption(db: Path) -> None:
-    empty = progress.forecast(expected.outlook(plan(sums()), db), estimate(plan(pilot(sums()))))
+    empty = progress.forecast(expected.expected_spend(plan(sums()), db), upper_bound(plan(pilot(sums()))))
     assert empty.pilot is not None and empty.pilot.startswith("at most ")
     assert "No history for 2 of 2 conditions" in empty.note
     ran(pilot(sums(), 5), db)
-    known = progress.forecast(expected.outlook(plan(sums()), db))
+    known = progress.forecast(expected.expected_spend(plan(sums()), db))
     assert known.pilot is None
     named = {what: (value, aside) for what, value, aside in known.figures}
     assert named["Trials"] == ("14", "10 more stored already")
