@@ -190,7 +190,7 @@ def _number(typed: str) -> float | None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def advice(db: str, mark: queries.Print, ask: Ask) -> Advice:
+def advice(db: str, version: queries.FileVersion, ask: Ask) -> Advice:
     """The answer to one question; strategies that see targets are no advice and take no part."""
     kept: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
     return answered(
@@ -199,21 +199,21 @@ def advice(db: str, mark: queries.Print, ask: Ask) -> Advice:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def advised(db: str, mark: queries.Print, ask: Ask) -> pl.DataFrame:
+def advised(db: str, version: queries.FileVersion, ask: Ask) -> pl.DataFrame:
     """The cells an answer was picked from, with their place on the frontier; see `Results.frontier`."""
     from engine.analysis import frontier as of
 
     wall = ask.wall
-    found, units = queries.measured(db, mark, ask.axis if wall else None, (wall,) if wall else None)
+    found, units = queries.measured(db, version, ask.axis if wall else None, (wall,) if wall else None)
     shown = queries.distinct(candidates(found, ask))
     return of.frontier(shown, queries.theirs(shown, units), ask.x, "staircase", queries.REPLICATES, queries.SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def differences(db: str, mark: queries.Print, ask: Ask) -> pl.DataFrame:
+def differences(db: str, version: queries.FileVersion, ask: Ask) -> pl.DataFrame:
     """Accuracy of `ask.b` minus that of `ask.a` at many budgets both were measured at: columns of the evidence."""
-    found = advice(db, mark, ask).evidence
-    lines = queries.curves(db, mark, (ask.a, ask.b), str(ask.axis)).values()
+    found = advice(db, version, ask).evidence
+    lines = queries.curves(db, version, (ask.a, ask.b), str(ask.axis)).values()
     steps = [budget for line in lines for budget in line["budget"]]
     walls = walls_of(found, steps)
     _, units = queries.results(db).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})

@@ -184,7 +184,7 @@ def _money(wish: Wish) -> tuple[str, ...]:
 
 
 def _shown(
-    db: tuple[str, queries.Print], ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]
+    db: tuple[str, queries.FileVersion], ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]
 ) -> None:
     """Figure, way down, evidence, downloads."""
     look = (controls.dark(), controls.narrow())
@@ -208,9 +208,9 @@ def _shown(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _advised_info(db: str, mark: queries.Print, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
+def _advised_info(db: str, version: queries.FileVersion, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
     """The marked frontier's plain data."""
-    answer, frame, every = advice.advice(db, mark, ask), advice.advised(db, mark, ask), queries.cells(db, mark)
+    answer, frame, every = advice.advice(db, version, ask), advice.advised(db, version, ask), queries.cells(db, version)
     plain = figures.frontier_info(
         frame,
         queries.line(frame, "staircase"),
@@ -228,14 +228,14 @@ def _advised_info(db: str, mark: queries.Print, ask: Ask, dark: bool, narrow: bo
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _crossing_info(db: str, mark: queries.Print, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
+def _crossing_info(db: str, version: queries.FileVersion, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
     """The difference's plain data."""
-    answer, every = advice.advice(db, mark, ask), queries.cells(db, mark)
+    answer, every = advice.advice(db, version, ask), queries.cells(db, version)
     rows = {row["condition_id"]: row for row in every.to_dicts()}
     names = inputs.named(every.filter(task=ask.task))
     colours = theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)
     return figures.crossing_info(
-        advice.differences(db, mark, ask),
+        advice.differences(db, version, ask),
         (names[ask.b], names[ask.a]),
         axis=str(ask.axis),
         narrow=narrow,

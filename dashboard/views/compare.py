@@ -90,7 +90,7 @@ def _place(params: tuple[Param, ...]) -> tuple[str, str]:
     return str(task), str(axis)
 
 
-def _rows(db: tuple[str, queries.Print], task: str, axis: str) -> Rows:
+def _rows(db: tuple[str, queries.FileVersion], task: str, axis: str) -> Rows:
     """Settings of the task, those that differ from a smaller budget in nothing left out unless they are asked for."""
     frame = queries.settings(*db, task, None if axis == "own" else axis)
     kept = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
@@ -117,7 +117,7 @@ def _lonely(head: Any, rows: Rows, problems: list[str], axis: str) -> None:
 
 
 def _settled(
-    db: tuple[str, queries.Print], params: tuple[Param, ...], rows: Rows, task: str, axis: str
+    db: tuple[str, queries.FileVersion], params: tuple[Param, ...], rows: Rows, task: str, axis: str
 ) -> tuple[tuple[Param, ...], list[str]]:
     """The parameters with the defaults this task has; what a link asked for in vain is explained and replaced.
 
@@ -139,9 +139,9 @@ def _settled(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _groups(db: str, mark: queries.Print, task: str) -> tuple[str, tuple[str, ...]]:
+def _groups(db: str, version: queries.FileVersion, task: str) -> tuple[str, tuple[str, ...]]:
     """The column to group questions by at first, and all there are."""
-    return comparison.groupings(queries.questions(db, mark).filter(task=task))
+    return comparison.groupings(queries.questions(db, version).filter(task=task))
 
 
 def _ends(rows: Rows) -> tuple[str, str]:
@@ -158,7 +158,7 @@ def _ends(rows: Rows) -> tuple[str, str]:
     return max(rivals, key=lambda name: (rows[name]["accuracy"], -spends(name)[0])), best
 
 
-def _pair(db: tuple[str, queries.Print], rows: Rows, task: str, axis: str) -> Wish:
+def _pair(db: tuple[str, queries.FileVersion], rows: Rows, task: str, axis: str) -> Wish:
     names = list(rows)
     columns = st.columns([10, 10, 6], gap="small", vertical_alignment="bottom")
     for side, column in zip("ab", columns, strict=False):
@@ -175,7 +175,12 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _said(
-    db: tuple[str, queries.Print], rows: Rows, wish: Wish, params: tuple[Param, ...], head: Any, problems: list[str]
+    db: tuple[str, queries.FileVersion],
+    rows: Rows,
+    wish: Wish,
+    params: tuple[Param, ...],
+    head: Any,
+    problems: list[str],
 ) -> None:
     a, b = rows[wish.a], rows[wish.b]
     if wish.a == wish.b:
@@ -235,7 +240,7 @@ def _spends(found: differences.Compared, a: dict[str, Any], b: dict[str, Any]) -
         )
 
 
-def _others(db: tuple[str, queries.Print], wish: Wish, rows: Rows, a: Cell) -> None:
+def _others(db: tuple[str, queries.FileVersion], wish: Wish, rows: Rows, a: Cell) -> None:
     """All other settings of the task against A, computed when it is opened."""
     label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus A"
     with filters.fold(VIEW, "others", label) as opened:

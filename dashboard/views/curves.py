@@ -85,7 +85,7 @@ def render() -> None:
     _downloads(info, cells, params)
 
 
-def _params(cells: pl.DataFrame, db: tuple[str, queries.Print]) -> tuple[Param, ...]:
+def _params(cells: pl.DataFrame, db: tuple[str, queries.FileVersion]) -> tuple[Param, ...]:
     offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in ("task", "strategy")}
     offered |= {"model": tuple(roster(cells["model"])), "study": filters.choices(studies := queries.studies(*db))}
     own = str(filters.within(cells, studies, offered["study"][0])["axis"].mode().sort()[0])
@@ -96,7 +96,9 @@ def _params(cells: pl.DataFrame, db: tuple[str, queries.Print]) -> tuple[Param, 
     return *mine, *price_panel.params(queries.models(*db))
 
 
-def _controls(every: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.Print]) -> tuple[Wish, list[str]]:
+def _controls(
+    every: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.FileVersion]
+) -> tuple[Wish, list[str]]:
     by = {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
         study = filters.choose(VIEW, by["study"])
@@ -112,7 +114,7 @@ def _controls(every: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, que
     return Wish(ids, str(axis), tasks, models, strategies, ORDERS if voted else None, looking), unmet
 
 
-def _cells(db: tuple[str, queries.Print], wish: Wish) -> pl.DataFrame:
+def _cells(db: tuple[str, queries.FileVersion], wish: Wish) -> pl.DataFrame:
     """The cells the filters leave, read on the axis asked for; at most `MOST` conditions.
 
     A condition that ran under a budget on another axis is read on this one, but where the same strategy, parameters
@@ -134,18 +136,18 @@ def _cells(db: tuple[str, queries.Print], wish: Wish) -> pl.DataFrame:
     return cells.join(best, on="condition_id", how="semi", maintain_order="left")
 
 
-def _read(db: tuple[str, queries.Print], wish: Wish) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _read(db: tuple[str, queries.FileVersion], wish: Wish) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Cells and curves of the whole study at once, where they are few, so that the next filter finds them read."""
     return queries.budgets(*db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, mark: queries.Print, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
+def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
     """The figure's plain data."""
-    cells, every = _cells((db, mark), wish), queries.cells(db, mark)
+    cells, every = _cells((db, version), wish), queries.cells(db, version)
     ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
-    _, found = _read((db, mark), wish)
-    found = found or queries.curves(db, mark, ids, wish.axis, wish.looking, wish.orders)
+    _, found = _read((db, version), wish)
+    found = found or queries.curves(db, version, ids, wish.axis, wish.looking, wish.orders)
     return figures.curves_info(
         cells,
         {condition: found[condition] for condition in ids},

@@ -91,7 +91,7 @@ def _asked(wish: Wish) -> tuple[Any, ...]:
     return wish.x, wish.task, wish.kind, wish.budgets, wish.conditions, wish.looking
 
 
-def _params(cells: pl.DataFrame, db: tuple[str, queries.Print]) -> tuple[Param, ...]:
+def _params(cells: pl.DataFrame, db: tuple[str, queries.FileVersion]) -> tuple[Param, ...]:
     """The page's parameters with the choices this database offers."""
     budgets = _budget_choices(cells)
     offered = {
@@ -112,7 +112,9 @@ def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
     return ("largest", *(str(budget) for _, budget in pairs)) if len(pairs) > 1 else ()
 
 
-def _controls(cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.Print]) -> tuple[Wish, list[str]]:
+def _controls(
+    cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.FileVersion]
+) -> tuple[Wish, list[str]]:
     import polars as pl
 
     by = {param.name: param for param in params}
@@ -158,11 +160,11 @@ def _at(cells: pl.DataFrame, choice: str) -> tuple[queries.Budgets, pl.DataFrame
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, mark: queries.Print, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
+def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
     """The figure's plain data, labels placed."""
-    frame, cells = queries.frontier(db, mark, *_asked(wish)), queries.cells(db, mark)
+    frame, cells = queries.frontier(db, version, *_asked(wish)), queries.cells(db, version)
     x, task, kind, *rest = _asked(wish)
-    band = queries.band(db, mark, x, task, *rest) if kind == "staircase" else None
+    band = queries.band(db, version, x, task, *rest) if kind == "staircase" else None
     return figures.frontier_info(
         frame,
         queries.line(frame, wish.kind),
@@ -178,9 +180,9 @@ def _info(db: str, mark: queries.Print, wish: Wish, dark: bool, narrow: bool) ->
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _panels_info(db: str, mark: queries.Print, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
-    own = queries.model_lines(db, mark, *_asked(wish))
-    return figures.panels_info(_info(db, mark, wish, dark, narrow), own, narrow=narrow)
+def _panels_info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
+    own = queries.model_lines(db, version, *_asked(wish))
+    return figures.panels_info(_info(db, version, wish, dark, narrow), own, narrow=narrow)
 
 
 def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
@@ -285,7 +287,7 @@ def _table(frame: pl.DataFrame, wish: Wish) -> None:
     )
 
 
-def _panels(db: tuple[str, queries.Print], frame: pl.DataFrame, wish: Wish) -> None:
+def _panels(db: tuple[str, queries.FileVersion], frame: pl.DataFrame, wish: Wish) -> None:
     if frame["model"].n_unique() < 2:
         return
     key = "frontier.panels"

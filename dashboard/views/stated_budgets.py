@@ -86,7 +86,7 @@ def _controls(params: tuple[Param, ...]) -> Wish:
     return Wish(tasks, models, strategies)
 
 
-def _frames(db: str, mark: queries.Print, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _frames(db: str, version: queries.FileVersion, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Points, summary and accuracy of what the filters leave."""
     import polars as pl
 
@@ -96,21 +96,21 @@ def _frames(db: str, mark: queries.Print, wish: Wish) -> tuple[pl.DataFrame, pl.
             pl.col("model").is_in(wish.models),
             pl.col("strategy").is_in(wish.strategies),
         )
-        for frame in queries.elasticity(db, mark)
+        for frame in queries.elasticity(db, version)
     )
-    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db, mark), queries.told(db, mark))
+    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db, version), queries.told(db, version))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, mark: queries.Print, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
+def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
     """The figures' plain data."""
-    cells = queries.cells(db, mark)
-    points, summary, accuracy = _frames(db, mark, wish)
+    cells = queries.cells(db, version)
+    points, summary, accuracy = _frames(db, version, wish)
     return figures.told_info(
         points,
         summary,
         accuracy,
-        stated_budgets.untold(points, cells, queries.conditions(db, mark)),
+        stated_budgets.untold(points, cells, queries.conditions(db, version)),
         narrow=narrow,
         dark=dark,
         models=roster(cells["model"]),

@@ -104,14 +104,17 @@ def _adopt(db: str) -> None:
         st.query_params["condition"] = found.spec.condition.condition_id
 
 
-def _conditions(db: str, mark: queries.Print) -> dict[str, dict[str, Any]]:
+def _conditions(db: str, version: queries.FileVersion) -> dict[str, dict[str, Any]]:
     """Conditions by id, the best label first in order of task."""
-    rows = queries.conditions(db, mark).sort("task", "label").to_dicts()
+    rows = queries.conditions(db, version).sort("task", "label").to_dicts()
     return {row["condition_id"]: row for row in rows}
 
 
 def _controls(
-    db: tuple[str, queries.Print], params: tuple[Param, ...], conditions: dict[str, dict[str, Any]], problems: list[str]
+    db: tuple[str, queries.FileVersion],
+    params: tuple[Param, ...],
+    conditions: dict[str, dict[str, Any]],
+    problems: list[str],
 ) -> Wish:
     by = {param.name: param for param in params}
     several = len({row["task"] for row in conditions.values()}) > 1
@@ -135,7 +138,9 @@ def _named(condition: dict[str, Any], with_task: bool) -> str:
     return " · ".join([*parts, "simulated"] if condition["simulated"] else parts)
 
 
-def _budget(db: tuple[str, queries.Print], condition: dict[str, Any], axis: Axis, problems: list[str]) -> int | None:
+def _budget(
+    db: tuple[str, queries.FileVersion], condition: dict[str, Any], axis: Axis, problems: list[str]
+) -> int | None:
     """The budget to read trials at; None: as they were run."""
     key = url_state.key(VIEW, "budget")
     asked = st.session_state.get(key)
@@ -161,18 +166,18 @@ def _budget(db: tuple[str, queries.Print], condition: dict[str, Any], axis: Axis
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the trials …")
-def _trials(db: str, mark: queries.Print, condition: str) -> list[Trial]:
+def _trials(db: str, version: queries.FileVersion, condition: str) -> list[Trial]:
     """The last attempt of every trial of a condition, by question; shared between sessions and never changed."""
     found = Store(db).trials(condition)
     return sorted(found, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _completions(db: str, mark: queries.Print, keys: tuple[str, ...]) -> dict[str, Completion]:
+def _completions(db: str, version: queries.FileVersion, keys: tuple[str, ...]) -> dict[str, Completion]:
     return Store(db).completions(keys)
 
 
-def _entries(db: tuple[str, queries.Print], wish: Wish, problems: list[str]) -> list[Entry]:
+def _entries(db: tuple[str, queries.FileVersion], wish: Wish, problems: list[str]) -> list[Entry]:
     trials = _trials(*db, wish.condition["condition_id"])
     try:
         return [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
@@ -332,9 +337,11 @@ def _prompt(trial: Trial, call: Call) -> None:
 
 def _marks(trial: Trial, call: Call) -> None:
     """The answer the trial would have given if the budget had closed after this call."""
-    for mark in trial.marks:
-        if mark.after_calls == call.ordinal + 1:
-            st.text(f"Answer after this call: {transcript.visible(mark.answer, 200)} ({replay.FATES[mark.verdict]})")
+    for version in trial.marks:
+        if version.after_calls == call.ordinal + 1:
+            st.text(
+                f"Answer after this call: {transcript.visible(version.answer, 200)} ({replay.FATES[version.verdict]})"
+            )
 
 
 render()

@@ -27,7 +27,7 @@ TALL, LINE, LONGEST = 330, 62, 150
 Row = Mapping[str, Any]
 
 
-def show(db: tuple[str, queries.Print], found: Compared, a: Row, b: Row) -> None:
+def show(db: tuple[str, queries.FileVersion], found: Compared, a: Row, b: Row) -> None:
     """Both lists, side by side."""
     if not found.whole.n:
         return
@@ -40,7 +40,7 @@ def show(db: tuple[str, queries.Print], found: Compared, a: Row, b: Row) -> None
             _list(head, ids, texts, trials, (a, b))
 
 
-def _trials(db: tuple[str, queries.Print], row: Row) -> dict[str, str]:
+def _trials(db: tuple[str, queries.FileVersion], row: Row) -> dict[str, str]:
     """The first trial of each question under a condition."""
     rows: pl.DataFrame = queries.trial_rows(*db, row["condition_id"])
     found: dict[str, str] = dict(rows.sort("repeat", descending=True).select("question_id", "trial_id").iter_rows())

@@ -25,7 +25,7 @@ CONTROLS = ("per_day", "zone", "size")
 Row = Mapping[str, Any]
 
 
-def show(view: str, db: tuple[str, queries.Print], params: Sequence[Param], cells: tuple[Cell, Cell]) -> None:
+def show(view: str, db: tuple[str, queries.FileVersion], params: Sequence[Param], cells: tuple[Cell, Cell]) -> None:
     """The part of the page, computed when it is open."""
     with filters.fold(view, "savings", "Savings: a month with A and with B") as opened:
         if not opened:
@@ -49,7 +49,7 @@ def _grid(zone: str) -> str:
     return f"{zone} · {energy.GRID[zone]:.0f} g CO2e per kWh"
 
 
-def _lineups(db: tuple[str, queries.Print], cells: tuple[Cell, Cell]) -> tuple[str, ...]:
+def _lineups(db: tuple[str, queries.FileVersion], cells: tuple[Cell, Cell]) -> tuple[str, ...]:
     """Who plays in either setting."""
     known = queries.conditions(*db)
     rows = known.filter(known["condition_id"].is_in([cell.condition_id for cell in cells]))

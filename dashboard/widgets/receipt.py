@@ -68,7 +68,7 @@ def today() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False, ttl=60)
-def _allowance(db: str, mark: queries.Print) -> tuple[Limits, Limits]:
+def _allowance(db: str, version: queries.FileVersion) -> tuple[Limits, Limits]:
     """What today (UTC) allows to all runs together, and what of it is free."""
     from engine.core.allowance import day_of
     from engine.run import run_dir
