@@ -98,7 +98,7 @@ class Heartbeat:
             await asyncio.wait([work], timeout=EVERY_S)
             self._measure()
             if (wish := run_dir.stop_requested(self._run)) and not work.done():
-                self._obey(work, "now" if wish == "now" else "stop")
+                self._on_stop_request(work, "now" if wish == "now" else "stop")
             self._on_beat()
         with suppress(asyncio.CancelledError):
             work.result()
@@ -113,9 +113,9 @@ class Heartbeat:
 
     def _interrupt(self, work: asyncio.Task[None]) -> None:
         """First time: finish what is in flight. Second time: give it up."""
-        self._obey(work, "now" if self._asked else "stop")
+        self._on_stop_request(work, "now" if self._asked else "stop")
 
-    def _obey(self, work: asyncio.Task[None], wish: Wish) -> None:
+    def _on_stop_request(self, work: asyncio.Task[None], wish: Wish) -> None:
         self._asked = True
         self._on_wish(wish)
         if wish == "now":
