@@ -288,11 +288,11 @@ class _Readers:
 
     length: _Length
 
-    async def take(self, request: Request) -> tuple[Completion, bool]:
+    async def get(self, request: Request) -> tuple[Completion, bool]:
         tokens = 1 if self.length == "least" else request.asked_tokens
         text = _SURE if self.length == "sure" else ("so " * (tokens // 3 + 1))[: min(tokens, 100_000)]
         usage = Usage(utf8_bound(request.messages), tokens)
         return Completion(request.key, text, "stop", usage, 0, None, None, datetime.now(UTC)), False
 
-    def warm(self, request: Request) -> None:
+    def prefetch(self, request: Request) -> None:
         """Nothing is bought ahead."""

@@ -104,7 +104,7 @@ class Session:
     """One trial's door to its models; see the module docstring."""
 
     def __init__(self, context: TrialContext, ledger: Ledger, source: Source) -> None:
-        self.rng = random.Random(terms.rng_seed)
+        self.rng = random.Random(context.rng_seed)
         """The trial's own random numbers; the same at every budget."""
         self.closed: Cut | Literal["stopped"] | None = None
         """Why no further call is made; None: open."""
@@ -359,7 +359,7 @@ class Stream:
         if self._left < 1:
             raise StopAsyncIteration
         certain = self._left if self._ahead is None else max(1, self._ahead())
-        count = min(certain, self._left, self._session._terms.width)
+        count = min(certain, self._left, self._session._context.width)
         await self._session._prefetch([self._draft] * count)
         self._left -= 1
         return await self._session._consume(self._draft)

@@ -121,10 +121,10 @@ class NoPool:
     def __init__(self, *models: ScriptedModel) -> None:
         self._models = {m.setting.identity: m for m in models}
 
-    async def take(self, request: Request) -> tuple[Completion, bool]:
+    async def get(self, request: Request) -> tuple[Completion, bool]:
         return await self._models[request.model].complete(request), False
 
-    def warm(self, request: Request) -> None:
+    def prefetch(self, request: Request) -> None:
         """Nothing is kept, so nothing is prefetched."""
 
 

@@ -319,7 +319,7 @@ def test_a_reply_is_in_the_journal_before_anybody_sees_it() -> None:
 
     async def run() -> Completion:
         buyer = Dispatcher({SOLVER.identity: moody({"ok": 1})}, Gate(Ceiling(Limits())), notes, AT_ONCE)
-        completion, _ = await CompletionCache(buyer.purchase).take(ask(0))
+        completion, _ = await CompletionCache(buyer.purchase).get(ask(0))
         assert [(kind, seen) for kind, _, seen in notes.lines] == [("intent", None), ("outcome", completion)]
         return completion
 

@@ -172,7 +172,7 @@ def test_what_the_journal_kept_is_never_bought_again() -> None:
     kept = completion(ask(0).key, "from the journal")
 
     async def run() -> tuple[Completion, bool]:
-        return await CompletionCache(shop.buy, bought=[kept]).take(ask(0))
+        return await CompletionCache(shop.buy, bought=[kept]).get(ask(0))
 
     assert in_loop(run()) == (kept, True)
     assert shop.sold == []

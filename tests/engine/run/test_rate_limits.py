@@ -121,7 +121,7 @@ def buyer(model: Timed, gate: Gate | None = None, **retries: Any) -> Dispatcher:
 def all_bought(model: Timed, count: int, gate: Gate | None = None, **retries: Any) -> list[Any]:
     async def run() -> list[Any]:
         buying = buyer(model, gate, **retries)
-        return await asyncio.gather(*(buying.buy(ask(n)) for n in range(count)), return_exceptions=True)
+        return await asyncio.gather(*(buying.purchase(ask(n)) for n in range(count)), return_exceptions=True)
 
     return leaping(run())
 
@@ -314,7 +314,7 @@ def test_whoever_waits_for_anything_ends_with_the_run_at_once_and_costs_nothing(
 
     async def one(buying: Dispatcher, n: int) -> None:
         try:
-            await buying.buy(ask(n))
+            await buying.purchase(ask(n))
         except RunStopped:
             ended[n] = now()
 
@@ -391,7 +391,7 @@ def test_a_server_that_allows_few_calls_at_once_is_served_fully_with_few_refusal
         buying = Dispatcher({"m": model}, Gate(ceiling), Silent(), Retries(first_s=0.05))
 
         async def run() -> list[Completion]:
-            return await asyncio.gather(*(buying.buy(replace(ask(n), model="m")) for n in range(300)))
+            return await asyncio.gather(*(buying.purchase(replace(ask(n), model="m")) for n in range(300)))
 
         assert len(asyncio.run(run())) == 300 == server.good
         refused = len(server.served) - server.good

@@ -231,10 +231,10 @@ def test_a_failed_trial_stays_failed_when_its_strategy_swallows_the_failure() ->
 @pytest.mark.parametrize("swallow", [False, True], ids=["plain", "swallowing"])
 def test_a_run_that_ends_under_a_trial_stops_it(error: Exception, swallow: bool) -> None:
     class Ending(NoPool):
-        async def take(self, request: Request) -> tuple[Completion, bool]:
+        async def get(self, request: Request) -> tuple[Completion, bool]:
             if request.draw > 1:
                 raise error
-            return await super().take(request)
+            return await super().get(request)
 
     strategy = Does(swallowing) if swallow else asking(["say it"] * 4)
     trial = play(strategy, "calls", 9, source=Ending(model(FIVE)))

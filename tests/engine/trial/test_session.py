@@ -47,10 +47,10 @@ CHAIN = SelfConsistency(samples=4, chain_tokens=10)
 class Slow(NoPool):
     """Lets a later draw arrive long before an earlier one."""
 
-    async def take(self, request: Request) -> tuple[Completion, bool]:
+    async def get(self, request: Request) -> tuple[Completion, bool]:
         for _ in range(40 - 10 * request.draw):
             await asyncio.sleep(0)
-        return await super().take(request)
+        return await super().get(request)
 
 
 def test_accounts_and_marks_follow_the_order_of_draws_however_they_arrive() -> None:
