@@ -193,7 +193,7 @@ def test_numbers_stay_below_their_bits_and_spread(bits: int) -> None:
 _PROBE = """
 from dataclasses import replace
 from engine import identity
-from tests.test_identity import CONDITION, MONEY, PROBLEM, REQUEST
+from tests.engine.core.test_ids import CONDITION, MONEY, PROBLEM, REQUEST
 from engine.records import Question, TrialSpec
 from engine.strategies import build, entries, parameters
 print(identity.request_key(REQUEST), identity.stream_key(REQUEST), identity.provider_seed(REQUEST))
@@ -252,10 +252,10 @@ def test_a_changed_prompt_comes_with_a_new_version() -> None:
     """A trial's id holds its strategy's version and not its source, so a change of prompt or logic must bump it.
 
     After bumping `version=` in the strategy (of all that use `chain`, when that changed), or when the change moved no
-    prompt and no decision, store the new hashes with: python -m tests.test_identity
+    prompt and no decision, store the new hashes with: python -m tests.engine.core.test_ids
     """
     stored = json.loads(VERSIONS.read_text())
-    assert versions_now() == stored, "bump the version and run: python -m tests.test_identity"
+    assert versions_now() == stored, "bump the version and run: python -m tests.engine.core.test_ids"
 
 
 if __name__ == "__main__":

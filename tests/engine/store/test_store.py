@@ -339,13 +339,13 @@ def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
     assert count(store, "completions") == 8
 
 
-_APART = "import sys; from pathlib import Path; from tests import test_store as t; t.{}(Path(sys.argv[1]), {})"
+_APART = "import sys; from pathlib import Path; from tests.engine.store import test_store as t; t.{}(Path(sys.argv[1]), {})"
 
 _ENDLESS = """
 import sys
 from pathlib import Path
-from engine.store import Batch, Store
-from tests.test_store import a_trial, a_completion
+from engine.store.store import Batch, Store
+from tests.engine.store.test_store import a_trial, a_completion
 for i in range(100000):
     trials = tuple(a_trial(10 * i + j) for j in range(10))
     Store(Path(sys.argv[1])).flush(Batch(trials, tuple(a_completion(f"c-{10 * i + j}") for j in range(10))))
