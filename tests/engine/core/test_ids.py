@@ -192,9 +192,9 @@ def test_numbers_stay_below_their_bits_and_spread(bits: int) -> None:
 
 _PROBE = """
 from dataclasses import replace
-from engine import identity
+from engine.core import ids as identity
 from tests.engine.core.test_ids import CONDITION, MONEY, PROBLEM, REQUEST
-from engine.records import Question, TrialSpec
+from engine.core.records import Question, TrialSpec
 from engine.strategies import build, entries, parameters
 print(identity.request_key(REQUEST), identity.stream_key(REQUEST), identity.provider_seed(REQUEST))
 print(identity.prompt_key(REQUEST.messages), identity.question_id("task", PROBLEM, "2"))
