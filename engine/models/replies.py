@@ -14,13 +14,12 @@ from engine.core.errors import ProviderError
 from engine.core.records import Completion, Finish, Request, Usage
 from engine.models.prices import pusd
 
-FINISHES: dict[str, Finish] = {
-    "stop": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "filter",
-    "refusal": "filter",
-}
+FINISHES: dict[str, Finish] = {"stop": "stop", "length": "length", "max_tokens": "length"}
+FILTERED = frozenset({
+    "content_filter", "content_filtered", "refusal", "refused", "safety", "blocklist", "prohibited_content", "spii",
+    "recitation", "guardrail_intervened",
+})  # fmt: skip
+"""Words of providers for a reply that was withheld; litellm has turned some of them into "stop"."""
 ABSURD = 100
 """A figure this many times what its text could cost, and 1,000 more, is not a count."""
 MOST_TOKENS = 10**7
@@ -39,7 +38,7 @@ def completion(reply: Any, request: Request, bound: int, place: str, latency_ms:
     return Completion(
         key=request.key,
         text=text,
-        finish="filter" if declined else FINISHES.get(str(getattr(choice, "finish_reason", None)), "other"),
+        finish="filter" if declined or _withheld(choice) else FINISHES.get(str(_finish(choice)), "other"),
         usage=usage,
         latency_ms=latency_ms,
         model_reported=_name(getattr(reply, "model", None)),
@@ -77,10 +76,26 @@ def _continuation(text: str, request: Request) -> str:
 def _refusal(choice: Any) -> str | None:
     """The words of a model that refused to answer; None: it did not, or said more than that."""
     message = getattr(choice, "message", None)
-    more = getattr(message, "provider_specific_fields", None)
-    words = more.get("refusal") if isinstance(more, dict) else None
-    said = getattr(message, "content", None)
-    return words if isinstance(words, str) and words and not said else None
+    # Which of the two litellm fills depends on its version.
+    words = getattr(message, "refusal", None) or _specific(message).get("refusal")
+    content = getattr(message, "content", None)
+    return words if isinstance(words, str) and words and not content else None
+
+
+def _withheld(choice: Any) -> bool:
+    """Whether the provider's own word, where litellm kept it, or the normalised one says that a filter took it."""
+    words = (_finish(choice), *(_specific(choice).get(key) for key in ("native_finish_reason", "finish_reason")))
+    return any(isinstance(word, str) and word.lower() in FILTERED for word in words)
+
+
+def _finish(choice: Any) -> object:
+    return getattr(choice, "finish_reason", None)
+
+
+def _specific(holder: Any) -> dict[str, Any]:
+    """What only this provider says of a choice or a message."""
+    fields = getattr(holder, "provider_specific_fields", None)
+    return fields if isinstance(fields, dict) else {}
 
 
 def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) -> Usage:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from engine.models import http, open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
+from engine.models.replies import completion
 from engine.run import journal, worker
 from engine.run.dispatcher import Dispatcher, Gate, Retries
 from engine.store.store import Store
@@ -236,6 +239,23 @@ def test_a_refusal_is_told_in_the_models_own_words(provider: Provider) -> None:
     provider.faults.append(Fault("refusal"))
     done = asyncio.run(endpoint(provider).complete(request()))
     assert (done.text, done.finish) == ("I cannot help with that.", "filter")
+
+
+@pytest.mark.parametrize(
+    ("message", "choice"),
+    [
+        ({"content": None, "refusal": "No."}, {"finish_reason": "stop"}),
+        ({"content": "", "provider_specific_fields": {"refusal": "No."}}, {"finish_reason": "stop"}),
+        ({"content": ""}, {"finish_reason": "stop", "provider_specific_fields": {"native_finish_reason": "SAFETY"}}),
+        ({"content": "Half a"}, {"finish_reason": "content_filter"}),
+        ({"content": None}, {"finish_reason": "refusal"}),
+    ],
+)
+def test_a_withheld_reply_is_never_a_finished_one(message: dict[str, Any], choice: dict[str, Any]) -> None:
+    whole = SimpleNamespace(message=SimpleNamespace(**message), **choice)
+    usage = SimpleNamespace(prompt_tokens=5, completion_tokens=2, total_tokens=7)
+    done = completion(SimpleNamespace(choices=[whole], usage=usage), request(), 60, "m at h", 1)
+    assert done.finish == "filter"
 
 
 @pytest.mark.parametrize("accident", ["long_text", "gzip_bomb"])

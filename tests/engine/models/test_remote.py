@@ -306,10 +306,12 @@ def test_the_provider_runs_as_a_process_of_its_own_and_keeps_a_log(tmp_path: Pat
     log = tmp_path / "served.jsonl"
     command = [sys.executable, "-m", "tests.support.provider", "--port", "0", "--log", str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        base = process.stdout.readline().strip()
-        model = open_model("x", {"x": ModelSpec("x", api_base=base, model="m")})
-        done = asyncio.run(model.complete(request()))
-        process.terminate()
+        try:
+            assert process.stdout is not None
+            base = process.stdout.readline().strip()
+            model = open_model("x", {"x": ModelSpec("x", api_base=base, model="m")})
+            done = asyncio.run(model.complete(request()))
+        finally:
+            process.terminate()  # The block waits for its child, also on the way out of a failure.
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row["completion_tokens"] for row in rows] == [done.usage.output_tokens]
