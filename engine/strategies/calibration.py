@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from engine.core import answers
 from engine.core.records import Call, Completion, Problem, Question, Trial
-from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
+from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
 from engine.strategies.registry import strategy
-from engine.strategies.told_budget import TOLD
 from engine.trial.session import Session
 
 LABEL = "calibration (uses targets)"
@@ -56,7 +55,7 @@ class BudgetSearch:
             yield answer
             before = reply.output_tokens
             told = (before if told is None else told) // 2
-            asked = framed(problem, f"{STEPS} {TOLD.format(tokens=told)}")
+            asked = framed(problem, f"{STEPS} {STATED.format(tokens=told)}")
 
 
 def _fewer(feasibility: str, tokens: int, before: int) -> bool:
