@@ -195,7 +195,7 @@ class _Judge:
         at = (row["question_no"], answer)
         if at not in self._known:
             task = _task(row["task"])
-            self._known[at] = None if task is None else task.score(answer, _question(row))
+            self._known[at] = None if task is None else task.score(answer, _question(row)) >= 1
         return self._known[at]
 
 

@@ -113,7 +113,7 @@ class Search:
         return feasible[-1] if feasible else (vanilla, vanilla)
 
 
-Score = Callable[[str, Question], bool]
+Score = Callable[[str, Question], float]
 
 
 def search_of(trial: Trial, feasibility: str, replies: Mapping[str, Completion], score: Score) -> Search:
@@ -138,4 +138,4 @@ def _right(call: Call, question: Question, replies: Mapping[str, Completion], sc
     """Whether a call's reply was whole and its answer right: judged again, from what is stored."""
     reply = replies.get(call.key)
     answer = answers.extract(reply.text, question.problem.answer_kind) if reply and not call.cut else None
-    return answer is not None and score(answer, question)
+    return answer is not None and score(answer, question) >= 1

@@ -30,6 +30,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from engine.core import codec
+from engine.core import registry as doors
 from engine.core.errors import UsageError, shortened
 from engine.strategies import registry
 from engine.strategies.registry import Entry
@@ -52,12 +53,18 @@ def misnamed(name: str) -> str | None:
     return f"a plugin is named like a module{hint}, in the folder it lies in, not like a file"
 
 
-def refusal(before: Mapping[str, Entry], after: Mapping[str, Entry], mine: Sequence[Entry]) -> str | None:
-    """Why what a module registered cannot be let in; None: it can. `before` and `after` are the registry around it."""
+def refusal(
+    before: Mapping[str, Entry], after: Mapping[str, Entry], mine: Sequence[Entry], *, brings_more: bool = False
+) -> str | None:
+    """Why what a module registered cannot be let in; None: it can. `before` and `after` are the registry around it.
+
+    `brings_more`: it registered a task, a scorer or an importer, so it need not bring a strategy."""
     if taken := [name for name, entry in before.items() if after.get(name) is not entry]:
         return f"it registers a strategy {taken[0]!r}, and there is one of that name already"
-    if not mine:
-        return "it registers no strategy; decorate one with engine.strategies.strategy"
+    if not mine and not brings_more:
+        return (
+            "it registers no strategy; decorate one with engine.strategies.strategy (or a task, a scorer, an importer)"
+        )
     return next((f"its strategy {e.name!r} {wrong}" for e in mine if (wrong := fault(e))), None)
 
 
@@ -288,14 +295,16 @@ def _installed() -> list[EntryPoint]:
 def _admit(label: str, bring: Callable[[], object], module: str) -> Fault | None:
     """Import, look at what was registered, and take all of it back if any of it will not do."""
     before, known = registry.registered(), module in sys.modules
+    others = doors.registered()
     try:
         bring()
         mine = [e for name, e in registry.registered().items() if name not in before or _is_from(e.make, module)]
-        reason = refusal(before, registry.registered(), mine)
+        reason = refusal(before, registry.registered(), mine, brings_more=doors.registered() != others)
     except (Exception, SystemExit) as error:
         reason = _told(error, module)
     if reason:
         registry.restore(before)
+        doors.restore(others)
         if not known:
             sys.modules.pop(module, None)
         return _leave_out(label, reason)

@@ -35,6 +35,7 @@ from engine.models.prices import pusd
 from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
 from engine.strategies.registry import parameters
+from engine.tasks.scorers import open_scorer
 from engine.tasks.task import TaskSpec
 
 _MOST_CHOICES = 1_000
@@ -256,7 +257,19 @@ def _task(table: codec.Table, folder: Path, shared: tuple[Example, ...]) -> Task
         answer_column=table.text("answer_column", "answer"),
         category_column=table.text("category_column", None),
         context_column=table.text("context_column", None),
+        scorer=_scorer(table),
     )
+
+
+def _scorer(table: codec.Table) -> str | None:
+    name = table.text("scorer", None)
+    if name is not None and not table.required("name").startswith("file:"):
+        raise UsageError(
+            f"{table.place} has a scorer, which tasks of files take; {table.required('name')} has its own."
+        )
+    if name is not None:
+        open_scorer(name)
+    return name
 
 
 def _located(name: str, folder: Path) -> str:

@@ -5,11 +5,12 @@ It never sees a model, a budget or a database.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from engine.core.records import Example, Question
+from engine.core.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class TaskSpec:
     """A [[tasks]] table of a study."""
 
     name: str
-    """'gym:<generator>' or 'file:<path>'."""
+    """'gym:<generator>', 'file:<path>', or the name of a registered task."""
     questions: int | None = None
     """How many; None: all of a file, 50 of a generator."""
     seed: int = 0
@@ -33,6 +34,8 @@ class TaskSpec:
     category_column: str | None = None
     context_column: str | None = None
     """Column of a file with the document each question is about; None: questions stand alone."""
+    scorer: str | None = None
+    """How answers to a file's questions are scored, by name; None: equal to the target by value or by folded text."""
 
 
 class Task(Protocol):
@@ -44,5 +47,10 @@ class Task(Protocol):
     def questions(self) -> Sequence[Question]:
         """The questions of the spec, in order; equal specs give equal questions on every machine."""
 
-    def score(self, answer: str, question: Question) -> bool:
-        """Whether an extracted answer is right; pure."""
+    def score(self, answer: str, question: Question) -> float:
+        """How good an extracted answer is, from 0, wrong, to 1, right; pure. True and False are its two ends."""
+
+
+TASKS: Registry[Callable[[TaskSpec], Task]] = Registry("task")
+task = TASKS.register
+"""Register a class, or a function, that makes a `Task` of a `TaskSpec`; a study then names it under [[tasks]]."""

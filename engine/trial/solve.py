@@ -20,7 +20,8 @@ from engine.core.records import End, Mark, Problem, Question, Trial, TrialSpec, 
 from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
-Score = Callable[[str, Question], bool]
+Score = Callable[[str, Question], float]
+"""From 0, wrong, to 1, right; anything below 1 is stored as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ async def solve(
     `oracle`: True where the strategy is registered as one that is told whether answers are right.
     """
     began = datetime.now(UTC)
-    session = open_session(spec, setting, (lambda answer: score(answer, spec.question)) if oracle else None)
+    session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
     end, error = await _drive(strategy, spec.question.problem, session)
     marks = _scored(session.marks, spec.question, score)
     last = marks[-1] if marks else None
@@ -127,5 +128,5 @@ def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, 
     verdicts: dict[str, Verdict] = {}
     for mark in marks:
         if mark.answer not in verdicts:
-            verdicts[mark.answer] = "right" if score(mark.answer, question) else "wrong"
+            verdicts[mark.answer] = "right" if score(mark.answer, question) >= 1 else "wrong"
     return tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in marks)
