@@ -7,7 +7,6 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from engine.cli import show
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import Condition, Trial
 from engine.models.prices import pusd
-from engine.strategies.calibration import FEASIBILITIES, LABEL, Search, search_of
+from engine.strategies.calibration import FEASIBILITIES, LABEL, Search
+from engine.study.calibrating import Found, calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
 if TYPE_CHECKING:
@@ -43,28 +42,15 @@ _NOTES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found on one question."""
-
-    trial: Trial
-    search: Search
-
-    @property
-    def condition(self) -> Condition:
-        """Task, model and feasibility."""
-        return self.trial.spec.condition
-
-
 def study_of(options: Namespace) -> Study:
     """The calibration that was asked for, as a study. Raises UsageError, also where --out could not be written."""
     _check_target(options.out)
-    return _limited(_calibration(_asked(options), _feasibility(options)), options)
+    return _limited(calibration_of(_asked(options), _feasibility(options)), options)
 
 
 def write(out: Path, db: Path, planned: Plan) -> int:
     """What was found, one row a question; how many rows that are."""
-    rows = [record(each) for each in found(db, planned)]
+    rows = [row_of(each) for each in found_in(db, planned)]
     _write(out, rows)
     return len(rows)
 
@@ -72,44 +58,12 @@ def write(out: Path, db: Path, planned: Plan) -> int:
 def results(db: Path, planned: Plan) -> None:
     """The table, a line for each task and model."""
     groups: dict[str, list[Found]] = {}
-    for each in found(db, planned):
+    for each in found_in(db, planned):
         groups.setdefault(each.condition.condition_id, []).append(each)
     show.table(_HEAD, [_row(group) for group in groups.values()], numeric=range(3, 9))
     show.say()
     for note in _NOTES:
         show.say(note)
-
-
-def found(db: Path, planned: Plan) -> list[Found]:
-    """What the stored trials of a plan found, in the plan's order; trials that are still to be run are left out."""
-    from engine.store.store import Store
-
-    store = Store(db)
-    stored = {t.spec.trial_id: t for condition in planned.conditions for t in store.trials(condition.condition_id)}
-    trials = [stored[spec.trial_id] for spec in planned.specs if spec.trial_id in stored]
-    replies = store.completions({call.key for trial in trials for call in trial.calls})
-    feasibility = str(planned.study.calibration)
-    return [Found(t, search_of(t, feasibility, replies, planned.tasks[t.spec.condition.task].score)) for t in trials]
-
-
-def record(each: Found) -> dict[str, Any]:
-    """One question for the file; null: unknown, or there is none."""
-    question, search = each.trial.spec.question, each.search
-    return {
-        "label": LABEL,
-        "task": each.condition.task,
-        "model": each.condition.solver.name,
-        "feasibility": json.loads(each.condition.params)["feasibility"],
-        "question_id": question.question_id,
-        "text": question.problem.text,
-        "end": each.trial.end,
-        "vanilla_tokens": search.vanilla_tokens,
-        "vanilla_right": search.vanilla_right,
-        "tried": [asdict(tried) for tried in search.tried],
-        "found_budget": search.found_budget,
-        "found_tokens": search.found_tokens,
-        "ideal_range": search.ideal_range,
-    }
 
 
 def _asked(options: Namespace) -> Study:
@@ -131,13 +85,6 @@ def _asked(options: Namespace) -> Study:
         "this command",
         Path.cwd(),
     )
-
-
-def _calibration(study: Study, feasibility: str) -> Study:
-    """That of the study's tasks and models."""
-    if study.calibration:
-        raise UsageError(f"{study.name!r} is a calibration already; `budgetscope resume` goes on with its run.")
-    return parse(f"calibration = {json.dumps(feasibility)}\n{study.text}", study.name)
 
 
 def _feasibility(options: Namespace) -> str:
