@@ -8,7 +8,7 @@ is both safe and exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.errors import UsageError
@@ -86,11 +86,15 @@ class Ledger:
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""
         meter = self._meter(model)
-        rooms = [room // w.output for room, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
+        rooms = [left // w.output for left, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
         return max(0, min(rooms)) if rooms else None
 
     def _meter(self, model: str) -> ModelSpend:
         return self._meters.get(model, ModelSpend(model, Spend(), 0))
+
+    def metered(self, model: str) -> int:
+        """The model's high-water mark of its input so far."""
+        return self._meter(model).metered_input_tokens
 
     def high_water(self, call: Planned) -> int:
         """The model's metered input once this call's prompt is reserved."""
@@ -102,17 +106,17 @@ class Ledger:
         return {**self._meters, call.model: charged}
 
     def _rooms(self, model: str, high: int) -> list[int]:
-        return [_room(margin, w) for margin, w in self._margins(model, high, 1)]
+        return [room(margin, w) for margin, w in self._margins(model, high, 1)]
 
     def _margins(self, model: str, high: int, calls: int) -> list[tuple[int, Weights]]:
         """Per wall: what is left after `calls` more calls of `model` with its input metered at `high`."""
         meter = self._meter(model)
         more = Spend(calls)
         state = {**self._meters, model: replace(meter, spend=meter.spend + more, metered_input_tokens=high)}
-        return [(limit - _position(state, table), table[model]) for limit, table in self._walls]
+        return [(limit - stand(state.values(), table), table[model]) for limit, table in self._walls]
 
     def _within(self, state: dict[str, ModelSpend]) -> bool:
-        return all(_position(state, table) <= limit for limit, table in self._walls)
+        return all(stand(state.values(), table) <= limit for limit, table in self._walls)
 
 
 def _charged(meter: ModelSpend, bound: int, spend: Spend) -> ModelSpend:
@@ -122,8 +126,9 @@ def _charged(meter: ModelSpend, bound: int, spend: Spend) -> ModelSpend:
     return ModelSpend(meter.model, meter.spend + spend, high)
 
 
-def _position(state: dict[str, ModelSpend], table: dict[str, Weights]) -> int:
-    return sum(position(meter, table[model]) for model, meter in state.items())
+def stand(meters: Iterable[ModelSpend], table: Mapping[str, Weights]) -> int:
+    """Where the spends of a line-up stand on a wall."""
+    return sum(position(meter, table[meter.model]) for meter in meters)
 
 
 def position(meter: ModelSpend, w: Weights) -> int:
@@ -132,7 +137,7 @@ def position(meter: ModelSpend, w: Weights) -> int:
     return w.calls * spend.calls + w.input * meter.metered_input_tokens + w.output * spend.output_tokens
 
 
-def _room(margin: int, w: Weights) -> int:
+def room(margin: int, w: Weights) -> int:
     """Output tokens a margin buys; a wall that does not weigh output lets any length through."""
     if margin < 0:
         return 0
