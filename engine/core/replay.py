@@ -73,10 +73,10 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
         return Reading(reached, None, trial.spends, lost or "censored", None, False)
     inside = cover(trial.calls, [side])
     # A mark counts the high-water mark of its input, as walls do: at the reported input it would come too early.
-    marks = [mark for mark in trial.marks if stand(mark.spends, dict(side.weights)) <= budget]
-    verdict, answer = (marks[-1].verdict, marks[-1].answer) if marks else ("none", None)
-    full = closing is not None and closing.cut is not None and not closing.cut.beyond
-    return Reading(inside.covered, inside.granted, inside.spends, verdict, answer, inside.granted is not None or full)
+    last = next((m for m in reversed(trial.marks) if stand(m.spends, dict(side.weights)) <= budget), None)
+    exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
+    verdict, answer = (last.verdict, last.answer) if last else (None, None)
+    return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
 
 
 def horizon(trial: Trial, side: Wall) -> int | None:

@@ -110,6 +110,7 @@ class Journal:
         except RuntimeError:
             self._flush()
             return
+        # One system call for all lines of this turn of the loop; `written` waits for it.
         if self._writing is None:
             self._writing = loop.create_future()
             loop.call_soon(self._acknowledge)
@@ -122,7 +123,7 @@ class Journal:
             self._flush()
         except OSError as error:
             writing.set_exception(error)
-            writing.exception()
+            writing.exception()  # Looked at, so that a note nobody waits for does not warn.
         else:
             writing.set_result(None)
 
@@ -133,15 +134,12 @@ class Journal:
             while done < len(body):
                 done += os.write(self._file, memoryview(body)[done:])
         except OSError:
-            self._lines = _unwritten(lines, done)
+            # Whole outcomes are kept for the next try, away from a torn line. Intents are not: nothing is sent without
+            # one, so nobody waits for it.
+            ends = list(accumulate(map(len, lines)))
+            left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
+            self._lines = left if done in (0, *ends) else [b"\n", *left]
             raise
-
-
-def _unwritten(lines: list[bytes], done: int) -> list[bytes]:
-    """What to write after `done` bytes of these lines went through: whole outcomes, away from a torn line."""
-    ends = list(accumulate(map(len, lines)))
-    left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
-    return left if done in (0, *ends) else [b"\n", *left]
 
 
 def read(path: Path) -> History:
@@ -150,8 +148,10 @@ def read(path: Path) -> History:
     if not path.exists():
         return history
     attempts: dict[str, Attempt] = {}
+    # Line by line: journals of long runs do not fit in memory twice.
     with path.open("rb") as lines:
         for line in lines:
+            # A last line without its end was being written when the process died: nobody was told of it.
             if not _applied(line, attempts, history) and line.endswith(b"\n"):
                 history.unreadable += 1
     history.attempts = list(attempts.values())
@@ -170,6 +170,7 @@ def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> boo
         completion = codec.record(Completion, told["completion"]) if told.get("completion") else None
     except ValueError:
         return False
+    # An outcome replaces its intent, never the other way: lines of one write may be read again after a torn one.
     if told.get("outcome") or attempt.attempt_id not in attempts:
         attempts[attempt.attempt_id] = attempt
     if completion is not None:

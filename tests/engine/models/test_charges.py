@@ -12,7 +12,7 @@ from engine.core.budget import Limits
 from engine.core.errors import UsageError
 from engine.models.prices import price_from_usd_per_million
 from engine.run import journal, worker
-from engine.run.dispatcher import Retries
+from engine.run.rate_limits import Retries
 from engine.run.run_dir import RunDir
 from engine.store.store import Store
 from engine.store.tables import charged
