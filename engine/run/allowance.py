@@ -1,7 +1,7 @@
 """A run's part in the day's allowance: taking a lease, returning the rest, and settling what the dead left held.
 
 Brings the rules of `engine.core.allowance` together with clock, locks, journals and database. Whether a run is dead is
-asked inside the transaction that settles it, so nobody can come back to life and spend meanwhile. Never looks at a call.
+asked inside the transaction that settles it, so nobody comes back to life and spends meanwhile. Never looks at a call.
 """
 
 from __future__ import annotations
