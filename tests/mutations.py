@@ -100,8 +100,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "greedy cap: the prompt is left out",
         BUDGET,
-        "*self._rooms(call.model, self.high_water(call))",
-        "*self._rooms(call.model, self._meter(call.model).metered_input_tokens)",
+        "self._margins(call.model, self.high_water(call), 1)",
+        "self._margins(call.model, self.metered(call.model), 1)",
         _in("trial", "session", "granted_the_least"),
     ),
     Mutant(
@@ -189,7 +189,7 @@ MUTANTS: tuple[Mutant, ...] = (
         CHAIN,
         "return None if reply.truncated else answers.extract(reply.text, reply.kind)",
         "return answers.extract(reply.text, reply.kind)",
-        _in("strategies", "strategies", "always_cut"),
+        _in("trial", "session", "casts_no_vote"),
     ),
     Mutant(
         "a reply cut by its cap is not flagged",
@@ -329,15 +329,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "prices are in every id",
         IDENTITY,
-        '    if axis != "usd":\n        return None\n',
-        "",
+        '    if condition.axis == "usd":\n',
+        "    if True:\n",
         _in("core", "ids", "decides_its_result"),
     ),
     Mutant(
         "prices are in no id",
         IDENTITY,
-        '    if axis != "usd":\n        return None\n',
-        "    return None\n",
+        '    if condition.axis == "usd":\n',
+        "    if False:\n",
         _in("core", "ids", "decides_its_result"),
     ),
     # pool

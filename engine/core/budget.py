@@ -63,7 +63,8 @@ class Ledger:
 
     def granted(self, call: Planned) -> int:
         """Largest reply every wall leaves after the prompt bound, at most what is asked; 0: refused."""
-        return min([call.asked_tokens, *self._rooms(call.model, self.high_water(call))])
+        margins = self._margins(call.model, self.high_water(call), 1)
+        return min([call.asked_tokens, *(room(left, w) for left, w in margins)])
 
     def fits(self, calls: Sequence[Planned]) -> bool:
         """Whether all these calls together stay within every wall at their worst case."""
@@ -105,9 +106,6 @@ class Ledger:
         charged = _charged(self._meter(call.model), call.bound_tokens, spend)
         return {**self._meters, call.model: charged}
 
-    def _rooms(self, model: str, high: int) -> list[int]:
-        return [room(margin, w) for margin, w in self._margins(model, high, 1)]
-
     def _margins(self, model: str, high: int, calls: int) -> list[tuple[int, Weights]]:
         """Per wall: what is left after `calls` more calls of `model` with its input metered at `high`."""
         meter = self._meter(model)
@@ -121,6 +119,7 @@ class Ledger:
 
 def _charged(meter: ModelSpend, bound: int, spend: Spend) -> ModelSpend:
     """H takes the bound, and a report above it: an overrun is recorded, never hidden."""
+    # The bound alone would be loose for later calls, the report alone would place marks before their walls.
     before = meter.spend.input_tokens
     high = max(meter.metered_input_tokens, before + bound, before + spend.input_tokens)
     return ModelSpend(meter.model, meter.spend + spend, high)
@@ -144,6 +143,7 @@ def room(margin: int, w: Weights) -> int:
     return margin // w.output if w.output else _UNBOUNDED
 
 
+# Larger than any cap that is asked for, and still an integer of a database.
 _UNBOUNDED = 1 << 62
 
 
@@ -266,6 +266,7 @@ class Ceiling:
         """Hold back the worst case of one attempt; False: it does not fit now."""
         if self.paused:
             return False
+        # What is in doubt may have been billed; a ceiling that forgot it could be passed by kills and resumes.
         held = self.spent + self.reserved + self.in_doubt + amount
         fits = self.limits.allow(held)
         self.day_is_short = fits and not self._reach.allow(held)
@@ -279,6 +280,7 @@ class Ceiling:
         """Replace a reservation by what the attempt cost (nothing, if the provider refused it)."""
         self._release(reserved)
         self.spent += actual
+        # Booked in full, as it was billed; it is known only now, when it is too late to refuse the call.
         over = actual - reserved
         self.overrun += Amount(max(0, over.calls), max(0, over.tokens), max(0, over.pusd))
 

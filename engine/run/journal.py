@@ -148,7 +148,7 @@ def read(path: Path) -> History:
     if not path.exists():
         return history
     attempts: dict[str, Attempt] = {}
-    # Line by line: journals of long runs do not fit in memory twice.
+    # Line by line: the journal of a long run is large, and all its replies are about to be in memory once.
     with path.open("rb") as lines:
         for line in lines:
             # A last line without its end was being written when the process died: nobody was told of it.

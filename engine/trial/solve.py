@@ -117,7 +117,7 @@ def _ended(session: Session) -> tuple[End, str | None]:
 
 
 def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, ...]:
-    # A scorer can be slow (it may parse algebra), and a strategy returns to an answer more than once.
+    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
     verdicts: dict[str, Verdict] = {}
     for mark in marks:
         if mark.answer not in verdicts:
