@@ -549,8 +549,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an open intent is forgotten",
         JOURNAL,
-        'told.get("outcome") or told.get("intent")',
-        'told.get("outcome")',
+        'entry.get("outcome") or entry.get("intent")',
+        'entry.get("outcome")',
         _in("run", "journal", "stays_charged"),
     ),
     # reading at a smaller budget, and what it needs to be stored

@@ -35,11 +35,11 @@ class Archive(Protocol):
 
 
 class CompletionCache:
-    """Completions by key: on the shelf, in flight, or bought in this run."""
+    """Completions by key: in the archive, in flight, or bought in this run."""
 
-    def __init__(self, buy: Buy, shelf: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
+    def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
-        self._shelf = shelf
+        self._archive = archive
         self._earlier = {request_of(completion.key): completion for completion in bought}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
@@ -52,6 +52,7 @@ class CompletionCache:
         flight = self._flight(request)
         # Shielded: a trial that gives up takes nothing down that others wait for, and that is paid in any case.
         completion, stored = await asyncio.shield(flight)
+        # Bought once in this run and read again, it is paid for as well: only its first reader is billed.
         replayed = stored or request.key in self._taken
         self._taken.add(request.key)
         return completion, replayed
@@ -62,6 +63,7 @@ class CompletionCache:
 
     async def drain(self) -> None:
         """Wait for all flights, also those nobody consumes; their failures concern nobody."""
+        # Again, because a flight that lands may wake a trial that puts another draw in flight.
         while pending := [flight for flight in self._flights.values() if not flight.done()]:
             await asyncio.wait(pending)
 
@@ -81,8 +83,8 @@ class CompletionCache:
 
     async def _fetch(self, request: Request) -> tuple[Completion, bool]:
         known = self._earlier.get(request.key)
-        if known is None and self._shelf is not None:
-            known = await self._shelf.find(request.key)
+        if known is None and self._archive is not None:
+            known = await self._archive.find(request.key)
         if known is not None:
             return known, True
         return await self._buy(request), False
@@ -92,7 +94,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoredCompletions:
-    """The shelf of a run; reads that arrive together share one opening of the database."""
+    """The archive of a run; reads that arrive together share one opening of the database."""
 
     def __init__(
         self,
@@ -110,6 +112,7 @@ class StoredCompletions:
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
         self._reader: asyncio.Task[None] | None = None
         for model in models:
+            # What runs here answers as it did, and its identity holds the hash of its weights.
             since = _EVER if model.local else datetime.now(UTC) - max_age
             name = model.setting.identity
             found = store.completion_keys([name], since)

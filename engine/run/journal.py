@@ -36,14 +36,15 @@ class History:
     """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
     unreadable: int = 0
     """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
-    told: dict[str, int] = field(default_factory=dict)
+    reported_pusd: dict[str, int] = field(default_factory=dict)
     """By attempt, the pico-dollars its provider itself reported, where it did."""
 
     @property
     def billed(self) -> list[Attempt]:
         """Every attempt at what the ceiling counts: our price, or the provider's own cost where that is more."""
-        told = ((a, self.told.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
-        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in told]
+        # Of a lost reply no cost is known, whatever an earlier line about it said: it stays at its worst case.
+        costs = ((a, self.reported_pusd.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
+        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in costs]
 
     @property
     def spent(self) -> Amount:
@@ -163,20 +164,20 @@ def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> boo
     if line.isspace():
         return True
     try:
-        told = codec.parsed(line)
-        if not isinstance(told, dict):
+        entry = codec.parsed(line)
+        if not isinstance(entry, dict):
             return False
-        attempt = codec.record(Attempt, told.get("outcome") or told.get("intent"))
-        completion = codec.record(Completion, told["completion"]) if told.get("completion") else None
+        attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
+        completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
     except ValueError:
         return False
     # An outcome replaces its intent, never the other way: lines of one write may be read again after a torn one.
-    if told.get("outcome") or attempt.attempt_id not in attempts:
+    if entry.get("outcome") or attempt.attempt_id not in attempts:
         attempts[attempt.attempt_id] = attempt
     if completion is not None:
         history.completions.setdefault(completion.key, completion)
         if completion.provider_cost_pusd is not None:
-            history.told[attempt.attempt_id] = completion.provider_cost_pusd
+            history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
     return True
 
 

@@ -183,6 +183,7 @@ def is_dead(run: RunDir) -> bool:
 
 def _taken(run: RunDir) -> bool | None:
     """Whether somebody holds the run's lock; None: there is none."""
+    # Asked of the kernel each time: a process id in a file may be another process's by now.
     try:
         file = os.open(run.path / "lock", os.O_RDONLY)
     except FileNotFoundError:

@@ -80,10 +80,10 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._shelf = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
+        self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
-        self._pool = CompletionCache(buyer.purchase, self._shelf, self._completions)
+        self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 
     async def run(self) -> None:
@@ -151,7 +151,7 @@ class Runner:
         self._attempts.append(attempt)
         if completion is not None:
             self._completions.append(completion)
-            self._shelf.saw(attempt.model, completion)
+            self._archive.saw(attempt.model, completion)
 
     async def _flush_regularly(self) -> None:
         while not self._over.is_set():

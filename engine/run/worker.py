@@ -92,7 +92,7 @@ class _Worker:
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
-        self._tenant: RunAllowance | None = None
+        self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._unreadable = 0
@@ -124,7 +124,10 @@ class _Worker:
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
         same_as_before(self._dir, planned)
-        await reach(planned)
+        # An endpoint that is not there at all fails the run before its first trial, not every trial of it.
+        for model in planned.models.values():
+            if trouble := await model.probe():
+                raise RunError(trouble)
         store = Store(self._dir.db)
         store.create()
         history = journal.read(self._dir.journal)
@@ -133,15 +136,15 @@ class _Worker:
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         billed = any(map(charges.costs, planned.models.values()))
-        self._tenant = tenant = RunAllowance(self._dir, self._clock, billed=billed)
+        self._allowance = lease = RunAllowance(self._dir, self._clock, billed=billed)
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
-            ceiling.lend(tenant.take(ceiling, history.billed))
+            ceiling.lend(lease.take(ceiling, history.billed))
             return await self._through(planned, store, self._gate, history)
         finally:
             # Under the heartbeat: waiting for a busy database may take seconds, and a second stop must still be heard.
-            await self._heart.attend(tenant.give_back(ceiling))
+            await self._heart.attend(lease.give_back(ceiling))
             for model in planned.models.values():
                 await model.close()
 
@@ -152,6 +155,7 @@ class _Worker:
         notes = journal.Journal(self._dir.journal)
         runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
         self._runner, self._progress = runner, runner.progress
+        # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
         self._progress.done = min(self._last.done, self._progress.total)
         store.save_run(self._row(planned, "running"))
         try:
@@ -169,8 +173,8 @@ class _Worker:
         return state, message
 
     def _beat(self) -> None:
-        if self._tenant and self._gate:
-            self._tenant.watch(self._gate)
+        if self._allowance and self._gate:
+            self._allowance.watch(self._gate)
         waiting = self._runner.lock_retry.waiting if self._runner else None
         self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
 
@@ -179,6 +183,7 @@ class _Worker:
             self._gate.stop()
         if self._runner:
             self._runner.lock_retry.hurry()
+        # What is in flight is not paid for twice: the journal knows it, and it stays charged as in doubt.
         if self._runner and wish == "now":
             self._runner.abandon()
 
@@ -186,20 +191,28 @@ class _Worker:
         gate = self._gate
         if gate and gate.trouble:
             return "failed", gate.trouble
-        overran = _overran(gate.ceiling.overrun) if gate else []
+        remarks = []
+        over = gate.ceiling.overrun if gate else Amount()
+        if over.tokens:
+            remarks.append(
+                f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+            )
+        elif over.pusd:
+            dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
+            why = "a provider reports a higher cost than its price says"
+            remarks.append(f"{dollars} were charged beyond what was reserved: {why}.")
+        # A run that was told to stop may have reached its ceiling as well; what ended it for good is what counts.
         if gate and gate.reached:
-            why = self._tenant.why_full(gate.ceiling) if self._tenant else ""
-            return "ceiling", " ".join([why, *overran])
+            why = self._allowance.why_full(gate.ceiling) if self._allowance else ""
+            return "ceiling", " ".join([why, *remarks])
         if gate and gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
-        remarks = []
-        if lines := self._unreadable:
-            remarks.append(
-                f"Unreadable lines of its journal: {lines:,}; calls whose outcome they held count as in doubt."
-            )
         if failed := self._progress.ends["failed"]:
-            remarks.append(f"{failed} trials failed; resume tries them again.")
-        return "finished", " ".join([*remarks, *overran]) or None
+            remarks.insert(0, f"{failed} trials failed; resume tries them again.")
+        if lines := self._unreadable:
+            doubt = "calls whose outcome they held count as in doubt"
+            remarks.insert(0, f"Unreadable lines of its journal: {lines:,}; {doubt}.")
+        return "finished", " ".join(remarks) or None
 
     def _tell(self, state: State, message: str | None = None) -> Status:
         ran_s = time.monotonic() - self._began - self._heart.suspended_s
@@ -273,18 +286,6 @@ class _Worker:
         )
 
 
-def _overran(over: Amount) -> list[str]:
-    """What was charged beyond its reservation, and why that can be."""
-    if over.tokens:
-        return [f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."]
-    if over.pusd:
-        dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
-        return [
-            f"{dollars} were charged beyond what was reserved: a provider reports a higher cost than its price says."
-        ]
-    return []
-
-
 def same_as_before(directory: RunDir, planned: Plan) -> None:
     """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
     now = ids.digest("r1", sorted(spec.trial_id for spec in planned.specs))
@@ -296,14 +297,6 @@ def same_as_before(directory: RunDir, planned: Plan) -> None:
             f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
             "data back, or start a new run."
         )
-
-
-async def reach(planned: Plan) -> None:
-    """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
-    for model in planned.models.values():
-        trouble = await model.probe()
-        if trouble:
-            raise RunError(trouble)
 
 
 def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
