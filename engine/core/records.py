@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 Axis = Literal["output_tokens", "total_tokens", "calls", "usd"]
@@ -17,8 +18,34 @@ PUSD_PER_USD = 10**12
 AnswerKind = Literal["number", "word", "yes_no", "text"]
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
-Cut = Literal["own", "budget", "refused", "context", "limit", "failed"]
 Finish = Literal["stop", "length", "filter", "other"]
+
+
+class Cut(StrEnum):
+    """Why a call is not a whole reply that the strategy saw."""
+
+    OWN = "own"
+    """Stopped at the asked cap."""
+    BUDGET = "budget"
+    """Longer than granted; never shown to the strategy."""
+    REFUSED = "refused"
+    """No token was left for it."""
+    CONTEXT = "context"
+    """Does not fit the model's window; ends the trial at every budget."""
+    LIMIT = "limit"
+    """One call more than any trial makes; ends the trial at every budget."""
+    FAILED = "failed"
+    """The provider gave up."""
+
+    @property
+    def closes(self) -> bool:
+        """Whether the session makes no further call."""
+        return self is not Cut.OWN
+
+    @property
+    def beyond(self) -> bool:
+        """Whether a larger budget would have gone on where the data end, so that they are censored beyond it."""
+        return self in (Cut.BUDGET, Cut.REFUSED, Cut.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +265,7 @@ class Call:
     bound_tokens: int
     """Upper bound of the prompt that was reserved."""
     cut: Cut | None
-    """None: whole. own: stopped at the asked cap. budget: longer than granted, never shown to the strategy. refused: no
-    token was left for it. context, limit: ends the trial at every budget. failed: the provider gave up."""
+    """None: whole."""
     replayed: bool
     """True: the completion was already paid for."""
     spend: Spend

@@ -1,14 +1,14 @@
 """A run's part in the day's allowance: taking a lease, returning the rest, and settling what the dead left held.
 
-Brings the rules of `leases` together with clock, locks, journals and database. Whether a run is dead is asked inside
-the transaction that settles it, so nobody can come back to life and spend meanwhile. Never looks at a call.
+Brings the rules of `engine.core.allowance` together with clock, locks, journals and database. Whether a run is dead is
+asked inside the transaction that settles it, so nobody comes back to life and spends meanwhile. Never looks at a call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -57,12 +57,20 @@ class RunAllowance:
         `past`: attempts of earlier sessions, for days of which the database knows no lease. Nothing may be in flight.
         Raises RunError when today has nothing left.
         """
-        wants = self._wants(ceiling)
+        left = ceiling.limits.left(ceiling.charged)
+        wants = left if self._billed else left.least(Limits(pusd=0))
         dead = reckoned(self._run.db, self._store.read_book().held, but=self._run.run_id)
         now = self._clock()
         with self._store.book() as book:
             settle_dead(book, dead)
-            self._remember(book, past, now)
+            if not book.of_run(self._run.run_id):
+                # Spent before there were leases, or under a database that was lost: each day is charged its own part.
+                by_day: dict[str, list[Attempt]] = {}
+                for attempt in past:
+                    by_day.setdefault(day_of(attempt.started_at), []).append(attempt)
+                for day, attempts in by_day.items():
+                    charged = History(attempts=attempts)
+                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt, now)
             book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
             lease = book.lend(self._run.run_id, wants, now)
         self.day = day_of(now)
@@ -78,6 +86,7 @@ class RunAllowance:
         """
         if self._over or not self.due or (self._rolling is not None and not self._rolling.done()):
             return
+        # Calls in flight were reserved under the old day's lease and are settled on it, before the new one is taken.
         gate.ceiling.paused = True
         if not gate.ceiling.in_flight:
             self._rolling = asyncio.create_task(self._roll_over(gate))
@@ -108,32 +117,20 @@ class RunAllowance:
         A database that cannot be written leaves the lease held, until somebody sees that this run is gone. Waits in a
         thread for one that others hold, so that the caller's heartbeat goes on; takes no lease from then on.
         """
+
+        def settle(spent: Amount, in_doubt: Amount) -> None:
+            with Store(self._run.db, wait_s=RETURN_S).book() as book:
+                book.settle(self._run.run_id, spent, in_doubt)
+
         self._over = True
         if self._rolling is not None:
             await self._rolling
         try:
             if self.day is not None:
-                await asyncio.to_thread(self._settle, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
+                doubt = ceiling.in_doubt + ceiling.reserved
+                await asyncio.to_thread(settle, ceiling.spent, doubt)
         except StoreError as error:
             log.warning("the lease could not be returned: %s", error)
-
-    def _settle(self, spent: Amount, in_doubt: Amount) -> None:
-        with Store(self._run.db, wait_s=RETURN_S).book() as book:
-            book.settle(self._run.run_id, spent, in_doubt)
-
-    def _wants(self, ceiling: Ceiling) -> Limits:
-        left = ceiling.limits.left(ceiling.charged)
-        return left if self._billed else left.least(Limits(pusd=0))
-
-    def _remember(self, book: Book, past: Iterable[Attempt], now: datetime) -> None:
-        if book.of_run(self._run.run_id):
-            return
-        by_day: dict[str, list[Attempt]] = {}
-        for attempt in past:
-            by_day.setdefault(day_of(attempt.started_at), []).append(attempt)
-        for day, attempts in by_day.items():
-            known = History(attempts=attempts)
-            book.remember(self._run.run_id, day, known.spent, known.in_doubt, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +151,21 @@ class Reckoning:
 
 def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping[str, Reckoning]:
     """What runs that hold a lease and are dead were charged; read before the transaction, as journals can be long."""
-    found = {}
+    reckonings = {}
     for run_id in sorted({lease.run_id for lease in held} - {but}):
+        # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
         run = RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db)
-        if run_dir.is_dead(run) or _said_goodbye(run):
-            found[run_id] = _reckoning(run)
-    return found
+        if not (run_dir.is_dead(run) or _said_goodbye(run)):
+            continue
+        # Before the journal is read: one that grew since belongs to a run that is not dead.
+        size = _size(run.journal)
+        if size is None:
+            with Store(db).reading() as connection:
+                reckonings[run_id] = Reckoning(run, None, tables.charged(connection, run_id))
+        else:
+            history = journal.read(run.journal)
+            reckonings[run_id] = Reckoning(run, size, history.spent, history.in_doubt)
+    return reckonings
 
 
 def settle_dead(book: Book, dead: Mapping[str, Reckoning]) -> None:
@@ -188,30 +194,24 @@ def refusal(book: Book, wants: Limits, now: datetime) -> str:
     """Why a run gets nothing of today, in one sentence about the first kind that is used up."""
     day = day_of(now)
     kind = book.spent_kinds(wants, day)[0]
+    leases = book.of_day(day)
+
+    def amount(value: int) -> str:
+        return f"{value:,} {kind}" if kind != "pusd" else f"${value / PUSD_PER_USD:,.6f}".rstrip("0").rstrip(".")
+
+    accounts = [f"{amount(getattr(book.allowance, kind))} allowed"]
+    accounts.append(f"{amount(sum(getattr(lease.spent, kind) for lease in leases))} spent")
+    if doubt := sum(getattr(lease.in_doubt, kind) for lease in leases):
+        accounts.append(f"{amount(doubt)} in doubt")
+    for lease in leases:
+        if lease.held and getattr(lease.lent, kind) is None:
+            accounts.append(f"without limit held by run {lease.run_id}")
+        elif rest := getattr(lease.rest, kind):
+            accounts.append(f"{amount(rest)} held by run {lease.run_id}")
     return (
-        f"Nothing is left of today's allowance: {', '.join(_accounts(book, book.of_day(day), kind))}; the day ends at "
+        f"Nothing is left of today's allowance: {', '.join(accounts)}; the day ends at "
         f"{end_of(day):%Y-%m-%d %H:%M} UTC, or change it with `budgetscope allowance`."
     )
-
-
-def _accounts(book: Book, leases: Iterable[Lease], kind: str) -> Iterator[str]:
-    """Allowed, spent, in doubt, and held by whom, of one kind."""
-    found = list(leases)
-    yield f"{_said(kind, getattr(book.allowance, kind))} allowed"
-    yield f"{_said(kind, sum(getattr(lease.spent, kind) for lease in found))} spent"
-    if doubt := sum(getattr(lease.in_doubt, kind) for lease in found):
-        yield f"{_said(kind, doubt)} in doubt"
-    for lease in found:
-        if lease.held and getattr(lease.lent, kind) is None:
-            yield f"without limit held by run {lease.run_id}"
-        elif rest := getattr(lease.rest, kind):
-            yield f"{_said(kind, rest)} held by run {lease.run_id}"
-
-
-def _said(kind: str, value: int) -> str:
-    if kind != "pusd":
-        return f"{value:,} {kind}"
-    return f"${value / PUSD_PER_USD:,.6f}".rstrip("0").rstrip(".")
 
 
 def _said_goodbye(run: RunDir) -> bool:
@@ -219,15 +219,6 @@ def _said_goodbye(run: RunDir) -> bool:
     if run_dir.is_alive(run):
         return False
     return any(row.finished_at for row in Store(run.db).runs() if row.run_id == run.run_id)
-
-
-def _reckoning(run: RunDir) -> Reckoning:
-    size = _size(run.journal)
-    if size is None:
-        with Store(run.db).reading() as connection:
-            return Reckoning(run, None, tables.charged(connection, run.run_id))
-    history = journal.read(run.journal)
-    return Reckoning(run, size, history.spent, history.in_doubt)
 
 
 def _size(path: Path) -> int | None:

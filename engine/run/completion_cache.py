@@ -1,13 +1,12 @@
 """The completion pool of a run: each draw is bought once, whoever asks for it, and then read by all.
 
-Owns single flight and replay. It never cancels or buys again what is in flight: a draw that nobody waits for any more
-finishes into the pool and the run pays for it. What a completion costs, and whether it may be bought at all, is decided
-by the dispatcher.
+`CompletionCache` owns single flight and replay. It never cancels or buys again what is in flight: a draw that nobody
+waits for any more finishes into the pool and the run pays for it. What a completion costs, and whether it may be bought
+at all, is decided by the dispatcher.
 
-Completions paid for by earlier runs, read from the store on demand.
-
-Knows which keys may be replayed: of local and scripted models all, of remote ones those younger than `pool_max_age`.
-A stored reply is refused once the model answers under another name or fingerprint than it was stored with.
+`StoredCompletions` are those paid for by earlier runs, read from the store on demand. Of local and scripted models all
+may be replayed, of remote ones those younger than `pool_max_age`; a stored reply is refused once the model answers
+under another name or fingerprint than it was stored with.
 """
 
 from __future__ import annotations
@@ -35,20 +34,12 @@ class Archive(Protocol):
         """The oldest stored completion of this request; None: there is none that may be replayed."""
 
 
-class NoArchive:
-    """No earlier completions; with it every draw is bought."""
-
-    async def find(self, key: str) -> Completion | None:
-        """Always None."""
-        return None
-
-
 class CompletionCache:
-    """Completions by key: on the shelf, in flight, or bought in this run."""
+    """Completions by key: in the archive, in flight, or bought in this run."""
 
-    def __init__(self, buy: Buy, shelf: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
+    def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
-        self._shelf = shelf or NoArchive()
+        self._archive = archive
         self._earlier = {request_of(completion.key): completion for completion in bought}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
@@ -59,7 +50,9 @@ class CompletionCache:
         Raises what the purchase raised; a failed purchase stays failed for this run.
         """
         flight = self._flight(request)
+        # Shielded: a trial that gives up takes nothing down that others wait for, and that is paid in any case.
         completion, stored = await asyncio.shield(flight)
+        # Bought once in this run and read again, it is paid for as well: only its first reader is billed.
         replayed = stored or request.key in self._taken
         self._taken.add(request.key)
         return completion, replayed
@@ -70,6 +63,7 @@ class CompletionCache:
 
     async def drain(self) -> None:
         """Wait for all flights, also those nobody consumes; their failures concern nobody."""
+        # Again, because a flight that lands may wake a trial that puts another draw in flight.
         while pending := [flight for flight in self._flights.values() if not flight.done()]:
             await asyncio.wait(pending)
 
@@ -82,28 +76,25 @@ class CompletionCache:
         flight = self._flights.get(request.key)
         if flight is None:
             flight = asyncio.create_task(self._fetch(request))
-            flight.add_done_callback(_seen)
+            # Look at the exception, so that a draw nobody consumed does not warn.
+            flight.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._flights[request.key] = flight
         return flight
 
     async def _fetch(self, request: Request) -> tuple[Completion, bool]:
-        known = self._earlier.get(request.key) or await self._shelf.find(request.key)
+        known = self._earlier.get(request.key)
+        if known is None and self._archive is not None:
+            known = await self._archive.find(request.key)
         if known is not None:
             return known, True
         return await self._buy(request), False
-
-
-def _seen(flight: asyncio.Task[tuple[Completion, bool]]) -> None:
-    """Look at the exception, so that a draw nobody consumed does not warn."""
-    if not flight.cancelled():
-        flight.exception()
 
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoredCompletions:
-    """The shelf of a run; reads that arrive together share one opening of the database."""
+    """The archive of a run; reads that arrive together share one opening of the database."""
 
     def __init__(
         self,
@@ -117,10 +108,11 @@ class StoredCompletions:
         self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._models: dict[str, str] = {}
-        self._says: dict[str, tuple[str | None, str | None]] = {}
+        self._answers_as: dict[str, tuple[str | None, str | None]] = {}
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
         self._reader: asyncio.Task[None] | None = None
         for model in models:
+            # What runs here answers as it did, and its identity holds the hash of its weights.
             since = _EVER if model.local else datetime.now(UTC) - max_age
             name = model.setting.identity
             found = store.completion_keys([name], since)
@@ -129,21 +121,22 @@ class StoredCompletions:
 
     def saw(self, model: str, completion: Completion) -> None:
         """Remember under which name and fingerprint a model answers now."""
-        self._says[model] = (completion.model_reported, completion.fingerprint)
+        self._answers_as[model] = (completion.model_reported, completion.fingerprint)
 
     async def find(self, key: str) -> Completion | None:
         """The stored completion of this key; None: none that may be replayed."""
         if key not in self._models:
             return None
         waiting = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
+        # One opening of the database for all that ask while it lasts: opening costs more than reading.
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
         found = await asyncio.shield(waiting)
-        return found if found is not None and self._still_valid(key, found) else None
-
-    def _still_valid(self, key: str, stored: Completion) -> bool:
-        says = self._says.get(self._models[key])
-        return says is None or says == (stored.model_reported, stored.fingerprint)
+        if found is None:
+            return None
+        # Before the model's first reply nobody can tell; a changed model is seen from then on.
+        now = self._answers_as.get(self._models[key])
+        return found if now in (None, (found.model_reported, found.fingerprint)) else None
 
     async def _read(self) -> None:
         while self._wanted:
@@ -154,12 +147,8 @@ class StoredCompletions:
             except StoreError as error:
                 # What cannot be looked up is not bought either: it was paid for once.
                 self._on_trouble(str(error))
-                _refuse(batch.values(), RunStopped(str(error)))
+                for waiting in batch.values():
+                    waiting.set_exception(RunStopped(str(error)))
                 continue
             for request, waiting in batch.items():
                 waiting.set_result(found.get(self._keys[request]))
-
-
-def _refuse(all_waiting: Iterable[asyncio.Future[Completion | None]], error: RunStopped) -> None:
-    for waiting in all_waiting:
-        waiting.set_exception(error)

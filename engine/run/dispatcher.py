@@ -1,17 +1,15 @@
-"""How far models went beyond what was reserved for their calls, and how much more is reserved for them since.
-
-Owns the factors and nothing else: what was billed beyond a reservation is the ceiling's to book.
-
-Buying completions: reserve, note the intent, send, note the outcome, settle; with bounded retries.
+"""Buying completions: reserve, note the intent, send, note the outcome, settle; with bounded retries.
 
 The one place that decides what is sent to a provider and what it may cost. Owns the wait for room under the ceiling,
-and keeps to each model's pace; never looks at a trial or a strategy.
+and how much more than the worst case is reserved for models that went beyond it; keeps to each model's pace; never
+looks at a trial or a strategy.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -26,8 +24,7 @@ from engine.core.ids import completion_key
 from engine.core.records import Attempt, Completion, Request
 from engine.models import charges
 from engine.models.model import Model
-from engine.run.rate_limits import Lane
-from engine.run.rate_limits import Retries as Retries
+from engine.run.rate_limits import Lane, Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +40,29 @@ class Overruns:
 
     def __init__(self, past: Iterable[Attempt] = ()) -> None:
         self._factors: dict[str, Factor] = {}
-        self._restore([attempt for attempt in past if attempt.outcome == "ok"])
+        billed = [attempt for attempt in past if attempt.outcome == "ok"]
+        # Attempts know their widened reservation alone: it held the factor of the replies that had come by then. So
+        # starts and ends are gone through as they happened; the first time an attempt is met it starts.
+        moments = [(attempt.started_at, n) for n, attempt in enumerate(billed)]
+        moments += [(a.started_at + timedelta(milliseconds=a.latency_ms + 1), n) for n, a in enumerate(billed)]
+        begun: dict[int, Factor] = {}
+        for _, n in sorted(moments):
+            attempt = billed[n]
+            if n not in begun:
+                begun[n] = self._factors.get(attempt.model, Factor())
+                continue
+            tokens = begun[n].tokens * _over(attempt.charged_tokens, attempt.reserved_tokens)
+            pusd = begun[n].pusd * _over(attempt.charged_pusd or 0, attempt.reserved_pusd or 0)
+            self._raise(attempt.model, Factor(tokens, pusd))
 
     def widened(self, model: str, worst: Amount) -> Amount:
         """The worst case a model was seen to be capable of; no fraction of a token or pico-dollar is left out."""
         factor = self._factors.get(model)
         if factor is None:
             return worst
-        return replace(worst, tokens=_times(worst.tokens, factor.tokens), pusd=_times(worst.pusd, factor.pusd))
+        # Fractions, rounded up: a float would lose the last token of a large reservation.
+        tokens, pusd = math.ceil(worst.tokens * factor.tokens), math.ceil(worst.pusd * factor.pusd)
+        return replace(worst, tokens=tokens, pusd=pusd)
 
     def saw(self, model: str, worst: Amount, billed: Amount) -> None:
         """Remember what a call was billed, whose worst case by the cap it was given was `worst`."""
@@ -62,33 +74,10 @@ class Overruns:
         if worst != Factor():
             self._factors[model] = worst
 
-    def _restore(self, past: list[Attempt]) -> None:
-        """Attempts know their widened reservation alone: it held the factor of the replies that had come by then."""
-        begun: dict[int, Factor] = {}
-        starts = [(attempt.started_at, n) for n, attempt in enumerate(past)]
-        ends = [
-            (attempt.started_at + timedelta(milliseconds=attempt.latency_ms + 1), n) for n, attempt in enumerate(past)
-        ]
-        for _, n in sorted([*starts, *ends]):
-            if n in begun:
-                self._raise(past[n].model, _seen(past[n], begun[n]))
-            else:
-                begun[n] = self._factors.get(past[n].model, Factor())
-
-
-def _seen(attempt: Attempt, before: Factor) -> Factor:
-    """The factor an attempt would have needed, given the one it was reserved with."""
-    tokens = _over(attempt.charged_tokens, attempt.reserved_tokens)
-    pusd = _over(attempt.charged_pusd or 0, attempt.reserved_pusd or 0)
-    return Factor(before.tokens * tokens, before.pusd * pusd)
-
 
 def _over(billed: int, reserved: int) -> Fraction:
+    # A price of 0 reserves nothing, and nothing can be multiplied into what a provider then charges.
     return Fraction(billed, reserved) if reserved and billed > reserved else Fraction(1)
-
-
-def _times(value: int, factor: Fraction) -> int:
-    return -(-value * factor.numerator // factor.denominator)
 
 
 _T = TypeVar("_T")
@@ -133,7 +122,9 @@ class Gate:
         try:
             return await turn
         except asyncio.CancelledError:
-            if self.stopped and not _given_up():
+            # Our own cancelling of the future, or somebody's of the task that waits? Only the first means a stop.
+            task = asyncio.current_task()
+            if self.stopped and not (task is not None and task.cancelling()):
                 raise RunStopped("the run was asked to stop") from None
             raise
         finally:
@@ -153,6 +144,7 @@ class Gate:
                 raise RunStopped("the run was asked to stop")
             if not self.reached and self.ceiling.try_reserve(amount):
                 return
+            # What is in flight is reserved at its worst and may yet leave room; only without it is the ceiling reached.
             if self.reached or not (self.ceiling.in_flight or self.ceiling.paused):
                 self.reached = True
                 self._wake()
@@ -182,12 +174,13 @@ class Gate:
         self._wake()
 
     def _wake(self) -> None:
+        # A fresh event, because whoever waits looks for room once and then waits for the next change.
         self._changed.set()
         self._changed = asyncio.Event()
 
 
 class Dispatcher:
-    """Buys completions for the pool; `buy` is what the pool calls."""
+    """Buys completions for the pool, which calls `purchase`."""
 
     def __init__(
         self,
@@ -228,14 +221,15 @@ class Dispatcher:
 
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
-        told = charges.worst(model, bound.tokens, request.asked_tokens)
-        worst = await self._reserved(request.model, told)
+        by_cap = charges.worst(model, bound.tokens, request.asked_tokens)
+        worst = await self._reserved(request.model, by_cap)
         bill: Amount | None = Amount()
         try:
             sent = await lane.pace(worst.tokens)
-            attempt = await self._intended(self._begun(model, request, ordinal, worst))
+            attempt = await self._intended(model, request, ordinal, worst)
+            # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
             bill = None
-            completion = await self._sent(model, request, attempt, told)
+            completion = await self._sent(model, request, attempt, by_cap)
             bill = charges.counted(model, completion)
             lane.speed_up()
             return completion
@@ -249,18 +243,19 @@ class Dispatcher:
             # Without a known outcome the reservation stays charged, whatever went wrong here.
             self._gate.close(worst, bill)
 
-    async def _reserved(self, model: str, told: Amount) -> Amount:
+    async def _reserved(self, model: str, by_cap: Amount) -> Amount:
         """Hold back the worst the model is known to make of a cap, also when it became known while we waited."""
         while True:
-            worst = self._overruns.widened(model, told)
+            worst = self._overruns.widened(model, by_cap)
             await self._gate.reserve(worst)
-            if worst == self._overruns.widened(model, told):
+            if worst == self._overruns.widened(model, by_cap):
                 return worst
             self._gate.close(worst, Amount())
 
-    def _begun(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
+    async def _intended(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
+        """Note that an attempt is about to be sent, as one in doubt: what it is if nothing more is heard of it."""
         money = charges.money(model, worst)
-        return Attempt(
+        attempt = Attempt(
             attempt_id=f"{self._series}-{next(self._sent_so_far)}",
             key=request.key,
             model=request.model,
@@ -274,63 +269,52 @@ class Dispatcher:
             started_at=datetime.now(UTC),
             latency_ms=0,
         )
-
-    async def _intended(self, attempt: Attempt) -> Attempt:
         try:
             self._notes.intent(attempt)
             await self._notes.written()
         except OSError as error:
-            self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            self._stop_unwritten(error)
             raise RunStopped(str(error)) from error
         return attempt
 
-    async def _sent(self, model: Model, request: Request, attempt: Attempt, told: Amount) -> Completion:
+    async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:
         began = asyncio.get_running_loop().time()
         try:
-            bought = await model.complete(request)
-            completion = replace(bought, key=completion_key(request, self._run_id), run_id=self._run_id)
+            reply = await model.complete(request)
+            completion = replace(reply, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
-            self._note(_failed(attempt, error, _since(began)), None)
+            failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))
+            if _unbilled(error):
+                free = None if attempt.reserved_pusd is None else 0
+                failed = replace(failed, outcome="failed", charged_tokens=0, charged_pusd=free)
+            self._note(failed, None)
             raise
         actual = charges.cost(model, completion)
-        self._overruns.saw(request.model, told, charges.counted(model, completion))
+        self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
         done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=charges.money(model, actual))
         self._note(replace(done, latency_ms=_since(began)), completion)
-        await self._kept()
-        return completion
-
-    async def _kept(self) -> None:
-        """Nobody sees a reply before the journal has it; if it cannot, the run stops and stores what it has."""
         try:
+            # Nobody sees a reply before the journal has it: after a kill it would be paid for again.
             await self._notes.written()
         except OSError as error:
-            self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            self._stop_unwritten(error)
+        return completion
 
     def _note(self, attempt: Attempt, completion: Completion | None) -> None:
         try:
             self._notes.outcome(attempt, completion)
         except OSError as error:
-            self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            self._stop_unwritten(error)
         self._on_outcome(attempt, completion)
+
+    def _stop_unwritten(self, error: OSError) -> None:
+        """Stop the run, which then stores what it has; what was paid for is kept, and nothing more is bought."""
+        self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
 
 
 def _unbilled(error: BaseException) -> bool:
     """A refused attempt costs nothing; one without a clear outcome, or with a rubbish reply, may have been billed."""
     return isinstance(error, ProviderError) and not isinstance(error, InDoubt) and error.kind != "malformed"
-
-
-def _failed(attempt: Attempt, error: BaseException, latency_ms: int) -> Attempt:
-    said = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=latency_ms)
-    if not _unbilled(error):
-        return said
-    free = None if attempt.reserved_pusd is None else 0
-    return replace(said, outcome="failed", charged_tokens=0, charged_pusd=free)
-
-
-def _given_up() -> bool:
-    """Whether the running task itself is being cancelled."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _since(began: float) -> int:

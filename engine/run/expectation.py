@@ -52,20 +52,15 @@ def held(run: RunDir, now: Status) -> tuple[Held, ...]:
     actual |= {"pusd": float(spent.pusd)} if now.priced else {}
     if (ran := running_s(now)) is not None:
         actual["seconds"] = ran
-    found = []
-    for what, came in actual.items():
-        if (expected := _read(run).get(what)) is not None:
-            found.append(Held(what, expected, came, expected.holds(came)))
-    return tuple(found)
-
-
-def _read(run: RunDir) -> dict[str, Range]:
-    """The ranges of a run's note; empty for whatever else lies there."""
     try:
         total = json.loads((run.path / "estimate.json").read_bytes())["expected"] or {}
-        return {what: Range(*map(float, ends)) for what, ends in total.items() if ends is not None}
+        ranges = {what: Range(*map(float, ends)) for what, ends in total.items() if ends is not None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        # Whatever else lies there by this name says nothing, and a run is shown all the same.
+        return ()
+    return tuple(
+        Held(what, ranges[what], value, ranges[what].holds(value)) for what, value in actual.items() if what in ranges
+    )
 
 
 def _note(found: ExpectedSpend) -> dict[str, Any]:

@@ -36,14 +36,15 @@ class History:
     """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
     unreadable: int = 0
     """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
-    told: dict[str, int] = field(default_factory=dict)
+    reported_pusd: dict[str, int] = field(default_factory=dict)
     """By attempt, the pico-dollars its provider itself reported, where it did."""
 
     @property
     def billed(self) -> list[Attempt]:
         """Every attempt at what the ceiling counts: our price, or the provider's own cost where that is more."""
-        told = ((a, self.told.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
-        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in told]
+        # Of a lost reply no cost is known, whatever an earlier line about it said: it stays at its worst case.
+        costs = ((a, self.reported_pusd.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
+        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in costs]
 
     @property
     def spent(self) -> Amount:
@@ -110,6 +111,7 @@ class Journal:
         except RuntimeError:
             self._flush()
             return
+        # One system call for all lines of this turn of the loop; `written` waits for it.
         if self._writing is None:
             self._writing = loop.create_future()
             loop.call_soon(self._acknowledge)
@@ -122,7 +124,7 @@ class Journal:
             self._flush()
         except OSError as error:
             writing.set_exception(error)
-            writing.exception()
+            writing.exception()  # Looked at, so that a note nobody waits for does not warn.
         else:
             writing.set_result(None)
 
@@ -133,15 +135,12 @@ class Journal:
             while done < len(body):
                 done += os.write(self._file, memoryview(body)[done:])
         except OSError:
-            self._lines = _unwritten(lines, done)
+            # Whole outcomes are kept for the next try, away from a torn line. Intents are not: nothing is sent without
+            # one, so nobody waits for it.
+            ends = list(accumulate(map(len, lines)))
+            left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
+            self._lines = left if done in (0, *ends) else [b"\n", *left]
             raise
-
-
-def _unwritten(lines: list[bytes], done: int) -> list[bytes]:
-    """What to write after `done` bytes of these lines went through: whole outcomes, away from a torn line."""
-    ends = list(accumulate(map(len, lines)))
-    left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
-    return left if done in (0, *ends) else [b"\n", *left]
 
 
 def read(path: Path) -> History:
@@ -150,8 +149,10 @@ def read(path: Path) -> History:
     if not path.exists():
         return history
     attempts: dict[str, Attempt] = {}
+    # Line by line: the journal of a long run is large, and all its replies are about to be in memory once.
     with path.open("rb") as lines:
         for line in lines:
+            # A last line without its end was being written when the process died: nobody was told of it.
             if not _applied(line, attempts, history) and line.endswith(b"\n"):
                 history.unreadable += 1
     history.attempts = list(attempts.values())
@@ -163,19 +164,20 @@ def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> boo
     if line.isspace():
         return True
     try:
-        told = codec.parsed(line)
-        if not isinstance(told, dict):
+        entry = codec.parsed(line)
+        if not isinstance(entry, dict):
             return False
-        attempt = codec.record(Attempt, told.get("outcome") or told.get("intent"))
-        completion = codec.record(Completion, told["completion"]) if told.get("completion") else None
+        attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
+        completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
     except ValueError:
         return False
-    if told.get("outcome") or attempt.attempt_id not in attempts:
+    # An outcome replaces its intent, never the other way: lines of one write may be read again after a torn one.
+    if entry.get("outcome") or attempt.attempt_id not in attempts:
         attempts[attempt.attempt_id] = attempt
     if completion is not None:
         history.completions.setdefault(completion.key, completion)
         if completion.provider_cost_pusd is not None:
-            history.told[attempt.attempt_id] = completion.provider_cost_pusd
+            history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
     return True
 
 

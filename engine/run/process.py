@@ -1,13 +1,12 @@
-"""The event loop of a run: its clock stands still while the process does.
+"""What the process of a run does besides its work: a heartbeat, an ear for signals, and a clock that knows it slept.
 
 A process that was stopped (SIGSTOP, a suspended machine, a paused container) finds all its time-outs run out when it is
 woken, though the replies it waits for may lie in its sockets: on an ordinary loop they would be given up unread, and
-bought again. Here a wait that took longer than it was asked to counts as no time at all, so what has arrived is read
-first, and what has not gets the rest of its time. Owns no timer and no task.
+bought again. On `SteadyLoop` a wait that took longer than it was asked to counts as no time at all, so what has arrived
+is read first, and what has not gets the rest of its time.
 
-What the process of a run does besides its work: a heartbeat, an ear for signals and an eye on the stop file.
-
-Owns when somebody asked for the end, and how long the process was suspended. What an end means is the worker's.
+`Heartbeat` owns when somebody asked for the end, and how long the process was suspended; what an end means is the
+worker's.
 """
 
 from __future__ import annotations
@@ -104,16 +103,13 @@ class Heartbeat:
             work.result()
 
     def _listen(self, work: asyncio.Task[None]) -> None:
+        """Hear signals: the first lets what is in flight finish, the second gives it up."""
         loop = asyncio.get_running_loop()
         for name in STOPPING:
             # Who was started to outlive its terminal (nohup) does.
             with suppress(ValueError, RuntimeError, NotImplementedError):
                 if signal.getsignal(name) is not signal.SIG_IGN:
-                    loop.add_signal_handler(name, self._interrupt, work)
-
-    def _interrupt(self, work: asyncio.Task[None]) -> None:
-        """First time: finish what is in flight. Second time: give it up."""
-        self._on_stop_request(work, "now" if self._asked else "stop")
+                    loop.add_signal_handler(name, lambda: self._on_stop_request(work, "now" if self._asked else "stop"))
 
     def _on_stop_request(self, work: asyncio.Task[None], wish: Wish) -> None:
         self._asked = True

@@ -47,6 +47,7 @@ class Retries:
         if error.kind not in RETRYABLE or ordinal + 1 >= most:
             return None
         if error.retry_after_s is not None:
+            # What a provider asks for is exact and needs no jitter; beyond our bound it is an outage, not a pause.
             return error.retry_after_s if error.retry_after_s <= self.longest_s else None
         return min(self.longest_s, self.first_s * 2.0**ordinal * random.uniform(0.75, 1.25))
 
@@ -88,12 +89,14 @@ class Bucket:
         if amount <= self._most and not self._first.locked() and self._limiter.has_capacity(amount):
             await self._limiter.acquire(amount)
             return
-        await self._gate.until(asyncio.ensure_future(self._gathered(amount)))
 
-    async def _gathered(self, amount: int) -> None:
-        async with self._first:
-            for at in range(0, amount, self._most):
-                await self._limiter.acquire(min(self._most, amount - at))
+        async def gathered() -> None:
+            # Holding the lock all along: small requests would overtake a large one for ever.
+            async with self._first:
+                for at in range(0, amount, self._most):
+                    await self._limiter.acquire(min(self._most, amount - at))
+
+        await self._gate.until(asyncio.ensure_future(gathered()))
 
 
 class Lane:
@@ -122,6 +125,7 @@ class Lane:
         try:
             await self._gate.until(turn)
         except BaseException:
+            # The place may have been given to us in the moment we stopped waiting for it.
             if turn.done() and not turn.cancelled():
                 self.leave()
             raise
@@ -140,6 +144,7 @@ class Lane:
             await self._requests.take(1)
         if self._tokens is not None:
             await self._tokens.take(tokens)
+        # Again after each rest: another call may have been told to wait longer meanwhile.
         while (left := self._resumes_at - _now()) > 0:
             await self._gate.rest(left)
         return self._slowed
@@ -151,6 +156,7 @@ class Lane:
     def slow_down(self, sent: int) -> None:
         """Halve the calls at once, unless this call was on its way already when they were halved last."""
         self._streak = 0
+        # A burst that was on its way meets one limit; halving for each of its refusals would end at one call at once.
         if sent != self._slowed:
             return
         self._slowed += 1

@@ -119,7 +119,12 @@ def list_runs(db: Path) -> list[Status]:
 def read(run: RunDir) -> Status:
     """How a run stands now; a run that says it is running while nobody holds its lock is dead."""
     try:
-        status = replace(_status(run.path / "status.json"), run_id=run.run_id)
+        file = run.path / "status.json"
+        # A fifo or a device by this name would hang the reader.
+        if file.exists() and not file.is_file():
+            raise ValueError("not a file")
+        # The directory's name is the run's id, whatever a copied status says.
+        status = replace(codec.record(Status, codec.parsed(file.read_bytes())), run_id=run.run_id)
     except FileNotFoundError:
         status = Status(run.run_id, run.run_id, "new", False, None, 0, 0)
     except (OSError, ValueError):
@@ -127,18 +132,14 @@ def read(run: RunDir) -> Status:
     alive = is_alive(run)
     if status.state in ("running", "stopping") and not alive:
         return replace(status, state="dead", alive=False, seconds_left=None)
-    return _silent(replace(status, alive=alive))
-
-
-def _silent(status: Status) -> Status:
-    """The status, with a word on it where a living worker has said nothing for long."""
     last = status.heartbeat_at
-    if not status.alive or status.state not in ("running", "stopping") or last is None:
-        return status
-    if (now() - last).total_seconds() <= SILENT_S:
-        return status
-    said = f"Not responding since {last:%H:%M:%S} UTC: suspended, or the machine is; it goes on once it is woken."
-    return replace(status, seconds_left=None, message=said)
+    silent = last is not None and (now() - last).total_seconds() > SILENT_S
+    if alive and last and silent and status.state in ("running", "stopping"):
+        message = (
+            f"Not responding since {last:%H:%M:%S} UTC: suspended, or the machine is; it goes on once it is woken."
+        )
+        return replace(status, alive=True, seconds_left=None, message=message)
+    return replace(status, alive=alive)
 
 
 def running_s(status: Status) -> float | None:
@@ -150,7 +151,8 @@ def running_s(status: Status) -> float | None:
 
 def write(run: RunDir, status: Status) -> None:
     """Replace the status file in one step, so that no reader sees half of it."""
-    body = {name: _plain(value) for name, value in asdict(status).items()}
+    body = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(status).items()}
+    # By process: a worker that was thought dead and the one that followed it must not share a half-written file.
     part = run.path / f".status.{os.getpid()}"
     part.write_text(json.dumps(body), encoding="utf-8")
     part.replace(run.path / "status.json")
@@ -181,6 +183,7 @@ def is_dead(run: RunDir) -> bool:
 
 def _taken(run: RunDir) -> bool | None:
     """Whether somebody holds the run's lock; None: there is none."""
+    # Asked of the kernel each time: a process id in a file may be another process's by now.
     try:
         file = os.open(run.path / "lock", os.O_RDONLY)
     except FileNotFoundError:
@@ -198,46 +201,26 @@ def _taken(run: RunDir) -> bool | None:
 def held(run: RunDir) -> Iterator[None]:
     """Hold the run's lock; the kernel gives it back however the process ends. Raises AlreadyRunning."""
     file = os.open(run.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    if not _locked(file):
-        os.close(file)
-        raise AlreadyRunning(f"Run {run.run_id} is already being worked on; stop it first.")
     try:
+        # A look at the lock by `is_alive` lasts a moment and is waited for; a worker's hold does not end.
+        for _ in range(20):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                time.sleep(0.01)
+        else:
+            raise AlreadyRunning(f"Run {run.run_id} is already being worked on; stop it first.")
         yield
     finally:
         os.close(file)
 
 
-def _locked(file: int) -> bool:
-    """Take the lock; a look at it by `is_alive` lasts a moment, a worker's hold does not end."""
-    for _ in range(20):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
-
-
 def _directories(db: Path) -> list[Path]:
-    found = folder(db)
-    return sorted(filter(_is_run, found.iterdir())) if found.is_dir() else []
-
-
-def _is_run(path: Path) -> bool:
-    """Whether a directory was made by a run; anything else there is somebody's own, and so is what a link leads to."""
-    return not path.is_symlink() and (path / "study.toml").is_file()
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _status(path: Path) -> Status:
-    """The status as it was written. Raises ValueError for whatever else lies there."""
-    if path.exists() and not path.is_file():
-        raise ValueError("not a file")
-    return codec.record(Status, codec.parsed(path.read_bytes()))
+    """Directories made by runs; anything else there is somebody's own, and so is what a link leads to."""
+    runs = folder(db)
+    paths = runs.iterdir() if runs.is_dir() else ()
+    return sorted(path for path in paths if not path.is_symlink() and (path / "study.toml").is_file())
 
 
 def now() -> datetime:

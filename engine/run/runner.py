@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.run.completion_cache import CompletionCache, StoredCompletions
-from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns, Retries
+from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns
 from engine.run.journal import History
+from engine.run.rate_limits import Retries
 from engine.store.retry import LockRetry
-from engine.store.store import Batch, Done, Store, settled
+from engine.store.store import Batch, Store, settled
 from engine.strategies import is_oracle
 from engine.study.plan import Plan
 from engine.trial.solve import Setting, solve
@@ -78,40 +80,42 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._shelf = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
+        self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
         buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
-        self._pool = CompletionCache(buyer.purchase, self._shelf, self._completions)
+        self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 
     async def run(self) -> None:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
         with _rare_collections():
-            await self._run()
-
-    async def _run(self) -> None:
-        todo = await self._todo()
-        flusher = asyncio.create_task(self._flush_regularly())
-        hands = asyncio.create_task(self._work_together(todo))
-        try:
-            await asyncio.wait([hands, flusher], return_when=asyncio.FIRST_COMPLETED)
-            (flusher if flusher.done() else hands).result()
-        finally:
-            await _unhindered(asyncio.create_task(self._land(hands, flusher)))
-
-    async def _work_together(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
-        await asyncio.gather(*(self._work(todo) for _ in range(self._width())))
+            todo = await self._todo()
+            # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
+            width = 2 * sum(model.parallel for model in self._plan.models.values())
+            flusher = asyncio.create_task(self._flush_regularly())
+            workers = asyncio.gather(*(self._work(todo) for _ in range(width)))
+            both: list[asyncio.Future[Any]] = [workers, flusher]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                (flusher if flusher.done() else workers).result()
+            finally:
+                # Not given up however often we are told to stop waiting: a cut flush would lose what it was storing.
+                landing = asyncio.create_task(self._land(workers, flusher))
+                while not landing.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.shield(landing)
+                landing.result()
 
     def abandon(self) -> None:
         """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
         self.lock_retry.hurry(1)
         self._pool.abandon()
 
-    async def _land(self, hands: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
+    async def _land(self, workers: asyncio.Future[list[None]], flusher: asyncio.Task[None]) -> None:
         """Let what is in flight finish, then store what there is; a flush that has begun is not given up."""
-        hands.cancel()
+        workers.cancel()
         self._over.set()
-        await asyncio.gather(hands, flusher, return_exceptions=True)
+        await asyncio.gather(workers, flusher, return_exceptions=True)
         await self._pool.drain()
         await self._flush()
 
@@ -121,14 +125,12 @@ class Runner:
         stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
         open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
         self.progress.before = self.progress.done = self.progress.total - len(open_specs)
-        return iter([(spec, _next(stored.get(spec.trial_id))) for spec in open_specs])
-
-    def _width(self) -> int:
-        """Trials in flight: enough to keep every model's slots busy while others wait for their turn."""
-        return 2 * sum(model.parallel for model in self._plan.models.values())
+        last = {trial_id: done.attempt for trial_id, done in stored.items()}
+        return iter([(spec, last.get(spec.trial_id, 0) + 1) for spec in open_specs])
 
     async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
         for spec, attempt in todo:
+            # A trial that has begun is finished, or stopped by its next call; none begins any more.
             if self._gate.stopped or self._gate.reached:
                 return
             strategy = self._plan.strategies[spec.condition.condition_id]
@@ -149,7 +151,7 @@ class Runner:
         self._attempts.append(attempt)
         if completion is not None:
             self._completions.append(completion)
-            self._shelf.saw(attempt.model, completion)
+            self._archive.saw(attempt.model, completion)
 
     async def _flush_regularly(self) -> None:
         while not self._over.is_set():
@@ -159,16 +161,19 @@ class Runner:
 
     async def _flush(self) -> None:
         """Store all that ended; on failure it stays here, and in the journal, for the next try."""
+        # Copies: trials go on ending while this waits for the database.
         batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
         if not (batch.trials or batch.completions or batch.attempts):
             return
+        # The journal first, down to the disk: the store may refuse, and then it is all there is.
         await self._noted()
         try:
             await self.lock_retry.with_retry(lambda store: store.flush(batch), self._noted)
         except StoreError as error:
-            told = "the journal has it all" if await self._noted() else "neither could the journal"
-            log.warning("the database could not be written, %s: %s", told, error)
+            journal = "the journal has it all" if await self._noted() else "neither could the journal"
+            log.warning("the database could not be written, %s: %s", journal, error)
             raise
+        # More may have ended while the batch was being stored.
         del self._trials[: len(batch.trials)]
         del self._completions[: len(batch.completions)]
         del self._attempts[: len(batch.attempts)]
@@ -189,18 +194,11 @@ class Runner:
         return True
 
 
-async def _unhindered(task: asyncio.Task[None]) -> None:
-    """Wait for a task to its end, however often we are told to stop waiting."""
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
-
-
 @contextmanager
 def _rare_collections() -> Iterator[None]:
     """Look for cycles rarely: walking all that litellm keeps alive, again and again, costs an eighth of a run."""
     before = gc.get_threshold()
+    # What was imported lives as long as the process; only what the run makes is worth looking at.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
@@ -208,7 +206,3 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-def _next(done: Done | None) -> int:
-    return 1 if done is None else done.attempt + 1

@@ -1,15 +1,7 @@
 """One run as a process: directory, lock, journal, heartbeat, signals, stop and resume.
 
-Owns everything about a run that outlives an event loop. Starting and resuming are the same thing: read the journal,
-skip what is stored, go on.
-
-What is checked before a run's first trial, so that it fails at once or not for that reason.
-
-Owns the memory of what a run planned when it started. Calls no model.
-
-Makes a database quick to read once it has grown large; a run that ended is the moment for it.
-
-Owns nothing but that moment: what is held and how is `analysis.holding`, which is only loaded where it is needed.
+Owns everything about a run that outlives an event loop: what is checked before its first trial, the status it shows,
+and how it ends. Starting and resuming are the same thing: read the journal, skip what is stored, go on.
 """
 
 from __future__ import annotations
@@ -21,7 +13,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -33,8 +25,9 @@ from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.run import allowance, expectation, journal, run_dir
 from engine.run.allowance import RunAllowance
-from engine.run.dispatcher import Gate, Retries
+from engine.run.dispatcher import Gate
 from engine.run.process import Heartbeat, SteadyLoop, Wish
+from engine.run.rate_limits import Retries
 from engine.run.run_dir import RunDir, State, Status
 from engine.run.runner import Progress, Runner
 from engine.store import deltas
@@ -52,17 +45,14 @@ def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = RunDir(run_dir.folder(db) / run_id, run_id, db)
+    text = plugins.noted(study.text, (choice.name for choice in study.strategies))
     try:
-        return _laid_out(run, study)
+        run.path.mkdir(parents=True)
+        # Last but the status: a directory with a study is a run, and one without is nobody's.
+        run.study.write_text(text, encoding="utf-8")
+        run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     except OSError as error:
         raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
-
-
-def _laid_out(run: RunDir, study: Study) -> RunDir:
-    run.path.mkdir(parents=True)
-    text = plugins.noted(study.text, (choice.name for choice in study.strategies))
-    run.study.write_text(text, encoding="utf-8")
-    run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     return run
 
 
@@ -75,8 +65,11 @@ def run(
     run, and BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
     """
     with run_dir.held(directory):
+        # A wish to stop that the last session obeyed, or never saw, is none of this one's.
         (directory.path / "stop").unlink(missing_ok=True)
-        handler = _log_to(directory.log)
+        handler = logging.FileHandler(directory.log, delay=True, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.getLogger("engine").addHandler(handler)
         try:
             return _Worker(directory, on_status, retries, clock).work()
         finally:
@@ -99,7 +92,7 @@ class _Worker:
         self._study = load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
-        self._tenant: RunAllowance | None = None
+        self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._unreadable = 0
@@ -108,6 +101,7 @@ class _Worker:
 
     def work(self) -> Status:
         """Plan, run, and leave the final word in status and store."""
+        # Before planning, which can take seconds: whoever started the run sees that somebody works on it.
         self._tell("running")
         try:
             planned = plan(self._study)
@@ -122,6 +116,7 @@ class _Worker:
             self._tell("failed", trouble)
             raise RunError(trouble) from error
         except BaseException as error:
+            # Also KeyboardInterrupt and SystemExit: the status must not say "running" of a run that nobody works on.
             self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
             log.exception("the run broke")
             raise
@@ -129,7 +124,10 @@ class _Worker:
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
         same_as_before(self._dir, planned)
-        await reach(planned)
+        # An endpoint that is not there at all fails the run before its first trial, not every trial of it.
+        for model in planned.models.values():
+            if trouble := await model.probe():
+                raise RunError(trouble)
         store = Store(self._dir.db)
         store.create()
         history = journal.read(self._dir.journal)
@@ -138,14 +136,15 @@ class _Worker:
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         billed = any(map(charges.costs, planned.models.values()))
-        self._tenant = tenant = RunAllowance(self._dir, self._clock, billed=billed)
+        self._allowance = lease = RunAllowance(self._dir, self._clock, billed=billed)
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
-            ceiling.lend(tenant.take(ceiling, history.billed))
+            ceiling.lend(lease.take(ceiling, history.billed))
             return await self._through(planned, store, self._gate, history)
         finally:
-            await self._heart.attend(tenant.give_back(ceiling))
+            # Under the heartbeat: waiting for a busy database may take seconds, and a second stop must still be heard.
+            await self._heart.attend(lease.give_back(ceiling))
             for model in planned.models.values():
                 await model.close()
 
@@ -156,28 +155,26 @@ class _Worker:
         notes = journal.Journal(self._dir.journal)
         runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
         self._runner, self._progress = runner, runner.progress
+        # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
         self._progress.done = min(self._last.done, self._progress.total)
         store.save_run(self._row(planned, "running"))
         try:
             await self._heart.attend(runner.run())
         finally:
-            self._put_away(notes)
+            try:
+                notes.close()
+            except OSError as error:
+                # What it could not take by now is in the database, or was reported when it was noted.
+                log.error("the journal could not be written to its end: %s", error)
         state, message = self._verdict()
         ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
         await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
         await self._heart.attend(asyncio.to_thread(materialize, store.path))
         return state, message
 
-    def _put_away(self, notes: journal.Journal) -> None:
-        """What the journal could not take by now is in the database, or was reported."""
-        try:
-            notes.close()
-        except OSError as error:
-            log.error("the journal could not be written to its end: %s", error)
-
     def _beat(self) -> None:
-        if self._tenant and self._gate:
-            self._tenant.watch(self._gate)
+        if self._allowance and self._gate:
+            self._allowance.watch(self._gate)
         waiting = self._runner.lock_retry.waiting if self._runner else None
         self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
 
@@ -186,31 +183,53 @@ class _Worker:
             self._gate.stop()
         if self._runner:
             self._runner.lock_retry.hurry()
+        # What is in flight is not paid for twice: the journal knows it, and it stays charged as in doubt.
         if self._runner and wish == "now":
             self._runner.abandon()
 
     def _verdict(self) -> tuple[State, str | None]:
-        progress = self._progress
-        if self._gate and self._gate.trouble:
-            return "failed", self._gate.trouble
-        if self._gate and self._gate.reached:
-            why = self._tenant.why_full(self._gate.ceiling) if self._tenant else ""
-            return "ceiling", " ".join([why, *_overran(self._gate.ceiling.overrun)])
-        if self._gate and self._gate.stopped:
+        gate = self._gate
+        if gate and gate.trouble:
+            return "failed", gate.trouble
+        remarks = []
+        over = gate.ceiling.overrun if gate else Amount()
+        if over.tokens:
+            remarks.append(
+                f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+            )
+        elif over.pusd:
+            dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
+            why = "a provider reports a higher cost than its price says"
+            remarks.append(f"{dollars} were charged beyond what was reserved: {why}.")
+        # A run that was told to stop may have reached its ceiling as well; what ended it for good is what counts.
+        if gate and gate.reached:
+            why = self._allowance.why_full(gate.ceiling) if self._allowance else ""
+            return "ceiling", " ".join([why, *remarks])
+        if gate and gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
-        return "finished", " ".join(_remarks(progress, self._gate, self._unreadable)) or None
+        if failed := self._progress.ends["failed"]:
+            remarks.insert(0, f"{failed} trials failed; resume tries them again.")
+        if lines := self._unreadable:
+            doubt = "calls whose outcome they held count as in doubt"
+            remarks.insert(0, f"Unreadable lines of its journal: {lines:,}; {doubt}.")
+        return "finished", " ".join(remarks) or None
 
     def _tell(self, state: State, message: str | None = None) -> Status:
+        ran_s = time.monotonic() - self._began - self._heart.suspended_s
+        ended = self._progress.done - self._progress.before
+        # By the pace of this session; trials are interleaved, so the first are like the last, but two say nothing.
+        paced = state == "running" and ended >= 3
+        seconds_left = ran_s / ended * (self._progress.total - self._progress.done) if paced else None
         now = replace(
             self._figures(),
             name=self._study.name,
             state=state,
             alive=state in ("running", "stopping"),
             pid=os.getpid(),
-            seconds_left=self._seconds_left() if state == "running" else None,
+            seconds_left=seconds_left,
             started_at=self._started_at,
             heartbeat_at=run_dir.now(),
-            ran_s=self._before_s + self._here_s,
+            ran_s=self._before_s + ran_s,
             message=message,
         )
         try:
@@ -241,19 +260,6 @@ class _Worker:
             priced=self._priced,
         )
 
-    def _seconds_left(self) -> float | None:
-        """By the pace of this session; trials are interleaved, so the first are like the last."""
-        ended = self._progress.done - self._progress.before
-        if ended < 3:
-            return None
-        left = self._progress.total - self._progress.done
-        return self._here_s / ended * left
-
-    @property
-    def _here_s(self) -> float:
-        """Seconds of this session, without those it was suspended for."""
-        return time.monotonic() - self._began - self._heart.suspended_s
-
     def _row(self, planned: Plan, state: State) -> RunRow:
         ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
         spent, doubt = ceiling.spent, ceiling.in_doubt
@@ -280,32 +286,6 @@ class _Worker:
         )
 
 
-def _remarks(progress: Progress, gate: Gate | None, unreadable: int) -> Iterator[str]:
-    """What a finished run should not keep to itself."""
-    if unreadable:
-        yield f"Unreadable lines of its journal: {unreadable:,}; calls whose outcome they held count as in doubt."
-    if failed := progress.ends["failed"]:
-        yield f"{failed} trials failed; resume tries them again."
-    if gate:
-        yield from _overran(gate.ceiling.overrun)
-
-
-def _overran(over: Amount) -> Iterator[str]:
-    """What was charged beyond its reservation, and why that can be."""
-    if over.tokens:
-        yield f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
-    elif over.pusd:
-        dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
-        yield f"{dollars} were charged beyond what was reserved: a provider reports a higher cost than its price says."
-
-
-def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, delay=True, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.getLogger("engine").addHandler(handler)
-    return handler
-
-
 def same_as_before(directory: RunDir, planned: Plan) -> None:
     """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
     now = ids.digest("r1", sorted(spec.trial_id for spec in planned.specs))
@@ -319,22 +299,18 @@ def same_as_before(directory: RunDir, planned: Plan) -> None:
         )
 
 
-async def reach(planned: Plan) -> None:
-    """Find out before the first trial whether an endpoint is not there at all. Raises RunError."""
-    for model in planned.models.values():
-        trouble = await model.probe()
-        if trouble:
-            raise RunError(trouble)
-
-
 def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
-    """Hold the sums of a database of `enough` steps; one that is busy stays as it is and is only slower to read."""
+    """Materialise the sums of a database of `enough` steps, which makes a large one quick to read.
+
+    The end of a run is the moment for it. A database that is busy stays as it is and is only slower to read.
+    """
     try:
         with Store(path).reading() as connection:
             large = deltas.size(connection) >= enough
         if large:
-            from engine.analysis.materialize import settle as hold
+            # Here, because it loads polars, which no other part of a run needs.
+            from engine.analysis.materialize import settle
 
-            hold(path, enough=enough)
+            settle(path, enough=enough)
     except StoreError as error:
         log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)

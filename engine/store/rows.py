@@ -19,6 +19,7 @@ from engine.core.records import (
     Call,
     Completion,
     Condition,
+    Cut,
     Example,
     Mark,
     Message,
@@ -291,7 +292,8 @@ def _question(head: Row) -> Question:
 
 def _call(row: Row) -> Call:
     messages: Prompt = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
-    return Call(messages=messages, spend=_spend(row), **{name: row[name] for name in _CALL})
+    cut = None if row["cut"] is None else Cut(row["cut"])
+    return Call(messages=messages, spend=_spend(row), **({name: row[name] for name in _CALL} | {"cut": cut}))
 
 
 def _mark(row: Row, spends: Sequence[Row]) -> Mark:

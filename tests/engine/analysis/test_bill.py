@@ -12,7 +12,7 @@ import engine
 from engine.cli import main
 from engine.core.errors import UnknownName
 from engine.run import run_dir, worker
-from engine.run.dispatcher import Retries
+from engine.run.rate_limits import Retries
 from engine.run.run_dir import RunDir
 from engine.store.store import Store
 from engine.study.schema import parse

@@ -20,7 +20,7 @@ import engine
 from engine.analysis import Results
 from engine.analysis.majority_at_k import orders_of
 from engine.core.answers import Votes
-from engine.core.records import AXES, Axis, Completion, Trial, Usage
+from engine.core.records import AXES, Axis, Completion, Cut, Trial, Usage
 from engine.store.store import Batch, RunRow, Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import close
@@ -57,7 +57,7 @@ def vote(question: int, drawn: Sequence[Draw], limit: int = 1000, samples: int |
         script += [Ask(A, 7, 4, length, 50), *([Say(leader)] if leader else [])]
     trial = play(spec, script)
     calls = tuple(
-        replace(call, key=f"c-{question}-{repeat}-{place}", cut=call.cut or (None if drawn[place][0] else "own"))
+        replace(call, key=f"c-{question}-{repeat}-{place}", cut=call.cut or (None if drawn[place][0] else Cut.OWN))
         for place, call in enumerate(trial.calls)
     )
     return replace(trial, calls=calls)

@@ -16,7 +16,8 @@ from engine.core.budget import Amount, Limits
 from engine.core.records import Attempt, Completion, Request, Usage
 from engine.models.scripted import ScriptedModel
 from engine.run import journal, run_dir, worker
-from engine.run.dispatcher import Dispatcher, Overruns, Retries
+from engine.run.dispatcher import Dispatcher, Overruns
+from engine.run.rate_limits import Retries
 from engine.study.schema import with_ceiling
 from tests.engine.core.test_ceiling import Ledgered, Watched, Watching, ask
 from tests.engine.run.test_worker import prepared, quiet, remote, study_text

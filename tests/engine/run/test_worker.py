@@ -17,7 +17,7 @@ import pytest
 from engine.core.errors import AlreadyRunning, RunError
 from engine.core.ids import request_of
 from engine.run import journal, run_dir, worker
-from engine.run.dispatcher import Retries
+from engine.run.rate_limits import Retries
 from engine.run.run_dir import RunDir, Status
 from engine.run.runner import FLUSH_S
 from engine.store.store import Store
