@@ -77,7 +77,7 @@ def _writable(value: Any) -> Any:
 
 
 _PART = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)"""
-_KEYED = re.compile(rf"[ \t]*(\[\[?)?[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*(?:\]\]?|=)")
+_KEYED = re.compile(rf"[ \t]*(\[\[?)?[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*(?:\]\]?|=|$)")
 _MEANINGS = {
     "Invalid value": "a value is missing, or a text stands without quotes",
     "Unclosed array": "a list is not closed with ]",
@@ -101,17 +101,18 @@ def _explained(text: str, message: str) -> str:
                 section = key if opening else section
                 form = f"{opening}{key}{']' * len(opening)}" if opening else f"{key} = ..."
                 written.append((at, key if opening or not section else f"{section}.{key}", form))
-        # Nearest first: a key of one [[models]] table may stand in another as well.
-        for earlier, path, form in reversed(written[:-1]):
-            later, last_path, last_form = written[-1]
-            if f"{last_path}.".startswith(f"{path}.") or f"{path}.".startswith(f"{last_path}."):
-                key = shortened(min(path, last_path, key=len))
-                if form == last_form:
-                    return f"{shortened(form)} stands twice, in lines {earlier} and {later}; once is enough"
-                return (
-                    f"{key} is written both as {shortened(form)} (line {earlier}) and as {shortened(last_form)} "
-                    f"(line {later}); keep one of the two"
-                )
+        later, path, form = written.pop() if written else (number, "", "")
+        # The same path before a part of it, and nearest first: a key of one [[models]] table may stand in another too.
+        twins = [each for each in written if each[1] == path]
+        nested = [e for e in written if f"{e[1]}.".startswith(f"{path}.") or f"{path}.".startswith(f"{e[1]}.")]
+        if twins or nested:
+            earlier, other, other_form = (twins or nested)[-1]
+            if other_form == form:
+                return f"{shortened(form)} stands twice, in lines {earlier} and {later}; once is enough"
+            return (
+                f"{shortened(min(path, other, key=len))} is written both as {shortened(other_form)} (line {earlier}) "
+                f"and as {shortened(form)} (line {later}); keep one of the two"
+            )
         return f"a key or table is set a second time at {place}"
     meaning = next((words for beginning, words in _MEANINGS.items() if what.startswith(beginning)), what)
     return f"{meaning} (at {place})"

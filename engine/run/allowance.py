@@ -118,7 +118,8 @@ class RunAllowance:
             log.warning("the lease could not be returned: %s", error)
 
     def _settle(self, spent: Amount, in_doubt: Amount) -> None:
-        with Store(self._run.db, wait_s=RETURN_S).book() as book:
+        self._store.wait_s = RETURN_S
+        with self._store.book() as book:
             book.settle(self._run.run_id, spent, in_doubt)
 
     def _wants(self, ceiling: Ceiling) -> Limits:

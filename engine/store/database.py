@@ -115,13 +115,23 @@ class Database:
         try:
             with _translated(self.path), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
                 schema.migrate(connection)
+            made = _identity(fresh)
             _publish(fresh, self.path)
+            if _identity(self.path) == made:
+                self._known, self._current = made, True
         finally:
             fresh.unlink(missing_ok=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only connection for the duration of the block; do not nest or keep it."""
+        _refuse_by_looks(self.path)
+        file = _identity(self.path)
+        # Checked on the connection that is used: a second one would cost as much as the act itself.
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            if self._usable(connection, file, writing=False):
+                yield connection
+                return
         self._check()
         with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
             yield connection
@@ -164,17 +174,26 @@ class Database:
     def _check(self, *, writing: bool = False) -> None:
         """Refuse what is not ours without changing it; upgrade an older database of ours, unless it is only read."""
         _refuse_by_looks(self.path)
-        status = self.path.stat()
-        file = (status.st_dev, status.st_ino)
+        file = _identity(self.path)
         if self._known == file and (self._current or not writing):
             return
         with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
-            found = schema.version(connection, self.path)
-            kept = schema.READABLE <= found < schema.SCHEMA_VERSION and not writing and self._fixed(connection)
-        if found < schema.SCHEMA_VERSION and not kept:
+            usable = self._usable(connection, file, writing)
+        if not usable:
             with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
                 schema.migrate(connection)
+            self._known, self._current = file, True
+
+    def _usable(self, connection: Connection, file: tuple[int, int], writing: bool) -> bool:
+        """Whether an open file needs no upgrade first. Raises StoreError for one that is not ours."""
+        if self._known == file and (self._current or not writing):
+            return True
+        found = schema.version(connection, self.path)
+        kept = schema.READABLE <= found < schema.SCHEMA_VERSION and not writing and self._fixed(connection)
+        if found < schema.SCHEMA_VERSION and not kept:
+            return False
         self._known, self._current = file, not kept
+        return True
 
     def _fixed(self, connection: Connection) -> bool:
         """Whether the file is never changed by reading it: the demo, or one this user may not write."""
@@ -222,6 +241,11 @@ class Database:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _sibling(path: Path) -> Path:
