@@ -1,13 +1,9 @@
-"""One readers-writer lock per database file and process.
+"""How a database file is opened: by one writer or many readers at a time, and never one that is not ours.
 
-DuckDB refuses to open a file read-only while the same process holds it for writing, so threads of one process take
-turns here; other processes are met by retries in `store`. Never opens a file.
-
-How a database file is opened: one at a time for writing, many for reading, and never one that is not ours.
-
-Owns connections: each lives for one `with` block. Threads of this process take turns at a readers-writer lock; locks of
-other processes are met by bounded retries. A file that is not ours is refused before a byte of it changes. Python never
-opens the file itself while others may read it: closing it would drop DuckDB's lock on it. Knows no table.
+A connection lives for one `with` block. DuckDB refuses to open a file read-only while the same process holds it for
+writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded retries. A file
+that is not ours is refused before a byte of it changes. Python never opens the file itself while others may read it:
+closing it would drop DuckDB's lock on it. Knows no table.
 """
 
 from __future__ import annotations
@@ -189,15 +185,13 @@ class Database:
         if self._known == file and (self._current or not writing):
             return True
         found = schema.version(connection, self.path)
-        kept = schema.READABLE <= found < schema.SCHEMA_VERSION and not writing and self._fixed(connection)
-        if found < schema.SCHEMA_VERSION and not kept:
-            return False
-        self._known, self._current = file, not kept
+        if found < schema.SCHEMA_VERSION:
+            # The demo, and a file this user may not write, are never changed by reading them.
+            fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK)
+            if found < schema.READABLE or writing or not fixed:
+                return False
+        self._known, self._current = file, found == schema.SCHEMA_VERSION
         return True
-
-    def _fixed(self, connection: Connection) -> bool:
-        """Whether the file is never changed by reading it: the demo, or one this user may not write."""
-        return schema.is_demo(connection) or not os.access(self.path, os.W_OK)
 
     @contextmanager
     def _shared(self) -> Iterator[None]:

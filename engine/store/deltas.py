@@ -1,8 +1,8 @@
-"""What every trial adds at which wall, in whole numbers: the tables the analysis reads instead of calls and marks.
+"""A materialised view of the trials that the analysis reads: what every trial adds at which wall, in whole numbers.
 
-Owns these tables and the SQL that derives them from stored trials; `stepping` makes the same rows for trials that are
-being stored. They say nothing that the trials do not say, so they may be dropped and made again; only the last attempt
-of a trial is in them. Opens and commits nothing, knows no price and no budget.
+Holds nothing that the trials do not say, so it may be dropped and derived again; only the last attempt of a trial is in
+it. SQL derives the rows of stored trials; trials that are being stored get the very same rows in Python, without asking
+the database for what is at hand, within the transaction that stores or deletes them. Knows no price and no budget.
 
 A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
 kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
@@ -11,11 +11,6 @@ spent whole (it is never added, only read in parts); kind 3, all of it taken bac
 row a model. `more_*` is what a row adds to any wall: calls, metered input, output; `*_wall` are sums of these, and on
 the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
 `fate` on kind 0: 0 finished, 1 exhausted, 2 failed, 3 stopped.
-
-Keeps `steps` true while trials come and go, within the transaction that stores or deletes them.
-
-Owns the rows of a trial that is being stored: the very rows that the SQL of `steps` derives from it once it is stored,
-without asking the database for what is at hand. Opens and commits nothing.
 """
 
 from __future__ import annotations
@@ -24,22 +19,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from engine.core.codec import Row
 from engine.core.records import Call, Mark, Spend, Trial
 from engine.store import rows, tables
 from engine.store.sql import Connection
 
-if TYPE_CHECKING:
-    from engine.store.sql import Connection
-
-
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
 
 ENOUGH = 200_000
-"""Steps from which on it pays to hold sums (`analysis.holding`); fewer are read in no time to speak of."""
+"""Steps from which on it pays to hold sums (`analysis.materialize`); fewer are read in no time to speak of."""
 MOST = 2**31 - 1
 """The largest number a step holds."""
 
@@ -233,7 +223,7 @@ create table held (
     reasoning_tokens bigint not null, latency_ms bigint not null, pusd double not null, pwh double not null);
 create table holdings (condition_no integer not null, axis varchar not null, budgets bigint[] not null);
 """
-"""Sums per question made from steps, for conditions in `holdings`; see `analysis.holding`."""
+"""Sums per question made from steps, for conditions in `holdings`; see `analysis.materialize`."""
 
 
 def delta_tables(temp: bool = False) -> str:
