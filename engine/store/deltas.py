@@ -292,7 +292,11 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
     content["run_parts"] = _parts(connection, trials, numbers)
     twice = bool(stored) or len(ids) < len(trials)
     if not twice:
-        content["steps"] = _steps(connection, trials, numbers)
+        # What a call would have read that closed its trial and whose completion nobody has seen yet.
+        closing = {call.key for t in trials for call in t.calls if call.spend.calls == 0 and call.cut in _CLOSING}
+        stored_prompts = tables.matching(connection, _WAITING, closing) if closing else []
+        sizes = {row["key"]: row["input_tokens"] for row in stored_prompts}
+        content["steps"] = [row for trial in trials for row in _TrialSteps(trial, numbers, sizes).rows()]
     yield
     unhold(connection, {trial.spec.condition.condition_id for trial in trials})
     if twice:
@@ -352,17 +356,9 @@ def _parts(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -
     return [dict(zip(("run_id", "kind", "number"), part, strict=True)) for part in fresh]
 
 
-def _steps(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
-    waiting = {call.key for trial in trials for call in trial.calls if call.spend.calls == 0 and call.cut in _CLOSING}
-    sizes = (
-        {row["key"]: row["input_tokens"] for row in tables.matching(connection, _WAITING, waiting)} if waiting else {}
-    )
-    return [row for trial in trials for row in _Told(trial, numbers, sizes).rows()]
-
-
 @dataclass
-class _Told:
-    """One trial, told in steps."""
+class _TrialSteps:
+    """The rows of one trial."""
 
     trial: Trial
     numbers: _Numbers
@@ -384,19 +380,16 @@ class _Told:
         self.scored = trial.end != "stopped" and (self.closed or trial.end == "finished" or self.forever)
         self.last = len(calls) - 1
         self.changes = _changes(trial.marks, self.last) if anytime and self.scored else {}
-        self.head = self._head()
-        told = [*self._present(), *(self._call(at, call) for at, call in enumerate(calls) if self.scored)]
-        return [*told, *self._back(calls)] if self.scored and self.closed else told
-
-    def _head(self) -> Row:
-        spec = self.trial.spec
-        return _EMPTY | {
+        condition, question, *_ = _names(trial)
+        self.head = _EMPTY | {
             "trial_no": self.numbers.next("trial"),
-            "condition_no": self.numbers.of(*_names(self.trial)[0]),
-            "question_no": self.numbers.of(*_names(self.trial)[1]),
-            "repeat": _as_whole(spec.repeat),
-            "fate": _FATES[self.trial.end],
+            "condition_no": self.numbers.of(*condition),
+            "question_no": self.numbers.of(*question),
+            "repeat": _as_whole(trial.spec.repeat),
+            "fate": _FATES[trial.end],
         }
+        steps = [*self._present(), *(self._call(at, call) for at, call in enumerate(calls) if self.scored)]
+        return [*steps, *self._back(calls)] if self.scored and self.closed else steps
 
     def _tariff(self, model: str) -> int | None:
         """The number of a model's price; None for a model that is not of the line-up, whose price nobody asked."""
@@ -411,9 +404,10 @@ class _Told:
         trial, anytime = self.trial, self.trial.spec.condition.anytime
         spends = [] if anytime or not self.scored else list(trial.spends)
         first = {"n": 1, "n_exhausted": int(self.forever or self.last >= 0)} if self.scored else _LOST[trial.end]
-        told = self.changes.get(-1, {}) if anytime else _verdict(trial, self.scored)
+        final = {name: int(self.scored and trial.verdict == verdict) for name, verdict in _VERDICTS.items()}
+        verdicts = self.changes.get(-1, {}) if anytime else final
         alone = trial.end == "finished" and self.last < 0 and trial.verdict == "right"
-        first = first | told | {"n_right_finished": int(self.scored and alone)}
+        first = first | verdicts | {"n_right_finished": int(self.scored and alone)}
         parts = [(self._tariff(s.model) or self._home(), _spent(s.spend)) for s in spends] or [(self._home(), {})]
         return [
             self.head | {"ordinal": -1, "kind": 0, "tariff_no": tariff} | spent | (first if place == 0 else {})
@@ -483,10 +477,6 @@ def _changes(marks: Sequence[Mark], last: int) -> dict[int, Row]:
             at[name] += (mark.verdict == verdict) - (before == verdict)
         before = mark.verdict
     return dict(found)
-
-
-def _verdict(trial: Trial, scored: bool) -> Row:
-    return {name: int(scored and trial.verdict == verdict) for name, verdict in _VERDICTS.items()}
 
 
 def _spent(spend: Spend) -> Row:
