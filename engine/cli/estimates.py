@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,8 @@ def _pilot(study: Study, options: Namespace) -> int:
     from engine.study.upper_bound import upper_bound
 
     cut = pilot(study, options.pilot)
-    bound = upper_bound(plan(cut))
+    planned = plan(cut)
+    bound = upper_bound(planned)
     cut = capped(cut, bound)
     most = _most(bound.total, bound.assumed)
     show.tell(
@@ -91,7 +92,7 @@ def _pilot(study: Study, options: Namespace) -> int:
     )
     directory = worker.prepare(cut, places.writable(options))
     with Progress(sys.stderr) as progress:
-        final = worker.run(directory, progress.show)
+        final = worker.run(directory, progress.show, planned=replace(planned, study=cut))
     show.tell(_paid(final))
     return 0 if final.done else places.CODES.get(final.state, 1)
 

@@ -137,7 +137,7 @@ def work(directory: RunDir, planned: Plan) -> int:
     from engine.run.expectation import held
 
     with Progress(sys.stderr) as progress:
-        final = worker.run(directory, progress.show)
+        final = worker.run(directory, progress.show, planned=planned)
     _show_results(directory, planned)
     show.say(_last_word(final))
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.errors import UsageError
-from engine.core.records import Axis, ModelSetting, ModelSpend, Spend, Usage, Wall, Weights
+from engine.core.records import Axis, Count, ModelSetting, ModelSpend, Spend, Usage, Wall, Weights
 
 _AXIS_WEIGHTS: dict[Axis, Weights] = {
     "output_tokens": Weights(output=1),
@@ -170,9 +170,9 @@ def clipped(spend: Spend, output_tokens: int) -> Spend:
 class Amount:
     """Calls, tokens and money of a reservation or a bill."""
 
-    calls: int = 0
-    tokens: int = 0
-    pusd: int = 0
+    calls: Count = 0
+    tokens: Count = 0
+    pusd: Count = 0
     """0 when the price is unknown; a money ceiling refuses such models before the run."""
 
     def __add__(self, other: Amount) -> Amount:
@@ -186,9 +186,9 @@ class Amount:
 class Limits:
     """A run's ceiling, a day's allowance, or a lease on it; None: no limit of that kind."""
 
-    calls: int | None = None
-    tokens: int | None = None
-    pusd: int | None = None
+    calls: Count | None = None
+    tokens: Count | None = None
+    pusd: Count | None = None
 
     def allow(self, amount: Amount) -> bool:
         """Whether the amount stays within every limit."""

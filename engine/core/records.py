@@ -9,11 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 Axis = Literal["output_tokens", "total_tokens", "calls", "usd"]
 AXES: tuple[Axis, ...] = ("output_tokens", "total_tokens", "calls", "usd")
 PUSD_PER_USD = 10**12
+
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A whole number as a database column holds it; checked where a record is read back, not where one is made."""
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time with its zone."""
 
 AnswerKind = Literal["number", "word", "yes_no", "text"]
 Verdict = Literal["right", "wrong", "none"]
@@ -102,15 +109,15 @@ class Question:
 class Usage:
     """What a provider reported for one completion."""
 
-    input_tokens: int
+    input_tokens: Count
     """All prompt tokens, cached ones included."""
-    output_tokens: int
+    output_tokens: Count
     """All generated tokens, reasoning and the end token included."""
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
     """Part of the input read from a prompt cache; None: not reported."""
-    cache_write_tokens: int | None = None
+    cache_write_tokens: Count | None = None
     """Part of the input written to a prompt cache; None: not reported."""
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
     """Part of the output that was hidden reasoning; None: not reported."""
     estimated: bool = False
     """True: the provider sent no usage; input is our upper bound, output our own count."""
@@ -201,13 +208,13 @@ class Completion:
     text: str
     finish: Finish
     usage: Usage
-    latency_ms: int
+    latency_ms: Count
     model_reported: str | None
     """Model name in the reply; None: the provider did not say."""
     fingerprint: str | None
     """`system_fingerprint`; None: the provider did not say."""
-    created_at: datetime
-    provider_cost_pusd: int | None = None
+    created_at: Moment
+    provider_cost_pusd: Count | None = None
     """Cost the provider itself reported; None: it did not."""
     run_id: str | None = None
     """The run that paid for it; None until it is stored."""
@@ -221,20 +228,20 @@ class Attempt:
     key: str
     """Completion key it was made for."""
     model: str
-    ordinal: int
+    ordinal: Count
     """0 for the first try, 1 for the first retry, ..."""
     outcome: Literal["ok", "retried", "failed", "in_doubt"]
     error: str | None
-    reserved_tokens: int
+    reserved_tokens: Count
     """Worst case held back before dispatch: prompt bound plus asked cap."""
-    reserved_pusd: int | None
+    reserved_pusd: Count | None
     """Worst case in money; None: the price is unknown."""
-    charged_tokens: int
+    charged_tokens: Count
     """What was charged to the run; the reservation itself when in doubt, 0 when the provider refused."""
-    charged_pusd: int | None
+    charged_pusd: Count | None
     """The same in money, by our price; the ceiling counts the cost a provider itself reported where that is more."""
-    started_at: datetime
-    latency_ms: int
+    started_at: Moment
+    latency_ms: Count
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from engine.core import codec
 from engine.core.budget import Amount, larger
-from engine.core.records import Attempt, Completion, Usage
+from engine.core.records import Attempt, Completion
 
 _CLOSED = -1
 _INTENT = b'{"intent":'
@@ -75,12 +74,12 @@ class Journal:
 
     def intent(self, attempt: Attempt) -> None:
         """Note that a request is about to be sent."""
-        self._write({"intent": _plain(attempt)})
+        self._write({"intent": codec.jsonable(attempt)})
 
     def outcome(self, attempt: Attempt, completion: Completion | None) -> None:
         """Note what became of it, with the reply if there is one."""
-        reply = None if completion is None else _plain(completion)
-        self._write({"outcome": _plain(attempt), "completion": reply})
+        reply = None if completion is None else codec.jsonable(completion)
+        self._write({"outcome": codec.jsonable(attempt), "completion": reply})
 
     async def written(self) -> None:
         """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
@@ -188,13 +187,3 @@ def _torn(path: Path) -> bool:
             return False
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
-
-
-def _plain(record: Attempt | Completion) -> dict[str, Any]:
-    return {part.name: _jsonable(getattr(record, part.name)) for part in fields(record)}
-
-
-def _jsonable(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return asdict(value) if isinstance(value, Usage) else value

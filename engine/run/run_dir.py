@@ -13,17 +13,21 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from engine.core import codec
 from engine.core.budget import Amount, Limits
 from engine.core.errors import AlreadyRunning, RunError, UnknownName
+from engine.core.records import Count, Moment
 
 SILENT_S = 30.0
 """Seconds without a heartbeat after which a living worker is said not to respond; planning and loading take some."""
+_Seconds = Annotated[float, Meta(ge=0, le=1 << 62)]
 State = Literal["new", "running", "stopping", "finished", "stopped", "ceiling", "failed", "dead"]
 
 
@@ -60,11 +64,11 @@ class Status:
     state: State
     """dead: it says running, and nobody holds its lock; `resume` goes on where it was."""
     alive: bool
-    pid: int | None
-    done: int
+    pid: Count | None
+    done: Count
     """Trials stored, also those an earlier run had stored before."""
-    total: int
-    ends: Mapping[str, int] = field(default_factory=dict)
+    total: Count
+    ends: Mapping[str, Count] = field(default_factory=dict)
     """Trials of this run by end: finished, exhausted, failed, stopped."""
     spent: Amount = Amount()
     reserved: Amount = Amount()
@@ -78,11 +82,11 @@ class Status:
     """What can still be reserved under ceiling and lease; None of a kind: no limit of that kind."""
     priced: bool = False
     """False: some model's price is unknown, so money is unknown, not zero."""
-    seconds_left: float | None = None
+    seconds_left: _Seconds | None = None
     """None: too early to say, or not running."""
-    started_at: datetime | None = None
-    heartbeat_at: datetime | None = None
-    ran_s: float | None = None
+    started_at: Moment | None = None
+    heartbeat_at: Moment | None = None
+    ran_s: _Seconds | None = None
     """Seconds it was worked on, over all its sessions; pauses between them and time it was suspended for left out.
     None: it never was, or an older version worked on it."""
     message: str | None = None
@@ -151,10 +155,9 @@ def running_s(status: Status) -> float | None:
 
 def write(run: RunDir, status: Status) -> None:
     """Replace the status file in one step, so that no reader sees half of it."""
-    body = {name: v.isoformat() if isinstance(v, datetime) else v for name, v in asdict(status).items()}
     # By process: a worker that was thought dead and the one that followed it must not share a half-written file.
     part = run.path / f".status.{os.getpid()}"
-    part.write_text(json.dumps(body), encoding="utf-8")
+    part.write_text(json.dumps(codec.jsonable(status)), encoding="utf-8")
     part.replace(run.path / "status.json")
 
 

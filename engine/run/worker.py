@@ -45,7 +45,7 @@ def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = RunDir(run_dir.folder(db) / run_id, run_id, db)
-    text = plugins.noted(study.text, (choice.name for choice in study.strategies))
+    text = _kept_text(study)
     try:
         run.path.mkdir(parents=True)
         # Last but the status: a directory with a study is a run, and one without is nobody's.
@@ -56,13 +56,23 @@ def prepare(study: Study, db: Path) -> RunDir:
     return run
 
 
+def _kept_text(study: Study) -> str:
+    """What a run keeps of its study: the text, naming the plugins that any later process has to load."""
+    return plugins.noted(study.text, (choice.name for choice in study.strategies))
+
+
 def run(
-    directory: RunDir, on_status: Report, retries: Retries = Retries(), clock: allowance.Clock = run_dir.now
+    directory: RunDir,
+    on_status: Report,
+    retries: Retries = Retries(),
+    clock: allowance.Clock = run_dir.now,
+    planned: Plan | None = None,
 ) -> Status:
     """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
 
-    `clock` says of which day's allowance the run takes its lease. Raises AlreadyRunning when a living worker holds the
-    run, and BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
+    `clock` says of which day's allowance the run takes its lease. `planned`: the plan of the run's study, where the
+    caller has made it; None: it is made here. Raises AlreadyRunning when a living worker holds the run, and
+    BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
     """
     with run_dir.held(directory):
         # A wish to stop that the last session obeyed, or never saw, is none of this one's.
@@ -71,7 +81,7 @@ def run(
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logging.getLogger("engine").addHandler(handler)
         try:
-            return _Worker(directory, on_status, retries, clock).work()
+            return _Worker(directory, on_status, retries, clock, planned).work()
         finally:
             logging.getLogger("engine").removeHandler(handler)
             handler.close()
@@ -80,7 +90,14 @@ def run(
 class _Worker:
     """A run being worked on, by the process that holds its lock."""
 
-    def __init__(self, directory: RunDir, on_status: Report, retries: Retries, clock: allowance.Clock) -> None:
+    def __init__(
+        self,
+        directory: RunDir,
+        on_status: Report,
+        retries: Retries,
+        clock: allowance.Clock,
+        planned: Plan | None,
+    ) -> None:
         self._dir = directory
         self._report = on_status
         self._retries = retries
@@ -89,7 +106,10 @@ class _Worker:
         self._last = run_dir.read(directory)
         self._started_at = self._last.started_at or run_dir.now()
         self._before_s = run_dir.running_s(self._last) or 0.0
-        self._study = load(directory.study)
+        # Under the lock nobody changes the file any more; before it, another process may have raised the ceiling.
+        current = planned is not None and directory.study.read_text(encoding="utf-8") == _kept_text(planned.study)
+        self._planned = planned if current else None
+        self._study = self._planned.study if self._planned else load(directory.study)
         self._progress = Progress()
         self._gate: Gate | None = None
         self._allowance: RunAllowance | None = None
@@ -104,7 +124,7 @@ class _Worker:
         # Before planning, which can take seconds: whoever started the run sees that somebody works on it.
         self._tell("running")
         try:
-            planned = plan(self._study)
+            planned = self._planned or plan(self._study)
             self._estimate = expectation.noted(self._dir, planned)
             with asyncio.Runner(loop_factory=SteadyLoop) as loop:
                 state, message = loop.run(self._run(planned))

@@ -93,12 +93,12 @@ def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tupl
     return [
         (name, at, planned.axis, planned.budget)
         for at, planned in enumerate(conditions)
-        for name, anytime, axis, budget in stored.get(_planned(planned), ())
+        for name, anytime, axis, budget in stored.get(_method_of(planned), ())
         if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget)
     ]
 
 
-def _planned(condition: Condition) -> tuple[Any, ...]:
+def _method_of(condition: Condition) -> tuple[Any, ...]:
     lineup = json.dumps([[role, setting.name, setting.identity] for role, setting in condition.lineup])
     return _method(condition.task, lineup, condition.strategy, condition.params, condition.version, condition.prompting)
 

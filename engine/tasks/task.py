@@ -7,34 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from engine.core.records import Example, Question
 from engine.core.registry import Registry
+from engine.core.toml import Text
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A [[tasks]] table of a study."""
 
-    name: str
+    name: Text
     """'gym:<generator>', 'file:<path>', or the name of a registered task."""
-    questions: int | None = None
+    questions: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     """How many; None: all of a file, 50 of a generator."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """Which questions: seeds 0, 1, 2, ... never share one."""
-    level: str = "easy"
+    level: Text = "easy"
     """Preset of a generator: easy, medium, hard."""
-    shots: int = 0
+    shots: Annotated[int, Meta(ge=0, le=64)] = 0
     """Worked examples made by the task itself from questions it will not ask."""
     examples: tuple[Example, ...] = ()
     """Worked examples written in the study."""
-    question_column: str = "question"
-    answer_column: str = "answer"
-    category_column: str | None = None
-    context_column: str | None = None
+    question_column: Text = "question"
+    answer_column: Text = "answer"
+    category_column: Text | None = None
+    context_column: Text | None = None
     """Column of a file with the document each question is about; None: questions stand alone."""
-    scorer: str | None = None
+    scorer: Text | None = None
     """How answers to a file's questions are scored, by name; None: equal to the target by value or by folded text."""
 
 

@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine import strategies
 from engine.cli import serve
-from engine.core import codec
+from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
 from engine.run import run_dir, worker
 from engine.store.store import Store
@@ -245,7 +245,7 @@ def test_a_study_without_plugins_is_stored_as_ever(home: Path) -> None:
 def test_a_run_names_the_plugin_and_its_folder_in_its_own_study(home: Path, written: str) -> None:
     plugins.load("my_strategy", [home])
     text = plugins.noted(f"{written}{STUDY}", ("direct", "two_agree"))
-    found, before = codec.parse(text, "x"), codec.parse(f"{written}{STUDY}", "x")
+    found, before = toml.parse(text, "x"), toml.parse(f"{written}{STUDY}", "x")
     assert found["plugins"] == [*before.get("plugins", ()), "my_strategy"]
     assert found["plugin_folders"] == [*before.get("plugin_folders", ()), str(home)]
     assert {k: v for k, v in found.items() if k not in ("plugins", "plugin_folders")} == {
@@ -260,7 +260,7 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
     assert budgetscope(home, "run", "sums.toml").code == 2
     assert budgetscope(home, "estimate", "sums.toml", "--plugin", "my_strategy").code == 0
     run = killed_half_way(home, argv("run", "sums.toml", "--plugin", "my_strategy", "--db", "r.duckdb"))
-    assert codec.parse(run.study.read_text(), "x")["plugins"] == ["my_strategy"]
+    assert toml.parse(run.study.read_text(), "x")["plugins"] == ["my_strategy"]
     done = budgetscope(home / "elsewhere", "resume", "last", "--db", "../r.duckdb")
     assert done.code == 0, done.err
     assert "320 of 320 trials" in done.out.splitlines()[-1] and "Traceback" not in done.err
