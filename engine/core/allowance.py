@@ -120,6 +120,7 @@ class Book:
         `wants`: what is left of the run's own ceiling; 0 of a kind it will not spend. Its last lease must be settled.
         """
         day = day_of(now)
+        # Partly is not enough: a run without any tokens left cannot use the calls it could still have.
         if self.spent_kinds(wants, day):
             return None
         last = self._leases.get((run_id, day))

@@ -87,6 +87,7 @@ class Ledger:
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""
         meter = self._meter(model)
+        # A wall that does not weigh output says nothing about how long a reply may be.
         rooms = [left // w.output for left, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
         return max(0, min(rooms)) if rooms else None
 
@@ -110,6 +111,7 @@ class Ledger:
         """Per wall: what is left after `calls` more calls of `model` with its input metered at `high`."""
         meter = self._meter(model)
         more = Spend(calls)
+        # The call itself counts on the axis of calls before its first token does.
         state = {**self._meters, model: replace(meter, spend=meter.spend + more, metered_input_tokens=high)}
         return [(limit - stand(state.values(), table), table[model]) for limit, table in self._walls]
 
@@ -256,6 +258,7 @@ class Ceiling:
 
     def lend(self, lease: Limits) -> None:
         """Go on, with at most `lease` beyond what is charged now; only while nothing is in flight."""
+        # What is in flight was reserved under the old lease, and the new one counts from what is charged.
         if self.in_flight:
             raise AssertionError("a lease was changed under calls in flight")
         self.lent = lease
@@ -268,6 +271,7 @@ class Ceiling:
             return False
         # What is in doubt may have been billed; a ceiling that forgot it could be passed by kills and resumes.
         held = self.spent + self.reserved + self.in_doubt + amount
+        # Which of the two limits stopped it decides what the user is told: raise the ceiling, or wait for midnight.
         fits = self.limits.allow(held)
         self.day_is_short = fits and not self._reach.allow(held)
         if self.day_is_short or not fits:

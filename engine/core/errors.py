@@ -47,6 +47,7 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], besides: str = "") -> None:
         choices = sorted(known)
+        # A low cutoff: a wrong suggestion costs a glance, none costs a search through the list.
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
         # Names can come from a file: the head of a table may hold a line break in quotes, and errors are one line.
         listed = [name if name.isprintable() else repr(name) for name in map(shortened, choices[:_MOST])]

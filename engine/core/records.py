@@ -137,6 +137,7 @@ class Spend:
     """Sum of measured call latencies; depends on load, never used to cut a curve."""
 
     def __add__(self, other: Spend) -> Spend:
+        # Written out, as it runs for every call of every trial that is read.
         return Spend(
             self.calls + other.calls,
             self.input_tokens + other.input_tokens,
@@ -172,6 +173,7 @@ class Price:
 
     def cost_pusd(self, spend: Spend, *, cache_discount: bool = False) -> int:
         """List price of `spend`; with `cache_discount` cached and cache-write tokens at their own rates."""
+        # Without the discount, because caching depends on what ran before: the same calls would cost another sum.
         plain = spend.input_tokens * self.input_pusd + spend.output_tokens * self.output_pusd
         if not cache_discount:
             return plain
@@ -194,6 +196,7 @@ class Request:
     repeat: int
     draw: int
     """The k-th time this trial makes this request, whatever the cap; from 0."""
+    # Derived from the rest, so two requests are equal without them, and whoever changes a field sets both again.
     key: str = field(default="", compare=False)
     """Content hash of the above (`pool.request_key`)."""
     seed: int = field(default=0, compare=False)

@@ -231,10 +231,10 @@ def test_a_finished_child_that_nobody_waited_for_is_not_alive(tmp_path: Path) ->
     code = f"""
 import sys
 from pathlib import Path
-from engine import status
-run = status.RunDir(Path({str(tmp_path)!r}), 'r1', Path({str(run.db)!r}))
-with status.held(run):
-    status.write(run, status.Status('r1', 'n', 'running', True, 1, 0, 0, heartbeat_at=status.now()))
+from engine.run import run_dir
+run = run_dir.RunDir(Path({str(tmp_path)!r}), 'r1', Path({str(run.db)!r}))
+with run_dir.held(run):
+    run_dir.write(run, run_dir.Status('r1', 'n', 'running', True, 1, 0, 0, heartbeat_at=run_dir.now()))
     sys.stdin.readline()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as child:
