@@ -80,6 +80,7 @@ _PART = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w-]+)"""
 _KEYED = re.compile(rf"[ \t]*(\[\[?)?[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*(?:\]\]?|=|$)")
 _MEANINGS = {
     "Invalid value": "a value is missing, or a text stands without quotes",
+    "Expected ']": "the head of a table is not closed with ]",
     "Unclosed array": "a list is not closed with ]",
     "Unterminated string": "a text is not closed with its quotes",
     "Expected '=' after a key": "a key has no = and value",

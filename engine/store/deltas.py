@@ -267,7 +267,9 @@ def again(connection: Connection, which: str) -> None:
 
 _FATES = {"finished": 0, "exhausted": 1, "failed": 2, "stopped": 3}
 _VERDICTS = {"n_right": "right", "n_wrong": "wrong"}
-_EMPTY = dict.fromkeys(("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0)
+_EMPTY: Row = dict.fromkeys(
+    ("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0
+)
 
 Named = tuple[str, str, str | None]
 """Kind, id and model: what a number stands for."""

@@ -176,7 +176,7 @@ def test_what_is_wrong_is_named_in_one_sentence(text: str, words: tuple[str, ...
         ("[ceiling]\nusd = 1\nusd = 2", "usd = ... stands twice, in lines 7 and 8; once is enough"),
         ('"name" = "b"', "name = ... stands twice, in lines 1 and 6; once is enough"),
         ("system = abc", "a text stands without quotes (at line 6, column 10)"),
-        ("[ceiling", "ceiling"),
+        ("[ceiling", "the head of a table is not closed with ] (at end of document)"),
         ("[models", "models is written both as models = ... (line 4) and as [models] (line 6)"),
     ],
 )
