@@ -63,7 +63,12 @@ class Helped(click.Command):
             fitting = [each for each in known if len(name) > 2 and each.startswith(name)]
             if len(fitting) == 1:
                 args[at] = fitting[0] + equals + value
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            # some of click's errors do not know whose argument it was
+            error.ctx = error.ctx or ctx
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Arguments, then options, then those with a title of their own."""

@@ -106,9 +106,9 @@ def runs(db: Path, as_json: bool) -> int:
     from engine.run.expectation import held
 
     local = options.runs_of(db)
-    expected = {each: held(run_dir.find(local, each.run_id), each) for each in run_dir.list_runs(local)}
+    expected = [(each, held(run_dir.find(local, each.run_id), each)) for each in run_dir.list_runs(local)]
     if as_json:
-        show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected.items()])
+        show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected])
     elif not expected:
         show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
     else:
@@ -128,7 +128,7 @@ def runs(db: Path, as_json: bool) -> int:
             "started",
             "ran",
         )
-        show.table(head, [_row(each, ends) for each, ends in expected.items()], numeric=[*range(3, 12), 13])
+        show.table(head, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
     return 0
 
 
