@@ -76,10 +76,15 @@ def test_a_reading_verb_loads_no_provider_server_or_page(verb: list[str], tmp_pa
     assert not loaded_by(code) & {"litellm", "streamlit", "xllamacpp", "reasoning_gym"}
 
 
-def test_help_loads_the_standard_library_alone() -> None:
+def test_help_loads_the_standard_library_and_click() -> None:
     code = "from engine.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
     ours = loaded_by(code) - set(sys.stdlib_module_names)
-    assert not {name for name in ours if not name.startswith("_")} - {"engine", "distutils-precedence", "sitecustomize"}
+    assert not {name for name in ours if not name.startswith("_")} - {
+        "engine",
+        "click",
+        "distutils-precedence",
+        "sitecustomize",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import os
-from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import show
+import click
+
+from engine.cli import options, show
+from engine.cli.options import Verb, option
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
-from engine.strategies.calibration import FEASIBILITIES, LABEL, Search
+from engine.strategies.calibration import FEASIBILITIES, LABEL
 from engine.study.calibrating import Found, calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
@@ -42,17 +44,64 @@ _NOTES = (
 )
 
 
-def study_of(options: Namespace) -> Study:
-    """The calibration that was asked for, as a study. Raises UsageError, also where --out could not be written."""
-    _check_target(options.out)
-    return _limited(calibration_of(_asked(options), _feasibility(options)), options)
+@click.command(cls=Verb, works=True)
+@options.study_file(required=False, help="its tasks and models are calibrated")
+@options.task("one task", group="Without a study")
+@option("--model", group="Without a study", shell_complete=options.among(options.model_names), help="one model")
+@option(
+    "--questions",
+    type=options.count,
+    metavar="N",
+    group="Without a study",
+    help="how many questions of the task",
+)
+@option(
+    "--feasibility",
+    default="plain",
+    shell_complete=options.among(FEASIBILITIES),
+    help="plain: as long as the answer is right (plain); greedy: and takes fewer tokens than before",
+)
+@option("--ceiling-tokens", type=options.count, metavar="N", help="tokens the run may spend")
+@option("--ceiling-usd", type=options.positive, metavar="USD", help="dollars the run may spend")
+@option("--out", type=Path, metavar="FILE", help="write every question to a .jsonl or .csv file")
+@options.plugin
+def calibrate(
+    db: Path,
+    path: Path | None,
+    task: str | None,
+    model: str | None,
+    questions: int | None,
+    feasibility: str,
+    ceiling_tokens: int | None,
+    ceiling_usd: float | None,
+    out: Path | None,
+) -> int:
+    """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
+    from engine.cli import runs
+    from engine.study.plan import plan
 
-
-def write(out: Path, db: Path, planned: Plan) -> int:
-    """What was found, one row a question; how many rows that are."""
-    rows = [row_of(each) for each in found_in(db, planned)]
-    _write(out, rows)
-    return len(rows)
+    if out is not None:
+        _check_target(out)
+    if path is None:
+        study = _study(task, model, questions)
+    else:
+        for flag, value in (("task", task), ("model", model), ("questions", questions)):
+            if value is not None:
+                raise UsageError(f"--{flag} goes without a study file; a study names its own.")
+        study = load(path)
+    if feasibility not in FEASIBILITIES:
+        raise UnknownName("feasibility", feasibility, FEASIBILITIES)
+    study = calibration_of(study, feasibility)
+    ceiling = Limits(tokens=ceiling_tokens, pusd=None if ceiling_usd is None else pusd(ceiling_usd))
+    if ceiling != Limits():
+        study = parse(with_ceiling(study.text, ceiling), study.name)
+    planned = plan(study)
+    written, code = runs.start(planned, db)
+    if out is not None:
+        rows = [row_of(each) for each in found_in(written, planned)]
+        _write(out, rows)
+        show.say(f"{len(rows):,} questions were written to {out}.")
+    return code
 
 
 def results(db: Path, planned: Plan) -> None:
@@ -66,64 +115,47 @@ def results(db: Path, planned: Plan) -> None:
         show.say(note)
 
 
-def _asked(options: Namespace) -> Study:
-    """The study named, or one of a single task and model."""
-    if options.study is not None:
-        if given := [flag for flag in ("task", "model", "questions") if getattr(options, flag) is not None]:
-            raise UsageError(f"--{given[0]} goes without a study file; a study names its own.")
-        return load(options.study)
-    if options.task is None or options.model is None:
+def _study(task: str | None, model: str | None, questions: int | None) -> Study:
+    """A study of a single task and model. Raises UsageError where one of them is missing."""
+    if task is None or model is None:
         raise UsageError(
             "Name a study, or a task and a model: `budgetscope calibrate --task gym:chain_sum --model "
             "local/smollm2-135m --questions 20`."
         )
-    count = "" if options.questions is None else f"questions = {options.questions}\n"
-    name, model = json.dumps(show.clean(options.task)), json.dumps(show.clean(options.model))
+    count = "" if questions is None else f"questions = {questions}\n"
+    # a JSON string is a TOML string, once characters that TOML forbids are gone
+    name = json.dumps(show.clean(task))
     return parse(
         f'name = {name}\nbudget_axis = "calls"\nbudgets = [1]\nstrategies = ["chain_of_thought"]\n'
-        f"[[tasks]]\nname = {name}\n{count}[[models]]\nname = {model}\n",
+        f"[[tasks]]\nname = {name}\n{count}[[models]]\nname = {json.dumps(show.clean(model))}\n",
         "this command",
         Path.cwd(),
     )
-
-
-def _feasibility(options: Namespace) -> str:
-    if options.feasibility not in FEASIBILITIES:
-        raise UnknownName("feasibility", options.feasibility, FEASIBILITIES)
-    return str(options.feasibility)
-
-
-def _limited(study: Study, options: Namespace) -> Study:
-    """Under the ceiling of the command line, if there is one."""
-    usd = None if options.ceiling_usd is None else pusd(options.ceiling_usd)
-    wished = Limits(tokens=options.ceiling_tokens, pusd=usd)
-    return study if wished == Limits() else parse(with_ceiling(study.text, wished), study.name)
 
 
 def _row(group: Sequence[Found]) -> tuple[str, ...]:
     condition = group[0].condition
     judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
     feasible = [search for search in judged if search.found_budget is not None]
-    told = (condition.task, condition.solver.name, json.loads(condition.params)["feasibility"])
-    share = show.percent(len(feasible) / len(judged) if judged else None)
-    names = ("vanilla_tokens", "found_budget", "found_tokens")
-    return (*told, show.number(len(judged)), share, *(_median(feasible, name) for name in names), _saved(feasible))
+    medians = [
+        show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
+        for name in ("vanilla_tokens", "found_budget", "found_tokens")
+    ]
+    before = sum(search.vanilla_tokens or 0 for search in feasible)
+    saved = before - sum(search.found_tokens or 0 for search in feasible)
+    return (
+        condition.task,
+        condition.solver.name,
+        json.loads(condition.params)["feasibility"],
+        show.number(len(judged)),
+        show.percent(len(feasible) / len(judged) if judged else None),
+        *medians,
+        f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
+    )
 
 
-def _median(searches: Sequence[Search], name: str) -> str:
-    return show.number(median(getattr(each, name) for each in searches)) if searches else show.UNKNOWN
-
-
-def _saved(searches: Sequence[Search]) -> str:
-    before = sum(each.vanilla_tokens or 0 for each in searches)
-    saved = before - sum(each.found_tokens or 0 for each in searches)
-    return f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN
-
-
-def _check_target(path: Path | None) -> None:
-    """Before anything is paid."""
-    if path is None:
-        return
+def _check_target(path: Path) -> None:
+    """Before anything is paid. Raises UsageError."""
     if path.suffix.lower() not in ENDINGS:
         raise UnknownName("ending of --out", path.suffix or path.name, ENDINGS)
     if not path.resolve().parent.is_dir():
@@ -137,7 +169,8 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     try:
         with part.open("w", encoding="utf-8", errors="replace", newline="") as file:
             if path.suffix.lower() == ".csv":
-                _write_csv(csv.writer(file), rows)
+                writer = csv.writer(file)
+                writer.writerows([*rows[:1], *map(_cells, rows)])
             else:
                 file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         part.replace(path)
@@ -150,14 +183,8 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _write_csv(writer: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Lists as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    for row in rows[:1]:
-        writer.writerow(row)
-    writer.writerows(map(_cells, rows))
-
-
 def _cells(row: Mapping[str, Any]) -> Iterable[Any]:
+    """Lists as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     for value in row.values():
         if isinstance(value, (list, tuple)):
             yield json.dumps(value)

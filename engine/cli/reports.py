@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+import click
 
 import engine
-from engine.cli import places, savings, show
+from engine.cli import options, savings, show
+from engine.cli.options import Row, Verb, option
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from engine.analysis import Results
 
-Row = Mapping[str, Any]
 _HEAD = ("condition", "strategy", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost", "")
 _NOTES = {
     "simulated": "simulated: answered by a script, not by a language model.",
@@ -30,40 +31,68 @@ def results(db: Path, conditions: Iterable[str]) -> None:
     _show(engine.open(db).cells(condition_id=list(conditions)).to_dicts())
 
 
-def report(options: Namespace) -> int:
+@click.command(cls=Verb)
+@options.axis("axis of the budgets to report (default: what the runs used)")
+@option("--x", help="what the frontier weighs accuracy against (default: the axis)")
+@options.task("one task only")
+@option("--curve", metavar="CONDITION", help="accuracy of one condition at every budget")
+@options.prices
+@options.as_json
+def report(
+    db: Path,
+    axis: str | None,
+    x: str | None,
+    task: str | None,
+    curve: str | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Cells with the frontier marked, or one condition's curve."""
-    found = engine.open(places.existing(options))
-    if options.curve is not None:
-        return _curve(found, options)
-    if options.task is not None:
-        _check_task(found, options.task)
-    x = options.x or options.axis or "output_tokens"
+    found = engine.open(options.existing(db))
+    if curve is not None:
+        return _curve(found, options.condition(found, curve, task), axis, prices, as_json)
+    known = set(found.conditions()["task"].to_list()) if task is not None else ()
+    if task is not None and task not in known:
+        raise UnknownName("task", task, known)
+    x = x or axis or "output_tokens"
     listed = found.snapshots()
-    view = savings.view(listed, options.prices)
-    rows = found.frontier(x=x, axis=options.axis, task=options.task, lens=view).to_dicts()
-    if options.json:
+    view = savings.view(listed, prices)
+    rows = found.frontier(x=x, axis=axis, task=task, lens=view).to_dicts()
+    if as_json:
         show.emit(rows)
     elif rows:
         _show(rows)
+        unit = show.UNITS.get(x, x.replace("_", " "))
         show.say(
-            f"frontier (p): no other setting has at least this accuracy for at most this mean {_named(x)}; "
+            f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        for sentence in savings.said(listed, view) if options.prices else ():
+        for sentence in savings.said(listed, view) if prices else ():
             show.say(sentence)
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
     return 0
 
 
-def export(options: Namespace) -> int:
+@click.command(cls=Verb)
+@option("--table", default="trials", help="which table (trials)")
+@option(
+    "--format",
+    "form",
+    default="csv",
+    metavar="FORMAT",
+    shell_complete=options.among(("csv", "jsonl", "parquet")),
+    help="csv, jsonl or parquet (csv)",
+)
+@option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> int:
     """Write one table to a file."""
     from engine.store.store import Store
 
-    db = places.existing(options)
-    _check_target(options.out)
-    Store(db).export(options.out, options.format, options.table)
-    show.say(f"{options.table} written to {options.out}.")
+    options.existing(db)
+    _check_target(out)
+    Store(db).export(out, form, table)
+    show.say(f"{table} written to {out}.")
     return 0
 
 
@@ -81,18 +110,16 @@ def _check_target(out: Path) -> None:
         raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).") from None
 
 
-def _curve(found: Results, options: Namespace) -> int:
-    condition = places.condition(found, options.curve, options.task)
-    axis = options.axis or condition["axis"]
-    view = savings.view(found.snapshots(), options.prices)
-    rows = found.curve(condition["condition_id"], axis=options.axis, lens=view).to_dicts()
-    if options.json:
+def _curve(found: Results, condition: Row, axis: str | None, prices: Sequence[str], as_json: bool) -> int:
+    view = savings.view(found.snapshots(), prices)
+    rows = found.curve(condition["condition_id"], axis=axis, lens=view).to_dicts()
+    if as_json:
         show.emit(rows)
         return 0
     show.say(f"{condition['label']} on {condition['task']}")
     cells = [
         (
-            show.budget(axis, row["budget"]),
+            show.budget(axis or condition["axis"], row["budget"]),
             show.number(row["n"]),
             show.percent(row["accuracy"]),
             _interval(row["low"], row["high"]),
@@ -102,12 +129,6 @@ def _curve(found: Results, options: Namespace) -> int:
     ]
     show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
     return 0
-
-
-def _check_task(found: Results, task: str) -> None:
-    known = set(found.conditions()["task"].to_list())
-    if task not in known:
-        raise UnknownName("task", task, known)
 
 
 def _show(rows: Sequence[Row]) -> None:
@@ -122,7 +143,7 @@ def _show(rows: Sequence[Row]) -> None:
 
 def _cell(row: Row) -> tuple[str, ...]:
     return (
-        places.short(row),
+        options.short(row),
         show.called(row["strategy"], row["params"]),
         row["model"],
         show.budget(row["axis"], row["budget"]),
@@ -151,7 +172,3 @@ def _labels(row: Row) -> Iterator[str]:
         yield "assumed price"
     if row["n_failed"]:
         yield f"{row['n_failed']:,} failed"
-
-
-def _named(x: str) -> str:
-    return show.UNITS.get(x, x.replace("_", " "))

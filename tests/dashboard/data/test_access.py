@@ -269,8 +269,7 @@ def test_a_server_others_can_reach_is_locked_unless_it_has_a_token(
     host: str, token: str, locked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(serve.LAUNCH_TOKEN, token)
-    options = Namespace(db=None, host=host, port=1, read_only=False)
-    assert serve.environment(options)["BUDGETSCOPE_READ_ONLY"] == locked
+    assert serve.environment(Path("r.duckdb"), host, read_only=False)["BUDGETSCOPE_READ_ONLY"] == locked
     words = " ".join(serve.command(APP, host, 1))
     assert not token or token not in words
 

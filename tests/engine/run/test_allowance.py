@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli import doctor, main
-from engine.cli.progress import line
+from engine.cli.show import line
 from engine.core.allowance import Lease, day_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError
