@@ -333,7 +333,7 @@ def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
         with Store(path).reading() as connection:
             large = deltas.size(connection) >= enough
         if large:
-            from engine.analysis.materialize import settle as hold
+            from engine.analysis.materialize import materialize as hold
 
             hold(path, enough=enough)
     except StoreError as error:
