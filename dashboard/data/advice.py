@@ -137,13 +137,13 @@ def differences_at(
     """Evidence of 'beats' with rows for more budgets. A condition that is not anytime stands at its own in all."""
     import polars as pl
 
-    from engine.analysis import compare
+    from engine.analysis import compare, stats
 
     sides = [units.filter(condition_id=name) for name in (ask.b, ask.a)]
     rows = []
     for wall in walls:
         first, second = (part if part["budget"].n_unique() == 1 else part.filter(budget=wall) for part in sides)
-        one = compare.difference(first, second, *sample)
+        one = compare.difference(first, second, stats.Sample(*sample))
         rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
     return pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget")
 

@@ -329,8 +329,8 @@ def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
             large = deltas.size(connection) >= enough
         if large:
             # Here, because it loads polars, which no other part of a run needs.
-            from engine.analysis.materialize import settle
+            from engine.analysis.materialize import materialize as hold
 
-            settle(path, enough=enough)
+            hold(path, enough=enough)
     except StoreError as error:
         log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)
