@@ -221,7 +221,7 @@ def _rows(status: Status) -> list[Result]:
     if status.alive and began < due:
         return list(kept)
     try:
-        kept = progress.results(queries.cells(*queries.state()), queries.conditions(*queries.state()), status.run_id)
+        kept = progress.results(queries.cells(queries.state()), queries.conditions(queries.state()), status.run_id)
     except BudgetscopeError:
         kept = []
     took = time.monotonic() - began

@@ -40,10 +40,10 @@ class Wish:
 def render() -> None:
     """Draw the page."""
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    every, _ = queries.elasticity(*db)
+    every, _ = queries.elasticity(db)
     params = _params(every)
     problems = url_state.load(VIEW, params)
     if every.is_empty():
@@ -53,8 +53,8 @@ def render() -> None:
         return
     head = st.container()
     wish = _controls(params)
-    points, summary, accuracy = _frames(*db, wish)
-    info = _info(*db, wish, controls.dark(), controls.narrow())
+    points, summary, accuracy = _frames(db, wish)
+    info = _info(db, wish, controls.dark(), controls.narrow())
     url_state.save(VIEW, params)
     with head:
         _sentences(info, points, summary)
@@ -86,7 +86,7 @@ def _controls(params: tuple[Param, ...]) -> Wish:
     return Wish(tasks, models, strategies)
 
 
-def _frames(db: str, version: queries.FileVersion, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _frames(db: queries.Database, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Points, summary and accuracy of what the filters leave."""
     import polars as pl
 
@@ -96,21 +96,21 @@ def _frames(db: str, version: queries.FileVersion, wish: Wish) -> tuple[pl.DataF
             pl.col("model").is_in(wish.models),
             pl.col("strategy").is_in(wish.strategies),
         )
-        for frame in queries.elasticity(db, version)
+        for frame in queries.elasticity(db)
     )
-    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db, version), queries.told(db, version))
+    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
+def _info(db: queries.Database, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
     """The figures' plain data."""
-    cells = queries.cells(db, version)
-    points, summary, accuracy = _frames(db, version, wish)
+    cells = queries.cells(db)
+    points, summary, accuracy = _frames(db, wish)
     return figures.told_info(
         points,
         summary,
         accuracy,
-        stated_budgets.untold(points, cells, queries.conditions(db, version)),
+        stated_budgets.untold(points, cells, queries.conditions(db)),
         narrow=narrow,
         dark=dark,
         models=roster(cells["model"]),

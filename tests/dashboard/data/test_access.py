@@ -291,7 +291,7 @@ def test_streamlit_without_our_command_spends_only_where_it_is_bound_to_loopback
     ]
     code = (
         "import os; from streamlit import config, runtime; runtime.exists = lambda: True\n"
-        "from dashboard import access\n"
+        "from dashboard.data import access\n"
         f"for folder, page, flags in {[(str(folder), page, flags) for folder, page, flags in cases]!r}:\n"
         "    os.chdir(folder); config._main_script_path = page\n"
         "    config.get_config_options(force_reparse=True, options_from_flags=flags)\n"

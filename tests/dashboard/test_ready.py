@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import warm
+from dashboard import ready
 from tests import ROOT
 from tests.support import stores
 
 MEANWHILE = """
 import sys
 from streamlit.testing.v1 import AppTest
-from dashboard import warm
-warm.PATIENCE_S = 0
-warm.begin()
+from dashboard import ready
+ready.PATIENCE_S = 0
+ready.begin()
 app = AppTest.from_file("dashboard/app.py", default_timeout=120).run()
-print(len(app.exception), len(app.get("plotly_chart")), set(warm.MODULES) <= set(sys.modules))
+print(len(app.exception), len(app.get("plotly_chart")), set(ready.MODULES) <= set(sys.modules))
 """
 
 
@@ -42,5 +42,5 @@ def test_a_database_with_nothing_to_show_is_no_trouble(
     if callable(make):
         make(db)
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    warm.look()
+    ready.look()
     assert db.exists() == (make is not None)

@@ -31,7 +31,7 @@ _turn = threading.Lock()
 
 def begin() -> None:
     """Get ready in the background as soon as the server is up, so that it is up no later for it."""
-    threading.Thread(target=_warm, name="warm", daemon=True).start()
+    threading.Thread(target=_get_ready, name="ready", daemon=True).start()
 
 
 def load() -> None:
@@ -49,18 +49,18 @@ def look() -> None:
     from dashboard.widgets import filters
 
     db, x = queries.state(), "output_tokens"
-    if queries.trouble(*db) is None:
-        cells = queries.cells(*db)
+    if queries.trouble(db) is None:
+        cells = queries.cells(db)
         task = queries.tasks(cells)[0]
-        studies = queries.studies(*db)
+        studies = queries.studies(db)
         mine = filters.within(cells.filter(task=task), studies, filters.choices(studies)[0])
         ids = tuple(sorted(set(mine["condition_id"])))
-        frame = queries.frontier(*db, x, task, "staircase", None, ids, PLAIN)
-        band = queries.band(*db, x, task, None, ids, PLAIN)
+        frame = queries.frontier(db, x, task, "staircase", None, ids, PLAIN)
+        band = queries.band(db, x, task, None, ids, PLAIN)
         figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
 
 
-def _warm() -> None:
+def _get_ready() -> None:
     # What goes wrong here goes wrong again on the page, and is explained there.
     with suppress(Exception):
         _await_server()
