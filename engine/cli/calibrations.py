@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,31 +16,15 @@ from engine.cli.options import Verb, option
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
-from engine.strategies.calibration import FEASIBILITIES, LABEL
-from engine.study.calibrating import Found, calibration_of, found_in, row_of
+from engine.strategies.calibration import FEASIBILITIES
+from engine.study.calibrating import calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
 if TYPE_CHECKING:
-    from engine.study.plan import Plan
+    pass
 
 ENDINGS = (".jsonl", ".csv")
 _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
-_HEAD = (
-    "task",
-    "model",
-    "feasibility",
-    "questions",
-    "feasible",
-    "vanilla tokens",
-    "found budget",
-    "used there",
-    "tokens saved",
-)
-_NOTES = (
-    f"{LABEL}: it was told which answers are right, so no budget found here is a result of a strategy.",
-    "feasible: questions whose vanilla chain is right; the other figures are medians over these, and tokens saved is "
-    "what they save in all under the budgets found. Questions whose trial failed are left out.",
-)
 
 
 @click.command(cls=Verb, works=True)
@@ -104,17 +87,6 @@ def calibrate(
     return code
 
 
-def results(db: Path, planned: Plan) -> None:
-    """The table, a line for each task and model."""
-    groups: dict[str, list[Found]] = {}
-    for each in found_in(db, planned):
-        groups.setdefault(each.condition.condition_id, []).append(each)
-    show.table(_HEAD, [_row(group) for group in groups.values()], numeric=range(3, 9))
-    show.say()
-    for note in _NOTES:
-        show.say(note)
-
-
 def _study(task: str | None, model: str | None, questions: int | None) -> Study:
     """A study of a single task and model. Raises UsageError where one of them is missing."""
     if task is None or model is None:
@@ -130,27 +102,6 @@ def _study(task: str | None, model: str | None, questions: int | None) -> Study:
         f"[[tasks]]\nname = {name}\n{count}[[models]]\nname = {json.dumps(show.clean(model))}\n",
         "this command",
         Path.cwd(),
-    )
-
-
-def _row(group: Sequence[Found]) -> tuple[str, ...]:
-    condition = group[0].condition
-    judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
-    feasible = [search for search in judged if search.found_budget is not None]
-    medians = [
-        show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
-        for name in ("vanilla_tokens", "found_budget", "found_tokens")
-    ]
-    before = sum(search.vanilla_tokens or 0 for search in feasible)
-    saved = before - sum(search.found_tokens or 0 for search in feasible)
-    return (
-        condition.task,
-        condition.solver.name,
-        json.loads(condition.params)["feasibility"],
-        show.number(len(judged)),
-        show.percent(len(feasible) / len(judged) if judged else None),
-        *medians,
-        f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
     )
 
 

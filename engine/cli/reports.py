@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from statistics import median
+from typing import TYPE_CHECKING
 
 import click
 
-import engine
-from engine.cli import options, savings, show
-from engine.cli.options import Row, Verb, option
+from engine.cli import options, show
+from engine.cli.options import Verb, option
 from engine.core.errors import UnknownName, UsageError
+from engine.strategies.calibration import LABEL
+from engine.study.calibrating import Found, found_in
+
+if TYPE_CHECKING:
+    from engine.study.plan import Plan
+
+import tempfile
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
+
+import engine
+from engine.cli import savings
+from engine.cli.options import Row
 
 if TYPE_CHECKING:
     from engine.analysis import Results
@@ -172,3 +185,53 @@ def _labels(row: Row) -> Iterator[str]:
         yield "assumed price"
     if row["n_failed"]:
         yield f"{row['n_failed']:,} failed"
+
+
+_CALIBRATION_HEAD = (
+    "task",
+    "model",
+    "feasibility",
+    "questions",
+    "feasible",
+    "vanilla tokens",
+    "found budget",
+    "used there",
+    "tokens saved",
+)
+_CALIBRATION_NOTES = (
+    f"{LABEL}: it was told which answers are right, so no budget found here is a result of a strategy.",
+    "feasible: questions whose vanilla chain is right; the other figures are medians over these, and tokens saved is "
+    "what they save in all under the budgets found. Questions whose trial failed are left out.",
+)
+
+
+def calibration_table(db: Path, planned: Plan) -> None:
+    """The table, a line for each task and model."""
+    groups: dict[str, list[Found]] = {}
+    for each in found_in(db, planned):
+        groups.setdefault(each.condition.condition_id, []).append(each)
+    show.table(_CALIBRATION_HEAD, [_calibration_row(group) for group in groups.values()], numeric=range(3, 9))
+    show.say()
+    for note in _CALIBRATION_NOTES:
+        show.say(note)
+
+
+def _calibration_row(group: Sequence[Found]) -> tuple[str, ...]:
+    condition = group[0].condition
+    judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
+    feasible = [search for search in judged if search.found_budget is not None]
+    medians = [
+        show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
+        for name in ("vanilla_tokens", "found_budget", "found_tokens")
+    ]
+    before = sum(search.vanilla_tokens or 0 for search in feasible)
+    saved = before - sum(search.found_tokens or 0 for search in feasible)
+    return (
+        condition.task,
+        condition.solver.name,
+        json.loads(condition.params)["feasibility"],
+        show.number(len(judged)),
+        show.percent(len(feasible) / len(judged) if judged else None),
+        *medians,
+        f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli import estimates, options, show
+from engine.cli import estimates, options, reports, show
 from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
@@ -153,13 +153,10 @@ def work(directory: RunDir, planned: Plan) -> int:
 
     with show.Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show, planned=planned)
+
     if planned.study.calibration:
-        from engine.cli import calibrations
-
-        calibrations.results(directory.db, planned)
+        reports.calibration_table(directory.db, planned)
     else:
-        from engine.cli import reports
-
         reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
     show.say(_last_word(final))
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
