@@ -7,7 +7,7 @@
     status = engine.resume("last")
     results = engine.open("results.local.duckdb")  # cells, curves, frontier, compare, advise: polars frames
 
-Everything heavy is imported when it is first needed. Rooms, from the top down: cli, testing, interop, run, analysis and
+Everything heavy is imported when it is first needed. Rooms from the top down: cli, testing, interop, runs, analysis and
 study, strategies, trial, models and tasks and store, core; docs/architecture.md says what is in them.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Results
-    from engine.run.run_dir import Status
+    from engine.runs.run_dir import Status
     from engine.study.expected import ExpectedSpend
     from engine.study.schema import Study
 
@@ -67,7 +67,7 @@ def run(
         >>> status = engine.run("examples/first.toml", "mine.duckdb")
         >>> status.state, status.done, status.spent.tokens
     """
-    from engine.run import worker
+    from engine.runs import worker
     from engine.store.store import writable
 
     return worker.run(worker.prepare(_study(study), writable(_database(db))), on_status or _silence)
@@ -80,7 +80,7 @@ def resume(run_id: str, db: Path | str | None = None, on_status: Callable[[Statu
 
         >>> status = engine.resume("last", "mine.duckdb")
     """
-    from engine.run import run_dir, worker
+    from engine.runs import run_dir, worker
     from engine.store.store import writable
 
     return worker.run(run_dir.find(writable(_database(db)), run_id), on_status or _silence)
@@ -96,7 +96,7 @@ def calibrate(study: Study | Path | str, db: Path | str | None = None, feasibili
     """
     import polars as pl
 
-    from engine.run import worker
+    from engine.runs import worker
     from engine.store.store import writable
     from engine.study.calibrating import calibration_of, found_in, row_of
     from engine.study.plan import plan

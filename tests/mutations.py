@@ -19,14 +19,14 @@ class Mutant:
 
 REPLAY = "engine/core/replay.py"
 SESSION, TRIAL, BUDGET = "engine/trial/session.py", "engine/trial/solve.py", "engine/core/budget.py"
-IDENTITY, POOL, DISPATCH = "engine/core/ids.py", "engine/run/completion_cache.py", "engine/run/dispatcher.py"
+IDENTITY, POOL, DISPATCH = "engine/core/ids.py", "engine/runs/completion_cache.py", "engine/runs/dispatcher.py"
 RATES, CHARGES, ALLOWANCE, LOOP = (
-    "engine/run/rate_limits.py",
+    "engine/runs/rate_limits.py",
     "engine/models/charges.py",
-    "engine/run/allowance.py",
-    "engine/run/process.py",
+    "engine/runs/allowance.py",
+    "engine/runs/process.py",
 )
-JOURNAL, CHAIN = "engine/run/journal.py", "engine/strategies/chain.py"
+JOURNAL, CHAIN = "engine/runs/journal.py", "engine/strategies/chain.py"
 
 
 def _in(room: str, what: str, only: str = "") -> tuple[str, ...]:

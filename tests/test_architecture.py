@@ -48,7 +48,7 @@ def loaded_by(code: str) -> set[str]:
         "from engine.strategies import entries; entries()",
         "import engine.study.schema",
         "import engine.models, engine.tasks",
-        "import engine.run.run_dir",
+        "import engine.runs.run_dir",
         "import engine.cli",
     ],
 )
@@ -109,9 +109,9 @@ def test_a_strategy_holds_no_client_clock_logger_or_try(path: Path) -> None:
         "time",
         "duckdb",
         "litellm",
-        "engine.run.completion_cache",
+        "engine.runs.completion_cache",
         "engine.store.store",
-        "engine.run.dispatcher",
+        "engine.runs.dispatcher",
     }
     assert not imported(path) & forbidden
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))

@@ -28,7 +28,7 @@ from dashboard.widgets.url_state import Param, parse, written
 from engine.core import toml
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Attempt, Completion, Usage
-from engine.run import journal
+from engine.runs import journal
 from engine.study import schema
 from engine.tasks import open_task
 from engine.tasks.tabular import column_names, read_rows

@@ -21,7 +21,7 @@ from dashboard.text import exports
 from dashboard.widgets import controls
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Completion, Usage
-from engine.run.run_dir import now
+from engine.runs.run_dir import now
 from engine.store.store import Batch, Store
 from tests import ROOT
 from tests.support import stores

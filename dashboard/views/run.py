@@ -18,8 +18,8 @@ from dashboard.widgets.url_state import Param
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
 from engine.models.prices import pusd
-from engine.run.expectation import held
-from engine.run.run_dir import RunDir, Status, read
+from engine.runs.expectation import held
+from engine.runs.run_dir import RunDir, Status, read
 from engine.study.schema import Study
 
 VIEW = "run"

@@ -71,7 +71,7 @@ def today() -> None:
 def _allowance(db: queries.Database) -> tuple[Limits, Limits]:
     """What today (UTC) allows to all runs together, and what of it is free."""
     from engine.core.allowance import day_of
-    from engine.run import run_dir
+    from engine.runs import run_dir
     from engine.store.store import Store
 
     book = Store(db.path).read_book()

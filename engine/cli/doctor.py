@@ -30,8 +30,8 @@ from engine.cli.options import Verb, as_json, plugin
 from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.models.declared import ModelSpec
-from engine.run import journal, run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import journal, run_dir
+from engine.runs.run_dir import RunDir, Status
 
 Grade = Literal["ok", "warn", "fail"]
 LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000

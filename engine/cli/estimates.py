@@ -17,7 +17,7 @@ from engine.cli.options import CODE_OF_STATE, DONE, ERROR, Verb
 from engine.core.errors import StoreError
 
 if TYPE_CHECKING:
-    from engine.run.expectation import Held
+    from engine.runs.expectation import Held
     from engine.study.expected import Expectation, ExpectedSpend, Prospect
     from engine.study.prediction import Range
     from engine.study.schema import Study
@@ -83,7 +83,7 @@ def expected_tokens(held: tuple[Held, ...]) -> str:
 
 def _pilot(study: Study, questions: int, db: Path) -> int:
     """Run the first questions under a ceiling of their own; 0 when there is something to learn from."""
-    from engine.run import worker
+    from engine.runs import worker
     from engine.study.pilot import capped, pilot
     from engine.study.plan import plan
     from engine.study.upper_bound import upper_bound

@@ -20,7 +20,7 @@ from engine.core.allowance import Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
-from engine.run import run_dir
+from engine.runs import run_dir
 
 if TYPE_CHECKING:
     from engine.analysis import Results
@@ -139,7 +139,7 @@ def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None
 
 def _changed(db: Path, limits: Limits) -> Book:
     """Kinds that are not named stay as they were; nothing named takes all of them away."""
-    from engine.run.allowance import settled
+    from engine.runs.allowance import settled
     from engine.store.store import Store
 
     store = Store(db)
@@ -152,7 +152,7 @@ def _changed(db: Path, limits: Limits) -> Book:
 
 def _read(db: Path) -> Book:
     """The book as it stands once what ended runs still hold was given back; that of a demo as it is stored."""
-    from engine.run.allowance import settled
+    from engine.runs.allowance import settled
     from engine.store.store import Store
 
     if not db.exists():

@@ -17,7 +17,7 @@ from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from engine.analysis import Results
-    from engine.run.run_dir import RunDir
+    from engine.runs.run_dir import RunDir
     from engine.study.schema import Study
 
 Row = Mapping[str, Any]
@@ -153,7 +153,7 @@ def among(names: Iterable[str] | Callable[[], Iterable[str]]) -> Completer:
 
 
 def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from engine.run import run_dir
+    from engine.runs import run_dir
 
     known = ["last", *(each.run_id for each in run_dir.list_runs(runs_of(database(ctx))))]
     return [run_id for run_id in known if run_id.startswith(incomplete)]
@@ -333,7 +333,7 @@ def existing(db: Path) -> Path:
 
 def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
-    from engine.run import run_dir
+    from engine.runs import run_dir
 
     local = db.with_name(f"{db.stem}.local.duckdb")
     return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
@@ -341,7 +341,7 @@ def runs_of(db: Path) -> Path:
 
 def find_run(db: Path, name: str) -> RunDir:
     """The run an id, the beginning of one, or 'last' names. Raises UnknownName."""
-    from engine.run import run_dir
+    from engine.runs import run_dir
 
     return run_dir.find(runs_of(db), name)
 

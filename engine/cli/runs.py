@@ -14,11 +14,11 @@ from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
 
 if TYPE_CHECKING:
-    from engine.run.expectation import Held
+    from engine.runs.expectation import Held
     from engine.study.plan import Plan
 
 
@@ -76,7 +76,7 @@ def delete(db: Path, name: str, yes: bool) -> int:
     """Delete a run's rows and directory; asks first, and refuses while it lives."""
     import shutil
 
-    from engine.run import allowance
+    from engine.runs import allowance
     from engine.store.store import Store
 
     directory = options.find_run(db, name)
@@ -103,7 +103,7 @@ def delete(db: Path, name: str, yes: bool) -> int:
 @options.as_json
 def runs(db: Path, as_json: bool) -> int:
     """All runs with a directory beside the database, oldest first."""
-    from engine.run.expectation import held
+    from engine.runs.expectation import held
 
     local = options.runs_of(db)
     expected = [(each, held(run_dir.find(local, each.run_id), each)) for each in run_dir.list_runs(local)]
@@ -134,7 +134,7 @@ def runs(db: Path, as_json: bool) -> int:
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:
     """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
-    from engine.run import worker
+    from engine.runs import worker
     from engine.study.upper_bound import upper_bound
 
     show.tell(estimates.forecast(upper_bound(planned)))
@@ -148,8 +148,8 @@ def start(planned: Plan, db: Path) -> tuple[Path, int]:
 
 def work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
-    from engine.run import worker
-    from engine.run.expectation import held
+    from engine.runs import worker
+    from engine.runs.expectation import held
 
     with show.Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show, planned=planned)

@@ -19,7 +19,7 @@ from engine.core.budget import Amount, Limits
 from engine.core.records import PUSD_PER_USD, Axis, Condition
 
 if TYPE_CHECKING:
-    from engine.run.run_dir import Status
+    from engine.runs.run_dir import Status
 
 UNKNOWN = "\u2014"
 UNITS: dict[str, str] = {

@@ -2,7 +2,7 @@
 
 Pure rules over records: what is charged to a day, over all runs, stays within the day's allowance under any
 interleaving, because a run spends only what it was lent before and gives back only what it can prove it did not spend.
-Owns no clock, file, lock or database; `engine.run.allowance` brings them.
+Owns no clock, file, lock or database; `engine.runs.allowance` brings them.
 """
 
 from __future__ import annotations

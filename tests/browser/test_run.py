@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from engine.run import run_dir
+from engine.runs import run_dir
 from engine.store.store import Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged

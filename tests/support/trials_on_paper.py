@@ -35,7 +35,7 @@ from engine.core.records import (
     Usage,
 )
 from engine.models.scripted import Script, ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.strategies import entries, is_oracle
 from engine.testing.stage import anonymous as anonymous
 from engine.testing.stage import babble as babble

@@ -20,7 +20,7 @@ from dashboard.data import access, runs
 from dashboard.widgets import controls
 from engine.cli import main, serve
 from engine.core.errors import RunError
-from engine.run.worker import prepare
+from engine.runs.worker import prepare
 from tests import ROOT
 from tests.dashboard.data.test_runs import ended, gone, wanted
 from tests.support.shown_bytes import shown_bytes

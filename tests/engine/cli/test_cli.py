@@ -19,8 +19,8 @@ import pytest
 from engine.cli import main, serve, show
 from engine.cli.show import line
 from engine.core.budget import Amount, Limits
-from engine.run import run_dir
-from engine.run.run_dir import Status
+from engine.runs import run_dir
+from engine.runs.run_dir import Status
 from engine.store.store import Store
 from tests import ROOT
 from tests.support.provider import free_port, serving

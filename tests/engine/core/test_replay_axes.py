@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.core.records import AXES, Axis, Cut, Spend, Trial
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.strategies.self_consistency import SelfConsistency
 from tests.support.toy_strategies import STRATEGIES, Breaks, Debate, Panel, Twice, Windowed, named
 from tests.support.trials_on_paper import (

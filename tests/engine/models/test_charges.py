@@ -11,14 +11,14 @@ import engine
 from engine.core.budget import Limits
 from engine.core.errors import UsageError
 from engine.models.prices import price_from_usd_per_million
-from engine.run import journal, worker
-from engine.run.rate_limits import Retries
-from engine.run.run_dir import RunDir
+from engine.runs import journal, worker
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir
 from engine.store.store import Store
 from engine.store.tables import charged
 from engine.study.plan import plan
 from engine.study.schema import parse, with_ceiling
-from tests.engine.run.test_worker import prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support.faults import Fault
 from tests.support.provider import serving
 

@@ -23,9 +23,9 @@ from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
 from engine.models.replies import completion
-from engine.run import journal, worker
-from engine.run.dispatcher import Dispatcher, Gate
-from engine.run.rate_limits import Retries
+from engine.runs import journal, worker
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.rate_limits import Retries
 from engine.store.store import Store
 from engine.study.schema import parse
 from tests.support.faults import KINDS, Fault

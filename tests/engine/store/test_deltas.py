@@ -18,7 +18,7 @@ import engine
 from engine.analysis import queries
 from engine.analysis.materialize import materialize
 from engine.core.records import AXES, Trial
-from engine.run import worker
+from engine.runs import worker
 from engine.store import deltas, schema
 from engine.store.store import Batch, RunRow, Store
 from tests import ROOT

@@ -23,7 +23,7 @@ from engine.core.ids import request_of
 from engine.core.records import Problem, Question, Request, Trial
 from engine.models import scripted
 from engine.models.scripted import Script
-from engine.run import run_dir
+from engine.runs import run_dir
 from engine.store.store import Store
 from engine.strategies import entries
 from engine.strategies.calibration import LABEL, BudgetSearch, Search, Tried, search_of

@@ -18,7 +18,7 @@ from engine import strategies
 from engine.cli import serve
 from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
-from engine.run import run_dir, worker
+from engine.runs import run_dir, worker
 from engine.store.store import Store
 from engine.strategies import plugins, registry
 from engine.study.schema import as_json, load, parse

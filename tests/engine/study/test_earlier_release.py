@@ -9,8 +9,8 @@ import pytest
 
 from engine.core.budget import Amount, Limits
 from engine.core.records import Usage
-from engine.run import journal, run_dir, worker
-from engine.run.run_dir import RunDir
+from engine.runs import journal, run_dir, worker
+from engine.runs.run_dir import RunDir
 from engine.study.schema import load
 
 RUN_ID = "20261128-073402-fd62"

@@ -19,9 +19,9 @@ from dashboard.text import progress
 from engine.cli import estimates, main
 from engine.core.budget import Amount
 from engine.core.errors import UsageError
-from engine.run import worker
-from engine.run.expectation import Held, held, noted
-from engine.run.run_dir import RunDir, Status, now
+from engine.runs import worker
+from engine.runs.expectation import Held, held, noted
+from engine.runs.run_dir import RunDir, Status, now
 from engine.store.store import Store
 from engine.study import expected
 from engine.study.pilot import capped, pilot

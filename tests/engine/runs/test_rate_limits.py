@@ -21,8 +21,8 @@ from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.model import Rates
 from engine.models.scripted import ScriptedModel
-from engine.run.dispatcher import Dispatcher, Gate
-from engine.run.rate_limits import BURST, STEP, Bucket, Lane, Retries
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.rate_limits import BURST, STEP, Bucket, Lane, Retries
 from engine.study.plan import plan
 from engine.study.schema import as_json, parse
 from tests.support.provider import serving

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from engine.core.budget import Amount, Limits
 from engine.core.records import Attempt, Completion, Request, Usage
 from engine.models.scripted import ScriptedModel
-from engine.run import journal, run_dir, worker
-from engine.run.dispatcher import Dispatcher, Overruns
-from engine.run.rate_limits import Retries
+from engine.runs import journal, run_dir, worker
+from engine.runs.dispatcher import Dispatcher, Overruns
+from engine.runs.rate_limits import Retries
 from engine.study.schema import with_ceiling
 from tests.engine.core.test_ceiling import Ledgered, Watched, Watching, ask
-from tests.engine.run.test_worker import prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support.faults import Fault
 from tests.support.provider import serving
 from tests.support.trials_on_paper import SOLVER, cases, fixed, in_loop

@@ -20,13 +20,13 @@ from engine.cli.show import line
 from engine.core.allowance import Lease, day_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError
-from engine.run import allowance, journal, run_dir, worker
-from engine.run.dispatcher import Gate
-from engine.run.process import Heartbeat
-from engine.run.run_dir import RunDir, Status
+from engine.runs import allowance, journal, run_dir, worker
+from engine.runs.dispatcher import Gate
+from engine.runs.process import Heartbeat
+from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Store
 from engine.study.schema import parse
-from tests.engine.run.test_worker import _until, prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import _until, prepared, quiet, remote, study_text
 from tests.support import killer
 from tests.support.provider import Provider, serving
 

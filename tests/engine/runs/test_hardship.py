@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.run import journal, run_dir, worker
-from engine.run.process import Heartbeat
-from engine.run.run_dir import RunDir, Status
+from engine.runs import journal, run_dir, worker
+from engine.runs.process import Heartbeat
+from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import load
 from tests.support import killer
 from tests.support.killer import PARALLEL, Stage
@@ -231,7 +231,7 @@ def test_a_finished_child_that_nobody_waited_for_is_not_alive(tmp_path: Path) ->
     code = f"""
 import sys
 from pathlib import Path
-from engine.run import run_dir
+from engine.runs import run_dir
 run = run_dir.RunDir(Path({str(tmp_path)!r}), 'r1', Path({str(run.db)!r}))
 with run_dir.held(run):
     run_dir.write(run, run_dir.Status('r1', 'n', 'running', True, 1, 0, 0, heartbeat_at=run_dir.now()))

@@ -18,10 +18,10 @@ from typing import Any
 
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
-from engine.run.completion_cache import CompletionCache, StoredCompletions
-from engine.run.dispatcher import Dispatcher, Gate, Notes, Overruns
-from engine.run.journal import History
-from engine.run.rate_limits import Retries
+from engine.runs.completion_cache import CompletionCache, StoredCompletions
+from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
+from engine.runs.journal import History
+from engine.runs.rate_limits import Retries
 from engine.store.retry import LockRetry
 from engine.store.store import Batch, Store, settled
 from engine.strategies import is_oracle

@@ -16,10 +16,10 @@ import pytest
 
 from engine.core.errors import AlreadyRunning, RunError
 from engine.core.ids import request_of
-from engine.run import journal, run_dir, worker
-from engine.run.rate_limits import Retries
-from engine.run.run_dir import RunDir, Status
-from engine.run.runner import FLUSH_S
+from engine.runs import journal, run_dir, worker
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir, Status
+from engine.runs.runner import FLUSH_S
 from engine.store.store import Store
 from engine.study.schema import parse
 from tests.support.provider import Provider, serving

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from engine.core.budget import Amount
 from engine.core.records import Attempt, Completion, Usage
-from engine.run.journal import Journal, charged, read
+from engine.runs.journal import Journal, charged, read
 from tests.support.trials_on_paper import NEVER, cases
 
 # Python text may hold half a surrogate pair; two halves side by side mean the character and are read as such.

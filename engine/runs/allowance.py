@@ -17,10 +17,10 @@ from engine.core.allowance import Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError, StoreError
 from engine.core.records import PUSD_PER_USD, Attempt
-from engine.run import journal, run_dir
-from engine.run.dispatcher import Gate
-from engine.run.journal import History
-from engine.run.run_dir import RunDir
+from engine.runs import journal, run_dir
+from engine.runs.dispatcher import Gate
+from engine.runs.journal import History
+from engine.runs.run_dir import RunDir
 from engine.store import tables
 from engine.store.store import Store
 

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.run import journal, run_dir
-from engine.run.process import GAP_S, SteadyLoop
-from engine.run.run_dir import RunDir
-from tests.engine.run.test_hardship import state_of
-from tests.engine.run.test_worker import asked_twice, prepared, study_text
+from engine.runs import journal, run_dir
+from engine.runs.process import GAP_S, SteadyLoop
+from engine.runs.run_dir import RunDir
+from tests.engine.runs.test_hardship import state_of
+from tests.engine.runs.test_worker import asked_twice, prepared, study_text
 from tests.support.killer import until
 from tests.support.provider import Provider, serving
 

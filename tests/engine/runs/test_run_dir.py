@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from engine.core.budget import Amount, Limits
 from engine.core.errors import UnknownName
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
 
 WHOLE = Status(
     "r1",

@@ -24,7 +24,7 @@ from engine.core.ids import completion_key
 from engine.core.records import Attempt, Completion, Request
 from engine.models import charges
 from engine.models.model import Model
-from engine.run.rate_limits import Lane, Retries
+from engine.runs.rate_limits import Lane, Retries
 
 
 @dataclass(frozen=True, slots=True)

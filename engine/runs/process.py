@@ -21,8 +21,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Literal
 
-from engine.run import run_dir
-from engine.run.run_dir import RunDir
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir
 
 GAP_S = 1.0
 """Seconds beyond those it meant to wait, or between two looks at its sockets, that no busy machine explains."""

@@ -23,13 +23,13 @@ from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
-from engine.run import allowance, expectation, journal, run_dir
-from engine.run.allowance import RunAllowance
-from engine.run.dispatcher import Gate
-from engine.run.process import Heartbeat, SteadyLoop, Wish
-from engine.run.rate_limits import Retries
-from engine.run.run_dir import RunDir, State, Status
-from engine.run.runner import Progress, Runner
+from engine.runs import allowance, expectation, journal, run_dir
+from engine.runs.allowance import RunAllowance
+from engine.runs.dispatcher import Gate
+from engine.runs.process import Heartbeat, SteadyLoop, Wish
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir, State, Status
+from engine.runs.runner import Progress, Runner
 from engine.store import deltas
 from engine.store.store import RunRow, Store
 from engine.strategies import plugins

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Request
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from tests.engine.core.test_ceiling import ask
-from tests.engine.run.test_journal import completion
+from tests.engine.runs.test_journal import completion
 from tests.support.trials_on_paper import cases, in_loop
 
 

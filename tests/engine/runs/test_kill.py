@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.run import journal, run_dir
+from engine.runs import journal, run_dir
 from tests.support import killer
 from tests.support.killer import CEILING, PARALLEL, Stage
 

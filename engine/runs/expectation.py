@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.run.run_dir import RunDir, Status, running_s
+from engine.runs.run_dir import RunDir, Status, running_s
 from engine.study.expected import Expectation, ExpectedSpend, expected_spend
 from engine.study.plan import Plan
 from engine.study.prediction import Range
