@@ -160,7 +160,10 @@ def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vo
 def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Vote | None:
     if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
         return None
-    said = [None if row["cut"] else answers.extract(row["text"], row["answer_kind"]) for row in rows]
+    said = [
+        None if row["cut"] or row["finish"] == "filter" else answers.extract(row["text"], row["answer_kind"])
+        for row in rows
+    ]
     if _marks(said) != [(mark["after_calls"], mark["answer"]) for mark in marks]:
         return None
     keys = [None if answer is None else answers.normalise(answer) for answer in said]

@@ -137,5 +137,6 @@ def _tried(vanilla: int, seen: Sequence[tuple[int, bool]], feasibility: str) -> 
 def _right(call: Call, question: Question, replies: Mapping[str, Completion], score: Score) -> bool:
     """Whether a call's reply was whole and its answer right: judged again, from what is stored."""
     reply = replies.get(call.key)
-    answer = answers.extract(reply.text, question.problem.answer_kind) if reply and not call.cut else None
+    whole = reply is not None and not call.cut and reply.finish != "filter"
+    answer = answers.extract(reply.text, question.problem.answer_kind) if reply and whole else None
     return answer is not None and score(answer, question) >= 1

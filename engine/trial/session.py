@@ -36,7 +36,7 @@ class Reply:
 
     text: str
     truncated: bool
-    """Stopped at the asked cap: its text may be used, its answer never votes."""
+    """Stopped at the asked cap or by a content filter: its text may be used, its answer never votes."""
     output_tokens: int
     kind: AnswerKind
     """How the task's answers look, for extraction."""
@@ -293,8 +293,9 @@ class Session:
         self._ledger.charge(pending.call, whole)
         # A provider that ignores its cap sends a reply no obedient one would: it is as cut as if it had stopped there.
         own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
+        filtered = completion.finish == "filter"
         self._append(pending, Cut.OWN if own else None, replayed, usage.output_tokens, whole)
-        return Reply(completion.text, own, usage.output_tokens, self._context.kind)
+        return Reply(completion.text, own or filtered, usage.output_tokens, self._context.kind)
 
     def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""

@@ -23,6 +23,7 @@ from engine.runs import run_dir
 from engine.runs.run_dir import Status
 from engine.store.store import Store
 from tests import ROOT
+from tests.support.children import spawned
 from tests.support.provider import free_port, serving
 
 STUDY = """
@@ -319,9 +320,7 @@ def test_doctor_says_how_to_take_up_a_run_that_stopped(home: Path, inside: Comma
 
 def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
     env = {**environment(), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command("models", "a"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as shown:
+    with spawned(command("models", "a"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
         assert shown.stdout is not None
         assert shown.stderr is not None
         shown.stdout.close()
@@ -333,9 +332,7 @@ def test_ctrl_c_stops_a_run_that_can_be_resumed(home: Path) -> None:
     slow = STUDY.replace("budgets = [16, 64]", "budgets = [16, 64]\nrepeats = 400")
     (home / "sums.toml").write_text(slow)
     env = {**environment(), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command("run", "sums.toml"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as run:
+    with spawned(command("run", "sums.toml"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         wait_for(
             lambda: any(each.state == "running" and each.done for each in run_dir.list_runs(home / "results.duckdb"))
         )

@@ -16,6 +16,7 @@ import pytest
 from engine.cli import main, serve
 from engine.core.errors import UsageError
 from tests import ROOT
+from tests.support.children import spawned
 
 
 def taken() -> socket.socket:
@@ -92,7 +93,8 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
         port = busy.getsockname()[1]
     command = [sys.executable, "-m", "engine", "--port", str(port), "--db", str(tmp_path / "r.duckdb")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:  # type: ignore[call-overload]
+    with spawned(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:
+        assert process.stdout is not None
         line = process.stdout.readline()
         assert line == f"Budgetscope is at http://127.0.0.1:{port} (Ctrl-C stops it)\n"
         with socket.create_connection(("127.0.0.1", port), timeout=5):

@@ -28,6 +28,7 @@ from engine.store.store import Store
 from engine.study.schema import parse
 from tests.engine.runs.test_worker import _until, prepared, quiet, remote, study_text
 from tests.support import killer
+from tests.support.children import spawned
 from tests.support.provider import Provider, serving
 
 NIGHT = datetime(2031, 5, 4, 23, 59, 59, tzinfo=UTC)
@@ -80,11 +81,14 @@ def test_four_processes_at_once_spend_no_more_than_the_day_allows(tmp_path: Path
     db = tmp_path / "results.duckdb"
     store = allowing(db, tokens=8_000)
     command = [sys.executable, "-m", "engine", "--db", str(db), "run"]
-    starting = [
-        subprocess.Popen([*command, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for path in studies(tmp_path, 4, "[ceiling]\ntokens = 3000")
-    ]
-    said = [process.communicate(timeout=120)[1] for process in starting]
+    with ExitStack() as started:
+        starting = [
+            started.enter_context(
+                spawned([*command, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            )
+            for path in studies(tmp_path, 4, "[ceiling]\ntokens = 3000")
+        ]
+        said = [process.communicate(timeout=120)[1] for process in starting]
     codes = [process.returncode for process in starting]
     assert set(codes) <= {1, 3} and codes.count(3) >= 2, said
     assert all("Nothing is left of today's allowance" in e for e, code in zip(said, codes, strict=True) if code == 1)
@@ -103,19 +107,15 @@ def test_what_a_killed_run_held_is_settled_from_its_journal(tmp_path: Path, show
         text = study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0\ntokens = 4000")
         run = prepared(tmp_path, text)
         store = allowing(run.db, tokens=5_000)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _until(lambda: provider.good >= 8, process)
-        provider.held = True
-        _until(lambda: bool(provider.waiting), process)
-        alive = store.read_book()
-        assert [lease.lent.tokens for lease in alive.held] == [4_000]
-        assert allowance.settled(store).held, "a living run is not settled by others"
-        process.kill()
-        process.wait()
+        command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
+        with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            _until(lambda: provider.good >= 8, process)
+            provider.held = True
+            _until(lambda: bool(provider.waiting), process)
+            alive = store.read_book()
+            assert [lease.lent.tokens for lease in alive.held] == [4_000]
+            assert allowance.settled(store).held, "a living run is not settled by others"
+            process.kill()
         assert store.read_book().held
         now = shown(run.db)
         history = journal.read(run.journal)

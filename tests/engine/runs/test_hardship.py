@@ -21,6 +21,7 @@ from engine.runs.process import Heartbeat
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import load
 from tests.support import killer
+from tests.support.children import spawned
 from tests.support.killer import PARALLEL, Stage
 
 
@@ -237,12 +238,12 @@ with run_dir.held(run):
     run_dir.write(run, run_dir.Status('r1', 'n', 'running', True, 1, 0, 0, heartbeat_at=run_dir.now()))
     sys.stdin.readline()
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as child:
+    with spawned([sys.executable, "-c", code], stdin=subprocess.PIPE, text=True) as process:
         killer.until(lambda: (tmp_path / "status.json").exists())
         assert run_dir.read(run).alive
-        assert child.stdin is not None
-        child.stdin.write("\n")
-        child.stdin.flush()
-        killer.until(lambda: state_of(child.pid) == "Z")
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        killer.until(lambda: state_of(process.pid) == "Z")
         assert (run_dir.is_alive(run), run_dir.read(run).state) == (False, "dead")
         assert replace(run_dir.read(run), state="running").alive is False

@@ -17,6 +17,7 @@ from engine.runs.process import GAP_S, SteadyLoop
 from engine.runs.run_dir import RunDir
 from tests.engine.runs.test_hardship import state_of
 from tests.engine.runs.test_worker import asked_twice, prepared, study_text
+from tests.support.children import spawned
 from tests.support.killer import until
 from tests.support.provider import Provider, serving
 
@@ -32,11 +33,8 @@ def suspended(folder: Path, provider: Provider) -> Iterator[tuple[RunDir, subpro
     )
     run = prepared(folder, study_text(folder, model, count=4, more="[ceiling]\nusd = 1.0"))
     provider.held = True
-    with subprocess.Popen(
-        [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
+    with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: len(provider.waiting) == 4)
         process.send_signal(signal.SIGSTOP)
         until(lambda: state_of(process.pid) == "T")

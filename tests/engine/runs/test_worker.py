@@ -22,6 +22,7 @@ from engine.runs.run_dir import RunDir, Status
 from engine.runs.runner import FLUSH_S
 from engine.store.store import Store
 from engine.study.schema import parse
+from tests.support.children import spawned
 from tests.support.provider import Provider, serving
 
 AT_ONCE = Retries(first_s=0)
@@ -82,14 +83,10 @@ def quiet(_: Status) -> None:
 def test_after_sigkill_nothing_is_lost_or_paid_again_but_what_was_in_flight(tmp_path: Path, provider: Provider) -> None:
     study = study_text(tmp_path, remote(provider), count=20, more="[ceiling]\nusd = 1.0")
     run = prepared(tmp_path, study)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _until(lambda: provider.good >= 25, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
+    with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _until(lambda: provider.good >= 25, process)
+        process.send_signal(signal.SIGKILL)
     history = journal.read(run.journal)
     assert run_dir.read(run).state == "dead"
     acknowledged = len(history.completions)

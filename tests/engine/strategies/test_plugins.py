@@ -25,6 +25,7 @@ from engine.study.schema import as_json, load, parse
 from engine.testing import StrategyContract
 from tests import ROOT
 from tests.support import stores
+from tests.support.children import spawned
 from tests.support.pages import run_page
 
 EXAMPLE = ROOT / "examples" / "my_strategy.py"
@@ -272,11 +273,11 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
 
 def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:
     """The run, killed as soon as its journal holds anything."""
-    child = subprocess.Popen(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while child.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
-        pass
-    child.kill()
-    _, said = child.communicate()
+    with spawned(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        while run.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
+            pass
+        run.kill()
+        _, said = run.communicate()
     (known,) = run_dir.list_runs(home / "r.duckdb")
     assert known.state == "dead", said
     return run_dir.find(home / "r.duckdb", known.run_id)
