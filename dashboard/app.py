@@ -15,7 +15,7 @@ PAGES = (
     ("frontier", "Frontier", ""),
     ("advice", "Advice", "advice"),
     ("curves", "Budget curves", "curves"),
-    ("stated_budgets", "Told budgets", "told"),
+    ("told", "Told budgets", "told"),
     ("compare", "Compare", "compare"),
     ("trials", "Trials", "trials"),
     ("run", "Run", "run"),

@@ -98,7 +98,7 @@ def text(form: Form) -> str:
         "repeats": form.repeats,
         "system": form.system.strip(),
         "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
-        "models": _models(form),
+        "models": _models(form) or (None if form.lineups else []),
         "lineups": form.lineups or None,
         "tasks": form.tasks,
         "strategies": [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies],

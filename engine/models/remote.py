@@ -21,9 +21,9 @@ from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
 from engine.models import known_models, prices
 from engine.models import settings as mapping
+from engine.models.address import bare, checked_url, host, trouble
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand
-from engine.models.http import bare, checked_url, host, trouble
 from engine.models.model import Bound, Rates
 from engine.models.replies import Heard, completion
 

@@ -47,7 +47,7 @@ def test_a_run_is_what_the_terminal_makes_of_the_same_study(folder: Path) -> Non
     status = engine.run("examples/first.toml", "mine.duckdb")
     assert (status.state, status.done, dict(status.ends)["finished"]) == ("finished", 3, 3)
     cells = engine.open("mine.duckdb").cells()
-    assert sorted(cells["budget"]) == [64, 512] and set(cells["n"]) == {3}
+    assert sorted(cells["budget"]) == [64, 512] and set(cells["n_questions"]) == {3}
     again = engine.run("examples/first.toml", "mine.duckdb")
     assert again.spent.calls == 0, "a study that is stored is paid for again"
 

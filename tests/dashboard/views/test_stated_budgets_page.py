@@ -148,7 +148,7 @@ def test_accuracy_is_found_for_the_same_settings_only_and_at_the_largest_wall() 
 
 def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[AppTest, str]:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
-    app = run_page("stated_budgets", **query)
+    app = run_page("told", **query)
     assert not app.exception, app.exception[0].value
     said = [str(each.value) for each in (*app.markdown, *app.caption, *app.warning, *app.code)]
     return app, "\n".join(said).replace("\\", "")

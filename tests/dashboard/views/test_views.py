@@ -16,7 +16,7 @@ from tests.support import stores
 from tests.support.pages import run_page
 
 APP = ROOT / "dashboard" / "app.py"
-VIEWS = ("frontier", "curves", "compare", "trials", "run", "advice", "stated_budgets")
+VIEWS = ("frontier", "curves", "compare", "trials", "run", "advice", "told")
 READING = tuple(view for view in VIEWS if view != "run")
 """Pages that show what is stored, and nothing where nothing is."""
 MAKERS: dict[str, Callable[[Path], Path]] = {
