@@ -6,13 +6,21 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import controls, links, warm
+from dashboard import ready
+from dashboard.widgets import controls, url_state
 
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
-PAGES = (("frontier", "Frontier", ""), ("advice", "Advice", "advice"),
-         ("curves", "Budget curves", "curves"), ("told", "Told budgets", "told"), ("compare", "Compare", "compare"),
-         ("trials", "Trials", "trials"), ("run", "Run", "run"), ("method", "Method", "method"))  # fmt: skip
+PAGES = (
+    ("frontier", "Frontier", ""),
+    ("advice", "Advice", "advice"),
+    ("curves", "Budget curves", "curves"),
+    ("told", "Told budgets", "told"),
+    ("compare", "Compare", "compare"),
+    ("trials", "Trials", "trials"),
+    ("run", "Run", "run"),
+    ("method", "Method", "method"),
+)
 
 CHARTS = ("", "advice", "curves", "told", "compare")
 """Pages with figures."""
@@ -31,6 +39,6 @@ st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), l
 page = st.navigation(pages(), position="top")
 controls.dress()
 controls.watch_browser(charts=page.url_path in CHARTS)
-warm.load()
+ready.load()
 page.run()
-links.sent()
+url_state.sent()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from engine.strategies import strategy
 from engine.strategies.chain import CHAIN_TOKENS, answer_in, chain_prompt
+from engine.strategies.registry import strategy
 
 
 @strategy("two_agree", anytime=True, family="voting", calls="most", version=1)

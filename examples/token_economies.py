@@ -34,8 +34,15 @@ def main(path: str) -> None:
         ("Output tokens by told budget", obeyed(results, mine.filter(told))),
     ):
         print(f"\n{title}\n")
-        with pl.Config(tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=60, tbl_formatting="ASCII_MARKDOWN", float_precision=3,
-                       tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True):  # fmt: skip
+        with pl.Config(
+            tbl_rows=-1,
+            tbl_cols=-1,
+            fmt_str_lengths=60,
+            tbl_formatting="ASCII_MARKDOWN",
+            float_precision=3,
+            tbl_hide_dataframe_shape=True,
+            tbl_hide_column_data_types=True,
+        ):
             print(frame)
 
 
@@ -61,10 +68,15 @@ def against(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
 def grown(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
     """Every strategy at the largest budget minus itself at the smallest of `BUDGETS`."""
     pairs = [
-        (row["task"], row["strategy"], BUDGETS[-1],
-         Cell(row["condition_id"], BUDGETS[-1], AXIS), Cell(row["condition_id"], BUDGETS[0], AXIS))
+        (
+            row["task"],
+            row["strategy"],
+            BUDGETS[-1],
+            Cell(row["condition_id"], BUDGETS[-1], AXIS),
+            Cell(row["condition_id"], BUDGETS[0], AXIS),
+        )
         for row in mine.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     return _told(results, pairs)
 
 
@@ -81,9 +93,11 @@ def debate(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
         {"task": row["task"], "round": call["ordinal"] // json.loads(row["params"])["agents"] + 1, **call}
         for row in mine.filter(strategy="multi_agent_debate").iter_rows(named=True)
         for trial in results.trial_rows(row["condition_id"])["trial_id"]
-        for call in results.transcript(trial).filter(pl.col("input_tokens") > 0)
-        .select("ordinal", "input_tokens").iter_rows(named=True)
-    ]  # fmt: skip
+        for call in results.transcript(trial)
+        .filter(pl.col("input_tokens") > 0)
+        .select("ordinal", "input_tokens")
+        .iter_rows(named=True)
+    ]
     calls = pl.DataFrame(rows).group_by("task", "round").agg(pl.len().alias("calls"), pl.col("input_tokens").mean())
     return calls.sort("task", "round")
 
@@ -93,8 +107,17 @@ def obeyed(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
     told = mine.select("condition_id", told=pl.col("params").str.json_path_match("$.told_tokens").cast(pl.Int64))
     cells = results.cells(condition_id=mine["condition_id"].to_list(), budgets=[BUDGETS[-1]])
     found = cells.join(told, on="condition_id").sort("task", "told")
-    return found.select("task", "told", "n_questions", "output_tokens", "output_tokens_low", "output_tokens_high",
-                        "accuracy", "accuracy_low", "accuracy_high")  # fmt: skip
+    return found.select(
+        "task",
+        "told",
+        "n_questions",
+        "output_tokens",
+        "output_tokens_low",
+        "output_tokens_high",
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+    )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import ROOT
 from tests.mutations import MUTANTS, Mutant
 
-ROOT = Path(__file__).parent.parent
 LIMIT_S = 120
 """A mutant whose tests take longer hangs, which counts as noticed."""
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine import status
-from tests.browser.conftest import NAMES, ROOT
+from engine.runs import run_dir
+from tests import ROOT
+from tests.browser.conftest import NAMES
 from tests.browser.stage import Stage, staged
 
 HEIGHTS = {"frontier": 1180, "curves": 1000, "compare": 1500, "trials": 1180, "method": 1000, "run": 1080}
@@ -97,7 +98,7 @@ def _running(stage: Stage, width: int, scheme: str) -> Any:
     page.get_by_role("heading", level=4).filter(has_text="finished").wait_for(timeout=600_000)
     page.wait_for_selector("text=Open the frontier")
     _rested(page)
-    for each in status.list_runs(stage.db.with_name("results.local.duckdb")):
+    for each in run_dir.list_runs(stage.db.with_name("results.local.duckdb")):
         assert not each.alive, each
     return page
 

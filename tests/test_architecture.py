@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 FILES = sorted(path for folder in ("engine", "dashboard") for path in (ROOT / folder).rglob("*.py"))
-STRATEGIES = sorted((ROOT / "engine" / "strategies").glob("[!_]*.py"))
+SHARED = {"calibration", "chain", "lineups", "plugins", "registry", "retrieval"}
+"""Of the strategies' room: what is no strategy to choose."""
+STRATEGIES = sorted(p for p in (ROOT / "engine" / "strategies").glob("[!_]*.py") if p.stem not in SHARED)
 HEAVY = {
     "litellm",
     "duckdb",
@@ -26,9 +29,8 @@ HEAVY = {
     "pyarrow",
     "bm25s",
 }
-LONGEST = 300
-LONGER: dict[str, int] = {"engine/records.py": 360}
-"""Files that are one thought and longer than the rest, with their own bound."""
+LONGEST = 600
+"""Lines of a file: a file holds one idea whole, and what is longer holds two."""
 
 
 def loaded_by(code: str) -> set[str]:
@@ -42,11 +44,11 @@ def loaded_by(code: str) -> set[str]:
     "code",
     [
         "import engine",
-        "import engine.session, engine.trial, engine.pool",
+        "import engine.trial.session, engine.trial.solve",
         "from engine.strategies import entries; entries()",
-        "import engine.study",
+        "import engine.study.schema",
         "import engine.models, engine.tasks",
-        "import engine.status",
+        "import engine.runs.run_dir",
         "import engine.cli",
     ],
 )
@@ -74,22 +76,27 @@ def test_a_reading_verb_loads_no_provider_server_or_page(verb: list[str], tmp_pa
     assert not loaded_by(code) & {"litellm", "streamlit", "xllamacpp", "reasoning_gym"}
 
 
-def test_help_loads_the_standard_library_alone() -> None:
+def test_help_loads_the_standard_library_and_click() -> None:
     code = "from engine.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
     ours = loaded_by(code) - set(sys.stdlib_module_names)
-    assert not {name for name in ours if not name.startswith("_")} - {"engine", "distutils-precedence", "sitecustomize"}
+    assert not {name for name in ours if not name.startswith("_")} - {
+        "engine",
+        "click",
+        "distutils-precedence",
+        "sitecustomize",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_opens_with_what_it_owns_and_stays_short(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= LONGER.get(str(path.relative_to(ROOT)), LONGEST)
+    assert len(text.splitlines()) <= LONGEST
     assert not text.strip() or ast.get_docstring(ast.parse(text)), "no module docstring"
 
 
 @pytest.mark.parametrize("path", STRATEGIES, ids=lambda path: path.stem)
 def test_a_strategy_sees_no_sibling_but_the_chain(path: Path) -> None:
-    siblings = {f"engine.strategies.{other.stem}" for other in STRATEGIES} - {"engine.strategies.chain"}
+    siblings = {f"engine.strategies.{other.stem}" for other in STRATEGIES}
     assert not imported(path) & siblings
 
 
@@ -102,9 +109,9 @@ def test_a_strategy_holds_no_client_clock_logger_or_try(path: Path) -> None:
         "time",
         "duckdb",
         "litellm",
-        "engine.pool",
-        "engine.store",
-        "engine.dispatch",
+        "engine.runs.completion_cache",
+        "engine.store.store",
+        "engine.runs.dispatcher",
     }
     assert not imported(path) & forbidden
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))

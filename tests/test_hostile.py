@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from functools import partial
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -15,19 +16,51 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 import engine
-from dashboard import controls, data, launch
-from engine.errors import BudgetscopeError
-from engine.records import Completion, Usage
-from engine.status import now
-from engine.store import Batch, Store
-from tests import shown
+from dashboard.data import queries, runs
+from dashboard.text import exports
+from dashboard.widgets import controls
+from engine.core.errors import BudgetscopeError
+from engine.core.records import Completion, Usage
+from engine.runs.run_dir import now
+from engine.store.store import Batch, Store
+from tests import ROOT
+from tests.support import stores
 
-APP = Path(__file__).resolve().parent.parent / "dashboard" / "app.py"
-FORMULAS = ("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\uff1dSUM(1)", "\uff0b1", "\uff0d1", "\uff20x",
-            '=HYPERLINK("http://198.51.100.1";"x")', "=cmd|' /C calc'!A0", "--1", "-", "=")  # fmt: skip
+APP = ROOT / "dashboard" / "app.py"
+FORMULAS = (
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\uff1dSUM(1)",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20x",
+    '=HYPERLINK("http://198.51.100.1";"x")',
+    "=cmd|' /C calc'!A0",
+    "--1",
+    "-",
+    "=",
+)
 STARTS = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-ODD = ("'; drop table trials; --", "../../etc/passwd", "<script>alert(1)</script>", "\x00", "%00", "~", "a" * 5_000, "\u202e", "1 or 1=1",
-       "{{7*7}}", "${HOME}", "x~-1", "x~99999999999999999999")  # fmt: skip
+ODD = (
+    "'; drop table trials; --",
+    "../../etc/passwd",
+    "<script>alert(1)</script>",
+    "\x00",
+    "%00",
+    "~",
+    "a" * 5_000,
+    "\u202e",
+    "1 or 1=1",
+    "{{7*7}}",
+    "${HOME}",
+    "x~-1",
+    "x~99999999999999999999",
+)
 
 
 @given(st.lists(st.sampled_from(FORMULAS) | st.text(max_size=20), min_size=1, max_size=5))
@@ -36,7 +69,7 @@ def test_no_cell_of_a_table_of_the_dashboard_starts_a_formula(texts: list[str]) 
     frame = pl.DataFrame(
         {"text": whole, "list": [[text] for text in whole], "kind": pl.Series(whole).cast(pl.Categorical)}
     )
-    rows = list(csv.reader(io.StringIO(data.as_csv(frame).decode(), newline="")))[1:]
+    rows = list(csv.reader(io.StringIO(exports.as_csv(frame).decode(), newline="")))[1:]
     assert len(rows) == len(whole)
     for row, text in zip(rows, whole, strict=True):
         assert not [cell for cell in row if STARTS.match(cell)]
@@ -58,20 +91,20 @@ def test_no_cell_of_an_exported_table_starts_a_formula(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shown.one_trial(tmp_path_factory.mktemp("hostile") / "results.duckdb")
+    return stores.one_trial(tmp_path_factory.mktemp("hostile") / "results.duckdb")
 
 
 @pytest.mark.parametrize("text", ODD)
 def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     before = db.read_bytes()
-    mark = (1, 1, 1, 1)
-    for look in (data.trial_rows, data.transcript, lambda db, _, name: engine.open(db).curve(name)):
+    stored, shown = engine.open(db), queries.Database(str(db), (1, 1, 1, 1))
+    for look in (partial(queries.trial_rows, shown), stored.transcript, stored.curve):
         try:
-            assert look(str(db), mark, text).is_empty()
+            assert look(text).is_empty()
         except BudgetscopeError as error:
             assert "\n" not in str(error)
     with pytest.raises(BudgetscopeError):
-        launch.find(db, text)
+        runs.find(db, text)
     assert db.read_bytes() == before
     assert not Store(db).runs()[0].state.startswith("x")
 

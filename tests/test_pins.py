@@ -6,20 +6,21 @@ import re
 import runpy
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads(TEXT)
 PINS: list[str] = PROJECT["tool"]["uv"]["constraint-dependencies"]
 CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
 DIRECT = [
     *PROJECT["project"]["dependencies"],
+    *(line for extra in PROJECT["project"].get("optional-dependencies", {}).values() for line in extra),
     *(line for group in PROJECT["dependency-groups"].values() for line in group),
 ]
 PIN = re.compile(r"[a-z0-9-]+==[0-9][a-z0-9.+!]*( ; [a-z0-9_.<>=!'() ]+)?")

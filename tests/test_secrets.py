@@ -17,17 +17,19 @@ from streamlit import config
 from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
 
-from dashboard import access, data, launch, studies
-from engine import schema, study
+from dashboard.data import access, queries, runs, studies
+from dashboard.text import exports
 from engine.cli import main
-from engine.store import Store
-from tests.pages import run_page
-from tests.provider import Provider, serving
-from tests.rudeness import Fault
-from tests.shown_bytes import shown_bytes
-from tests.test_launch import ended, gone
+from engine.store import schema
+from engine.store.store import Store
+from engine.study import schema as study
+from tests import ROOT
+from tests.dashboard.data.test_runs import ended, gone
+from tests.support.faults import Fault
+from tests.support.pages import run_page
+from tests.support.provider import Provider, serving
+from tests.support.shown_bytes import shown_bytes
 
-ROOT = Path(__file__).resolve().parents[1]
 IN_ENVIRONMENT, IN_SECRETS = "Zq7planted9in4environment", "Wx3planted8in5secrets"
 """No pattern gives them away: only their value does."""
 ECHOES = ("400", "500", "429", "404", "401")
@@ -96,10 +98,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 def _run(db: Path, provider: Provider) -> str:
     asked = study.parse(STUDY.format(base=provider.api_base, variable="PLANTED_SECRET"), "remote.toml")
-    run = launch.start(asked, db)
+    run = runs.start(asked, db)
     now = ended(run)
     gone(run)
-    assert now.ends.get("failed") and now.ends.get("finished"), (now, launch.log_tail(run))
+    assert now.ends.get("failed") and now.ends.get("finished"), (now, runs.log_tail(run))
     return run.run_id
 
 
@@ -110,7 +112,7 @@ def clean(content: bytes | str) -> bool:
 
 
 def test_a_key_from_secrets_reaches_the_run_and_the_form_knows_its_name_alone(scene: Scene) -> None:
-    assert "needs a key" not in launch.log_tail(launch.find(scene.db, scene.run))
+    assert "needs a key" not in runs.log_tail(runs.find(scene.db, scene.run))
     assert access.run_environment()["PLANTED_SECRET"] == IN_SECRETS
     assert "password" not in access.run_environment()
     assert clean(repr(studies.keys_present(access.run_environment())))
@@ -135,7 +137,7 @@ def test_no_export_of_any_table_holds_a_key(scene: Scene, form: str, tmp_path: P
 
 @pytest.mark.parametrize("view", ["frontier", "curves", "trials", "run"])
 def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
-    condition = data.conditions(*data.state())["condition_id"].to_list()[0]
+    condition = queries.conditions(queries.state())["condition_id"].to_list()[0]
     asked = {"trials": {"condition": condition, "budget": "96"}, "run": {"run": scene.run}}
     for query in ({}, asked.get(view, {})):
         sent = shown_bytes(scene.page(view, **query))
@@ -146,8 +148,8 @@ def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
 def test_no_transcript_or_table_of_the_dashboard_holds_a_key(scene: Scene) -> None:
     trials = pl.read_ndjson(_exported(scene, "trials"))
     for trial in trials["trial_id"].to_list()[:6]:
-        frame = data.transcript(*data.state(), trial)
-        assert clean(data.as_csv(frame.drop(*[n for n, k in frame.schema.items() if k.is_nested()])))
+        frame = queries.results(queries.state().path).transcript(trial)
+        assert clean(exports.as_csv(frame.drop(*[n for n, k in frame.schema.items() if k.is_nested()])))
         assert clean(frame.write_json())
 
 
@@ -197,8 +199,15 @@ def test_missing_or_odd_secrets_neither_warn_nor_stop_anything(
     assert "".join(capsys.readouterr()) == ""
 
 
-@pytest.mark.parametrize("said", ["Zq7/J+w9=PLANTed-KeyPart", "Zq7%2FJ%2Bw9%3DPLANTed-KeyPart", r"Zq7\/J+w9=PLANTed-KeyPart",
-                                  "WnE3L0ordzk9UExBTlRlZC1LZXlQYXJ0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Zq7/J+w9=PLANTed-KeyPart",
+        "Zq7%2FJ%2Bw9%3DPLANTed-KeyPart",
+        r"Zq7\/J+w9=PLANTed-KeyPart",
+        "WnE3L0ordzk9UExBTlRlZC1LZXlQYXJ0",
+    ],
+)
 def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
     from engine.models.faults import redacted
 

@@ -3,20 +3,15 @@
 Draw with `st.plotly_chart(figure, theme=None, config=CONFIG)`; `customdata` of a mark is [condition_id, budget].
 """
 
-from dashboard.figures.advised import AdvisedInfo, advised_caption, advised_figure, advised_info
+from dashboard.figures.advice import AdvisedInfo, advised_caption, advised_figure, advised_info
 from dashboard.figures.axes import AXES
 from dashboard.figures.crossing import CrossingInfo, crossing_caption, crossing_figure, crossing_info
-from dashboard.figures.curves import CurvesInfo, curves_caption, curves_info
-from dashboard.figures.curves_plot import curves_figure
-from dashboard.figures.forest import ForestInfo, forest_info
-from dashboard.figures.forest_plot import forest_figure
-from dashboard.figures.frontier import FrontierInfo, frontier_info
-from dashboard.figures.frontier_plot import frontier_figure
+from dashboard.figures.curves import CurvesInfo, curves_caption, curves_figure, curves_info
+from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
+from dashboard.figures.frontier import FrontierInfo, caption_sentence, frontier_figure, frontier_info, title_sentence
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.panels import PanelsInfo, panels_figure, panels_info
-from dashboard.figures.sentences import caption_sentence, title_sentence
-from dashboard.figures.told import ToldInfo, told_caption, told_info
-from dashboard.figures.told_plot import obeyed_figure, told_figure
+from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
 
 __all__ = [
     "AXES",

@@ -10,15 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboard import format as fmt
 from dashboard import theme
-from dashboard.figures.axes import NARROW, WIDTH, Box, Lens, box_for
+from dashboard.figures.axes import NARROW, WIDTH, AccuracyScale, Box, Lens, LogScale, box_for, log_scale
 from dashboard.figures.curves import BUDGETS
-from dashboard.figures.hover import measured
 from dashboard.figures.ink import Trace, accuracy_axis, empty_figure, halo, layout, note, painted, spend_axis
 from dashboard.figures.lettering import plain, safe
-from dashboard.figures.scales import AccuracyScale, LogScale, log_scale
+from dashboard.figures.marks import measured
 from dashboard.theme import Inks, fade
+from engine.core import text as fmt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -59,9 +58,15 @@ class CrossingInfo:
 
 
 def crossing_info(
-    frame: pl.DataFrame, names: tuple[str, str], *, axis: str, first: int | None = None, colour: str | None = None,
-    narrow: bool = False, dark: bool = False,
-) -> CrossingInfo:  # fmt: skip
+    frame: pl.DataFrame,
+    names: tuple[str, str],
+    *,
+    axis: str,
+    first: int | None = None,
+    colour: str | None = None,
+    narrow: bool = False,
+    dark: bool = False,
+) -> CrossingInfo:
     """From rows budget, n, difference, low, high. `first`: the budget from which on the first name is ahead.
 
     Raises KeyError for an unknown axis."""
@@ -82,9 +87,11 @@ def crossing_figure(info: CrossingInfo) -> go.Figure:
     if not info.gaps:
         return empty_figure("The two share no question at any budget, so there is no difference to draw.", inks)
     paper = layout(inks, info.box) | {
-        "xaxis": spend_axis(info.x_scale, inks), "yaxis": accuracy_axis(info.y_scale, inks),
-        "annotations": list(_notes(info, inks)), "hovermode": "x",
-    }  # fmt: skip
+        "xaxis": spend_axis(info.x_scale, inks),
+        "yaxis": accuracy_axis(info.y_scale, inks),
+        "annotations": list(_notes(info, inks)),
+        "hovermode": "x",
+    }
     return painted(_traces(info, inks), paper)
 
 
@@ -135,11 +142,17 @@ def _traces(info: CrossingInfo, inks: Inks) -> Iterator[Trace]:
         at, y = info.x_scale.place(info.ahead), info.y_scale
         yield skip | {"x": [at, at], "y": [y.low, y.high], "line": {"width": 1.3, "dash": "dot", "color": inks.text}}
     yield {
-        "type": "scatter", "x": x, "y": [gap.mean for gap in info.gaps], "mode": "lines+markers", "showlegend": False,
-        "line": {"width": 2, "shape": "hv", "color": info.colour}, "hovertext": [gap.hover for gap in info.gaps],
-        "marker": {"size": 5, "color": info.colour}, "hovertemplate": "%{hovertext}<extra></extra>",
+        "type": "scatter",
+        "x": x,
+        "y": [gap.mean for gap in info.gaps],
+        "mode": "lines+markers",
+        "showlegend": False,
+        "line": {"width": 2, "shape": "hv", "color": info.colour},
+        "hovertext": [gap.hover for gap in info.gaps],
+        "marker": {"size": 5, "color": info.colour},
+        "hovertemplate": "%{hovertext}<extra></extra>",
         "hoverlabel": {"bordercolor": info.colour},
-    }  # fmt: skip
+    }
 
 
 def _notes(info: CrossingInfo, inks: Inks) -> Iterator[dict[str, Any]]:

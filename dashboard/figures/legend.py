@@ -70,19 +70,32 @@ def _frame(title: str, inks: Inks) -> dict[str, Any]:
     # Plotly hangs a side title 3 px high; a larger title font round a 13 px span lowers it to the entries' line.
     span = f'<span style="font-size:{SIZE}px">{title}</span>' if title else ""
     return {
-        "orientation": "h", "xanchor": "left", "yanchor": "top", "bgcolor": "rgba(0,0,0,0)", "borderwidth": 0,
+        "orientation": "h",
+        "xanchor": "left",
+        "yanchor": "top",
+        "bgcolor": "rgba(0,0,0,0)",
+        "borderwidth": 0,
         "title": {"text": span, "side": "left", "font": {"size": 15.5, "color": inks.muted}},
-        "font": {"size": SIZE, "color": inks.text}, "itemclick": False, "itemdoubleclick": False, "itemsizing": "trace",
-    }  # fmt: skip
+        "font": {"size": SIZE, "color": inks.text},
+        "itemclick": False,
+        "itemdoubleclick": False,
+        "itemsizing": "trace",
+    }
 
 
 def _swatch(entry: Entry, legend: str) -> Trace:
     line = {"color": entry.outline, "width": entry.stroke}
     marker = {"symbol": entry.symbol, "size": entry.size, "color": entry.fill, "line": line, "opacity": 1}
     return {
-        "type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": safe(entry.text), "marker": marker,
-        "legend": legend, "hoverinfo": "skip",
-    }  # fmt: skip
+        "type": "scatter",
+        "x": [None],
+        "y": [None],
+        "mode": "markers",
+        "name": safe(entry.text),
+        "marker": marker,
+        "legend": legend,
+        "hoverinfo": "skip",
+    }
 
 
 def _pack(groups: Sequence[Group], pixels: float) -> Iterator[_Run]:

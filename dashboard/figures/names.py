@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard import format as fmt
 from dashboard.figures.lettering import plain, short_model
+from engine.core import text as fmt
 
 Row = Mapping[str, Any]
 Variant = tuple[str, str, str, str]

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
-from dashboard.figures.axes import LEFT, RIGHT, TOP, Box
-from dashboard.figures.curves_plot import grid, noted, panel_title, placed
-from dashboard.figures.frontier import FrontierInfo, corners
-from dashboard.figures.frontier_plot import label_annotation, line_trace
+from dashboard.figures.axes import LEFT, RIGHT, TOP, Box, log_scale
+from dashboard.figures.curves import grid, noted, panel_title, placed
+from dashboard.figures.frontier import FrontierInfo, corners, label_annotation, line_trace
 from dashboard.figures.ink import TIERS, Trace, accuracy_axis, empty_figure, marks, note, painted, slashes, spend_axis
-from dashboard.figures.labelling import Label, labels_for
+from dashboard.figures.labels import Label, labels_for
 from dashboard.figures.lettering import safe
+from dashboard.figures.marks import Point, Tier
 from dashboard.figures.names import Name
-from dashboard.figures.points import Point, Tier
-from dashboard.figures.scales import log_scale
 from dashboard.figures.tiling import Tiling, tiling_for
 from dashboard.theme import Inks, fade
 
@@ -96,8 +94,14 @@ def _traces(panel: ModelPanel, info: FrontierInfo, inks: Inks) -> Iterator[Trace
     grey = {"size": GREY_SIZE, "color": fade(inks.muted, GREY_OPACITY), "symbol": "circle"}
     x, y = [info.x_scale.place(x) for x, _ in panel.others], [y for _, y in panel.others]
     yield {
-        "type": "scatter", "x": x, "y": y, "mode": "markers", "marker": grey, "hoverinfo": "skip", "showlegend": False,
-    }  # fmt: skip
+        "type": "scatter",
+        "x": x,
+        "y": y,
+        "mode": "markers",
+        "marker": grey,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
     if panel.line:
         yield line_trace(panel.line, info, inks)
     for tier in TIERS:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard import answers, asked, controls, data, evidence, figures, inputs, links, tables, theme
-from dashboard import format as fmt
-from dashboard.asked import QUESTIONS, Ask
-from dashboard.links import Param
-from engine.errors import BudgetscopeError
-from engine.lineups import ARROW, roster
+from dashboard import figures, theme
+from dashboard.data import advice, queries
+from dashboard.data.advice import QUESTIONS, Ask
+from dashboard.text import tables
+from dashboard.text import tables as evidence
+from dashboard.widgets import controls, inputs, url_state
+from dashboard.widgets.url_state import Param
+from engine.core import text as fmt
+from engine.core.errors import BudgetscopeError
 from engine.strategies import entries
+from engine.strategies.lineups import ARROW, roster
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,14 +28,26 @@ if TYPE_CHECKING:
 VIEW = "advice"
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost"}
 PARAMS = (
-    Param("task", pinned=True), Param("axis", "output_tokens", tuple(SPENDS)), Param("ask", "reach", tuple(QUESTIONS)),
-    Param("accuracy", "50"), Param("budget"), Param("spend"), Param("a"), Param("b"), Param("model", pinned=True),
+    Param("task", pinned=True),
+    Param("axis", "output_tokens", tuple(SPENDS)),
+    Param("ask", "reach", tuple(QUESTIONS)),
+    Param("accuracy", "50"),
+    Param("budget"),
+    Param("spend"),
+    Param("a"),
+    Param("b"),
+    Param("model", pinned=True),
     Param("factor", "2"),
-)  # fmt: skip
+)
 TAKES = {
-    "reach": ("accuracy",), "under": ("budget",), "beats": ("b", "a"), "next": ("spend",), "right": (),
-    "without": ("model",), "price": ("model", "factor"),
-}  # fmt: skip
+    "reach": ("accuracy",),
+    "under": ("budget",),
+    "beats": ("b", "a"),
+    "next": ("spend",),
+    "right": (),
+    "without": ("model",),
+    "price": ("model", "factor"),
+}
 """The inputs of each question."""
 
 
@@ -46,13 +62,13 @@ class Wish:
 
 def render() -> None:
     """Draw the page."""
-    db = data.state()
-    if why := data.trouble(*db):
+    db = queries.state()
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    cells = data.cells(*db)
+    cells = queries.cells(db)
     params = _params(cells)
-    problems = links.load(VIEW, params)
+    problems = url_state.load(VIEW, params)
     head = st.container()
     wish = _controls(params)
     mine = cells.filter(task=wish.task)
@@ -60,10 +76,10 @@ def render() -> None:
         _priceless(params, problems)
         return
     try:
-        answer: Advice | str = answers.advice(*db, ask := _ask(wish, mine, params))
+        answer: Advice | str = advice.advice(db, ask := _ask(wish, mine, params))
     except BudgetscopeError as error:
         answer, ask = str(error), Ask(wish.question, wish.task, wish.axis)
-    links.save(VIEW, params)
+    url_state.save(VIEW, params)
     with head:
         _sentence(answer, mine, wish)
         controls.warn(problems)
@@ -72,17 +88,18 @@ def render() -> None:
 
 
 def _priceless(params: tuple[Param, ...], problems: list[str]) -> None:
-    links.save(VIEW, params)
+    url_state.save(VIEW, params)
     controls.warn(problems)
     controls.empty(
         "No price is known for these models, so there is no cost to go by",
-        "Give prices in the study file and run it; until then count spend in tokens or calls.", controls.PRICES,
-    )  # fmt: skip
+        "Give prices in the study file and run it; until then count spend in tokens or calls.",
+        controls.PRICES,
+    )
 
 
 def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
     models = dict.fromkeys(name for model in roster(cells["model"]) for name in model.split(ARROW))
-    return controls.offering(PARAMS, {"task": data.tasks(cells), "model": tuple(models)})
+    return controls.offering(PARAMS, {"task": queries.tasks(cells), "model": tuple(models)})
 
 
 def _controls(params: tuple[Param, ...]) -> Wish:
@@ -103,25 +120,25 @@ def _ask(wish: Wish, cells: pl.DataFrame, params: tuple[Param, ...]) -> Ask:
         match wish.question:
             case "reach":
                 typed = inputs.typed(VIEW, "accuracy", "Accuracy to reach, %")
-                return Ask("reach", wish.task, wish.axis, None, asked.accuracy(typed), strategies=kept)
+                return Ask("reach", wish.task, wish.axis, None, advice.accuracy(typed), strategies=kept)
             case "under":
                 usual = inputs.usual(cells, wish.axis)
-                typed = inputs.typed(VIEW, "budget", f"Budget, {asked.UNITS[wish.axis]}", usual)
-                wall = asked.wall(typed or usual, wish.axis)
+                typed = inputs.typed(VIEW, "budget", f"Budget, {advice.UNITS[wish.axis]}", usual)
+                wall = advice.wall(typed or usual, wish.axis)
                 return Ask("under", wish.task, wish.axis, wish.axis, wall, strategies=kept)
             case "beats":
                 a, b = inputs.pair(VIEW, cells)
                 free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
                 return Ask("beats", wish.task, wish.axis, wish.axis if free else own, a=a, b=b)
             case "next":
-                typed = inputs.typed(VIEW, "spend", f"At a spend of, {asked.UNITS[wish.axis]}", "the last step")
-                return Ask("next", wish.task, wish.axis, None, asked.spend(typed, wish.axis), strategies=kept)
+                typed = inputs.typed(VIEW, "spend", f"At a spend of, {advice.UNITS[wish.axis]}", "the last step")
+                return Ask("next", wish.task, wish.axis, None, advice.spend(typed, wish.axis), strategies=kept)
             case "without":
                 return Ask("without", wish.task, wish.axis, model=_model(params), strategies=kept)
             case "price":
                 model = _model(params)
                 typed = inputs.typed(VIEW, "factor", f"Price of {controls.short(model)} times")
-                return Ask("price", wish.task, "usd", None, asked.factor(typed), model=model, strategies=kept)
+                return Ask("price", wish.task, "usd", None, advice.factor(typed), model=model, strategies=kept)
     return Ask("right", wish.task, wish.axis, strategies=kept)
 
 
@@ -150,13 +167,15 @@ def _sentence(answer: Advice | str, cells: pl.DataFrame, wish: Wish) -> None:
     judged = wish.question not in ("next", "right") and answer.value is not None and not lone
     verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
     parts = [
-        wish.task, verdict if judged else "",
-        f"{fmt.plural(answer.n, 'question')}" if answer.n else "", "one setting, so no choice" if lone else "",
+        wish.task,
+        verdict if judged else "",
+        f"{fmt.plural(answer.n, 'question')}" if answer.n else "",
+        "one setting, so no choice" if lone else "",
         "simulated answers" if cells["simulated"].any() else "",
         "some prices are assumed" if "usd" in (wish.axis, *_money(wish)) and cells["usd_assumed"].any() else "",
         "weighed in dollars" if wish.question == "price" and wish.axis != "usd" else "",
         f"left out, as oracles that see targets: {', '.join(left_out)}" if left_out else "",
-    ]  # fmt: skip
+    ]
     controls.caption(" · ".join(part for part in parts if part))
 
 
@@ -164,16 +183,14 @@ def _money(wish: Wish) -> tuple[str, ...]:
     return ("usd",) if wish.question == "price" else ()
 
 
-def _shown(
-    db: tuple[str, data.Print], ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]
-) -> None:
+def _shown(db: queries.Database, ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]) -> None:
     """Figure, way down, evidence, downloads."""
     look = (controls.dark(), controls.narrow())
     if ask.question == "beats":
-        crossing = _crossing_info(*db, ask, *look)
+        crossing = _crossing_info(db, ask, *look)
         figure, caption = figures.crossing_figure(crossing), figures.crossing_caption(crossing)
     else:
-        marked = _advised_info(*db, ask, *look)
+        marked = _advised_info(db, ask, *look)
         figure, caption = figures.advised_figure(marked), figures.advised_caption(marked)
     st.plotly_chart(
         figure, theme=None, key="advice.figure", alt=answer.sentence, config=controls.figure_config("advice")
@@ -189,13 +206,19 @@ def _shown(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _advised_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
+def _advised_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
     """The marked frontier's plain data."""
-    answer, frame, every = answers.advice(db, mark, ask), answers.advised(db, mark, ask), data.cells(db, mark)
+    answer, frame, every = advice.advice(db, ask), advice.advised(db, ask), queries.cells(db)
     plain = figures.frontier_info(
-        frame, data.line(frame, "staircase"), None, x=ask.x, narrow=narrow, dark=dark,
-        models=roster(every["model"]), strategies=sorted(set(every["strategy"])),
-    )  # fmt: skip
+        frame,
+        queries.line(frame, "staircase"),
+        None,
+        x=ask.x,
+        narrow=narrow,
+        dark=dark,
+        models=roster(every["model"]),
+        strategies=sorted(set(every["strategy"])),
+    )
     cell = (answer.cell.condition_id, answer.cell.budget) if answer.cell else None
     value = answer.value.mean if answer.value else None
     level = ask.number if ask.question == "reach" else None
@@ -203,16 +226,21 @@ def _advised_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _crossing_info(db: str, mark: data.Print, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
+def _crossing_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
     """The difference's plain data."""
-    answer, every = answers.advice(db, mark, ask), data.cells(db, mark)
+    answer, every = advice.advice(db, ask), queries.cells(db)
     rows = {row["condition_id"]: row for row in every.to_dicts()}
     names = inputs.named(every.filter(task=ask.task))
     colours = theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)
     return figures.crossing_info(
-        answers.differences(db, mark, ask), (names[ask.b], names[ask.a]), axis=str(ask.axis), narrow=narrow, dark=dark,
-        first=asked.ahead(answer.evidence), colour=colours[rows[ask.b]["strategy"]],
-    )  # fmt: skip
+        advice.differences(db, ask),
+        (names[ask.b], names[ask.a]),
+        axis=str(ask.axis),
+        narrow=narrow,
+        dark=dark,
+        first=advice.ahead(answer.evidence),
+        colour=colours[rows[ask.b]["strategy"]],
+    )
 
 
 def _links(ask: Ask, answer: Advice, cells: pl.DataFrame) -> None:
@@ -235,9 +263,12 @@ def _table(ask: Ask, answer: Advice) -> None:
     table = evidence.evidence_table(answer.asked, answer.evidence, ask.x, ask.axis)
     tenths = {name: st.column_config.NumberColumn(format="%.1f") for name in table.columns if name.endswith("points")}
     st.dataframe(
-        table, key="advice.table", hide_index=True, column_config=controls.columns(table) | tenths,
+        table,
+        key="advice.table",
+        hide_index=True,
+        column_config=controls.columns(table) | tenths,
         height=min(38 + 35 * table.height, 420),
-    )  # fmt: skip
+    )
 
 
 render()

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard import comparing, controls, data, figures, flips, folds, links, months, sides, tables
-from dashboard import format as fmt
-from dashboard.links import Param
-from engine import energy
-from engine.errors import shortened
+from dashboard import figures
+from dashboard.data import comparison, queries
+from dashboard.text import differences, tables
+from dashboard.widgets import controls, filters, flips, months, url_state
+from dashboard.widgets.url_state import Param
+from engine.core import text as fmt
+from engine.core.errors import shortened
+from engine.models import energy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,13 +23,24 @@ if TYPE_CHECKING:
     from engine.analysis import Cell
 
 VIEW = "compare"
-AXES = {"own": "As run", "output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls",
-        "usd": "Money"}  # fmt: skip
+AXES = {
+    "own": "As run",
+    "output_tokens": "Output tokens",
+    "total_tokens": "Total tokens",
+    "calls": "Calls",
+    "usd": "Money",
+}
 PARAMS = (
-    Param("task", pinned=True), Param("axis", "own", tuple(AXES)), Param("a", pinned=True), Param("b", pinned=True),
-    Param("by", pinned=True), Param("open", (), ("others", "savings"), many=True), Param("per_day", "1000"),
-    Param("zone", energy.WORLD, tuple(energy.GRID)), Param("size"),
-)  # fmt: skip
+    Param("task", pinned=True),
+    Param("axis", "own", tuple(AXES)),
+    Param("a", pinned=True),
+    Param("b", pinned=True),
+    Param("by", pinned=True),
+    Param("open", (), ("others", "savings"), many=True),
+    Param("per_day", "1000"),
+    Param("zone", energy.WORLD, tuple(energy.GRID)),
+    Param("size"),
+)
 SHOWN = f"{VIEW}.shown"
 """Session key: the task and axis that were on screen last."""
 
@@ -48,23 +62,23 @@ Rows = dict[str, dict[str, Any]]
 
 def render() -> None:
     """Draw the page."""
-    db = data.state()
-    if why := data.trouble(*db):
+    db = queries.state()
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    params = controls.offering(PARAMS, {"task": data.tasks(data.cells(*db))})
-    problems = links.load(VIEW, params)
-    folds.keep(VIEW, months.CONTROLS)
+    params = controls.offering(PARAMS, {"task": queries.tasks(queries.cells(db))})
+    problems = url_state.load(VIEW, params)
+    filters.keep(VIEW, months.CONTROLS)
     head = st.container()
     task, axis = _place(params)
     rows = _rows(db, task, axis)
     if len(rows) < 2:
         _lonely(head, rows, problems, axis)
-        links.save(VIEW, params)
+        url_state.save(VIEW, params)
         return
     params, moved = _settled(db, params, rows, task, axis)
     wish = _pair(db, rows, task, axis)
-    links.save(VIEW, params)
+    url_state.save(VIEW, params)
     _said(db, rows, wish, params, head, [*problems, *moved])
 
 
@@ -76,13 +90,13 @@ def _place(params: tuple[Param, ...]) -> tuple[str, str]:
     return str(task), str(axis)
 
 
-def _rows(db: tuple[str, data.Print], task: str, axis: str) -> Rows:
+def _rows(db: queries.Database, task: str, axis: str) -> Rows:
     """Settings of the task, those that differ from a smaller budget in nothing left out unless they are asked for."""
-    frame = data.settings(*db, task, None if axis == "own" else axis)
-    kept = {links.cell(*pair) for pair in data.distinct(frame).select("condition_id", "budget").iter_rows()}
-    kept |= {str(st.session_state.get(links.key(VIEW, side))) for side in "ab"}
+    frame = queries.settings(db, task, None if axis == "own" else axis)
+    kept = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
+    kept |= {str(st.session_state.get(url_state.key(VIEW, side))) for side in "ab"}
     told = frame.sort("label", "budget").to_dicts()
-    every = {links.cell(row["condition_id"], row["budget"]): row for row in told}
+    every = {url_state.cell(row["condition_id"], row["budget"]): row for row in told}
     return {name: row | {"oracle": _oracle(row)} for name, row in every.items() if name in kept}
 
 
@@ -103,7 +117,7 @@ def _lonely(head: Any, rows: Rows, problems: list[str], axis: str) -> None:
 
 
 def _settled(
-    db: tuple[str, data.Print], params: tuple[Param, ...], rows: Rows, task: str, axis: str
+    db: queries.Database, params: tuple[Param, ...], rows: Rows, task: str, axis: str
 ) -> tuple[tuple[Param, ...], list[str]]:
     """The parameters with the defaults this task has; what a link asked for in vain is explained and replaced.
 
@@ -111,23 +125,23 @@ def _settled(
     here, was = (task, axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
     cheap, best = _ends(rows)
-    choices = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": _groups(*db, task)}
+    choices = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": _groups(db, task)}
     problems = []
     for name, (default, offered) in choices.items():
-        key = links.key(VIEW, name)
+        key = url_state.key(VIEW, name)
         asked = st.session_state.get(key)
         if asked is not None and asked not in offered and was in (None, here):
             problems.append(f"This link asks for {name} = {shortened(asked)!r}, which is not there (any more).")
-        if asked not in offered or (was not in (None, here) and name not in links.current()):
+        if asked not in offered or (was not in (None, here) and name not in url_state.current()):
             st.session_state[key] = default
     known = {name: default for name, (default, _) in choices.items()}
     return tuple(replace(p, default=known[p.name]) if p.name in known else p for p in params), problems
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _groups(db: str, mark: data.Print, task: str) -> tuple[str, tuple[str, ...]]:
+def _groups(db: queries.Database, task: str) -> tuple[str, tuple[str, ...]]:
     """The column to group questions by at first, and all there are."""
-    return comparing.groupings(data.questions(db, mark).filter(task=task))
+    return comparison.groupings(queries.questions(db).filter(task=task))
 
 
 def _ends(rows: Rows) -> tuple[str, str]:
@@ -144,15 +158,15 @@ def _ends(rows: Rows) -> tuple[str, str]:
     return max(rivals, key=lambda name: (rows[name]["accuracy"], -spends(name)[0])), best
 
 
-def _pair(db: tuple[str, data.Print], rows: Rows, task: str, axis: str) -> Wish:
+def _pair(db: queries.Database, rows: Rows, task: str, axis: str) -> Wish:
     names = list(rows)
     columns = st.columns([10, 10, 6], gap="small", vertical_alignment="bottom")
     for side, column in zip("ab", columns, strict=False):
-        key = links.key(VIEW, side)
+        key = url_state.key(VIEW, side)
         column.selectbox(f"Setting {side.upper()}", names, key=key, format_func=lambda name: _name(rows[name]))
-    _, offered = _groups(*db, task)
-    columns[2].selectbox("Group questions by", offered, key=links.key(VIEW, "by"))
-    chosen = (str(st.session_state[links.key(VIEW, name)]) for name in ("a", "b", "by"))
+    _, offered = _groups(db, task)
+    columns[2].selectbox("Group questions by", offered, key=url_state.key(VIEW, "by"))
+    chosen = (str(st.session_state[url_state.key(VIEW, name)]) for name in ("a", "b", "by"))
     return Wish(task, axis, *chosen)
 
 
@@ -161,7 +175,12 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _said(
-    db: tuple[str, data.Print], rows: Rows, wish: Wish, params: tuple[Param, ...], head: Any, problems: list[str]
+    db: queries.Database,
+    rows: Rows,
+    wish: Wish,
+    params: tuple[Param, ...],
+    head: Any,
+    problems: list[str],
 ) -> None:
     a, b = rows[wish.a], rows[wish.b]
     if wish.a == wish.b:
@@ -170,13 +189,13 @@ def _said(
             controls.warn(problems)
         return
     cells = _cell(a), _cell(b)
-    found = data.compared(*db, *cells, wish.by, comparing.dearer(a, b))
-    finding, caption = sides.finding(found.whole, a, b), sides.caption(found.whole, wish.task, a, b)
+    found = queries.compared(db, *cells, wish.by, differences.dearer(a, b))
+    finding, caption = differences.finding(found.whole, a, b), differences.caption(found.whole, wish.task, a, b)
     with head:
         controls.heading(finding)
         controls.caption(caption)
         controls.warn(problems)
-    told = comparing.told_rows(found)
+    told = comparison.told_rows(found)
     info = figures.forest_info(told, narrow=controls.narrow(), dark=controls.dark())
     _figure(info, finding)
     _payers(found, info, a, b)
@@ -195,38 +214,48 @@ def _cell(row: dict[str, Any]) -> Cell:
 
 def _figure(info: ForestInfo, finding: str) -> None:
     st.plotly_chart(
-        figures.forest_figure(info), theme=None, key="compare.figure", alt=finding,
+        figures.forest_figure(info),
+        theme=None,
+        key="compare.figure",
+        alt=finding,
         config=controls.figure_config("compare"),
-    )  # fmt: skip
+    )
 
 
-def _payers(found: comparing.Compared, info: ForestInfo, a: dict[str, Any], b: dict[str, Any]) -> None:
-    for sentence in sides.payers(found, a, b):
+def _payers(found: differences.Compared, info: ForestInfo, a: dict[str, Any], b: dict[str, Any]) -> None:
+    for sentence in differences.payers(found, a, b):
         st.warning(controls.literal(sentence), icon=":material/balance:")
     hidden = f"{fmt.plural(info.hidden, 'more group')} in the download." if info.hidden else ""
-    controls.caption(" ".join(part for part in (sides.too_few(found), hidden) if part))
+    controls.caption(" ".join(part for part in (differences.too_few(found), hidden) if part))
 
 
-def _spends(found: comparing.Compared, a: dict[str, Any], b: dict[str, Any]) -> None:
+def _spends(found: differences.Compared, a: dict[str, Any], b: dict[str, Any]) -> None:
     st.markdown("##### What they spend")
-    table = sides.spend_table(found.whole, a, b)
+    table = differences.spend_table(found.whole, a, b)
     st.dataframe(table, key="compare.spend", hide_index=True, column_config=controls.columns(table))
     if {a["n_questions"], b["n_questions"]} != {found.whole.n}:
-        controls.caption(f"A and B: means over the questions of each; differences: over the "
-                         f"{fmt.plural(found.whole.n, 'question')} both have.")  # fmt: skip
+        controls.caption(
+            f"A and B: means over the questions of each; differences: over the "
+            f"{fmt.plural(found.whole.n, 'question')} both have."
+        )
 
 
-def _others(db: tuple[str, data.Print], wish: Wish, rows: Rows, a: Cell) -> None:
+def _others(db: queries.Database, wish: Wish, rows: Rows, a: Cell) -> None:
     """All other settings of the task against A, computed when it is opened."""
     label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus A"
-    with folds.fold(VIEW, "others", label) as opened:
+    with filters.fold(VIEW, "others", label) as opened:
         if not opened:
             return
-        found = data.against(*db, tuple(_cell(row) for name, row in rows.items() if name != wish.a), a)
-        table = sides.others_table(found, {(row["condition_id"], row["budget"]): row for row in rows.values()})
-        points = {sides.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
-        st.dataframe(table, key="compare.others", hide_index=True, column_config=controls.columns(table) | points,
-                     height=min(38 + 35 * table.height, 420))  # fmt: skip
+        found = queries.against(db, tuple(_cell(row) for name, row in rows.items() if name != wish.a), a)
+        table = differences.others_table(found, {(row["condition_id"], row["budget"]): row for row in rows.values()})
+        points = {differences.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
+        st.dataframe(
+            table,
+            key="compare.others",
+            hide_index=True,
+            column_config=controls.columns(table) | points,
+            height=min(38 + 35 * table.height, 420),
+        )
         controls.caption(f"Intervals are those of each row alone; p, Holm counts all {fmt.count(table.height)} rows.")
         with st.container(horizontal=True):
             controls.download_table("compare-others", found)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import controls, links
-from dashboard import format as fmt
-from dashboard.links import Param
-from engine import plugins
+from dashboard.widgets import controls, url_state
+from dashboard.widgets.url_state import Param
+from engine.core import text as fmt
+from engine.strategies import plugins
 
 if TYPE_CHECKING:
-    from engine.strategies import Entry
+    from engine.strategies.registry import Entry
 
 VIEW = "method"
 PARAMS = (Param("family", (), many=True), Param("strategy"))
@@ -37,7 +37,7 @@ def render() -> None:
     every = entries()
     families = tuple(sorted({entry.family for entry in every.values()}))
     params = controls.offering(PARAMS, {"family": families})
-    problems = [*links.load(VIEW, params), *_unknown(every), *map(str, plugins.faults())]
+    problems = [*url_state.load(VIEW, params), *_unknown(every), *map(str, plugins.faults())]
     controls.heading(f"{fmt.plural(len(every), 'strategy', 'strategies')} in {len(families)} families, metered alike")
     controls.caption("A strategy asks a model in its own way; tokens, calls and money are counted around it.")
     controls.warn(problems)
@@ -46,14 +46,14 @@ def render() -> None:
     shown = [entry for entry in every.values() if entry.family in chosen]
     _table(shown)
     _details(by["strategy"], every, shown)
-    links.save(VIEW, params)
+    url_state.save(VIEW, params)
     _rules()
     controls.copy_link(VIEW, params)
 
 
 def _unknown(every: dict[str, Entry]) -> list[str]:
     """A strategy the address names and nobody registered."""
-    asked = st.session_state.get(links.key(VIEW, "strategy"))
+    asked = st.session_state.get(url_state.key(VIEW, "strategy"))
     if not asked or asked in every:
         return []
     return [f"There is no strategy {asked!r}; the table has those there are."]
@@ -63,20 +63,25 @@ def _table(shown: list[Entry]) -> None:
     import polars as pl
 
     ordered = sorted(shown, key=lambda entry: (entry.family, entry.name))
-    table = pl.DataFrame({
-        "Strategy": [entry.name for entry in ordered],
-        "Family": [entry.family for entry in ordered],
-        "What it does": [entry.idea.split(" (")[0].replace("`", "") for entry in ordered],
-        "Calls per question, at most": [entry.calls for entry in ordered],
-        "Paper": [_paper(entry) for entry in ordered],
-    })  # fmt: skip
+    table = pl.DataFrame(
+        {
+            "Strategy": [entry.name for entry in ordered],
+            "Family": [entry.family for entry in ordered],
+            "What it does": [entry.idea.split(" (")[0].replace("`", "") for entry in ordered],
+            "Calls per question, at most": [entry.calls for entry in ordered],
+            "Paper": [_paper(entry) for entry in ordered],
+        }
+    )
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
     widths = {"Strategy": 170, "Family": 110, "What it does": 420, "Calls per question, at most": 190}
     columns = {name: st.column_config.TextColumn(width=width) for name, width in widths.items()}
     st.dataframe(
-        table, hide_index=True, column_config={**columns, "Paper": link}, height=min(38 + 35 * len(ordered), 460),
+        table,
+        hide_index=True,
+        column_config={**columns, "Paper": link},
+        height=min(38 + 35 * len(ordered), 460),
         alt="Strategies with family, idea, calls and paper",
-    )  # fmt: skip
+    )
 
 
 def _paper(entry: Entry) -> str:
@@ -85,7 +90,7 @@ def _paper(entry: Entry) -> str:
 
 def _details(param: Param, every: dict[str, Entry], shown: list[Entry]) -> None:
     """One strategy: how it divides its budget, its parameters, and the way to its results."""
-    key = links.key(VIEW, param.name)
+    key = url_state.key(VIEW, param.name)
     options = [entry.name for entry in shown]
     if st.session_state.get(key) not in options:
         st.session_state[key] = None
@@ -104,8 +109,10 @@ def _details(param: Param, every: dict[str, Entry], shown: list[Entry]) -> None:
             roles = ", ".join(("solver", *entry.roles))
             controls.caption(f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]].")
         if entry.needs_prefix:
-            controls.caption("Needs a model that continues a prefix: one on this machine, a provider's that litellm "
-                             "knows to, or an endpoint declared with continues = true.")  # fmt: skip
+            controls.caption(
+                "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
+                "knows to, or an endpoint declared with continues = true."
+            )
         controls.link_to("frontier", "Its results on the frontier", {"strategy": entry.name})
 
 

@@ -9,34 +9,41 @@ from typing import Literal
 
 import streamlit as st
 
-from dashboard import access, controls, data, form, launch, links, prepared, preview, progress, receipt, studies
-from dashboard.links import Param
-from dashboard.progress import Result
-from dashboard.studies import Form
-from engine.budget import Limits
-from engine.errors import BudgetscopeError
-from engine.outlook import held
-from engine.prices import pusd
-from engine.status import RunDir, Status, read
-from engine.study import Study
+from dashboard.data import access, queries, runs, studies
+from dashboard.data.studies import Form
+from dashboard.text import progress
+from dashboard.text.progress import Result
+from dashboard.widgets import controls, preview, receipt, study_form, url_state
+from dashboard.widgets.url_state import Param
+from engine.core.budget import Limits
+from engine.core.errors import BudgetscopeError
+from engine.models.prices import pusd
+from engine.runs.expectation import held
+from engine.runs.run_dir import RunDir, Status, read
+from engine.study.schema import Study
 
 VIEW = "run"
 RUN = (Param("run"),)
-PARAMS = (*RUN, *prepared.PARAMS)
+PARAMS = (*RUN, *study_form.PARAMS)
 SHOWN = 10
 Colour = Literal["blue", "orange", "green", "red", "gray"]
 COLOURS: dict[str, Colour] = {
-    "running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange", "failed": "red", "dead": "red",
-}  # fmt: skip
+    "running": "blue",
+    "stopping": "orange",
+    "finished": "green",
+    "ceiling": "orange",
+    "failed": "red",
+    "dead": "red",
+}
 
 
 def render() -> None:
     """Draw the page."""
-    launch.reap()
-    problems = links.load(VIEW, PARAMS)
+    runs.reap()
+    problems = url_state.load(VIEW, PARAMS)
     run = _chosen(problems)
     problems += _prepared()
-    links.save(VIEW, PARAMS)
+    url_state.save(VIEW, PARAMS)
     controls.warn(problems)
     if note := st.session_state.get("run.note"):
         st.info(controls.literal(note), icon=":material/info:")
@@ -46,7 +53,7 @@ def render() -> None:
         controls.heading("Start a run, or follow one" if access.may_spend() else "Follow a run")
     _list()
     receipt.today()
-    access.door()
+    controls.door()
     if access.may_spend():
         _new(opened=run is None)
 
@@ -54,27 +61,27 @@ def render() -> None:
 def _prepared() -> list[str]:
     """Fill the form from a link that prepares a run; says what of it cannot be had here."""
     if access.may_spend():
-        return prepared.fill(VIEW)
-    return ["This link prepares a run, which cannot be started here."] if any(prepared.asked(VIEW).values()) else []
+        return study_form.fill(VIEW)
+    return ["This link prepares a run, which cannot be started here."] if any(study_form.asked(VIEW).values()) else []
 
 
 def _chosen(problems: list[str]) -> RunDir | None:
-    asked = st.session_state.get(links.key(VIEW, "run"))
+    asked = st.session_state.get(url_state.key(VIEW, "run"))
     if not asked:
         return None
     try:
-        return launch.find(data.path(), str(asked))
+        return runs.find(queries.path(), str(asked))
     except BudgetscopeError:
-        problems.append(f"There is no run {asked!r} beside {data.path().name}; the list below has those there are.")
+        problems.append(f"There is no run {asked!r} beside {queries.path().name}; the list below has those there are.")
         return None
 
 
 def _choose(run_id: str | None) -> None:
-    st.session_state[links.key(VIEW, "run")] = run_id
+    st.session_state[url_state.key(VIEW, "run")] = run_id
 
 
 def _busy(status: Status) -> bool:
-    return status.alive or launch.starting(status)
+    return status.alive or runs.starting(status)
 
 
 def _watch(run: RunDir) -> None:
@@ -99,7 +106,7 @@ def _panel(run: RunDir, live: bool) -> None:
                     controls.caption(aside or "\u00a0")
         if sentence := progress.against(held(run, status), status):
             controls.caption(sentence)
-        if not busy and (reason := progress.why(status, launch.log_tail(run))):
+        if not busy and (reason := progress.why(status, runs.log_tail(run))):
             (controls.caption if status.state in ("finished", "stopped") else _warn)(reason)
         if access.may_spend():
             _actions(run, status, busy)
@@ -116,11 +123,21 @@ def _warn(sentence: str) -> None:
 def _actions(run: RunDir, status: Status, busy: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if status.alive and status.state != "stopping":
-            st.button("Stop", icon=":material/stop_circle:", on_click=_stop, args=(run, False),
-                      help="Calls in flight finish and are kept; resume goes on from there.")  # fmt: skip
+            st.button(
+                "Stop",
+                icon=":material/stop_circle:",
+                on_click=_stop,
+                args=(run, False),
+                help="Calls in flight finish and are kept; resume goes on from there.",
+            )
         elif status.alive:
-            st.button("Stop now", icon=":material/stop_circle:", on_click=_stop, args=(run, True),
-                      help="Gives up calls in flight; they stay charged at their worst case.")  # fmt: skip
+            st.button(
+                "Stop now",
+                icon=":material/stop_circle:",
+                on_click=_stop,
+                args=(run, True),
+                help="Gives up calls in flight; they stay charged at their worst case.",
+            )
         elif not busy and progress.resumable(status):
             _resume(run, status)
         controls.copy_link(VIEW, RUN)
@@ -131,7 +148,7 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
 
 def _stop(run: RunDir, now: bool) -> None:
     try:
-        launch.stop(run, now)
+        runs.stop(run, now)
     except (BudgetscopeError, OSError) as error:
         st.session_state["run.note"] = f"The run was not told to stop: {error}"
 
@@ -140,14 +157,28 @@ def _resume(run: RunDir, status: Status) -> None:
     tokens = usd = None
     with st.popover("Raise the ceiling", icon=":material/vertical_align_top:"):
         controls.caption("In all, what is spent already included; empty leaves it as it is.")
-        tokens = st.number_input("Tokens", 1, 10**12, None, step=100_000, key=f"resume.tokens.{run.run_id}",
-                                 placeholder=progress.limit(status.ceiling.tokens))  # fmt: skip
-        usd = st.number_input("US dollars", 0.0, 1e6, None, step=0.5, key=f"resume.usd.{run.run_id}",
-                              placeholder=progress.money(status.ceiling.pusd))  # fmt: skip
+        tokens = st.number_input(
+            "Tokens",
+            1,
+            10**12,
+            None,
+            step=100_000,
+            key=f"resume.tokens.{run.run_id}",
+            placeholder=progress.limit(status.ceiling.tokens),
+        )
+        usd = st.number_input(
+            "US dollars",
+            0.0,
+            1e6,
+            None,
+            step=0.5,
+            key=f"resume.usd.{run.run_id}",
+            placeholder=progress.money(status.ceiling.pusd),
+        )
     if st.button("Resume" if status.state != "new" else "Start", icon=":material/play_arrow:", type="primary"):
         wished = Limits(None, None if tokens is None else int(tokens), None if usd is None else pusd(usd))
         try:
-            launch.resume(run, wished)
+            runs.resume(run, wished)
         except BudgetscopeError as error:
             st.error(controls.literal(str(error)))
             return
@@ -159,12 +190,16 @@ def _results(status: Status) -> None:
     rows = _rows(status)
     if not rows:
         stored = status.state == "finished" and status.done
-        controls.caption("Earlier runs had stored all these trials, so nothing was left to do; the frontier has them."
-                         if stored else "Results appear here with the first finished trials.")  # fmt: skip
+        controls.caption(
+            "Earlier runs had stored all these trials, so nothing was left to do; the frontier has them."
+            if stored
+            else "Results appear here with the first finished trials."
+        )
         return
     widths = [6, 1, 3, 1, 2]
-    for column, title in zip(st.columns(widths), ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question"),
-                             strict=True):  # fmt: skip
+    for column, title in zip(
+        st.columns(widths), ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question"), strict=True
+    ):
         column.caption(title)
     for row in rows[:SHOWN]:
         name, *cells = st.columns(widths, vertical_alignment="center")
@@ -186,7 +221,7 @@ def _rows(status: Status) -> list[Result]:
     if status.alive and began < due:
         return list(kept)
     try:
-        kept = progress.results(data.cells(*data.state()), data.conditions(*data.state()), status.run_id)
+        kept = progress.results(queries.cells(queries.state()), queries.conditions(queries.state()), status.run_id)
     except BudgetscopeError:
         kept = []
     took = time.monotonic() - began
@@ -196,22 +231,22 @@ def _rows(status: Status) -> list[Result]:
 
 def _log(run: RunDir) -> None:
     with st.expander("Log"):
-        st.code(progress.readable(launch.log_tail(run)) or "Nothing yet.", language=None, wrap_lines=True, height=220)
+        st.code(progress.readable(runs.log_tail(run)) or "Nothing yet.", language=None, wrap_lines=True, height=220)
 
 
 def _list() -> None:
     """All runs, looked at again and again: another terminal may start one."""
-    live = any(_busy(each) for each in launch.runs(data.path()))
+    live = any(_busy(each) for each in runs.runs(queries.path()))
     st.fragment(_runs, run_every=2.0 if live else 10.0)()
 
 
 def _runs() -> None:
-    found = launch.runs(data.path())
+    found = runs.runs(queries.path())
     if not found:
         more = "; the form below starts one" if access.may_spend() else ""
-        controls.caption(f"No run lies beside {data.path().name} yet{more}.")
+        controls.caption(f"No run lies beside {queries.path().name} yet{more}.")
         return
-    st.markdown(f"##### Runs beside {controls.literal(data.path().name)}")
+    st.markdown(f"##### Runs beside {controls.literal(queries.path().name)}")
     dead = [each for each in found if each.state == "dead"]
     if dead:
         controls.caption("A dead run lost its process (a kill, a reboot); nothing paid is lost, and resume goes on.")
@@ -239,7 +274,7 @@ def _line(each: Status) -> None:
 
 def _resume_plain(run_id: str) -> None:
     try:
-        launch.resume(launch.find(data.path(), run_id))
+        runs.resume(runs.find(queries.path(), run_id))
         _choose(run_id)
     except BudgetscopeError as error:
         st.session_state["run.note"] = str(error)
@@ -253,8 +288,8 @@ def _new(opened: bool) -> None:
 
 def _compose() -> None:
     """Form, preview, estimate and the button; a change here redraws this part alone."""
-    db = data.path()
-    asked = form.study_form(launch.declared(db), launch.uploads(db))
+    db = queries.path()
+    asked = study_form.study_form(runs.declared(db), runs.uploads(db))
     text = studies.text(asked)
     with st.expander("Study file", icon=":material/description:"):
         controls.caption("The same study for the command line: budgetscope run study.toml")
@@ -267,18 +302,18 @@ def _compose() -> None:
         preview.show(forecast)
     with st.container(horizontal=True):
         if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault)):
-            _launch(asked, launch.start)
+            _launch(asked, runs.start)
         if forecast.pilot and st.button(preview.PILOT, icon=":material/science:"):
-            _launch(asked, launch.pilot)
-        controls.copy_link(VIEW, PARAMS, prepared.settle(VIEW))
-    links.save(VIEW, PARAMS)
+            _launch(asked, runs.pilot)
+        controls.copy_link(VIEW, PARAMS, study_form.settle(VIEW))
+    url_state.save(VIEW, PARAMS)
     controls.caption(f"The pilot: {forecast.pilot}" if forecast.pilot else "")
 
 
 def _launch(asked: Form, start: Callable[[Study, Path], RunDir]) -> None:
-    shown = data.path()
+    shown = queries.path()
     try:
-        own = launch.settle(shown)
+        own = runs.settle(shown)
         run = start(studies.checked(asked), own)
     except BudgetscopeError as error:
         st.error(controls.literal(str(error)))

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard import controls, data, figures, links, obedience
-from dashboard import format as fmt
-from dashboard.links import Param
-from engine.lineups import roster
+from dashboard import figures
+from dashboard.data import queries
+from dashboard.text import stated_budgets
+from dashboard.widgets import controls, url_state
+from dashboard.widgets.url_state import Param
+from engine.core import text as fmt
+from engine.strategies.lineups import roster
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,23 +39,23 @@ class Wish:
 
 def render() -> None:
     """Draw the page."""
-    db = data.state()
-    if why := data.trouble(*db):
+    db = queries.state()
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    every, _ = data.elasticity(*db)
+    every, _ = queries.elasticity(db)
     params = _params(every)
-    problems = links.load(VIEW, params)
+    problems = url_state.load(VIEW, params)
     if every.is_empty():
-        links.save(VIEW, params)
+        url_state.save(VIEW, params)
         controls.warn(problems)
         _untold()
         return
     head = st.container()
     wish = _controls(params)
-    points, summary, accuracy = _frames(*db, wish)
-    info = _info(*db, wish, controls.dark(), controls.narrow())
-    links.save(VIEW, params)
+    points, summary, accuracy = _frames(db, wish)
+    info = _info(db, wish, controls.dark(), controls.narrow())
+    url_state.save(VIEW, params)
     with head:
         _sentences(info, points, summary)
         controls.warn(problems)
@@ -70,7 +73,7 @@ def _untold() -> None:
         "No model was told a token budget here yet",
         "Run told_budget, which states the budget in the prompt, with several budgets; small ones show whether asking "
         "for less ends in more. In a study file:",
-        obedience.RUN,
+        stated_budgets.RUN,
     )
 
 
@@ -83,39 +86,46 @@ def _controls(params: tuple[Param, ...]) -> Wish:
     return Wish(tasks, models, strategies)
 
 
-def _frames(db: str, mark: data.Print, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _frames(db: queries.Database, wish: Wish) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Points, summary and accuracy of what the filters leave."""
     import polars as pl
 
     points, summary = (
         frame.filter(
-            pl.col("task").is_in(wish.tasks), pl.col("model").is_in(wish.models),
+            pl.col("task").is_in(wish.tasks),
+            pl.col("model").is_in(wish.models),
             pl.col("strategy").is_in(wish.strategies),
         )
-        for frame in data.elasticity(db, mark)
-    )  # fmt: skip
-    return points, summary, obedience.accuracy_told(points, data.cells(db, mark), data.told(db, mark))
+        for frame in queries.elasticity(db)
+    )
+    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, mark: data.Print, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
+def _info(db: queries.Database, wish: Wish, dark: bool, narrow: bool) -> ToldInfo:
     """The figures' plain data."""
-    cells = data.cells(db, mark)
-    points, summary, accuracy = _frames(db, mark, wish)
+    cells = queries.cells(db)
+    points, summary, accuracy = _frames(db, wish)
     return figures.told_info(
-        points, summary, accuracy, obedience.untold(points, cells, data.conditions(db, mark)), narrow=narrow, dark=dark,
-        models=roster(cells["model"]), strategies=sorted(set(cells["strategy"])),
-    )  # fmt: skip
+        points,
+        summary,
+        accuracy,
+        stated_budgets.untold(points, cells, queries.conditions(db)),
+        narrow=narrow,
+        dark=dark,
+        models=roster(cells["model"]),
+        strategies=sorted(set(cells["strategy"])),
+    )
 
 
 def _sentences(info: ToldInfo, points: pl.DataFrame, summary: pl.DataFrame) -> None:
-    controls.heading(obedience.heading(points, summary))
-    told = obedience.sentences(points, summary)
+    controls.heading(stated_budgets.heading(points, summary))
+    told = stated_budgets.sentences(points, summary)
     if told:
         st.markdown("\n".join(f"- {controls.literal(sentence)}" for sentence in told[:MOST]))
     more = f"{fmt.plural(len(told) - MOST, 'more series', 'more series')} in the table" if len(told) > MOST else ""
     simulated = "simulated answers" if points["simulated"].any() else ""
-    parts = (figures.told_caption(info), obedience.OURS, more, simulated)
+    parts = (figures.told_caption(info), stated_budgets.OURS, more, simulated)
     text = " · ".join(part for part in parts if part)
     controls.caption(f"{text[:1].upper()}{text[1:]}")
 
@@ -125,16 +135,21 @@ def _figures(info: ToldInfo, accuracy: pl.DataFrame) -> None:
     said = ("Used output tokens against told tokens, one panel a task", "Accuracy against told tokens")
     for (key, name), figure, alt in zip(FIGURES, drawn, said, strict=True):
         st.plotly_chart(
-            figure, theme=None, key=key, on_select=links.on_click(VIEW, key), selection_mode="points", alt=alt,
+            figure,
+            theme=None,
+            key=key,
+            on_select=url_state.on_click(VIEW, key),
+            selection_mode="points",
+            alt=alt,
             config=controls.figure_config(name),
-        )  # fmt: skip
+        )
         if key == FIGURES[0][0]:
             _links(accuracy)
 
 
 def _links(accuracy: pl.DataFrame) -> None:
     """From the selected point to its trials."""
-    chosen = str(st.session_state.get(links.key(VIEW, "cell")) or "")
+    chosen = str(st.session_state.get(url_state.key(VIEW, "cell")) or "")
     condition, _, budget = chosen.rpartition("~")
     found = accuracy.filter(condition_id=condition).to_dicts()
     if not chosen:
@@ -150,15 +165,18 @@ def _tables(
     info: ToldInfo, points: pl.DataFrame, summary: pl.DataFrame, accuracy: pl.DataFrame, params: tuple[Param, ...]
 ) -> None:
     for name, raw, table in (
-        ("elasticity", summary, obedience.summary_table(summary)),
-        ("told", points, obedience.points_table(points, accuracy)),
+        ("elasticity", summary, stated_budgets.summary_table(summary)),
+        ("told", points, stated_budgets.points_table(points, accuracy)),
     ):
         if table.is_empty():
             continue
         st.dataframe(
-            table, key=f"told.table.{name}", hide_index=True, column_config=controls.columns(table),
+            table,
+            key=f"told.table.{name}",
+            hide_index=True,
+            column_config=controls.columns(table),
             height=min(38 + 35 * table.height, 420),
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             if name == "told":
                 controls.copy_link(VIEW, params)

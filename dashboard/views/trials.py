@@ -7,21 +7,34 @@ from typing import Any, Literal, cast
 
 import streamlit as st
 
-from dashboard import controls, data, links, readout, transcript
-from dashboard import format as fmt
-from dashboard.links import Param
-from dashboard.transcript import Entry
-from engine.errors import BudgetscopeError
-from engine.records import AXES, Axis, Call, Completion, Trial
-from engine.store import Store
+from dashboard.data import queries
+from dashboard.text import transcript
+from dashboard.text.transcript import Entry
+from dashboard.widgets import controls, url_state
+from dashboard.widgets.url_state import Param
+from engine.core import replay
+from engine.core import text as fmt
+from engine.core.errors import BudgetscopeError
+from engine.core.records import AXES, Axis, Call, Completion, Trial
+from engine.store.store import Store
 
 VIEW = "trials"
-SHOW = {"all": "All", "right": "Right", "wrong": "Wrong", "none": "No answer", "exhausted": "Ended by budget",
-        "failed": "Failed"}  # fmt: skip
+SHOW = {
+    "all": "All",
+    "right": "Right",
+    "wrong": "Wrong",
+    "none": "No answer",
+    "exhausted": "Ended by budget",
+    "failed": "Failed",
+}
 PARAMS = (
-    Param("condition", pinned=True), Param("budget"), Param("axis", None, AXES), Param("show", "all", tuple(SHOW)),
-    Param("question"), Param("trial"),
-)  # fmt: skip
+    Param("condition", pinned=True),
+    Param("budget"),
+    Param("axis", None, AXES),
+    Param("show", "all", tuple(SHOW)),
+    Param("question"),
+    Param("trial"),
+)
 BADGES: dict[str, Literal["green", "red", "gray", "orange"]] = {
     "right": "green",
     "wrong": "red",
@@ -53,15 +66,15 @@ class Wish:
 
 def render() -> None:
     """Draw the page."""
-    db = data.state()
-    if why := data.trouble(*db):
+    db = queries.state()
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
     st.html(STYLE)
-    _adopt(db[0])
-    conditions = _conditions(*db)
+    _adopt(db)
+    conditions = _conditions(db)
     params = controls.offering(PARAMS, {"condition": tuple(conditions)})
-    problems = links.load(VIEW, params)
+    problems = url_state.load(VIEW, params)
     head = st.container()
     wish = _controls(db, params, conditions, problems)
     entries = _entries(db, wish, problems)
@@ -75,40 +88,46 @@ def render() -> None:
     with left:
         _list(shown, chosen, len(entries))
     with right:
-        _trial(db[0], chosen, wish, shown)
-    links.save(VIEW, params)
+        _trial(chosen, wish, shown)
+    url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
 
 
-def _adopt(db: str) -> None:
+def _adopt(db: queries.Database) -> None:
     """A link that names a trial alone: its condition is looked up."""
-    query = links.current()
+    query = url_state.current()
     if "trial" in query and "condition" not in query:
         try:
-            found = Store(db).trial(query["trial"][0])
+            found = Store(db.path).trial(query["trial"][0])
         except BudgetscopeError:
             return
         st.query_params["condition"] = found.spec.condition.condition_id
 
 
-def _conditions(db: str, mark: data.Print) -> dict[str, dict[str, Any]]:
+def _conditions(db: queries.Database) -> dict[str, dict[str, Any]]:
     """Conditions by id, the best label first in order of task."""
-    rows = data.conditions(db, mark).sort("task", "label").to_dicts()
+    rows = queries.conditions(db).sort("task", "label").to_dicts()
     return {row["condition_id"]: row for row in rows}
 
 
 def _controls(
-    db: tuple[str, data.Print], params: tuple[Param, ...], conditions: dict[str, dict[str, Any]], problems: list[str]
+    db: queries.Database,
+    params: tuple[Param, ...],
+    conditions: dict[str, dict[str, Any]],
+    problems: list[str],
 ) -> Wish:
     by = {param.name: param for param in params}
     several = len({row["task"] for row in conditions.values()}) > 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.selectbox(
-            "Condition", list(conditions), key=links.key(VIEW, "condition"),
-            format_func=lambda c: _named(conditions[c], several), width=420,
-        )  # fmt: skip
-        condition = conditions[st.session_state[links.key(VIEW, "condition")]]
-        axis = cast("Axis", st.session_state.get(links.key(VIEW, "axis")) or condition["axis"])
+            "Condition",
+            list(conditions),
+            key=url_state.key(VIEW, "condition"),
+            format_func=lambda c: _named(conditions[c], several),
+            width=420,
+        )
+        condition = conditions[st.session_state[url_state.key(VIEW, "condition")]]
+        axis = cast("Axis", st.session_state.get(url_state.key(VIEW, "axis")) or condition["axis"])
         budget = _budget(db, condition, axis, problems)
         show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
     return Wish(condition, axis, budget, show or "all")
@@ -119,9 +138,9 @@ def _named(condition: dict[str, Any], with_task: bool) -> str:
     return " · ".join([*parts, "simulated"] if condition["simulated"] else parts)
 
 
-def _budget(db: tuple[str, data.Print], condition: dict[str, Any], axis: Axis, problems: list[str]) -> int | None:
+def _budget(db: queries.Database, condition: dict[str, Any], axis: Axis, problems: list[str]) -> int | None:
     """The budget to read trials at; None: as they were run."""
-    key = links.key(VIEW, "budget")
+    key = url_state.key(VIEW, "budget")
     asked = st.session_state.get(key)
     if asked is not None and not (str(asked).isdecimal() and len(str(asked)) < 19):
         problems.append(f"This link asks for budget {asked!r}, which is no whole number.")
@@ -129,56 +148,61 @@ def _budget(db: tuple[str, data.Print], condition: dict[str, Any], axis: Axis, p
     if not condition["anytime"]:
         st.session_state[key] = None
         return None
-    budgets = data.cells(*db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
+    budgets = queries.cells(db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
     options = sorted({*budgets, *([int(asked)] if asked else [])})
     st.selectbox(
-        "Read at budget", [str(b) for b in options], index=None, key=key, placeholder="As it was run", width=220,
+        "Read at budget",
+        [str(b) for b in options],
+        index=None,
+        key=key,
+        placeholder="As it was run",
+        width=220,
         format_func=lambda b: transcript.budget_name(int(b), axis),
-    )  # fmt: skip
+    )
     chosen = st.session_state.get(key)
     return None if chosen is None else int(chosen)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the trials …")
-def _trials(db: str, mark: data.Print, condition: str) -> list[Trial]:
+def _trials(db: queries.Database, condition: str) -> list[Trial]:
     """The last attempt of every trial of a condition, by question; shared between sessions and never changed."""
-    found = Store(db).trials(condition)
+    found = Store(db.path).trials(condition)
     return sorted(found, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _completions(db: str, mark: data.Print, keys: tuple[str, ...]) -> dict[str, Completion]:
-    return Store(db).completions(keys)
+def _completions(db: queries.Database, keys: tuple[str, ...]) -> dict[str, Completion]:
+    return Store(db.path).completions(keys)
 
 
-def _entries(db: tuple[str, data.Print], wish: Wish, problems: list[str]) -> list[Entry]:
-    trials = _trials(*db, wish.condition["condition_id"])
+def _entries(db: queries.Database, wish: Wish, problems: list[str]) -> list[Entry]:
+    trials = _trials(db, wish.condition["condition_id"])
     try:
-        return [Entry(trial, readout.read(trial, wish.axis, wish.budget)) for trial in trials]
+        return [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
     except BudgetscopeError as error:
         problems.append(str(error))
-        return [Entry(trial, readout.read(trial)) for trial in trials]
+        return [Entry(trial, replay.read(trial)) for trial in trials]
 
 
 def _filtered(entries: list[Entry], show: str) -> list[Entry]:
-    return [entry for entry in entries if readout.matches(entry.reading, show)]
+    return [entry for entry in entries if replay.matches(entry.reading, show)]
 
 
 def _chosen(entries: list[Entry], shown: list[Entry], problems: list[str]) -> Entry | None:
     """The trial of the link, else the first of its question, else the first shown."""
     for name in ("trial", "question"):
-        asked = st.session_state.get(links.key(VIEW, name))
+        asked = st.session_state.get(url_state.key(VIEW, name))
         found = next((entry for entry in entries if getattr(entry, f"{name}_id") == asked), None)
         if found:
             return found
-        if asked and name == "trial" and not st.session_state.get(links.key(VIEW, "question")):
+        if asked and name == "trial" and not st.session_state.get(url_state.key(VIEW, "question")):
             problems.append(f"This link asks for {name} {asked!r}, which this condition does not have.")
     return shown[0] if shown else None
 
 
 def _choose(entry: Entry | None) -> None:
-    st.session_state[links.key(VIEW, "trial")] = entry.trial_id if entry else None
-    st.session_state[links.key(VIEW, "question")] = entry.question_id if entry else None
+    st.session_state[url_state.key(VIEW, "trial")] = entry.trial_id if entry else None
+    st.session_state[url_state.key(VIEW, "question")] = entry.question_id if entry else None
 
 
 def _sentences(entries: list[Entry], wish: Wish) -> None:
@@ -202,19 +226,24 @@ def _list(shown: list[Entry], chosen: Entry | None, total: int) -> None:
 
     table = transcript.table(shown)
     st.dataframe(
-        table, key="trials.table", on_select=picked, selection_mode="single-row", hide_index=True,
-        height=min(38 + 35 * table.height, 360 if controls.narrow() else 640), alt="Trials of this condition",
+        table,
+        key="trials.table",
+        on_select=picked,
+        selection_mode="single-row",
+        hide_index=True,
+        height=min(38 + 35 * table.height, 360 if controls.narrow() else 640),
+        alt="Trials of this condition",
         column_config={name: st.column_config.Column(width=WIDTHS.get(name, 60)) for name in table.columns},
-    )  # fmt: skip
+    )
 
 
-def _trial(db: str, chosen: Entry | None, wish: Wish, shown: list[Entry]) -> None:
+def _trial(chosen: Entry | None, wish: Wish, shown: list[Entry]) -> None:
     if chosen is None:
         controls.caption("Choose a trial to read it call by call.")
         return
     _steps(chosen, shown)
     _question(chosen)
-    _calls(db, chosen, wish)
+    _calls(chosen, wish)
 
 
 def _steps(chosen: Entry, shown: list[Entry]) -> None:
@@ -224,10 +253,22 @@ def _steps(chosen: Entry, shown: list[Entry]) -> None:
     after = shown[at + 1] if at is not None and at + 1 < len(shown) else None
     where = f"Trial {at + 1} of {fmt.count(len(shown))}" if at is not None else "Hidden by the filter above"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Previous", icon=":material/arrow_back:", disabled=before is None, on_click=_choose, args=(before,),
-                  help="Previous trial")  # fmt: skip
-        st.button("Next", icon=":material/arrow_forward:", disabled=after is None, on_click=_choose, args=(after,),
-                  help="Next trial")  # fmt: skip
+        st.button(
+            "Previous",
+            icon=":material/arrow_back:",
+            disabled=before is None,
+            on_click=_choose,
+            args=(before,),
+            help="Previous trial",
+        )
+        st.button(
+            "Next",
+            icon=":material/arrow_forward:",
+            disabled=after is None,
+            on_click=_choose,
+            args=(after,),
+            help="Next trial",
+        )
         controls.caption(where)
 
 
@@ -239,17 +280,19 @@ def _question(chosen: Entry) -> None:
             with st.expander(transcript.document_title(told), expanded=len(told) <= transcript.SHORT):
                 st.text(transcript.visible(told))
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(readout.FATES[reading.fate], color=BADGES[reading.fate])
+            st.badge(replay.FATES[reading.fate], color=BADGES[reading.fate])
             if reading.exhausted:
-                st.badge("ended by the context window" if chosen.trial.error == "context" else "ended by the budget",
-                         color="gray")  # fmt: skip
+                st.badge(
+                    "ended by the context window" if chosen.trial.error == "context" else "ended by the budget",
+                    color="gray",
+                )
         st.text(transcript.verdict_line(chosen.trial, reading))
         controls.caption(transcript.facts_line(chosen))
 
 
-def _calls(db: str, chosen: Entry, wish: Wish) -> None:
+def _calls(chosen: Entry, wish: Wish) -> None:
     trial, reading = chosen.trial, chosen.reading
-    texts = _completions(*data.state(), tuple(call.key for call in trial.calls))
+    texts = _completions(queries.state(), tuple(call.key for call in trial.calls))
     if not trial.calls:
         controls.caption("This trial made no call.")
     budget = "The budget" if wish.budget is None else f"A budget of {transcript.budget_name(wish.budget, wish.axis)}"
@@ -292,9 +335,11 @@ def _prompt(trial: Trial, call: Call) -> None:
 
 def _marks(trial: Trial, call: Call) -> None:
     """The answer the trial would have given if the budget had closed after this call."""
-    for mark in trial.marks:
-        if mark.after_calls == call.ordinal + 1:
-            st.text(f"Answer after this call: {transcript.visible(mark.answer, 200)} ({readout.FATES[mark.verdict]})")
+    for version in trial.marks:
+        if version.after_calls == call.ordinal + 1:
+            st.text(
+                f"Answer after this call: {transcript.visible(version.answer, 200)} ({replay.FATES[version.verdict]})"
+            )
 
 
 render()

@@ -22,11 +22,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis import pairs
-from engine.analysis.families import adjusted
-from engine.analysis.pairs import Cell, Difference, Paired
-from engine.analysis.stats import beta_cdf
-from engine.errors import UnknownName, UsageError
+from engine.analysis import compare
+from engine.analysis.compare import Cell, Difference, Paired
+from engine.analysis.stats import Floats, Sample, adjusted, beta_cdf
+from engine.core.errors import UnknownName, UsageError
 
 ENOUGH = 15
 """Distinct questions a group, and the rest, need before anything is said about them."""
@@ -34,11 +33,12 @@ WARN_BELOW = 0.05
 MANY = 8
 """A numeric column with more values than these is cut at its quartiles."""
 SCHEMA: dict[str, Any] = {
-    "group": pl.String, "n": pl.Int64,
+    "group": pl.String,
+    "n": pl.Int64,
     **dict.fromkeys(("accuracy_a", "accuracy_b", "change", "low", "high", "rest_change", "gap", "p_value"), pl.Float64),
-    "enough": pl.Boolean, "warning": pl.Boolean,
-}  # fmt: skip
-Floats = NDArray[np.float64]
+    "enough": pl.Boolean,
+    "warning": pl.Boolean,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,11 @@ def equity(
 
     `draws`: how many permutations and bootstrap replicates, and their seed. Raises UsageError without shared questions.
     """
-    pair = pairs.paired(units[1], units[0])
+    pair = compare.paired(units[1], units[0])
     if not pair.n:
         raise UsageError("The two settings share no scored question, so nobody's change can be told.")
-    named = pair.frame.select("question_id").join(groups, on="question_id", how="left", maintain_order="left")["group"]
-    table = _table(pair, named.fill_null("(none)"), *draws)
-    return Equity(*cells, by, pairs.gap(pair, *draws), table, simulated)
+    table = _table(pair, compare.in_groups(pair, groups).fill_null("(none)"), *draws)
+    return Equity(*cells, by, compare.gap(pair, Sample(*draws)), table, simulated)
 
 
 def _table(pair: Paired, named: pl.Series, replicates: int, seed: int) -> pl.DataFrame:
@@ -92,16 +91,31 @@ def _table(pair: Paired, named: pl.Series, replicates: int, seed: int) -> pl.Dat
         inside = (named == name).to_numpy()
         part = pair.within(inside)
         rest = float(delta[~inside].mean()) if not inside.all() else None
-        rows.append({**_row(part, pairs.gap(part, replicates, seed), rest), "group": name, "enough": fits,
-                     "p_value": p if fits else None, "warning": fits and p < WARN_BELOW})  # fmt: skip
+        rows.append(
+            {
+                **_row(part, compare.gap(part, Sample(replicates, seed)), rest),
+                "group": name,
+                "enough": fits,
+                "p_value": p if fits else None,
+                "warning": fits and p < WARN_BELOW,
+            }
+        )
     return pl.DataFrame(rows, schema=SCHEMA).sort("change", "group")
 
 
 def _row(part: Paired, found: Difference, rest: float | None) -> dict[str, Any]:
     after, before = (float(part.frame[name].to_numpy().mean()) for name in ("accuracy", "accuracy_b"))
     gap = None if rest is None or found.mean is None else found.mean - rest
-    return {"n": found.n, "accuracy_a": before, "accuracy_b": after, "change": found.mean, "low": found.low,
-            "high": found.high, "rest_change": rest, "gap": gap}  # fmt: skip
+    return {
+        "n": found.n,
+        "accuracy_a": before,
+        "accuracy_b": after,
+        "change": found.mean,
+        "low": found.low,
+        "high": found.high,
+        "rest_change": rest,
+        "gap": gap,
+    }
 
 
 def _test(

@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 
-from engine.energy import EnergyWeights
-from engine.records import AXES, Axis, Price
+from engine.core.records import AXES, Axis, Price
+from engine.models.energy import EnergyWeights
 
 T = TypeVar("T")
 ReadingAxis = Axis | Literal["wh"]
@@ -49,17 +49,22 @@ class Lens:
         as_observed: bool = False,
     ) -> Lens:
         """From mappings; equal content, equal lens, whatever the order."""
-        return cls(tuple(sorted((prices or {}).items(), key=_name)), tuple(sorted((energy or {}).items(), key=_name)),
-                   as_observed)  # fmt: skip
+        return cls(
+            tuple(sorted((prices or {}).items(), key=_name)),
+            tuple(sorted((energy or {}).items(), key=_name)),
+            as_observed,
+        )
 
 
 STORED = Lens()
 """The prices stored with the trials, and no energy figures."""
 
 _SCHEMA: dict[str, Any] = {
-    "model": pl.String, "priced": pl.Boolean, "assumed": pl.Boolean,
+    "model": pl.String,
+    "priced": pl.Boolean,
+    "assumed": pl.Boolean,
     **dict.fromkeys(("input_pusd", "output_pusd", "cached_pusd", "call_pwh", "input_pwh", "output_pwh"), pl.Int64),
-}  # fmt: skip
+}
 
 
 def table(lens: Lens, lineups: Iterable[str]) -> pl.DataFrame:

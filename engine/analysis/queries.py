@@ -1,4 +1,8 @@
-"""The arithmetic of the analysis in SQL: trials at any budget, read off the steps of one large run.
+"""The tables of sums that are kept, `held` and `holdings`: what is in them, read and written.
+
+Owns their SQL. When they are made and when they may be read is the business of `holding` and `reading`.
+
+The arithmetic of the analysis in SQL: trials at any budget, read off the steps of one large run.
 
 Every trial is a stream of changes: "from wall w on, these counts and spends are added", and where its data end all of
 them are taken back and the trial is counted as censored (or failed). A number at budget b is the sum of all changes at
@@ -11,18 +15,47 @@ Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine import steps
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
+from engine.store import deltas
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.database import Connection
+    from engine.store.sql import Connection
 
-SPENDS = (*steps.SPENDS, "pusd", "pwh")
-COUNTS = (*steps.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
+
+def materialized(connection: Connection) -> dict[str, tuple[str, list[int]]]:
+    """By condition, the axis and the budgets its sums are held at."""
+    if not has(connection, "holdings"):
+        return {}
+    sql = f"select condition_id, axis, budgets from holdings join {deltas.CONDITIONS} using (condition_no)"
+    return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
+
+
+def read_sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
+    """What is held of these conditions: condition_no, budget, question_no and MEASURES."""
+    which = ", ".join(map(str, condition_nos))
+    measures = each("@::double as @", *MEASURES)
+    sql = f"select condition_no, budget, question_no, {measures} from held where condition_no in ({which})"
+    frame: pl.DataFrame = connection.sql(sql).pl()
+    return frame
+
+
+def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
+    """Keep `sums` (columns of `held`), in order, for the conditions of `grid` (condition_no, axis, budgets)."""
+    numbers = ", ".join(str(number) for number in grid["condition_no"])
+    for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets"))):
+        connection.register("fresh", frame.to_arrow())
+        connection.execute(f"delete from {table} where condition_no in ({numbers})")
+        connection.execute(f"insert into {table} by name select * from fresh")
+        connection.unregister("fresh")
+
+
+SPENDS = (*deltas.SPENDS, "pusd", "pwh")
+COUNTS = (*deltas.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
 MEASURES = (*COUNTS, *SPENDS)
 
 
@@ -48,8 +81,8 @@ rates as (
         {each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
         coalesce(f.unpriced, false) as unpriced, coalesce(f.assumed, false) as assumed,
         coalesce(f.unmeasured, true) as unmeasured
-    from {steps.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)),
-places as (select condition_no, g.* from grid g join {steps.CONDITIONS} using (condition_id))"""
+    from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)),
+places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"""
 
 _WALL: dict[ReadingAxis, str] = {
     "output_tokens": "s.output_wall",
@@ -60,17 +93,28 @@ _WALL: dict[ReadingAxis, str] = {
     " over w",
 }
 _WEIGHT: dict[ReadingAxis, str] = {
-    "output_tokens": "1", "total_tokens": "1", "calls": "0", "usd": "r.output_pusd", "wh": "r.output_pwh",
-}  # fmt: skip
+    "output_tokens": "1",
+    "total_tokens": "1",
+    "calls": "0",
+    "usd": "r.output_pusd",
+    "wh": "r.output_pwh",
+}
 """What one output token adds to the wall."""
 _ENTRY: dict[ReadingAxis, str] = {
-    "output_tokens": "0", "total_tokens": "input_tokens", "calls": "0", "usd": "entry_pusd", "wh": "entry_pwh",
-}  # fmt: skip
+    "output_tokens": "0",
+    "total_tokens": "input_tokens",
+    "calls": "0",
+    "usd": "entry_pusd",
+    "wh": "entry_pwh",
+}
 """What a call has spent before its first output token."""
 _SPENT: dict[ReadingAxis, str] = {
-    "output_tokens": "output_tokens", "total_tokens": "input_tokens + output_tokens", "calls": "calls",
-    "usd": "entry_pusd + output_tokens * output_pusd", "wh": "entry_pwh + output_tokens * output_pwh",
-}  # fmt: skip
+    "output_tokens": "output_tokens",
+    "total_tokens": "input_tokens + output_tokens",
+    "calls": "calls",
+    "usd": "entry_pusd + output_tokens * output_pusd",
+    "wh": "entry_pwh + output_tokens * output_pwh",
+}
 _PLAIN = "s.input_tokens::double * r.input_pusd"
 _DISCOUNTED = f"{_PLAIN} - s.cached_tokens::double * (r.input_pusd - r.cached_pusd)"
 
@@ -90,7 +134,7 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
     `entry` on its prompt and adds one token per `weight`.
     """
     unknown = _UNKNOWN.get(axis, "false")
-    counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in steps.COUNTS)
+    counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in deltas.COUNTS)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
     return f"""
     select *, wall - weight * more_output as entered,
@@ -101,7 +145,7 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
     from (
         select {each("s.@", "condition_no", "question_no", "repeat", "ordinal", "kind")},
             {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
-            s.more_output, {", ".join(counts)}, {each("s.@", *steps.SPENDS)},
+            s.more_output, {", ".join(counts)}, {each("s.@", *deltas.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
             r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
@@ -153,7 +197,7 @@ _DIVISORS = {
 _CLUSTERS = f"""
 clusters as (
     select question_no, min(question_id) over (partition by task, text) as cluster
-    from questions join {steps.QUESTIONS} using (question_id))"""
+    from questions join {deltas.QUESTIONS} using (question_id))"""
 
 # A call that budget b cuts has spent its prompt and (b - entered) / weight tokens: a line in b while it lasts.
 # Means of a question are whole numbers of 1/_UNIT: sums of integers do not depend on their order, so a curve has the
@@ -199,25 +243,25 @@ totals as (
     select condition_no, onset as budget, (sum(k) over w)::double as n, (sum(more) over w)::double as n_trials,
         {", ".join(f"(sum({name}) over w)::double / {unit}::double as {name}" for name, unit in _DIVISORS.items())}
     from stacked window w as (partition by condition_no order by onset))
-select condition_id, t.* exclude (condition_no) from totals t join {steps.CONDITIONS} using (condition_no)
+select condition_id, t.* exclude (condition_no) from totals t join {deltas.CONDITIONS} using (condition_no)
 order by condition_id, budget"""
 
 _RANGES = f"""
 select condition_id, min(wall) filter (wall > 0) as first, max(wall) as last
-from read join {steps.CONDITIONS} using (condition_no) where kind > 0 or n > 0 group by condition_id"""
+from read join {deltas.CONDITIONS} using (condition_no) where kind > 0 or n > 0 group by condition_id"""
 
 _WALKS = f"""
 select {", ".join(("condition_no", "question_no", "repeat", "ordinal", "kind", "wall", "entered", "since"))},
     entry::double as entry, spent::double as spent, n, n_right, n_censored
 from read order by condition_no, question_no, repeat, ordinal"""
 
-_QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {steps.QUESTIONS} q using (question_no)"
+_QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {deltas.QUESTIONS} q using (question_no)"
 
 
 def prepare(connection: Connection) -> None:
     """See that there are steps to read; called once per connection, before anything else here."""
     if not has(connection, "steps"):
-        steps.stand_in(connection)
+        deltas.stand_in(connection)
 
 
 def has(connection: Connection, table: str) -> bool:
@@ -263,7 +307,7 @@ def questions(connection: Connection) -> pl.DataFrame:
 
 def numbers(connection: Connection) -> pl.DataFrame:
     """What condition_no stands for."""
-    frame: pl.DataFrame = connection.sql(f"from {steps.CONDITIONS}").pl()
+    frame: pl.DataFrame = connection.sql(f"from {deltas.CONDITIONS}").pl()
     return frame
 
 

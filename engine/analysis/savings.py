@@ -12,30 +12,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from engine import energy
-from engine.analysis import pairs
+from engine.analysis import compare
+from engine.analysis.compare import Cell, Difference, Paired
 from engine.analysis.lens import Lens
-from engine.analysis.pairs import Cell, Difference, Paired
-from engine.analysis.stats import percentiles
-from engine.energy import EnergyRange, EnergyWeights
-from engine.errors import UsageError
-from engine.sizes import known_energy
+from engine.analysis.stats import Floats, Sample
+from engine.core.errors import UsageError
+from engine.models import energy
+from engine.models.energy import EnergyRange, EnergyWeights, known_energy
 
 DAYS = 30.44
 """Days of a month: 365.25 / 12, rounded."""
 _MOST = 10**12
 _KWH = 1000.0
-Floats = NDArray[np.float64]
 Units = tuple[pl.DataFrame, pl.DataFrame]
 SCHEMA: dict[str, Any] = {
-    "quantity": pl.String, "unit": pl.String,
+    "quantity": pl.String,
+    "unit": pl.String,
     **{f"{name}{end}": pl.Float64 for name in ("a", "b", "saving") for end in ("", "_low", "_high")},
     **dict.fromkeys(("a_least", "a_most", "b_least", "b_most"), pl.Float64),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +93,23 @@ def savings(
     shared questions.
     """
     units, *ends = readings
-    pair = pairs.paired(*units)
+    pair = compare.paired(*units)
     if not pair.n:
         raise UsageError("The two settings share no scored question, so their months cannot be compared.")
     lines = [_line(pair, traffic, quantity, draws) for quantity in _QUANTITIES]
     if ends:
-        least, most = (_energies(pairs.paired(*end), traffic) for end in ends)
+        least, most = (_energies(compare.paired(*end), traffic) for end in ends)
         lines = [line | _range(line["quantity"], least, most) for line in lines]
     return Savings(
-        *cells, pair.n, traffic, pl.DataFrame(lines, schema=SCHEMA), pairs.difference(units[1], units[0], *draws),
-        energy.intensity(traffic.zone), any(bool((each["n_assumed"] > 0).any()) for each in units), **(labels or {}),
-    )  # fmt: skip
+        *cells,
+        pair.n,
+        traffic,
+        pl.DataFrame(lines, schema=SCHEMA),
+        compare.difference(units[1], units[0], Sample(*draws)),
+        energy.intensity(traffic.zone),
+        any(bool((each["n_assumed"] > 0).any()) for each in units),
+        **(labels or {}),
+    )
 
 
 def lenses(lens: Lens, lineups: Iterable[str], weights: Mapping[str, EnergyRange] | None) -> list[Lens]:
@@ -134,9 +137,13 @@ def _with(lens: Lens, weights: Mapping[str, EnergyWeights]) -> Lens:
 
 
 _QUANTITIES: Mapping[str, tuple[str, str]] = {
-    "usd": ("usd", "USD"), "kwh": ("wh", "kWh"), "kg_co2e": ("wh", "kg CO2e"), "calls": ("calls", "calls"),
-    "input_tokens": ("input_tokens", "tokens"), "output_tokens": ("output_tokens", "tokens"),
-}  # fmt: skip
+    "usd": ("usd", "USD"),
+    "kwh": ("wh", "kWh"),
+    "kg_co2e": ("wh", "kg CO2e"),
+    "calls": ("calls", "calls"),
+    "input_tokens": ("input_tokens", "tokens"),
+    "output_tokens": ("output_tokens", "tokens"),
+}
 """Spend column and unit of each quantity."""
 
 
@@ -148,25 +155,16 @@ def _scale(quantity: str, traffic: Traffic) -> float:
 
 def _line(pair: Paired, traffic: Traffic, quantity: str, draws: tuple[int, int]) -> dict[str, Any]:
     column, unit = _QUANTITIES[quantity]
-    scale = _scale(quantity, traffic)
-    a, b = (_values(pair, name) * scale for name in (column, f"{column}_b"))
-    parts = {"a": a, "b": b, "saving": a - b}
-    found = {name: value for side, each in parts.items() for name, value in _three(pair, side, each, draws).items()}
-    return {"quantity": quantity, "unit": unit, **found}
+    a, b = (_values(pair, name) * _scale(quantity, traffic) for name in (column, f"{column}_b"))
+    line: dict[str, Any] = {"quantity": quantity, "unit": unit}
+    for side, values in (("a", a), ("b", b), ("saving", a - b)):
+        line |= pair.mean(values, Sample(*draws)).columns(side)
+    return line
 
 
 def _values(pair: Paired, name: str) -> Floats:
     """Per question; NaN where unknown."""
     return pair.frame[name].cast(pl.Float64).to_numpy()
-
-
-def _three(pair: Paired, side: str, values: Floats, draws: tuple[int, int]) -> dict[str, float | None]:
-    if np.isnan(values).any():
-        return dict.fromkeys((side, f"{side}_low", f"{side}_high"))
-    weights = pair.weights(*draws)
-    low, high = percentiles((weights @ pair.summed(values)) / (weights @ pair.sizes()), pair.clusters)
-    known = (None if math.isnan(end) else end for end in (low, high))
-    return dict(zip((side, f"{side}_low", f"{side}_high"), (float(values.mean()), *known), strict=True))
 
 
 def _energies(pair: Paired, traffic: Traffic) -> dict[tuple[str, str], float | None]:

@@ -1,5 +1,6 @@
-"""Where an endpoint is: its URL checked, shown and looked up. Opens a connection to see whether anybody is there, sends
-nothing, and knows no model.
+"""Where an endpoint is: its URL checked, shown and looked up.
+
+Opens a connection to see whether anybody is there, sends nothing, and knows no model.
 """
 
 from __future__ import annotations
@@ -7,12 +8,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import SplitResult, urlsplit
 
-from engine.errors import UsageError
-
-PREFIXES = ("openai/", "hosted_vllm/")
-"""How a name may say that it is an OpenAI-compatible endpoint's."""
-PROBE_S = 5.0
-"""Longest wait for a connection."""
+from engine.core.errors import UsageError
 
 
 def checked_url(url: str, name: str) -> SplitResult:
@@ -59,3 +55,9 @@ async def trouble(api_base: str, place: str) -> str | None:
 
 def _default_port(at: SplitResult) -> int:
     return 443 if at.scheme == "https" else 80
+
+
+PREFIXES = ("openai/", "hosted_vllm/")
+"""How a name may say that it is an OpenAI-compatible endpoint's."""
+PROBE_S = 5.0
+"""Longest wait for a connection."""

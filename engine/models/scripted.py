@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engine.errors import UnknownName
-from engine.models import Bound, Declared, Rates
-from engine.records import Completion, ModelSetting, Prompt, Request, Usage
+from engine.core.errors import UnknownName
+from engine.core.records import Completion, ModelSetting, Prompt, Request, Usage
+from engine.models.declared import ModelSpec
+from engine.models.model import Bound, Rates
 
 Script = Callable[[Request, random.Random], str]
 """Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""
@@ -121,14 +122,17 @@ def noise(request: Request, rng: random.Random) -> str:
 
 _RUBBISH = ("<script>", "Answer:", "\\boxed{", "\u202e", "0", "[[", "'; drop", "\x00", "💥", "=1+1")
 _SCRIPTS: dict[str, Script] = {
-    "adder": adder(0.6), "sure-adder": adder(0.95), "small-adder": stepper(0.75), "large-adder": stepper(0.97),
+    "adder": adder(0.6),
+    "sure-adder": adder(0.95),
+    "small-adder": stepper(0.75),
+    "large-adder": stepper(0.97),
     "noise": noise,
-}  # fmt: skip
+}
 
 
-def open_scripted(name: str, declared: Declared | None = None) -> ScriptedModel:
+def open_scripted(name: str, declared: ModelSpec | None = None) -> ScriptedModel:
     """A scripted model by its full name. Raises UnknownName, or UsageError for settings it has no use for."""
-    told = declared or Declared(name)
+    told = declared or ModelSpec(name)
     asked = told.model or name
     script = _SCRIPTS.get(asked.removeprefix("scripted/"))
     if script is None:

@@ -2,15 +2,25 @@
 
 Owns their words, their place in a model's identity, and how an identity is shown. One model may be declared at several
 settings under several names: those are several models. Knows no provider (that is `mapping`) and sends nothing.
+
+What a provider makes of a model's settings: asked of litellm's own mapping, offline, before anything is sent.
+
+Owns the refusals: a setting that would be dropped, changed, or rejected by the provider ends in one sentence. Imports
+litellm never; the mapping comes from `remote`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal, get_args
 
-from engine.errors import UsageError
+from msgspec import Meta
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+from engine.core.errors import UsageError
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Levels of reasoning, from none at all to the most; a model takes some of them."""
 SAMPLING = ("top_k", "min_p", "repetition_penalty")
 """Settings that OpenAI's own protocol does not have: for OpenAI-compatible endpoints and local models."""
@@ -20,19 +30,19 @@ SAMPLING = ("top_k", "min_p", "repetition_penalty")
 class Settings:
     """What a [[models]] table sets; None: not set, so nothing is sent and the model does as it is used to."""
 
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
     """One of `EFFORTS`; what is thought counts within each call's cap, unless the provider makes a budget of it."""
-    thinking_tokens: int | None = None
+    thinking_tokens: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     """Budget of hidden reasoning per call, in tokens; it comes on top of each call's cap, and is reserved with it."""
-    temperature: float | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     """Sent in place of whatever temperature a strategy asks for; some reasoning models take 1 alone."""
-    top_p: float | None = None
+    top_p: Annotated[float, Meta(ge=0.001, le=1)] | None = None
     """Share of probability that is sampled from."""
-    top_k: int | None = None
+    top_k: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     """Number of likeliest tokens that are sampled from."""
-    min_p: float | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Least probability, as a share of the likeliest token's, that is sampled from; 0 keeps every token."""
-    repetition_penalty: float | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.1, le=10)] | None = None
     """Above 1 makes tokens already seen less likely; 1 changes nothing."""
 
     @property
@@ -64,3 +74,141 @@ def shown(identity: str) -> str:
 def listed(words: tuple[str, ...]) -> str:
     """'low, medium and high'."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+Maps = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+"""Parameters in OpenAI's words to what the provider is sent; None: litellm refuses them."""
+USUAL_TEMPERATURE = 0.7
+"""What strategies ask for, unless told otherwise."""
+LEAST_CLAUDE_BUDGET = 1024
+"""Tokens of thinking below which Anthropic refuses a request."""
+_PREFERRED = ("high", "low", "medium", "none", "minimal", "xhigh")
+"""Of levels a provider does not tell apart the first of these stands for all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Settings as requests carry them."""
+
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """In litellm's words; the temperature is not among them, since a request has its own."""
+    thinking_tokens: int = 0
+    """Tokens a call may think beyond its cap: the provider counts them within the cap it is sent."""
+    thinks: bool = False
+    """True: hidden reasoning was asked for."""
+
+
+def to_provider(name: str, route: str, settings: Settings, maps: Maps) -> Sent:
+    """What a provider is sent. Raises UsageError for what litellm refuses, drops or changes, or Anthropic rejects."""
+    if not settings.given:
+        return Sent()
+    for word in SAMPLING:
+        if word in settings.given:
+            raise UsageError(
+                f"{word} of model {name!r} is taken by OpenAI-compatible endpoints (api_base) and local "
+                "models alone; take it out."
+            )
+    sent = _thinking(name, settings, maps)
+    if settings.top_p is not None:
+        if maps({"top_p": settings.top_p}) is None:
+            raise UsageError(f"Model {name!r} takes no top_p; take it out.")
+        sent["top_p"] = settings.top_p
+    _check_temperature(name, settings, sent, maps)
+    mapped = maps(sent) or {}
+    thinks, budget = _thinks(mapped), _budget(mapped)
+    if thinks and "claude" in route:
+        _check_claude(name, settings, budget)
+    return Sent(sent, budget, thinks)
+
+
+def to_endpoint(name: str, settings: Settings, maps: Maps) -> Sent:
+    """What an OpenAI-compatible endpoint is sent. Raises UsageError for a thinking budget, which it has no word for."""
+    sent = _thinking(name, settings, maps)
+    more = {word: value for word, value in settings.given.items() if word in ("top_p", *SAMPLING)}
+    return Sent({**sent, **more}, 0, bool(sent))
+
+
+def _thinking(name: str, settings: Settings, maps: Maps) -> dict[str, Any]:
+    if settings.reasoning_effort is not None:
+        _check_effort(name, settings.reasoning_effort, maps)
+        return {"reasoning_effort": settings.reasoning_effort}
+    if settings.thinking_tokens is not None:
+        thinking = {"thinking": {"type": "enabled", "budget_tokens": settings.thinking_tokens}}
+        if _budget(maps(thinking) or {}) != settings.thinking_tokens:
+            raise UsageError(f"Model {name!r} takes no budget of thinking_tokens; {_instead(maps)}.")
+        return thinking
+    return {}
+
+
+def _check_effort(name: str, effort: str, maps: Maps) -> None:
+    usable = efforts(maps)
+    if effort in usable:
+        return
+    if not usable:
+        raise UsageError(
+            f"Model {name!r} takes no reasoning_effort: it does not reason, or not at levels; take it out."
+        )
+    same = " (it does not tell others apart)" if maps({"reasoning_effort": effort}) is not None else ""
+    raise UsageError(f"Model {name!r} takes reasoning_effort {listed(usable)}{same}, not {effort}.")
+
+
+def efforts(maps: Maps) -> tuple[str, ...]:
+    """Levels of reasoning that make a difference to what is sent, from least to most; empty: none does."""
+    nothing = maps({})
+    seen: list[Mapping[str, Any]] = []
+    usable: set[str] = set()
+    for effort in _PREFERRED:
+        mapped = maps({"reasoning_effort": effort})
+        if mapped is None or mapped in seen or (effort != "none" and mapped == nothing):
+            continue
+        seen.append(mapped)
+        usable.add(effort)
+    return tuple(effort for effort in EFFORTS if effort in usable) if usable - {"none"} else ()
+
+
+def _instead(maps: Maps) -> str:
+    usable = efforts(maps)
+    return f"it takes reasoning_effort {listed(usable)} instead" if usable else "it has no thinking to set"
+
+
+def _check_temperature(name: str, settings: Settings, sent: Mapping[str, Any], maps: Maps) -> None:
+    asked = USUAL_TEMPERATURE if settings.temperature is None else settings.temperature
+    mapped = maps({**sent, "temperature": asked})
+    if mapped is not None and mapped.get("temperature", asked) == asked:
+        return
+    if maps({**sent, "temperature": 1.0}) is None:
+        raise UsageError(f"Model {name!r} takes no temperature, which every request carries, so it cannot be used.")
+    told = "strategies ask for 0.7" if settings.temperature is None else f"not {settings.temperature:g}"
+    raise UsageError(
+        f"Model {name!r} takes temperature 1 alone and {told}: set temperature = 1 in its [[models]] "
+        "table, which every strategy then gets."
+    )
+
+
+def _check_claude(name: str, settings: Settings, budget: int) -> None:
+    """What Anthropic's API rejects while a model thinks, and litellm sends all the same."""
+    if settings.temperature != 1:
+        raise UsageError(
+            f"Model {name!r} thinks at temperature 1 alone: set temperature = 1 in its [[models]] table, "
+            "which every strategy then gets."
+        )
+    if settings.top_p is not None:
+        raise UsageError(f"Model {name!r} takes no top_p while it thinks; take it out.")
+    if 0 < budget < LEAST_CLAUDE_BUDGET:
+        raise UsageError(f"Model {name!r} takes thinking_tokens from {LEAST_CLAUDE_BUDGET:,}, not {budget:,}.")
+
+
+def _thinks(mapped: Mapping[str, Any]) -> bool:
+    told = mapped.get("thinking")
+    return isinstance(told, Mapping) and told.get("type") in ("enabled", "adaptive")
+
+
+def _budget(mapped: Mapping[str, Any]) -> int:
+    """Tokens of thinking the provider counts within the cap it is sent; 0: it was told of none."""
+    anthropic, google = mapped.get("thinking"), mapped.get("thinkingConfig")
+    told = [
+        holder[key]
+        for holder, key in ((anthropic, "budget_tokens"), (google, "thinkingBudget"))
+        if isinstance(holder, Mapping) and type(holder.get(key)) is int
+    ]
+    return max(0, *told) if told else 0

@@ -1,4 +1,4 @@
-"""The registry of strategies: a name, its frozen dataclass, and what it promises.
+"""How a question is put to models: every strategy by name, ours and those of plugins.
 
 A strategy is a page: parameters as fields, one async generator `solve`, its prompts below. It sees a `Problem` and a
 `Session`, never a target, a client, a token count or a budget. Strategies do not import each other; the one thing they
@@ -7,184 +7,54 @@ share is `chain`.
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
-import inspect
-import pkgutil
-import re
-import types
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any
 
-from engine.errors import UnknownName, UsageError, shortened
-from engine.identity import canonical
-from engine.records import Problem
-from engine.session import Session
+from engine.core.errors import UnknownName
+from engine.strategies import plugins
+from engine.strategies.registry import (
+    Entry,
+    Strategy,
+    builtin,
+    instance,
+    is_oracle,
+    parameters,
+    registered,
+    restore,
+    strategy,
+)
 
-
-class Strategy(Protocol):
-    """What the registry accepts: a frozen dataclass with these two members."""
-
-    @property
-    def calls(self) -> int:
-        """Most calls one trial makes, as a formula of the parameters."""
-
-    def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
-        """Yield the best answer so far, again and again; each yield leaves a mark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A registered strategy."""
-
-    name: str
-    make: Callable[..., Any]
-    anytime: Callable[[Any], bool]
-    """Of an instance: whether its requests and yields depend on the budget no way at all."""
-    version: int
-    """Bumped with every change of prompts or logic: trials of different versions are different trials."""
-    family: str
-    calls: str
-    """Most calls per question as a formula of the parameters."""
-    oracle: bool = False
-    """True: it is told whether answers are right, so it is a bound for study and labelled wherever it appears."""
-    roles: tuple[str, ...] = ()
-    """Models it asks for besides the solver, by role; empty: it needs no other."""
-    listed: bool = True
-    """False: no strategy to choose but machinery that is run as one; lists and studies do not know it."""
-    needs_prefix: bool = False
-    """True: it begins replies for its solver, which must go on with a last turn of the assistant."""
-
-    @property
-    def idea(self) -> str:
-        """First line of the strategy's docstring."""
-        return (self.make.__doc__ or "").strip().splitlines()[0]
-
-    @property
-    def text(self) -> str:
-        """The rest of the docstring: how it divides its budget, when it stops."""
-        _, _, rest = (inspect.getdoc(self.make) or "").partition("\n\n")
-        return " ".join(rest.split())
-
-    @property
-    def papers(self) -> tuple[str, ...]:
-        """arXiv ids named in the docstring, in order."""
-        return tuple(dict.fromkeys(re.findall(r"arXiv (\d{4}\.\d{4,5})", self.make.__doc__ or "")))
-
-    @property
-    def knobs(self) -> dict[str, object]:
-        """Parameters with their defaults."""
-        return {f.name: f.default for f in dataclasses.fields(self.make)}  # type: ignore[arg-type]
-
-
-_REGISTRY: dict[str, Entry] = {}
-_T = TypeVar("_T", bound=type)
-
-
-def strategy(
-    name: str,
-    *,
-    anytime: bool | Callable[[Any], bool],
-    family: str,
-    calls: str,
-    version: int = 1,
-    oracle: bool = False,
-    roles: tuple[str, ...] = (),
-    listed: bool = True,
-    needs_prefix: bool = False,
-) -> Callable[[_T], _T]:
-    """Register a frozen dataclass as a strategy."""
-    if oracle and listed and "oracle" not in name:
-        raise ValueError(f"{name!r} is told what is right, so its name must say oracle: it is its label everywhere")
-    if not {"name", "solver"}.isdisjoint(roles) or len({*roles}) < len(roles):
-        raise ValueError(f"the roles of {name!r} must differ from each other, from solver and from name")
-    promise = anytime if callable(anytime) else lambda _: bool(anytime)
-
-    def register(make: _T) -> _T:
-        _REGISTRY[name] = Entry(name, make, promise, version, family, calls, oracle, roles, listed, needs_prefix)
-        return make
-
-    return register
+__all__ = [
+    "Entry",
+    "Strategy",
+    "build",
+    "builtin",
+    "entries",
+    "entry",
+    "is_oracle",
+    "parameters",
+    "registered",
+    "restore",
+    "strategy",
+]
 
 
 def entries() -> dict[str, Entry]:
     """All strategies by name, those of plugins included, those that are not listed left out."""
-    from engine import plugins
-
     builtin()
     plugins.ready()
-    return dict(sorted((name, found) for name, found in _REGISTRY.items() if found.listed))
-
-
-def builtin() -> None:
-    """Import every page of this room."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-
-
-def registered() -> dict[str, Entry]:
-    """What is registered at this moment, listed or not; imports nothing."""
-    return dict(_REGISTRY)
-
-
-def restore(before: Mapping[str, Entry]) -> None:
-    """Put the registry back to what `registered` said before."""
-    _REGISTRY.clear()
-    _REGISTRY.update(before)
+    return dict(sorted((name, found) for name, found in registered().items() if found.listed))
 
 
 def entry(name: str) -> Entry:
     """One strategy, listed or not. Raises UnknownName with the nearest listed one and the plugins left out."""
-    from engine import plugins
-
-    known = entries()
-    if name not in _REGISTRY:
-        raise UnknownName("strategy", name, known, plugins.excuse())
-    return _REGISTRY[name]
+    listed = entries()
+    known = registered()
+    if name not in known:
+        raise UnknownName("strategy", name, listed, plugins.excuse())
+    return known[name]
 
 
 def build(name: str, params: Mapping[str, object]) -> Any:
     """An instance with checked parameters. Raises UsageError naming the parameter and what it takes."""
-    found = entry(name)
-    hints = get_type_hints(found.make)
-    for key, value in params.items():
-        if key not in found.knobs:
-            raise UnknownName(f"parameter of strategy {name}", key, found.knobs)
-        _check(name, key, value, hints[key], _least(found.make, key))
-    return found.make(**{key: _cast(value, hints[key]) for key, value in params.items()})
-
-
-def is_oracle(instance: Any) -> bool:
-    """Whether an instance belongs to a strategy that is told whether answers are right."""
-    return any(known.oracle and known.make is type(instance) for known in _REGISTRY.values())
-
-
-def parameters(instance: Any) -> str:
-    """Canonical JSON of all parameters of an instance, defaults included."""
-    return canonical(dataclasses.asdict(instance))
-
-
-def _least(make: Any, key: str) -> int:
-    """The smallest whole number a parameter takes: 1, unless its field says otherwise."""
-    return int(next(f for f in dataclasses.fields(make) if f.name == key).metadata.get("least", 1))
-
-
-def _check(name: str, key: str, value: object, hint: Any, least: int) -> None:
-    kinds = [k for k in _kinds(hint) if k is not type(None)]
-    fits = any(type(value) is k or (k is float and type(value) is int) for k in kinds)
-    if not fits:
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {shortened(repr(value))}.")
-    least = 0 if float in kinds else least
-    if isinstance(value, (int, float)) and not least <= value < 1_000_000:
-        raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {shortened(str(value))}.")
-
-
-def _cast(value: object, hint: Any) -> object:
-    """1 and 1.0 are the same parameter, and so are 0.0 and -0.0, so they must hash alike."""
-    return float(value) + 0.0 if isinstance(value, (int, float)) and float in _kinds(hint) else value
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    return instance(entry(name), params)

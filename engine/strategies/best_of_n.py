@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Problem
 from engine.strategies.chain import (
     CHAIN_TOKENS,
     RATING_TOKENS,
@@ -17,6 +15,8 @@ from engine.strategies.chain import (
     rating_in,
     rating_prompt,
 )
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("best_of_n", anytime=True, family="sampling", calls="2 * samples")

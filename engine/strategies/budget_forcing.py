@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
-from engine.records import Message, Problem, Prompt
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Message, Problem, Prompt
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("budget_forcing", anytime=True, family="thinking", calls="2 + waits", needs_prefix=True)

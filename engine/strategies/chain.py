@@ -6,15 +6,17 @@ a word here changes what all of them send: bump their versions.
 
 from __future__ import annotations
 
-from engine import answers
-from engine.drafts import Reply
-from engine.records import Example, Message, Problem, Prompt
+from engine.core import answers
+from engine.core.records import Example, Message, Problem, Prompt
+from engine.trial.session import Reply
 
 CHAIN_TOKENS = 512
 """Asked cap of a chain; study-wide, so that streams are shared."""
 TEMPERATURE = 0.7
 END = "End with a last line of the form 'Answer: <answer>'."
 STEPS = f"Think step by step. {END}"
+STATED = "Use fewer than {tokens} tokens."
+"""How a budget is stated in a prompt (Han et al. 2024, arXiv 2412.18547)."""
 RATE = (
     "How likely is it that this answer is right? Reply with one whole number from 1 (surely wrong) to 10 (surely "
     "right) in double square brackets, for example [[5]]."

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import bracketed_integer
-from engine.records import Message, Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.answers import Votes, bracketed_integer
+from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
-from engine.votes import Votes
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("difficulty_adaptive", anytime=True, family="sampling", calls="1 + samples")

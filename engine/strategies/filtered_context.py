@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from engine import passages
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Problem
+from engine.strategies import retrieval
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("filtered_context", anytime=True, family="context", calls="1")
@@ -35,7 +35,7 @@ class FilteredContext:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain over what was kept."""
         if problem.context:
-            kept = passages.kept(problem.context, problem.text, self.parts, self.kept_tokens)
+            kept = retrieval.kept(problem.context, problem.text, self.parts, self.kept_tokens)
             problem = replace(problem, context=kept)
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
         answer = answer_in(reply)

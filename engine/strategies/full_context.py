@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("full_context", anytime=True, family="context", calls="1")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-from engine import passages
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Problem
+from engine.strategies import retrieval
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("hierarchical_context", anytime=True, family="context", calls="1 + sections + min(chosen, sections)")
@@ -37,7 +37,7 @@ class HierarchicalContext:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Summaries, notes, chain."""
-        if problem.context and not passages.fits(problem.context, self.summary_tokens):
+        if problem.context and not retrieval.fits(problem.context, self.summary_tokens):
             problem = replace(problem, context=await self._notes(problem, problem.context, session))
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
         answer = answer_in(reply)
@@ -45,13 +45,13 @@ class HierarchicalContext:
             yield answer
 
     async def _notes(self, problem: Problem, context: str, session: Session) -> str:
-        texts = passages.sections(context, self.sections)
-        share = passages.share(self.summary_tokens, len(texts))
+        texts = retrieval.sections(context, self.sections)
+        share = retrieval.share(self.summary_tokens, len(texts))
         notes = await self._said(session, share, "summarise", [SUMMARISE.format(text=t, tokens=share) for t in texts])
         told = {"outline": "\n\n".join(notes), "question": problem.text}
-        order = passages.rank([f"{text}\n{note}" for text, note in zip(texts, notes, strict=True)], problem.text)
+        order = retrieval.rank([f"{text}\n{note}" for text, note in zip(texts, notes, strict=True)], problem.text)
         chosen = sorted(order[: self.chosen])
-        share = passages.share(self.detail_tokens, len(chosen))
+        share = retrieval.share(self.detail_tokens, len(chosen))
         asked = [DETAIL.format(text=texts[at], tokens=share, **told) for at in chosen]
         for at, note in zip(chosen, await self._said(session, share, "detail", asked), strict=True):
             notes[at] = note or notes[at]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.drafts import Reply
-from engine.records import Message, Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.answers import Votes
+from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt
-from engine.votes import Votes
+from engine.strategies.registry import strategy
+from engine.trial.session import Reply, Session
 
 
 @strategy("mixed_debate", anytime=True, family="debate", calls="2 * agents * rounds", roles=("second",))

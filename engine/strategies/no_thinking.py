@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Message, Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.answers import Votes
+from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
-from engine.votes import Votes
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("no_thinking", anytime=True, family="thinking", calls="samples", needs_prefix=True)

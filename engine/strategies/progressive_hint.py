@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import normalise
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.answers import normalise
+from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("progressive_hint", anytime=True, family="refinement", calls="attempts")

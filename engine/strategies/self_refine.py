@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Message, Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("self_refine", anytime=True, family="refinement", calls="1 + 2 * rounds")

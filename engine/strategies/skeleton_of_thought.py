@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.answers import listed
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.answers import listed
+from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("skeleton_of_thought", anytime=True, family="decomposition", calls="2 + points")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
+from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("sketch_of_thought", anytime=True, family="brevity", calls="2")

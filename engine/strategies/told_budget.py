@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.records import Problem
-from engine.session import Session
-from engine.strategies import strategy
-from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.core.records import Problem
+from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.registry import strategy
+from engine.trial.session import Session
 
 
 @strategy("told_budget", anytime=lambda s: s.told_tokens is not None, family="told budget", calls="1")
@@ -32,10 +32,7 @@ class ToldBudget:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain under the told budget."""
         tokens = self.told_tokens or session.remaining or self.chain_tokens
-        prompt = framed(problem, f"{STEPS} {TOLD.format(tokens=tokens)}")
+        prompt = framed(problem, f"{STEPS} {STATED.format(tokens=tokens)}")
         answer = answer_in(await session.ask(prompt, self.chain_tokens, temperature=self.temperature))
         if answer is not None:
             yield answer
-
-
-TOLD = "Use fewer than {tokens} tokens."

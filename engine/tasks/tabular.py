@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine.errors import UnknownName, UsageError, shortened
+from engine.core.errors import UnknownName, UsageError, shortened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,8 +192,10 @@ def _separated(separator: str) -> Rows:
         places = [head.index(column) for column in columns if head]
         for number, cells in enumerate(filter(_filled, records), start=1):
             if len(cells) > len(head):
-                raise UsageError(f"The file {str(path)!r} is not a valid table: row {number} has {len(cells)} cells, "
-                                 f"its head {len(head)}.")  # fmt: skip
+                raise UsageError(
+                    f"The file {str(path)!r} is not a valid table: row {number} has {len(cells)} cells, "
+                    f"its head {len(head)}."
+                )
             yield tuple(cells[at] if at < len(cells) else None for at in places)
 
     return read
@@ -263,8 +265,10 @@ def _check_type(path: Path, column: str, known: pa.Schema) -> None:
         raise _no_column(path, column, known.names)
     kind = known.field(column).type
     plain = kind.value_type if types.is_dictionary(kind) else kind
-    if types.is_nested(plain) or any(test(plain) for test in (types.is_binary, types.is_large_binary,
-                                     types.is_binary_view, types.is_fixed_size_binary)):  # fmt: skip
+    if types.is_nested(plain) or any(
+        test(plain)
+        for test in (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    ):
         raise UsageError(f"Column {column!r} of {str(path)!r} holds {shortened(str(kind))} values, not plain text.")
 
 

@@ -10,8 +10,8 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from engine.core.records import AXES, Axis, Cut, Trial
 from engine.models.scripted import Script, noise
-from engine.records import AXES, Axis, Trial
 from engine.testing.stage import QUESTION, Stage, anonymous, answer_at, fixed, salted, spent
 
 CASES = 40
@@ -62,8 +62,11 @@ def never_overspends_and_repeats(stages: Sequence[Stage]) -> None:
         first, second = (stage.play(axis, budget, salted(salt), width=width, slack=1.5) for width in (1, 7))
         _within(stage, first, axis, budget)
         same = anonymous(first) == anonymous(second)
-        _holds(same, f"{stage} does two things for one seed, at a budget of {budget:,} {axis}: it must take its random "
-                     "numbers from session.rng, keep no state and wait for nothing else")  # fmt: skip
+        _holds(
+            same,
+            f"{stage} does two things for one seed, at a budget of {budget:,} {axis}: it must take its random "
+            "numbers from session.rng, keep no state and wait for nothing else",
+        )
 
 
 def survives_any_model(stages: Sequence[Stage]) -> None:
@@ -89,8 +92,11 @@ def calls_is_a_bound_and_attained(stages: Sequence[Stage]) -> None:
         bound = stage.instance.calls
         made = [len(_ended(stage, stage.play("calls", PLENTY, script), "unhindered").calls) for script in DEMANDING]
         _holds(max(made) <= bound, f"{stage} made {max(made)} calls and promised at most {bound}")
-        _holds(max(made) == bound, f"{stage} promised up to {bound} calls and made at most {max(made)}: a bound that "
-                                   "is never reached makes estimates too high")  # fmt: skip
+        _holds(
+            max(made) == bound,
+            f"{stage} promised up to {bound} calls and made at most {max(made)}: a bound that "
+            "is never reached makes estimates too high",
+        )
 
 
 def formula_is_true(stages: Sequence[Stage]) -> None:
@@ -98,8 +104,10 @@ def formula_is_true(stages: Sequence[Stage]) -> None:
     for stage in stages:
         knobs = {knob: getattr(stage.instance, knob) for knob in stage.entry.knobs}
         told = eval(stage.entry.calls, {}, knobs)
-        _holds(told == stage.instance.calls, f"{stage} has calls = {stage.instance.calls}, and its formula "
-                                             f"{stage.entry.calls!r} gives {told}")  # fmt: skip
+        _holds(
+            told == stage.instance.calls,
+            f"{stage} has calls = {stage.instance.calls}, and its formula {stage.entry.calls!r} gives {told}",
+        )
 
 
 def asks_within_its_parameters(stages: Sequence[Stage]) -> None:
@@ -107,8 +115,10 @@ def asks_within_its_parameters(stages: Sequence[Stage]) -> None:
     for stage in stages:
         allowed = [v for k, v in vars(stage.instance).items() if k.endswith("_tokens") and v is not None]
         asked = max((call.asked_tokens for call in stage.play("calls", PLENTY, salted(2)).calls), default=0)
-        _holds(not allowed or asked <= max(allowed), f"{stage} asked for {asked} tokens at once, more than any of its "
-                                                     "parameters in _tokens says")  # fmt: skip
+        _holds(
+            not allowed or asked <= max(allowed),
+            f"{stage} asked for {asked} tokens at once, more than any of its parameters in _tokens says",
+        )
 
 
 def anytime_is_true(stages: Sequence[Stage]) -> None:
@@ -117,10 +127,14 @@ def anytime_is_true(stages: Sequence[Stage]) -> None:
         large = stage.play(axis, 3 * budget, salted(salt))
         small = stage.play(axis, budget, salted(salt))
         where = f"{stage} is not anytime: at {budget:,} {axis}, read off a trial with three times as much,"
-        _holds(_begins(_asked(small), _asked(large)), f"{where} it asks something else, so what it asks depends on the "
-                                                      "budget")  # fmt: skip
-        _holds(_begins(_said(small), _said(large)), f"{where} it yields something else, so what it yields depends on "
-                                                    "the budget")  # fmt: skip
+        _holds(
+            _begins(_asked(small), _asked(large)),
+            f"{where} it asks something else, so what it asks depends on the budget",
+        )
+        _holds(
+            _begins(_said(small), _said(large)),
+            f"{where} it yields something else, so what it yields depends on the budget",
+        )
         read = answer_at(large, axis, budget)
         _holds(read == small.answer, f"{where} its answer is {read!r} and should be {small.answer!r}")
 
@@ -149,19 +163,31 @@ def docstring_says_it_all(stages: Sequence[Stage]) -> None:
     text = inspect.getdoc(stages[0].entry.make) or ""
     idea, _, rest = text.partition("\n\n")
     _holds(len(idea) > 20 and idea.rstrip().endswith("."), "its docstring must open with the idea in one sentence")
-    _holds(rest.startswith("Budget: "), "its docstring must go on, after an empty line, with 'Budget: ' and how it "
-                                        "divides its budget and when it stops")  # fmt: skip
+    _holds(
+        rest.startswith("Budget: "),
+        "its docstring must go on, after an empty line, with 'Budget: ' and how it "
+        "divides its budget and when it stops",
+    )
     places = f"{idea} {getattr(inspect.getmodule(stages[0].entry.make), '__doc__', None)}"
     named = re.search(r"arXiv \d{4}\.\d{4,5}|https?://|\bdoi\b|\bown idea\b|\bbaseline\b", places, re.I)
-    _holds(bool(named), "its first sentence must name its source: 'arXiv 1234.56789', an address, 'own idea' or "
-                        "'baseline'")  # fmt: skip
+    _holds(
+        bool(named), "its first sentence must name its source: 'arXiv 1234.56789', an address, 'own idea' or 'baseline'"
+    )
 
 
 CLAUSES: tuple[Callable[[Sequence[Stage]], None], ...] = (
-    ends_within_any_budget, never_overspends_and_repeats, survives_any_model, cut_replies_give_no_answer,
-    calls_is_a_bound_and_attained, formula_is_true, asks_within_its_parameters, anytime_is_true, asks_the_question,
-    is_frozen, docstring_says_it_all,
-)  # fmt: skip
+    ends_within_any_budget,
+    never_overspends_and_repeats,
+    survives_any_model,
+    cut_replies_give_no_answer,
+    calls_is_a_bound_and_attained,
+    formula_is_true,
+    asks_within_its_parameters,
+    anytime_is_true,
+    asks_the_question,
+    is_frozen,
+    docstring_says_it_all,
+)
 
 
 def _holds(holds: bool, otherwise: str) -> None:
@@ -180,7 +206,7 @@ def _ended(stage: Stage, trial: Trial, when: str) -> Trial:
 def _within(stage: Stage, trial: Trial, axis: Axis, budget: int) -> None:
     used = spent(trial.spends, axis)
     _holds(used <= budget, f"{stage} spent {used:,} {axis} of a budget of {budget:,}")
-    made = sum(call.cut != "refused" for call in trial.calls)
+    made = sum(call.cut is not Cut.REFUSED for call in trial.calls)
     _holds(made <= stage.instance.calls, f"{stage} made {made} calls and promised at most {stage.instance.calls}")
 
 

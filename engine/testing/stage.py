@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.budget import position, weights
-from engine.errors import UnknownName, UsageError
-from engine.models.scripted import Script, ScriptedModel
-from engine.pool import Pool
-from engine.records import (
+from engine.core.budget import position, weights
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import (
     Axis,
     Completion,
     Condition,
@@ -29,8 +27,11 @@ from engine.records import (
     Trial,
     TrialSpec,
 )
-from engine.strategies import Entry, build, entries, entry
-from engine.trial import Setting, solve
+from engine.models.scripted import Script, ScriptedModel
+from engine.runs.completion_cache import CompletionCache
+from engine.strategies import build, entries, entry, is_oracle
+from engine.strategies.registry import Entry
+from engine.trial.solve import Setting, solve
 
 SOLVER = ModelSetting("scripted/solver", "scripted/solver@1", Price(input_pusd=3, output_pusd=7))
 OTHER = ModelSetting("scripted/other", "scripted/other@1", Price(input_pusd=11, output_pusd=2))
@@ -83,9 +84,15 @@ class Stage:
 
     async def _played(self, axis: Axis, budget: int, script: Script, width: int, slack: float) -> Trial:
         models = {name: ScriptedModel(setting, script, slack, pauses=2) for name, setting in _SETTINGS.items()}
-        pool = Pool(_Till(models).buy)
+        pool = CompletionCache(_Till(models).buy)
         setting = Setting("contract", models, pool, width)
-        trial = await solve(self._spec(axis, budget), self.instance, setting, lambda said, asked: said == asked.target)
+        trial = await solve(
+            self._spec(axis, budget),
+            self.instance,
+            setting,
+            lambda said, asked: said == asked.target,
+            oracle=is_oracle(self.instance),
+        )
         await pool.drain()
         return trial
 

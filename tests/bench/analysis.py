@@ -27,15 +27,15 @@ from typing import Any
 
 import duckdb
 
-from engine import schema, steps
-from engine.analysis.holding import settle
-from engine.store import RunRow, Store
-from tests.readout import NOON
+from engine.analysis.materialize import materialize
+from engine.store import deltas, schema
+from engine.store.store import RunRow, Store
+from tests import ROOT
+from tests.support.replayed import NOON
 
 CONDITIONS, QUESTIONS = 500, 1000
 TARGETS = {"cells": 0.3, "frontier": 0.6, "curve": 0.3}
 MEMORY_GB = 1.5
-ROOT = Path(__file__).resolve().parent.parent.parent
 _VECTOR = "1 as calls, {i} as input_tokens, 0 as cached_tokens, 0 as cache_write_tokens, {o} as output_tokens, " + (
     "0 as reasoning_tokens, {o} * 20 as latency_ms, {i} as metered_input_tokens"
 )
@@ -55,7 +55,7 @@ def made(path: Path, trials: int, budgets: list[int]) -> None:
             connection.execute(sql)
             print(f"    made {name:14s} {time.perf_counter() - began:7.1f} s", file=sys.stderr)
     began = time.perf_counter()
-    print(f"    held {settle(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
+    print(f"    held {materialize(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
 
 
 def _statements(trials: int) -> list[tuple[str, str]]:
@@ -68,33 +68,57 @@ def _statements(trials: int) -> list[tuple[str, str]]:
     vector = _VECTOR.format(i="(20 + hash(i) % 60)::bigint", o="o::bigint")
     summed = vector.replace("1 as calls", "3 as calls")
     return [
-        ("conditions", f"""insert into conditions select 'k1-' || md5(i::varchar), 't', 'scripted/m' || i % 5,
+        (
+            "conditions",
+            f"""insert into conditions select 'k1-' || md5(i::varchar), 't', 'scripted/m' || i % 5,
             '[["solver","scripted/m' || i % 5 || '","scripted/m' || i % 5 || '@1"]]', 's' || i % 20,
-            '{{"n":' || i || '}}', 1, i < {CONDITIONS // 2}, 'output_tokens', 1000, '{{}}' from range({CONDITIONS}) r(i)"""),
-        ("questions", f"""insert into questions select 'q1-' || md5(i::varchar), 't', 'Question ' || i, null, '1', null,
-            '{{}}' from range({QUESTIONS}) r(i)"""),
-        ("prices", """insert into prices by name select 'm1-a' as snapshot_id, 'scripted/m' || i || '@1' as model,
-            1000 as input_pusd, 4000 as output_pusd, false as assumed, 'bench' as source from range(5) r(i)"""),
+            '{{"n":' || i || '}}', 1, i < {CONDITIONS // 2}, 'output_tokens', 1000, '{{}}' from range({CONDITIONS}) r(i)""",
+        ),
+        (
+            "questions",
+            f"""insert into questions select 'q1-' || md5(i::varchar), 't', 'Question ' || i, null, '1', null,
+            '{{}}' from range({QUESTIONS}) r(i)""",
+        ),
+        (
+            "prices",
+            """insert into prices by name select 'm1-a' as snapshot_id, 'scripted/m' || i || '@1' as model,
+            1000 as input_pusd, 4000 as output_pusd, false as assumed, 'bench' as source from range(5) r(i)""",
+        ),
         ("told", told),
-        ("trials", """insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
+        (
+            "trials",
+            """insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
             'f1', 'm1-a', repeat, ended, if(luck % 3 = 0, 'right', 'wrong'), '1', null, 'output_tokens', 1000,
-            timestamp '2026-03-01', timestamp '2026-03-01' from told"""),
-        ("trial_spends", f"""insert into trial_spends by name select trial_id, 1 as attempt, 0 as position,
-            'scripted/m' || k % 5 || '@1' as model, {summed} from (select *, 20 + hash(i) % 400 as o from told)"""),
-        ("calls", f"""insert into calls by name select trial_id, 1 as attempt, c as ordinal, 'solver' as role,
+            timestamp '2026-03-01', timestamp '2026-03-01' from told""",
+        ),
+        (
+            "trial_spends",
+            f"""insert into trial_spends by name select trial_id, 1 as attempt, 0 as position,
+            'scripted/m' || k % 5 || '@1' as model, {summed} from (select *, 20 + hash(i) % 400 as o from told)""",
+        ),
+        (
+            "calls",
+            f"""insert into calls by name select trial_id, 1 as attempt, c as ordinal, 'solver' as role,
             'scripted/m' || k % 5 || '@1' as model, 'c' as key, 'p' as prompt_key, 300 as asked_tokens,
             300 as granted_tokens, 90 as bound_tokens, if(ended = 'exhausted' and c = 2, 'budget', null) as cut,
             false as replayed, o as seen_output_tokens,
             {vector.replace("as metered_input_tokens", "* (c + 1) as metered_input_tokens")}
-            from (select *, {size} as o from told, range(3) x(c) where anytime)"""),
-        ("marks", """insert into marks select trial_id, 1, c, c::varchar, c + 1,
+            from (select *, {size} as o from told, range(3) x(c) where anytime)""",
+        ),
+        (
+            "marks",
+            """insert into marks select trial_id, 1, c, c::varchar, c + 1,
             if(if(c = 0, luck % 2, luck % 3) = 0, 'right', 'wrong') from told, range(2) x(c)
-            where anytime and (c = 0 or luck % 2 = 0)"""),
-        ("mark_spends", f"""insert into mark_spends by name select m.trial_id, 1 as attempt, m.ordinal, 0 as position,
-            model, {", ".join(f"c.{name}" for name in _names(vector))} from marks m join calls c using (trial_id, ordinal)"""),
-        ("steps", steps.filling()),
+            where anytime and (c = 0 or luck % 2 = 0)""",
+        ),
+        (
+            "mark_spends",
+            f"""insert into mark_spends by name select m.trial_id, 1 as attempt, m.ordinal, 0 as position,
+            model, {", ".join(f"c.{name}" for name in _names(vector))} from marks m join calls c using (trial_id, ordinal)""",
+        ),
+        ("steps", deltas.filling()),
         ("checkpoint", "checkpoint"),
-    ]  # fmt: skip
+    ]
 
 
 def _names(vector: str) -> list[str]:
@@ -123,8 +147,13 @@ def timed(name: str, db: Path, rounds: int = 3) -> dict[str, float]:
         rows = len(act())
         walls.append(time.perf_counter() - wall)
         used.append(time.process_time() - processor)
-    return {"first": walls[0], "wall": statistics.median(walls), "processor": statistics.median(used), "gb": peak_gb(),
-            "rows": rows}  # fmt: skip
+    return {
+        "first": walls[0],
+        "wall": statistics.median(walls),
+        "processor": statistics.median(used),
+        "gb": peak_gb(),
+        "rows": rows,
+    }
 
 
 def peak_gb() -> float:
@@ -142,9 +171,11 @@ def measured(db: Path, trials: int) -> None:
         said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
         found = json.loads(said.splitlines()[-1])
         met = "ok" if found["wall"] <= target and found["gb"] <= MEMORY_GB else "MISSED"
-        print(f"  {trials:>10,}  {name:9s} {found['wall']:7.2f} s (first {found['first']:.2f}, processor "
-              f"{found['processor']:.2f})  {found['gb']:.2f} GB  {found['rows']:>5.0f} rows  target {target} s  {met}",
-              flush=True)  # fmt: skip
+        print(
+            f"  {trials:>10,}  {name:9s} {found['wall']:7.2f} s (first {found['first']:.2f}, processor "
+            f"{found['processor']:.2f})  {found['gb']:.2f} GB  {found['rows']:>5.0f} rows  target {target} s  {met}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ PROMPT = "What is {a} + {b}?"
 @contextlib.contextmanager
 def server() -> Iterator[str]:
     """The base URL of a fresh server process."""
-    command = [sys.executable, "-m", "tests.provider", "--port", "0"]
+    command = [sys.executable, "-m", "tests.support.provider", "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -51,9 +51,17 @@ async def bare(api_base: str, calls: int, flight: int) -> float:
         asked: list[dict[str, Any]] = [{"role": "user", "content": PROMPT.format(a=n, b=n + 1)}]
         async with slots:
             await litellm.acompletion(
-                model="hosted_vllm/bench", messages=asked, api_base=api_base, api_key="none", max_tokens=32,
-                temperature=0.7, seed=n, max_retries=0, num_retries=0, timeout=60,
-            )  # fmt: skip
+                model="hosted_vllm/bench",
+                messages=asked,
+                api_base=api_base,
+                api_key="none",
+                max_tokens=32,
+                temperature=0.7,
+                seed=n,
+                max_retries=0,
+                num_retries=0,
+                timeout=60,
+            )
 
     began = time.perf_counter()
     await asyncio.gather(*(one(n) for n in range(calls)))
@@ -75,8 +83,8 @@ usd = 1000.0
 
 def engine(api_base: str, calls: int, flight: int, folder: Path) -> float:
     """Calls per second of a run, from the first trial to the last row stored."""
-    from engine.plan import plan
-    from engine.study import parse
+    from engine.study.plan import plan
+    from engine.study.schema import parse
 
     data = folder / "questions.jsonl"
     rows = [{"question": PROMPT.format(a=n, b=n + 1), "answer": str(2 * n + 1)} for n in range(calls)]
@@ -86,11 +94,11 @@ def engine(api_base: str, calls: int, flight: int, folder: Path) -> float:
 
 
 async def _run(planned: Any, folder: Path, calls: int) -> float:
-    from engine.budget import Ceiling
-    from engine.dispatch import Gate
-    from engine.journal import Journal
-    from engine.runner import Runner
-    from engine.store import Store
+    from engine.core.budget import Ceiling
+    from engine.runs.dispatcher import Gate
+    from engine.runs.journal import Journal
+    from engine.runs.runner import Runner
+    from engine.store.store import Store
 
     store = Store(folder / "bench.duckdb")
     store.create()

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tests.simulated import (
+from tests.support.simulated import (
     World,
     averaged,
     called,
@@ -32,14 +32,16 @@ SHARES = np.linspace(0.02, 0.98, 4801)
 CLUSTERED = [World((p,), n, c, r) for p in (0.05, 0.3, 0.9) for n, c, r in ((60, 15, 1), (100, 50, 1), (40, 0, 3))]
 PAIRED = [
     World((b + gap, b), n, c, r, shared)
-    for b, gap in ((0.5, 0.0), (0.5, 0.1), (0.9, 0.05), (0.3, 0.3)) for shared in (0.3, 0.9)
+    for b, gap in ((0.5, 0.0), (0.5, 0.1), (0.9, 0.05), (0.3, 0.3))
+    for shared in (0.3, 0.9)
     for n, c, r in ((30, 0, 1), (100, 0, 1), (60, 15, 1), (30, 0, 4))
-]  # fmt: skip
+]
 NOUGHT = [
     World(skills, n, c, r, shared)
-    for skills in ((0.5, 0.5), (0.95, 0.95), (0.5,) * 4, (0.9,) * 11, (0.2, 0.3, 0.4, 0.4)) for shared in (0.6, 0.95)
+    for skills in ((0.5, 0.5), (0.95, 0.95), (0.5,) * 4, (0.9,) * 11, (0.2, 0.3, 0.4, 0.4))
+    for shared in (0.6, 0.95)
     for n, c, r in ((30, 0, 1), (60, 0, 1), (200, 0, 1), (60, 15, 1), (30, 0, 3))
-]  # fmt: skip
+]
 
 
 def single(times: int) -> None:

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests import ROOT
+
 DEMO = ROOT / "results.duckdb"
 OPEN_S, REPAINT_S, RERUN_S = 4.0, 1.0, 0.3
 """Targets: server up to first chart; a filter to its repaint; the server's part of one run."""

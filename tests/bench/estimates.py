@@ -20,19 +20,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from engine import history
-from engine.estimate import Worst, estimate
-from engine.expected import Prospects
-from engine.forecast import Range
-from engine.history import QUANTITIES, USUAL_CV, Past
+from engine.core.records import Condition
 from engine.models import open_model
-from engine.plan import Plan
-from engine.records import Condition
-from engine.store import Store
+from engine.store.store import Store
 from engine.strategies import build
-from engine.study import Study
+from engine.study import history
+from engine.study.expected import Prospects
+from engine.study.history import QUANTITIES, USUAL_CV, Past
+from engine.study.plan import Plan
+from engine.study.prediction import Range
+from engine.study.schema import Study
+from engine.study.upper_bound import Worst, upper_bound
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STUDENT = {2: 2.92, 3: 2.353, 4: 2.132, 5: 2.015, 7: 1.895, 9: 1.833, 11: 1.796, 15: 1.753, 23: 1.714}
 SHOWN = ("output_tokens", "total_tokens", "pusd")
 
@@ -85,7 +85,7 @@ def stored(db: Path) -> Stored:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(shutil.copy(db, folder))
         plan = _plan(store, _names(store))
-        bound = estimate(plan)
+        bound = upper_bound(plan)
         conditions = [line.condition for line in bound.lines]
         each = [line.worst.each() for line in bound.lines]
         return Stored(conditions, each, history.read(store, conditions, sum(one.calls for one in each)))
@@ -226,8 +226,10 @@ def main() -> None:
     for quantity in SHOWN:
         each = [score.coverage for score in _conditions(scores, quantity)]
         inside = sum(0.85 <= share <= 0.95 for share in each)
-        print(f"{quantity}: {summary(scores, quantity).line()}; {inside} of {len(each)} conditions at 85 to 95 %, "
-              f"least {min(each):.0%}")  # fmt: skip
+        print(
+            f"{quantity}: {summary(scores, quantity).line()}; {inside} of {len(each)} conditions at 85 to 95 %, "
+            f"least {min(each):.0%}"
+        )
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine import journal, status
-from engine.records import Completion
-from tests import killer
-from tests.provider import Provider, serving
+from engine.core.records import Completion
+from engine.runs import journal, run_dir
+from tests.support import killer
+from tests.support.provider import Provider, serving
 
 STUDY = """
 name = "bench"
@@ -79,7 +79,7 @@ def one_run(folder: Path, study: Path, wanted: int, chance: random.Random, tally
     seen: dict[str, Completion] = {}
     while tally.kills < wanted:
         died = disturbed(argv, out, chance)
-        if status.list_runs(db):
+        if run_dir.list_runs(db):
             run = killer.run_of(db)
             argv = ["resume", run.run_id, "--db", str(db)]
             _remember(seen, journal.read(run.journal).completions, tally)
@@ -141,7 +141,7 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
             db = one_run(home, study, options.kills, chance, tally)
             if db is not None:
                 books(db, provider, before, ceiling, tally)
-                if status.read(killer.run_of(db)).state == "ceiling":
+                if run_dir.read(killer.run_of(db)).state == "ceiling":
                     tally.at_ceiling += 1
                 elif killer.findings(db) != wanted:
                     tally.faults.append("the results differ from those of an undisturbed run")

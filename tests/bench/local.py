@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.budget import Ceiling, Limits
-from engine.dispatch import Dispatcher, Gate
-from engine.identity import provider_seed, request_key
-from engine.journal import Journal
+from engine.core.budget import Ceiling, Limits
+from engine.core.ids import provider_seed, request_key
+from engine.core.records import Message, Request
 from engine.models.local import LocalModel, open_local
-from engine.pool import Pool
-from engine.records import Message, Request
+from engine.runs.completion_cache import CompletionCache
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.journal import Journal
 
 PROMPT = "Write a short story about the number {n}."
 
@@ -49,8 +49,10 @@ async def raw(model: LocalModel, wanted: list[Request]) -> float:
     async def one(client: httpx.AsyncClient, request: Request) -> int:
         body: dict[str, Any] = {
             "messages": [{"role": m.role, "content": m.content} for m in request.messages],
-            "max_tokens": request.asked_tokens, "temperature": 0.7, "seed": request.seed,
-        }  # fmt: skip
+            "max_tokens": request.asked_tokens,
+            "temperature": 0.7,
+            "seed": request.seed,
+        }
         async with slots:
             reply = await client.post(f"{server.url}/v1/chat/completions", json=body, headers=headers)
         return int(reply.json()["usage"]["completion_tokens"])
@@ -65,9 +67,9 @@ async def engine(model: LocalModel, wanted: list[Request], folder: Path) -> floa
     """Output tokens per second through pool, ceiling, journal and litellm."""
     notes = Journal(folder / "journal.jsonl")
     buyer = Dispatcher({model.setting.identity: model}, Gate(Ceiling(Limits(tokens=10**9))), notes)
-    pool = Pool(buyer.buy)
+    pool = CompletionCache(buyer.purchase)
     began = time.perf_counter()
-    done = await asyncio.gather(*(pool.take(request) for request in wanted))
+    done = await asyncio.gather(*(pool.get(request) for request in wanted))
     took = time.perf_counter() - began
     notes.close()
     return sum(completion.usage.output_tokens for completion, _ in done) / took

@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from tests import shown
+from tests import ROOT
+from tests.support import stores
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 INSTALL = "No Chromium to test with: run `uv pip install playwright && playwright install chromium`."
 INSTALL_S = 240
@@ -88,7 +88,7 @@ def still(page: Any) -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     db = tmp_path_factory.mktemp("site") / "results.duckdb"
     with ThreadPoolExecutor(1) as other:
-        other.submit(shown.small, db).result()
+        other.submit(stores.small, db).result()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import PATIENCE_MS, ROOT
+from tests import ROOT
+from tests.browser.conftest import PATIENCE_MS
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit looks for these below the page's own path first, finds nothing there, and goes on."""

@@ -12,14 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import engine
-from engine import identity
+from engine.core import ids
+from engine.core.records import ModelSetting, Problem, Question
 from engine.models.scripted import ScriptedModel
-from engine.pool import Pool
-from engine.records import ModelSetting, Problem, Question
-from engine.store import Batch, Store
-from tests import arena, shown
+from engine.runs.completion_cache import CompletionCache
+from engine.store.store import Batch, Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged
+from tests.support import stores, trials_on_paper
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -37,14 +37,19 @@ def hostile(path: Path) -> Path:
     """One trial whose question, target, answer, prompt, reply and names are all out to break the page."""
     question = Question("q1-nasty", "test", Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
     model = ScriptedModel(
-        ModelSetting("scripted/<script>alert(9)</script>", arena.SOLVER.identity), lambda request, rng: HOSTILE
+        ModelSetting("scripted/<script>alert(9)</script>", trials_on_paper.SOLVER.identity),
+        lambda request, rng: HOSTILE,
     )
-    till = arena.Till({model.setting.identity: model})
-    planned = arena.spec("<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),))
+    till = trials_on_paper.Till({model.setting.identity: model})
+    planned = trials_on_paper.spec(
+        "<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),)
+    )
     condition = replace(planned.condition, task="<script>alert(7)</script>", params='{"x":"![a](http://198.51.100.2)"}')
-    condition = replace(condition, condition_id=identity.condition_id(condition))
-    strategy = arena.asking([NASTY], 400)
-    trial = arena.in_loop(arena.played(strategy, replace(planned, condition=condition), [model], Pool(till.buy), 1))
+    condition = replace(condition, condition_id=ids.condition_id(condition))
+    strategy = trials_on_paper.asking([NASTY], 400)
+    trial = trials_on_paper.in_loop(
+        trials_on_paper.played(strategy, replace(planned, condition=condition), [model], CompletionCache(till.buy), 1)
+    )
     assert trial.answer == HOSTILE
     Store(path).flush(Batch(trials=(trial,), completions=tuple(till.bought), run_id="r"))
     return path
@@ -57,7 +62,7 @@ def made(make: Any, folder: Path, *arguments: Any) -> Path:
 
 @pytest.fixture(scope="module")
 def server_of_trials(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Stage]:
-    with staged(made(shown.small, tmp_path_factory.mktemp("trials"), 8), browser) as stage:
+    with staged(made(stores.small, tmp_path_factory.mktemp("trials"), 8), browser) as stage:
         yield stage
 
 
@@ -124,8 +129,11 @@ def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show
 
 def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}&budget=32")
-    expect(page.get_by_text("A budget of 32 output tokens closes in call").or_(
-        page.get_by_text("A budget of 32 output tokens closes before call"))).to_be_visible()  # fmt: skip
+    expect(
+        page.get_by_text("A budget of 32 output tokens closes in call").or_(
+            page.get_by_text("A budget of 32 output tokens closes before call")
+        )
+    ).to_be_visible()
     beyond = page.locator("[class*='st-key-beyond']")
     expect(beyond.first).to_contain_text("beyond this budget")
     expect(beyond.first).to_have_css("opacity", "0.55")
@@ -155,13 +163,13 @@ def test_the_page_is_never_wider_than_the_window(stage: Stage, width: int) -> No
 
 
 def test_an_empty_database_says_what_to_do_next(tmp_path: Path, browser: Any) -> None:
-    with staged(made(shown.empty, tmp_path), browser) as stage:
+    with staged(made(stores.empty, tmp_path), browser) as stage:
         page = stage.open("/trials")
         expect(page.get_by_text("budgetscope run").first).to_be_visible()
 
 
 def test_a_failed_trial_without_a_call_is_told_as_failed(tmp_path: Path, browser: Any) -> None:
-    with staged(made(shown.all_failed, tmp_path), browser) as stage:
+    with staged(made(stores.all_failed, tmp_path), browser) as stage:
         page = stage.open("/trials?show=failed")
         expect(transcript_of(page)).to_contain_text("The provider gave up.")
         expect(page.get_by_text("This trial made no call.")).to_be_visible()

@@ -14,13 +14,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from engine import identity
-from engine.errors import UnknownName, UsageError
-from engine.records import Example, Problem, Question
-from engine.tasks import TaskSpec
+from engine.core import ids
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import Example, Problem, Question
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS, Generator
 from engine.tasks.gym.checks import CHECKS
 from engine.tasks.gym.steps import reasoning
+from engine.tasks.task import TaskSpec
 
 DEFAULT_QUESTIONS = 50
 MOST_SHOTS = 8
@@ -74,7 +74,7 @@ class GymTask:
         problem, right = self._problem(entry, examples), target(self.generator, entry)
         data = json.dumps({"metadata": entry["metadata"]}, sort_keys=True, separators=(",", ":"))
         return Question(
-            question_id=identity.question_id(f"gym:{self.generator}", problem, right),
+            question_id=ids.question_id(f"gym:{self.generator}", problem, right),
             task=self.name,
             problem=problem,
             target=right,

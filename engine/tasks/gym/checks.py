@@ -12,18 +12,31 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from engine import answers
-from engine.records import AnswerKind
-from engine.tasks.gym.formula import evaluate
-from engine.tasks.gym.logic import Argument
+from engine.core import answers
+from engine.core.records import AnswerKind
+from engine.tasks.gym.formula import Argument, evaluate
 
 Entry = Mapping[str, Any]
 """What a generator gives: question, answer and metadata."""
 _ITEM = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 _LONGEST_LIST = 400
 _NOISE = re.compile(r"\.[0-9]{4}")
-_KIN = frozenset({"father", "mother", "son", "daughter", "husband", "wife", "brother", "sister", "grandfather",
-                  "grandmother", "aunt", "uncle"})  # fmt: skip
+_KIN = frozenset(
+    {
+        "father",
+        "mother",
+        "son",
+        "daughter",
+        "husband",
+        "wife",
+        "brother",
+        "sister",
+        "grandfather",
+        "grandmother",
+        "aunt",
+        "uncle",
+    }
+)
 _ANY_GENDER = frozenset({"Sage", "River", "Winter", "Sky", "Rain", "Nova", "Kai", "Rowan", "Quinn", "Phoenix", "Storm"})
 _STEPS = {"easy": range(3), "medium": range(3, 5), "hard": range(5, 100)}
 

@@ -12,15 +12,51 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-PEOPLE = ("Ana", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jonas", "Laura", "Marco", "Nina",
-          "Omar", "Paula", "Ravi", "Sofia", "Tom")  # fmt: skip
-THINGS = ("apples", "books", "cards", "coins", "cookies", "eggs", "marbles", "oranges", "pens", "shells", "stamps",
-          "stickers")  # fmt: skip
+PEOPLE = (
+    "Ana",
+    "Ben",
+    "Clara",
+    "David",
+    "Emma",
+    "Felix",
+    "Grace",
+    "Henry",
+    "Iris",
+    "Jonas",
+    "Laura",
+    "Marco",
+    "Nina",
+    "Omar",
+    "Paula",
+    "Ravi",
+    "Sofia",
+    "Tom",
+)
+THINGS = (
+    "apples",
+    "books",
+    "cards",
+    "coins",
+    "cookies",
+    "eggs",
+    "marbles",
+    "oranges",
+    "pens",
+    "shells",
+    "stamps",
+    "stickers",
+)
 ASIDES = (
-    "The bus to town takes {n} minutes.", "The shop opens at {n} o'clock.", "It rained on {n} days last month.",
-    "The school has {n} classrooms.", "The train is {n} minutes late.", "{who} is {n} years old.",
-    "{who} walked {n} miles on Sunday.", "{who} slept for {n} hours.", "{who} has {n} cousins.",
-)  # fmt: skip
+    "The bus to town takes {n} minutes.",
+    "The shop opens at {n} o'clock.",
+    "It rained on {n} days last month.",
+    "The school has {n} classrooms.",
+    "The train is {n} minutes late.",
+    "{who} is {n} years old.",
+    "{who} walked {n} miles on Sunday.",
+    "{who} slept for {n} hours.",
+    "{who} has {n} cousins.",
+)
 _DEEDS = ("{who} has {n} {thing}.", "{who} buys {n} {thing}.", "{who} finds {n} {thing}.")
 
 
@@ -112,5 +148,9 @@ def _packing(rng: random.Random, who: str, other: str, thing: str) -> Story:
 
 
 _STORIES: tuple[Callable[[random.Random, str, str, str], Story], ...] = (
-    _gaining, _giving, _sharing, _exceeding, _packing,
-)  # fmt: skip
+    _gaining,
+    _giving,
+    _sharing,
+    _exceeding,
+    _packing,
+)

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from engine.records import Problem
+from engine.core.records import Problem
 from engine.tasks.gym.catalogue import CATALOGUE
 from engine.tasks.gym.checks import KEEPS
 from engine.tasks.gym.distractors import Distractors

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from engine.tasks.gym.formula import evaluate
-from engine.tasks.gym.logic import Argument, describe
+from engine.tasks.gym.formula import Argument, describe, evaluate
 
 Entry = Mapping[str, Any]
 

@@ -1,0 +1,167 @@
+"""Starts, resumes, stops and watches runs. A run is the command line's own process, in a session of its own.
+
+It outlives the tab, the dashboard and a reload, and any other terminal can stop or resume it. Every door here that
+spends or changes something asks `access` first, and raises RunError where it says no. Knows no page.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dashboard.data import access
+from engine.core.budget import Limits
+from engine.core.errors import BudgetscopeError, RunError
+from engine.core.records import PUSD_PER_USD
+from engine.models.declared import ModelSpec
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
+from engine.study.schema import Study, load
+
+LOG_BYTES = 20_000
+"""How much of a log's end is shown."""
+_children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}
+"""Our processes by run, and when each was started."""
+
+__all__ = [
+    "declared",
+    "find",
+    "log_tail",
+    "pilot",
+    "reap",
+    "resume",
+    "runs",
+    "settle",
+    "start",
+    "starting",
+    "stop",
+    "uploads",
+]
+
+
+def settle(db: Path) -> Path:
+    """Where results go: `db`, or the local copy of a demo, which this process shows from then on."""
+    from engine.store.store import writable
+
+    access.require()
+    own = writable(db)
+    if own != db:
+        os.environ["BUDGETSCOPE_DB"] = str(own.resolve())
+    return own
+
+
+def start(study: Study, db: Path) -> RunDir:
+    """Make a run of a study that was planned before, and set a process to work on it."""
+    from engine.runs.worker import prepare
+
+    access.require()
+    run = prepare(study, db.resolve())
+    _spawn(run, [])
+    return run
+
+
+def pilot(study: Study, db: Path) -> RunDir:
+    """Make a run of the study's first questions, under a ceiling of what they can cost, and set a process to it."""
+    from engine.study import pilot
+    from engine.study.plan import plan
+    from engine.study.upper_bound import upper_bound
+
+    cut = pilot.pilot(study)
+    return start(pilot.capped(cut, upper_bound(plan(cut, sends=False))), db)
+
+
+def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
+    """Go on with a run, under a new ceiling where one is given. Raises AlreadyRunning when somebody works on it."""
+    access.require()
+    now = run_dir.read(run)
+    if now.alive or starting(now):
+        raise RunError(f"Run {run.run_id} is already being worked on.")
+    usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"
+    wished = {"--tokens": ceiling.tokens, "--calls": ceiling.calls, "--usd": usd}
+    _spawn(run, [str(part) for pair in wished.items() if pair[1] is not None for part in pair])
+
+
+def stop(run: RunDir, now: bool = False) -> None:
+    """Ask a run to stop; it keeps what is in flight, unless `now`."""
+    access.require()
+    run_dir.request_stop(run, now=now)
+
+
+def reap() -> None:
+    """Collect the exit of finished children, so that none stays behind as a zombie."""
+    for run_id, (child, _) in list(_children.items()):
+        if child.poll() is not None:
+            _children.pop(run_id, None)
+
+
+def starting(now: Status) -> bool:
+    """Whether a process of ours is still on its way to the run's lock, so that its status is an old one."""
+    reap()
+    started = _children[now.run_id][1] if now.run_id in _children else None
+    return started is not None and (now.heartbeat_at is None or now.heartbeat_at < started)
+
+
+def runs(db: Path) -> list[Status]:
+    """All runs beside a database, newest first."""
+    return run_dir.list_runs(db)[::-1]
+
+
+def find(db: Path, run_id: str) -> RunDir:
+    """A run by its whole id. Raises UnknownName."""
+    return run_dir.find(db, run_id)
+
+
+def log_tail(run: RunDir) -> str:
+    """The end of a run's log; empty when there is none."""
+    try:
+        with run.log.open("rb") as file:
+            file.seek(max(0, run.log.stat().st_size - LOG_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def declared(db: Path) -> dict[str, ModelSpec]:
+    """Models that studies of earlier runs declared with more than a name, the newest of each name."""
+    found: dict[str, ModelSpec] = {}
+    for study in _studies(db):
+        found |= {model.name: model for model in study.models if model != ModelSpec(model.name)}
+    return found
+
+
+def uploads(db: Path) -> Path:
+    """Where uploaded task files of a database are kept."""
+    return db.with_name(f"{db.stem}.uploads").resolve()
+
+
+def _studies(db: Path) -> list[Study]:
+    found = [_study(run_dir.find(db, each.run_id)) for each in run_dir.list_runs(db)]
+    return [study for study in found if study is not None]
+
+
+def _study(run: RunDir) -> Study | None:
+    try:
+        return load(run.study)
+    except BudgetscopeError:
+        return None
+
+
+def _spawn(run: RunDir, flags: Sequence[str]) -> None:
+    """`budgetscope resume`, which starts what never ran; its output goes to the run's log."""
+    reap()
+    command = [sys.executable, "-m", "engine", "resume", run.run_id, "--db", str(run.db.resolve()), *flags]
+    with run.log.open("ab") as log:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parents[2],
+            env={**access.run_environment(), "PYTHONUNBUFFERED": "1"},
+        )
+    _children[run.run_id] = child, run_dir.now()

@@ -1,0 +1,240 @@
+"""Form values to the TOML text of a study, and files people upload to tasks.
+
+Pure but for the upload folder. Checks nothing itself that the engine checks: the text goes back through
+`engine.study.parse`, so every error is the engine's own sentence. Keys are known by the name of their variable only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.core import toml
+from engine.core.errors import BudgetscopeError, UsageError
+from engine.models.declared import ModelSpec
+from engine.strategies import entries
+from engine.study import schema
+
+MOST_BYTES = 5_000_000
+MOST_ROWS = 10_000
+MOST_COLUMNS = 200
+ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet")
+KEYS = {
+    "anthropic": "ANTHROPIC_API_KEY",
+    "cohere": "COHERE_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "gemini": "GEMINI_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "openai": "OPENAI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "together_ai": "TOGETHERAI_API_KEY",
+    "xai": "XAI_API_KEY",
+}
+"""Provider prefix of a model name to the variable its key is read from."""
+_LONGEST_NAME = 120
+_WHOLE = re.compile(r"[+-]?\d{1,18}")
+_BROKEN = re.compile(r"[+-]?\d{1,18}\.\d{1,18}")
+
+__all__ = [
+    "ENDINGS",
+    "KEYS",
+    "MOST_BYTES",
+    "MOST_COLUMNS",
+    "MOST_ROWS",
+    "Form",
+    "checked",
+    "columns",
+    "keys_present",
+    "model_table",
+    "save_upload",
+    "settings",
+    "text",
+]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the page asks; texts as they were typed."""
+
+    name: str
+    models: tuple[str, ...]
+    strategies: tuple[tuple[str, Mapping[str, str]], ...]
+    """Name and knobs; an empty knob keeps its default, one with commas sweeps."""
+    tasks: tuple[Mapping[str, Any], ...]
+    """[[tasks]] tables; what is None or empty is left out."""
+    budgets: str
+    """Numbers separated by commas."""
+    axis: str = "output_tokens"
+    repeats: int = 1
+    system: str = ""
+    tokens: int | None = None
+    """Token ceiling; None: the engine's."""
+    usd: float | None = None
+    """Money ceiling; None: none."""
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """[[models]] tables of declared models by name."""
+    lineups: tuple[Mapping[str, str | None], ...] = ()
+    """[[lineups]] tables: name, then role to model; None: nobody was chosen yet."""
+
+
+def checked(form: Form) -> schema.Study:
+    """The study the form asks for. Raises UsageError in the engine's words."""
+    return schema.parse(text(form), "this study")
+
+
+def text(form: Form) -> str:
+    """The form as TOML."""
+    ceiling = {"tokens": form.tokens, "usd": form.usd}
+    body = {
+        "name": form.name,
+        "budget_axis": form.axis,
+        "budgets": _listed(form.budgets),
+        "repeats": form.repeats,
+        "system": form.system.strip(),
+        "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
+        "models": _models(form) or (None if form.lineups else []),
+        "lineups": form.lineups or None,
+        "tasks": form.tasks,
+        "strategies": [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies],
+    }
+    return toml.dump(_given(body))
+
+
+def _given(value: Any) -> Any:
+    """What was filled in: no empty text, nothing that is None."""
+    if isinstance(value, Mapping):
+        return {key: _given(each) for key, each in value.items() if each is not None and each != ""}
+    return [_given(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _models(form: Form) -> list[Mapping[str, Any]]:
+    """Those run alone, or all where no strategy is; and what else is known of those that play in a line-up."""
+    playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
+    known = entries()
+    single = any(name not in known or not known[name].roles for name, _ in form.strategies)
+    mine = [name for name in form.models if single or not form.lineups or name in playing]
+    others = [name for name in form.tables if name in playing and name not in mine]
+    return [
+        *(form.tables.get(name, {"name": name}) for name in mine),
+        *({**form.tables[name], "alone": False} for name in others),
+    ]
+
+
+def model_table(declared: ModelSpec) -> dict[str, Any]:
+    """A declared model as a [[models]] table, prices in US dollars per million tokens."""
+    usual = ModelSpec(declared.name)
+    names = (
+        "api_base",
+        "api_key_env",
+        "model",
+        "gguf",
+        "context_tokens",
+        "parallel",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "timeout_s",
+        "continues",
+    )
+    table = {n: getattr(declared, n) for n in names if getattr(declared, n) != getattr(usual, n)}
+    table |= declared.settings.given
+    price = declared.price
+    if price is not None:
+        rates = {
+            "input": price.input_pusd,
+            "output": price.output_pusd,
+            "cached": price.cached_pusd,
+            "cache_write": price.cache_write_pusd,
+        }
+        given = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
+        table["prices"] = {**given, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
+    return {"name": declared.name, **table}
+
+
+def settings(typed: str) -> dict[str, Any]:
+    """Settings of a model as they were typed: `temperature = 0, top_k = 1`; what they may be is the engine's to say."""
+    pairs = [part.partition("=") for part in typed.split(",") if part.strip()]
+    return {name.strip(): _value(value.strip().strip("\"'")) if value.strip() else True for name, _, value in pairs}
+
+
+def keys_present(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Providers whose key is set, and the name of its variable; a key is never read beyond that."""
+    there = os.environ if environment is None else environment
+    return {provider: name for provider, name in KEYS.items() if there.get(name, "").strip()}
+
+
+def save_upload(folder: Path, name: str, content: bytes) -> Path:
+    """Keep an uploaded file, in a folder named by its content. Raises UsageError if too large or unreadable.
+
+    The limits hold for what a file unpacks to as well; what is refused is not kept."""
+    path = folder / hashlib.sha256(content).hexdigest()[:12] / _safe(name)
+    if len(content) > MOST_BYTES:
+        raise UsageError(
+            f"{path.name} has {len(content):,} bytes; an upload may have {MOST_BYTES:,}. Larger files: "
+            "name them in a study file and use `budgetscope run`."
+        )
+    if path.suffix.lstrip(".").lower() not in ENDINGS:
+        raise UsageError(f"{path.name} is none of {', '.join(ENDINGS)}; save it as one of these.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        _check_upload(path)
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be kept in {folder} ({error.strerror or error}).") from None
+    except BudgetscopeError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def columns(path: Path) -> list[str]:
+    """Names of the columns of an uploaded file, by its first row; empty when they cannot be told."""
+    from engine.tasks.tabular import column_names
+
+    try:
+        return column_names(path, MOST_BYTES)
+    except BudgetscopeError:
+        return []
+
+
+def _check_upload(path: Path) -> None:
+    """Raises UsageError for a file that no task should be made of."""
+    from engine.tasks.tabular import column_names, read_rows
+
+    names = column_names(path, MOST_BYTES)
+    if len(names) > MOST_COLUMNS:
+        raise UsageError(f"{path.name} has {len(names):,} columns; an upload may have {MOST_COLUMNS:,}.")
+    rows = len(read_rows(path, (), most_bytes=MOST_BYTES))
+    if rows > MOST_ROWS:
+        raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
+
+
+def _safe(name: str) -> str:
+    """The last part of a file name, short enough for any file system and without anything that could leave the folder
+    or steer a terminal."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = re.sub(r"[^\w.\- ]", "_", last).encode()[-_LONGEST_NAME:].decode("utf-8", "ignore").strip(". ")
+    return kept if "." in kept else f"upload.{kept or 'csv'}"
+
+
+def _listed(typed: str) -> list[Any]:
+    return [_value(part) for part in typed.replace(";", ",").split(",") if part.strip()]
+
+
+def _knobs(knobs: Mapping[str, str]) -> dict[str, Any]:
+    given = {name: _listed(typed) for name, typed in knobs.items() if typed.strip()}
+    return {name: values[0] if len(values) == 1 else values for name, values in given.items() if values}
+
+
+def _value(typed: str) -> Any:
+    word = typed.strip().replace("_", "").replace("\u202f", "")
+    if _WHOLE.fullmatch(word):
+        return int(word)
+    if _BROKEN.fullmatch(word):
+        return float(word)
+    return {"true": True, "false": False}.get(word.lower(), typed.strip())

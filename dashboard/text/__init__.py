@@ -1,0 +1,1 @@
+"""What pages say in words and columns; pure, no Streamlit."""

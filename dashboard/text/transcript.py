@@ -1,0 +1,237 @@
+"""What a transcript says in words: a call's line, why it was cut, where a budget closes, a trial's verdict.
+
+Pure: records in, plain text out, never escaped and never markup. Models write what is shown here, so `visible` spells
+out the characters that would steer a screen or hide text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.core import text as fmt
+from engine.core.records import Call, Cut, Prompt, Spend, Trial
+from engine.core.replay import FATES, Reading
+from engine.models.settings import shown
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LONGEST = 40_000
+"""Characters of one text that are shown; the rest is in the export."""
+SHORT = 600
+"""Characters of a document that need not be folded away."""
+CUTS: dict[Cut, str] = {
+    Cut.OWN: "cut at its own cap: its text may be used, its answer does not count",
+    Cut.BUDGET: "cut by the budget: the strategy never saw this reply",
+    Cut.REFUSED: "refused: the budget left no token for it",
+    Cut.CONTEXT: "not sent: prompt and cap do not fit the model's context window",
+    Cut.LIMIT: "not sent: a trial makes no more calls than this",
+    Cut.FAILED: "failed: the provider gave no reply",
+}
+_KEPT = "\n\t"
+
+__all__ = [
+    "CUTS",
+    "SHORT",
+    "Entry",
+    "budget_name",
+    "call_line",
+    "closing_line",
+    "counts_line",
+    "cut_line",
+    "document_title",
+    "facts_line",
+    "list_mark",
+    "prompt_title",
+    "table",
+    "title",
+    "tokens",
+    "verdict_line",
+    "visible",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A trial and how it stands at the chosen budget."""
+
+    trial: Trial
+    reading: Reading
+
+    @property
+    def trial_id(self) -> str:
+        """What a link calls the trial."""
+        return self.trial.spec.trial_id
+
+    @property
+    def question_id(self) -> str:
+        """What a link calls its question."""
+        return self.trial.spec.question.question_id
+
+
+def visible(text: str, longest: int = LONGEST) -> str:
+    """The text with control and direction-changing characters written as `\\u202e`, cut to `longest` with a note."""
+    shown = "".join(_spelled(letter) for letter in text[:longest])
+    more = len(text) - longest
+    return f"{shown}\n… {more:,} more characters" if more > 0 else shown
+
+
+def _spelled(letter: str) -> str:
+    if letter in _KEPT or unicodedata.category(letter)[0] != "C":
+        return letter
+    code = ord(letter)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+
+
+def tokens(spend: Spend) -> str:
+    """Input and output apart: `56 (40+16)`."""
+    return f"{fmt.count(spend.total_tokens)} ({fmt.count(spend.input_tokens)}+{fmt.count(spend.output_tokens)})"
+
+
+def call_line(call: Call) -> str:
+    """Model, what the call asked for and what the budget of the run granted, and what it spent."""
+    return " · ".join([shown(call.model), _asked(call), _spent(call)])
+
+
+def _asked(call: Call) -> str:
+    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
+    return f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"
+
+
+def _spent(call: Call) -> str:
+    """The spend vector of a call; parts that are zero are left out."""
+    spend = call.spend
+    if not spend.calls:
+        return "nothing spent"
+    parts = [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
+    parts += [f"{fmt.count(spend.cached_tokens)} of the input cached"] if spend.cached_tokens else []
+    parts += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
+    parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
+    parts += [fmt.duration(spend.latency_ms)] if spend.latency_ms else []
+    return " · ".join([*parts, "replayed: already paid for"] if call.replayed else parts)
+
+
+def cut_line(call: Call) -> str | None:
+    """Why a reply is not whole, or is missing; None: it is whole."""
+    return None if call.cut is None else CUTS[call.cut]
+
+
+def document_title(text: str) -> str:
+    """`Document the question is about: 12 lines, 3,400 characters`."""
+    lines = fmt.plural(len(text.splitlines()), "line")
+    return f"Document the question is about: {lines}, {fmt.count(len(text))} characters"
+
+
+def prompt_title(messages: Prompt) -> str:
+    """`Prompt: 2 messages, 340 characters`."""
+    size = sum(len(message.content) for message in messages)
+    return f"Prompt: {fmt.plural(len(messages), 'message')}, {fmt.count(size)} characters"
+
+
+def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
+    """Where a budget closes a trial; None: it does not."""
+    if reading.granted is None or reading.covered >= len(trial.calls):
+        return None
+    call = trial.calls[reading.covered]
+    number = reading.covered + 1
+    if reading.granted < 1:
+        how = f"before call {number}, which is refused"
+    else:
+        seen = "" if call.seen_output_tokens is None else f" of {fmt.count(call.seen_output_tokens)}"
+        how = f"in call {number}, after {fmt.count(reading.granted)}{seen} output tokens"
+    return f"{budget} closes {how}. {_stands(reading)}"
+
+
+def _stands(reading: Reading) -> str:
+    if reading.answer is None:
+        return "No answer had been given by then."
+    return f"The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+
+
+def verdict_line(trial: Trial, reading: Reading) -> str:
+    """How a trial stands at the chosen budget, in one sentence."""
+    target = _quoted(trial.spec.question.target)
+    if reading.fate in ("failed", "stopped"):
+        return f"The trial {reading.fate} and is not scored: {visible(trial.error or 'no reason given', 400)}"
+    if reading.fate == "censored":
+        return "The run closed before this budget, so the trial says nothing about it and is not scored here."
+    if reading.answer is None:
+        return f"No answer; the target is {target}."
+    ending = ", though the budget ended it" if reading.exhausted and reading.fate == "right" else ""
+    return f"The answer {_quoted(reading.answer)} is {reading.fate}{ending}; the target is {target}."
+
+
+def budget_name(budget: int, axis: str) -> str:
+    """A budget with its unit: `256 output tokens`, `$0.02`."""
+    unit = {"output_tokens": " output tokens", "total_tokens": " tokens in all"}.get(axis, "")
+    return f"{fmt.budget(budget, axis)}{unit}"
+
+
+def title(label: str, entries: Sequence[Entry], at: str) -> str:
+    """What came out, in one sentence; `at` names the budget."""
+    fates = Counter(entry.reading.fate for entry in entries)
+    scored = fates["right"] + fates["wrong"] + fates["none"]
+    return f"{label}: {fmt.count(fates['right'])} of {fmt.plural(scored, 'trial')} right{at}"
+
+
+def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
+    """Task, model, the budget the condition ran at, and its trials by fate."""
+    fates = Counter(entry.reading.fate for entry in entries)
+    counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / len(entries))})" for fate, n in fates.most_common()]
+    if ended := sum(entry.reading.exhausted for entry in entries):
+        counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
+    simulated = ["simulated: no real model"] if condition["simulated"] else []
+    run_at = f"run at {budget_name(condition['budget'], condition['axis'])}"
+    return " · ".join([condition["task"], condition["model"], *simulated, run_at, *counts])
+
+
+def facts_line(entry: Entry) -> str:
+    """Calls, tokens, and which execution it was."""
+    trial, spend = entry.trial, entry.reading.spend
+    parts = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens", f"run {trial.run_id}"]
+    parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
+    return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
+
+
+def table(shown: Sequence[Entry]) -> pl.DataFrame:
+    """One row per trial; text only."""
+    import polars as pl
+
+    repeats = any(entry.trial.spec.repeat for entry in shown)
+    texts = [" ".join(entry.trial.spec.question.problem.text.split()) for entry in shown]
+    same = _opening(texts)
+    return pl.DataFrame([_row(entry, text[same:], repeats) for entry, text in zip(shown, texts, strict=True)])
+
+
+def _opening(texts: Sequence[str]) -> int:
+    """How much of a long opening, in whole words, all questions share: a list need not repeat it."""
+    first, last = min(texts, default=""), max(texts, default="")
+    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), 0)
+    words = first.rfind(" ", 0, same) + 1
+    return words if words > 20 else 0
+
+
+def _row(entry: Entry, text: str, repeats: bool) -> dict[str, Any]:
+    question = entry.trial.spec.question
+    row = {
+        "Verdict": list_mark(entry.reading),
+        "Question": visible(text, 160),
+        "Answer": visible(entry.reading.answer or "", 60),
+        "Target": visible(question.target, 60),
+        "Tokens (in+out)": tokens(entry.reading.spend),
+    }
+    return {**row, "Repeat": entry.trial.spec.repeat} if repeats else row
+
+
+def list_mark(reading: Reading) -> str:
+    """Verdict for a list: a sign and a word, so that it needs no colour."""
+    sign = {"right": "✓", "wrong": "✗", "none": "○"}.get(reading.fate, "!")
+    return f"{sign} {FATES[reading.fate]}"
+
+
+def _quoted(text: str) -> str:
+    return f"“{visible(' '.join(text.split()), 200)}”"

@@ -1,0 +1,192 @@
+"""Whom to ask what to choose: binds the readings of one database to the rules that make answers of them.
+
+Owns which cells an answer looks at. The rules are in `choices`, `overtaking`, `worth` and `scenarios`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from engine.analysis.advice import board as boards
+from engine.analysis.advice import choose, cost, what_if, words
+from engine.analysis.advice.board import Advice, Board
+from engine.analysis.lens import STORED, Lens
+from engine.analysis.stats import Floats, Sample
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import Price
+
+_KEY = ("condition_id", "axis", "budget")
+MOST_BUDGETS = 2000
+"""Budgets of two curves that are looked at, evenly picked where there are more."""
+
+
+class Readings(Protocol):
+    """What advice reads: `Results`, which makes advisors and so cannot be imported here."""
+
+    def measured(
+        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Cells, and the sums per question they were made of."""
+
+    def curves(self, condition_ids: Sequence[str], *, axis: str, lens: Lens) -> pl.DataFrame:
+        """Accuracy at every budget that changes anything, by condition."""
+
+
+@dataclass(frozen=True)
+class Advisor:
+    """Advice on one task; every method gives an `Advice`. Made by `Results.advise`.
+
+    Partial cells, and those whose spend or accuracy is unknown, are left out. Raises UsageError where nothing is left.
+    """
+
+    results: Readings
+    conditions: pl.DataFrame
+    """Those of `Results.conditions`, of all tasks."""
+    task: str
+    x: str
+    """The spend that is meant by cheap: a column of `curves.MEANS`."""
+    axis: str | None
+    """What budgets count; None: each condition's own axis."""
+    filters: Mapping[str, Any]
+    sample: Sample
+    lens: Lens = STORED
+    """The prices and energy figures money and watt-hours are reckoned with."""
+
+    def reach(self, accuracy: float) -> Advice:
+        """The cheapest setting with at least this accuracy, a share, with 95 % confidence: `choices.reach`."""
+        return choose.reach(self._board(), accuracy)
+
+    def under(self, budget: int) -> Advice:
+        """The most accurate setting within a budget a question (the wall, in the axis' unit): `choices.under`.
+
+        Anytime conditions are read at this budget, others count where they ran at most at it, on the same axis.
+        """
+        axis = self.axis or self._own_axis()
+        cells, units = self.results.measured(axis, [budget], {"task": self.task, **self.filters}, self.lens)
+        within = self._choosable(cells).filter((pl.col("axis") == axis) & (pl.col("budget") <= budget))
+        return choose.under(boards.board(within, units, self.x, self.sample.replicates, self.sample.seed), budget)
+
+    def beats(self, a: str, b: str) -> Advice:
+        """From which budget on condition `a` beats `b`, both ids: `overtaking.beats`."""
+        axis = self.axis or self._own_axis()
+        curves = self.results.curves([a, b], axis=axis, lens=self.lens)
+        if set(curves["axis"].unique()) - {axis}:
+            raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
+        names, budgets = (self._named(a), self._named(b)), self._common(curves, (a, b), axis)
+        return choose.beats(names, axis, budgets, partial(self._pair, a, b, axis), self.sample)
+
+    def next_point(self, spend: float | None = None) -> Advice:
+        """What the next percentage point costs at a spend: `worth.next_point`."""
+        return cost.next_point(self._board(), spend)
+
+    def per_right(self) -> Advice:
+        """Spend per right answer: `worth.per_right`."""
+        return cost.per_right(self._board())
+
+    def without(self, model: str) -> Advice:
+        """What the frontier loses if a model, in whatever role, disappears: `scenarios.without`."""
+        board = self._board()
+        using = self._using(model, board)
+        return what_if.without(board, model, using)
+
+    def priced(self, model: str, factor: float) -> Advice:
+        """What the frontier loses if a model costs `factor` times as much, in dollars: `scenarios.priced`."""
+        if self.x != "usd" or (self.axis or self._own_axis()) == "usd":
+            raise UsageError("A price moves spends in dollars: weigh by usd, with budgets that are not in dollars.")
+        if not 0 <= factor < 1e6:
+            raise UsageError(f"A price is multiplied by a number from 0 to a million, not by {factor:g}.")
+        board = self._board()
+        return what_if.priced(board, model, factor, 1 + (factor - 1) * self._part(model, board))
+
+    def _measured(self, lens: Lens) -> tuple[pl.DataFrame, pl.DataFrame]:
+        cells, units = self.results.measured(self.axis, None, {"task": self.task, **self.filters}, lens)
+        return self._choosable(cells), units
+
+    def _choosable(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Without oracles, whose names say so: nobody can choose to be told what is right. Kept if asked for."""
+        asked = {"strategy", "condition_id"} & {name for name, value in self.filters.items() if value is not None}
+        return cells if asked else cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
+
+    def _board(self) -> Board:
+        cells, units = self._measured(self.lens)
+        return boards.board(cells, units, self.x, self.sample.replicates, self.sample.seed)
+
+    def _common(self, curves: pl.DataFrame, ids: tuple[str, str], axis: str) -> list[int]:
+        """Budgets at which either changes, and the smaller of their own where it is on the axis."""
+        rows = [self._condition(name) for name in ids]
+        own = [row["budget"] for row in rows if row["axis"] == axis and row["anytime"]]
+        return _in_common(curves, min(own) if len(own) == 2 else None)
+
+    def _own_axis(self) -> str:
+        """The axis that most conditions of the task have budgets on."""
+        mine = self.conditions.filter(pl.col("task") == self.task)
+        return str(mine["axis"].mode().sort()[0])
+
+    def _condition(self, condition_id: str) -> Mapping[str, Any]:
+        return self.conditions.row(by_predicate=pl.col("condition_id") == condition_id, named=True)
+
+    def _named(self, condition_id: str) -> str:
+        row = self._condition(condition_id)
+        fixed = "" if row["anytime"] else f" (at its own {words.budget(row['axis'], row['budget'])})"
+        return f"{row['label']}{fixed}"
+
+    def _pair(self, a: str, b: str, axis: str, budgets: Sequence[int]) -> dict[int, choose.Units]:
+        _, units = self.results.measured(axis, budgets, {"condition_id": [a, b]}, self.lens)
+        mine = [units.filter(pl.col("condition_id") == name) for name in (a, b)]
+        fixed = [not row["anytime"] for row in (self._condition(a), self._condition(b))]
+        return {budget: _at(budget, mine, fixed) for budget in budgets}
+
+    def _part(self, model: str, board: Board) -> Floats:
+        """Which part of each setting's dollars goes to a model: 1 where it plays alone."""
+        using = self._using(model, board)
+        free, _ = self._measured(replace(self.lens, prices=(*self.lens.prices, (model, Price(0, 0)))))
+        rest = board.frame.join(free.select(*_KEY, free="usd"), on=_KEY, how="left", maintain_order="left")
+        x, left = rest["x"].to_numpy(), rest["free"].fill_null(0.0).to_numpy()
+        part: Floats = np.where(using & (x > 0), 1 - left / np.where(x > 0, x, 1.0), 0.0)
+        return part
+
+    def _using(self, model: str, board: Board) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which settings have the model in their line-up, by the study's name for it or its identity."""
+        lineups = {row["condition_id"]: _models(row["lineup"]) for row in self.conditions.to_dicts()}
+        known = {name for models in lineups.values() for name in models}
+        if model not in known:
+            raise UnknownName("model", model, known)
+        return np.array([model in lineups[name] for name in board.frame["condition_id"]], dtype=np.bool_)
+
+
+def _at(budget: int, mine: Sequence[pl.DataFrame], fixed: Sequence[bool]) -> choose.Units:
+    """Both at a budget; one that is not anytime is at its own."""
+    first, second = (u if own else u.filter(pl.col("budget") == budget) for u, own in zip(mine, fixed, strict=True))
+    return first, second
+
+
+def _models(lineup: str) -> set[str]:
+    return {name for _, *names in json.loads(lineup) for name in names}
+
+
+def task_of(known: Iterable[str], task: str | None) -> str:
+    """The task advice is about: the one asked for, or the only one there is."""
+    tasks = sorted(set(known))
+    if task is None and len(tasks) != 1:
+        names = ", ".join(tasks) or "none is stored yet"
+        raise UsageError(f"Advice is about one task; name it ({names}).")
+    if task is not None and task not in tasks:
+        raise UnknownName("task", task, tasks)
+    return task or tasks[0]
+
+
+def _in_common(curves: pl.DataFrame, own: int | None) -> list[int]:
+    """Budgets above 0 at which either changes, and `own`, while both stand on nearly all of their questions."""
+    full = pl.col("n") >= 0.95 * pl.col("n").max().over("condition_id")
+    thin = curves.filter(~full & (pl.col("budget") > curves.filter(full)["budget"].min()))
+    end = min(thin["budget"].to_list(), default=math.inf)
+    found = sorted({budget for budget in (*curves["budget"].to_list(), own or 0) if 0 < budget < end})
+    return found[:: -(-len(found) // MOST_BUDGETS)] if len(found) > MOST_BUDGETS else found

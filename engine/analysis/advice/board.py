@@ -1,0 +1,140 @@
+"""The settings of one task side by side: mean spend, accuracy, and one joint bootstrap of both.
+
+Owns what all advice reckons with. Cells that are partial, or whose spend or accuracy is unknown, do not take part.
+
+The record every piece of advice is given in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine.analysis import frontier
+from engine.analysis.cells import scored_means
+from engine.analysis.compare import Cell
+from engine.analysis.frontier import Cloud, ClusterSums, tails
+from engine.analysis.stats import LEVEL, Estimate, Flags, Interval, Sums, accuracy_interval
+from engine.core.errors import UsageError
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Cells of one task by mean spend; arrays are in the order of `frame`."""
+
+    x: str
+    """What spend is meant: a column of `curves.MEANS`."""
+    frame: pl.DataFrame
+    """Columns of `Results.cells` and x, sorted by it."""
+    sums: ClusterSums
+    """Of accuracy, and of `unsolved`: the questions that are never right."""
+    drawn: Cloud
+    """Joint bootstrap, replicates x cells."""
+
+    @property
+    def clusters(self) -> int:
+        """Distinct questions: those of the same text are one."""
+        return int(self.sums.n.shape[1])
+
+    @property
+    def n(self) -> int:
+        """Questions of the cell that has most."""
+        return int(self.frame["n_questions"].max() or 0)  # type: ignore[arg-type]
+
+    @property
+    def point(self) -> Cloud:
+        """What was measured, as a cloud of one."""
+        return frontier.cloud_of(self.frame, list(range(self.frame.height)))
+
+    def row(self, cell: int) -> Row:
+        """A cell by its column."""
+        return self.frame.row(cell, named=True)
+
+    def only(self, keep: Flags) -> Board:
+        """Some of the cells, in the same draws."""
+        sums = ClusterSums(self.sums.n[keep], {name: each[keep] for name, each in self.sums.of.items()})
+        drawn = Cloud(self.drawn.x[:, keep], self.drawn.accuracy[:, keep])
+        return Board(self.x, self.frame.filter(pl.Series(keep)), sums, drawn)
+
+    def cell_sums(self, cell: int) -> Sums:
+        """What the interval of a cell's accuracy is made of."""
+        s, q = self.sums.of["accuracy"][cell], self.sums.n[cell]
+        return Sums.of(s, q)
+
+    def interval(self, cell: int, critical: float) -> Interval:
+        """Interval of a cell's accuracy at a normal quantile other than 1.96."""
+        level = min(2 * NormalDist().cdf(critical) - 1, 1 - 1e-9)
+        row = self.row(cell)
+        return accuracy_interval(self.cell_sums(cell), row["n_right"] + row["n_wrong"] + row["n_none"], level)
+
+
+def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> Board:
+    """The cells of one task; raises UsageError where none can be judged."""
+    frontier.check(x)
+    sort = cells.with_columns(x=pl.col(x).cast(pl.Float64)).sort("x", "accuracy", "condition_id", nulls_last=True)
+    frame = frontier.judged(sort).drop("row")
+    if frame.is_empty():
+        raise UsageError(
+            f"There is nothing to go by: no setting has a known accuracy and {x} on 95 % of its study's questions here."
+        )
+    drawn = frontier.resampled(frame, units, x, replicates, seed)
+    if len(drawn) > 1:
+        raise UsageError("Advice is about one task at a time.")
+    means = scored_means(units).with_columns(unsolved=(pl.col("accuracy") == 0).cast(pl.Float64))
+    return Board(x, frame, frontier.cluster_sums(frame, means, ("accuracy", "unsolved")), drawn[0].cloud)
+
+
+def critical(board: Board) -> float:
+    """The normal quantile at which the lower bounds of all cells hold together with 95 % confidence, and so the upper.
+
+    From the largest studentised deviation in the joint bootstrap, which knows how alike the settings are; half of the
+    doubt is set aside, by Bonferroni, for cells that are always right or never, whose deviation it cannot see.
+    """
+    deviations = board.drawn.accuracy - board.point.accuracy
+    spread = deviations.std(axis=0)
+    seen = spread > 1e-9
+    hidden = int((~seen).sum())
+    doubt = (1 - LEVEL) / (2 if hidden and seen.any() else 1)
+    found = [NormalDist().inv_cdf(1 - doubt / hidden)] if hidden else []
+    if seen.any():
+        _, widening = tails(board.clusters)
+        scores = deviations[:, seen] / spread[seen] * (widening if math.isfinite(widening) else 1.0)
+        found += [float(np.quantile(side.max(axis=1), 1 - doubt)) for side in (scores, -scores)]
+    return max(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One answer with what it stands on."""
+
+    asked: str
+    """reach, under, beats, next_point, without, price or per_right."""
+    sentence: str
+    """The answer in plain English, with n; or that n questions do not decide it."""
+    decided: bool
+    """Whether the data answer with 95 % confidence."""
+    n: int
+    """Questions it stands on."""
+    cell: Cell | None = None
+    """The setting it names; None where it names none."""
+    value: Estimate | None = None
+    """The number it gives: accuracy (reach, under), difference (beats), spend (next_point, per_right), loss of
+    accuracy (without, price), as a share or in the unit of the spend. Infinite: never, at any spend."""
+    more_questions: int | None = None
+    """How many more questions would decide it with 80 % chance, if the truth is what was seen; None: it is decided, or
+    there is nothing to go by."""
+    evidence: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False, repr=False)
+    """What it was read off, one row per setting, budget or step; columns are named by the method that gives it."""
+
+
+def cell_of(row: Row) -> Cell:
+    """The cell a row is about."""
+    return Cell(row["condition_id"], row["budget"], row["axis"])

@@ -1,0 +1,228 @@
+"""What to choose: the cheapest setting that reaches an accuracy, and the best one under a budget.
+
+Owns the rules of these two answers and the sentences they are told in. Works on a board; reads no database.
+
+From which budget on one setting beats another: two anytime curves, paired question by question.
+
+Owns the walk down the budgets and the sentence it ends in. Reads no database: it is handed a way to read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from engine.analysis import compare, stats
+from engine.analysis.advice import words
+from engine.analysis.advice.board import Advice, Board, Row, cell_of, critical
+from engine.analysis.compare import Difference
+from engine.analysis.frontier import outdone
+from engine.analysis.stats import LEVEL, Estimate, Floats, Sample, z_of
+from engine.core.errors import UsageError
+
+
+def reach(board: Board, least: float) -> Advice:
+    """The cheapest setting that has at least this accuracy (a share) with 95 % confidence.
+
+    The lower bounds of all settings hold together (max-t over the joint bootstrap), so that the cheapest of those that
+    pass may be picked: in at most 5 % of studies the pick has less. Evidence: x, accuracy, `least` and `most` (joint
+    one-sided bounds), `reaches`. Raises UsageError for a share outside of (0, 1).
+    """
+    if not 0 < least < 1:
+        raise UsageError(f"An accuracy to reach is a share between 0 and 1, not {least:g}.")
+    z = critical(board)
+    bounds = [board.interval(cell, z) for cell in range(board.frame.height)]
+    table = board.frame.select("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions").with_columns(
+        least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds])
+    )
+    table = table.with_columns(reaches=pl.col("least") >= least)
+    passing = table.filter("reaches")
+    if passing.is_empty():
+        return _short(board, table, least, z)
+    return _reached(board, table, passing.row(0, named=True), least)
+
+
+def _reached(board: Board, table: pl.DataFrame, row: Row, least: float) -> Advice:
+    sentence = (
+        f"The cheapest setting that reaches {words.percent(least)} with 95 % confidence is {words.setting(row)}: "
+        f"{words.percent(row['accuracy'])} (at least {words.percent(row['least'])}) on "
+        f"{words.questions(row['n_questions'])}, for {words.spend(board.x, row['x'])} a question."
+    )
+    value = Estimate(row["accuracy"], row["least"], row["most"])
+    return Advice("reach", sentence, True, row["n_questions"], cell_of(row), value, None, table)
+
+
+def _short(board: Board, table: pl.DataFrame, least: float, z: float) -> Advice:
+    """Nothing passes: because nothing does, or because the questions are too few to tell."""
+    best = table.sort("accuracy", "x", descending=[True, False]).row(0, named=True)
+    value = Estimate(best["accuracy"], best["least"], best["most"])
+    if float(table["most"].max() or 0) < least:  # type: ignore[arg-type]
+        sentence = (
+            f"No setting reaches {words.percent(least)}: the best, {words.setting(best)}, has "
+            f"{words.percent(best['accuracy'])} on {words.questions(best['n_questions'])}, and at most "
+            f"{words.percent(best['most'])} with 95 % confidence."
+        )
+        return Advice("reach", sentence, True, best["n_questions"], None, value, None, table)
+    more = _questions_to_reach(board, table, least, z)
+    sentence = (
+        f"Not decided by {words.questions(board.n)}: the best setting, {words.setting(best)}, has "
+        f"{words.percent(best['accuracy'])}, and may have {words.percent(best['least'])} to "
+        f"{words.percent(best['most'])}{words.more(more)}."
+    )
+    return Advice("reach", sentence, False, board.n, None, value, more, table)
+
+
+def _questions_to_reach(board: Board, table: pl.DataFrame, least: float, z: float) -> int | None:
+    """Of the setting that needs fewest."""
+    found = []
+    for cell, row in enumerate(table.iter_rows(named=True)):
+        needed = stats.sure_of_share(row["accuracy"], least, z)
+        if needed is not None:
+            design = _design(board, cell)
+            found.append(max(1, math.ceil(needed * design - row["n_questions"])))
+    return min(found, default=None)
+
+
+def _design(board: Board, cell: int) -> float:
+    """How many questions are worth one independent right-or-wrong answer; under 1 with repeats."""
+    sums = board.cell_sums(cell)
+    plain = sums.mean * (1 - sums.mean) / sums.n
+    return sums.variance / plain if min(sums.variance, plain) > 1e-15 else 1.0
+
+
+BEST = (1 + LEVEL) / 2
+"""Where two are equal either may be ahead by luck, so each way takes half of the doubt."""
+
+
+def under(board: Board, budget: int) -> Advice:
+    """The most accurate setting of the board, which was read at this budget.
+
+    Settings that may as well be the best stay in the run: one is out when another beats it beyond what the best of so
+    many would by luck (max-t); a lone best is wrongly named in at most 5 % of studies. Of equal accuracy the cheaper is
+    named. Evidence: x, accuracy, `behind` (share behind the best), `maybe_best`.
+    """
+    accuracy = board.point.accuracy[0]
+    best = int(np.lexsort((board.frame["x"].to_numpy(), -accuracy))[0])
+    stay = [
+        cell == best or not outdone(*_leads_over(board, cell), board.clusters, BEST) for cell in range(len(accuracy))
+    ]
+    table = board.frame.select("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions").with_columns(
+        behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay)
+    )
+    row = table.row(best, named=True)
+    rivals = [cell for cell, kept in enumerate(stay) if kept and cell != best]
+    limit = words.budget(row["axis"], budget)
+    said = (
+        f"{words.setting(row)}: {words.percent(row['accuracy'])} on {words.questions(row['n_questions'])}, for "
+        f"{words.spend(board.x, row['x'])} a question"
+    )
+    value = Estimate(row["accuracy"], *board.interval(best, z_of(LEVEL)))
+    if not rivals:
+        sentence = f"Under {limit} a question the best setting is {said}."
+        return Advice("under", sentence, True, board.n, cell_of(row), value, None, table)
+    more, next_best = _questions_between(board, best, rivals)
+    sentence = (
+        f"Not decided by {words.questions(board.n)}: under {limit} a question the best seen is {said}, but "
+        f"{len(rivals)} other{'s' * (len(rivals) > 1)} may be as good, first {words.setting(next_best)} with "
+        f"{words.percent(next_best['accuracy'])}{words.more(more)}."
+    )
+    return Advice("under", sentence, False, board.n, cell_of(row), value, more, table)
+
+
+def _leads_over(board: Board, cell: int) -> tuple[Floats, Floats]:
+    """Leads of all others over a cell, and how far each replicate's is off."""
+    others = np.arange(board.frame.height) != cell
+    leads = board.point.accuracy[0, others] - board.point.accuracy[0, cell]
+    return leads, (board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads).T
+
+
+def _questions_between(board: Board, best: int, rivals: Sequence[int]) -> tuple[int | None, Row]:
+    """Questions that would tell the best from the next, and the next."""
+    accuracy = board.point.accuracy[0]
+    rival = max(rivals, key=lambda cell: (accuracy[cell], -cell))
+    gap = float(accuracy[best] - accuracy[rival])
+    variance = float((board.drawn.accuracy[:, best] - board.drawn.accuracy[:, rival]).var())
+    needed = stats.questions_needed(gap, variance * board.n + gap**2)
+    return None if needed is None else max(1, math.ceil(needed) - board.n), board.row(rival)
+
+
+Units = tuple[pl.DataFrame, pl.DataFrame]
+Read = Callable[[Sequence[int]], Mapping[int, Units]]
+"""Per-question sums of the two conditions at some budgets."""
+COARSE = 40
+"""Budgets at which two curves are compared before the place where they part is looked at closely."""
+
+
+def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read, sample: Sample) -> Advice:
+    """From which budget on the first condition is more accurate than the second, at that and every larger one.
+
+    Budgets are tried from the largest down until the 95 % interval of the paired difference touches 0: a fixed
+    sequence, so that no correction is due; first a few of them, then those between the last two. Evidence: budget, n,
+    difference, low, high, p_value. Raises UsageError where the two have no budget or no question in common.
+    """
+    asked = sorted(set(budgets))
+    if not asked:
+        raise UsageError(f"{names[0]} and {names[1]} have no budget in common on {axis}.")
+    tried: dict[int, Difference] = {}
+    first, below = _down(_some(asked), tried, read, sample)
+    if first is not None and below is not None:
+        closer, _ = _down(_some([budget for budget in asked if below < budget < first]), tried, read, sample)
+        first = first if closer is None else closer
+    found = None if first is None else tried[first]
+    if found is None:
+        return _unbeaten(names, words.budget(axis, asked[-1]), tried[asked[-1]], read, asked[-1], _table(tried))
+    last = tried[asked[-1]]
+    sentence = (
+        f"{names[0]} beats {names[1]} from {words.budget(axis, first or 0)} on, up to the "
+        f"{words.budget(axis, asked[-1])} both were measured at: {_told(found)} there, {_told(last)} at the "
+        f"end, on {words.questions(found.n)}."
+    )
+    return Advice("beats", sentence, True, found.n, None, found.estimate, None, _table(tried))
+
+
+def _some(budgets: Sequence[int]) -> list[int]:
+    """Evenly picked, first and last among them."""
+    last = len(budgets) - 1
+    return sorted({budgets[round(at * last / (COARSE - 1))] for at in range(COARSE)}) if budgets else []
+
+
+def _down(
+    budgets: Sequence[int], tried: dict[int, Difference], read: Read, sample: Sample
+) -> tuple[int | None, int | None]:
+    """The last budget at which a is ahead when going down, and the first at which it is not."""
+    first, units = None, read(budgets) if budgets else {}
+    for budget in reversed(budgets):
+        tried[budget] = compare.difference(*units[budget], sample)
+        if (tried[budget].low or 0.0) <= 0:
+            return first, budget
+        first = budget
+    return first, None
+
+
+def _unbeaten(
+    names: tuple[str, str], limit: str, last: Difference, read: Read, budget: int, table: pl.DataFrame
+) -> Advice:
+    """a is not ahead at the largest budget."""
+    if last.mean is None:
+        raise UsageError(f"{names[0]} and {names[1]} share no question, so they cannot be compared.")
+    said = f"at {limit}, the largest budget both were measured at, the difference is {_told(last)}"
+    if (last.high or 0.0) < 0:
+        sentence = f"{names[0]} does not beat {names[1]}: {said}, on {words.questions(last.n)}."
+        return Advice("beats", sentence, True, last.n, None, last.estimate, None, table)
+    more = compare.more_questions(compare.paired(*read([budget])[budget]), last) if last.mean > 0 else None
+    doubt = f"Not decided by {words.questions(last.n)} whether {names[0]} beats {names[1]}"
+    return Advice("beats", f"{doubt}: {said}{words.more(more)}.", False, last.n, None, last.estimate, more, table)
+
+
+def _told(found: Difference) -> str:
+    ends = f"95 %: {100 * (found.low or 0):+.1f} to {100 * (found.high or 0):+.1f}"
+    return f"{words.points(found.mean or 0)} ({ends})"
+
+
+def _table(tried: dict[int, Difference]) -> pl.DataFrame:
+    numbers = dict.fromkeys(("difference", "low", "high", "p_value"), pl.Float64)
+    rows = [{"budget": budget, **compare.columns(difference)} for budget, difference in sorted(tried.items())]
+    return pl.DataFrame(rows, schema={"budget": pl.Int64, "n": pl.Int64, **numbers})

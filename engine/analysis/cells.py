@@ -1,0 +1,220 @@
+"""From per-question sums to cells and curves: means, intervals, counts.
+
+Question means come first (over scored repeats), then the mean over questions; clusters of questions with the same text
+make the intervals. Reads no database.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from engine.analysis.lens import SCALES
+from engine.analysis.stats import Sums, accuracy_interval, mean_interval
+
+MEANS = (
+    "calls",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "latency_ms",
+    "usd",
+    "wh",
+)
+"""Spend columns of a cell: mean per question; `usd` in US dollars at list price, `wh` in watt-hours, the others in
+their unit. `latency_ms` is what was measured, under whatever load there was: a call that a budget
+cuts counts whole."""
+WITH_INTERVAL = ("accuracy", "accuracy_finished", "calls", "output_tokens", "total_tokens", "latency_ms", "usd", "wh")
+PARTIAL_BELOW = 0.95
+"""A cell with a smaller share of its study's questions is partial and gets no verdict."""
+MUCH_CUT = 0.10
+"""A cell where a larger share of scored trials was ended by the budget says as much about the wall as the strategy."""
+
+_COUNTS = ("n_right", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
+_KEY = ("condition_id", "axis", "budget")
+
+CELL_SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("condition_id", "label", "task", "model", "strategy", "params"), pl.String),
+    **dict.fromkeys(("anytime", "simulated"), pl.Boolean),
+    "axis": pl.String,
+    **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS), pl.Int64),
+    "partial": pl.Boolean,
+    "much_cut": pl.Boolean,
+    **{f"{name}{end}": pl.Float64 for name in ("accuracy", "accuracy_finished") for end in ("", "_low", "_high")},
+    **{
+        f"{name}{end}": pl.Float64
+        for name in MEANS
+        for end in (("", "_low", "_high") if name in WITH_INTERVAL else ("",))
+    },
+    "usd_assumed": pl.Boolean,
+}
+CURVE_SCHEMA: dict[str, Any] = {
+    "budget": pl.Int64,
+    "accuracy": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n": pl.Int64,
+    "n_trials": pl.Int64,
+    "n_censored": pl.Int64,
+    "spend": pl.Float64,
+}
+
+CURVES_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, **CURVE_SCHEMA}
+
+
+def question_means(units: pl.DataFrame) -> pl.DataFrame:
+    """Per (condition, budget, question): `accuracy` and mean spends over scored repeats, null where none is scored.
+
+    `accuracy_finished` is over the repeats that ended by themselves, null where none did.
+    """
+    total = pl.col("input_tokens") + pl.col("output_tokens")
+    finished = pl.col("n") - pl.col("n_exhausted")
+    sums = units.with_columns(
+        total_tokens=total,
+        usd=pl.when(pl.col("n_unpriced") == 0).then(pl.col("pusd") / 1e12),
+        wh=pl.when(pl.col("n_unmeasured") == 0).then(pl.col("pwh") / 1e12),
+        accuracy=pl.col("n_right"),
+        accuracy_finished=pl.when(finished > 0).then(pl.col("n_right_finished") / finished),
+        n_finished=finished,
+        n_none=pl.col("n") - pl.col("n_right") - pl.col("n_wrong"),
+    )
+    scored = pl.when(pl.col("n") > 0)
+    return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
+
+
+def scored_means(units: pl.DataFrame) -> pl.DataFrame:
+    """Those of `question_means` that have a scored repeat."""
+    return question_means(units).filter(pl.col("n") > 0)
+
+
+_MEASURED = ("accuracy", "accuracy_finished", *MEANS)
+
+
+def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned: Mapping[str, int]) -> pl.DataFrame:
+    """One row per (condition, budget), columns as CELL_SCHEMA; see `Results.cells`."""
+    known = {c["condition_id"]: c for c in conditions}
+    rows = _summed(question_means(units)).to_dicts()
+    made = [_cell(row, known[row["condition_id"]], planned[row["condition_id"]]) for row in rows]
+    return pl.DataFrame(made, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
+
+
+def _summed(means: pl.DataFrame) -> pl.DataFrame:
+    """Counts and means of cells, and the cluster sums behind their intervals.
+
+    A cluster bears the id of its first question; where each has only that one, both come from one pass.
+    """
+    each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=_FINISHED)
+    if (means["cluster"] == means["question_id"]).all():
+        return each.group_by(_KEY, maintain_order=True).agg(*_counted(), *_spread())
+    sizes = (pl.col("q", "q_finished").sum(), *(pl.col(x).sum() for x in WITH_INTERVAL))
+    by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(*sizes)
+    spread = by_cluster.group_by(_KEY, maintain_order=True).agg(*_spread())
+    return each.group_by(_KEY, maintain_order=True).agg(*_counted()).join(spread, on=_KEY, maintain_order="left")
+
+
+_FINISHED = (pl.col("n_finished") > 0).cast(pl.Float64)
+
+
+def _counted() -> list[pl.Expr]:
+    return [
+        (pl.col("n") > 0).sum().alias("n_questions"),
+        pl.sum_horizontal("n", "n_failed", "n_stopped", "n_censored").sum().alias("n_trials"),
+        pl.col("n").sum().alias("scored"),
+        *(pl.col(name).sum() for name in _COUNTS),
+        *(pl.col(name).mean() for name in _MEASURED),
+        pl.col("n_finished").sum(),
+        (pl.col("n_finished") > 0).sum().alias("questions_finished"),
+        *((pl.col(name).is_null() & (pl.col("n") > 0)).any().alias(f"{name}_unknown") for name in ("usd", "wh")),
+        (pl.col("n_assumed") > 0).any().alias("usd_assumed"),
+    ]
+
+
+def _spread() -> list[pl.Expr]:
+    """Of sums per cluster: ss and sq per measure, and qq and clusters of questions scored or finished."""
+    return [
+        (pl.col("q") > 0).sum().alias("clusters"),
+        (pl.col("q_finished") > 0).sum().alias("clusters_finished"),
+        *((pl.col(q) ** 2).sum().alias(f"q{q}") for q in ("q", "q_finished")),
+        *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
+        *((pl.col(x) * pl.col(_size(x))).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
+    ]
+
+
+def _size(measure: str) -> str:
+    """What counts the questions of a measure."""
+    return "q_finished" if measure == "accuracy_finished" else "q"
+
+
+def _cell(row: Mapping[str, Any], condition: Mapping[str, Any], planned: int) -> dict[str, Any]:
+    cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
+    cell |= {name: row[name] for name in ("axis", "usd_assumed", *_MEASURED)}
+    cell |= {name: round(row[name]) for name in ("budget", "n_questions", "n_trials", *_COUNTS)}
+    cell |= {name: None for name in ("usd", "wh") if row[f"{name}_unknown"]}
+    cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
+    cell["n_planned"] = max(planned, cell["n_questions"])
+    cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
+    for name in WITH_INTERVAL:
+        cell[f"{name}_low"], cell[f"{name}_high"] = _interval(row, name, cell[name])
+    return cell
+
+
+def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
+    if mean is None:
+        return None, None
+    some = "_finished" if name == "accuracy_finished" else ""
+    n = row["questions_finished"] if some else row["n_questions"]
+    sums = Sums(mean * n, n, row[f"clusters{some}"], row[f"{name}_ss"], row[f"{name}_sq"], row[f"qq{some}"])
+    trials = row["n_finished"] if some else row["scored"]
+    low, high = accuracy_interval(sums, trials) if name.startswith("accuracy") else mean_interval(sums)
+    return (None, None) if math.isnan(low) else (low, high)
+
+
+def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None) -> pl.DataFrame:
+    """Curves of the conditions of `grid`, columns as CURVES_SCHEMA: at every change of accuracy or n, or at `points`.
+
+    `steps` are sorted by condition and budget; `scored` is what its trials are worth to an interval. The result is in
+    the order of `grid`, then by budget.
+    """
+    if points is None:
+        at = changed(steps)
+    else:
+        wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
+        known = steps.rename({"budget": "since"})
+        at = (
+            grid.select("condition_id")
+            .join(wanted, how="cross")
+            .join_asof(known, left_on="budget", right_on="since", by="condition_id", check_sortedness=False)
+        )
+    rows = grid.select("condition_id", "axis").join(at, on="condition_id", maintain_order="left_right").to_dicts()
+    return pl.DataFrame([_point(row) for row in rows], schema=CURVES_SCHEMA)
+
+
+def changed(steps: pl.DataFrame) -> pl.DataFrame:
+    """The steps at which accuracy or n changes; at the others it is the expected spend alone."""
+    return steps.filter(pl.any_horizontal(_changed(name) for name in ("mean", "n_trials", "n_censored")))
+
+
+def _changed(name: str) -> pl.Expr:
+    return (pl.col(name) - pl.col(name).shift(1).over("condition_id")).abs().fill_null(1.0) > 1e-9
+
+
+def _point(row: Mapping[str, Any]) -> dict[str, Any]:
+    n = round(row["n"] or 0)
+    point = {name: row[name] for name in ("condition_id", "axis", "budget")}
+    point |= {"n": n, "n_trials": round(row["n_trials"] or 0), "n_censored": round(row["n_censored"] or 0)}
+    if n == 0:
+        return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
+    sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
+    low, high = accuracy_interval(sums, row["scored"])
+    spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
+    return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
+
+
+def _tidy(share: float) -> float:
+    """Sums of many changes carry rounding; an accuracy of nothing right is 0."""
+    return min(1.0, max(0.0, round(share, 12)))

@@ -1,0 +1,408 @@
+"""What a question's stored draws say about fewer draws: exact means over every choice of k of the n, in any order.
+
+Pure numbers in, pure numbers out. Unbiased for k <= n where the n draws are exchangeable, as they are when all n were
+drawn whatever they said; draws that stopped because a vote was settled are not, and must not be handed in.
+
+Which answer each stored draw of a vote gave, and whether it is right.
+
+Owns the reading of stored replies as votes. A trial is only taken whose votes, counted again, leave the very marks
+that are stored: then its draws may be counted in any other order too. Asks no model and no database.
+
+Curves of votes from all orders their draws could have come in, not from the one they came in.
+
+A trial that drew all its samples has its draws put in seeded random orders, each read out like a run of its own; on the
+axis of calls the mean over every order is exact (`draws.leading`). That a trial drew all of them is the same event in
+every order, so the mean over orders has the expectation of the one order and less noise. A trial that a wall closed
+drew few because its draws were long: which ones it has depends on what they are, so it keeps its one order and leaves
+at its horizon, as it does without all this. Pure arrays in, frames out; reads no database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from math import comb
+from typing import Any, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.analysis.stats import Floats, Ints
+from engine.core import answers
+from engine.core.answers import Votes
+from engine.core.errors import BudgetscopeError
+from engine.core.records import AnswerKind, Problem, Question
+
+
+def pass_at(n: int, right: int, k: int) -> float:
+    """Chance that any of k draws is right (Chen et al. 2021, arXiv 2107.03374, eq. 1)."""
+    _check(n, k)
+    return 1 - comb(n - right, k) / comb(n, k)
+
+
+def all_right(n: int, right: int, k: int) -> float:
+    """Chance that each of k draws is right ("pass^k": Yao et al. 2024, arXiv 2406.12045)."""
+    _check(n, k)
+    return comb(right, k) / comb(n, k)
+
+
+def best_of(scored: Sequence[tuple[float, bool]], k: int) -> float:
+    """Chance that the draw of highest score among k is right; of equal scores each is as likely to be taken.
+
+    `scored`: score and whether it is right, one pair a draw. Sorted by score, the i-th from below is the best of
+    C(i - 1, k - 1) choices; equal scores share theirs.
+    """
+    n = len(scored)
+    _check(n, k)
+    ways = [comb(below, k - 1) for below in range(n)]
+    upto = [0, *accumulate(ways)]
+    scores = sorted(score for score, _ in scored)
+    total = 0.0
+    for score, right in scored:
+        first, last = scores.index(score), n - scores[::-1].index(score)
+        total += right * (upto[last] - upto[first]) / (last - first)
+    return total / comb(n, k)
+
+
+def majority(counts: Sequence[int], abstained: int, k: int) -> tuple[float, ...]:
+    """Chance of each answer to lead after k draws, by how often each was drawn; what is left is no answer at all.
+
+    `counts` are votes per distinct answer, `abstained` draws without a vote. A tie goes to the answer seen first
+    (`engine.votes`); over all orders every tied answer is as likely to be that one, so ties are split evenly.
+    With c_a votes for answer a: sum over t of C(c_a, t) sum over s of W(t, s) / (s + 1) / C(n, k), where W(t, s)
+    counts the choices of the other k - t draws in which s other answers have t votes too and none has more.
+    """
+    n = sum(counts) + abstained
+    _check(n, k)
+    return tuple(float(table[k]) for table in leading(tuple(counts), abstained))
+
+
+@lru_cache(maxsize=4096)
+def leading(counts: tuple[int, ...], abstained: int) -> tuple[Floats, ...]:
+    """Per answer its chance to lead after 0, 1, ..., n draws; see `majority`."""
+    n = sum(counts) + abstained
+    choices = np.array([float(comb(n, k)) for k in range(n + 1)])
+    known: dict[int, Floats] = {}
+    for place, count in enumerate(counts):
+        if count not in known:
+            others = (*counts[:place], *counts[place + 1 :])
+            known[count] = sum((_with(t, count, others, abstained, n) for t in range(1, count + 1)), np.zeros(n + 1))
+    return tuple(known[count] / choices for count in counts)
+
+
+def _with(t: int, count: int, others: Sequence[int], abstained: int, n: int) -> Floats:
+    """Choices by size in which an answer leads with t votes, those with s equals counted 1 / (s + 1)."""
+    ways = np.zeros((n + 1, len(others) + 1))
+    ways[0, 0] = 1.0
+    for other in others:
+        ways = _times(ways, [comb(other, x) for x in range(min(other + 1, t))], comb(other, t), t)
+    ways = _times(ways, [comb(abstained, x) for x in range(abstained + 1)], 0, 0)
+    shared = ways @ (1 / np.arange(1, len(others) + 2))
+    led = np.zeros(n + 1)
+    led[t:] = comb(count, t) * shared[: n + 1 - t]
+    return led
+
+
+def _times(ways: Floats, fewer: Sequence[int], equal: int, t: int) -> Floats:
+    """The choices with one more answer in them: x of its votes for each of `fewer`, or t of them, one more equal."""
+    product = np.zeros_like(ways)
+    for x, factor in enumerate(fewer):
+        product[x:] += factor * ways[: len(ways) - x]
+    if equal:
+        product[t:, 1:] += equal * ways[: len(ways) - t, :-1]
+    return product
+
+
+def _check(n: int, k: int) -> None:
+    if not 0 < k <= n:
+        raise ValueError(f"k must be from 1 to the {n} draws there are, not {k}")
+
+
+VOTING = ("self_consistency",)
+"""Strategies that draw all their samples whatever these say, each a vote of weight 1."""
+
+
+Row = Mapping[str, Any]
+Place = tuple[int, int, int]
+"""Where a trial stands: condition_no, question_no, repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """The draws of one trial in the order it made them."""
+
+    votes: tuple[int | None, ...]
+    """Per draw its answer, numbered in the order they were first seen; None: no vote."""
+    right: tuple[bool, ...]
+    """Per answer."""
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Votes per answer."""
+        return tuple(sum(vote == answer for vote in self.votes) for answer in range(len(self.right)))
+
+
+def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vote]:
+    """By (condition_no, question_no, repeat), the ballots of trials that drew all they could and count as stored.
+
+    `draws` and `marks` are rows of `lists.draws` and `lists.marks`, in order.
+    """
+    told = _grouped(marks)
+    judge = _Judge({(m["question_no"], m["answer"]): m["verdict"] == "right" for group in told.values() for m in group})
+    found = {at: _ballot(rows, told.get(at, []), judge) for at, rows in _grouped(draws).items()}
+    return {at: ballot for at, ballot in found.items() if ballot is not None}
+
+
+def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Vote | None:
+    if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
+        return None
+    said = [
+        None if row["cut"] or row["finish"] == "filter" else answers.extract(row["text"], row["answer_kind"])
+        for row in rows
+    ]
+    if _marks(said) != [(mark["after_calls"], mark["answer"]) for mark in marks]:
+        return None
+    keys = [None if answer is None else answers.normalise(answer) for answer in said]
+    first = {key: answer for key, answer in reversed(list(zip(keys, said, strict=True))) if key is not None}
+    order = list(dict.fromkeys(key for key in keys if key is not None))
+    verdicts = [judge.right(str(first[key]), rows[0]) for key in order]
+    if None in verdicts:
+        return None
+    votes = tuple(None if key is None else order.index(key) for key in keys)
+    return Vote(votes, tuple(bool(verdict) for verdict in verdicts))
+
+
+def _marks(said: Sequence[str | None]) -> list[tuple[int, str]]:
+    """The marks that counting these answers in this order leaves."""
+    votes, found = Votes(), list[tuple[int, str]]()
+    for place, answer in enumerate(said, start=1):
+        votes.add(answer)
+        leader = votes.leader
+        if leader is not None and (not found or found[-1][1] != leader):
+            found.append((place, leader))
+    return found
+
+
+class _Judge:
+    """Whether an answer is right: as some mark says, else by the task's scorer; None where nobody can tell."""
+
+    def __init__(self, known: dict[tuple[int, str], bool]) -> None:
+        self._known: dict[tuple[int, str], bool | None] = dict(known)
+
+    def right(self, answer: str, row: Row) -> bool | None:
+        at = (row["question_no"], answer)
+        if at not in self._known:
+            task = _task(row["task"])
+            self._known[at] = None if task is None else task.score(answer, _question(row)) >= 1
+        return self._known[at]
+
+
+@lru_cache(maxsize=64)
+def _task(name: str) -> Any:
+    from engine.tasks import open_task
+    from engine.tasks.task import TaskSpec
+
+    try:
+        return open_task(TaskSpec(name))
+    except BudgetscopeError:
+        return None
+
+
+def _question(row: Row) -> Question:
+    kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
+    problem = Problem(row["question"], kind, context=row["context"])
+    return Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
+
+
+def _grouped(rows: Iterable[Row]) -> dict[Place, list[Row]]:
+    found: dict[Place, list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["condition_no"], row["question_no"], row["repeat"]), []).append(row)
+    return found
+
+
+Rows = Mapping[str, NDArray[Any]]
+_SEED = 20260301
+_SUMS = ("n", "right", "n_censored", "level", "slope", "ordered", "drawn", "covered")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One trial on one axis, step by step."""
+
+    question: int
+    rows: Rows
+    """Columns of `queries.walks`."""
+    ballot: Vote | None
+    """None: its one order is all there is."""
+
+
+class Sums:
+    """Per question and point what the trials of one condition add up to; a change counts at its wall and above."""
+
+    def __init__(self, questions: int, points: Ints) -> None:
+        self.points = points
+        self._sums = {name: np.zeros((questions, len(points) + 1)) for name in _SUMS}
+
+    def add(self, question: int, walls: NDArray[Any], **changes: NDArray[Any] | float) -> None:
+        """At these walls, these changes."""
+        at = np.searchsorted(self.points, walls.ravel(), side="left")
+        for name, change in changes.items():
+            weights = np.broadcast_to(np.asarray(change, np.float64), walls.shape).ravel()
+            self._sums[name][question] += np.bincount(at, weights, len(self.points) + 1)
+
+    def add_cut(self, question: int, since: NDArray[Any], wall: NDArray[Any], start: Floats, share: float) -> None:
+        """Calls that budgets between two walls cut: what they have spent there grows with the budget."""
+        cut = since < wall
+        self.add(question, since[cut], level=start[cut] * share, slope=share)
+        self.add(question, wall[cut], level=-start[cut] * share, slope=-share)
+
+    def totals(self) -> dict[str, Floats]:
+        """Questions x points."""
+        found = {name: sums[:, :-1].cumsum(axis=1) for name, sums in self._sums.items()}
+        found["level"] += found.pop("slope") * self.points
+        return found
+
+
+@lru_cache(maxsize=64)
+def orders_of(draws: int, orders: int) -> Ints:
+    """orders x draws: the order they came in first, then seeded random ones, the same for every trial and database."""
+    rest = np.random.default_rng(_SEED).permuted(np.tile(np.arange(draws), (orders - 1, 1)), axis=1)
+    return np.concatenate([np.arange(draws)[None, :], rest]).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class VotingTrials:
+    """All trials of some voting conditions, each on its axis."""
+
+    rows: pl.DataFrame
+    """Rows of `queries.walks`, with condition_id."""
+    questions: pl.DataFrame
+    """question_no and cluster, sorted by question_id."""
+    ballots: Mapping[Place, Vote]
+
+    def curve(self, condition_id: str, axis: str, points: Sequence[int] | pl.Series, orders: int) -> pl.DataFrame:
+        """Rows as `queries.curves` has them, with `scored`, at `points`; and at each call if they are a curve's own."""
+        own = self.rows.filter(condition_id=condition_id)
+        asked = self.questions.filter(pl.col("question_no").is_in(own["question_no"].unique().to_list()))
+        walks = _walks(own, self.ballots, {no: place for place, no in enumerate(asked["question_no"])})
+        calls = own["wall"].to_list() if axis == "calls" and isinstance(points, pl.Series) else []
+        at = np.unique(np.array([*points, *calls], np.int64))
+        sums = curve(walks, asked["cluster"].to_list(), axis, at, orders)
+        return sums.with_columns(condition_id=pl.lit(condition_id))
+
+
+def _walks(rows: pl.DataFrame, ballots: Mapping[Place, Vote], questions: Mapping[int, int]) -> list[Walk]:
+    found = []
+    for key, part in rows.group_by("condition_no", "question_no", "repeat", maintain_order=True):
+        condition, question, repeat = (int(number) for number in key)
+        ballot = ballots.get((condition, question, repeat))
+        whole = ballot is not None and part["kind"].to_list() == [0] + [1] * len(ballot.votes)
+        arrays = {name: part[name].to_numpy() for name in part.columns}
+        found.append(Walk(questions[question], arrays, ballot if whole else None))
+    return found
+
+
+def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Ints, orders: int) -> pl.DataFrame:
+    """The sums behind one condition's curve at `points`: columns as `queries.curves`, and `scored`.
+
+    scored: how many runs of their own the trials are worth at most, n / k for one with n draws of which k were read.
+    """
+    sums = Sums(len(clusters), points)
+    for walk in walks:
+        _add(sums, walk, axis, orders)
+    return _stacked(sums.totals(), clusters, points)
+
+
+def _add(sums: Sums, walk: Walk, axis: str, orders: int) -> None:
+    rows = walk.rows
+    whole = rows["kind"] != 2
+    walls = rows["wall"][whole]
+    sums.add(walk.question, walls, n=rows["n"][whole], n_censored=rows["n_censored"][whole])
+    if walk.ballot is None or orders == 1:
+        sums.add(walk.question, walls, right=rows["n_right"][whole], level=rows["spent"][whole])
+        sums.add_cut(walk.question, rows["since"], rows["wall"], rows["entry"] - rows["entered"], 1.0)
+        return
+    draws = len(walk.ballot.votes)
+    sums.add(walk.question, np.zeros(1), ordered=1.0, drawn=draws)
+    if axis == "calls":
+        led = _chances(walk.ballot)
+        sums.add(walk.question, rows["wall"][1:], right=np.diff(led), level=rows["spent"][1:], covered=1.0)
+    else:
+        _add_orders(sums, walk, walk.ballot, orders_of(draws, orders))
+
+
+def _chances(ballot: Vote) -> Floats:
+    """Chance to be right after 0, 1, ... draws, over all orders."""
+    led = leading(ballot.counts, sum(vote is None for vote in ballot.votes))
+    return sum(
+        (table for table, right in zip(led, ballot.right, strict=True) if right), np.zeros(len(ballot.votes) + 1)
+    )
+
+
+def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
+    """A draw takes its output with it; what its prompt adds belongs to its place: the first is metered higher."""
+    rows = {name: values[1:] for name, values in walk.rows.items()}
+    prompt = rows["entered"] - walk.rows["wall"][:-1]
+    output, paid = (rows["wall"] - rows["entered"])[orders], (rows["spent"] - rows["entry"])[orders]
+    wall = (prompt + output).cumsum(axis=1)
+    entered = wall - output
+    since = entered + (rows["since"] - rows["entered"])
+    share = 1.0 / len(orders)
+    changed = np.diff(_right(ballot, orders), axis=1, prepend=0.0)
+    sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
+    sums.add_cut(walk.question, since, wall, rows["entry"] - entered, share)
+
+
+def _right(ballot: Vote, orders: Ints) -> Floats:
+    """orders x draws: whether the leader is right after each; ties go to the answer seen first (`engine.votes`)."""
+    votes = np.array([-1 if vote is None else vote for vote in ballot.votes])[orders]
+    verdicts = np.array([*ballot.right, False], dtype=np.float64)
+    draws, every = votes.shape[1], np.arange(len(votes))
+    standing = np.zeros((len(votes), len(verdicts)))
+    standing[:, -1] = 0.5
+    found = np.zeros(votes.shape)
+    for place in range(draws):
+        # A vote weighs more than any lead in time: the earlier an answer was first seen, the higher among equals.
+        vote = votes[:, place]
+        first = standing[every, vote] == 0
+        standing[every, vote] += np.where(vote < 0, 0, 1 + first * (draws - place) / (2 * draws))
+        found[:, place] = verdicts[standing.argmax(axis=1)]
+    return found
+
+
+def _stacked(totals: Mapping[str, Floats], clusters: Sequence[str], points: Ints) -> pl.DataFrame:
+    """Question means over clusters, as `queries.curves` sums them."""
+    n = totals["n"]
+    k = (n > 0.5).astype(np.float64)
+    mean, level = (np.divide(totals[name], n, out=np.zeros_like(n), where=k > 0) for name in ("right", "level"))
+    names, member = np.unique(np.asarray(clusters), return_inverse=True)
+    s, q = (_by_cluster(values, member, len(names)) for values in (mean, k))
+    trials, ordered = n.sum(axis=0), totals["ordered"].sum(axis=0)
+    worth = totals["drawn"].sum(axis=0) * ordered / np.maximum(totals["covered"].sum(axis=0), np.maximum(ordered, 1.0))
+    return pl.DataFrame(
+        {
+            "budget": points,
+            "n": k.sum(axis=0),
+            "n_trials": trials,
+            "n_censored": totals["n_censored"].sum(axis=0),
+            "mean": s.sum(axis=0),
+            "level": level.sum(axis=0),
+            "slope": np.zeros(len(points)),
+            "ss": (s * s).sum(axis=0),
+            "sq": (s * q).sum(axis=0),
+            "qq": (q * q).sum(axis=0),
+            "clusters": (q > 0).sum(axis=0).astype(np.float64),
+            "scored": trials - ordered + worth,
+        }
+    )
+
+
+def _by_cluster(values: Floats, member: NDArray[Any], clusters: int) -> Floats:
+    sums = np.zeros((clusters, values.shape[1]))
+    np.add.at(sums, member, values)
+    return sums

@@ -1,0 +1,357 @@
+"""What a database says: cells, curves, frontiers and differences as polars frames, lists down to the transcript, and
+what follows from a choice.
+
+`Results` opens the file for each question and closes it again. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.analysis import advice, compare, equity, frontier, listings, queries, reader, savings, stated_budgets, stats
+from engine.analysis import cells as curves
+from engine.analysis.advice import Advisor
+from engine.analysis.compare import Cell, Comparison, Difference, Measured
+from engine.analysis.equity import Equity
+from engine.analysis.lens import STORED, Lens
+from engine.analysis.reader import Look, Read
+from engine.analysis.savings import Savings, Traffic
+from engine.analysis.stated_budgets import Elasticity
+from engine.analysis.stats import Correction
+from engine.core.errors import UnknownName
+from engine.models.energy import WORLD, EnergyRange
+from engine.store.store import Store
+from engine.strategies.calibration import LABEL
+
+
+class Results:
+    """Read-only view of one database. Money is US dollars and energy watt-hours in results; budgets on the axes 'usd'
+    and 'wh' count millionths of a millionth of these."""
+
+    def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
+        self._store = Store(path, wait_s=wait_s)
+        self._look: Look | None = None
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._store.path
+
+    def is_demo(self) -> bool:
+        """Whether this is the demo that is only read."""
+        return self._store.is_demo()
+
+    @contextmanager
+    def still(self) -> Iterator[Results]:
+        """These results on one open connection, for this block: one state of the file, and each question cheaper."""
+        with self._looking() as look:
+            same = copy(self)
+            same._look = look
+            yield same
+
+    def cells(
+        self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
+    ) -> pl.DataFrame:
+        """One row per (condition, budget), columns `curves.CELL_SCHEMA`.
+
+        Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
+        any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
+        Filters, one value or several: `grid.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
+
+        accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
+        trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
+        `n_exhausted` counts scored trials that the budget ended (`much_cut`: over 10 % of them), `n_none` those without
+        an answer. accuracy_finished: over the others alone, which are the easy ones where the budget ends many: read it
+        beside accuracy, never for it; null when none finished. usd: mean list price per question at the stored
+        snapshot or the lens's, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in.
+        wh: watt-hours by the lens, null when it lacks a model. Spends are null when nothing is scored.
+        """
+        return self.measured(axis, budgets, filters, lens)[0]
+
+    def curve(
+        self, condition_id: str, axis: str | None = None, points: Sequence[int] | None = None, lens: Lens = STORED
+    ) -> pl.DataFrame:
+        """Accuracy of a condition by budget, columns `curves.CURVE_SCHEMA`.
+
+        Rows at every budget where accuracy or n changes, or at `points`. `n` questions and `n_trials` scored trials,
+        `n_censored` left at their horizon; `spend` is the expected spend at this budget on the axis (US dollars on
+        'usd', watt-hours on 'wh'; a call cut by the budget counts fractions of a token there). A condition that is not
+        anytime has one row.
+        """
+        return self.curves([condition_id], axis, points, lens).drop("condition_id", "axis")
+
+    def curves(
+        self,
+        ids: Sequence[str],
+        axis: str | None = None,
+        points: Sequence[int] | None = None,
+        lens: Lens = STORED,
+        orders: int | None = None,
+    ) -> pl.DataFrame:
+        """The curves of several conditions in one pass: columns condition_id, axis and those of `curve`.
+
+        Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
+        may differ from condition to condition when none is asked for. Raises UnknownName for an id that is not there.
+
+        `orders`: read votes (`ballots.VOTING`) not in the one order their draws came in but in so many seeded random
+        ones, exactly over all of them on the axis of calls; 64 is plenty, 1 is the run itself. Trials that a wall
+        closed keep their one order. The same expectation with less noise: over 12 draws a question the squared width
+        of intervals on the tracked runs falls 5.8-fold at 1 draw, 2.4-fold at 4, 1.4-fold at 8, not at all from 11 on.
+        Off by default: cells, frontiers and differences read the run that was paid for, and its curve passes through
+        its cells. Where a vote is tied the orders disagree, so the last point may differ from the run's.
+        """
+        with self._reading(lens) as read:
+            known = read.known()
+            mine = known.named(ids)
+            where = read.placed(known, mine, axis, [])
+            steps = read.steps(mine, where)
+            if orders is not None:
+                steps = read.recounted(steps, mine, where, points, orders)
+        return curves.curves(steps, where, points)
+
+    def frontier(
+        self,
+        x: str = "output_tokens",
+        task: str | Sequence[str] | None = None,
+        kind: frontier.Kind = "staircase",
+        replicates: int = 1000,
+        seed: int = 0,
+        axis: str | None = None,
+        budgets: Sequence[int] | None = None,
+        lens: Lens = STORED,
+        **filters: Any,
+    ) -> pl.DataFrame:
+        """Cells with their place on the frontier of their task: columns of `cells`, and
+
+        x: mean spend per question (a column of `curves.MEANS`), never the budget; on_frontier: the point estimate;
+        p_frontier: share of joint bootstrap replicates that put the cell on it, those that only a tie with a cheaper
+        cell keeps off counted half; verdict: frontier (on it, ties not counted, in 95 % of the replicates, more where
+        questions are few), dominated (p at most 5 %, and one cheaper cell better beyond what the best of so many would
+        be by luck), undecided, partial (under 95 % of the questions: neither judged nor compared with), null (spend or
+        accuracy unknown). Ties: cells equal in spend and accuracy stand or fall together.
+        """
+        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
+        return frontier.frontier(cells, units, x, kind, replicates, seed)
+
+    def band(
+        self,
+        x: str = "output_tokens",
+        task: str | Sequence[str] | None = None,
+        replicates: int = 1000,
+        seed: int = 0,
+        axis: str | None = None,
+        budgets: Sequence[int] | None = None,
+        lens: Lens = STORED,
+        **filters: Any,
+    ) -> pl.DataFrame:
+        """10-90 % band of the bootstrap staircases on a log grid: columns task, x, low, middle, high."""
+        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
+        return frontier.band(cells, units, x, replicates, seed)
+
+    def difference(self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0) -> Difference:
+        """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test."""
+        read = self._read([a, b])
+        return compare.difference(read[a][1], read[b][1], stats.Sample(replicates, seed))
+
+    def compare(
+        self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0, lens: Lens = STORED
+    ) -> Comparison:
+        """Cell `a` against cell `b` in full, on the questions both have; see `Comparison`.
+
+        `by`: a column of `questions`, or a key of their `data`, as for `equity`. Raises UnknownName for a condition or
+        a column that is not there.
+        """
+        groups = equity.groups(self.questions(), by)
+        read = self._read([a, b], lens)
+        return compare.compare(read[a], read[b], groups, stats.Sample(replicates, seed))
+
+    def comparisons(
+        self,
+        asked: Sequence[tuple[Cell, Cell]] | Sequence[Cell],
+        against: Cell | None = None,
+        correction: Correction = "holm",
+        replicates: int = 2000,
+        seed: int = 0,
+    ) -> pl.DataFrame:
+        """Pairs of cells, or cells each `against` one baseline: a frame of columns `compare.MANY_SCHEMA`, in order.
+
+        p_adjusted counts all rows: by Holm (the chance of any false finding) or 'bh' (the expected share of false
+        ones). The 95 % intervals are those of each row alone.
+        """
+        both = compare.both(asked, against)
+        read = self._read([cell for pair in both for cell in pair])
+        sample = stats.Sample(replicates, seed)
+        return compare.comparisons([(read[a], read[b]) for a, b in both], correction, sample)
+
+    def bill(self, run_id: str | None = None, by: Sequence[str] = ("run_id", "model", "role")) -> pl.DataFrame:
+        """What runs paid, replayed and would pay afresh, one row per combination of `by` (some of `bill.BY`).
+
+        calls: those of the last attempt of each trial, refused ones not counted. attempts, retries: dispatches, and
+        those of them that repeat another. tokens, billed_pusd: charged for attempts with a known outcome; 0 for local
+        models. replayed_pusd: what replies that were already paid had cost, once per reading. list_pusd: the replies of
+        all calls at the price snapshot, cached input as plain, bought one by one; `assumed`: at a stand-in price.
+        in_doubt_pusd: charged at the worst case for attempts without outcome. provider_pusd: what providers said they
+        billed, null where none did; difference_pusd: that minus ours, where both are known. Money is null when the
+        price of any part is unknown. An attempt counts for the call that read its reply first; role and condition_id
+        are null where no stored trial did. With `model` comes `name`, what the study calls it.
+        """
+        with self._looking() as look:
+            return listings.bill(look.connection, run_id, by)
+
+    def runs(self) -> pl.DataFrame:
+        """Runs, newest first: columns as `store.RunRow`; times naive UTC, money in pico-dollars."""
+        return self._listing("runs")
+
+    def conditions(self) -> pl.DataFrame:
+        """Conditions with label, simulated and run_ids; columns else as the table; budget in the unit of axis.
+
+        `model` is the solver, or for a line-up all its models: 'small → large'.
+        """
+        with self._reading(STORED) as read:
+            queries.prepare(read.connection)
+            frame = listings.listing(read.connection, "conditions")
+        rows = reader.described(frame)
+        return frame.with_columns(
+            model=pl.Series([row["model"] for row in rows], dtype=pl.String),
+            label=pl.Series([row["label"] for row in rows], dtype=pl.String),
+            simulated=pl.Series([row["simulated"] for row in rows], dtype=pl.Boolean),
+        )
+
+    def questions(self) -> pl.DataFrame:
+        """Questions with text, target, category and the number of trials asked of each."""
+        return self._listing("questions")
+
+    def trial_rows(self, condition_id: str) -> pl.DataFrame:
+        """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""
+        with self._looking() as look:
+            return listings.trial_rows(look.connection, condition_id)
+
+    def transcript(self, trial_id: str) -> pl.DataFrame:
+        """The calls of a trial's last attempt in order.
+
+        messages is JSON [[role, content], ...]; reply is the whole stored text (a call cut by the budget was never
+        shown to the strategy), null where there was none; answer and verdict are of the mark left right after the call.
+        """
+        with self._looking() as look:
+            return listings.transcript(look.connection, trial_id)
+
+    def _listing(self, name: str) -> pl.DataFrame:
+        with self._looking() as look:
+            return listings.listing(look.connection, name)
+
+    def measured(
+        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Cells and the per-question sums they are made of."""
+        with self._reading(lens) as read:
+            known = read.known()
+            mine = reader.chosen(known.conditions, filters)
+            units = read.units(mine, read.placed(known, mine, axis, budgets))
+        return curves.cells(units, mine, reader.planned(mine, known.studies, known.asked)), units
+
+    @contextmanager
+    def _looking(self) -> Iterator[Look]:
+        if self._look:
+            yield self._look
+            return
+        with self._store.reading() as connection:
+            yield Look(connection)
+
+    @contextmanager
+    def _reading(self, lens: Lens) -> Iterator[Read]:
+        with self._looking() as look:
+            yield Read(look, lens)
+
+    def advise(
+        self,
+        task: str | None = None,
+        x: str | None = None,
+        axis: str | None = None,
+        replicates: int = 1000,
+        seed: int = 0,
+        lens: Lens = STORED,
+        **filters: Any,
+    ) -> Advisor:
+        """Whom to ask what to choose on a task: the cheapest setting that reaches, the best one under, and so on.
+
+        x: the spend that is meant (default: the axis, else output_tokens); axis: what budgets count (default: each
+        condition's own). No task: the only one there is. Raises UsageError, UnknownName.
+        """
+        known, sample = self.conditions().filter(pl.col("strategy") != LABEL), stats.Sample(replicates, seed)
+        found = advice.task_of(known["task"], task)
+        return Advisor(self, known, found, x or axis or "output_tokens", axis, filters, sample, lens)
+
+    def _read(self, cells: Sequence[Cell], lens: Lens = STORED) -> dict[Cell, Measured]:
+        """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
+        walls = {(cell.axis, cell.budget): None for cell in cells}
+        found: dict[Cell, Measured] = {}
+        for axis, budget in walls:
+            mine = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
+            ids = [cell.condition_id for cell in mine]
+            _, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
+            found |= {cell: compare.at_largest(cell, units) for cell in mine}
+        for missing in (cell for cell, (_, units) in found.items() if units.is_empty()):
+            raise UnknownName("condition", missing.condition_id, self.conditions()["condition_id"].to_list())
+        return found
+
+    def elasticity(self, replicates: int = 2000, seed: int = 0, **filters: Any) -> Elasticity:
+        """Told against used output tokens by task and model, of conditions that tell a budget; see `Elasticity`.
+
+        Filters: `grid.FILTERS`. Empty frames where nothing was told.
+        """
+        with self._reading(STORED) as read:
+            mine = stated_budgets.conditions(reader.chosen(read.known().conditions, filters))
+            trials = stated_budgets.trials(read.connection, mine)
+        return stated_budgets.elasticity(trials, replicates, seed)
+
+    def equity(self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0) -> Equity:
+        """Who pays for moving from `a` to the cheaper `b`: the change in accuracy group by group; see `Equity`.
+
+        `by`: a column of `questions`, or a key of their `data` (dots go down, 'metadata.' is left out). Raises
+        UnknownName for a condition or column that is not there, UsageError where the cells share no question.
+        """
+        groups, read = equity.groups(self.questions(), by), self._read([a, b])
+        cells, units = (read[a][0], read[b][0]), (read[a][1], read[b][1])
+        simulated = bool(self._players(a, b)["simulated"].any())
+        return equity.equity(cells, units, groups, by, (replicates, seed), simulated)
+
+    def savings(
+        self,
+        a: Cell,
+        b: Cell,
+        questions_per_day: float,
+        zone: str = WORLD,
+        energy: Mapping[str, EnergyRange] | None = None,
+        lens: Lens = STORED,
+        replicates: int = 2000,
+        seed: int = 0,
+    ) -> Savings:
+        """Money, energy and carbon of a month with `a` and with `b`, and the accuracy between them; see `Savings`.
+
+        `energy`: weights by model identity or name; None: those of models whose size is known (`sizes`). Figures in
+        `lens` come first. Raises UnknownName for a condition or zone, UsageError where the cells share no question.
+        """
+        traffic, players = Traffic(questions_per_day, zone), self._players(a, b)
+        views = savings.lenses(lens, players["lineup"], energy)
+        reads = [self._read([a, b], view) for view in views]
+        cells, units = (reads[0][a][0], reads[0][b][0]), [(read[a][1], read[b][1]) for read in reads]
+        labels = {"simulated": bool(players["simulated"].any()), "sources": savings.sources(views[0])}
+        return savings.savings(cells, units, traffic, (replicates, seed), labels)
+
+    def snapshots(self) -> pl.DataFrame:
+        """Prices stored with trials, one row per snapshot and model, a model's newest first.
+
+        Columns: name (what studies call it), model (identity), the rates in pico-dollars per token, source, as_of,
+        assumed, snapshot_id, n_trials, first_used and last_used (naive UTC, null: no trial is left).
+        """
+        with self._reading(STORED) as read:
+            return listings.snapshots(read.connection)
+
+    def _players(self, *cells: Cell) -> pl.DataFrame:
+        return self.conditions().filter(pl.col("condition_id").is_in([cell.condition_id for cell in cells]))

@@ -1,0 +1,290 @@
+"""What models were told they may use, and what they then used: one row per trial with a told budget.
+
+Owns the SQL and what counts as told: the parameter `told_tokens`, the run's own budget where that was told instead, or
+the number TALE-EP's model stated. Makes no statistics.
+
+Told against used output tokens: who obeys, who ignores, and where asking for less buys more.
+
+Token elasticity is TALE's observation that use rises again below some told budget (Han et al. 2024, arXiv 2412.18547);
+that paper has no number for it. The number here is our own definition: d ln(used) / d ln(told), from a regression in
+which every question has its own level. 1 obeys, 0 ignores, below 0 is the rebound. Questions (those of one text
+together) are the unit; all intervals are 95 %. Reads no database.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.analysis.stats import (
+    Estimate,
+    Floats,
+    Interval,
+    Sums,
+    accuracy_interval,
+    mean_interval,
+    percentiles,
+    replicate_weights,
+)
+from engine.core.answers import bracketed_integer
+
+if TYPE_CHECKING:
+    from engine.analysis.reader import Row
+    from engine.store.sql import Connection
+
+
+ESTIMATE = "estimate"
+"""Role of the call in which a model states its own budget."""
+SCHEMA: dict[str, Any] = {
+    **dict.fromkeys(("task", "model", "strategy", "settings"), pl.String),
+    **dict.fromkeys(("simulated", "stated"), pl.Boolean),
+    **dict.fromkeys(("question_id", "cluster"), pl.String),
+    **dict.fromkeys(("repeat", "told", "used"), pl.Int64),
+    "capped": pl.Boolean,
+}
+
+# The whole reply counts, also where the trial's budget showed a part of it: what the model would have used.
+_CALLS = """
+with latest as (
+    select trial_id, attempt, condition_id, question_id, repeat from trials
+    where list_contains($1::varchar[], condition_id) and "end" in ('finished', 'exhausted')
+    qualify row_number() over (partition by trial_id order by attempt desc) = 1),
+clusters as (select question_id, min(question_id) over (partition by task, text) as cluster from questions)
+select l.condition_id, l.question_id, u.cluster, l.repeat, c.role, c.asked_tokens,
+    coalesce(k.output_tokens, c.seen_output_tokens, c.output_tokens) as used, k.finish,
+    if(c.role = $2, k.text, null) as said
+from latest l join calls c using (trial_id, attempt) left join completions k using (key)
+join clusters u using (question_id)
+where c.calls > 0 order by l.condition_id, l.question_id, l.repeat, l.trial_id, c.ordinal"""
+
+
+def conditions(known: Sequence[Row]) -> list[Row]:
+    """The conditions that tell a budget in tokens, each with `told` (None: stated by the model itself)."""
+    found = []
+    for row in known:
+        params = json.loads(row["params"])
+        if row["strategy"] == "tale_ep":
+            found.append({**row, "told": None})
+        elif params.get("told_tokens") is not None:
+            found.append({**row, "told": params["told_tokens"]})
+        elif "told_tokens" in params and row["axis"] == "output_tokens":
+            found.append({**row, "told": row["budget"]})
+    return found
+
+
+def trials(connection: Connection, told: Sequence[Row]) -> pl.DataFrame:
+    """Columns SCHEMA: per trial the told tokens, the whole reply's tokens, and whether its own cap cut it.
+
+    Trials of one question and repeat under several walls read the same reply and are one row. told is null where a
+    model was to state its budget and no number can be read: it was told none.
+    """
+    ids = [row["condition_id"] for row in told]
+    calls = connection.sql(_CALLS, params=[ids, ESTIMATE]).pl()
+    by_id = {row["condition_id"]: row for row in told}
+    rows = [
+        found
+        for (name, *_), part in calls.group_by("condition_id", "question_id", "repeat", maintain_order=True)
+        if (found := _trial(by_id[str(name)], part.to_dicts())) is not None
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA).unique(
+        ["task", "model", "strategy", "settings", "question_id", "repeat", "told"], maintain_order=True
+    )
+
+
+def _trial(condition: Row, calls: Sequence[Row]) -> dict[str, Any] | None:
+    answers = [call for call in calls if call["role"] != ESTIMATE]
+    said = next((call["said"] for call in calls if call["role"] == ESTIMATE), None)
+    told = condition["told"] if condition["told"] is not None else bracketed_integer(said or "")
+    if not answers:
+        return None
+    return {
+        **{name: condition[name] for name in ("task", "model", "strategy", "simulated")},
+        **{name: answers[0][name] for name in ("question_id", "cluster", "repeat")},
+        "settings": _settings(condition),
+        "stated": condition["told"] is None,
+        "told": told or None,
+        "used": sum(call["used"] for call in answers),
+        "capped": any(call["finish"] == "length" or call["used"] >= call["asked_tokens"] for call in answers),
+    }
+
+
+def _settings(condition: Row) -> str:
+    """What else two conditions must share to be one series: parameters, version and prompting."""
+    params = {key: value for key, value in json.loads(condition["params"]).items() if key != "told_tokens"}
+    return json.dumps({**params, "version": condition["version"], "prompting": condition["prompting"]}, sort_keys=True)
+
+
+SERIES = ("task", "model", "strategy", "settings")
+"""What a series of told budgets shares."""
+
+
+def _floats(*names: str) -> dict[str, Any]:
+    return dict.fromkeys((f"{name}{end}" for name in names for end in ("", "_low", "_high")), pl.Float64)
+
+
+POINTS: dict[str, Any] = {
+    **dict.fromkeys(SERIES, pl.String),
+    "simulated": pl.Boolean,
+    "stated": pl.Boolean,
+    "told": pl.Float64,
+    **dict.fromkeys(("n_questions", "n_trials", "n_untold"), pl.Int64),
+    **_floats("used", "obeyed"),
+    "capped": pl.Float64,
+}
+SUMMARY: dict[str, Any] = {
+    **dict.fromkeys(SERIES, pl.String),
+    "simulated": pl.Boolean,
+    "n_questions": pl.Int64,
+    **dict.fromkeys(("least_told", "most_told"), pl.Float64),
+    **_floats("elasticity", "above_floor", "floor", "rebound"),
+    "p_rebound": pl.Float64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Elasticity:
+    """Two frames about the same trials."""
+
+    points: pl.DataFrame = field(compare=False)
+    """Columns POINTS, one row per told budget of a series. used: mean output tokens of the whole reply. obeyed: share
+    of trials that used at most what they were told. capped: share whose reply the request's own cap cut, so that used
+    is too low. A `stated` row is TALE-EP: told is the mean of what models stated, used counts the answer alone, and
+    n_untold trials stated nothing that can be read, were told nothing and count nowhere else."""
+    summary: pl.DataFrame = field(compare=False)
+    """Columns SUMMARY, one row per series with two told budgets or more, on the questions that have all of them
+    (n_questions). elasticity: our slope over all told budgets; above_floor: from the floor upwards. floor: the told
+    budget with the least mean use, least_told where use only falls. rebound: mean use at least_told minus that at the
+    floor, in tokens, its interval with the floor held where it is, null where the two are one. p_rebound: one-sided,
+    that use at least_told is above the minimum, allowing for the minimum's having been looked for. Null: fewer than two
+    distinct questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """Complete questions of one series: used tokens, questions x told budgets."""
+
+    told: Floats
+    used: Floats
+    where: NDArray[np.intp]
+    """Question to distinct text, counted from 0."""
+    weights: Floats
+    """Bootstrap weights of the questions, replicates x questions; those of one text move together."""
+    clusters: int
+    seed: int
+
+    def means(self) -> Floats:
+        """Mean use per replicate and told budget."""
+        found: Floats = (self.weights @ self.used) / self.weights.sum(axis=1, keepdims=True)
+        return found
+
+    def slopes(self, weights: Floats) -> Floats:
+        """d ln used / d ln told from each told budget upwards: replicates x starts, NaN for the last."""
+        x, y = np.log(self.told), (weights @ np.log(np.maximum(self.used, 1.0))) / weights.sum(axis=1, keepdims=True)
+        found = np.full(y.shape, np.nan)
+        for start in range(len(x) - 1):
+            centred = x[start:] - x[start:].mean()
+            found[:, start] = y[:, start:] @ centred / (centred @ centred)
+        return found
+
+
+def elasticity(trials: pl.DataFrame, replicates: int, seed: int) -> Elasticity:
+    """From the trials of `told.trials`; see `Results.elasticity`."""
+    levels = trials.with_columns(level=pl.when(~pl.col("stated")).then("told"))
+    parts = levels.partition_by(*SERIES, "level", maintain_order=True)
+    points = [_point(part) for part in parts if part["told"].is_not_null().any()]
+    told = trials.filter(~pl.col("stated"))
+    series = [_summary(part, replicates, seed) for part in told.partition_by(*SERIES, maintain_order=True)]
+    return Elasticity(
+        pl.DataFrame(points, schema=POINTS).sort(*SERIES, "told"),
+        pl.DataFrame([row for row in series if row], schema=SUMMARY).sort(*SERIES),
+    )
+
+
+def _point(whole: pl.DataFrame) -> dict[str, Any]:
+    """One told budget: question means over repeats, then over questions."""
+    part = whole.filter(pl.col("told").is_not_null())
+    means = part.with_columns(obeyed=pl.col("used") <= pl.col("told")).group_by("question_id", maintain_order=True)
+    by_question = means.agg(pl.first("cluster"), *(pl.col(name).mean() for name in ("used", "obeyed", "told")))
+    used, obeyed = (_sums(by_question, name) for name in ("used", "obeyed"))
+    return {
+        **_head(part),
+        "stated": part["stated"][0],
+        "told": by_question["told"].mean(),
+        "n_questions": by_question.height,
+        "n_trials": part.height,
+        "n_untold": whole.height - part.height,
+        **Estimate.of(used.mean, mean_interval(used)).columns("used"),
+        **Estimate.of(obeyed.mean, accuracy_interval(obeyed, part.height)).columns("obeyed"),
+        "capped": part["capped"].mean(),
+    }
+
+
+def _head(part: pl.DataFrame) -> dict[str, Any]:
+    return {name: part[name][0] for name in (*SERIES, "simulated")}
+
+
+def _sums(by_question: pl.DataFrame, name: str) -> Sums:
+    clusters = by_question.group_by("cluster").agg(pl.col(name).sum().alias("s"), pl.len().cast(pl.Float64).alias("q"))
+    return Sums.of(clusters["s"].to_numpy(), clusters["q"].to_numpy())
+
+
+def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] | None:
+    """None for a series with a single told budget."""
+    wide = part.group_by("question_id", "cluster", "told").agg(pl.col("used").mean())
+    table = wide.pivot("told", index=("question_id", "cluster"), values="used").drop_nulls().sort("question_id")
+    told = sorted(part["told"].unique())
+    if len(told) < 2:
+        return None
+    head = {**_head(part), "n_questions": table.height, "least_told": told[0], "most_told": told[-1]}
+    if table["cluster"].n_unique() < 2:
+        return head
+    names = table["cluster"].unique().sort()
+    where = names.search_sorted(table["cluster"]).to_numpy().astype(np.intp)
+    drawn = replicate_weights(len(names), replicates, seed)[:, where]
+    used = table.select(str(each) for each in told).to_numpy().astype(np.float64)
+    return head | _numbers(_Grid(np.array(told, np.float64), used, where, drawn, len(names), seed))
+
+
+def _numbers(grid: _Grid) -> dict[str, Any]:
+    seen, once = grid.used.mean(axis=0), np.ones((1, len(grid.used)))
+    floor, floors = int(seen.argmin()), grid.means().argmin(axis=1)
+    slope, slopes = grid.slopes(once)[0], grid.slopes(grid.weights)
+    above = slopes[np.arange(len(floors)), floors]
+    drawn = grid.means()[:, 0] - grid.means()[:, floor]
+    return {
+        **Estimate.of(float(slope[0]), percentiles(slopes[:, 0], grid.clusters)).columns("elasticity"),
+        **Estimate.of(*_above(float(slope[floor]), above[np.isfinite(above)], grid.clusters)).columns("above_floor"),
+        **Estimate.of(float(grid.told[floor]), percentiles(grid.told[floors], grid.clusters)).columns("floor"),
+        **Estimate.of(float(seen[0] - seen[floor]) if floor else None, percentiles(drawn, grid.clusters)).columns(
+            "rebound"
+        ),
+        "p_rebound": _p_rebound(grid),
+    }
+
+
+def _above(slope: float, drawn: Floats, clusters: int) -> tuple[float | None, Interval]:
+    """Unknown where the floor is the largest told budget; its draws where it is are left out."""
+    if not math.isfinite(slope):
+        return None, (math.nan, math.nan)
+    return slope, (percentiles(drawn, clusters) if len(drawn) else (math.nan, math.nan))
+
+
+def _p_rebound(grid: _Grid) -> float:
+    """One-sided, by the largest studentised gap of the least told budget to any other; signs flipped by question.
+
+    The minimum was looked for among all larger told budgets, so the largest of all their gaps is the yardstick.
+    """
+    gaps = np.zeros((grid.clusters, len(grid.told) - 1))
+    np.add.at(gaps, grid.where, grid.used[:, :1] - grid.used[:, 1:])
+    error = np.sqrt((gaps**2).sum(axis=0))
+    error[error == 0] = np.inf
+    signs = np.random.default_rng(grid.seed).choice((-1.0, 1.0), size=(len(grid.weights), grid.clusters))
+    worst, seen = (signs @ gaps / error).max(axis=1), (gaps.sum(axis=0) / error).max()
+    return float((1 + (worst >= seen - 1e-9).sum()) / (1 + len(worst)))

@@ -1,0 +1,120 @@
+"""strategies, tasks, models: what there is to choose from, opening none of them; and completion, for shells."""
+
+from __future__ import annotations
+
+import click
+
+from engine.cli import show
+from engine.cli.options import Verb, among, as_json, model_names, plugin
+from engine.core.errors import UnknownName
+
+_SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command(cls=Verb)
+@plugin
+@as_json
+def strategies(as_json: bool) -> int:
+    """Every registered strategy by family, with its parameters and their defaults."""
+    from engine.strategies import entries
+
+    found = entries().values()
+    if as_json:
+        show.emit(
+            [
+                {
+                    "name": e.name,
+                    "family": e.family,
+                    "calls": e.calls,
+                    "parameters": e.knobs,
+                    "idea": e.idea,
+                    "papers": e.papers,
+                    "oracle": e.oracle,
+                    "version": e.version,
+                    "roles": e.roles,
+                    "needs_prefix": e.needs_prefix,
+                }
+                for e in found
+            ]
+        )
+        return 0
+    for each in sorted(found, key=lambda e: (e.family, e.name)):
+        knobs = ", ".join(f"{key} = {'none' if value is None else repr(value)}" for key, value in each.knobs.items())
+        show.say(f"{each.name}: {each.idea}")
+        models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
+        needs = "; needs a model that continues a prefix" if each.needs_prefix else ""
+        show.say(f"    {each.family}; calls per question: {each.calls}{models}{needs}; {knobs}")
+    return 0
+
+
+@click.command(cls=Verb)
+@as_json
+def tasks(as_json: bool) -> int:
+    """The generated tasks by name, and how a file of one's own is named."""
+    from engine.tasks import task_names
+
+    found = task_names()
+    if as_json:
+        show.emit(found)
+        return 0
+    for name in found:
+        show.say(name)
+    show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
+    return 0
+
+
+@click.command(cls=Verb)
+@click.argument(
+    "word",
+    required=False,
+    metavar="WORD",
+    shell_complete=among(model_names),
+    help="list all known models whose name holds this",
+)
+@as_json
+def models(word: str | None, as_json: bool) -> int:
+    """The models that come along; with a word, every known name that holds it, with its price."""
+    from engine.models import known_models
+
+    found = [name for name in known_models() if (word or "").lower() in name.lower()]
+    if as_json:
+        show.emit([{"name": name, **_price(name)} for name in found])
+        return 0
+    here = [name for name in found if name.startswith(("local/", "scripted/"))]
+    shown = found if word else here
+    rows = [
+        (name, *(show.UNKNOWN if usd is None else f"{usd:,.3g}" for usd in _price(name).values())) for name in shown
+    ]
+    show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
+    if not word:
+        show.say()
+        show.say(
+            f"{len(found) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
+        )
+        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
+    return 0
+
+
+def _price(name: str) -> dict[str, float | None]:
+    """USD per million tokens; None: unknown, or nobody bills it."""
+    from engine.models.prices import bundled_price
+
+    price = bundled_price(name)
+    rates = (None, None) if price is None else (price.input_pusd / 1e6, price.output_pusd / 1e6)
+    return dict(zip(("input_usd_per_million", "output_usd_per_million"), rates, strict=True))
+
+
+@click.command(cls=Verb)
+@click.argument("shell", metavar="SHELL", shell_complete=among(_SHELLS), help="bash, zsh or fish")
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> int:
+    """The script to load: `eval "$(budgetscope completion bash)"`, or written to where fish looks."""
+    from click.shell_completion import get_completion_class
+
+    from engine.cli import COMPLETION
+
+    kind = get_completion_class(shell) if shell in _SHELLS else None
+    if kind is None:
+        raise UnknownName("shell", shell, _SHELLS)
+    click.echo(kind(ctx.find_root().command, {}, "budgetscope", COMPLETION).source())
+    return 0

@@ -1,0 +1,195 @@
+"""run, resume, stop, delete, runs: the verbs around an execution of a study."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli import estimates, options, reports, show
+from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
+from engine.core.budget import Limits
+from engine.core.errors import RunError, UsageError
+from engine.models.prices import pusd
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
+
+if TYPE_CHECKING:
+    from engine.runs.expectation import Held
+    from engine.study.plan import Plan
+
+
+@click.command(cls=Verb, works=True)
+@options.study_file()
+@options.plugin
+def run(db: Path, path: Path) -> int:
+    """Check the study to the end, say what it can cost, make the run's directory, and work."""
+    from engine.study.plan import plan
+    from engine.study.schema import load
+
+    return start(plan(options.none_of_ours(load(path))), db)[1]
+
+
+@click.command(cls=Verb, works=True)
+@options.run_id()
+@options.limits(
+    "A new ceiling for the run", "dollars in all, those already spent included", "tokens in all", "calls in all"
+)
+def resume(db: Path, name: str, usd: float | None, tokens: int | None, calls: int | None) -> int:
+    """Go on where a run was, under a new ceiling if one is given."""
+    from engine.study.plan import plan
+    from engine.study.schema import load, with_ceiling
+
+    directory = options.find_run(db, name)
+    ceiling = Limits(calls, tokens, None if usd is None else pusd(usd))
+    if ceiling != Limits():
+        if run_dir.is_alive(directory):
+            raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
+        text = with_ceiling(directory.study.read_text(encoding="utf-8"), ceiling)
+        # renamed into place: a kill in the middle of a write would leave a run without its study
+        part = directory.path / ".study.toml"
+        part.write_text(text, encoding="utf-8")
+        part.replace(directory.study)
+    return work(directory, plan(load(directory.study)))
+
+
+@click.command(cls=Verb)
+@options.run_id()
+@options.option("--now", is_flag=True, help="give up calls in flight; they stay charged at their worst case")
+def stop(db: Path, name: str, now: bool) -> int:
+    """Leave the word to stop in the run's directory."""
+    directory = options.find_run(db, name)
+    if not run_dir.is_alive(directory):
+        raise RunError(f"Run {directory.run_id} is not running.")
+    run_dir.request_stop(directory, now=now)
+    show.say(f"Run {directory.run_id} was asked to stop{' now' if now else ' once its calls in flight are done'}.")
+    return 0
+
+
+@click.command(cls=Verb)
+@options.run_id()
+@options.option("--yes", is_flag=True, help="do not ask")
+def delete(db: Path, name: str, yes: bool) -> int:
+    """Delete a run's rows and directory; asks first, and refuses while it lives."""
+    import shutil
+
+    from engine.runs import allowance
+    from engine.store.store import Store
+
+    directory = options.find_run(db, name)
+    if run_dir.is_alive(directory):
+        raise RunError(f"Run {directory.run_id} is running; stop it first (`budgetscope stop {directory.run_id}`).")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("Nobody is there to ask; add --yes to delete without asking.")
+        answer = input(f"Delete run {directory.run_id} and its trials? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            show.say("Nothing was deleted.")
+            return 0
+    if directory.db.exists():
+        allowance.settled(Store(directory.db))
+    with run_dir.held(directory):
+        if directory.db.exists():
+            Store(directory.db).delete_run(directory.run_id)
+        shutil.rmtree(directory.path)
+    show.say(f"Run {directory.run_id} was deleted.")
+    return 0
+
+
+@click.command(cls=Verb)
+@options.as_json
+def runs(db: Path, as_json: bool) -> int:
+    """All runs with a directory beside the database, oldest first."""
+    from engine.runs.expectation import held
+
+    local = options.runs_of(db)
+    expected = [(each, held(run_dir.find(local, each.run_id), each)) for each in run_dir.list_runs(local)]
+    if as_json:
+        show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected])
+    elif not expected:
+        show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
+    else:
+        head = (
+            "run",
+            "study",
+            "state",
+            "trials",
+            "failed",
+            "calls",
+            "tokens",
+            "expected",
+            "cost",
+            "reserved",
+            "in doubt",
+            "free",
+            "started",
+            "ran",
+        )
+        show.table(head, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
+    return 0
+
+
+def start(planned: Plan, db: Path) -> tuple[Path, int]:
+    """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
+    from engine.runs import worker
+    from engine.study.upper_bound import upper_bound
+
+    show.tell(estimates.forecast(upper_bound(planned)))
+    directory = worker.prepare(planned.study, options.writable(db))
+    show.tell(
+        f"Run {directory.run_id} of {planned.study.name!r}; Ctrl-C stops it, "
+        f"`budgetscope resume {directory.run_id}` goes on."
+    )
+    return directory.db, work(directory, planned)
+
+
+def work(directory: RunDir, planned: Plan) -> int:
+    """Work in this process until the run ends, then show what it found."""
+    from engine.runs import worker
+    from engine.runs.expectation import held
+
+    with show.Progress(sys.stderr) as progress:
+        final = worker.run(directory, progress.show, planned=planned)
+
+    if planned.study.calibration:
+        reports.calibration_table(directory.db, planned)
+    else:
+        reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
+    show.say(_last_word(final))
+    if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
+        show.say(sentence)
+    if final.state == "finished" and final.ends.get("failed"):
+        return FAILED_TRIALS
+    return CODE_OF_STATE.get(final.state, ERROR)
+
+
+def _last_word(final: Status) -> str:
+    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
+    spent = show.amount(final.spent, final.priced)
+    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
+    message = f" {final.message}" if final.message else ""
+    trials = f"{final.done:,} of {final.total:,} trials ({ended})"
+    return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
+
+
+def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
+    cost = show.usd(each.spent.pusd if each.priced else None)
+    started = each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN
+    counts = (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)
+    return (
+        each.run_id,
+        each.name,
+        each.state,
+        f"{each.done:,}/{each.total:,}",
+        *map(show.number, counts),
+        estimates.expected_tokens(held),
+        cost,
+        show.number(each.reserved.tokens),
+        show.number(each.in_doubt.tokens),
+        "no limit" if each.free.tokens is None else show.number(each.free.tokens),
+        started,
+        show.UNKNOWN if (ran := run_dir.running_s(each)) is None else show.duration(ran),
+    )

@@ -1,0 +1,262 @@
+"""savings: a month with one setting and with another; and the lens that --prices asks for, wherever it is asked.
+
+Owns how sizes and prices are read off the command line and how a month is laid out; every number is the analysis'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import engine
+from engine.cli import options, show
+from engine.cli.options import Row, Verb, option
+from engine.core.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from engine.analysis.equity import Equity
+    from engine.analysis.lens import Lens
+    from engine.analysis.savings import Savings
+    from engine.models.energy import EnergyRange
+
+_NAMES = {
+    "usd": "money",
+    "kwh": "energy, kWh",
+    "kg_co2e": "carbon, kg CO2e",
+    "calls": "calls",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+}
+_SIZE = "MODEL=ACTIVE[/TOTAL] in billions of parameters, such as local/smollm2-135m=0.135"
+
+
+@click.command(cls=Verb)
+@click.argument("a", metavar="A", help="the setting of today: label or beginning of an id")
+@click.argument("b", metavar="B", help="the cheaper one: label or beginning of an id")
+@option("--per-day", type=options.number, required=True, metavar="N", help="questions a day")
+@option("--zone", default="WOR", help="grid, by ISO code such as FRA or USA (WOR: the world)")
+@option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="MODEL=ACTIVE[/TOTAL]",
+    help="billions of parameters, where the size is not known or another is meant (repeatable)",
+)
+@option("--pue", type=options.number, metavar="X", help="of the data centre of models with a --size (1.2)")
+@option(
+    "--prefill-share",
+    type=options.number,
+    default="0",
+    metavar="X",
+    help="energy of an input token as a share of an output token's (0: ecologits counts none)",
+)
+@option("--by", metavar="COLUMN", help="who pays: accuracy by this column of the questions or their data")
+@options.task("the task, where a label is on several")
+@options.prices
+@options.as_json
+def savings(
+    db: Path,
+    a: str,
+    b: str,
+    per_day: float,
+    zone: str,
+    sizes: tuple[str, ...],
+    pue: float | None,
+    prefill_share: float,
+    by: str | None,
+    task: str | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Money, energy, carbon and accuracy of a month, and with --by who pays for the saving."""
+    from engine.analysis import Cell
+
+    found = engine.open(options.existing(db))
+    rows = [options.condition(found, name, task) for name in (a, b)]
+    today, cheaper = (Cell(row["condition_id"]) for row in rows)
+    listed = found.snapshots()
+    view, weights = lens(listed, prices), energies(listed, sizes, pue, prefill_share)
+    month = found.savings(today, cheaper, per_day, zone, weights, view)
+    who = None if by is None else found.equity(today, cheaper, by)
+    if as_json:
+        show.emit(_plain(month, who))
+        return 0
+    show.say(f"a: {rows[0]['label']}    b: {rows[1]['label']}    ({rows[0]['task']})")
+    _month(month)
+    for sentence in (*_remarks(month), *said(listed, view)):
+        show.say(sentence)
+    if who is not None:
+        _who(who)
+    return 0
+
+
+def lens(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
+    """What --prices asks for over the stored prices `Results.snapshots` lists. Raises UsageError, UnknownName."""
+    from engine.analysis import listings
+    from engine.analysis.lens import STORED, Lens
+    from engine.models.snapshots import asked
+
+    if not words:
+        return STORED
+    names, stored = _models(listed), listings.newest(listed)
+    by_name = {name: stored[identity] for name, identity in names.items() if identity in stored}
+    return Lens.of(asked(words, names, by_name))
+
+
+def view(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
+    """The lens of --prices, with energy figures for every model whose size is known."""
+    from engine.analysis.lens import Lens
+    from engine.models.energy import known_energy
+
+    energy = {name: found.middle for name, found in known_energy(_models(listed)).items()}
+    return replace(lens(listed, words), energy=Lens.of(energy=energy).energy)
+
+
+def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
+    """Which prices these are, model by model: figures, source and date."""
+    from engine.analysis import listings
+
+    prices, stored = dict(view.prices), listings.newest(listed)
+    for name, identity in _models(listed).items():
+        price = prices.get(identity, prices.get(name, stored.get(identity)))
+        if price is None:
+            yield f"price of {name}: unknown."
+            continue
+        date, stand_in = price.as_of or "undated", ", assumed" if price.assumed else ""
+        rates = f"${price.input_pusd / 1e6:g} in, ${price.output_pusd / 1e6:g} out per million tokens"
+        yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
+
+
+def energies(
+    listed: pl.DataFrame, sizes: Sequence[str], pue: float | None, prefill_share: float
+) -> dict[str, EnergyRange]:
+    """Weights of every model whose size is known or given. Raises UsageError, UnknownName."""
+    from engine.models import energy
+    from engine.models.energy import known_energy
+
+    names = _models(listed)
+    weights = known_energy(names, prefill_share=prefill_share)
+    for text in sizes:
+        name, active, total = _size(text)
+        if name not in names:
+            raise UnknownName("model of the database", name, names)
+        size = energy.size(active, total, pue=energy.PUE if pue is None else pue)
+        weights[name] = energy.energy(size, prefill_share=prefill_share)
+    return weights
+
+
+def _size(text: str) -> tuple[str, float, float | None]:
+    name, _, numbers = text.rpartition("=")
+    try:
+        active, *total = (float(part) for part in numbers.split("/"))
+    except ValueError:
+        active, total = 0.0, []
+    if not name or not active or len(total) > 1:
+        raise UsageError(f"{text[:80]!r} is no size: write {_SIZE}.")
+    return name, active, total[0] if total else None
+
+
+def _models(listed: pl.DataFrame) -> dict[str, str]:
+    """Every model of the database: name to identity."""
+    return dict(sorted(listed.select("name", "model").unique().rows()))
+
+
+def _month(month: Savings) -> None:
+    ranged = month.lines["a_least"].is_not_null().any() or month.lines["b_least"].is_not_null().any()
+    head = ("a month", "with a", "with b", "b saves", "95% interval", "by size of the model" if ranged else "")
+    rows = [
+        (_NAMES[row["quantity"]], *(_number(row, side) for side in ("a", "b", "saving")), _interval(row), _range(row))
+        for row in month.lines.to_dicts()
+    ]
+    show.table(head, rows, numeric=range(1, 4))
+    show.say()
+
+
+def _number(row: Row, side: str) -> str:
+    value = row[side]
+    if row["quantity"] != "usd" or value is None:
+        return show.number(value)
+    return show.dollars(value) if value >= 0 else f"-{show.dollars(-value)}"
+
+
+def _interval(row: Row) -> str:
+    low, high = row["saving_low"], row["saving_high"]
+    return show.UNKNOWN if low is None or high is None else f"{show.number(low)} to {show.number(high)}"
+
+
+def _range(row: Row) -> str:
+    spans = (
+        f"{side} {show.number(row[f'{side}_least'])} to {show.number(row[f'{side}_most'])}"
+        for side in "ab"
+        if row[f"{side}_least"] is not None
+    )
+    return ", ".join(spans)
+
+
+def _remarks(month: Savings) -> Iterator[str]:
+    """What the table rests on."""
+    change = month.accuracy
+    if change.mean is not None and change.low is not None and change.high is not None:
+        yield (
+            f"Accuracy changes by {_points(change.mean)} points ({_points(change.low)} to {_points(change.high)}) "
+            f"on {month.n:,} questions measured with both."
+        )
+    yield (
+        f"{month.traffic.questions_per_day:,g} questions a day like these, 30.44 days; "
+        f"{month.intensity:g} gCO2e/kWh ({month.traffic.zone.upper()})."
+    )
+    yield f"energy: {', '.join(month.sources) or 'unknown; give --size'}."
+    if month.assumed:
+        yield "assumed price: a stand-in, because nobody bills this model."
+    if month.simulated:
+        yield "simulated: answered by a script, not by a language model."
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def _who(who: Equity) -> None:
+    show.say()
+    head = (who.by, "n", "with a", "with b", "change", "95% interval", "against the rest", "")
+    rows = [
+        (
+            row["group"],
+            show.number(row["n"]),
+            show.percent(row["accuracy_a"]),
+            show.percent(row["accuracy_b"]),
+            _points(row["change"]),
+            f"{_points(row['low'])} to {_points(row['high'])}",
+            show.UNKNOWN if row["gap"] is None else _points(row["gap"]),
+            _verdict(row),
+        )
+        for row in who.groups.to_dicts()
+    ]
+    show.table(head, rows, numeric=range(1, 7))
+
+
+def _verdict(row: Row) -> str:
+    if not row["enough"]:
+        return "not enough questions to say"
+    return f"loses more than the rest (p {row['p_value']:.3f})" if row["warning"] else ""
+
+
+def _plain(month: Savings, who: Equity | None) -> dict[str, Any]:
+    change = month.accuracy
+    record = {
+        "questions_per_day": month.traffic.questions_per_day,
+        "zone": month.traffic.zone,
+        "n": month.n,
+        "lines": month.lines.to_dicts(),
+        "accuracy": [change.mean, change.low, change.high],
+        "assumed": month.assumed,
+        "simulated": month.simulated,
+        "energy": list(month.sources),
+    }
+    return record | ({} if who is None else {"by": who.by, "groups": who.groups.to_dicts()})

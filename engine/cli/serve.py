@@ -1,0 +1,170 @@
+"""No verb: the dashboard, as a Streamlit server of its own. The only place that knows how it is started."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from engine.cli import show
+from engine.core.errors import RunError, UsageError
+from engine.strategies import plugins
+
+START_S = 60.0
+"""How long the server may take until it answers."""
+LAUNCH_TOKEN = "BUDGETSCOPE_LAUNCH_TOKEN"
+"""Variable with the word that lets somebody start runs on a server others can reach."""
+SHORTEST_TOKEN = 16
+
+
+def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str] = ()) -> int:
+    """Start the dashboard, say where it is once it answers, and wait for it; Ctrl-C ends both quietly."""
+    page = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+    if not page.exists():
+        raise UsageError("The dashboard is not part of this installation; `budgetscope --help` lists the verbs.")
+    if fault := token_fault():
+        raise UsageError(fault)
+    check_port(host, port)
+    if not read_only and not is_loopback(host):
+        rule = "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
+        show.tell(f"{host} can be reached from other machines, so {rule}.")
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, _interrupt)
+    server = subprocess.Popen(
+        command(page, host, port),
+        env=environment(db, host, read_only, modules),
+        cwd=page.parents[1],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        # Ctrl-C is ours alone: Streamlit answers it with a traceback while it starts.
+        start_new_session=True,
+    )
+    try:
+        _await_answer(server, host, port)
+        show.say(f"Budgetscope is at {address(host, port)} (Ctrl-C stops it)")
+        sys.stdout.flush()
+        return server.wait()
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _end(server)
+
+
+def command(page: Path, host: str, port: int) -> list[str]:
+    """The server's command line: it asks nobody on the network for its address and sends no statistics."""
+    settings = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": "6",
+        "logger.level": "warning",
+        "logger.enableRich": "false",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": "localhost" if is_loopback(host) else host,
+    }
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", page.parent.name, *flags]
+
+
+def environment(db: Path, host: str, read_only: bool, modules: Sequence[str] = ()) -> Mapping[str, str]:
+    """What the page needs to know: the database, and whether it may start runs."""
+    exposed = not is_loopback(host) and not launch_token()
+    locked = read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
+    wishes = {"BUDGETSCOPE_DB": str(db.resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
+    return {**os.environ, **wishes, **plugins.environment(list(modules))}
+
+
+def launch_token() -> str:
+    """The launch token of this server; empty: none is set."""
+    return os.environ.get(LAUNCH_TOKEN, "").strip()
+
+
+def token_fault() -> str | None:
+    """Why the launch token cannot be used; None: it can, or there is none."""
+    if not 0 < len(launch_token()) < SHORTEST_TOKEN:
+        return None
+    return f"{LAUNCH_TOKEN} has fewer than {SHORTEST_TOKEN} characters and could be guessed; set a longer one."
+
+
+def address(host: str, port: int) -> str:
+    """What to type into a browser."""
+    shown = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    if host.lower() == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return False
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises UsageError for a port in use, naming the next free one, and for an address that is not this machine's."""
+    fault = _fault(host, port)
+    if fault is None:
+        return
+    if fault not in (errno.EADDRINUSE, errno.EACCES):
+        raise UsageError(f"{host!r} is no address of this machine; leave --host out, or use 127.0.0.1.")
+    why = "is in use" if fault == errno.EADDRINUSE else "needs more rights than this user has"
+    free = next((p for p in range(max(port + 1, 1024), min(port + 200, 65_536)) if _fault(host, p) is None), None)
+    hint = f"; {free} is free: `budgetscope --port {free}`" if free else ""
+    raise UsageError(f"Port {port} {why}{hint}.")
+
+
+def _fault(host: str, port: int) -> int | None:
+    """Why a server could not listen there, as an errno; None: it could."""
+    try:
+        family, kind, protocol, _, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(at)
+            probe.listen(1)
+    except (OSError, UnicodeError) as error:
+        return getattr(error, "errno", None) or errno.EADDRNOTAVAIL
+    return None
+
+
+def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None:
+    target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise RunError(f"The dashboard ended while it started (exit code {server.returncode}).")
+        with suppress(OSError, HTTPException):
+            health = HTTPConnection(target, port, timeout=1)
+            health.request("GET", "/_stcore/health")
+            if health.getresponse().status == 200:
+                return
+        time.sleep(0.05)
+    raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ask the server to stop, then make it."""
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(timeout=5)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            server.kill()
+            server.wait()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """A terminated parent takes the server with it."""
+    raise KeyboardInterrupt

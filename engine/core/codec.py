@@ -1,0 +1,73 @@
+"""Records to JSON and back, and single values on their way into a column and back.
+
+JSON may have been touched by other hands, or torn by a crash: every field is of its type, or there is no record.
+msgspec checks the types. The text itself is read by the standard library, because a model's reply may hold a lone
+surrogate, which JSON can say and msgspec refuses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+Row = dict[str, Any]
+"""A table row: column name to value."""
+_T = TypeVar("_T")
+
+
+def parsed(text: str | bytes) -> Any:
+    """A JSON value. Raises ValueError, also for NaN, infinities and nesting beyond what Python reads."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def record(kind: type[_T], body: object) -> _T:
+    """A dataclass from its JSON object. Raises ValueError for a missing, unknown or mistyped field."""
+    # msgspec looks over keys that a dataclass does not have; a damaged name would then count as its default.
+    if not isinstance(body, dict) or not body.keys() <= {each.name for each in fields(kind)}:  # type: ignore[arg-type]
+        raise ValueError(f"no {kind.__name__}")
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def jsonable(record: object) -> Any:
+    """The record as plain values for JSON: moments in ISO 8601 with their zone, nested records as objects."""
+    return msgspec.to_builtins(record)
+
+
+def naive(moment: datetime) -> datetime:
+    """The moment as the database keeps it: UTC without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def aware(moment: datetime) -> datetime:
+    """A stored moment with its zone back."""
+    return moment.replace(tzinfo=UTC)
+
+
+def storable(text: str) -> str:
+    """Text that UTF-8 can hold: a lone surrogate in a model's reply becomes U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def dumped(value: object) -> str:
+    """Readable JSON text of a small nested value."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def plain(record: object) -> Row:
+    """The fields of a flat record, times made naive."""
+    values = {name: getattr(record, name) for name in getattr(record, "__dataclass_fields__", ())}
+    return {name: naive(v) if isinstance(v, datetime) else v for name, v in values.items()}

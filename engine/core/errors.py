@@ -1,0 +1,109 @@
+"""The exception tree.
+
+    BudgetscopeError
+    ├── UsageError            bad input: study file, command line, data file, URL, model name
+    │   └── UnknownName       a name nobody knows, with the nearest known one
+    ├── StoreError            the database cannot be used as asked
+    │   ├── NotADatabase      the file is something else
+    │   ├── NewerDatabase     written by a newer Budgetscope
+    │   └── StoreBusy         another process held the lock longer than the bound
+    ├── RunError              a run cannot start or go on
+    │   └── AlreadyRunning    a living worker holds the run's lock
+    ├── CeilingReached        the run's ceiling leaves no room and nothing is in flight
+    ├── RunStopped            the run was asked to stop; no new call is dispatched
+    └── ProviderError         the model or the network failed for good
+        ├── ContextOverflow   prompt and asked cap do not fit the context window
+        └── InDoubt           sent, but the outcome is unknown: it may have been billed
+
+Every message is one sentence that says what was wrong, where, and the nearest right thing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
+"""Closed list of the kinds of `ProviderError` that another attempt may mend; refused, context, error are final."""
+_LONGEST = 80
+_MOST = 40
+
+
+class BudgetscopeError(Exception):
+    """Base of all errors a user may see; `str(error)` is the sentence to show."""
+
+
+class UsageError(BudgetscopeError):
+    """Bad input; nothing was run and nothing was written."""
+
+
+def shortened(text: str) -> str:
+    """The text as a sentence can hold it: at most 80 characters."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+class UnknownName(UsageError):
+    """A name that is not known, with the nearest known one in the sentence."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], besides: str = "") -> None:
+        choices = sorted(known)
+        # A low cutoff: a wrong suggestion costs a glance, none costs a search through the list.
+        near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
+        # Names can come from a file: the head of a table may hold a line break in quotes, and errors are one line.
+        listed = [name if name.isprintable() else repr(name) for name in map(shortened, choices[:_MOST])]
+        more = f" and {len(choices) - _MOST:,} more" if len(choices) > _MOST else ""
+        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {', '.join(listed) or 'none'}{more}."
+        super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint} {besides}".rstrip())
+        self.name = name
+        self.nearest = near[0] if near else None
+
+
+class StoreError(BudgetscopeError):
+    """The database cannot be used as asked; it was left as it was."""
+
+
+class NotADatabase(StoreError):
+    """The file exists and is not a DuckDB database, or not one of ours."""
+
+
+class NewerDatabase(StoreError):
+    """The database carries a schema version this program does not know."""
+
+
+class StoreBusy(StoreError):
+    """The lock of another process outlasted the bound on retries."""
+
+
+class RunError(BudgetscopeError):
+    """A run cannot start or go on."""
+
+
+class AlreadyRunning(RunError):
+    """A living worker holds the lock of this run."""
+
+
+class CeilingReached(BudgetscopeError):
+    """The next call does not fit under the run's ceiling and nothing in flight could make room."""
+
+
+class RunStopped(BudgetscopeError):
+    """The run was asked to stop; calls in flight finish and are kept."""
+
+
+class ProviderError(BudgetscopeError):
+    """The provider or the network failed after the bounded retries; the trial fails and is never scored."""
+
+    def __init__(self, message: str, *, kind: str = "error", retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """One of RETRYABLE, or 'refused', 'context', 'error'."""
+        self.retry_after_s = retry_after_s
+        """Seconds the provider asked us to wait; None when it did not say."""
+
+
+class ContextOverflow(ProviderError):
+    """The prompt and the asked cap do not fit the model's context window; the trial ends exhausted (context)."""
+
+
+class InDoubt(ProviderError):
+    """The request was sent and no outcome came back (timeout, cut connection): charged at its worst case."""

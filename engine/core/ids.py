@@ -1,0 +1,119 @@
+"""Content hashes: the one place that decides when two requests, questions, conditions or trials are the same.
+
+Every id is a tag, a dash and 32 hex digits of BLAKE2b over canonical JSON, so a later change of algorithm shows in the
+tag. Nothing here reads a clock, a file or a random number.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+
+from engine.core.records import Condition, Problem, Prompt, Request, TrialSpec
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(tag: str, value: object) -> str:
+    """`tag-` and 32 hex digits over the canonical JSON of `value`."""
+    return _tagged(tag, canonical(value))
+
+
+def number(value: object, bits: int) -> int:
+    """A uniform integer below 2**bits that depends on the content of `value` alone."""
+    return _folded(canonical(value), bits)
+
+
+def prompt_key(messages: Prompt) -> str:
+    """Id of a list of messages."""
+    return _tagged("p1", _written(messages))
+
+
+def stream_key(request: Request) -> str:
+    """What draws are counted by: the request without its cap and draw number."""
+    return _tagged("s1", _listed(request, request.repeat))
+
+
+def request_key(request: Request) -> str:
+    """Id of a completion: everything that is sent except timeout and seed, plus repeat and draw."""
+    return _tagged("c1", _listed(request, request.asked_tokens, request.repeat, request.draw))
+
+
+def completion_key(request: Request, run_id: str | None) -> str:
+    """Id of one bought completion: the request's and the run that paid, so that a second purchase is a second row."""
+    return request.key if run_id is None else f"{request.key}@{run_id}"
+
+
+def request_of(key: str) -> str:
+    """The request a completion was bought for."""
+    return key.partition("@")[0]
+
+
+def provider_seed(request: Request) -> int:
+    """Seed to send: 31 bits over model, messages, parameters, repeat and draw; the cap left out."""
+    return _folded(_listed(request, request.repeat, request.draw), 31)
+
+
+def question_id(task: str, problem: Problem, target: str) -> str:
+    """Id of a question: its content, whatever its order, file or seed."""
+    return digest("q1", [task, problem.text, problem.context, problem.answer_kind, target])
+
+
+def condition_id(condition: Condition) -> str:
+    """Id of a condition: line-up, strategy, parameters, version, prompting, axis; the budget unless anytime."""
+    return digest("k1", [condition.task, *_setting(condition)])
+
+
+def trial_id(condition: Condition, question: str, repeat: int) -> str:
+    """Id of a trial: question content and repeat besides all that makes the condition."""
+    return digest("t1", [question, repeat, *_setting(condition)])
+
+
+def rng_seed(spec: TrialSpec) -> int:
+    """Seed of a trial's own random numbers: never the budget, so every budget sees the same stream."""
+    body = _method(spec.condition)
+    return number([spec.condition.task, spec.question.question_id, spec.repeat, *body], 64)
+
+
+def _tagged(tag: str, text: str) -> str:
+    # Lone surrogates occur in questions and prompts; they are content as any other.
+    body = text.encode("utf-8", "surrogatepass")
+    return f"{tag}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
+
+
+def _folded(text: str, bits: int) -> int:
+    body = text.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(body, digest_size=8).digest(), "big") >> (64 - bits)
+
+
+def _listed(request: Request, *numbers: int) -> str:
+    """Canonical JSON of model, messages, parameters and some numbers of a request."""
+    parts = (canonical(request.model), _written(request.messages), canonical(request.params), *map(str, numbers))
+    return f"[{','.join(parts)}]"
+
+
+@functools.lru_cache(maxsize=1024)
+def _written(messages: Prompt) -> str:
+    """Canonical JSON of messages; kept, because every draw of a prompt asks for it three times."""
+    return canonical([(message.role, message.content) for message in messages])
+
+
+def _method(condition: Condition) -> list[object]:
+    # By role, so that the order in which a study lists them changes no id.
+    models = sorted((role, setting.identity) for role, setting in condition.lineup)
+    return [models, condition.strategy, condition.params, condition.prompting]
+
+
+def _setting(condition: Condition) -> list[object]:
+    # An anytime trial at a larger budget is the same trial, gone further.
+    budget = None if condition.anytime else condition.budget
+    prices = None
+    # The snapshot a money wall is cut by; other axes do not depend on prices.
+    if condition.axis == "usd":
+        settings = (setting for _, setting in sorted(condition.lineup, key=lambda pair: pair[0]))
+        prices = [(s.price.input_pusd, s.price.output_pusd) for s in settings if s.price is not None]
+    return [*_method(condition), condition.version, condition.axis, budget, prices]

@@ -1,0 +1,139 @@
+"""A trial read at a smaller budget: which calls were made, where it closed, what it answered and what it spent.
+
+The one place in Python for what a wall lets through of calls that were made inside a larger one; `engine.store.deltas`
+says the same in SQL, for all trials at once. A transcript, an estimate from history and the tests read trials here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from engine.core.budget import room, stand, wall
+from engine.core.records import Axis, Call, Cut, ModelSpend, Spend, Trial, Wall
+
+Fate = Literal["right", "wrong", "none", "failed", "stopped", "censored"]
+FATES: dict[str, str] = {
+    "right": "right",
+    "wrong": "wrong",
+    "none": "no answer",
+    "failed": "failed",
+    "stopped": "stopped",
+    "censored": "not known",
+}
+"""In words; failed, stopped and not known are never scored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far walls let the calls of a trial through."""
+
+    covered: int
+    """Calls made and paid in full."""
+    granted: int | None
+    """Output tokens the walls leave the first call they do not cover; 0: refused; None: they cover all calls."""
+    spends: tuple[ModelSpend, ...]
+    """Cumulative, one per model: what was covered, and the granted part of the call that was not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Coverage):
+    """A trial at a budget."""
+
+    fate: Fate
+    answer: str | None
+    exhausted: bool
+    """The budget (or the context window) ended it."""
+
+    @property
+    def spend(self) -> Spend:
+        """Over all models."""
+        return sum((part.spend for part in self.spends), Spend())
+
+
+def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> Reading:
+    """The trial at a budget on an axis; as it was run without one. Raises UsageError on 'usd' when a price is unknown.
+
+    A trial that is not anytime has one reading. From its horizon on a trial says nothing: it is censored, or failed.
+    """
+    condition = trial.spec.condition
+    lost: Fate | None = trial.end if trial.end in ("failed", "stopped") else None
+    closing = next((call for call in trial.calls if call.cut and call.cut.closes), None)
+    reached = closing.ordinal if closing else len(trial.calls)
+    if budget is None or not condition.anytime:
+        granted = None
+        if closing and closing.cut and closing.cut.beyond and closing.cut is not Cut.FAILED:
+            granted = min(closing.granted_tokens, closing.spend.output_tokens)
+        fate: Fate = lost or trial.verdict
+        return Reading(reached, granted, trial.spends, fate, trial.answer, trial.end == "exhausted")
+    side = wall(axis or condition.axis, budget, (setting for _, setting in condition.lineup))
+    end = horizon(trial, side)
+    if end is not None and budget >= end:
+        return Reading(reached, None, trial.spends, lost or "censored", None, False)
+    inside = cover(trial.calls, [side])
+    # A mark counts the high-water mark of its input, as walls do: at the reported input it would come too early.
+    last = next((m for m in reversed(trial.marks) if stand(m.spends, dict(side.weights)) <= budget), None)
+    exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
+    verdict, answer = (last.verdict, last.answer) if last else (None, None)
+    return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
+
+
+def horizon(trial: Trial, side: Wall) -> int | None:
+    """First limit of this wall at which the trial says nothing any more; None: it ended by itself."""
+    if trial.end == "stopped":
+        return 0
+    spends: dict[str, ModelSpend] = {}
+    for call in trial.calls:
+        if call.cut and call.cut.beyond:
+            return stand(_with(spends, call, _whole_tokens(call)).values(), dict(side.weights))
+        spends = _charged(spends, call, call.spend)
+    by_itself = trial.end == "finished" or any(call.cut and call.cut.closes for call in trial.calls)
+    # A strategy that broke, or went on after a failure, left no closing call: nothing of it is comparable.
+    return None if by_itself else 0
+
+
+def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
+    """What these walls, each below the horizon of whoever made the calls, let through of them."""
+    spends: dict[str, ModelSpend] = {}
+    for place, call in enumerate(calls):
+        if call.cut and call.cut.closes and not call.cut.beyond:
+            return Coverage(place, None, tuple(spends.values()))
+        tables = [(each.limit, dict(each.weights)) for each in walls]
+        whole = _with(spends, call, _whole_tokens(call)).values()
+        if any(stand(whole, table) > limit for limit, table in tables):
+            entered = _with(spends, call, 0).values()
+            rooms = (room(limit - stand(entered, table), table[call.model]) for limit, table in tables)
+            granted = min(call.asked_tokens, _whole_tokens(call), *rooms)
+            if granted >= 1:
+                reasoning = min(call.spend.reasoning_tokens, granted)
+                prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
+                part = replace(call.spend, calls=1, input_tokens=prompt, reasoning_tokens=reasoning)
+                spends = _charged(spends, call, replace(part, output_tokens=granted))
+            return Coverage(place, granted, tuple(spends.values()))
+        spends = _charged(spends, call, call.spend)
+    return Coverage(len(calls), None, tuple(spends.values()))
+
+
+def matches(reading: Reading, show: str) -> bool:
+    """Whether a reading belongs to a choice of the filter: all, right, wrong, none, exhausted or failed."""
+    if show == "exhausted":
+        return reading.exhausted and reading.fate in ("right", "wrong", "none")
+    if show == "failed":
+        return reading.fate in ("failed", "stopped")
+    return show == "all" or reading.fate == show
+
+
+def _whole_tokens(call: Call) -> int:
+    """Output tokens a wall must hold for the whole reply; of a reply never seen, its first token."""
+    return 1 if call.seen_output_tokens is None else call.seen_output_tokens
+
+
+def _charged(spends: Mapping[str, ModelSpend], call: Call, spend: Spend) -> dict[str, ModelSpend]:
+    before = spends[call.model].spend if call.model in spends else Spend()
+    return {**spends, call.model: ModelSpend(call.model, before + spend, call.metered_input_tokens)}
+
+
+def _with(spends: Mapping[str, ModelSpend], call: Call, output_tokens: int) -> dict[str, ModelSpend]:
+    """Where meters stand once this call was made and generated so many tokens."""
+    return _charged(spends, call, Spend(calls=1, output_tokens=output_tokens))

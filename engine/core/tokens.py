@@ -1,0 +1,91 @@
+"""Token counts and bounds without a network: bytes for upper bounds, the bundled tiktoken encodings for counts.
+
+Reads the encodings that come inside litellm's wheel and nothing else; never downloads, never imports litellm. The
+hundreds of megabytes tiktoken needs are loaded by the first count, not by the import.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.core.records import Prompt
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+BUNDLED = {
+    "p50k_base": "ec7223a39ce59f226a68acc30dc1af2788490e15",
+    "p50k_edit": "ec7223a39ce59f226a68acc30dc1af2788490e15",
+    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "o200k_harmony": "fb374d419588a4632f3f557e76b4b70aebbca790",
+}
+"""Encodings that need no network, with the name of the file each is built from."""
+DEFAULT = "o200k_base"
+BYTES_PER_TOKEN = 4
+"""Rule of thumb where no encoding is at hand."""
+PIECE = 50_000
+"""Characters counted at once: tiktoken raises for a million spaces in a row."""
+
+
+def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
+    """Upper bound of a prompt's tokens: its UTF-8 bytes plus an allowance for the chat template."""
+    # No tokenizer in use makes two tokens of one byte, so bytes bound them from above without knowing it.
+    content = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
+    return content + base + per_message * len(messages)
+
+
+def count(text: str, model_name: str) -> int:
+    """Tokens of `text` by the model's own encoding if it is bundled, else by the default one."""
+    encoding = _encoding(encoding_name(model_name) or DEFAULT)
+    # Models write lone surrogates, which tiktoken refuses.
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    if encoding is None:
+        return -(-len(clean.encode()) // BYTES_PER_TOKEN)
+    parts = (clean[at : at + PIECE] for at in range(0, len(clean), PIECE))
+    return sum(len(encoding.encode(part, disallowed_special=())) for part in parts)
+
+
+def least(messages: Prompt, model_name: str) -> int:
+    """Lower bound of a prompt's tokens: the contents alone, halved where the model's tokenizer is not known."""
+    counted = sum(count(message.content, model_name) for message in messages)
+    return counted if encoding_name(model_name) else counted // 2
+
+
+def encoding_name(model_name: str) -> str | None:
+    """The bundled encoding a model is known to use; None: unknown model, or an encoding that is not bundled."""
+    import tiktoken
+
+    try:
+        name = tiktoken.encoding_name_for_model(model_name.rsplit("/", 1)[-1])
+    except KeyError:
+        return None
+    return name if name in BUNDLED else None
+
+
+@functools.cache
+def _encoding(name: str) -> Encoding | None:
+    # Found without importing it: litellm takes three seconds.
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
+    # Without the file tiktoken would try to download it.
+    if not (folder / BUNDLED[name]).is_file():
+        return None
+    import tiktoken
+
+    # tiktoken knows no other way to be told where files are; whoever runs us may use the variable as well.
+    before = os.environ.get("TIKTOKEN_CACHE_DIR")
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
+    try:
+        return tiktoken.get_encoding(name)
+    finally:
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before

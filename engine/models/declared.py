@@ -1,0 +1,117 @@
+"""What a [[models]] table of a study says, checked to the last key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from engine.core.errors import UsageError
+from engine.core.records import Price
+from engine.core.toml import Table, Text, located
+from engine.models.address import checked_url
+from engine.models.model import Rates
+from engine.models.prices import price_from_usd_per_million
+from engine.models.settings import Settings
+
+Rate = Annotated[float, Meta(ge=0, le=10**6)]
+"""US dollars per million tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A [[models]] table of a study: an OpenAI-compatible endpoint, a GGUF file, or prices for a known name."""
+
+    name: Text
+    """The name the study uses."""
+    api_base: Text | None = None
+    """http(s) URL of the endpoint; None: the provider's own, by litellm."""
+    api_key_env: Text | None = None
+    """Name of the environment variable that holds the key; the key itself is never stored."""
+    model: Text | None = None
+    """What the model itself is called, by the endpoint, by litellm or here; None: `name`, to an endpoint without its
+    provider prefix."""
+    gguf: Text | None = None
+    """Path of a GGUF file to serve locally; None: not a local model."""
+    price: Price | None = None
+    """None: looked up in the bundled map, else unknown."""
+    context_tokens: Annotated[int, Meta(ge=1, le=10**8)] | None = None
+    """Size of the context window; None: looked up, else unknown."""
+    parallel: Annotated[int, Meta(ge=1, le=4096)] | None = None
+    """Most calls in flight; None: the model's default."""
+    requests_per_minute: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    """See `Rates`; None: no limit."""
+    tokens_per_minute: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+    """See `Rates`; None: no limit."""
+    timeout_s: Annotated[float, Meta(ge=0.1, le=86_400)] = 120.0
+    """Seconds one attempt may take."""
+    settings: Settings = Settings()
+    """How it thinks and samples; part of its identity, so one model may be declared at several."""
+    continues: bool | None = None
+    """Whether it goes on with a last turn of the assistant; None: looked up, and False for an endpoint."""
+    alone: bool = True
+    """Whether strategies that need one model are run with it; False: it only plays in line-ups."""
+
+    @property
+    def rates(self) -> Rates:
+        """How fast the model may be asked."""
+        return Rates(self.requests_per_minute, self.tokens_per_minute)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """The prices of a [[models]] table, in US dollars per million tokens."""
+
+    input: Rate
+    output: Rate
+    cached: Rate | None = None
+    cache_write: Rate | None = None
+    source: Text = "study"
+    as_of: str | None = None
+    assumed: bool = False
+
+
+_SETTINGS = tuple(each.name for each in fields(Settings))
+KEYS = (*(each.name for each in fields(ModelSpec) if each.name not in ("settings", "price")), "prices", *_SETTINGS)
+"""Keys of the table: the settings stand beside the others."""
+
+
+def model_spec(table: Table, folder: Path) -> ModelSpec:
+    """The model a [[models]] table declares; relative paths start at `folder`. Raises UsageError."""
+    if "reasoning_effort" in table.body and "thinking_tokens" in table.body:
+        raise UsageError(f"{table.place} has both reasoning_effort and thinking_tokens; give it one of them.")
+    settings = table.fields(Settings)
+    # 0.0 and -0.0 are one setting: it enters the model's identity.
+    zeroed: dict[str, Any] = {name: value + 0.0 for name, value in settings.given.items() if isinstance(value, float)}
+    model = table.fields(ModelSpec, price=_price(table), settings=replace(settings, **zeroed))
+    if model.api_base is not None:
+        # Here already: an address with a user name or a key in it must not reach the stored study.
+        checked_url(model.api_base, model.name)
+    if model.api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", model.api_key_env):
+        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
+    return model if model.gguf is None else replace(model, gguf=str(located(model.gguf, folder)))
+
+
+def _price(table: Table) -> Price | None:
+    below = table.table("prices")
+    if below is None:
+        return None
+    below.known(tuple(each.name for each in fields(_Prices)))
+    if "input" not in below.body or "output" not in below.body:
+        raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
+    date = below.body.get("as_of")
+    if date is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(date)):
+        raise below.wrong("as_of", "a date such as 2026-01-31")
+    prices = below.fields(_Prices, as_of=None if date is None else str(date))
+    return price_from_usd_per_million(
+        prices.input,
+        prices.output,
+        prices.cached,
+        prices.cache_write,
+        source=prices.source,
+        as_of=prices.as_of,
+        assumed=prices.assumed,
+    )

@@ -1,0 +1,292 @@
+"""How a database file is opened: by one writer or many readers at a time, and never one that is not ours.
+
+A connection lives for one `with` block. DuckDB refuses to open a file read-only while the same process holds it for
+writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded retries. A file
+that is not ours is refused before a byte of it changes. Python never opens the file itself while others may read it:
+closing it would drop DuckDB's lock on it. Knows no table.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from engine.core.errors import BudgetscopeError, NotADatabase, StoreBusy, StoreError
+from engine.store import schema
+from engine.store.sql import Connection, quoted
+
+
+class ReadWriteLock:
+    """Many readers or one writer; a waiting writer holds back new readers, so it is not starved."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Condition()
+        self._readers = 0
+        self._writing = False
+        self._waiting = 0
+
+    @contextmanager
+    def shared(self, timeout_s: float) -> Iterator[None]:
+        """Hold as one of many readers; raises TimeoutError after `timeout_s` seconds."""
+        with self._turn:
+            self._wait(lambda: not self._writing and not self._waiting, timeout_s)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._readers -= 1
+                self._turn.notify_all()
+
+    @contextmanager
+    def alone(self, timeout_s: float) -> Iterator[None]:
+        """Hold alone; raises TimeoutError after `timeout_s` seconds."""
+        with self._turn:
+            self._waiting += 1
+            try:
+                self._wait(lambda: not self._writing and not self._readers, timeout_s)
+            finally:
+                self._waiting -= 1
+                self._turn.notify_all()
+            self._writing = True
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._writing = False
+                self._turn.notify_all()
+
+    def _wait(self, free: Callable[[], bool], timeout_s: float) -> None:
+        if not self._turn.wait_for(free, timeout_s):
+            raise TimeoutError
+
+
+_LOCKS: dict[Path, ReadWriteLock] = {}
+_GUARD = threading.Lock()
+
+
+def lock_for(path: Path) -> ReadWriteLock:
+    """The process's lock of a file, whatever way its path is written."""
+    with _GUARD:
+        return _LOCKS.setdefault(path.resolve(), ReadWriteLock())
+
+
+_OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_CLOSED = {**_OPEN, "enable_external_access": "false"}
+
+
+class Database:
+    """Open-act-close access to one file; cheap to make, safe to use from many threads and processes."""
+
+    def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
+        self.path = Path(path)
+        self.wait_s = wait_s
+        """Seconds to retry while others hold the file; then StoreBusy."""
+        self._lock = lock_for(self.path)
+        self._known: tuple[int, int] | None = None
+        self._current = False
+
+    def version(self) -> int:
+        """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
+        _refuse_by_looks(self.path)
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            return schema.version(connection, self.path)
+
+    def create(self) -> None:
+        """Make the file with its tables, or check and upgrade the one that is there."""
+        if self.path.exists():
+            self._check(writing=True)
+            return
+        if not self.path.parent.is_dir():
+            raise StoreError(f"There is no folder {self.path.parent} to create {self.path.name} in.")
+        fresh = _sibling(self.path)
+        try:
+            with _translated(self.path), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
+                schema.migrate(connection)
+            made = _identity(fresh)
+            _publish(fresh, self.path)
+            if _identity(self.path) == made:
+                self._known, self._current = made, True
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read-only connection for the duration of the block; do not nest or keep it."""
+        _refuse_by_looks(self.path)
+        file = _identity(self.path)
+        # Checked on the connection that is used: a second one would cost as much as the act itself.
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            if self._usable(connection, file, writing=False):
+                yield connection
+                return
+        self._check()
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, in a file made if need be: committed when the block ends, rolled back when it raises."""
+        self.create()
+        with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
+            schema.stay_known(connection, self.path)
+            connection.execute("begin")
+            yield connection
+            connection.execute("commit")
+
+    @contextmanager
+    def writing_out(self, target: Path) -> Iterator[Connection]:
+        """A read-only connection that may write the one file `target` and touch no other."""
+        self._check()
+        with self._alone(), self._connected(_OPEN, read_only=True) as connection:
+            # In this order: access cannot be widened again on this connection.
+            connection.execute(f"set allowed_paths = [{quoted(str(target))}]")
+            connection.execute("set enable_external_access = false")
+            yield connection
+
+    def copy_to(self, target: Path) -> None:
+        """Copy the file byte for byte to a name that is not taken; a target that appears meanwhile is kept."""
+        fresh = _sibling(target)
+        self._check()
+        try:
+            with self._alone():
+                for suffix in ("", ".wal"):
+                    with suppress(FileNotFoundError):
+                        shutil.copyfile(f"{self.path}{suffix}", f"{fresh}{suffix}")
+            with _translated(target), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
+                connection.execute("checkpoint")
+            _publish(fresh, target)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _check(self, *, writing: bool = False) -> None:
+        """Refuse what is not ours without changing it; upgrade an older database of ours, unless it is only read."""
+        _refuse_by_looks(self.path)
+        file = _identity(self.path)
+        if self._known == file and (self._current or not writing):
+            return
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            usable = self._usable(connection, file, writing)
+        if not usable:
+            with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
+                schema.migrate(connection)
+            self._known, self._current = file, True
+
+    def _usable(self, connection: Connection, file: tuple[int, int], writing: bool) -> bool:
+        """Whether an open file needs no upgrade first. Raises StoreError for one that is not ours."""
+        if self._known == file and (self._current or not writing):
+            return True
+        found = schema.version(connection, self.path)
+        if found < schema.SCHEMA_VERSION:
+            # The demo, and a file this user may not write, are never changed by reading them.
+            fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK)
+            if found < schema.READABLE or writing or not fixed:
+                return False
+        self._known, self._current = file, found == schema.SCHEMA_VERSION
+        return True
+
+    @contextmanager
+    def _shared(self) -> Iterator[None]:
+        with self._patient(), self._lock.shared(self.wait_s):
+            yield
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._patient(), self._lock.alone(self.wait_s):
+            yield
+
+    @contextmanager
+    def _patient(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise self._busy() from None
+
+    @contextmanager
+    def _connected(self, config: dict[str, str], *, read_only: bool) -> Iterator[Connection]:
+        with _translated(self.path):
+            connection = self._connect(config, read_only)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _connect(self, config: dict[str, str], read_only: bool) -> Connection:
+        deadline = time.monotonic() + self.wait_s
+        pause = 0.004
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(config))
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if not _held(error):
+                    raise
+            if time.monotonic() > deadline:
+                raise self._busy()
+            time.sleep(random.uniform(0.5, 1.5) * pause)
+            pause = min(pause * 1.5, 0.1)
+
+    def _busy(self) -> StoreBusy:
+        return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _sibling(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{random.getrandbits(32):08x}")
+
+
+def _publish(fresh: Path, path: Path) -> None:
+    """Give a finished file its name, unless another process was first."""
+    with suppress(FileExistsError):
+        try:
+            os.link(fresh, path)
+        except (PermissionError, NotImplementedError, OSError) as error:
+            if isinstance(error, FileExistsError):
+                raise
+            fresh.replace(path)
+
+
+def _held(error: duckdb.Error) -> bool:
+    text = str(error)
+    return "Could not set lock" in text or "different configuration" in text
+
+
+def _refuse_by_looks(path: Path) -> None:
+    if path.is_dir():
+        raise NotADatabase(f"{path} is a folder; name a database file in it.")
+    if not path.exists():
+        raise StoreError(f"There is no database at {path}; a run creates it, or name another with --db.")
+    if path.stat().st_size == 0:
+        raise NotADatabase(f"{path} is an empty file, not a database; remove it or choose another name.")
+    if not os.access(path, os.R_OK):
+        raise StoreError(f"{path} may not be read by this user; change its permissions or choose another file.")
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """DuckDB's errors as one sentence that names the file."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _in_words(path, str(error)) from error
+
+
+def _in_words(path: Path, text: str) -> BudgetscopeError:
+    if "not a valid DuckDB database" in text or "external extensions is disabled" in text:
+        return NotADatabase(f"{path} is not a DuckDB database; choose another file name.")
+    if "Corrupt database" in text or "Could not read enough bytes" in text:
+        return NotADatabase(f"{path} is a damaged DuckDB database; restore a copy or choose another file name.")
+    if "Permission denied" in text or "Read-only file system" in text:
+        return StoreError(f"{path} may not be written by this user; change its permissions or choose another folder.")
+    return StoreError(f"{path} could not be used: {text.splitlines()[0]}")

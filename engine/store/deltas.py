@@ -1,0 +1,472 @@
+"""What every trial adds at which wall, in whole numbers: the tables the analysis reads instead of calls and marks.
+
+A materialised view: it says nothing that the trials do not say, may be dropped and made again, and is kept true within
+the transaction that stores or deletes trials. The SQL here derives it from stored trials; for trials that are being
+stored the very same rows are made in Python. Only the last attempt of a trial is in it. Opens and commits nothing,
+knows no price and no budget.
+
+A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
+kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
+kind 1, a whole call, with what it changed in the answer; kind 2, the call that closed it, with what it would have
+spent whole (it is never added, only read in parts); kind 3, all of it taken back at the wall where the data end, one
+row a model. `more_*` is what a row adds to any wall: calls, metered input, output; `*_wall` are sums of these, and on
+the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
+`fate` on kind 0: 0 finished, 1 exhausted, 2 failed, 3 stopped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from engine.core.codec import Row
+from engine.core.records import Cut, Mark, Spend, Trial
+from engine.store import rows, tables
+from engine.store.sql import Connection
+
+SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
+COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
+
+ENOUGH = 200_000
+"""Steps from which on it pays to hold sums (`analysis.holding`); fewer are read in no time to speak of."""
+MOST = 2**31 - 1
+"""The largest number a step holds."""
+
+_NUMBERS = """
+create {temp} table numbers (kind varchar not null, id varchar not null, model varchar, number integer not null);
+create {temp} table run_parts (run_id varchar not null, kind varchar not null, number integer not null);
+"""
+_STEPS = f"""
+create {{temp}} table steps (
+    trial_no integer not null, ordinal integer not null, condition_no integer not null, question_no integer not null,
+    repeat integer not null, tariff_no integer, kind utinyint not null, fate utinyint not null,
+    more_calls tinyint not null, more_input integer not null, more_output integer not null,
+    output_wall integer not null, total_wall integer not null,
+    {", ".join(f"{name} tinyint not null" for name in COUNTS)},
+    {", ".join(f"{name} integer not null" for name in SPENDS)});
+"""
+
+
+OPEN_CUTS, FINAL_CUTS = (
+    "(" + ", ".join(f"'{cut}'" for cut in Cut if cut.closes and cut.beyond is open_) + ")" for open_ in (True, False)
+)
+"""Cuts beyond which data are censored, and those that end a trial at every budget, as SQL lists."""
+
+# Numbers go up by one within a kind, and are kept when what they stand for is deleted.
+_NUMBERED = """
+insert into numbers select kind, id, model, start + row_number() over (partition by kind order by id, model) from (
+    select distinct 'condition' as kind, condition_id as id, null as model from mine
+    union all select distinct 'question', question_id, null from mine
+    union all select distinct 'tariff', snapshot_id, model from prices semi join mine using (snapshot_id)) f
+anti join numbers k on k.kind = f.kind and k.id = f.id and k.model is not distinct from f.model
+join (select kind, coalesce(max(number), 0) as start from (values ('condition'), ('question'), ('tariff')) v(kind)
+    left join numbers using (kind) group by kind) using (kind);
+insert into run_parts select * from (
+    select distinct run_id, kind, number
+    from (select run_id, unnest(['condition', 'question']) as kind, unnest([condition_id, question_id]) as id from mine)
+    join numbers using (kind, id))
+anti join run_parts using (run_id, kind, number);
+"""
+CONDITIONS = "(select id as condition_id, number as condition_no from numbers where kind = 'condition')"
+QUESTIONS = "(select id as question_id, number as question_no from numbers where kind = 'question')"
+TARIFFS = "(select id as snapshot_id, model, number as tariff_no from numbers where kind = 'tariff')"
+"""What a number in `steps` stands for: a condition, a question, the price of a model in a snapshot."""
+
+
+def _each(template: str, *names: str) -> str:
+    """The template once per name, which stands for its @."""
+    return ", ".join(template.replace("@", name) for name in names)
+
+
+def _row(source: str, kind: int, ordinal: str, tariff: str, walls: str, given: dict[str, str], tail: str) -> str:
+    """One kind of rows, columns as in the table; `walls` stands before output_wall and total_wall."""
+    more = ", ".join(_whole(given.get(name, "0")) for name in ("more_input", "more_output"))
+    at = ", ".join(_whole(f"{walls}{name}") if walls else "0" for name in ("output_wall", "total_wall"))
+    rest = ", ".join((*(given.get(name, "0") for name in COUNTS), *(_whole(given.get(name, "0")) for name in SPENDS)))
+    head = f"l.trial_no, {ordinal}, l.condition_no, l.question_no, {_whole('l.repeat')}, {tariff}, {kind}, l.fate"
+    return f"select {head}, {given.get('more_calls', '0')}, {more}, {at}, {rest} from {source} {tail}"
+
+
+def _whole(value: str) -> str:
+    """A number that fits its column: no trial spends two thousand million tokens, whatever a file says."""
+    return value if value == "0" else f"least(greatest({value}, {-MOST}), {MOST})"
+
+
+# A call the model never finished for the trial counts as its whole reply, or one token where none was seen.
+_TOLD = f"""
+with homes as (select snapshot_id, arg_min(tariff_no, model) as home_no from {TARIFFS} group by snapshot_id),
+told as (
+    select t.trial_id, t.attempt, t.repeat, t.snapshot_id, t.verdict, c.anytime, h.home_no,
+        i.condition_no, q.question_no,
+        case t."end" when 'finished' then 0 when 'exhausted' then 1 when 'failed' then 2 else 3 end as fate,
+        (select coalesce(max(trial_no), 0) from steps)
+            + row_number() over (order by i.condition_no, q.question_no, t.repeat, t.trial_id) as trial_no
+    from trials t semi join chosen using (trial_id, attempt) join conditions c using (condition_id)
+    join {CONDITIONS} i using (condition_id) join {QUESTIONS} q using (question_id)
+    left join homes h using (snapshot_id)),
+asked as (
+    select l.*, row_number() over (partition by l.trial_no order by c.ordinal) - 1 as ordinal,
+        f.tariff_no, c.model, {_each("c.@", "calls", *SPENDS[2:])},
+        coalesce(c.cut in {OPEN_CUTS}, false) as closing,
+        coalesce(c.cut in {FINAL_CUTS}, false) as final,
+        if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
+        if(final, 0, 1) as more_calls,
+        if(final, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
+            partition by l.trial_no, c.model order by c.ordinal), 0)) as more_input,
+        if(final, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
+    from told l join calls c using (trial_id, attempt)
+    left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = c.model
+    left join completions k on c.calls = 0 and k.key = c.key
+    where l.anytime and l.fate <> 3),
+walled as (
+    select *, sum(more_output) over w as output_wall, sum(more_input + more_output) over w as total_wall
+    from asked window w as (partition by trial_no order by ordinal)),
+reach as (
+    select trial_no, max(ordinal) as last, bool_or(closing) as closed, bool_or(final) as full,
+        {_each("max(@) filter (closing) as @", "output_wall", "total_wall")}
+    from walled group by trial_no),
+known as (
+    select l.*, coalesce(r.last, -1) as last, coalesce(r.closed, false) as closed,
+        l.fate = 1 and (coalesce(r.full, false) or not l.anytime) as forever,
+        l.fate <> 3 and (coalesce(r.closed, false) or l.fate = 0 or forever) as scored,
+        {_each("r.@", "output_wall", "total_wall")}
+    from told l left join reach r using (trial_no)),
+marked as (
+    select k.trial_no, least(m.after_calls - 1, k.last) as ordinal, (m.verdict = 'right')::int
+            - coalesce(lag(m.verdict = 'right') over w, false)::int as rights,
+        (m.verdict = 'wrong')::int - coalesce(lag(m.verdict = 'wrong') over w, false)::int as wrongs
+    from known k join marks m using (trial_id, attempt) where k.anytime and k.scored
+    window w as (partition by k.trial_no order by m.ordinal)),
+changes as (select trial_no, ordinal, sum(rights) as rights, sum(wrongs) as wrongs from marked group by all),
+spent as (
+    select l.trial_no, f.tariff_no, row_number() over (partition by l.trial_no order by s.position) as place,
+        {_each("s.@", *SPENDS)}
+    from known l join trial_spends s using (trial_id, attempt)
+    left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = s.model
+    where not l.anytime and l.scored),
+sums as (
+    select trial_no, tariff_no, row_number() over (partition by trial_no order by model) as place,
+        {_each("sum(@) as @", *SPENDS)}
+    from walled semi join (select trial_no from known where closed and scored) using (trial_no)
+    where not closing group by trial_no, tariff_no, model)"""
+
+_FIRST = "coalesce(p.place, 1) = 1"
+_PRESENT = {
+    "n": f"(l.scored and {_FIRST})::int",
+    "n_right": f"if({_FIRST}, if(l.anytime, coalesce(c.rights, 0), (l.scored and l.verdict = 'right')::int), 0)",
+    "n_wrong": f"if({_FIRST}, if(l.anytime, coalesce(c.wrongs, 0), (l.scored and l.verdict = 'wrong')::int), 0)",
+    "n_exhausted": f"(l.scored and {_FIRST} and (l.forever or l.last >= 0))::int",
+    "n_right_finished": f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0) "
+    "and l.verdict = 'right')::int",
+    "n_failed": "(not l.scored and l.fate = 2)::int",
+    "n_stopped": "(not l.scored and l.fate = 3)::int",
+    "n_censored": "(not l.scored and l.fate < 2)::int",
+    **{name: f"coalesce(p.{name}, 0)" for name in SPENDS},
+}
+_LAST = "(w.ordinal = l.last and not l.closed and not l.forever)"
+_CALL = {
+    **{name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS)},
+    "n_right": "coalesce(c.rights, 0)",
+    "n_wrong": "coalesce(c.wrongs, 0)",
+    "n_exhausted": f"-{_LAST}::int",
+    "n_right_finished": f"({_LAST} and l.verdict = 'right')::int",
+}
+_CUT = {name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS[1:])} | {"calls": "1"}
+_BACK = {
+    "n": f"-({_FIRST})::int",
+    "n_right": f"if({_FIRST}, -coalesce(c.rights, 0), 0)",
+    "n_wrong": f"if({_FIRST}, -coalesce(c.wrongs, 0), 0)",
+    "n_exhausted": f"-({_FIRST})::int",
+    "n_failed": f"({_FIRST} and l.fate = 2)::int",
+    "n_censored": f"({_FIRST} and l.fate < 2)::int",
+    **{name: f"-coalesce(p.{name}, 0)" for name in SPENDS},
+}
+_TOTAL = "(select trial_no, sum(rights) as rights, sum(wrongs) as wrongs from changes group by trial_no)"
+_CALLS = "join walled w using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = w.ordinal"
+
+_ROWS = (
+    _row(
+        "known l",
+        0,
+        "-1",
+        "coalesce(p.tariff_no, l.home_no)",
+        "",
+        _PRESENT,
+        "left join spent p using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = -1",
+    ),
+    _row("known l", 1, "w.ordinal", "w.tariff_no", "w.", _CALL, f"{_CALLS} where l.scored and not w.closing"),
+    _row("known l", 2, "w.ordinal", "w.tariff_no", "w.", _CUT, f"{_CALLS} where l.scored and w.closing"),
+    _row(
+        "known l",
+        3,
+        "l.last + 1",
+        "coalesce(p.tariff_no, l.home_no)",
+        "l.",
+        _BACK,
+        f"left join sums p using (trial_no) left join {_TOTAL} c on c.trial_no = l.trial_no "
+        "where l.scored and l.closed",
+    ),
+)
+_DERIVED = f"insert into steps {_TOLD} {' union all '.join(_ROWS)} order by 1, 2"
+
+_LATEST = "create or replace temp table chosen as select trial_id, max(attempt) as attempt from trials"
+_PLACED = "(condition_id, question_id, repeat) in (select (condition_id, question_id, repeat) from places)"
+_CLEARED = f"""
+delete from steps where (condition_no, question_no, repeat) in (
+    select (i.condition_no, q.question_no, p.repeat) from places p
+    join {CONDITIONS} i using (condition_id) join {QUESTIONS} q using (question_id))"""
+
+
+HELD = """
+create table held (
+    condition_no integer not null, budget bigint not null, question_no integer not null, n bigint not null,
+    n_right bigint not null, n_wrong bigint not null, n_exhausted bigint not null, n_failed bigint not null,
+    n_stopped bigint not null, n_censored bigint not null, n_right_finished bigint not null,
+    n_unpriced bigint not null, n_assumed bigint not null, n_unmeasured bigint not null, calls bigint not null,
+    input_tokens bigint not null, cached_tokens bigint not null, output_tokens bigint not null,
+    reasoning_tokens bigint not null, latency_ms bigint not null, pusd double not null, pwh double not null);
+create table holdings (condition_no integer not null, axis varchar not null, budgets bigint[] not null);
+"""
+"""Sums per question made from steps, for conditions in `holdings`; see `analysis.holding`."""
+
+
+def delta_tables(temp: bool = False) -> str:
+    """The statements that make the empty tables."""
+    return (_NUMBERS + _STEPS).replace("{temp}", "temp" if temp else "")
+
+
+def filling() -> str:
+    """The statements that derive everything from the stored trials, into empty tables."""
+    return f"{_NUMBERED.replace('mine', 'trials')} {_LATEST} group by trial_id; {_DERIVED}; drop table chosen;"
+
+
+def stand_in(connection: Connection) -> None:
+    """Derive everything into temporary tables, for a database of an older schema that is only read."""
+    connection.execute(delta_tables(temp=True) + filling())
+
+
+def size(connection: Connection) -> int:
+    """How many steps there are to read."""
+    ((found,),) = connection.execute("select count(*) from steps").fetchall()
+    return int(found)
+
+
+def unhold(connection: Connection, condition_ids: Iterable[str]) -> None:
+    """Say that what is held of these conditions holds no more."""
+    sql = f"select condition_no from {CONDITIONS} where condition_id in (select unnest(?))"
+    connection.execute(f"delete from holdings where condition_no in ({sql})", [list(condition_ids)])
+
+
+def again(connection: Connection, which: str) -> None:
+    """Derive the steps of the trials at the places `which` selects (condition_id, question_id, repeat) from what is
+    stored now, in place of those that are there."""
+    connection.execute(f"create or replace temp table places as {which}")
+    connection.execute(f"{_CLEARED}; {_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")
+
+
+_FATES = {"finished": 0, "exhausted": 1, "failed": 2, "stopped": 3}
+_VERDICTS = {"n_right": "right", "n_wrong": "wrong"}
+_EMPTY: Row = dict.fromkeys(
+    ("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0
+)
+
+Named = tuple[str, str, str | None]
+"""Kind, id and model: what a number stands for."""
+
+_KNOWN = """
+select kind, id, model, number from numbers where id in (select id from wanted)
+union all select kind, '', null, max(number) from numbers group by kind
+union all select 'trial', '', null, coalesce(max(trial_no), 0) from steps"""
+_WAITING = "select key, input_tokens from completions where key in (select id from wanted)"
+
+
+@contextmanager
+def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Tables) -> Iterator[None]:
+    """Add to `content`, before the block stores it, what the steps of these new trials need.
+
+    Where an attempt of one of them is stored already, all are derived again once the block has stored them.
+    """
+    ids = {trial.spec.trial_id for trial in trials}
+    stored = tables.matching(connection, "select 1 from trials semi join wanted on trial_id = id limit 1", ids)
+    known = tables.matching(connection, _KNOWN, {id for trial in trials for _, id, _ in _names(trial)})
+    numbers = _Numbers({(row["kind"], row["id"], row["model"]): row["number"] for row in known})
+    for trial in trials:
+        numbers.add(_names(trial))
+    content["numbers"] = numbers.new
+    content["run_parts"] = _parts(connection, trials, numbers)
+    twice = bool(stored) or len(ids) < len(trials)
+    if not twice:
+        content["steps"] = _steps(connection, trials, numbers)
+    yield
+    unhold(connection, {trial.spec.condition.condition_id for trial in trials})
+    if twice:
+        # Another trial may stand at the same place, so it is by place that steps are replaced.
+        tables.matching(connection, f"create or replace temp table again as {_PLACES}", ids)
+        again(connection, "from again")
+
+
+@contextmanager
+def forgotten(connection: Connection, run_id: str) -> Iterator[None]:
+    """Take out the steps of a run the block deletes; where an attempt of another run is left, that one counts again."""
+    sql = "create or replace temp table gone as select distinct condition_id, question_id, repeat from trials"
+    connection.execute(f"{sql} where run_id = ?", [run_id])
+    yield
+    connection.execute("delete from run_parts where run_id = ?", [run_id])
+    unhold(connection, (id for (id,) in connection.execute("select distinct condition_id from gone").fetchall()))
+    again(connection, "from gone")
+
+
+_PLACES = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
+
+
+class _Numbers:
+    """Numbers of conditions, questions and tariffs; `new` are the rows of those that had none."""
+
+    def __init__(self, known: dict[Named, int]) -> None:
+        self._known = known
+        self.new: list[Row] = []
+
+    def add(self, names: Sequence[Named]) -> None:
+        for name in (name for name in names if name not in self._known):
+            self._known[name] = self.next(name[0])
+            self.new.append(dict(zip(("kind", "id", "model", "number"), (*name, self._known[name]), strict=True)))
+
+    def next(self, kind: str) -> int:
+        """A number that nothing of this kind has."""
+        self._known[kind, "", None] = self._known.get((kind, "", None), 0) + 1
+        return self._known[kind, "", None]
+
+    def of(self, kind: str, id: str, model: str | None = None) -> int | None:
+        return self._known.get((kind, id, model))
+
+
+def _names(trial: Trial) -> list[Named]:
+    condition = trial.spec.condition
+    models = dict.fromkeys(setting.identity for _, setting in condition.lineup)
+    tariffs: list[Named] = [("tariff", rows.snapshot_id(condition), model) for model in models]
+    return [("condition", condition.condition_id, None), ("question", trial.spec.question.question_id, None), *tariffs]
+
+
+def _parts(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
+    """Conditions and questions that runs are first seen with."""
+    named = {(t.run_id, kind, numbers.of(kind, id)) for t in trials for kind, id, _ in _names(t) if kind != "tariff"}
+    sql = "select * from run_parts where run_id in (select id from wanted)"
+    stored = tables.matching(connection, sql, {trial.run_id for trial in trials})
+    fresh = sorted(named - {(row["run_id"], row["kind"], row["number"]) for row in stored}, key=repr)
+    return [dict(zip(("run_id", "kind", "number"), part, strict=True)) for part in fresh]
+
+
+def _steps(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
+    """The rows SQL would derive; made here because the plan of that query alone costs a third of a flush."""
+    waiting = {
+        call.key
+        for trial in trials
+        for call in trial.calls
+        if call.spend.calls == 0 and call.cut is not None and call.cut.beyond
+    }
+    sizes = tables.matching(connection, _WAITING, waiting) if waiting else []
+    prompts = {row["key"]: row["input_tokens"] for row in sizes}
+    return [row for trial in trials for row in _steps_of(trial, numbers, prompts)]
+
+
+def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> list[Row]:
+    """All rows of one trial in order. `prompts`: tokens of completions that nobody read, by key."""
+    spec, anytime, finished = trial.spec, trial.spec.condition.anytime, trial.end == "finished"
+    condition, question, *tariffs = _names(trial)
+    # Where no model was called, the first price of the line-up stands for it.
+    home = numbers.of(*min(tariffs, key=lambda name: str(name[2])))
+
+    def tariff(model: str) -> int | None:
+        """None for a model that is not of the line-up, whose price nobody knows."""
+        return numbers.of("tariff", rows.snapshot_id(spec.condition), model)
+
+    # A trial that is not anytime is read at its own budget alone, so its calls make no steps.
+    calls = sorted(trial.calls, key=lambda call: call.ordinal) if anytime and trial.end != "stopped" else []
+    closed = any(call.cut and call.cut.beyond for call in calls)
+    full = any(call.cut and call.cut.closes and not call.cut.beyond for call in calls)
+    forever = trial.end == "exhausted" and (full or not anytime)
+    scored = trial.end != "stopped" and (closed or finished or forever)
+    last = len(calls) - 1
+    right = int(trial.verdict == "right")
+    changes = _changes(trial.marks, last) if anytime and scored else {}
+    head = _EMPTY | {
+        "trial_no": numbers.next("trial"),
+        "condition_no": numbers.of(*condition),
+        "question_no": numbers.of(*question),
+        "repeat": _as_whole(spec.repeat),
+        "fate": _FATES[trial.end],
+    }
+    present: Row = {"failed": {"n_failed": 1}, "stopped": {"n_stopped": 1}}.get(trial.end, {"n_censored": 1})
+    if scored:
+        verdict = changes.get(-1, {}) if anytime else {n: int(trial.verdict == v) for n, v in _VERDICTS.items()}
+        present = {"n": 1, "n_exhausted": int(forever or last >= 0), **verdict}
+        present["n_right_finished"] = right if finished and last < 0 else 0
+    own = [] if anytime or not scored else [(tariff(part.model) or home, _spent(part.spend)) for part in trial.spends]
+    steps = [
+        head | {"ordinal": -1, "kind": 0, "tariff_no": number} | spent | (present if place == 0 else {})
+        for place, (number, spent) in enumerate(own or [(home, {})])
+    ]
+    if not scored:
+        return steps
+
+    high: dict[str, int] = {}
+    output_wall = total_wall = 0
+    end = (0, 0)
+    sums: defaultdict[str, Spend] = defaultdict(Spend)
+    for place, call in enumerate(calls):
+        before, high[call.model] = high.get(call.model, 0), call.metered_input_tokens
+        closing = call.cut is not None and call.cut.beyond
+        more = dict.fromkeys(("more_calls", "more_input", "more_output"), 0)
+        if closing or call.cut is None or not call.cut.closes:
+            unseen = 1 if closing else call.spend.output_tokens
+            seen = unseen if call.seen_output_tokens is None else call.seen_output_tokens
+            more = {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": seen}
+        output_wall += more["more_output"]
+        total_wall += more["more_input"] + more["more_output"]
+        row = head | {name: _as_whole(value) for name, value in more.items()} | _at(output_wall, total_wall)
+        row |= _spent(call.spend) | {"ordinal": place, "kind": 2 if closing else 1, "tariff_no": tariff(call.model)}
+        if closing:
+            end = (max(end[0], output_wall), max(end[1], total_wall))
+            prompt = prompts.get(call.key, call.bound_tokens) if call.spend.calls == 0 else call.spend.input_tokens
+            row |= {"calls": 1, "input_tokens": _as_whole(prompt)}
+        else:
+            sums[call.model] += call.spend
+            row |= changes.get(place, {})
+            if place == last and not closed and not forever:
+                row |= {"n_exhausted": -1, "n_right_finished": right}
+        steps.append(row)
+    if not closed:
+        return steps
+    back: Row = {"n": -1, "n_exhausted": -1, "n_failed" if trial.end == "failed" else "n_censored": 1}
+    back |= {name: -sum(change.get(name, 0) for change in changes.values()) for name in _VERDICTS}
+    spends = [(tariff(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
+    for place, (number, spend) in enumerate(spends):
+        taken = {name: -value for name, value in _spent(spend).items()} | (back if place == 0 else {})
+        steps.append(head | _at(*end) | {"ordinal": last + 1, "kind": 3, "tariff_no": number} | taken)
+    return steps
+
+
+def _changes(marks: Sequence[Mark], last: int) -> dict[int, Row]:
+    """By call, -1 for before any, what its marks change in the verdict."""
+    changes: defaultdict[int, Row] = defaultdict(lambda: dict.fromkeys(_VERDICTS, 0))
+    before = "none"
+    for mark in sorted(marks, key=lambda mark: mark.ordinal):
+        at = changes[min(mark.after_calls - 1, last)]
+        for name, verdict in _VERDICTS.items():
+            at[name] += (mark.verdict == verdict) - (before == verdict)
+        before = mark.verdict
+    return dict(changes)
+
+
+def _spent(spend: Spend) -> Row:
+    return {name: _as_whole(getattr(spend, name)) for name in SPENDS}
+
+
+def _at(output_wall: int, total_wall: int) -> Row:
+    return {"output_wall": _as_whole(output_wall), "total_wall": _as_whole(total_wall)}
+
+
+def _as_whole(value: int) -> int:
+    """A number that fits its column."""
+    return max(-MOST, min(MOST, value))

@@ -1,0 +1,212 @@
+"""The shape of the database: ordered, append-only migrations, and the check that a file is ours.
+
+Owns every `create table`. A migration that has been released is never edited; a later one is appended. Each runs in a
+transaction together with its own record, so a killed upgrade leaves whole steps only. Never reads or writes results.
+
+Units stand in the column names (`_tokens`, `_ms`, `_pusd`: 1e-12 USD). `budget` is in the unit of `axis`, pico-dollars
+on 'usd'. Timestamps are naive UTC. A missing value is null, never 0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from engine.core.errors import NewerDatabase, NotADatabase
+from engine.store import deltas
+
+
+class Migration(NamedTuple):
+    """One step of the schema; `number` counts from 1 without gaps."""
+
+    number: int
+    name: str
+    sql: str
+    backfill: str = ""
+    """What else to do where trials are stored already."""
+
+
+_VECTOR = """
+    calls bigint not null, input_tokens bigint not null, cached_tokens bigint not null,
+    cache_write_tokens bigint not null, output_tokens bigint not null, reasoning_tokens bigint not null,
+    latency_ms bigint not null, metered_input_tokens bigint not null"""
+
+_FIRST = f"""
+create table meta (name varchar primary key, value varchar not null);
+create table runs (
+    run_id varchar primary key, study varchar not null, state varchar not null, started_at timestamp not null,
+    finished_at timestamp, ceiling varchar not null, planned_trials bigint,
+    spent_calls bigint not null, spent_tokens bigint not null, spent_pusd bigint,
+    reserved_calls bigint not null, reserved_tokens bigint not null, reserved_pusd bigint,
+    in_doubt_calls bigint not null, in_doubt_tokens bigint not null, in_doubt_pusd bigint,
+    host varchar, version varchar, error varchar);
+create table conditions (
+    condition_id varchar primary key, task varchar not null, model varchar not null, lineup varchar not null,
+    strategy varchar not null, params varchar not null, version bigint not null, anytime boolean not null,
+    axis varchar not null, budget bigint not null, prompting varchar not null);
+create table questions (
+    question_id varchar primary key, task varchar not null, text varchar not null, context varchar,
+    target varchar not null, category varchar, data varchar not null);
+create table framings (
+    framing_id varchar primary key, answer_kind varchar not null, instructions varchar not null,
+    examples varchar not null);
+create table prices (
+    snapshot_id varchar, model varchar, input_pusd bigint, output_pusd bigint, cached_pusd bigint,
+    cache_write_pusd bigint, source varchar, as_of varchar, assumed boolean,
+    primary key (snapshot_id, model));
+create table trials (
+    trial_id varchar, attempt bigint, run_id varchar not null, condition_id varchar not null,
+    question_id varchar not null, framing_id varchar not null, snapshot_id varchar not null, repeat bigint not null,
+    "end" varchar not null, verdict varchar not null, answer varchar, error varchar,
+    axis varchar not null, budget bigint not null, started_at timestamp not null, finished_at timestamp not null,
+    primary key (trial_id, attempt));
+create table trial_spends (
+    trial_id varchar, attempt bigint, position bigint not null, model varchar, {_VECTOR},
+    primary key (trial_id, attempt, model));
+create table prompts (prompt_key varchar primary key, messages varchar not null);
+create table completions (
+    key varchar primary key, text varchar not null, finish varchar not null,
+    input_tokens bigint not null, output_tokens bigint not null, cached_tokens bigint, cache_write_tokens bigint,
+    reasoning_tokens bigint, estimated boolean not null, latency_ms bigint not null,
+    model_reported varchar, fingerprint varchar, created_at timestamp not null, provider_cost_pusd bigint,
+    run_id varchar);
+create table attempts (
+    attempt_id varchar primary key, run_id varchar, key varchar not null, model varchar not null,
+    ordinal bigint not null, outcome varchar not null, error varchar, reserved_tokens bigint not null,
+    reserved_pusd bigint, charged_tokens bigint not null, charged_pusd bigint, started_at timestamp not null,
+    latency_ms bigint not null);
+create table calls (
+    trial_id varchar, attempt bigint, ordinal bigint, role varchar not null, model varchar not null,
+    key varchar not null, prompt_key varchar not null, asked_tokens bigint not null, granted_tokens bigint not null,
+    bound_tokens bigint not null, cut varchar, replayed boolean not null, seen_output_tokens bigint, {_VECTOR},
+    primary key (trial_id, attempt, ordinal));
+create table marks (
+    trial_id varchar, attempt bigint, ordinal bigint, answer varchar not null, after_calls bigint not null,
+    verdict varchar not null, primary key (trial_id, attempt, ordinal));
+create table mark_spends (
+    trial_id varchar, attempt bigint, ordinal bigint, position bigint not null, model varchar, {_VECTOR},
+    primary key (trial_id, attempt, ordinal, model));
+create table links (link_id varchar primary key, view varchar not null, created_at timestamp not null);
+"""
+
+_MONEY = """
+create table leases (
+    run_id varchar, day varchar, calls bigint, tokens bigint, pusd bigint,
+    spent_calls bigint not null, spent_tokens bigint not null, spent_pusd bigint not null,
+    held boolean not null, taken_at timestamp not null, primary key (run_id, day));
+alter table runs add column estimate varchar;
+"""
+
+_DOUBT = "".join(f"alter table leases add column in_doubt_{kind} bigint;" for kind in ("calls", "tokens", "pusd"))
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "first tables", _FIRST),
+    Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
+    Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
+    Migration(4, "what every trial adds at which wall, for the analysis", deltas.delta_tables(), deltas.filling()),
+    Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
+)
+SCHEMA_VERSION = MIGRATIONS[-1].number
+READABLE = 3
+"""The oldest version that is read as it is where the file may not be upgraded: later ones add what can be derived."""
+
+TABLES: tuple[str, ...] = (
+    "runs",
+    "conditions",
+    "questions",
+    "framings",
+    "prices",
+    "trials",
+    "trial_spends",
+    "prompts",
+    "completions",
+    "attempts",
+    "calls",
+    "marks",
+    "mark_spends",
+    "links",
+    "leases",
+    "meta",
+    "migrations",
+)
+"""Every table, as `Store.export` accepts them."""
+
+_RECORD = """create table if not exists migrations (
+    number bigint primary key, name varchar not null, applied_at timestamp not null)"""
+
+
+def version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """Schema version of an open database, 0 for one without tables; raises NotADatabase or NewerDatabase."""
+    tables = _tables(connection)
+    if not tables or tables == {"migrations"}:
+        return 0
+    if not {"meta", "migrations"} <= tables:
+        raise NotADatabase(f"{path} is a DuckDB database but not one of Budgetscope's; choose another file name.")
+    found = _newest(connection)
+    if found == SCHEMA_VERSION and (missing := set(TABLES) - tables):
+        raise NotADatabase(f"{path} lacks the table {min(missing)!r}; it is damaged, restore it from a copy.")
+    _refuse_newer(found, path)
+    return found
+
+
+def stay_known(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise NewerDatabase when another program upgraded an open database that was checked before.
+
+    A later version may keep more about a trial than this one would write, and then read too little.
+    """
+    _refuse_newer(_newest(connection), path)
+
+
+def _refuse_newer(found: int, path: Path) -> None:
+    if found > SCHEMA_VERSION:
+        raise NewerDatabase(
+            f"{path} has schema version {found} and this Budgetscope knows up to {SCHEMA_VERSION}; "
+            "upgrade it with `pip install -U budgetscope`."
+        )
+
+
+def is_demo(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an open database of ours is the demo, which nobody changes."""
+    return bool(connection.execute("select 1 from meta where name = 'demo' and value = 'true'").fetchall())
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring a database to SCHEMA_VERSION; does nothing when it is there already."""
+    connection.execute(_RECORD)
+    done = _newest(connection)
+    pending = [step for step in MIGRATIONS if step.number > done]
+    for step in pending:
+        _apply(connection, step)
+    if pending:
+        connection.execute("checkpoint")
+
+
+def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
+    connection.execute("begin")
+    try:
+        connection.execute(step.sql)
+        if step.backfill and connection.execute("select 1 from trials limit 1").fetchall():
+            connection.execute(step.backfill)
+        connection.execute(
+            "insert into migrations values (?, ?, current_timestamp at time zone 'UTC')", [step.number, step.name]
+        )
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute(
+        "select table_name from duckdb_tables() where not internal and not temporary "
+        "union all select view_name from duckdb_views() where not internal and not temporary"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def _newest(connection: duckdb.DuckDBPyConnection) -> int:
+    # All rows: a result that is not read to its end keeps the connection from taking the next tables.
+    ((number,),) = connection.execute("select coalesce(max(number), 0) from migrations").fetchall()
+    return int(number)

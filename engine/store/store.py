@@ -1,0 +1,304 @@
+"""What is stored and read back as records: trials, completions, attempts and runs.
+
+Owns every insert, delete and export. A flush is one transaction and idempotent. Never aggregates: that is
+`analysis.queries`; never decides how a file is opened: that is `database`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from engine.core import codec
+from engine.core.allowance import Book
+from engine.core.budget import Limits
+from engine.core.errors import StoreError, UnknownName
+from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
+from engine.store import deltas, rows, schema, tables
+from engine.store.database import Database
+from engine.store.sql import Connection, quoted
+
+Format = Literal["csv", "parquet", "jsonl"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one flush stores, all of it or nothing."""
+
+    trials: tuple[Trial, ...] = ()
+    completions: tuple[Completion, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    run_id: str | None = None
+    """The run that paid for completions that do not say so, and that made the attempts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The last stored attempt of a trial."""
+
+    attempt: int
+    end: End
+    budget: int
+    final: bool
+    """True: a larger budget would change nothing (it ended by itself, or its window or call limit was full)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One execution of a study. Money in pico-dollars; None: the price of some model is unknown."""
+
+    run_id: str
+    study: str
+    """JSON of the declared plan; the analysis reads its keys `name`, `budgets` and `planned_questions`."""
+    state: str
+    """running, finished, stopped, ceiling or failed."""
+    started_at: datetime
+    finished_at: datetime | None = None
+    ceiling: str = "{}"
+    """JSON of the run's limits."""
+    planned_trials: int | None = None
+    spent_calls: int = 0
+    spent_tokens: int = 0
+    spent_pusd: int | None = 0
+    reserved_calls: int = 0
+    reserved_tokens: int = 0
+    reserved_pusd: int | None = 0
+    in_doubt_calls: int = 0
+    in_doubt_tokens: int = 0
+    in_doubt_pusd: int | None = 0
+    host: str | None = None
+    version: str | None = None
+    """Version of Budgetscope that ran it."""
+    error: str | None = None
+    estimate: str | None = None
+    """JSON of what it was expected to spend when it started; None: nobody asked."""
+
+
+def fingerprint(path: Path | str) -> tuple[int, int, int, int]:
+    """Size and mtime (ns) of the file and of its write-ahead log; zeros where there is none."""
+    return (*_size_and_time(str(path)), *_size_and_time(f"{path}.wal"))
+
+
+def default_path(cwd: Path | str = ".") -> Path:
+    """BUDGETSCOPE_DB, else results.local.duckdb where it exists, else results.duckdb."""
+    if named := os.environ.get("BUDGETSCOPE_DB"):
+        return Path(named)
+    local = Path(cwd) / "results.local.duckdb"
+    return local if local.exists() else Path(cwd) / "results.duckdb"
+
+
+def writable(path: Path | str) -> Path:
+    """`path`, or the local copy of a demo database (made now if need be); tell the user when it differs."""
+    path = Path(path)
+    if not path.exists() or not Store(path).is_demo():
+        return path
+    local = path.with_name(f"{path.stem}.local.duckdb")
+    if not local.exists():
+        Store(path).copy_to(local)
+    if Store(local).is_demo():
+        Store(local).set_demo(False)
+    return local
+
+
+class Store(Database):
+    """The records of one database file. Every method opens, acts and closes; all raise StoreError."""
+
+    @contextmanager
+    def writing(self, *, demo: bool = False) -> Iterator[Connection]:
+        """As `Database.writing`; a demo database is refused unless `demo`."""
+        with super().writing() as connection:
+            if not demo and schema.is_demo(connection):
+                raise StoreError(f"{self.path} is the demo and is only read; write to its local copy instead.")
+            yield connection
+
+    def is_demo(self) -> bool:
+        """Whether the file is the tracked demo, which is only read."""
+        with self.reading() as connection:
+            return schema.is_demo(connection)
+
+    def set_demo(self, demo: bool) -> None:
+        """Make the file a demo that is only read, or an ordinary database again."""
+        with self.writing(demo=True) as connection:
+            connection.execute("delete from meta where name = 'demo'")
+            if demo:
+                connection.execute("insert into meta values ('demo', 'true')")
+
+    def flush(self, batch: Batch) -> int:
+        """Store a batch in one transaction; returns how many trials were new. A second flush changes nothing."""
+        with self.writing() as connection:
+            fresh = tables.unstored(connection, batch.trials)
+            content = rows.trial_tables(fresh)
+            content["completions"] = [rows.completion_row(c, batch.run_id) for c in batch.completions]
+            content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
+            with deltas.stepped(connection, fresh, content):
+                tables.insert(connection, content)
+        return len(fresh)
+
+    def save_run(self, run: RunRow) -> None:
+        """Store a run, or replace what was stored of it."""
+        with self.writing() as connection:
+            connection.execute("delete from runs where run_id = ?", [run.run_id])
+            tables.insert(connection, {"runs": [codec.plain(run)]})
+
+    def runs(self) -> list[RunRow]:
+        """All runs, oldest first."""
+        with self.reading() as connection:
+            found = tables.fetch(connection, "select * from runs order by started_at, run_id")
+        return [_run(row) for row in found]
+
+    @contextmanager
+    def book(self) -> Iterator[Book]:
+        """The allowance and all leases in one transaction; what the block changed is stored unless it raises."""
+        with self.writing() as connection:
+            book = tables.book(connection)
+            yield book
+            tables.save_leases(connection, book.changed)
+
+    def read_book(self) -> Book:
+        """The allowance and all leases as they are now, to look at."""
+        with self.reading() as connection:
+            return tables.book(connection)
+
+    def set_allowance(self, allowance: Limits) -> None:
+        """From now on a day allows this much to all runs together; `Limits()`: as much as they like."""
+        with self.writing() as connection:
+            tables.save_allowance(connection, allowance)
+
+    def trial(self, trial_id: str, attempt: int | None = None) -> Trial:
+        """One stored trial; the last attempt unless told. Raises StoreError if there is none."""
+        chosen = "select trial_id, attempt from trials where trial_id = ? and attempt = coalesce(?, attempt)"
+        with self.reading() as connection:
+            found = tables.whole_trials(connection, f"{chosen} order by attempt desc limit 1", [trial_id, attempt])
+        if not found:
+            raise StoreError(f"There is no trial {trial_id!r} in {self.path}.")
+        return found[0]
+
+    def trials(self, condition_id: str) -> list[Trial]:
+        """The last attempt of every trial of a condition, ordered by trial id."""
+        chosen = "select trial_id, max(attempt) as attempt from trials where condition_id = ? group by trial_id"
+        with self.reading() as connection:
+            return tables.whole_trials(connection, chosen, [condition_id])
+
+    def done(self, trial_ids: Iterable[str]) -> dict[str, Done]:
+        """How the last stored attempt of these trials ended; trials never stored are left out."""
+        with self.reading() as connection:
+            found = tables.matching(connection, _DONE, trial_ids)
+        return {row.pop("trial_id"): Done(**row) for row in found}
+
+    def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
+        """By request, the oldest stored completion of these model identities made at or after `since`."""
+        with self.reading() as connection:
+            found = tables.matching(connection, _KEYS, models, [codec.naive(since)])
+        return {row["request"]: row["key"] for row in found}
+
+    def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
+        """The stored completions among `keys`."""
+        with self.reading() as connection:
+            found = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
+        return {row["key"]: rows.completion_of(row) for row in found}
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
+        with self.writing() as connection, deltas.forgotten(connection, run_id):
+            for statement in _DELETE_RUN:
+                connection.execute(statement, [run_id] if "?" in statement else [])
+
+    def export(self, path: Path | str, format: Format, table: str) -> None:
+        """Write one table to a file. CSV text that a spreadsheet would run as a formula gets a leading apostrophe."""
+        if table not in schema.TABLES:
+            raise UnknownName("table", table, schema.TABLES)
+        if format not in _COPY:
+            raise UnknownName("export format", format, _COPY)
+        target = Path(path).resolve()
+        if not target.parent.is_dir():
+            raise StoreError(f"There is no folder {target.parent} to write {target.name} to.")
+        if target == self.path.resolve() or (target.exists() and not target.is_file()):
+            raise StoreError(f"{target} is not a file an export may replace; choose another name.")
+        part = target.with_name(f".{target.name}.{os.getpid()}.{random.getrandbits(32):08x}")
+        try:
+            with self.writing_out(part) as connection:
+                source = f"select {_columns(connection, table, format)} from {table}"
+                connection.execute(f"copy ({source}) to {quoted(str(part))} ({_COPY[format]})")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+_COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
+
+_DONE = f"""
+select trial_id, attempt, "end", budget,
+    "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final
+from trials semi join wanted on trial_id = id
+qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
+
+# An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
+_KEYS = """
+select split_part(key, '@', 1) as request, arg_min(key, (created_at, key)) as key from completions
+where created_at >= ? and request in (
+    select split_part(key, '@', 1) from attempts where model in (from wanted)
+    union all select split_part(key, '@', 1) from calls where model in (from wanted))
+group by request"""
+
+_OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
+_DELETE_RUN = (
+    *(f"delete from {table} where {_OWN}" for table in ("calls", "marks", "mark_spends", "trial_spends")),
+    "delete from trials where run_id = ?",
+    "delete from attempts where run_id = ?",
+    "delete from runs where run_id = ?",
+    """delete from completions where key not in (select key from calls) and (run_id = ? or run_id not in (
+        select run_id from runs union all select run_id from trials))""",
+    "delete from prompts where prompt_key not in (select prompt_key from calls)",
+    *(
+        f"delete from {table} where {key} not in (select {key} from trials)"
+        for table, key in (
+            ("conditions", "condition_id"),
+            ("questions", "question_id"),
+            ("framings", "framing_id"),
+            ("prices", "snapshot_id"),
+        )
+    ),
+    """update conditions set budget = t.budget
+    from (select condition_id, max(budget) as budget from trials group by condition_id) t
+    where t.condition_id = conditions.condition_id and t.budget < conditions.budget""",
+)
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    with suppress(OSError):
+        status = os.stat(path)
+        return status.st_size, status.st_mtime_ns
+    return 0, 0
+
+
+def _run(row: codec.Row) -> RunRow:
+    times = {name: row[name] and codec.aware(row[name]) for name in ("started_at", "finished_at")}
+    return RunRow(**{**row, **times})
+
+
+def _columns(connection: Connection, table: str, format: str) -> str:
+    return ", ".join(
+        _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"'
+        for name, kind in tables.layouts(connection)[table]
+    )
+
+
+def _guarded(name: str) -> str:
+    """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
+    formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r\\n＝＋－＠]')"""
+    number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
+    text = f"""replace("{name}", chr(0), '\ufffd')"""
+    return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
+
+
+def settled(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
+    if done is None or done.end in ("failed", "stopped"):
+        return False
+    return done.final or done.budget >= spec.condition.budget

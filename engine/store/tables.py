@@ -1,0 +1,180 @@
+"""Rows in and out of an open connection: bulk inserts, matching by ids, whole trials, and the book of leases.
+
+Owns the SQL that puts a trial's rows together again. Opens nothing, commits nothing, aggregates nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from typing import Any
+
+from engine.core import codec
+from engine.core.allowance import Book, Lease
+from engine.core.budget import Amount, Limits
+from engine.core.records import Trial
+from engine.store import rows
+from engine.store.sql import Connection
+
+Layout = list[tuple[str, str]]
+
+_ON_CONFLICT = {
+    "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
+    **dict.fromkeys(("numbers", "run_parts", "steps"), ""),
+}
+"""What to do about a key that is stored; a table without keys: nothing."""
+
+_HEADS = """
+select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
+    q.text, q.context, q.target, q.category, q.data, f.answer_kind, f.instructions, f.examples
+from trials t semi join chosen using (trial_id, attempt)
+join conditions c using (condition_id) join questions q using (question_id) join framings f using (framing_id)
+order by trial_id"""
+
+_CHILDREN = {
+    "calls": "select x.*, p.messages from calls x semi join chosen using (trial_id, attempt) "
+    "join prompts p using (prompt_key) order by trial_id, ordinal",
+    "marks": "select x.* from marks x semi join chosen using (trial_id, attempt) order by trial_id, ordinal",
+    "mark_spends": "select x.* from mark_spends x semi join chosen using (trial_id, attempt) "
+    "order by trial_id, ordinal, position",
+    "spends": "select x.* from trial_spends x semi join chosen using (trial_id, attempt) order by trial_id, position",
+}
+
+
+def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[codec.Row]:
+    """All rows of a query as dicts."""
+    cursor = connection.execute(sql, list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+
+
+def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[codec.Row]:
+    """Rows of a query that names the view `wanted` (column `id`)."""
+    import pyarrow as pa
+
+    connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
+    return fetch(connection, sql, parameters)
+
+
+def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
+    """Trials whose (id, attempt) is new: an older one keeps all its rows, marks and calls included."""
+    keys = {(trial.spec.trial_id, trial.attempt): trial for trial in reversed(trials)}
+    sql = "select trial_id, attempt from trials semi join wanted on trial_id = id"
+    stored = {(row["trial_id"], row["attempt"]) for row in matching(connection, sql, {key for key, _ in keys})}
+    return [trial for key, trial in reversed(keys.items()) if key not in stored]
+
+
+def insert(connection: Connection, content: rows.Tables) -> None:
+    """Bulk insert through Arrow; rows whose key is stored are left as they are."""
+    known = layouts(connection)
+    for table, found in content.items():
+        if found:
+            connection.register("fresh", _arrow(known[table], found))
+            tail = _ON_CONFLICT.get(table, "on conflict do nothing")
+            connection.execute(f"insert into {table} by name select * from fresh {tail}")
+            connection.unregister("fresh")
+
+
+def _arrow(layout: Layout, content: list[codec.Row]) -> Any:
+    import pyarrow as pa
+
+    kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
+    shape = pa.schema([(name, kinds.get(kind, pa.int64())) for name, kind in layout])
+    try:
+        return pa.Table.from_pylist(content, schema=shape)
+    except UnicodeEncodeError:
+        clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in content]
+        return pa.Table.from_pylist(clean, schema=shape)
+
+
+def layouts(connection: Connection) -> dict[str, Layout]:
+    """Name and DuckDB type of every table's columns, in order."""
+    found: dict[str, Layout] = {}
+    sql = "select table_name, column_name, data_type from duckdb_columns() where not internal order by column_index"
+    for row in fetch(connection, sql):
+        found.setdefault(row["table_name"], []).append((row["column_name"], row["data_type"]))
+    return found
+
+
+def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
+    """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
+
+    def chosen_rows(sql: str) -> list[codec.Row]:
+        return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
+
+    heads = chosen_rows(_HEADS)
+    snapshots = _grouped(fetch(connection, "select * from prices order by model"), "snapshot_id")
+    children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
+    return [
+        rows.trial_of(
+            rows.Parts(
+                head,
+                snapshots.get(head["snapshot_id"], []),
+                **{name: found.get(head["trial_id"], []) for name, found in children.items()},
+            )
+        )
+        for head in heads
+    ]
+
+
+def book(connection: Connection) -> Book:
+    """The day's allowance and all leases, as this connection sees them."""
+    stored = connection.execute("select value from meta where name = 'allowance'").fetchone()
+    allowance = Limits(**json.loads(stored[0])) if stored else Limits()
+    return Book(allowance, [_lease(row) for row in fetch(connection, "select * from leases order by day, taken_at")])
+
+
+def save_allowance(connection: Connection, allowance: Limits) -> None:
+    """Keep the day's allowance; no limit at all leaves nothing behind."""
+    connection.execute("delete from meta where name = 'allowance'")
+    if allowance != Limits():
+        connection.execute("insert into meta values ('allowance', ?)", [json.dumps(asdict(allowance))])
+
+
+def save_leases(connection: Connection, leases: Iterable[Lease]) -> None:
+    """Store leases, or replace what was stored of them."""
+    found = list(leases)
+    for lease in found:
+        connection.execute("delete from leases where run_id = ? and day = ?", [lease.run_id, lease.day])
+    insert(connection, {"leases": [_lease_row(lease) for lease in found]})
+
+
+def charged(connection: Connection, run_id: str) -> Amount:
+    """What a run's stored attempts count against its ceiling; see `journal.History`."""
+    (row,) = fetch(connection, _CHARGED, [run_id])
+    return Amount(row["calls"], row["tokens"], row["pusd"])
+
+
+def _lease(row: codec.Row) -> Lease:
+    spent, doubt = (Amount(*(row[f"{part}_{kind}"] or 0 for kind in _KINDS)) for part in ("spent", "in_doubt"))
+    lent = Limits(*(row[kind] for kind in _KINDS))
+    return Lease(row["run_id"], row["day"], lent, spent, doubt, row["held"], codec.aware(row["taken_at"]))
+
+
+def _lease_row(lease: Lease) -> codec.Row:
+    parts = {"": lease.lent, "spent_": lease.spent, "in_doubt_": lease.in_doubt}
+    figures = {f"{prefix}{kind}": getattr(part, kind) for prefix, part in parts.items() for kind in _KINDS}
+    return {
+        "run_id": lease.run_id,
+        "day": lease.day,
+        "held": lease.held,
+        "taken_at": codec.naive(lease.taken_at),
+        **figures,
+    }
+
+
+_KINDS = ("calls", "tokens", "pusd")
+# A provider's own cost counts where it is more than ours.
+_CHARGED = """
+select count(*) filter (charged_tokens > 0 or outcome in ('ok', 'in_doubt'))::bigint as calls,
+    coalesce(sum(charged_tokens), 0)::bigint as tokens,
+    coalesce(sum(greatest(coalesce(charged_pusd, 0),
+        if(outcome = 'ok' and charged_pusd is not null, coalesce(provider_cost_pusd, 0), 0))), 0)::bigint as pusd
+from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ?"""
+
+
+def _grouped(found: Iterable[codec.Row], name: str) -> dict[str, list[codec.Row]]:
+    ordered = sorted(found, key=lambda row: str(row[name]))
+    return {key: list(group) for key, group in groupby(ordered, key=lambda row: str(row[name]))}

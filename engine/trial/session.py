@@ -1,0 +1,361 @@
+"""The only door to a model during a trial: ask, ask_many, stream, spent, rng (and remaining, for strategies that plan).
+
+A session consumes its calls one after another in program order; concurrency is only prefetch into the pool and decides
+nothing: accounting, draw numbers and marks follow the order of consumption. The first call the budget cuts or refuses
+closes the session. Strategies contain no token arithmetic; it all happens here and in the ledger.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NoReturn, Protocol
+
+from engine.core import ids
+from engine.core.budget import Ledger, Planned, clipped, spend_of
+from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
+from engine.core.records import AnswerKind, Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
+from engine.models.model import Bound, Model
+
+
+class Source(Protocol):
+    """Where completions come from: the pool, as a session sees it."""
+
+    async def get(self, request: Request) -> tuple[Completion, bool]:
+        """The completion, and whether it was already paid for."""
+
+    def prefetch(self, request: Request) -> None:
+        """Start buying a completion that will surely be taken, if nobody has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a strategy sees of a completion."""
+
+    text: str
+    truncated: bool
+    """Stopped at the asked cap or by a content filter: its text may be used, its answer never votes."""
+    output_tokens: int
+    kind: AnswerKind
+    """How the task's answers look, for extraction."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallDraft:
+    """A call before it has a draw number."""
+
+    model: str
+    role: str
+    messages: Prompt
+    asked_tokens: int
+    params: tuple[tuple[str, str | int | float | bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCall:
+    """A call about to be made, with what the walls grant it."""
+
+    draft: CallDraft
+    request: Request
+    call: Planned
+    granted: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrialContext:
+    """What a session needs to know of its trial, budget apart."""
+
+    lineup: Mapping[str, Model]
+    kind: AnswerKind = "text"
+    repeat: int = 0
+    system: str | None = None
+    """System prompt of the study, put before every call; None: none."""
+    rng_seed: int = 0
+    anytime: bool = True
+    oracle: Callable[[str], bool] | None = None
+    """Whether an answer is right; None: the strategy may not know, which is the rule."""
+    width: int = 8
+    """Most draws of one stream in flight; decides speed, never a result."""
+
+
+MAX_CALLS = 1000
+"""No trial makes more calls than this, so that a price of zero cannot keep one alive for ever."""
+
+
+class SessionClosed(Exception):
+    """The budget (or the context window) closed the session; unwinds the strategy and counts as no failure."""
+
+
+class NotAnytime(Exception):
+    """A strategy that declares itself anytime looked at what remains."""
+
+
+class NotAnOracle(Exception):
+    """A strategy that is no oracle asked whether an answer is right."""
+
+
+class Session:
+    """One trial's door to its models; see the module docstring."""
+
+    def __init__(self, context: TrialContext, ledger: Ledger, source: Source) -> None:
+        self.rng = random.Random(context.rng_seed)
+        """The trial's own random numbers; the same at every budget."""
+        self.closed: Cut | Literal["stopped"] | None = None
+        """Why no further call is made; None: open."""
+        self.calls: list[Call] = []
+        self.marks: list[Mark] = []
+        self._context = context
+        self._ledger = ledger
+        self._source = source
+        self._draws: Counter[str] = Counter()
+        # Learned by this trial alone: another trial's count would make results depend on the order of trials.
+        self._counted: dict[tuple[str, Prompt], int] = {}
+        self._bounds: dict[tuple[str, Prompt], Bound] = {}
+
+    async def ask(
+        self,
+        prompt: str | Prompt,
+        cap: int,
+        *,
+        role: str = "solve",
+        model: str = "solver",
+        temperature: float = 0.7,
+        stop: tuple[str, ...] = (),
+    ) -> Reply:
+        """One call of at most `cap` output tokens. Unwinds the strategy when the budget cuts or refuses it."""
+        return await self._consume(self._draft(prompt, cap, role, model, temperature, stop))
+
+    async def ask_many(
+        self,
+        prompts: Sequence[str | Prompt],
+        cap: int,
+        *,
+        role: str = "solve",
+        model: str = "solver",
+        temperature: float = 0.7,
+    ) -> list[Reply]:
+        """Independent calls, consumed in the order given and prefetched together."""
+        drafts = [self._draft(prompt, cap, role, model, temperature, ()) for prompt in prompts]
+        replies = []
+        for at, draft in enumerate(drafts):
+            await self._prefetch(drafts[at : at + self._context.width])
+            replies.append(await self._consume(draft))
+        return replies
+
+    def stream(
+        self,
+        prompt: str | Prompt,
+        n: int,
+        cap: int,
+        *,
+        ahead: Callable[[], int] | None = None,
+        role: str = "solve",
+        model: str = "solver",
+        temperature: float = 0.7,
+    ) -> Stream:
+        """Up to `n` draws of one prompt. `ahead` says how many are certain to be consumed; None: all of them."""
+        return Stream(self, self._draft(prompt, cap, role, model, temperature, ()), n, ahead)
+
+    @property
+    def spent(self) -> Spend:
+        """Cumulative spend of this trial over all models."""
+        return self._ledger.spent
+
+    @property
+    def spends(self) -> tuple[ModelSpend, ...]:
+        """Cumulative spend per model, with the input's high-water mark."""
+        return self._ledger.spends
+
+    @property
+    def remaining(self) -> int | None:
+        """Output tokens the walls leave the solver; None: no wall counts them. Raises in anytime strategies."""
+        if self._context.anytime:
+            raise NotAnytime("an anytime strategy must not look at what remains of the budget")
+        return self._ledger.remaining(self._context.lineup["solver"].setting.identity)
+
+    def oracle(self, answer: str) -> bool:
+        """Whether an answer is right; raises in strategies that are not registered as oracles."""
+        if self._context.oracle is None:
+            raise NotAnOracle("only a strategy registered with oracle=True may be told what is right")
+        return self._context.oracle(answer)
+
+    def mark(self, answer: str) -> None:
+        """Leave a mark, if the answer changed: "if the budget closed now, this is my answer"."""
+        # Equal answers leave one mark: the same curve from a third of the rows.
+        if not self.marks or self.marks[-1].answer != answer:
+            self.marks.append(Mark(len(self.marks), answer, len(self.calls), self.spends))
+
+    def _draft(
+        self, prompt: str | Prompt, cap: int, role: str, model: str, temperature: float, stop: tuple[str, ...]
+    ) -> CallDraft:
+        if cap < 1:
+            raise ValueError(f"a call must ask for at least 1 token, not {cap}")
+        messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
+        if self._context.system:
+            messages = (Message("system", self._context.system), *messages)
+        solver = self._context.lineup[model]
+        params: list[tuple[str, str | int | float | bool]] = [("stop", ids.canonical(stop))] if stop else []
+        params.append(("temperature", float(temperature if solver.temperature is None else solver.temperature)))
+        # Hidden reasoning counts as output, so a thinking model gets room for it on top of what its answer may take.
+        return CallDraft(model, role, messages, cap + solver.thinking_tokens, tuple(params))
+
+    def _numbered(self, draft: CallDraft, later: Counter[str]) -> Request:
+        """The request this draft becomes after `later` further draws of the same stream."""
+        model = self._context.lineup[draft.model]
+        bare = Request(
+            model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._context.repeat, 0
+        )
+        stream = ids.stream_key(bare)
+        draw = self._draws[stream] + later[stream]
+        later[stream] += 1
+        # A property of the model: where a provider varies at 0, one draw for all would make repeats agree falsely.
+        if model.one_draw_at_zero and dict(draft.params)["temperature"] == 0:
+            draw = 0
+        request = replace(bare, draw=draw)
+        return replace(request, key=ids.request_key(request), seed=ids.provider_seed(request))
+
+    async def _bound(self, draft: CallDraft) -> Bound:
+        """The model's own bound, replaced by its count once it has answered these very messages in this trial."""
+        where = (draft.model, draft.messages)
+        if where in self._counted:
+            return Bound(self._counted[where], exact=True)
+        if where not in self._bounds:
+            self._bounds[where] = await self._context.lineup[draft.model].bound(draft.messages)
+        return self._bounds[where]
+
+    async def _planned(self, draft: CallDraft) -> Planned:
+        bound = await self._bound(draft)
+        return Planned(self._context.lineup[draft.model].setting.identity, bound.tokens, draft.asked_tokens)
+
+    async def _prefetch(self, drafts: Sequence[CallDraft]) -> None:
+        """Prefetch what is certain to be consumed and covered at its worst case."""
+        if self.closed or len(drafts) < 2 or await self._overflows(drafts[0]):
+            return
+        later: Counter[str] = Counter()
+        planned: list[Planned] = []
+        for draft in drafts:
+            planned.append(await self._planned(draft))
+            request = self._numbered(draft, later)
+            # All of them together at their worst: each alone would fit where the last is never consumed.
+            affordable = len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
+            if not affordable or await self._overflows(draft):
+                return
+            self._source.prefetch(request)
+
+    async def _overflows(self, draft: CallDraft) -> bool:
+        model = self._context.lineup[draft.model]
+        if model.context_tokens is None:
+            return False
+        bound = await self._bound(draft)
+        # An upper bound alone proves no overflow: a prompt that may fit is sent, and the provider's refusal decides.
+        prompt = bound.tokens if bound.exact else model.least(draft.messages)
+        return prompt + draft.asked_tokens > model.context_tokens
+
+    async def _consume(self, draft: CallDraft) -> Reply:
+        if self.closed:
+            raise SessionClosed(self.closed)
+        request = self._numbered(draft, Counter())
+        call = await self._planned(draft)
+        pending = PendingCall(draft, request, call, self._ledger.granted(call))
+        if len(self.calls) >= MAX_CALLS:
+            self._close(pending, Cut.LIMIT)
+        # The window first: a prompt that cannot be sent at any budget is not told from one this budget refuses else.
+        if await self._overflows(draft):
+            self._close(pending, Cut.CONTEXT)
+        if pending.granted < 1:
+            self._close(pending, Cut.REFUSED)
+        try:
+            # With the asked cap, whatever is granted: the budget is a view of a reply that larger budgets share.
+            completion, replayed = await self._source.get(pending.request)
+        except ContextOverflow:
+            self._close(pending, Cut.CONTEXT)
+        except ProviderError:
+            self._append(pending, Cut.FAILED, False, None, Spend())
+            self.closed = Cut.FAILED
+            raise
+        except (CeilingReached, RunStopped):
+            self.closed = "stopped"
+            raise
+        # Numbered when consumed, never when prefetched: a draw left in the pool did not happen for this trial.
+        self._draws[ids.stream_key(request)] += 1
+        return self._charge(replace(pending, request=replace(request, key=completion.key)), completion, replayed)
+
+    def _charge(self, pending: PendingCall, completion: Completion, replayed: bool) -> Reply:
+        usage = completion.usage
+        whole = spend_of(usage, completion.latency_ms)
+        # Our own count of a reply without usage is no better than the bound it would replace.
+        if not usage.estimated:
+            self._counted[(pending.draft.model, pending.draft.messages)] = usage.input_tokens
+        if not self._ledger.covers(pending.call, whole):
+            self._cut(pending, whole, replayed)
+        self._ledger.charge(pending.call, whole)
+        # A provider that ignores its cap sends a reply no obedient one would: it is as cut as if it had stopped there.
+        own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
+        filtered = completion.finish == "filter"
+        self._append(pending, Cut.OWN if own else None, replayed, usage.output_tokens, whole)
+        return Reply(completion.text, own or filtered, usage.output_tokens, self._context.kind)
+
+    def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
+        """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""
+        # A provider may count a longer prompt than its bound; what it counted leaves less of this reply.
+        call = replace(pending.call, bound_tokens=max(pending.call.bound_tokens, whole.input_tokens))
+        granted = self._ledger.granted(call)
+        part = clipped(whole, granted) if granted else Spend()
+        if granted:
+            self._ledger.charge(call, part)
+        self._append(replace(pending, call=call, granted=granted), Cut.BUDGET, replayed, whole.output_tokens, part)
+        self.closed = Cut.BUDGET
+        raise SessionClosed(Cut.BUDGET)
+
+    def _close(self, pending: PendingCall, cut: Cut) -> NoReturn:
+        self._append(pending, cut, False, None, Spend())
+        self.closed = cut
+        raise SessionClosed(cut)
+
+    def _append(self, pending: PendingCall, cut: Cut | None, replayed: bool, seen: int | None, spend: Spend) -> None:
+        draft, call = pending.draft, pending.call
+        self.calls.append(
+            Call(
+                ordinal=len(self.calls),
+                role=draft.role,
+                model=call.model,
+                key=pending.request.key,
+                messages=draft.messages,
+                asked_tokens=draft.asked_tokens,
+                granted_tokens=pending.granted,
+                bound_tokens=call.bound_tokens,
+                cut=cut,
+                replayed=replayed,
+                spend=spend,
+                seen_output_tokens=seen,
+                # Of a call that spent nothing, what the mark would be: the horizon of the trial starts there.
+                metered_input_tokens=self._ledger.metered(call.model) if spend.calls else self._ledger.high_water(call),
+            )
+        )
+
+
+class Stream:
+    """Draws of one prompt as a plain asynchronous iterator; leaving it early leaks nothing.
+
+    A draw that was prefetched and not consumed never happened for the trial: no spend, no number, no failure.
+    """
+
+    def __init__(self, session: Session, draft: CallDraft, n: int, ahead: Callable[[], int] | None) -> None:
+        self._session = session
+        self._draft = draft
+        self._left = n
+        self._ahead = ahead
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> Reply:
+        if self._left < 1:
+            raise StopAsyncIteration
+        certain = self._left if self._ahead is None else max(1, self._ahead())
+        count = min(certain, self._left, self._session._context.width)
+        await self._session._prefetch([self._draft] * count)
+        self._left -= 1
+        return await self._session._consume(self._draft)

@@ -1,0 +1,126 @@
+"""Solving one planned trial: a strategy and a session in, exactly one `Trial` out.
+
+Owns the ends (finished, exhausted, failed, stopped) and the scoring of marks. Whatever a strategy does, it ends here as
+a record; only cancellation passes through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.core import ids
+from engine.core.budget import Ledger, wall
+from engine.core.errors import CeilingReached, ProviderError, RunStopped
+from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, Verdict
+from engine.models.model import Model
+from engine.trial.session import Session, SessionClosed, Source, TrialContext
+
+Score = Callable[[str, Question], float]
+"""From 0, wrong, to 1, right; anything below 1 is stored as wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all trials of a run share."""
+
+    run_id: str
+    models: Mapping[str, Model]
+    """By identity."""
+    source: Source
+    width: int = 8
+    """Most draws of one stream in flight."""
+
+
+async def solve(
+    spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1, *, oracle: bool = False
+) -> Trial:
+    """Run one trial to its end. Never raises for what a strategy, a budget or a provider does.
+
+    `oracle`: True where the strategy is registered as one that is told whether answers are right.
+    """
+    began = datetime.now(UTC)
+    session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
+    end, error = await _drive(strategy, spec.question.problem, session)
+    marks = _scored(session.marks, spec.question, score)
+    last = marks[-1] if marks else None
+    return Trial(
+        spec=spec,
+        run_id=setting.run_id,
+        attempt=attempt,
+        end=end,
+        verdict=last.verdict if last else "none",
+        answer=last.answer if last else None,
+        error=error,
+        calls=tuple(session.calls),
+        marks=marks,
+        spends=session.spends,
+        started_at=began,
+        finished_at=datetime.now(UTC),
+    )
+
+
+def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
+    """A fresh session inside the walls of the trial's condition."""
+    condition = spec.condition
+    system = json.loads(condition.prompting).get("system")
+    terms = TrialContext(
+        lineup={role: setting.models[model.identity] for role, model in condition.lineup},
+        kind=spec.question.problem.answer_kind,
+        repeat=spec.repeat,
+        system=system if isinstance(system, str) else None,
+        rng_seed=ids.rng_seed(spec),
+        anytime=condition.anytime,
+        oracle=oracle,
+        width=setting.width,
+    )
+    side = wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
+    return Session(terms, Ledger([side]), setting.source)
+
+
+async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End, str | None]:
+    """Consume the strategy's yields; no yield counts once the session is closed."""
+    try:
+        async with aclosing(strategy.solve(problem, session)) as answers:
+            async for answer in answers:
+                # It may have swallowed the exception that closed the session; what it yields since is no answer.
+                if session.closed:
+                    break
+                if not isinstance(answer, str):
+                    return "failed", f"the strategy yielded {type(answer).__name__} instead of text"
+                session.mark(answer)
+    except SessionClosed:
+        pass
+    except ProviderError as error:
+        return "failed", str(error)
+    except (CeilingReached, RunStopped) as error:
+        return "stopped", str(error)
+    except Exception as error:
+        # A strategy may break on what it made of the end itself; then the end came first and decides.
+        if session.closed:
+            return _ended(session)
+        return "failed", f"the strategy broke: {type(error).__name__}: {error}"
+    return _ended(session)
+
+
+def _ended(session: Session) -> tuple[End, str | None]:
+    if session.closed is None:
+        return "finished", None
+    if session.closed is Cut.FAILED:
+        return "failed", "a call failed and the strategy went on"
+    if session.closed == "stopped":
+        return "stopped", "the run ended and the strategy went on"
+    return "exhausted", Cut.BUDGET.value if session.closed.beyond else session.closed.value
+
+
+def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, ...]:
+    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
+    verdicts: dict[str, Verdict] = {}
+    for mark in marks:
+        if mark.answer not in verdicts:
+            verdicts[mark.answer] = "right" if score(mark.answer, question) >= 1 else "wrong"
+    return tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in marks)

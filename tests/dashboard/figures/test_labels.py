@@ -1,0 +1,164 @@
+"""Labels never cover one another, and names cannot smuggle markup into a figure."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboard.figures.frontier import FrontierInfo, frontier_info
+from dashboard.figures.labels import DOWN_RIGHT, HEIGHT, UP_LEFT, Ask, Place, Plane, Scene, place, text_width
+from dashboard.figures.lettering import plain, safe, short_model, width
+from dashboard.figures.names import name_rows
+from dashboard.figures.tiling import PITCH, end_labels, tiling_for
+from tests.support.figure_frames import cell, line_of, study
+
+Box = tuple[float, float, float, float]
+
+
+def layout(labels: int, wide: float, seed: int) -> tuple[list[Ask], Scene]:
+    """Labels at random spots of a plot 400 pixels high."""
+    rng = np.random.default_rng(seed)
+    spots = [(float(x), float(y)) for x, y in rng.uniform((20, 20), (wide - 20, 380), (labels, 2))]
+    asks = [
+        Ask(x, y, 7, float(rng.uniform(50, 160)), 16, UP_LEFT if i % 2 else DOWN_RIGHT)
+        for i, (x, y) in enumerate(spots)
+    ]
+    bars = tuple((x, y - 30, x, y + 30, 0.5) for x, y in spots)
+    return asks, Scene(wide, 400, tuple((x, y, 7.0) for x, y in spots), bars)
+
+
+def box_of(ask: Ask, spot: Place) -> Box:
+    x, y = ask.x + spot.dx, ask.y + spot.dy
+    return x - ask.width / 2, y - ask.height / 2, x + ask.width / 2, y + ask.height / 2
+
+
+def overlaps(boxes: list[Box]) -> int:
+    return sum(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3] for a, b in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("labels", "wide"), [(18, 900), (30, 900), (30, 644)])
+def test_no_two_labels_overlap_and_all_are_inside(labels: int, wide: float, seed: int) -> None:
+    asks, scene = layout(labels, wide, seed)
+    found = place(asks, scene)
+    boxes = [box_of(ask, spot) for ask, spot in zip(asks, found, strict=True) if spot]
+    assert overlaps(boxes) == 0
+    assert all(x0 >= 0 and y0 >= 0 and x1 <= wide + 0.1 and y1 <= 400.1 for x0, y0, x1, y1 in boxes)
+    assert len(boxes) >= labels - 1, "hardly any label is left out"
+
+
+def test_the_same_labels_always_get_the_same_places() -> None:
+    asks, scene = layout(30, 900, 5)
+    assert place(asks, scene) == place(asks, scene)
+
+
+def test_thirty_labels_are_placed_in_well_under_two_seconds() -> None:
+    asks, scene = layout(30, 644, 9)
+    start = time.process_time()
+    place(asks, scene)
+    assert time.process_time() - start < 2.0
+
+
+def test_labels_that_cannot_all_fit_are_left_out_from_the_least_important() -> None:
+    asks = [Ask(120, 40, 6, 90, 16) for _ in range(20)]
+    found = place(asks, Scene(240, 80, ((120, 40, 6),)))
+    boxes = [box_of(ask, spot) for ask, spot in zip(asks, found, strict=True) if spot]
+    assert overlaps(boxes) == 0 and 4 <= len(boxes) < 20
+
+
+def test_only_labels_far_from_their_mark_get_a_leader() -> None:
+    asks, scene = layout(1, 900, 0)
+    spot = place(asks, scene)[0]
+    assert spot is not None and not spot.leader
+
+
+def drawn_boxes(info: FrontierInfo) -> list[Box]:
+    plane = Plane(info.x_scale, info.y_scale, *info.box.plot)
+    boxes = []
+    for label in info.labels:
+        point = info.points[label.point]
+        x, y = plane.at(point.x, point.y)
+        boxes.append(
+            box_of(Ask(x, y, 0, text_width(point, label.text), HEIGHT), Place(label.dx, label.dy, label.leader))
+        )
+    return boxes
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["960", "768"])
+@pytest.mark.parametrize("seed", range(3))
+def test_thirty_conditions_are_labelled_without_overlap(narrow: bool, seed: int) -> None:
+    cells = study(30, seed)
+    info = frontier_info(cells, line_of(cells), x="total_tokens", label_all=True, narrow=narrow)
+    across, high = info.box.plot
+    boxes = drawn_boxes(info)
+    assert overlaps(boxes) == 0
+    assert all(x0 >= 0 and y0 >= 0 and x1 <= across + 0.1 and y1 <= high + 0.1 for x0, y0, x1, y1 in boxes)
+    assert len(boxes) >= 27
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(-5, 245)), max_size=40))
+def test_labels_at_the_ends_of_lines_keep_their_distance(ends: list[tuple[float, float]]) -> None:
+    tiling = tiling_for(6, ["some strategy"], narrow=False)
+    found = end_labels(ends, tiling)
+    heights = sorted(ends[label.line][1] + label.dy for label in found)
+    assert all(b - a >= PITCH - 0.3 for a, b in itertools.pairwise(heights))
+    assert all(0 <= y <= tiling.high for y in heights)
+    assert len(found) == min(len(ends), int(tiling.high // PITCH))
+
+
+@given(st.text())
+def test_no_text_keeps_a_tag_an_entity_or_a_formula(text: str) -> None:
+    shown = safe(plain(text))
+    assert not set("<>$\n\r\t") & set(shown)
+    shown.encode("utf-8")
+    bare = shown.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").replace("&#36;", "").replace("&#123;", "")
+    assert "&" not in bare
+
+
+def test_long_names_are_cut_with_an_ellipsis_and_bidi_marks_are_gone() -> None:
+    assert plain("x" * 99).endswith("…") and len(plain("x" * 99)) == 44
+    assert plain("a\u202eb\ud800c\n d") == "abc d"
+
+
+def test_models_are_called_by_the_last_part_of_their_name() -> None:
+    assert short_model("openai/gpt-4o-mini") == "gpt-4o-mini"
+    assert short_model("local/smollm2@abc123") == "smollm2"
+
+
+def test_bold_text_is_wider_and_cjk_characters_take_a_full_square() -> None:
+    assert width("self_consistency", 12.5, bold=True) > width("self_consistency", 12.5) > 80
+    assert width("中文", 10) == 20
+
+
+def shorts(*rows: dict[str, object]) -> list[str]:
+    return [name.short for name in name_rows(rows)]
+
+
+def test_a_name_says_no_more_than_tells_cells_apart() -> None:
+    assert shorts(cell()) == ["direct"]
+    assert shorts(cell(), cell(model="x/big")) == ["direct · tiny", "direct · big"]
+    assert shorts(cell(), cell(task="words")) == ["direct · sums", "direct · words"]
+
+
+def test_budgets_are_named_when_a_condition_is_shown_at_several() -> None:
+    assert shorts(cell(budget=64), cell(budget=2048)) == ["direct @64", "direct @2,048"]
+    assert shorts(cell(budget=64), cell(budget=2048, strategy="tale_ep")) == ["direct", "tale_ep"]
+
+
+def test_parameters_are_named_where_they_differ_and_only_those() -> None:
+    few, many = '{"samples": 4, "chain_tokens": 512}', '{"samples": 16, "chain_tokens": 512}'
+    assert shorts(cell(params=few), cell(params=many)) == ["direct samples=4", "direct samples=16"]
+
+
+def test_simulated_models_are_marked_in_the_label() -> None:
+    assert shorts(cell(simulated=True)) == ["direct · simulated"]
+    assert shorts(cell(simulated=True), cell(model="x/big")) == ["direct · tiny (simulated)", "direct · big"]
+
+
+def test_two_models_that_end_alike_keep_their_full_names() -> None:
+    assert shorts(cell(model="a/m"), cell(model="b/m")) == ["direct · a/m", "direct · b/m"]

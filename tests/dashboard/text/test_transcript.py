@@ -1,0 +1,122 @@
+"""A trial read at a budget agrees with the cells it belongs to, and what a transcript says hides nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import engine
+from dashboard.text import transcript
+from dashboard.text.transcript import Entry
+from engine.core import replay
+from engine.core.records import Axis, Trial
+from engine.core.replay import Reading
+from engine.store.store import Store
+from tests.support import records, stores
+
+BUDGETS = (1, 7, 16, 31, 32, 33, 60, 100, 128, 200, 333, 512, 513, 2_000)
+DOLLARS = (10**6, 5 * 10**6, 2 * 10**7, 10**8, 10**9, 10**10)
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("read") / "results.duckdb"
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(stores.small, path, 8).result()
+
+
+@pytest.mark.parametrize("axis", ["output_tokens", "total_tokens", "calls", "usd"])
+def test_readings_of_single_trials_add_up_to_the_cells(db: Path, axis: Axis) -> None:
+    results, store = engine.open(db), Store(db)
+    budgets = {"usd": DOLLARS, "calls": (1, 2, 3, 8, 16, 40)}.get(axis, BUDGETS)
+    cells = results.cells(axis=axis, budgets=budgets).filter(anytime=True).to_dicts()
+    trials = {row["condition_id"]: store.trials(row["condition_id"]) for row in cells}
+    assert len(cells) > 30
+    for cell in cells:
+        readings = [replay.read(trial, axis, cell["budget"]) for trial in trials[cell["condition_id"]]]
+        fates = Counter(str(reading.fate) for reading in readings)
+        told = {"right": "n_right", "wrong": "n_wrong", "none": "n_none", "censored": "n_censored"}
+        assert {fate: fates[fate] for fate in told} == {fate: cell[name] for fate, name in told.items()}, cell
+        scored = [reading for reading in readings if reading.fate in ("right", "wrong", "none")]
+        assert sum(reading.exhausted for reading in scored) == cell["n_exhausted"], cell
+        if scored:
+            mean = sum(reading.spend.output_tokens for reading in scored) / len(scored)
+            assert mean == pytest.approx(cell["output_tokens"]), cell
+
+
+def test_without_a_budget_a_trial_reads_as_it_was_stored(db: Path) -> None:
+    for condition in engine.open(db).conditions()["condition_id"]:
+        for trial in Store(db).trials(condition):
+            reading = replay.read(trial)
+            assert (reading.fate, reading.answer) == (trial.verdict, trial.answer)
+            assert reading.exhausted == (trial.end == "exhausted")
+            assert reading.spend.total_tokens == sum(part.spend.total_tokens for part in trial.spends)
+
+
+def test_a_budget_of_its_own_wall_reads_as_it_was_run(db: Path) -> None:
+    for condition in engine.open(db).conditions().filter(anytime=True)["condition_id"]:
+        for trial in Store(db).trials(condition):
+            wall = trial.spec.condition.budget
+            assert replay.read(trial, trial.spec.condition.axis, wall).fate == replay.read(trial).fate
+
+
+@given(
+    st.lists(records.trials(), max_size=6), st.sampled_from(["all", "right", "wrong", "none", "exhausted", "failed"])
+)
+def test_any_stored_trial_can_be_told(trials: list[Trial], show: str) -> None:
+    entries = [Entry(trial, replay.read(trial)) for trial in trials]
+    for entry in entries:
+        replay.matches(entry.reading, show)
+        said = [transcript.verdict_line(entry.trial, entry.reading), transcript.facts_line(entry)]
+        said += [transcript.closing_line(entry.trial, entry.reading, "The budget") or ""]
+        said += [transcript.call_line(call) for call in entry.trial.calls]
+        assert all("None" not in line or "None" in repr(entry.trial) for line in said)
+    assert transcript.table(entries).height == len(entries)
+
+
+@given(st.text())
+def test_what_is_shown_steers_nothing_and_loses_nothing(text: str) -> None:
+    shown_text = transcript.visible(text)
+    assert all(letter == "\n" or letter == "\t" or letter.isprintable() or letter.isspace() for letter in shown_text)
+    assert "\u202e" not in shown_text
+    assert len(shown_text) >= len(text)
+
+
+def test_a_long_text_says_how_much_is_left() -> None:
+    assert transcript.visible("x" * 120, 100).endswith("\n… 20 more characters")
+
+
+def test_a_list_does_not_repeat_what_all_questions_begin_with(db: Path) -> None:
+    condition = engine.open(db).conditions()["condition_id"][0]
+    entries = [Entry(trial, replay.read(trial)) for trial in Store(db).trials(condition)]
+    questions = transcript.table(entries)["Question"].to_list()
+    assert len(set(questions)) == len({entry.question_id for entry in entries})
+    assert all(
+        entry.trial.spec.question.problem.text.endswith(text) for entry, text in zip(entries, questions, strict=True)
+    )
+
+
+def test_a_closing_budget_says_where_and_what_then_counts(db: Path) -> None:
+    condition = engine.open(db).conditions().filter(strategy="self_consistency")["condition_id"][0]
+    trial = max(Store(db).trials(condition), key=lambda t: len(t.calls))
+    first = trial.calls[0].spend.output_tokens
+    reading = replay.read(trial, "output_tokens", first + 1)
+    assert (reading.covered, reading.granted) == (1, 1)
+    line = transcript.closing_line(trial, reading, "A budget")
+    assert line is not None
+    assert line.startswith("A budget closes in call 2, after 1 of ")
+    whole = replay.read(trial, "output_tokens", 10**9) if trial.end == "finished" else None
+    assert whole is None or transcript.closing_line(trial, whole, "A budget") is None
+
+
+def test_failed_and_stopped_trials_are_told_apart_from_wrong_ones() -> None:
+    for fate, found in (("failed", {"failed"}), ("stopped", {"failed"}), ("wrong", {"wrong"}), ("censored", set())):
+        reading = Reading(0, None, (), fate, None, False)  # type: ignore[arg-type]
+        assert {
+            show for show in ("right", "wrong", "none", "exhausted", "failed") if replay.matches(reading, show)
+        } == found

@@ -1,0 +1,322 @@
+"""Every page on every kind of database: no exception, and the sentences that matter."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.text import exports
+from tests import ROOT
+from tests.support import stores
+from tests.support.pages import run_page
+
+APP = ROOT / "dashboard" / "app.py"
+VIEWS = ("frontier", "curves", "compare", "trials", "run", "advice", "told")
+READING = tuple(view for view in VIEWS if view != "run")
+"""Pages that show what is stored, and nothing where nothing is."""
+MAKERS: dict[str, Callable[[Path], Path]] = {
+    "empty": stores.empty,
+    "one trial": stores.one_trial,
+    "all wrong": stores.all_wrong,
+    "all failed": stores.all_failed,
+    "small": stores.small,
+    "mixed": stores.mixed,
+    "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
+}
+EMPTY = "No trial is stored here yet"
+SAYS: dict[str, tuple[str, str, str, str, str]] = {
+    "empty": (EMPTY, EMPTY, EMPTY, EMPTY, "the form below starts one"),
+    "one trial": (
+        "1 condition, and no question answered right",
+        "direct leads file:sums at 64 output tokens: 0.0%",
+        "One setting, direct @64: nothing to compare it with yet",
+        "direct: 0 of 1 trial right",
+        "Runs beside results.duckdb",
+    ),
+    "all wrong": (
+        "2 conditions, and no question answered right",
+        "leads file:sums at 256 output tokens: 0.0%",
+        "do not decide between",
+        "0 of 6 trials right",
+        "Runs beside results.duckdb",
+    ),
+    "all failed": (
+        "No condition to show yet",
+        "1 of 1 condition shown",
+        "No setting to compare yet",
+        "3 failed",
+        "the form below starts one",
+    ),
+    "small": (
+        "is the most accurate",
+        "What a larger budget buys on 2 tasks",
+        "of 12 questions than",
+        "of 12 trials right",
+        "Runs beside",
+    ),
+    "mixed": (
+        "on the frontier",
+        "4 of 12 conditions shown",
+        "of 4 questions than",
+        "of 4 trials right",
+        "Runs beside results.duckdb",
+    ),
+    "demo": (
+        "is the most accurate",
+        "conditions shown",
+        "times the tokens",
+        "trials right",
+        "the form below starts one",
+    ),
+}
+"""What each page must say, in the order of VIEWS; `ASKED` goes on."""
+UNTOLD = "No model was told a token budget here yet"
+ASKED: dict[str, tuple[str, str]] = {
+    "empty": (EMPTY, EMPTY),
+    "one trial": ("Not decided by 1 question", UNTOLD),
+    "all wrong": ("No setting reaches 50.0 %", UNTOLD),
+    "all failed": ("There is nothing to go by", UNTOLD),
+    "small": ("Not decided by 12 questions", "A told budget is kept in"),
+    "mixed": ("Not decided by 4 questions", UNTOLD),
+    "demo": ("Not decided by 60 questions", "of 4 series"),
+}
+"""What the advice page must say when it is opened, and the page on told budgets."""
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("databases")
+    made = {}
+    for number, (name, make) in enumerate(MAKERS.items()):
+        (folder / str(number)).mkdir()
+        made[name] = make(folder / str(number) / "results.duckdb")
+    return made
+
+
+@pytest.fixture
+def opened(databases: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Open:
+    def open_page(name: str, view: str = "frontier", **query: str | list[str]) -> AppTest:
+        monkeypatch.setenv("BUDGETSCOPE_DB", str(databases.get(name, Path(name))))
+        return run_page(view, **query)
+
+    return open_page
+
+
+def words(app: AppTest) -> str:
+    """Everything the page says, without the escapes of its Markdown."""
+    assert not app.exception, app.exception[0].value
+    found = [*app.markdown, *app.caption, *app.warning, *app.code, *app.metric]
+    return "\n".join(str(element.value) for element in found).replace("\\", "")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) -> None:
+    said = words(opened(name, view))
+    assert "#### " in said
+    assert (*SAYS[name], *ASKED[name])[VIEWS.index(view)] in said
+
+
+@pytest.mark.parametrize("view", READING)
+@pytest.mark.parametrize("name", [None, "empty"])
+def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Path, view: str, name: str | None) -> None:
+    said = words(opened(name or str(tmp_path / "none.duckdb"), view))
+    assert ("There is no database at" if name is None else EMPTY) in said
+    assert "Start a run on the Run page or in a terminal" in said
+    assert "budgetscope run examples/first.toml" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way"),
+    [
+        ("BUDGETSCOPE_READ_ONLY", "1", "This dashboard starts no runs: start one in a terminal of its machine"),
+        ("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse", "Unlock the Run page with the launch token"),
+    ],
+)
+def test_where_no_run_can_be_started_no_page_says_to_start_one_here(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, name: str, value: str, way: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    for view in VIEWS:
+        said = words(opened("empty", view))
+        assert "Start a run" not in said and "starts one" not in said
+        assert way in said or view == "run"
+
+
+def test_without_results_the_run_page_offers_a_run(opened: Open) -> None:
+    assert "Launch" in [button.label for button in opened("empty", "run").button]
+
+
+@pytest.mark.parametrize("view", READING)
+def test_a_file_that_is_no_database_is_named(opened: Open, tmp_path: Path, view: str) -> None:
+    (tmp_path / "odd.duckdb").write_text("hello")
+    assert "is not a DuckDB database" in words(opened(str(tmp_path / "odd.duckdb"), view))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_read_only_page_shows_the_same_and_starts_nothing(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_READ_ONLY", "1")
+    app = opened("small", view)
+    assert (*SAYS["small"], *ASKED["small"])[VIEWS.index(view)] in words(app)
+    assert not {button.label for button in app.button} & {"Launch", "Start", "Resume"}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_part_of_the_address_that_means_nothing_is_explained(opened: Open, view: str) -> None:
+    said = words(opened("small", view, bugdet="12"))
+    assert "This link has a part 'bugdet' that this page does not know" in said
+    assert ("Did it mean 'budget'?" in said) == (view in ("frontier", "trials", "advice"))
+
+
+def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_units(opened: Open) -> None:
+    app = opened("mixed")
+    assert app.button_group(key="frontier.budget").options == [
+        "All",
+        "1 call",
+        "4 calls",
+        "32 tokens",
+        "512 tokens",
+        r"\$0\.00001",
+        r"\$0\.001",
+    ]
+    said = words(opened("mixed", budget="calls:4"))
+    assert "(4 of 12 shown)" in said
+    assert "@4 calls" in said.replace("\u202f", " ") or "is the most accurate" in said
+    found = words(opened("mixed", budget="4"))
+    assert "This link asks for budget = '4', which is not there" in found
+
+
+@pytest.mark.parametrize(
+    ("axis", "unit"), [("calls", "4 calls"), ("output_tokens", "512 output tokens"), ("usd", "$0.001")]
+)
+def test_a_curve_is_drawn_once_and_under_its_own_budget_where_it_has_one(opened: Open, axis: str, unit: str) -> None:
+    said = words(opened("mixed", "curves", axis=axis)).replace("\u202f", " ")
+    assert f"leads file:sums at {unit}" in said
+    assert "4 of 12 conditions shown" in said
+    assert "others ran under budgets in another unit: choose it above" in said
+    assert "read on this one" not in said
+
+
+def test_a_curve_read_on_an_axis_nobody_ran_under_says_so(opened: Open) -> None:
+    said = words(opened("mixed", "curves", axis="total_tokens"))
+    assert "4 ran under budgets on another axis and are read on this one" in said
+
+
+def test_the_home_page_states_a_finding_with_n_and_intervals(opened: Open) -> None:
+    said = words(opened("small"))
+    assert "on the frontier" in said
+    assert "is the most accurate" in said
+    assert "(n = 12)" in said
+    assert "95% intervals" in said
+    assert "simulated answers" in said
+
+
+def test_the_title_says_how_many_of_how_many_are_shown(opened: Open) -> None:
+    whole, part = words(opened("small")), words(opened("small", model="scripted/adder"))
+    assert "shown)" not in whole
+    assert "shown)" in part
+
+
+def test_a_clicked_cell_is_shown_with_its_counts(opened: Open) -> None:
+    app = opened("small")
+    key = app.selectbox(key="frontier.cell").options
+    assert key
+    app.selectbox(key="frontier.cell").select_index(0).run()
+    said = words(app)
+    assert "12 trials: " in said
+    assert "failed" in said
+    assert "n = 12 questions" in said
+    assert app.query_params["cell"]
+
+
+def test_a_link_restores_every_filter_and_the_cell(opened: Open) -> None:
+    app = opened("small")
+    app.selectbox(key="frontier.cell").select_index(1).run()
+    cell = app.session_state["frontier.cell"]
+    query = {
+        "x": "usd",
+        "line": "hull",
+        "budget": "largest",
+        "model": ["scripted/adder"],
+        "labels": "all",
+        "cell": cell,
+    }
+    again = opened("small", task="file:more", **query)
+    words(again)
+    for name, value in {**query, "task": "file:more"}.items():
+        assert again.session_state[f"frontier.{name}"] == value
+
+
+def test_a_cell_that_is_gone_is_explained(opened: Open) -> None:
+    assert "This link asks for cell 'gone~1', which is not there" in words(opened("small", cell="gone~1"))
+
+
+def test_money_without_a_price_says_how_to_give_one(opened: Open) -> None:
+    said = words(opened("one trial", x="usd"))
+    assert "No price is known" in said
+    assert "prices = {" in said
+
+
+def test_an_assumed_price_is_called_assumed(opened: Open) -> None:
+    assert "some prices are assumed" in words(opened("small", x="usd"))
+
+
+def test_failed_trials_are_counted_and_not_scored(opened: Open) -> None:
+    said = words(opened("all failed"))
+    assert "0.0%" not in said
+
+
+def test_everything_wrong_is_zero_and_not_nothing(opened: Open) -> None:
+    assert "0.0%" in words(opened("all wrong"))
+
+
+def test_curves_name_the_leader_of_each_task(opened: Open) -> None:
+    said = words(opened("small", "curves"))
+    assert "What a larger budget buys on 2 tasks" in said
+    assert said.count(" leads ") == 2
+
+
+def test_curves_of_one_study_are_shown_and_of_all_when_asked_for(opened: Open) -> None:
+    first = opened("demo", "curves")
+    studies = first.button_group(key="curves.study").options
+    assert studies[-1] == "All studies"
+    assert "32 of 32 conditions shown" in words(first)
+    assert "60 of 80 conditions shown" in words(opened("demo", "curves", study="*"))
+
+
+def test_votes_are_averaged_over_orders_when_asked_for_and_the_page_says_so(opened: Open) -> None:
+    said = "votes are averaged over 64 orders of their draws"
+    assert said not in words(opened("demo", "curves", axis="calls")).lower()
+    assert said in words(opened("demo", "curves", axis="calls", votes="orders")).lower()
+    without = opened("demo", "curves", strategy="chain_of_thought")
+    assert "curves.votes" not in {group.key for group in without.button_group}
+
+
+def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> None:
+    assert "prices = {" in words(opened("one trial", "curves", axis="usd"))
+
+
+def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
+    frame = pl.DataFrame({"name": ["=1+1", "fine", None], "runs": [["a", "b"], [], None], "n": [-1.5, 2.0, None]})
+    assert exports.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", 'fine,"",2.0', ",,"]
+
+
+@pytest.mark.parametrize("name", ["[x](http://a)", "**b**", ":red[x]", "$a$", "<b>", ":material/delete:", "a\n# b"])
+def test_names_are_shown_letter_by_letter(name: str) -> None:
+    def page(name: str) -> None:
+        import streamlit as st
+
+        from dashboard.widgets import controls
+
+        st.markdown(controls.literal(name))
+
+    said = AppTest.from_function(page, args=(name,)).run().markdown[0].value
+    assert not any(sign in said.replace(f"\\{sign}", "") for sign in "[]()*$<>:#" if sign in name)

@@ -1,0 +1,132 @@
+"""`budgetscope` without a verb: one line with the address, quiet Ctrl-C, loopback or read-only, ports named."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.cli import main, serve
+from engine.core.errors import UsageError
+from tests import ROOT
+from tests.support.children import spawned
+
+
+def taken() -> socket.socket:
+    """A port somebody listens on."""
+    busy = socket.create_server(("127.0.0.1", 0))
+    busy.listen()
+    return busy
+
+
+def test_a_port_in_use_is_named_with_the_next_free_one(capsys: pytest.CaptureFixture[str]) -> None:
+    with taken() as busy:
+        port = busy.getsockname()[1]
+        assert main(["--port", str(port)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    found = re.fullmatch(rf"budgetscope: Port {port} is in use; (\d+) is free: `budgetscope --port \1`\.", said[-1])
+    assert found
+    assert int(found[1]) > port
+
+
+def test_a_free_port_is_taken_as_it_is() -> None:
+    with taken() as busy:
+        port = busy.getsockname()[1]
+    serve.check_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no such host", "", "a" * 300])
+def test_an_address_of_another_machine_is_refused_in_one_sentence(host: str) -> None:
+    with pytest.raises(UsageError, match="no address of this machine") as found:
+        serve.check_port(host or "256.256.256.256", 8501)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [
+        ("127.0.0.1", True),
+        ("localhost", True),
+        ("::1", True),
+        ("127.1.2.3", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.168.1.4", False),
+        ("example.org", False),
+    ],
+)
+def test_only_loopback_may_start_runs(host: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BUDGETSCOPE_READ_ONLY", raising=False)
+    assert serve.is_loopback(host) is near
+    assert serve.environment(Path("r.duckdb"), host, read_only=False)["BUDGETSCOPE_READ_ONLY"] == ("" if near else "1")
+
+
+def test_read_only_and_the_database_travel_in_the_environment(tmp_path: Path) -> None:
+    given = serve.environment(tmp_path / "x.duckdb", "127.0.0.1", read_only=True)
+    assert given["BUDGETSCOPE_READ_ONLY"] == "1"
+    assert given["BUDGETSCOPE_DB"] == str((tmp_path / "x.duckdb").resolve())
+
+
+def test_the_server_listens_where_it_is_told_and_asks_nobody() -> None:
+    words = serve.command(Path("app.py"), "127.0.0.1", 8765)
+    assert {"--server.address=127.0.0.1", "--server.port=8765", "--browser.gatherUsageStats=false"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("::1", "http://[::1]:1"), ("0.0.0.0", "http://localhost:1")],
+)
+def test_the_address_can_be_typed_into_a_browser(host: str, shown: str) -> None:
+    assert serve.address(host, 1) == shown
+
+
+@pytest.mark.parametrize("wish", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Path, wish: signal.Signals) -> None:
+    with taken() as busy:
+        port = busy.getsockname()[1]
+    command = [sys.executable, "-m", "engine", "--port", str(port), "--db", str(tmp_path / "r.duckdb")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with spawned(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line == f"Budgetscope is at http://127.0.0.1:{port} (Ctrl-C stops it)\n"
+        with socket.create_connection(("127.0.0.1", port), timeout=5):
+            pass
+        os.killpg(process.pid, wish)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (0, "", "")
+    deadline = time.monotonic() + 10
+    while serve._fault("127.0.0.1", port) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    serve.check_port("127.0.0.1", port)
+
+
+BUSY = """
+import threading, duckdb
+from dashboard.__main__ import leave
+began = threading.Event()
+
+def count():
+    own = duckdb.connect()
+    while True:
+        own.execute("select sum(i) from range(3000000) t(i)").fetchall()
+        began.set()
+
+for _ in range(3):
+    threading.Thread(target=count, daemon=True).start()
+began.wait()
+print("left", end="")
+leave(0)
+"""
+
+
+def test_a_server_leaves_cleanly_while_a_thread_is_inside_the_database() -> None:
+    done = subprocess.run([sys.executable, "-c", BUSY], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "left", "")

@@ -1,0 +1,102 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.core import text as fmt
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        (0.08194, "$0.0819"),
+        (1.2, "$1.20"),
+        (1234.5, "$1,230"),
+        (0.0, "$0"),
+        (0.0009996, "$0.00100"),
+        (9.999, "$10.0"),
+        (999.6, "$1,000"),
+        (None, "unknown"),
+        (-0.5, "−$0.500"),
+        (3.21e-12, "$3.21e−12"),
+    ],
+)
+def test_money_has_three_significant_digits_and_unknown_is_not_zero(usd: float | None, text: str) -> None:
+    assert fmt.money(usd) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (104.2, "104"),
+        (12345.0, "12,300"),
+        (8.0, "8"),
+        (99.96, "100"),
+        (0.5, "0.5"),
+        (0, "0"),
+        (None, "unknown"),
+        (math.nan, "unknown"),
+    ],
+)
+def test_numbers_have_three_significant_digits_without_trailing_zeros(value: float | None, text: str) -> None:
+    assert fmt.number(value) == text
+
+
+def test_percentages_have_one_decimal_and_differences_a_sign() -> None:
+    assert (fmt.percent(0.674), fmt.percent(0.0), fmt.percent(None)) == ("67.4%", "0.0%", "unknown")
+    assert (fmt.points(0.032), fmt.points(-0.032)) == ("+3.2\u202fpoints", "−3.2\u202fpoints")
+
+
+@given(st.floats(0, 1))
+def test_a_chance_is_never_called_certain_or_impossible(chance: float) -> None:
+    assert fmt.share(chance) not in ("100%", "0%")
+
+
+def test_a_chance_over_ninety_nine_percent_says_so() -> None:
+    assert [fmt.share(c) for c in (1.0, 0.991, 0.97, 0.5, 0.004, 0.0)] == [">99%", ">99%", "97%", "50%", "<1%", "<1%"]
+
+
+def test_units_stand_after_a_thin_space_and_durations_choose_theirs() -> None:
+    assert fmt.quantity(104, "tokens") == "104\u202ftokens"
+    assert [fmt.duration(ms) for ms in (820, 4210, 210_000, 7_560_000, None)] == [
+        "820\u202fms",
+        "4.21\u202fs",
+        "3.5\u202fmin",
+        "2.1\u202fh",
+        "unknown",
+    ]
+
+
+def test_one_of_something_is_singular() -> None:
+    assert [fmt.plural(n, "condition") for n in (0, 1, 1200)] == ["0 conditions", "1 condition", "1,200 conditions"]
+    assert fmt.plural(2, "entry", "entries") == "2 entries"
+
+
+def test_budgets_on_the_money_axis_are_pico_dollars() -> None:
+    assert fmt.budget(20_000_000_000, "usd") == "$0.02"
+    assert (fmt.budget(1024, "total_tokens"), fmt.budget(1, "calls")) == ("1,024", "1\u202fcall")
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [(0.05, "$0.05"), (0.5, "$0.50"), (1, "$1"), (1.5, "$1.50"), (1000, "$1,000"), (0.002, "$0.002"), (0, "$0")],
+)
+def test_money_ticks_are_exact_and_short(usd: float, text: str) -> None:
+    assert fmt.money_tick(usd) == text
+
+
+@given(st.floats(1e-9, 1e9), st.sampled_from([fmt.money, fmt.number]))
+def test_rounding_keeps_the_value_within_half_a_unit_of_the_third_digit(value: float, form: object) -> None:
+    text = form(value)  # type: ignore[operator]
+    shown = float(text.lstrip("$").replace(",", "").replace("−", "-"))
+    assert abs(shown - value) <= 0.00501 * value
+
+
+def test_an_interval_with_a_missing_end_is_left_out() -> None:
+    assert fmt.interval(0.1, 0.2, fmt.percent) == "[10.0% – 20.0%]"
+    assert fmt.interval(None, 0.2, fmt.percent) == ""

@@ -1,0 +1,192 @@
+"""Steps: the rows made while a trial is stored are those the stored trial gives, in any order of storing and deleting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import engine
+from engine.analysis import queries
+from engine.analysis.materialize import materialize
+from engine.core.records import AXES, Trial
+from engine.runs import worker
+from engine.store import deltas, schema
+from engine.store.store import Batch, RunRow, Store
+from tests import ROOT
+from tests.engine.analysis.test_curves import conditions
+from tests.support import records
+from tests.support.replayed import NOON, A, Ask, Say, planned, play
+
+DEMO = ROOT / "results.duckdb"
+trials_of_scripts = st.tuples(
+    conditions(strategy="first"), conditions(strategy="second", anytime=False), conditions(strategy="third")
+).map(lambda parts: [trial for part in parts for trial in part])
+
+
+def told(connection: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """All steps with names for numbers, in an order that does not depend on them."""
+    sql = f"""
+        select c.condition_id, q.question_id, f.snapshot_id, f.model,
+            s.* exclude (trial_no, condition_no, question_no, tariff_no)
+        from steps s join {deltas.CONDITIONS} c using (condition_no) join {deltas.QUESTIONS} q using (question_no)
+        left join {deltas.TARIFFS} f using (tariff_no) order by all"""
+    runs = "select run_id, kind, id from run_parts join numbers using (kind, number) order by all"
+    return connection.execute(sql).fetchall() + connection.execute(runs).fetchall()
+
+
+def assert_steps_are_those_of_the_trials(store: Store) -> None:
+    with store.reading() as connection:
+        kept = told(connection)
+        deltas.stand_in(connection)
+        assert told(connection) == kept
+        shared = "select count(*) from (select trial_no from main.steps group by all having count(distinct condition_no) > 1)"
+        assert connection.execute(shared).fetchall() == [(0,)]
+
+
+@given(trials_of_scripts, st.integers(1, 5), st.randoms())
+@settings(max_examples=12, deadline=None)
+def test_steps_made_while_storing_are_those_of_what_is_stored(trials: list[Trial], size: int, rng) -> None:
+    rng.shuffle(trials)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "results.duckdb")
+        for start in range(0, len(trials), size):
+            store.flush(Batch(tuple(trials[start : start + size])))
+        assert_steps_are_those_of_the_trials(store)
+
+
+@given(st.lists(records.trials(), max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_no_trial_is_too_strange_to_have_steps(trials: list[Trial]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "results.duckdb")
+        store.flush(Batch(tuple(trials)))
+        assert_steps_are_those_of_the_trials(store)
+
+
+def attempt(number: int, run: str, answer: str, question: str = "q", end: str = "finished") -> Trial:
+    trial = play(planned("output_tokens", 40, question), [Ask(A, 5, 4, 9, 9), Say(answer)], run=run, attempt=number)
+    return replace(trial, end=end)  # type: ignore[arg-type]
+
+
+def test_the_last_attempt_alone_has_steps_whatever_comes_first_or_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.duckdb")
+    first, second, other = attempt(1, "r1", "wrong"), attempt(2, "r2", "right"), attempt(1, "r1", "right", "other")
+    results = engine.open(store.path) if store.path.exists() else None
+    assert results is None
+    for batch in ((first,), (second,), (other,)):
+        store.flush(Batch(batch))
+    results = engine.open(store.path)
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["accuracy"].to_list() == [1.0]
+    store.delete_run("r2")
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["accuracy"].to_list() == [0.5]
+    store.flush(Batch((second,)))
+    store.delete_run("r1")
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells()["n_questions"].to_list() == [1]
+    store.delete_run("r2")
+    assert results.cells().height == 0
+    with store.reading() as connection:
+        assert connection.execute("select count(*) from steps").fetchall() == [(0,)]
+
+
+def test_attempts_may_be_stored_together_and_out_of_order(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.duckdb")
+    store.flush(Batch((attempt(3, "r1", "right"), attempt(2, "r1", "wrong"))))
+    store.flush(Batch((attempt(1, "r1", "wrong"),)))
+    assert_steps_are_those_of_the_trials(store)
+    assert engine.open(store.path).cells()["accuracy"].to_list() == [1.0]
+
+
+def an_older(path: Path, demo: bool = True) -> Path:
+    """The tracked runs in a database as it was before there were steps."""
+    shutil.copyfile(DEMO, path)
+    with duckdb.connect(str(path)) as connection:
+        for table in ("steps", "numbers", "run_parts", "held", "holdings"):
+            connection.execute(f"drop table if exists {table}")
+        connection.execute("delete from migrations where number >= 4")
+        connection.execute("delete from meta where name = 'demo'")
+        if demo:
+            connection.execute("insert into meta values ('demo', 'true')")
+    return path
+
+
+def test_an_older_demo_is_read_as_it_is_and_its_copy_upgraded(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb")
+    before = old.read_bytes()
+    results, store = engine.open(old), Store(old)
+    cells, ids = results.cells(), results.conditions()["condition_id"].to_list()
+    curves = results.curves(ids)
+    assert old.read_bytes() == before and store.version() == 3
+    store.set_demo(False)
+    assert store.version() == schema.SCHEMA_VERSION
+    assert_steps_are_those_of_the_trials(store)
+    assert results.cells().equals(cells) and results.curves(ids).equals(curves)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_an_older_file_this_user_may_not_write_is_read_as_it_is(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb", demo=False)
+    old.chmod(0o444)
+    assert engine.open(old).cells().height > 0
+    assert Store(old).version() == 3
+
+
+def test_an_older_database_is_upgraded_when_it_is_read(tmp_path: Path) -> None:
+    old = an_older(tmp_path / "old.duckdb", demo=False)
+    assert engine.open(old).cells().height > 0
+    assert Store(old).version() == schema.SCHEMA_VERSION
+    store = Store(old)
+    store.save_run(RunRow("r1", "{}", "finished", NOON))
+    store.flush(Batch((attempt(1, "r1", "right"),)))
+    assert_steps_are_those_of_the_trials(store)
+    assert all(engine.open(old).cells(axis).height for axis in AXES)
+
+
+def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
+    path = tmp_path / "results.duckdb"
+    store = Store(path)
+    study = '{"budget_axis": "output_tokens", "budgets": [3, 9, 40]}'
+    store.save_run(RunRow("r1", study, "finished", NOON))
+    first = [attempt(1, "r1", "right" if n % 3 else "wrong", f"q{n}") for n in range(7)]
+    fixed = [
+        play(planned("output_tokens", 30, f"q{n}", strategy="fixed", anytime=False), [Ask(A, 5, 4, 9, 9)])
+        for n in range(4)
+    ]
+    store.flush(Batch((*first, *fixed)))
+    results = engine.open(path)
+    cells, units = results.measured(None, None, {})
+    assert materialize(path) == 0, "few steps need no holding"
+    worker.materialize(path)
+    with store.reading() as connection:
+        assert queries.materialized(connection) == {}
+    assert materialize(path, enough=1) == 2
+    assert materialize(path, enough=1) == 0
+    assert [
+        frame.equals(before) for frame, before in zip(results.measured(None, None, {}), (cells, units), strict=True)
+    ]
+    with store.reading() as connection:
+        assert queries.read_sums(connection, [1, 2]).height == units.height == 7 * 3 + 4
+    assert results.measured("calls", None, {})[1].height > 0
+    assert results.cells(budgets=[3]).height == 2
+    store.flush(Batch((attempt(2, "r2", "right", "q0"),)))
+    assert results.cells()["n_right"].to_list() != cells["n_right"].to_list()
+    one = results.measured(None, None, {})[1]
+    worker.materialize(path, enough=1)
+    assert materialize(path, enough=1) == 0
+    assert results.measured(None, None, {})[1].equals(one)
+    store.delete_run("r2")
+    assert results.cells().equals(cells)
+    assert materialize(path, enough=1) == 1
+    store.save_run(RunRow("r1", '{"budget_axis": "output_tokens", "budgets": [5]}', "finished", NOON))
+    assert sorted(set(results.cells()["budget"])) == [5, 30, 40]

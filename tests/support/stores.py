@@ -1,0 +1,92 @@
+"""Databases to look at: what a dashboard may be given, made by the engine from scripted models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.core import ids
+from engine.core.records import Condition, ModelSetting, Problem, Question, Trial, TrialSpec
+from engine.runs import worker
+from engine.store.store import Batch, Store
+from engine.study.schema import parse
+
+PRICED = '{name="scripted/adder", prices={input=0.15, output=0.6, assumed=true}}, {name="scripted/sure-adder", prices={input=2.5, output=10.0}}'
+EVERY = ("direct", "chain_of_thought", "self_consistency", "told_budget")
+
+
+def empty(path: Path) -> Path:
+    """A database without a trial."""
+    Store(path).create()
+    return path
+
+
+def studied(
+    path: Path,
+    *,
+    questions: int,
+    models: str,
+    strategies: Sequence[str],
+    budgets: Sequence[float],
+    tasks: Sequence[str] = ("sums",),
+    axis: str = "output_tokens",
+    off: int = 0,
+) -> Path:
+    """A database with one finished run over sums in CSV files; `models` is the inside of a TOML list.
+
+    Right answers are `off` too large, so that models which add find none of them."""
+    for offset, task in enumerate(tasks):
+        rows = [f"What is {n + offset} + {n * 7 % 13}?,{n + offset + n * 7 % 13 + off}" for n in range(questions)]
+        (path.parent / f"{task}.csv").write_text("question,answer\n" + "\n".join(rows))
+    files = ", ".join(f'"file:{task}.csv"' for task in tasks)
+    named = ", ".join(f'"{name}"' for name in strategies)
+    text = f'name="made"\nbudget_axis="{axis}"\nbudgets={list(budgets)}\ntasks=[{files}]\nmodels=[{models}]\nstrategies=[{named}]\n'
+    run = worker.prepare(parse(text, "made.toml", path.parent), path)
+    final = worker.run(run, lambda _: None)
+    assert final.state == "finished", final.message
+    return path
+
+
+def one_trial(path: Path) -> Path:
+    """A single trial by a model without a price."""
+    return studied(path, questions=1, models='"scripted/adder"', strategies=["direct"], budgets=[64])
+
+
+def all_wrong(path: Path) -> Path:
+    """A model that only says rubbish, and answers nobody would hit by chance."""
+    return studied(path, questions=6, models='"scripted/noise"', strategies=EVERY[:2], budgets=[32, 256], off=7_777_777)
+
+
+def small(path: Path, questions: int = 12) -> Path:
+    """Two tasks, two models, four strategies, three budgets; one price is assumed."""
+    return studied(
+        path, questions=questions, models=PRICED, strategies=EVERY, budgets=[32, 128, 512], tasks=("sums", "more")
+    )
+
+
+def mixed(path: Path) -> Path:
+    """One task studied under budgets in tokens, then in calls, then in money."""
+    for axis, budgets in (("output_tokens", [32, 512]), ("calls", [1, 4]), ("usd", [0.00001, 0.001])):
+        studied(path, questions=4, models=PRICED, strategies=EVERY[:3:2], budgets=budgets, axis=axis)
+    return path
+
+
+def all_failed(path: Path) -> Path:
+    """Every trial failed, so nothing is scored."""
+    model = ModelSetting("openai/gone", "openai/gone@nowhere")
+    raw = Condition("", "sums", (("solver", model),), "direct", "{}", 1, True, "output_tokens", 64)
+    condition = Condition(ids.condition_id(raw), *[getattr(raw, name) for name in _AFTER_ID])
+    Store(path).flush(Batch(trials=tuple(_failed(condition, n) for n in range(3)), run_id="r"))
+    return path
+
+
+_AFTER_ID = ("task", "lineup", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
+
+
+def _failed(condition: Condition, n: int) -> Trial:
+    problem = Problem(f"What is {n} + 1?", "number")
+    question = Question(ids.question_id("sums", problem, str(n + 1)), "sums", problem, str(n + 1))
+    spec = TrialSpec(ids.trial_id(condition, question.question_id, 0), condition, question, 0)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Trial(spec, "r", 1, "failed", "none", None, "The provider gave up.", (), (), (), now, now)
