@@ -239,8 +239,19 @@ def source_hash(make: Any) -> str:
     return hashlib.sha256("\n".join(ast.unparse(parts[name]) for name in sorted(wanted)).encode()).hexdigest()[:16]
 
 
+class _Unquoted(ast.NodeTransformer):
+    """An f-string as the tuple of its parts: Python 3.12 and later print the quotes of one otherwise than 3.11."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Tuple:
+        return ast.Tuple([self.visit(part) for part in node.values], ast.Load())
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.Tuple:
+        shown = self.visit(node.format_spec) if node.format_spec else ast.Constant(None)
+        return ast.Tuple([self.visit(node.value), ast.Constant(node.conversion), shown], ast.Load())
+
+
 def _bare(module: Any) -> ast.Module:
-    tree = ast.parse(inspect.getsource(module))
+    tree: ast.Module = _Unquoted().visit(ast.parse(inspect.getsource(module)))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
