@@ -492,7 +492,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a missing lock proves a run dead",
         ALLOWANCE,
-        "if not (run_dir.is_dead(run) or _said_goodbye(run)):",
+        "if not run_dir.is_dead(run) and not any(row.finished_at for row in Store(db).runs() if row.run_id == run_id):",
         "if run_dir.is_alive(run):",
         _in("run", "allowance", "missing_lock"),
     ),
@@ -542,7 +542,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a torn line takes the next with it",
         JOURNAL,
-        '[b"\\n"] if _torn(path) else []',
+        '[b"\\n"] if torn else []',
         "[]",
         _in("run", "journal", "appending"),
     ),

@@ -167,7 +167,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in args:
             raise
-        return _complain(f"{_unexpected(error)} Add --debug to see where it happened.", ERROR)
+        import tempfile
+        import traceback
+
+        settings: Any = {"prefix": "budgetscope-", "suffix": ".log", "delete": False, "encoding": "utf-8"}
+        with tempfile.NamedTemporaryFile("w", **settings) as log:
+            # a file name on disk may hold bytes that are no text
+            log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
+        what = f"{type(error).__name__}: {error} (log: {log.name})"
+        return _complain(f"This should not have happened: {what} Add --debug to see where it happened.", ERROR)
 
 
 def _complain(sentence: str, code: int) -> int:
@@ -186,22 +194,8 @@ def _sentence(error: click.UsageError) -> str:
     what = error.message.rstrip(".")
     if isinstance(error, click.BadParameter) and error.param is not None:
         param = error.param
-        name = (
-            param.opts[0]
-            if isinstance(param, click.Option)
-            else param.make_metavar(error.ctx or click.Context(budgetscope))
-        )
+        ctx = error.ctx or click.Context(budgetscope)
+        name = param.opts[0] if isinstance(param, click.Option) else param.make_metavar(ctx)
         missing = isinstance(error, click.MissingParameter)
         what = f"The following arguments are required: {name}" if missing else f"Argument {name}: {what}"
     return f"{what[:1].upper()}{what[1:]}; see `{path} --help`."
-
-
-def _unexpected(error: Exception) -> str:
-    """One line on an error nobody foresaw, and where its traceback was kept."""
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile("w", prefix="budgetscope-", suffix=".log", delete=False, encoding="utf-8") as log:
-        # a file name on disk may hold bytes that are no text
-        log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
-    return f"This should not have happened: {type(error).__name__}: {error} (log: {log.name})"

@@ -186,15 +186,9 @@ def as_json(act: Callable[..., Any]) -> Callable[..., Any]:
 def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
     """--plugin, which is not passed on: the modules are loaded before the act."""
     says = "module with strategies of your own, found in the working directory too; it runs with your rights"
-    return option(
-        "--plugin",
-        multiple=True,
-        metavar="MODULE",
-        group="Dashboard" if act.__name__ == "budgetscope" else "Options",
-        help=f"{says} (repeatable)",
-        callback=_store,
-        expose_value=False,
-    )(act)
+    group = "Dashboard" if act.__name__ == "budgetscope" else "Options"
+    look: dict[str, Any] = {"metavar": "MODULE", "group": group, "help": f"{says} (repeatable)"}
+    return option("--plugin", multiple=True, callback=_store, expose_value=False, **look)(act)
 
 
 def prices(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -331,6 +325,19 @@ def existing(db: Path) -> Path:
     return db
 
 
+def unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder; None: one can."""
+    import tempfile
+
+    # Tried rather than asked: rights, read-only disks and quotas all end here.
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return None
+
+
 def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
     from engine.runs import run_dir
@@ -349,16 +356,9 @@ def find_run(db: Path, name: str) -> RunDir:
 def condition(results: Results, name: str, task: str | None) -> Row:
     """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
     known: Sequence[Row] = [row for row in results.conditions().to_dicts() if task in (None, row["task"])]
-    fitting = [
-        row
-        for row in known
-        if name
-        and (
-            name == row["label"]
-            or row["condition_id"].startswith(name)
-            or row["condition_id"].partition("-")[2].startswith(name)
-        )
-    ]
+    # An id with its tag or without: k1-69f28c85 and 69f28c85.
+    starts = ((row, (row["condition_id"], row["condition_id"].partition("-")[2])) for row in known)
+    fitting = [r for r, ids in starts if name and (name == r["label"] or any(each.startswith(name) for each in ids))]
     if len(fitting) > 1:
         raise UsageError(f"{name!r} fits {len(fitting)} conditions; write more of the id, or add --task.")
     if not fitting:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from engine.runs.expectation import Held
     from engine.study.plan import Plan
 
+_HEAD = (
+    *("run", "study", "state", "trials", "failed", "calls", "tokens", "expected", "cost"),
+    *("reserved", "in doubt", "free", "started", "ran"),
+)
+
 
 @click.command(cls=Verb, works=True)
 @options.study_file()
@@ -112,24 +117,22 @@ def runs(db: Path, as_json: bool) -> int:
     elif not expected:
         show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
     else:
-        head = (
-            "run",
-            "study",
-            "state",
-            "trials",
-            "failed",
-            "calls",
-            "tokens",
-            "expected",
-            "cost",
-            "reserved",
-            "in doubt",
-            "free",
-            "started",
-            "ran",
-        )
-        show.table(head, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
+        show.table(_HEAD, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
     return 0
+
+
+def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
+    """A run, column by column of the head."""
+    ran = run_dir.running_s(each)
+    return (
+        *(each.run_id, each.name, each.state, f"{each.done:,}/{each.total:,}"),
+        *map(show.number, (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)),
+        *(estimates.expected_tokens(held), show.usd(each.spent.pusd if each.priced else None)),
+        *map(show.number, (each.reserved.tokens, each.in_doubt.tokens)),
+        "no limit" if each.free.tokens is None else show.number(each.free.tokens),
+        each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN,
+        show.UNKNOWN if ran is None else show.duration(ran),
+    )
 
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:
@@ -158,38 +161,14 @@ def work(directory: RunDir, planned: Plan) -> int:
         reports.calibration_table(directory.db, planned)
     else:
         reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
-    show.say(_last_word(final))
+    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
+    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
+    show.say(
+        f"Run {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials ({ended}); "
+        f"billed {show.amount(final.spent, final.priced)}{doubt}.{f' {final.message}' if final.message else ''}"
+    )
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
         return FAILED_TRIALS
     return CODE_OF_STATE.get(final.state, ERROR)
-
-
-def _last_word(final: Status) -> str:
-    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
-    spent = show.amount(final.spent, final.priced)
-    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
-    message = f" {final.message}" if final.message else ""
-    trials = f"{final.done:,} of {final.total:,} trials ({ended})"
-    return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
-
-
-def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
-    cost = show.usd(each.spent.pusd if each.priced else None)
-    started = each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN
-    counts = (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)
-    return (
-        each.run_id,
-        each.name,
-        each.state,
-        f"{each.done:,}/{each.total:,}",
-        *map(show.number, counts),
-        estimates.expected_tokens(held),
-        cost,
-        show.number(each.reserved.tokens),
-        show.number(each.in_doubt.tokens),
-        "no limit" if each.free.tokens is None else show.number(each.free.tokens),
-        started,
-        show.UNKNOWN if (ran := run_dir.running_s(each)) is None else show.duration(ran),
-    )

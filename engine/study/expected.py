@@ -171,7 +171,14 @@ class Prospects:
         """Intervals of what `questions` further questions come to, from what each of the seen ones did."""
         means = [_scaled(_sum(self._spent([place], question) for question in paid), 1 / len(paid)) for place in places]
         spreads = [self.past.spread.get(self.conditions[place].strategy, USUAL_CV) for place in places]
-        lifts = [self._runaway(place, mean) for place, mean in zip(places, means, strict=True)]
+        # How far one trial at its cap stands above the mean.
+        lifts = []
+        for place, mean in zip(places, means, strict=True):
+            calls, _, got, _, _, work = (value / self.repeats for value in mean)
+            more = max(0.0, self.worst[place].output_tokens - got)
+            price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
+            more_calls = max(0.0, self.worst[place].calls - calls)
+            lifts.append((more_calls, 0.0, more, more, more * price, work * more / got if got else 0.0))
         ranges = []
         for at, quantity in enumerate(QUANTITIES):
             # The spread of a sum: half-way between parts that rise and fall together and parts that know nothing of
@@ -179,22 +186,15 @@ class Prospects:
             parts = [mean[at] * cv[quantity] for mean, cv in zip(means, spreads, strict=True)]
             spread = (sum(parts) + math.hypot(*parts)) / 2 / (sum(mean[at] for mean in means) or 1)
             seen = [vector[at] for vector in bill.values()]
-            mean, whole = fmean(seen), fmean(vector[at] for vector in paid.values())
+            mean_bill, mean_paid = fmean(seen), fmean(vector[at] for vector in paid.values())
             # Runaways of several conditions are rarely joint, so their lifts add in squares.
-            cap = mean + math.hypot(*(lift[at] for lift in lifts)) * (mean / whole if whole else 1.0)
+            lift = math.hypot(*(each[at] for each in lifts))
+            cap = mean_bill + lift * (mean_bill / mean_paid if mean_paid else 1.0)
             # Nothing bounds time, nor money without a price.
             bounds = [None if quantity == "work_ms" else getattr(self.worst[place], quantity) for place in places]
             most = None if None in bounds else self.repeats * float(sum(filter(None, bounds)))
             ranges.append(further(seen, questions, spread, cap, most))
         return ranges
-
-    def _runaway(self, place: int, means: Vector) -> Vector:
-        """How far one trial at its cap stands above the mean."""
-        worst = self.worst[place]
-        calls, _, got, _, _, work = (mean / self.repeats for mean in means)
-        more = max(0.0, worst.output_tokens - got)
-        price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
-        return (max(0.0, worst.calls - calls), 0.0, more, more, more * price, work * more / got if got else 0.0)
 
 
 def _sum(vectors: Iterable[Vector]) -> Vector:

@@ -151,7 +151,13 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
         ]
         for rehearsal in rehearsals
     ]
-    rates = {name: _rate(model) for name, model in models.items()}
+    prices = {name: model.setting.price for name, model in models.items()}
+    rates = {
+        name: None
+        if price is None
+        else _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
+        for name, price in prices.items()
+    }
     billed = {name: _FREE if models[name].local else rate for name, rate in rates.items()}
     money = (_money(sent, got, condition, cap, scenes, each) for each in (rates, billed))
     return Worst(1, most, sent, got, total, *money)
@@ -168,13 +174,6 @@ class _Rate(NamedTuple):
 _FREE = _Rate(0, 0, 0)
 _Scene = Sequence[tuple[str, int, int]]
 """Model (empty: whichever is dearest), prompt bound and cap of each call of a rehearsal."""
-
-
-def _rate(model: Model) -> _Rate | None:
-    price = model.setting.price
-    if price is None:
-        return None
-    return _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
 
 
 def _money(
