@@ -170,8 +170,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         import tempfile
         import traceback
 
-        settings: Any = {"prefix": "budgetscope-", "suffix": ".log", "delete": False, "encoding": "utf-8"}
-        with tempfile.NamedTemporaryFile("w", **settings) as log:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="budgetscope-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
             # a file name on disk may hold bytes that are no text
             log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
         what = f"{type(error).__name__}: {error} (log: {log.name})"

@@ -187,8 +187,8 @@ def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
     """--plugin, which is not passed on: the modules are loaded before the act."""
     says = "module with strategies of your own, found in the working directory too; it runs with your rights"
     group = "Dashboard" if act.__name__ == "budgetscope" else "Options"
-    look: dict[str, Any] = {"metavar": "MODULE", "group": group, "help": f"{says} (repeatable)"}
-    return option("--plugin", multiple=True, callback=_store, expose_value=False, **look)(act)
+    settings = {"metavar": "MODULE", "group": group, "help": f"{says} (repeatable)"}
+    return option("--plugin", multiple=True, callback=_store, expose_value=False, **settings)(act)
 
 
 def prices(act: Callable[..., Any]) -> Callable[..., Any]:

@@ -58,7 +58,14 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
     except KeyboardInterrupt:
         return 0
     finally:
-        _end(server)
+        if server.poll() is None:
+            server.terminate()
+            # One that does not end when asked, or while we are told to hurry, is made to.
+            try:
+                server.wait(timeout=5)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                server.kill()
+                server.wait()
 
 
 def command(page: Path, host: str, port: int) -> list[str]:
@@ -152,17 +159,6 @@ def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None
                 return
         time.sleep(0.05)
     raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop, then make it."""
-    if server.poll() is None:
-        server.terminate()
-        try:
-            server.wait(timeout=5)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            server.kill()
-            server.wait()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
