@@ -61,7 +61,7 @@ def findings(db: Path) -> Iterator[Finding]:
     yield from _room(db)
     runs = run_dir.list_runs(db)
     for each in runs:
-        yield from _run(RunDir(run_dir.folder(db) / each.run_id, each.run_id, db), each)
+        yield from _run(run_dir.at(db, each.run_id), each)
     yield _ok("runs", f"{len(runs):,} beside the database, {sum(each.alive for each in runs):,} running")
     holders: set[str] = set()
     moments: list[tuple[datetime | None, str]] = []
@@ -77,10 +77,9 @@ def findings(db: Path) -> Iterator[Finding]:
                     moments += ((at, f"the stored run {row.run_id}") for at in (row.started_at, row.finished_at))
                 holders = {lease.run_id for lease in store.read_book().held}
     for run_id in sorted(holders - {each.run_id for each in runs if each.alive}):
-        dead = run_dir.is_dead(RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db))
         why = (
             "is not running; the next run, or `budgetscope allowance`, settles it"
-            if dead
+            if run_dir.is_dead(run_dir.at(db, run_id))
             else "its lock is gone, so it may still be running somewhere: what it was lent counts to the end of its day"
         )
         yield _warn(f"run {run_id}", f"holds a part of the day's allowance and {why}")
@@ -235,7 +234,7 @@ def checks(db: Path) -> Iterator[Finding]:
     for each in run_dir.list_runs(db):
         # A study that cannot be read declares nothing.
         with suppress(BudgetscopeError):
-            study = load(RunDir(run_dir.folder(db) / each.run_id, each.run_id, db).study)
+            study = load(run_dir.at(db, each.run_id).study)
             declared += [(each.run_id, model) for model in study.models]
     # Those of the environment, of installed packages and of --plugin; what runs name is looked at by nobody here.
     origins = [(name, origin) for name in entries() if (origin := plugins.origin(name))]

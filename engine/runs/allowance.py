@@ -152,8 +152,7 @@ def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping
     """What runs that hold a lease and are dead were charged; read before the transaction, as journals can be long."""
     reckonings = {}
     for run_id in sorted({lease.run_id for lease in held} - {but}):
-        # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
-        run = RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db)
+        run = run_dir.at(db, run_id)
         if run_dir.is_alive(run):
             continue
         # A lock that is missing proves nothing, as a folder can be moved or deleted under a living run: then only an

@@ -44,7 +44,7 @@ Report = Callable[[Status], None]
 def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    run = RunDir(run_dir.folder(db) / run_id, run_id, db)
+    run = run_dir.at(db, run_id)
     text = _kept_text(study)
     try:
         run.path.mkdir(parents=True)

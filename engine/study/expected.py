@@ -77,6 +77,7 @@ class Prospects:
         places = sorted(set().union(*self.left)) if self.left else []
         if not self._known(places):
             return None
+        # Tasks err on their own, so each is worked out as a whole before they are added.
         whole = self._expectation(places, [self._group(group) for group in self._by_task(places)] or [self._group([])])
         seconds = None if whole.seconds is None else together([whole.seconds, self.past.around])
         return replace(whole, seconds=seconds)

@@ -83,6 +83,7 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
         if twins := _twins(connection, conditions):
             columns = zip(("condition_id", "place", "axis", "wall"), map(list, zip(*twins, strict=True)), strict=True)
             connection.register("twins", pa.table(dict(columns)))
+            # So few rows that a run starts at once; the first by their hash are a random sample.
             questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
             rows = connection.execute(_CALLS, [questions]).fetchall()
         connection.register("wanted", pa.table({"id": pa.array(strategies, pa.string())}))
@@ -99,6 +100,7 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
     short: set[int] = set()
     for (place, question, _, cut), answers in groupby(rows, key=lambda row: tuple(row[:4])):
         if cut:
+            # How far it would have gone is unknown, so the whole condition is no history.
             short.add(place)
         else:
             asked = _within([row[4:] for row in answers], conditions[place], pace, free)
@@ -120,6 +122,7 @@ def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tupl
         roles = sorted((role, setting.identity) for role, setting in planned.lineup)
         method = (planned.task, *roles, planned.strategy, planned.params, planned.version, planned.prompting)
         for name, anytime, axis, budget in stored.get(method, ()):
+            # A trial of an anytime strategy at a smaller wall is a prefix of the one at a larger.
             if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget):
                 twins.append((name, at, planned.axis, planned.budget))
     return twins

@@ -206,6 +206,7 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
         name = table.value("name", Text)
         if not entry(name).listed:
             raise UnknownName("strategy", name, entries())
+        # Sorted, so that the order of a table decides nothing.
         knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
         swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
         if math.prod(len(values) for values in swept) > _MOST_CHOICES:
@@ -220,6 +221,7 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
 
 
 def _budgets(top: Table, axis: Axis) -> tuple[int, ...]:
+    # On `usd` the file says dollars; here they are whole pico-dollars.
     kind = _Dollars if axis == "usd" else _Budget
     values = [top.checked("each of budgets", kind, value) for value in top.items("budgets")]
     budgets = [pusd(value) if axis == "usd" else value for value in values]
@@ -251,6 +253,7 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
     if task.scorer is not None:
         open_scorer(task.scorer)
+    # Examples of the whole study go to tasks that bring none of their own.
     return task if task.shots or task.examples else replace(task, examples=shared)
 
 
