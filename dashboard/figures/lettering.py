@@ -8,204 +8,28 @@ from __future__ import annotations
 
 import unicodedata
 
-from engine.strategies.lineups import ARROW, called
+from engine.core import names
+from engine.core.names import ARROW
+from engine.core.text import MINUS
 
-REGULAR = (
-    200,
-    289,
-    426,
-    497,
-    497,
-    824,
-    609,
-    249,
-    303,
-    303,
-    418,
-    497,
-    249,
-    311,
-    249,
-    350,
-    497,
-    497,
-    497,
-    497,
-    497,
-    497,
-    497,
-    497,
-    497,
-    497,
-    249,
-    249,
-    497,
-    497,
-    497,
-    425,
-    847,
-    543,
-    588,
-    571,
-    615,
-    527,
-    494,
-    617,
-    652,
-    263,
-    479,
-    579,
-    486,
-    727,
-    647,
-    664,
-    566,
-    664,
-    569,
-    534,
-    536,
-    645,
-    515,
-    786,
-    513,
-    476,
-    539,
-    303,
-    350,
-    303,
-    497,
-    500,
-    542,
-    504,
-    553,
-    456,
-    555,
-    496,
-    292,
-    504,
-    544,
-    246,
-    247,
-    495,
-    255,
-    829,
-    547,
-    542,
-    555,
-    555,
-    347,
-    419,
-    338,
-    544,
-    467,
-    719,
-    446,
-    467,
-    425,
-    303,
-    241,
-    303,
-    497,
-)
+REGULAR = """
+    200 289 426 497 497 824 609 249 303 303 418 497 249 311 249 350 497 497 497 497 497 497 497 497
+    497 497 249 249 497 497 497 425 847 543 588 571 615 527 494 617 652 263 479 579 486 727 647 664
+    566 664 569 534 536 645 515 786 513 476 539 303 350 303 497 500 542 504 553 456 555 496 292 504
+    544 246 247 495 255 829 547 542 555 555 347 419 338 544 467 719 446 467 425 303 241 303 497
+"""
 """Advance widths of Source Sans from space to tilde, in thousandths of the font size."""
-BOLD = (
-    200,
-    340,
-    537,
-    528,
-    528,
-    857,
-    667,
-    300,
-    344,
-    344,
-    457,
-    528,
-    300,
-    332,
-    300,
-    339,
-    528,
-    528,
-    528,
-    528,
-    528,
-    528,
-    528,
-    528,
-    528,
-    528,
-    300,
-    300,
-    528,
-    528,
-    528,
-    463,
-    902,
-    573,
-    605,
-    582,
-    635,
-    548,
-    524,
-    638,
-    674,
-    301,
-    509,
-    614,
-    518,
-    762,
-    665,
-    684,
-    596,
-    684,
-    613,
-    556,
-    556,
-    665,
-    556,
-    813,
-    567,
-    525,
-    541,
-    344,
-    339,
-    344,
-    528,
-    500,
-    555,
-    527,
-    573,
-    468,
-    573,
-    518,
-    341,
-    534,
-    571,
-    276,
-    278,
-    548,
-    286,
-    857,
-    572,
-    555,
-    573,
-    573,
-    398,
-    443,
-    383,
-    568,
-    523,
-    776,
-    514,
-    521,
-    460,
-    344,
-    268,
-    344,
-    528,
-)
-ODD = {"·": 275, "→": 850, "\u202f": 200, "\u00a0": 200}
+BOLD = """
+    200 340 537 528 528 857 667 300 344 344 457 528 300 332 300 339 528 528 528 528 528 528 528 528
+    528 528 300 300 528 528 528 463 902 573 605 582 635 548 524 638 674 301 509 614 518 762 665 684
+    596 684 613 556 556 665 556 813 567 525 541 344 339 344 528 500 555 527 573 468 573 518 341 534
+    571 276 278 548 286 857 572 555 573 573 398 443 383 568 523 776 514 521 460 344 268 344 528
+"""
+WIDTHS = {
+    bold: dict(zip(map(chr, range(32, 127)), map(int, table.split()), strict=True))
+    | {"·": 275, "→": 850, "–": 500, "×": 497, MINUS: 497, "\u00a0": 200}
+    for bold, table in ((False, REGULAR), (True, BOLD))
+}
 LONGEST = 44
 """Characters of a name that are shown before it is cut with an ellipsis."""
 
@@ -229,23 +53,10 @@ def safe(text: str) -> str:
 
 def short_model(model: str) -> str:
     """The part of a model name people say: `openai/gpt-4o-mini` is `gpt-4o-mini`; of a line-up, of each."""
-    return plain(called(map(_said, model.split(ARROW))))
-
-
-def _said(model: str) -> str:
-    name = plain(model.split("@", 1)[0].rstrip("/"), 200)
-    return plain(name.rsplit("/", 1)[-1] or model)
+    return ARROW.join(plain(names.model(plain(each, 200))) for each in model.split(ARROW)).strip()
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:
     """Pixels a line of text takes in Source Sans at `size` pixels; wide scripts count a full square."""
-    table = BOLD if bold else REGULAR
-    return sum(_advance(character, table) for character in text) * size / 1000
-
-
-def _advance(character: str, table: tuple[int, ...]) -> int:
-    place = ord(character) - 32
-    if 0 <= place < len(table):
-        return table[place]
-    wide = unicodedata.east_asian_width(character) in "WF"
-    return ODD.get(character) or (1000 if wide else 640)
+    known = WIDTHS[bold]
+    return sum(known.get(c) or (1000 if unicodedata.east_asian_width(c) in "WF" else 640) for c in text) * size / 1000

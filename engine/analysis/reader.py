@@ -30,8 +30,9 @@ from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import Draws
 from engine.analysis.queries import MEASURES
 from engine.core.errors import UnknownName, UsageError
+from engine.core.names import ARROW
 from engine.strategies.calibration import LABEL
-from engine.strategies.lineups import ARROW, called
+from engine.strategies.lineups import called
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import engine
 from engine.cli import show
 from engine.cli.places import condition, existing
+from engine.core import text
 from engine.core.errors import UnknownName, UsageError
+from engine.core.names import over
 from engine.core.records import AXES, PUSD_PER_USD
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _ASK = ("reach", "under", "beats", "next_point", "per_right", "without", "price")
-_HIDDEN = ("condition_id", "axis")
+_HIDDEN = ("condition_id", "label", "axis")
 _SHARES = (
     "accuracy",
     "accuracy_from",
@@ -102,7 +104,10 @@ def compare(options: Namespace) -> int:
     if options.json:
         show.emit({**_plain(told), "groups": told.groups.to_dicts()})
         return 0
-    names = tuple(f"{row['label']} at {_budget(cell)}" for row, cell in ((a, told.a), (b, told.b)))
+    name = over([a, b])
+    names = tuple(
+        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}" for row, cell in ((a, told.a), (b, told.b))
+    )
     for sentence in _sentences(told, *names):
         show.say(sentence)
     if told.n:
@@ -134,10 +139,6 @@ def _number(text: str) -> float | None:
     return value if 0 <= value < 1e15 else None
 
 
-def _budget(cell: Cell) -> str:
-    return show.budget(cell.axis or "", cell.budget or 0)
-
-
 def _sentences(told: Comparison, a: str, b: str) -> Iterator[str]:
     if not told.n:
         yield f"{a} and {b} share no question, so they cannot be compared."
@@ -145,7 +146,7 @@ def _sentences(told: Comparison, a: str, b: str) -> Iterator[str]:
     yield (
         f"{a} is right on {show.percent(told.accuracy_a)} of the {told.n:,} questions both have, {b} on "
         f"{show.percent(told.accuracy_b)}: {_points(told.accuracy)} ({told.method} interval; McNemar mid-p "
-        f"{show.number(told.p_value)})."
+        f"{text.p_value(told.p_value)})."
     )
     yield f"{len(told.won):,} questions are won and {len(told.lost):,} lost."
     yield _outlook(told)
@@ -166,8 +167,7 @@ def _outlook(told: Comparison) -> str:
 
 
 def _points(value: Estimate) -> str:
-    mean, low, high = (100 * (each or 0.0) for each in (value.mean, value.low, value.high))
-    return f"{mean:+.1f} points, 95%: {low:+.1f} to {high:+.1f}"
+    return f"{text.points(value.mean or 0.0)} {text.interval(value.low or 0.0, value.high or 0.0, text.points)}"
 
 
 def _spends(told: Comparison) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import engine
 from engine.cli import show
 from engine.cli.places import database
+from engine.core import names
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _show(found: Results, rows: Sequence[Row], first: str, total: Row) -> None:
 
 def _conditions(found: Results) -> dict[str, str]:
     rows = found.conditions().to_dicts()
-    return {row["condition_id"]: f"{row['label']} on {row['task']}" for row in rows}
+    called = names.conditions(rows)
+    return {row["condition_id"]: f"{called[row['condition_id']]} on {row['task']}" for row in rows}
 
 
 def _what(name: str | None, names: Mapping[str, str]) -> str:

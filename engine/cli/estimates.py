@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cli import places, show
 from engine.cli.progress import Progress
+from engine.core import names
 from engine.core.errors import StoreError
+from engine.core.records import Condition
 
 if TYPE_CHECKING:
     from engine.run.expectation import Held
@@ -51,7 +53,9 @@ def estimate(options: Namespace) -> int:
     if options.json:
         show.emit(_plain(found))
         return 0
-    show.table(_HEAD, [*map(_row, found.lines), _sum(found)], numeric=range(4, 13))
+    called = names.settings([_described(line.condition) for line in found.lines])
+    rows = [_row(line, setting.strategy) for line, setting in zip(found.lines, called, strict=True)]
+    show.table(_HEAD, [*rows, _sum(found)], numeric=range(4, 13))
     show.say()
     for sentence in _sentences(found, options):
         show.say(sentence)
@@ -142,14 +146,25 @@ def _expected(expected: Expectation) -> str:
     )
 
 
-def _row(line: Prospect) -> tuple[str, ...]:
-    from engine.strategies.lineups import called
+def _described(condition: Condition) -> dict[str, str]:
+    """What a condition is named by."""
+    models = names.ARROW.join(setting.name for _, setting in condition.lineup)
+    return {"task": condition.task, "strategy": condition.strategy, "model": models, "params": condition.params}
 
+
+def _row(line: Prospect, called: str) -> tuple[str, ...]:
     c = line.condition
-    name = f"{show.strategy(c)}{' *' if line.short else ''}"
+    name = f"{called}{' *' if line.short else ''}"
     counts = (show.number(line.trials), show.number(line.stored), show.number(line.seen))
-    models = called(setting.name for _, setting in c.lineup)
-    return (name, c.task, models, show.budget(c.axis, c.budget), *counts, *_figures(line.expected, line.worst))
+    models = names.ARROW.join(names.model(setting.name) for _, setting in c.lineup)
+    return (
+        name,
+        names.task(c.task),
+        models,
+        show.budget(c.budget, c.axis),
+        *counts,
+        *_figures(line.expected, line.worst),
+    )
 
 
 def _sum(found: ExpectedSpend) -> tuple[str, ...]:

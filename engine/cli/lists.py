@@ -86,7 +86,7 @@ def _price(name: str) -> dict[str, float | None]:
 
 
 def _dollars(value: float | None) -> str:
-    return show.UNKNOWN if value is None else f"{value:,.3g}"
+    return show.number(value)
 
 
 def _toml(value: object) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import engine
 from engine.cli import show
 from engine.cli.places import condition, existing
+from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def savings(options: Namespace) -> int:
     if options.json:
         show.emit(_plain(told, who))
         return 0
-    show.say(f"a: {rows[0]['label']}    b: {rows[1]['label']}    ({rows[0]['task']})")
+    a_name, b_name = map(names.over(rows), rows)
+    show.say(f"a: {a_name}    b: {b_name}    ({names.task(rows[0]['task'])})")
     _month(told)
     for sentence in (*_remarks(told), *said(listed, prices)):
         show.say(sentence)
@@ -100,12 +102,12 @@ def energies(listed: pl.DataFrame, options: Namespace) -> dict[str, EnergyRange]
     from engine.models import energy
     from engine.models.energy import known_energy
 
-    names = _models(listed)
-    weights = known_energy(names, prefill_share=options.prefill_share)
-    for text in options.size:
-        name, active, total = _size(text)
-        if name not in names:
-            raise UnknownName("model of the database", name, names)
+    listing = _models(listed)
+    weights = known_energy(listing, prefill_share=options.prefill_share)
+    for each in options.size:
+        name, active, total = _size(each)
+        if name not in listing:
+            raise UnknownName("model of the database", name, listing)
         size = energy.size(active, total, pue=energy.PUE if options.pue is None else options.pue)
         weights[name] = energy.energy(size, prefill_share=options.prefill_share)
     return weights
@@ -142,7 +144,7 @@ def _number(row: Row, side: str) -> str:
     value = row[side]
     if row["quantity"] != "usd" or value is None:
         return show.number(value)
-    return show.dollars(value) if value >= 0 else f"-{show.dollars(-value)}"
+    return show.dollars(value)
 
 
 def _interval(row: Row) -> str:
@@ -164,7 +166,7 @@ def _remarks(told: Savings) -> Iterator[str]:
     change = told.accuracy
     if change.mean is not None and change.low is not None and change.high is not None:
         yield (
-            f"Accuracy changes by {_points(change.mean)} points ({_points(change.low)} to {_points(change.high)}) "
+            f"Accuracy changes by {show.points(change.mean)} {show.interval(change.low, change.high, show.points)} "
             f"on {told.n:,} questions measured with both."
         )
     yield (
@@ -179,7 +181,7 @@ def _remarks(told: Savings) -> Iterator[str]:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
+    return show.points(share).removesuffix(" points")
 
 
 def _who(who: Equity) -> None:
@@ -204,7 +206,7 @@ def _who(who: Equity) -> None:
 def _verdict(row: Row) -> str:
     if not row["enough"]:
         return "not enough questions to say"
-    return f"loses more than the rest (p {row['p_value']:.3f})" if row["warning"] else ""
+    return f"loses more than the rest (p {text.p_value(row['p_value'])})" if row["warning"] else ""
 
 
 def _plain(told: Savings, who: Equity | None) -> dict[str, Any]:

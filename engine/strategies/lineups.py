@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from engine.core import codec
 from engine.core.errors import UsageError
+from engine.core.names import ARROW
 from engine.strategies import entries
 from engine.strategies.registry import Entry
 
-ARROW = " → "
-"""Between the models of a line-up, the solver first."""
 SOLVER = "solver"
 Roles = tuple[tuple[str, str], ...]
 """Role to model name, the solver first."""

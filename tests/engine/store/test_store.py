@@ -339,7 +339,9 @@ def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
     assert count(store, "completions") == 8
 
 
-_APART = "import sys; from pathlib import Path; from tests.engine.store import test_store as t; t.{}(Path(sys.argv[1]), {})"
+_APART = (
+    "import sys; from pathlib import Path; from tests.engine.store import test_store as t; t.{}(Path(sys.argv[1]), {})"
+)
 
 _ENDLESS = """
 import sys
