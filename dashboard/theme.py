@@ -1,13 +1,12 @@
 """One look: inks, strategy colours and model shapes for the light and the dark theme; values only, no drawing.
 
-Strategies keep their colour and models their shape whatever is filtered, as long as callers pass the full roster. The
-first eight colours were chosen together; six more extend them. Every colour stands out from its background by 3:1 or
-more (WCAG 2.2), and any two stay at least 10 apart in CIEDE2000, also under simulated protanopia, deuteranopia and
-tritanopia (Machado et al. 2009, severity 1).
+Every mark stands out from its ground by 3:1 or more and every label by 4.5:1 (WCAG 2.2); the hue of a strategy is the
+same in both themes (12 degrees of OKLCH at most), and families are 10 or more apart in CIEDE2000.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,10 +19,12 @@ __all__ = [
     "LIGHT",
     "SHAPES",
     "Inks",
+    "STRATEGIES",
     "Shape",
     "blend",
     "fade",
     "inks",
+    "label_colours",
     "model_shapes",
     "rank",
     "strategy_colours",
@@ -44,7 +45,7 @@ class Inks:
     secondary: str
     border: str
     band: float
-    hues: tuple[str, ...]
+    warning: str
 
 
 LIGHT = Inks(
@@ -58,22 +59,7 @@ LIGHT = Inks(
     secondary="#f5f6f8",
     border="#e2e5ea",
     band=0.09,
-    hues=(
-        "#737a85",
-        "#079ae4",
-        "#1d306c",
-        "#4a8e68",
-        "#a32e00",
-        "#813dc3",
-        "#b48b16",
-        "#64182d",
-        "#1b6c3a",
-        "#f544ad",
-        "#67557d",
-        "#854c5e",
-        "#d80745",
-        "#3300b7",
-    ),
+    warning="#a32e00",
 )
 
 DARK = Inks(
@@ -87,41 +73,56 @@ DARK = Inks(
     secondary="#1a1e25",
     border="#2a303a",
     band=0.13,
-    hues=(
-        "#8b93a0",
-        "#9becfa",
-        "#5253ca",
-        "#7fbe99",
-        "#be7823",
-        "#de7ff4",
-        "#ebe25d",
-        "#bd2960",
-        "#11a664",
-        "#d2a905",
-        "#8472a2",
-        "#8e6022",
-        "#c0edaa",
-        "#307c73",
-    ),
+    warning="#f2946b",
 )
 
-SLOTS = {
-    "direct": 0,
-    "concise": 1,
-    "chain_of_thought": 2,
-    "chain_of_draft": 3,
-    "tale_ep": 4,
-    "self_consistency": 5,
-    "adaptive_consistency": 6,
-    "debate": 7,
-    "self_refine": 8,
-    "told_budget": 9,
-    "best_of_n": 10,
-    "early_stopping": 11,
-    "cascade": 12,
-    "tree_of_thoughts": 13,
+STRATEGIES = {
+    name: tuple(colours)
+    for name, *colours in map(
+        str.split,
+        """
+    direct #737a85 #1f2430 #777c85 #eceff4
+    concise #079ae4 #007dbb #bcdbff #bcdbff
+    chain_of_thought #1d306c #1d306c #4a62df #5873f1
+    chain_of_draft #4a8e68 #3f835e #1cf0b7 #1cf0b7
+    tale_ep #a32e00 #a32e00 #ed776b #ed776b
+    self_consistency #813dc3 #813dc3 #aa8cfd #aa8cfd
+    adaptive_consistency #b48b16 #957100 #ffd951 #ffd951
+    multi_agent_debate #64182d #64182d #d02468 #e33a77
+    self_refine #1b6c3a #1b6c3a #1a8f00 #1e9206
+    told_budget #f544ad #d92395 #d296ba #d296ba
+    best_of_n #a152ef #9c4de9 #987cc7 #987cc7
+    budget_forcing #1b9da6 #11838a #0fdfeb #0fdfeb
+    cascade #341f08 #341f08 #a66c30 #ab7135
+    compressed_context #70762a #70762a #dbe1c4 #dbe1c4
+    confidence_vote #ac79f2 #905cd3 #6b5c82 #86779e
+    constrained #3971a0 #3971a0 #6cb6ed #6cb6ed
+    difficulty_adaptive #9d82c2 #856aa8 #a65af3 #a65af3
+    early_stopping #600abc #600abc #ddd4ec #ddd4ec
+    filtered_context #585605 #585605 #999528 #999528
+    full_context #8f937e #747863 #c4ce93 #c4ce93
+    hierarchical_context #8a973a #717d1b #666701 #80822b
+    least_to_most #134856 #134856 #0c6e8d #3287a7
+    mixed_debate #805b63 #805b63 #a05266 #b6667a
+    no_thinking #248187 #248187 #078f97 #078f97
+    plan_and_budget #4d646c #4d646c #7d9daa #7d9daa
+    plan_and_solve #152e38 #152e38 #a6c0c8 #a6c0c8
+    progressive_hint #2b4d33 #2b4d33 #7a9e7e #7a9e7e
+    reflexion #1d311c #1d311c #54765a #64876a
+    reflexion_oracle #4e5f4f #4e5f4f #117828 #328f3f
+    rewritten_context #828158 #79784f #a8b755 #a8b755
+    router #522d02 #522d02 #cfa983 #cfa983
+    self_ask #7a98a3 #5e7b86 #36a5c3 #36a5c3
+    self_confident #705894 #705894 #c3abf5 #c3abf5
+    skeleton_of_thought #02657e #02657e #a1e9ff #a1e9ff
+    sketch_of_thought #658db9 #5179a3 #2b97dc #2b97dc
+    step_back #1c8cac #0081a1 #547079 #66838c
+    tree_of_thoughts #3e0541 #3e0541 #a03799 #be54b6
+""".strip().splitlines(),
+    )
 }
-"""Strategy to place in `Inks.hues`; the plain baseline is grey."""
+"""By strategy: mark and label text on light, mark and label text on dark. The first ten were drawn together and stay apart
+under every colour blindness too; the others are shades of the hue of their family, told apart by their name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +155,21 @@ def inks(dark: bool) -> Inks:
 
 
 def strategy_colours(strategies: Iterable[str], *, dark: bool = False) -> dict[str, str]:
-    """A colour for each strategy: its own for the catalogue, free ones in sorted order for others.
+    """The colour of each strategy's marks: the same in every database, whatever else is shown.
 
-    Beyond 14 strategies colours repeat; labels and hover texts name the strategy anyway."""
-    hues, names = inks(dark).hues, sorted(set(strategies))
-    taken = {SLOTS[name] for name in names if name in SLOTS}
-    free = [slot for slot in reversed(range(len(hues))) if slot not in taken] or list(range(len(hues)))
-    strangers = {name: free[i % len(free)] for i, name in enumerate(n for n in names if n not in SLOTS)}
-    return {name: hues[(SLOTS | strangers)[name]] for name in names}
+    A strategy of a plugin borrows one of the shades after the first ten, always the same one by its name."""
+    return {name: _colours(name)[2 if dark else 0] for name in sorted(set(strategies))}
+
+
+def label_colours(strategies: Iterable[str], *, dark: bool = False) -> dict[str, str]:
+    """The colour of each strategy's name beside its curve: 4.5:1 or more on the ground, the mark's hue."""
+    return {name: _colours(name)[3 if dark else 1] for name in sorted(set(strategies))}
+
+
+def _colours(strategy: str) -> tuple[str, ...]:
+    shades = [*STRATEGIES.values()][10:]
+    # Not hash(): that differs from one process to the next.
+    return STRATEGIES.get(strategy) or shades[zlib.crc32(strategy.encode(errors="replace")) % len(shades)]
 
 
 def model_shapes(models: Iterable[str]) -> dict[str, Shape]:
@@ -171,7 +179,8 @@ def model_shapes(models: Iterable[str]) -> dict[str, Shape]:
 
 def rank(strategy: str) -> tuple[int, str]:
     """Order of a strategy in legends: the catalogue's first, others by name."""
-    return SLOTS.get(strategy, len(SLOTS)), strategy
+    places = {name: place for place, name in enumerate([*STRATEGIES][:10])}
+    return places.get(strategy, len(places)), strategy
 
 
 def fade(colour: str, opacity: float) -> str:

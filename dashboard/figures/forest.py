@@ -177,7 +177,7 @@ def _place(at: int) -> float:
 
 
 def _mark(line: Line, y: float, inks: Inks, *, whole: bool) -> Trace:
-    colour = {"settled": inks.primary, "open": inks.primary, "few": inks.muted, "warned": inks.hues[4]}[line.tone]
+    colour = {"settled": inks.primary, "open": inks.primary, "few": inks.muted, "warned": inks.warning}[line.tone]
     hollow = line.tone in ("open", "few")
     bars = {
         "type": "data",

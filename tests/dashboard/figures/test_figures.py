@@ -20,6 +20,7 @@ from dashboard.figures.axes import accuracy_scale, log_scale
 from dashboard.figures.curves import CurvesInfo
 from dashboard.figures.frontier import FrontierInfo
 from engine.core.text import money_tick
+from engine.strategies import entries
 from tests import ROOT
 from tests.support.figure_frames import band_of, cell, curve, frame, line_of, study
 
@@ -408,8 +409,12 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("inks", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
 def test_every_colour_stands_out_from_its_background(inks: theme.Inks) -> None:
-    assert len(set(inks.hues)) == len(inks.hues) >= 12
-    assert min(contrast(hue, inks.background) for hue in inks.hues) >= 3.0
+    dark = inks is theme.DARK
+    marks = theme.strategy_colours(theme.STRATEGIES, dark=dark)
+    labels = theme.label_colours(theme.STRATEGIES, dark=dark)
+    assert len(set(marks.values())) == len(marks) == len(theme.STRATEGIES)
+    assert min(contrast(mark, inks.background) for mark in marks.values()) >= 3.0
+    assert min(contrast(label, inks.background) for label in labels.values()) >= 4.5
     assert contrast(inks.text, inks.background) >= 7 and contrast(inks.muted, inks.background) >= 4.5
 
 
@@ -466,18 +471,50 @@ def test_the_colour_difference_agrees_with_published_pairs() -> None:
 
 
 @pytest.mark.parametrize("sight", BLINDNESS)
-@pytest.mark.parametrize("inks", [theme.LIGHT, theme.DARK], ids=["light", "dark"])
-def test_any_two_strategy_colours_can_be_told_apart(inks: theme.Inks, sight: str) -> None:
-    seen = [lab(hue, BLINDNESS[sight]) for hue in inks.hues]
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_any_two_of_the_ten_drawn_colours_can_be_told_apart(dark: bool, sight: str) -> None:
+    marks = theme.strategy_colours([*theme.STRATEGIES][:10], dark=dark)
+    seen = [lab(mark, BLINDNESS[sight]) for mark in marks.values()]
     assert min(difference(a, b) for a, b in itertools.combinations(seen, 2)) >= 10
 
 
-def test_catalogue_strategies_keep_their_colour_and_strangers_get_free_ones() -> None:
-    some = theme.strategy_colours(["direct", "zeta", "alpha"])
-    assert some["direct"] == theme.LIGHT.hues[0]
-    assert len(set(some.values())) == 3
-    assert some == theme.strategy_colours(["alpha", "zeta", "direct"])
-    assert len(set(theme.strategy_colours(theme.SLOTS).values())) == len(theme.SLOTS)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_strategies_of_different_families_are_ten_apart(dark: bool) -> None:
+    known = {name: entry.family for name, entry in entries().items() if name in theme.STRATEGIES}
+    assert len(known) == len(theme.STRATEGIES) >= 37
+    marks = {name: lab(mark, np.eye(3)) for name, mark in theme.strategy_colours(known, dark=dark).items()}
+    apart = [difference(marks[a], marks[b]) for a, b in itertools.combinations(known, 2) if known[a] != known[b]]
+    assert min(apart) >= 10
+
+
+def hue(colour: str) -> float:
+    """OKLCH hue in degrees."""
+    rgb = linear(channels(colour))
+    cones = np.cbrt(
+        np.array(
+            [
+                [0.41222147, 0.53633254, 0.05144599],
+                [0.21190350, 0.68069955, 0.10739696],
+                [0.08830246, 0.28171884, 0.62997870],
+            ]
+        )
+        @ rgb
+    )
+    a, b = np.array([[1.97799850, -2.42859220, 0.45059371], [0.02590404, 0.78277177, -0.80867577]]) @ cones
+    return float(np.degrees(np.arctan2(b, a)) % 360)
+
+
+def test_a_strategy_has_the_same_hue_in_both_themes_and_in_its_label() -> None:
+    for name, (light, light_label, dark, dark_label) in theme.STRATEGIES.items():
+        turned = [(light, dark)] + ([(light, light_label), (dark, dark_label)] if name != "direct" else [])
+        for one, other in turned:
+            assert abs((hue(one) - hue(other) + 180) % 360 - 180) <= 12, (name, one, other)
+
+
+def test_a_strategy_keeps_its_colour_whatever_else_is_shown() -> None:
+    alone = [theme.strategy_colours([name])[name] for name in ("direct", "zeta", "alpha")]
+    assert alone == [theme.strategy_colours(["direct", "zeta", "alpha"])[name] for name in ("direct", "zeta", "alpha")]
+    assert theme.strategy_colours(["direct"]) == {"direct": "#737a85"}
 
 
 def test_eight_models_have_eight_shapes() -> None:
