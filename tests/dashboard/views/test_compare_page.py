@@ -199,7 +199,7 @@ def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
     assert rows["Tokens per question"]["B over A"] == "× 13"
     assert rows["Cost per 1,000 questions"]["A"] == "unknown"
     assert rows["Cost per 1,000 questions"]["B minus A"] == "unknown"
-    assert rows["Time per question, as it ran"]["B"] == "2.4\u202fs"
+    assert rows["Time per question, as it ran"]["B"] == "2.4 s"
     priced = setting("direct", 100.0, usd=0.001, usd_assumed=True)
     assert (
         "Cost per 1,000 questions, assumed price"

@@ -44,4 +44,4 @@ def test_a_run_of_an_older_version_took_from_its_start_to_its_last_sign_of_life(
     assert run_dir.running_s(old) == 90
     assert run_dir.running_s(replace(old, ran_s=12.0)) == 12
     assert run_dir.running_s(replace(old, started_at=None)) is None
-    assert progress.figures(replace(old, ran_s=12.0))[-1] == ("Time taken", "12\u202fs", "")
+    assert progress.figures(replace(old, ran_s=12.0))[-1] == ("Time taken", "12 s", "")

@@ -292,7 +292,7 @@ def test_what_came_is_judged_by_its_interval_and_only_at_the_end(db: Path) -> No
     assert [(each.what, each.inside) for each in held(run, status)] == [("tokens", False), ("seconds", True)]
     said = progress.against(held(run, status), status)
     assert "100 [90 – 120] tokens, came to 130: outside" in said
-    assert "12\u202fs: inside" in said
+    assert "12 s: inside" in said
     assert "outside" not in progress.against(held(run, status), replace(status, state="running"))
 
 
