@@ -18,8 +18,8 @@ __all__ = [
     "FONT",
     "LIGHT",
     "SHAPES",
-    "Inks",
     "STRATEGIES",
+    "Inks",
     "Shape",
     "blend",
     "fade",
@@ -121,8 +121,8 @@ STRATEGIES = {
 """.strip().splitlines(),
     )
 }
-"""By strategy: mark and label text on light, mark and label text on dark. The first ten were drawn together and stay apart
-under every colour blindness too; the others are shades of the hue of their family, told apart by their name."""
+"""By strategy: mark and label text on light, mark and label text on dark. The first ten were drawn together and stay
+apart under every colour blindness too; the others are shades of the hue of their family, told apart by their name."""
 
 
 @dataclass(frozen=True, slots=True)
