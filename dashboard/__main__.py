@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from dashboard import warm
+from dashboard import ready
 
 LAST_S = 5.0
 """Seconds a page that is being drawn may take to its end once the server has stopped."""
@@ -23,7 +23,7 @@ def main() -> NoReturn:
     """Serve until told to stop."""
     from streamlit.web import cli
 
-    warm.begin()
+    ready.begin()
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
     try:
         cli.main(prog_name="streamlit")

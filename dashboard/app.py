@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import warm
+from dashboard import ready
 from dashboard.widgets import controls, url_state
 
 HERE = Path(__file__).parent
@@ -15,7 +15,7 @@ PAGES = (
     ("frontier", "Frontier", ""),
     ("advice", "Advice", "advice"),
     ("curves", "Budget curves", "curves"),
-    ("stated_budgets", "Told budgets", "told"),
+    ("told", "Told budgets", "told"),
     ("compare", "Compare", "compare"),
     ("trials", "Trials", "trials"),
     ("run", "Run", "run"),
@@ -39,6 +39,6 @@ st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), l
 page = st.navigation(pages(), position="top")
 controls.dress()
 controls.watch_browser(charts=page.url_path in CHARTS)
-warm.load()
+ready.load()
 page.run()
 url_state.sent()

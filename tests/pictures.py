@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine.run import run_dir
+from engine.runs import run_dir
 from tests import ROOT
 from tests.browser.conftest import NAMES
 from tests.browser.stage import Stage, staged

@@ -48,7 +48,7 @@ def loaded_by(code: str) -> set[str]:
         "from engine.strategies import entries; entries()",
         "import engine.study.schema",
         "import engine.models, engine.tasks",
-        "import engine.run.run_dir",
+        "import engine.runs.run_dir",
         "import engine.cli",
     ],
 )
@@ -76,10 +76,15 @@ def test_a_reading_verb_loads_no_provider_server_or_page(verb: list[str], tmp_pa
     assert not loaded_by(code) & {"litellm", "streamlit", "xllamacpp", "reasoning_gym"}
 
 
-def test_help_loads_the_standard_library_alone() -> None:
+def test_help_loads_the_standard_library_and_click() -> None:
     code = "from engine.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
     ours = loaded_by(code) - set(sys.stdlib_module_names)
-    assert not {name for name in ours if not name.startswith("_")} - {"engine", "distutils-precedence", "sitecustomize"}
+    assert not {name for name in ours if not name.startswith("_")} - {
+        "engine",
+        "click",
+        "distutils-precedence",
+        "sitecustomize",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -104,9 +109,9 @@ def test_a_strategy_holds_no_client_clock_logger_or_try(path: Path) -> None:
         "time",
         "duckdb",
         "litellm",
-        "engine.run.completion_cache",
+        "engine.runs.completion_cache",
         "engine.store.store",
-        "engine.run.dispatcher",
+        "engine.runs.dispatcher",
     }
     assert not imported(path) & forbidden
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from functools import partial
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -16,10 +17,11 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from dashboard.data import queries, runs
+from dashboard.text import exports
 from dashboard.widgets import controls
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Completion, Usage
-from engine.run.run_dir import now
+from engine.runs.run_dir import now
 from engine.store.store import Batch, Store
 from tests import ROOT
 from tests.support import stores
@@ -67,7 +69,7 @@ def test_no_cell_of_a_table_of_the_dashboard_starts_a_formula(texts: list[str]) 
     frame = pl.DataFrame(
         {"text": whole, "list": [[text] for text in whole], "kind": pl.Series(whole).cast(pl.Categorical)}
     )
-    rows = list(csv.reader(io.StringIO(queries.as_csv(frame).decode(), newline="")))[1:]
+    rows = list(csv.reader(io.StringIO(exports.as_csv(frame).decode(), newline="")))[1:]
     assert len(rows) == len(whole)
     for row, text in zip(rows, whole, strict=True):
         assert not [cell for cell in row if STARTS.match(cell)]
@@ -95,10 +97,10 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("text", ODD)
 def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     before = db.read_bytes()
-    mark = (1, 1, 1, 1)
-    for look in (queries.trial_rows, queries.transcript, lambda db, _, name: engine.open(db).curve(name)):
+    stored, shown = engine.open(db), queries.Database(str(db), (1, 1, 1, 1))
+    for look in (partial(queries.trial_rows, shown), stored.transcript, stored.curve):
         try:
-            assert look(str(db), mark, text).is_empty()
+            assert look(text).is_empty()
         except BudgetscopeError as error:
             assert "\n" not in str(error)
     with pytest.raises(BudgetscopeError):

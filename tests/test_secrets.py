@@ -18,6 +18,7 @@ from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import access, queries, runs, studies
+from dashboard.text import exports
 from engine.cli import main
 from engine.store import schema
 from engine.store.store import Store
@@ -136,7 +137,7 @@ def test_no_export_of_any_table_holds_a_key(scene: Scene, form: str, tmp_path: P
 
 @pytest.mark.parametrize("view", ["frontier", "curves", "trials", "run"])
 def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
-    condition = queries.conditions(*queries.state())["condition_id"].to_list()[0]
+    condition = queries.conditions(queries.state())["condition_id"].to_list()[0]
     asked = {"trials": {"condition": condition, "budget": "96"}, "run": {"run": scene.run}}
     for query in ({}, asked.get(view, {})):
         sent = shown_bytes(scene.page(view, **query))
@@ -147,8 +148,8 @@ def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
 def test_no_transcript_or_table_of_the_dashboard_holds_a_key(scene: Scene) -> None:
     trials = pl.read_ndjson(_exported(scene, "trials"))
     for trial in trials["trial_id"].to_list()[:6]:
-        frame = queries.transcript(*queries.state(), trial)
-        assert clean(queries.as_csv(frame.drop(*[n for n, k in frame.schema.items() if k.is_nested()])))
+        frame = queries.results(queries.state().path).transcript(trial)
+        assert clean(exports.as_csv(frame.drop(*[n for n, k in frame.schema.items() if k.is_nested()])))
         assert clean(frame.write_json())
 
 

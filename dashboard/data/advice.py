@@ -137,13 +137,13 @@ def differences_at(
     """Evidence of 'beats' with rows for more budgets. A condition that is not anytime stands at its own in all."""
     import polars as pl
 
-    from engine.analysis import compare
+    from engine.analysis import compare, stats
 
     sides = [units.filter(condition_id=name) for name in (ask.b, ask.a)]
     rows = []
     for wall in walls:
         first, second = (part if part["budget"].n_unique() == 1 else part.filter(budget=wall) for part in sides)
-        one = compare.difference(first, second, *sample)
+        one = compare.difference(first, second, stats.Sample(*sample))
         rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
     return pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget")
 
@@ -190,31 +190,31 @@ def _number(typed: str) -> float | None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def advice(db: str, version: queries.FileVersion, ask: Ask) -> Advice:
+def advice(db: queries.Database, ask: Ask) -> Advice:
     """The answer to one question; strategies that see targets are no advice and take no part."""
     kept: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
     return answered(
-        ask, queries.results(db).advise(ask.task, ask.x, ask.axis, queries.REPLICATES, queries.SEED, **kept)
+        ask, queries.results(db.path).advise(ask.task, ask.x, ask.axis, queries.REPLICATES, queries.SEED, **kept)
     )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def advised(db: str, version: queries.FileVersion, ask: Ask) -> pl.DataFrame:
+def advised(db: queries.Database, ask: Ask) -> pl.DataFrame:
     """The cells an answer was picked from, with their place on the frontier; see `Results.frontier`."""
     from engine.analysis import frontier as of
 
     wall = ask.wall
-    found, units = queries.measured(db, version, ask.axis if wall else None, (wall,) if wall else None)
+    found, units = queries.measured(db, ask.axis if wall else None, (wall,) if wall else None)
     shown = queries.distinct(candidates(found, ask))
     return of.frontier(shown, queries.theirs(shown, units), ask.x, "staircase", queries.REPLICATES, queries.SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def differences(db: str, version: queries.FileVersion, ask: Ask) -> pl.DataFrame:
+def differences(db: queries.Database, ask: Ask) -> pl.DataFrame:
     """Accuracy of `ask.b` minus that of `ask.a` at many budgets both were measured at: columns of the evidence."""
-    found = advice(db, version, ask).evidence
-    lines = queries.curves(db, version, (ask.a, ask.b), str(ask.axis)).values()
+    found = advice(db, ask).evidence
+    lines = queries.curves(db, (ask.a, ask.b), str(ask.axis)).values()
     steps = [budget for line in lines for budget in line["budget"]]
     walls = walls_of(found, steps)
-    _, units = queries.results(db).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
+    _, units = queries.results(db.path).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
     return differences_at(ask, found, walls, units, (queries.REPLICATES, queries.SEED))

@@ -18,8 +18,8 @@ from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.records import PUSD_PER_USD
 from engine.models.declared import ModelSpec
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import Study, load
 
 LOG_BYTES = 20_000
@@ -56,7 +56,7 @@ def settle(db: Path) -> Path:
 
 def start(study: Study, db: Path) -> RunDir:
     """Make a run of a study that was planned before, and set a process to work on it."""
-    from engine.run.worker import prepare
+    from engine.runs.worker import prepare
 
     access.require()
     run = prepare(study, db.resolve())

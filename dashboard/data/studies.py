@@ -7,14 +7,14 @@ Pure but for the upload folder. Checks nothing itself that the engine checks: th
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.core import toml
 from engine.core.errors import BudgetscopeError, UsageError
 from engine.models.declared import ModelSpec
 from engine.strategies import entries
@@ -90,21 +90,27 @@ def checked(form: Form) -> schema.Study:
 
 def text(form: Form) -> str:
     """The form as TOML."""
-    top = {
+    ceiling = {"tokens": form.tokens, "usd": form.usd}
+    body = {
         "name": form.name,
         "budget_axis": form.axis,
         "budgets": _listed(form.budgets),
         "repeats": form.repeats,
-        "system": form.system.strip() or None,
+        "system": form.system.strip(),
+        "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
+        "models": _models(form) or (None if form.lineups else []),
+        "lineups": form.lineups or None,
+        "tasks": form.tasks,
+        "strategies": [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies],
     }
-    ceiling = {"tokens": form.tokens, "usd": form.usd}
-    blocks = [_body(top)]
-    blocks += ["[ceiling]\n" + _body(ceiling)] if any(value is not None for value in ceiling.values()) else []
-    blocks += _tables("models", _models(form))
-    blocks += _tables("lineups", form.lineups)
-    blocks += _tables("tasks", form.tasks)
-    blocks += _tables("strategies", [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies])
-    return "\n\n".join(blocks) + "\n"
+    return toml.dump(_given(body))
+
+
+def _given(value: Any) -> Any:
+    """What was filled in: no empty text, nothing that is None."""
+    if isinstance(value, Mapping):
+        return {key: _given(each) for key, each in value.items() if each is not None and each != ""}
+    return [_given(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _models(form: Form) -> list[Mapping[str, Any]]:
@@ -153,8 +159,7 @@ def model_table(declared: ModelSpec) -> dict[str, Any]:
 def settings(typed: str) -> dict[str, Any]:
     """Settings of a model as they were typed: `temperature = 0, top_k = 1`; what they may be is the engine's to say."""
     pairs = [part.partition("=") for part in typed.split(",") if part.strip()]
-    found = {name.strip(): _value(value.strip().strip("\"'")) if value.strip() else True for name, _, value in pairs}
-    return {name if name.isidentifier() and name.isascii() else _quoted(name): found[name] for name in found}
+    return {name.strip(): _value(value.strip().strip("\"'")) if value.strip() else True for name, _, value in pairs}
 
 
 def keys_present(environment: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -233,30 +238,3 @@ def _value(typed: str) -> Any:
     if _BROKEN.fullmatch(word):
         return float(word)
     return {"true": True, "false": False}.get(word.lower(), typed.strip())
-
-
-def _tables(kind: str, tables: Iterable[Mapping[str, Any]]) -> list[str]:
-    return [f"[[{kind}]]\n{_body(table)}" for table in tables]
-
-
-def _body(table: Mapping[str, Any]) -> str:
-    given = {key: value for key, value in table.items() if value is not None and value != ""}
-    return "\n".join(f"{key} = {_toml(value)}" for key, value in given.items())
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{ " + _body(value).replace("\n", ", ") + " }"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_toml(item) for item in value)}]"
-    return _quoted(str(value))
-
-
-def _quoted(value: str) -> str:
-    """A TOML string: JSON's escapes but for pairs of surrogates, which TOML does not know, and DEL."""
-    whole = value.encode("utf-8", "replace").decode()
-    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007f")

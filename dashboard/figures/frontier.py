@@ -321,6 +321,7 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
     """A placed label as plotly wants it; plotly draws leaders from the mark towards the label's centre."""
     point = info.points[label.point]
     quiet = point.tier in ("unlikely", "partial")
+    ink = inks.muted if quiet else theme.label_colours([point.strategy], dark=info.dark)[point.strategy]
     return {
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
@@ -336,7 +337,7 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
         "borderpad": 0,
         "captureevents": False,
         "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
-        "font": {"size": SMALL if quiet else SIZE, "color": inks.muted if quiet else inks.text, "shadow": halo(inks)},
+        "font": {"size": SMALL if quiet else SIZE, "color": ink, "shadow": halo(inks)},
     }
 
 

@@ -14,14 +14,14 @@ from engine.core import names
 from engine.core import text as fmt
 from engine.core.budget import Amount
 from engine.core.records import PUSD_PER_USD
-from engine.run.run_dir import Status, running_s
+from engine.runs.run_dir import Status, running_s
 from engine.study.prediction import Range
 from engine.study.upper_bound import UpperBound
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.run.expectation import Held
+    from engine.runs.expectation import Held
     from engine.study.expected import Expectation, ExpectedSpend
 
 STATES = {

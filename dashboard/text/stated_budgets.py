@@ -103,7 +103,7 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     if not kept:
         return "Too few told budgets to compare yet"
     found = sum(_rebounds(row) for row in rows)
-    spread = f"{fmt.percent(min(kept), 0)} to {fmt.percent(max(kept), 0)}"
+    spread = f"{fmt.percent(min(kept))} to {fmt.percent(max(kept))}"
     many = fmt.plural(len(rows), "series", "series")
     said = f"use rises again below some floor in {found or 'none'} of {many}"
     return f"A told budget is kept in {spread} of replies; {said}"

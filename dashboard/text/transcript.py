@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.core import names
 from engine.core import text as fmt
-from engine.core.records import Call, Prompt, Spend, Trial
+from engine.core.records import Call, Cut, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
 from engine.models.settings import shown
 
@@ -25,13 +25,13 @@ LONGEST = 40_000
 """Characters of one text that are shown; the rest is in the export."""
 SHORT = 600
 """Characters of a document that need not be folded away."""
-CUTS: dict[str, str] = {
-    "own": "cut at its own cap: its text may be used, its answer does not count",
-    "budget": "cut by the budget: the strategy never saw this reply",
-    "refused": "refused: the budget left no token for it",
-    "context": "not sent: prompt and cap do not fit the model's context window",
-    "limit": "not sent: a trial makes no more calls than this",
-    "failed": "failed: the provider gave no reply",
+CUTS: dict[Cut, str] = {
+    Cut.OWN: "cut at its own cap: its text may be used, its answer does not count",
+    Cut.BUDGET: "cut by the budget: the strategy never saw this reply",
+    Cut.REFUSED: "refused: the budget left no token for it",
+    Cut.CONTEXT: "not sent: prompt and cap do not fit the model's context window",
+    Cut.LIMIT: "not sent: a trial makes no more calls than this",
+    Cut.FAILED: "failed: the provider gave no reply",
 }
 _KEPT = "\n\t"
 

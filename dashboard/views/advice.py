@@ -65,10 +65,10 @@ class Wish:
 def render() -> None:
     """Draw the page."""
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    cells = queries.cells(*db)
+    cells = queries.cells(db)
     params = _params(cells)
     problems = url_state.load(VIEW, params)
     head = st.container()
@@ -78,7 +78,7 @@ def render() -> None:
         _priceless(params, problems)
         return
     try:
-        answer: Advice | str = advice.advice(*db, ask := _ask(wish, mine, params))
+        answer: Advice | str = advice.advice(db, ask := _ask(wish, mine, params))
     except BudgetscopeError as error:
         answer, ask = str(error), Ask(wish.question, wish.task, wish.axis)
     url_state.save(VIEW, params)
@@ -185,16 +185,14 @@ def _money(wish: Wish) -> tuple[str, ...]:
     return ("usd",) if wish.question == "price" else ()
 
 
-def _shown(
-    db: tuple[str, queries.FileVersion], ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]
-) -> None:
+def _shown(db: queries.Database, ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]) -> None:
     """Figure, way down, evidence, downloads."""
     look = (controls.dark(), controls.narrow())
     if ask.question == "beats":
-        crossing = _crossing_info(*db, ask, *look)
+        crossing = _crossing_info(db, ask, *look)
         figure, caption = figures.crossing_figure(crossing), figures.crossing_caption(crossing)
     else:
-        marked = _advised_info(*db, ask, *look)
+        marked = _advised_info(db, ask, *look)
         figure, caption = figures.advised_figure(marked), figures.advised_caption(marked)
     st.plotly_chart(
         figure, theme=None, key="advice.figure", alt=answer.sentence, config=controls.figure_config("advice")
@@ -210,9 +208,9 @@ def _shown(
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _advised_info(db: str, version: queries.FileVersion, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
+def _advised_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
     """The marked frontier's plain data."""
-    answer, frame, every = advice.advice(db, version, ask), advice.advised(db, version, ask), queries.cells(db, version)
+    answer, frame, every = advice.advice(db, ask), advice.advised(db, ask), queries.cells(db)
     plain = figures.frontier_info(
         frame,
         queries.line(frame, "staircase"),
@@ -230,14 +228,14 @@ def _advised_info(db: str, version: queries.FileVersion, ask: Ask, dark: bool, n
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _crossing_info(db: str, version: queries.FileVersion, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
+def _crossing_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
     """The difference's plain data."""
-    answer, every = advice.advice(db, version, ask), queries.cells(db, version)
+    answer, every = advice.advice(db, ask), queries.cells(db)
     rows = {row["condition_id"]: row for row in every.to_dicts()}
     names = inputs.named(every.filter(task=ask.task))
     colours = theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)
     return figures.crossing_info(
-        advice.differences(db, version, ask),
+        advice.differences(db, ask),
         (names[ask.b], names[ask.a]),
         axis=str(ask.axis),
         narrow=narrow,

@@ -65,10 +65,10 @@ Rows = dict[str, dict[str, Any]]
 def render() -> None:
     """Draw the page."""
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    params = controls.offering(PARAMS, {"task": queries.tasks(queries.cells(*db))})
+    params = controls.offering(PARAMS, {"task": queries.tasks(queries.cells(db))})
     problems = url_state.load(VIEW, params)
     filters.keep(VIEW, months.CONTROLS)
     head = st.container()
@@ -92,9 +92,9 @@ def _place(params: tuple[Param, ...]) -> tuple[str, str]:
     return str(task), str(axis)
 
 
-def _rows(db: tuple[str, queries.FileVersion], task: str, axis: str) -> Rows:
+def _rows(db: queries.Database, task: str, axis: str) -> Rows:
     """Settings of the task, those that differ from a smaller budget in nothing left out unless they are asked for."""
-    frame = queries.settings(*db, task, None if axis == "own" else axis)
+    frame = queries.settings(db, task, None if axis == "own" else axis)
     kept = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
     kept |= {str(st.session_state.get(url_state.key(VIEW, side))) for side in "ab"}
     told = frame.sort("label", "budget").to_dicts()
@@ -119,7 +119,7 @@ def _lonely(head: Any, rows: Rows, problems: list[str], axis: str) -> None:
 
 
 def _settled(
-    db: tuple[str, queries.FileVersion], params: tuple[Param, ...], rows: Rows, task: str, axis: str
+    db: queries.Database, params: tuple[Param, ...], rows: Rows, task: str, axis: str
 ) -> tuple[tuple[Param, ...], list[str]]:
     """The parameters with the defaults this task has; what a link asked for in vain is explained and replaced.
 
@@ -127,7 +127,7 @@ def _settled(
     here, was = (task, axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
     cheap, best = _ends(rows)
-    choices = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": _groups(*db, task)}
+    choices = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": _groups(db, task)}
     problems = []
     for name, (default, offered) in choices.items():
         key = url_state.key(VIEW, name)
@@ -141,9 +141,9 @@ def _settled(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _groups(db: str, version: queries.FileVersion, task: str) -> tuple[str, tuple[str, ...]]:
+def _groups(db: queries.Database, task: str) -> tuple[str, tuple[str, ...]]:
     """The column to group questions by at first, and all there are."""
-    return comparison.groupings(queries.questions(db, version).filter(task=task))
+    return comparison.groupings(queries.questions(db).filter(task=task))
 
 
 def _ends(rows: Rows) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def _ends(rows: Rows) -> tuple[str, str]:
     return max(rivals, key=lambda name: (rows[name]["accuracy"], -spends(name)[0])), best
 
 
-def _pair(db: tuple[str, queries.FileVersion], rows: Rows, task: str, axis: str) -> Wish:
+def _pair(db: queries.Database, rows: Rows, task: str, axis: str) -> Wish:
     called = names.over([*rows.values()])
     columns = st.columns([10, 10, 6], gap="small", vertical_alignment="bottom")
     for side, column in zip("ab", columns, strict=False):
@@ -168,7 +168,7 @@ def _pair(db: tuple[str, queries.FileVersion], rows: Rows, task: str, axis: str)
         column.selectbox(
             f"Setting {side.upper()}", list(rows), key=key, format_func=lambda name: _name(rows[name], called)
         )
-    _, offered = _groups(*db, task)
+    _, offered = _groups(db, task)
     columns[2].selectbox("Group questions by", offered, key=url_state.key(VIEW, "by"))
     chosen = (str(st.session_state[url_state.key(VIEW, name)]) for name in ("a", "b", "by"))
     return Wish(task, axis, *chosen)
@@ -179,7 +179,7 @@ def _name(row: dict[str, Any], called: Callable[[names.Row], str]) -> str:
 
 
 def _said(
-    db: tuple[str, queries.FileVersion],
+    db: queries.Database,
     rows: Rows,
     wish: Wish,
     params: tuple[Param, ...],
@@ -193,7 +193,7 @@ def _said(
             controls.warn(problems)
         return
     cells = _cell(a), _cell(b)
-    found = queries.compared(*db, *cells, wish.by, differences.dearer(a, b))
+    found = queries.compared(db, *cells, wish.by, differences.dearer(a, b))
     finding, caption = differences.finding(found.whole, a, b), differences.caption(found.whole, wish.task, a, b)
     with head:
         controls.heading(finding)
@@ -244,13 +244,13 @@ def _spends(found: differences.Compared, a: dict[str, Any], b: dict[str, Any]) -
         )
 
 
-def _others(db: tuple[str, queries.FileVersion], wish: Wish, rows: Rows, a: Cell) -> None:
+def _others(db: queries.Database, wish: Wish, rows: Rows, a: Cell) -> None:
     """All other settings of the task against A, computed when it is opened."""
     label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus A"
     with filters.fold(VIEW, "others", label) as opened:
         if not opened:
             return
-        found = queries.against(*db, tuple(_cell(row) for name, row in rows.items() if name != wish.a), a)
+        found = queries.against(db, tuple(_cell(row) for name, row in rows.items() if name != wish.a), a)
         table = differences.others_table(found, {(row["condition_id"], row["budget"]): row for row in rows.values()})
         points = {differences.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
         st.dataframe(

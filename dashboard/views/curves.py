@@ -65,10 +65,10 @@ def render() -> None:
     import polars as pl
 
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    every = queries.cells(*db)
+    every = queries.cells(db)
     params = _params(every, db)
     problems = url_state.load(VIEW, params)
     head = st.container()
@@ -76,7 +76,7 @@ def render() -> None:
     every = every.filter(pl.col("condition_id").is_in(list(wish.conditions)))
     url_state.save(VIEW, params)
     cells = _cells(db, wish)
-    info = _info(*db, wish, controls.dark(), controls.narrow())
+    info = _info(db, wish, controls.dark(), controls.narrow())
     with head:
         _sentences(info, cells, every, wish)
         controls.warn([*problems, *unmet])
@@ -86,20 +86,18 @@ def render() -> None:
     _downloads(info, cells, params)
 
 
-def _params(cells: pl.DataFrame, db: tuple[str, queries.FileVersion]) -> tuple[Param, ...]:
+def _params(cells: pl.DataFrame, db: queries.Database) -> tuple[Param, ...]:
     offered = {name: tuple(sorted(set(cells[name].to_list()))) for name in ("task", "strategy")}
-    offered |= {"model": tuple(roster(cells["model"])), "study": filters.choices(studies := queries.studies(*db))}
+    offered |= {"model": tuple(roster(cells["model"])), "study": filters.choices(studies := queries.studies(db))}
     own = str(filters.within(cells, studies, offered["study"][0])["axis"].mode().sort()[0])
     mine = (
         Param("axis", own, tuple(BUDGETS), pinned=True) if param.name == "axis" else param
         for param in controls.offering(PARAMS, offered)
     )
-    return *mine, *price_panel.params(queries.models(*db))
+    return *mine, *price_panel.params(queries.models(db))
 
 
-def _controls(
-    every: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.FileVersion]
-) -> tuple[Wish, list[str]]:
+def _controls(every: pl.DataFrame, params: tuple[Param, ...], db: queries.Database) -> tuple[Wish, list[str]]:
     by = {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
         study = filters.choose(VIEW, by["study"])
@@ -110,19 +108,19 @@ def _controls(
         voted = queries.votes(strategies) and controls.switch(
             VIEW, by["votes"], "Votes", "Average over orders of draws"
         )
-    looking, unmet = price_panel.draw(VIEW, queries.models(*db), models)
-    ids = tuple(sorted(set(filters.within(every, queries.studies(*db), study)["condition_id"])))
+    looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
+    ids = tuple(sorted(set(filters.within(every, queries.studies(db), study)["condition_id"])))
     return Wish(ids, str(axis), tasks, models, strategies, ORDERS if voted else None, looking), unmet
 
 
-def _cells(db: tuple[str, queries.FileVersion], wish: Wish) -> pl.DataFrame:
+def _cells(db: queries.Database, wish: Wish) -> pl.DataFrame:
     """The cells the filters leave, read on the axis asked for; at most `MOST` conditions.
 
     A condition that ran under a budget on another axis is read on this one, but where the same strategy, parameters
     and model also ran under a budget on this axis, that one stands for both: column `own_axis`."""
     import polars as pl
 
-    own = queries.cells(*db).select("condition_id", own_axis="axis").unique()
+    own = queries.cells(db).select("condition_id", own_axis="axis").unique()
     found, _ = _read(db, wish)
     cells = found.join(own, on="condition_id", maintain_order="left").filter(
         pl.col("task").is_in(wish.tasks),
@@ -137,18 +135,18 @@ def _cells(db: tuple[str, queries.FileVersion], wish: Wish) -> pl.DataFrame:
     return cells.join(best, on="condition_id", how="semi", maintain_order="left")
 
 
-def _read(db: tuple[str, queries.FileVersion], wish: Wish) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+def _read(db: queries.Database, wish: Wish) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Cells and curves of the whole study at once, where they are few, so that the next filter finds them read."""
-    return queries.budgets(*db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
+    return queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
+def _info(db: queries.Database, wish: Wish, dark: bool, narrow: bool) -> CurvesInfo:
     """The figure's plain data."""
-    cells, every = _cells((db, version), wish), queries.cells(db, version)
+    cells, every = _cells(db, wish), queries.cells(db)
     ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
-    _, found = _read((db, version), wish)
-    found = found or queries.curves(db, version, ids, wish.axis, wish.looking, wish.orders)
+    _, found = _read(db, wish)
+    found = found or queries.curves(db, ids, wish.axis, wish.looking, wish.orders)
     return figures.curves_info(
         cells,
         {condition: found[condition] for condition in ids},
@@ -177,7 +175,7 @@ def _sentences(info: CurvesInfo, cells: pl.DataFrame, every: pl.DataFrame, wish:
     parts = (figures.curves_caption(info), orders, counts, _recut(cells), elsewhere, simulated, assumed)
     text = " · ".join(part for part in parts if part)
     controls.caption(f"{text[:1].upper()}{text[1:]}")
-    controls.caption(lens.caption(wish.looking, queries.models(*queries.state())))
+    controls.caption(lens.caption(wish.looking, queries.models(queries.state())))
 
 
 def _recut(cells: pl.DataFrame) -> str:

@@ -66,16 +66,16 @@ class Wish:
 def render() -> None:
     """Draw the page."""
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
-    cells = queries.cells(*db)
+    cells = queries.cells(db)
     params = _params(cells, db)
     problems = url_state.load(VIEW, params)
     head = st.container()
     wish, unmet = _controls(cells, params, db)
-    cells, frame = queries.cells(*db, None, None, wish.looking), queries.frontier(*db, *_asked(wish))
-    info = _info(*db, wish, controls.dark(), controls.narrow())
+    cells, frame = queries.cells(db, None, None, wish.looking), queries.frontier(db, *_asked(wish))
+    info = _info(db, wish, controls.dark(), controls.narrow())
     with head:
         _sentences(info, frame, wish)
         controls.warn([*problems, *unmet])
@@ -92,17 +92,17 @@ def _asked(wish: Wish) -> tuple[Any, ...]:
     return wish.x, wish.task, wish.kind, wish.budgets, wish.conditions, wish.looking
 
 
-def _params(cells: pl.DataFrame, db: tuple[str, queries.FileVersion]) -> tuple[Param, ...]:
+def _params(cells: pl.DataFrame, db: queries.Database) -> tuple[Param, ...]:
     """The page's parameters with the choices this database offers."""
     budgets = _budget_choices(cells)
     offered = {
-        "study": filters.choices(queries.studies(*db)),
+        "study": filters.choices(queries.studies(db)),
         "task": queries.tasks(cells),
         "model": tuple(roster(cells["model"])),
         "strategy": tuple(sorted(set(cells["strategy"]))),
         "budget": ("all", *budgets) if len(budgets) > 1 else ("all",),
     }
-    return *controls.offering(PARAMS, offered), *price_panel.params(queries.models(*db))
+    return *controls.offering(PARAMS, offered), *price_panel.params(queries.models(db))
 
 
 def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
@@ -113,9 +113,7 @@ def _budget_choices(cells: pl.DataFrame) -> tuple[str, ...]:
     return ("largest", *(str(budget) for _, budget in pairs)) if len(pairs) > 1 else ()
 
 
-def _controls(
-    cells: pl.DataFrame, params: tuple[Param, ...], db: tuple[str, queries.FileVersion]
-) -> tuple[Wish, list[str]]:
+def _controls(cells: pl.DataFrame, params: tuple[Param, ...], db: queries.Database) -> tuple[Wish, list[str]]:
     import polars as pl
 
     by = {param.name: param for param in params}
@@ -129,8 +127,8 @@ def _controls(
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
         label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
-    looking, unmet = price_panel.draw(VIEW, queries.models(*db), models)
-    mine = filters.within(cells.filter(task=task), queries.studies(*db), study)
+    looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
+    mine = filters.within(cells.filter(task=task), queries.studies(db), study)
     budgets, kept = _at(mine, budget or "all")
     kept = kept.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
     ids = tuple(sorted(set(kept["condition_id"])))
@@ -160,11 +158,11 @@ def _at(cells: pl.DataFrame, choice: str) -> tuple[queries.Budgets, pl.DataFrame
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
+def _info(db: queries.Database, wish: Wish, dark: bool, narrow: bool) -> FrontierInfo:
     """The figure's plain data, labels placed."""
-    frame, cells = queries.frontier(db, version, *_asked(wish)), queries.cells(db, version)
+    frame, cells = queries.frontier(db, *_asked(wish)), queries.cells(db)
     x, task, kind, *rest = _asked(wish)
-    band = queries.band(db, version, x, task, *rest) if kind == "staircase" else None
+    band = queries.band(db, x, task, *rest) if kind == "staircase" else None
     return figures.frontier_info(
         frame,
         queries.line(frame, wish.kind),
@@ -180,9 +178,9 @@ def _info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _panels_info(db: str, version: queries.FileVersion, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
-    own = queries.model_lines(db, version, *_asked(wish))
-    return figures.panels_info(_info(db, version, wish, dark, narrow), own, narrow=narrow)
+def _panels_info(db: queries.Database, wish: Wish, dark: bool, narrow: bool) -> PanelsInfo:
+    own = queries.model_lines(db, *_asked(wish))
+    return figures.panels_info(_info(db, wish, dark, narrow), own, narrow=narrow)
 
 
 def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
@@ -192,7 +190,7 @@ def _sentences(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
     controls.say(tables.reading_sentence(frame, wish.x))
     controls.caption(figures.caption_sentence(info))
     controls.caption(MEASURED if wish.x == "latency_ms" else "")
-    controls.caption(lens.caption(wish.looking, queries.models(*queries.state())))
+    controls.caption(lens.caption(wish.looking, queries.models(queries.state())))
 
 
 def _figure(info: FrontierInfo, frame: pl.DataFrame, wish: Wish) -> None:
@@ -288,11 +286,11 @@ def _table(frame: pl.DataFrame, wish: Wish) -> None:
     )
 
 
-def _panels(db: tuple[str, queries.FileVersion], frame: pl.DataFrame, wish: Wish) -> None:
+def _panels(db: queries.Database, frame: pl.DataFrame, wish: Wish) -> None:
     if frame["model"].n_unique() < 2:
         return
     key = "frontier.panels"
-    info = _panels_info(*db, wish, controls.dark(), controls.narrow())
+    info = _panels_info(db, wish, controls.dark(), controls.narrow())
     st.markdown("##### Each model on its own")
     st.plotly_chart(
         figures.panels_figure(info),

@@ -18,8 +18,8 @@ from dashboard.widgets.url_state import Param
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
 from engine.models.prices import pusd
-from engine.run.expectation import held
-from engine.run.run_dir import RunDir, Status, read
+from engine.runs.expectation import held
+from engine.runs.run_dir import RunDir, Status, read
 from engine.study.schema import Study
 
 VIEW = "run"
@@ -221,7 +221,7 @@ def _rows(status: Status) -> list[Result]:
     if status.alive and began < due:
         return list(kept)
     try:
-        kept = progress.results(queries.cells(*queries.state()), queries.conditions(*queries.state()), status.run_id)
+        kept = progress.results(queries.cells(queries.state()), queries.conditions(queries.state()), status.run_id)
     except BudgetscopeError:
         kept = []
     took = time.monotonic() - began

@@ -68,12 +68,12 @@ class Wish:
 def render() -> None:
     """Draw the page."""
     db = queries.state()
-    if why := queries.trouble(*db):
+    if why := queries.trouble(db):
         controls.nothing(why)
         return
     st.html(STYLE)
-    _adopt(db[0])
-    conditions = _conditions(*db)
+    _adopt(db)
+    conditions = _conditions(db)
     params = controls.offering(PARAMS, {"condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
     head = st.container()
@@ -89,25 +89,25 @@ def render() -> None:
     with left:
         _list(shown, chosen, len(entries))
     with right:
-        _trial(db[0], chosen, wish, shown)
+        _trial(chosen, wish, shown)
     url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
 
 
-def _adopt(db: str) -> None:
+def _adopt(db: queries.Database) -> None:
     """A link that names a trial alone: its condition is looked up."""
     query = url_state.current()
     if "trial" in query and "condition" not in query:
         try:
-            found = Store(db).trial(query["trial"][0])
+            found = Store(db.path).trial(query["trial"][0])
         except BudgetscopeError:
             return
         st.query_params["condition"] = found.spec.condition.condition_id
 
 
-def _conditions(db: str, version: queries.FileVersion) -> dict[str, dict[str, Any]]:
+def _conditions(db: queries.Database) -> dict[str, dict[str, Any]]:
     """Conditions by id, the best label first in order of task."""
-    rows = queries.conditions(db, version).sort("task", "label").to_dicts()
+    rows = queries.conditions(db).sort("task", "label").to_dicts()
     called: dict[str, str] = {}
     for _, group in groupby(rows, key=lambda row: row["task"]):
         called |= names.conditions([*group])
@@ -115,7 +115,7 @@ def _conditions(db: str, version: queries.FileVersion) -> dict[str, dict[str, An
 
 
 def _controls(
-    db: tuple[str, queries.FileVersion],
+    db: queries.Database,
     params: tuple[Param, ...],
     conditions: dict[str, dict[str, Any]],
     problems: list[str],
@@ -142,9 +142,7 @@ def _named(condition: dict[str, Any], with_task: bool) -> str:
     return " · ".join([*parts, "simulated"] if condition["simulated"] else parts)
 
 
-def _budget(
-    db: tuple[str, queries.FileVersion], condition: dict[str, Any], axis: Axis, problems: list[str]
-) -> int | None:
+def _budget(db: queries.Database, condition: dict[str, Any], axis: Axis, problems: list[str]) -> int | None:
     """The budget to read trials at; None: as they were run."""
     key = url_state.key(VIEW, "budget")
     asked = st.session_state.get(key)
@@ -154,7 +152,7 @@ def _budget(
     if not condition["anytime"]:
         st.session_state[key] = None
         return None
-    budgets = queries.cells(*db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
+    budgets = queries.cells(db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
     options = sorted({*budgets, *([int(asked)] if asked else [])})
     st.selectbox(
         "Read at budget",
@@ -170,19 +168,19 @@ def _budget(
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the trials …")
-def _trials(db: str, version: queries.FileVersion, condition: str) -> list[Trial]:
+def _trials(db: queries.Database, condition: str) -> list[Trial]:
     """The last attempt of every trial of a condition, by question; shared between sessions and never changed."""
-    found = Store(db).trials(condition)
+    found = Store(db.path).trials(condition)
     return sorted(found, key=lambda trial: (trial.spec.question.question_id, trial.spec.repeat))
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _completions(db: str, version: queries.FileVersion, keys: tuple[str, ...]) -> dict[str, Completion]:
-    return Store(db).completions(keys)
+def _completions(db: queries.Database, keys: tuple[str, ...]) -> dict[str, Completion]:
+    return Store(db.path).completions(keys)
 
 
-def _entries(db: tuple[str, queries.FileVersion], wish: Wish, problems: list[str]) -> list[Entry]:
-    trials = _trials(*db, wish.condition["condition_id"])
+def _entries(db: queries.Database, wish: Wish, problems: list[str]) -> list[Entry]:
+    trials = _trials(db, wish.condition["condition_id"])
     try:
         return [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
     except BudgetscopeError as error:
@@ -243,13 +241,13 @@ def _list(shown: list[Entry], chosen: Entry | None, total: int) -> None:
     )
 
 
-def _trial(db: str, chosen: Entry | None, wish: Wish, shown: list[Entry]) -> None:
+def _trial(chosen: Entry | None, wish: Wish, shown: list[Entry]) -> None:
     if chosen is None:
         controls.caption("Choose a trial to read it call by call.")
         return
     _steps(chosen, shown)
     _question(chosen)
-    _calls(db, chosen, wish)
+    _calls(chosen, wish)
 
 
 def _steps(chosen: Entry, shown: list[Entry]) -> None:
@@ -296,9 +294,9 @@ def _question(chosen: Entry) -> None:
         controls.caption(transcript.facts_line(chosen))
 
 
-def _calls(db: str, chosen: Entry, wish: Wish) -> None:
+def _calls(chosen: Entry, wish: Wish) -> None:
     trial, reading = chosen.trial, chosen.reading
-    texts = _completions(*queries.state(), tuple(call.key for call in trial.calls))
+    texts = _completions(queries.state(), tuple(call.key for call in trial.calls))
     if not trial.calls:
         controls.caption("This trial made no call.")
     budget = "The budget" if wish.budget is None else f"A budget of {transcript.budget_name(wish.budget, wish.axis)}"

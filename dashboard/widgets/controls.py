@@ -138,10 +138,10 @@ def link_to(page: str, label: str, query: Mapping[str, str]) -> None:
 
 def download_table(name: str, frame: pl.DataFrame) -> None:
     """The table as CSV and Parquet, made when asked for."""
-    from dashboard.data import queries
+    from dashboard.text import exports
 
-    parquet = ("Parquet", "parquet", "application/vnd.apache.parquet", queries.as_parquet)
-    files = (("CSV", "csv", "text/csv", queries.as_csv), parquet)
+    parquet = ("Parquet", "parquet", "application/vnd.apache.parquet", exports.as_parquet)
+    files = (("CSV", "csv", "text/csv", exports.as_csv), parquet)
     for label, ending, mime, made in files:
         st.download_button(
             label,

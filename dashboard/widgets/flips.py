@@ -27,12 +27,12 @@ TALL, LINE, LONGEST = 330, 62, 150
 Row = Mapping[str, Any]
 
 
-def show(db: tuple[str, queries.FileVersion], found: Compared, a: Row, b: Row) -> None:
+def show(db: queries.Database, found: Compared, a: Row, b: Row) -> None:
     """Both lists, side by side."""
     if not found.whole.n:
         return
     st.markdown("##### Where they differ")
-    texts = {row["question_id"]: row for row in queries.questions(*db).to_dicts()}
+    texts = {row["question_id"]: row for row in queries.questions(db).to_dicts()}
     trials = _trials(db, a), _trials(db, b)
     heads = ("B is better", found.whole.won), ("A is better", found.whole.lost)
     for column, (head, ids) in zip(st.columns(2, gap="medium"), heads, strict=True):
@@ -40,9 +40,9 @@ def show(db: tuple[str, queries.FileVersion], found: Compared, a: Row, b: Row) -
             _list(head, ids, texts, trials, (a, b))
 
 
-def _trials(db: tuple[str, queries.FileVersion], row: Row) -> dict[str, str]:
+def _trials(db: queries.Database, row: Row) -> dict[str, str]:
     """The first trial of each question under a condition."""
-    rows: pl.DataFrame = queries.trial_rows(*db, row["condition_id"])
+    rows: pl.DataFrame = queries.trial_rows(db, row["condition_id"])
     found: dict[str, str] = dict(rows.sort("repeat", descending=True).select("question_id", "trial_id").iter_rows())
     return found
 

@@ -25,7 +25,7 @@ CONTROLS = ("per_day", "zone", "size")
 Row = Mapping[str, Any]
 
 
-def show(view: str, db: tuple[str, queries.FileVersion], params: Sequence[Param], cells: tuple[Cell, Cell]) -> None:
+def show(view: str, db: queries.Database, params: Sequence[Param], cells: tuple[Cell, Cell]) -> None:
     """The part of the page, computed when it is open."""
     with filters.fold(view, "savings", "Savings: a month with A and with B") as opened:
         if not opened:
@@ -34,7 +34,7 @@ def show(view: str, db: tuple[str, queries.FileVersion], params: Sequence[Param]
         unknown = comparison.unknown_sizes(lineups)
         asked = _asked(view, params, unknown)
         try:
-            found = queries.month(*db, *cells, lineups, asked)
+            found = queries.month(db, *cells, lineups, asked)
         except UsageError as error:
             st.warning(controls.literal(str(error)))
             return
@@ -49,9 +49,9 @@ def _grid(zone: str) -> str:
     return f"{zone} · {energy.GRID[zone]:.0f} g CO2e per kWh"
 
 
-def _lineups(db: tuple[str, queries.FileVersion], cells: tuple[Cell, Cell]) -> tuple[str, ...]:
+def _lineups(db: queries.Database, cells: tuple[Cell, Cell]) -> tuple[str, ...]:
     """Who plays in either setting."""
-    known = queries.conditions(*db)
+    known = queries.conditions(db)
     rows = known.filter(known["condition_id"].is_in([cell.condition_id for cell in cells]))
     return tuple(sorted(set(rows["lineup"])))
 

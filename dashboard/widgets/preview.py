@@ -22,7 +22,7 @@ PILOT = f"Pilot with {QUESTIONS} questions"
 
 def forecast(text: str) -> Forecast:
     """What the study in this text will spend by the history of the database that is shown."""
-    return _forecast(text, *queries.state())
+    return _forecast(text, queries.state())
 
 
 def show(found: Forecast) -> None:
@@ -36,7 +36,7 @@ def show(found: Forecast) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
-def _forecast(text: str, path: str, fingerprint: tuple[int, ...]) -> Forecast:
+def _forecast(text: str, db: queries.Database) -> Forecast:
     from engine.study.expected import expected_spend
     from engine.study.plan import plan
     from engine.study.schema import parse
@@ -44,7 +44,7 @@ def _forecast(text: str, path: str, fingerprint: tuple[int, ...]) -> Forecast:
 
     try:
         study = parse(text, "this study")
-        found = expected_spend(plan(study, sends=False), Path(path))
+        found = expected_spend(plan(study, sends=False), Path(db.path))
         return progress.forecast(found, upper_bound(plan(pilot(study), sends=False)) if found.unknown else None)
     except BudgetscopeError as error:
         return Forecast(fault=str(error))

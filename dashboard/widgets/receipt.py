@@ -36,7 +36,7 @@ MONEY = {
 def show(run_id: str) -> None:
     """What a run paid, read again and would pay afresh, by model and role; nothing before its first call."""
     try:
-        rows = queries.bill(*queries.state(), run_id).to_dicts()
+        rows = queries.bill(queries.state(), run_id).to_dicts()
     except BudgetscopeError:
         return
     if not rows:
@@ -51,7 +51,7 @@ def show(run_id: str) -> None:
 def today() -> None:
     """How the day's allowance stands; nothing where none is set."""
     try:
-        allowed, free = _allowance(*queries.state())
+        allowed, free = _allowance(queries.state())
     except BudgetscopeError:
         return
     parts = [
@@ -68,13 +68,13 @@ def today() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False, ttl=60)
-def _allowance(db: str, version: queries.FileVersion) -> tuple[Limits, Limits]:
+def _allowance(db: queries.Database) -> tuple[Limits, Limits]:
     """What today (UTC) allows to all runs together, and what of it is free."""
     from engine.core.allowance import day_of
-    from engine.run import run_dir
+    from engine.runs import run_dir
     from engine.store.store import Store
 
-    book = Store(db).read_book()
+    book = Store(db.path).read_book()
     return book.allowance, book.free(day_of(run_dir.now()))
 
 

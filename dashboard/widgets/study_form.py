@@ -29,6 +29,8 @@ from engine.strategies import entries
 from engine.strategies.registry import Entry
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import LEVELS
+from engine.tasks.scorers import SAME, SCORERS
+from engine.tasks.task import TASKS
 
 AXES = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "US dollars"}
 BUDGETS = {
@@ -187,20 +189,24 @@ def _tasks(uploads: Path) -> tuple[dict[str, Any], ...]:
 
 
 def _generated() -> list[dict[str, Any]]:
-    from engine.tasks.gym import known_generators
     from engine.tasks.gym.catalogue import LEVELS
 
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     chosen = left.multiselect(
         "Generators",
-        known_generators(),
+        generators(),
         default=["chain_sum"],
         key="form.generators",
         placeholder="Choose at least one",
         **_KEEP,
     )
     level = right.segmented_control("Level", list(LEVELS), default="easy", required=True, key="form.level", **_KEEP)
-    return [{"name": f"gym:{generator}", "level": level} for generator in chosen]
+    return [{"name": name} if name in TASKS else {"name": f"gym:{name}", "level": level} for name in chosen]
+
+
+def generators() -> tuple[str, ...]:
+    """What makes questions without a file: ours, and the tasks plugins registered."""
+    return (*known_generators(), *TASKS.names())
 
 
 def _uploaded(uploads: Path) -> list[dict[str, Any]]:
@@ -225,7 +231,11 @@ def _uploaded(uploads: Path) -> list[dict[str, Any]]:
     st.session_state["form.path"] = path
     if path is None:
         return []
-    return [{"name": f"file:{path}", **_columns(studies.columns(path))}]
+    task = {"name": f"file:{path}", **_columns(studies.columns(path))}
+    if len(SCORERS.names()) > 1:  # Only a plugin brings a choice.
+        chosen = st.selectbox("Scorer", SCORERS.names(), index=SCORERS.names().index(SAME), key="form.scorer")
+        task |= {"scorer": chosen} if chosen != SAME else {}
+    return [task]
 
 
 def _columns(known: list[str]) -> dict[str, str]:
@@ -351,7 +361,7 @@ PARAMS = (
     Param("strategy", (), tuple(entries()), many=True),
     Param("knob", (), many=True),
     Param("role", (), many=True),
-    Param("task", (), (*known_generators(), FILE), many=True),
+    Param("task", (), (*generators(), FILE), many=True),
     Param("level", choices=tuple(LEVELS)),
     *map(_count, COUNTS),
     Param("axis", choices=tuple(AXES)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from engine.analysis.advice import Advisor
 from engine.analysis.advice.board import Advice
-from engine.analysis.compare import Cell, Comparison, Difference, Estimate
+from engine.analysis.compare import Cell, Comparison, Difference
 from engine.analysis.frontier import frontier_line
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.results import Results
+from engine.analysis.stats import Estimate
 
 __all__ = [
     "STORED",

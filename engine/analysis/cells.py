@@ -87,6 +87,11 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
     return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
 
 
+def scored_means(units: pl.DataFrame) -> pl.DataFrame:
+    """Those of `question_means` that have a scored repeat."""
+    return question_means(units).filter(pl.col("n") > 0)
+
+
 _MEASURED = ("accuracy", "accuracy_finished", *MEANS)
 
 

@@ -1,10 +1,6 @@
-"""Paired comparison of two cells on the questions both have: who is right where, and by how much on average.
+"""Paired comparison of two cells on the questions both have: accuracy, spends, and what more questions could show.
 
-Owns the pairing and the interval of a difference. Reads no database; says nothing on what to do (`advice`).
-
-A against B in full: accuracy, flips, spends, categories, and what more questions could settle.
-
-Owns the records a comparison is told in. Works on per-question sums; reads no database.
+Works on per-question sums; reads no database and says nothing on what to do (that is `advice`).
 """
 
 from __future__ import annotations
@@ -19,10 +15,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis import stats
-from engine.analysis.cells import MEANS, question_means
+from engine.analysis.cells import MEANS, scored_means
 from engine.analysis.stats import (
     Correction,
+    Estimate,
+    Floats,
     Interval,
+    Sample,
     adjusted,
     mcnemar_midp,
     percentiles,
@@ -35,7 +34,7 @@ from engine.core.errors import UsageError
 FEW_DISCORDANT = 25
 """Below so many questions on which the two differ, the score interval replaces the bootstrap."""
 _TINY = 1e-12
-Floats = NDArray[np.float64]
+"""Means of repeats that differ by less are equal: sums of thirds carry rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,11 @@ class Difference:
     count once."""
     method: str
     """score, bootstrap or none."""
+
+    @property
+    def estimate(self) -> Estimate:
+        """The mean with its interval."""
+        return Estimate(self.mean, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,18 @@ class Paired:
         """Questions by cluster."""
         return self.summed(np.ones(self.n))
 
-    def weights(self, replicates: int, seed: int) -> Floats:
-        """Bootstrap draws of clusters."""
-        return replicate_weights(self.clusters, replicates, seed)
+    def mean(self, values: Floats, sample: Sample) -> Estimate:
+        """Mean over questions with its bootstrap interval, clusters drawn together; unknown if any value is (NaN)."""
+        if not self.n or np.isnan(values).any():
+            return Estimate(None)
+        return Estimate.of(float(values.mean()), self.resampled(values, sample))
+
+    def resampled(self, values: Floats, sample: Sample) -> Interval:
+        """The bootstrap interval of that mean; (nan, nan) for one cluster."""
+        if self.clusters < 2:
+            return math.nan, math.nan
+        weights = replicate_weights(self.clusters, sample.replicates, sample.seed)
+        return percentiles((weights @ self.summed(values)) / (weights @ self.sizes()), self.clusters)
 
     def within(self, rows: NDArray[np.bool_]) -> Paired:
         """Some of the questions."""
@@ -110,7 +123,9 @@ class Paired:
 
 def paired(a: pl.DataFrame, b: pl.DataFrame) -> Paired:
     """From the per-question sums of two cells."""
-    return _paired(_scored(a).join(_scored(b), on="question_id", suffix="_b").sort("question_id"))
+    columns = ("question_id", "cluster", pl.col("n").alias("n_trials"), "accuracy", *MEANS)
+    first, second = (scored_means(units).select(columns) for units in (a, b))
+    return _paired(first.join(second, on="question_id", suffix="_b").sort("question_id"))
 
 
 def _paired(frame: pl.DataFrame) -> Paired:
@@ -118,40 +133,34 @@ def _paired(frame: pl.DataFrame) -> Paired:
     return Paired(frame, names.search_sorted(frame["cluster"]).to_numpy().astype(np.intp))
 
 
-def _scored(units: pl.DataFrame) -> pl.DataFrame:
-    means = question_means(units).filter(pl.col("n") > 0)
-    return means.select("question_id", "cluster", pl.col("n").alias("n_trials"), "accuracy", *MEANS)
-
-
-def difference(a: pl.DataFrame, b: pl.DataFrame, replicates: int, seed: int) -> Difference:
+def difference(a: pl.DataFrame, b: pl.DataFrame, sample: Sample) -> Difference:
     """From the per-question sums of two cells."""
-    return gap(paired(a, b), replicates, seed)
+    return gap(paired(a, b), sample)
 
 
-def gap(pair: Paired, replicates: int, seed: int) -> Difference:
+def gap(pair: Paired, sample: Sample) -> Difference:
     """The difference in accuracy with its interval and test."""
     delta = pair.delta()
     better, worse = flips(delta)
-    p_value = mcnemar_midp(*flips(pair.summed(delta)))
+    discordant = flips(pair.summed(delta))
+    p_value = mcnemar_midp(*discordant)
     if not pair.n:
         return Difference(0, None, None, None, 0, 0, p_value, "none")
-    method, (low, high) = _interval(pair, delta, replicates, seed)
+    if sum(discordant) < FEW_DISCORDANT:
+        size = effective(pair, delta)
+        # Where the size was estimated from repeats or clusters, few clusters make it uncertain: t instead of z.
+        if size < pair.n or not _plain(pair, delta):
+            size *= shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
+        gains, losses = shares(delta)
+        method, (low, high) = "score", tango(size * gains, size * losses, size)
+    else:
+        method, (low, high) = "bootstrap", pair.resampled(delta, sample)
     return Difference(pair.n, float(delta.mean()), low, high, better, worse, p_value, method)
 
 
 def flips(delta: Floats) -> tuple[int, int]:
     """How many are above and below 0."""
     return int((delta > _TINY).sum()), int((delta < -_TINY).sum())
-
-
-def _interval(pair: Paired, delta: Floats, replicates: int, seed: int) -> tuple[str, Interval]:
-    if sum(flips(pair.summed(delta))) < FEW_DISCORDANT:
-        size = effective(pair, delta)
-        if size < pair.n or not _plain(pair, delta):
-            size *= shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
-        gains, losses = shares(delta)
-        return "score", tango(size * gains, size * losses, size)
-    return "bootstrap", resampled_mean(pair, delta, replicates, seed)
 
 
 def shares(delta: Floats) -> tuple[float, float]:
@@ -181,14 +190,6 @@ def _plain(pair: Paired, delta: Floats) -> bool:
     return pair.clusters == pair.n and bool(np.isin(binary, (0.0, 1.0)).all()) and bool(len(delta))
 
 
-def resampled_mean(pair: Paired, values: Floats, replicates: int, seed: int) -> Interval:
-    """Interval of a mean over questions, clusters drawn together; (nan, nan) for one cluster."""
-    if pair.clusters < 2:
-        return float("nan"), float("nan")
-    weights = pair.weights(replicates, seed)
-    return percentiles((weights @ pair.summed(values)) / (weights @ pair.sizes()), pair.clusters)
-
-
 GROUP_SCHEMA: dict[str, Any] = {
     "group": pl.String,
     "n": pl.Int64,
@@ -207,15 +208,6 @@ MANY_SCHEMA: dict[str, Any] = {
     **{name: kind for name, kind in GROUP_SCHEMA.items() if name != "group"},
     "method": pl.String,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval; None: unknown (a price that nobody knows, no shared question, one cluster)."""
-
-    mean: float | None
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,110 +247,71 @@ class Comparison:
     @property
     def settled(self) -> bool:
         """Whether the 95 % interval of the difference in accuracy leaves out 0."""
-        low, high = self.accuracy.low, self.accuracy.high
-        return low is not None and high is not None and not low <= 0 <= high
+        return self.accuracy.settled
 
 
 Measured = tuple[Cell, pl.DataFrame]
 """A cell with budget and axis known, and its per-question sums."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How bootstraps are drawn."""
-
-    replicates: int = 2000
-    seed: int = 0
-
-
-def read(cell: Cell, units: pl.DataFrame) -> Measured:
+def at_largest(cell: Cell, units: pl.DataFrame) -> Measured:
     """A cell's part of what was read for several, at its largest budget."""
-    mine = units.filter(pl.col("condition_id") == cell.condition_id)
-    mine = mine.filter(pl.col("budget") == pl.col("budget").max())
-    return (Cell(cell.condition_id, *mine.select("budget", "axis").row(0)) if mine.height else cell), mine
+    own = units.filter(pl.col("condition_id") == cell.condition_id)
+    own = own.filter(pl.col("budget") == pl.col("budget").max())
+    return (Cell(cell.condition_id, *own.select("budget", "axis").row(0)) if own.height else cell), own
 
 
 def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> Comparison:
     """From two cells with their per-question sums, and a frame question_id, group; see `Results.compare`."""
     pair = paired(a[1], b[1])
-    found, delta = gap(pair, sample.replicates, sample.seed), pair.delta()
+    whole, delta = gap(pair, sample), pair.delta()
+    ids = pair.frame["question_id"]
+    detectable = None
+    if pair.n:
+        # Where no question differs the discordance is unknown, not 0: half a question more than was seen.
+        size = effective(pair, delta)
+        detectable = stats.detectable(size, (sum(shares(delta)) * size + 0.5) / (size + 1))
+    named = in_groups(pair, groups)
+    rows = [
+        {"group": name, **columns(gap(pair.within(named.eq_missing(name).to_numpy()), sample))}
+        for name in named.unique().sort(nulls_last=True)
+    ]
     return Comparison(
         a=a[0],
         b=b[0],
         n=pair.n,
-        accuracy_a=_mean(pair.frame["accuracy"].to_numpy()),
-        accuracy_b=_mean(pair.frame["accuracy_b"].to_numpy()),
-        accuracy=Estimate(found.mean, found.low, found.high),
-        method=found.method,
-        p_value=found.p_value,
-        won=_ids(pair, delta > 1e-12),
-        lost=_ids(pair, delta < -1e-12),
-        spend=spends(pair, sample),
-        detectable=_detectable(pair, delta),
-        more_questions=more_questions(pair, found),
-        groups=_by_group(pair, groups, sample),
+        accuracy_a=float(pair.frame["accuracy"].to_numpy().mean()) if pair.n else None,
+        accuracy_b=float(pair.frame["accuracy_b"].to_numpy().mean()) if pair.n else None,
+        accuracy=whole.estimate,
+        method=whole.method,
+        p_value=whole.p_value,
+        won=tuple(ids.filter(pl.Series(delta > _TINY, dtype=pl.Boolean))),
+        lost=tuple(ids.filter(pl.Series(delta < -_TINY, dtype=pl.Boolean))),
+        spend={name: pair.mean(pair.delta(name), sample) for name in MEANS},
+        detectable=detectable,
+        more_questions=more_questions(pair, whole),
+        groups=_corrected(pl.DataFrame(rows, schema=GROUP_SCHEMA), "holm"),
     )
 
 
-def _mean(values: Floats) -> float | None:
-    return float(values.mean()) if len(values) else None
+def in_groups(pair: Paired, groups: pl.DataFrame) -> pl.Series:
+    """The group of each question of the pair, by a frame question_id, group; null where it has none."""
+    return pair.frame.select("question_id").join(groups, on="question_id", how="left", maintain_order="left")["group"]
 
 
-def _ids(pair: Paired, rows: np.ndarray[Any, Any]) -> tuple[str, ...]:
-    return tuple(pair.frame.filter(pl.Series(rows, dtype=pl.Boolean))["question_id"])
-
-
-def spends(pair: Paired, sample: Sample) -> dict[str, Estimate]:
-    """Difference in mean spend on every axis, by the paired bootstrap over clusters."""
-    if not pair.n:
-        return dict.fromkeys(MEANS, Estimate(None))
-    return {name: _estimate(pair, pair.delta(name), sample) for name in MEANS}
-
-
-def _estimate(pair: Paired, values: Floats, sample: Sample) -> Estimate:
-    if np.isnan(values).any():
-        return Estimate(None)
-    low, high = resampled_mean(pair, values, sample.replicates, sample.seed)
-    return Estimate(float(values.mean()), *(None if math.isnan(end) else end for end in (low, high)))
-
-
-def _detectable(pair: Paired, delta: Floats) -> float | None:
-    if not pair.n:
-        return None
-    size = effective(pair, delta)
-    return stats.detectable(size, (sum(shares(delta)) * size + 0.5) / (size + 1))
-
-
-def more_questions(pair: Paired, found: Difference) -> int | None:
+def more_questions(pair: Paired, whole: Difference) -> int | None:
     """Questions beyond those there are; None: settled, or nothing to go by."""
-    if found.mean is None or found.low is None or found.high is None or not found.low <= 0 <= found.high:
+    if whole.mean is None or whole.low is None or whole.high is None or not whole.low <= 0 <= whole.high:
         return None
     delta = pair.delta()
-    needed = stats.questions_needed(found.mean, sum(shares(delta)))
-    if needed is None:
-        return None
-    return max(1, math.ceil((needed / effective(pair, delta) - 1) * pair.n))
+    needed = stats.questions_needed(whole.mean, sum(shares(delta)))
+    return None if needed is None else max(1, math.ceil((needed / effective(pair, delta) - 1) * pair.n))
 
 
-def _by_group(pair: Paired, groups: pl.DataFrame, sample: Sample) -> pl.DataFrame:
-    named = pair.frame.select("question_id").join(groups, on="question_id", how="left", maintain_order="left")["group"]
-    parts = [(name, pair.within(named.eq_missing(name).to_numpy())) for name in named.unique().sort(nulls_last=True)]
-    rows = [{"group": name, **_row(gap(part, sample.replicates, sample.seed))} for name, part in parts]
-    return _corrected(pl.DataFrame(rows, schema=GROUP_SCHEMA), "holm")
-
-
-def _row(found: Difference) -> dict[str, Any]:
-    return {
-        "n": found.n,
-        "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "a_better": found.a_better,
-        "b_better": found.b_better,
-        "p_value": found.p_value,
-        "p_adjusted": None,
-        "method": found.method,
-    }
+def columns(whole: Difference) -> dict[str, Any]:
+    """A difference as a row of GROUP_SCHEMA or MANY_SCHEMA, not corrected yet."""
+    same = ("n", "low", "high", "a_better", "b_better", "p_value", "method")
+    return {name: getattr(whole, name) for name in same} | {"difference": whole.mean, "p_adjusted": None}
 
 
 def _corrected(frame: pl.DataFrame, correction: Correction) -> pl.DataFrame:
@@ -366,30 +319,28 @@ def _corrected(frame: pl.DataFrame, correction: Correction) -> pl.DataFrame:
 
 
 def comparisons(
-    asked: Sequence[tuple[Measured, Measured]],
+    pairs: Sequence[tuple[Measured, Measured]],
     correction: Correction,
     sample: Sample,
 ) -> pl.DataFrame:
     """One row per pair, columns MANY_SCHEMA; see `Results.comparisons`."""
-    rows = [
-        {**_named("a", a), **_named("b", b), **_row(difference(units_a, units_b, sample.replicates, sample.seed))}
-        for (a, units_a), (b, units_b) in asked
-    ]
+    rows = []
+    for (a, units_a), (b, units_b) in pairs:
+        row = columns(difference(units_a, units_b, sample))
+        for side, cell in (("a", a), ("b", b)):
+            row |= {f"{side}_id": cell.condition_id, f"{side}_budget": cell.budget, f"{side}_axis": cell.axis}
+        rows.append(row)
     return _corrected(pl.DataFrame(rows, schema=MANY_SCHEMA), correction)
 
 
-def _named(side: str, cell: Cell) -> dict[str, Any]:
-    return {f"{side}_id": cell.condition_id, f"{side}_budget": cell.budget, f"{side}_axis": cell.axis}
-
-
-def both(asked: Sequence[tuple[Cell, Cell]] | Sequence[Cell], against: Cell | None) -> list[tuple[Cell, Cell]]:
+def both(cells: Sequence[tuple[Cell, Cell]] | Sequence[Cell], against: Cell | None) -> list[tuple[Cell, Cell]]:
     """Pairs as they are, or single cells each with the baseline; raises UsageError for single cells without one."""
-    found = []
-    for each in asked:
+    pairs = []
+    for each in cells:
         if isinstance(each, tuple):
-            found.append(each)
+            pairs.append(each)
         elif against is None:
             raise UsageError("Comparisons need pairs of cells, or a cell to compare the others against.")
         elif each != against:
-            found.append((each, against))
-    return found
+            pairs.append((each, against))
+    return pairs

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from engine.analysis import compare
 from engine.analysis.compare import Cell, Difference, Paired
-from engine.analysis.stats import adjusted, beta_cdf
+from engine.analysis.stats import Floats, Sample, adjusted, beta_cdf
 from engine.core.errors import UnknownName, UsageError
 
 ENOUGH = 15
@@ -39,7 +39,6 @@ SCHEMA: dict[str, Any] = {
     "enough": pl.Boolean,
     "warning": pl.Boolean,
 }
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +78,8 @@ def equity(
     pair = compare.paired(units[1], units[0])
     if not pair.n:
         raise UsageError("The two settings share no scored question, so nobody's change can be told.")
-    named = pair.frame.select("question_id").join(groups, on="question_id", how="left", maintain_order="left")["group"]
-    table = _table(pair, named.fill_null("(none)"), *draws)
-    return Equity(*cells, by, compare.gap(pair, *draws), table, simulated)
+    table = _table(pair, compare.in_groups(pair, groups).fill_null("(none)"), *draws)
+    return Equity(*cells, by, compare.gap(pair, Sample(*draws)), table, simulated)
 
 
 def _table(pair: Paired, named: pl.Series, replicates: int, seed: int) -> pl.DataFrame:
@@ -95,7 +93,7 @@ def _table(pair: Paired, named: pl.Series, replicates: int, seed: int) -> pl.Dat
         rest = float(delta[~inside].mean()) if not inside.all() else None
         rows.append(
             {
-                **_row(part, compare.gap(part, replicates, seed), rest),
+                **_row(part, compare.gap(part, Sample(replicates, seed)), rest),
                 "group": name,
                 "enough": fits,
                 "p_value": p if fits else None,

@@ -22,15 +22,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis.cells import MEANS, question_means
-from engine.analysis.stats import replicate_weights, t_quantile
+from engine.analysis.cells import MEANS, scored_means
+from engine.analysis.stats import Flags, Floats, replicate_weights, t_quantile
 from engine.core.errors import UnknownName
 
 SURE = 0.95
 """Confidence of a verdict; each way may be wrong this much less than always."""
 _EVEN = 1e-9
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +251,7 @@ def judged(frame: pl.DataFrame) -> pl.DataFrame:
 
 def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> list[Replicates]:
     """Per task the joint bootstrap of all judged cells of `frame` (which has a column `x`)."""
-    means = question_means(units).filter(pl.col("n") > 0)
+    means = scored_means(units)
     parts = judged(frame).partition_by("task", maintain_order=True)
     return [_replicates(part, means, x, replicates, seed) for part in parts]
 

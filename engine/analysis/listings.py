@@ -76,8 +76,8 @@ with told as (
     join {deltas.QUESTIONS} n using (question_id) where t.condition_id in (select unnest($1))
     qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1)"""
 _DRAWS = f"""{_TOLD}
-select t.condition_no, t.question_no, t.repeat, t.params, x.ordinal, x.cut, k.text, f.answer_kind, q.question_id,
-    q.task, q.text as question, q.context, q.target, q.category, q.data
+select t.condition_no, t.question_no, t.repeat, t.params, x.ordinal, x.cut, k.text, k.finish, f.answer_kind,
+    q.question_id, q.task, q.text as question, q.context, q.target, q.category, q.data
 from told t join calls x using (trial_id, attempt) join questions q using (question_id)
 join framings f using (framing_id) left join completions k using (key)
 where t."end" = 'finished' order by 1, 2, 3, x.ordinal"""

@@ -31,12 +31,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from engine.analysis.stats import Floats, Ints
 from engine.core import answers
 from engine.core.answers import Votes
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AnswerKind, Problem, Question
-
-Floats = NDArray[np.float64]
 
 
 def pass_at(n: int, right: int, k: int) -> float:
@@ -133,7 +132,7 @@ Place = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class Vote:
     """The draws of one trial in the order it made them."""
 
     votes: tuple[int | None, ...]
@@ -147,7 +146,7 @@ class Ballot:
         return tuple(sum(vote == answer for vote in self.votes) for answer in range(len(self.right)))
 
 
-def ballots(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Ballot]:
+def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vote]:
     """By (condition_no, question_no, repeat), the ballots of trials that drew all they could and count as stored.
 
     `draws` and `marks` are rows of `lists.draws` and `lists.marks`, in order.
@@ -158,10 +157,13 @@ def ballots(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Ballot]:
     return {at: ballot for at, ballot in found.items() if ballot is not None}
 
 
-def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Ballot | None:
+def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Vote | None:
     if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
         return None
-    said = [None if row["cut"] else answers.extract(row["text"], row["answer_kind"]) for row in rows]
+    said = [
+        None if row["cut"] or row["finish"] == "filter" else answers.extract(row["text"], row["answer_kind"])
+        for row in rows
+    ]
     if _marks(said) != [(mark["after_calls"], mark["answer"]) for mark in marks]:
         return None
     keys = [None if answer is None else answers.normalise(answer) for answer in said]
@@ -171,7 +173,7 @@ def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Ballot 
     if None in verdicts:
         return None
     votes = tuple(None if key is None else order.index(key) for key in keys)
-    return Ballot(votes, tuple(bool(verdict) for verdict in verdicts))
+    return Vote(votes, tuple(bool(verdict) for verdict in verdicts))
 
 
 def _marks(said: Sequence[str | None]) -> list[tuple[int, str]]:
@@ -195,7 +197,7 @@ class _Judge:
         at = (row["question_no"], answer)
         if at not in self._known:
             task = _task(row["task"])
-            self._known[at] = None if task is None else task.score(answer, _question(row))
+            self._known[at] = None if task is None else task.score(answer, _question(row)) >= 1
         return self._known[at]
 
 
@@ -223,7 +225,6 @@ def _grouped(rows: Iterable[Row]) -> dict[Place, list[Row]]:
     return found
 
 
-Ints = NDArray[np.int64]
 Rows = Mapping[str, NDArray[Any]]
 _SEED = 20260301
 _SUMS = ("n", "right", "n_censored", "level", "slope", "ordered", "drawn", "covered")
@@ -236,7 +237,7 @@ class Walk:
     question: int
     rows: Rows
     """Columns of `queries.walks`."""
-    ballot: Ballot | None
+    ballot: Vote | None
     """None: its one order is all there is."""
 
 
@@ -275,14 +276,14 @@ def orders_of(draws: int, orders: int) -> Ints:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class VotingTrials:
     """All trials of some voting conditions, each on its axis."""
 
     rows: pl.DataFrame
     """Rows of `queries.walks`, with condition_id."""
     questions: pl.DataFrame
     """question_no and cluster, sorted by question_id."""
-    ballots: Mapping[Place, Ballot]
+    ballots: Mapping[Place, Vote]
 
     def curve(self, condition_id: str, axis: str, points: Sequence[int] | pl.Series, orders: int) -> pl.DataFrame:
         """Rows as `queries.curves` has them, with `scored`, at `points`; and at each call if they are a curve's own."""
@@ -295,7 +296,7 @@ class Draws:
         return sums.with_columns(condition_id=pl.lit(condition_id))
 
 
-def _walks(rows: pl.DataFrame, ballots: Mapping[Place, Ballot], questions: Mapping[int, int]) -> list[Walk]:
+def _walks(rows: pl.DataFrame, ballots: Mapping[Place, Vote], questions: Mapping[int, int]) -> list[Walk]:
     found = []
     for key, part in rows.group_by("condition_no", "question_no", "repeat", maintain_order=True):
         condition, question, repeat = (int(number) for number in key)
@@ -335,7 +336,7 @@ def _add(sums: Sums, walk: Walk, axis: str, orders: int) -> None:
         _add_orders(sums, walk, walk.ballot, orders_of(draws, orders))
 
 
-def _chances(ballot: Ballot) -> Floats:
+def _chances(ballot: Vote) -> Floats:
     """Chance to be right after 0, 1, ... draws, over all orders."""
     led = leading(ballot.counts, sum(vote is None for vote in ballot.votes))
     return sum(
@@ -343,7 +344,7 @@ def _chances(ballot: Ballot) -> Floats:
     )
 
 
-def _add_orders(sums: Sums, walk: Walk, ballot: Ballot, orders: Ints) -> None:
+def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
     """A draw takes its output with it; what its prompt adds belongs to its place: the first is metered higher."""
     rows = {name: values[1:] for name, values in walk.rows.items()}
     prompt = rows["entered"] - walk.rows["wall"][:-1]
@@ -357,7 +358,7 @@ def _add_orders(sums: Sums, walk: Walk, ballot: Ballot, orders: Ints) -> None:
     sums.add_cut(walk.question, since, wall, rows["entry"] - entered, share)
 
 
-def _right(ballot: Ballot, orders: Ints) -> Floats:
+def _right(ballot: Vote, orders: Ints) -> Floats:
     """orders x draws: whether the leader is right after each; ties go to the answer seen first (`engine.votes`)."""
     votes = np.array([-1 if vote is None else vote for vote in ballot.votes])[orders]
     verdicts = np.array([*ballot.right, False], dtype=np.float64)

@@ -22,7 +22,7 @@ _AT_ONCE = 20
 """Conditions summed up in one transaction, so that others may read in between and memory stays small."""
 
 
-def settle(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
+def materialize(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
     """Hold the sums of every condition that is not held as it is read now; returns how many were made.
 
     Does nothing for a database of fewer than `enough` steps. Raises StoreError where the file is only read.
@@ -40,7 +40,7 @@ def settle(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
 def _lacking(read: Read) -> list[str]:
     known = read.known()
     where = read.placed(known, known.conditions, None, None)
-    kept = queries.holdings(read.connection)
+    kept = queries.materialized(read.connection)
     return [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
 
 
@@ -57,4 +57,4 @@ def _hold(read: Read, ids: Sequence[str]) -> None:
         queries.questions(read.connection).select("question_id", "question_no"), on="question_id", maintain_order="left"
     )
     sums = numbered.select("condition_no", "budget", "question_no", *(pl.col(name) for name in queries.MEASURES))
-    queries.keep(read.connection, sums, where)
+    queries.write_sums(read.connection, sums, where)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine.store.sql import Connection
 
 
-def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:
+def materialized(connection: Connection) -> dict[str, tuple[str, list[int]]]:
     """By condition, the axis and the budgets its sums are held at."""
     if not has(connection, "holdings"):
         return {}
@@ -35,7 +35,7 @@ def holdings(connection: Connection) -> dict[str, tuple[str, list[int]]]:
     return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
 
 
-def sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
+def read_sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
     """What is held of these conditions: condition_no, budget, question_no and MEASURES."""
     which = ", ".join(map(str, condition_nos))
     measures = each("@::double as @", *MEASURES)
@@ -44,7 +44,7 @@ def sums(connection: Connection, condition_nos: Sequence[int]) -> pl.DataFrame:
     return frame
 
 
-def keep(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
+def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -> None:
     """Keep `sums` (columns of `held`), in order, for the conditions of `grid` (condition_no, axis, budgets)."""
     numbers = ", ".join(str(number) for number in grid["condition_no"])
     for table, frame in (("held", sums), ("holdings", grid.select("condition_no", "axis", "budgets"))):

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from engine.analysis import cells, listings, majority_at_k, queries
 from engine.analysis import lens as lenses
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
-from engine.analysis.majority_at_k import Draws
+from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.queries import MEASURES
+from engine.analysis.stats import Ints
 from engine.core.errors import UnknownName, UsageError
 from engine.core.names import ARROW
 from engine.strategies.calibration import LABEL
@@ -142,7 +143,7 @@ def checked_axis(axis: str | None) -> ReadingAxis | None:
     raise UnknownName("axis", axis, READING_AXES)
 
 
-def grid(
+def placed_at(
     conditions: Iterable[Row],
     studies: Mapping[str, str],
     axis: ReadingAxis | None = None,
@@ -205,7 +206,6 @@ def _of_run(run_id: str, task: str, studies: Mapping[str, str], asked: Mapping[t
     return int(said) if said is not None else asked.get((run_id, task), 0)
 
 
-Ints = NDArray[np.int64]
 UNIT_SCHEMA: dict[str, Any] = {
     "condition_id": pl.String,
     "axis": pl.String,
@@ -227,7 +227,7 @@ class Codebook:
     """question_no, question_id, cluster; sorted by question_id."""
 
 
-def units(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
+def units_of_changes(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     """One row per (condition, budget, question), in this order; columns as UNIT_SCHEMA."""
     if changes.is_empty():
         return pl.DataFrame(schema=UNIT_SCHEMA)
@@ -272,7 +272,7 @@ def _order(owner: Ints, budgets: Ints, most: int) -> tuple[Ints, Ints]:
     return rows[order], slots[order]
 
 
-def held_units(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
+def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     """What is held, as units; see `queries.held`."""
     if held.is_empty():
         return pl.DataFrame(schema=UNIT_SCHEMA)
@@ -375,11 +375,11 @@ class Read:
         def derive(open_: pl.DataFrame) -> Mapping[str, list[int]]:
             return _round(queries.ranges(self.connection, open_, self.lens, self._rates(mine)), open_)
 
-        return grid(mine, known.studies, checked_axis(axis), budgets, derive)
+        return placed_at(mine, known.studies, checked_axis(axis), budgets, derive)
 
     def units(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
-        kept = queries.holdings(self.connection) if self.lens == lenses.STORED else {}
+        kept = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
         same = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
         found = [self._held(where.filter(same))] if any(same) else []
         if not all(same) or not found:
@@ -388,12 +388,12 @@ class Read:
 
     def _held(self, where: pl.DataFrame) -> pl.DataFrame:
         book = self._book(where)
-        return held_units(queries.sums(self.connection, book.conditions["condition_no"].to_list()), book)
+        return units_of_sums(queries.read_sums(self.connection, book.conditions["condition_no"].to_list()), book)
 
     def _summed(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """From the steps."""
         changes = queries.changes(self.connection, where, self.lens, self._rates(mine))
-        return units(changes, self._book(where))
+        return units_of_changes(changes, self._book(where))
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
@@ -433,13 +433,13 @@ class Read:
         read = pl.concat(parts).select(steps.columns)
         return pl.concat([steps.filter(~theirs), read]).sort("condition_id", "budget")
 
-    def _draws(self, mine: Sequence[Row], voting: pl.DataFrame) -> Draws:
+    def _draws(self, mine: Sequence[Row], voting: pl.DataFrame) -> VotingTrials:
         rows = queries.walks(self.connection, voting, self.lens, self._rates(mine))
         names = queries.numbers(self.connection).join(voting, on="condition_id")
         ids = voting["condition_id"].to_list()
         drawn, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
-        told = majority_at_k.ballots(drawn, marks)
-        return Draws(
+        told = majority_at_k.votes_by_trial(drawn, marks)
+        return VotingTrials(
             rows.join(names.select("condition_no", "condition_id"), on="condition_no", maintain_order="left"),
             queries.questions(self.connection).sort("question_id"),
             told,

@@ -14,9 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import advice, compare, equity, frontier, listings, queries, reader, savings, stated_budgets
+from engine.analysis import advice, compare, equity, frontier, listings, queries, reader, savings, stated_budgets, stats
 from engine.analysis import cells as curves
-from engine.analysis import compare as pairs
 from engine.analysis.advice import Advisor
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
 from engine.analysis.equity import Equity
@@ -157,8 +156,8 @@ class Results:
 
     def difference(self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0) -> Difference:
         """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test."""
-        first, second = (self._units_of(cell) for cell in (a, b))
-        return pairs.difference(first, second, replicates, seed)
+        read = self._read([a, b])
+        return compare.difference(read[a][1], read[b][1], stats.Sample(replicates, seed))
 
     def compare(
         self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0, lens: Lens = STORED
@@ -170,7 +169,7 @@ class Results:
         """
         groups = equity.groups(self.questions(), by)
         read = self._read([a, b], lens)
-        return compare.compare(read[a], read[b], groups, compare.Sample(replicates, seed))
+        return compare.compare(read[a], read[b], groups, stats.Sample(replicates, seed))
 
     def comparisons(
         self,
@@ -187,7 +186,7 @@ class Results:
         """
         both = compare.both(asked, against)
         read = self._read([cell for pair in both for cell in pair])
-        sample = compare.Sample(replicates, seed)
+        sample = stats.Sample(replicates, seed)
         return compare.comparisons([(read[a], read[b]) for a, b in both], correction, sample)
 
     def bill(self, run_id: str | None = None, by: Sequence[str] = ("run_id", "model", "role")) -> pl.DataFrame:
@@ -284,7 +283,7 @@ class Results:
         x: the spend that is meant (default: the axis, else output_tokens); axis: what budgets count (default: each
         condition's own). No task: the only one there is. Raises UsageError, UnknownName.
         """
-        known, sample = self.conditions().filter(pl.col("strategy") != LABEL), compare.Sample(replicates, seed)
+        known, sample = self.conditions().filter(pl.col("strategy") != LABEL), stats.Sample(replicates, seed)
         found = advice.task_of(known["task"], task)
         return Advisor(self, known, found, x or axis or "output_tokens", axis, filters, sample, lens)
 
@@ -296,17 +295,10 @@ class Results:
             mine = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
             ids = [cell.condition_id for cell in mine]
             _, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
-            found |= {cell: compare.read(cell, units) for cell in mine}
+            found |= {cell: compare.at_largest(cell, units) for cell in mine}
         for missing in (cell for cell, (_, units) in found.items() if units.is_empty()):
             raise UnknownName("condition", missing.condition_id, self.conditions()["condition_id"].to_list())
         return found
-
-    def _units_of(self, cell: Cell) -> pl.DataFrame:
-        budgets = None if cell.budget is None else [cell.budget]
-        cells, units = self.measured(cell.axis, budgets, {"condition_id": cell.condition_id})
-        if cells.is_empty():
-            raise UnknownName("condition", cell.condition_id, self.conditions()["condition_id"].to_list())
-        return units.filter(pl.col("budget") == pl.col("budget").max())
 
     def elasticity(self, replicates: int = 2000, seed: int = 0, **filters: Any) -> Elasticity:
         """Told against used output tokens by task and model, of conditions that tell a budget; see `Elasticity`.

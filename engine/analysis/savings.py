@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from engine.analysis import compare
 from engine.analysis.compare import Cell, Difference, Paired
 from engine.analysis.lens import Lens
-from engine.analysis.stats import percentiles
+from engine.analysis.stats import Floats, Sample
 from engine.core.errors import UsageError
 from engine.models import energy
 from engine.models.energy import EnergyRange, EnergyWeights, known_energy
@@ -28,7 +26,6 @@ DAYS = 30.44
 """Days of a month: 365.25 / 12, rounded."""
 _MOST = 10**12
 _KWH = 1000.0
-Floats = NDArray[np.float64]
 Units = tuple[pl.DataFrame, pl.DataFrame]
 SCHEMA: dict[str, Any] = {
     "quantity": pl.String,
@@ -108,7 +105,7 @@ def savings(
         pair.n,
         traffic,
         pl.DataFrame(lines, schema=SCHEMA),
-        compare.difference(units[1], units[0], *draws),
+        compare.difference(units[1], units[0], Sample(*draws)),
         energy.intensity(traffic.zone),
         any(bool((each["n_assumed"] > 0).any()) for each in units),
         **(labels or {}),
@@ -158,25 +155,16 @@ def _scale(quantity: str, traffic: Traffic) -> float:
 
 def _line(pair: Paired, traffic: Traffic, quantity: str, draws: tuple[int, int]) -> dict[str, Any]:
     column, unit = _QUANTITIES[quantity]
-    scale = _scale(quantity, traffic)
-    a, b = (_values(pair, name) * scale for name in (column, f"{column}_b"))
-    parts = {"a": a, "b": b, "saving": a - b}
-    found = {name: value for side, each in parts.items() for name, value in _three(pair, side, each, draws).items()}
-    return {"quantity": quantity, "unit": unit, **found}
+    a, b = (_values(pair, name) * _scale(quantity, traffic) for name in (column, f"{column}_b"))
+    line: dict[str, Any] = {"quantity": quantity, "unit": unit}
+    for side, values in (("a", a), ("b", b), ("saving", a - b)):
+        line |= pair.mean(values, Sample(*draws)).columns(side)
+    return line
 
 
 def _values(pair: Paired, name: str) -> Floats:
     """Per question; NaN where unknown."""
     return pair.frame[name].cast(pl.Float64).to_numpy()
-
-
-def _three(pair: Paired, side: str, values: Floats, draws: tuple[int, int]) -> dict[str, float | None]:
-    if np.isnan(values).any():
-        return dict.fromkeys((side, f"{side}_low", f"{side}_high"))
-    weights = pair.weights(*draws)
-    low, high = percentiles((weights @ pair.summed(values)) / (weights @ pair.sizes()), pair.clusters)
-    known = (None if math.isnan(end) else end for end in (low, high))
-    return dict(zip((side, f"{side}_low", f"{side}_high"), (float(values.mean()), *known), strict=True))
 
 
 def _energies(pair: Paired, traffic: Traffic) -> dict[tuple[str, str], float | None]:

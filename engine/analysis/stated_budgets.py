@@ -23,7 +23,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis.stats import Interval, Sums, accuracy_interval, mean_interval, percentiles, replicate_weights
+from engine.analysis.stats import (
+    Estimate,
+    Floats,
+    Interval,
+    Sums,
+    accuracy_interval,
+    mean_interval,
+    percentiles,
+    replicate_weights,
+)
 from engine.core.answers import bracketed_integer
 
 if TYPE_CHECKING:
@@ -112,7 +121,6 @@ def _settings(condition: Row) -> str:
     return json.dumps({**params, "version": condition["version"], "prompting": condition["prompting"]}, sort_keys=True)
 
 
-Floats = NDArray[np.float64]
 SERIES = ("task", "model", "strategy", "settings")
 """What a series of told budgets shares."""
 
@@ -212,8 +220,8 @@ def _point(whole: pl.DataFrame) -> dict[str, Any]:
         "n_questions": by_question.height,
         "n_trials": part.height,
         "n_untold": whole.height - part.height,
-        **_three("used", used.mean, mean_interval(used)),
-        **_three("obeyed", obeyed.mean, accuracy_interval(obeyed, part.height)),
+        **Estimate.of(used.mean, mean_interval(used)).columns("used"),
+        **Estimate.of(obeyed.mean, accuracy_interval(obeyed, part.height)).columns("obeyed"),
         "capped": part["capped"].mean(),
     }
 
@@ -222,15 +230,9 @@ def _head(part: pl.DataFrame) -> dict[str, Any]:
     return {name: part[name][0] for name in (*SERIES, "simulated")}
 
 
-def _three(name: str, mean: float | None, interval: Interval) -> dict[str, float | None]:
-    low, high = (None if mean is None or not math.isfinite(end) else end for end in interval)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
-
-
 def _sums(by_question: pl.DataFrame, name: str) -> Sums:
     clusters = by_question.group_by("cluster").agg(pl.col(name).sum().alias("s"), pl.len().cast(pl.Float64).alias("q"))
-    s, q = clusters["s"].to_numpy(), clusters["q"].to_numpy()
-    return Sums(float(s.sum()), float(q.sum()), clusters.height, float(s @ s), float(s @ q), float(q @ q))
+    return Sums.of(clusters["s"].to_numpy(), clusters["q"].to_numpy())
 
 
 def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] | None:
@@ -257,10 +259,12 @@ def _numbers(grid: _Grid) -> dict[str, Any]:
     above = slopes[np.arange(len(floors)), floors]
     drawn = grid.means()[:, 0] - grid.means()[:, floor]
     return {
-        **_three("elasticity", float(slope[0]), percentiles(slopes[:, 0], grid.clusters)),
-        **_three("above_floor", *_above(float(slope[floor]), above[np.isfinite(above)], grid.clusters)),
-        **_three("floor", float(grid.told[floor]), percentiles(grid.told[floors], grid.clusters)),
-        **_three("rebound", float(seen[0] - seen[floor]) if floor else None, percentiles(drawn, grid.clusters)),
+        **Estimate.of(float(slope[0]), percentiles(slopes[:, 0], grid.clusters)).columns("elasticity"),
+        **Estimate.of(*_above(float(slope[floor]), above[np.isfinite(above)], grid.clusters)).columns("above_floor"),
+        **Estimate.of(float(grid.told[floor]), percentiles(grid.told[floors], grid.clusters)).columns("floor"),
+        **Estimate.of(float(seen[0] - seen[floor]) if floor else None, percentiles(drawn, grid.clusters)).columns(
+            "rebound"
+        ),
         "p_rebound": _p_rebound(grid),
     }
 

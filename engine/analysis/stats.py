@@ -1,13 +1,10 @@
-"""Intervals and tests for small samples of questions; pure numbers in, pure numbers out.
+"""Intervals, tests and bootstraps for small samples of questions; pure numbers in, pure numbers out.
 
-Questions, or clusters of questions with the same text, are the sampling unit. Needs no table and no database.
+Questions, or clusters of questions with the same text, are the sampling unit. Also: what a number of questions can show
+(McNemar's test on paired right-or-wrong answers; `discordance` is the share of questions on which two settings differ),
+and p-values corrected for the number of comparisons.
 
-What a number of questions can show: the smallest difference it would find, and how many would find this one.
-
-Pure numbers in, pure numbers out. The test behind it is McNemar's on paired right-or-wrong answers; `discordance` is
-the share of questions on which the two settings differ.
-
-Many comparisons at once: p-values corrected for their number. Pure numbers in, pure numbers out.
+Distribution functions are written out: importing scipy takes seconds, and every command waits for it.
 """
 
 from __future__ import annotations
@@ -17,20 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.core.errors import UnknownName
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 LEVEL = 0.95
 """Confidence of every interval unless told otherwise."""
 RARE = 3
 """Up to so many right answers, or wrong ones, Wilson's bound needs a guard."""
 Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,11 @@ class Sums:
     ss: float
     sq: float
     qq: float
+
+    @classmethod
+    def of(cls, s: Floats, q: Floats) -> Sums:
+        """From one number per cluster each."""
+        return cls(float(s.sum()), float(q.sum()), float((q > 0).sum()), float(s @ s), float(s @ q), float(q @ q))
 
     @property
     def mean(self) -> float:
@@ -104,10 +107,10 @@ def _rare(count: float, level: float) -> float:
 
 
 def _poisson_bound(count: int, level: float) -> float:
-    def fewer(mean: float) -> float:
-        return sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(count))
+    def excess(mean: float) -> float:
+        return sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(count)) - level
 
-    return _root(lambda mean: fewer(mean) - level, 0.0, count + 1.0) if count else 0.0
+    return _root(excess, 0.0, count + 1.0) if count else 0.0
 
 
 def jeffreys(right: float, n: float, level: float = LEVEL) -> Interval:
@@ -157,26 +160,24 @@ def tango(only_a: float, only_b: float, n: float, level: float = LEVEL) -> Inter
         return -1.0, 1.0
     z, centre = z_of(level), (only_a - only_b) / n
 
-    def excess(delta: float) -> float:
-        return _tango_score(only_a, only_b, n, delta)
+    def score(delta: float) -> float:
+        """Standardised distance of the data from a true difference `delta`, by the restricted likelihood."""
+        linear = -only_a - only_b + (2 * n - only_a + only_b) * delta
+        product = -only_b * delta * (1 - delta)
+        q = (math.sqrt(max(0.0, linear**2 - 8 * n * product)) - linear) / (4 * n)
+        variance = n * (2 * q + delta * (1 - delta))
+        distance = only_a - only_b - n * delta
+        # At -1 and 1 the restricted variance vanishes: the data then either agree exactly or are infinitely far.
+        if variance <= 1e-15:
+            return 0.0 if distance == 0 else math.copysign(math.inf, distance)
+        return distance / math.sqrt(variance)
 
-    return _root(lambda d: excess(d) - z, -1.0, centre), _root(lambda d: excess(d) + z, centre, 1.0)
-
-
-def _tango_score(only_a: float, only_b: float, n: float, delta: float) -> float:
-    """Standardised distance of the data from a true difference `delta`, by the restricted likelihood."""
-    linear = -only_a - only_b + (2 * n - only_a + only_b) * delta
-    product = -only_b * delta * (1 - delta)
-    q = (math.sqrt(max(0.0, linear**2 - 8 * n * product)) - linear) / (4 * n)
-    variance = n * (2 * q + delta * (1 - delta))
-    distance = only_a - only_b - n * delta
-    if variance <= 1e-15:
-        return 0.0 if distance == 0 else math.copysign(math.inf, distance)
-    return distance / math.sqrt(variance)
+    return _root(lambda d: score(d) - z, -1.0, centre), _root(lambda d: score(d) + z, centre, 1.0)
 
 
 def _root(f: Callable[[float], float], low: float, high: float) -> float:
     """Where a decreasing function crosses zero, to 1e-12; an end of the range if it does not."""
+    # Bisection, not Newton: score functions are infinite at the ends, and 60 halvings exhaust a double's digits.
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if f(middle) > 0 else (low, middle)
@@ -188,34 +189,30 @@ def mcnemar_midp(only_a: int, only_b: int) -> float:
     n, less = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0
+    # In logarithms: the binomial coefficients of a few thousand discordant questions overflow a float.
     scale = n * math.log(2)
-    terms = [math.exp(_log_choose(n, k) - scale) for k in range(less + 1)]
+    terms = [
+        math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - scale) for k in range(less + 1)
+    ]
     return min(1.0, 2 * sum(terms) - terms[-1])
 
 
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
-
-
-def replicate_weights(clusters: int, replicates: int, seed: int) -> NDArray[np.float64]:
+def replicate_weights(clusters: int, replicates: int, seed: int) -> Floats:
     """Bootstrap over clusters: replicates x clusters, how often each was drawn."""
-    import numpy as np
-
     drawn = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates)
     return drawn.astype(np.float64)
 
 
-def percentiles(means: NDArray[np.float64], clusters: int, level: float = LEVEL) -> Interval:
+def percentiles(means: Floats, clusters: int, level: float = LEVEL) -> Interval:
     """Expanded percentile interval of bootstrap `means` drawn from so many clusters (Hesterberg 2015, 1411.5279).
 
     The tails are those of Student's t with the factor that a bootstrap variance lacks, so few clusters hold the level.
     (nan, nan) for one cluster or no mean. Infinite means are larger than all others.
     """
-    import numpy as np
-
     if clusters < 2 or not len(means):
         return math.nan, math.nan
     tail = NormalDist().cdf(-math.sqrt(clusters / (clusters - 1)) * t_quantile(level, clusters - 1))
+    # Order statistics, not interpolation: between a number and an infinite one there is nothing.
     low, high = np.quantile(means, tail, method="lower"), np.quantile(means, 1 - tail, method="higher")
     return float(low), float(high)
 
@@ -235,20 +232,17 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
     value = numerator = 1.0
     denominator = 0.0
     for step in range(1, 400):
-        d = _beta_term(step, x, a, b)
+        m = step // 2
+        if step % 2 == 0:
+            d = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        else:
+            d = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         denominator = 1 / (1 + d * denominator)
         numerator = 1 + d / numerator
         value *= numerator * denominator
         if abs(numerator * denominator - 1) < 1e-15:
             break
     return value
-
-
-def _beta_term(step: int, x: float, a: float, b: float) -> float:
-    m = step // 2
-    if step % 2 == 0:
-        return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-    return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
@@ -276,7 +270,7 @@ def questions_needed(gap: float, discordance: float, power: float = POWER, level
     if size < 1e-12:
         return None
     psi = min(1.0, max(discordance, size))
-    root = z_of(level) * math.sqrt(psi) + _quantile(power) * math.sqrt(max(0.0, psi - size**2))
+    root = z_of(level) * math.sqrt(psi) + NormalDist().inv_cdf(power) * math.sqrt(max(0.0, psi - size**2))
     return (root / size) ** 2
 
 
@@ -305,12 +299,10 @@ def sure_of_share(share: float, least: float, critical: float, power: float = PO
     gap = share - least
     if gap < 1e-12:
         return None
-    root = critical * math.sqrt(least * (1 - least)) + _quantile(power) * math.sqrt(max(0.0, share * (1 - share)))
+    root = critical * math.sqrt(least * (1 - least)) + NormalDist().inv_cdf(power) * math.sqrt(
+        max(0.0, share * (1 - share))
+    )
     return (root / gap) ** 2
-
-
-def _quantile(power: float) -> float:
-    return NormalDist().inv_cdf(power)
 
 
 Correction = Literal["holm", "bh"]
@@ -325,23 +317,47 @@ def adjusted(p_values: Sequence[float], correction: Correction = "holm") -> list
     """
     if correction not in CORRECTIONS:
         raise UnknownName("correction", correction, CORRECTIONS)
-    order = sorted(range(len(p_values)), key=lambda at: p_values[at])
-    ranked = [p_values[at] for at in order]
-    found = _holm(ranked) if correction == "holm" else _bh(ranked)
-    return [value for _, value in sorted(zip(order, found, strict=True))]
+    n, order = len(p_values), sorted(range(len(p_values)), key=lambda at: p_values[at])
+    result = [0.0] * n
+    # Both are monotone in rank: Holm's never falls going up from the smallest, the other never rises going down.
+    if correction == "holm":
+        least = 0.0
+        for rank, at in enumerate(order):
+            result[at] = least = max(least, min(1.0, (n - rank) * p_values[at]))
+    else:
+        most = 1.0
+        for rank in range(n, 0, -1):
+            result[order[rank - 1]] = most = min(most, p_values[order[rank - 1]] * n / rank)
+    return result
 
 
-def _holm(ranked: Sequence[float]) -> list[float]:
-    found, least = [], 0.0
-    for rank, p in enumerate(ranked):
-        least = max(least, min(1.0, (len(ranked) - rank) * p))
-        found.append(least)
-    return found
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval; None: unknown (a price that nobody knows, no shared question, one cluster)."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, mean: float | None, interval: Interval) -> Estimate:
+        """With the ends of an interval, which are unknown where they are NaN or where the mean is unknown."""
+        low, high = (None if mean is None or math.isnan(end) else end for end in interval)
+        return cls(mean, low, high)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the interval is known and leaves out 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    def columns(self, name: str) -> dict[str, float | None]:
+        """As the columns name, name_low and name_high of a row."""
+        return {name: self.mean, f"{name}_low": self.low, f"{name}_high": self.high}
 
 
-def _bh(ranked: Sequence[float]) -> list[float]:
-    found, most = [], 1.0
-    for rank in range(len(ranked), 0, -1):
-        most = min(most, ranked[rank - 1] * len(ranked) / rank)
-        found.append(most)
-    return found[::-1]
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How bootstraps are drawn."""
+
+    replicates: int = 2000
+    seed: int = 0

@@ -5,178 +5,108 @@ from __future__ import annotations
 import csv
 import json
 import os
-from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import show
+import click
+
+from engine.cli import options, show
+from engine.cli.options import Verb, option
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import Condition, Trial
 from engine.models.prices import pusd
-from engine.strategies.calibration import FEASIBILITIES, LABEL, Search, search_of
+from engine.strategies.calibration import FEASIBILITIES
+from engine.study.calibrating import calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
 if TYPE_CHECKING:
-    from engine.study.plan import Plan
+    pass
 
 ENDINGS = (".jsonl", ".csv")
 _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
-_HEAD = (
-    "task",
-    "model",
-    "feasibility",
-    "questions",
-    "feasible",
-    "vanilla tokens",
-    "found budget",
-    "used there",
-    "tokens saved",
+
+
+@click.command(cls=Verb, works=True)
+@options.study_file(required=False, help="its tasks and models are calibrated")
+@options.task("one task", group="Without a study")
+@option("--model", group="Without a study", shell_complete=options.among(options.model_names), help="one model")
+@option(
+    "--questions",
+    type=options.count,
+    metavar="N",
+    group="Without a study",
+    help="how many questions of the task",
 )
-_NOTES = (
-    f"{LABEL}: it was told which answers are right, so no budget found here is a result of a strategy.",
-    "feasible: questions whose vanilla chain is right; the other figures are medians over these, and tokens saved is "
-    "what they save in all under the budgets found. Questions whose trial failed are left out.",
+@option(
+    "--feasibility",
+    default="plain",
+    shell_complete=options.among(FEASIBILITIES),
+    help="plain: as long as the answer is right (plain); greedy: and takes fewer tokens than before",
 )
+@option("--ceiling-tokens", type=options.count, metavar="N", help="tokens the run may spend")
+@option("--ceiling-usd", type=options.positive, metavar="USD", help="dollars the run may spend")
+@option("--out", type=Path, metavar="FILE", help="write every question to a .jsonl or .csv file")
+@options.plugin
+def calibrate(
+    db: Path,
+    path: Path | None,
+    task: str | None,
+    model: str | None,
+    questions: int | None,
+    feasibility: str,
+    ceiling_tokens: int | None,
+    ceiling_usd: float | None,
+    out: Path | None,
+) -> int:
+    """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
+    from engine.cli import runs
+    from engine.study.plan import plan
+
+    if out is not None:
+        _check_target(out)
+    if path is None:
+        study = _study(task, model, questions)
+    else:
+        for flag, value in (("task", task), ("model", model), ("questions", questions)):
+            if value is not None:
+                raise UsageError(f"--{flag} goes without a study file; a study names its own.")
+        study = load(path)
+    if feasibility not in FEASIBILITIES:
+        raise UnknownName("feasibility", feasibility, FEASIBILITIES)
+    study = calibration_of(study, feasibility)
+    ceiling = Limits(tokens=ceiling_tokens, pusd=None if ceiling_usd is None else pusd(ceiling_usd))
+    if ceiling != Limits():
+        study = parse(with_ceiling(study.text, ceiling), study.name)
+    planned = plan(study)
+    written, code = runs.start(planned, db)
+    if out is not None:
+        rows = [row_of(each) for each in found_in(written, planned)]
+        _write(out, rows)
+        show.say(f"{len(rows):,} questions were written to {out}.")
+    return code
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found on one question."""
-
-    trial: Trial
-    search: Search
-
-    @property
-    def condition(self) -> Condition:
-        """Task, model and feasibility."""
-        return self.trial.spec.condition
-
-
-def study_of(options: Namespace) -> Study:
-    """The calibration that was asked for, as a study. Raises UsageError, also where --out could not be written."""
-    _check_target(options.out)
-    return _limited(_calibration(_asked(options), _feasibility(options)), options)
-
-
-def write(out: Path, db: Path, planned: Plan) -> int:
-    """What was found, one row a question; how many rows that are."""
-    rows = [record(each) for each in found(db, planned)]
-    _write(out, rows)
-    return len(rows)
-
-
-def results(db: Path, planned: Plan) -> None:
-    """The table, a line for each task and model."""
-    groups: dict[str, list[Found]] = {}
-    for each in found(db, planned):
-        groups.setdefault(each.condition.condition_id, []).append(each)
-    show.table(_HEAD, [_row(group) for group in groups.values()], numeric=range(3, 9))
-    show.say()
-    for note in _NOTES:
-        show.say(note)
-
-
-def found(db: Path, planned: Plan) -> list[Found]:
-    """What the stored trials of a plan found, in the plan's order; trials that are still to be run are left out."""
-    from engine.store.store import Store
-
-    store = Store(db)
-    stored = {t.spec.trial_id: t for condition in planned.conditions for t in store.trials(condition.condition_id)}
-    trials = [stored[spec.trial_id] for spec in planned.specs if spec.trial_id in stored]
-    replies = store.completions({call.key for trial in trials for call in trial.calls})
-    feasibility = str(planned.study.calibration)
-    return [Found(t, search_of(t, feasibility, replies, planned.tasks[t.spec.condition.task].score)) for t in trials]
-
-
-def record(each: Found) -> dict[str, Any]:
-    """One question for the file; null: unknown, or there is none."""
-    question, search = each.trial.spec.question, each.search
-    return {
-        "label": LABEL,
-        "task": each.condition.task,
-        "model": each.condition.solver.name,
-        "feasibility": json.loads(each.condition.params)["feasibility"],
-        "question_id": question.question_id,
-        "text": question.problem.text,
-        "end": each.trial.end,
-        "vanilla_tokens": search.vanilla_tokens,
-        "vanilla_right": search.vanilla_right,
-        "tried": [asdict(tried) for tried in search.tried],
-        "found_budget": search.found_budget,
-        "found_tokens": search.found_tokens,
-        "ideal_range": search.ideal_range,
-    }
-
-
-def _asked(options: Namespace) -> Study:
-    """The study named, or one of a single task and model."""
-    if options.study is not None:
-        if given := [flag for flag in ("task", "model", "questions") if getattr(options, flag) is not None]:
-            raise UsageError(f"--{given[0]} goes without a study file; a study names its own.")
-        return load(options.study)
-    if options.task is None or options.model is None:
+def _study(task: str | None, model: str | None, questions: int | None) -> Study:
+    """A study of a single task and model. Raises UsageError where one of them is missing."""
+    if task is None or model is None:
         raise UsageError(
             "Name a study, or a task and a model: `budgetscope calibrate --task gym:chain_sum --model "
             "local/smollm2-135m --questions 20`."
         )
-    count = "" if options.questions is None else f"questions = {options.questions}\n"
-    name, model = json.dumps(show.clean(options.task)), json.dumps(show.clean(options.model))
+    count = "" if questions is None else f"questions = {questions}\n"
+    # a JSON string is a TOML string, once characters that TOML forbids are gone
+    name = json.dumps(show.clean(task))
     return parse(
         f'name = {name}\nbudget_axis = "calls"\nbudgets = [1]\nstrategies = ["chain_of_thought"]\n'
-        f"[[tasks]]\nname = {name}\n{count}[[models]]\nname = {model}\n",
+        f"[[tasks]]\nname = {name}\n{count}[[models]]\nname = {json.dumps(show.clean(model))}\n",
         "this command",
         Path.cwd(),
     )
 
 
-def _calibration(study: Study, feasibility: str) -> Study:
-    """That of the study's tasks and models."""
-    if study.calibration:
-        raise UsageError(f"{study.name!r} is a calibration already; `budgetscope resume` goes on with its run.")
-    return parse(f"calibration = {json.dumps(feasibility)}\n{study.text}", study.name)
-
-
-def _feasibility(options: Namespace) -> str:
-    if options.feasibility not in FEASIBILITIES:
-        raise UnknownName("feasibility", options.feasibility, FEASIBILITIES)
-    return str(options.feasibility)
-
-
-def _limited(study: Study, options: Namespace) -> Study:
-    """Under the ceiling of the command line, if there is one."""
-    usd = None if options.ceiling_usd is None else pusd(options.ceiling_usd)
-    wished = Limits(tokens=options.ceiling_tokens, pusd=usd)
-    return study if wished == Limits() else parse(with_ceiling(study.text, wished), study.name)
-
-
-def _row(group: Sequence[Found]) -> tuple[str, ...]:
-    condition = group[0].condition
-    judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
-    feasible = [search for search in judged if search.found_budget is not None]
-    told = (condition.task, condition.solver.name, json.loads(condition.params)["feasibility"])
-    share = show.percent(len(feasible) / len(judged) if judged else None)
-    names = ("vanilla_tokens", "found_budget", "found_tokens")
-    return (*told, show.number(len(judged)), share, *(_median(feasible, name) for name in names), _saved(feasible))
-
-
-def _median(searches: Sequence[Search], name: str) -> str:
-    return show.number(median(getattr(each, name) for each in searches)) if searches else show.UNKNOWN
-
-
-def _saved(searches: Sequence[Search]) -> str:
-    before = sum(each.vanilla_tokens or 0 for each in searches)
-    saved = before - sum(each.found_tokens or 0 for each in searches)
-    return f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN
-
-
-def _check_target(path: Path | None) -> None:
-    """Before anything is paid."""
-    if path is None:
-        return
+def _check_target(path: Path) -> None:
+    """Before anything is paid. Raises UsageError."""
     if path.suffix.lower() not in ENDINGS:
         raise UnknownName("ending of --out", path.suffix or path.name, ENDINGS)
     if not path.resolve().parent.is_dir():
@@ -190,7 +120,8 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     try:
         with part.open("w", encoding="utf-8", errors="replace", newline="") as file:
             if path.suffix.lower() == ".csv":
-                _write_csv(csv.writer(file), rows)
+                writer = csv.writer(file)
+                writer.writerows([*rows[:1], *map(_cells, rows)])
             else:
                 file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         part.replace(path)
@@ -203,14 +134,8 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _write_csv(writer: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Lists as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    for row in rows[:1]:
-        writer.writerow(row)
-    writer.writerows(map(_cells, rows))
-
-
 def _cells(row: Mapping[str, Any]) -> Iterable[Any]:
+    """Lists as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     for value in row.values():
         if isinstance(value, (list, tuple)):
             yield json.dumps(value)

@@ -1,8 +1,6 @@
-"""What can be wrong with a database and the runs beside it. Looks and changes nothing; `doctor` says what it found.
+"""doctor: looks at this installation, a database and the runs beside it, line by line, and says what to mend.
 
-doctor: looks at this installation line by line and says what to mend. Shows keys by name only; changes nothing.
-
-Each line is `ok`, `warn` (works, but look) or `fail` (mend this first). The database's part is `checkup`.
+Each line is `ok`, `warn` (works, but look) or `fail` (mend this first). Shows keys by name only; changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,13 +23,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+import click
+
 from engine.cli import show
-from engine.cli.places import database
+from engine.cli.options import Verb, as_json, plugin
 from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.models.declared import ModelSpec
-from engine.run import journal, run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import journal, run_dir
+from engine.runs.run_dir import RunDir, Status
 
 Grade = Literal["ok", "warn", "fail"]
 LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000
@@ -111,7 +110,7 @@ def _folder(db: Path) -> Finding:
 def _disk(db: Path) -> Finding:
     folder = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
     free = shutil.disk_usage(folder).free
-    says = f"{free / 1e9:,.1f} GB free at {folder}"
+    says = f"{show.number(free / 1e9)} GB free at {folder}"
     if free < TOO_LITTLE:
         return Finding("fail", "disk", f"{says}; make room before a run: its journal would stop it half-way")
     return Finding("ok", "disk", says) if free >= LITTLE else Finding("warn", "disk", f"{says}; make room soon")
@@ -270,16 +269,18 @@ LOAD_S = 120.0
 """Longest wait for the bundled model."""
 
 
-def doctor(options: Namespace) -> int:
+@click.command(cls=Verb)
+@plugin
+@as_json
+def doctor(db: Path, as_json: bool) -> int:
     """Every check in turn; 1 if any failed."""
-    db = database(options)
-    found = list(_findings(db))
-    if options.json:
-        show.emit([asdict(each) for each in found])
+    report = list(_findings(db))
+    if as_json:
+        show.emit([asdict(each) for each in report])
     else:
-        for each in found:
+        for each in report:
             show.say(f"{each.grade:4}  {each.what}: {each.says}")
-    return int(any(each.grade == "fail" for each in found))
+    return int(any(each.grade == "fail" for each in report))
 
 
 def _findings(db: Path) -> Iterator[Finding]:

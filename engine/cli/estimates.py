@@ -6,20 +6,20 @@ Also the words in which a run is held against what it was expected to spend.
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cli import places, show
-from engine.cli.progress import Progress
+import click
+
+from engine.cli import options, show
+from engine.cli.options import CODE_OF_STATE, DONE, ERROR, Verb
 from engine.core import names
 from engine.core.errors import StoreError
 from engine.core.records import Condition
 
 if TYPE_CHECKING:
-    from engine.run.expectation import Held
-    from engine.run.run_dir import Status
+    from engine.runs.expectation import Held
     from engine.study.expected import Expectation, ExpectedSpend, Prospect
     from engine.study.prediction import Range
     from engine.study.schema import Study
@@ -42,22 +42,29 @@ _HEAD = (
 )
 
 
-def estimate(options: Namespace) -> int:
+@click.command(cls=Verb, works=True)
+@options.study_file()
+@options.plugin
+@options.option(
+    "--pilot", type=options.count, metavar="N", help="first run the first N questions of each task, to learn from"
+)
+@options.as_json
+def estimate(db: Path, path: Path, pilot: int | None, as_json: bool) -> int:
     """Expected spend with 90 % intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
     from engine.study.schema import load
 
-    study = places.none_of_ours(load(options.study))
-    if options.pilot is not None and (code := _pilot(study, options)):
+    study = options.none_of_ours(load(path))
+    if pilot is not None and (code := _pilot(study, pilot, db)):
         return code
-    found = _outlook(study, places.runs_of(options))
-    if options.json:
+    found = _outlook(study, options.runs_of(db))
+    if as_json:
         show.emit(_plain(found))
         return 0
     called = names.settings([_described(line.condition) for line in found.lines])
     rows = [_row(line, setting.strategy) for line, setting in zip(found.lines, called, strict=True)]
     show.table(_HEAD, [*rows, _sum(found)], numeric=range(4, 13))
     show.say()
-    for sentence in _sentences(found, options):
+    for sentence in _sentences(found, path):
         show.say(sentence)
     return 0
 
@@ -78,32 +85,29 @@ def expected_tokens(held: tuple[Held, ...]) -> str:
     return next((_range(each.expected) for each in held if each.what == "tokens"), show.UNKNOWN)
 
 
-def _pilot(study: Study, options: Namespace) -> int:
+def _pilot(study: Study, questions: int, db: Path) -> int:
     """Run the first questions under a ceiling of their own; 0 when there is something to learn from."""
-    from engine.run import worker
+    from engine.runs import worker
     from engine.study.pilot import capped, pilot
     from engine.study.plan import plan
     from engine.study.upper_bound import upper_bound
 
-    cut = pilot(study, options.pilot)
-    bound = upper_bound(plan(cut))
+    cut = pilot(study, questions)
+    planned = plan(cut)
+    bound = upper_bound(planned)
     cut = capped(cut, bound)
     most = _most(bound.total, bound.assumed)
     show.tell(
         f"Pilot with {cut.first_questions} questions a task: {bound.total.trials:,} trials, {most}; "
         f"ceiling: {show.limits(cut.ceiling)}."
     )
-    directory = worker.prepare(cut, places.writable(options))
-    with Progress(sys.stderr) as progress:
-        final = worker.run(directory, progress.show)
-    show.tell(_paid(final))
-    return 0 if final.done else places.CODES.get(final.state, 1)
-
-
-def _paid(final: Status) -> str:
+    directory = worker.prepare(cut, options.writable(db))
+    with show.Progress(sys.stderr) as progress:
+        final = worker.run(directory, progress.show, planned=replace(planned, study=cut))
     message = f" {final.message}" if final.message else ""
     spent = show.amount(final.spent, final.priced)
-    return f"Pilot {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials; billed {spent}.{message}"
+    show.tell(f"Pilot {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials; billed {spent}.{message}")
+    return DONE if final.done else CODE_OF_STATE.get(final.state, ERROR)
 
 
 def _outlook(study: Study, db: Path) -> ExpectedSpend:
@@ -118,7 +122,7 @@ def _outlook(study: Study, db: Path) -> ExpectedSpend:
         return expected_spend(planned, db.with_name(f".{db.name}.none"))
 
 
-def _sentences(found: ExpectedSpend, options: Namespace) -> list[str]:
+def _sentences(found: ExpectedSpend, path: Path) -> list[str]:
     said = [
         f"{found.worst.trials:,} trials to run, {_most(found.worst, found.assumed)}; "
         f"ceiling: {show.limits(found.ceiling)}."
@@ -130,7 +134,7 @@ def _sentences(found: ExpectedSpend, options: Namespace) -> list[str]:
     many = f"{found.unknown} of {len(found.lines)} conditions have" if len(found.lines) > 1 else "The condition has"
     cut = " (those marked * have trials that a smaller budget cut short)" if any(s.short for s in found.lines) else ""
     return [
-        f"{many} no history{cut}: `budgetscope estimate {options.study} --pilot 5` asks the first five questions, "
+        f"{many} no history{cut}: `budgetscope estimate {path} --pilot 5` asks the first five questions, "
         "which the run will not pay again.",
         *said,
     ]
@@ -187,14 +191,10 @@ def _most(worst: Worst, assumed: bool) -> str:
 
 
 def _range(found: Range, money: bool = False) -> str:
-    """`1,230 [1,100-1,400]` to three significant digits; one number where nothing is open."""
-    middle, low, high = (_rounded(end, money) for end in (found.expected, found.low, found.high))
+    """`1,230 [1,100-1,400]`; one number where nothing is open."""
+    form = show.usd if money else show.number
+    middle, low, high = (form(end) for end in (found.expected, found.low, found.high))
     return middle if low == high == middle else f"{middle} [{low}\u2013{high}]"
-
-
-def _rounded(value: float, money: bool) -> str:
-    short = float(f"{value:.3g}")
-    return show.usd(round(short)) if money else show.number(round(short) if short >= 1 or short == 0 else short)
 
 
 def _times(found: Range) -> str:

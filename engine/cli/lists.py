@@ -1,18 +1,25 @@
-"""strategies, tasks, models: what there is to choose from. Opens none of them."""
+"""strategies, tasks, models: what there is to choose from, opening none of them; and completion, for shells."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+import click
 
 from engine.cli import show
+from engine.cli.options import Verb, among, as_json, model_names, plugin
+from engine.core.errors import UnknownName
+
+_SHELLS = ("bash", "zsh", "fish")
 
 
-def strategies(options: Namespace) -> int:
+@click.command(cls=Verb)
+@plugin
+@as_json
+def strategies(as_json: bool) -> int:
     """Every registered strategy by family, with its parameters and their defaults."""
     from engine.strategies import entries
 
     found = entries().values()
-    if options.json:
+    if as_json:
         show.emit(
             [
                 {
@@ -32,7 +39,7 @@ def strategies(options: Namespace) -> int:
         )
         return 0
     for each in sorted(found, key=lambda e: (e.family, e.name)):
-        knobs = ", ".join(f"{key} = {_toml(value)}" for key, value in each.knobs.items())
+        knobs = ", ".join(f"{key} = {'none' if value is None else repr(value)}" for key, value in each.knobs.items())
         show.say(f"{each.name}: {each.idea}")
         models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
         needs = "; needs a model that continues a prefix" if each.needs_prefix else ""
@@ -40,12 +47,14 @@ def strategies(options: Namespace) -> int:
     return 0
 
 
-def tasks(options: Namespace) -> int:
+@click.command(cls=Verb)
+@as_json
+def tasks(as_json: bool) -> int:
     """The generated tasks by name, and how a file of one's own is named."""
     from engine.tasks import task_names
 
     found = task_names()
-    if options.json:
+    if as_json:
         show.emit(found)
         return 0
     for name in found:
@@ -54,18 +63,26 @@ def tasks(options: Namespace) -> int:
     return 0
 
 
-def models(options: Namespace) -> int:
+@click.command(cls=Verb)
+@click.argument(
+    "word",
+    required=False,
+    metavar="WORD",
+    shell_complete=among(model_names),
+    help="list all known models whose name holds this",
+)
+@as_json
+def models(word: str | None, as_json: bool) -> int:
     """The models that come along; with a word, every known name that holds it, with its price."""
     from engine.models import known_models
 
-    word = options.word or ""
-    found = [name for name in known_models() if word.lower() in name.lower()]
-    if options.json:
+    found = [name for name in known_models() if (word or "").lower() in name.lower()]
+    if as_json:
         show.emit([{"name": name, **_price(name)} for name in found])
         return 0
     here = [name for name in found if name.startswith(("local/", "scripted/"))]
     shown = found if word else here
-    rows = [(name, *map(_dollars, _price(name).values())) for name in shown]
+    rows = [(name, *(show.number(usd) for usd in _price(name).values())) for name in shown]
     show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
     if not word:
         show.say()
@@ -85,9 +102,17 @@ def _price(name: str) -> dict[str, float | None]:
     return dict(zip(("input_usd_per_million", "output_usd_per_million"), rates, strict=True))
 
 
-def _dollars(value: float | None) -> str:
-    return show.number(value)
+@click.command(cls=Verb)
+@click.argument("shell", metavar="SHELL", shell_complete=among(_SHELLS), help="bash, zsh or fish")
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> int:
+    """The script to load: `eval "$(budgetscope completion bash)"`, or written to where fish looks."""
+    from click.shell_completion import get_completion_class
 
+    from engine.cli import COMPLETION
 
-def _toml(value: object) -> str:
-    return "none" if value is None else repr(value)
+    kind = get_completion_class(shell) if shell in _SHELLS else None
+    if kind is None:
+        raise UnknownName("shell", shell, _SHELLS)
+    click.echo(kind(ctx.find_root().command, {}, "budgetscope", COMPLETION).source())
+    return 0

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-import tempfile
-from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli import options, show
+from engine.cli.options import Verb, option
+from engine.core.errors import UnknownName, UsageError
+from engine.strategies.calibration import LABEL
+from engine.study.calibrating import Found, found_in
+
+if TYPE_CHECKING:
+    from engine.study.plan import Plan
+
+import tempfile
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal
 
 import engine
-from engine.cli import places, savings, show
+from engine.cli import savings
+from engine.cli.options import Row
 from engine.core import names, text
-from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
     from engine.analysis import Results
 
-Row = Mapping[str, Any]
 _HEAD = ("condition", "strategy", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost", "")
 _NOTES = {
     "simulated": "simulated: answered by a script, not by a language model.",
@@ -31,40 +45,68 @@ def results(db: Path, conditions: Iterable[str]) -> None:
     _show(engine.open(db).cells(condition_id=list(conditions)).to_dicts())
 
 
-def report(options: Namespace) -> int:
+@click.command(cls=Verb)
+@options.axis("axis of the budgets to report (default: what the runs used)")
+@option("--x", help="what the frontier weighs accuracy against (default: the axis)")
+@options.task("one task only")
+@option("--curve", metavar="CONDITION", help="accuracy of one condition at every budget")
+@options.prices
+@options.as_json
+def report(
+    db: Path,
+    axis: str | None,
+    x: str | None,
+    task: str | None,
+    curve: str | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Cells with the frontier marked, or one condition's curve."""
-    found = engine.open(places.existing(options))
-    if options.curve is not None:
-        return _curve(found, options)
-    if options.task is not None:
-        _check_task(found, options.task)
-    x = options.x or options.axis or "output_tokens"
+    found = engine.open(options.existing(db))
+    if curve is not None:
+        return _curve(found, options.condition(found, curve, task), axis, prices, as_json)
+    known = set(found.conditions()["task"].to_list()) if task is not None else ()
+    if task is not None and task not in known:
+        raise UnknownName("task", task, known)
+    x = x or axis or "output_tokens"
     listed = found.snapshots()
-    view = savings.view(listed, options.prices)
-    rows = found.frontier(x=x, axis=options.axis, task=options.task, lens=view).to_dicts()
-    if options.json:
+    view = savings.view(listed, prices)
+    rows = found.frontier(x=x, axis=axis, task=task, lens=view).to_dicts()
+    if as_json:
         show.emit(rows)
     elif rows:
         _show(rows)
+        unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(
-            f"frontier (p): no other setting has at least this accuracy for at most this mean {_named(x)}; "
+            f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        for sentence in savings.said(listed, view) if options.prices else ():
+        for sentence in savings.said(listed, view) if prices else ():
             show.say(sentence)
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
     return 0
 
 
-def export(options: Namespace) -> int:
+@click.command(cls=Verb)
+@option("--table", default="trials", help="which table (trials)")
+@option(
+    "--format",
+    "form",
+    default="csv",
+    metavar="FORMAT",
+    shell_complete=options.among(("csv", "jsonl", "parquet")),
+    help="csv, jsonl or parquet (csv)",
+)
+@option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> int:
     """Write one table to a file."""
     from engine.store.store import Store
 
-    db = places.existing(options)
-    _check_target(options.out)
-    Store(db).export(options.out, options.format, options.table)
-    show.say(f"{options.table} written to {options.out}.")
+    options.existing(db)
+    _check_target(out)
+    Store(db).export(out, form, table)
+    show.say(f"{table} written to {out}.")
     return 0
 
 
@@ -82,18 +124,16 @@ def _check_target(out: Path) -> None:
         raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).") from None
 
 
-def _curve(found: Results, options: Namespace) -> int:
-    condition = places.condition(found, options.curve, options.task)
-    axis = options.axis or condition["axis"]
-    view = savings.view(found.snapshots(), options.prices)
-    rows = found.curve(condition["condition_id"], axis=options.axis, lens=view).to_dicts()
-    if options.json:
+def _curve(found: Results, condition: Row, axis: str | None, prices: Sequence[str], as_json: bool) -> int:
+    view = savings.view(found.snapshots(), prices)
+    rows = found.curve(condition["condition_id"], axis=axis, lens=view).to_dicts()
+    if as_json:
         show.emit(rows)
         return 0
     show.say(f"{names.over([condition])(condition)} on {names.task(condition['task'])}")
     cells = [
         (
-            show.budget(row["budget"], axis),
+            show.budget(row["budget"], axis or condition["axis"]),
             show.number(row["n"]),
             show.percent(row["accuracy"]),
             _interval(row["low"], row["high"]),
@@ -103,12 +143,6 @@ def _curve(found: Results, options: Namespace) -> int:
     ]
     show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
     return 0
-
-
-def _check_task(found: Results, task: str) -> None:
-    known = set(found.conditions()["task"].to_list())
-    if task not in known:
-        raise UnknownName("task", task, known)
 
 
 def _show(rows: Sequence[Row]) -> None:
@@ -125,7 +159,7 @@ def _show(rows: Sequence[Row]) -> None:
 
 def _cell(row: Row, name: str) -> tuple[str, ...]:
     return (
-        places.short(row),
+        options.short(row),
         name,
         names.model(row["model"]),
         show.budget(row["budget"], row["axis"]),
@@ -156,5 +190,51 @@ def _labels(row: Row) -> Iterator[str]:
         yield f"{row['n_failed']:,} failed"
 
 
-def _named(x: str) -> str:
-    return text.UNITS.get(x, x.replace("_", " "))
+_CALIBRATION_HEAD = (
+    "task",
+    "model",
+    "feasibility",
+    "questions",
+    "feasible",
+    "vanilla tokens",
+    "found budget",
+    "used there",
+    "tokens saved",
+)
+_CALIBRATION_NOTES = (
+    f"{LABEL}: it was told which answers are right, so no budget found here is a result of a strategy.",
+    "feasible: questions whose vanilla chain is right; the other figures are medians over these, and tokens saved is "
+    "what they save in all under the budgets found. Questions whose trial failed are left out.",
+)
+
+
+def calibration_table(db: Path, planned: Plan) -> None:
+    """The table, a line for each task and model."""
+    groups: dict[str, list[Found]] = {}
+    for each in found_in(db, planned):
+        groups.setdefault(each.condition.condition_id, []).append(each)
+    show.table(_CALIBRATION_HEAD, [_calibration_row(group) for group in groups.values()], numeric=range(3, 9))
+    show.say()
+    for note in _CALIBRATION_NOTES:
+        show.say(note)
+
+
+def _calibration_row(group: Sequence[Found]) -> tuple[str, ...]:
+    condition = group[0].condition
+    judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
+    feasible = [search for search in judged if search.found_budget is not None]
+    medians = [
+        show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
+        for name in ("vanilla_tokens", "found_budget", "found_tokens")
+    ]
+    before = sum(search.vanilla_tokens or 0 for search in feasible)
+    saved = before - sum(search.found_tokens or 0 for search in feasible)
+    return (
+        condition.task,
+        condition.solver.name,
+        json.loads(condition.params)["feasibility"],
+        show.number(len(judged)),
+        show.percent(len(feasible) / len(judged) if judged else None),
+        *medians,
+        f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
+    )

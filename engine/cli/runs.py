@@ -3,77 +3,92 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli import calibrations, estimates, places, show
-from engine.cli.progress import Progress
+import click
+
+from engine.cli import estimates, options, reports, show
+from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
 
 if TYPE_CHECKING:
-    from engine.run.expectation import Held
+    from engine.runs.expectation import Held
     from engine.study.plan import Plan
 
 
-def run(options: Namespace) -> int:
+@click.command(cls=Verb, works=True)
+@options.study_file()
+@options.plugin
+def run(db: Path, path: Path) -> int:
     """Check the study to the end, say what it can cost, make the run's directory, and work."""
-    from engine.run import worker
     from engine.study.plan import plan
     from engine.study.schema import load
-    from engine.study.upper_bound import upper_bound
 
-    study = places.none_of_ours(load(options.study))
-    planned = plan(study)
-    show.tell(estimates.forecast(upper_bound(planned)))
-    directory = worker.prepare(study, places.writable(options))
-    show.tell(
-        f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
-    )
-    return work(directory, planned)
+    return start(plan(options.none_of_ours(load(path))), db)[1]
 
 
-def resume(options: Namespace) -> int:
+@click.command(cls=Verb, works=True)
+@options.run_id()
+@options.limits(
+    "A new ceiling for the run", "dollars in all, those already spent included", "tokens in all", "calls in all"
+)
+def resume(db: Path, name: str, usd: float | None, tokens: int | None, calls: int | None) -> int:
     """Go on where a run was, under a new ceiling if one is given."""
     from engine.study.plan import plan
-    from engine.study.schema import load
+    from engine.study.schema import load, with_ceiling
 
-    directory = places.run(options)
-    wished = Limits(options.calls, options.tokens, None if options.usd is None else pusd(options.usd))
-    if wished != Limits():
-        _raise_ceiling(directory, wished)
+    directory = options.find_run(db, name)
+    ceiling = Limits(calls, tokens, None if usd is None else pusd(usd))
+    if ceiling != Limits():
+        if run_dir.is_alive(directory):
+            raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
+        text = with_ceiling(directory.study.read_text(encoding="utf-8"), ceiling)
+        # renamed into place: a kill in the middle of a write would leave a run without its study
+        part = directory.path / ".study.toml"
+        part.write_text(text, encoding="utf-8")
+        part.replace(directory.study)
     return work(directory, plan(load(directory.study)))
 
 
-def stop(options: Namespace) -> int:
+@click.command(cls=Verb)
+@options.run_id()
+@options.option("--now", is_flag=True, help="give up calls in flight; they stay charged at their worst case")
+def stop(db: Path, name: str, now: bool) -> int:
     """Leave the word to stop in the run's directory."""
-    directory = places.run(options)
+    directory = options.find_run(db, name)
     if not run_dir.is_alive(directory):
         raise RunError(f"Run {directory.run_id} is not running.")
-    run_dir.request_stop(directory, now=options.now)
-    show.say(
-        f"Run {directory.run_id} was asked to stop{' now' if options.now else ' once its calls in flight are done'}."
-    )
+    run_dir.request_stop(directory, now=now)
+    show.say(f"Run {directory.run_id} was asked to stop{' now' if now else ' once its calls in flight are done'}.")
     return 0
 
 
-def delete(options: Namespace) -> int:
+@click.command(cls=Verb)
+@options.run_id()
+@options.option("--yes", is_flag=True, help="do not ask")
+def delete(db: Path, name: str, yes: bool) -> int:
     """Delete a run's rows and directory; asks first, and refuses while it lives."""
     import shutil
 
-    from engine.run import allowance
+    from engine.runs import allowance
     from engine.store.store import Store
 
-    directory = places.run(options)
+    directory = options.find_run(db, name)
     if run_dir.is_alive(directory):
         raise RunError(f"Run {directory.run_id} is running; stop it first (`budgetscope stop {directory.run_id}`).")
-    if not options.yes and not _agreed(f"Delete run {directory.run_id} and its trials? [y/N] "):
-        show.say("Nothing was deleted.")
-        return 0
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError("Nobody is there to ask; add --yes to delete without asking.")
+        answer = input(f"Delete run {directory.run_id} and its trials? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            show.say("Nothing was deleted.")
+            return 0
     if directory.db.exists():
         allowance.settled(Store(directory.db))
     with run_dir.held(directory):
@@ -84,13 +99,18 @@ def delete(options: Namespace) -> int:
     return 0
 
 
-def runs(options: Namespace) -> int:
+@click.command(cls=Verb)
+@options.as_json
+def runs(db: Path, as_json: bool) -> int:
     """All runs with a directory beside the database, oldest first."""
-    found = run_dir.list_runs(places.runs_of(options))
-    if options.json:
-        show.emit([{**asdict(each), "expected": [asdict(one) for one in _held(options, each)]} for each in found])
-    elif not found:
-        show.say(f"No runs beside {places.database(options)}; start one with `budgetscope run examples/first.toml`.")
+    from engine.runs.expectation import held
+
+    local = options.runs_of(db)
+    expected = [(each, held(run_dir.find(local, each.run_id), each)) for each in run_dir.list_runs(local)]
+    if as_json:
+        show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected])
+    elif not expected:
+        show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
     else:
         head = (
             "run",
@@ -108,52 +128,42 @@ def runs(options: Namespace) -> int:
             "started",
             "ran",
         )
-        show.table(head, [_row(each, _held(options, each)) for each in found], numeric=[*range(3, 12), 13])
+        show.table(head, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
     return 0
 
 
-def calibrate(options: Namespace) -> int:
-    """Search, show what was found, and write it to --out; a second calibration of the same reads what is stored."""
-    from engine.run import worker
-    from engine.study.plan import plan
+def start(planned: Plan, db: Path) -> tuple[Path, int]:
+    """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
+    from engine.runs import worker
     from engine.study.upper_bound import upper_bound
 
-    study = calibrations.study_of(options)
-    planned = plan(study)
     show.tell(estimates.forecast(upper_bound(planned)))
-    directory = worker.prepare(study, places.writable(options))
+    directory = worker.prepare(planned.study, options.writable(db))
     show.tell(
-        f"Run {directory.run_id} of {study.name!r}; Ctrl-C stops it, `budgetscope resume {directory.run_id}` goes on."
+        f"Run {directory.run_id} of {planned.study.name!r}; Ctrl-C stops it, "
+        f"`budgetscope resume {directory.run_id}` goes on."
     )
-    code = work(directory, planned)
-    if options.out is not None:
-        show.say(f"{calibrations.write(options.out, directory.db, planned):,} questions were written to {options.out}.")
-    return code
+    return directory.db, work(directory, planned)
 
 
 def work(directory: RunDir, planned: Plan) -> int:
     """Work in this process until the run ends, then show what it found."""
-    from engine.run import worker
-    from engine.run.expectation import held
+    from engine.runs import worker
+    from engine.runs.expectation import held
 
-    with Progress(sys.stderr) as progress:
-        final = worker.run(directory, progress.show)
-    _show_results(directory, planned)
+    with show.Progress(sys.stderr) as progress:
+        final = worker.run(directory, progress.show, planned=planned)
+
+    if planned.study.calibration:
+        reports.calibration_table(directory.db, planned)
+    else:
+        reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
     show.say(_last_word(final))
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
-        return 4
-    return places.CODES.get(final.state, 1)
-
-
-def _show_results(directory: RunDir, planned: Plan) -> None:
-    from engine.cli import reports
-
-    if planned.study.calibration:
-        calibrations.results(directory.db, planned)
-    else:
-        reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
+        return FAILED_TRIALS
+    return CODE_OF_STATE.get(final.state, ERROR)
 
 
 def _last_word(final: Status) -> str:
@@ -163,12 +173,6 @@ def _last_word(final: Status) -> str:
     message = f" {final.message}" if final.message else ""
     trials = f"{final.done:,} of {final.total:,} trials ({ended})"
     return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
-
-
-def _held(options: Namespace, each: Status) -> tuple[Held, ...]:
-    from engine.run.expectation import held
-
-    return held(run_dir.find(places.runs_of(options), each.run_id), each)
 
 
 def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
@@ -189,20 +193,3 @@ def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
         started,
         show.UNKNOWN if (ran := run_dir.running_s(each)) is None else show.duration(ran),
     )
-
-
-def _raise_ceiling(directory: RunDir, wished: Limits) -> None:
-    from engine.study.schema import with_ceiling
-
-    if run_dir.is_alive(directory):
-        raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
-    text = with_ceiling(directory.study.read_text(encoding="utf-8"), wished)
-    part = directory.path / ".study.toml"
-    part.write_text(text, encoding="utf-8")
-    part.replace(directory.study)
-
-
-def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("Nobody is there to ask; add --yes to delete without asking.")
-    return input(question).strip().lower() in ("y", "yes")

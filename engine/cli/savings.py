@@ -5,14 +5,16 @@ Owns how sizes and prices are read off the command line and how a month is laid 
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 import engine
-from engine.cli import show
-from engine.cli.places import condition, existing
+from engine.cli import options, show
+from engine.cli.options import Row, Verb, option
 from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from engine.analysis.savings import Savings
     from engine.models.energy import EnergyRange
 
-Row = Mapping[str, Any]
 _NAMES = {
     "usd": "money",
     "kwh": "energy, kWh",
@@ -36,24 +37,61 @@ _NAMES = {
 _SIZE = "MODEL=ACTIVE[/TOTAL] in billions of parameters, such as local/smollm2-135m=0.135"
 
 
-def savings(options: Namespace) -> int:
+@click.command(cls=Verb)
+@click.argument("a", metavar="A", help="the setting of today: label or beginning of an id")
+@click.argument("b", metavar="B", help="the cheaper one: label or beginning of an id")
+@option("--per-day", type=options.number, required=True, metavar="N", help="questions a day")
+@option("--zone", default="WOR", help="grid, by ISO code such as FRA or USA (WOR: the world)")
+@option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="MODEL=ACTIVE[/TOTAL]",
+    help="billions of parameters, where the size is not known or another is meant (repeatable)",
+)
+@option("--pue", type=options.number, metavar="X", help="of the data centre of models with a --size (1.2)")
+@option(
+    "--prefill-share",
+    type=options.number,
+    default="0",
+    metavar="X",
+    help="energy of an input token as a share of an output token's (0: ecologits counts none)",
+)
+@option("--by", metavar="COLUMN", help="who pays: accuracy by this column of the questions or their data")
+@options.task("the task, where a label is on several")
+@options.prices
+@options.as_json
+def savings(
+    db: Path,
+    a: str,
+    b: str,
+    per_day: float,
+    zone: str,
+    sizes: tuple[str, ...],
+    pue: float | None,
+    prefill_share: float,
+    by: str | None,
+    task: str | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+) -> int:
     """Money, energy, carbon and accuracy of a month, and with --by who pays for the saving."""
     from engine.analysis import Cell
 
-    found = engine.open(existing(options))
-    rows = [condition(found, asked, options.task) for asked in (options.a, options.b)]
-    a, b = (Cell(row["condition_id"]) for row in rows)
+    found = engine.open(options.existing(db))
+    rows = [options.condition(found, name, task) for name in (a, b)]
+    today, cheaper = (Cell(row["condition_id"]) for row in rows)
     listed = found.snapshots()
-    prices, weights = lens(listed, options.prices), energies(listed, options)
-    told = found.savings(a, b, options.per_day, options.zone, weights, prices)
-    who = None if options.by is None else found.equity(a, b, options.by)
-    if options.json:
-        show.emit(_plain(told, who))
+    view, weights = lens(listed, prices), energies(listed, sizes, pue, prefill_share)
+    month = found.savings(today, cheaper, per_day, zone, weights, view)
+    who = None if by is None else found.equity(today, cheaper, by)
+    if as_json:
+        show.emit(_plain(month, who))
         return 0
     a_name, b_name = map(names.over(rows), rows)
     show.say(f"a: {a_name}    b: {b_name}    ({names.task(rows[0]['task'])})")
-    _month(told)
-    for sentence in (*_remarks(told), *said(listed, prices)):
+    _month(month)
+    for sentence in (*_remarks(month), *said(listed, view)):
         show.say(sentence)
     if who is not None:
         _who(who)
@@ -97,19 +135,21 @@ def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
         yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
 
 
-def energies(listed: pl.DataFrame, options: Namespace) -> dict[str, EnergyRange]:
+def energies(
+    listed: pl.DataFrame, sizes: Sequence[str], pue: float | None, prefill_share: float
+) -> dict[str, EnergyRange]:
     """Weights of every model whose size is known or given. Raises UsageError, UnknownName."""
     from engine.models import energy
     from engine.models.energy import known_energy
 
     listing = _models(listed)
-    weights = known_energy(listing, prefill_share=options.prefill_share)
-    for each in options.size:
+    weights = known_energy(listing, prefill_share=prefill_share)
+    for each in sizes:
         name, active, total = _size(each)
         if name not in listing:
             raise UnknownName("model of the database", name, listing)
-        size = energy.size(active, total, pue=energy.PUE if options.pue is None else options.pue)
-        weights[name] = energy.energy(size, prefill_share=options.prefill_share)
+        size = energy.size(active, total, pue=energy.PUE if pue is None else pue)
+        weights[name] = energy.energy(size, prefill_share=prefill_share)
     return weights
 
 
@@ -129,12 +169,12 @@ def _models(listed: pl.DataFrame) -> dict[str, str]:
     return dict(sorted(listed.select("name", "model").unique().rows()))
 
 
-def _month(told: Savings) -> None:
-    ranged = told.lines["a_least"].is_not_null().any() or told.lines["b_least"].is_not_null().any()
+def _month(month: Savings) -> None:
+    ranged = month.lines["a_least"].is_not_null().any() or month.lines["b_least"].is_not_null().any()
     head = ("a month", "with a", "with b", "b saves", "95% interval", "by size of the model" if ranged else "")
     rows = [
         (_NAMES[row["quantity"]], *(_number(row, side) for side in ("a", "b", "saving")), _interval(row), _range(row))
-        for row in told.lines.to_dicts()
+        for row in month.lines.to_dicts()
     ]
     show.table(head, rows, numeric=range(1, 4))
     show.say()
@@ -161,22 +201,22 @@ def _range(row: Row) -> str:
     return ", ".join(spans)
 
 
-def _remarks(told: Savings) -> Iterator[str]:
+def _remarks(month: Savings) -> Iterator[str]:
     """What the table rests on."""
-    change = told.accuracy
+    change = month.accuracy
     if change.mean is not None and change.low is not None and change.high is not None:
         yield (
             f"Accuracy changes by {show.points(change.mean)} {show.interval(change.low, change.high, show.points)} "
-            f"on {told.n:,} questions measured with both."
+            f"on {month.n:,} questions measured with both."
         )
     yield (
-        f"{told.traffic.questions_per_day:,g} questions a day like these, 30.44 days; "
-        f"{told.intensity:g} gCO2e/kWh ({told.traffic.zone.upper()})."
+        f"{month.traffic.questions_per_day:,g} questions a day like these, 30.44 days; "
+        f"{month.intensity:g} gCO2e/kWh ({month.traffic.zone.upper()})."
     )
-    yield f"energy: {', '.join(told.sources) or 'unknown; give --size'}."
-    if told.assumed:
+    yield f"energy: {', '.join(month.sources) or 'unknown; give --size'}."
+    if month.assumed:
         yield "assumed price: a stand-in, because nobody bills this model."
-    if told.simulated:
+    if month.simulated:
         yield "simulated: answered by a script, not by a language model."
 
 
@@ -209,16 +249,16 @@ def _verdict(row: Row) -> str:
     return f"loses more than the rest (p {text.p_value(row['p_value'])})" if row["warning"] else ""
 
 
-def _plain(told: Savings, who: Equity | None) -> dict[str, Any]:
-    change = told.accuracy
-    month = {
-        "questions_per_day": told.traffic.questions_per_day,
-        "zone": told.traffic.zone,
-        "n": told.n,
-        "lines": told.lines.to_dicts(),
+def _plain(month: Savings, who: Equity | None) -> dict[str, Any]:
+    change = month.accuracy
+    record = {
+        "questions_per_day": month.traffic.questions_per_day,
+        "zone": month.traffic.zone,
+        "n": month.n,
+        "lines": month.lines.to_dicts(),
         "accuracy": [change.mean, change.low, change.high],
-        "assumed": told.assumed,
-        "simulated": told.simulated,
-        "energy": list(told.sources),
+        "assumed": month.assumed,
+        "simulated": month.simulated,
+        "energy": list(month.sources),
     }
-    return month | ({} if who is None else {"by": who.by, "groups": who.groups.to_dicts()})
+    return record | ({} if who is None else {"by": who.by, "groups": who.groups.to_dicts()})

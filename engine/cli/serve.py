@@ -10,16 +10,14 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from engine.cli import plugged, show
-from engine.cli.places import database
+from engine.cli import show
 from engine.core.errors import RunError, UsageError
 from engine.strategies import plugins
 
@@ -30,21 +28,22 @@ LAUNCH_TOKEN = "BUDGETSCOPE_LAUNCH_TOKEN"
 SHORTEST_TOKEN = 16
 
 
-def serve(options: Namespace) -> int:
+def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str] = ()) -> int:
     """Start the dashboard, say where it is once it answers, and wait for it; Ctrl-C ends both quietly."""
-    page = _page()
+    page = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
     if not page.exists():
         raise UsageError("The dashboard is not part of this installation; `budgetscope --help` lists the verbs.")
     if fault := token_fault():
         raise UsageError(fault)
-    check_port(options.host, options.port)
-    if not options.read_only and not is_loopback(options.host):
-        show.tell(f"{options.host} can be reached from other machines, so {_rule()}.")
+    check_port(host, port)
+    if not read_only and not is_loopback(host):
+        rule = "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
+        show.tell(f"{host} can be reached from other machines, so {rule}.")
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _interrupt)
     server = subprocess.Popen(
-        command(page, options.host, options.port),
-        env=environment(options),
+        command(page, host, port),
+        env=environment(db, host, read_only, modules),
         cwd=page.parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -52,8 +51,8 @@ def serve(options: Namespace) -> int:
         start_new_session=True,
     )
     try:
-        _await_answer(server, options.host, options.port)
-        show.say(f"Budgetscope is at {address(options.host, options.port)} (Ctrl-C stops it)")
+        _await_answer(server, host, port)
+        show.say(f"Budgetscope is at {address(host, port)} (Ctrl-C stops it)")
         sys.stdout.flush()
         return server.wait()
     except KeyboardInterrupt:
@@ -79,12 +78,12 @@ def command(page: Path, host: str, port: int) -> list[str]:
     return [sys.executable, "-m", page.parent.name, *flags]
 
 
-def environment(options: Namespace) -> Mapping[str, str]:
+def environment(db: Path, host: str, read_only: bool, modules: Sequence[str] = ()) -> Mapping[str, str]:
     """What the page needs to know: the database, and whether it may start runs."""
-    exposed = not is_loopback(options.host) and not launch_token()
-    locked = options.read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
-    wishes = {"BUDGETSCOPE_DB": str(database(options).resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
-    return {**os.environ, **wishes, **plugins.environment(plugged.asked(options))}
+    exposed = not is_loopback(host) and not launch_token()
+    locked = read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
+    wishes = {"BUDGETSCOPE_DB": str(db.resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
+    return {**os.environ, **wishes, **plugins.environment(list(modules))}
 
 
 def launch_token() -> str:
@@ -147,17 +146,12 @@ def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None
         if server.poll() is not None:
             raise RunError(f"The dashboard ended while it started (exit code {server.returncode}).")
         with suppress(OSError, HTTPException):
-            asked = HTTPConnection(target, port, timeout=1)
-            asked.request("GET", "/_stcore/health")
-            if asked.getresponse().status == 200:
+            health = HTTPConnection(target, port, timeout=1)
+            health.request("GET", "/_stcore/health")
+            if health.getresponse().status == 200:
                 return
         time.sleep(0.05)
     raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
-
-
-def _rule() -> str:
-    """What a dashboard that others can reach lets them do."""
-    return "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:
@@ -174,7 +168,3 @@ def _end(server: subprocess.Popen[bytes]) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     """A terminated parent takes the server with it."""
     raise KeyboardInterrupt
-
-
-def _page() -> Path:
-    return Path(__file__).resolve().parents[2] / "dashboard" / "app.py"

@@ -1,4 +1,4 @@
-"""How the command line writes: tables, sentences, JSON; and never a control character of somebody else's.
+"""How the command line writes: tables, sentences, progress; and never a control character of somebody else's.
 
 Numbers are said by `core.text`, as everywhere. Knows no verb.
 """
@@ -6,17 +6,25 @@ Numbers are said by `core.text`, as everywhere. Knows no verb.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import time
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
 
 from engine.core import text
 from engine.core.budget import Amount, Limits
 from engine.core.records import PUSD_PER_USD
 
+if TYPE_CHECKING:
+    from engine.runs.run_dir import Status
+
 UNKNOWN, number, percent, points = text.UNKNOWN, text.number, text.percent, text.points
 dollars, budget, interval = text.money, text.budget, text.interval
+EVERY_S = 5.0
+"""Seconds between two lines of progress where lines cannot be rewritten."""
 
 
 def clean(line: str) -> str:
@@ -77,3 +85,57 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[
             c.rjust(w) if at in numeric else c.ljust(w) for at, (c, w) in enumerate(zip(row, widths, strict=True))
         )
         say("  ".join(fitted).rstrip())
+
+
+class Progress:
+    """How a run stands: one line rewritten on a terminal, a line every few seconds elsewhere; leave it to end it."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty()
+        self._open = False
+        self._last: tuple[float, str] = (0.0, "")
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._open:
+            self._write("\n")
+
+    def show(self, status: Status) -> None:
+        """Show the status, if it is time to; nothing is known before the plan is made."""
+        if status.alive and not status.total:
+            return
+        text = line(status)
+        if self._live:
+            # one column less: a full last column wraps, and then the carriage return goes back one row too few
+            self._write("\r\x1b[K" + text[: shutil.get_terminal_size().columns - 1])
+            self._open = True
+        elif text != self._last[1] and (not status.alive or time.monotonic() - self._last[0] >= EVERY_S):
+            self._last = (time.monotonic(), text)
+            self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        """A terminal that went away does not end the run."""
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, UnicodeEncodeError):
+            pass
+
+
+def line(status: Status) -> str:
+    """State, trials, spent, reserved, in doubt, free, ceiling and time left, on one line."""
+    parts = [f"{clean(status.name)}: {status.state}", f"{status.done:,}/{status.total:,} trials"]
+    failed = status.ends.get("failed", 0)
+    parts += [f"{failed:,} failed"] if failed else []
+    parts += [f"spent {amount(status.spent, status.priced)}"]
+    parts += [f"reserved {number(status.reserved.tokens)} tokens"] if status.reserved.tokens else []
+    parts += [f"in doubt {number(status.in_doubt.tokens)} tokens"] if status.in_doubt.tokens else []
+    parts += [f"free {limits(status.free)}"] if status.free != Limits() else []
+    parts += [f"ceiling {limits(status.ceiling)}"]
+    parts += [f"{duration(status.seconds_left)} left"] if status.seconds_left is not None else []
+    return " | ".join(parts)

@@ -2,12 +2,12 @@
 
 Pure rules over records: what is charged to a day, over all runs, stays within the day's allowance under any
 interleaving, because a run spends only what it was lent before and gives back only what it can prove it did not spend.
-Owns no clock, file, lock or database; `engine.run.allowance` brings them.
+Owns no clock, file, lock or database; `engine.runs.allowance` brings them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -79,7 +79,13 @@ class Book:
     def free(self, day: str) -> Limits:
         """What a day can still lend; None: it does not limit that kind."""
         claims = [lease.claim for lease in self.of_day(day)]
-        return Limits(*(_free(getattr(self.allowance, kind), [getattr(c, kind) for c in claims]) for kind in KINDS))
+        free: list[int | None] = []
+        for kind in KINDS:
+            allowed, claimed = getattr(self.allowance, kind), [getattr(claim, kind) for claim in claims]
+            # A run that holds a lease without limit leaves nothing to anybody else.
+            left = 0 if None in claimed else max(0, (allowed or 0) - sum(claimed))
+            free.append(None if allowed is None else left)
+        return Limits(*free)
 
     def remember(self, run_id: str, day: str, spent: Amount, in_doubt: Amount, now: datetime) -> None:
         """Charge a day with what a run spent without any lease (by an older version, or of a lost database)."""
@@ -88,6 +94,7 @@ class Book:
     def settle(self, run_id: str, spent: Amount, in_doubt: Amount) -> None:
         """Give back what a run's lease did not need, given all that was charged to the run, on any day."""
         own = self.of_run(run_id)
+        # A run counts all it was ever charged; what earlier days were charged of it is theirs.
         others = [lease for lease in own if not lease.held]
         for lease in (lease for lease in own if lease.held):
             alone = _without(spent, (other.spent for other in others))
@@ -102,7 +109,10 @@ class Book:
         own = self.of_run(run_id)
         known = _without(stored, (lease.charged for lease in own))
         for lease in (lease for lease in own if lease.held):
-            self._put(replace(lease, in_doubt=lease.in_doubt + _lost(lease, known), held=False))
+            # What is left of the lease may have been spent, and never less than the database knows of.
+            left = _known(lease.lent.left(lease.charged))
+            lost = Amount(*(max(getattr(left, kind), getattr(known, kind)) for kind in KINDS))
+            self._put(replace(lease, in_doubt=lease.in_doubt + lost, held=False))
 
     def lend(self, run_id: str, wants: Limits, now: datetime) -> Lease | None:
         """Lend a run what it wants of today, as far as today has it; None: today has nothing left of some kind.
@@ -110,10 +120,12 @@ class Book:
         `wants`: what is left of the run's own ceiling; 0 of a kind it will not spend. Its last lease must be settled.
         """
         day = day_of(now)
+        # Partly is not enough: a run without any tokens left cannot use the calls it could still have.
         if self.spent_kinds(wants, day):
             return None
         last = self._leases.get((run_id, day))
         spent, doubt = (last.spent, last.in_doubt) if last else (Amount(), Amount())
+        # From what the day was charged by this run already, because a lease says the most it may come to in all.
         lent = wants.least(self.free(day)).beyond(spent + doubt)
         lease = Lease(run_id, day, lent, spent, doubt, True, now)
         self._put(lease)
@@ -139,23 +151,9 @@ def end_of(day: str) -> datetime:
     return datetime.combine(date.fromisoformat(day), time(), UTC) + timedelta(days=1)
 
 
-def _lost(lease: Lease, known: Amount) -> Amount:
-    """What a held lease may have been charged beyond what it says: what is left of it, and never less than is known."""
-    left = _known(lease.lent.left(lease.charged))
-    return Amount(*(max(getattr(left, kind), getattr(known, kind)) for kind in KINDS))
-
-
 def _known(limits: Limits) -> Amount:
     """Limits as an amount; 0 of a kind without limit."""
     return Amount(*(getattr(limits, kind) or 0 for kind in KINDS))
-
-
-def _free(allowed: int | None, claims: Sequence[int | None]) -> int | None:
-    """A run that holds a lease without limit leaves nothing to anybody else."""
-    if allowed is None:
-        return None
-    known = [claim for claim in claims if claim is not None]
-    return max(0, allowed - sum(known)) if len(known) == len(claims) else 0
 
 
 def _without(total: Amount, parts: Iterable[Amount]) -> Amount:

@@ -1,9 +1,8 @@
-"""Finds the answer in a model's text, and decides when two answers are the same.
+"""Finds the answer in a model's text, decides when two answers are the same, and counts votes.
 
 Pure functions over hostile text: every one is linear in its input, none evaluates what it reads and none raises.
-This module knows kinds of answers ('number', 'word', 'yes_no', 'text'), never tasks, targets or verdicts.
-
-Counting answers: plurality over normalised answers, ties to the answer seen first; pure.
+Votes are a plurality over normalised answers, ties to the answer seen first. This module knows kinds of answers
+('number', 'word', 'yes_no', 'text'), never tasks, targets or verdicts.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ _MARKERS_TRIED = 64
 _DIGITS = 120
 _EXPONENT = 40
 
+# Every repetition below is bounded or over disjoint characters, so that no text makes a pattern backtrack.
 _MARKER = re.compile(r"####|\[\[|\banswers?\b", re.I)
 _IS = re.compile(
     r"[\s*_\"'`)]{0,8}(?:(?:to (?:the|this) (?:question|problem|puzzle|riddle|equation)|would|should|will|must|"
@@ -62,11 +62,22 @@ def extract(text: str, kind: AnswerKind) -> str | None:
     The last \\boxed{...} wins, then the last marker ("Answer: x", "the answer is x", "#### x", "[[x]]"), then, by
     kind: the last number, the last standalone yes or no, or a text that is itself one line of at most 60 characters.
     """
-    for found in (_boxed(text), *_marked(text)):
-        answer = _read(found, kind) if found else None
+    # What follows each explicit marker, the last marker first: models restate, and the last word is the one they mean.
+    places = [marker.span() for marker in _MARKER.finditer(text)][-_MARKERS_TRIED:]
+    slices = (_after(text[start:end], text[end : end + _TAIL]) for start, end in reversed(places))
+    for piece in (_boxed(text), *slices):
+        answer = _read(piece, kind) if piece else None
         if answer:
             return answer
-    return _fall_back(text, kind)
+    if kind == "number":
+        number = _last(_NUMBER, _FRAC.sub(r"\1/\2", text.translate(_DASHES)))
+        return _number_text(number) if number else None
+    if kind == "yes_no":
+        word = _last(_YES_NO, text)
+        return word.lower() if word else None
+    # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
+    line = text.strip()
+    return _tidy(_clean(line)) if len(line) <= _LINE and "\n" not in line else None
 
 
 def normalise(answer: str) -> str:
@@ -87,12 +98,14 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
         return left != ""
     if kind == "yes_no":
         return False
+    # Any other kind may hold a number: "1/2" and "0.5" agree as words of a text, too.
     value = number_value(left)
     return value is not None and value == number_value(right)
 
 
 def number_value(answer: str) -> Fraction | None:
     """The exact value of an answer that is one number (decimal or a/b); None when it is not, or is absurdly long."""
+    # Reading a decimal takes quadratic time in its digits, so a number of a million of them is refused by its length.
     if len(answer) > 2 * _DIGITS:
         return None
     text = normalise(answer)
@@ -107,9 +120,8 @@ def number_value(answer: str) -> Fraction | None:
 
 def bracketed_integer(text: str) -> int | None:
     """The last [[n]] of a text with 1 <= n <= 1,000,000, as token estimates are written (TALE, arXiv 2412.18547)."""
-    last = None
-    for found in _BRACKETED.finditer(text):
-        last = int(found[1].replace(",", ""))
+    digits = deque(_BRACKETED.finditer(text), maxlen=1)
+    last = int(digits[0][1].replace(",", "")) if digits else None
     return last if last is not None and 1 <= last <= 1_000_000 else None
 
 
@@ -135,13 +147,6 @@ def _boxed(text: str) -> str | None:
     return best
 
 
-def _marked(text: str) -> list[str]:
-    """What follows each explicit marker, last marker first; a bounded number of bounded slices."""
-    places = [(found.start(), found.end()) for found in _MARKER.finditer(text)][-_MARKERS_TRIED:]
-    slices = (_after(text[start:end], text[end : end + _TAIL]) for start, end in reversed(places))
-    return [found for found in slices if found]
-
-
 def _after(marker: str, tail: str) -> str | None:
     if marker == "[[":
         inner, closed, _ = tail.partition("]]")
@@ -154,27 +159,24 @@ def _after(marker: str, tail: str) -> str | None:
     return tail.lstrip(" \t\r\n*_:").partition("\n")[0]
 
 
-def _read(found: str, kind: AnswerKind) -> str | None:
+def _read(piece: str, kind: AnswerKind) -> str | None:
     """The answer in a short piece of text that is known to hold one."""
-    line = _clean(found)
+    line = _clean(piece)
     if kind == "number":
-        return _first_number(line)
+        # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
+        before, equals, after = line.rpartition("=")
+        number = _NUMBER.search(after) or (_NUMBER.search(before) if equals else None)
+        return _number_text(number[0]) if number else None
     if kind == "yes_no":
-        said = _YES_NO.search(line)
-        return said[1].lower() if said else None
+        word = _YES_NO.search(line)
+        return word[1].lower() if word else None
     filler = _FILLER.match(line)
+    # "The answer is therefore" with nothing behind it: then the filler is all there is to read.
     line = line[filler.end() :] if filler and filler.end() < len(line) else line
-    return _tidy(_first_word(line) if kind == "word" else line)
-
-
-def _fall_back(text: str, kind: AnswerKind) -> str | None:
-    if kind == "number":
-        return _last_number(text)
-    if kind == "yes_no":
-        said = _last(_YES_NO, text)
-        return said.lower() if said else None
-    line = text.strip()
-    return _tidy(_clean(line)) if len(line) <= _LINE and "\n" not in line else None
+    if kind == "word":
+        words = [word for word in line.split() if word.lower() not in _ARTICLES] or line.split()
+        line = words[0] if words else ""
+    return _tidy(line)
 
 
 def _clean(text: str) -> str:
@@ -185,30 +187,14 @@ def _clean(text: str) -> str:
     return text[1:-1].strip() if len(text) > 2 and text[0] == text[-1] == "$" else text
 
 
-def _first_number(line: str) -> str | None:
-    """Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign."""
-    before, equals, after = line.rpartition("=")
-    found = _NUMBER.search(after) or (_NUMBER.search(before) if equals else None)
-    return _number_text(found[0]) if found else None
-
-
-def _last_number(text: str) -> str | None:
-    found = _last(_NUMBER, _FRAC.sub(r"\1/\2", text.translate(_DASHES)))
-    return _number_text(found) if found else None
-
-
 def _last(pattern: re.Pattern[str], text: str) -> str | None:
+    # Keeps one match in memory, however many a hostile text holds.
     ends = deque(pattern.finditer(text), maxlen=1)
     return ends[0][0] if ends else None
 
 
-def _number_text(found: str) -> str | None:
-    return normalise(found) if len(found) <= MAX_ANSWER else None
-
-
-def _first_word(line: str) -> str:
-    words = [word for word in line.split() if word.lower() not in _ARTICLES] or line.split()
-    return words[0] if words else ""
+def _number_text(number: str) -> str | None:
+    return normalise(number) if len(number) <= MAX_ANSWER else None
 
 
 def _tidy(line: str) -> str | None:
@@ -223,8 +209,10 @@ def _fold(text: str) -> str:
     """Compatibility-folded and case-folded, control characters gone, every dash a hyphen."""
     if not text.isprintable():
         text = "".join(c for c in text if c.isprintable() or c.isspace())
+    # Nearly all answers are ASCII, for which the foldings below amount to lower().
     if text.isascii():
         return text.lower()
+    # Twice, because folding a compatibility form can make another one; after two rounds nothing changes.
     for _ in range(2):
         text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).translate(_DASHES)
     return text
@@ -244,8 +232,10 @@ def _canonical_number(text: str) -> str | None:
     """One spelling per number, by string work alone, so that a million digits cost no arithmetic; None: not one."""
     if not text or text[-1] not in "0123456789.":
         return None
+    # Signs before and after the currency mark occur, "-$5" and "$-5"; the number keeps its own.
     money = _MONEY.match(text)
     text = money[1] + text[money.end() :] if money else text
+    # Not reduced: 2/4 and 1/2 are other spellings, which only `same` compares by value.
     ratio = _RATIO.fullmatch(text)
     if ratio:
         sign = "-" if ratio[1] == "-" else ""
@@ -257,6 +247,7 @@ def _canonical_number(text: str) -> str | None:
 
 
 def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
+    # 1e999999999 would be a gigabyte of zeros; it stays the text it is.
     if exponent and (abs(exponent) > _EXPONENT or len(whole) + len(part) > _DIGITS):
         return None
     if exponent > 0:
@@ -266,6 +257,7 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
         whole, part = padded[:exponent], padded[exponent:] + part
     whole, part = whole.lstrip("0") or "0", part.rstrip("0")
     number = f"{whole}.{part}" if part else whole
+    # There is no minus zero among answers.
     return f"-{number}" if sign == "-" and number != "0" else number
 
 
@@ -286,6 +278,7 @@ class Votes:
         if answer is None:
             return
         key = normalise(answer)
+        # Shown and scored as it was first spelled: normal form is for comparing, and a scorer may want the original.
         self._spelled.setdefault(key, answer)
         self._weights[key] += weight
         self._counts[key] += 1
@@ -295,6 +288,7 @@ class Votes:
         """The answer with most weight, as it was first spelled; None: nobody voted yet."""
         if not self._weights:
             return None
+        # max() keeps the first of equals, and dicts the order of votes: a tie goes to the answer seen first.
         return self._spelled[max(self._weights, key=lambda key: self._weights[key])]
 
     @property

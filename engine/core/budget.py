@@ -8,11 +8,11 @@ is both safe and exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.core.errors import UsageError
-from engine.core.records import Axis, ModelSetting, ModelSpend, Spend, Usage, Wall, Weights
+from engine.core.records import Axis, Count, ModelSetting, ModelSpend, Spend, Usage, Wall, Weights
 
 _AXIS_WEIGHTS: dict[Axis, Weights] = {
     "output_tokens": Weights(output=1),
@@ -63,7 +63,8 @@ class Ledger:
 
     def granted(self, call: Planned) -> int:
         """Largest reply every wall leaves after the prompt bound, at most what is asked; 0: refused."""
-        return min([call.asked_tokens, *self._rooms(call.model, self.high_water(call))])
+        margins = self._margins(call.model, self.high_water(call), 1)
+        return min([call.asked_tokens, *(room(left, w) for left, w in margins)])
 
     def fits(self, calls: Sequence[Planned]) -> bool:
         """Whether all these calls together stay within every wall at their worst case."""
@@ -86,11 +87,16 @@ class Ledger:
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""
         meter = self._meter(model)
-        rooms = [room // w.output for room, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
+        # A wall that does not weigh output says nothing about how long a reply may be.
+        rooms = [left // w.output for left, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
         return max(0, min(rooms)) if rooms else None
 
     def _meter(self, model: str) -> ModelSpend:
         return self._meters.get(model, ModelSpend(model, Spend(), 0))
+
+    def metered(self, model: str) -> int:
+        """The model's high-water mark of its input so far."""
+        return self._meter(model).metered_input_tokens
 
     def high_water(self, call: Planned) -> int:
         """The model's metered input once this call's prompt is reserved."""
@@ -101,29 +107,29 @@ class Ledger:
         charged = _charged(self._meter(call.model), call.bound_tokens, spend)
         return {**self._meters, call.model: charged}
 
-    def _rooms(self, model: str, high: int) -> list[int]:
-        return [_room(margin, w) for margin, w in self._margins(model, high, 1)]
-
     def _margins(self, model: str, high: int, calls: int) -> list[tuple[int, Weights]]:
         """Per wall: what is left after `calls` more calls of `model` with its input metered at `high`."""
         meter = self._meter(model)
         more = Spend(calls)
+        # The call itself counts on the axis of calls before its first token does.
         state = {**self._meters, model: replace(meter, spend=meter.spend + more, metered_input_tokens=high)}
-        return [(limit - _position(state, table), table[model]) for limit, table in self._walls]
+        return [(limit - stand(state.values(), table), table[model]) for limit, table in self._walls]
 
     def _within(self, state: dict[str, ModelSpend]) -> bool:
-        return all(_position(state, table) <= limit for limit, table in self._walls)
+        return all(stand(state.values(), table) <= limit for limit, table in self._walls)
 
 
 def _charged(meter: ModelSpend, bound: int, spend: Spend) -> ModelSpend:
     """H takes the bound, and a report above it: an overrun is recorded, never hidden."""
+    # The bound alone would be loose for later calls, the report alone would place marks before their walls.
     before = meter.spend.input_tokens
     high = max(meter.metered_input_tokens, before + bound, before + spend.input_tokens)
     return ModelSpend(meter.model, meter.spend + spend, high)
 
 
-def _position(state: dict[str, ModelSpend], table: dict[str, Weights]) -> int:
-    return sum(position(meter, table[model]) for model, meter in state.items())
+def stand(meters: Iterable[ModelSpend], table: Mapping[str, Weights]) -> int:
+    """Where the spends of a line-up stand on a wall."""
+    return sum(position(meter, table[meter.model]) for meter in meters)
 
 
 def position(meter: ModelSpend, w: Weights) -> int:
@@ -132,13 +138,14 @@ def position(meter: ModelSpend, w: Weights) -> int:
     return w.calls * spend.calls + w.input * meter.metered_input_tokens + w.output * spend.output_tokens
 
 
-def _room(margin: int, w: Weights) -> int:
+def room(margin: int, w: Weights) -> int:
     """Output tokens a margin buys; a wall that does not weigh output lets any length through."""
     if margin < 0:
         return 0
     return margin // w.output if w.output else _UNBOUNDED
 
 
+# Larger than any cap that is asked for, and still an integer of a database.
 _UNBOUNDED = 1 << 62
 
 
@@ -165,9 +172,9 @@ def clipped(spend: Spend, output_tokens: int) -> Spend:
 class Amount:
     """Calls, tokens and money of a reservation or a bill."""
 
-    calls: int = 0
-    tokens: int = 0
-    pusd: int = 0
+    calls: Count = 0
+    tokens: Count = 0
+    pusd: Count = 0
     """0 when the price is unknown; a money ceiling refuses such models before the run."""
 
     def __add__(self, other: Amount) -> Amount:
@@ -181,9 +188,9 @@ class Amount:
 class Limits:
     """A run's ceiling, a day's allowance, or a lease on it; None: no limit of that kind."""
 
-    calls: int | None = None
-    tokens: int | None = None
-    pusd: int | None = None
+    calls: Count | None = None
+    tokens: Count | None = None
+    pusd: Count | None = None
 
     def allow(self, amount: Amount) -> bool:
         """Whether the amount stays within every limit."""
@@ -251,6 +258,7 @@ class Ceiling:
 
     def lend(self, lease: Limits) -> None:
         """Go on, with at most `lease` beyond what is charged now; only while nothing is in flight."""
+        # What is in flight was reserved under the old lease, and the new one counts from what is charged.
         if self.in_flight:
             raise AssertionError("a lease was changed under calls in flight")
         self.lent = lease
@@ -261,7 +269,9 @@ class Ceiling:
         """Hold back the worst case of one attempt; False: it does not fit now."""
         if self.paused:
             return False
+        # What is in doubt may have been billed; a ceiling that forgot it could be passed by kills and resumes.
         held = self.spent + self.reserved + self.in_doubt + amount
+        # Which of the two limits stopped it decides what the user is told: raise the ceiling, or wait for midnight.
         fits = self.limits.allow(held)
         self.day_is_short = fits and not self._reach.allow(held)
         if self.day_is_short or not fits:
@@ -274,6 +284,7 @@ class Ceiling:
         """Replace a reservation by what the attempt cost (nothing, if the provider refused it)."""
         self._release(reserved)
         self.spent += actual
+        # Booked in full, as it was billed; it is known only now, when it is too late to refuse the call.
         over = actual - reserved
         self.overrun += Amount(max(0, over.calls), max(0, over.tokens), max(0, over.pusd))
 

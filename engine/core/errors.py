@@ -47,21 +47,15 @@ class UnknownName(UsageError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str], besides: str = "") -> None:
         choices = sorted(known)
+        # A low cutoff: a wrong suggestion costs a glance, none costs a search through the list.
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {_listed(choices)}."
+        # Names can come from a file: the head of a table may hold a line break in quotes, and errors are one line.
+        listed = [name if name.isprintable() else repr(name) for name in map(shortened, choices[:_MOST])]
+        more = f" and {len(choices) - _MOST:,} more" if len(choices) > _MOST else ""
+        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {', '.join(listed) or 'none'}{more}."
         super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint} {besides}".rstrip())
         self.name = name
         self.nearest = near[0] if near else None
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST:,} more" if len(names) > _MOST else ""
-    return (", ".join(_in_line(shortened(name)) for name in names[:_MOST]) or "none") + more
-
-
-def _in_line(name: str) -> str:
-    """Names can come from a file: the head of a table may hold a line break in quotes."""
-    return name if name.isprintable() else repr(name)
 
 
 class StoreError(BudgetscopeError):

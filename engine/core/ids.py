@@ -9,9 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
 
-from engine.core.records import Axis, Condition, ModelSetting, Problem, Prompt, Request, TrialSpec
+from engine.core.records import Condition, Problem, Prompt, Request, TrialSpec
 
 
 def canonical(value: object) -> str:
@@ -81,6 +80,7 @@ def rng_seed(spec: TrialSpec) -> int:
 
 
 def _tagged(tag: str, text: str) -> str:
+    # Lone surrogates occur in questions and prompts; they are content as any other.
     body = text.encode("utf-8", "surrogatepass")
     return f"{tag}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
 
@@ -103,18 +103,17 @@ def _written(messages: Prompt) -> str:
 
 
 def _method(condition: Condition) -> list[object]:
+    # By role, so that the order in which a study lists them changes no id.
     models = sorted((role, setting.identity) for role, setting in condition.lineup)
     return [models, condition.strategy, condition.params, condition.prompting]
 
 
 def _setting(condition: Condition) -> list[object]:
+    # An anytime trial at a larger budget is the same trial, gone further.
     budget = None if condition.anytime else condition.budget
-    prices = _prices(condition.axis, (setting for _, setting in sorted(condition.lineup, key=lambda pair: pair[0])))
+    prices = None
+    # The snapshot a money wall is cut by; other axes do not depend on prices.
+    if condition.axis == "usd":
+        settings = (setting for _, setting in sorted(condition.lineup, key=lambda pair: pair[0]))
+        prices = [(s.price.input_pusd, s.price.output_pusd) for s in settings if s.price is not None]
     return [*_method(condition), condition.version, condition.axis, budget, prices]
-
-
-def _prices(axis: Axis, settings: Iterable[ModelSetting]) -> list[tuple[int, int]] | None:
-    """The snapshot a money wall is cut by; other axes do not depend on prices."""
-    if axis != "usd":
-        return None
-    return [(s.price.input_pusd, s.price.output_pusd) for s in settings if s.price is not None]

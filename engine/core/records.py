@@ -8,17 +8,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 Axis = Literal["output_tokens", "total_tokens", "calls", "usd"]
 AXES: tuple[Axis, ...] = ("output_tokens", "total_tokens", "calls", "usd")
 PUSD_PER_USD = 10**12
 
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+"""A whole number as a database column holds it; checked where a record is read back, not where one is made."""
+Moment = Annotated[datetime, Meta(tz=True)]
+"""A time with its zone."""
+
 AnswerKind = Literal["number", "word", "yes_no", "text"]
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
-Cut = Literal["own", "budget", "refused", "context", "limit", "failed"]
 Finish = Literal["stop", "length", "filter", "other"]
+
+
+class Cut(StrEnum):
+    """Why a call is not a whole reply that the strategy saw."""
+
+    OWN = "own"
+    """Stopped at the asked cap."""
+    BUDGET = "budget"
+    """Longer than granted; never shown to the strategy."""
+    REFUSED = "refused"
+    """No token was left for it."""
+    CONTEXT = "context"
+    """Does not fit the model's window; ends the trial at every budget."""
+    LIMIT = "limit"
+    """One call more than any trial makes; ends the trial at every budget."""
+    FAILED = "failed"
+    """The provider gave up."""
+
+    @property
+    def closes(self) -> bool:
+        """Whether the session makes no further call."""
+        return self is not Cut.OWN
+
+    @property
+    def beyond(self) -> bool:
+        """Whether a larger budget would have gone on where the data end, so that they are censored beyond it."""
+        return self in (Cut.BUDGET, Cut.REFUSED, Cut.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +109,15 @@ class Question:
 class Usage:
     """What a provider reported for one completion."""
 
-    input_tokens: int
+    input_tokens: Count
     """All prompt tokens, cached ones included."""
-    output_tokens: int
+    output_tokens: Count
     """All generated tokens, reasoning and the end token included."""
-    cached_tokens: int | None = None
+    cached_tokens: Count | None = None
     """Part of the input read from a prompt cache; None: not reported."""
-    cache_write_tokens: int | None = None
+    cache_write_tokens: Count | None = None
     """Part of the input written to a prompt cache; None: not reported."""
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Count | None = None
     """Part of the output that was hidden reasoning; None: not reported."""
     estimated: bool = False
     """True: the provider sent no usage; input is our upper bound, output our own count."""
@@ -103,6 +137,7 @@ class Spend:
     """Sum of measured call latencies; depends on load, never used to cut a curve."""
 
     def __add__(self, other: Spend) -> Spend:
+        # Written out, as it runs for every call of every trial that is read.
         return Spend(
             self.calls + other.calls,
             self.input_tokens + other.input_tokens,
@@ -138,6 +173,7 @@ class Price:
 
     def cost_pusd(self, spend: Spend, *, cache_discount: bool = False) -> int:
         """List price of `spend`; with `cache_discount` cached and cache-write tokens at their own rates."""
+        # Without the discount, because caching depends on what ran before: the same calls would cost another sum.
         plain = spend.input_tokens * self.input_pusd + spend.output_tokens * self.output_pusd
         if not cache_discount:
             return plain
@@ -160,6 +196,7 @@ class Request:
     repeat: int
     draw: int
     """The k-th time this trial makes this request, whatever the cap; from 0."""
+    # Derived from the rest, so two requests are equal without them, and whoever changes a field sets both again.
     key: str = field(default="", compare=False)
     """Content hash of the above (`pool.request_key`)."""
     seed: int = field(default=0, compare=False)
@@ -174,13 +211,13 @@ class Completion:
     text: str
     finish: Finish
     usage: Usage
-    latency_ms: int
+    latency_ms: Count
     model_reported: str | None
     """Model name in the reply; None: the provider did not say."""
     fingerprint: str | None
     """`system_fingerprint`; None: the provider did not say."""
-    created_at: datetime
-    provider_cost_pusd: int | None = None
+    created_at: Moment
+    provider_cost_pusd: Count | None = None
     """Cost the provider itself reported; None: it did not."""
     run_id: str | None = None
     """The run that paid for it; None until it is stored."""
@@ -194,20 +231,20 @@ class Attempt:
     key: str
     """Completion key it was made for."""
     model: str
-    ordinal: int
+    ordinal: Count
     """0 for the first try, 1 for the first retry, ..."""
     outcome: Literal["ok", "retried", "failed", "in_doubt"]
     error: str | None
-    reserved_tokens: int
+    reserved_tokens: Count
     """Worst case held back before dispatch: prompt bound plus asked cap."""
-    reserved_pusd: int | None
+    reserved_pusd: Count | None
     """Worst case in money; None: the price is unknown."""
-    charged_tokens: int
+    charged_tokens: Count
     """What was charged to the run; the reservation itself when in doubt, 0 when the provider refused."""
-    charged_pusd: int | None
+    charged_pusd: Count | None
     """The same in money, by our price; the ceiling counts the cost a provider itself reported where that is more."""
-    started_at: datetime
-    latency_ms: int
+    started_at: Moment
+    latency_ms: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +275,7 @@ class Call:
     bound_tokens: int
     """Upper bound of the prompt that was reserved."""
     cut: Cut | None
-    """None: whole. own: stopped at the asked cap. budget: longer than granted, never shown to the strategy. refused: no
-    token was left for it. context, limit: ends the trial at every budget. failed: the provider gave up."""
+    """None: whole."""
     replayed: bool
     """True: the completion was already paid for."""
     spend: Spend

@@ -1,17 +1,17 @@
-"""A stored trial read at a smaller budget: which calls were made, where it closed, what it answered and what it spent.
+"""A trial read at a smaller budget: which calls were made, where it closed, what it answered and what it spent.
 
-The rules are those of `engine.analysis`, for one trial at a time: a transcript and its cell agree.
-Pure: knows neither Streamlit nor a database.
+The one place in Python for what a wall lets through of calls that were made inside a larger one; `engine.store.deltas`
+says the same in SQL, for all trials at once. A transcript, an estimate from history and the tests read trials here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from engine.core.budget import position, weights
-from engine.core.records import Axis, Call, ModelSetting, ModelSpend, Spend, Trial
+from engine.core.budget import room, stand, wall
+from engine.core.records import Axis, Call, Cut, ModelSpend, Spend, Trial, Wall
 
 Fate = Literal["right", "wrong", "none", "failed", "stopped", "censored"]
 FATES: dict[str, str] = {
@@ -24,22 +24,32 @@ FATES: dict[str, str] = {
 }
 """In words; failed, stopped and not known are never scored."""
 
-__all__ = ["FATES", "Fate", "Reading", "matches", "read"]
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far walls let the calls of a trial through."""
+
+    covered: int
+    """Calls made and paid in full."""
+    granted: int | None
+    """Output tokens the walls leave the first call they do not cover; 0: refused; None: they cover all calls."""
+    spends: tuple[ModelSpend, ...]
+    """Cumulative, one per model: what was covered, and the granted part of the call that was not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Coverage):
     """A trial at a budget."""
 
     fate: Fate
     answer: str | None
     exhausted: bool
     """The budget (or the context window) ended it."""
-    covered: int
-    """Calls made and paid in full."""
-    granted: int | None
-    """Output tokens the budget leaves the first call it does not cover; 0: refused; None: it covers all calls."""
-    spend: Spend
+
+    @property
+    def spend(self) -> Spend:
+        """Over all models."""
+        return sum((part.spend for part in self.spends), Spend())
 
 
 def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> Reading:
@@ -48,17 +58,61 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     A trial that is not anytime has one reading. From its horizon on a trial says nothing: it is censored, or failed.
     """
     condition = trial.spec.condition
+    lost: Fate | None = trial.end if trial.end in ("failed", "stopped") else None
+    closing = next((call for call in trial.calls if call.cut and call.cut.closes), None)
+    reached = closing.ordinal if closing else len(trial.calls)
     if budget is None or not condition.anytime:
-        return _as_run(trial)
-    meter = _Meter(axis or condition.axis, {setting.identity: setting for _, setting in condition.lineup})
-    end = _horizon(trial, meter)
+        granted = None
+        if closing and closing.cut and closing.cut.beyond and closing.cut is not Cut.FAILED:
+            granted = min(closing.granted_tokens, closing.spend.output_tokens)
+        fate: Fate = lost or trial.verdict
+        return Reading(reached, granted, trial.spends, fate, trial.answer, trial.end == "exhausted")
+    side = wall(axis or condition.axis, budget, (setting for _, setting in condition.lineup))
+    end = horizon(trial, side)
     if end is not None and budget >= end:
-        return _beyond(trial)
-    inside = [mark for mark in trial.marks if meter.stand(mark.spends) <= budget]
-    covered, granted, spend = _cut(trial, meter, budget)
-    exhausted = granted is not None or trial.error in ("context", "limit")
-    last = inside[-1] if inside else None
-    return Reading(last.verdict if last else "none", last.answer if last else None, exhausted, covered, granted, spend)
+        return Reading(reached, None, trial.spends, lost or "censored", None, False)
+    inside = cover(trial.calls, [side])
+    # A mark counts the high-water mark of its input, as walls do: at the reported input it would come too early.
+    last = next((m for m in reversed(trial.marks) if stand(m.spends, dict(side.weights)) <= budget), None)
+    exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
+    verdict, answer = (last.verdict, last.answer) if last else (None, None)
+    return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
+
+
+def horizon(trial: Trial, side: Wall) -> int | None:
+    """First limit of this wall at which the trial says nothing any more; None: it ended by itself."""
+    if trial.end == "stopped":
+        return 0
+    spends: dict[str, ModelSpend] = {}
+    for call in trial.calls:
+        if call.cut and call.cut.beyond:
+            return stand(_with(spends, call, _whole_tokens(call)).values(), dict(side.weights))
+        spends = _charged(spends, call, call.spend)
+    by_itself = trial.end == "finished" or any(call.cut and call.cut.closes for call in trial.calls)
+    # A strategy that broke, or went on after a failure, left no closing call: nothing of it is comparable.
+    return None if by_itself else 0
+
+
+def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
+    """What these walls, each below the horizon of whoever made the calls, let through of them."""
+    spends: dict[str, ModelSpend] = {}
+    for place, call in enumerate(calls):
+        if call.cut and call.cut.closes and not call.cut.beyond:
+            return Coverage(place, None, tuple(spends.values()))
+        tables = [(each.limit, dict(each.weights)) for each in walls]
+        whole = _with(spends, call, _whole_tokens(call)).values()
+        if any(stand(whole, table) > limit for limit, table in tables):
+            entered = _with(spends, call, 0).values()
+            rooms = (room(limit - stand(entered, table), table[call.model]) for limit, table in tables)
+            granted = min(call.asked_tokens, _whole_tokens(call), *rooms)
+            if granted >= 1:
+                reasoning = min(call.spend.reasoning_tokens, granted)
+                prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
+                part = replace(call.spend, calls=1, input_tokens=prompt, reasoning_tokens=reasoning)
+                spends = _charged(spends, call, replace(part, output_tokens=granted))
+            return Coverage(place, granted, tuple(spends.values()))
+        spends = _charged(spends, call, call.spend)
+    return Coverage(len(calls), None, tuple(spends.values()))
 
 
 def matches(reading: Reading, show: str) -> bool:
@@ -70,91 +124,16 @@ def matches(reading: Reading, show: str) -> bool:
     return show == "all" or reading.fate == show
 
 
-@dataclass(frozen=True, slots=True)
-class _Meter:
-    """Where spends stand on an axis."""
-
-    axis: Axis
-    settings: dict[str, ModelSetting]
-
-    def stand(self, spends: Sequence[ModelSpend]) -> int:
-        return sum(position(spend, weights(self.axis, self.settings[spend.model])) for spend in spends)
-
-    def with_call(self, before: Sequence[ModelSpend], call: Call, output_tokens: int) -> int:
-        """Once this call was made and said so many tokens."""
-        rest = [spend for spend in before if spend.model != call.model]
-        mine = _of(before, call.model)
-        spend = mine.spend + Spend(calls=1, output_tokens=output_tokens)
-        return self.stand((*rest, ModelSpend(call.model, spend, call.metered_input_tokens)))
-
-    def whole(self, before: Sequence[ModelSpend], call: Call) -> int:
-        """Least budget that covers a call wholly; of a call never seen, its first token."""
-        return self.with_call(before, call, 1 if call.seen_output_tokens is None else call.seen_output_tokens)
+def _whole_tokens(call: Call) -> int:
+    """Output tokens a wall must hold for the whole reply; of a reply never seen, its first token."""
+    return 1 if call.seen_output_tokens is None else call.seen_output_tokens
 
 
-def _of(spends: Sequence[ModelSpend], model: str) -> ModelSpend:
-    return next((spend for spend in spends if spend.model == model), ModelSpend(model, Spend(), 0))
+def _charged(spends: Mapping[str, ModelSpend], call: Call, spend: Spend) -> dict[str, ModelSpend]:
+    before = spends[call.model].spend if call.model in spends else Spend()
+    return {**spends, call.model: ModelSpend(call.model, before + spend, call.metered_input_tokens)}
 
 
-def _prefixes(trial: Trial) -> list[tuple[Call, tuple[ModelSpend, ...]]]:
-    """Each call with the cumulative spends before it."""
-    state: dict[str, ModelSpend] = {}
-    steps = []
-    for call in trial.calls:
-        before = tuple(state.values())
-        steps.append((call, before))
-        spend = _of(before, call.model).spend + call.spend
-        state[call.model] = ModelSpend(call.model, spend, call.metered_input_tokens)
-    return steps
-
-
-def _horizon(trial: Trial, meter: _Meter) -> int | None:
-    """First budget at which the trial says nothing any more; None: it ended by itself."""
-    if trial.end == "stopped":
-        return 0
-    for call, before in _prefixes(trial):
-        if call.cut in ("budget", "refused", "failed"):
-            return meter.whole(before, call)
-    by_itself = trial.end == "finished" or trial.error in ("context", "limit")
-    return None if by_itself else 0
-
-
-def _cut(trial: Trial, meter: _Meter, budget: int) -> tuple[int, int | None, Spend]:
-    """Calls covered, tokens granted to the first one that is not, and the spend."""
-    for at, (call, before) in enumerate(_prefixes(trial)):
-        spent = sum((spend.spend for spend in before), Spend())
-        if call.cut in ("context", "limit"):
-            return at, None, spent
-        if meter.whole(before, call) > budget:
-            granted = _granted(meter, before, call, budget)
-            return at, granted, spent + _prefix(call, granted)
-    return len(trial.calls), None, sum((spend.spend for spend in trial.spends), Spend())
-
-
-def _granted(meter: _Meter, before: Sequence[ModelSpend], call: Call, budget: int) -> int:
-    left = budget - meter.with_call(before, call, 0)
-    weight = weights(meter.axis, meter.settings[call.model]).output
-    if left < 0 or not weight:
-        return 0 if left < 0 else call.asked_tokens
-    return min(left // weight, call.asked_tokens, call.seen_output_tokens or 1)
-
-
-def _prefix(call: Call, granted: int) -> Spend:
-    prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
-    return Spend(1, prompt, output_tokens=granted) if granted >= 1 else Spend()
-
-
-def _as_run(trial: Trial) -> Reading:
-    spend = sum((part.spend for part in trial.spends), Spend())
-    closing = next((call for call in trial.calls if call.cut not in (None, "own")), None)
-    cut = closing is not None and closing.cut in ("budget", "refused")
-    granted = min(closing.granted_tokens, closing.spend.output_tokens) if cut and closing else None
-    fate: Fate = trial.end if trial.end in ("failed", "stopped") else trial.verdict
-    covered = closing.ordinal if closing else len(trial.calls)
-    return Reading(fate, trial.answer, trial.end == "exhausted", covered, granted, spend)
-
-
-def _beyond(trial: Trial) -> Reading:
-    fate: Fate = trial.end if trial.end in ("failed", "stopped") else "censored"
-    closing = next((c.ordinal for c in trial.calls if c.cut in ("budget", "refused", "failed")), len(trial.calls))
-    return Reading(fate, None, False, closing, None, sum((part.spend for part in trial.spends), Spend()))
+def _with(spends: Mapping[str, ModelSpend], call: Call, output_tokens: int) -> dict[str, ModelSpend]:
+    """Where meters stand once this call was made and generated so many tokens."""
+    return _charged(spends, call, Spend(calls=1, output_tokens=output_tokens))

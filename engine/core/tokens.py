@@ -34,6 +34,7 @@ PIECE = 50_000
 
 def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
     """Upper bound of a prompt's tokens: its UTF-8 bytes plus an allowance for the chat template."""
+    # No tokenizer in use makes two tokens of one byte, so bytes bound them from above without knowing it.
     content = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
     return content + base + per_message * len(messages)
 
@@ -41,6 +42,7 @@ def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
 def count(text: str, model_name: str) -> int:
     """Tokens of `text` by the model's own encoding if it is bundled, else by the default one."""
     encoding = _encoding(encoding_name(model_name) or DEFAULT)
+    # Models write lone surrogates, which tiktoken refuses.
     clean = text.encode("utf-8", "replace").decode("utf-8")
     if encoding is None:
         return -(-len(clean.encode()) // BYTES_PER_TOKEN)
@@ -67,28 +69,23 @@ def encoding_name(model_name: str) -> str | None:
 
 @functools.cache
 def _encoding(name: str) -> Encoding | None:
-    folder = _folder()
-    if folder is None or not (folder / BUNDLED[name]).is_file():
+    # Found without importing it: litellm takes three seconds.
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "litellm_core_utils" / "tokenizers"
+    # Without the file tiktoken would try to download it.
+    if not (folder / BUNDLED[name]).is_file():
         return None
     import tiktoken
 
+    # tiktoken knows no other way to be told where files are; whoever runs us may use the variable as well.
     before = os.environ.get("TIKTOKEN_CACHE_DIR")
     os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
     try:
         return tiktoken.get_encoding(name)
     finally:
-        _restore("TIKTOKEN_CACHE_DIR", before)
-
-
-def _folder() -> Path | None:
-    found = importlib.util.find_spec("litellm")
-    if found is None or found.origin is None:
-        return None
-    return Path(found.origin).parent / "litellm_core_utils" / "tokenizers"
-
-
-def _restore(variable: str, before: str | None) -> None:
-    if before is None:
-        os.environ.pop(variable, None)
-    else:
-        os.environ[variable] = before
+        if before is None:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+        else:
+            os.environ["TIKTOKEN_CACHE_DIR"] = before

@@ -114,6 +114,7 @@ ACCIDENTS: Mapping[str, str] = {
     "cost": "kept",
     "refusal": "kept",
     "filter": "kept",
+    "finish": "kept",
     "gzip": "kept",
     "slow": "kept",
 }

@@ -2,23 +2,16 @@
 
 Owns what is allowed between the socket and the reading of a reply. Knows nothing of providers, prompts or tokens; what
 it refuses is an exception whose meaning `faults` knows by its name.
-
-Where an endpoint is: its URL checked, shown and looked up. Opens a connection to see whether anybody is there, sends
-nothing, and knows no model.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 import httpx
-
-from engine.core.errors import UsageError
 
 MOST_BYTES = 32 * 2**20
 """Largest reply that is read, unpacked; a long one has a few hundred kilobytes."""
@@ -95,55 +88,3 @@ class Bounded(httpx.AsyncByteStream):
 
 CLIENT: dict[str, Any] = {"follow_redirects": False, "event_hooks": {"response": [bounded]}}
 """How litellm is asked to make its client."""
-
-
-PREFIXES = ("openai/", "hosted_vllm/")
-"""How a name may say that it is an OpenAI-compatible endpoint's."""
-PROBE_S = 5.0
-"""Longest wait for a connection."""
-
-
-def checked_url(url: str, name: str) -> SplitResult:
-    """The parts of an endpoint's URL. Raises UsageError for anything but http(s)://host[:port]/path."""
-    try:
-        at = urlsplit(url.strip())
-        usable = at.scheme in ("http", "https") and bool(at.hostname) and at.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise UsageError(f"The api_base of model {name!r} must look like http://host:port/v1.")
-    if at.username is not None or at.password is not None or at.query or at.fragment or "?" in url or "#" in url:
-        raise UsageError(
-            f"The api_base of model {name!r} must hold no user, password, query or fragment: name the key's variable "
-            "with api_key_env instead."
-        )
-    return at
-
-
-def host(at: SplitResult) -> str:
-    """Host and port as an identity holds them; the scheme's own port is left out."""
-    name = (at.hostname or "").lower()
-    shown = f"[{name}]" if ":" in name else name
-    return shown if at.port in (None, _default_port(at)) else f"{shown}:{at.port}"
-
-
-def bare(name: str) -> str:
-    """A model's name as the endpoint knows it."""
-    return next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
-
-
-async def trouble(api_base: str, place: str) -> str | None:
-    """One sentence if nobody can be reached at all, else None; sends nothing and costs nothing."""
-    at = urlsplit(api_base)
-    try:
-        async with asyncio.timeout(PROBE_S):
-            _, writer = await asyncio.open_connection(at.hostname, at.port or _default_port(at))
-    except (OSError, TimeoutError) as error:
-        why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
-        return f"{place} cannot be reached ({why.lower()}): is the server running, and is api_base right?"
-    writer.close()
-    return None
-
-
-def _default_port(at: SplitResult) -> int:
-    return 443 if at.scheme == "https" else 80

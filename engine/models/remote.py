@@ -21,11 +21,11 @@ from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
 from engine.models import known_models, prices
 from engine.models import settings as mapping
+from engine.models.address import bare, checked_url, host, trouble
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand
-from engine.models.http import bare, checked_url, host, trouble
 from engine.models.model import Bound, Rates
-from engine.models.replies import completion
+from engine.models.replies import Heard, completion
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
@@ -95,18 +95,18 @@ class RemoteModel:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, heard = clock(), Heard()
         try:
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request), **self._through())
+                reply = await litellm.acompletion(**self._sent(request), **self._through(), logger_fn=heard)
         except TimeoutError as error:
             raise InDoubt(
                 f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
             ) from error
         except Exception as error:
             raise fault(error, self.place, self.key) from None
-        elapsed = round((clock() - began) * 1000)
-        done = _unkeyed(completion(reply, request, self._bound(request.messages), self.place, elapsed), self._keys)
+        elapsed, bound = round((clock() - began) * 1000), self._bound(request.messages)
+        done = _unkeyed(completion(reply, request, bound, self.place, elapsed, heard.body), self._keys)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done

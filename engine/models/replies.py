@@ -1,11 +1,15 @@
 """A provider's reply read into our records, with nothing believed that cannot be true.
 
-Reads the shape litellm hands over; imports it never. Silence stays None; a reply without usage is estimated and says
-so; a figure that cannot be meant makes the whole reply malformed.
+Reads the shape litellm hands over, and beside it the body as the provider sent it, because litellm turns every finish
+it does not know, and none at all, into a 'stop'; imports it never. Silence stays None; a reply without usage is
+estimated and says so; a figure that cannot be meant makes the whole reply malformed.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +20,29 @@ from engine.models.prices import pusd
 
 FINISHES: dict[str, Finish] = {
     "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "complete": "stop",
     "length": "length",
     "max_tokens": "length",
     "content_filter": "filter",
+    "content_filtered": "filter",
+    "contentfilter": "filter",
     "refusal": "filter",
+    "refused": "filter",
+    "safety": "filter",
+    "sensitive": "filter",
+    "blocklist": "filter",
+    "prohibited_content": "filter",
+    "spii": "filter",
+    "recitation": "filter",
+    "guardrail_intervened": "filter",
 }
+"""What providers' words for the end of a reply mean, in small letters and with underscores."""
+FINISHED = ("finish_reason", "finishReason", "stop_reason")
+"""Where OpenAI's, Google's and Anthropic's bodies hold that word."""
 ABSURD = 100
 """A figure this many times what its text could cost, and 1,000 more, is not a count."""
 MOST_TOKENS = 10**7
@@ -31,15 +53,33 @@ MOST_BYTES = 1000
 """No tokenizer gets more bytes into one token."""
 
 
-def completion(reply: Any, request: Request, bound: int, place: str, latency_ms: int) -> Completion:
-    """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same."""
-    choice = first_choice(reply, place)
-    text, declined = _continuation(text_of(reply, place), request), _refusal(choice)
+@dataclass
+class Heard:
+    """Called by litellm, as its `logger_fn`, at each step of one call; keeps what the provider sent."""
+
+    body: str | None = None
+    """As text, unread; None: nothing came, or litellm did not say."""
+
+    def __call__(self, told: Mapping[str, Any]) -> None:
+        """The last step told is the reply, before litellm makes anything of it."""
+        if isinstance(body := told.get("original_response"), str):
+            self.body = body
+
+
+def completion(
+    reply: Any, request: Request, bound: int, place: str, latency_ms: int, body: str | None = None
+) -> Completion:
+    """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same.
+
+    `body`: what the provider sent, as text; None: not at hand, so that litellm's reading of it must do.
+    """
+    choice, sent = first_choice(reply, place), _as_sent(body)
+    text = _continuation(text_of(reply, place), request)
     usage = usage_of(reply, text, request, bound, place)
     return Completion(
         key=request.key,
         text=text,
-        finish="filter" if declined else FINISHES.get(str(getattr(choice, "finish_reason", None)), "other"),
+        finish="filter" if _refusal(choice) else _finish(choice, sent),
         usage=usage,
         latency_ms=latency_ms,
         model_reported=_name(getattr(reply, "model", None)),
@@ -60,9 +100,9 @@ def first_choice(reply: Any, place: str) -> Any:
 def text_of(reply: Any, place: str) -> str:
     """What the model said, or the words it refused with; no content at all is an empty text."""
     choice = first_choice(reply, place)
-    content = getattr(getattr(choice, "message", None), "content", None)
+    content = _refusal(choice) or getattr(getattr(choice, "message", None), "content", None)
     if content is None:
-        content = _refusal(choice) or ""
+        content = ""
     if not isinstance(content, str):
         raise _malformed(place, "its content is not text")
     return _storable(content)
@@ -78,9 +118,33 @@ def _refusal(choice: Any) -> str | None:
     """The words of a model that refused to answer; None: it did not, or said more than that."""
     message = getattr(choice, "message", None)
     more = getattr(message, "provider_specific_fields", None)
-    words = more.get("refusal") if isinstance(more, dict) else None
+    words = getattr(message, "refusal", None) or (more.get("refusal") if isinstance(more, dict) else None)
     said = getattr(message, "content", None)
-    return words if isinstance(words, str) and words and not said else None
+    silent = said is None or (isinstance(said, str) and not said.strip())
+    return words if isinstance(words, str) and words and silent else None
+
+
+def _as_sent(body: str | None) -> Mapping[str, Any]:
+    """The part of a body that says how the reply ended: its first choice, or all of it; empty: it cannot be read."""
+    try:
+        told = json.loads(body or "null")
+        if choices := told.get("choices"):
+            # Here a missing word is known to be missing; a body in another shape may hold it where nobody looks.
+            return {"finish_reason": None, **choices[0]}
+        first = candidates[0] if (candidates := told.get("candidates")) else told
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        return {}
+    return first if isinstance(first, dict) else {}
+
+
+def _finish(choice: Any, sent: Mapping[str, Any]) -> Finish:
+    """How the reply ended by the provider's own word; no word, or one nobody knows, is 'other' and never a 'stop'."""
+    read = FINISHES.get(str(getattr(choice, "finish_reason", None)), "other")
+    more = getattr(choice, "provider_specific_fields", None) or {}
+    word = next((sent[name] for name in FINISHED if name in sent), more.get("native_finish_reason", read))
+    known = FINISHES.get(str(word).lower().replace("-", "_"), "other")
+    # What litellm makes a cap or a filter of is one; its 'stop' may stand for anything.
+    return known if known != "other" or read == "stop" else read
 
 
 def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) -> Usage:

@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
+
+from msgspec import Meta
 
 from engine.core.errors import UsageError
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 """Levels of reasoning, from none at all to the most; a model takes some of them."""
 SAMPLING = ("top_k", "min_p", "repetition_penalty")
 """Settings that OpenAI's own protocol does not have: for OpenAI-compatible endpoints and local models."""
@@ -27,19 +30,19 @@ SAMPLING = ("top_k", "min_p", "repetition_penalty")
 class Settings:
     """What a [[models]] table sets; None: not set, so nothing is sent and the model does as it is used to."""
 
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
     """One of `EFFORTS`; what is thought counts within each call's cap, unless the provider makes a budget of it."""
-    thinking_tokens: int | None = None
+    thinking_tokens: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     """Budget of hidden reasoning per call, in tokens; it comes on top of each call's cap, and is reserved with it."""
-    temperature: float | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     """Sent in place of whatever temperature a strategy asks for; some reasoning models take 1 alone."""
-    top_p: float | None = None
+    top_p: Annotated[float, Meta(ge=0.001, le=1)] | None = None
     """Share of probability that is sampled from."""
-    top_k: int | None = None
+    top_k: Annotated[int, Meta(ge=1, le=10**6)] | None = None
     """Number of likeliest tokens that are sampled from."""
-    min_p: float | None = None
+    min_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Least probability, as a share of the likeliest token's, that is sampled from; 0 keeps every token."""
-    repetition_penalty: float | None = None
+    repetition_penalty: Annotated[float, Meta(ge=0.1, le=10)] | None = None
     """Above 1 makes tokens already seen less likely; 1 changes nothing."""
 
     @property

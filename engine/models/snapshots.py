@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from engine.core import codec
+from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
 from engine.models import declared
@@ -36,13 +36,10 @@ def contract(path: Path) -> dict[str, Price]:
 
     A price without a `source` is from the file's name. Raises UsageError when no table has prices.
     """
-
-    body = codec.parse(codec.read(path), str(path))
-    if "models" not in body:
+    top = toml.Table(str(path), "", toml.parse(toml.read(path), str(path)))
+    if "models" not in top.body:
         raise UsageError(f"{path} has no [[models]] table with prices.")
-    tables = codec.Table(str(path), "", {"models": body["models"]}, ("models",)).tables(
-        "models", lambda _: declared.KEYS
-    )
+    tables = top.tables("models", lambda _: declared.KEYS)
     read = [declared.model_spec(table, path.parent) for table in tables]
     found = {model.name: _from(path, model.price) for model in read if model.price is not None}
     if not found:

@@ -1,13 +1,9 @@
-"""One readers-writer lock per database file and process.
+"""How a database file is opened: by one writer or many readers at a time, and never one that is not ours.
 
-DuckDB refuses to open a file read-only while the same process holds it for writing, so threads of one process take
-turns here; other processes are met by retries in `store`. Never opens a file.
-
-How a database file is opened: one at a time for writing, many for reading, and never one that is not ours.
-
-Owns connections: each lives for one `with` block. Threads of this process take turns at a readers-writer lock; locks of
-other processes are met by bounded retries. A file that is not ours is refused before a byte of it changes. Python never
-opens the file itself while others may read it: closing it would drop DuckDB's lock on it. Knows no table.
+A connection lives for one `with` block. DuckDB refuses to open a file read-only while the same process holds it for
+writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded retries. A file
+that is not ours is refused before a byte of it changes. Python never opens the file itself while others may read it:
+closing it would drop DuckDB's lock on it. Knows no table.
 """
 
 from __future__ import annotations
@@ -115,13 +111,23 @@ class Database:
         try:
             with _translated(self.path), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
                 schema.migrate(connection)
+            made = _identity(fresh)
             _publish(fresh, self.path)
+            if _identity(self.path) == made:
+                self._known, self._current = made, True
         finally:
             fresh.unlink(missing_ok=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only connection for the duration of the block; do not nest or keep it."""
+        _refuse_by_looks(self.path)
+        file = _identity(self.path)
+        # Checked on the connection that is used: a second one would cost as much as the act itself.
+        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+            if self._usable(connection, file, writing=False):
+                yield connection
+                return
         self._check()
         with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
             yield connection
@@ -164,21 +170,28 @@ class Database:
     def _check(self, *, writing: bool = False) -> None:
         """Refuse what is not ours without changing it; upgrade an older database of ours, unless it is only read."""
         _refuse_by_looks(self.path)
-        status = self.path.stat()
-        file = (status.st_dev, status.st_ino)
+        file = _identity(self.path)
         if self._known == file and (self._current or not writing):
             return
         with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
-            found = schema.version(connection, self.path)
-            kept = schema.READABLE <= found < schema.SCHEMA_VERSION and not writing and self._fixed(connection)
-        if found < schema.SCHEMA_VERSION and not kept:
+            usable = self._usable(connection, file, writing)
+        if not usable:
             with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
                 schema.migrate(connection)
-        self._known, self._current = file, not kept
+            self._known, self._current = file, True
 
-    def _fixed(self, connection: Connection) -> bool:
-        """Whether the file is never changed by reading it: the demo, or one this user may not write."""
-        return schema.is_demo(connection) or not os.access(self.path, os.W_OK)
+    def _usable(self, connection: Connection, file: tuple[int, int], writing: bool) -> bool:
+        """Whether an open file needs no upgrade first. Raises StoreError for one that is not ours."""
+        if self._known == file and (self._current or not writing):
+            return True
+        found = schema.version(connection, self.path)
+        if found < schema.SCHEMA_VERSION:
+            # The demo, and a file this user may not write, are never changed by reading them.
+            fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK)
+            if found < schema.READABLE or writing or not fixed:
+                return False
+        self._known, self._current = file, found == schema.SCHEMA_VERSION
+        return True
 
     @contextmanager
     def _shared(self) -> Iterator[None]:
@@ -222,6 +235,11 @@ class Database:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _sibling(path: Path) -> Path:

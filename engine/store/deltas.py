@@ -1,8 +1,9 @@
 """What every trial adds at which wall, in whole numbers: the tables the analysis reads instead of calls and marks.
 
-Owns these tables and the SQL that derives them from stored trials; `stepping` makes the same rows for trials that are
-being stored. They say nothing that the trials do not say, so they may be dropped and made again; only the last attempt
-of a trial is in them. Opens and commits nothing, knows no price and no budget.
+A materialised view: it says nothing that the trials do not say, may be dropped and made again, and is kept true within
+the transaction that stores or deletes trials. The SQL here derives it from stored trials; for trials that are being
+stored the very same rows are made in Python. Only the last attempt of a trial is in it. Opens and commits nothing,
+knows no price and no budget.
 
 A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
 kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
@@ -11,11 +12,6 @@ spent whole (it is never added, only read in parts); kind 3, all of it taken bac
 row a model. `more_*` is what a row adds to any wall: calls, metered input, output; `*_wall` are sums of these, and on
 the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
 `fate` on kind 0: 0 finished, 1 exhausted, 2 failed, 3 stopped.
-
-Keeps `steps` true while trials come and go, within the transaction that stores or deletes them.
-
-Owns the rows of a trial that is being stored: the very rows that the SQL of `steps` derives from it once it is stored,
-without asking the database for what is at hand. Opens and commits nothing.
 """
 
 from __future__ import annotations
@@ -23,17 +19,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from engine.core.codec import Row
-from engine.core.records import Call, Mark, Spend, Trial
+from engine.core.records import Cut, Mark, Spend, Trial
 from engine.store import rows, tables
 from engine.store.sql import Connection
-
-if TYPE_CHECKING:
-    from engine.store.sql import Connection
-
 
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
@@ -57,6 +47,11 @@ create {{temp}} table steps (
     {", ".join(f"{name} integer not null" for name in SPENDS)});
 """
 
+
+OPEN_CUTS, FINAL_CUTS = (
+    "(" + ", ".join(f"'{cut}'" for cut in Cut if cut.closes and cut.beyond is open_) + ")" for open_ in (True, False)
+)
+"""Cuts beyond which data are censored, and those that end a trial at every budget, as SQL lists."""
 
 # Numbers go up by one within a kind, and are kept when what they stand for is deleted.
 _NUMBERED = """
@@ -113,13 +108,13 @@ told as (
 asked as (
     select l.*, row_number() over (partition by l.trial_no order by c.ordinal) - 1 as ordinal,
         f.tariff_no, c.model, {_each("c.@", "calls", *SPENDS[2:])},
-        coalesce(c.cut in ('budget', 'refused', 'failed'), false) as closing,
-        coalesce(c.cut in ('context', 'limit'), false) as beyond,
+        coalesce(c.cut in {OPEN_CUTS}, false) as closing,
+        coalesce(c.cut in {FINAL_CUTS}, false) as final,
         if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
-        if(beyond, 0, 1) as more_calls,
-        if(beyond, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
+        if(final, 0, 1) as more_calls,
+        if(final, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
             partition by l.trial_no, c.model order by c.ordinal), 0)) as more_input,
-        if(beyond, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
+        if(final, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
     from told l join calls c using (trial_id, attempt)
     left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = c.model
     left join completions k on c.calls = 0 and k.key = c.key
@@ -128,7 +123,7 @@ walled as (
     select *, sum(more_output) over w as output_wall, sum(more_input + more_output) over w as total_wall
     from asked window w as (partition by trial_no order by ordinal)),
 reach as (
-    select trial_no, max(ordinal) as last, bool_or(closing) as closed, bool_or(beyond) as full,
+    select trial_no, max(ordinal) as last, bool_or(closing) as closed, bool_or(final) as full,
         {_each("max(@) filter (closing) as @", "output_wall", "total_wall")}
     from walled group by trial_no),
 known as (
@@ -270,11 +265,11 @@ def again(connection: Connection, which: str) -> None:
     connection.execute(f"{_CLEARED}; {_LATEST} where {_PLACED} group by trial_id; {_DERIVED}")
 
 
-_CLOSING = ("budget", "refused", "failed")
-_BEYOND = ("context", "limit")
 _FATES = {"finished": 0, "exhausted": 1, "failed": 2, "stopped": 3}
 _VERDICTS = {"n_right": "right", "n_wrong": "wrong"}
-_EMPTY = dict.fromkeys(("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0)
+_EMPTY: Row = dict.fromkeys(
+    ("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0
+)
 
 Named = tuple[str, str, str | None]
 """Kind, id and model: what a number stands for."""
@@ -363,148 +358,113 @@ def _parts(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -
 
 
 def _steps(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
-    waiting = {call.key for trial in trials for call in trial.calls if call.spend.calls == 0 and call.cut in _CLOSING}
-    sizes = (
-        {row["key"]: row["input_tokens"] for row in tables.matching(connection, _WAITING, waiting)} if waiting else {}
-    )
-    return [row for trial in trials for row in _Told(trial, numbers, sizes).rows()]
+    """The rows SQL would derive; made here because the plan of that query alone costs a third of a flush."""
+    waiting = {
+        call.key
+        for trial in trials
+        for call in trial.calls
+        if call.spend.calls == 0 and call.cut is not None and call.cut.beyond
+    }
+    sizes = tables.matching(connection, _WAITING, waiting) if waiting else []
+    prompts = {row["key"]: row["input_tokens"] for row in sizes}
+    return [row for trial in trials for row in _steps_of(trial, numbers, prompts)]
 
 
-@dataclass
-class _Told:
-    """One trial, told in steps."""
+def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> list[Row]:
+    """All rows of one trial in order. `prompts`: tokens of completions that nobody read, by key."""
+    spec, anytime, finished = trial.spec, trial.spec.condition.anytime, trial.end == "finished"
+    condition, question, *tariffs = _names(trial)
+    # Where no model was called, the first price of the line-up stands for it.
+    home = numbers.of(*min(tariffs, key=lambda name: str(name[2])))
 
-    trial: Trial
-    numbers: _Numbers
-    sizes: Mapping[str, int]
-    """Prompt tokens of completions that nobody read, by key."""
-    _high: dict[str, int] = field(default_factory=dict)
-    _walls: tuple[int, int] = (0, 0)
-    """Output and total tokens so far."""
-    _end: tuple[int, int] = (0, 0)
-    """The same at the call that closed the trial."""
+    def tariff(model: str) -> int | None:
+        """None for a model that is not of the line-up, whose price nobody knows."""
+        return numbers.of("tariff", rows.snapshot_id(spec.condition), model)
 
-    def rows(self) -> list[Row]:
-        """All rows in order."""
-        trial, anytime = self.trial, self.trial.spec.condition.anytime
-        calls = sorted(trial.calls, key=lambda call: call.ordinal) if anytime and trial.end != "stopped" else []
-        self.closed = any(call.cut in _CLOSING for call in calls)
-        full = any(call.cut in _BEYOND for call in calls)
-        self.forever = trial.end == "exhausted" and (full or not anytime)
-        self.scored = trial.end != "stopped" and (self.closed or trial.end == "finished" or self.forever)
-        self.last = len(calls) - 1
-        self.changes = _changes(trial.marks, self.last) if anytime and self.scored else {}
-        self.head = self._head()
-        told = [*self._present(), *(self._call(at, call) for at, call in enumerate(calls) if self.scored)]
-        return [*told, *self._back(calls)] if self.scored and self.closed else told
+    # A trial that is not anytime is read at its own budget alone, so its calls make no steps.
+    calls = sorted(trial.calls, key=lambda call: call.ordinal) if anytime and trial.end != "stopped" else []
+    closed = any(call.cut and call.cut.beyond for call in calls)
+    full = any(call.cut and call.cut.closes and not call.cut.beyond for call in calls)
+    forever = trial.end == "exhausted" and (full or not anytime)
+    scored = trial.end != "stopped" and (closed or finished or forever)
+    last = len(calls) - 1
+    right = int(trial.verdict == "right")
+    changes = _changes(trial.marks, last) if anytime and scored else {}
+    head = _EMPTY | {
+        "trial_no": numbers.next("trial"),
+        "condition_no": numbers.of(*condition),
+        "question_no": numbers.of(*question),
+        "repeat": _as_whole(spec.repeat),
+        "fate": _FATES[trial.end],
+    }
+    present: Row = {"failed": {"n_failed": 1}, "stopped": {"n_stopped": 1}}.get(trial.end, {"n_censored": 1})
+    if scored:
+        verdict = changes.get(-1, {}) if anytime else {n: int(trial.verdict == v) for n, v in _VERDICTS.items()}
+        present = {"n": 1, "n_exhausted": int(forever or last >= 0), **verdict}
+        present["n_right_finished"] = right if finished and last < 0 else 0
+    own = [] if anytime or not scored else [(tariff(part.model) or home, _spent(part.spend)) for part in trial.spends]
+    steps = [
+        head | {"ordinal": -1, "kind": 0, "tariff_no": number} | spent | (present if place == 0 else {})
+        for place, (number, spent) in enumerate(own or [(home, {})])
+    ]
+    if not scored:
+        return steps
 
-    def _head(self) -> Row:
-        spec = self.trial.spec
-        return _EMPTY | {
-            "trial_no": self.numbers.next("trial"),
-            "condition_no": self.numbers.of(*_names(self.trial)[0]),
-            "question_no": self.numbers.of(*_names(self.trial)[1]),
-            "repeat": _as_whole(spec.repeat),
-            "fate": _FATES[self.trial.end],
-        }
-
-    def _tariff(self, model: str) -> int | None:
-        """The number of a model's price; None for a model that is not of the line-up, whose price nobody asked."""
-        return self.numbers.of("tariff", rows.snapshot_id(self.trial.spec.condition), model)
-
-    def _home(self) -> int | None:
-        """The first price of the line-up, which stands for it where no model was called."""
-        return self.numbers.of(*min(_names(self.trial)[2:], key=lambda name: str(name[2])))
-
-    def _present(self) -> list[Row]:
-        """Kind 0: one row, or one per model where the strategy is not anytime."""
-        trial, anytime = self.trial, self.trial.spec.condition.anytime
-        spends = [] if anytime or not self.scored else list(trial.spends)
-        first = {"n": 1, "n_exhausted": int(self.forever or self.last >= 0)} if self.scored else _LOST[trial.end]
-        told = self.changes.get(-1, {}) if anytime else _verdict(trial, self.scored)
-        alone = trial.end == "finished" and self.last < 0 and trial.verdict == "right"
-        first = first | told | {"n_right_finished": int(self.scored and alone)}
-        parts = [(self._tariff(s.model) or self._home(), _spent(s.spend)) for s in spends] or [(self._home(), {})]
-        return [
-            self.head | {"ordinal": -1, "kind": 0, "tariff_no": tariff} | spent | (first if place == 0 else {})
-            for place, (tariff, spent) in enumerate(parts)
-        ]
-
-    def _call(self, at: int, call: Call) -> Row:
-        """Kind 1, or 2 for the call that closed the trial."""
-        closing = call.cut in _CLOSING
-        more = self._more(call)
-        self._walls = (self._walls[0] + more["more_output"], self._walls[1] + more["more_input"] + more["more_output"])
-        row = (
-            self.head | {name: _as_whole(value) for name, value in more.items()} | _at(self._walls) | _spent(call.spend)
-        )
-        row |= {"ordinal": at, "kind": 2 if closing else 1, "tariff_no": self._tariff(call.model)}
+    high: dict[str, int] = {}
+    output_wall = total_wall = 0
+    end = (0, 0)
+    sums: defaultdict[str, Spend] = defaultdict(Spend)
+    for place, call in enumerate(calls):
+        before, high[call.model] = high.get(call.model, 0), call.metered_input_tokens
+        closing = call.cut is not None and call.cut.beyond
+        more = dict.fromkeys(("more_calls", "more_input", "more_output"), 0)
+        if closing or call.cut is None or not call.cut.closes:
+            unseen = 1 if closing else call.spend.output_tokens
+            seen = unseen if call.seen_output_tokens is None else call.seen_output_tokens
+            more = {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": seen}
+        output_wall += more["more_output"]
+        total_wall += more["more_input"] + more["more_output"]
+        row = head | {name: _as_whole(value) for name, value in more.items()} | _at(output_wall, total_wall)
+        row |= _spent(call.spend) | {"ordinal": place, "kind": 2 if closing else 1, "tariff_no": tariff(call.model)}
         if closing:
-            self._end = (max(self._end[0], self._walls[0]), max(self._end[1], self._walls[1]))
-            prompt = self.sizes.get(call.key, call.bound_tokens) if call.spend.calls == 0 else call.spend.input_tokens
-            return row | {"calls": 1, "input_tokens": _as_whole(prompt)}
-        last = at == self.last and not self.closed and not self.forever
-        ended = {"n_exhausted": -1, "n_right_finished": int(self.trial.verdict == "right")} if last else {}
-        return row | self.changes.get(at, {}) | ended
-
-    def _more(self, call: Call) -> Row:
-        """What a call adds to any wall: its whole reply, or one token where none was seen; nothing if it never went."""
-        before, self._high[call.model] = self._high.get(call.model, 0), call.metered_input_tokens
-        if call.cut in _BEYOND:
-            return dict.fromkeys(("more_calls", "more_input", "more_output"), 0)
-        unseen = 1 if call.cut in _CLOSING else call.spend.output_tokens
-        seen = unseen if call.seen_output_tokens is None else call.seen_output_tokens
-        return {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": seen}
-
-    def _back(self, calls: Sequence[Call]) -> list[Row]:
-        """Kind 3: everything taken back, one row per model that spent."""
-        sums: defaultdict[str, Spend] = defaultdict(Spend)
-        for call in calls:
-            if call.cut not in _CLOSING:
-                sums[call.model] += call.spend
-        spent = [(self._tariff(model), spend) for model, spend in sorted(sums.items())] or [(None, Spend())]
-        counts = {"n": -1, "n_exhausted": -1, "n_failed" if self.trial.end == "failed" else "n_censored": 1}
-        counts |= {name: -sum(told.get(name, 0) for told in self.changes.values()) for name in _VERDICTS}
-        return [
-            self.head
-            | _at(self._end)
-            | {"ordinal": self.last + 1, "kind": 3, "tariff_no": tariff or self._home()}
-            | {name: -value for name, value in _spent(spend).items()}
-            | (counts if place == 0 else {})
-            for place, (tariff, spend) in enumerate(spent)
-        ]
-
-
-_LOST: dict[str, Row] = {
-    "failed": {"n_failed": 1},
-    "stopped": {"n_stopped": 1},
-    "finished": {"n_censored": 1},
-    "exhausted": {"n_censored": 1},
-}
+            end = (max(end[0], output_wall), max(end[1], total_wall))
+            prompt = prompts.get(call.key, call.bound_tokens) if call.spend.calls == 0 else call.spend.input_tokens
+            row |= {"calls": 1, "input_tokens": _as_whole(prompt)}
+        else:
+            sums[call.model] += call.spend
+            row |= changes.get(place, {})
+            if place == last and not closed and not forever:
+                row |= {"n_exhausted": -1, "n_right_finished": right}
+        steps.append(row)
+    if not closed:
+        return steps
+    back: Row = {"n": -1, "n_exhausted": -1, "n_failed" if trial.end == "failed" else "n_censored": 1}
+    back |= {name: -sum(change.get(name, 0) for change in changes.values()) for name in _VERDICTS}
+    spends = [(tariff(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
+    for place, (number, spend) in enumerate(spends):
+        taken = {name: -value for name, value in _spent(spend).items()} | (back if place == 0 else {})
+        steps.append(head | _at(*end) | {"ordinal": last + 1, "kind": 3, "tariff_no": number} | taken)
+    return steps
 
 
 def _changes(marks: Sequence[Mark], last: int) -> dict[int, Row]:
     """By call, -1 for before any, what its marks change in the verdict."""
-    found: defaultdict[int, Row] = defaultdict(lambda: dict.fromkeys(_VERDICTS, 0))
+    changes: defaultdict[int, Row] = defaultdict(lambda: dict.fromkeys(_VERDICTS, 0))
     before = "none"
     for mark in sorted(marks, key=lambda mark: mark.ordinal):
-        at = found[min(mark.after_calls - 1, last)]
+        at = changes[min(mark.after_calls - 1, last)]
         for name, verdict in _VERDICTS.items():
             at[name] += (mark.verdict == verdict) - (before == verdict)
         before = mark.verdict
-    return dict(found)
-
-
-def _verdict(trial: Trial, scored: bool) -> Row:
-    return {name: int(scored and trial.verdict == verdict) for name, verdict in _VERDICTS.items()}
+    return dict(changes)
 
 
 def _spent(spend: Spend) -> Row:
     return {name: _as_whole(getattr(spend, name)) for name in SPENDS}
 
 
-def _at(walls: tuple[int, int]) -> Row:
-    return {"output_wall": _as_whole(walls[0]), "total_wall": _as_whole(walls[1])}
+def _at(output_wall: int, total_wall: int) -> Row:
+    return {"output_wall": _as_whole(output_wall), "total_wall": _as_whole(total_wall)}
 
 
 def _as_whole(value: int) -> int:

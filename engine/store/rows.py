@@ -19,6 +19,7 @@ from engine.core.records import (
     Call,
     Completion,
     Condition,
+    Cut,
     Example,
     Mark,
     Message,
@@ -74,10 +75,16 @@ class _Shared:
 
     def add(self, trial: Trial) -> None:
         spec = trial.spec
-        framing = self._framed(spec.question.problem)
-        self._conditioned(spec.condition)
+        problem, condition = spec.question.problem, spec.condition
+        framing, snapshot = framing_id(problem), snapshot_id(condition)
+        self._put("framings", framing, lambda: _framing_row(problem))
+        for _, setting in condition.lineup:
+            self._put("prices", (snapshot, setting.identity), functools.partial(_price_row, condition, setting))
+        stored = self._put("conditions", condition.condition_id, lambda: _condition_row(condition))
+        # A condition's budget is the largest that any of its trials had.
+        stored["budget"] = max(stored["budget"], condition.budget)
         self._put("questions", spec.question.question_id, lambda: _question_row(spec.question))
-        self._extend("trials", [_trial_row(trial, framing, snapshot_id(spec.condition))])
+        self._extend("trials", [_trial_row(trial, framing, snapshot)])
         self._extend("trial_spends", _spend_rows(trial, trial.spends, {}))
         for call in trial.calls:
             self._put("prompts", prompt_id(call), functools.partial(_prompt_row, call))
@@ -85,18 +92,6 @@ class _Shared:
         self._extend("marks", [_mark_row(trial, mark) for mark in trial.marks])
         for mark in trial.marks:
             self._extend("mark_spends", _spend_rows(trial, mark.spends, {"ordinal": mark.ordinal}))
-
-    def _framed(self, problem: Problem) -> str:
-        framing = framing_id(problem)
-        self._put("framings", framing, lambda: _framing_row(problem))
-        return framing
-
-    def _conditioned(self, condition: Condition) -> None:
-        for _, setting in condition.lineup:
-            where = (snapshot_id(condition), setting.identity)
-            self._put("prices", where, functools.partial(_price_row, condition, setting))
-        kept = self._put("conditions", condition.condition_id, lambda: _condition_row(condition))
-        kept["budget"] = max(kept["budget"], condition.budget)
 
     def _put(self, table: str, key: object, make: Callable[[], Row]) -> Row:
         """The row of this key, made when it is first asked for."""
@@ -291,7 +286,8 @@ def _question(head: Row) -> Question:
 
 def _call(row: Row) -> Call:
     messages: Prompt = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
-    return Call(messages=messages, spend=_spend(row), **{name: row[name] for name in _CALL})
+    cut = None if row["cut"] is None else Cut(row["cut"])
+    return Call(messages=messages, spend=_spend(row), **({name: row[name] for name in _CALL} | {"cut": cut}))
 
 
 def _mark(row: Row, spends: Sequence[Row]) -> Mark:

@@ -207,5 +207,6 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _newest(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("select coalesce(max(number), 0) from migrations").fetchone()
-    return int(row[0]) if row else 0
+    # All rows: a result that is not read to its end keeps the connection from taking the next tables.
+    ((number,),) = connection.execute("select coalesce(max(number), 0) from migrations").fetchall()
+    return int(number)

@@ -232,9 +232,9 @@ class Store(Database):
 
 _COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
 
-_DONE = """
+_DONE = f"""
 select trial_id, attempt, "end", budget,
-    "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in ('context', 'limit')) as final
+    "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final
 from trials semi join wanted on trial_id = id
 qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from engine.core import answers
 from engine.core.records import Call, Completion, Problem, Question, Trial
-from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
+from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
 from engine.strategies.registry import strategy
-from engine.strategies.told_budget import TOLD
 from engine.trial.session import Session
 
 LABEL = "calibration (uses targets)"
@@ -56,7 +55,7 @@ class BudgetSearch:
             yield answer
             before = reply.output_tokens
             told = (before if told is None else told) // 2
-            asked = framed(problem, f"{STEPS} {TOLD.format(tokens=told)}")
+            asked = framed(problem, f"{STEPS} {STATED.format(tokens=told)}")
 
 
 def _fewer(feasibility: str, tokens: int, before: int) -> bool:
@@ -114,7 +113,7 @@ class Search:
         return feasible[-1] if feasible else (vanilla, vanilla)
 
 
-Score = Callable[[str, Question], bool]
+Score = Callable[[str, Question], float]
 
 
 def search_of(trial: Trial, feasibility: str, replies: Mapping[str, Completion], score: Score) -> Search:
@@ -138,5 +137,6 @@ def _tried(vanilla: int, seen: Sequence[tuple[int, bool]], feasibility: str) -> 
 def _right(call: Call, question: Question, replies: Mapping[str, Completion], score: Score) -> bool:
     """Whether a call's reply was whole and its answer right: judged again, from what is stored."""
     reply = replies.get(call.key)
-    answer = answers.extract(reply.text, question.problem.answer_kind) if reply and not call.cut else None
-    return answer is not None and score(answer, question)
+    whole = reply is not None and not call.cut and reply.finish != "filter"
+    answer = answers.extract(reply.text, question.problem.answer_kind) if reply and whole else None
+    return answer is not None and score(answer, question) >= 1

@@ -15,6 +15,8 @@ CHAIN_TOKENS = 512
 TEMPERATURE = 0.7
 END = "End with a last line of the form 'Answer: <answer>'."
 STEPS = f"Think step by step. {END}"
+STATED = "Use fewer than {tokens} tokens."
+"""How a budget is stated in a prompt (Han et al. 2024, arXiv 2412.18547)."""
 RATE = (
     "How likely is it that this answer is right? Reply with one whole number from 1 (surely wrong) to 10 (surely "
     "right) in double square brackets, for example [[5]]."

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.core import codec
 from engine.core.errors import UsageError
 from engine.core.names import ARROW
+from engine.core.toml import Table, Text
 from engine.strategies import entries
 from engine.strategies.registry import Entry
 
@@ -39,7 +39,7 @@ def roster(names: Iterable[str]) -> list[str]:
     return sorted(set(names), key=lambda name: (ARROW in name, name))
 
 
-def read(top: codec.Table) -> tuple[Lineup, ...]:
+def read(top: Table) -> tuple[Lineup, ...]:
     """The line-ups of a study; empty when it has none. Raises UsageError, UnknownName for a role nobody asks for."""
     if "lineups" not in top.body:
         return ()
@@ -47,14 +47,14 @@ def read(top: codec.Table) -> tuple[Lineup, ...]:
     return tuple(_lineup(table, roles) for table in top.tables("lineups", lambda _: ("name", *roles)))
 
 
-def _lineup(table: codec.Table, roles: Sequence[str]) -> Lineup:
+def _lineup(table: Table, roles: Sequence[str]) -> Lineup:
     played = [role for role in roles if role in table.body]
-    found = {role: table.required(role) for role in (SOLVER, *played)}
+    found = {role: table.value(role, Text) for role in (SOLVER, *played)}
     if len(found) < 2:
         raise UsageError(f"{table.place} names a solver alone; give it one more role of {_listed(roles[1:])}.")
     if twin := next((role for role in played if role != SOLVER and found[role] == found[SOLVER]), None):
         raise UsageError(f"{table.place} has {found[twin]!r} both as solver and as {twin}; a line-up takes two models.")
-    return Lineup(table.required("name"), tuple(found.items()))
+    return Lineup(table.value("name", Text), tuple(found.items()))
 
 
 def teams(wanted: Sequence[Entry], alone: Sequence[str], lineups: Sequence[Lineup]) -> dict[str, tuple[Roles, ...]]:

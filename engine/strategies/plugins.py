@@ -29,7 +29,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from engine.core import codec
+from engine.core import registry as doors
+from engine.core import toml
 from engine.core.errors import UsageError, shortened
 from engine.strategies import registry
 from engine.strategies.registry import Entry
@@ -52,12 +53,18 @@ def misnamed(name: str) -> str | None:
     return f"a plugin is named like a module{hint}, in the folder it lies in, not like a file"
 
 
-def refusal(before: Mapping[str, Entry], after: Mapping[str, Entry], mine: Sequence[Entry]) -> str | None:
-    """Why what a module registered cannot be let in; None: it can. `before` and `after` are the registry around it."""
+def refusal(
+    before: Mapping[str, Entry], after: Mapping[str, Entry], mine: Sequence[Entry], *, brings_more: bool = False
+) -> str | None:
+    """Why what a module registered cannot be let in; None: it can. `before` and `after` are the registry around it.
+
+    `brings_more`: it registered a task, a scorer or an importer, so it need not bring a strategy."""
     if taken := [name for name, entry in before.items() if after.get(name) is not entry]:
         return f"it registers a strategy {taken[0]!r}, and there is one of that name already"
-    if not mine:
-        return "it registers no strategy; decorate one with engine.strategies.strategy"
+    if not mine and not brings_more:
+        return (
+            "it registers no strategy; decorate one with engine.strategies.strategy (or a task, a scorer, an importer)"
+        )
     return next((f"its strategy {e.name!r} {wrong}" for e in mine if (wrong := fault(e))), None)
 
 
@@ -228,12 +235,12 @@ def load(name: str, folders: Iterable[Path] = ()) -> Fault | None:
         return _admit(name, lambda: importlib.import_module(name), name)
 
 
-def of_study(top: codec.Table, folder: Path) -> tuple[str, ...]:
+def of_study(top: toml.Table, folder: Path) -> tuple[str, ...]:
     """The plugins a study names, loaded where the command may; see `trusting`. Raises UsageError for rubbish."""
     names, places = (_texts(top, key) for key in ("plugins", "plugin_folders"))
     for name in names:
         if _trusted.get():
-            load(name, [folder, *(codec.path(place, folder) for place in places)])
+            load(name, [folder, *(toml.located(place, folder) for place in places)])
         elif name not in {known.module for known in _origins.values()}:
             _leave_out(
                 name,
@@ -246,23 +253,16 @@ def of_study(top: codec.Table, folder: Path) -> tuple[str, ...]:
 def noted(text: str, names: Iterable[str]) -> str:
     """A study's text that names the plugins which gave these strategies, so that any later process finds them.
 
-    Raises UsageError when they cannot be written into it."""
-    before = codec.parse(text, "the study")
-    used = [found for found in map(_origins.get, names) if found]
+    A text that names them already is left as it is; one that is changed loses its comments. Raises UsageError for what
+    is no TOML."""
+    before = toml.parse(text, "the study")
+    used = [origin for origin in map(_origins.get, names) if origin]
     wanted = {
-        "plugins": [*before.get("plugins", ()), *(found.module for found in used)],
-        "plugin_folders": [*before.get("plugin_folders", ()), *(f.folder for f in used if f.folder)],
+        "plugins": [*before.get("plugins", ()), *(origin.module for origin in used)],
+        "plugin_folders": [*before.get("plugin_folders", ()), *(o.folder for o in used if o.folder)],
     }
-    lists = {key: list(dict.fromkeys(values)) for key, values in wanted.items() if values}
-    if all(before.get(key) == values for key, values in lists.items()):
-        return text
-    changed = codec.with_lists(text, lists)
-    if changed is None:
-        raise UsageError(
-            "The plugins could not be written into study.toml of the run; name them there by hand: "
-            f"plugins = [{', '.join(map(repr, lists['plugins']))}]."
-        )
-    return changed
+    after = {**before, **{key: list(dict.fromkeys(values)) for key, values in wanted.items() if values}}
+    return text if after == before else toml.dump(after)
 
 
 def environment(names: Iterable[str]) -> Mapping[str, str]:
@@ -272,7 +272,7 @@ def environment(names: Iterable[str]) -> Mapping[str, str]:
     return {VARIABLE: ",".join(dict.fromkeys(every)), FOLDERS: os.pathsep.join(dict.fromkeys(places))} if every else {}
 
 
-def _texts(top: codec.Table, key: str) -> tuple[str, ...]:
+def _texts(top: toml.Table, key: str) -> tuple[str, ...]:
     values = top.items(key) if key in top.body else []
     if not all(isinstance(value, str) and value.strip() for value in values):
         raise UsageError(f"{key} in {top.place} must be a list of texts that are not empty.")
@@ -288,14 +288,16 @@ def _installed() -> list[EntryPoint]:
 def _admit(label: str, bring: Callable[[], object], module: str) -> Fault | None:
     """Import, look at what was registered, and take all of it back if any of it will not do."""
     before, known = registry.registered(), module in sys.modules
+    others = doors.registered()
     try:
         bring()
         mine = [e for name, e in registry.registered().items() if name not in before or _is_from(e.make, module)]
-        reason = refusal(before, registry.registered(), mine)
+        reason = refusal(before, registry.registered(), mine, brings_more=doors.registered() != others)
     except (Exception, SystemExit) as error:
         reason = _told(error, module)
     if reason:
         registry.restore(before)
+        doors.restore(others)
         if not known:
             sys.modules.pop(module, None)
         return _leave_out(label, reason)

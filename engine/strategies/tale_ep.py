@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.core.answers import bracketed_integer
 from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
@@ -35,7 +35,7 @@ class TaleEP:
         asked = (Message("user", ESTIMATE.format(question=_question(problem))),)
         estimate = await session.ask(asked, self.estimate_tokens, role="estimate", temperature=self.temperature)
         tokens = bracketed_integer(estimate.text)
-        how = STEPS if tokens is None else f"{STEPS} {TOLD.format(tokens=tokens)}"
+        how = STEPS if tokens is None else f"{STEPS} {STATED.format(tokens=tokens)}"
         reply = await session.ask(framed(problem, how), self.chain_tokens, temperature=self.temperature)
         answer = answer_in(reply)
         if answer is not None:
@@ -50,4 +50,3 @@ ESTIMATE = (
     "{question}\n\nDo not answer yet. Judge how many tokens a complete and correct worked answer needs at the least. "
     "Reply with that number alone in double square brackets, for example [[50]]."
 )
-TOLD = "Use fewer than {tokens} tokens."

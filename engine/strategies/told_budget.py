@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from engine.core.records import Problem
-from engine.strategies.chain import CHAIN_TOKENS, STEPS, TEMPERATURE, answer_in, framed
+from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
@@ -32,10 +32,7 @@ class ToldBudget:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain under the told budget."""
         tokens = self.told_tokens or session.remaining or self.chain_tokens
-        prompt = framed(problem, f"{STEPS} {TOLD.format(tokens=tokens)}")
+        prompt = framed(problem, f"{STEPS} {STATED.format(tokens=tokens)}")
         answer = answer_in(await session.ask(prompt, self.chain_tokens, temperature=self.temperature))
         if answer is not None:
             yield answer
-
-
-TOLD = "Use fewer than {tokens} tokens."

@@ -1,4 +1,4 @@
-"""From the history of a study's conditions to what is expected of them, one by one and in all; pure arithmetic.
+"""A study before it runs: what it will probably spend, per condition and in all, beside what it can spend at most.
 
 Two bills. `spent`: what trials spend of their budgets, replays in full, at list price. `bought`: what a run pays for. A
 draw that several conditions share is bought by the first of them in the study; one that a finished condition of the
@@ -6,12 +6,7 @@ study has bought on the same question is not bought again. Replies of conditions
 are not looked for: that takes a rehearsal of every trial.
 
 Questions are the unit: conditions of a task are summed question by question before an interval is taken, because they
-share their questions and draws; tasks err on their own. Reads no database.
-
-A study before it runs: what it will probably spend and what it can spend at most, per condition and in all.
-
-Brings the plan, its worst case and the store's history together, and keeps what a run was expected to spend when it
-started, so that it can be held against what it spent. Calls no model; writes nothing but a run's own `estimate.json`.
+share their questions and draws; tasks err on their own. Reads the store's history, calls no model and writes nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +26,7 @@ from engine.study import history
 from engine.study.history import NOTHING, QUANTITIES, USUAL_CV, Asked, Past, Vector
 from engine.study.plan import Plan
 from engine.study.prediction import Range, apart, further, slowest, together
-from engine.study.upper_bound import UpperBound, Worst, upper_bound
+from engine.study.upper_bound import Worst, upper_bound
 
 Left = Mapping[frozenset[int], float]
 """Questions left to each set of conditions: a question belongs to the set that has yet to answer it."""
@@ -293,8 +288,25 @@ def expected_spend(plan: Plan, db: Path) -> ExpectedSpend:
     past = history.read(store, conditions, sum(one.calls for one in each), free)
     left = _left(plan, store)
     places = {condition.condition_id: place for place, condition in enumerate(conditions)}
-    prospects = Prospects(conditions, each, _local(plan, conditions), past, _groups(plan, left, places), _repeats(plan))
-    return _outlook(bound, prospects, Counter(left.values()))
+    local = [all(plan.models[setting.identity].local for _, setting in one.lineup) for one in conditions]
+    prospects = Prospects(conditions, each, local, past, _groups(plan, left, places), plan.study.repeats)
+    trials_left = Counter(left.values())
+    lines = []
+    for place, line in enumerate(bound.lines):
+        rest = trials_left[line.condition.condition_id]
+        lines.append(
+            Prospect(
+                line.condition,
+                line.worst.trials,
+                line.worst.trials - rest,
+                len(past.trials.get(place, ())),
+                place in past.short,
+                prospects.line(place),
+                each[place].times(rest),
+            )
+        )
+    worst = sum((line.worst for line in lines), Worst())
+    return ExpectedSpend(tuple(lines), prospects.total(), worst, bound.ceiling, bound.assumed)
 
 
 def _left(plan: Plan, store: Store) -> dict[tuple[str, int], str]:
@@ -315,33 +327,4 @@ def _groups(plan: Plan, left: dict[tuple[str, int], str], places: dict[str, int]
     found: Counter[frozenset[int]] = Counter()
     for counts in open_trials.values():
         found[frozenset(counts)] += max(counts.values())
-    return {group: trials / _repeats(plan) for group, trials in found.items()}
-
-
-def _repeats(plan: Plan) -> int:
-    return plan.study.repeats
-
-
-def _local(plan: Plan, conditions: list[Condition]) -> list[bool]:
-    return [all(plan.models[s.identity].local for _, s in condition.lineup) for condition in conditions]
-
-
-def _outlook(bound: UpperBound, prospects: Prospects, left: Counter[str]) -> ExpectedSpend:
-    past: Past = prospects.past
-    lines = []
-    for place, line in enumerate(bound.lines):
-        rest = left[line.condition.condition_id]
-        seen = len(past.trials.get(place, ()))
-        lines.append(
-            Prospect(
-                line.condition,
-                line.worst.trials,
-                line.worst.trials - rest,
-                seen,
-                place in past.short,
-                prospects.line(place),
-                line.worst.each().times(rest),
-            )
-        )
-    worst = sum((line.worst for line in lines), Worst())
-    return ExpectedSpend(tuple(lines), prospects.total(), worst, bound.ceiling, bound.assumed)
+    return {group: trials / plan.study.repeats for group, trials in found.items()}

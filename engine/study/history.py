@@ -15,9 +15,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine.core.records import Condition
+from engine.core import replay
+from engine.core.budget import wall
+from engine.core.ids import request_of
+from engine.core.records import Call, Condition, Cut, Price, Spend
+from engine.store.deltas import FINAL_CUTS
 from engine.store.sql import Connection
 from engine.store.store import Store
 from engine.study.prediction import Range
@@ -33,18 +37,6 @@ _ENOUGH = 8
 Vector = tuple[float, ...]
 """One number per quantity."""
 NOTHING: Vector = (0.0,) * len(QUANTITIES)
-
-
-class Weights(NamedTuple):
-    """What one call, input token and output token count, on an axis or in money."""
-
-    calls: float
-    input: float
-    output: float
-
-    def of(self, calls: float, sent: float, got: float) -> float:
-        """Of a whole vector."""
-        return calls * self.calls + sent * self.input + got * self.output
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +93,12 @@ def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tupl
     return [
         (name, at, planned.axis, planned.budget)
         for at, planned in enumerate(conditions)
-        for name, anytime, axis, budget in stored.get(_planned(planned), ())
+        for name, anytime, axis, budget in stored.get(_method_of(planned), ())
         if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget)
     ]
 
 
-def _planned(condition: Condition) -> tuple[Any, ...]:
+def _method_of(condition: Condition) -> tuple[Any, ...]:
     lineup = json.dumps([[role, setting.name, setting.identity] for role, setting in condition.lineup])
     return _method(condition.task, lineup, condition.strategy, condition.params, condition.version, condition.prompting)
 
@@ -132,55 +124,54 @@ def _trials(
         if cut:
             short.add(place)
         else:
-            asked = _asked([row[4:] for row in calls], conditions[place], pace, free)
+            asked = _within([row[4:] for row in calls], conditions[place], pace, free)
             kept = found.setdefault(place, {})
             kept[question] = (*kept.get(question, ()), asked)
     return {place: kept for place, kept in found.items() if place not in short}, frozenset(short)
 
 
-def _asked(
-    calls: Iterable[Sequence[Any]], condition: Condition, pace: Mapping[str, float], free: frozenset[str]
+def _within(
+    rows: Iterable[Sequence[Any]], condition: Condition, pace: Mapping[str, float], free: frozenset[str]
 ) -> Asked:
     """The prefix of a trial that the planned wall lets through; the call that closes it is bought in full.
 
     The work of models with another pace than the solver's is told in the solver's milliseconds.
     """
-    prices = {setting.identity: _money(setting.price) for _, setting in condition.lineup}
-    spend, bought, left, solver = NOTHING, {}, float(condition.budget), condition.solver.identity
-    for model, key, sent, got, latency in calls:
-        if key is None:
-            continue
-        price = prices.get(model) or Weights(0, 0, 0)
-        weights = _axis(condition.axis, price)
-        entry, whole = weights.of(1, sent, 0), weights.of(1, sent, got)
-        if entry > left or (weights.output and entry >= left):
-            break
-        seen = min(got, (left - entry) // weights.output) if weights.output else got
-        work = (latency + 1) * (pace.get(model, 0.0) / pace[solver] if pace.get(solver) else 1.0)
-        bought[key.partition("@")[0]] = _vector(sent, got, work, Weights(0, 0, 0) if model in free else price)
-        spend = plus(spend, _vector(sent, seen, work, price))
-        left -= whole
-        if left <= 0:
-            break
-    return Asked(spend, bought)
+    settings = {setting.identity: setting for _, setting in condition.lineup}
+    # Of a trial without calls the join leaves one row of nulls; a model outside the line-up has no place on the wall.
+    calls = [
+        Call(
+            ordinal=at,
+            role="",
+            model=model,
+            key=key,
+            messages=(),
+            asked_tokens=asked,
+            granted_tokens=asked,
+            bound_tokens=bound,
+            cut=None if cut is None else Cut(cut),
+            replayed=False,
+            spend=Spend(int(seen is not None), sent, output_tokens=got, latency_ms=latency),
+            seen_output_tokens=seen,
+            metered_input_tokens=high,
+        )
+        for at, (model, key, cut, asked, bound, high, seen, sent, got, latency) in enumerate(rows)
+        if model in settings
+    ]
+    inside = replay.cover(calls, [wall(condition.axis, condition.budget, settings.values())])
+    bought, work, solver = {}, 0.0, condition.solver.identity
+    for call in calls[: inside.covered + bool(inside.granted)]:
+        per_ms = pace.get(call.model, 0.0) / pace[solver] if pace.get(solver) else 1.0
+        price = None if call.model in free else settings[call.model].price
+        bought[request_of(call.key)] = _vector(call.spend, (call.spend.latency_ms + 1) * per_ms, price)
+        work += (call.spend.latency_ms + 1) * per_ms
+    vectors = [_vector(part.spend, 0.0, settings[part.model].price) for part in inside.spends]
+    return Asked(tuple(map(sum, zip(NOTHING, *vectors, (0.0,) * (len(NOTHING) - 1) + (work,), strict=True))), bought)
 
 
-def _axis(axis: str, price: Weights) -> Weights:
-    known = {"calls": Weights(1, 0, 0), "output_tokens": Weights(0, 0, 1), "total_tokens": Weights(0, 1, 1)}
-    return known.get(axis, price)
-
-
-def _money(price: Any) -> Weights:
-    return Weights(0, price.input_pusd, price.output_pusd) if price else Weights(0, 0, 0)
-
-
-def _vector(sent: float, got: float, work: float, price: Weights) -> Vector:
-    return (1, sent, got, sent + got, price.of(0, sent, got), work)
-
-
-def plus(a: Vector, b: Vector) -> Vector:
-    """The sum of two vectors."""
-    return tuple(x + y for x, y in zip(a, b, strict=True))
+def _vector(spend: Spend, work: float, price: Price | None) -> Vector:
+    pusd = price.cost_pusd(spend) if price else 0
+    return (spend.calls, spend.input_tokens, spend.output_tokens, spend.total_tokens, pusd, work)
 
 
 def _spread(connection: Connection, strategies: set[str]) -> dict[str, dict[str, float]]:
@@ -206,9 +197,9 @@ def _pace(connection: Connection, models: set[str]) -> tuple[dict[str, float], R
 _CONDITIONS = """
 select condition_id, anytime, axis, budget, task, lineup, strategy, params, version, prompting from conditions"""
 
-_CALLS = """
+_CALLS = f"""
 with latest as (
-    select t.*, w.place, w.wall, "end" = 'exhausted' and coalesce(error, '') not in ('context', 'limit')
+    select t.*, w.place, w.wall, "end" = 'exhausted' and coalesce(error, '') not in {FINAL_CUTS}
         and (t.axis <> w.axis or t.budget < w.wall) as cut
     from trials t join twins w using (condition_id)
     qualify row_number() over (partition by t.trial_id, w.place order by t.attempt desc) = 1),
@@ -216,7 +207,8 @@ chosen as (
     select * from latest where "end" in ('finished', 'exhausted')
     qualify row_number() over (partition by place, question_id, repeat order by cut, budget desc, trial_id) = 1
         and dense_rank() over (partition by place order by question_id) <= ?)
-select h.place, h.question_id, h.repeat, h.cut, c.model, c.key, coalesce(k.input_tokens, c.input_tokens),
+select h.place, h.question_id, h.repeat, h.cut, c.model, c.key, c.cut, c.asked_tokens, c.bound_tokens,
+    c.metered_input_tokens, coalesce(c.seen_output_tokens, k.output_tokens), coalesce(k.input_tokens, c.input_tokens),
     coalesce(k.output_tokens, c.output_tokens), coalesce(k.latency_ms, c.latency_ms)
 from chosen h left join calls c using (trial_id, attempt) left join completions k on k.key = c.key
 where c.calls is null or c.calls > 0 or k.key is not null

@@ -5,10 +5,7 @@ Its trials are those the whole study asks for, under the same ids, so nothing it
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import replace
-
+from engine.core import toml
 from engine.core.budget import Limits
 from engine.core.errors import UsageError
 from engine.study.schema import Study, parse, with_ceiling
@@ -16,8 +13,6 @@ from engine.study.upper_bound import UpperBound
 
 QUESTIONS = 5
 """How many a pilot asks of each task, unless told."""
-_NAME = re.compile(r"^[ \t]*name[ \t]*=[^\n]*$", re.M)
-_FIRST = re.compile(r"^[ \t]*first_questions[ \t]*=[^\n]*\n", re.M)
 
 
 def pilot(study: Study, questions: int = QUESTIONS) -> Study:
@@ -25,19 +20,8 @@ def pilot(study: Study, questions: int = QUESTIONS) -> Study:
     if questions < 1:
         raise UsageError(f"A pilot needs at least 1 question, not {questions}.")
     asked = min(questions, study.first_questions or questions)
-    named = f"name = {json.dumps(f'{study.name} (pilot)', ensure_ascii=False)}"
-    text = f"first_questions = {asked}\n" + _NAME.sub(lambda _: named, _FIRST.sub("", study.text), count=1)
-    try:
-        found = parse(text, "the pilot")
-    except UsageError:
-        found = None
-    wanted = replace(study, name=f"{study.name} (pilot)", first_questions=asked, text="")
-    if found is None or replace(found, text="") != wanted:
-        raise UsageError(
-            "No pilot could be cut from the study file; write name and first_questions on lines of their "
-            "own, or set first_questions yourself and run that."
-        )
-    return found
+    body = toml.parse(study.text, "the study")
+    return parse(toml.dump({**body, "name": f"{study.name} (pilot)", "first_questions": asked}), "the pilot")
 
 
 def capped(study: Study, bound: UpperBound) -> Study:

@@ -66,12 +66,17 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
     models = _opened(study, teams, sends)
     strategies: dict[str, Any] = {}
     blocks = [_block(study, spec, teams, models, strategies) for spec in study.tasks]
+    by_identity: dict[str, Model] = {}
+    for model in models.values():
+        twin = by_identity.setdefault(model.setting.identity, model)
+        if twin is not model:
+            raise UsageError(f"{model.setting.name!r} and {twin.setting.name!r} are the same model; name it once.")
     return Plan(
         study=study,
         specs=_specs(study, blocks),
         strategies=strategies,
         tasks={block.task.name: block.task for block in blocks},
-        models=_by_identity([*models.values()]),
+        models=by_identity,
     )
 
 
@@ -93,12 +98,6 @@ def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:
     playing = {name: None for found in teams.values() for roles in found for _, name in roles}
     models = {name: open_model(name, declared, sends=sends) for name in {**dict.fromkeys(declared), **playing}}
     _check_money(study, [*models.values()])
-    _check_prefixes(teams, models)
-    return models
-
-
-def _check_prefixes(teams: Teams, models: Mapping[str, Model]) -> None:
-    """A strategy that begins replies needs a solver that goes on with them. Raises UsageError."""
     for name in (name for name in teams if entry(name).needs_prefix):
         solvers = [dict(roles)["solver"] for roles in teams[name]]
         if deaf := next((solver for solver in solvers if not models[solver].continues), None):
@@ -106,6 +105,7 @@ def _check_prefixes(teams: Teams, models: Mapping[str, Model]) -> None:
                 f"The strategy {name!r} begins replies for the model, and {deaf!r} does not go on with them: take one "
                 f"of the two out, or put continues = true in the [[models]] table of an endpoint that does."
             )
+    return models
 
 
 def _check_money(study: Study, models: Sequence[Model]) -> None:
@@ -123,15 +123,6 @@ def _check_money(study: Study, models: Sequence[Model]) -> None:
         )
 
 
-def _by_identity(models: Sequence[Model]) -> dict[str, Model]:
-    found: dict[str, Model] = {}
-    for model in models:
-        twin = found.setdefault(model.setting.identity, model)
-        if twin is not model:
-            raise UsageError(f"{model.setting.name!r} and {twin.setting.name!r} are the same model; name it once.")
-    return found
-
-
 def _block(
     study: Study, spec: TaskSpec, teams: Teams, models: Mapping[str, Model], strategies: dict[str, Any]
 ) -> _Block:
@@ -142,10 +133,11 @@ def _block(
         raise UsageError(f"The task {task.name!r} has no questions.")
     prompting = ids.canonical(_prompting(study, questions[0]))
     blank = Condition("", task.name, (), "", "", 0, False, study.budget_axis, 0, prompting)
-    made = _conditions(study, blank, teams, models)
-    named = [(_named(condition), strategy) for condition, strategy in made]
-    strategies.update({condition.condition_id: strategy for condition, strategy in named})
-    return _Block(task, questions, tuple(condition for condition, _ in named))
+    conditions = []
+    for nameless, strategy in _conditions(study, blank, teams, models):
+        conditions.append(replace(nameless, condition_id=ids.condition_id(nameless)))
+        strategies[conditions[-1].condition_id] = strategy
+    return _Block(task, questions, tuple(conditions))
 
 
 def _prompting(study: Study, question: Question) -> dict[str, Any]:
@@ -184,10 +176,6 @@ def _budgeted(study: Study, choice: StrategySpec, blank: Condition) -> Iterator[
         )
 
 
-def _named(condition: Condition) -> Condition:
-    return replace(condition, condition_id=ids.condition_id(condition))
-
-
 def _specs(study: Study, blocks: Sequence[_Block]) -> tuple[TrialSpec, ...]:
     wanted = study.repeats * sum(len(block.questions) * len(block.conditions) for block in blocks)
     if wanted > MOST_TRIALS:
@@ -195,18 +183,18 @@ def _specs(study: Study, blocks: Sequence[_Block]) -> tuple[TrialSpec, ...]:
             f"The study asks for {wanted:,} trials and a run plans at most {MOST_TRIALS:,}; ask for "
             "fewer questions, repeats or conditions."
         )
-    found: dict[str, TrialSpec] = {}
+    # The first question of every task, then the second of every task, and so on: a run that is cut short is balanced.
+    turns = [
+        (block.questions[at], block.conditions)
+        for at in range(max(len(block.questions) for block in blocks))
+        for block in blocks
+        if at < len(block.questions)
+    ]
+    specs: dict[str, TrialSpec] = {}
     for repeat in range(study.repeats):
-        for question, conditions in _in_turns(blocks):
+        for question, conditions in turns:
             for condition in conditions:
                 trial_id = ids.trial_id(condition, question.question_id, repeat)
-                found.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
-    return tuple(found.values())
-
-
-def _in_turns(blocks: Sequence[_Block]) -> Iterator[tuple[Question, tuple[Condition, ...]]]:
-    """The first question of every task, then the second of every task, and so on."""
-    for at in range(max(len(block.questions) for block in blocks)):
-        for block in blocks:
-            if at < len(block.questions):
-                yield block.questions[at], block.conditions
+                # Two tasks may share a question; a trial is planned once.
+                specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
+    return tuple(specs.values())

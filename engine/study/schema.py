@@ -1,13 +1,4 @@
-"""The [[strategies]] tables of a study: which strategies are compared, with which parameters; a list sweeps.
-
-Owns their keys and the spreading of sweeps. Makes no strategy but to see that its parameters are taken.
-
-What a [[models]] table of a study says, checked to the last key.
-
-Owns its words: endpoint, key variable, file, prices, rates. Opens no model and holds no secret: a study names the
-environment variable a key is in.
-
-A study: the declared plan, read from TOML and checked to the last key.
+"""A study: the declared plan, read from TOML and checked to the last key.
 
 Owns the words of the study file. Opens no model, task or database and plans nothing (that is `plan`). Budgets on the
 `usd` axis are dollars in the file and integer pico-dollars here; prices are USD per million tokens in the file and
@@ -17,27 +8,39 @@ pico-dollars per token here. Secrets never enter a study: it names the environme
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, Literal
 
-from engine.core import codec
+from msgspec import Meta
+
+from engine.core import toml
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import AXES, PUSD_PER_USD, Axis, Example
+from engine.core.records import PUSD_PER_USD, Axis, Example
+from engine.core.toml import LARGEST, Table, Text
 from engine.models.declared import KEYS, ModelSpec, model_spec
 from engine.models.prices import pusd
 from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
 from engine.strategies.registry import parameters
+from engine.tasks.scorers import open_scorer
 from engine.tasks.task import TaskSpec
 
+CEILING_TOKENS = 50_000_000
+"""Token ceiling of a run whose study sets none."""
 _MOST_CHOICES = 1_000
+_Count = Annotated[int, Meta(ge=1, le=LARGEST)]
+_Budget = Annotated[int, Meta(ge=1, le=10**9)]
+_Dollars = Annotated[float, Meta(ge=1e-12, le=1_000_000)]
+_TOP = (
+    *("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days", "ceiling"),
+    *("models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders", "calibration"),
+)
+_TASK = tuple(field.name for field in fields(TaskSpec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,46 +50,6 @@ class StrategySpec:
     name: str
     params: tuple[tuple[str, Any], ...] = ()
     """Those the study sets, sorted by name; the others keep their defaults."""
-
-
-def read(top: codec.Table) -> tuple[StrategySpec, ...]:
-    """What is compared; a calibration compares nothing, so it needs none of what is named."""
-    if "calibration" in top.body:
-        return ()
-    return tuple(choice for table in top.tables("strategies", _knobs) for choice in _strategy_specs(table))
-
-
-def _strategy_specs(table: codec.Table) -> list[StrategySpec]:
-    """Each combination of the listed values; a list sweeps."""
-    name = table.required("name")
-    if not entry(name).listed:
-        raise UnknownName("strategy", name, entries())
-    knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
-    swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
-    if math.prod(len(values) for values in swept) > _MOST_CHOICES:
-        raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
-    found = [StrategySpec(name, tuple(zip(knobs, values, strict=True))) for values in itertools.product(*swept)]
-    for choice in found:
-        _tried(choice, table.place)
-    return found
-
-
-def _tried(choice: StrategySpec, place: str) -> None:
-    try:
-        build(choice.name, dict(choice.params))
-    except UsageError as error:
-        raise UsageError(f"{place}: {error}") from None
-
-
-def _knobs(body: Mapping[str, Any]) -> Iterable[str]:
-    name = body.get("name")
-    return ("name", *entry(name).knobs) if isinstance(name, str) else body
-
-
-CEILING_TOKENS = 50_000_000
-"""Token ceiling of a run whose study sets none."""
-_MOST_REPEATS = 10_000
-_MOST_USD = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -123,43 +86,53 @@ class Study:
 def load(path: Path | str) -> Study:
     """The study in a file. Raises UsageError with the file, the key and what is wrong."""
     path = Path(path)
-    return parse(codec.read(path), path.name, path.resolve().parent)
+    return parse(toml.read(path), path.name, path.resolve().parent)
 
 
 def parse(text: str, where: str, base: Path | None = None) -> Study:
     """The study in a text; `where` names it in errors, relative paths start at `base` (the working directory)."""
-    top = codec.Table(where, "", codec.parse(text, where), _TOP)
-    written = top.text("base", None)
+    top = Table(where, "", toml.parse(text, where))
+    top.known(_TOP)
+    written = top.value("base", Text, None)
     folder = Path(written) if written else base or Path.cwd()
-    axis = cast(Axis, top.one_of("budget_axis", "output_tokens", AXES))
+    axis: Axis = top.value("budget_axis", Axis, "output_tokens")
     shared = _examples(top)
+    # Loaded before anything asks which strategies there are.
     own = plugins.of_study(top, folder)
     study = Study(
-        name=top.required("name"),
+        name=top.value("name", Text),
         tasks=tuple(_task(table, folder, shared) for table in top.tables("tasks", lambda _: _TASK)),
-        models=_models(top, folder),
-        strategies=read(top),
+        # A study with line-ups may leave the models out that it has nothing to say about.
+        models=()
+        if "lineups" in top.body and "models" not in top.body
+        else tuple(model_spec(table, folder) for table in top.tables("models", lambda _: KEYS)),
+        strategies=_strategies(top),
         budgets=_budgets(top, axis),
         budget_axis=axis,
-        repeats=top.integer("repeats", 1, 1, _MOST_REPEATS),
-        system=top.text("system", None),
+        repeats=top.value("repeats", Annotated[int, Meta(ge=1, le=10_000)], 1),
+        system=top.value("system", Text, None),
         ceiling=_ceiling(top),
-        first_questions=top.integer("first_questions", None, 1, 10_000_000),
-        pool_max_age_days=float(top.number("pool_max_age_days", Decimal(30), 0, 36_500)),
+        first_questions=top.value("first_questions", Annotated[int, Meta(ge=1, le=10_000_000)], None),
+        pool_max_age_days=top.value("pool_max_age_days", Annotated[float, Meta(ge=0, le=36_500)], 30.0),
         lineups=lineups.read(top),
         plugins=own,
-        text=text if "base" in top.body else f"base = {json.dumps(str(folder), ensure_ascii=False)}\n{text}",
+        # The user's own text with its comments; the line in front makes it readable from any folder.
+        text=text if "base" in top.body else toml.dump({"base": str(folder)}) + text,
     )
-    return _calibrated(_without_twins(study, where), top)
+    _refuse_twins(study, where)
+    return _calibrated(study, top) if "calibration" in top.body else study
 
 
 def with_ceiling(text: str, wished: Limits) -> str:
-    """The study's text with a new ceiling; limits that are None stay as they were. Raises UsageError."""
+    """The study's text with a new ceiling; limits that are None stay as they were. Raises UsageError.
+
+    The text is written anew, so comments in it are lost: it is the run's own copy, and the user's file stays."""
+    top = Table("study.toml", "", toml.parse(text, "study.toml"))
+    before = top.table("ceiling")
     usd = None if wished.pusd is None else wished.pusd / PUSD_PER_USD
     named = {"tokens": wished.tokens, "calls": wished.calls, "usd": usd}
-    changed = codec.with_table(text, "ceiling", {key: value for key, value in named.items() if value is not None})
-    if changed is None:
-        raise UsageError("The ceiling could not be written into study.toml of the run; change it there by hand.")
+    given = {key: value for key, value in named.items() if value is not None}
+    changed = toml.dump({**top.body, "ceiling": {**(before.body if before else {}), **given}})
     parse(changed, "study.toml")
     return changed
 
@@ -167,6 +140,12 @@ def with_ceiling(text: str, wished: Limits) -> str:
 def as_json(study: Study) -> dict[str, Any]:
     """The plan for the store and for reports; no secret is in it, because none is in a study."""
     together = [{"name": lineup.name, **dict(lineup.roles)} for lineup in study.lineups]
+    models = []
+    for model in study.models:
+        body = asdict(model)
+        # Settings stand beside the other keys, as in the file.
+        del body["settings"]
+        models.append({**_set_only(body, ModelSpec("")), **model.settings.given})
     return {
         "name": study.name,
         "budget_axis": study.budget_axis,
@@ -174,7 +153,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "repeats": study.repeats,
         "system": study.system,
         "tasks": [_set_only(asdict(task), TaskSpec("")) for task in study.tasks],
-        "models": [_declared(model) for model in study.models],
+        "models": models,
         "strategies": [{"name": choice.name, **dict(choice.params)} for choice in study.strategies],
         "ceiling": asdict(study.ceiling),
         **({"lineups": together} if together else {}),
@@ -183,98 +162,83 @@ def as_json(study: Study) -> dict[str, Any]:
     }
 
 
-_TOP = (
-    "name",
-    "base",
-    "budget_axis",
-    "budgets",
-    "repeats",
-    "system",
-    "first_questions",
-    "pool_max_age_days",
-    "ceiling",
-    "models",
-    "lineups",
-    "tasks",
-    "strategies",
-    "examples",
-    "plugins",
-    "plugin_folders",
-    "calibration",
-)
-_TASK = tuple(field.name for field in fields(TaskSpec))
+def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key == "name" or value != getattr(usual, key)}
 
 
-def _models(top: codec.Table, folder: Path) -> tuple[ModelSpec, ...]:
-    """Those declared; a study with line-ups may leave them out."""
-    if "lineups" in top.body and "models" not in top.body:
+def _strategies(top: Table) -> tuple[StrategySpec, ...]:
+    """Each combination of the listed values, since a list sweeps; a calibration needs none of what is compared."""
+    if "calibration" in top.body:
         return ()
-    return tuple(model_spec(table, folder) for table in top.tables("models", lambda _: KEYS))
+
+    def known(body: Mapping[str, Any]) -> Iterable[str]:
+        name = body.get("name")
+        return ("name", *entry(name).knobs) if isinstance(name, str) else body
+
+    choices: list[StrategySpec] = []
+    for table in top.tables("strategies", known):
+        name = table.value("name", Text)
+        if not entry(name).listed:
+            raise UnknownName("strategy", name, entries())
+        knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
+        swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
+        if math.prod(len(values) for values in swept) > _MOST_CHOICES:
+            raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
+        for values in itertools.product(*swept):
+            choices.append(StrategySpec(name, tuple(zip(knobs, values, strict=True))))
+            try:
+                build(name, dict(choices[-1].params))
+            except UsageError as error:
+                raise UsageError(f"{table.place}: {error}") from None
+    return tuple(choices)
 
 
-def _budgets(top: codec.Table, axis: Axis) -> tuple[int, ...]:
-    budgets = [_budget(top, value, axis) for value in top.items("budgets")]
-    twins = [value for value, count in Counter(budgets).items() if count > 1]
-    if twins:
+def _budgets(top: Table, axis: Axis) -> tuple[int, ...]:
+    kind = _Dollars if axis == "usd" else _Budget
+    values = [top.checked("each of budgets", kind, value) for value in top.items("budgets")]
+    budgets = [pusd(value) if axis == "usd" else value for value in values]
+    if len(set(budgets)) < len(budgets):
         raise UsageError(f"budgets in {top.where} names a budget twice; every budget once is enough.")
     return tuple(sorted(budgets))
 
 
-def _budget(top: codec.Table, value: object, axis: Axis) -> int:
-    one = codec.Table(top.where, "", {"each of budgets": value}, ("each of budgets",))
-    if axis != "usd":
-        return one.integer("each of budgets", 0, 1, 10**9)
-    dollars = one.number("each of budgets", Decimal(0), 1e-12, _MOST_USD)
-    return pusd(dollars)
-
-
-def _ceiling(top: codec.Table) -> Limits:
-    table = top.table("ceiling", ("tokens", "calls", "usd"))
+def _ceiling(top: Table) -> Limits:
+    table = top.table("ceiling")
     if table is None:
         return Limits(tokens=CEILING_TOKENS)
-    usd = table.number("usd", None, 0, _MOST_USD)
+    table.known(("tokens", "calls", "usd"))
+    usd = table.value("usd", Annotated[float, Meta(ge=0, le=1_000_000)], None)
     return Limits(
-        calls=table.integer("calls", None, 1),
-        tokens=table.integer("tokens", CEILING_TOKENS, 1),
+        calls=table.value("calls", _Count, None),
+        tokens=table.value("tokens", _Count, CEILING_TOKENS),
         pusd=None if usd is None else pusd(usd),
     )
 
 
-def _task(table: codec.Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
-    shots = table.integer("shots", 0, 0, 64)
-    examples = _examples(table) or (() if shots else shared)
-    if shots and examples:
+def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
+    task = table.fields(TaskSpec, examples=_examples(table))
+    if task.shots and task.examples:
         raise UsageError(f"{table.place} has both shots and examples; give one of them.")
-    return TaskSpec(
-        name=_located(table.required("name"), folder),
-        questions=table.integer("questions", None, 1, 10_000_000),
-        seed=table.integer("seed", 0, 0, 10**6),
-        level=table.text("level", "easy"),
-        shots=shots,
-        examples=examples,
-        question_column=table.text("question_column", "question"),
-        answer_column=table.text("answer_column", "answer"),
-        category_column=table.text("category_column", None),
-        context_column=table.text("context_column", None),
-    )
+    if task.name.startswith("file:"):
+        task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
+    elif task.scorer is not None:
+        raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
+    if task.scorer is not None:
+        open_scorer(task.scorer)
+    return task if task.shots or task.examples else replace(task, examples=shared)
 
 
-def _located(name: str, folder: Path) -> str:
-    if not name.startswith("file:"):
-        return name
-    return f"file:{codec.path(name.removeprefix('file:'), folder)}"
-
-
-def _examples(table: codec.Table) -> tuple[Example, ...]:
+def _examples(table: Table) -> tuple[Example, ...]:
     if "examples" not in table.body:
         return ()
-    found = table.tables("examples", lambda _: ("question", "reasoning", "answer"))
+    tables = table.tables("examples", lambda _: ("question", "reasoning", "answer"))
     return tuple(
-        Example(each.required("question"), each.required("answer"), each.text("reasoning", None)) for each in found
+        Example(each.value("question", Text), each.value("answer", Text), each.value("reasoning", Text, None))
+        for each in tables
     )
 
 
-def _without_twins(study: Study, where: str) -> Study:
+def _refuse_twins(study: Study, where: str) -> None:
     """Refuse what is declared twice, parameters at their defaults included."""
     listed = {
         "model": [model.name for model in study.models],
@@ -286,15 +250,11 @@ def _without_twins(study: Study, where: str) -> Study:
         for name, count in Counter(names).items():
             if count > 1:
                 raise UsageError(f"The {kind} {name} stands {count} times in {where}; once is enough.")
-    return study
 
 
-def _calibrated(study: Study, top: codec.Table) -> Study:
-    """With the search for token budgets in place of what it compares, if it says so: written by `calibrate` alone."""
-    if "calibration" not in top.body:
-        return study
-    told = top.one_of("calibration", "", calibration.FEASIBILITIES)
-    search = StrategySpec(calibration.LABEL, (("feasibility", told),))
+def _calibrated(study: Study, top: Table) -> Study:
+    """With the search for token budgets in place of what it compares: written by `calibrate` alone."""
+    feasibility = top.value("calibration", Literal[calibration.FEASIBILITIES])
     models = tuple(model for model in study.models if model.alone)
     if not models:
         raise UsageError(f"{top.where} has no model that is asked alone, so there is nothing to calibrate.")
@@ -302,21 +262,10 @@ def _calibrated(study: Study, top: codec.Table) -> Study:
         study,
         name=f"{study.name}: {calibration.LABEL}",
         models=models,
-        strategies=(search,),
+        strategies=(StrategySpec(calibration.LABEL, (("feasibility", feasibility),)),),
         budgets=(calibration.BudgetSearch().calls,),
         budget_axis="calls",
         repeats=1,
         lineups=(),
-        calibration=told,
+        calibration=feasibility,
     )
-
-
-def _declared(model: ModelSpec) -> dict[str, Any]:
-    """Settings stand beside the other keys, as in the file."""
-    body = asdict(model)
-    del body["settings"]
-    return {**_set_only(body, ModelSpec("")), **model.settings.given}
-
-
-def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:
-    return {key: value for key, value in body.items() if key == "name" or value != getattr(usual, key)}

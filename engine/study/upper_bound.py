@@ -144,7 +144,8 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
     seen = [call for calls in all_calls for call in calls]
     most = max(strategy.calls, *(len(calls) for calls in all_calls))
     prompt = max((call.bound_tokens for call in seen), default=utf8_bound(chain_prompt(spec.question.problem)))
-    cap = max((call.asked_tokens for call in seen), default=_largest_cap(strategy))
+    caps = [value for key, value in asdict(strategy).items() if key.endswith("_tokens") and isinstance(value, int)]
+    cap = max((call.asked_tokens for call in seen), default=max(caps, default=1))
     sent = max(sum(call.bound_tokens for call in calls) + (most - len(calls)) * prompt for calls in all_calls)
     got = max(sum(call.asked_tokens for call in calls) + (most - len(calls)) * cap for calls in all_calls)
     if spec.condition.axis == "calls":
@@ -224,11 +225,6 @@ def _money(
     if condition.axis == "usd" and all(rate.dearest == rate.plain for rate in known.values()):
         money = min(money, condition.budget + cap * top.output)
     return money
-
-
-def _largest_cap(strategy: Any) -> int:
-    caps = [value for key, value in asdict(strategy).items() if key.endswith("_tokens") and isinstance(value, int)]
-    return max(caps, default=1)
 
 
 async def _rehearsed(spec: TrialSpec, strategy: Any, models: Mapping[str, Model], length: _Length) -> tuple[Call, ...]:

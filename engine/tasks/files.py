@@ -21,6 +21,7 @@ from pathlib import Path
 from engine.core import answers, ids
 from engine.core.errors import UsageError
 from engine.core.records import AnswerKind, Example, Problem, Question
+from engine.tasks.scorers import SAME, open_scorer
 from engine.tasks.tabular import read_rows
 from engine.tasks.task import TaskSpec
 
@@ -56,7 +57,9 @@ class FileTask:
         """Reads nothing yet; raises UsageError for counts out of range."""
         self.spec = spec
         self.path = Path(spec.name.removeprefix("file:")).expanduser()
-        self.name = f"file:{self.path.stem}"
+        # Scores of one scorer are no scores of another: such a task is one of its own.
+        self.name = f"file:{self.path.stem}" + (f"+{spec.scorer}" if spec.scorer else "")
+        self._scorer = open_scorer(spec.scorer or SAME)
         _check_counts(spec)
 
     def questions(self) -> Sequence[Question]:
@@ -67,9 +70,9 @@ class FileTask:
         examples = (*self.spec.examples, *(Example(row.shown, row.target, row.reasoning) for row in shown))
         return [self._question(row, kind, examples) for row in asked]
 
-    def score(self, answer: str, question: Question) -> bool:
-        """Equal to the target: by value for numbers, by normalised text otherwise."""
-        return answers.same(answer, question.target, question.problem.answer_kind)
+    def score(self, answer: str, question: Question) -> float:
+        """By the scorer the spec names."""
+        return self._scorer.score(answer, question)
 
     def _rows(self) -> list[Row]:
         spec = self.spec
@@ -104,6 +107,9 @@ class FileTask:
         """Rows to ask and rows to show."""
         spec = self.spec
         count = len(rows) - spec.shots if spec.questions is None else spec.questions
+        if not spec.shots and spec.questions is None and spec.seed == 0:
+            # The usual case needs no order by id, which costs a hash per row.
+            return rows, []
         shuffled = sorted(rows, key=lambda row: self._question(row, kind, ()).question_id)
         if spec.questions is None and spec.seed == 0 and count > 0:
             shown = shuffled[count:]

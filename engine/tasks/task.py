@@ -5,34 +5,40 @@ It never sees a model, a budget or a database.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from msgspec import Meta
 
 from engine.core.records import Example, Question
+from engine.core.registry import Registry
+from engine.core.toml import Text
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSpec:
     """A [[tasks]] table of a study."""
 
-    name: str
-    """'gym:<generator>' or 'file:<path>'."""
-    questions: int | None = None
+    name: Text
+    """'gym:<generator>', 'file:<path>', or the name of a registered task."""
+    questions: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     """How many; None: all of a file, 50 of a generator."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """Which questions: seeds 0, 1, 2, ... never share one."""
-    level: str = "easy"
+    level: Text = "easy"
     """Preset of a generator: easy, medium, hard."""
-    shots: int = 0
+    shots: Annotated[int, Meta(ge=0, le=64)] = 0
     """Worked examples made by the task itself from questions it will not ask."""
     examples: tuple[Example, ...] = ()
     """Worked examples written in the study."""
-    question_column: str = "question"
-    answer_column: str = "answer"
-    category_column: str | None = None
-    context_column: str | None = None
+    question_column: Text = "question"
+    answer_column: Text = "answer"
+    category_column: Text | None = None
+    context_column: Text | None = None
     """Column of a file with the document each question is about; None: questions stand alone."""
+    scorer: Text | None = None
+    """How answers to a file's questions are scored, by name; None: equal to the target by value or by folded text."""
 
 
 class Task(Protocol):
@@ -44,5 +50,10 @@ class Task(Protocol):
     def questions(self) -> Sequence[Question]:
         """The questions of the spec, in order; equal specs give equal questions on every machine."""
 
-    def score(self, answer: str, question: Question) -> bool:
-        """Whether an extracted answer is right; pure."""
+    def score(self, answer: str, question: Question) -> float:
+        """How good an extracted answer is, from 0, wrong, to 1, right; pure. True and False are its two ends."""
+
+
+TASKS: Registry[Callable[[TaskSpec], Task]] = Registry("task")
+task = TASKS.register
+"""Register a class, or a function, that makes a `Task` of a `TaskSpec`; a study then names it under [[tasks]]."""

@@ -1,4 +1,4 @@
-"""The contract every strategy keeps, ours and yours: inherit `StrategyContract` in a test, or call `check_strategy`.
+"""The contracts of what plugins bring, held by ours too: inherit one in a test, or call `check_strategy`.
 
     class TestMine(StrategyContract):
         strategy = "my_strategy"
@@ -12,9 +12,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.testing import contract
+from engine.testing.doors import ImporterContract, ScorerContract, TaskContract
 from engine.testing.stage import Stage, stages
 
-__all__ = ["ContractBroken", "StrategyContract", "check_strategy"]
+__all__ = [
+    "ContractBroken",
+    "ImporterContract",
+    "ScorerContract",
+    "StrategyContract",
+    "TaskContract",
+    "check_strategy",
+]
 
 
 class ContractBroken(AssertionError):

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from engine.core.records import AXES, Axis, Trial
+from engine.core.records import AXES, Axis, Cut, Trial
 from engine.models.scripted import Script, noise
 from engine.testing.stage import QUESTION, Stage, anonymous, answer_at, fixed, salted, spent
 
@@ -206,7 +206,7 @@ def _ended(stage: Stage, trial: Trial, when: str) -> Trial:
 def _within(stage: Stage, trial: Trial, axis: Axis, budget: int) -> None:
     used = spent(trial.spends, axis)
     _holds(used <= budget, f"{stage} spent {used:,} {axis} of a budget of {budget:,}")
-    made = sum(call.cut != "refused" for call in trial.calls)
+    made = sum(call.cut is not Cut.REFUSED for call in trial.calls)
     _holds(made <= stage.instance.calls, f"{stage} made {made} calls and promised at most {stage.instance.calls}")
 
 

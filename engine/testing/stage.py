@@ -28,7 +28,7 @@ from engine.core.records import (
     TrialSpec,
 )
 from engine.models.scripted import Script, ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.strategies import build, entries, entry, is_oracle
 from engine.strategies.registry import Entry
 from engine.trial.solve import Setting, solve

@@ -1,8 +1,4 @@
-"""What passes between a strategy, its session and the pool: drafts of calls, turns, replies, and the terms of a trial.
-
-Frozen records and one protocol; no arithmetic and no waiting.
-
-The only door to a model during a trial: ask, ask_many, stream, spent, rng (and remaining, for strategies that plan).
+"""The only door to a model during a trial: ask, ask_many, stream, spent, rng (and remaining, for strategies that plan).
 
 A session consumes its calls one after another in program order; concurrency is only prefetch into the pool and decides
 nothing: accounting, draw numbers and marks follow the order of consumption. The first call the budget cuts or refuses
@@ -40,7 +36,7 @@ class Reply:
 
     text: str
     truncated: bool
-    """Stopped at the asked cap: its text may be used, its answer never votes."""
+    """Stopped at the asked cap or by a content filter: its text may be used, its answer never votes."""
     output_tokens: int
     kind: AnswerKind
     """How the task's answers look, for extraction."""
@@ -114,6 +110,7 @@ class Session:
         self._ledger = ledger
         self._source = source
         self._draws: Counter[str] = Counter()
+        # Learned by this trial alone: another trial's count would make results depend on the order of trials.
         self._counted: dict[tuple[str, Prompt], int] = {}
         self._bounds: dict[tuple[str, Prompt], Bound] = {}
 
@@ -186,6 +183,7 @@ class Session:
 
     def mark(self, answer: str) -> None:
         """Leave a mark, if the answer changed: "if the budget closed now, this is my answer"."""
+        # Equal answers leave one mark: the same curve from a third of the rows.
         if not self.marks or self.marks[-1].answer != answer:
             self.marks.append(Mark(len(self.marks), answer, len(self.calls), self.spends))
 
@@ -197,25 +195,22 @@ class Session:
         messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
         if self._context.system:
             messages = (Message("system", self._context.system), *messages)
-        asked = self._context.lineup[model]
-        sent = temperature if asked.temperature is None else asked.temperature
-        params: list[tuple[str, str | int | float | bool]] = [("temperature", float(sent))]
-        if stop:
-            params.insert(0, ("stop", ids.canonical(stop)))
-        return CallDraft(model, role, messages, cap + asked.thinking_tokens, tuple(params))
-
-    def _model(self, draft: CallDraft) -> Model:
-        return self._context.lineup[draft.model]
+        solver = self._context.lineup[model]
+        params: list[tuple[str, str | int | float | bool]] = [("stop", ids.canonical(stop))] if stop else []
+        params.append(("temperature", float(temperature if solver.temperature is None else solver.temperature)))
+        # Hidden reasoning counts as output, so a thinking model gets room for it on top of what its answer may take.
+        return CallDraft(model, role, messages, cap + solver.thinking_tokens, tuple(params))
 
     def _numbered(self, draft: CallDraft, later: Counter[str]) -> Request:
         """The request this draft becomes after `later` further draws of the same stream."""
-        model = self._model(draft)
+        model = self._context.lineup[draft.model]
         bare = Request(
             model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._context.repeat, 0
         )
         stream = ids.stream_key(bare)
         draw = self._draws[stream] + later[stream]
         later[stream] += 1
+        # A property of the model: where a provider varies at 0, one draw for all would make repeats agree falsely.
         if model.one_draw_at_zero and dict(draft.params)["temperature"] == 0:
             draw = 0
         request = replace(bare, draw=draw)
@@ -227,15 +222,15 @@ class Session:
         if where in self._counted:
             return Bound(self._counted[where], exact=True)
         if where not in self._bounds:
-            self._bounds[where] = await self._model(draft).bound(draft.messages)
+            self._bounds[where] = await self._context.lineup[draft.model].bound(draft.messages)
         return self._bounds[where]
 
     async def _planned(self, draft: CallDraft) -> Planned:
         bound = await self._bound(draft)
-        return Planned(self._model(draft).setting.identity, bound.tokens, draft.asked_tokens)
+        return Planned(self._context.lineup[draft.model].setting.identity, bound.tokens, draft.asked_tokens)
 
     async def _prefetch(self, drafts: Sequence[CallDraft]) -> None:
-        """Warm the pool with what is certain to be consumed and covered at its worst case."""
+        """Prefetch what is certain to be consumed and covered at its worst case."""
         if self.closed or len(drafts) < 2 or await self._overflows(drafts[0]):
             return
         later: Counter[str] = Counter()
@@ -243,18 +238,18 @@ class Session:
         for draft in drafts:
             planned.append(await self._planned(draft))
             request = self._numbered(draft, later)
-            if not self._affordable(planned) or await self._overflows(draft):
+            # All of them together at their worst: each alone would fit where the last is never consumed.
+            affordable = len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
+            if not affordable or await self._overflows(draft):
                 return
             self._source.prefetch(request)
 
-    def _affordable(self, planned: Sequence[Planned]) -> bool:
-        return len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
-
     async def _overflows(self, draft: CallDraft) -> bool:
-        model = self._model(draft)
+        model = self._context.lineup[draft.model]
         if model.context_tokens is None:
             return False
         bound = await self._bound(draft)
+        # An upper bound alone proves no overflow: a prompt that may fit is sent, and the provider's refusal decides.
         prompt = bound.tokens if bound.exact else model.least(draft.messages)
         return prompt + draft.asked_tokens > model.context_tokens
 
@@ -265,51 +260,54 @@ class Session:
         call = await self._planned(draft)
         pending = PendingCall(draft, request, call, self._ledger.granted(call))
         if len(self.calls) >= MAX_CALLS:
-            self._close(pending, "limit")
+            self._close(pending, Cut.LIMIT)
+        # The window first: a prompt that cannot be sent at any budget is not told from one this budget refuses else.
         if await self._overflows(draft):
-            self._close(pending, "context")
+            self._close(pending, Cut.CONTEXT)
         if pending.granted < 1:
-            self._close(pending, "refused")
-        completion, replayed = await self._take(pending)
-        self._draws[ids.stream_key(request)] += 1
-        bought = replace(pending, request=replace(request, key=completion.key))
-        return self._charge(bought, completion, replayed)
-
-    async def _take(self, pending: PendingCall) -> tuple[Completion, bool]:
+            self._close(pending, Cut.REFUSED)
         try:
-            return await self._source.get(pending.request)
+            # With the asked cap, whatever is granted: the budget is a view of a reply that larger budgets share.
+            completion, replayed = await self._source.get(pending.request)
         except ContextOverflow:
-            self._close(pending, "context")
+            self._close(pending, Cut.CONTEXT)
         except ProviderError:
-            self._append(pending, "failed", False, None, Spend())
-            self.closed = "failed"
+            self._append(pending, Cut.FAILED, False, None, Spend())
+            self.closed = Cut.FAILED
             raise
         except (CeilingReached, RunStopped):
             self.closed = "stopped"
             raise
+        # Numbered when consumed, never when prefetched: a draw left in the pool did not happen for this trial.
+        self._draws[ids.stream_key(request)] += 1
+        return self._charge(replace(pending, request=replace(request, key=completion.key)), completion, replayed)
 
     def _charge(self, pending: PendingCall, completion: Completion, replayed: bool) -> Reply:
         usage = completion.usage
         whole = spend_of(usage, completion.latency_ms)
+        # Our own count of a reply without usage is no better than the bound it would replace.
         if not usage.estimated:
             self._counted[(pending.draft.model, pending.draft.messages)] = usage.input_tokens
         if not self._ledger.covers(pending.call, whole):
             self._cut(pending, whole, replayed)
         self._ledger.charge(pending.call, whole)
+        # A provider that ignores its cap sends a reply no obedient one would: it is as cut as if it had stopped there.
         own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
-        self._append(pending, "own" if own else None, replayed, usage.output_tokens, whole)
-        return Reply(completion.text, own, usage.output_tokens, self._context.kind)
+        filtered = completion.finish == "filter"
+        self._append(pending, Cut.OWN if own else None, replayed, usage.output_tokens, whole)
+        return Reply(completion.text, own or filtered, usage.output_tokens, self._context.kind)
 
     def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""
+        # A provider may count a longer prompt than its bound; what it counted leaves less of this reply.
         call = replace(pending.call, bound_tokens=max(pending.call.bound_tokens, whole.input_tokens))
         granted = self._ledger.granted(call)
         part = clipped(whole, granted) if granted else Spend()
         if granted:
             self._ledger.charge(call, part)
-        self._append(replace(pending, call=call, granted=granted), "budget", replayed, whole.output_tokens, part)
-        self.closed = "budget"
-        raise SessionClosed("budget")
+        self._append(replace(pending, call=call, granted=granted), Cut.BUDGET, replayed, whole.output_tokens, part)
+        self.closed = Cut.BUDGET
+        raise SessionClosed(Cut.BUDGET)
 
     def _close(self, pending: PendingCall, cut: Cut) -> NoReturn:
         self._append(pending, cut, False, None, Spend())
@@ -332,12 +330,10 @@ class Session:
                 replayed=replayed,
                 spend=spend,
                 seen_output_tokens=seen,
-                metered_input_tokens=self._ledger.high_water(call) if not spend.calls else self._high(call.model),
+                # Of a call that spent nothing, what the mark would be: the horizon of the trial starts there.
+                metered_input_tokens=self._ledger.metered(call.model) if spend.calls else self._ledger.high_water(call),
             )
         )
-
-    def _high(self, model: str) -> int:
-        return next(m.metered_input_tokens for m in self._ledger.spends if m.model == model)
 
 
 class Stream:

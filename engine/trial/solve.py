@@ -16,11 +16,12 @@ from typing import Any
 from engine.core import ids
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
-from engine.core.records import End, Mark, Problem, Question, Trial, TrialSpec, Verdict, Wall
+from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, Verdict
 from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
-Score = Callable[[str, Question], bool]
+Score = Callable[[str, Question], float]
+"""From 0, wrong, to 1, right; anything below 1 is stored as wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ async def solve(
     `oracle`: True where the strategy is registered as one that is told whether answers are right.
     """
     began = datetime.now(UTC)
-    session = open_session(spec, setting, (lambda answer: score(answer, spec.question)) if oracle else None)
+    session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
     end, error = await _drive(strategy, spec.question.problem, session)
     marks = _scored(session.marks, spec.question, score)
     last = marks[-1] if marks else None
@@ -66,27 +67,19 @@ async def solve(
 def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:
     """A fresh session inside the walls of the trial's condition."""
     condition = spec.condition
+    system = json.loads(condition.prompting).get("system")
     terms = TrialContext(
         lineup={role: setting.models[model.identity] for role, model in condition.lineup},
         kind=spec.question.problem.answer_kind,
         repeat=spec.repeat,
-        system=_system(condition.prompting),
+        system=system if isinstance(system, str) else None,
         rng_seed=ids.rng_seed(spec),
         anytime=condition.anytime,
         oracle=oracle,
         width=setting.width,
     )
-    return Session(terms, Ledger([_wall(spec)]), setting.source)
-
-
-def _wall(spec: TrialSpec) -> Wall:
-    condition = spec.condition
-    return wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
-
-
-def _system(prompting: str) -> str | None:
-    value = json.loads(prompting).get("system")
-    return value if isinstance(value, str) else None
+    side = wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
+    return Session(terms, Ledger([side]), setting.source)
 
 
 async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End, str | None]:
@@ -94,6 +87,7 @@ async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End
     try:
         async with aclosing(strategy.solve(problem, session)) as answers:
             async for answer in answers:
+                # It may have swallowed the exception that closed the session; what it yields since is no answer.
                 if session.closed:
                     break
                 if not isinstance(answer, str):
@@ -106,6 +100,7 @@ async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End
     except (CeilingReached, RunStopped) as error:
         return "stopped", str(error)
     except Exception as error:
+        # A strategy may break on what it made of the end itself; then the end came first and decides.
         if session.closed:
             return _ended(session)
         return "failed", f"the strategy broke: {type(error).__name__}: {error}"
@@ -115,17 +110,17 @@ async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End
 def _ended(session: Session) -> tuple[End, str | None]:
     if session.closed is None:
         return "finished", None
-    if session.closed == "failed":
+    if session.closed is Cut.FAILED:
         return "failed", "a call failed and the strategy went on"
     if session.closed == "stopped":
         return "stopped", "the run ended and the strategy went on"
-    reason = session.closed if session.closed in ("context", "limit") else "budget"
-    return "exhausted", reason
+    return "exhausted", Cut.BUDGET.value if session.closed.beyond else session.closed.value
 
 
 def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, ...]:
+    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
     verdicts: dict[str, Verdict] = {}
     for mark in marks:
         if mark.answer not in verdicts:
-            verdicts[mark.answer] = "right" if score(mark.answer, question) else "wrong"
+            verdicts[mark.answer] = "right" if score(mark.answer, question) >= 1 else "wrong"
     return tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in marks)

@@ -27,7 +27,7 @@ from typing import Any
 
 import duckdb
 
-from engine.analysis.materialize import settle
+from engine.analysis.materialize import materialize
 from engine.store import deltas, schema
 from engine.store.store import RunRow, Store
 from tests import ROOT
@@ -55,7 +55,7 @@ def made(path: Path, trials: int, budgets: list[int]) -> None:
             connection.execute(sql)
             print(f"    made {name:14s} {time.perf_counter() - began:7.1f} s", file=sys.stderr)
     began = time.perf_counter()
-    print(f"    held {settle(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
+    print(f"    held {materialize(path):5} conditions {time.perf_counter() - began:7.1f} s", file=sys.stderr)
 
 
 def _statements(trials: int) -> list[tuple[str, str]]:

@@ -95,9 +95,9 @@ def engine(api_base: str, calls: int, flight: int, folder: Path) -> float:
 
 async def _run(planned: Any, folder: Path, calls: int) -> float:
     from engine.core.budget import Ceiling
-    from engine.run.dispatcher import Gate
-    from engine.run.journal import Journal
-    from engine.run.runner import Runner
+    from engine.runs.dispatcher import Gate
+    from engine.runs.journal import Journal
+    from engine.runs.runner import Runner
     from engine.store.store import Store
 
     store = Store(folder / "bench.duckdb")

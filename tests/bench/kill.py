@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.core.records import Completion
-from engine.run import journal, run_dir
+from engine.runs import journal, run_dir
 from tests.support import killer
 from tests.support.provider import Provider, serving
 

@@ -19,9 +19,9 @@ from engine.core.budget import Ceiling, Limits
 from engine.core.ids import provider_seed, request_key
 from engine.core.records import Message, Request
 from engine.models.local import LocalModel, open_local
-from engine.run.completion_cache import CompletionCache
-from engine.run.dispatcher import Dispatcher, Gate
-from engine.run.journal import Journal
+from engine.runs.completion_cache import CompletionCache
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.journal import Journal
 
 PROMPT = "Write a short story about the number {n}."
 

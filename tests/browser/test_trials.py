@@ -15,7 +15,7 @@ import engine
 from engine.core import ids
 from engine.core.records import ModelSetting, Problem, Question
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.store.store import Batch, Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged

@@ -100,13 +100,14 @@ KINDS = (
     "cost",
     "refusal",
     "filter",
+    "finish",
     "gzip",
 )
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One act of rudeness; `options` refine it (retry_after, message, cost, seconds, to, size)."""
+    """One act of rudeness; `options` refine it (retry_after, message, cost, seconds, to, size, word, said)."""
 
     kind: str
     options: dict[str, str] = field(default_factory=dict)
@@ -210,6 +211,9 @@ def _twisted(fault: Fault, reply: dict[str, Any], choice: dict[str, Any]) -> Non
             usage["cost"] = float(fault.options.get("cost", "0.00012345"))
         case "refusal":
             choice["message"] |= {"content": None, "refusal": "I cannot help with that."}
+        case "finish":
+            choice["finish_reason"] = json.loads(fault.options.get("word", "null"))
+            choice["message"]["content"] = fault.options.get("said", "")
         case "filter":
             choice["finish_reason"] = "content_filter"
             choice["message"]["content"] = ""

@@ -26,8 +26,8 @@ from types import ModuleType
 from typing import Any
 
 from engine.core.records import Completion
-from engine.run import journal
-from engine.run.run_dir import RunDir, find, list_runs
+from engine.runs import journal
+from engine.runs.run_dir import RunDir, find, list_runs
 from engine.store.store import Store
 from tests.support.provider import Provider, Served, serving
 
@@ -115,17 +115,17 @@ def _before_the_last_word() -> None:
             die()
         return real(run, status)
 
-    _wrap("engine.run.run_dir:write", tapped)
+    _wrap("engine.runs.run_dir:write", tapped)
 
 
 POINTS: dict[str, Callable[[], None]] = {
-    "before the first intent": lambda: _before("engine.run.journal:Journal.intent", 1),
+    "before the first intent": lambda: _before("engine.runs.journal:Journal.intent", 1),
     "after an intent, before dispatch": lambda: _before("engine.models.remote:RemoteModel.complete", 6),
-    "after the provider served, before the journal has it": lambda: _after("engine.run.journal:Journal.outcome", 6),
+    "after the provider served, before the journal has it": lambda: _after("engine.runs.journal:Journal.outcome", 6),
     "after the journal line, before the strategy sees it": lambda: _after_await(
-        "engine.run.dispatcher:Dispatcher.purchase", 6
+        "engine.runs.dispatcher:Dispatcher.purchase", 6
     ),
-    "between trial end and flush": lambda: _after_await("engine.run.runner:solve", 3),
+    "between trial end and flush": lambda: _after_await("engine.runs.runner:solve", 3),
     "in the middle of a flush": _half_a_flush,
     "after the last flush, before the final status": _before_the_last_word,
 }

@@ -288,8 +288,11 @@ async def _forever(provider: Provider, port: int) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     print(provider.api_base, flush=True)
-    async with server:
-        await stop.wait()
+    await stop.wait()
+    server.close()
+    # Clients keep connections open, and from Python 3.12 on `async with server` would wait until they hang up.
+    for transport in list(provider.open):
+        transport.abort()
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from engine.core.records import (
     Verdict,
 )
 
-CUTS: tuple[Cut | None, ...] = (None, "own", "budget", "refused", "context", "limit", "failed")
+CUTS: tuple[Cut | None, ...] = (None, *Cut)
 VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "none")
 MODELS = ("scripted/a", "local/b@ffff", "openai/c@api.openai.com/v1")
 texts = st.text(max_size=12)

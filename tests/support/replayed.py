@@ -1,4 +1,4 @@
-"""Reading a trial at a smaller budget in slow plain Python, straight from the rules, to hold the SQL against.
+"""Trials played on paper and read at smaller budgets by the one rule in Python, to hold the SQL against.
 
 `play` runs a script of calls and answers inside one wall, with a ledger of its own; playing at a small budget is the
 truth that reading a large trial at that budget (`read`) must reproduce below the horizon.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from engine.core import ids
+from engine.core import ids, replay
 from engine.core.records import (
     Axis,
     Call,
@@ -158,7 +158,7 @@ def play(
             break
         call, meters = _call(step, len(calls), meters, axis, limit, prices)
         calls.append(call)
-        if call.cut in ("budget", "refused", "context", "failed"):
+        if call.cut is not None:
             end, error = ("failed", "gone") if call.cut == "failed" else ("exhausted", "budget")
             error = "context" if call.cut == "context" else error
             break
@@ -186,18 +186,18 @@ def _call(
     mine = meters.of(model)
     high = max(mine.metered_input_tokens, mine.spend.input_tokens + step.bound)
     if isinstance(step, Full):
-        return _row(step, ordinal, "context", 0, Spend(), None, high), meters
+        return _row(step, ordinal, Cut.CONTEXT, 0, Spend(), None, high), meters
     entered = meters.after(model, Spend(calls=1), high)
     room = limit - entered.wall(axis, prices)
     each = weight(axis, model, prices)
     granted = 0 if room < 0 else min(step.asked, room // each) if each else step.asked
     if granted < 1:
-        return _row(step, ordinal, "refused", 0, Spend(), None, high), meters
+        return _row(step, ordinal, Cut.REFUSED, 0, Spend(), None, high), meters
     if step.fails:
-        return _row(step, ordinal, "failed", granted, Spend(), None, high), meters
+        return _row(step, ordinal, Cut.FAILED, granted, Spend(), None, high), meters
     shown = min(granted, step.output)
     spend = Spend(1, step.input, step.cached, 0, shown, min(step.reasoning, shown), step.latency)
-    cut: Cut | None = "budget" if step.output > granted else None
+    cut = Cut.BUDGET if step.output > granted else None
     return _row(step, ordinal, cut, granted, spend, step.output, high), meters.after(model, spend, high)
 
 
@@ -236,59 +236,14 @@ class Reading:
 
 
 def read(trial: Trial, axis: Axis, budget: int) -> Reading:
-    """Rules 9 to 11, one trial at a time."""
+    """The trial by `engine.core.replay`, with what it cost; censored where money has no price to be counted by."""
     condition = trial.spec.condition
     prices = prices_of(condition.lineup)
-    lost = {"failed": "failed", "stopped": "stopped"}.get(trial.end, "censored")
     known = len(prices) == len({m.identity for _, m in condition.lineup})
-    if not condition.anytime:
-        spent = Meters({m.model: m for m in trial.spends})
-        if trial.end in ("failed", "stopped"):
-            return Reading(lost)
-        return Reading("scored", trial.verdict, trial.end == "exhausted", spent.total(), cost(spent, prices, known))
-    if trial.end == "stopped" or (axis == "usd" and not known):
-        return Reading(lost)
-    steps = walk(trial, axis, prices)
-    closing = next((wall for call, _, _, wall in steps if call.cut in ("budget", "refused", "failed")), None)
-    full = any(call.cut in ("context", "limit") for call in trial.calls)
-    if closing is None and trial.end != "finished" and not full:
-        return Reading(lost)
-    if closing is not None and budget >= closing:
-        return Reading(lost)
-    verdict: Verdict = "none"
-    for mark in trial.marks:
-        if Meters({m.model: m for m in mark.spends}).wall(axis, prices) <= budget:
-            verdict = mark.verdict
-    for call, before, entered, wall in steps:
-        if wall <= budget:
-            continue
-        spent = before
-        each = weight(axis, call.model, prices)
-        cap = (budget - entered) // each if each else 0
-        if cap >= 1:
-            part = replace(call.spend, output_tokens=cap, reasoning_tokens=min(cap, call.spend.reasoning_tokens))
-            spent = before.after(call.model, part, call.metered_input_tokens)
-        return Reading("scored", verdict, True, spent.total(), cost(spent, prices, known))
-    ended = Meters({m.model: m for m in trial.spends})
-    return Reading("scored", verdict, full, ended.total(), cost(ended, prices, known))
-
-
-def cost(meters: Meters, prices: Mapping[str, Price], known: bool) -> int | None:
-    """List price; None where a price of the line-up is unknown."""
-    if not known:
-        return None
-    return sum(prices[m.model].cost_pusd(m.spend) for m in meters.spends.values())
-
-
-def walk(trial: Trial, axis: Axis, prices: Mapping[str, Price]) -> list[tuple[Call, Meters, int, int]]:
-    """Per call: meters before it, the wall once it is entered, and the wall once it is whole."""
-    before, steps = Meters(), []
-    for call in trial.calls:
-        if call.cut in ("context", "limit"):
-            continue
-        seen = call.seen_output_tokens if call.seen_output_tokens is not None else 1
-        entered = before.after(call.model, Spend(calls=1), call.metered_input_tokens)
-        whole = before.after(call.model, Spend(calls=1, output_tokens=seen), call.metered_input_tokens)
-        steps.append((call, before, entered.wall(axis, prices), whole.wall(axis, prices)))
-        before = before.after(call.model, call.spend, call.metered_input_tokens)
-    return steps
+    if condition.anytime and axis == "usd" and not known:
+        return Reading(trial.end if trial.end in ("failed", "stopped") else "censored")
+    reading = replay.read(trial, axis, budget)
+    if reading.fate not in ("right", "wrong", "none"):
+        return Reading(reading.fate)
+    pusd = sum(prices[part.model].cost_pusd(part.spend) for part in reading.spends) if known else None
+    return Reading("scored", reading.fate, reading.exhausted, reading.spend, pusd)

@@ -22,7 +22,7 @@ from engine.analysis.advice.cost import next_point, per_right
 from engine.analysis.advice.what_if import heights, spends, without
 from engine.analysis.cells import MEANS
 from engine.analysis.frontier import Cloud, ClusterSums, places, verdicts
-from engine.analysis.stats import Sums, accuracy_interval, replicate_weights
+from engine.analysis.stats import Sample, Sums, accuracy_interval, replicate_weights
 
 NORMAL = NormalDist()
 Floats = NDArray[np.float64]
@@ -121,7 +121,7 @@ def paired_coverage(world: World, times: int, seed: int = 0, replicates: int = 4
     """The 95 % interval of the first setting's accuracy minus the second's."""
     rng, cluster, truth = np.random.default_rng(seed), world.cluster(), world.skills[0] - world.skills[1]
     found = [
-        compare.gap(pair_of(world.draw(rng), cluster, world.repeats), replicates, int(rng.integers(2**32)))
+        compare.gap(pair_of(world.draw(rng), cluster, world.repeats), Sample(replicates, int(rng.integers(2**32))))
         for _ in range(times)
     ]
     held = sum(f.low - 1e-9 <= truth <= f.high + 1e-9 for f in found if f.low is not None and f.high is not None)

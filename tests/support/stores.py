@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.core import ids
 from engine.core.records import Condition, ModelSetting, Problem, Question, Trial, TrialSpec
-from engine.run import worker
+from engine.runs import worker
 from engine.store.store import Batch, Store
 from engine.study.schema import parse
 

@@ -73,7 +73,7 @@ class TaskContract:
             said = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
             for answer in (question.target, answers.normalise(question.target), said):
                 assert answer is not None
-                assert task.score(answer, question) is True, (question.problem.text, answer)
+                assert task.score(answer, question) == 1, (question.problem.text, answer)
 
     def test_junk_never_scores_and_never_raises(self, spec: TaskSpec) -> None:
         task = open_task(spec)

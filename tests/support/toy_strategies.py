@@ -9,8 +9,7 @@ from typing import Any
 from engine.core.answers import Votes
 from engine.core.records import Problem
 from engine.strategies.chain import answer_in, chain_prompt
-from engine.strategies.chain_of_thought import ChainOfThought
-from engine.strategies.direct import Direct
+from engine.strategies.prompted import ChainOfThought, Direct
 from engine.strategies.self_consistency import SelfConsistency
 from engine.strategies.self_refine import SelfRefine
 from engine.strategies.tale_ep import TaleEP

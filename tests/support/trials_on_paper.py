@@ -1,8 +1,7 @@
 """A small arena for core tests: scripted models, pool, ledger and session without a store, a process or a network.
 
 `play` is one trial, `box` one within several walls; `answer_within`, `spend_within` and `censored` read a played trial
-at smaller budgets straight from the rules, in plain Python, so that they can be held against a direct run and against
-the SQL of the analysis.
+at smaller budgets by `engine.core.replay`, so that it can be held against a direct run.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from typing import Any, TypeVar
 
 from hypothesis import settings
 
+from engine.core import replay
 from engine.core.budget import Ledger, position, wall, weights
 from engine.core.errors import ProviderError
 from engine.core.records import (
     Axis,
-    Call,
     Completion,
     Condition,
     ModelSetting,
@@ -36,7 +35,7 @@ from engine.core.records import (
     Usage,
 )
 from engine.models.scripted import Script, ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.strategies import entries, is_oracle
 from engine.testing.stage import anonymous as anonymous
 from engine.testing.stage import babble as babble
@@ -257,37 +256,13 @@ def total(trial: Trial) -> Spend:
     return sum((meter.spend for meter in trial.spends), Spend())
 
 
-def prefixes(trial: Trial) -> list[tuple[Call, tuple[ModelSpend, ...]]]:
-    """Each call with the cumulative spends before it; what the trial was charged, in program order."""
-    state: dict[str, ModelSpend] = {}
-    steps = []
-    for call in trial.calls:
-        steps.append((call, tuple(state.values())))
-        before = state.get(call.model, ModelSpend(call.model, Spend(), 0))
-        state[call.model] = ModelSpend(call.model, before.spend + call.spend, call.metered_input_tokens)
-    return steps
-
-
-def _with(before: Sequence[ModelSpend], call: Call, output_tokens: int) -> tuple[ModelSpend, ...]:
-    """The spends once this call was made and said so many tokens."""
-    rest = [m for m in before if m.model != call.model]
-    mine = next((m for m in before if m.model == call.model), ModelSpend(call.model, Spend(), 0))
-    spend = mine.spend + Spend(calls=1, output_tokens=output_tokens)
-    return (*rest, ModelSpend(call.model, spend, call.metered_input_tokens))
-
-
-def _whole(before: Sequence[ModelSpend], call: Call, axis: Axis) -> int:
-    """Least budget on an axis that covers a call wholly; of a call never seen, its first token."""
-    seen = 1 if call.seen_output_tokens is None else call.seen_output_tokens
-    return walls_of(_with(before, call, seen), axis)
-
-
 def horizon(trial: Trial, axis: Axis) -> int | None:
-    """First budget on `axis` at which the trial says nothing any more; None: it ended by itself."""
-    for call, before in prefixes(trial):
-        if call.cut in ("budget", "refused", "failed"):
-            return _whole(before, call, axis)
-    return walls_of(trial.spends, axis) if trial.end in ("failed", "stopped") else None
+    """First budget on `axis` at which the trial says nothing any more; None: it ended by itself.
+
+    A strategy that breaks closes nothing, so its trial is never read; here it is until where it broke.
+    """
+    end = replay.horizon(trial, wall(axis, 0, SETTINGS.values()))
+    return None if end is None else end or walls_of(trial.spends, axis)
 
 
 def censored(trial: Trial, walls: Box) -> bool:
@@ -314,25 +289,5 @@ def spend_at(trial: Trial, axis: Axis, budget: int) -> Spend:
 
 def spend_within(trial: Trial, walls: Box) -> Spend:
     """Rule 10 with several walls: the tightest one cuts."""
-    spent = Spend()
-    for call, before in prefixes(trial):
-        spent = sum((m.spend for m in before), Spend())
-        if call.cut in ("context", "limit"):
-            return spent
-        if not all(_whole(before, call, axis) <= limit for axis, limit in walls.items()):
-            return spent + _prefix(call, before, walls)
-    return total(trial)
-
-
-def _prefix(call: Call, before: Sequence[ModelSpend], walls: Box) -> Spend:
-    """What is charged for the first call that the walls do not wholly cover."""
-    rooms = [_room(limit - walls_of(_with(before, call, 0), axis), axis, call.model) for axis, limit in walls.items()]
-    seen = call.seen_output_tokens or 1
-    cap = min(*rooms, seen, call.asked_tokens)
-    prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
-    return Spend(1, prompt, output_tokens=cap) if cap >= 1 else Spend()
-
-
-def _room(margin: int, axis: Axis, of: str) -> int:
-    weight = weights(axis, SETTINGS[of]).output
-    return margin // weight if weight else (1 << 40 if margin >= 0 else 0)
+    inside = replay.cover(trial.calls, [wall(axis, limit, SETTINGS.values()) for axis, limit in walls.items()])
+    return sum((part.spend for part in inside.spends), Spend())

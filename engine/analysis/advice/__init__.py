@@ -18,9 +18,8 @@ import polars as pl
 from engine.analysis.advice import board as boards
 from engine.analysis.advice import choose, cost, what_if
 from engine.analysis.advice.board import Advice, Board
-from engine.analysis.compare import Sample
-from engine.analysis.frontier import Floats
 from engine.analysis.lens import STORED, Lens
+from engine.analysis.stats import Floats, Sample
 from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price

@@ -17,10 +17,10 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import frontier
-from engine.analysis.cells import question_means
-from engine.analysis.compare import Cell, Estimate
-from engine.analysis.frontier import Cloud, ClusterSums, Flags, tails
-from engine.analysis.stats import LEVEL, Interval, Sums, accuracy_interval
+from engine.analysis.cells import scored_means
+from engine.analysis.compare import Cell
+from engine.analysis.frontier import Cloud, ClusterSums, tails
+from engine.analysis.stats import LEVEL, Estimate, Flags, Interval, Sums, accuracy_interval
 from engine.core import names, text
 from engine.core.errors import UsageError
 
@@ -68,8 +68,7 @@ class Board:
     def cell_sums(self, cell: int) -> Sums:
         """What the interval of a cell's accuracy is made of."""
         s, q = self.sums.of["accuracy"][cell], self.sums.n[cell]
-        clusters = float((q > 0).sum())
-        return Sums(float(s.sum()), float(q.sum()), clusters, float(s @ s), float(s @ q), float(q @ q))
+        return Sums.of(s, q)
 
     def interval(self, cell: int, critical: float) -> Interval:
         """Interval of a cell's accuracy at a normal quantile other than 1.96."""
@@ -92,9 +91,7 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
     drawn = frontier.resampled(frame, units, x, replicates, seed)
     if len(drawn) > 1:
         raise UsageError("Advice is about one task at a time.")
-    means = (
-        question_means(units).filter(pl.col("n") > 0).with_columns(unsolved=(pl.col("accuracy") == 0).cast(pl.Float64))
-    )
+    means = scored_means(units).with_columns(unsolved=(pl.col("accuracy") == 0).cast(pl.Float64))
     return Board(x, frame, frontier.cluster_sums(frame, means, ("accuracy", "unsolved")), drawn[0].cloud)
 
 

@@ -16,11 +16,10 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import compare, stats
-from engine.analysis import compare as pairs
 from engine.analysis.advice.board import Advice, Board, Row, cell_of, critical, more_needed, setting
-from engine.analysis.compare import Difference, Estimate, Sample
-from engine.analysis.frontier import Floats, outdone
-from engine.analysis.stats import LEVEL, z_of
+from engine.analysis.compare import Difference
+from engine.analysis.frontier import outdone
+from engine.analysis.stats import LEVEL, Estimate, Floats, Sample, z_of
 from engine.core import text
 from engine.core.errors import UsageError
 
@@ -181,7 +180,7 @@ def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read,
         f"{text.budget(asked[-1], axis)} both were measured at: {_told(found)} there, {_told(last)} at the "
         f"end, on {text.plural(found.n, 'question')}."
     )
-    return Advice("beats", sentence, True, found.n, None, _estimate(found), None, _table(tried))
+    return Advice("beats", sentence, True, found.n, None, found.estimate, None, _table(tried))
 
 
 def _some(budgets: Sequence[int]) -> list[int]:
@@ -196,7 +195,7 @@ def _down(
     """The last budget at which a is ahead when going down, and the first at which it is not."""
     first, units = None, read(budgets) if budgets else {}
     for budget in reversed(budgets):
-        tried[budget] = pairs.difference(*units[budget], sample.replicates, sample.seed)
+        tried[budget] = compare.difference(*units[budget], sample)
         if (tried[budget].low or 0.0) <= 0:
             return first, budget
         first = budget
@@ -212,32 +211,17 @@ def _unbeaten(
     said = f"at {limit}, the largest budget both were measured at, the difference is {_told(last)}"
     if (last.high or 0.0) < 0:
         sentence = f"{names[0]} does not beat {names[1]}: {said}, on {text.plural(last.n, 'question')}."
-        return Advice("beats", sentence, True, last.n, None, _estimate(last), None, table)
-    more = compare.more_questions(pairs.paired(*read([budget])[budget]), last) if last.mean > 0 else None
+        return Advice("beats", sentence, True, last.n, None, last.estimate, None, table)
+    more = compare.more_questions(compare.paired(*read([budget])[budget]), last) if last.mean > 0 else None
     doubt = f"Not decided by {text.plural(last.n, 'question')} whether {names[0]} beats {names[1]}"
-    return Advice("beats", f"{doubt}: {said}{more_needed(more)}.", False, last.n, None, _estimate(last), more, table)
+    return Advice("beats", f"{doubt}: {said}{more_needed(more)}.", False, last.n, None, last.estimate, more, table)
 
 
 def _told(found: Difference) -> str:
     return f"{text.points(found.mean or 0)} {text.interval(found.low or 0, found.high or 0, text.points)}"
 
 
-def _estimate(found: Difference) -> Estimate:
-    return Estimate(found.mean, found.low, found.high)
-
-
 def _table(tried: dict[int, Difference]) -> pl.DataFrame:
-    rows = [
-        {
-            "budget": budget,
-            "n": found.n,
-            "difference": found.mean,
-            "low": found.low,
-            "high": found.high,
-            "p_value": found.p_value,
-        }
-        for budget, found in sorted(tried.items())
-    ]
-    kinds = {"budget": pl.Int64, "n": pl.Int64}
     numbers = dict.fromkeys(("difference", "low", "high", "p_value"), pl.Float64)
-    return pl.DataFrame(rows, schema={**kinds, **numbers})
+    rows = [{"budget": budget, **compare.columns(difference)} for budget, difference in sorted(tried.items())]
+    return pl.DataFrame(rows, schema={"budget": pl.Int64, "n": pl.Int64, **numbers})

@@ -13,9 +13,8 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.advice.board import Advice, Board, Row, cell_of, setting
-from engine.analysis.compare import Estimate
-from engine.analysis.frontier import Cloud, Floats, places
-from engine.analysis.stats import LEVEL, Interval, percentiles, z_of
+from engine.analysis.frontier import Cloud, places
+from engine.analysis.stats import LEVEL, Estimate, Floats, Interval, percentiles, z_of
 from engine.core import text
 
 POINT = 0.01
@@ -85,7 +84,7 @@ def _at(steps: pl.DataFrame, spend: float | None) -> Row | None:
 
 
 def _told(board: Board, step: Row, steps: pl.DataFrame, cheapest: Row) -> Advice:
-    value = Estimate(step["cost"], _known(step["low"]), _known(step["high"]))
+    value = Estimate.of(step["cost"], (step["low"], step["high"]))
     decided = value.high is not None and math.isfinite(value.high)
     cost = f"{text.spend(step['cost'], board.x)} a question ({_range(board.x, value)})"
     sentence = (
@@ -173,10 +172,6 @@ def _correlation(board: Board, cell: int) -> float:
     x, accuracy = board.drawn.x[:, cell], board.drawn.accuracy[:, cell]
     spread = float(x.std() * accuracy.std())
     return float(((x - x.mean()) * (accuracy - accuracy.mean())).mean()) / spread if spread > 1e-18 else 0.0
-
-
-def _known(end: float) -> float | None:
-    return None if math.isnan(end) else end
 
 
 def _range(x: str, value: Estimate) -> str:

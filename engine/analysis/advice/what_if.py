@@ -5,15 +5,12 @@ Owns the measures of the loss. Works on boards that share their bootstrap draws;
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import polars as pl
 
 from engine.analysis.advice.board import Advice, Board
-from engine.analysis.compare import Estimate
-from engine.analysis.frontier import Cloud, Flags, Floats
-from engine.analysis.stats import percentiles
+from engine.analysis.frontier import Cloud
+from engine.analysis.stats import Estimate, Flags, Floats, percentiles
 from engine.core import text
 
 POINTS = 41
@@ -51,25 +48,14 @@ def lost(board: Board, asked: str, verb: str, after: Cloud, drawn: Cloud) -> Adv
     before_drawn, after_drawn = heights(board.drawn, at), heights(drawn, at)
     before, left = heights(board.point, at)[0], heights(after, at)[0]
     gone = before_drawn - after_drawn
-    rows = [
-        {"x": x, "before": b, "after": a, "lost": b - a, **_ends(gone[:, column], board.clusters)}
-        for column, (x, b, a) in enumerate(zip(at.tolist(), before.tolist(), left.tolist(), strict=True))
-    ]
-    value = Estimate(float((before - left).mean()), **_ends(gone.mean(axis=1), board.clusters))
+    rows: list[dict[str, float | None]] = []
+    for column, (x, b, a) in enumerate(zip(at.tolist(), before.tolist(), left.tolist(), strict=True)):
+        loss = Estimate.of(b - a, percentiles(gone[:, column], board.clusters))
+        rows.append({"x": x, "before": b, "after": a, "lost": b - a, "low": loss.low, "high": loss.high})
+    value = Estimate.of(float((before - left).mean()), percentiles(gone.mean(axis=1), board.clusters))
     rows.append(_volume(board, after, drawn, float(at[-1])))
     table = pl.DataFrame(rows, schema=dict.fromkeys(("x", "before", "after", "lost", "low", "high"), pl.Float64))
-    return Advice(asked, _sentence(board, verb, value, table), _decided(value), board.n, None, value, None, table)
-
-
-def _ends(values: Floats, clusters: int) -> dict[str, float | None]:
-    return {
-        name: None if math.isnan(end) else end
-        for name, end in zip(("low", "high"), percentiles(values, clusters), strict=True)
-    }
-
-
-def _decided(value: Estimate) -> bool:
-    return value.low is not None and value.high is not None and not value.low <= 0 <= value.high
+    return Advice(asked, _sentence(board, verb, value, table), value.settled, board.n, None, value, None, table)
 
 
 def _volume(board: Board, after: Cloud, drawn: Cloud, limit: float) -> dict[str, float | None]:
@@ -77,7 +63,8 @@ def _volume(board: Board, after: Cloud, drawn: Cloud, limit: float) -> dict[str,
     scale = limit or 1.0
     before, left = (float(hypervolume(cloud, limit)[0]) / scale for cloud in (board.point, after))
     shares = (hypervolume(board.drawn, limit) - hypervolume(drawn, limit)) / scale
-    return {"x": None, "before": before, "after": left, "lost": before - left, **_ends(shares, board.clusters)}
+    loss = Estimate.of(before - left, percentiles(shares, board.clusters))
+    return {"x": None, "before": before, "after": left, "lost": loss.mean, "low": loss.low, "high": loss.high}
 
 
 def spends(point: Cloud) -> Floats:

@@ -20,7 +20,7 @@ from dashboard.data import access, runs
 from dashboard.widgets import controls
 from engine.cli import main, serve
 from engine.core.errors import RunError
-from engine.run.worker import prepare
+from engine.runs.worker import prepare
 from tests import ROOT
 from tests.dashboard.data.test_runs import ended, gone, wanted
 from tests.support.shown_bytes import shown_bytes
@@ -269,8 +269,7 @@ def test_a_server_others_can_reach_is_locked_unless_it_has_a_token(
     host: str, token: str, locked: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(serve.LAUNCH_TOKEN, token)
-    options = Namespace(db=None, host=host, port=1, read_only=False)
-    assert serve.environment(options)["BUDGETSCOPE_READ_ONLY"] == locked
+    assert serve.environment(Path("r.duckdb"), host, read_only=False)["BUDGETSCOPE_READ_ONLY"] == locked
     words = " ".join(serve.command(APP, host, 1))
     assert not token or token not in words
 
@@ -292,7 +291,7 @@ def test_streamlit_without_our_command_spends_only_where_it_is_bound_to_loopback
     ]
     code = (
         "import os; from streamlit import config, runtime; runtime.exists = lambda: True\n"
-        "from dashboard import access\n"
+        "from dashboard.data import access\n"
         f"for folder, page, flags in {[(str(folder), page, flags) for folder, page, flags in cases]!r}:\n"
         "    os.chdir(folder); config._main_script_path = page\n"
         "    config.get_config_options(force_reparse=True, options_from_flags=flags)\n"

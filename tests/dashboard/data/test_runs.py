@@ -14,8 +14,8 @@ from dashboard.data import runs
 from dashboard.text import progress
 from engine.core.budget import Limits
 from engine.core.errors import RunError
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Store
 from engine.study import schema
 
@@ -175,7 +175,7 @@ def test_an_ordinary_or_missing_database_is_used_as_it_is(tmp_path: Path, monkey
 
 
 def test_models_declared_by_earlier_runs_can_be_chosen_again(db: Path) -> None:
-    from engine.run.worker import prepare
+    from engine.runs.worker import prepare
 
     text = STUDY.replace(
         '["scripted/adder"]', '[{ name = "mine", api_base = "http://127.0.0.1:9/v1" }, "scripted/noise"]'

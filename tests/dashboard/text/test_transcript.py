@@ -14,7 +14,7 @@ import engine
 from dashboard.text import transcript
 from dashboard.text.transcript import Entry
 from engine.core import replay
-from engine.core.records import Axis, Spend, Trial
+from engine.core.records import Axis, Trial
 from engine.core.replay import Reading
 from engine.store.store import Store
 from tests.support import records, stores
@@ -115,9 +115,8 @@ def test_a_closing_budget_says_where_and_what_then_counts(db: Path) -> None:
 
 
 def test_failed_and_stopped_trials_are_told_apart_from_wrong_ones() -> None:
-    spend = Spend()
     for fate, found in (("failed", {"failed"}), ("stopped", {"failed"}), ("wrong", {"wrong"}), ("censored", set())):
-        reading = Reading(fate, None, False, 0, None, spend)  # type: ignore[arg-type]
+        reading = Reading(0, None, (), fate, None, False)  # type: ignore[arg-type]
         assert {
             show for show in ("right", "wrong", "none", "exhausted", "failed") if replay.matches(reading, show)
         } == found

@@ -354,7 +354,7 @@ def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatc
     )
     (tmp_path / "sums.csv").write_text("question,answer,category\n" + rows)
     study = 'name="made"\nbudgets=[32, 256]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\n'
-    from engine.run import worker
+    from engine.runs import worker
     from engine.study.schema import parse
 
     text = study + 'strategies=["direct", "self_consistency"]\n'

@@ -61,7 +61,7 @@ def test_the_day_s_allowance_stands_on_the_run_page_once_it_is_set(db: Path) -> 
 
 
 def test_a_finished_run_shows_its_bill(db: Path) -> None:
-    from engine.run import run_dir
+    from engine.runs import run_dir
 
     (run,) = Store(db).runs()[:1]
     folder = run_dir.folder(db) / run.run_id

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.data import queries
+from dashboard.text import exports
 from tests import ROOT
 from tests.support import stores
 from tests.support.pages import run_page
@@ -306,7 +306,7 @@ def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> No
 
 def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
     frame = pl.DataFrame({"name": ["=1+1", "fine", None], "runs": [["a", "b"], [], None], "n": [-1.5, 2.0, None]})
-    assert queries.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", 'fine,"",2.0', ",,"]
+    assert exports.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", 'fine,"",2.0', ",,"]
 
 
 @pytest.mark.parametrize("name", ["[x](http://a)", "**b**", ":red[x]", "$a$", "<b>", ":material/delete:", "a\n# b"])

@@ -11,12 +11,12 @@ import pytest
 import engine
 from engine.cli import main
 from engine.core.errors import UnknownName
-from engine.run import run_dir, worker
-from engine.run.dispatcher import Retries
-from engine.run.run_dir import RunDir
+from engine.runs import run_dir, worker
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir
 from engine.store.store import Store
 from engine.study.schema import parse
-from tests.engine.run.test_worker import prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support.faults import Fault
 from tests.support.provider import serving
 

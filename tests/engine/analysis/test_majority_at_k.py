@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import engine
 from engine.analysis import Results
-from engine.analysis.majority_at_k import orders_of
+from engine.analysis.majority_at_k import orders_of, votes_by_trial
 from engine.core.answers import Votes
-from engine.core.records import AXES, Axis, Completion, Trial, Usage
+from engine.core.records import AXES, Axis, Completion, Cut, Trial, Usage
 from engine.store.store import Batch, RunRow, Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import close
@@ -57,7 +57,7 @@ def vote(question: int, drawn: Sequence[Draw], limit: int = 1000, samples: int |
         script += [Ask(A, 7, 4, length, 50), *([Say(leader)] if leader else [])]
     trial = play(spec, script)
     calls = tuple(
-        replace(call, key=f"c-{question}-{repeat}-{place}", cut=call.cut or (None if drawn[place][0] else "own"))
+        replace(call, key=f"c-{question}-{repeat}-{place}", cut=call.cut or (None if drawn[place][0] else Cut.OWN))
         for place, call in enumerate(trial.calls)
     )
     return replace(trial, calls=calls)
@@ -187,3 +187,15 @@ def test_the_order_of_storing_changes_no_bit_and_intervals_narrow(demo: Results,
         demo.curves(ids, "calls", [1], orders=orders).select(w=pl.col("high") - pl.col("low")) for orders in (1, 64)
     ]
     assert (at_one[1]["w"] / at_one[0]["w"]).max() < 0.6  # type: ignore[operator]
+
+
+def test_a_reply_that_a_filter_ended_is_no_vote_of_a_ballot() -> None:
+    place = {"condition_no": 1, "question_no": 1, "repeat": 0}
+    said = [("Answer: 2", "stop", None), ("I cannot help with 3", "filter", None), ("Answer: 2", "length", "own")]
+    rows = [
+        {**place, "params": '{"samples": 3}', "text": text, "finish": finish, "cut": cut, "answer_kind": "number"}
+        for text, finish, cut in said
+    ]
+    marks = [{**place, "after_calls": 1, "answer": "2", "verdict": "right"}]
+    (found,) = votes_by_trial(rows, marks).values()
+    assert (found.votes, found.right) == ((0, None, None), (True,))

@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.analysis.frontier import KINDS, SURE, Cloud, Floats, outdone, places, tails, verdicts
-from engine.analysis.stats import replicate_weights
+from engine.analysis.frontier import KINDS, SURE, Cloud, outdone, places, tails, verdicts
+from engine.analysis.stats import Floats, replicate_weights
 
 
 def world(cells: int, questions: int, seed: int, alike: bool, missing: float) -> tuple[Cloud, Cloud, int]:

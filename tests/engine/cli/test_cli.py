@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from io import StringIO
 from pathlib import Path
@@ -18,12 +17,13 @@ from typing import NamedTuple
 import pytest
 
 from engine.cli import main, serve, show
-from engine.cli.progress import line
+from engine.cli.show import line
 from engine.core.budget import Amount, Limits
-from engine.run import run_dir
-from engine.run.run_dir import Status
+from engine.runs import run_dir
+from engine.runs.run_dir import Status
 from engine.store.store import Store
 from tests import ROOT
+from tests.support.children import spawned
 from tests.support.provider import free_port, serving
 
 STUDY = """
@@ -320,9 +320,7 @@ def test_doctor_says_how_to_take_up_a_run_that_stopped(home: Path, inside: Comma
 
 def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
     env = {**environment(), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command("models", "a"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as shown:
+    with spawned(command("models", "a"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
         assert shown.stdout is not None
         assert shown.stderr is not None
         shown.stdout.close()
@@ -334,9 +332,7 @@ def test_ctrl_c_stops_a_run_that_can_be_resumed(home: Path) -> None:
     slow = STUDY.replace("budgets = [16, 64]", "budgets = [16, 64]\nrepeats = 400")
     (home / "sums.toml").write_text(slow)
     env = {**environment(), "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command("run", "sums.toml"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as run:
+    with spawned(command("run", "sums.toml"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         wait_for(
             lambda: any(each.state == "running" and each.done for each in run_dir.list_runs(home / "results.duckdb"))
         )
@@ -361,7 +357,7 @@ def wait_for(happened: object, limit_s: float = 60) -> None:
 def test_an_unexpected_error_is_one_line_with_a_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.cli.lists.strategies", lambda options: 1 // 0)
+    monkeypatch.setattr("engine.cli.lists.strategies.callback", lambda as_json: 1 // 0)
     assert main(["strategies"]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -423,8 +419,7 @@ def test_hostile_text_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_dashboard_is_told_its_port_host_database_and_mode(tmp_path: Path) -> None:
-    options = Namespace(db=tmp_path / "r.duckdb", read_only=True, host="127.0.0.1")
-    told = serve.environment(options)
+    told = serve.environment(tmp_path / "r.duckdb", "127.0.0.1", read_only=True)
     assert told["BUDGETSCOPE_DB"] == str(tmp_path / "r.duckdb")
     assert told["BUDGETSCOPE_READ_ONLY"] == "1"
     flags: Sequence[str] = serve.command(Path("app.py"), "0.0.0.0", 8600)

@@ -18,9 +18,9 @@ import pytest
 from engine.cli import doctor, main
 from engine.cli.doctor import Finding, findings
 from engine.cli.serve import LAUNCH_TOKEN
-from engine.run import run_dir
-from engine.run.run_dir import RunDir, Status
-from engine.run.worker import prepare
+from engine.runs import run_dir
+from engine.runs.run_dir import RunDir, Status
+from engine.runs.worker import prepare
 from engine.store import schema
 from engine.store.store import Store
 from engine.study.schema import parse

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,7 @@ import pytest
 from engine.cli import main, serve
 from engine.core.errors import UsageError
 from tests import ROOT
-
-
-def options(**changes: object) -> Namespace:
-    return Namespace(**{"db": None, "host": "127.0.0.1", "port": 8501, "read_only": False, **changes})
+from tests.support.children import spawned
 
 
 def taken() -> socket.socket:
@@ -69,11 +65,11 @@ def test_an_address_of_another_machine_is_refused_in_one_sentence(host: str) -> 
 def test_only_loopback_may_start_runs(host: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BUDGETSCOPE_READ_ONLY", raising=False)
     assert serve.is_loopback(host) is near
-    assert serve.environment(options(host=host))["BUDGETSCOPE_READ_ONLY"] == ("" if near else "1")
+    assert serve.environment(Path("r.duckdb"), host, read_only=False)["BUDGETSCOPE_READ_ONLY"] == ("" if near else "1")
 
 
 def test_read_only_and_the_database_travel_in_the_environment(tmp_path: Path) -> None:
-    given = serve.environment(options(read_only=True, db=tmp_path / "x.duckdb"))
+    given = serve.environment(tmp_path / "x.duckdb", "127.0.0.1", read_only=True)
     assert given["BUDGETSCOPE_READ_ONLY"] == "1"
     assert given["BUDGETSCOPE_DB"] == str((tmp_path / "x.duckdb").resolve())
 
@@ -97,7 +93,8 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
         port = busy.getsockname()[1]
     command = [sys.executable, "-m", "engine", "--port", str(port), "--db", str(tmp_path / "r.duckdb")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:  # type: ignore[call-overload]
+    with spawned(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:
+        assert process.stdout is not None
         line = process.stdout.readline()
         assert line == f"Budgetscope is at http://127.0.0.1:{port} (Ctrl-C stops it)\n"
         with socket.create_connection(("127.0.0.1", port), timeout=5):

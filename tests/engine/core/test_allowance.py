@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine.core.allowance import KINDS, Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
-from engine.run.allowance import refusal
+from engine.runs.allowance import refusal
 from tests.support.trials_on_paper import cases
 
 NOON = datetime(2031, 5, 4, 12, tzinfo=UTC)

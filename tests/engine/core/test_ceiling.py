@@ -17,9 +17,10 @@ from engine.core.errors import RETRYABLE, CeilingReached, InDoubt, ProviderError
 from engine.core.ids import request_key
 from engine.core.records import Attempt, Completion, Message, Price, Request, Usage
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import CompletionCache
-from engine.run.dispatcher import Dispatcher, Gate, Retries
-from engine.run.journal import charged
+from engine.runs.completion_cache import CompletionCache
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.journal import charged
+from engine.runs.rate_limits import Retries
 from tests.support.trials_on_paper import SOLVER, cases, in_loop, salted
 
 AT_ONCE = Retries(first_s=0)

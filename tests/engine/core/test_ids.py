@@ -225,14 +225,45 @@ def test_ids_are_what_they_were() -> None:
 # Versions
 
 
-def source_hash(module: Any) -> str:
-    """Hash of what a module does: layout, comments, docstrings and the order of imports do not count."""
-    tree = ast.parse(inspect.getsource(module))
+def source_hash(make: Any) -> str:
+    """Hash of what a class does, with all of its module that it names, its bases included: neighbours in the same file,
+    layout, comments, docstrings and imports do not count."""
+    tree = _bare(inspect.getmodule(make))
+    parts = {name: part for part in tree.body for name in _defines(part)}
+    wanted, todo = set(), [make.__name__]
+    while todo:
+        name = todo.pop()
+        if name in parts and name not in wanted:
+            wanted.add(name)
+            todo += [node.id for node in ast.walk(parts[name]) if isinstance(node, ast.Name)]
+    return hashlib.sha256("\n".join(ast.unparse(parts[name]) for name in sorted(wanted)).encode()).hexdigest()[:16]
+
+
+class _Unquoted(ast.NodeTransformer):
+    """An f-string as the tuple of its parts: Python 3.12 and later print the quotes of one otherwise than 3.11."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Tuple:
+        return ast.Tuple([self.visit(part) for part in node.values], ast.Load())
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.Tuple:
+        shown = self.visit(node.format_spec) if node.format_spec else ast.Constant(None)
+        return ast.Tuple([self.visit(node.value), ast.Constant(node.conversion), shown], ast.Load())
+
+
+def _bare(module: Any) -> ast.Module:
+    tree: ast.Module = _Unquoted().visit(ast.parse(inspect.getsource(module)))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [part for part in body if not _says_nothing(part)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+    return tree
+
+
+def _defines(part: ast.stmt) -> list[str]:
+    if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [part.name]
+    targets = part.targets if isinstance(part, ast.Assign) else [part.target] if isinstance(part, ast.AnnAssign) else []
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
 def _says_nothing(part: ast.stmt) -> bool:
@@ -242,10 +273,9 @@ def _says_nothing(part: ast.stmt) -> bool:
 
 def versions_now() -> dict[str, list[Any]]:
     """Version and source hash of every strategy, and of the shared chain."""
-    found: dict[str, list[Any]] = {"chain": [None, source_hash(chain)]}
-    for name, entry in entries().items():
-        found[name] = [entry.version, source_hash(inspect.getmodule(entry.make))]
-    return found
+    chained = hashlib.sha256(ast.unparse(_bare(chain)).encode()).hexdigest()[:16]
+    versions: dict[str, list[Any]] = {"chain": [None, chained]}
+    return versions | {name: [entry.version, source_hash(entry.make)] for name, entry in entries().items()}
 
 
 def test_a_changed_prompt_comes_with_a_new_version() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.records import AXES, Axis, Trial
+from engine.core.records import AXES, Axis, Cut, Spend, Trial
 from engine.models.scripted import ScriptedModel
-from engine.run.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache
 from engine.strategies.self_consistency import SelfConsistency
 from tests.support.toy_strategies import STRATEGIES, Breaks, Debate, Panel, Twice, Windowed, named
 from tests.support.trials_on_paper import (
@@ -19,6 +20,7 @@ from tests.support.trials_on_paper import (
     NoPool,
     anonymous,
     answer_within,
+    asking,
     babble,
     box,
     cases,
@@ -61,7 +63,7 @@ def _models(data: st.DataObject) -> tuple[ScriptedModel, ScriptedModel]:
 def _agree(whole: Trial, direct: Trial, walls: dict[Axis, int]) -> None:
     """Below the horizon all is exact; from there on the direct run went where the whole one never was."""
     if censored(whole, walls):
-        closing = next((i for i, c in enumerate(whole.calls) if c.cut in ("budget", "refused", "failed")), None)
+        closing = next((i for i, c in enumerate(whole.calls) if c.cut and c.cut.beyond), None)
         if closing is not None:
             beyond = direct.calls[closing].cut
             assert beyond in (None, "own") if whole.calls[closing].cut == "budget" else beyond != "refused"
@@ -132,6 +134,15 @@ def test_on_its_own_axis_a_closed_trial_is_censored_above_its_wall_only() -> Non
     assert horizon(whole, "output_tokens") == 21
     assert not censored(whole, {"output_tokens": 20})
     assert censored(whole, {"output_tokens": 21})
+
+
+def test_only_its_own_cap_leaves_a_session_open_and_a_full_window_would_end_it_at_any_budget() -> None:
+    assert [cut for cut in Cut if not cut.closes] == [Cut.OWN]
+    whole = play(asking(["say it"] * 3), "total_tokens", 600, model(fixed("x x x"), context_tokens=40))
+    closing = replace(whole.calls[-1], cut=Cut.CONTEXT, spend=Spend(), seen_output_tokens=None)
+    full = replace(whole, end="exhausted", error="context", calls=(*whole.calls[:-1], closing))
+    assert horizon(full, "total_tokens") is None
+    assert horizon(replace(full, calls=(*whole.calls[:-1], replace(closing, cut=Cut.REFUSED))), "total_tokens")
 
 
 def test_a_generous_wall_censors_a_cheap_axis_that_would_have_gone_further() -> None:

@@ -11,14 +11,14 @@ import engine
 from engine.core.budget import Limits
 from engine.core.errors import UsageError
 from engine.models.prices import price_from_usd_per_million
-from engine.run import journal, worker
-from engine.run.dispatcher import Retries
-from engine.run.run_dir import RunDir
+from engine.runs import journal, worker
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir
 from engine.store.store import Store
 from engine.store.tables import charged
 from engine.study.plan import plan
 from engine.study.schema import parse, with_ceiling
-from tests.engine.run.test_worker import prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support.faults import Fault
 from tests.support.provider import serving
 
@@ -36,7 +36,7 @@ def test_the_ceiling_counts_a_reported_cost_that_is_higher_and_the_bill_shows_bo
         run = prepared(tmp_path, study_text(tmp_path, remote(provider), count=3, more="[ceiling]\nusd = 90.0"))
         ended = worker.run(run, quiet)
     found = bill(run)
-    (one,) = journal.read(run.journal).told
+    (one,) = journal.read(run.journal).reported_pusd
     ours = next(a for a in journal.read(run.journal).attempts if a.attempt_id == one)
     assert ours.charged_pusd is not None and ours.reserved_pusd is not None
     assert found["provider_pusd"] == DOLLAR // 4

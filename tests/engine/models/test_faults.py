@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,8 +22,10 @@ from engine.models import http, open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
-from engine.run import journal, worker
-from engine.run.dispatcher import Dispatcher, Gate, Retries
+from engine.models.replies import completion
+from engine.runs import journal, worker
+from engine.runs.dispatcher import Dispatcher, Gate
+from engine.runs.rate_limits import Retries
 from engine.store.store import Store
 from engine.study.schema import parse
 from tests.support.faults import KINDS, Fault
@@ -236,6 +240,94 @@ def test_a_refusal_is_told_in_the_models_own_words(provider: Provider) -> None:
     provider.faults.append(Fault("refusal"))
     done = asyncio.run(endpoint(provider).complete(request()))
     assert (done.text, done.finish) == ("I cannot help with that.", "filter")
+
+
+@pytest.mark.parametrize(
+    ("word", "finish"),
+    [
+        ("stop", "stop"), ("STOP", "stop"), ("eos", "stop"), ("length", "length"), ("MAX_TOKENS", "length"),
+        ("content_filter", "filter"), ("content-filter", "filter"), ("CONTENT_FILTER", "filter"),
+        ("content_filtered", "filter"), ("ContentFilter", "filter"), ("refusal", "filter"), ("SAFETY", "filter"),
+        ("sensitive", "filter"), ("guardrail_intervened", "filter"), ("refused", "filter"), ("PROHIBITED_CONTENT", "filter"),
+        ("tool_calls", "other"), ("error", "other"), ("abort", "other"), ("", "other"), (None, "other"), (5, "other"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("said", ["", "so far"])
+def test_a_reply_ends_as_the_providers_own_word_says(
+    provider: Provider, word: str | int | None, finish: str, said: str
+) -> None:
+    provider.faults.append(Fault("finish", {"word": json.dumps(word), "said": said}))
+    done = asyncio.run(endpoint(provider).complete(request()))
+    assert (done.text, done.finish) == (said, finish)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "base"),
+    [("openai/gpt-4o-mini", "OPENAI", "/v1"), ("deepseek/deepseek-chat", "DEEPSEEK", "/v1")],
+)
+def test_a_providers_own_route_hands_on_how_a_reply_ended(
+    provider: Provider, name: str, variable: str, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{variable}_API_KEY", KEY)
+    monkeypatch.setenv(f"{variable}_API_BASE", f"{provider.url}{base}")
+
+    async def ended(fault: Fault) -> tuple[str, str]:
+        provider.faults.append(fault)
+        done = await open_model(name, {}).complete(request())
+        return done.text, done.finish
+
+    words = {'"stop"': "stop", '"content_filter"': "filter", "null": "other", '"abort"': "other"}
+    for word, finish in words.items():
+        assert asyncio.run(ended(Fault("finish", {"word": word}))) == ("", finish), word
+    assert asyncio.run(ended(Fault("refusal"))) == ("I cannot help with that.", "filter")
+
+
+@pytest.mark.parametrize(
+    ("body", "read", "finish"),
+    [
+        ({"candidates": [{"finishReason": "STOP"}]}, "stop", "stop"),
+        ({"candidates": [{"finishReason": "MALFORMED_RESPONSE"}]}, "stop", "other"),
+        ({"candidates": [{"finishReason": "RECITATION"}]}, "content_filter", "filter"),
+        ({"promptFeedback": {"blockReason": "SAFETY"}}, "content_filter", "filter"),
+        ({"content": [], "stop_reason": "end_turn"}, "stop", "stop"),
+        ({"content": [], "stop_reason": "refusal"}, "content_filter", "filter"),
+        ({"content": [], "stop_reason": "max_tokens"}, "length", "length"),
+        ({"message": {"content": ""}, "done_reason": "stop"}, "stop", "stop"),
+        ("no JSON", "stop", "stop"),
+        (None, "stop", "stop"),
+    ],
+)  # fmt: skip
+def test_bodies_in_other_words_than_openais_are_read_too(body: object, read: str, finish: str) -> None:
+    message = SimpleNamespace(content="")
+    reply = SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason=read)])
+    told = body if body is None or isinstance(body, str) else json.dumps(body)
+    assert completion(reply, request(), 60, "m at h", 1, told).finish == finish
+
+
+@pytest.mark.parametrize(
+    ("message", "choice"),
+    [
+        ({"content": None, "refusal": "No."}, {"finish_reason": "stop"}),
+        ({"content": "", "provider_specific_fields": {"refusal": "No."}}, {"finish_reason": "stop"}),
+        ({"content": ""}, {"finish_reason": "stop", "provider_specific_fields": {"native_finish_reason": "SAFETY"}}),
+        ({"content": "Half a"}, {"finish_reason": "content_filter"}),
+        ({"content": None}, {"finish_reason": "refusal"}),
+    ],
+)
+def test_a_withheld_reply_is_never_a_finished_one(message: dict[str, Any], choice: dict[str, Any]) -> None:
+    whole = SimpleNamespace(message=SimpleNamespace(**message), **choice)
+    usage = SimpleNamespace(prompt_tokens=5, completion_tokens=2, total_tokens=7)
+    done = completion(SimpleNamespace(choices=[whole], usage=usage), request(), 60, "m at h", 1)
+    assert done.finish == "filter"
+
+
+@pytest.mark.parametrize("content", [None, "", " \n"])
+def test_words_of_refusal_are_found_wherever_litellm_keeps_them(content: str | None) -> None:
+    for held in ({"refusal": "No."}, {"provider_specific_fields": {"refusal": "No."}}):
+        message = SimpleNamespace(content=content, **held)
+        reply = SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="stop")])
+        done = completion(reply, request(), 60, "m at h", 1)
+        assert (done.text, done.finish) == ("No.", "filter")
 
 
 @pytest.mark.parametrize("accident", ["long_text", "gzip_bomb"])

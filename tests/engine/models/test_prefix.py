@@ -33,6 +33,7 @@ from engine.study.plan import plan
 from tests import ROOT
 from tests.dashboard.views.test_method import opened, words
 from tests.support import stores
+from tests.support.listed import listed_model
 from tests.support.trials_on_paper import QUESTION, fixed, model, play
 
 ASKED = Message("user", "What is 2 + 3? Think step by step.")
@@ -151,7 +152,7 @@ def test_a_provider_gets_its_mark_where_litellm_knows_it_to_go_on(monkeypatch: p
     for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY"):
         monkeypatch.setenv(name, "sk-never-sent-0123456789")
     claude, gpt = open_model("anthropic/claude-sonnet-4-5", {}), open_model("gpt-4o-mini", {})
-    assert claude.continues and open_model("mistral/mistral-large-latest", {}).continues and not gpt.continues
+    assert claude.continues and open_model(listed_model("mistral/", continues=True), {}).continues and not gpt.continues
     assert sent(claude, begun("so"))["messages"][-1] == {"role": "assistant", "content": "so", "prefix": True}
     assert "prefix" not in sent(gpt, begun("so"))["messages"][-1]
     assert all("prefix" not in turn for turn in sent(claude, (ASKED,))["messages"])

@@ -76,5 +76,5 @@ def test_what_is_no_price_is_refused_with_a_sentence(wrong: object) -> None:
 
 
 def test_looking_up_a_price_imports_no_litellm() -> None:
-    code = "import sys; from engine import prices; prices.bundled_price('gpt-4o'); assert 'litellm' not in sys.modules"
+    code = "import sys; from engine.models import prices; prices.bundled_price('gpt-4o'); assert 'litellm' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

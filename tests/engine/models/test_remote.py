@@ -20,6 +20,7 @@ from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import redacted, retry_after_s
 from engine.models.remote import RemoteModel
+from tests.support.children import spawned
 from tests.support.faults import Fault
 from tests.support.provider import Provider, free_port, serving
 
@@ -305,7 +306,7 @@ def test_probing_names_an_unreachable_endpoint_and_says_nothing_of_a_good_one(pr
 def test_the_provider_runs_as_a_process_of_its_own_and_keeps_a_log(tmp_path: Path) -> None:
     log = tmp_path / "served.jsonl"
     command = [sys.executable, "-m", "tests.support.provider", "--port", "0", "--log", str(log)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with spawned(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base = process.stdout.readline().strip()
         model = open_model("x", {"x": ModelSpec("x", api_base=base, model="m")})

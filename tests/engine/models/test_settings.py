@@ -4,7 +4,7 @@ be dropped, and reserved where they let a call think beyond its cap."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.model import Model
 from engine.models.remote import RemoteModel, _maps
-from engine.models.settings import Settings, efforts, shown
+from engine.models.settings import Settings, efforts, shown, to_provider
 from engine.store.store import Store
 from engine.study import schema
 from engine.study.plan import plan
 from engine.study.upper_bound import upper_bound
+from tests.support.listed import listed_model
 from tests.support.provider import Provider, serving
 from tests.support.trials_on_paper import fixed, model, play
 
@@ -253,11 +254,9 @@ def test_gemini_gets_a_thinking_budget() -> None:
         ("anthropic/claude-sonnet-4-5", {"reasoning_effort": "low"}, "thinks at temperature 1 alone"),
         ("anthropic/claude-sonnet-4-5", {"thinking_tokens": 100, "temperature": 1.0}, "from 1,024, not 100"),
         ("anthropic/claude-sonnet-4-5", {"thinking_tokens": 2000, "temperature": 1.0, "top_p": 0.9}, "no top_p while"),
-        ("deepseek/deepseek-reasoner", {"reasoning_effort": "low"}, "none and high .*apart.*, not low"),
         ("deepseek/deepseek-reasoner", {"thinking_tokens": 2000}, "takes no budget of thinking_tokens"),
         ("gemini/gemini-3-pro-preview", {"thinking_tokens": 2000}, "takes no budget of thinking_tokens"),
         ("gemini/gemini-2.5-flash", {"top_k": 5}, "top_k of model 'x' is taken by OpenAI-compatible endpoints"),
-        ("mistral/mistral-large-latest", {"reasoning_effort": "high"}, "takes no reasoning_effort"),
     ],
 )
 def test_what_would_be_dropped_changed_or_rejected_is_refused(name: str, settings: dict[str, Any], said: str) -> None:
@@ -266,10 +265,24 @@ def test_what_would_be_dropped_changed_or_rejected_is_refused(name: str, setting
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
 
 
+def on_or_off(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A provider that thinks or does not, and drops whatever else it is told of thinking."""
+    effort = params.get("reasoning_effort")
+    return {} if effort is None else {"thinking": {"type": "disabled" if effort == "none" else "enabled"}}
+
+
 def test_levels_a_provider_does_not_tell_apart_count_once() -> None:
-    assert efforts(_maps("deepseek", "deepseek-reasoner")) == ("none", "high")
+    assert efforts(on_or_off) == ("none", "high")
+    with pytest.raises(UsageError, match="none and high .*apart.*, not low"):
+        to_provider("x", "m", Settings("low"), on_or_off)
     assert efforts(_maps("openai", "gpt-4o-mini")) == ()
     assert set(efforts(_maps("hosted_vllm", "m"))) == {"none", "minimal", "low", "medium", "high", "xhigh"}
+
+
+def test_a_listed_model_that_does_not_reason_takes_no_effort() -> None:
+    name = listed_model("mistral/", reasons=False)
+    with pytest.raises(UsageError, match="takes no reasoning_effort"):
+        opened("x", name, reasoning_effort="high")
 
 
 # Thinking on top of a cap, within walls and ceilings

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import engine
 from engine.analysis import queries
-from engine.analysis.materialize import settle
+from engine.analysis.materialize import materialize
 from engine.core.records import AXES, Trial
-from engine.run import worker
+from engine.runs import worker
 from engine.store import deltas, schema
 from engine.store.store import Batch, RunRow, Store
 from tests import ROOT
@@ -166,27 +166,27 @@ def test_what_is_held_is_what_reading_the_steps_gives(tmp_path: Path) -> None:
     store.flush(Batch((*first, *fixed)))
     results = engine.open(path)
     cells, units = results.measured(None, None, {})
-    assert settle(path) == 0, "few steps need no holding"
+    assert materialize(path) == 0, "few steps need no holding"
     worker.materialize(path)
     with store.reading() as connection:
-        assert queries.holdings(connection) == {}
-    assert settle(path, enough=1) == 2
-    assert settle(path, enough=1) == 0
+        assert queries.materialized(connection) == {}
+    assert materialize(path, enough=1) == 2
+    assert materialize(path, enough=1) == 0
     assert [
         frame.equals(before) for frame, before in zip(results.measured(None, None, {}), (cells, units), strict=True)
     ]
     with store.reading() as connection:
-        assert queries.sums(connection, [1, 2]).height == units.height == 7 * 3 + 4
+        assert queries.read_sums(connection, [1, 2]).height == units.height == 7 * 3 + 4
     assert results.measured("calls", None, {})[1].height > 0
     assert results.cells(budgets=[3]).height == 2
     store.flush(Batch((attempt(2, "r2", "right", "q0"),)))
     assert results.cells()["n_right"].to_list() != cells["n_right"].to_list()
     one = results.measured(None, None, {})[1]
     worker.materialize(path, enough=1)
-    assert settle(path, enough=1) == 0
+    assert materialize(path, enough=1) == 0
     assert results.measured(None, None, {})[1].equals(one)
     store.delete_run("r2")
     assert results.cells().equals(cells)
-    assert settle(path, enough=1) == 1
+    assert materialize(path, enough=1) == 1
     store.save_run(RunRow("r1", '{"budget_axis": "output_tokens", "budgets": [5]}', "finished", NOON))
     assert sorted(set(results.cells()["budget"])) == [5, 30, 40]

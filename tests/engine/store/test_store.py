@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,7 @@ from engine.store import schema
 from engine.store.store import Batch, Done, RunRow, Store, default_path, fingerprint, writable
 from tests import ROOT
 from tests.support import records
+from tests.support.children import spawned
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL = "scripted/a"
@@ -288,7 +290,7 @@ def test_a_missing_trial_is_named(store: Store):
 def test_a_busy_file_is_reported_after_the_bound(store: Store):
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", code, str(store.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with spawned(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdin is not None
         assert holder.stdout.readline() == b"held\n"
@@ -333,8 +335,10 @@ def _read(path: Path, n: int) -> None:
 
 def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
     work = [("_write", 1), ("_write", 2), ("_read", 1), ("_read", 2)]
-    processes = [subprocess.Popen([sys.executable, "-c", _APART.format(*task), str(store.path)]) for task in work]
-    assert [process.wait(120) for process in processes] == [0, 0, 0, 0]
+    with ExitStack() as started:
+        commands = [[sys.executable, "-c", _APART.format(*task), str(store.path)] for task in work]
+        processes = [started.enter_context(spawned(command)) for command in commands]
+        assert [process.wait(120) for process in processes] == [0, 0, 0, 0]
     assert count(store, "trials") == 8
     assert count(store, "completions") == 8
 
@@ -357,7 +361,7 @@ for i in range(100000):
 
 def test_a_killed_writer_leaves_whole_batches_only(store: Store):
     command = [sys.executable, "-c", _ENDLESS, str(store.path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as writer:
+    with spawned(command, stdout=subprocess.PIPE, cwd=ROOT) as writer:
         assert writer.stdout is not None
         first = [int(writer.stdout.readline()) for _ in range(3)]
         os.kill(writer.pid, signal.SIGKILL)

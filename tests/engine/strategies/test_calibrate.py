@@ -20,10 +20,10 @@ import engine
 from engine.cli import main
 from engine.core.errors import UnknownName
 from engine.core.ids import request_of
-from engine.core.records import Problem, Question, Request, Trial
+from engine.core.records import Finish, Problem, Question, Request, Trial
 from engine.models import scripted
 from engine.models.scripted import Script
-from engine.run import run_dir
+from engine.runs import run_dir
 from engine.store.store import Store
 from engine.strategies import entries
 from engine.strategies.calibration import LABEL, BudgetSearch, Search, Tried, search_of
@@ -108,6 +108,19 @@ def test_a_wrong_or_cut_vanilla_answer_ends_the_search_without_a_budget() -> Non
         found, trial = searched(script)
         assert (found.found_budget, found.found_tokens, found.tried, len(trial.calls)) == (None, None, (), 1)
         assert not found.vanilla_right
+
+
+def test_a_reply_that_a_filter_ended_is_not_right_whatever_it_says() -> None:
+    solver = model(lambda request, rng: "so so Answer: A")
+    search, till = BudgetSearch("plain"), Till({solver.setting.identity: solver})
+    pool = pool_over(solver)
+    pool._buy = till.buy
+    trial = in_loop(played(search, spec(LABEL, "calls", search.calls), [solver], pool, 1))
+    ends: tuple[tuple[Finish, bool], ...] = (("stop", True), ("filter", False))
+    for finish, right in ends:
+        replies = {each.key: replace(each, finish=finish) for each in till.bought}
+        found = search_of(trial, "plain", replies, lambda answer, question: answer == question.target)
+        assert found.vanilla_right is right
 
 
 @given(vanilla=st.integers(3, 511), least=st.integers(1, 600), lengths=st.integers(0, 10**6), greedy=st.booleans())

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from engine.core.errors import UsageError
 from engine.core.records import Call, Problem, Question, Request, Trial
 from engine.models.scripted import Script
-from engine.run import worker
+from engine.runs import worker
 from engine.strategies import build, entries, retrieval
 from engine.strategies.chain import chain_prompt
 from engine.study import schema

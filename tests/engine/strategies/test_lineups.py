@@ -21,7 +21,7 @@ from engine.cli import main
 from engine.core.errors import BudgetscopeError, UnknownName, UsageError
 from engine.core.records import Request, Spend, Trial
 from engine.models.scripted import Script
-from engine.run import worker
+from engine.runs import worker
 from engine.store.store import Store
 from engine.strategies import build, entries
 from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, chain_prompt

@@ -16,15 +16,16 @@ from streamlit.testing.v1 import AppTest
 
 from engine import strategies
 from engine.cli import serve
-from engine.core import codec
+from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
-from engine.run import run_dir, worker
+from engine.runs import run_dir, worker
 from engine.store.store import Store
 from engine.strategies import plugins, registry
 from engine.study.schema import as_json, load, parse
 from engine.testing import StrategyContract
 from tests import ROOT
 from tests.support import stores
+from tests.support.children import spawned
 from tests.support.pages import run_page
 
 EXAMPLE = ROOT / "examples" / "my_strategy.py"
@@ -245,7 +246,7 @@ def test_a_study_without_plugins_is_stored_as_ever(home: Path) -> None:
 def test_a_run_names_the_plugin_and_its_folder_in_its_own_study(home: Path, written: str) -> None:
     plugins.load("my_strategy", [home])
     text = plugins.noted(f"{written}{STUDY}", ("direct", "two_agree"))
-    found, before = codec.parse(text, "x"), codec.parse(f"{written}{STUDY}", "x")
+    found, before = toml.parse(text, "x"), toml.parse(f"{written}{STUDY}", "x")
     assert found["plugins"] == [*before.get("plugins", ()), "my_strategy"]
     assert found["plugin_folders"] == [*before.get("plugin_folders", ()), str(home)]
     assert {k: v for k, v in found.items() if k not in ("plugins", "plugin_folders")} == {
@@ -260,7 +261,7 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
     assert budgetscope(home, "run", "sums.toml").code == 2
     assert budgetscope(home, "estimate", "sums.toml", "--plugin", "my_strategy").code == 0
     run = killed_half_way(home, argv("run", "sums.toml", "--plugin", "my_strategy", "--db", "r.duckdb"))
-    assert codec.parse(run.study.read_text(), "x")["plugins"] == ["my_strategy"]
+    assert toml.parse(run.study.read_text(), "x")["plugins"] == ["my_strategy"]
     done = budgetscope(home / "elsewhere", "resume", "last", "--db", "../r.duckdb")
     assert done.code == 0, done.err
     assert "320 of 320 trials" in done.out.splitlines()[-1] and "Traceback" not in done.err
@@ -272,11 +273,11 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
 
 def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:
     """The run, killed as soon as its journal holds anything."""
-    child = subprocess.Popen(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while child.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
-        pass
-    child.kill()
-    _, said = child.communicate()
+    with spawned(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        while run.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
+            pass
+        run.kill()
+        _, said = run.communicate()
     (known,) = run_dir.list_runs(home / "r.duckdb")
     assert known.state == "dead", said
     return run_dir.find(home / "r.duckdb", known.run_id)
@@ -305,8 +306,7 @@ def test_doctor_names_each_plugin_and_each_fault(home: Path) -> None:
 def test_the_dashboard_is_told_of_plugins_by_its_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     monkeypatch.setenv(plugins.VARIABLE, "first")
-    options = Namespace(db=None, host="127.0.0.1", port=1, read_only=False, plugin=["my_strategy"])
-    given = serve.environment(options)
+    given = serve.environment(Path("r.duckdb"), "127.0.0.1", False, ["my_strategy"])
     assert given[plugins.VARIABLE] == "first,my_strategy" and given[plugins.FOLDERS].split(os.pathsep) == [str(home)]
     monkeypatch.delenv(plugins.VARIABLE)
     assert plugins.VARIABLE not in plugins.environment(())

@@ -11,10 +11,10 @@ import pytest
 
 from dashboard.text import progress
 from engine.cli import main
-from engine.run import run_dir, worker
-from engine.run.expectation import held
-from tests.engine.run.test_allowance import allowing
-from tests.engine.run.test_worker import prepared, quiet, study_text
+from engine.runs import run_dir, worker
+from engine.runs.expectation import held
+from tests.engine.runs.test_allowance import allowing
+from tests.engine.runs.test_worker import prepared, quiet, study_text
 
 
 def test_the_pause_before_a_resume_is_no_running_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,6 +148,44 @@ def test_what_is_wrong_is_named_in_one_sentence(text: str, words: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('[[models]]\nname = "x"', "models is written both as models = ... (line 4) and as [[models]] (line 6)"),
+        (
+            '[[strategies]]\nname = "cot"',
+            "strategies is written both as strategies = ... (line 5) and as [[strategies]]",
+        ),
+        ("[[tasks]]", "tasks is written both as tasks = ... (line 3) and as [[tasks]] (line 6)"),
+        (
+            "[models.prices]\ninput = 1",
+            "models is written both as models = ... (line 4) and as [models.prices] (line 6)",
+        ),
+        (
+            "ceiling = {usd = 1}\n[ceiling]",
+            "ceiling is written both as ceiling = ... (line 6) and as [ceiling] (line 7)",
+        ),
+        (
+            "ceiling.usd = 1\n[ceiling]",
+            "ceiling is written both as ceiling.usd = ... (line 6) and as [ceiling] (line 7)",
+        ),
+        (
+            "[ceiling]\ntokens = 1\n[[ceiling]]",
+            "ceiling is written both as [ceiling] (line 6) and as [[ceiling]] (line 8)",
+        ),
+        ("[ceiling]\ntokens = 1\n[ceiling]", "[ceiling] stands twice, in lines 6 and 8; once is enough"),
+        ("[ceiling]\nusd = 1\nusd = 2", "usd = ... stands twice, in lines 7 and 8; once is enough"),
+        ('"name" = "b"', "name = ... stands twice, in lines 1 and 6; once is enough"),
+        ("system = abc", "a text stands without quotes (at line 6, column 10)"),
+        ("[ceiling", "the head of a table is not closed with ] (at end of document)"),
+        ("[models", "models is written both as models = ... (line 4) and as [models] (line 6)"),
+    ],
+)
+def test_what_is_written_twice_is_shown_in_both_its_forms_with_their_lines(more: str, says: str) -> None:
+    sentence = complaint(SMALL.strip() + f"\n{more}")
+    assert says in sentence and "s.toml" in sentence and "namespace" not in sentence
+
+
+@pytest.mark.parametrize(
     ("text", "nearest"),
     [
         (changed(budget="[1]"), "budgets"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from engine.core.budget import Ledger, Planned, wall
 from engine.core.errors import ContextOverflow
 from engine.core.records import AXES, Axis, Completion, Request, Spend
+from engine.models.scripted import ScriptedModel
 from engine.strategies.chain import answer_in
 from engine.strategies.self_consistency import SelfConsistency
 from engine.trial.session import Reply, Session, SessionClosed
@@ -226,6 +228,22 @@ def test_a_reply_cut_by_its_own_cap_is_handed_over_and_casts_no_vote() -> None:
     trial = play(Does(body), "output_tokens", 99, model(fixed("Answer: B and more words")))
     assert (seen[0].text, seen[0].truncated, trial.answer) == ("Answer: B and", True, "no vote")
     assert (trial.calls[0].cut, trial.end) == ("own", "finished")
+
+
+def test_a_reply_that_a_filter_ended_is_handed_over_and_casts_no_vote() -> None:
+    class Filtered(ScriptedModel):
+        async def complete(self, request: Request) -> Completion:
+            return replace(await super().complete(request), finish="filter")
+
+    seen: list[Reply] = []
+
+    async def body(session: Session) -> AsyncIterator[str]:
+        seen.append(await session.ask("say it", 9))
+        yield answer_in(seen[0]) or "no vote"
+
+    trial = play(Does(body), "output_tokens", 99, Filtered(SOLVER, fixed("Answer: 42 I cannot help with")))
+    assert (seen[0].text, trial.answer) == ("Answer: 42 I cannot help with", "no vote")
+    assert (trial.calls[0].cut, trial.end) == (None, "finished")
 
 
 def test_a_reply_that_ends_exactly_at_its_cap_is_whole() -> None:

@@ -1,0 +1,86 @@
+"""Gets the server ready for its first page while the browser still loads the program.
+
+`load` imports what pages need, once and in one thread: plotly and polars look at modules that another thread is only
+half done importing, and fail. `begin` does it early, in a thread of its own, and asks `data` for the figure the home
+page opens with, which the caches then share. Never draws on a page.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import threading
+import time
+from contextlib import suppress
+
+MODULES = (
+    "numpy",
+    "pandas",
+    "polars",
+    "duckdb",
+    "plotly.graph_objs._figure",
+    "plotly.graph_objs._scatter",
+    "plotly.subplots",
+    "engine.analysis",
+)
+"""Streamlit's tables load pandas, and plotly looks whether it is there."""
+PATIENCE_S = 60.0
+"""How long the server may take to begin before this gives up."""
+_turn = threading.Lock()
+
+
+def begin() -> None:
+    """Get ready in the background as soon as the server is up, so that it is up no later for it."""
+    threading.Thread(target=_get_ready, name="ready", daemon=True).start()
+
+
+def load() -> None:
+    """Import `MODULES`; who comes while another thread does it waits for that. Costs nothing the second time."""
+    with _turn:
+        for name in MODULES:
+            importlib.import_module(name)
+
+
+def look() -> None:
+    """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
+    from dashboard import figures
+    from dashboard.data import queries
+    from dashboard.data.lens import PLAIN
+    from dashboard.widgets import filters
+
+    db, x = queries.state(), "output_tokens"
+    if queries.trouble(db) is None:
+        cells = queries.cells(db)
+        task = queries.tasks(cells)[0]
+        studies = queries.studies(db)
+        mine = filters.within(cells.filter(task=task), studies, filters.choices(studies)[0])
+        ids = tuple(sorted(set(mine["condition_id"])))
+        frame = queries.frontier(db, x, task, "staircase", None, ids, PLAIN)
+        band = queries.band(db, x, task, None, ids, PLAIN)
+        figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
+
+
+def _get_ready() -> None:
+    # What goes wrong here goes wrong again on the page, and is explained there.
+    with suppress(Exception):
+        _await_server()
+        load()
+        look()
+
+
+def _await_server() -> None:
+    """Until somebody answers on the port: work done earlier would only keep the server from getting there."""
+    from streamlit import get_option, runtime
+
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        # Options asked for before the server exists would be read without its flags.
+        with suppress(OSError):
+            if runtime.exists() and _answers(get_option("server.address") or "localhost", get_option("server.port")):
+                return
+        time.sleep(0.02)
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.create_connection((host, port), timeout=1):
+        return True

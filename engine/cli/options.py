@@ -1,0 +1,378 @@
+"""What verbs share: options, their readers, exit codes, and what a word names (a database, a run, a condition).
+
+A verb is a function under its arguments and `@click.command(cls=Verb)`. A parameter `db` is the path of the database.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.core.errors import UnknownName, UsageError
+
+if TYPE_CHECKING:
+    from engine.analysis import Results
+    from engine.runs.run_dir import RunDir
+    from engine.study.schema import Study
+
+Row = Mapping[str, Any]
+EXIT_CODES = {
+    0: "done",
+    1: "error",
+    2: "wrong use",
+    3: "stopped (by you or by the ceiling)",
+    4: "finished, but some trials failed",
+}
+"""Every exit code of every verb, as `--help` lists them."""
+DONE, ERROR, USAGE, STOPPED, FAILED_TRIALS = EXIT_CODES
+CODE_OF_STATE = {"finished": DONE, "failed": ERROR, "stopped": STOPPED, "ceiling": STOPPED}
+"""Exit code by the state a run ended in."""
+MOST = 10**12
+"""Largest number an option takes; sums of more could leave the database's 64 bits."""
+DB, PLUGINS = "engine.cli.db", "engine.cli.plugins"
+"""Keys of the meta data that a verb's context shares with the program's: both take --db and --plugin."""
+
+
+class Option(click.Option):
+    """An option that `--help` lists under the title of its `group`, its value named after it (--task TASK)."""
+
+    def __init__(self, *args: Any, group: str = "Options", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.group = group
+        if self.metavar is None and not self.is_flag and self.name:
+            self.metavar = self.name.upper()
+
+
+class Helped(click.Command):
+    """Takes the beginning of a long option for the whole, and lists its options by group."""
+
+    stops: Iterable[str] = ()
+    """Words after which the arguments are somebody else's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Any unambiguous beginning of an option names it: scripts may be older than an option's last letters."""
+        known = [name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")]
+        end = next((at for at, word in enumerate(args) if word == "--" or word in self.stops), len(args))
+        for at, word in enumerate(args[:end]):
+            name, equals, value = word.partition("=")
+            fitting = [each for each in known if len(name) > 2 and each.startswith(name)]
+            if len(fitting) == 1:
+                args[at] = fitting[0] + equals + value
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            # some of click's errors do not know whose argument it was
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Arguments, then options, then those with a title of their own."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            title = "Arguments" if isinstance(param, click.Argument) else getattr(param, "group", "Options")
+            if record := param.get_help_record(ctx):
+                groups.setdefault(title, []).append(record)
+        for title, records in groups.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """--db of the verb wins over the program's; modules of --plugin add up."""
+    if param.name == "db" and value is not None:
+        ctx.meta[DB] = value
+    elif param.name == "plugin":
+        ctx.meta.setdefault(PLUGINS, []).extend(value)
+
+
+def db_option() -> Option:
+    """--db, before the verb or after it."""
+    says = "database of results"
+    return Option(["--db"], type=Path, metavar="PATH", help=says, callback=_store, expose_value=False)
+
+
+def debug_option() -> Option:
+    """--debug, which `main` looks for."""
+    return Option(["--debug"], is_flag=True, help="show tracebacks", expose_value=False)
+
+
+class Verb(Helped):
+    """One verb. `works`: it works on a study it is told, so it may load the modules that the study names."""
+
+    def __init__(self, *args: Any, works: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.works = works
+        self.params += [db_option(), debug_option()]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Act, with the plugins loaded; each that was left out is one line on stderr."""
+        assert self.callback is not None
+        if "db" in inspect.signature(self.callback).parameters:
+            ctx.params["db"] = database(ctx)
+        with plugged(ctx, self.works):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def plugged(ctx: click.Context, works: bool = False) -> Iterator[None]:
+    """Inside the block the modules of --plugin are loaded, and with `works` those that a study names may be."""
+    from engine.cli import show
+    from engine.strategies import plugins
+
+    with (
+        plugins.hearing(lambda fault: show.tell(f"budgetscope: {fault}")),
+        plugins.trusting() if works else nullcontext(),
+    ):
+        for name in ctx.meta.get(PLUGINS, ()):
+            plugins.load(name)
+        yield
+
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def option(*names: str, **settings: Any) -> Decorator:
+    """`click.option` with a group."""
+    return click.option(*names, cls=Option, **settings)
+
+
+def among(names: Iterable[str] | Callable[[], Iterable[str]]) -> Completer:
+    """Completes one of some names; a function is asked for them only when somebody completes."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        return sorted(name for name in (names() if callable(names) else names) if name.startswith(incomplete))
+
+    return complete
+
+
+def _run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from engine.runs import run_dir
+
+    known = ["last", *(each.run_id for each in run_dir.list_runs(runs_of(database(ctx))))]
+    return [run_id for run_id in known if run_id.startswith(incomplete)]
+
+
+def _task_names() -> Iterable[str]:
+    from engine.tasks import task_names
+
+    return task_names()
+
+
+def model_names() -> Iterable[str]:
+    """Every model by a name that is known here."""
+    from engine.models import known_models
+
+    return known_models()
+
+
+def _axes() -> Iterable[str]:
+    from engine.core.records import AXES
+
+    return AXES
+
+
+def as_json(act: Callable[..., Any]) -> Callable[..., Any]:
+    """--json, as `as_json`."""
+    return option("--json", "as_json", is_flag=True, help="as JSON")(act)
+
+
+def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
+    """--plugin, which is not passed on: the modules are loaded before the act."""
+    says = "module with strategies of your own, found in the working directory too; it runs with your rights"
+    return option(
+        "--plugin",
+        multiple=True,
+        metavar="MODULE",
+        group="Dashboard" if act.__name__ == "budgetscope" else "Options",
+        help=f"{says} (repeatable)",
+        callback=_store,
+        expose_value=False,
+    )(act)
+
+
+def prices(act: Callable[..., Any]) -> Callable[..., Any]:
+    """--prices: which prices to look through."""
+    says = (
+        "stored (the default), today (the bundled list), FILE.toml with [[models]] prices, MODEL=IN/OUT in USD per "
+        "million tokens, or MODEL=xFACTOR (repeatable)"
+    )
+    return option("--prices", multiple=True, metavar="WHICH", help=says)(act)
+
+
+def study_file(required: bool = True, help: str | None = None) -> Decorator:
+    """STUDY.toml, as `path`."""
+    return click.argument("path", type=Path, metavar="STUDY.toml", required=required, help=help)
+
+
+def run_id(required: bool = True) -> Decorator:
+    """RUN, as `name`."""
+    says = "id, the beginning of one, or 'last'" + ("" if required else " (all runs)")
+    return click.argument("name", metavar="RUN", required=required, shell_complete=_run_ids, help=says)
+
+
+def task(help: str, **settings: Any) -> Decorator:
+    """--task."""
+    return option("--task", help=help, shell_complete=among(_task_names), **settings)
+
+
+def axis(help: str) -> Decorator:
+    """--axis: what budgets count."""
+    return option("--axis", help=help, shell_complete=among(_axes))
+
+
+def limits(title: str, usd: str, tokens: str, calls: str) -> Decorator:
+    """--usd, --tokens and --calls, each positive or None."""
+
+    def add(act: Callable[..., Any]) -> Callable[..., Any]:
+        for name, read, says in (("--calls", count, calls), ("--tokens", count, tokens), ("--usd", positive, usd)):
+            act = option(name, type=read, help=says, group=title)(act)
+        return act
+
+    return add
+
+
+def positive(text: str) -> float:
+    """A number above 0. Raises BadParameter."""
+    value = _float(text)
+    # `not` over the chain: nan compares false with everything
+    if not 0 < value <= MOST:
+        raise click.BadParameter(f"{text!r} is no positive number: it is above 0 and at most {MOST:,}")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number above 0. Raises BadParameter."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= MOST:
+        raise click.BadParameter(f"{text!r} is no positive number: it is a whole one from 1 to {MOST:,}")
+    return value
+
+
+def number(text: str | float) -> float:
+    """Any number; the act knows what it takes. Raises BadParameter."""
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number, such as 1000 or 0.5") from None
+
+
+def port(text: str) -> int:
+    """A port of a computer. Raises BadParameter."""
+    # cut before it is read: Python refuses to read a number of thousands of digits
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 65_535:
+        raise click.BadParameter(f"{text!r} is no port: it is a number from 1 to 65535")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A share of 1, or a percentage. Raises BadParameter."""
+    value = _float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 < value < 1:
+        raise click.BadParameter(f"{text!r} is no accuracy between 0 and 1, or 0% and 100%")
+    return value
+
+
+def quantity(text: str | float) -> float:
+    """0 or more, with thousands and a dollar sign as people write them. Raises BadParameter."""
+    if isinstance(text, float):
+        return text
+    value = _float(text.replace(",", "").removeprefix("$"))
+    if not 0 <= value < MOST:
+        raise click.BadParameter(f"{text!r} is no amount of 0 or more")
+    return value
+
+
+def _float(text: str) -> float:
+    """What is no number is nan, which no range holds."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def database(ctx: click.Context) -> Path:
+    """--db, else BUDGETSCOPE_DB, else the local copy of the demo, else the demo."""
+    from engine.store.store import default_path
+
+    db: Path | None = ctx.meta.get(DB)
+    if db is None:
+        return default_path()
+    # an empty --db arrives as the folder itself
+    if str(db) in ("", "."):
+        raise UsageError("--db is empty; name a database file, or leave it out.")
+    return db
+
+
+def writable(db: Path) -> Path:
+    """The same, or the local copy of a demo, and says so."""
+    from engine.cli import show
+    from engine.store.store import writable
+
+    path = writable(db)
+    if path != db:
+        show.tell(f"{db} is the demo and is only read; results go to {path}, a copy of it.")
+    return path
+
+
+def existing(db: Path) -> Path:
+    """The database, which must be there. Raises UsageError."""
+    if not db.exists():
+        raise UsageError(f"There is no database {db} yet; `budgetscope run examples/first.toml` makes one.")
+    return db
+
+
+def runs_of(db: Path) -> Path:
+    """The database whose runs are meant: those of a demo lie beside its local copy."""
+    from engine.runs import run_dir
+
+    local = db.with_name(f"{db.stem}.local.duckdb")
+    return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
+
+
+def find_run(db: Path, name: str) -> RunDir:
+    """The run an id, the beginning of one, or 'last' names. Raises UnknownName."""
+    from engine.runs import run_dir
+
+    return run_dir.find(runs_of(db), name)
+
+
+def condition(results: Results, name: str, task: str | None) -> Row:
+    """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
+    known: Sequence[Row] = [row for row in results.conditions().to_dicts() if task in (None, row["task"])]
+    fitting = [
+        row
+        for row in known
+        if name
+        and (
+            name == row["label"]
+            or row["condition_id"].startswith(name)
+            or row["condition_id"].partition("-")[2].startswith(name)
+        )
+    ]
+    if len(fitting) > 1:
+        raise UsageError(f"{name!r} fits {len(fitting)} conditions; write more of the id, or add --task.")
+    if not fitting:
+        raise UnknownName("condition", name, [*map(short, known), *(row["label"] for row in known)])
+    return fitting[0]
+
+
+def short(row: Row) -> str:
+    """The beginning of a condition's id, as tables show it."""
+    return str(row["condition_id"]).partition("-")[2][:8]
+
+
+def none_of_ours(study: Study) -> Study:
+    """The same study. Raises UsageError for a calibration, which is no study to run or to estimate."""
+    if study.calibration:
+        raise UsageError(f"{study.name!r} uses targets; `budgetscope calibrate` makes such runs, `resume` goes on.")
+    return study

@@ -1,0 +1,62 @@
+"""Doors for what users bring: a kind of thing, what is registered of it by name, and where installed packages name it.
+
+Tasks, scorers and importers register here; strategies, which promise more, have their own (`engine.strategies`). A
+plugin that registers anything is admitted or left out whole, so the state of all kinds is taken and put back together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from engine.core.errors import UnknownName
+
+T = TypeVar("T")
+_KINDS: list[Registry[Any]] = []
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        """What one of them is called in a sentence: 'task'."""
+        self._things: dict[str, T] = {}
+        _KINDS.append(self)
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate a class or a function to register it. Raises ValueError for a name that is taken or is none."""
+        if not name or not name.replace("_", "a").isalnum() or not name.islower():
+            raise ValueError(f"{name!r} is no name of a {self.kind}: small letters, digits and underscores")
+
+        def admit(thing: T) -> T:
+            if self._things.get(name, thing) is not thing:
+                raise ValueError(f"there is a {self.kind} {name!r} already")
+            self._things[name] = thing
+            return thing
+
+        return admit
+
+    def names(self) -> tuple[str, ...]:
+        """What is registered, sorted."""
+        return tuple(sorted(self._things))
+
+    def get(self, name: str, others: Iterable[str] = ()) -> T:
+        """One of them. Raises UnknownName with the nearest, also among `others` that go by another road."""
+        if name not in self._things:
+            raise UnknownName(self.kind, name, (*self._things, *others))
+        return self._things[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._things
+
+
+def registered() -> list[dict[str, Any]]:
+    """What is registered of every kind at this moment."""
+    return [dict(kind._things) for kind in _KINDS]
+
+
+def restore(before: list[dict[str, Any]]) -> None:
+    """Put every kind back to what `registered` said before; a kind that came later is emptied."""
+    for at, kind in enumerate(_KINDS):
+        kind._things = dict(before[at]) if at < len(before) else {}

@@ -1,0 +1,229 @@
+"""A run's part in the day's allowance: taking a lease, returning the rest, and settling what the dead left held.
+
+Brings the rules of `engine.core.allowance` together with clock, locks, journals and database. Whether a run is dead is
+asked inside the transaction that settles it, so nobody comes back to life and spends meanwhile. Never looks at a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from engine.core import text
+from engine.core.allowance import Book, Lease, day_of, end_of
+from engine.core.budget import Amount, Ceiling, Limits
+from engine.core.errors import RunError, StoreError
+from engine.core.records import PUSD_PER_USD, Attempt
+from engine.runs import journal, run_dir
+from engine.runs.dispatcher import Gate
+from engine.runs.journal import History
+from engine.runs.run_dir import RunDir
+from engine.store import tables
+from engine.store.store import Store
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+RETURN_S = 10.0
+"""Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
+
+
+class RunAllowance:
+    """One run's dealings with the day's allowance, in the process that holds the run's lock."""
+
+    def __init__(self, run: RunDir, clock: Clock = run_dir.now, *, billed: bool = True) -> None:
+        self._run = run
+        self._store = Store(run.db)
+        self._clock = clock
+        self._billed = billed
+        """False: nobody bills these models, so the run wants no money of the day."""
+        self.day: str | None = None
+        """The day of the last lease; None: none was taken yet."""
+        self._refused: str | None = None
+        self._over = False
+        self._rolling: asyncio.Task[None] | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the day of the lease is over."""
+        return self.day is not None and day_of(self._clock()) > self.day
+
+    def take(self, ceiling: Ceiling, past: Iterable[Attempt] = ()) -> Limits:
+        """Settle what can be settled and lease what the run can use of today; returns what was lent.
+
+        `past`: attempts of earlier sessions, for days of which the database knows no lease. Nothing may be in flight.
+        Raises RunError when today has nothing left.
+        """
+        left = ceiling.limits.left(ceiling.charged)
+        wants = left if self._billed else left.least(Limits(pusd=0))
+        dead = reckoned(self._run.db, self._store.read_book().held, but=self._run.run_id)
+        now = self._clock()
+        with self._store.book() as book:
+            settle_dead(book, dead)
+            if not book.of_run(self._run.run_id):
+                # Spent before there were leases, or under a database that was lost: each day is charged its own part.
+                by_day: dict[str, list[Attempt]] = {}
+                for attempt in past:
+                    by_day.setdefault(day_of(attempt.started_at), []).append(attempt)
+                for day, attempts in by_day.items():
+                    charged = History(attempts=attempts)
+                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt, now)
+            book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
+            lease = book.lend(self._run.run_id, wants, now)
+        self.day = day_of(now)
+        if lease is None:
+            raise RunError(refusal(book, wants, now))
+        lent = lease.lent.left(lease.charged)
+        return lent if self._billed else replace(lent, pusd=None)
+
+    def watch(self, gate: Gate) -> None:
+        """Look at the clock. After midnight, let what is in flight settle under the old day's lease, then take another.
+
+        A call is charged to the day whose lease reserved it; until the last one is settled, nothing is reserved.
+        """
+        if self._over or not self.due or (self._rolling is not None and not self._rolling.done()):
+            return
+        # Calls in flight were reserved under the old day's lease and are settled on it, before the new one is taken.
+        gate.ceiling.paused = True
+        if not gate.ceiling.in_flight:
+            self._rolling = asyncio.create_task(self._roll_over(gate))
+
+    async def _roll_over(self, gate: Gate) -> None:
+        try:
+            gate.lend(await asyncio.to_thread(self.take, gate.ceiling))
+        except RunError as error:
+            self._refused = str(error)
+            gate.lend(Limits(0, 0, 0))
+        except StoreError as error:
+            gate.stop(f"No lease could be taken on the new day: {error}")
+
+    def why_full(self, ceiling: Ceiling) -> str:
+        """What a run that ended for want of room ran into."""
+        if self._refused:
+            return self._refused
+        if ceiling.day_is_short:
+            return (
+                f"What the run was lent of the allowance of {self.day} (UTC) leaves no room for the next call; resume "
+                "when other runs have ended, tomorrow, or under a larger allowance (`budgetscope allowance`)."
+            )
+        return "The run's ceiling leaves no room for the next call; raise it and resume."
+
+    async def give_back(self, ceiling: Ceiling) -> None:
+        """Return what the run did not need; what is still in flight counts as in doubt.
+
+        A database that cannot be written leaves the lease held, until somebody sees that this run is gone. Waits in a
+        thread for one that others hold, so that the caller's heartbeat goes on; takes no lease from then on.
+        """
+
+        def settle(spent: Amount, in_doubt: Amount) -> None:
+            with Store(self._run.db, wait_s=RETURN_S).book() as book:
+                book.settle(self._run.run_id, spent, in_doubt)
+
+        self._over = True
+        if self._rolling is not None:
+            await self._rolling
+        try:
+            if self.day is not None:
+                doubt = ceiling.in_doubt + ceiling.reserved
+                await asyncio.to_thread(settle, ceiling.spent, doubt)
+        except StoreError as error:
+            log.warning("the lease could not be returned: %s", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """What the journal of a run that seems dead says it was charged."""
+
+    run: RunDir
+    size: int | None
+    """Bytes that were read; None: there is no journal, and `spent` is what the database holds."""
+    spent: Amount = Amount()
+    in_doubt: Amount = Amount()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody lives, or came to life and died again, since the journal was read."""
+        return not run_dir.is_alive(self.run) and _size(self.run.journal) == self.size
+
+
+def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping[str, Reckoning]:
+    """What runs that hold a lease and are dead were charged; read before the transaction, as journals can be long."""
+    reckonings = {}
+    for run_id in sorted({lease.run_id for lease in held} - {but}):
+        # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
+        run = RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db)
+        if not (run_dir.is_dead(run) or _said_goodbye(run)):
+            continue
+        # Before the journal is read: one that grew since belongs to a run that is not dead.
+        size = _size(run.journal)
+        if size is None:
+            with Store(db).reading() as connection:
+                reckonings[run_id] = Reckoning(run, None, tables.charged(connection, run_id))
+        else:
+            history = journal.read(run.journal)
+            reckonings[run_id] = Reckoning(run, size, history.spent, history.in_doubt)
+    return reckonings
+
+
+def settle_dead(book: Book, dead: Mapping[str, Reckoning]) -> None:
+    """Return what the dead did not spend, if they are still dead."""
+    for run_id, reckoning in dead.items():
+        if not reckoning.holds:
+            continue
+        if reckoning.size is None:
+            book.forfeit(run_id, reckoning.spent)
+        else:
+            book.settle(run_id, reckoning.spent, reckoning.in_doubt)
+
+
+def settled(store: Store) -> Book:
+    """The book of a database, after what the dead left held was returned. Raises StoreError."""
+    book = store.read_book()
+    dead = reckoned(store.path, book.held)
+    if not dead:
+        return book
+    with store.book() as book:
+        settle_dead(book, dead)
+    return book
+
+
+def refusal(book: Book, wants: Limits, now: datetime) -> str:
+    """Why a run gets nothing of today, in one sentence about the first kind that is used up."""
+    day = day_of(now)
+    kind = book.spent_kinds(wants, day)[0]
+    leases = book.of_day(day)
+
+    def amount(value: int) -> str:
+        return f"{value:,} {kind}" if kind != "pusd" else text.money(value / PUSD_PER_USD)
+
+    accounts = [f"{amount(getattr(book.allowance, kind))} allowed"]
+    accounts.append(f"{amount(sum(getattr(lease.spent, kind) for lease in leases))} spent")
+    if doubt := sum(getattr(lease.in_doubt, kind) for lease in leases):
+        accounts.append(f"{amount(doubt)} in doubt")
+    for lease in leases:
+        if lease.held and getattr(lease.lent, kind) is None:
+            accounts.append(f"without limit held by run {lease.run_id}")
+        elif rest := getattr(lease.rest, kind):
+            accounts.append(f"{amount(rest)} held by run {lease.run_id}")
+    return (
+        f"Nothing is left of today's allowance: {', '.join(accounts)}; the day ends at "
+        f"{end_of(day):%Y-%m-%d %H:%M} UTC, or change it with `budgetscope allowance`."
+    )
+
+
+def _said_goodbye(run: RunDir) -> bool:
+    """Whether a run without a lock is known to have ended: a folder can be moved or deleted under a living one."""
+    if run_dir.is_alive(run):
+        return False
+    return any(row.finished_at for row in Store(run.db).runs() if row.run_id == run.run_id)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,321 @@
+"""Buying completions: reserve, note the intent, send, note the outcome, settle; with bounded retries.
+
+The one place that decides what is sent to a provider and what it may cost. Owns the wait for room under the ceiling,
+and how much more than the worst case is reserved for models that went beyond it; keeps to each model's pace; never
+looks at a trial or a strategy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any, Protocol, TypeVar
+
+from engine.core.budget import Amount, Ceiling, Limits
+from engine.core.errors import CeilingReached, InDoubt, ProviderError, RunStopped
+from engine.core.ids import completion_key
+from engine.core.records import Attempt, Completion, Request
+from engine.models import charges
+from engine.models.model import Model
+from engine.runs.rate_limits import Lane, Retries
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """What a model's worst case is multiplied with; 1 while it keeps to its caps."""
+
+    tokens: Fraction = Fraction(1)
+    pusd: Fraction = Fraction(1)
+
+
+class Overruns:
+    """By model: the worst it made of a reservation in this run, earlier sessions included."""
+
+    def __init__(self, past: Iterable[Attempt] = ()) -> None:
+        self._factors: dict[str, Factor] = {}
+        billed = [attempt for attempt in past if attempt.outcome == "ok"]
+        # Attempts know their widened reservation alone: it held the factor of the replies that had come by then. So
+        # starts and ends are gone through as they happened; the first time an attempt is met it starts.
+        moments = [(attempt.started_at, n) for n, attempt in enumerate(billed)]
+        moments += [(a.started_at + timedelta(milliseconds=a.latency_ms + 1), n) for n, a in enumerate(billed)]
+        begun: dict[int, Factor] = {}
+        for _, n in sorted(moments):
+            attempt = billed[n]
+            if n not in begun:
+                begun[n] = self._factors.get(attempt.model, Factor())
+                continue
+            tokens = begun[n].tokens * _over(attempt.charged_tokens, attempt.reserved_tokens)
+            pusd = begun[n].pusd * _over(attempt.charged_pusd or 0, attempt.reserved_pusd or 0)
+            self._raise(attempt.model, Factor(tokens, pusd))
+
+    def widened(self, model: str, worst: Amount) -> Amount:
+        """The worst case a model was seen to be capable of; no fraction of a token or pico-dollar is left out."""
+        factor = self._factors.get(model)
+        if factor is None:
+            return worst
+        # Fractions, rounded up: a float would lose the last token of a large reservation.
+        tokens, pusd = math.ceil(worst.tokens * factor.tokens), math.ceil(worst.pusd * factor.pusd)
+        return replace(worst, tokens=tokens, pusd=pusd)
+
+    def saw(self, model: str, worst: Amount, billed: Amount) -> None:
+        """Remember what a call was billed, whose worst case by the cap it was given was `worst`."""
+        self._raise(model, Factor(_over(billed.tokens, worst.tokens), _over(billed.pusd, worst.pusd)))
+
+    def _raise(self, model: str, seen: Factor) -> None:
+        known = self._factors.get(model, Factor())
+        worst = Factor(max(known.tokens, seen.tokens), max(known.pusd, seen.pusd))
+        if worst != Factor():
+            self._factors[model] = worst
+
+
+def _over(billed: int, reserved: int) -> Fraction:
+    # A price of 0 reserves nothing, and nothing can be multiplied into what a provider then charges.
+    return Fraction(billed, reserved) if reserved and billed > reserved else Fraction(1)
+
+
+_T = TypeVar("_T")
+
+
+class Notes(Protocol):
+    """Where intents and outcomes are written before anybody acts on them."""
+
+    def intent(self, attempt: Attempt) -> None:
+        """A request is about to be sent."""
+
+    def outcome(self, attempt: Attempt, completion: Completion | None) -> None:
+        """What became of it."""
+
+    async def written(self) -> None:
+        """Wait until all notes so far survive this process. Raises OSError."""
+
+    def sync(self) -> None:
+        """Make all notes so far survive the machine. Raises OSError."""
+
+
+class Gate:
+    """Waiting for room under the ceiling, and the word to stop."""
+
+    def __init__(self, ceiling: Ceiling) -> None:
+        self.ceiling = ceiling
+        self.stopped = False
+        """True once the run was asked to stop: nothing more is dispatched."""
+        self.trouble: str | None = None
+        """Why it stopped when nobody asked for it; None: it was asked to, or did not stop."""
+        self.reached = False
+        """True once a call did not fit and nothing in flight could make room."""
+        self._changed = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._waits: set[asyncio.Future[Any]] = set()
+
+    async def until(self, turn: asyncio.Future[_T]) -> _T:
+        """What a future brings. Raises RunStopped as soon as the run is asked to stop, and gives the future up."""
+        self._waits.add(turn)
+        if self.stopped:
+            turn.cancel()
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            # Our own cancelling of the future, or somebody's of the task that waits? Only the first means a stop.
+            task = asyncio.current_task()
+            if self.stopped and not (task is not None and task.cancelling()):
+                raise RunStopped("the run was asked to stop") from None
+            raise
+        finally:
+            self._waits.discard(turn)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait before another attempt. Raises RunStopped as soon as the run is asked to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        if self.stopped:
+            raise RunStopped("the run was asked to stop")
+
+    async def reserve(self, amount: Amount) -> None:
+        """Hold back the worst case. Raises RunStopped, or CeilingReached when nothing in flight can make room."""
+        while True:
+            if self.stopped:
+                raise RunStopped("the run was asked to stop")
+            if not self.reached and self.ceiling.try_reserve(amount):
+                return
+            # What is in flight is reserved at its worst and may yet leave room; only without it is the ceiling reached.
+            if self.reached or not (self.ceiling.in_flight or self.ceiling.paused):
+                self.reached = True
+                self._wake()
+                raise CeilingReached("the next call does not fit under the run's ceiling")
+            await self._changed.wait()
+
+    def stop(self, trouble: str | None = None) -> None:
+        """Let what is in flight finish and start nothing new; `trouble` says why, if nobody asked for it."""
+        self.stopped = True
+        self.trouble = self.trouble or trouble
+        self._ended.set()
+        for turn in tuple(self._waits):
+            turn.cancel()
+        self._wake()
+
+    def lend(self, lease: Limits) -> None:
+        """Go on under another lease, once nothing is in flight under the last one."""
+        self.ceiling.lend(lease)
+        self._wake()
+
+    def close(self, reserved: Amount, bill: Amount | None) -> None:
+        """Book what an attempt cost (None: unknown, it stays charged) and let the next one look for room."""
+        if bill is None:
+            self.ceiling.doubt(reserved)
+        else:
+            self.ceiling.settle(reserved, bill)
+        self._wake()
+
+    def _wake(self) -> None:
+        # A fresh event, because whoever waits looks for room once and then waits for the next change.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Dispatcher:
+    """Buys completions for the pool, which calls `purchase`."""
+
+    def __init__(
+        self,
+        models: Mapping[str, Model],
+        gate: Gate,
+        notes: Notes,
+        retries: Retries = Retries(),
+        on_outcome: Callable[[Attempt, Completion | None], None] | None = None,
+        run_id: str | None = None,
+        overruns: Overruns | None = None,
+    ) -> None:
+        self._overruns = overruns or Overruns()
+        self._models = models
+        self._gate = gate
+        self._notes = notes
+        self._retries = retries
+        self._on_outcome = on_outcome or (lambda attempt, completion: None)
+        self._run_id = run_id
+        # A fresh random id per attempt costs half a millisecond of system call; one per dispatcher and a count do not.
+        self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
+        self._lanes = {name: Lane(model.parallel, model.rates, gate) for name, model in models.items()}
+
+    async def purchase(self, request: Request) -> Completion:
+        """One completion, at the price of as many attempts as it takes. Raises the last attempt's error."""
+        model, lane = self._models[request.model], self._lanes[request.model]
+        for ordinal in itertools.count():
+            await lane.enter()
+            try:
+                return await self._attempt(model, lane, request, ordinal)
+            except ProviderError as error:
+                wait_s = self._retries.wait_s(ordinal, error)
+                if wait_s is None:
+                    raise
+            finally:
+                lane.leave()
+            await self._gate.rest(wait_s)
+        raise AssertionError("retries are bounded")
+
+    async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
+        bound = await model.bound(request.messages)
+        by_cap = charges.worst(model, bound.tokens, request.asked_tokens)
+        worst = await self._reserved(request.model, by_cap)
+        bill: Amount | None = Amount()
+        try:
+            sent = await lane.pace(worst.tokens)
+            attempt = await self._intended(model, request, ordinal, worst)
+            # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
+            bill = None
+            completion = await self._sent(model, request, attempt, by_cap)
+            bill = charges.counted(model, completion)
+            lane.speed_up()
+            return completion
+        except ProviderError as error:
+            bill = Amount() if _unbilled(error) else None
+            lane.pause(self._retries.pause_s(error))
+            if error.kind == "rate_limit":
+                lane.slow_down(sent)
+            raise
+        finally:
+            # Without a known outcome the reservation stays charged, whatever went wrong here.
+            self._gate.close(worst, bill)
+
+    async def _reserved(self, model: str, by_cap: Amount) -> Amount:
+        """Hold back the worst the model is known to make of a cap, also when it became known while we waited."""
+        while True:
+            worst = self._overruns.widened(model, by_cap)
+            await self._gate.reserve(worst)
+            if worst == self._overruns.widened(model, by_cap):
+                return worst
+            self._gate.close(worst, Amount())
+
+    async def _intended(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
+        """Note that an attempt is about to be sent, as one in doubt: what it is if nothing more is heard of it."""
+        money = charges.money(model, worst)
+        attempt = Attempt(
+            attempt_id=f"{self._series}-{next(self._sent_so_far)}",
+            key=request.key,
+            model=request.model,
+            ordinal=ordinal,
+            outcome="in_doubt",
+            error=None,
+            reserved_tokens=worst.tokens,
+            reserved_pusd=money,
+            charged_tokens=worst.tokens,
+            charged_pusd=money,
+            started_at=datetime.now(UTC),
+            latency_ms=0,
+        )
+        try:
+            self._notes.intent(attempt)
+            await self._notes.written()
+        except OSError as error:
+            self._stop_unwritten(error)
+            raise RunStopped(str(error)) from error
+        return attempt
+
+    async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:
+        began = asyncio.get_running_loop().time()
+        try:
+            reply = await model.complete(request)
+            completion = replace(reply, key=completion_key(request, self._run_id), run_id=self._run_id)
+        except BaseException as error:
+            failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))
+            if _unbilled(error):
+                free = None if attempt.reserved_pusd is None else 0
+                failed = replace(failed, outcome="failed", charged_tokens=0, charged_pusd=free)
+            self._note(failed, None)
+            raise
+        actual = charges.cost(model, completion)
+        self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
+        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=charges.money(model, actual))
+        self._note(replace(done, latency_ms=_since(began)), completion)
+        try:
+            # Nobody sees a reply before the journal has it: after a kill it would be paid for again.
+            await self._notes.written()
+        except OSError as error:
+            self._stop_unwritten(error)
+        return completion
+
+    def _note(self, attempt: Attempt, completion: Completion | None) -> None:
+        try:
+            self._notes.outcome(attempt, completion)
+        except OSError as error:
+            self._stop_unwritten(error)
+        self._on_outcome(attempt, completion)
+
+    def _stop_unwritten(self, error: OSError) -> None:
+        """Stop the run, which then stores what it has; what was paid for is kept, and nothing more is bought."""
+        self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+
+
+def _unbilled(error: BaseException) -> bool:
+    """A refused attempt costs nothing; one without a clear outcome, or with a rubbish reply, may have been billed."""
+    return isinstance(error, ProviderError) and not isinstance(error, InDoubt) and error.kind != "malformed"
+
+
+def _since(began: float) -> int:
+    return round((asyncio.get_running_loop().time() - began) * 1000)

@@ -1,0 +1,189 @@
+"""The journal of a run: an intent before each dispatch, the outcome before any strategy sees it.
+
+One JSON object per line. Lines of one turn of the event loop share a write (a system call costs more than a line), and
+`written` returns once it is done: what is acknowledged so survives SIGKILL; `sync` makes a batch survive the machine.
+An outcome that a full disk refused is kept and tried again with the next line; an intent is dropped, as nothing is sent
+without it. Reading forgives a torn last line and counts what it cannot read. An intent without an outcome is *in
+doubt*: it may have been billed, so it stays charged at its worst case. Holds no key and no header, only what the store
+keeps as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from engine.core import codec
+from engine.core.budget import Amount, larger
+from engine.core.records import Attempt, Completion
+
+_CLOSED = -1
+_INTENT = b'{"intent":'
+
+
+@dataclass(slots=True)
+class History:
+    """What a journal tells of the run so far."""
+
+    completions: dict[str, Completion] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
+    unreadable: int = 0
+    """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
+    reported_pusd: dict[str, int] = field(default_factory=dict)
+    """By attempt, the pico-dollars its provider itself reported, where it did."""
+
+    @property
+    def billed(self) -> list[Attempt]:
+        """Every attempt at what the ceiling counts: our price, or the provider's own cost where that is more."""
+        # Of a lost reply no cost is known, whatever an earlier line about it said: it stays at its worst case.
+        costs = ((a, self.reported_pusd.get(a.attempt_id) if a.outcome == "ok" else None) for a in self.attempts)
+        return [replace(a, charged_pusd=larger(a.charged_pusd, cost)) if cost else a for a, cost in costs]
+
+    @property
+    def spent(self) -> Amount:
+        """What attempts with a known outcome cost."""
+        return sum((charged(a) for a in self.billed if a.outcome != "in_doubt"), Amount())
+
+    @property
+    def in_doubt(self) -> Amount:
+        """What attempts without a known outcome may have cost."""
+        return sum((charged(a) for a in self.attempts if a.outcome == "in_doubt"), Amount())
+
+
+def charged(attempt: Attempt) -> Amount:
+    """What an attempt counts against the ceiling; a refused one made no billed call."""
+    billed = attempt.charged_tokens > 0 or attempt.outcome in ("ok", "in_doubt")
+    return Amount(int(billed), attempt.charged_tokens, attempt.charged_pusd or 0)
+
+
+class Journal:
+    """Appends to one file; one writer at a time (the worker holds the run's lock). Raises OSError if it cannot."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._lines: list[bytes] = [b"\n"] if _torn(path) else []
+        self._writing: asyncio.Future[None] | None = None
+        self._flush()
+
+    def intent(self, attempt: Attempt) -> None:
+        """Note that a request is about to be sent."""
+        self._write({"intent": codec.jsonable(attempt)})
+
+    def outcome(self, attempt: Attempt, completion: Completion | None) -> None:
+        """Note what became of it, with the reply if there is one."""
+        reply = None if completion is None else codec.jsonable(completion)
+        self._write({"outcome": codec.jsonable(attempt), "completion": reply})
+
+    async def written(self) -> None:
+        """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+        elif self._lines:
+            self._flush()
+
+    def sync(self) -> None:
+        """Make all written lines survive a power cut; safe from another thread."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Write what is left and give the file back, whether or not that worked; a second time does nothing."""
+        if self._file == _CLOSED:
+            return
+        try:
+            self._flush()
+        finally:
+            # The number may be another file's soon; a late note must not find it.
+            file, self._file = self._file, _CLOSED
+            os.close(file)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._lines.append(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._flush()
+            return
+        # One system call for all lines of this turn of the loop; `written` waits for it.
+        if self._writing is None:
+            self._writing = loop.create_future()
+            loop.call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is None or writing.done():
+            return
+        try:
+            self._flush()
+        except OSError as error:
+            writing.set_exception(error)
+            writing.exception()  # Looked at, so that a note nobody waits for does not warn.
+        else:
+            writing.set_result(None)
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        body, done = b"".join(lines), 0
+        try:
+            while done < len(body):
+                done += os.write(self._file, memoryview(body)[done:])
+        except OSError:
+            # Whole outcomes are kept for the next try, away from a torn line. Intents are not: nothing is sent without
+            # one, so nobody waits for it.
+            ends = list(accumulate(map(len, lines)))
+            left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
+            self._lines = left if done in (0, *ends) else [b"\n", *left]
+            raise
+
+
+def read(path: Path) -> History:
+    """All that a journal acknowledges; a missing file is an empty history, an unreadable line is counted."""
+    history = History()
+    if not path.exists():
+        return history
+    attempts: dict[str, Attempt] = {}
+    # Line by line: the journal of a long run is large, and all its replies are about to be in memory once.
+    with path.open("rb") as lines:
+        for line in lines:
+            # A last line without its end was being written when the process died: nobody was told of it.
+            if not _applied(line, attempts, history) and line.endswith(b"\n"):
+                history.unreadable += 1
+    history.attempts = list(attempts.values())
+    return history
+
+
+def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> bool:
+    """Whether the line said something, or was blank."""
+    if line.isspace():
+        return True
+    try:
+        entry = codec.parsed(line)
+        if not isinstance(entry, dict):
+            return False
+        attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
+        completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
+    except ValueError:
+        return False
+    # An outcome replaces its intent, never the other way: lines of one write may be read again after a torn one.
+    if entry.get("outcome") or attempt.attempt_id not in attempts:
+        attempts[attempt.attempt_id] = attempt
+    if completion is not None:
+        history.completions.setdefault(completion.key, completion)
+        if completion.provider_cost_pusd is not None:
+            history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
+    return True
+
+
+def _torn(path: Path) -> bool:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if not size:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"

@@ -1,0 +1,183 @@
+"""How fast a model is asked, and how patiently again: calls at once, requests and tokens a minute, rests and retries.
+
+Decides when a call goes out and how often it is tried, never what it says: no completion and no id depends on it.
+Fewer calls at once after a rate-limit error, and slowly more again, is ours; the buckets are aiolimiter's, imported
+here alone and only for a model whose study sets a rate. Reads no reply, no price and no budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from engine.core.errors import RETRYABLE, ProviderError
+from engine.models.model import Rates
+
+log = logging.getLogger(__name__)
+
+MINUTE_S = 60.0
+BURST = 10
+"""A tenth of a minute's allowance may go at once; the rest is spread over the minute."""
+STEP = 10
+"""Good replies in a row that earn one more call at once."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often and how patiently a failed attempt is repeated."""
+
+    attempts: int = 4
+    """Dispatches per completion at most, the first included."""
+    first_s: float = 1.0
+    """Seconds before the first retry; doubles each time, with jitter."""
+    longest_s: float = 60.0
+    """Upper bound of one wait; a Retry-After beyond it fails the call at once."""
+    limited_attempts: int = 8
+    """The same as `attempts` after a rate-limit error, which costs nothing: enough to outlast a provider's minute."""
+
+    def wait_s(self, ordinal: int, error: ProviderError) -> float | None:
+        """Seconds to wait after attempt `ordinal` (from 0); None: do not try again."""
+        most = self.limited_attempts if error.kind == "rate_limit" else self.attempts
+        if error.kind not in RETRYABLE or ordinal + 1 >= most:
+            return None
+        if error.retry_after_s is not None:
+            # What a provider asks for is exact and needs no jitter; beyond our bound it is an outage, not a pause.
+            return error.retry_after_s if error.retry_after_s <= self.longest_s else None
+        return min(self.longest_s, self.first_s * 2.0**ordinal * random.uniform(0.75, 1.25))
+
+    def pause_s(self, error: ProviderError) -> float:
+        """Seconds the whole model rests after this error; 0: not at all."""
+        asked = error.retry_after_s or 0.0
+        return asked if asked <= self.longest_s else 0.0
+
+
+class Stoppable(Protocol):
+    """Waits that end with the run; see `Gate`."""
+
+    def until(self, turn: asyncio.Future[_T]) -> Awaitable[_T]:
+        """What a future brings. Raises RunStopped as soon as the run is asked to stop."""
+
+    def rest(self, seconds: float) -> Awaitable[None]:
+        """Wait. Raises RunStopped as soon as the run is asked to stop."""
+
+
+class Bucket:
+    """So many units in any minute, handed out in order of arrival.
+
+    What is larger than a tenth of the allowance is gathered piece by piece while everybody behind it waits, so a
+    request larger than a whole minute's allowance takes as many minutes as it needs and never waits for ever.
+    """
+
+    def __init__(self, per_minute: int, gate: Stoppable) -> None:
+        from aiolimiter import AsyncLimiter
+
+        self._most = max(1, per_minute // BURST)
+        # What goes at once and what drains in a minute are together the minute's allowance.
+        steady = (per_minute + 1 - self._most) / MINUTE_S
+        self._limiter = AsyncLimiter(self._most, self._most / steady)
+        self._first = asyncio.Lock()
+        self._gate = gate
+
+    async def take(self, amount: int) -> None:
+        """Wait until this much is there. Raises RunStopped as soon as the run is asked to stop."""
+        if amount <= self._most and not self._first.locked() and self._limiter.has_capacity(amount):
+            await self._limiter.acquire(amount)
+            return
+
+        async def gathered() -> None:
+            # Holding the lock all along: small requests would overtake a large one for ever.
+            async with self._first:
+                for at in range(0, amount, self._most):
+                    await self._limiter.acquire(min(self._most, amount - at))
+
+        await self._gate.until(asyncio.ensure_future(gathered()))
+
+
+class Lane:
+    """The calls of one model on their way out."""
+
+    def __init__(self, parallel: int, rates: Rates, gate: Stoppable) -> None:
+        self.width = parallel
+        """Calls at once, as of now: halved by a rate-limit error, at least 1; one more after every STEP successes."""
+        self._parallel = parallel
+        self._gate = gate
+        self._busy = 0
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._slowed = 0
+        self._streak = 0
+        self._resumes_at = 0.0
+        wanted = (rates.requests_per_minute, rates.tokens_per_minute)
+        self._requests, self._tokens = (None if rate is None else Bucket(rate, gate) for rate in wanted)
+
+    async def enter(self) -> None:
+        """Wait for a place among the calls at once. Raises RunStopped as soon as the run is asked to stop."""
+        if self._busy < self.width and not self._queue:
+            self._busy += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            await self._gate.until(turn)
+        except BaseException:
+            # The place may have been given to us in the moment we stopped waiting for it.
+            if turn.done() and not turn.cancelled():
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give the place to whoever waits longest."""
+        self._busy -= 1
+        self._admit()
+
+    async def pace(self, tokens: int) -> int:
+        """Wait until a call of at most this many tokens, prompt and reply, may go out.
+
+        Returns what `slow_down` wants to know. Raises RunStopped as soon as the run is asked to stop.
+        """
+        if self._requests is not None:
+            await self._requests.take(1)
+        if self._tokens is not None:
+            await self._tokens.take(tokens)
+        # Again after each rest: another call may have been told to wait longer meanwhile.
+        while (left := self._resumes_at - _now()) > 0:
+            await self._gate.rest(left)
+        return self._slowed
+
+    def pause(self, seconds: float) -> None:
+        """Let no call of this model out for so long: the others would hit the same wall."""
+        self._resumes_at = max(self._resumes_at, _now() + seconds)
+
+    def slow_down(self, sent: int) -> None:
+        """Halve the calls at once, unless this call was on its way already when they were halved last."""
+        self._streak = 0
+        # A burst that was on its way meets one limit; halving for each of its refusals would end at one call at once.
+        if sent != self._slowed:
+            return
+        self._slowed += 1
+        self.width = max(1, self.width // 2)
+        log.info("rate limited: at most %d calls at once", self.width)
+
+    def speed_up(self) -> None:
+        """Count a good reply."""
+        self._streak += 1
+        if self._streak >= STEP and self.width < self._parallel:
+            self._streak = 0
+            self.width += 1
+            self._admit()
+
+    def _admit(self) -> None:
+        while self._queue and self._busy < self.width:
+            turn = self._queue.popleft()
+            if not turn.done():
+                self._busy += 1
+                turn.set_result(None)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

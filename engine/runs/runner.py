@@ -1,0 +1,208 @@
+"""Running planned trials concurrently: conditions interleaved, results flushed in batches, one end for each trial.
+
+Owns the order of work, the flushes and the counts. It decides nothing about money (dispatcher) or meaning (trial), and
+knows no run directory, signal or terminal (worker).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from engine.core.errors import StoreError
+from engine.core.records import Attempt, Completion, Trial, TrialSpec
+from engine.runs.completion_cache import CompletionCache, StoredCompletions
+from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
+from engine.runs.journal import History
+from engine.runs.rate_limits import Retries
+from engine.store.retry import LockRetry
+from engine.store.store import Batch, Store, settled
+from engine.strategies import is_oracle
+from engine.study.plan import Plan
+from engine.trial.solve import Setting, solve
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 2.0
+"""Seconds between flushes."""
+HOPELESS = 8
+"""Trials that fail in a row, none having worked, before the run gives up."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of a run, updated as trials end."""
+
+    total: int = 0
+    done: int = 0
+    """Trials with a final result, those of earlier runs included."""
+    before: int = 0
+    """Of these, found in the store at the start."""
+    ends: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether everything fails."""
+        return self.ends["failed"] >= HOPELESS and self.ends["failed"] == sum(self.ends.values())
+
+
+class Runner:
+    """One run's trials; `run` returns when all are done, the run was stopped, or the ceiling is reached."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        gate: Gate,
+        notes: Notes,
+        run_id: str,
+        *,
+        history: History | None = None,
+        retries: Retries = Retries(),
+    ) -> None:
+        self.progress = Progress(total=len(plan.specs))
+        self.lock_retry = LockRetry(store.path)
+        """How it gets at the database while others may hold it."""
+        self._plan = plan
+        self._gate = gate
+        self._notes = notes
+        self._run_id = run_id
+        self._trials: list[Trial] = []
+        self._over = asyncio.Event()
+        past = history or History()
+        self._completions: list[Completion] = list(past.completions.values())
+        self._attempts: list[Attempt] = list(past.attempts)
+        age = timedelta(days=plan.study.pool_max_age_days)
+        self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
+        overruns = Overruns(past.billed)
+        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
+        self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
+        self._setting = Setting(run_id, plan.models, self._pool)
+
+    async def run(self) -> None:
+        """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
+        with _rare_collections():
+            todo = await self._todo()
+            # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
+            width = 2 * sum(model.parallel for model in self._plan.models.values())
+            flusher = asyncio.create_task(self._flush_regularly())
+            workers = asyncio.gather(*(self._work(todo) for _ in range(width)))
+            both: list[asyncio.Future[Any]] = [workers, flusher]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                (flusher if flusher.done() else workers).result()
+            finally:
+                # Not given up however often we are told to stop waiting: a cut flush would lose what it was storing.
+                landing = asyncio.create_task(self._land(workers, flusher))
+                while not landing.done():
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.shield(landing)
+                landing.result()
+
+    def abandon(self) -> None:
+        """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
+        self.lock_retry.hurry(1)
+        self._pool.abandon()
+
+    async def _land(self, workers: asyncio.Future[list[None]], flusher: asyncio.Task[None]) -> None:
+        """Let what is in flight finish, then store what there is; a flush that has begun is not given up."""
+        workers.cancel()
+        self._over.set()
+        await asyncio.gather(workers, flusher, return_exceptions=True)
+        await self._pool.drain()
+        await self._flush()
+
+    async def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
+        """What is not stored yet, with the number of the coming attempt."""
+        trial_ids = [spec.trial_id for spec in self._plan.specs]
+        stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
+        open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
+        self.progress.before = self.progress.done = self.progress.total - len(open_specs)
+        last = {trial_id: done.attempt for trial_id, done in stored.items()}
+        return iter([(spec, last.get(spec.trial_id, 0) + 1) for spec in open_specs])
+
+    async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
+        for spec, attempt in todo:
+            # A trial that has begun is finished, or stopped by its next call; none begins any more.
+            if self._gate.stopped or self._gate.reached:
+                return
+            strategy = self._plan.strategies[spec.condition.condition_id]
+            score = self._plan.tasks[spec.condition.task].score
+            self._ended(await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy)))
+
+    def _ended(self, trial: Trial) -> None:
+        self._trials.append(trial)
+        self.progress.ends[trial.end] += 1
+        self.progress.done += trial.end in ("finished", "exhausted")
+        if trial.end != "failed":
+            return
+        log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
+        if self.progress.hopeless:
+            self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")
+
+    def _paid(self, attempt: Attempt, completion: Completion | None) -> None:
+        self._attempts.append(attempt)
+        if completion is not None:
+            self._completions.append(completion)
+            self._archive.saw(attempt.model, completion)
+
+    async def _flush_regularly(self) -> None:
+        while not self._over.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Store all that ended; on failure it stays here, and in the journal, for the next try."""
+        # Copies: trials go on ending while this waits for the database.
+        batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
+        if not (batch.trials or batch.completions or batch.attempts):
+            return
+        # The journal first, down to the disk: the store may refuse, and then it is all there is.
+        await self._noted()
+        try:
+            await self.lock_retry.with_retry(lambda store: store.flush(batch), self._noted)
+        except StoreError as error:
+            journal = "the journal has it all" if await self._noted() else "neither could the journal"
+            log.warning("the database could not be written, %s: %s", journal, error)
+            raise
+        # More may have ended while the batch was being stored.
+        del self._trials[: len(batch.trials)]
+        del self._completions[: len(batch.completions)]
+        del self._attempts[: len(batch.attempts)]
+
+    def _broke(self, trouble: str) -> None:
+        """End the run for a reason of its own, unless it is ending already."""
+        if not self._gate.stopped:
+            self._gate.stop(trouble)
+
+    async def _noted(self) -> bool:
+        """Whether the journal holds all there is, beyond the machine's own end; if not, the run stops."""
+        try:
+            await self._notes.written()
+            await asyncio.to_thread(self._notes.sync)
+        except OSError as error:
+            self._broke(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            return False
+        return True
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles rarely: walking all that litellm keeps alive, again and again, costs an eighth of a run."""
+    before = gc.get_threshold()
+    # What was imported lives as long as the process; only what the run makes is worth looking at.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,0 +1,335 @@
+"""One run as a process: directory, lock, journal, heartbeat, signals, stop and resume.
+
+Owns everything about a run that outlives an event loop: what is checked before its first trial, the status it shows,
+and how it ends. Starting and resuming are the same thing: read the journal, skip what is stored, go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+
+from engine.core import ids, text
+from engine.core.budget import Amount, Ceiling, Limits
+from engine.core.errors import BudgetscopeError, RunError, StoreError
+from engine.core.records import PUSD_PER_USD
+from engine.models import charges
+from engine.runs import allowance, expectation, journal, run_dir
+from engine.runs.allowance import RunAllowance
+from engine.runs.dispatcher import Gate
+from engine.runs.process import Heartbeat, SteadyLoop, Wish
+from engine.runs.rate_limits import Retries
+from engine.runs.run_dir import RunDir, State, Status
+from engine.runs.runner import Progress, Runner
+from engine.store import deltas
+from engine.store.store import RunRow, Store
+from engine.strategies import plugins
+from engine.study.plan import Plan, plan
+from engine.study.schema import Study, as_json, load
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[Status], None]
+
+
+def prepare(study: Study, db: Path) -> RunDir:
+    """Make the directory of a new run, with the study as it is now; nothing runs yet."""
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    run = RunDir(run_dir.folder(db) / run_id, run_id, db)
+    kept = _kept_text(study)
+    try:
+        run.path.mkdir(parents=True)
+        # Last but the status: a directory with a study is a run, and one without is nobody's.
+        run.study.write_text(kept, encoding="utf-8")
+        run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
+    return run
+
+
+def _kept_text(study: Study) -> str:
+    """What a run keeps of its study: the text, naming the plugins that any later process has to load."""
+    return plugins.noted(study.text, (choice.name for choice in study.strategies))
+
+
+def run(
+    directory: RunDir,
+    on_status: Report,
+    retries: Retries = Retries(),
+    clock: allowance.Clock = run_dir.now,
+    planned: Plan | None = None,
+) -> Status:
+    """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
+
+    `clock` says of which day's allowance the run takes its lease. `planned`: the plan of the run's study, where the
+    caller has made it; None: it is made here. Raises AlreadyRunning when a living worker holds the run, and
+    BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
+    """
+    with run_dir.held(directory):
+        # A wish to stop that the last session obeyed, or never saw, is none of this one's.
+        (directory.path / "stop").unlink(missing_ok=True)
+        handler = logging.FileHandler(directory.log, delay=True, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        logging.getLogger("engine").addHandler(handler)
+        try:
+            return _Worker(directory, on_status, retries, clock, planned).work()
+        finally:
+            logging.getLogger("engine").removeHandler(handler)
+            handler.close()
+
+
+class _Worker:
+    """A run being worked on, by the process that holds its lock."""
+
+    def __init__(
+        self,
+        directory: RunDir,
+        on_status: Report,
+        retries: Retries,
+        clock: allowance.Clock,
+        planned: Plan | None,
+    ) -> None:
+        self._dir = directory
+        self._report = on_status
+        self._retries = retries
+        self._clock = clock
+        self._began = time.monotonic()
+        self._last = run_dir.read(directory)
+        self._started_at = self._last.started_at or run_dir.now()
+        self._before_s = run_dir.running_s(self._last) or 0.0
+        # Under the lock nobody changes the file any more; before it, another process may have raised the ceiling.
+        current = planned is not None and directory.study.read_text(encoding="utf-8") == _kept_text(planned.study)
+        self._planned = planned if current else None
+        self._study = self._planned.study if self._planned else load(directory.study)
+        self._progress = Progress()
+        self._gate: Gate | None = None
+        self._allowance: RunAllowance | None = None
+        self._runner: Runner | None = None
+        self._heart = Heartbeat(directory, self._beat, self._wished)
+        self._unreadable = 0
+        self._priced = False
+        self._estimate: str | None = None
+
+    def work(self) -> Status:
+        """Plan, run, and leave the final word in status and store."""
+        # Before planning, which can take seconds: whoever started the run sees that somebody works on it.
+        self._tell("running")
+        try:
+            planned = self._planned or plan(self._study)
+            self._estimate = expectation.noted(self._dir, planned)
+            with asyncio.Runner(loop_factory=SteadyLoop) as loop:
+                state, message = loop.run(self._run(planned))
+        except BudgetscopeError as error:
+            self._tell("failed", str(error))
+            raise
+        except OSError as error:
+            trouble = f"{self._dir.path} cannot be written ({error.strerror}); mend that and resume."
+            self._tell("failed", trouble)
+            raise RunError(trouble) from error
+        except BaseException as error:
+            # Also KeyboardInterrupt and SystemExit: the status must not say "running" of a run that nobody works on.
+            self._tell("failed", f"Stopped by {type(error).__name__}; see {self._dir.log}.")
+            log.exception("the run broke")
+            raise
+        return self._tell(state, message)
+
+    async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        same_as_before(self._dir, planned)
+        # An endpoint that is not there at all fails the run before its first trial, not every trial of it.
+        for model in planned.models.values():
+            if trouble := await model.probe():
+                raise RunError(trouble)
+        store = Store(self._dir.db)
+        store.create()
+        history = journal.read(self._dir.journal)
+        self._unreadable = history.unreadable
+        ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
+        self._gate = Gate(ceiling)
+        self._priced = all(model.setting.price is not None for model in planned.models.values())
+        billed = any(map(charges.costs, planned.models.values()))
+        self._allowance = lease = RunAllowance(self._dir, self._clock, billed=billed)
+        # Whoever finds this run dead learns from its journal that nothing was sent.
+        self._dir.journal.touch(mode=0o600)
+        try:
+            ceiling.lend(lease.take(ceiling, history.billed))
+            return await self._through(planned, store, self._gate, history)
+        finally:
+            # Under the heartbeat: waiting for a busy database may take seconds, and a second stop must still be heard.
+            await self._heart.attend(lease.give_back(ceiling))
+            for model in planned.models.values():
+                await model.close()
+
+    async def _through(
+        self, planned: Plan, store: Store, gate: Gate, history: journal.History
+    ) -> tuple[State, str | None]:
+        """Work through the plan, and store how it ended."""
+        notes = journal.Journal(self._dir.journal)
+        runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
+        self._runner, self._progress = runner, runner.progress
+        # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
+        self._progress.done = min(self._last.done, self._progress.total)
+        store.save_run(self._row(planned, "running"))
+        try:
+            await self._heart.attend(runner.run())
+        finally:
+            try:
+                notes.close()
+            except OSError as error:
+                # What it could not take by now is in the database, or was reported when it was noted.
+                log.error("the journal could not be written to its end: %s", error)
+        state, message = self._verdict()
+        ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
+        await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
+        await self._heart.attend(asyncio.to_thread(materialize, store.path))
+        return state, message
+
+    def _beat(self) -> None:
+        if self._allowance and self._gate:
+            self._allowance.watch(self._gate)
+        waiting = self._runner.lock_retry.waiting if self._runner else None
+        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
+
+    def _wished(self, wish: Wish) -> None:
+        if self._gate:
+            self._gate.stop()
+        if self._runner:
+            self._runner.lock_retry.hurry()
+        # What is in flight is not paid for twice: the journal knows it, and it stays charged as in doubt.
+        if self._runner and wish == "now":
+            self._runner.abandon()
+
+    def _verdict(self) -> tuple[State, str | None]:
+        gate = self._gate
+        if gate and gate.trouble:
+            return "failed", gate.trouble
+        remarks = []
+        over = gate.ceiling.overrun if gate else Amount()
+        if over.tokens:
+            remarks.append(
+                f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
+            )
+        elif over.pusd:
+            why = "a provider reports a higher cost than its price says"
+            remarks.append(f"{text.money(over.pusd / PUSD_PER_USD)} were charged beyond what was reserved: {why}.")
+        # A run that was told to stop may have reached its ceiling as well; what ended it for good is what counts.
+        if gate and gate.reached:
+            why = self._allowance.why_full(gate.ceiling) if self._allowance else ""
+            return "ceiling", " ".join([why, *remarks])
+        if gate and gate.stopped:
+            return "stopped", "Stopped as asked; resume goes on."
+        if failed := self._progress.ends["failed"]:
+            remarks.insert(0, f"{failed} trials failed; resume tries them again.")
+        if lines := self._unreadable:
+            doubt = "calls whose outcome they held count as in doubt"
+            remarks.insert(0, f"Unreadable lines of its journal: {lines:,}; {doubt}.")
+        return "finished", " ".join(remarks) or None
+
+    def _tell(self, state: State, message: str | None = None) -> Status:
+        ran_s = time.monotonic() - self._began - self._heart.suspended_s
+        ended = self._progress.done - self._progress.before
+        # By the pace of this session; trials are interleaved, so the first are like the last, but two say nothing.
+        paced = state == "running" and ended >= 3
+        seconds_left = ran_s / ended * (self._progress.total - self._progress.done) if paced else None
+        now = replace(
+            self._figures(),
+            name=self._study.name,
+            state=state,
+            alive=state in ("running", "stopping"),
+            pid=os.getpid(),
+            seconds_left=seconds_left,
+            started_at=self._started_at,
+            heartbeat_at=run_dir.now(),
+            ran_s=self._before_s + ran_s,
+            message=message,
+        )
+        try:
+            run_dir.write(self._dir, now)
+        except OSError as error:
+            # The status is display; the run goes on without it, the journal decides what can still be sent.
+            log.warning("the status cannot be written: %s", error)
+        self._report(now)
+        return now
+
+    def _figures(self) -> Status:
+        """Counts and money as they stand; what was last known until this session has read the journal."""
+        if self._gate is None:
+            return self._last
+        ceiling, progress = self._gate.ceiling, self._progress
+        last = self._last
+        if self._runner:
+            last = replace(last, done=progress.done, total=progress.total, ends=dict(progress.ends))
+        return replace(
+            last,
+            spent=ceiling.spent,
+            reserved=ceiling.reserved,
+            in_doubt=ceiling.in_doubt,
+            overrun=ceiling.overrun,
+            ceiling=ceiling.limits,
+            lease=ceiling.lent,
+            free=ceiling.free,
+            priced=self._priced,
+        )
+
+    def _row(self, planned: Plan, state: State) -> RunRow:
+        ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())
+        spent, doubt = ceiling.spent, ceiling.in_doubt
+        counts = {
+            name: len({s.question.question_id for s in planned.specs if s.question.task == name})
+            for name in planned.tasks
+        }
+        return RunRow(
+            run_id=self._dir.run_id,
+            study=json.dumps({**as_json(self._study), "planned_questions": counts}),
+            state=state,
+            started_at=self._started_at,
+            ceiling=json.dumps(asdict(ceiling.limits)),
+            planned_trials=len(planned.specs),
+            spent_calls=spent.calls,
+            spent_tokens=spent.tokens,
+            spent_pusd=spent.pusd if self._priced else None,
+            in_doubt_calls=doubt.calls,
+            in_doubt_tokens=doubt.tokens,
+            in_doubt_pusd=doubt.pusd if self._priced else None,
+            host=platform.node(),
+            version=metadata.version("budgetscope"),
+            estimate=self._estimate,
+        )
+
+
+def same_as_before(directory: RunDir, planned: Plan) -> None:
+    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
+    now = ids.digest("r1", sorted(spec.trial_id for spec in planned.specs))
+    noted = directory.path / "plan"
+    if not noted.exists():
+        noted.write_text(now, encoding="utf-8")
+    elif noted.read_text(encoding="utf-8") != now:
+        raise RunError(
+            f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
+            "data back, or start a new run."
+        )
+
+
+def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:
+    """Materialise the sums of a database of `enough` steps, which makes a large one quick to read.
+
+    The end of a run is the moment for it. A database that is busy stays as it is and is only slower to read.
+    """
+    try:
+        with Store(path).reading() as connection:
+            large = deltas.size(connection) >= enough
+        if large:
+            # Here, because it loads polars, which no other part of a run needs.
+            from engine.analysis.materialize import materialize as hold
+
+            hold(path, enough=enough)
+    except StoreError as error:
+        log.warning("the results of this run are stored, but not prepared for quick reading: %s", error)

@@ -1,0 +1,46 @@
+"""The server gets ready before anybody asks, and a page that is asked for meanwhile is drawn all the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dashboard import ready
+from tests import ROOT
+from tests.support import stores
+
+MEANWHILE = """
+import sys
+from streamlit.testing.v1 import AppTest
+from dashboard import ready
+ready.PATIENCE_S = 0
+ready.begin()
+app = AppTest.from_file("dashboard/app.py", default_timeout=120).run()
+print(len(app.exception), len(app.get("plotly_chart")), set(ready.MODULES) <= set(sys.modules))
+"""
+
+
+def test_a_page_asked_for_while_the_server_gets_ready_is_drawn(tmp_path: Path) -> None:
+    """A fresh process: both threads need modules nobody has imported yet."""
+    db = stores.one_trial(tmp_path / "results.duckdb")
+    code = MEANWHILE.replace("dashboard/app.py", str(ROOT / "dashboard" / "app.py"))
+    environment = {**os.environ, "BUDGETSCOPE_DB": str(db)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, text=True, check=True, **pipes)  # type: ignore[call-overload]
+    assert done.stdout.split() == ["0", "1", "True"]
+
+
+@pytest.mark.parametrize("make", [stores.empty, stores.all_failed, None], ids=["empty", "all failed", "missing"])
+def test_a_database_with_nothing_to_show_is_no_trouble(
+    make: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = tmp_path / "results.duckdb"
+    if callable(make):
+        make(db)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
+    ready.look()
+    assert db.exists() == (make is not None)

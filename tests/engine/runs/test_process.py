@@ -1,0 +1,106 @@
+"""A run that was suspended for longer than its time-outs reads what arrived meanwhile and asks for nothing again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.runs import journal, run_dir
+from engine.runs.process import GAP_S, SteadyLoop
+from engine.runs.run_dir import RunDir
+from tests.engine.runs.test_hardship import state_of
+from tests.engine.runs.test_worker import asked_twice, prepared, study_text
+from tests.support.children import spawned
+from tests.support.killer import until
+from tests.support.provider import Provider, serving
+
+TIMEOUT_S = 3.0
+
+
+@contextmanager
+def suspended(folder: Path, provider: Provider) -> Iterator[tuple[RunDir, subprocess.Popen[bytes]]]:
+    """A run with calls in flight whose process was stopped, and went on once the block ended."""
+    model = (
+        f'{{name = "m", api_base = "{provider.api_base}", parallel = 4, timeout_s = {TIMEOUT_S}, '
+        "prices = {input = 1.0, output = 2.0}}"
+    )
+    run = prepared(folder, study_text(folder, model, count=4, more="[ceiling]\nusd = 1.0"))
+    provider.held = True
+    command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
+    with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until(lambda: len(provider.waiting) == 4)
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: state_of(process.pid) == "T")
+        yield run, process
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.wait(timeout=60) == 0
+
+
+def test_replies_that_came_while_a_run_was_suspended_beyond_its_time_out_are_taken(tmp_path: Path) -> None:
+    with serving() as provider:
+        with suspended(tmp_path, provider) as (run, _):
+            provider.release()
+            woken = time.monotonic() + TIMEOUT_S + GAP_S
+            until(lambda: time.monotonic() > woken)
+        ended = run_dir.read(run)
+        assert (ended.state, ended.in_doubt.calls, asked_twice(provider)) == ("finished", 0, 0)
+        assert all(attempt.outcome == "ok" for attempt in journal.read(run.journal).attempts)
+
+
+def test_a_reply_that_never_came_is_given_up_after_the_rest_of_its_time(tmp_path: Path) -> None:
+    with serving() as provider:
+        with suspended(tmp_path, provider) as (run, _):
+            provider.waiting.clear()
+            woken = time.monotonic() + TIMEOUT_S + GAP_S
+            until(lambda: time.monotonic() > woken)
+            provider.held = False
+        ended = run_dir.read(run)
+    assert ended.state == "finished" and ended.in_doubt.calls == 4
+
+
+def test_the_clock_of_the_loop_leaves_out_gaps_and_nothing_else() -> None:
+    async def timed() -> tuple[float, float, float]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await asyncio.sleep(0.2)
+        awake = loop.time() - began
+        time.sleep(GAP_S + 0.3)
+        return awake, loop.time() - began, loop.lost_s  # type: ignore[attr-defined]
+
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        awake, after, lost = runner.run(timed())
+    assert 0.2 <= awake < 0.2 + GAP_S
+    assert after - awake < GAP_S < GAP_S + 0.3 <= lost
+
+
+def test_a_time_out_that_ran_out_in_a_gap_waits_for_what_has_arrived() -> None:
+    """The gap is a callback that blocks: a long one and a stopped process are alike to the loop."""
+
+    def blocked(pipe: int) -> None:
+        os.write(pipe, b"x")
+        time.sleep(GAP_S + 0.3)
+
+    async def raced() -> str:
+        ours, theirs = os.pipe()
+        loop, arrived = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(ours, arrived.set)
+        loop.call_later(0.05, blocked, theirs)
+        try:
+            async with asyncio.timeout(GAP_S):
+                await arrived.wait()
+                await asyncio.sleep(0)
+        except TimeoutError:
+            return "given up"
+        finally:
+            loop.remove_reader(ours)
+        return "taken"
+
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        assert runner.run(raced()) == "taken"

@@ -1,0 +1,71 @@
+"""Installing is reproducible: one list of exact versions in two places, and bounds to raise them within."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests import ROOT
+
+TEXT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT: dict[str, Any] = tomllib.loads(TEXT)
+PINS: list[str] = PROJECT["tool"]["uv"]["constraint-dependencies"]
+CONSTRAINTS = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+DIRECT = [
+    *PROJECT["project"]["dependencies"],
+    *(line for extra in PROJECT["project"].get("optional-dependencies", {}).values() for line in extra),
+    *(line for group in PROJECT["dependency-groups"].values() for line in group),
+]
+PIN = re.compile(r"[a-z0-9-]+==[0-9][a-z0-9.+!]*( ; [a-z0-9_.<>=!'() ]+)?")
+"""A name, an exact version and at most a marker; there is no room for a URL, an option or a host."""
+
+
+def installed() -> dict[str, str]:
+    """Name → version of all that the project and its groups bring in, as far as it is installed here."""
+    found: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    waiting = [("", Requirement(line)) for line in DIRECT]
+    while waiting:
+        extra, requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue  # of a group that was left out, or kept out by an override
+        for wanted in {("", name), *((extra, name) for extra in requirement.extras)} - seen:
+            seen.add(wanted)
+            waiting += [(wanted[0], Requirement(line)) for line in requires(name) or ()]
+    return found
+
+
+def test_both_places_hold_the_same_list_as_the_script_writes_it() -> None:
+    assert CONSTRAINTS[1:] == PINS
+    assert runpy.run_path(str(ROOT / ".ci" / "raise_versions"))["with_pins"](TEXT, PINS) == TEXT
+
+
+def test_a_pin_is_a_name_and_an_exact_version_and_names_no_registry() -> None:
+    assert not [pin for pin in PINS if not PIN.fullmatch(pin)]
+    assert CONSTRAINTS[0].startswith("# ") and "://" not in CONSTRAINTS[0]
+    assert not set(PROJECT["tool"]["uv"]) & {"index", "index-url", "extra-index-url", "find-links", "sources"}
+
+
+@pytest.mark.parametrize("line", [*PROJECT["build-system"]["requires"], *DIRECT])
+def test_a_direct_dependency_is_bounded_below_and_above(line: str) -> None:
+    assert {bound.operator for bound in Requirement(line).specifier} == {">=", "<"}
+
+
+def test_everything_installed_has_its_pinned_version() -> None:
+    here = [pin for pin in map(Requirement, PINS) if pin.marker is None or pin.marker.evaluate()]
+    pinned = {pin.name: str(pin.specifier).removeprefix("==") for pin in here}
+    found = installed()
+    assert {"duckdb", "openai", "pytest"} <= set(found)
+    assert found == {name: pinned.get(name) for name in found}
