@@ -114,7 +114,7 @@ def test_a_study_runs_and_ends_with_a_table_and_one_sentence(home: Path) -> None
     done = budgetscope(home, "run", "sums.toml", "--db", "mine.duckdb")
     assert done.code == 0, done.err
     assert "file:sums" in done.out
-    assert "self_consistency" in done.out
+    assert "Self-consistency ×3" in done.out
     assert "simulated" in done.out
     assert "48 of 48 trials" in done.out.splitlines()[-1]
     assert "$0" not in done.out
