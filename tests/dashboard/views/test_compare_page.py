@@ -190,7 +190,10 @@ A, B = setting("direct", 100.0), setting("self_consistency", 1300.0)
             comparison(0.0, -0.05, 0.05),
             "60 questions do not decide between Direct, up to 256 tokens and Self-consistency, up to 256 tokens: none is ahead",
         ),
-        (comparison(None, None, None, n=0), "Direct, up to 256 tokens and Self-consistency, up to 256 tokens share no scored question"),
+        (
+            comparison(None, None, None, n=0),
+            "Direct, up to 256 tokens and Self-consistency, up to 256 tokens share no scored question",
+        ),
     ],
 )
 def test_the_finding_is_one_sentence(found: Comparison, says: str) -> None:

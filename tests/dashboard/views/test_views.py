@@ -194,9 +194,7 @@ def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_uni
     assert "This link asks for budget = '4', which is not there" in found
 
 
-@pytest.mark.parametrize(
-    ("axis", "unit"), [("calls", "4 calls"), ("output_tokens", "512 tokens"), ("usd", "$0.001")]
-)
+@pytest.mark.parametrize(("axis", "unit"), [("calls", "4 calls"), ("output_tokens", "512 tokens"), ("usd", "$0.001")])
 def test_a_curve_is_drawn_once_and_under_its_own_budget_where_it_has_one(opened: Open, axis: str, unit: str) -> None:
     said = words(opened("mixed", "curves", axis=axis))
     assert f"leads sums at {unit}" in said
