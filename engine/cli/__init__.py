@@ -71,6 +71,7 @@ class LazyGroup(options.Helped, click.Group):
             return None
         module, says = VERBS[name]
         verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        # The list's words: a docstring of an act is written for readers of the code.
         verb.help = f"{says[0].upper()}{says[1:]}."
         verb.context_settings = self.context_settings
         return verb
@@ -87,6 +88,7 @@ class LazyGroup(options.Helped, click.Group):
         """Verbs from the list and options: completing one imports none of them."""
         from click.shell_completion import CompletionItem
 
+        # From the list: completing a verb imports none of them.
         verbs = [CompletionItem(name, help=says) for name, (_, says) in VERBS.items() if name.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
@@ -134,6 +136,7 @@ def budgetscope(ctx: click.Context, port: int, host: str, read_only: bool) -> in
         return serve.serve(options.database(ctx), host, port, read_only, ctx.meta.get(options.PLUGINS, ()))
 
 
+# In front, so that --help lists them first.
 budgetscope.params[:0] = [options.db_option(), options.debug_option()]
 
 
@@ -149,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # a copy: click takes the list apart
             with budgetscope.make_context("budgetscope", [*args]) as ctx:
                 code = int(budgetscope.invoke(ctx))
+        # How click leaves after --help and --version.
         except click.exceptions.Exit as exit:
             code = exit.exit_code
         # now, while a reader that went away can still be answered quietly
@@ -165,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
+        # Looked for among the words: what broke may be the reading of options.
         if "--debug" in args:
             raise
         import tempfile

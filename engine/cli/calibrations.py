@@ -21,6 +21,7 @@ from engine.study.calibrating import calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
 ENDINGS = (".jsonl", ".csv")
+# Full-width signs too: spreadsheets take them for the plain ones.
 _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
 

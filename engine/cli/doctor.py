@@ -133,7 +133,7 @@ def _room(db: Path) -> Iterator[Finding]:
         yield _ok("folder", f"{folder} can be written")
     disk = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
     free = shutil.disk_usage(disk).free
-    says = f"{free / 1e9:,.1f} GB free at {disk}"
+    says = f"{show.number(free / 1e9)} GB free at {disk}"
     if free < TOO_LITTLE:
         yield _fail("disk", f"{says}; make room before a run: its journal would stop it half-way")
     else:
@@ -179,9 +179,11 @@ def _leftovers(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
     for folder in [db.parent, *(run_dir.folder(db) / each.run_id for each in runs)]:
         for path in sorted(folder.glob(".*")) if folder.is_dir() else ():
             match = made.fullmatch(path.name)
+            # A status file lies in a run's own folder, whatever the database is called.
             if match is None or not (path.name.startswith(f".{db.name}.") or match[2]):
                 continue
             try:
+                # Signal 0 only asks whether there is such a process.
                 os.kill(int(match[1] or match[2]), 0)
             except PermissionError:
                 # It lives, as somebody else's.
@@ -288,6 +290,7 @@ def _local_model() -> Finding:
     model = open_model(next(iter(BUNDLED)), {})
     assert isinstance(model, LocalModel)
     code = "import sys, pathlib; from engine.models.llama import running; running(pathlib.Path(sys.argv[1]), 'm')"
+    # What llama.cpp says on its way down is not for this report.
     quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     words = [sys.executable, "-c", code, str(model.path)]

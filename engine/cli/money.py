@@ -37,7 +37,7 @@ _BILL_HEAD = (
 @options.run_id(required=False)
 @option("--by", default="role", shell_complete=options.among(_WAYS), help="role or condition (role)")
 @options.as_json
-def bill(db: Path, name: str | None, by: str, as_json: bool) -> int:
+def bill(db: Path, name: str | None, by: str, as_json: bool) -> None:
     """One run or all, by model and role or by condition."""
     if by not in _WAYS:
         raise UnknownName("way to split a bill", by, _WAYS)
@@ -47,10 +47,10 @@ def bill(db: Path, name: str | None, by: str, as_json: bool) -> int:
     rows = results.bill(run_id, by=("run_id", first, "model")).to_dicts()
     if as_json:
         show.emit(rows)
-        return 0
+        return
     if not rows:
         show.say("Nothing was sent yet, so nothing was billed.")
-        return 0
+        return
     total = results.bill(run_id, by=()).row(0, named=True)
     names: dict[str | None, str] = {None: "(not read)"}
     if first == "condition_id":
@@ -74,7 +74,6 @@ def bill(db: Path, name: str | None, by: str, as_json: bool) -> int:
         more = "more" if gap > 0 else "less"
         apart = "exactly what was billed here" if not gap else f"{show.usd(abs(gap))} {more} than was billed here"
         show.say(f"Where providers reported a cost, it is {apart}; a ceiling counts the larger one of every call.")
-    return 0
 
 
 def _charges(row: Row) -> tuple[str, ...]:
@@ -104,7 +103,7 @@ def _run(results: Results, name: str) -> str:
 @options.limits(_DAY, "dollars a day", "tokens a day", "calls a day")
 @option("--none", is_flag=True, group=_DAY, help="no allowance: runs have their own ceilings alone")
 @options.as_json
-def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None, none: bool, as_json: bool) -> int:
+def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None, none: bool, as_json: bool) -> None:
     """Set the allowance if asked to; show it with what is spent, in doubt, held and free today."""
     from engine.runs.allowance import settled
     from engine.store.store import Store
@@ -138,7 +137,7 @@ def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None
         holders = [{"run_id": run_id, "lent": asdict(rest)} for run_id, rest in lent]
         amounts = {name: asdict(column) for name, column in columns.items()}
         show.emit({"day": day, "ends_at": end_of(day), **amounts, "holders": holders})
-        return 0
+        return
     show.say(f"{day} (UTC), until {end_of(day):%Y-%m-%d %H:%M}:")
     rows = [(name, *(_figure(getattr(column, kind), kind) for column in columns.values())) for kind, name in _KINDS]
     show.table(("", "allowed", "spent", "in doubt", "held by runs", "free"), rows, numeric=range(1, 6))
@@ -147,7 +146,6 @@ def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None
         show.say(f"run {run_id} was lent {parts}.")
     if book.allowance == Limits():
         show.say("No allowance is set: each run is bounded by its own ceiling alone.")
-    return 0
 
 
 def _figure(value: int | None, kind: str) -> str:

@@ -1,6 +1,7 @@
 """What verbs share: options, their readers, exit codes, and what a word names (a database, a run, a condition).
 
-A verb is a function under its arguments and `@click.command(cls=Verb)`. A parameter `db` is the path of the database.
+A verb is a function under its arguments and `@click.command(cls=Verb)`. A parameter `db` is the path of the database;
+what it returns is the exit code, and None is 0.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Option(click.Option):
     def __init__(self, *args: Any, group: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
+        # Where click would say TEXT or FLOAT.
         if self.metavar is None and not self.is_flag and self.name:
             self.metavar = self.name.upper()
 
@@ -86,6 +88,7 @@ class Helped(click.Command):
 def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """--db of the verb wins over the program's; modules of --plugin add up."""
     if param.name == "db" and value is not None:
+        # The verb's own comes later and wins over the program's.
         ctx.meta[DB] = value
     elif param.name == "plugin":
         ctx.meta.setdefault(PLUGINS, []).extend(value)
@@ -116,7 +119,8 @@ class Verb(Helped):
         if "db" in inspect.signature(self.callback).parameters:
             ctx.params["db"] = database(ctx)
         with plugged(ctx, self.works):
-            return super().invoke(ctx)
+            # An act that gives no exit code has done what it was asked.
+            return super().invoke(ctx) or DONE
 
 
 @contextmanager
@@ -225,6 +229,7 @@ def limits(title: str, usd: str, tokens: str, calls: str) -> Decorator:
     """--usd, --tokens and --calls, each positive or None."""
 
     def add(act: Callable[..., Any]) -> Callable[..., Any]:
+        # From the last to the first, as decorators are applied: --usd is listed on top.
         for name, read, says in (("--calls", count, calls), ("--tokens", count, tokens), ("--usd", positive, usd)):
             act = option(name, type=read, help=says, group=title)(act)
         return act
@@ -247,6 +252,7 @@ def count(text: str) -> int:
         value = int(text)
     except ValueError:
         value = 0
+    # A text that is no number is refused with the 0 it was read as.
     if not 0 < value <= MOST:
         raise click.BadParameter(f"{text!r} is no positive number: it is a whole one from 1 to {MOST:,}")
     return value
@@ -342,6 +348,7 @@ def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
     from engine.runs import run_dir
 
+    # Only where the database has no runs of its own: a demo never has.
     local = db.with_name(f"{db.stem}.local.duckdb")
     return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
 

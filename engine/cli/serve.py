@@ -40,6 +40,7 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
         rule = "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
         show.tell(f"{host} can be reached from other machines, so {rule}.")
     for name in (signal.SIGTERM, signal.SIGHUP):
+        # Ended like Ctrl-C, so that the server goes with its parent.
         signal.signal(name, _interrupt)
     server = subprocess.Popen(
         command(page, host, port),
@@ -129,6 +130,7 @@ def check_port(host: str, port: int) -> None:
         raise UsageError(f"{host!r} is no address of this machine; leave --host out, or use 127.0.0.1.")
     why = "is in use" if fault == errno.EADDRINUSE else "needs more rights than this user has"
     free = next((p for p in range(max(port + 1, 1024), min(port + 200, 65_536)) if _fault(host, p) is None), None)
+    # None where the next 200 are all in use.
     hint = f"; {free} is free: `budgetscope --port {free}`" if free else ""
     raise UsageError(f"Port {port} {why}{hint}.")
 
@@ -138,8 +140,10 @@ def _fault(host: str, port: int) -> int | None:
     try:
         family, kind, protocol, _, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
+            # As the server does: a port whose last connections are closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(at)
+            # Bound is not enough: two may bind with that option, and only one listens.
             probe.listen(1)
     except (OSError, UnicodeError) as error:
         return getattr(error, "errno", None) or errno.EADDRNOTAVAIL
