@@ -65,21 +65,18 @@ _ACCIDENTS = {
 ACCIDENTS: Mapping[str, str] = {name: kind for kind, names in _ACCIDENTS.items() for name in names.split()}
 """What becomes of every accident the test provider can stage, by its name there."""
 # Classes of aiohttp, httpx, the OpenAI SDK, litellm and the standard library, by name along the chain of causes.
-NEVER_SENT = frozenset(
-    "ClientConnectorError ClientConnectorDNSError ConnectTimeout ConnectionTimeoutError ClientConnectorSSLError "
-    "ClientConnectorCertificateError PoolTimeout".split()
-)
-SENT_AND_LOST = frozenset(
-    "TimeoutError ReadTimeout WriteTimeout APITimeoutError Timeout ReadError WriteError CloseError RemoteProtocolError "
-    "NetworkError ServerDisconnectedError ClientPayloadError ClientOSError IncompleteRead".split()
-)
-RUBBISH = frozenset(
-    "JSONDecodeError ValidationError APIResponseValidationError KeyError UnicodeDecodeError ReplyRefused BadStatusLine "
-    "BadHttpMessage".split()
-)
-UNSENDABLE = frozenset(
-    "AuthenticationError BadRequestError NotFoundError PermissionDeniedError UnsupportedParamsError "
-    "UnprocessableEntityError ContentPolicyViolationError PaymentRequiredError LiteLLMUnknownProvider".split()
+NEVER_SENT, SENT_AND_LOST, RUBBISH, UNSENDABLE = (
+    frozenset(names.split())
+    for names in (
+        "ClientConnectorError ClientConnectorDNSError ConnectTimeout ConnectionTimeoutError ClientConnectorSSLError "
+        "ClientConnectorCertificateError PoolTimeout",
+        "TimeoutError ReadTimeout WriteTimeout APITimeoutError Timeout ReadError WriteError CloseError "
+        "RemoteProtocolError NetworkError ServerDisconnectedError ClientPayloadError ClientOSError IncompleteRead",
+        "JSONDecodeError ValidationError APIResponseValidationError KeyError UnicodeDecodeError ReplyRefused "
+        "BadStatusLine BadHttpMessage",
+        "AuthenticationError BadRequestError NotFoundError PermissionDeniedError UnsupportedParamsError "
+        "UnprocessableEntityError ContentPolicyViolationError PaymentRequiredError LiteLLMUnknownProvider",
+    )
 )
 WINDOW = frozenset({"ContextWindowExceededError"})
 # Where the class says nothing, the words of the error or of the body do.

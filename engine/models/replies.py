@@ -74,7 +74,8 @@ def completion(
         text = text.removeprefix(_storable(last.content))
     usage = getattr(reply, "usage", None)
     cost = getattr(usage, "cost", None)
-    billed = isinstance(cost, (int, float)) and not isinstance(cost, bool) and 0 <= cost < 10**6
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < 10**6:
+        cost = None
     return Completion(
         key=request.key,
         text=text,
@@ -84,7 +85,7 @@ def completion(
         model_reported=_name(getattr(reply, "model", None)),
         fingerprint=_name(getattr(reply, "system_fingerprint", None)),
         created_at=datetime.now(UTC),
-        provider_cost_pusd=pusd(cost) if billed else None,
+        provider_cost_pusd=None if cost is None else pusd(cost),
     )
 
 
