@@ -219,10 +219,9 @@ class Results:
             queries.prepare(read.connection)
             frame = listings.listing(read.connection, "conditions")
         rows = reader.described(frame)
+        kinds = {"model": pl.String, "label": pl.String, "simulated": pl.Boolean}
         return frame.with_columns(
-            model=pl.Series([row["model"] for row in rows], dtype=pl.String),
-            label=pl.Series([row["label"] for row in rows], dtype=pl.String),
-            simulated=pl.Series([row["simulated"] for row in rows], dtype=pl.Boolean),
+            pl.Series(name, [row[name] for row in rows], dtype=kind) for name, kind in kinds.items()
         )
 
     def questions(self) -> pl.DataFrame:

@@ -12,33 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from engine.core import ids
+from engine.core import ids, records
 from engine.core.codec import Row, aware, dumped, naive, plain
-from engine.core.records import (
-    Attempt,
-    Call,
-    Completion,
-    Condition,
-    Cut,
-    Example,
-    Mark,
-    Message,
-    ModelSetting,
-    ModelSpend,
-    Price,
-    Problem,
-    Question,
-    Spend,
-    Trial,
-    TrialSpec,
-    Usage,
-)
+from engine.core.records import Attempt, Call, Completion, Example, ModelSpend, Problem, Spend, Trial, Usage
 
 Tables = dict[str, list[Row]]
 
 _SPEND = tuple(field.name for field in fields(Spend))
 _USAGE = tuple(field.name for field in fields(Usage))
-_PRICE = tuple(field.name for field in fields(Price))
+_PRICE = tuple(field.name for field in fields(records.Price))
 _CONDITION = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
 _TRIAL = ("run_id", "end", "verdict", "answer", "error")
 _MARK = ("ordinal", "answer", "after_calls", "verdict")
@@ -134,7 +116,7 @@ def prompt_id(call: Call) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def snapshot_id(condition: Condition) -> str:
+def snapshot_id(condition: records.Condition) -> str:
     """Id of the prices a trial was planned with: equal prices of equal models, equal id."""
     prices = sorted((s.identity, s.price and [getattr(s.price, f) for f in _PRICE]) for _, s in condition.lineup)
     return ids.digest("m1", prices)
@@ -178,36 +160,32 @@ def trial_of(
 ) -> Trial:
     """The record that was stored; `head` joins trial, condition, question and framing."""
     known = {
-        row["model"]: None if row["input_pusd"] is None else Price(**{name: row[name] for name in _PRICE})
+        row["model"]: None if row["input_pusd"] is None else records.Price(**{name: row[name] for name in _PRICE})
         for row in prices
     }
-    condition = Condition(
-        # The price may be missing altogether: it goes with the last trial that had it.
-        lineup=tuple(
-            (role, ModelSetting(name, model, known.get(model))) for role, name, model in json.loads(head["lineup"])
-        ),
-        **{name: head[name] for name in _CONDITION},
+    # The price may be missing altogether: it goes with the last trial that had it.
+    lineup = tuple(
+        (role, records.ModelSetting(name, model, known.get(model))) for role, name, model in json.loads(head["lineup"])
     )
+    condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
     examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
     problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"])
-    question = Question(
+    question = records.Question(
         head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"]
     )
     spends_by_mark: dict[int, list[ModelSpend]] = {}
     for row in mark_spends:
         spends_by_mark.setdefault(row["ordinal"], []).append(_model_spend(row))
+    whole_calls: list[Call] = []
+    for row in calls:
+        turns = tuple(records.Message(role, content) for role, content in json.loads(row["messages"]))
+        own = {name: row[name] for name in _CALL} | {"cut": None if row["cut"] is None else records.Cut(row["cut"])}
+        whole_calls.append(Call(messages=turns, spend=_spend(row), **own))
     return Trial(
-        spec=TrialSpec(head["trial_id"], condition, question, head["repeat"]),
-        calls=tuple(
-            Call(
-                messages=tuple(Message(role, content) for role, content in json.loads(row["messages"])),
-                spend=_spend(row),
-                **({name: row[name] for name in _CALL} | {"cut": None if row["cut"] is None else Cut(row["cut"])}),
-            )
-            for row in calls
-        ),
+        spec=records.TrialSpec(head["trial_id"], condition, question, head["repeat"]),
+        calls=tuple(whole_calls),
         marks=tuple(
-            Mark(spends=tuple(spends_by_mark.get(row["ordinal"], ())), **{name: row[name] for name in _MARK})
+            records.Mark(spends=tuple(spends_by_mark.get(row["ordinal"], ())), **{name: row[name] for name in _MARK})
             for row in marks
         ),
         spends=tuple(_model_spend(row) for row in spends),
