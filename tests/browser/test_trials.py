@@ -99,14 +99,15 @@ def test_next_and_previous_walk_through_the_list_and_the_address_follows(stage: 
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("Trial 2 of 8")).to_be_visible()
     page.wait_for_url("**trial=*")
+    # The counter is drawn before the transcript under it.
+    expect(transcript_of(page)).not_to_have_text(first, use_inner_text=True)
     second = transcript_of(page).inner_text()
-    assert second != first
     again = stage.open(page.url.removeprefix(stage.url))
     expect(again.get_by_text("Trial 2 of 8")).to_be_visible()
-    assert transcript_of(again).inner_text() == second
+    expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
     again.get_by_role("button", name="Previous").click()
     expect(again.get_by_text("Trial 1 of 8")).to_be_visible()
-    assert transcript_of(again).inner_text() == first
+    expect(transcript_of(again)).to_have_text(first, use_inner_text=True)
 
 
 def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> None:
