@@ -87,7 +87,7 @@ def transcript_of(page: Any) -> Any:
 
 def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
-    expect(page.get_by_role("heading", level=4)).to_contain_text("self_consistency")
+    expect(page.get_by_role("heading", level=4)).to_contain_text("Self-consistency")
     expect(transcript_of(page)).to_contain_text("What is")
     expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()
     expect(page.get_by_text("8 of 8 trials shown")).to_be_visible()
@@ -131,8 +131,8 @@ def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show
 def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}&budget=32")
     expect(
-        page.get_by_text("A budget of 32 output tokens closes in call").or_(
-            page.get_by_text("A budget of 32 output tokens closes before call")
+        page.get_by_text("A budget of 32 tokens closes in call").or_(
+            page.get_by_text("A budget of 32 tokens closes before call")
         )
     ).to_be_visible()
     beyond = page.locator("[class*='st-key-beyond']")
