@@ -478,7 +478,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a provider's own cost is not counted",
         CHARGES,
-        "larger(known, told) or 0",
+        "larger(known, theirs) or 0",
         "known or 0",
         _in("models", "charges", "reported_cost"),
     ),
