@@ -46,6 +46,13 @@ PARAMS = (
 LONGEST = 40  # Letters of an input.
 
 
+def _typed(name: str, label: str, empty: str = "") -> str:
+    """A short text; `empty` is what an empty one stands for."""
+    key = url_state.key(VIEW, name)
+    st.text_input(controls.literal(label), key=key, max_chars=LONGEST, placeholder=empty, width=280)
+    return str(st.session_state.get(key) or "")
+
+
 @dataclass(frozen=True)
 class Wish:
     """What the controls ask for, and the cells of its task."""
@@ -66,6 +73,86 @@ class Wish:
         known, every = entries(), sorted(set(self.cells["strategy"]))
         fair = tuple(name for name in every if not (name in known and known[name].oracle))
         return fair if fair and len(fair) < len(every) else ()
+
+    def ask(self, models: Param) -> Ask:
+        """The question with what was typed; draws its inputs. Raises UsageError for what cannot be meant."""
+        cells, axis = self.cells, self.axis
+        ask = Ask(self.question, self.task, axis, strategies=self.honest)
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            match self.question:
+                case "reach":
+                    return replace(ask, number=advice.accuracy(_typed("accuracy", "Accuracy to reach, %")))
+                case "under":
+                    # Halfway on a log scale between least and most mean spend is a budget worth asking about.
+                    known = [float(value) for value in cells[axis].drop_nulls() if value > 0]
+                    if not known:
+                        raise UsageError("There is nothing to go by: no setting of this task has a scored question.")
+                    middle = float(f"{math.sqrt(min(known) * max(known)):.2g}")
+                    dollars = f"{middle:.12f}".rstrip("0").rstrip(".")
+                    usual = dollars if axis == "usd" else str(max(1, round(middle)))
+                    typed = _typed("budget", f"Budget, {UNITS[axis]}", usual)
+                    return replace(ask, axis=axis, number=advice.wall(typed or usual, axis))
+                case "beats":
+                    return self.pair()
+                case "next":
+                    typed = _typed("spend", f"At a spend of, {UNITS[axis]}", "the last step")
+                    return replace(ask, number=advice.spend(typed, axis))
+                case "without":
+                    return replace(ask, model=str(controls.choose(VIEW, models, "Model", controls.short)))
+                case "price":
+                    model = str(controls.choose(VIEW, models, "Model", controls.short))
+                    typed = _typed("factor", f"Price of {controls.short(model)} times")
+                    return replace(ask, x="usd", number=advice.factor(typed), model=model)
+        return ask
+
+    def pair(self) -> Ask:
+        """Whether B beats A, by default the most accurate condition of the task and the cheapest other one."""
+        cells, names = self.cells, advice.names(self.cells)
+        if len(names) < 2:
+            raise UsageError("There is one setting only, so there is nothing it could beat.")
+
+        def chosen(name: str, label: str, usual: str) -> str:
+            key = url_state.key(VIEW, name)
+            asked = st.session_state.get(key)
+            if asked and asked not in names:
+                st.session_state[key] = None
+                gone = "which is not a setting of this task (any more)."
+                controls.warn([f"This link asks for {name} = {asked!r}, {gone}"])
+            form, hint = names.__getitem__, names[usual]
+            st.selectbox(label, list(names), index=None, key=key, format_func=form, placeholder=hint, width=350)
+            return str(st.session_state.get(key) or usual)
+
+        ranked = cells.sort("accuracy", "budget", "condition_id", descending=[True, False, False], nulls_last=True)
+        b = chosen("b", "Does B …", str(ranked["condition_id"][0]))
+        rest = cells.filter(cells["condition_id"] != b).group_by("condition_id").agg(pl.col("output_tokens").max())
+        rest = rest.sort("output_tokens", "condition_id", nulls_last=True)
+        a = chosen("a", "… beat A?", str(rest["condition_id"][0]))
+        if a == b:
+            raise UsageError("A setting cannot beat itself: choose two.")
+        # On the axis asked for where either can be read at any budget of it, else on the one that most were run under.
+        free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
+        axis = self.axis if free else str(cells["axis"].mode().sort()[0])
+        return Ask("beats", self.task, self.axis, axis, a=a, b=b)
+
+    def say(self, answer: Advice) -> None:
+        """The answer, how sure it is, and every reservation about it."""
+        cells, question = self.cells, self.question
+        fair = self.honest if question != "beats" else ()
+        oracles = ", ".join(sorted(set(cells["strategy"]) - set(fair))) if fair else ""
+        lone = cells["condition_id"].n_unique() < 2
+        judged = question not in ("next", "right") and answer.value is not None and not lone
+        verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
+        controls.heading(answer.sentence)
+        controls.caption(
+            self.task,
+            verdict if judged else "",
+            fmt.plural(answer.n, "question") if answer.n else "",
+            "one setting, so no choice" if lone else "",
+            "simulated answers" if cells["simulated"].any() else "",
+            "some prices are assumed" if self.money and cells["usd_assumed"].any() else "",
+            "weighed in dollars" if question == "price" and self.axis != "usd" else "",
+            f"left out, as oracles that see targets: {oracles}" if oracles else "",
+        )
 
 
 def render() -> None:
@@ -95,7 +182,7 @@ def render() -> None:
         return
     answer: Advice | None = None
     try:
-        answer = advice.advice(db, ask := _ask(wish, by["model"]))
+        answer = advice.advice(db, ask := wish.ask(by["model"]))
     except BudgetscopeError as error:
         why = str(error)
     url_state.save(VIEW, params)
@@ -104,7 +191,7 @@ def render() -> None:
             controls.heading(why)
             controls.say("Choose another question, task or spend, or run more on the Run page.")
         else:
-            _sentence(answer, wish)
+            wish.say(answer)
         controls.warn(problems)
     if answer is None:
         return
@@ -135,94 +222,6 @@ def render() -> None:
         formats = {name: st.column_config.NumberColumn(format="%.1f") for name in points}
         controls.table(table, "advice.table", formats=formats)
     controls.downloads(VIEW, evidence, params, lambda: figure, answer.sentence, text)
-
-
-def _ask(wish: Wish, models: Param) -> Ask:
-    """The question with what was typed; draws its inputs. Raises UsageError for what cannot be meant."""
-    cells, axis = wish.cells, wish.axis
-    ask = Ask(wish.question, wish.task, axis, strategies=wish.honest)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        match wish.question:
-            case "reach":
-                return replace(ask, number=advice.accuracy(_typed("accuracy", "Accuracy to reach, %")))
-            case "under":
-                # Halfway on a log scale between least and most mean spend is a budget worth asking about.
-                known = [float(value) for value in cells[axis].drop_nulls() if value > 0]
-                if not known:
-                    raise UsageError("There is nothing to go by: no setting of this task has a scored question.")
-                middle = float(f"{math.sqrt(min(known) * max(known)):.2g}")
-                dollars = f"{middle:.12f}".rstrip("0").rstrip(".")
-                usual = dollars if axis == "usd" else str(max(1, round(middle)))
-                typed = _typed("budget", f"Budget, {UNITS[axis]}", usual)
-                return replace(ask, axis=axis, number=advice.wall(typed or usual, axis))
-            case "beats":
-                return _pair(wish)
-            case "next":
-                typed = _typed("spend", f"At a spend of, {UNITS[axis]}", "the last step")
-                return replace(ask, number=advice.spend(typed, axis))
-            case "without":
-                return replace(ask, model=str(controls.choose(VIEW, models, "Model", controls.short)))
-            case "price":
-                model = str(controls.choose(VIEW, models, "Model", controls.short))
-                typed = _typed("factor", f"Price of {controls.short(model)} times")
-                return replace(ask, x="usd", number=advice.factor(typed), model=model)
-    return ask
-
-
-def _typed(name: str, label: str, empty: str = "") -> str:
-    """A short text; `empty` is what an empty one stands for."""
-    key = url_state.key(VIEW, name)
-    st.text_input(controls.literal(label), key=key, max_chars=LONGEST, placeholder=empty, width=280)
-    return str(st.session_state.get(key) or "")
-
-
-def _pair(wish: Wish) -> Ask:
-    """Whether B beats A: two conditions of the task, by default the most accurate one and the cheapest other one."""
-    cells, names = wish.cells, advice.names(wish.cells)
-    if len(names) < 2:
-        raise UsageError("There is one setting only, so there is nothing it could beat.")
-
-    def chosen(name: str, label: str, usual: str) -> str:
-        key = url_state.key(VIEW, name)
-        asked = st.session_state.get(key)
-        if asked and asked not in names:
-            st.session_state[key] = None
-            controls.warn([f"This link asks for {name} = {asked!r}, which is not a setting of this task (any more)."])
-        form, width = names.__getitem__, 350
-        st.selectbox(label, list(names), index=None, key=key, format_func=form, placeholder=names[usual], width=width)
-        return str(st.session_state.get(key) or usual)
-
-    ranked = cells.sort("accuracy", "budget", "condition_id", descending=[True, False, False], nulls_last=True)
-    b = chosen("b", "Does B …", str(ranked["condition_id"][0]))
-    rest = cells.filter(cells["condition_id"] != b).group_by("condition_id").agg(pl.col("output_tokens").max())
-    a = chosen("a", "… beat A?", str(rest.sort("output_tokens", "condition_id", nulls_last=True)["condition_id"][0]))
-    if a == b:
-        raise UsageError("A setting cannot beat itself: choose two.")
-    # On the axis asked for where either can be read at any budget of it, else on the one that most were run under.
-    free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
-    axis = wish.axis if free else str(cells["axis"].mode().sort()[0])
-    return Ask("beats", wish.task, wish.axis, axis, a=a, b=b)
-
-
-def _sentence(answer: Advice, wish: Wish) -> None:
-    """The answer, how sure it is, and every reservation about it."""
-    cells, question = wish.cells, wish.question
-    fair = wish.honest if question != "beats" else ()
-    oracles = ", ".join(sorted(set(cells["strategy"]) - set(fair))) if fair else ""
-    lone = cells["condition_id"].n_unique() < 2
-    judged = question not in ("next", "right") and answer.value is not None and not lone
-    verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
-    controls.heading(answer.sentence)
-    controls.caption(
-        wish.task,
-        verdict if judged else "",
-        fmt.plural(answer.n, "question") if answer.n else "",
-        "one setting, so no choice" if lone else "",
-        "simulated answers" if cells["simulated"].any() else "",
-        "some prices are assumed" if wish.money and cells["usd_assumed"].any() else "",
-        "weighed in dollars" if question == "price" and wish.axis != "usd" else "",
-        f"left out, as oracles that see targets: {oracles}" if oracles else "",
-    )
 
 
 render()

@@ -6,7 +6,7 @@ Below it the questions on which they differ, all other settings against A, and w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import Cell
 from engine.core import text as fmt
-from engine.core.errors import UsageError, shortened
+from engine.core.errors import UsageError
 from engine.models import energy
 from engine.strategies import entries
 
@@ -63,6 +63,106 @@ class Setting:
         return {"condition": self.cell.condition_id, "budget": str(self.cell.budget), "axis": str(self.cell.axis)}
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Both settings, and the parts of the page below their difference."""
+
+    a: Setting
+    b: Setting
+
+    def explain(self, db: queries.Database, found: Compared, hidden: int) -> None:
+        """What stands behind the difference: who pays for it, what either side spends, which questions decide."""
+        a, b = self.a.row, self.b.row
+        whole = found.whole
+        for sentence in differences.payers(found, a, b):
+            st.warning(controls.literal(sentence), icon=":material/balance:")
+        more = f"{fmt.plural(hidden, 'more group')} in the download." if hidden else ""
+        controls.caption(" ".join(part for part in (differences.too_few(found), more) if part))
+        st.markdown("##### What they spend")
+        controls.table(differences.spend_table(whole, a, b), "compare.spend", tallest=None)
+        if {a["n_questions"], b["n_questions"]} != {whole.n}:
+            shared = fmt.plural(whole.n, "question")
+            controls.caption(f"A and B: means over the questions of each; differences: over the {shared} both have.")
+        if not whole.n:
+            return
+        st.markdown("##### Where they differ")
+        questions = {row["question_id"]: row for row in queries.questions(db).to_dicts()}
+        trials = {}
+        for side in (self.a, self.b):  # The first trial of a question comes last, so it is the one that stays.
+            repeats = queries.trial_rows(db, side.cell.condition_id).sort("repeat", descending=True)
+            trials[side] = dict(repeats.select("question_id", "trial_id").iter_rows())
+        heads = ("B is better", whole.won), ("A is better", whole.lost)
+        for column, (head, ids) in zip(st.columns(2, gap="medium"), heads, strict=True):
+            with column:
+                st.markdown(f"**{head}** on {fmt.plural(len(ids), 'question')}")
+                if not ids:
+                    continue
+                with st.container(height=min(TALL, 20 + LINE * 2 * len(ids)), border=True):
+                    for name in ids[:MOST]:
+                        question = questions[name]
+                        st.markdown(controls.literal(plain(visible(question["text"]), LONGEST)))
+                        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                            controls.caption(f"Target {plain(visible(question['target']), 40)}")
+                            for side in (self.a, self.b):
+                                if name in trials[side]:
+                                    query = side.query | {"trial": trials[side][name]}
+                                    controls.link_to("trials", f"Trial of {side.letter}", query)
+                    if len(ids) > MOST:
+                        controls.caption(f"{fmt.count(len(ids) - MOST)} more; the Trials page has them all.")
+
+    def others(self, db: queries.Database, rows: Mapping[str, Row]) -> None:
+        """All other settings of the task against A, computed when it is opened."""
+        label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus A"
+        with controls.fold(VIEW, "others", label) as opened:
+            if not opened:
+                return
+            cells = (Setting("", row).cell for row in rows.values())
+            frame = comparison.against(db, tuple(cell for cell in cells if cell != self.a.cell), self.a.cell)
+            by_cell = {(row["condition_id"], row["budget"]): row for row in rows.values()}
+            table = differences.others_table(frame, by_cell)
+            points = {differences.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
+            controls.table(table, "compare.others", formats=points)
+            counted = fmt.count(table.height)
+            controls.caption(f"Intervals are those of each row alone; p, Holm counts all {counted} rows.")
+            controls.downloads("compare-others", frame)
+
+    def month(self, db: queries.Database, by: Mapping[str, Param]) -> None:
+        """What a month comes to with either, computed when it is opened. What is unknown stays unknown."""
+        a, b = self.a.cell, self.b.cell
+        with controls.fold(VIEW, "savings", "Savings: a month with A and with B") as opened:
+            if not opened:
+                return
+            known = queries.conditions(db)
+            played = known.filter(known["condition_id"].is_in([a.condition_id, b.condition_id]))
+            lineups = tuple(sorted(set(played["lineup"])))
+            unknown = comparison.unknown_sizes(lineups)
+            for name in ("per_day", "size"):  # A field that was emptied says its default again.
+                key = url_state.key(VIEW, name)
+                st.session_state[key] = st.session_state.get(key) or by[name].default or ""
+            first, second, third = st.columns(3, gap="small", vertical_alignment="bottom")
+            per_day = first.text_input("Questions per day", key=url_state.key(VIEW, "per_day"))
+            with second:
+                zone = controls.choose(
+                    VIEW, by["zone"], "Electricity", lambda zone: f"{zone} · {energy.GRID[zone]:.0f} g CO2e per kWh"
+                )
+            size = third.text_input(
+                "Size of models nobody knows",
+                key=url_state.key(VIEW, "size"),
+                disabled=not unknown,
+                placeholder="billions, such as 8 or 3.6/20.9" if unknown else "every size here is known",
+                help="Billions of parameters: active, or active/total. Energy stays unknown without it.",
+            )
+            size = size if unknown else ""
+            try:
+                found = comparison.month(db, a, b, lineups, comparison.Month(per_day, str(zone), size))
+            except UsageError as error:
+                st.warning(controls.literal(str(error)))
+                return
+            controls.table(differences.month_table(found), "compare.month", tallest=None)
+            controls.caption(differences.month_remarks(found, () if size else unknown))
+            controls.downloads("compare-month", found.lines)
+
+
 def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
@@ -93,8 +193,11 @@ def render() -> None:
         return
     grouping, groupings = comparison.groupings(db, task)
     cheap, best = comparison.ends(rows)
-    defaults = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": (grouping, groupings)}
-    params, gone = _settle(params, defaults, (task, axis))
+    offers = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": (grouping, groupings)}
+    here, was = (task, axis), st.session_state.get(SHOWN)
+    st.session_state[SHOWN] = here
+    # Who went on to another task or axis is told nothing: what was chosen on the last one is no fault of a link.
+    params, gone = url_state.settle(VIEW, params, offers, went_on=was not in (None, here))
 
     def name_of(name: str) -> str:
         return " · ".join([tables.cell_name(rows[name]), *(["simulated"] if rows[name]["simulated"] else [])])
@@ -105,6 +208,7 @@ def render() -> None:
         column.selectbox(f"Setting {side.upper()}", list(rows), key=key, format_func=name_of)
     columns[2].selectbox("Group questions by", groupings, key=url_state.key(VIEW, "by"))
     a, b = (Setting(side.upper(), rows[str(url_state.value(VIEW, side))]) for side in "ab")
+    pair = Pair(a, b)
     url_state.save(VIEW, params)
     if a.cell == b.cell:
         with head:
@@ -121,121 +225,11 @@ def render() -> None:
     told = comparison.told_rows(found)
     info = figures.forest_info(told, narrow=controls.narrow(), dark=controls.dark())
     controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
-    _explain(db, found, info.hidden, (a, b))
-    _more(db, rows, by, (a, b))
+    pair.explain(db, found, info.hidden)
+    pair.others(db, rows)
+    pair.month(db, by)
     figure = partial(figures.forest_figure, info)
     controls.downloads(VIEW, told, params, figure, finding, f"{text} · grouped by {group}")
-
-
-def _settle(
-    params: tuple[Param, ...], defaults: Mapping[str, tuple[str, tuple[str, ...]]], here: tuple[str, str]
-) -> tuple[tuple[Param, ...], list[str]]:
-    """The parameters with the defaults this task has; what a link asked for in vain is explained and replaced.
-
-    `defaults`: by parameter what it is at first, and all it may be; `here`: task and axis."""
-    was, problems = st.session_state.get(SHOWN), []
-    st.session_state[SHOWN] = here
-    went_on = was not in (None, here)  # To another task or axis: what was chosen on the last one is no fault of a link.
-    for name, (default, offered) in defaults.items():
-        key = url_state.key(VIEW, name)
-        chosen = st.session_state.get(key)
-        if chosen is not None and chosen not in offered and not went_on:
-            problems.append(f"This link asks for {name} = {shortened(chosen)!r}, which is not there (any more).")
-        if chosen not in offered or (went_on and name not in url_state.current()):
-            st.session_state[key] = default
-    return tuple(replace(p, default=defaults[p.name][0]) if p.name in defaults else p for p in params), problems
-
-
-def _explain(db: queries.Database, found: Compared, hidden: int, sides: tuple[Setting, Setting]) -> None:
-    """What stands behind the difference: who pays for it, what either side spends, and the questions that decide."""
-    a, b = (side.row for side in sides)
-    whole = found.whole
-    for sentence in differences.payers(found, a, b):
-        st.warning(controls.literal(sentence), icon=":material/balance:")
-    more = f"{fmt.plural(hidden, 'more group')} in the download." if hidden else ""
-    controls.caption(" ".join(part for part in (differences.too_few(found), more) if part))
-    st.markdown("##### What they spend")
-    controls.table(differences.spend_table(whole, a, b), "compare.spend", tallest=None)
-    if {a["n_questions"], b["n_questions"]} != {whole.n}:
-        shared = fmt.plural(whole.n, "question")
-        controls.caption(f"A and B: means over the questions of each; differences: over the {shared} both have.")
-    if not whole.n:
-        return
-    st.markdown("##### Where they differ")
-    questions = {row["question_id"]: row for row in queries.questions(db).to_dicts()}
-    trials = {}
-    for side in sides:  # The first trial of a question comes last, so it is the one that stays.
-        repeats = queries.trial_rows(db, side.cell.condition_id).sort("repeat", descending=True)
-        trials[side] = dict(repeats.select("question_id", "trial_id").iter_rows())
-    heads = ("B is better", whole.won), ("A is better", whole.lost)
-    for column, (head, ids) in zip(st.columns(2, gap="medium"), heads, strict=True):
-        with column:
-            st.markdown(f"**{head}** on {fmt.plural(len(ids), 'question')}")
-            if not ids:
-                continue
-            with st.container(height=min(TALL, 20 + LINE * 2 * len(ids)), border=True):
-                for name in ids[:MOST]:
-                    question = questions[name]
-                    st.markdown(controls.literal(plain(visible(question["text"]), LONGEST)))
-                    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                        controls.caption(f"Target {plain(visible(question['target']), 40)}")
-                        for side in sides:
-                            if name in trials[side]:
-                                query = side.query | {"trial": trials[side][name]}
-                                controls.link_to("trials", f"Trial of {side.letter}", query)
-                if len(ids) > MOST:
-                    controls.caption(f"{fmt.count(len(ids) - MOST)} more; the Trials page has them all.")
-
-
-def _more(
-    db: queries.Database, rows: Mapping[str, Row], by: Mapping[str, Param], sides: tuple[Setting, Setting]
-) -> None:
-    """Folds below the comparison, each computed when it is opened: all others against A, and a month with either."""
-    a, b = (side.cell for side in sides)
-    others = tuple(cell for cell in (Setting("", row).cell for row in rows.values()) if cell != a)
-    label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus A"
-    with controls.fold(VIEW, "others", label) as opened:
-        if opened:
-            frame = comparison.against(db, others, a)
-            by_cell = {(row["condition_id"], row["budget"]): row for row in rows.values()}
-            table = differences.others_table(frame, by_cell)
-            points = {differences.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
-            controls.table(table, "compare.others", formats=points)
-            counted = fmt.count(table.height)
-            controls.caption(f"Intervals are those of each row alone; p, Holm counts all {counted} rows.")
-            controls.downloads("compare-others", frame)
-    with controls.fold(VIEW, "savings", "Savings: a month with A and with B") as opened:
-        if not opened:
-            return
-        known = queries.conditions(db)
-        played = known.filter(known["condition_id"].is_in([a.condition_id, b.condition_id]))
-        lineups = tuple(sorted(set(played["lineup"])))
-        unknown = comparison.unknown_sizes(lineups)
-        for name in ("per_day", "size"):  # A field that was emptied says its default again.
-            key = url_state.key(VIEW, name)
-            st.session_state[key] = st.session_state.get(key) or by[name].default or ""
-        first, second, third = st.columns(3, gap="small", vertical_alignment="bottom")
-        per_day = first.text_input("Questions per day", key=url_state.key(VIEW, "per_day"))
-        with second:
-            zone = controls.choose(
-                VIEW, by["zone"], "Electricity", lambda zone: f"{zone} · {energy.GRID[zone]:.0f} g CO2e per kWh"
-            )
-        size = third.text_input(
-            "Size of models nobody knows",
-            key=url_state.key(VIEW, "size"),
-            disabled=not unknown,
-            placeholder="billions, such as 8 or 3.6/20.9" if unknown else "every size here is known",
-            help="Billions of parameters: active, or active/total. Energy stays unknown without it.",
-        )
-        size = size if unknown else ""
-        try:
-            month = comparison.month(db, a, b, lineups, comparison.Month(per_day, str(zone), size))
-        except UsageError as error:
-            st.warning(controls.literal(str(error)))
-            return
-        controls.table(differences.month_table(month), "compare.month", tallest=None)
-        controls.caption(differences.month_remarks(month, () if size else unknown))
-        controls.downloads("compare-month", month.lines)
 
 
 render()

@@ -61,7 +61,24 @@ def render() -> None:
     info = infos.curves_info(db, wish, controls.dark(), controls.narrow())
     title = figures.curves_caption(info)
     with head:
-        _sentences(every, cells, title, wish, money=info.lens.money)
+        count, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
+        leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
+        known = [sentence for sentence in leaders if sentence]
+        several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
+        controls.heading(known[0] if len(known) == 1 else several)
+        controls.say("; ".join(known) + "." if len(known) > 1 else "")
+        recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
+        elsewhere = count < total and every["axis"].n_unique() > 1
+        controls.caption(
+            title,
+            f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
+            f"{fmt.count(count)} of {fmt.plural(total, 'condition')} shown",
+            f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
+            "others ran under budgets in another unit: choose it above" if elsewhere else "",
+            "simulated answers" if not cells.is_empty() and cells["simulated"].any() else "",
+            "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else "",
+            capital=True,
+        )
         controls.caption(lens.caption(looking, prices))
         controls.warn([*problems, *unmet])
     if not info.panels and axis in ("usd", "wh"):
@@ -78,30 +95,6 @@ def render() -> None:
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "curves.table")
     controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)
-
-
-def _sentences(
-    every: pl.DataFrame, cells: pl.DataFrame, title: str, wish: infos.CurveSelection, *, money: bool
-) -> None:
-    """Who leads, and what the curves rest on: how many of how many, read at which budgets, at which prices."""
-    shown, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
-    leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
-    known = [sentence for sentence in leaders if sentence]
-    several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
-    controls.heading(known[0] if len(known) == 1 else several)
-    controls.say("; ".join(known) + "." if len(known) > 1 else "")
-    recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
-    elsewhere = shown < total and every["axis"].n_unique() > 1
-    controls.caption(
-        title,
-        f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
-        f"{fmt.count(shown)} of {fmt.plural(total, 'condition')} shown",
-        f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
-        "others ran under budgets in another unit: choose it above" if elsewhere else "",
-        "simulated answers" if not cells.is_empty() and cells["simulated"].any() else "",
-        "some prices are assumed" if money and cells["usd_assumed"].any() else "",
-        capital=True,
-    )
 
 
 render()

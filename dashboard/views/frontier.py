@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -42,6 +43,40 @@ class Wish:
     label_all: bool
     total: int  # Conditions of the task, filtered away or not.
 
+    @classmethod
+    def drawn(cls, db: queries.Database, cells: pl.DataFrame, params: Sequence[Param]) -> tuple[Wish, list[str]]:
+        """Draw the controls; what they ask for, and what of it cannot be had."""
+        by, first = {param.name: param for param in params}, str(cells["axis"][0])
+
+        def budget_name(choice: str) -> str:
+            if choice in ("all", "largest"):
+                return choice.capitalize()
+            axis, _, budget = choice.rpartition(":")
+            unit = " tokens" if axis.endswith("_tokens") else ""
+            return f"{fmt.budget(int(budget), axis or first)}{unit}"
+
+        with st.container(horizontal=True, gap="medium"):
+            study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
+            task = controls.choose(VIEW, by["task"], "Task")
+            x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
+            kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
+            choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
+            models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
+            strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+            label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
+        looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
+        own = queries.of_study(db, cells.filter(task=task), study)
+        total, budgets = own["condition_id"].n_unique(), None
+        if choice != "all" and not own.is_empty():
+            # A budget on one axis says nothing about conditions that have theirs on another: those are left out.
+            axis, _, number = choice.rpartition(":")
+            budget = max(own["budget"]) if number == "largest" else int(number)
+            own = (own.filter(axis=axis) if axis else own).filter((pl.col("budget") == budget) | pl.col("anytime"))
+            budgets = (budget,)
+        own = own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
+        ids, line = tuple(sorted(set(own["condition_id"]))), cast("queries.Kind", kind)
+        return cls(queries.Selection(str(x), str(task), line, budgets, ids, looking), label_all, total), unmet
+
 
 def render() -> None:
     """Draw the page."""
@@ -63,7 +98,7 @@ def render() -> None:
     params = (*controls.offering(PARAMS, offered), *price_panel.params(queries.models(db)))
     problems = url_state.load(VIEW, params)
     head = st.container()
-    wish, unmet = _controls(db, cells, params)
+    wish, unmet = Wish.drawn(db, cells, params)
     selection, look = wish.selection, (controls.dark(), controls.narrow())
     x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
     info = infos.frontier_info(db, selection, wish.label_all, *look)
@@ -105,40 +140,6 @@ def render() -> None:
     # The file shows the figure without the ring: what a visitor clicked is no part of the finding.
     figure_of = partial(figures.frontier_figure, info)
     controls.downloads(VIEW, frame, params, figure_of, title, figures.caption_sentence(info))
-
-
-def _controls(db: queries.Database, cells: pl.DataFrame, params: tuple[Param, ...]) -> tuple[Wish, list[str]]:
-    """Draw the controls; what they ask for, and what of it cannot be had."""
-    by, first = {param.name: param for param in params}, str(cells["axis"][0])
-
-    def budget_name(choice: str) -> str:
-        if choice in ("all", "largest"):
-            return choice.capitalize()
-        axis, _, budget = choice.rpartition(":")
-        unit = " tokens" if axis.endswith("_tokens") else ""
-        return f"{fmt.budget(int(budget), axis or first)}{unit}"
-
-    with st.container(horizontal=True, gap="medium"):
-        study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
-        task = controls.choose(VIEW, by["task"], "Task")
-        x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
-        kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
-        choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
-        models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
-        label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
-    looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
-    own = queries.of_study(db, cells.filter(task=task), study)
-    total, budgets = own["condition_id"].n_unique(), None
-    if choice != "all" and not own.is_empty():
-        # A budget on one axis says nothing about conditions that have theirs on another: those are left out.
-        axis, _, number = choice.rpartition(":")
-        budget = max(own["budget"]) if number == "largest" else int(number)
-        own = (own.filter(axis=axis) if axis else own).filter((pl.col("budget") == budget) | pl.col("anytime"))
-        budgets = (budget,)
-    own = own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
-    ids, line = tuple(sorted(set(own["condition_id"]))), cast("queries.Kind", kind)
-    return Wish(queries.Selection(str(x), str(task), line, budgets, ids, looking), label_all, total), unmet
 
 
 def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str | None) -> None:

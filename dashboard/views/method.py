@@ -9,7 +9,6 @@ from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import text as fmt
 from engine.strategies import entries, plugins
-from engine.strategies.registry import Entry
 
 VIEW = "method"
 PARAMS = (Param("family", (), many=True), Param("strategy"))
@@ -44,11 +43,11 @@ def render() -> None:
     shown = [entry for entry in every.values() if entry.family in chosen]
     columns = ("Strategy", "Family", "What it does", "Calls per question, at most", "Paper")
     rows = []
-    for entry in sorted(shown, key=lambda entry: (entry.family, entry.name)):
+    for each in sorted(shown, key=lambda each: (each.family, each.name)):
         # The idea without its remark in brackets, which the details below have room for.
-        idea = entry.idea.split(" (")[0].replace("`", "")
-        paper = f"https://arxiv.org/abs/{entry.papers[0]}" if entry.papers else ""
-        rows.append((entry.name, entry.family, idea, entry.calls, paper))
+        idea = each.idea.split(" (")[0].replace("`", "")
+        paper = f"https://arxiv.org/abs/{each.papers[0]}" if each.papers else ""
+        rows.append((each.name, each.family, idea, each.calls, paper))
     formats = {name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()}
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
     controls.table(
@@ -62,39 +61,35 @@ def render() -> None:
     if st.session_state.get(key) not in options:  # A filter above may have hidden it.
         st.session_state[key] = None
     st.selectbox("Strategy", options, key=key, index=None, placeholder="Choose a strategy to read how it works")
-    if entry_chosen := every.get(str(st.session_state.get(key))):
+    if entry := every.get(str(st.session_state.get(key))):
         with st.container(border=True):
-            _details(entry_chosen)
+            promise = "With its defaults it plans with the budget, so it runs once per budget."
+            if entry.oracle:
+                promise = "It is told whether answers are right, so its results are a bound for study and no setting "
+                promise += "to choose."
+            elif entry.anytime(entry.make()):
+                promise = "With its defaults it knows nothing of the budget: one attempt gives its whole curve."
+            st.markdown(f"##### {controls.literal(entry.name)}")
+            for sentence in (entry.idea, entry.text, promise):
+                controls.say(sentence.replace("`", ""))
+            if origin := plugins.origin(entry.name):
+                controls.caption(f"From the plugin {origin.module}, which runs with the rights of this server.")
+            knobs = [f"{name} = {'the budget' if value is None else value}" for name, value in entry.knobs.items()]
+            controls.caption(f"Parameters: {', '.join(knobs)}")
+            if entry.roles:
+                roles = ", ".join(("solver", *entry.roles))
+                controls.caption(f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]].")
+            if entry.needs_prefix:
+                controls.caption(
+                    "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
+                    "knows to, or an endpoint declared with continues = true."
+                )
+            controls.link_to("frontier", "Its results on the frontier", {"strategy": entry.name})
     url_state.save(VIEW, params)
     st.markdown("##### How the numbers are made")
     for rule in RULES:
         st.markdown(f"- {controls.literal(rule)}")
     controls.copy_link(VIEW, params)
-
-
-def _details(entry: Entry) -> None:
-    """One strategy: how it divides its budget, its parameters, and the way to its results."""
-    promise = "With its defaults it plans with the budget, so it runs once per budget."
-    if entry.oracle:
-        promise = "It is told whether answers are right, so its results are a bound for study and no setting to choose."
-    elif entry.anytime(entry.make()):
-        promise = "With its defaults it knows nothing of the budget: one attempt gives its whole curve."
-    st.markdown(f"##### {controls.literal(entry.name)}")
-    for sentence in (entry.idea, entry.text, promise):
-        controls.say(sentence.replace("`", ""))
-    if origin := plugins.origin(entry.name):
-        controls.caption(f"From the plugin {origin.module}, which runs with the rights of this server.")
-    knobs = [f"{name} = {'the budget' if value is None else value}" for name, value in entry.knobs.items()]
-    controls.caption(f"Parameters: {', '.join(knobs)}")
-    if entry.roles:
-        roles = ", ".join(("solver", *entry.roles))
-        controls.caption(f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]].")
-    if entry.needs_prefix:
-        controls.caption(
-            "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
-            "knows to, or an endpoint declared with continues = true."
-        )
-    controls.link_to("frontier", "Its results on the frontier", {"strategy": entry.name})
 
 
 render()

@@ -121,9 +121,7 @@ def _panel(run: RunDir, live: bool) -> None:
                 st.warning(controls.literal(reason))
         if access.may_spend():
             _actions(run, status, busy)
-        _results(status)
-        if not busy:
-            _bill(status.run_id)
+        _results(status, busy)
         with st.expander("Log"):
             log = progress.readable(runs.log_tail(run)) or "Nothing yet."
             st.code(log, language=None, wrap_lines=True, height=220)
@@ -166,8 +164,8 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
             st.rerun()
 
 
-def _results(status: Status) -> None:
-    """The run's conditions at their largest budget, each the way down to its trials."""
+def _results(status: Status, busy: bool) -> None:
+    """What the run has brought: its conditions at their largest budget, the way down to trials, and its bill."""
     key, began = f"run.rows.{status.run_id}", time.monotonic()
     rows: list[Result]
     rows, due = st.session_state.get(key, ([], 0.0))
@@ -188,42 +186,40 @@ def _results(status: Status) -> None:
             if stored
             else "Results appear here with the first finished trials."
         )
+    else:
+        widths, titles = [6, 1, 3, 1, 2], ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question")
+        for column, title in zip(st.columns(widths), titles, strict=True):
+            column.caption(title)
+        for row in rows[:SHOWN]:
+            name, *cells = st.columns(widths, vertical_alignment="center")
+            with name:
+                controls.link_to("trials", row.name, {"condition": row.condition_id, "budget": str(row.budget)})
+            for column, text in zip(cells, row.texts, strict=True):
+                column.text(text)
+        if any(row.simulated for row in rows):
+            controls.caption("Scripted models are simulated: no language model answered.")
+        if len(rows) > SHOWN:
+            controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
+        controls.link_to("frontier", "Open the frontier", {})
+    if busy:  # A bill of calls in flight would not add up.
         return
-    widths, titles = [6, 1, 3, 1, 2], ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question")
-    for column, title in zip(st.columns(widths), titles, strict=True):
-        column.caption(title)
-    for row in rows[:SHOWN]:
-        name, *cells = st.columns(widths, vertical_alignment="center")
-        with name:
-            controls.link_to("trials", row.name, {"condition": row.condition_id, "budget": str(row.budget)})
-        for column, text in zip(cells, row.texts, strict=True):
-            column.text(text)
-    if any(row.simulated for row in rows):
-        controls.caption("Scripted models are simulated: no language model answered.")
-    if len(rows) > SHOWN:
-        controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
-    controls.link_to("frontier", "Open the frontier", {})
-
-
-def _bill(run_id: str) -> None:
-    """What a run paid, read again and would pay afresh, by model and role; nothing before its first call."""
     try:
-        rows = queries.bill(queries.state(), run_id).to_dicts()
+        bill = queries.bill(queries.state(), status.run_id).to_dicts()
     except BudgetscopeError:
         return
     lines = []
-    for row in rows:
-        counts = {name: fmt.count(row[name.lower()]) for name in ("Calls", "Attempts", "Retries", "Tokens")}
-        paid = {name: _money(row[column]) for name, column in MONEY.items()}
-        if row["assumed"] and row["list_pusd"] is not None:
+    for item in bill:
+        counts = {name: fmt.count(item[name.lower()]) for name in ("Calls", "Attempts", "Retries", "Tokens")}
+        paid = {name: _money(item[column]) for name, column in MONEY.items()}
+        if item["assumed"] and item["list_pusd"] is not None:
             paid["List"] += " assumed"
-        model, role = controls.short(row["name"] or row["model"]), row["role"] or "not read"
+        model, role = controls.short(item["name"] or item["model"]), item["role"] or "not read"
         lines.append({"Model": model, "Role": role, **counts, **paid})
     if lines:
         with st.expander("Bill", icon=":material/receipt_long:"):
             st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
             controls.caption(BILL)
-            if any(row["assumed"] for row in rows):
+            if any(item["assumed"] for item in bill):
                 controls.caption("List prices marked assumed stand in for a model nobody bills.")
 
 

@@ -59,6 +59,44 @@ class Wish:
     budget: int | None  # None: as they were run.
     show: str
 
+    @classmethod
+    def drawn(cls, db: queries.Database, conditions: dict[str, dict[str, Any]], problems: list[str]) -> Wish:
+        """Draw the controls; what they ask for."""
+        several = len({row["task"] for row in conditions.values()}) > 1
+
+        def name_of(condition: str) -> str:
+            row = conditions[condition]
+            parts = [row["label"], *([row["task"]] if several else []), *(["simulated"] if row["simulated"] else [])]
+            return " · ".join(parts)
+
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            key = url_state.key(VIEW, "condition")
+            st.selectbox("Condition", list(conditions), key=key, format_func=name_of, width=420)
+            condition = conditions[st.session_state[key]]
+            axis = cast("Axis", url_state.value(VIEW, "axis") or condition["axis"])
+            key = url_state.key(VIEW, "budget")
+            budget = st.session_state.get(key)
+            # Eighteen digits: what is longer does not fit the database's integers.
+            if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
+                problems.append(f"This link asks for budget {budget!r}, which is no whole number.")
+                st.session_state[key] = budget = None
+            if condition["anytime"]:
+                own = queries.cells(db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
+                st.selectbox(
+                    "Read at budget",
+                    [str(each) for each in sorted({*own, *([int(budget)] if budget else [])})],
+                    index=None,
+                    key=key,
+                    placeholder="As it was run",
+                    width=220,
+                    format_func=lambda each: transcript.budget_name(int(each), axis),
+                )
+            else:  # It planned with its budget, so nobody knows what it would have done at another.
+                st.session_state[key] = None
+            budget = st.session_state.get(key)
+            show = controls.choose(VIEW, PARAMS[3], "Show", SHOW.__getitem__)
+        return cls(condition, axis, None if budget is None else int(budget), show or "all")
+
     def budget_name(self, before: str, otherwise: str) -> str:
         """The budget with a word before it; `otherwise` where trials are read as they were run."""
         return otherwise if self.budget is None else f"{before}{transcript.budget_name(self.budget, self.axis)}"
@@ -77,7 +115,7 @@ def render() -> None:
     params = controls.offering(PARAMS, {"condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
     head = st.container()
-    wish = _controls(db, conditions, problems)
+    wish = Wish.drawn(db, conditions, problems)
     trials = queries.trials(db, wish.condition["condition_id"])
     try:
         entries = [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
@@ -118,48 +156,9 @@ def render() -> None:
         if chosen is None:
             controls.caption("Choose a trial to read it call by call.")
         else:
-            _trial(chosen, shown, at)
-            _calls(db, chosen, wish)
+            _trial(db, wish, chosen, shown, at)
     url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
-
-
-def _controls(db: queries.Database, conditions: dict[str, dict[str, Any]], problems: list[str]) -> Wish:
-    """Draw the controls; what they ask for."""
-    several = len({row["task"] for row in conditions.values()}) > 1
-
-    def name_of(condition: str) -> str:
-        row = conditions[condition]
-        parts = [row["label"], *([row["task"]] if several else []), *(["simulated"] if row["simulated"] else [])]
-        return " · ".join(parts)
-
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        key = url_state.key(VIEW, "condition")
-        st.selectbox("Condition", list(conditions), key=key, format_func=name_of, width=420)
-        condition = conditions[st.session_state[key]]
-        axis = cast("Axis", url_state.value(VIEW, "axis") or condition["axis"])
-        key = url_state.key(VIEW, "budget")
-        budget = st.session_state.get(key)
-        # Eighteen digits: what is longer does not fit the database's integers.
-        if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
-            problems.append(f"This link asks for budget {budget!r}, which is no whole number.")
-            st.session_state[key] = budget = None
-        if condition["anytime"]:
-            own = queries.cells(db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
-            st.selectbox(
-                "Read at budget",
-                [str(each) for each in sorted({*own, *([int(budget)] if budget else [])})],
-                index=None,
-                key=key,
-                placeholder="As it was run",
-                width=220,
-                format_func=lambda each: transcript.budget_name(int(each), axis),
-            )
-        else:  # It planned with its budget, so nobody knows what it would have done at another.
-            st.session_state[key] = None
-        budget = st.session_state.get(key)
-        show = controls.choose(VIEW, PARAMS[3], "Show", SHOW.__getitem__)
-    return Wish(condition, axis, None if budget is None else int(budget), show or "all")
 
 
 def _choose(entry: Entry | None) -> None:
@@ -167,8 +166,8 @@ def _choose(entry: Entry | None) -> None:
     st.session_state[url_state.key(VIEW, "question")] = entry.question_id if entry else None
 
 
-def _trial(chosen: Entry, shown: list[Entry], at: int | None) -> None:
-    """The way to the trials before and after, the question, and how the trial stands."""
+def _trial(db: queries.Database, wish: Wish, chosen: Entry, shown: list[Entry], at: int | None) -> None:
+    """A trial in full: the way to those before and after, its question, how it stands, and every call in order."""
     before = shown[at - 1] if at else None
     after = shown[at + 1] if at is not None and at + 1 < len(shown) else None
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -177,7 +176,8 @@ def _trial(chosen: Entry, shown: list[Entry], at: int | None) -> None:
             st.button(label, icon=icon, disabled=entry is None, on_click=_choose, args=(entry,), help=text)
         where = "Hidden by the filter above" if at is None else f"Trial {at + 1} of {fmt.count(len(shown))}"
         controls.caption(where)
-    problem, reading = chosen.trial.spec.question.problem, chosen.reading
+    trial, reading = chosen.trial, chosen.reading
+    problem = trial.spec.question.problem
     with st.container(border=True, key="text.question"):
         # Plain text elements throughout: questions and answers are anybody's, and never Markdown.
         st.text(transcript.visible(problem.text))
@@ -187,15 +187,10 @@ def _trial(chosen: Entry, shown: list[Entry], at: int | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(replay.FATES[reading.fate], color=BADGES[reading.fate])
             if reading.exhausted:
-                wall = "context window" if chosen.trial.error == "context" else "budget"
+                wall = "context window" if trial.error == "context" else "budget"
                 st.badge(f"ended by the {wall}", color="gray")
-        st.text(transcript.verdict_line(chosen.trial, reading))
+        st.text(transcript.verdict_line(trial, reading))
         controls.caption(transcript.facts_line(chosen))
-
-
-def _calls(db: queries.Database, chosen: Entry, wish: Wish) -> None:
-    """Every call: what it was and cost, its prompt, its reply, and the answer that stood after it."""
-    trial, reading = chosen.trial, chosen.reading
     replies = queries.completions(db, tuple(call.key for call in trial.calls))
     if not trial.calls:
         controls.caption("This trial made no call.")

@@ -113,7 +113,8 @@ def study_form(declared: Mapping[str, ModelSpec], uploads: Path) -> Form:
 
 
 def _count(label: str, name: str, **more: Any) -> int:
-    return int(st.number_input(label, *COUNTS[name], key=f"form.{name}", width=140, **_KEEP, **more))
+    least, most, usual = COUNTS[name]
+    return int(st.number_input(label, least, most, usual, key=f"form.{name}", width=140, **_KEEP, **more))
 
 
 def _name(model: str) -> str:

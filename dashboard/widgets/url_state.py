@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -124,6 +124,23 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
     if stale := [p for p in params if p.choices is not None and not set(_texts(now[p.name])) <= set(p.choices)]:
         _fill(view, stale, {})
     return list(st.session_state.get(key(view, "problems"), []))
+
+
+def settle(
+    view: str, params: Sequence[Param], offers: Mapping[str, tuple[str, tuple[str, ...]]], *, went_on: bool
+) -> tuple[tuple[Param, ...], list[str]]:
+    """Defaults of parameters whose choices are known only after others were made: the parameters that have them, and
+    sentences about what a link asked for in vain, which is replaced; `went_on`: it was a control that took it away.
+
+    `offers`: by parameter its default and all it may be."""
+    problems = []
+    for name, (default, choices) in offers.items():
+        chosen = value(view, name)
+        if chosen is not None and chosen not in choices and not went_on:
+            problems.append(f"This link asks for {name} = {shortened(chosen)!r}, which is not there (any more).")
+        if chosen not in choices or (went_on and name not in current()):
+            st.session_state[key(view, name)] = default
+    return tuple(replace(p, default=offers[p.name][0]) if p.name in offers else p for p in params), problems
 
 
 def sent() -> None:
