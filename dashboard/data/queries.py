@@ -203,8 +203,8 @@ def budgets(
 @st.cache_data(max_entries=8, show_spinner=False)
 def elasticity(db: Database) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
-    found = results(db.path).elasticity()
-    return found.points, found.summary
+    elasticity = results(db.path).elasticity()
+    return elasticity.points, elasticity.summary
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -229,8 +229,9 @@ def studies(db: Database) -> dict[str, Ids]:
     names = results(db.path).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
     ran = conditions(db).select("condition_id", "task", run_id="run_ids").explode("run_id")
     named = ran.join(names, on="run_id").drop_nulls("name").unique(["name", "condition_id"]).sort("condition_id")
-    found = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
-    return {name: tuple(ids) for name, ids, _ in found.sort("tasks", "name", descending=[True, False]).iter_rows()}
+    ids = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
+    ids = ids.sort("tasks", "name", descending=[True, False])
+    return {name: tuple(conditions) for name, conditions, _ in ids.iter_rows()}
 
 
 def study_choices(db: Database) -> tuple[str, ...]:

@@ -113,11 +113,11 @@ class Wish:
 
         def chosen(name: str, label: str, usual: str) -> str:
             key = url_state.key(VIEW, name)
-            asked = st.session_state.get(key)
-            if asked and asked not in names:
+            chosen_before = st.session_state.get(key)
+            if chosen_before and chosen_before not in names:
                 st.session_state[key] = None
                 gone = "which is not a setting of this task (any more)."
-                controls.warn([f"This link asks for {name} = {asked!r}, {gone}"])
+                controls.warn([f"This link asks for {name} = {chosen_before!r}, {gone}"])
             form, hint = names.__getitem__, names[usual]
             st.selectbox(label, list(names), index=None, key=key, format_func=form, placeholder=hint, width=350)
             return str(st.session_state.get(key) or usual)

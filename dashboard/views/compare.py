@@ -70,14 +70,14 @@ class Pair:
     a: Setting
     b: Setting
 
-    def explain(self, db: queries.Database, found: Compared, hidden: int) -> None:
+    def explain(self, db: queries.Database, compared: Compared, hidden: int) -> None:
         """What stands behind the difference: who pays for it, what either side spends, which questions decide."""
         a, b = self.a.row, self.b.row
-        whole = found.whole
-        for sentence in differences.payers(found, a, b):
+        whole = compared.whole
+        for sentence in differences.payers(compared, a, b):
             st.warning(controls.literal(sentence), icon=":material/balance:")
         more = f"{fmt.plural(hidden, 'more group')} in the download." if hidden else ""
-        controls.caption(" ".join(part for part in (differences.too_few(found), more) if part))
+        controls.caption(" ".join(part for part in (differences.too_few(compared), more) if part))
         st.markdown("##### What they spend")
         controls.table(differences.spend_table(whole, a, b), "compare.spend", tallest=None)
         if {a["n_questions"], b["n_questions"]} != {whole.n}:
@@ -154,13 +154,13 @@ class Pair:
             )
             size = size if unknown else ""
             try:
-                found = comparison.month(db, a, b, lineups, comparison.Month(per_day, str(zone), size))
+                savings = comparison.month(db, a, b, lineups, comparison.Month(per_day, str(zone), size))
             except UsageError as error:
                 st.warning(controls.literal(str(error)))
                 return
-            controls.table(differences.month_table(found), "compare.month", tallest=None)
-            controls.caption(differences.month_remarks(found, () if size else unknown))
-            controls.downloads("compare-month", found.lines)
+            controls.table(differences.month_table(savings), "compare.month", tallest=None)
+            controls.caption(differences.month_remarks(savings, () if size else unknown))
+            controls.downloads("compare-month", savings.lines)
 
 
 def render() -> None:
@@ -216,20 +216,21 @@ def render() -> None:
             controls.warn([*problems, *gone])
         return
     group = str(url_state.value(VIEW, "by"))
-    found = comparison.compared(db, a.cell, b.cell, group, differences.dearer(a.row, b.row))
-    finding, text = differences.finding(found.whole, a.row, b.row), differences.caption(found.whole, task, a.row, b.row)
+    compared = comparison.compared(db, a.cell, b.cell, group, differences.dearer(a.row, b.row))
+    finding = differences.finding(compared.whole, a.row, b.row)
+    text = differences.caption(compared.whole, task, a.row, b.row)
     with head:
         controls.heading(finding)
         controls.caption(text)
         controls.warn([*problems, *gone])
-    told = comparison.told_rows(found)
-    info = figures.forest_info(told, narrow=controls.narrow(), dark=controls.dark())
+    groups = comparison.told_rows(compared)
+    info = figures.forest_info(groups, narrow=controls.narrow(), dark=controls.dark())
     controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
-    pair.explain(db, found, info.hidden)
+    pair.explain(db, compared, info.hidden)
     pair.others(db, rows)
     pair.month(db, by)
     figure = partial(figures.forest_figure, info)
-    controls.downloads(VIEW, told, params, figure, finding, f"{text} · grouped by {group}")
+    controls.downloads(VIEW, groups, params, figure, finding, f"{text} · grouped by {group}")
 
 
 render()

@@ -33,8 +33,8 @@ def render() -> None:
     families = tuple(sorted({entry.family for entry in every.values()}))
     params = controls.offering(PARAMS, {"family": families})
     problems, key = url_state.load(VIEW, params), url_state.key(VIEW, "strategy")
-    if (asked := st.session_state.get(key)) and asked not in every:
-        problems.append(f"There is no strategy {asked!r}; the table has those there are.")
+    if (named := st.session_state.get(key)) and named not in every:
+        problems.append(f"There is no strategy {named!r}; the table has those there are.")
     controls.heading(f"{fmt.plural(len(every), 'strategy', 'strategies')} in {len(families)} families, metered alike")
     controls.caption("A strategy asks a model in its own way; tokens, calls and money are counted around it.")
     # A plugin that cannot be loaded is named here too: its strategies are missing from the table.

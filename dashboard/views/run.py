@@ -50,11 +50,11 @@ def render() -> None:
     """Draw the page."""
     runs.reap()
     problems, run, db = url_state.load(VIEW, PARAMS), None, queries.path()
-    if asked := url_state.value(VIEW, "run"):
+    if wanted := url_state.value(VIEW, "run"):
         try:
-            run = runs.find(db, str(asked))
+            run = runs.find(db, str(wanted))
         except BudgetscopeError:
-            problems.append(f"There is no run {asked!r} beside {db.name}; the list below has those there are.")
+            problems.append(f"There is no run {wanted!r} beside {db.name}; the list below has those there are.")
     # A link that prepares a run fills the form before it is drawn.
     if access.may_spend():
         problems += study_form.fill(VIEW)

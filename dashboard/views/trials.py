@@ -125,12 +125,12 @@ def render() -> None:
     shown = [entry for entry in entries if replay.matches(entry.reading, wish.show)]
     chosen = shown[0] if shown else None
     for name in ("trial", "question"):  # The trial of the link, else the first of its question.
-        asked = url_state.value(VIEW, name)
-        if entry := next((entry for entry in entries if getattr(entry, f"{name}_id") == asked), None):
+        wanted = url_state.value(VIEW, name)
+        if entry := next((entry for entry in entries if getattr(entry, f"{name}_id") == wanted), None):
             chosen = entry
             break
-        if asked and name == "trial" and not url_state.value(VIEW, "question"):
-            problems.append(f"This link asks for {name} {asked!r}, which this condition does not have.")
+        if wanted and name == "trial" and not url_state.value(VIEW, "question"):
+            problems.append(f"This link asks for {name} {wanted!r}, which this condition does not have.")
     at = shown.index(chosen) if chosen in shown else None
     with head:
         controls.heading(transcript.title(wish.condition["label"], entries, wish.budget_name(" at ", "")))

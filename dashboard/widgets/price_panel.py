@@ -60,8 +60,8 @@ def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list
         texts = list(url_state.value(view, name) or ())
         numbers[name], wrong = lens.read(texts, models.names, sizes=name == "size")
         problems += wrong
-        said = [f"{model}={first:.10g}/{second:.10g}" for model, (first, second) in numbers[name].items()]
-        st.session_state[url_state.key(view, name)] = said
+        texts = [f"{model}={first:.10g}/{second:.10g}" for model, (first, second) in numbers[name].items()]
+        st.session_state[url_state.key(view, name)] = texts
     own = [name for name in models.names if any(name in one for one in shown)]
     with st.expander(TITLE, icon=":material/tune:"):
         left, right = st.columns(2, gap="large")
@@ -122,25 +122,25 @@ def missing(x: str, looking: Looking, why: str) -> None:
 
 
 def _looking(view: str, numbers: Mapping[str, Numbers]) -> Looking:
-    said = {param.name: url_state.value(view, param.name) for param in PARAMS}
+    values = {param.name: url_state.value(view, param.name) for param in PARAMS}
     own, sizes = (tuple((model, *pair) for model, pair in numbers[name].items()) for name in ("price", "size"))
     return Looking(
-        str(said["prices"]),
-        own if said["prices"] == "own" else (),
-        said["whatif"],
-        str(said["times"]),
-        said["cached"] == "own",
-        said["zone"],
-        sizes if said["zone"] else (),
-        str(said["end"] or "middle"),
+        str(values["prices"]),
+        own if values["prices"] == "own" else (),
+        values["whatif"],
+        str(values["times"]),
+        values["cached"] == "own",
+        values["zone"],
+        sizes if values["zone"] else (),
+        str(values["end"] or "middle"),
     )
 
 
 def _fields(view: str, name: str, models: Sequence[str]) -> None:
     """Two numbers a model; both are needed, so that half an entry says nothing yet."""
-    said, filled = list(url_state.value(view, name)), f"{view}.{name}.filled"
-    ours, st.session_state[filled] = st.session_state.get(filled) == said, said
-    for text in said:  # What the address says, unless the fields said it themselves.
+    texts, filled = list(url_state.value(view, name)), f"{view}.{name}.filled"
+    ours, st.session_state[filled] = st.session_state.get(filled) == texts, texts
+    for text in texts:  # What the address says, unless the fields said it themselves.
         model, _, numbers = text.rpartition("=")
         for end, number in enumerate(numbers.split("/")):
             field = f"{view}.{name}.{model}.{end}"
@@ -168,7 +168,7 @@ def _entered(view: str, name: str, model: str) -> None:
     key = url_state.key(view, name)
     first, second = (st.session_state.get(f"{view}.{name}.{model}.{end}") for end in (0, 1))
     second = first if name == "size" and second is None else second
-    said = [text for text in st.session_state.get(key) or () if text.rpartition("=")[0] != model]
+    texts = [text for text in st.session_state.get(key) or () if text.rpartition("=")[0] != model]
     if first is not None and second is not None and (name == "price" or 0 < first <= second):
-        said.append(f"{model}={first:.10g}/{second:.10g}")
-    st.session_state[key] = st.session_state[f"{view}.{name}.filled"] = said
+        texts.append(f"{model}={first:.10g}/{second:.10g}")
+    st.session_state[key] = st.session_state[f"{view}.{name}.filled"] = texts

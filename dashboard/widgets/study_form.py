@@ -141,9 +141,9 @@ def _models(declared: Mapping[str, ModelSpec]) -> tuple[tuple[str, ...], dict[st
         placeholder="Choose, or type a name such as openai/gpt-4o-mini",
     )
     keys = studies.keys_present(access.run_environment())
-    found = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
+    present = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
     controls.caption(
-        f"Keys found in the environment or secrets.toml: {found}. Type a model's name as litellm has it."
+        f"Keys found in the environment or secrets.toml: {present}. Type a model's name as litellm has it."
         if keys
         else "No provider key is set in the environment or secrets.toml; bundled, own and simulated models need none."
     )
@@ -311,16 +311,16 @@ def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, 
 
 def fill(view: str) -> list[str]:
     """Put what a new address says into the form, before it is drawn; one sentence for each part it cannot use."""
-    said = asked(view)
-    if not any(said.values()) or said == st.session_state.get(_APPLIED):
+    address = asked(view)
+    if not any(address.values()) or address == st.session_state.get(_APPLIED):
         return []
-    fields, problems = into(said)
+    fields, problems = into(address)
     for key, value in fields.items():
         if value is None:
             st.session_state.pop(key, None)
         else:
             st.session_state[key] = value
-    st.session_state[_APPLIED], st.session_state[_FORM] = said, None
+    st.session_state[_APPLIED], st.session_state[_FORM] = address, None
     return problems
 
 
@@ -345,7 +345,7 @@ def into(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The form's fields by session key, and what no field takes. What is not said is at its start."""
     fields, problems = start(str(said.get("axis") or USUAL_AXIS)), list[str]()
     tasks = [each for each in said.get("task") or () if each != FILE]
-    told = {
+    values = {
         "form.models": _some(said.get("model")),
         "form.strategies": said.get("strategy"),
         "form.generators": tasks,
@@ -355,8 +355,8 @@ def into(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         f"form.budgets.{fields['form.axis']}": said.get("budgets"),
         "form.system": said.get("system"),
     }
-    told |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
-    fields |= {key: value for key, value in told.items() if value}
+    values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
+    fields |= {key: value for key, value in values.items() if value}
     for part, keys in {"knob": _knob_keys(), "role": _role_keys()}.items():
         for text in _some(said.get(part)):
             name, _, value = text.partition("=")
@@ -381,8 +381,8 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     texts["budgets"] = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
     lists = {"model": new.get("form.models"), "strategy": new.get("form.strategies")}
     lists |= {"task": tasks, "knob": knobs, "role": roles}
-    said: dict[str, Any] = {name: str(value) for name, value in texts.items() if value not in (None, "")}
-    return said | {name: list(map(str, values)) for name, values in lists.items() if values}
+    query: dict[str, Any] = {name: str(value) for name, value in texts.items() if value not in (None, "")}
+    return query | {name: list(map(str, values)) for name, values in lists.items() if values}
 
 
 def start(axis: str) -> dict[str, Any]:
