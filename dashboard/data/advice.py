@@ -16,6 +16,7 @@ import streamlit as st
 from dashboard import figures, theme
 from dashboard.data import queries
 from dashboard.figures import AdvisedInfo, CrossingInfo
+from engine.core import names as core_names
 from engine.core.errors import UsageError, shortened
 from engine.core.records import PUSD_PER_USD
 from engine.strategies import entries
@@ -67,9 +68,11 @@ class Ask:
 def names(cells: pl.DataFrame) -> dict[str, str]:
     """Conditions by id, said so that no two are alike; strategies that see targets are called oracles."""
     known, called = entries(), dict[str, str]()
-    for name, row in {row["condition_id"]: row for row in cells.to_dicts()}.items():
+    rows = {row["condition_id"]: row for row in cells.to_dicts()}
+    labels = core_names.conditions([*rows.values()])
+    for name, row in rows.items():
         oracle = row["strategy"] in known and known[row["strategy"]].oracle
-        notes = (str(row["label"]), "oracle" if oracle else "", "simulated" if row["simulated"] else "")
+        notes = (labels[name], "oracle" if oracle else "", "simulated" if row["simulated"] else "")
         called[name] = " · ".join(note for note in notes if note)
     often = Counter(called.values())
     return {name: f"{label} · {name[-6:]}" if often[label] > 1 else label for name, label in called.items()}

@@ -15,6 +15,7 @@ from dashboard.figures.ink import Trace, halo, painted
 from dashboard.figures.labels import labels_for, worth_naming
 from dashboard.figures.lettering import safe
 from dashboard.theme import Inks, fade
+from engine.core import text as fmt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -185,5 +186,5 @@ def _notes(info: AdvisedInfo, inks: Inks) -> Iterator[dict[str, Any]]:
             "font": font,
             "y": info.level,
             "yanchor": "bottom",
-            "text": safe(f"asked: {100 * info.level:.3g}%"),
+            "text": safe(f"asked: {fmt.number(100 * info.level)}%"),
         }

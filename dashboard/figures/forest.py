@@ -120,7 +120,7 @@ def _tone(row: Row) -> Tone:
 
 
 def _bare(share: float | None) -> str:
-    return "0.0" if share is not None and abs(share) < 0.0005 else fmt.points(share).partition(fmt.THIN)[0]
+    return fmt.points(share).removesuffix(" points")
 
 
 def _cut(name: str, room: float, *, bold: bool) -> str:

@@ -59,8 +59,8 @@ def measured(
     what: str,
     muted: str,
 ) -> str:
-    """`67.4%  [63.2 – 71.4]  accuracy`."""
-    bare = fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
+    """`67.4%  (63.2–71.4)  accuracy`."""
+    bare = fmt.interval(low, high, form)
     return f"{safe(form(value))}  {_ink(safe(bare), muted) + '  ' if bare else ''}{what}"
 
 

@@ -205,7 +205,7 @@ def _series(key: tuple[str, ...], name: str, found: _Frames, shape: theme.Shape,
 
 
 def _used(row: Row, cell: Row | None, muted: str) -> Stop:
-    kept = fmt.interval(row["obeyed_low"], row["obeyed_high"], lambda end: fmt.percent(end).removesuffix("%"))
+    kept = fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent)
     capped = f" · {fmt.percent(row['capped'])} cut by their own cap" if row["capped"] else ""
     lines = (
         f"<b>{'stated' if row['stated'] else 'told'} {safe(fmt.number(row['told']))} tokens</b>",
@@ -229,14 +229,14 @@ def _scored(row: Row, muted: str) -> Stop:
 
 def _told_scale(told: Sequence[float], pixels: float) -> LogScale:
     """With a tick at each told budget, as far as there is room; a stated mean is no round number and gets none."""
-    scale = log_scale(told, tick=fmt.number_tick, pixels=pixels)
+    scale = log_scale(told, tick=fmt.number, pixels=pixels)
     round_ones = sorted({value for value in told if value == round(value)})
-    wide = max((width(fmt.number_tick(value), 12.5) for value in round_ones), default=0.0) + TICK_GAP
+    wide = max((width(fmt.number(value), 12.5) for value in round_ones), default=0.0) + TICK_GAP
     for every in range(1, len(round_ones)):
         kept = round_ones[::every]
         places = [scale.fraction(value) * pixels for value in kept]
         if len(kept) > 1 and min(after - before for before, after in pairwise(places)) >= wide:
-            return replace(scale, ticks=tuple((value, fmt.number_tick(value)) for value in kept))
+            return replace(scale, ticks=tuple((value, fmt.number(value)) for value in kept))
     return scale
 
 
@@ -261,7 +261,7 @@ def _laid_out(panels: tuple[ToldPanel, ...], *, narrow: bool, dark: bool) -> Tol
         panels=panels,
         tiling=tiling,
         x_scale=x_scale,
-        used_scale=log_scale(values, tick=fmt.number_tick, pixels=high * 1.4, edges=ends),
+        used_scale=log_scale(values, tick=fmt.number, pixels=high * 1.4, edges=ends),
         accuracy_scale=accuracy_scale(share, edges),
     )
 
@@ -406,7 +406,7 @@ def _words(panel: ToldPanel, info: ToldInfo, inks: Inks, *, level: bool, first: 
             "x": math.log10(x.place(stop.told)),
             "y": math.log10(y.place(stop.value)),
         }
-        yield at | place | {"text": f"▲<br>floor {safe(fmt.number_tick(series.floor or 0))}", "showarrow": False}
+        yield at | place | {"text": f"▲<br>floor {safe(fmt.number(series.floor or 0))}", "showarrow": False}
 
 
 def _clearest(info: ToldInfo) -> int:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.figures.axes import AXES
 from dashboard.text import tables
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -67,14 +68,15 @@ __all__ = [
 
 def finding(found: Comparison, a: Row, b: Row) -> str:
     """The verdict in one sentence; `found` is B against A."""
-    names, delta = (tables.cell_name(a), tables.cell_name(b)), found.accuracy
+    name, delta = names.over([a, b]), found.accuracy
+    first, second = tables.cell_name(a, name), tables.cell_name(b, name)
     if not found.n or delta.mean is None:
-        return f"{names[0]} and {names[1]} share no scored question"
+        return f"{first} and {second} share no scored question"
     asked = fmt.plural(found.n, "question")
     if not found.settled:
-        return f"{asked} {'does' if found.n == 1 else 'do'} not decide between {names[0]} and {names[1]}{_more(found)}"
+        return f"{asked} {'does' if found.n == 1 else 'do'} not decide between {first} and {second}{_more(found)}"
     order = (b, a) if delta.mean > 0 else (a, b)
-    better, worse = (tables.cell_name(row) for row in order)
+    better, worse = (tables.cell_name(row, name) for row in order)
     ends = sorted(abs(end) for end in (delta.low, delta.high) if end is not None)
     sure = fmt.interval(ends[0], ends[1], _whole)
     points = f"{_whole(abs(delta.mean))} points more {sure}"
@@ -112,7 +114,7 @@ def caption(found: Comparison, task: str, a: Row, b: Row) -> str:
         parts += [
             _scores(found),
             f"95% {METHODS[found.method]}",
-            f"p {_p(found.p_value)}",
+            f"p {fmt.p_value(found.p_value)}",
             *_reach(found),
         ]
     return " · ".join([*parts, *reservations(a, b)])
@@ -127,10 +129,6 @@ def _reach(found: Comparison) -> list[str]:
     if found.settled or found.detectable is None:
         return []
     return [f"{fmt.plural(found.n, 'question')} would show {_whole(found.detectable)} points or more"]
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def reservations(a: Row, b: Row) -> list[str]:
@@ -187,12 +185,13 @@ def payers(found: Compared, a: Row, b: Row) -> list[str]:
     if found.who is None:
         return []
     left, taken = (a, b) if found.left == "a" else (b, a)
-    move = f"when {tables.cell_name(left)} is left for the cheaper {tables.cell_name(taken)}"
+    name = names.over([a, b])
+    move = f"when {tables.cell_name(left, name)} is left for the cheaper {tables.cell_name(taken, name)}"
     tested = int(found.who.groups["enough"].sum())
     rows = found.who.groups.filter("warning").to_dicts()
     return [
         f"{found.who.by} {row['group']} loses more than the rest {move}: {fmt.points(row['change'])} against "
-        f"{fmt.points(row['rest_change'])} (n = {fmt.count(row['n'])}, p {_p(row['p_value'])}, corrected for "
+        f"{fmt.points(row['rest_change'])} (n = {fmt.count(row['n'])}, p {fmt.p_value(row['p_value'])}, corrected for "
         f"{fmt.plural(tested, 'group')})."
         for row in rows
     ]
@@ -220,16 +219,17 @@ def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl
     """Every other setting against A, the largest difference first; `rows` by condition and budget."""
     import polars as pl
 
+    name = names.over([*rows.values()])
     told = [
         {
-            "Setting": tables.cell_name(rows[each["a_id"], each["a_budget"]]),
+            "Setting": tables.cell_name(rows[each["a_id"], each["a_budget"]], name),
             "Questions": each["n"],
             DIFFERENCE: None if each["difference"] is None else round(each["difference"] * 100, 1),
             "95% interval": fmt.interval(each["low"], each["high"], _bare),
             "Won": each["a_better"],
             "Lost": each["b_better"],
-            "p": _p(each["p_value"]),
-            "p, Holm": _p(each["p_adjusted"]),
+            "p": fmt.p_value(each["p_value"]),
+            "p, Holm": fmt.p_value(each["p_adjusted"]),
             "Tokens": _times(
                 rows[each["b_id"], each["b_budget"]]["total_tokens"],
                 rows[each["a_id"], each["a_budget"]]["total_tokens"],
@@ -242,7 +242,7 @@ def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl
 
 
 def _bare(share: float | None) -> str:
-    return fmt.points(share).partition(fmt.THIN)[0]
+    return fmt.points(share).removesuffix(" points")
 
 
 def month_table(found: Savings) -> pl.DataFrame:

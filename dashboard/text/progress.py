@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard.text.transcript import visible
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.budget import Amount
 from engine.core.records import PUSD_PER_USD
@@ -170,20 +171,20 @@ def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[
         return []
     own = cells.filter(pl.col("condition_id").is_in(mine.to_list()))
     largest = own.sort("budget").group_by("condition_id", maintain_order=True).last()
-    several = largest["task"].n_unique() > 1
-    return [_result(row, several) for row in largest.sort("accuracy", descending=True, nulls_last=True).to_dicts()]
+    rows = largest.sort("accuracy", descending=True, nulls_last=True).to_dicts()
+    called = names.conditions(rows)
+    return [_result(row, called[row["condition_id"]]) for row in rows]
 
 
-def _result(row: dict[str, Any], several: bool) -> Result:
+def _result(row: dict[str, Any], name: str) -> Result:
     accuracy = f"{fmt.percent(row['accuracy'])} {fmt.interval(row['accuracy_low'], row['accuracy_high'], fmt.percent)}"
-    parts = [row["label"], *([row["task"]] if several else [])]
     texts = (
         fmt.budget(row["budget"], row["axis"]),
         accuracy,
         fmt.count(row["n_questions"]),
         fmt.number(row["total_tokens"]),
     )
-    return Result(row["condition_id"], " · ".join(parts), row["budget"], row["simulated"], texts)
+    return Result(row["condition_id"], name, row["budget"], row["simulated"], texts)
 
 
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.figures.lettering import short_model
 from dashboard.figures.stated_budgets import KEY, SURE
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     if not kept:
         return "Too few told budgets to compare yet"
     found = sum(_rebounds(row) for row in rows)
-    spread = f"{fmt.percent(min(kept), 0)} to {fmt.percent(max(kept), 0)}"
+    spread = f"{fmt.percent(min(kept))} to {fmt.percent(max(kept))}"
     many = fmt.plural(len(rows), "series", "series")
     said = f"use rises again below some floor in {found or 'none'} of {many}"
     return f"A told budget is kept in {spread} of replies; {said}"
@@ -120,7 +121,8 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
     share, low, high = _kept(points, row)
     kept = f"kept in {fmt.percent(share)} {_ends(low, high, fmt.percent)} of replies".replace("  ", " ")
     ends = _ends(row["elasticity_low"], row["elasticity_high"], _signed)
-    return f"{row['task']}: {kept}, {_rebound(row)}, elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
+    slope = f"elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
+    return f"{names.task(row['task'])}: {kept}, {_rebound(row)}, {slope}"
 
 
 def _rebound(row: Row) -> str:
@@ -210,7 +212,7 @@ def _signed(value: float | None) -> str:
 
 
 def _ends(low: float | None, high: float | None, form: Any) -> str:
-    return fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
+    return fmt.interval(low, high, form)
 
 
 def _three(value: float | None) -> float | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.figures import AXES
 from dashboard.figures.axes import Lens
 from dashboard.figures.marks import shares
+from engine.core import names
 from engine.core import text as fmt
 from engine.models.energy import grams_co2e
 
@@ -32,7 +33,6 @@ __all__ = [
     "cell_name",
     "cell_notes",
     "cells_table",
-    "condition_name",
     "curve_table",
     "energy_line",
     "evidence_table",
@@ -67,15 +67,9 @@ class Fact:
     aside: str
 
 
-def cell_name(row: Row) -> str:
-    """`self_consistency · adder @256`: the condition with the budget it is read at."""
-    return f"{condition_name(row)} @{fmt.budget(row['budget'], row['axis'])}"
-
-
-def condition_name(row: Row) -> str:
-    """The label of a cell's condition, without the budget that some labels end with."""
-    name, _, wall = str(row["label"]).rpartition(" · ")
-    return name if name and wall.endswith(f" {row['axis']}") else str(row["label"])
+def cell_name(row: Row, name: Callable[[Row], str]) -> str:
+    """`Self-consistency ×12, up to 256 tokens`: the setting with the budget it is read at."""
+    return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}"
 
 
 def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.DataFrame:
@@ -83,11 +77,11 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
     named."""
     import polars as pl
 
-    lens = AXES[x]
+    lens, name = AXES[x], names.over(frame.to_dicts())
     spend = f"{lens.title}{', $' if lens.money else ''}"
     rows = [
         {
-            "Condition": condition_name(row),
+            "Setting": name(row),
             "Budget": fmt.budget(row["budget"], row["axis"]),
             "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
             "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
@@ -116,10 +110,11 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     """The curves at the budgets of their studies: the readable columns of cells read on one budget axis."""
     import polars as pl
 
+    name = names.over(cells.to_dicts())
     rows = [
         {
-            "Condition": condition_name(row),
-            "Task": row["task"],
+            "Setting": name(row),
+            "Task": names.task(row["task"]),
             "Budget": fmt.budget(row["budget"], row["axis"]),
             "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
             "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
@@ -166,9 +161,8 @@ def leader_sentence(cells: pl.DataFrame) -> str:
     if not rows:
         return ""
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
-    unit = {"calls": "", "usd": "", "wh": ""}.get(top["axis"], " " + top["axis"].replace("_", " "))
-    wall = f"{fmt.budget(top['budget'], top['axis'])}{unit}"
-    return f"{condition_name(top)} leads {top['task']} at {wall}: {_scored(top)}"
+    name = names.over(rows)
+    return f"{name(top)} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
 
 
 def reading_sentence(frame: pl.DataFrame, x: str) -> str:
@@ -179,10 +173,11 @@ def reading_sentence(frame: pl.DataFrame, x: str) -> str:
         return ""
     rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
     top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
-    best = f"{cell_name(top)} is the most accurate, {_scored(top)} for {_spent(top, lens)}"
+    name = names.over(frame.to_dicts())
+    best = f"{cell_name(top, name)} is the most accurate, {_scored(top)} for {_spent(top, lens)}"
     if low == top:
         return f"{best}; nothing here is cheaper and as accurate."
-    return f"{best}; {cell_name(low)} spends least, {_spent(low, lens)}, for {_scored(low)}."
+    return f"{best}; {cell_name(low, name)} spends least, {_spent(low, lens)}, for {_scored(low)}."
 
 
 def cell_facts(row: Row) -> list[Fact]:
@@ -246,7 +241,7 @@ def _aside(row: Row, column: str, form: Callable[[float | None], str], more: str
 
 
 def _bare(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:
-    return fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
+    return fmt.interval(low, high, form)
 
 
 def _rounded(value: float | None) -> float | None:
@@ -273,7 +268,7 @@ def evidence_table(asked: str, evidence: pl.DataFrame, x: str, axis: str | None 
 
 def _setting(row: Row, lens: Lens) -> dict[str, Any]:
     return {
-        "Setting": cell_name(row),
+        "Setting": cell_name(row, lambda one: str(one["name"])),
         _spent_in(lens): _number(row["x"] * lens.scale),
         "Accuracy, %": _share(row["accuracy"]),
         "Questions": row["n_questions"],
@@ -316,7 +311,7 @@ def _next(row: Row, lens: Lens) -> dict[str, Any]:
 
 def _lost(row: Row, lens: Lens) -> dict[str, Any]:
     spent = "hypervolume, share of its box" if row["x"] is None else lens.form(row["x"] * lens.scale)
-    ends = fmt.interval(row["low"], row["high"], lambda end: fmt.number(100 * (end or 0)))
+    ends = fmt.interval(row["low"], row["high"], fmt.points)
     return {
         _spent_in(lens): spent,
         "Now, %": _share(row["before"]),
@@ -327,7 +322,7 @@ def _lost(row: Row, lens: Lens) -> dict[str, Any]:
 
 
 def _beats(row: Row, lens: Lens) -> dict[str, Any]:
-    ends = fmt.interval(row["low"], row["high"], lambda end: fmt.number(100 * (end or 0)))
+    ends = fmt.interval(row["low"], row["high"], fmt.points)
     return {
         "Budget": fmt.budget(row["budget"], str(row["_axis"])),
         "Difference, points": _share(row["difference"]),

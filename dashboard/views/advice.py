@@ -15,10 +15,12 @@ from dashboard.text import tables
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import Advice
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError, UsageError
+from engine.core.names import ARROW
 from engine.strategies import entries
-from engine.strategies.lineups import ARROW, roster
+from engine.strategies.lineups import roster
 
 VIEW = "advice"
 SPENDS = controls.SPENDS | {"usd": "Cost"}
@@ -107,19 +109,19 @@ class Wish:
 
     def pair(self) -> Ask:
         """Whether B beats A, by default the most accurate condition of the task and the cheapest other one."""
-        cells, names = self.cells, advice.names(self.cells)
-        if len(names) < 2:
+        cells, settings = self.cells, advice.names(self.cells)
+        if len(settings) < 2:
             raise UsageError("There is one setting only, so there is nothing it could beat.")
 
         def chosen(name: str, label: str, usual: str) -> str:
             key = url_state.key(VIEW, name)
             chosen_before = st.session_state.get(key)
-            if chosen_before and chosen_before not in names:
+            if chosen_before and chosen_before not in settings:
                 st.session_state[key] = None
                 gone = "which is not a setting of this task (any more)."
                 controls.warn([f"This link asks for {name} = {chosen_before!r}, {gone}"])
-            form, hint = names.__getitem__, names[usual]
-            st.selectbox(label, list(names), index=None, key=key, format_func=form, placeholder=hint, width=350)
+            form, hint = settings.__getitem__, settings[usual]
+            st.selectbox(label, list(settings), index=None, key=key, format_func=form, placeholder=hint, width=350)
             return str(st.session_state.get(key) or usual)
 
         ranked = cells.sort("accuracy", "budget", "condition_id", descending=[True, False, False], nulls_last=True)
@@ -205,12 +207,14 @@ def render() -> None:
     controls.chart(figure, "advice.figure", VIEW, answer.sentence)
     controls.caption(text, capital=True)
     rows = {row["condition_id"]: row for row in cells.to_dicts()}
-    ways = [(rows[name], tables.condition_name(rows[name])) for name in (ask.b, ask.a) if name]
+    called = names.over([*rows.values()])
+    ways = [(rows[name], called(rows[name])) for name in (ask.b, ask.a) if name]
     if answer.cell is not None and question != "next":  # A step to the next point is no setting to look at.
         row = rows[answer.cell.condition_id]
+        ways = [(row, called(row))]
         if answer.cell.budget is not None:
             row = row | {"budget": answer.cell.budget, "axis": answer.cell.axis}
-        ways = [(row, (tables.condition_name if answer.cell.budget is None else tables.cell_name)(row))]
+            ways = [(row, tables.cell_name(row, called))]
     with st.container(horizontal=True, gap="medium"):
         for row, name in ways:
             query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": str(row["axis"])}

@@ -21,6 +21,7 @@ from dashboard.text.transcript import visible
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import Cell
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import UsageError
 from engine.models import energy
@@ -176,15 +177,15 @@ def render() -> None:
         axis = str(controls.choose(VIEW, by["axis"], "Budgets in", AXES.__getitem__))
     # Settings that differ from a smaller budget in nothing are left out unless they are asked for.
     frame = comparison.settings(db, task, None if axis == "own" else axis)
-    names = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
-    names |= {str(url_state.value(VIEW, side)) for side in "ab"}
+    shown = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
+    shown |= {str(url_state.value(VIEW, side)) for side in "ab"}
     known, rows = entries(), dict[str, Row]()
     for row in frame.sort("label", "budget").to_dicts():
-        if (name := url_state.cell(row["condition_id"], row["budget"])) in names:
+        if (name := url_state.cell(row["condition_id"], row["budget"])) in shown:
             rows[name] = row | {"oracle": row["strategy"] in known and known[row["strategy"]].oracle}
     if len(rows) < 2:
         with head:
-            lone = [tables.cell_name(row) for row in rows.values()]
+            lone = [tables.cell_name(row, names.over([row])) for row in rows.values()]
             why = f"One setting, {lone[0]}: nothing to compare it with yet" if lone else "No setting to compare yet"
             elsewhere = "" if axis == "own" else " Or choose budgets as they were run above."
             controls.empty(why, f"Run a second strategy, model or budget on this task.{elsewhere}")
@@ -199,8 +200,10 @@ def render() -> None:
     # Who went on to another task or axis is told nothing: what was chosen on the last one is no fault of a link.
     params, gone = url_state.settle(VIEW, params, offers, went_on=was not in (None, here))
 
+    called = names.over([*rows.values()])
+
     def name_of(name: str) -> str:
-        return " · ".join([tables.cell_name(rows[name]), *(["simulated"] if rows[name]["simulated"] else [])])
+        return " · ".join([tables.cell_name(rows[name], called), *(["simulated"] if rows[name]["simulated"] else [])])
 
     columns = st.columns([10, 10, 6], gap="small", vertical_alignment="bottom")
     for side, column in zip("ab", columns, strict=False):

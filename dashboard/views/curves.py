@@ -12,6 +12,7 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
 from engine.strategies.lineups import roster
@@ -88,7 +89,8 @@ def render() -> None:
         controls.chart(figures.curves_figure(info), "curves.figure", VIEW, alt, selects=VIEW)
     if point := controls.way_down(VIEW, cells, "a step of a curve", "condition"):
         row, budget = point
-        name = tables.cell_name({**row, "budget": int(budget) if budget.isdigit() else None})
+        row = row | {"budget": int(budget) if budget.isdigit() else None}
+        name = tables.cell_name(row, names.over(cells.to_dicts()))
         # Trials are read at budgets of the engine's axes; energy is none of them.
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
         controls.link_to("trials", f"Open the trials of {name}", {"condition": row["condition_id"], **place})

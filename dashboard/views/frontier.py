@@ -15,6 +15,7 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.strategies.lineups import roster
 
@@ -52,8 +53,7 @@ class Wish:
             if choice in ("all", "largest"):
                 return choice.capitalize()
             axis, _, budget = choice.rpartition(":")
-            unit = " tokens" if axis.endswith("_tokens") else ""
-            return f"{fmt.budget(int(budget), axis or first)}{unit}"
+            return fmt.up_to(int(budget), axis or first).capitalize()
 
         with st.container(horizontal=True, gap="medium"):
             study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
@@ -153,12 +153,13 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str 
     if chosen is not None and chosen not in rows:
         st.warning(controls.literal(f"This link asks for cell {chosen!r}, which is not there (any more)."))
         st.session_state[key] = chosen = None
+    called = names.over([*rows.values()])
     st.selectbox(
         "Cell",
         shown if chosen is None or chosen in shown else [*shown, chosen],
         index=None,
         key=key,
-        format_func=lambda name: tables.cell_name(rows[name]),
+        format_func=lambda name: tables.cell_name(rows[name], called),
         placeholder="Click a point or a row, or choose a cell here",
         label_visibility="collapsed",
     )
@@ -167,7 +168,8 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str 
         return
     row = rows[chosen]
     with st.container(border=True):
-        st.markdown(f"**{controls.literal(tables.cell_name(row))}** · {controls.literal(row['task'])}")
+        name, task = tables.cell_name(row, called), names.task(row["task"])
+        st.markdown(f"**{controls.literal(name)}** · {controls.literal(task)}")
         facts = tables.cell_facts(row)
         for column, fact in zip(st.columns(len(facts), gap="small"), facts, strict=True):
             column.metric(fact.what, fact.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -13,7 +14,7 @@ from dashboard.text import transcript
 from dashboard.text.transcript import Entry
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
-from engine.core import replay
+from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis
@@ -66,7 +67,11 @@ class Wish:
 
         def name_of(condition: str) -> str:
             row = conditions[condition]
-            parts = [row["label"], *([row["task"]] if several else []), *(["simulated"] if row["simulated"] else [])]
+            parts = [
+                row["name"],
+                *([names.task(row["task"])] if several else []),
+                *(["simulated"] if row["simulated"] else []),
+            ]
             return " · ".join(parts)
 
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -111,7 +116,11 @@ def render() -> None:
     if "trial" in query and "condition" not in query:  # A link that names a trial alone: its condition is looked up.
         with suppress(BudgetscopeError):
             st.query_params["condition"] = Store(db.path).trial(query["trial"][0]).spec.condition.condition_id
-    conditions = {row["condition_id"]: row for row in queries.conditions(db).sort("task", "label").to_dicts()}
+    rows = queries.conditions(db).sort("task", "label").to_dicts()
+    called: dict[str, str] = {}
+    for _, group in groupby(rows, key=lambda row: row["task"]):  # Names tell the conditions of one task apart.
+        called |= names.conditions([*group])
+    conditions = {row["condition_id"]: row | {"name": called[row["condition_id"]]} for row in rows}
     params = controls.offering(PARAMS, {"condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
     head = st.container()
@@ -133,7 +142,7 @@ def render() -> None:
             problems.append(f"This link asks for {name} {wanted!r}, which this condition does not have.")
     at = shown.index(chosen) if chosen in shown else None
     with head:
-        controls.heading(transcript.title(wish.condition["label"], entries, wish.budget_name(" at ", "")))
+        controls.heading(transcript.title(wish.condition["name"], entries, wish.budget_name(" at ", "")))
         controls.caption(transcript.counts_line(wish.condition, entries))
         controls.warn(problems)
     with st.container(key="split"):
