@@ -45,18 +45,15 @@ def look() -> None:
     """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
     from dashboard import figures
     from dashboard.data import queries
-    from dashboard.data.lens import PLAIN
-    from dashboard.widgets import filters
 
     db, x = queries.state(), "output_tokens"
     if queries.trouble(db) is None:
         cells = queries.cells(db)
         task = queries.tasks(cells)[0]
-        studies = queries.studies(db)
-        mine = filters.within(cells.filter(task=task), studies, filters.choices(studies)[0])
-        ids = tuple(sorted(set(mine["condition_id"])))
-        frame = queries.frontier(db, x, task, "staircase", None, ids, PLAIN)
-        band = queries.band(db, x, task, None, ids, PLAIN)
+        shown = queries.of_study(db, cells.filter(task=task), queries.study_choices(db)[0])
+        ids = tuple(sorted(set(shown["condition_id"])))
+        selection = queries.Selection(x, task, "staircase", None, ids)
+        frame, band = queries.frontier(db, selection), queries.band(db, selection)
         figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
 
 

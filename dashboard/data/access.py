@@ -24,14 +24,16 @@ from engine.core.errors import RunError
 
 UNLOCKED, WRONG, UNTIL = (f"access.{word}" for word in ("unlocked", "wrong", "until"))
 LONGEST_WAIT_S = 60.0
-MOST_PER_MINUTE = 60
-"""Wrong tokens the whole server looks at within a minute: a page that is opened anew starts no new count."""
+MOST_PER_MINUTE = 60  # Wrong tokens the whole server looks at: a page that is opened anew starts no new count.
 PROXIES = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via")
 """Headers by which a proxy says that somebody else asks."""
-_failed: deque[float] = deque(maxlen=MOST_PER_MINUTE)
+LOCKED = "Starting, stopping and changing runs here takes the launch token: enter it to unlock this page."
+_EXPOSED = (
+    "This dashboard can be reached from other machines and has no launch token, so it shows runs and starts none: set "
+    f"{LAUNCH_TOKEN} to at least 16 characters and start it again, or let it listen on 127.0.0.1."
+)
+_failed: deque[float] = deque(maxlen=MOST_PER_MINUTE)  # When the last wrong tokens came, by the monotonic clock.
 _turn = threading.Lock()
-
-__all__ = ["closed", "how_to_start", "may_spend", "require", "run_environment", "unlock"]
 
 
 def may_spend() -> bool:
@@ -71,10 +73,14 @@ def unlock(typed: str) -> str | None:
 
     Wrong ones make the next wait longer, 1 s to a minute; what comes earlier is not even compared."""
     now = time.monotonic()
-    wait = max(st.session_state.get(UNTIL, 0.0), _all_until(now)) - now
+    with _turn:  # Callbacks of other sessions run in threads of their own.
+        full = len(_failed) == MOST_PER_MINUTE and _failed[0] + 60.0 > now
+        everybody = _failed[0] + 60.0 if full else 0.0
+    wait = max(st.session_state.get(UNTIL, 0.0), everybody) - now
     if wait > 0:
         return f"That was too soon after a wrong token: wait {ceil(wait)} s, then try again."
     token = launch_token()
+    # Compared as bytes in constant time: how long it took must not tell how much of it was right.
     if token and not token_fault() and hmac.compare_digest(_bytes(typed.strip()), _bytes(token)):
         st.session_state[UNLOCKED] = True
         return None
@@ -88,14 +94,13 @@ def unlock(typed: str) -> str | None:
 
 def run_environment() -> dict[str, str]:
     """The environment a run's process gets: ours and the top-level texts of Streamlit's secrets, never the token."""
-    whole = {**_secrets(), **os.environ}
-    return {name: value for name, value in whole.items() if name != LAUNCH_TOKEN}
-
-
-def _all_until(now: float) -> float:
-    """When the whole server looks at a token again; 0: at once."""
-    with _turn:
-        return _failed[0] + 60.0 if len(_failed) == MOST_PER_MINUTE and _failed[0] + 60.0 > now else 0.0
+    try:
+        secrets = dict(st.secrets) if st.secrets.load_if_toml_exists() else {}
+    except (OSError, ValueError):  # A missing or broken file gives none, and Streamlit's log names the broken.
+        secrets = {}
+    texts = {name: value for name, value in secrets.items() if isinstance(value, str) and "\0" not in value}
+    named = {name: value for name, value in texts.items() if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)}
+    return {name: value for name, value in {**named, **os.environ}.items() if name != LAUNCH_TOKEN}
 
 
 def _outside() -> bool:
@@ -104,31 +109,11 @@ def _outside() -> bool:
         return False
     headers = st.context.headers
     host = headers.get("Host")
-    near = is_loopback(str(st.get_option("server.address") or "")) and (host is None or is_loopback(_name(host)))
+    near = is_loopback(str(st.get_option("server.address") or ""))
+    if near and host is not None:  # `localhost:8501` and `[::1]:8501` without the port.
+        near = is_loopback(host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0])
     return not near or any(name in headers for name in PROXIES)
 
 
-def _name(host: str) -> str:
-    """`localhost:8501` and `[::1]:8501` without the port."""
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-
-
-def _secrets() -> dict[str, str]:
-    """Top-level texts of secrets.toml; a missing or broken file gives none, and Streamlit's log names the broken."""
-    try:
-        found = dict(st.secrets) if st.secrets.load_if_toml_exists() else {}
-    except (OSError, ValueError):
-        return {}
-    texts = {name: value for name, value in found.items() if isinstance(value, str) and "\0" not in value}
-    return {name: value for name, value in texts.items() if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name)}
-
-
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
-
-
-LOCKED = "Starting, stopping and changing runs here takes the launch token: enter it to unlock this page."
-_EXPOSED = (
-    "This dashboard can be reached from other machines and has no launch token, so it shows runs and starts none: set "
-    f"{LAUNCH_TOKEN} to at least 16 characters and start it again, or let it listen on 127.0.0.1."
-)
+    return text.encode("utf-8", "surrogatepass")  # What was typed may be no Unicode, which is no reason to fail.

@@ -1,45 +1,33 @@
-"""What the Advice page can be asked, and what a visitor typed made into numbers the analysis takes.
+"""The questions of the Advice page: what can be asked, what was typed made into numbers, and the cached answers.
 
-Pure: knows neither Streamlit nor a database. Raises UsageError in words a visitor understands.
-
-Answers to the questions of the Advice page, and what they were read off; cached as in `data`. Draws nothing.
+Draws nothing. Raises UsageError in words a visitor understands.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard import figures, theme
 from dashboard.data import queries
+from dashboard.figures import AdvisedInfo, CrossingInfo
+from engine.core import names as core_names
 from engine.core.errors import UsageError, shortened
 from engine.core.records import PUSD_PER_USD
+from engine.strategies import entries
+from engine.strategies.lineups import roster
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Advice, Advisor
+    from engine.analysis import Advice
 
-__all__ = [
-    "QUESTIONS",
-    "UNITS",
-    "Ask",
-    "accuracy",
-    "ahead",
-    "answered",
-    "candidates",
-    "differences_at",
-    "factor",
-    "spend",
-    "wall",
-    "walls_of",
-]
-
-
-QUESTIONS = {
+QUESTIONS = {  # By their name in the URL.
     "reach": "Reach an accuracy",
     "under": "Stay under a budget",
     "beats": "When does B beat A",
@@ -48,36 +36,28 @@ QUESTIONS = {
     "without": "Without a model",
     "price": "At another price",
 }
-"""By their name in the URL."""
 UNITS = {
     "output_tokens": "output tokens a question",
     "total_tokens": "tokens a question",
     "calls": "calls a question",
     "usd": "US dollars a question",
 }
-WALLS = 24
-"""Budgets at which a difference is drawn besides those the answer looked at."""
+WALLS = 24  # Budgets at which a difference is drawn besides those the answer looked at.
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One question with all it takes; what a question does not take is None."""
 
-    question: str
-    """A key of QUESTIONS."""
+    question: str  # A key of QUESTIONS.
     task: str
-    x: str
-    """The spend that is meant by cheap."""
-    axis: str | None = None
-    """What budgets count; None: each condition's own axis."""
-    number: float | None = None
-    """Accuracy as a share, budget in the unit of its axis, spend (None: the last step), or factor."""
-    a: str = ""
+    x: str  # The spend that is meant by cheap.
+    axis: str | None = None  # What budgets count; None: each condition's own axis.
+    number: float | None = None  # Accuracy as a share, budget in the unit of its axis, spend (None: last step), factor.
+    a: str = ""  # Condition ids: whether `b` beats `a`.
     b: str = ""
-    """Condition ids: whether `b` beats `a`."""
     model: str = ""
-    strategies: tuple[str, ...] = ()
-    """Those that take part; empty: all."""
+    strategies: tuple[str, ...] = ()  # Those that take part; empty: all.
 
     @property
     def wall(self) -> int | None:
@@ -85,43 +65,27 @@ class Ask:
         return round(self.number or 0) if self.question == "under" else None
 
 
-def answered(ask: Ask, adviser: Advisor) -> Advice:
-    """The answer of the analysis. Raises UsageError, UnknownName."""
-    number = 0.0 if ask.number is None else ask.number
-    match ask.question:
-        case "reach":
-            return adviser.reach(number)
-        case "under":
-            return adviser.under(round(number))
-        case "beats":
-            return adviser.beats(ask.b, ask.a)
-        case "next":
-            return adviser.next_point(ask.number)
-        case "right":
-            return adviser.per_right()
-        case "without":
-            return adviser.without(ask.model)
-    return adviser.priced(ask.model, number)
-
-
-def candidates(cells: pl.DataFrame, ask: Ask) -> pl.DataFrame:
-    """The cells an answer is picked from."""
-    import polars as pl
-
-    mine = cells.filter(task=ask.task)
-    if ask.strategies:
-        mine = mine.filter(pl.col("strategy").is_in(list(ask.strategies)))
-    return mine if ask.wall is None else mine.filter(pl.col("budget") <= ask.wall, axis=ask.axis)
+def names(cells: pl.DataFrame) -> dict[str, str]:
+    """Conditions by id, said so that no two are alike; strategies that see targets are called oracles."""
+    known, called = entries(), dict[str, str]()
+    rows = {row["condition_id"]: row for row in cells.to_dicts()}
+    labels = core_names.conditions([*rows.values()])
+    for name, row in rows.items():
+        oracle = row["strategy"] in known and known[row["strategy"]].oracle
+        notes = (labels[name], "oracle" if oracle else "", "simulated" if row["simulated"] else "")
+        called[name] = " · ".join(note for note in notes if note)
+    often = Counter(called.values())
+    return {name: f"{label} · {name[-6:]}" if often[label] > 1 else label for name, label in called.items()}
 
 
 def ahead(evidence: pl.DataFrame) -> int | None:
     """The least budget from which on the interval of the difference stays above 0; None: not even at the largest."""
-    found = None
+    least = None
     for row in reversed(evidence.sort("budget").to_dicts()):
         if row["low"] is None or row["low"] <= 0:
             break
-        found = int(row["budget"])
-    return found
+        least = int(row["budget"])
+    return least
 
 
 def walls_of(evidence: pl.DataFrame, steps: Iterable[int]) -> list[int]:
@@ -129,23 +93,6 @@ def walls_of(evidence: pl.DataFrame, steps: Iterable[int]) -> list[int]:
     known = set(evidence["budget"].to_list())
     left = sorted({step for step in steps if 0 < step < max(known, default=0)} - known)
     return left[:: max(1, -(-len(left) // WALLS))]
-
-
-def differences_at(
-    ask: Ask, evidence: pl.DataFrame, walls: Sequence[int], units: pl.DataFrame, sample: tuple[int, int]
-) -> pl.DataFrame:
-    """Evidence of 'beats' with rows for more budgets. A condition that is not anytime stands at its own in all."""
-    import polars as pl
-
-    from engine.analysis import compare, stats
-
-    sides = [units.filter(condition_id=name) for name in (ask.b, ask.a)]
-    rows = []
-    for wall in walls:
-        first, second = (part if part["budget"].n_unique() == 1 else part.filter(budget=wall) for part in sides)
-        one = compare.difference(first, second, stats.Sample(*sample))
-        rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
-    return pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget")
 
 
 def accuracy(typed: str) -> float:
@@ -191,30 +138,86 @@ def _number(typed: str) -> float | None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def advice(db: queries.Database, ask: Ask) -> Advice:
-    """The answer to one question; strategies that see targets are no advice and take no part."""
-    kept: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
-    return answered(
-        ask, queries.results(db.path).advise(ask.task, ask.x, ask.axis, queries.REPLICATES, queries.SEED, **kept)
-    )
+    """The answer of the analysis to one question. Raises UsageError, UnknownName."""
+    only: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
+    adviser = queries.results(db.path).advise(ask.task, ask.x, ask.axis, queries.REPLICATES, queries.SEED, **only)
+    number = 0.0 if ask.number is None else ask.number
+    match ask.question:
+        case "reach":
+            return adviser.reach(number)
+        case "under":
+            return adviser.under(round(number))
+        case "beats":
+            return adviser.beats(ask.b, ask.a)
+        case "next":
+            return adviser.next_point(ask.number)
+        case "right":
+            return adviser.per_right()
+        case "without":
+            return adviser.without(ask.model)
+    return adviser.priced(ask.model, number)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def advised(db: queries.Database, ask: Ask) -> pl.DataFrame:
-    """The cells an answer was picked from, with their place on the frontier; see `Results.frontier`."""
+def advised(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
+    """Plain data of the frontier an answer was picked from, the answer marked on it."""
+    import polars as pl
+
     from engine.analysis import frontier as of
 
-    wall = ask.wall
-    found, units = queries.measured(db, ask.axis if wall else None, (wall,) if wall else None)
-    shown = queries.distinct(candidates(found, ask))
-    return of.frontier(shown, queries.theirs(shown, units), ask.x, "staircase", queries.REPLICATES, queries.SEED)
+    frame, units = queries.measured(db, ask.axis if ask.wall else None, (ask.wall,) if ask.wall else None)
+    shown = frame.filter(task=ask.task)
+    if ask.strategies:
+        shown = shown.filter(pl.col("strategy").is_in(list(ask.strategies)))
+    if ask.wall is not None:
+        shown = shown.filter(pl.col("budget") <= ask.wall, axis=ask.axis)
+    shown = queries.distinct(shown)
+    sums = queries.theirs(shown, units)
+    frame = of.frontier(shown, sums, ask.x, "staircase", queries.REPLICATES, queries.SEED)
+    answer, every = advice(db, ask), queries.cells(db)
+    plain = figures.frontier_info(
+        frame,
+        queries.line(frame, "staircase"),
+        None,
+        x=ask.x,
+        narrow=narrow,
+        dark=dark,
+        models=roster(every["model"]),
+        strategies=sorted(set(every["strategy"])),
+    )
+    cell = (answer.cell.condition_id, answer.cell.budget) if answer.cell else None
+    value = answer.value.mean if answer.value else None
+    level = ask.number if ask.question == "reach" else None
+    return figures.advised_info(plain, answer.asked, answer.evidence, cell, value, level)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def differences(db: queries.Database, ask: Ask) -> pl.DataFrame:
-    """Accuracy of `ask.b` minus that of `ask.a` at many budgets both were measured at: columns of the evidence."""
-    found = advice(db, ask).evidence
+def crossing(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
+    """Plain data of accuracy of `ask.b` minus that of `ask.a`, at many budgets both were measured at."""
+    import polars as pl
+
+    from engine.analysis import compare, stats
+
+    evidence, every = advice(db, ask).evidence, queries.cells(db)
     lines = queries.curves(db, (ask.a, ask.b), str(ask.axis)).values()
-    steps = [budget for line in lines for budget in line["budget"]]
-    walls = walls_of(found, steps)
+    walls = walls_of(evidence, [budget for line in lines for budget in line["budget"]])
     _, units = queries.results(db.path).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
-    return differences_at(ask, found, walls, units, (queries.REPLICATES, queries.SEED))
+    sides = [units.filter(condition_id=name) for name in (ask.b, ask.a)]
+    sample, rows = stats.Sample(queries.REPLICATES, queries.SEED), []
+    for wall in walls:
+        # A condition that is not anytime has one budget, and stands at its own against all of the other's.
+        first, second = (part if part["budget"].n_unique() == 1 else part.filter(budget=wall) for part in sides)
+        one = compare.difference(first, second, sample)
+        rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
+    more = pl.DataFrame(rows, schema=evidence.schema, orient="row")
+    strategy = next(row["strategy"] for row in every.filter(condition_id=ask.b).to_dicts())
+    called = names(every.filter(task=ask.task))
+    return figures.crossing_info(
+        pl.concat([evidence, more]).sort("budget"),
+        (called[ask.b], called[ask.a]),
+        axis=str(ask.axis),
+        narrow=narrow,
+        dark=dark,
+        first=ahead(evidence),
+        colour=theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)[strategy],
+    )

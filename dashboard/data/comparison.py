@@ -1,6 +1,6 @@
-"""What the Compare page asks of the analysis, and what a visitor typed made into numbers it takes.
+"""What the Compare page asks of the analysis, cached as in `queries`, and what a visitor typed made into numbers.
 
-Pure: knows neither Streamlit nor a database. Raises UsageError in words a visitor understands.
+Differences are B minus A. Draws nothing. Raises UsageError in words a visitor understands.
 """
 
 from __future__ import annotations
@@ -10,42 +10,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboard.text.differences import Compared, Side, dearer
+import streamlit as st
+
+from dashboard.data import queries
+from dashboard.data.queries import REPLICATES, SEED, Database
+from dashboard.text.differences import Compared, Side
 from engine.core.errors import UsageError, shortened
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Cell, Results
-    from engine.analysis.equity import Equity
+    from engine.analysis import Cell
     from engine.analysis.savings import Savings
-    from engine.models.energy import EnergyRange
 
-Row = Mapping[str, Any]
-MOST_GROUPS = 24
-"""A column with more values than these does not group questions."""
-NO_GROUPS = "category"
-"""The column every question has, filled or not."""
-
+MOST_GROUPS = 24  # A column with more values than these does not group questions.
+NO_GROUPS = "category"  # The column every question has, filled or not.
 WHOLE = "All questions"
 ROWS = ("group", "n", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_value", "enough", "warning")
-ROW_NUMBERS = ("index", "_id", ".id")
-"""Endings of keys that only count questions."""
-
-__all__ = [
-    "MOST_GROUPS",
-    "NO_GROUPS",
-    "Compared",
-    "Month",
-    "Side",
-    "compared",
-    "dearer",
-    "groupings",
-    "month",
-    "number",
-    "told_rows",
-    "unknown_sizes",
-]
+ROW_NUMBERS = ("index", "_id", ".id")  # Endings of keys that only count questions.
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +36,47 @@ class Month:
 
     per_day: str
     zone: str
-    size: str
-    """Billions of parameters of models whose size nobody knows, ACTIVE or ACTIVE/TOTAL; empty: unknown."""
+    size: str  # Billions of parameters of models whose size nobody knows, ACTIVE or ACTIVE/TOTAL; empty: unknown.
 
 
-def compared(found: Results, a: Cell, b: Cell, by: str, left: Side, draws: tuple[int, int]) -> Compared:
-    """Both comparisons of two cells; `draws`: bootstrap replicates and their seed."""
-    whole = found.compare(b, a, replicates=draws[0], seed=draws[1])
+@st.cache_data(max_entries=64, show_spinner=False)
+def settings(db: Database, task: str, axis: str | None) -> pl.DataFrame:
+    """Scored cells of a task with `on_frontier` in tokens; budgets on `axis`, None: on each condition's own."""
+    from engine.analysis import frontier as of
+
+    frame, units = queries.measured(db, axis)
+    scored = frame.filter(frame["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
+    # One replicate: who is on the frontier is asked, not with what chance.
+    return of.frontier(scored, queries.theirs(scored, units), "total_tokens", "staircase", 1, SEED)
+
+
+def ends(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """The cheapest and the most accurate setting on the frontier; of a frontier of one, that and its best rival."""
+
+    def spends(name: str) -> tuple[float, str]:
+        return rows[name]["total_tokens"] or 0.0, name
+
+    front = sorted((name for name, row in rows.items() if row["on_frontier"]), key=spends) or sorted(rows, key=spends)
+    cheap, best = front[0], max(front, key=lambda name: rows[name]["accuracy"])
+    if cheap != best:
+        return cheap, best
+    rivals = [name for name in rows if name != best]
+    return max(rivals, key=lambda name: (rows[name]["accuracy"], -spends(name)[0])), best
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def compared(db: Database, a: Cell, b: Cell, by: str, left: Side) -> Compared:
+    """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
+    results = queries.results(db.path)
+    whole = results.compare(b, a, replicates=REPLICATES, seed=SEED)
     order = (a, b) if left == "a" else (b, a)
-    return Compared(whole, found.equity(*order, by, *draws) if whole.n else None, left)
+    return Compared(whole, results.equity(*order, by, REPLICATES, SEED) if whole.n else None, left)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def against(db: Database, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
+    """Other settings minus A; see `Results.comparisons`."""
+    return queries.results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED)
 
 
 def told_rows(found: Compared) -> pl.DataFrame:
@@ -72,47 +86,33 @@ def told_rows(found: Compared) -> pl.DataFrame:
     first row is alone where the questions fall into one group."""
     import polars as pl
 
-    whole = found.whole
-    first = (
-        WHOLE,
-        whole.n,
-        whole.accuracy_b,
-        whole.accuracy_a,
-        whole.accuracy.mean,
-        whole.accuracy.low,
-        whole.accuracy.high,
-        whole.p_value,
-        True,
-        False,
-    )
+    whole, change = found.whole, found.whole.accuracy
+    interval = (change.mean, change.low, change.high, whole.p_value)
+    first = (WHOLE, whole.n, whole.accuracy_b, whole.accuracy_a, *interval, True, False)
     kinds = (pl.String, pl.Int64, *(pl.Float64,) * 6, pl.Boolean, pl.Boolean)
-    told = pl.DataFrame([first], schema=dict(zip(ROWS, kinds, strict=True)), orient="row")
+    rows = pl.DataFrame([first], schema=dict(zip(ROWS, kinds, strict=True)), orient="row")
     if found.who is None or found.who.groups.height < 2:
-        return told
-    return pl.concat([told, _groups(found.who, found.left).sort("n", "group", descending=[True, False])])
-
-
-def _groups(who: Equity, left: Side) -> pl.DataFrame:
-    """Its changes are from the dearer to the cheaper setting, ours from A to B."""
-    import polars as pl
-
-    rows = who.groups.rename({"change": "difference"})
-    if left == "b":
+        return rows
+    groups = found.who.groups.rename({"change": "difference"})
+    if found.left == "b":
+        # Its changes are from the dearer to the cheaper setting, ours from A to B; + 0.0 makes a zero of minus zero.
         swapped = {"accuracy_a": "accuracy_b", "accuracy_b": "accuracy_a", "low": "high", "high": "low"}
-        rows = rows.rename(swapped).with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
-    return rows.select(ROWS)
+        groups = groups.rename(swapped).with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
+    return pl.concat([rows, groups.select(ROWS).sort("n", "group", descending=[True, False])])
 
 
-def groupings(questions: pl.DataFrame) -> tuple[str, tuple[str, ...]]:
+@st.cache_data(max_entries=32, show_spinner=False)
+def groupings(db: Database, task: str) -> tuple[str, tuple[str, ...]]:
     """The column or key of the data to group by at first, and all that make 2 to `MOST_GROUPS` groups.
 
     `category` is always there; it is taken where it or nothing else makes two groups large enough to judge."""
     from engine.analysis.equity import ENOUGH, groups
 
+    questions = queries.questions(db).filter(task=task)
     keys = {key for text in questions["data"] for key in _keys(json.loads(text))} - set(questions.columns)
     named = (NO_GROUPS, "target", *(key for key in sorted(keys) if not key.endswith(ROW_NUMBERS)))
     counts = {key: groups(questions, key)["group"].value_counts()["count"].to_list() for key in named}
-    offered = tuple(key for key, found in counts.items() if key == NO_GROUPS or 1 < len(found) <= MOST_GROUPS)
+    offered = tuple(key for key, sizes in counts.items() if key == NO_GROUPS or 1 < len(sizes) <= MOST_GROUPS)
     judged = [key for key in offered if sum(n >= ENOUGH for n in counts[key]) > 1]
     return (NO_GROUPS if len(counts[NO_GROUPS]) > 1 or not judged else judged[0]), offered
 
@@ -124,10 +124,28 @@ def _keys(data: Any, above: str = "") -> Iterable[str]:
     return [key for name, below in data.items() for key in _keys(below, f"{above}.{name}" if above else str(name))]
 
 
-def month(found: Results, a: Cell, b: Cell, lineups: Iterable[str], asked: Month, draws: tuple[int, int]) -> Savings:
+@st.cache_data(max_entries=32, show_spinner=False)
+def month(db: Database, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month) -> Savings:
     """A month with A and with B; its `saving` is what B saves. Raises UsageError for no number, size or zone."""
-    weights = _energies(lineups, asked.size)
-    return found.savings(a, b, number(asked.per_day), asked.zone, weights, replicates=draws[0], seed=draws[1])
+    from engine.models.energy import energy, known_energy, size
+
+    weights = None  # Known sizes alone.
+    if wish.size.strip():
+        try:
+            sizes = [float(part) for part in wish.size.split("/")]
+        except ValueError:
+            sizes = []
+        if len(sizes) not in (1, 2):
+            raise UsageError(
+                "A size is billions of parameters, ACTIVE or ACTIVE/TOTAL such as 3.6/20.9, not "
+                f"{shortened(wish.size)!r}."
+            )
+        # Prices and sizes go by a model's identity as well as by the name a study gave it.
+        players = _players(lineups)
+        known = known_energy((*players, *players.values()))
+        weights = known | dict.fromkeys(unknown_sizes(lineups), energy(size(*sizes)))
+    traffic, results = number(wish.per_day), queries.results(db.path)
+    return results.savings(a, b, traffic, wish.zone, weights, replicates=REPLICATES, seed=SEED)
 
 
 def number(text: str) -> float:
@@ -142,38 +160,10 @@ def unknown_sizes(lineups: Iterable[str]) -> tuple[str, ...]:
     """Names of the models whose size nobody knows."""
     from engine.models.energy import known_size
 
-    return tuple(
-        name
-        for name, identity in _players(lineups).items()
-        if known_size(name) is None and known_size(identity) is None
-    )
+    players = _players(lineups).items()
+    return tuple(name for name, identity in players if known_size(name) is None and known_size(identity) is None)
 
 
 def _players(lineups: Iterable[str]) -> dict[str, str]:
     """Name to identity of every model."""
     return {name: identity for lineup in lineups for _, name, identity in json.loads(lineup)}
-
-
-def _energies(lineups: Iterable[str], size: str) -> dict[str, EnergyRange] | None:
-    """Weights of the models, those of unknown size taken as large as was typed; None: known sizes alone."""
-    from engine.models import energy
-    from engine.models.energy import known_energy
-
-    if not size.strip():
-        return None
-    every = tuple(lineups)
-    players, (active, *total) = _players(every), _sizes(size)
-    given = energy.energy(energy.size(active, *total[:1]))
-    return known_energy((*players, *players.values())) | dict.fromkeys(unknown_sizes(every), given)
-
-
-def _sizes(text: str) -> list[float]:
-    try:
-        sizes = [float(part) for part in text.split("/")]
-    except ValueError:
-        sizes = []
-    if len(sizes) not in (1, 2):
-        raise UsageError(
-            f"A size is billions of parameters, ACTIVE or ACTIVE/TOTAL such as 3.6/20.9, not {shortened(text)!r}."
-        )
-    return sizes

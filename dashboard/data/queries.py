@@ -7,41 +7,49 @@ function takes `state()` first, which belongs to its key. Nothing here draws.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import streamlit as st
 
 import engine
-from dashboard.data import comparison
 from dashboard.data.lens import PLAIN, Looking, Models, build
-from dashboard.text import differences
+from dashboard.text.progress import Forecast, forecast
 from engine.core.errors import BudgetscopeError
-from engine.store.store import default_path, fingerprint
+from engine.store.store import Store, default_path, fingerprint
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Cell, Results
-    from engine.analysis.savings import Savings
-
-
-@dataclass(frozen=True, slots=True)
-class Database:
-    """A database file in one version: what every cache is keyed by."""
-
-    path: str
-    version: tuple[int, int, int, int]
-    """See `engine.store.store.fingerprint`; it changes with the file."""
-
+    from engine.analysis import Results
+    from engine.core.budget import Limits
+    from engine.core.records import Completion, Trial
 
 Kind = Literal["staircase", "hull"]
 Ids = tuple[str, ...]
-Budgets = tuple[int, ...] | None
-"""None: those the studies declare."""
+Budgets = tuple[int, ...] | None  # None: those the studies declare.
 REPLICATES, SEED = 1000, 0
+ALL = "*"  # Name of all studies together, in the address.
+
+
+class Database(NamedTuple):
+    """A database file in one version: what every cache is keyed by."""
+
+    # A tuple: each cached call hashes this anew, and Streamlit takes 0.05 ms for a tuple, 0.13 ms for a dataclass.
+    path: str
+    version: tuple[int, int, int, int]  # See `engine.store.store.fingerprint`; it changes with the file.
+
+
+class Selection(NamedTuple):
+    """Cells of a task that a frontier is drawn through, and how it is drawn."""
+
+    x: str
+    task: str
+    kind: Kind
+    budgets: Budgets
+    conditions: Ids
+    looking: Looking = PLAIN
 
 
 def path() -> Path:
@@ -60,6 +68,12 @@ def trouble(db: Database) -> str | None:
         return "No trial is stored here yet." if cells(db).is_empty() else None
     except BudgetscopeError as error:
         return str(error)
+
+
+@lru_cache(maxsize=8)
+def results(path: str) -> Results:
+    """One reader for each file, which then looks only once whether the file is ours."""
+    return engine.open(path)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -90,52 +104,60 @@ def models(db: Database) -> Models:
     return Models(tuple(names), tuple((name, stored[of]) for name, of in names.items() if of in stored))
 
 
+def _selected(db: Database, selection: Selection) -> tuple[pl.DataFrame, pl.DataFrame]:
+    import polars as pl
+
+    frame, units = measured(db, None, selection.budgets, selection.looking)
+    own = pl.col("condition_id").is_in(list(selection.conditions))
+    shown = distinct(frame.filter(own, task=selection.task))
+    return shown, theirs(shown, units)
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
-def frontier(
-    db: Database,
-    x: str,
-    task: str,
-    kind: Kind,
-    budgets: Budgets,
-    conditions: Ids,
-    looking: Looking = PLAIN,
-) -> pl.DataFrame:
+def frontier(db: Database, selection: Selection) -> pl.DataFrame:
     """Cells of some conditions of a task with their place on the frontier; see `Results.frontier`."""
     from engine.analysis import frontier as of
 
-    return of.frontier(*_chosen(db, task, budgets, conditions, looking), x, kind, REPLICATES, SEED)
+    return of.frontier(*_selected(db, selection), selection.x, selection.kind, REPLICATES, SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def band(db: Database, x: str, task: str, budgets: Budgets, conditions: Ids, looking: Looking = PLAIN) -> pl.DataFrame:
+def band(db: Database, selection: Selection) -> pl.DataFrame:
     """Bootstrap band of the staircase of the same cells; see `Results.band`."""
     from engine.analysis import frontier as of
 
-    return of.band(*_chosen(db, task, budgets, conditions, looking), x, REPLICATES, SEED)
+    return of.band(*_selected(db, selection), selection.x, REPLICATES, SEED)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def model_lines(
-    db: Database,
-    x: str,
-    task: str,
-    kind: Kind,
-    budgets: Budgets,
-    conditions: Ids,
-    looking: Looking = PLAIN,
-) -> dict[str, pl.DataFrame]:
-    """Per model the line through its own frontier; no chances are asked for, so nothing is resampled to speak of."""
+def model_lines(db: Database, selection: Selection) -> dict[str, pl.DataFrame]:
+    """Per model the line through its own frontier."""
     from engine.analysis import frontier as of
 
-    chosen, units = _chosen(db, task, budgets, conditions, looking)
-    names = sorted(set(chosen["model"].to_list()))
-    return {model: line(of.frontier(chosen.filter(model=model), units, x, kind, 1, SEED), kind) for model in names}
+    shown, units = _selected(db, selection)
+    lines, (x, _, kind, *_) = {}, selection
+    for model in sorted(set(shown["model"])):
+        # No chances are asked for, so one replicate: nothing is resampled to speak of.
+        lines[model] = line(of.frontier(shown.filter(model=model), units, x, kind, 1, SEED), kind)
+    return lines
 
 
-@lru_cache(maxsize=8)
-def results(path: str) -> Results:
-    """One reader for each file, which then looks only once whether the file is ours."""
-    return engine.open(path)
+def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
+    """The points to join: columns task, x, accuracy."""
+    from engine.analysis import frontier_line
+
+    return frontier_line(frame, kind)
+
+
+def theirs(shown: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
+    """The sums per question behind some cells."""
+    return units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
+
+
+def distinct(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without the larger budgets of a condition that changed neither accuracy, spend nor n: one point, not six."""
+    same = ("condition_id", "accuracy", "n_questions", "n_censored", "calls", "input_tokens", "output_tokens")
+    return frame.unique(subset=same, keep="first", maintain_order=True)
 
 
 def votes(strategies: Iterable[str]) -> bool:
@@ -150,11 +172,8 @@ def tasks(cells: pl.DataFrame) -> tuple[str, ...]:
     return tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
 
 
-def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
-    """The points to join: columns task, x, accuracy."""
-    from engine.analysis import frontier_line
-
-    return frontier_line(frame, kind)
+def _by_condition(frame: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataFrame]:
+    return {condition: frame.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -162,8 +181,7 @@ def curves(
     db: Database, ids: Ids, axis: str, looking: Looking = PLAIN, orders: int | None = None
 ) -> dict[str, pl.DataFrame]:
     """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    found = results(db.path).curves(ids, axis, None, build(looking, models(db))[0], orders)
-    return _by_condition(found, ids)
+    return _by_condition(results(db.path).curves(ids, axis, None, build(looking, models(db))[0], orders), ids)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -172,24 +190,21 @@ def budgets(
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Cells of some conditions on a budget axis, and the curves of the anytime ones unless these are over `most`."""
     lens = build(looking, models(db))[0]
+    # One state of the file for both reads: a run that works on it may store trials between them.
     with results(db.path).still() as same:
-        found, _ = same.measured(axis, None, {"condition_id": list(ids)}, lens)
-        drawn = sorted(set(found.filter("anytime")["condition_id"]))
+        frame, _ = same.measured(axis, None, {"condition_id": list(ids)}, lens)
+        drawn = sorted(set(frame.filter("anytime")["condition_id"]))
         if len(drawn) > most:
-            return found, {}
+            return frame, {}
         lines = same.curves(drawn, axis, None, lens, orders)
-    return found, _by_condition(lines, drawn)
-
-
-def _by_condition(found: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataFrame]:
-    return {condition: found.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
+    return frame, _by_condition(lines, drawn)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def elasticity(db: Database) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
-    found = results(db.path).elasticity()
-    return found.points, found.summary
+    elasticity = results(db.path).elasticity()
+    return elasticity.points, elasticity.summary
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -200,34 +215,6 @@ def told(db: Database) -> list[dict[str, Any]]:
     return [dict(row) for row in of.conditions(conditions(db).to_dicts())]
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def settings(db: Database, task: str, axis: str | None) -> pl.DataFrame:
-    """Scored cells of a task with `on_frontier` in tokens; budgets on `axis`, None: on each condition's own."""
-    from engine.analysis import frontier as of
-
-    found, units = measured(db, axis)
-    mine = found.filter(found["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
-    return of.frontier(mine, theirs(mine, units), "total_tokens", "staircase", 1, SEED)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def compared(db: Database, a: Cell, b: Cell, by: str, left: differences.Side) -> differences.Compared:
-    """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
-    return comparison.compared(results(db.path), a, b, by, left, (REPLICATES, SEED))
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def against(db: Database, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
-    """Other settings minus A; see `Results.comparisons`."""
-    return results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def month(db: Database, a: Cell, b: Cell, lineups: Ids, wish: comparison.Month) -> Savings:
-    """A month with A and with B; see `Results.savings`."""
-    return comparison.month(results(db.path), a, b, lineups, wish, (REPLICATES, SEED))
-
-
 @st.cache_data(max_entries=8, show_spinner=False)
 def conditions(db: Database) -> pl.DataFrame:
     """All conditions with `label`, `simulated` and `run_ids`."""
@@ -235,15 +222,31 @@ def conditions(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def studies(db: Database) -> dict[str, tuple[str, ...]]:
+def studies(db: Database) -> dict[str, Ids]:
     """Condition ids by the name of the study that ran them, the study with most tasks first."""
     import polars as pl
 
     names = results(db.path).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
     ran = conditions(db).select("condition_id", "task", run_id="run_ids").explode("run_id")
     named = ran.join(names, on="run_id").drop_nulls("name").unique(["name", "condition_id"]).sort("condition_id")
-    found = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
-    return {name: tuple(ids) for name, ids, _ in found.sort("tasks", "name", descending=[True, False]).iter_rows()}
+    ids = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
+    ids = ids.sort("tasks", "name", descending=[True, False])
+    return {name: tuple(conditions) for name, conditions, _ in ids.iter_rows()}
+
+
+def study_choices(db: Database) -> tuple[str, ...]:
+    """Studies by name, the one shown at first in front, and all of them together."""
+    # Several studies together may have their budgets on different axes: that is asked for, never met at first.
+    names = tuple(name for name in studies(db) if name != ALL)
+    return (*names, ALL) if len(names) > 1 else (ALL,)
+
+
+def of_study(db: Database, cells: pl.DataFrame, study: str | None) -> pl.DataFrame:
+    """The cells of a study's conditions; of `ALL` or an unknown study all of them."""
+    import polars as pl
+
+    ids = studies(db).get(study or ALL)
+    return cells if ids is None else cells.filter(pl.col("condition_id").is_in(list(ids)))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -258,28 +261,46 @@ def trial_rows(db: Database, condition: str) -> pl.DataFrame:
     return results(db.path).trial_rows(condition)
 
 
+@st.cache_resource(max_entries=8, show_spinner="Reading the trials …")
+def trials(db: Database, condition: str) -> list[Trial]:
+    """The last attempt of every trial of a condition, by question; shared between sessions and never changed."""
+    return sorted(Store(db.path).trials(condition), key=lambda each: (each.spec.question.question_id, each.spec.repeat))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def completions(db: Database, keys: tuple[str, ...]) -> dict[str, Completion]:
+    """Stored replies by the key of their calls."""
+    return Store(db.path).completions(keys)
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def bill(db: Database, run_id: str) -> pl.DataFrame:
     """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
     return results(db.path).bill(run_id, by=("model", "role"))
 
 
-def _chosen(
-    db: Database, task: str, budgets: Budgets, conditions: Ids, looking: Looking
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    import polars as pl
+@st.cache_data(max_entries=8, show_spinner=False, ttl=60)  # Seconds; a day ends without the file being touched.
+def allowance(db: Database) -> tuple[Limits, Limits]:
+    """The day's allowance (UTC) for all runs together, and what of it is free."""
+    from engine.core.allowance import day_of
+    from engine.runs import run_dir
 
-    found, units = measured(db, None, budgets, looking)
-    shown = distinct(found.filter(pl.col("condition_id").is_in(list(conditions)), task=task))
-    return shown, theirs(shown, units)
-
-
-def theirs(shown: pl.DataFrame, units: pl.DataFrame) -> pl.DataFrame:
-    """The sums per question behind some cells."""
-    return units.join(shown.select("condition_id", "budget"), on=("condition_id", "budget"), how="semi")
+    book = Store(db.path).read_book()
+    return book.allowance, book.free(day_of(run_dir.now()))
 
 
-def distinct(frame: pl.DataFrame) -> pl.DataFrame:
-    """Without the larger budgets of a condition that changed neither accuracy, spend nor n: one point, not six."""
-    same = ("condition_id", "accuracy", "n_questions", "n_censored", "calls", "input_tokens", "output_tokens")
-    return frame.unique(subset=same, keep="first", maintain_order=True)
+@st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
+def expected(text: str, db: Database) -> Forecast:
+    """What the study in this text will spend by the history of a database."""
+    from engine.study.expected import expected_spend
+    from engine.study.pilot import pilot
+    from engine.study.plan import plan
+    from engine.study.schema import parse
+    from engine.study.upper_bound import upper_bound
+
+    try:
+        study = parse(text, "this study")
+        spend = expected_spend(plan(study, sends=False), Path(db.path))
+        return forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)
+    except BudgetscopeError as error:
+        return Forecast(fault=str(error))

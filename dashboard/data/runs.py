@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -22,25 +23,8 @@ from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import Study, load
 
-LOG_BYTES = 20_000
-"""How much of a log's end is shown."""
-_children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}
-"""Our processes by run, and when each was started."""
-
-__all__ = [
-    "declared",
-    "find",
-    "log_tail",
-    "pilot",
-    "reap",
-    "resume",
-    "runs",
-    "settle",
-    "start",
-    "starting",
-    "stop",
-    "uploads",
-]
+LOG_BYTES = 20_000  # How much of a log's end is shown.
+_children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}  # By run, and when each was started.
 
 
 def settle(db: Path) -> Path:
@@ -50,7 +34,7 @@ def settle(db: Path) -> Path:
     access.require()
     own = writable(db)
     if own != db:
-        os.environ["BUDGETSCOPE_DB"] = str(own.resolve())
+        os.environ["BUDGETSCOPE_DB"] = str(own.resolve())  # `queries.path` reads it: every session shows the copy.
     return own
 
 
@@ -77,10 +61,10 @@ def pilot(study: Study, db: Path) -> RunDir:
 def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
     """Go on with a run, under a new ceiling where one is given. Raises AlreadyRunning when somebody works on it."""
     access.require()
-    now = run_dir.read(run)
-    if now.alive or starting(now):
+    status = run_dir.read(run)
+    if status.alive or starting(status):
         raise RunError(f"Run {run.run_id} is already being worked on.")
-    usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"
+    usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"  # Pico-dollars, to the last one.
     wished = {"--tokens": ceiling.tokens, "--calls": ceiling.calls, "--usd": usd}
     _spawn(run, [str(part) for pair in wished.items() if pair[1] is not None for part in pair])
 
@@ -93,16 +77,16 @@ def stop(run: RunDir, now: bool = False) -> None:
 
 def reap() -> None:
     """Collect the exit of finished children, so that none stays behind as a zombie."""
-    for run_id, (child, _) in list(_children.items()):
+    for run_id, (child, _) in list(_children.items()):  # A copy: other sessions start and reap at the same time.
         if child.poll() is not None:
             _children.pop(run_id, None)
 
 
-def starting(now: Status) -> bool:
+def starting(status: Status) -> bool:
     """Whether a process of ours is still on its way to the run's lock, so that its status is an old one."""
     reap()
-    started = _children[now.run_id][1] if now.run_id in _children else None
-    return started is not None and (now.heartbeat_at is None or now.heartbeat_at < started)
+    started = _children[status.run_id][1] if status.run_id in _children else None
+    return started is not None and (status.heartbeat_at is None or status.heartbeat_at < started)
 
 
 def runs(db: Path) -> list[Status]:
@@ -127,27 +111,17 @@ def log_tail(run: RunDir) -> str:
 
 def declared(db: Path) -> dict[str, ModelSpec]:
     """Models that studies of earlier runs declared with more than a name, the newest of each name."""
-    found: dict[str, ModelSpec] = {}
-    for study in _studies(db):
-        found |= {model.name: model for model in study.models if model != ModelSpec(model.name)}
-    return found
+    models: dict[str, ModelSpec] = {}
+    for status in run_dir.list_runs(db):
+        with suppress(BudgetscopeError):  # A study of another version, or one that somebody edited, declares none.
+            study = load(run_dir.find(db, status.run_id).study)
+            models |= {model.name: model for model in study.models if model != ModelSpec(model.name)}
+    return models
 
 
 def uploads(db: Path) -> Path:
     """Where uploaded task files of a database are kept."""
     return db.with_name(f"{db.stem}.uploads").resolve()
-
-
-def _studies(db: Path) -> list[Study]:
-    found = [_study(run_dir.find(db, each.run_id)) for each in run_dir.list_runs(db)]
-    return [study for study in found if study is not None]
-
-
-def _study(run: RunDir) -> Study | None:
-    try:
-        return load(run.study)
-    except BudgetscopeError:
-        return None
 
 
 def _spawn(run: RunDir, flags: Sequence[str]) -> None:
@@ -160,7 +134,7 @@ def _spawn(run: RunDir, flags: Sequence[str]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            start_new_session=True,  # Control-C at the dashboard's terminal ends the dashboard and no run.
             cwd=Path(__file__).resolve().parents[2],
             env={**access.run_environment(), "PYTHONUNBUFFERED": "1"},
         )

@@ -37,25 +37,7 @@ KEYS = {
     "xai": "XAI_API_KEY",
 }
 """Provider prefix of a model name to the variable its key is read from."""
-_LONGEST_NAME = 120
-_WHOLE = re.compile(r"[+-]?\d{1,18}")
-_BROKEN = re.compile(r"[+-]?\d{1,18}\.\d{1,18}")
-
-__all__ = [
-    "ENDINGS",
-    "KEYS",
-    "MOST_BYTES",
-    "MOST_COLUMNS",
-    "MOST_ROWS",
-    "Form",
-    "checked",
-    "columns",
-    "keys_present",
-    "model_table",
-    "save_upload",
-    "settings",
-    "text",
-]
+_LONGEST_NAME = 120  # Bytes; file systems take 255, some encrypted ones 143.
 
 
 @dataclass(frozen=True)
@@ -64,23 +46,16 @@ class Form:
 
     name: str
     models: tuple[str, ...]
-    strategies: tuple[tuple[str, Mapping[str, str]], ...]
-    """Name and knobs; an empty knob keeps its default, one with commas sweeps."""
-    tasks: tuple[Mapping[str, Any], ...]
-    """[[tasks]] tables; what is None or empty is left out."""
-    budgets: str
-    """Numbers separated by commas."""
+    strategies: tuple[tuple[str, Mapping[str, str]], ...]  # Name and knobs: empty keeps the default, commas sweep.
+    tasks: tuple[Mapping[str, Any], ...]  # [[tasks]] tables; what is None or empty is left out.
+    budgets: str  # Numbers separated by commas.
     axis: str = "output_tokens"
     repeats: int = 1
     system: str = ""
-    tokens: int | None = None
-    """Token ceiling; None: the engine's."""
-    usd: float | None = None
-    """Money ceiling; None: none."""
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """[[models]] tables of declared models by name."""
-    lineups: tuple[Mapping[str, str | None], ...] = ()
-    """[[lineups]] tables: name, then role to model; None: nobody was chosen yet."""
+    tokens: int | None = None  # Token ceiling; None: the engine's.
+    usd: float | None = None  # Money ceiling; None: none.
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # [[models]] tables by name.
+    lineups: tuple[Mapping[str, str | None], ...] = ()  # [[lineups]] tables; None: nobody was chosen yet.
 
 
 def checked(form: Form) -> schema.Study:
@@ -90,6 +65,19 @@ def checked(form: Form) -> schema.Study:
 
 def text(form: Form) -> str:
     """The form as TOML."""
+    # Those that play in a line-up alone are declared too, but not run; where every strategy asks a line-up, no model
+    # is run alone.
+    known = entries()
+    playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
+    single = any(name not in known or not known[name].roles for name, _ in form.strategies)
+    alone = [name for name in form.models if single or not form.lineups or name in playing]
+    models = [form.tables.get(name, {"name": name}) for name in alone]
+    models += [{**form.tables[name], "alone": False} for name in form.tables if name in playing and name not in alone]
+    strategies = []
+    for name, knobs in form.strategies:
+        values = {knob: _listed(typed) for knob, typed in knobs.items() if typed.strip()}
+        # One value is that value, several are a sweep; commas alone say nothing.
+        strategies.append({"name": name} | {k: v[0] if len(v) == 1 else v for k, v in values.items() if v})
     ceiling = {"tokens": form.tokens, "usd": form.usd}
     body = {
         "name": form.name,
@@ -98,10 +86,10 @@ def text(form: Form) -> str:
         "repeats": form.repeats,
         "system": form.system.strip(),
         "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
-        "models": _models(form) or (None if form.lineups else []),
+        "models": models or (None if form.lineups else []),
         "lineups": form.lineups or None,
         "tasks": form.tasks,
-        "strategies": [{"name": name, **_knobs(knobs)} for name, knobs in form.strategies],
+        "strategies": strategies,
     }
     return toml.dump(_given(body))
 
@@ -113,46 +101,19 @@ def _given(value: Any) -> Any:
     return [_given(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def _models(form: Form) -> list[Mapping[str, Any]]:
-    """Those run alone, or all where no strategy is; and what else is known of those that play in a line-up."""
-    playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
-    known = entries()
-    single = any(name not in known or not known[name].roles for name, _ in form.strategies)
-    mine = [name for name in form.models if single or not form.lineups or name in playing]
-    others = [name for name in form.tables if name in playing and name not in mine]
-    return [
-        *(form.tables.get(name, {"name": name}) for name in mine),
-        *({**form.tables[name], "alone": False} for name in others),
-    ]
-
-
 def model_table(declared: ModelSpec) -> dict[str, Any]:
     """A declared model as a [[models]] table, prices in US dollars per million tokens."""
-    usual = ModelSpec(declared.name)
-    names = (
-        "api_base",
-        "api_key_env",
-        "model",
-        "gguf",
-        "context_tokens",
-        "parallel",
-        "requests_per_minute",
-        "tokens_per_minute",
-        "timeout_s",
-        "continues",
-    )
-    table = {n: getattr(declared, n) for n in names if getattr(declared, n) != getattr(usual, n)}
+    usual, price = ModelSpec(declared.name), declared.price
+    names = "api_base api_key_env model gguf context_tokens parallel requests_per_minute tokens_per_minute timeout_s "
+    names += "continues"
+    table = {n: getattr(declared, n) for n in names.split() if getattr(declared, n) != getattr(usual, n)}
     table |= declared.settings.given
-    price = declared.price
     if price is not None:
-        rates = {
-            "input": price.input_pusd,
-            "output": price.output_pusd,
-            "cached": price.cached_pusd,
-            "cache_write": price.cache_write_pusd,
-        }
-        given = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
-        table["prices"] = {**given, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
+        rates = {"input": price.input_pusd, "output": price.output_pusd, "cached": price.cached_pusd}
+        rates |= {"cache_write": price.cache_write_pusd}
+        # Pico-dollars a token are micro-dollars a million tokens.
+        usd = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
+        table["prices"] = {**usd, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
     return {"name": declared.name, **table}
 
 
@@ -172,7 +133,14 @@ def save_upload(folder: Path, name: str, content: bytes) -> Path:
     """Keep an uploaded file, in a folder named by its content. Raises UsageError if too large or unreadable.
 
     The limits hold for what a file unpacks to as well; what is refused is not kept."""
-    path = folder / hashlib.sha256(content).hexdigest()[:12] / _safe(name)
+    from engine.tasks.tabular import column_names, read_rows
+
+    # Only the last part of the name, short enough for any file system and without anything that could leave the folder
+    # or steer a terminal.
+    last = re.sub(r"[^\w.\- ]", "_", re.split(r"[/\\]", name)[-1])
+    safe = last.encode()[-_LONGEST_NAME:].decode("utf-8", "ignore").strip(". ")
+    safe = safe if "." in safe else f"upload.{safe or 'csv'}"
+    path = folder / hashlib.sha256(content).hexdigest()[:12] / safe
     if len(content) > MOST_BYTES:
         raise UsageError(
             f"{path.name} has {len(content):,} bytes; an upload may have {MOST_BYTES:,}. Larger files: "
@@ -183,7 +151,11 @@ def save_upload(folder: Path, name: str, content: bytes) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        _check_upload(path)
+        # Columns first: they take a look at the first row, rows take the whole file.
+        if (columns := len(column_names(path, MOST_BYTES))) > MOST_COLUMNS:
+            raise UsageError(f"{path.name} has {columns:,} columns; an upload may have {MOST_COLUMNS:,}.")
+        if (rows := len(read_rows(path, (), most_bytes=MOST_BYTES))) > MOST_ROWS:
+            raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
     except OSError as error:
         raise UsageError(f"{path.name} cannot be kept in {folder} ({error.strerror or error}).") from None
     except BudgetscopeError:
@@ -202,39 +174,15 @@ def columns(path: Path) -> list[str]:
         return []
 
 
-def _check_upload(path: Path) -> None:
-    """Raises UsageError for a file that no task should be made of."""
-    from engine.tasks.tabular import column_names, read_rows
-
-    names = column_names(path, MOST_BYTES)
-    if len(names) > MOST_COLUMNS:
-        raise UsageError(f"{path.name} has {len(names):,} columns; an upload may have {MOST_COLUMNS:,}.")
-    rows = len(read_rows(path, (), most_bytes=MOST_BYTES))
-    if rows > MOST_ROWS:
-        raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
-
-
-def _safe(name: str) -> str:
-    """The last part of a file name, short enough for any file system and without anything that could leave the folder
-    or steer a terminal."""
-    last = re.split(r"[/\\]", name)[-1]
-    kept = re.sub(r"[^\w.\- ]", "_", last).encode()[-_LONGEST_NAME:].decode("utf-8", "ignore").strip(". ")
-    return kept if "." in kept else f"upload.{kept or 'csv'}"
-
-
 def _listed(typed: str) -> list[Any]:
     return [_value(part) for part in typed.replace(";", ",").split(",") if part.strip()]
 
 
-def _knobs(knobs: Mapping[str, str]) -> dict[str, Any]:
-    given = {name: _listed(typed) for name, typed in knobs.items() if typed.strip()}
-    return {name: values[0] if len(values) == 1 else values for name, values in given.items() if values}
-
-
 def _value(typed: str) -> Any:
+    # Eighteen digits fit any integer of the database; people separate thousands with a low line or a thin space.
     word = typed.strip().replace("_", "").replace("\u202f", "")
-    if _WHOLE.fullmatch(word):
+    if re.fullmatch(r"[+-]?\d{1,18}", word):
         return int(word)
-    if _BROKEN.fullmatch(word):
+    if re.fullmatch(r"[+-]?\d{1,18}\.\d{1,18}", word):
         return float(word)
     return {"true": True, "false": False}.get(word.lower(), typed.strip())

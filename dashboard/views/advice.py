@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, replace
 
+import polars as pl
 import streamlit as st
 
-from dashboard import figures, theme
+from dashboard import figures
 from dashboard.data import advice, queries
-from dashboard.data.advice import QUESTIONS, Ask
+from dashboard.data.advice import QUESTIONS, UNITS, Ask
 from dashboard.text import tables
-from dashboard.text import tables as evidence
-from dashboard.widgets import controls, inputs, url_state
+from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis import Advice
 from engine.core import names
 from engine.core import text as fmt
-from engine.core.errors import BudgetscopeError
+from engine.core.errors import BudgetscopeError, UsageError
 from engine.core.names import ARROW
 from engine.strategies import entries
 from engine.strategies.lineups import roster
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from dashboard.figures import AdvisedInfo, CrossingInfo
-    from engine.analysis import Advice
-
 VIEW = "advice"
-SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "Cost"}
+SPENDS = controls.SPENDS | {"usd": "Cost"}
+TAKES = {  # The inputs of each question.
+    "reach": ("accuracy",),
+    "under": ("budget",),
+    "beats": ("b", "a"),
+    "next": ("spend",),
+    "right": (),
+    "without": ("model",),
+    "price": ("model", "factor"),
+}
 PARAMS = (
     Param("task", pinned=True),
     Param("axis", "output_tokens", tuple(SPENDS)),
@@ -41,237 +45,187 @@ PARAMS = (
     Param("model", pinned=True),
     Param("factor", "2"),
 )
-TAKES = {
-    "reach": ("accuracy",),
-    "under": ("budget",),
-    "beats": ("b", "a"),
-    "next": ("spend",),
-    "right": (),
-    "without": ("model",),
-    "price": ("model", "factor"),
-}
-"""The inputs of each question."""
+LONGEST = 40  # Letters of an input.
+
+
+def _typed(name: str, label: str, empty: str = "") -> str:
+    """A short text; `empty` is what an empty one stands for."""
+    key = url_state.key(VIEW, name)
+    st.text_input(controls.literal(label), key=key, max_chars=LONGEST, placeholder=empty, width=280)
+    return str(st.session_state.get(key) or "")
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the controls ask for."""
+    """What the controls ask for, and the cells of its task."""
 
     task: str
     axis: str
     question: str
+    cells: pl.DataFrame
+
+    @property
+    def money(self) -> bool:
+        """Whether the answer goes by prices."""
+        return self.axis == "usd" or self.question == "price"
+
+    @property
+    def honest(self) -> tuple[str, ...]:
+        """The strategies that see no targets, where some do; else empty: all take part."""
+        known, every = entries(), sorted(set(self.cells["strategy"]))
+        fair = tuple(name for name in every if not (name in known and known[name].oracle))
+        return fair if fair and len(fair) < len(every) else ()
+
+    def ask(self, models: Param) -> Ask:
+        """The question with what was typed; draws its inputs. Raises UsageError for what cannot be meant."""
+        cells, axis = self.cells, self.axis
+        ask = Ask(self.question, self.task, axis, strategies=self.honest)
+        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+            match self.question:
+                case "reach":
+                    return replace(ask, number=advice.accuracy(_typed("accuracy", "Accuracy to reach, %")))
+                case "under":
+                    # Halfway on a log scale between least and most mean spend is a budget worth asking about.
+                    known = [float(value) for value in cells[axis].drop_nulls() if value > 0]
+                    if not known:
+                        raise UsageError("There is nothing to go by: no setting of this task has a scored question.")
+                    middle = float(f"{math.sqrt(min(known) * max(known)):.2g}")
+                    dollars = f"{middle:.12f}".rstrip("0").rstrip(".")
+                    usual = dollars if axis == "usd" else str(max(1, round(middle)))
+                    typed = _typed("budget", f"Budget, {UNITS[axis]}", usual)
+                    return replace(ask, axis=axis, number=advice.wall(typed or usual, axis))
+                case "beats":
+                    return self.pair()
+                case "next":
+                    typed = _typed("spend", f"At a spend of, {UNITS[axis]}", "the last step")
+                    return replace(ask, number=advice.spend(typed, axis))
+                case "without":
+                    return replace(ask, model=str(controls.choose(VIEW, models, "Model", controls.short)))
+                case "price":
+                    model = str(controls.choose(VIEW, models, "Model", controls.short))
+                    typed = _typed("factor", f"Price of {controls.short(model)} times")
+                    return replace(ask, x="usd", number=advice.factor(typed), model=model)
+        return ask
+
+    def pair(self) -> Ask:
+        """Whether B beats A, by default the most accurate condition of the task and the cheapest other one."""
+        cells, settings = self.cells, advice.names(self.cells)
+        if len(settings) < 2:
+            raise UsageError("There is one setting only, so there is nothing it could beat.")
+
+        def chosen(name: str, label: str, usual: str) -> str:
+            key = url_state.key(VIEW, name)
+            chosen_before = st.session_state.get(key)
+            if chosen_before and chosen_before not in settings:
+                st.session_state[key] = None
+                gone = "which is not a setting of this task (any more)."
+                controls.warn([f"This link asks for {name} = {chosen_before!r}, {gone}"])
+            form, hint = settings.__getitem__, settings[usual]
+            st.selectbox(label, list(settings), index=None, key=key, format_func=form, placeholder=hint, width=350)
+            return str(st.session_state.get(key) or usual)
+
+        ranked = cells.sort("accuracy", "budget", "condition_id", descending=[True, False, False], nulls_last=True)
+        b = chosen("b", "Does B …", str(ranked["condition_id"][0]))
+        rest = cells.filter(cells["condition_id"] != b).group_by("condition_id").agg(pl.col("output_tokens").max())
+        rest = rest.sort("output_tokens", "condition_id", nulls_last=True)
+        a = chosen("a", "… beat A?", str(rest["condition_id"][0]))
+        if a == b:
+            raise UsageError("A setting cannot beat itself: choose two.")
+        # On the axis asked for where either can be read at any budget of it, else on the one that most were run under.
+        free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
+        axis = self.axis if free else str(cells["axis"].mode().sort()[0])
+        return Ask("beats", self.task, self.axis, axis, a=a, b=b)
+
+    def say(self, answer: Advice) -> None:
+        """The answer, how sure it is, and every reservation about it."""
+        cells, question = self.cells, self.question
+        fair = self.honest if question != "beats" else ()
+        oracles = ", ".join(sorted(set(cells["strategy"]) - set(fair))) if fair else ""
+        lone = cells["condition_id"].n_unique() < 2
+        judged = question not in ("next", "right") and answer.value is not None and not lone
+        verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
+        controls.heading(answer.sentence)
+        controls.caption(
+            self.task,
+            verdict if judged else "",
+            fmt.plural(answer.n, "question") if answer.n else "",
+            "one setting, so no choice" if lone else "",
+            "simulated answers" if cells["simulated"].any() else "",
+            "some prices are assumed" if self.money and cells["usd_assumed"].any() else "",
+            "weighed in dollars" if question == "price" and self.axis != "usd" else "",
+            f"left out, as oracles that see targets: {oracles}" if oracles else "",
+        )
 
 
 def render() -> None:
     """Draw the page."""
-    db = queries.state()
-    if why := queries.trouble(db):
-        controls.nothing(why)
+    if (db := controls.database()) is None:
         return
     cells = queries.cells(db)
-    params = _params(cells)
-    problems = url_state.load(VIEW, params)
-    head = st.container()
-    wish = _controls(params)
-    mine = cells.filter(task=wish.task)
-    if "usd" in (wish.axis, *_money(wish)) and mine["usd"].null_count() == mine.height:
-        _priceless(params, problems)
-        return
-    try:
-        answer: Advice | str = advice.advice(db, ask := _ask(wish, mine, params))
-    except BudgetscopeError as error:
-        answer, ask = str(error), Ask(wish.question, wish.task, wish.axis)
-    url_state.save(VIEW, params)
-    with head:
-        _sentence(answer, mine, wish)
-        controls.warn(problems)
-    if not isinstance(answer, str):
-        _shown(db, ask, answer, cells, params)
-
-
-def _priceless(params: tuple[Param, ...], problems: list[str]) -> None:
-    url_state.save(VIEW, params)
-    controls.warn(problems)
-    controls.empty(
-        "No price is known for these models, so there is no cost to go by",
-        "Give prices in the study file and run it; until then count spend in tokens or calls.",
-        controls.PRICES,
-    )
-
-
-def _params(cells: pl.DataFrame) -> tuple[Param, ...]:
+    # A line-up is no one model: its players are, each of which may be left out or cost something else.
     models = dict.fromkeys(name for model in roster(cells["model"]) for name in model.split(ARROW))
-    return controls.offering(PARAMS, {"task": queries.tasks(cells), "model": tuple(models)})
-
-
-def _controls(params: tuple[Param, ...]) -> Wish:
-    by = {param.name: param for param in params}
+    params = controls.offering(PARAMS, {"task": queries.tasks(cells), "model": tuple(models)})
+    problems = url_state.load(VIEW, params)
+    head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        task = controls.choose(VIEW, by["task"], "Task")
-        axis = controls.choose(VIEW, by["axis"], "Spend counted in", SPENDS.__getitem__)
-    question = controls.choose(VIEW, by["ask"], "Question", QUESTIONS.__getitem__)
-    inputs.keep(VIEW, [name for name in by if name not in ("task", "axis", "ask", *TAKES[str(question)])])
-    return Wish(str(task), str(axis), str(question))
-
-
-def _ask(wish: Wish, cells: pl.DataFrame, params: tuple[Param, ...]) -> Ask:
-    """The question with what was typed; draws its inputs. Raises UsageError for what cannot be meant."""
-    own = str(cells["axis"].mode().sort()[0])
-    kept = _honest(cells)
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        match wish.question:
-            case "reach":
-                typed = inputs.typed(VIEW, "accuracy", "Accuracy to reach, %")
-                return Ask("reach", wish.task, wish.axis, None, advice.accuracy(typed), strategies=kept)
-            case "under":
-                usual = inputs.usual(cells, wish.axis)
-                typed = inputs.typed(VIEW, "budget", f"Budget, {advice.UNITS[wish.axis]}", usual)
-                wall = advice.wall(typed or usual, wish.axis)
-                return Ask("under", wish.task, wish.axis, wish.axis, wall, strategies=kept)
-            case "beats":
-                a, b = inputs.pair(VIEW, cells)
-                free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
-                return Ask("beats", wish.task, wish.axis, wish.axis if free else own, a=a, b=b)
-            case "next":
-                typed = inputs.typed(VIEW, "spend", f"At a spend of, {advice.UNITS[wish.axis]}", "the last step")
-                return Ask("next", wish.task, wish.axis, None, advice.spend(typed, wish.axis), strategies=kept)
-            case "without":
-                return Ask("without", wish.task, wish.axis, model=_model(params), strategies=kept)
-            case "price":
-                model = _model(params)
-                typed = inputs.typed(VIEW, "factor", f"Price of {controls.short(model)} times")
-                return Ask("price", wish.task, "usd", None, advice.factor(typed), model=model, strategies=kept)
-    return Ask("right", wish.task, wish.axis, strategies=kept)
-
-
-def _model(params: tuple[Param, ...]) -> str:
-    chosen = controls.choose(VIEW, next(param for param in params if param.name == "model"), "Model", controls.short)
-    return str(chosen)
-
-
-def _honest(cells: pl.DataFrame) -> tuple[str, ...]:
-    """The strategies that see no targets, where some do; else empty: all take part."""
-    known = entries()
-    every = sorted(set(cells["strategy"]))
-    fair = tuple(name for name in every if not (name in known and known[name].oracle))
-    return fair if fair and len(fair) < len(every) else ()
-
-
-def _sentence(answer: Advice | str, cells: pl.DataFrame, wish: Wish) -> None:
-    if isinstance(answer, str):
-        controls.heading(answer)
-        controls.say("Choose another question, task or spend, or run more on the Run page.")
+        task = str(controls.choose(VIEW, by["task"], "Task"))
+        axis = str(controls.choose(VIEW, by["axis"], "Spend counted in", SPENDS.__getitem__))
+    question = str(controls.choose(VIEW, by["ask"], "Question", QUESTIONS.__getitem__))
+    controls.keep(VIEW, [name for name in by if name not in ("task", "axis", "ask", *TAKES[question])])
+    wish = Wish(task, axis, question, cells.filter(task=task))
+    if wish.money and wish.cells["usd"].null_count() == wish.cells.height:
+        url_state.save(VIEW, params)
+        controls.warn(problems)
+        controls.empty(
+            "No price is known for these models, so there is no cost to go by",
+            "Give prices in the study file and run it; until then count spend in tokens or calls.",
+            controls.PRICES,
+        )
         return
-    controls.heading(answer.sentence)
-    fair = set(_honest(cells)) if wish.question != "beats" else set()
-    left_out = sorted(set(cells["strategy"]) - fair) if fair else []
-    lone = cells["condition_id"].n_unique() < 2
-    judged = wish.question not in ("next", "right") and answer.value is not None and not lone
-    verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
-    parts = [
-        wish.task,
-        verdict if judged else "",
-        f"{fmt.plural(answer.n, 'question')}" if answer.n else "",
-        "one setting, so no choice" if lone else "",
-        "simulated answers" if cells["simulated"].any() else "",
-        "some prices are assumed" if "usd" in (wish.axis, *_money(wish)) and cells["usd_assumed"].any() else "",
-        "weighed in dollars" if wish.question == "price" and wish.axis != "usd" else "",
-        f"left out, as oracles that see targets: {', '.join(left_out)}" if left_out else "",
-    ]
-    controls.caption(" · ".join(part for part in parts if part))
-
-
-def _money(wish: Wish) -> tuple[str, ...]:
-    return ("usd",) if wish.question == "price" else ()
-
-
-def _shown(db: queries.Database, ask: Ask, answer: Advice, cells: pl.DataFrame, params: tuple[Param, ...]) -> None:
-    """Figure, way down, evidence, downloads."""
+    answer: Advice | None = None
+    try:
+        answer = advice.advice(db, ask := wish.ask(by["model"]))
+    except BudgetscopeError as error:
+        why = str(error)
+    url_state.save(VIEW, params)
+    with head:  # The sentence stands above the controls and needs what these chose.
+        if answer is None:
+            controls.heading(why)
+            controls.say("Choose another question, task or spend, or run more on the Run page.")
+        else:
+            wish.say(answer)
+        controls.warn(problems)
+    if answer is None:
+        return
     look = (controls.dark(), controls.narrow())
-    if ask.question == "beats":
-        crossing = _crossing_info(db, ask, *look)
-        figure, caption = figures.crossing_figure(crossing), figures.crossing_caption(crossing)
+    if question == "beats":
+        crossing = advice.crossing(db, ask, *look)
+        figure, text = figures.crossing_figure(crossing), figures.crossing_caption(crossing)
     else:
-        marked = _advised_info(db, ask, *look)
-        figure, caption = figures.advised_figure(marked), figures.advised_caption(marked)
-    st.plotly_chart(
-        figure, theme=None, key="advice.figure", alt=answer.sentence, config=controls.figure_config("advice")
-    )
-    controls.caption(f"{caption[:1].upper()}{caption[1:]}")
-    _links(ask, answer, cells)
-    _table(ask, answer)
-    with st.container(horizontal=True):
-        controls.copy_link(VIEW, params)
-        if answer.evidence.height:
-            controls.download_table("advice", answer.evidence)
-        controls.download_figure("advice", lambda: controls.as_html(figure, answer.sentence, caption))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _advised_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
-    """The marked frontier's plain data."""
-    answer, frame, every = advice.advice(db, ask), advice.advised(db, ask), queries.cells(db)
-    plain = figures.frontier_info(
-        frame,
-        queries.line(frame, "staircase"),
-        None,
-        x=ask.x,
-        narrow=narrow,
-        dark=dark,
-        models=roster(every["model"]),
-        strategies=sorted(set(every["strategy"])),
-    )
-    cell = (answer.cell.condition_id, answer.cell.budget) if answer.cell else None
-    value = answer.value.mean if answer.value else None
-    level = ask.number if ask.question == "reach" else None
-    return figures.advised_info(plain, answer.asked, answer.evidence, cell, value, level)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _crossing_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> CrossingInfo:
-    """The difference's plain data."""
-    answer, every = advice.advice(db, ask), queries.cells(db)
-    rows = {row["condition_id"]: row for row in every.to_dicts()}
-    names = inputs.named(every.filter(task=ask.task))
-    colours = theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)
-    return figures.crossing_info(
-        advice.differences(db, ask),
-        (names[ask.b], names[ask.a]),
-        axis=str(ask.axis),
-        narrow=narrow,
-        dark=dark,
-        first=advice.ahead(answer.evidence),
-        colour=colours[rows[ask.b]["strategy"]],
-    )
-
-
-def _links(ask: Ask, answer: Advice, cells: pl.DataFrame) -> None:
-    """From the settings the answer is about to their trials."""
+        advised = advice.advised(db, ask, *look)
+        figure, text = figures.advised_figure(advised), figures.advised_caption(advised)
+    controls.chart(figure, "advice.figure", VIEW, answer.sentence)
+    controls.caption(text, capital=True)
     rows = {row["condition_id"]: row for row in cells.to_dicts()}
     called = names.over([*rows.values()])
-    pairs: list[tuple[str, Any, Any]] = [(name, None, None) for name in (ask.b, ask.a) if name]
-    if answer.cell is not None and ask.question != "next":
-        pairs = [(answer.cell.condition_id, answer.cell.budget, answer.cell.axis)]
+    ways = [(rows[name], called(rows[name])) for name in (ask.b, ask.a) if name]
+    if answer.cell is not None and question != "next":  # A step to the next point is no setting to look at.
+        row = rows[answer.cell.condition_id]
+        ways = [(row, called(row))]
+        if answer.cell.budget is not None:
+            row = row | {"budget": answer.cell.budget, "axis": answer.cell.axis}
+            ways = [(row, tables.cell_name(row, called))]
     with st.container(horizontal=True, gap="medium"):
-        for name, budget, axis in pairs:
-            row = rows[name] | ({"budget": budget, "axis": axis} if budget is not None else {})
-            query = {"condition": name, "budget": str(row["budget"]), "axis": str(row["axis"])}
-            said = tables.cell_name(row, called) if budget is not None else called(row)
-            controls.link_to("trials", f"Open the trials of {said}", query)
-
-
-def _table(ask: Ask, answer: Advice) -> None:
-    if answer.evidence.is_empty():
-        return
-    table = evidence.evidence_table(answer.asked, answer.evidence, ask.x, ask.axis)
-    tenths = {name: st.column_config.NumberColumn(format="%.1f") for name in table.columns if name.endswith("points")}
-    st.dataframe(
-        table,
-        key="advice.table",
-        hide_index=True,
-        column_config=controls.columns(table) | tenths,
-        height=min(38 + 35 * table.height, 420),
-    )
+        for row, name in ways:
+            query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": str(row["axis"])}
+            controls.link_to("trials", f"Open the trials of {name}", query)
+    evidence = None if answer.evidence.is_empty() else answer.evidence
+    if evidence is not None:
+        table = tables.evidence_table(answer.asked, evidence, ask.x, ask.axis)
+        points = [name for name in table.columns if name.endswith("points")]
+        formats = {name: st.column_config.NumberColumn(format="%.1f") for name in points}
+        controls.table(table, "advice.table", formats=formats)
+    controls.downloads(VIEW, evidence, params, lambda: figure, answer.sentence, text)
 
 
 render()

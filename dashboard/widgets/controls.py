@@ -1,38 +1,39 @@
-"""Widgets every view shares: choices tied to the URL, sentences, empty states, copy link, downloads, the page's dress.
+"""Widgets every view shares: choices tied to the URL, sentences, figures, tables, downloads, and the page's dress.
 
-Owns how text reaches Streamlit: names of tasks, models and strategies come from users, so every label goes through
-`literal`. Reads no database and draws no figure.
+Names of tasks, models and strategies come from users, so every text reaches Streamlit's Markdown through `literal`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from html import escape
 from math import floor, log10
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
 from dashboard import theme
-from dashboard.data.access import LOCKED, closed, unlock
+from dashboard.data.access import LOCKED, closed, how_to_start, unlock
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import plotly.graph_objects as go
     import polars as pl
 
-MOST_PILLS = 12
-"""More choices than this become a drop-down list."""
+    from dashboard.data.queries import Database
+
+MOST_PILLS = 12  # More choices than this become a drop-down list.
+SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls"}
 PRICES = """[[models]]
 name = "provider/model"
 prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
-"""How a study file states a price."""
+OPEN = "open"  # The parameter of a view that lists the names of its open folds.
+TYPED, NOTE = "access.typed", "access.note"
 _MARKUP = "\\`*_{}[]()<>#+-.!|~:$&^="
 Form = Callable[[str], str]
 
@@ -44,7 +45,7 @@ def literal(text: str) -> str:
 
 
 def heading(sentence: str) -> None:
-    """What the page found, in one sentence."""
+    """Headline: what the page found, in one sentence."""
     st.markdown(f"#### {literal(sentence)}")
 
 
@@ -54,48 +55,62 @@ def say(sentence: str) -> None:
         st.markdown(literal(sentence))
 
 
-def caption(sentence: str) -> None:
-    """What the marks mean and what n is; legible grey."""
-    if sentence:
-        st.caption(literal(sentence))
+def caption(*parts: str, capital: bool = False) -> None:
+    """Caption in legible grey: the parts that are not empty, joined by dots; `capital` raises its first letter."""
+    text = " · ".join(part for part in parts if part)
+    if text:
+        st.caption(literal(f"{text[:1].upper()}{text[1:]}" if capital else text))
 
 
 def warn(problems: Sequence[str]) -> None:
-    """What a link asked for and could not have."""
+    """Warnings about what a link asked for and could not have."""
     for problem in problems:
         st.warning(literal(problem), icon=":material/link_off:")
 
 
 def empty(why: str, what_next: str, command: str | None = None) -> None:
-    """Nothing to show: why, and what to do about it."""
-    st.markdown(f"#### {literal(why)}")
+    """Empty state: why there is nothing to show, and what to do about it."""
+    heading(why)
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)
 
 
-def nothing(why: str) -> None:
-    """A database without results: why, and how to get some."""
-    from dashboard.data.access import how_to_start
+def database() -> Database | None:
+    """The database that is shown; where it has no results the page says so and how to get some, and None comes back."""
+    # The app imports this module before `ready` has loaded plotly and polars in one thread, and queries needs both.
+    from dashboard.data import queries
 
+    db = queries.state()
+    if (why := queries.trouble(db)) is None:
+        return db
     empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run examples/first.toml")
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
+    return None
+
+
+def figures(what: Iterable[tuple[str, str, str]]) -> None:
+    """Metrics in a row: what, how much, and an aside."""
+    with st.container(horizontal=True, gap="large"):
+        for name, value, aside in what:
+            with st.container(width="content", gap=None):
+                st.metric(name, value)
+                caption(aside or "\u00a0")  # A space that is not empty keeps metrics without an aside as high.
 
 
 def offering(params: Sequence[Param], choices: Mapping[str, tuple[str, ...]]) -> tuple[Param, ...]:
     """The parameters with the choices the data offers; one that must have a value and names none takes the first."""
-    return tuple(_offering(param, choices.get(param.name)) for param in params)
-
-
-def _offering(param: Param, choices: tuple[str, ...] | None) -> Param:
-    if choices is None:
-        return param
-    default = param.default if param.many or param.default in choices else choices[0] if choices else None
-    return replace(param, choices=choices, default=default)
+    offered = []
+    for param in params:
+        if (own := choices.get(param.name)) is not None:
+            default = param.default if param.many or param.default in own else own[0] if own else None
+            param = replace(param, choices=own, default=default)
+        offered.append(param)
+    return tuple(offered)
 
 
 def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
-    """Exactly one of the parameter's choices. Nothing is drawn when there is no choice to make."""
+    """Single choice among the parameter's choices. Nothing is drawn when there is no choice to make."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
     if len(choices) > MOST_PILLS:
         st.selectbox(label, choices, key=key, format_func=form)
@@ -106,7 +121,7 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
 
 
 def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[str, ...]:
-    """Any of the parameter's choices; none chosen means all, which is what comes back then."""
+    """Multiple choice among the parameter's choices; none chosen means all, which is what comes back then."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
     if len(choices) > MOST_PILLS:
         st.multiselect(label, choices, key=key, format_func=form, placeholder="All")
@@ -117,14 +132,108 @@ def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[
 
 
 def switch(view: str, param: Param, label: str, name: str) -> bool:
-    """A choice that is on or off; `param` has one choice and no default."""
+    """Switch, on or off; `param` has one choice and no default."""
     only = (param.choices or ("on",))[0]
     st.pills(label, [only], key=url_state.key(view, param.name), format_func=lambda _: literal(name))
-    return bool(st.session_state.get(url_state.key(view, param.name)) == only)
+    return bool(url_state.value(view, param.name) == only)
+
+
+def study_name(study: str) -> str:
+    """How a choice of `queries.study_choices` is called."""
+    return "All studies" if study == "*" else study
+
+
+def keep(view: str, names: Iterable[str]) -> None:
+    """Keep alive controls that are not drawn in this run, which Streamlit forgets; call it before anything is drawn."""
+    for key in (url_state.key(view, name) for name in names):
+        if key in st.session_state:
+            st.session_state[key] = st.session_state[key]
+
+
+@contextmanager
+def fold(view: str, name: str, label: str) -> Iterator[bool]:
+    """Expander whose state is in the address; yields whether it is open, which is when it is worth computing."""
+    key, shown = f"{view}.fold.{name}", url_state.key(view, OPEN)
+    st.session_state[key] = name in (st.session_state.get(shown) or ())
+
+    def turned() -> None:
+        others = [each for each in st.session_state.get(shown) or () if each != name]
+        st.session_state[shown] = sorted([*others, name] if st.session_state[key] else others)
+
+    with st.expander(label, key=key, on_change=turned) as part:
+        yield bool(part.open)
+
+
+def chart(figure: go.Figure, key: str, picture: str, alt: str, *, selects: str | None = None) -> None:
+    """Figure without a tool bar but for the camera, which makes a PNG named `picture` in the browser.
+
+    A click on a point selects its cell in the view `selects`."""
+    from dashboard.figures import CONFIG
+
+    camera = {"format": "png", "scale": 2, "filename": f"budgetscope-{picture}"}
+    bar = {"displayModeBar": "hover", "modeBarButtons": [["toImage"]], "displaylogo": False}
+    config = {**CONFIG, **bar, "toImageButtonOptions": camera}
+    # Figures bring their own inks: Streamlit's theme would lay another palette over them.
+    if selects is None:
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config)
+    else:
+        clicked = partial(url_state.select_clicked, selects, key)
+        st.plotly_chart(figure, theme=None, key=key, alt=alt, config=config, on_select=clicked, selection_mode="points")
+
+
+def table(
+    frame: pl.DataFrame,
+    key: str | None,
+    *,
+    formats: Mapping[str, Any] | None = None,
+    tallest: int | None = 420,
+    alt: str | None = None,
+    row: int | None = None,
+    pick: Callable[[int | None], None] | None = None,
+) -> None:
+    """Table with thousands separated and its first column kept in view.
+
+    `formats`: columns shown otherwise; `tallest`: pixels, None: as Streamlit has it; `pick` is told the row that was
+    chosen, None where it was let go, and `row` is the one chosen now."""
+    columns: dict[str, Any] = {}
+    for name in (name for name, kind in frame.schema.items() if kind.is_numeric()):
+        known = [abs(float(number)) for number in frame[name].drop_nulls() if number]
+        if name.endswith("%"):
+            form = "%.1f"
+        elif frame[name].dtype.is_integer() or not known or max(known) >= 1000:
+            form = "localized"
+        else:  # Three significant digits of the smallest number, so that small spends do not all read 0.0.
+            form = f"%.{min(6, max(1, 2 - floor(log10(min(known)))))}f"
+        columns[name] = st.column_config.NumberColumn(format=form)
+    if frame.columns:
+        columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
+    more: dict[str, Any] = {}
+    if pick is not None and key is not None:
+        st.session_state[key] = {"selection": {"rows": [] if row is None else [row], "columns": [], "cells": []}}
+
+        def picked() -> None:
+            rows = cast("dict[str, Any]", st.session_state[key])["selection"]["rows"]
+            pick(rows[0] if rows else None)
+
+        more = {"on_select": picked, "selection_mode": "single-row"}
+    if tallest is not None:  # Pixels of the head and of a row.
+        more["height"] = min(38 + 35 * frame.height, tallest)
+    st.dataframe(frame, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
+
+
+def way_down(view: str, frame: pl.DataFrame, point: str, noun: str) -> tuple[dict[str, Any], str] | None:
+    """The row of `frame` and the budget of the point selected in a figure; where there is none the page says why."""
+    condition, _, budget = str(url_state.value(view, "cell") or "").rpartition("~")
+    rows = frame.filter(condition_id=condition).to_dicts()
+    if url_state.value(view, "cell") and rows:
+        return rows[0], budget
+    gone = f"The selected {noun} is not among those shown."
+    caption(gone if url_state.value(view, "cell") else f"Click {point} to go to its trials.")
+    return None
 
 
 def copy_link(view: str, params: Sequence[Param], values: Mapping[str, object] | None = None) -> None:
-    """The address of what is on screen, or of `values`, to be copied with or without the clipboard's permission."""
+    """Link to what is on screen, or to `values`, to be copied with or without the clipboard's permission."""
     with st.popover("Copy link", icon=":material/link:"):
         st.code(url_state.address(view, params, values), language=None, wrap_lines=True)
 
@@ -136,98 +245,61 @@ def link_to(page: str, label: str, query: Mapping[str, str]) -> None:
         st.page_link(path, label=literal(label), icon=":material/arrow_forward:", query_params=dict(query))
 
 
-def download_table(name: str, frame: pl.DataFrame) -> None:
-    """The table as CSV and Parquet, made when asked for."""
+def downloads(
+    name: str,
+    frame: pl.DataFrame | None,
+    params: Sequence[Param] | None = None,
+    figure: Callable[[], go.Figure] | None = None,
+    title: str = "",
+    text: str = "",
+) -> None:
+    """Copy link, table as CSV and Parquet, figure as HTML: in a row, each where it is given.
+
+    `params` are those of the view `name`; title and text stand above the figure. Files are made when asked for."""
     from dashboard.text import exports
 
-    parquet = ("Parquet", "parquet", "application/vnd.apache.parquet", exports.as_parquet)
-    files = (("CSV", "csv", "text/csv", exports.as_csv), parquet)
-    for label, ending, mime, made in files:
-        st.download_button(
-            label,
-            partial(made, frame),
-            f"{name}.{ending}",
-            mime,
-            key=f"{name}.{ending}",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-
-
-def download_figure(name: str, html: Callable[[], str]) -> None:
-    """The figure as one HTML file that needs no network."""
-    st.download_button(
-        "Figure (HTML)",
-        lambda: html().encode(),
-        f"{name}.html",
-        "text/html",
-        key=f"{name}.html",
-        on_click="ignore",
-        icon=":material/download:",
-    )
+    files: list[tuple[str, str, str, Callable[[], bytes]]] = []
+    if frame is not None:
+        parquet = "application/vnd.apache.parquet"
+        files += [("CSV", "csv", "text/csv", partial(exports.as_csv, frame))]
+        files += [("Parquet", "parquet", parquet, partial(exports.as_parquet, frame))]
+    if figure is not None:
+        files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
+    with st.container(horizontal=True):
+        if params is not None:
+            copy_link(name, params)
+        for label, ending, mime, made in files:
+            file, icon = f"{name}.{ending}", ":material/download:"
+            st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=icon)
 
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:
     """A figure as a page of its own that needs no network."""
     body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    inks = theme.inks(dark())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;{_paper()}">'
+        '<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;'
+        f'background:{inks.background};color:{inks.text}">'
         f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{body}</body></html>"
     )
 
 
-def figure_config(name: str) -> dict[str, Any]:
-    """Plotly's settings: no tool bar but the camera, which makes a PNG in the browser."""
-    from dashboard.figures import CONFIG
-
-    camera = {"format": "png", "scale": 2, "filename": f"budgetscope-{name}"}
-    return {
-        **CONFIG,
-        "displayModeBar": "hover",
-        "modeBarButtons": [["toImage"]],
-        "displaylogo": False,
-        "toImageButtonOptions": camera,
-    }
-
-
-def columns(table: pl.DataFrame) -> dict[str, Any]:
-    """How a table's columns are shown: numbers with thousands separated, the first column kept in view."""
-    numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
-    found: dict[str, Any] = {name: st.column_config.NumberColumn(format=_format(table[name])) for name in numbers}
-    return {**found, table.columns[0]: st.column_config.TextColumn(pinned=True)} if table.columns else found
-
-
-def _format(numbers: pl.Series) -> str:
-    """Percentages to one decimal; else thousands separated, or three significant digits of the smallest number."""
-    if numbers.name.endswith("%"):
-        return "%.1f"
-    known = [abs(float(number)) for number in numbers.drop_nulls() if number]
-    if numbers.dtype.is_integer() or not known or max(known) >= 1000:
-        return "localized"
-    return f"%.{min(6, max(1, 2 - floor(log10(min(known)))))}f"
-
-
 def short(model: str) -> str:
     """The part of a model name people say."""
-    from dashboard.figures.lettering import short_model
+    from dashboard.figures.lettering import short_model  # Brings plotly; see `database`.
 
     return short_model(model)
-
-
-def ink() -> str:
-    """The text colour of the theme on screen."""
-    return theme.inks(dark()).text
-
-
-def _paper() -> str:
-    inks = theme.inks(dark())
-    return f"background:{inks.background};color:{inks.text}"
 
 
 def dark() -> bool:
     """Whether the browser shows the dark theme."""
     return st.context.theme.type == "dark"
+
+
+def narrow() -> bool:
+    """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
+    return bool(st.session_state.get("narrow", False))
 
 
 _WATCH = """
@@ -259,10 +331,9 @@ def watch_browser(*, charts: bool = False) -> None:
     With `charts` it fetches the program that draws them while the page is still being computed."""
     mount = st.components.v2.component("budgetscope_watch", js=_WATCH)
     heard: Callable[[], None] = lambda: None  # noqa: E731
-    told = {"narrow": narrow(), "ahead": _chart_program() if charts else ""}
     seen = mount(
         key="browser",
-        data=told,
+        data={"narrow": narrow(), "ahead": _chart_program() if charts else ""},
         default={"narrow": narrow(), "paper": ""},
         on_narrow_change=heard,
         on_paper_change=heard,
@@ -270,20 +341,15 @@ def watch_browser(*, charts: bool = False) -> None:
     st.session_state["narrow"] = bool(seen.narrow)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.
 def _chart_program() -> str:
     """File name of the part of Streamlit's browser program that draws figures, 4.7 MB; empty when there is no such."""
     folder = Path(st.__file__).parent / "static" / "static" / "js"
     return next((path.name for path in folder.glob("PlotlyChart.*.js")), "")
 
 
-def narrow() -> bool:
-    """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
-    return bool(st.session_state.get("narrow", False))
-
-
 def dress() -> None:
-    """Width, spacing and caption ink of every page."""
+    """Style of every page: width, spacing and caption ink."""
     st.html(f"<style>{_CSS.replace('MUTED', theme.inks(dark()).muted)}</style>")
 
 
@@ -302,9 +368,6 @@ _CSS = """
 """
 
 
-TYPED, NOTE = "access.typed", "access.note"
-
-
 def door() -> None:
     """Say why nothing can be started here, with a field for the token where one would help."""
     why = closed()
@@ -313,13 +376,14 @@ def door() -> None:
     st.info(literal(why), icon=":material/lock:")
     if why != LOCKED:
         return
+
+    def tried() -> None:
+        # The token is taken out of the session before it is looked at: no run keeps it.
+        typed, st.session_state[TYPED] = st.session_state[TYPED], ""
+        st.session_state[NOTE] = unlock(typed or "")
+
     with st.form("access.door", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Launch token", type="password", key=TYPED, max_chars=200, autocomplete="off", width=320)
-        st.form_submit_button("Unlock", icon=":material/lock_open:", on_click=_try)
+        st.form_submit_button("Unlock", icon=":material/lock_open:", on_click=tried)
     if note := st.session_state.get(NOTE):
         st.warning(literal(note))
-
-
-def _try() -> None:
-    typed, st.session_state[TYPED] = st.session_state[TYPED], ""
-    st.session_state[NOTE] = unlock(typed or "")

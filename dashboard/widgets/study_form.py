@@ -1,18 +1,15 @@
-"""The widgets that make a study: models, strategies with their knobs, task, budgets, repeats, ceilings.
+"""The form of a study: models, strategies with their knobs, task, budgets, repeats, ceilings; and a link that fills it.
 
 Knobs, defaults, generators and levels come from the engine's registries; nothing about a strategy is repeated here.
-Reads no database and starts nothing.
 
-A prepared run as a link to the Run page: what the form says as parts of its address, and back into the form.
-
-Says models, strategies and their knobs, line-up, task, budgets and repeats, never a ceiling, a key or an endpoint. A
-link fills the form and starts nothing. Values equal to the form's own start are left out. The address stays as it was
-opened until the form is changed; then it says nothing of the form, rather than something else.
+A link says models, strategies and their knobs, line-up, task, budgets and repeats, never a ceiling, a key or an
+endpoint. It fills the form and starts nothing. Values equal to the form's own start are left out. The address stays as
+it was opened until the form is changed; then it says nothing of the form, rather than something else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +23,12 @@ from engine.core.errors import BudgetscopeError, shortened
 from engine.models.declared import ModelSpec
 from engine.models.local import BUNDLED
 from engine.strategies import entries
-from engine.strategies.registry import Entry
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import LEVELS
 from engine.tasks.scorers import SAME, SCORERS
 from engine.tasks.task import TASKS
 
-AXES = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls", "usd": "US dollars"}
+AXES = controls.SPENDS | {"usd": "US dollars"}
 BUDGETS = {
     "output_tokens": "32, 64, 128, 256, 512",
     "total_tokens": "128, 256, 512, 1024, 2048",
@@ -42,30 +38,58 @@ BUDGETS = {
 USUAL: dict[str, dict[str, str]] = {"self_consistency": {"samples": "5"}}
 """What a knob starts with where the strategy's own default is long for a first try."""
 FIRST = ("direct", "chain_of_thought", "self_consistency")
-_KEEP: dict[str, Any] = {"persist_state": "session"}
+FILE = "file"  # Task of a link whose run asks an uploaded file, which does not travel.
+MOST = 100  # Parts of one name that are used, and times a hundred the letters of one.
+COUNTS = {"questions": (1, 10_000, 12), "shots": (0, 8, 0), "seed": (0, 10_000, 0), "repeats": (1, 100, 1)}
+"""Least, most and start of the numbers."""
+USUAL_AXIS = "output_tokens"
+_APPLIED, _FORM = "run.prepared", "run.form"  # The address the form was filled from, and what the form said last.
+_KEEP: dict[str, Any] = {"persist_state": "session"}  # What was typed outlives a look at another page.
+
+
+def generators() -> tuple[str, ...]:
+    """What makes questions without a file: ours, and the tasks plugins registered."""
+    return (*known_generators(), *TASKS.names())
+
+
+PARAMS = (  # As the address names them; one that is not named stands at its start.
+    Param("model", (), many=True),
+    Param("strategy", (), tuple(entries()), many=True),
+    Param("knob", (), many=True),
+    Param("role", (), many=True),
+    Param("task", (), (*generators(), FILE), many=True),
+    Param("level", choices=tuple(LEVELS)),
+    *(Param(name, choices=tuple(map(str, range(least, most + 1)))) for name, (least, most, _) in COUNTS.items()),
+    Param("axis", choices=tuple(AXES)),
+    Param("budgets"),
+    Param("system"),
+)
 
 
 def study_form(declared: Mapping[str, ModelSpec], uploads: Path) -> Form:
     """Draw the form and return what it says now."""
+    known = entries()
     left, right = st.columns([1, 3], gap="medium")
     name = left.text_input("Name", "study", key="form.name", max_chars=80, **_KEEP)
     with right:
         models, tables = _models(declared)
     tasks = _tasks(uploads)
-    strategies = _strategies()
-    lineups = _lineups(tuple(name for name, _ in strategies), [*models, *tables])
+    usual = [name for name in FIRST if name in known]
+    chosen = st.pills("Strategies", list(known), selection_mode="multi", default=usual, key="form.strategies", **_KEEP)
+    strategies = tuple((name, _knobs(name)) for name in chosen)
+    lineups = _lineups(tuple(chosen), [*models, *tables])
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = st.segmented_control(
             "Budget on",
             list(AXES),
-            default="output_tokens",
+            default=USUAL_AXIS,
             required=True,
             key="form.axis",
             format_func=AXES.__getitem__,
             **_KEEP,
         )
-        repeats = st.number_input("Repeats", 1, 100, 1, key="form.repeats", width=140, **_KEEP)
-    axis = str(axis or "output_tokens")
+        repeats = _count("Repeats", "repeats")
+    axis = str(axis or USUAL_AXIS)
     left, right = st.columns(2)
     budgets = left.text_input(
         "Budgets per question",
@@ -75,18 +99,35 @@ def study_form(declared: Mapping[str, ModelSpec], uploads: Path) -> Form:
         help="Numbers separated by commas; each is a hard wall around one attempt at one question.",
     )
     system = right.text_input("System prompt", "", key="form.system", placeholder="none", **_KEEP)
-    tokens, usd = _ceiling()
-    return Form(name, models, strategies, tasks, budgets, axis, int(repeats), system, tokens, usd, tables, lineups)
+    with st.container(horizontal=True):
+        usd: float | None
+        tokens = st.number_input(
+            "Ceiling of the run, tokens", 1, 10**12, 1_000_000, step=100_000, key="form.tokens", width=260, **_KEEP
+        )
+        # Empty at first: only billed models need a ceiling in money, and the engine says so where they do.
+        label, placeholder = "Ceiling of the run, US dollars", "needed for billed models"
+        usd = st.number_input(
+            label, 0.0, 1e6, None, step=0.5, key="form.usd", width=260, placeholder=placeholder, **_KEEP
+        )
+    return Form(name, models, strategies, tasks, budgets, axis, repeats, system, int(tokens), usd, tables, lineups)
+
+
+def _count(label: str, name: str, **more: Any) -> int:
+    least, most, usual = COUNTS[name]
+    return int(st.number_input(label, least, most, usual, key=f"form.{name}", width=140, **_KEEP, **more))
+
+
+def _name(model: str) -> str:
+    return f"{model} (simulated)" if model.startswith("scripted/") else model
 
 
 def _models(declared: Mapping[str, ModelSpec]) -> tuple[tuple[str, ...], dict[str, dict[str, Any]]]:
-    from engine.models.local import BUNDLED
+    """The chosen models, and the [[models]] tables of those that are more than a name."""
     from engine.models.scripted import names
 
     tables = {name: studies.model_table(model) for name, model in declared.items()}
     above = st.container()
-    own = _own_model()
-    if own:
+    if own := _own_model():  # It stands below the list it appears in.
         tables[own["name"]] = own
     options = list(dict.fromkeys([*BUNDLED, *tables, *names()]))
     chosen = above.multiselect(
@@ -96,13 +137,13 @@ def _models(declared: Mapping[str, ModelSpec]) -> tuple[tuple[str, ...], dict[st
         key="form.models",
         accept_new_options=True,
         **_KEEP,
-        format_func=_told,
+        format_func=_name,
         placeholder="Choose, or type a name such as openai/gpt-4o-mini",
     )
     keys = studies.keys_present(access.run_environment())
-    found = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
+    present = ", ".join(f"{name} ({provider}/…)" for provider, name in keys.items())
     controls.caption(
-        f"Keys found in the environment or secrets.toml: {found}. Type a model's name as litellm has it."
+        f"Keys found in the environment or secrets.toml: {present}. Type a model's name as litellm has it."
         if keys
         else "No provider key is set in the environment or secrets.toml; bundled, own and simulated models need none."
     )
@@ -111,6 +152,11 @@ def _models(declared: Mapping[str, ModelSpec]) -> tuple[tuple[str, ...], dict[st
 
 def _own_model() -> dict[str, Any]:
     """A model of one's own as a [[models]] table; empty until it has a name and a place."""
+
+    def field(side: Any, label: str, name: str, placeholder: str, text: str | None = None) -> str:
+        key = f"form.own.{name}"
+        return str(side.text_input(label, "", key=key, placeholder=placeholder, help=text, **_KEEP))
+
     with st.expander("Your own endpoint or GGUF file"):
         controls.caption(
             "Any OpenAI-compatible server (vLLM, llama.cpp, Ollama), or a model file on this machine. It "
@@ -118,95 +164,60 @@ def _own_model() -> dict[str, Any]:
             "other settings, once it has a name of its own and settings."
         )
         left, right = st.columns(2)
-        name = left.text_input("Name of the model", "", key="form.own.name", placeholder="mine", **_KEEP)
-        served = right.text_input(
-            "Name the server knows it by", "", key="form.own.model", placeholder="the same", **_KEEP
-        )
-        base = left.text_input("Address", "", key="form.own.base", placeholder="http://localhost:8000/v1", **_KEEP)
-        gguf = right.text_input("GGUF file", "", key="form.own.gguf", placeholder="models/some-model.gguf", **_KEEP)
-        key = left.text_input(
-            "Variable that holds its key",
-            "",
-            key="form.own.key",
-            placeholder="none",
-            **_KEEP,
-            help="The name of an environment variable, never the key itself.",
-        )
-        prices = right.text_input(
-            "Price: input, output",
-            "",
-            key="form.own.prices",
-            placeholder="unknown",
-            **_KEEP,
-            help="US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it.",
-        )
-        settings = left.text_input(
-            "Settings",
-            "",
-            key="form.own.settings",
-            placeholder="none",
-            **_KEEP,
-            help="Sent with every request, such as: reasoning_effort = low, or temperature = 0, top_k = 1. Others: "
+        name = field(left, "Name of the model", "name", "mine")
+        served = field(right, "Name the server knows it by", "model", "the same")
+        base = field(left, "Address", "base", "http://localhost:8000/v1")
+        gguf = field(right, "GGUF file", "gguf", "models/some-model.gguf")
+        text = "The name of an environment variable, never the key itself."
+        key = field(left, "Variable that holds its key", "key", "none", text)
+        text = "US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it."
+        prices = field(right, "Price: input, output", "prices", "unknown", text)
+        text = (
+            "Sent with every request, such as: reasoning_effort = low, or temperature = 0, top_k = 1. Others: "
             "thinking_tokens, top_p, min_p, repetition_penalty; continues = true for an endpoint that goes on "
-            "with a begun reply.",
+            "with a begun reply."
         )
+        settings = field(left, "Settings", "settings", "none", text)
     if not name.strip() or not (base.strip() or gguf.strip() or (served.strip() and settings.strip())):
         return {}
     table = {"name": name, "model": served, "api_base": base, "gguf": gguf, "api_key_env": key}
-    given = {k: v.strip() for k, v in table.items() if v.strip()}
-    return {**given, **studies.settings(settings), **_prices(prices)}
-
-
-def _prices(typed: str) -> dict[str, Any]:
+    given: dict[str, Any] = {k: v.strip() for k, v in table.items() if v.strip()} | studies.settings(settings)
     try:
-        rates = [float(part) for part in typed.split(",") if part.strip()]
+        rates = [float(part) for part in prices.split(",") if part.strip()]
     except ValueError:
         rates = []
-    if typed.strip() and len(rates) != 2:
+    if len(rates) == 2:
+        given["prices"] = {"input": rates[0], "output": rates[1]}
+    elif prices.strip():
         st.warning("A price is two numbers, such as 0.15, 0.60: US dollars per million input and output tokens.")
-    return {"prices": {"input": rates[0], "output": rates[1]}} if len(rates) == 2 else {}
+    return given
 
 
 def _tasks(uploads: Path) -> tuple[dict[str, Any], ...]:
+    """[[tasks]] tables: of generators at a level, or of an uploaded file."""
     source = st.segmented_control(
         "Task", ["Generated", "Your file"], default="Generated", required=True, key="form.source", **_KEEP
     )
-    named = _generated() if source != "Your file" else _uploaded(uploads)
-    with st.container(horizontal=True):
-        questions = st.number_input("Questions", 1, 10_000, 12, key="form.questions", width=140, **_KEEP)
-        shots = st.number_input("Worked examples", 0, 8, 0, key="form.shots", width=140, **_KEEP)
-        seed = st.number_input(
-            "Seed",
-            0,
-            10_000,
-            0,
-            key="form.seed",
-            width=140,
+    if source == "Your file":
+        tasks = _uploaded(uploads)
+    else:
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        chosen = left.multiselect(
+            "Generators",
+            generators(),
+            default=["chain_sum"],
+            key="form.generators",
+            placeholder="Choose at least one",
             **_KEEP,
-            help="Which questions: seeds share none as long as they ask for equally many.",
         )
-    return tuple({**task, "questions": int(questions), "shots": int(shots), "seed": int(seed)} for task in named)
-
-
-def _generated() -> list[dict[str, Any]]:
-    from engine.tasks.gym.catalogue import LEVELS
-
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    chosen = left.multiselect(
-        "Generators",
-        generators(),
-        default=["chain_sum"],
-        key="form.generators",
-        placeholder="Choose at least one",
-        **_KEEP,
-    )
-    level = right.segmented_control("Level", list(LEVELS), default="easy", required=True, key="form.level", **_KEEP)
-    return [{"name": name} if name in TASKS else {"name": f"gym:{name}", "level": level} for name in chosen]
-
-
-def generators() -> tuple[str, ...]:
-    """What makes questions without a file: ours, and the tasks plugins registered."""
-    return (*known_generators(), *TASKS.names())
+        level = right.segmented_control("Level", list(LEVELS), default="easy", required=True, key="form.level", **_KEEP)
+        # A plugin's task goes by its bare name and knows no level.
+        tasks = [{"name": name} if name in TASKS else {"name": f"gym:{name}", "level": level} for name in chosen]
+    with st.container(horizontal=True):
+        questions = _count("Questions", "questions")
+        shots = _count("Worked examples", "shots")
+        seed = _count("Seed", "seed", help="Which questions: seeds share none as long as they ask for equally many.")
+    return tuple({**task, "questions": questions, "shots": shots, "seed": seed} for task in tasks)
 
 
 def _uploaded(uploads: Path) -> list[dict[str, Any]]:
@@ -227,54 +238,37 @@ def _uploaded(uploads: Path) -> list[dict[str, Any]]:
             st.error(controls.literal(str(error)))
             path = None
     elif path is not None:
+        # Streamlit forgets an uploaded file with its widget; ours lies in the folder still.
         controls.caption(f"Using {path.name}, uploaded before.")
     st.session_state["form.path"] = path
     if path is None:
         return []
-    task = {"name": f"file:{path}", **_columns(studies.columns(path))}
+    known, task = studies.columns(path), {"name": f"file:{path}"}
+    for number, (name, side) in enumerate(zip(("question", "answer"), st.columns(2), strict=True)):
+        at = known.index(name) if name in known else min(number, max(0, len(known) - 1))
+        chosen = side.selectbox(f"Column of the {name}", known, index=at if known else None, key=f"form.{name}")
+        task[f"{name}_column"] = chosen or name
     if len(SCORERS.names()) > 1:  # Only a plugin brings a choice.
-        chosen = st.selectbox("Scorer", SCORERS.names(), index=SCORERS.names().index(SAME), key="form.scorer")
-        task |= {"scorer": chosen} if chosen != SAME else {}
+        scorer = st.selectbox("Scorer", SCORERS.names(), index=SCORERS.names().index(SAME), key="form.scorer")
+        task |= {"scorer": scorer} if scorer != SAME else {}
     return [task]
 
 
-def _columns(known: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, side in zip(("question", "answer"), st.columns(2), strict=True):
-        at = known.index(name) if name in known else min(len(found), max(0, len(known) - 1))
-        chosen = side.selectbox(f"Column of the {name}", known, index=at if known else None, key=f"form.{name}")
-        found[f"{name}_column"] = chosen or name
-    return found
-
-
-def _strategies() -> tuple[tuple[str, dict[str, str]], ...]:
-    known = entries()
-    chosen = st.pills(
-        "Strategies",
-        list(known),
-        selection_mode="multi",
-        default=[n for n in FIRST if n in known],
-        key="form.strategies",
-        **_KEEP,
-    )
-    return tuple((name, _knob_fields(known[name])) for name in chosen)
-
-
-def _knob_fields(entry: Entry) -> dict[str, str]:
-    """One field per parameter; empty means its default, commas sweep."""
-    typed = {}
+def _knobs(name: str) -> dict[str, str]:
+    """One field per parameter of a strategy; empty means its default, commas sweep."""
+    entry, typed = entries()[name], {}
     with st.container(border=True):
         left, right = st.columns([2, 3], gap="medium")
         with left:
-            st.markdown(f"**{controls.literal(entry.name)}**")
+            st.markdown(f"**{controls.literal(name)}**")
             needs = " Needs a model that continues a prefix." if entry.needs_prefix else ""
             controls.caption(f"{entry.idea} Calls per question: {entry.calls}.{needs}")
         with right, st.container(horizontal=True):
             for knob, default in entry.knobs.items():
                 typed[knob] = st.text_input(
                     knob,
-                    USUAL.get(entry.name, {}).get(knob, ""),
-                    key=f"form.{entry.name}.{knob}",
+                    USUAL.get(name, {}).get(knob, ""),
+                    key=f"form.{name}.{knob}",
                     width=140,
                     **_KEEP,
                     placeholder="the budget" if default is None else str(default),
@@ -285,7 +279,6 @@ def _knob_fields(entry: Entry) -> dict[str, str]:
 
 def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, str | None], ...]:
     """One line-up for the chosen strategies that ask several models; several of them take a study file."""
-    from engine.models.local import BUNDLED
     from engine.models.scripted import names
     from engine.strategies.lineups import called
 
@@ -295,100 +288,45 @@ def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, 
         return ()
     roles = ("solver", *dict.fromkeys(role for name in askers for role in known[name].roles))
     options = list(dict.fromkeys([*models, *BUNDLED, *names()]))
+    players: dict[str, str | None] = {}
     with st.container(border=True):
         controls.caption(
             f"Line-up for {', '.join(askers)}: which model plays which role. The models above are run "
             "alone, by the other strategies."
         )
         with st.container(horizontal=True):
-            players = {
-                role: st.selectbox(
+            for role in roles:
+                players[role] = st.selectbox(
                     role.capitalize(),
                     options,
                     index=0 if role == "solver" else None,
                     key=f"form.lineup.{role}",
                     accept_new_options=True,
                     placeholder="Choose, or type a name",
-                    format_func=_told,
+                    format_func=_name,
                     **_KEEP,
                 )
-                for role in roles
-            }
     return ({"name": called(controls.short(model) for model in dict.fromkeys(players.values()) if model), **players},)
-
-
-def _told(name: str) -> str:
-    return f"{name} (simulated)" if name.startswith("scripted/") else name
-
-
-def _ceiling() -> tuple[int | None, float | None]:
-    with st.container(horizontal=True):
-        tokens = st.number_input(
-            "Ceiling of the run, tokens", 1, 10**12, 1_000_000, step=100_000, key="form.tokens", width=260, **_KEEP
-        )
-        usd = st.number_input(
-            "Ceiling of the run, US dollars",
-            0.0,
-            1e6,
-            None,
-            step=0.5,
-            key="form.usd",
-            width=260,
-            placeholder="needed for billed models",
-            **_KEEP,
-        )
-    return int(tokens), usd
-
-
-FILE = "file"
-"""Task of a link whose run asks an uploaded file, which does not travel."""
-MOST = 100
-"""Parts of one name that are used, and times a hundred the letters of one."""
-COUNTS = {"questions": (1, 10_000, 12), "shots": (0, 8, 0), "seed": (0, 10_000, 0), "repeats": (1, 100, 1)}
-"""Least, most and start of the numbers."""
-USUAL_AXIS = "output_tokens"
-_APPLIED, _FORM = "run.prepared", "run.form"
-"""Session keys: the address the form was filled from, and what the form said when it was drawn last."""
-
-
-def _count(name: str) -> Param:
-    least, most, _ = COUNTS[name]
-    return Param(name, choices=tuple(map(str, range(least, most + 1))))
-
-
-PARAMS = (
-    Param("model", (), many=True),
-    Param("strategy", (), tuple(entries()), many=True),
-    Param("knob", (), many=True),
-    Param("role", (), many=True),
-    Param("task", (), (*generators(), FILE), many=True),
-    Param("level", choices=tuple(LEVELS)),
-    *map(_count, COUNTS),
-    Param("axis", choices=tuple(AXES)),
-    Param("budgets"),
-    Param("system"),
-)
-"""As the address names them; one that is not named stands at its start."""
 
 
 def fill(view: str) -> list[str]:
     """Put what a new address says into the form, before it is drawn; one sentence for each part it cannot use."""
-    said = asked(view)
-    if not any(said.values()) or said == st.session_state.get(_APPLIED):
+    address = asked(view)
+    if not any(address.values()) or address == st.session_state.get(_APPLIED):
         return []
-    fields, problems = into(said)
+    fields, problems = into(address)
     for key, value in fields.items():
         if value is None:
             st.session_state.pop(key, None)
         else:
             st.session_state[key] = value
-    st.session_state[_APPLIED], st.session_state[_FORM] = said, None
+    st.session_state[_APPLIED], st.session_state[_FORM] = address, None
     return problems
 
 
 def asked(view: str) -> dict[str, Any]:
     """What the address says of the form."""
-    return {param.name: st.session_state.get(url_state.key(view, param.name)) for param in PARAMS}
+    return {param.name: url_state.value(view, param.name) for param in PARAMS}
 
 
 def settle(view: str) -> dict[str, Any]:
@@ -407,7 +345,7 @@ def into(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The form's fields by session key, and what no field takes. What is not said is at its start."""
     fields, problems = start(str(said.get("axis") or USUAL_AXIS)), list[str]()
     tasks = [each for each in said.get("task") or () if each != FILE]
-    told = {
+    values = {
         "form.models": _some(said.get("model")),
         "form.strategies": said.get("strategy"),
         "form.generators": tasks,
@@ -417,10 +355,9 @@ def into(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         f"form.budgets.{fields['form.axis']}": said.get("budgets"),
         "form.system": said.get("system"),
     }
-    told |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
-    fields |= {key: value for key, value in told.items() if value}
-    known = {"knob": {f"{name}.{knob}": key for name, knob, key in _knobs()}, "role": dict(_roles())}
-    for part, keys in known.items():
+    values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
+    fields |= {key: value for key, value in values.items() if value}
+    for part, keys in {"knob": _knob_keys(), "role": _role_keys()}.items():
         for text in _some(said.get(part)):
             name, _, value = text.partition("=")
             if name in keys and value:
@@ -435,21 +372,17 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     usual = start(str(session.get("form.axis") or USUAL_AXIS)) | {"form.axis": USUAL_AXIS}
     new = {key: session[key] for key in usual if key in session and session[key] != usual[key]}
     chosen = session.get("form.strategies") or ()
-    knobs = [f"{name}.{knob}={new[key]}" for name, knob, key in _knobs() if key in new and name in chosen]
+    # A field of a strategy that is no longer chosen keeps what was typed, and says nothing.
+    knobs = [f"{n}={new[key]}" for n, key in _knob_keys().items() if key in new and n.partition(".")[0] in chosen]
     several = any(entries()[name].roles for name in chosen)
-    roles = [f"{role}={new[key]}" for role, key in _roles() if several and new.get(key)]
+    roles = [f"{role}={new[key]}" for role, key in _role_keys().items() if several and new.get(key)]
     tasks = [FILE] if session.get("form.source") == "Your file" else list(new.get("form.generators", []))
-    plain = {name: new.get(f"form.{name}") for name in ("level", "axis", "system", *COUNTS)}
-    budgets = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
-    lists = {
-        "model": new.get("form.models"),
-        "strategy": new.get("form.strategies"),
-        "task": tasks,
-        "knob": knobs,
-        "role": roles,
-    }
-    texts = {name: str(value) for name, value in {**plain, "budgets": budgets}.items() if value not in (None, "")}
-    return texts | {name: list(map(str, values)) for name, values in lists.items() if values}
+    texts = {name: new.get(f"form.{name}") for name in ("level", "axis", "system", *COUNTS)}
+    texts["budgets"] = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
+    lists = {"model": new.get("form.models"), "strategy": new.get("form.strategies")}
+    lists |= {"task": tasks, "knob": knobs, "role": roles}
+    query: dict[str, Any] = {name: str(value) for name, value in texts.items() if value not in (None, "")}
+    return query | {name: list(map(str, values)) for name, values in lists.items() if values}
 
 
 def start(axis: str) -> dict[str, Any]:
@@ -465,19 +398,22 @@ def start(axis: str) -> dict[str, Any]:
         "form.system": "",
     }
     fields |= {f"form.{name}": usual for name, (_, _, usual) in COUNTS.items()}
-    fields |= {key: USUAL.get(name, {}).get(knob, "") for name, knob, key in _knobs()}
-    return fields | {key: None for _, key in _roles()}
+    for name, key in _knob_keys().items():
+        strategy, _, knob = name.partition(".")
+        fields[key] = USUAL.get(strategy, {}).get(knob, "")
+    return fields | dict.fromkeys(_role_keys().values())
 
 
-def _knobs() -> Iterable[tuple[str, str, str]]:
-    """Strategy, knob and session key."""
-    return [(name, knob, f"form.{name}.{knob}") for name, entry in entries().items() for knob in entry.knobs]
+def _knob_keys() -> dict[str, str]:
+    """Session keys by STRATEGY.KNOB."""
+    named = [f"{name}.{knob}" for name, entry in entries().items() for knob in entry.knobs]
+    return {name: f"form.{name}" for name in named}
 
 
-def _roles() -> Iterable[tuple[str, str]]:
-    """Role and session key."""
-    roles = ("solver", *dict.fromkeys(role for entry in entries().values() for role in entry.roles))
-    return [(role, f"form.lineup.{role}") for role in roles]
+def _role_keys() -> dict[str, str]:
+    """Session keys by role."""
+    roles = ("solver", *(role for entry in entries().values() for role in entry.roles))
+    return {role: f"form.lineup.{role}" for role in roles}
 
 
 def _some(texts: Any) -> list[str]:

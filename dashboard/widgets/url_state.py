@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -24,15 +23,10 @@ import streamlit as st
 
 from engine.core.errors import shortened
 
-MOST_SAID = 8
-"""Sentences about one address."""
-LATE_S = 0.5
-"""Seconds a browser may take to show an address we wrote; nobody goes Back faster."""
-
-HEARD_S = 2.0
-"""Seconds after a run in which its controls are told to the browser again, should another run follow."""
-_UNSENT = "links.unsent"
-"""Session key: the view whose controls were filled, and until when they are told again; None: its run goes on."""
+MOST_SAID = 8  # Sentences about one address.
+LATE_S = 0.5  # Seconds a browser may take to show an address we wrote; nobody goes Back faster.
+HEARD_S = 2.0  # Seconds after a run in which its controls are told to the browser again, should another run follow.
+_UNSENT = "links.unsent"  # View whose controls were filled, and until when they are told again; None: its run goes on.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +35,9 @@ class Param:
 
     name: str
     default: str | tuple[str, ...] | None = None
-    choices: tuple[str, ...] | None = None
-    """What it may be; None: any text (a selection, say)."""
-    many: bool = False
-    """True: a list, written as repeated keys."""
-    pinned: bool = False
-    """True: the default depends on the data, so a copied link says it even then."""
+    choices: tuple[str, ...] | None = None  # None: any text (a selection, say).
+    many: bool = False  # A list, written as repeated keys.
+    pinned: bool = False  # The default depends on the data, so a copied link says it even then.
 
 
 Values = dict[str, str | list[str] | None]
@@ -58,17 +49,18 @@ def key(view: str, name: str) -> str:
     return f"{view}.{name}"
 
 
+def value(view: str, name: str) -> Any:
+    """Value of a control now; None where it says nothing."""
+    return st.session_state.get(key(view, name))
+
+
 def cell(condition: str, budget: int | None) -> str:
     """A cell as the URL names it."""
     return f"{condition}~{budget}"
 
 
-def on_click(view: str, chart: str) -> Callable[[], None]:
-    """What a figure does when a point of it is clicked: select its cell, if the first two of its own data name one."""
-    return partial(_clicked, view, chart)
-
-
-def _clicked(view: str, chart: str) -> None:
+def select_clicked(view: str, chart: str) -> None:
+    """Select the cell of the point that was clicked in a figure, if the first two of the point's own data name one."""
     points = cast("dict[str, Any]", st.session_state[chart])["selection"]["points"]
     if points and (point := points[0].get("customdata")) and point[0]:
         st.session_state[key(view, "cell")] = cell(*point[:2])
@@ -77,12 +69,26 @@ def _clicked(view: str, chart: str) -> None:
 def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
     """Values of a query, defaults where it is silent or wrong, and one sentence for each part it could not use."""
     known = {param.name: param for param in params}
-    problems = [_unknown(name, known) for name in query if name not in known]
-    values: Values = {}
-    for param in known.values():
-        values[param.name], wrong = _value(param, list(query.get(param.name, ())))
-        problems += [f"This link asks for {param.name} = {_shown(t)}, which is not there (any more)." for t in wrong]
-    return values, _few(problems)
+    values, problems = Values(), list[str]()
+    for name in query:
+        if name not in known:
+            near = difflib.get_close_matches(shortened(name), list(known), n=1)
+            hint = f" Did it mean {near[0]!r}?" if near else ""
+            problems.append(f"This link has a part {shortened(name)!r} that this page does not know.{hint}")
+    for name, param in known.items():
+        texts = list(query.get(name, ()))
+        fitting = [text for text in texts if param.choices is None or text in param.choices]
+        if param.many:
+            values[name] = fitting or _texts(param.default)
+        else:
+            values[name] = next(iter(fitting or _texts(param.default)), None)
+        problems += [
+            f"This link asks for {name} = {shortened(text)!r}, which is not there (any more)."
+            for text in texts
+            if text not in fitting
+        ]
+    left = len(problems) - MOST_SAID  # An address may hold thousands of parts, and a page can show a few sentences.
+    return values, [*problems[:MOST_SAID], *([f"{left:,} more parts of this link cannot be used."] if left > 0 else [])]
 
 
 def written(params: Iterable[Param], values: Mapping[str, object], *, whole: bool = False) -> dict[str, list[str]]:
@@ -91,7 +97,7 @@ def written(params: Iterable[Param], values: Mapping[str, object], *, whole: boo
     for param in params:
         texts = _texts(values.get(param.name))
         if param.many and param.choices:
-            texts = [choice for choice in param.choices if choice in texts]
+            texts = [choice for choice in param.choices if choice in texts]  # One selection, one address.
         if texts and (texts != _texts(param.default) or (whole and param.pinned)):
             query[param.name] = texts
     return query
@@ -99,20 +105,46 @@ def written(params: Iterable[Param], values: Mapping[str, object], *, whole: boo
 
 def load(view: str, params: Sequence[Param]) -> list[str]:
     """Fill the session from the URL if the URL changed under us; returns sentences about what it could not use."""
-    _tell_again(view, params)
+    filled, until = st.session_state.get(_UNSENT, (None, None))
+    if filled != view or _moved(view, params) or (until is not None and time.monotonic() > until):
+        st.session_state.pop(_UNSENT, None)
+    else:
+        # A browser drops what a run told it when the next follows at once, and would show controls without a choice.
+        for name in (key(view, param.name) for param in params):
+            if name in st.session_state:
+                st.session_state[name] = st.session_state[name]
     query, moved = current(), _moved(view, params)
     if moved:
         st.session_state[key(view, "problems")] = []
     elif query != st.session_state.get(key(view, "url")) and not _late(view, query):
         st.session_state[key(view, "problems")] = _fill(view, params, query)
         st.session_state[key(view, "url")] = query
-    if stale := _stale(view, params):
+    # What the data no longer offers goes back to its default: a filter above may have taken it away.
+    now = _now(view, params)
+    if stale := [p for p in params if p.choices is not None and not set(_texts(now[p.name])) <= set(p.choices)]:
         _fill(view, stale, {})
     return list(st.session_state.get(key(view, "problems"), []))
 
 
+def settle(
+    view: str, params: Sequence[Param], offers: Mapping[str, tuple[str, tuple[str, ...]]], *, went_on: bool
+) -> tuple[tuple[Param, ...], list[str]]:
+    """Defaults of parameters whose choices are known only after others were made: the parameters that have them, and
+    sentences about what a link asked for in vain, which is replaced; `went_on`: it was a control that took it away.
+
+    `offers`: by parameter its default and all it may be."""
+    problems = []
+    for name, (default, choices) in offers.items():
+        chosen = value(view, name)
+        if chosen is not None and chosen not in choices and not went_on:
+            problems.append(f"This link asks for {name} = {shortened(chosen)!r}, which is not there (any more).")
+        if chosen not in choices or (went_on and name not in current()):
+            st.session_state[key(view, name)] = default
+    return tuple(replace(p, default=offers[p.name][0]) if p.name in offers else p for p in params), problems
+
+
 def sent() -> None:
-    """The run has ended by itself: the browser will soon have heard of every control `load` filled."""
+    """Mark the run as ended by itself: the browser will soon have heard of every control `load` filled."""
     view, until = st.session_state.get(_UNSENT, (None, None))
     if view and until is None:
         st.session_state[_UNSENT] = view, time.monotonic() + HEARD_S
@@ -134,7 +166,7 @@ def address(view: str, params: Sequence[Param], values: Mapping[str, object] | N
     """The whole address of what is on screen, or of `values`, as another browser can open it."""
     query = urlencode(written(params, _now(view, params) if values is None else values, whole=True), doseq=True)
     page = (st.context.url or "").split("?")[0]
-    page = page if page.count("/") > 2 else f"{page}/"
+    page = page if page.count("/") > 2 else f"{page}/"  # The home page has no path of its own, but needs its slash.
     return f"{page}?{query}" if query else page
 
 
@@ -144,29 +176,19 @@ def current() -> dict[str, list[str]]:
 
 
 def _now(view: str, params: Iterable[Param]) -> Values:
-    values = {param.name: st.session_state.get(key(view, param.name)) for param in params}
-    return {name: list(value) if isinstance(value, (list, tuple)) else value for name, value in values.items()}
-
-
-def _tell_again(view: str, params: Sequence[Param]) -> None:
-    """A browser drops what a run told it when the next follows at once, and would show controls without a choice."""
-    filled, until = st.session_state.get(_UNSENT, (None, None))
-    if filled != view or _moved(view, params) or (until is not None and time.monotonic() > until):
-        st.session_state.pop(_UNSENT, None)
-        return
-    for name in (key(view, param.name) for param in params):
-        if name in st.session_state:
-            st.session_state[name] = st.session_state[name]
+    values = {param.name: value(view, param.name) for param in params}
+    return {name: list(each) if isinstance(each, (list, tuple)) else each for name, each in values.items()}
 
 
 def _moved(view: str, params: Sequence[Param]) -> bool:
-    """Whether a control says something else than when the state was last saved. Streamlit drops the controls of a page
-    that is left, so a missing one means we come from elsewhere, and the address decides."""
+    """Whether a control says something else than when the state was last saved."""
+    # Streamlit drops the controls of a page that is left: a missing one means we come from elsewhere, and the address
+    # decides.
     if any(key(view, param.name) not in st.session_state for param in params):
         st.session_state.pop(key(view, "url"), None)
         return False
-    kept = st.session_state.get(key(view, "values"))
-    return kept is not None and _now(view, params) != kept
+    saved = st.session_state.get(key(view, "values"))
+    return saved is not None and _now(view, params) != saved
 
 
 def _late(view: str, query: Query) -> bool:
@@ -175,50 +197,16 @@ def _late(view: str, query: Query) -> bool:
     return bool(query == replaced and time.monotonic() - at < LATE_S)
 
 
-def _stale(view: str, params: Iterable[Param]) -> list[Param]:
-    """Parameters whose value the data no longer offers."""
-    now = _now(view, params)
-    return [p for p in params if p.choices is not None and not set(_texts(now[p.name])) <= set(p.choices)]
-
-
 def _fill(view: str, params: Sequence[Param], query: Query) -> list[str]:
     values, problems = parse(params, query)
-    for name, value in values.items():
-        st.session_state[key(view, name)] = value
+    for name, each in values.items():
+        st.session_state[key(view, name)] = each
     st.session_state[_UNSENT] = view, None
     st.session_state[key(view, "values")] = {**st.session_state.get(key(view, "values"), {}), **values}
     return problems
-
-
-def _value(param: Param, texts: list[str]) -> tuple[str | list[str] | None, list[str]]:
-    fitting = [text for text in texts if param.choices is None or text in param.choices]
-    wrong = [text for text in texts if text not in fitting]
-    if not fitting:
-        return (_texts(param.default) if param.many else _one(param.default)), wrong
-    return (fitting if param.many else fitting[0]), wrong
-
-
-def _one(default: str | tuple[str, ...] | None) -> str | None:
-    return default if isinstance(default, str) or default is None else default[0]
 
 
 def _texts(value: object) -> list[str]:
     if value is None or value == "":
         return []
     return [value] if isinstance(value, str) else [str(item) for item in value] if isinstance(value, Iterable) else []
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(shortened(name), list(known), n=1)
-    hint = f" Did it mean {near[0]!r}?" if near else ""
-    return f"This link has a part {_shown(name)} that this page does not know.{hint}"
-
-
-def _shown(text: str) -> str:
-    return repr(shortened(text))
-
-
-def _few(problems: list[str]) -> list[str]:
-    """As many sentences as a page can show; an address may hold thousands of parts."""
-    left = len(problems) - MOST_SAID
-    return problems if left <= 0 else [*problems[:MOST_SAID], f"{left:,} more parts of this link cannot be used."]

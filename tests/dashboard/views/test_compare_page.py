@@ -19,6 +19,7 @@ import engine
 from dashboard import figures
 from dashboard.data import comparison as comparing
 from dashboard.data.comparison import Month
+from dashboard.data.queries import REPLICATES, Database
 from dashboard.text import differences
 from engine.analysis import Cell, Comparison, Estimate
 from engine.analysis.cells import MEANS
@@ -380,10 +381,10 @@ def test_months_of_two_cells_come_from_the_analysis(databases: dict[str, Path]) 
     found = engine.open(databases["demo"])
     cells = found.cells(task="gym:gcd/easy").filter(pl.col("budget") == 2048)
     a, b = (Cell(*row) for row in cells.select("condition_id", "budget", "axis").rows()[:2])
-    lineups = found.conditions()["lineup"].unique().to_list()
-    told = comparing.month(found, a, b, lineups, Month("1,000", "WOR", ""), (200, 0))
-    plain = found.savings(a, b, 1000, replicates=200)
+    db, lineups = Database(str(databases["demo"]), (1, 1, 1, 1)), tuple(sorted(set(found.conditions()["lineup"])))
+    told = comparing.month(db, a, b, lineups, Month("1,000", "WOR", ""))
+    plain = found.savings(a, b, 1000, replicates=REPLICATES)
     assert told.lines.equals(plain.lines)
     assert comparing.unknown_sizes(lineups) == ()
     with pytest.raises(UsageError, match="A size is billions of parameters"):
-        comparing.month(found, a, b, lineups, Month("1", "WOR", "big"), (200, 0))
+        comparing.month(db, a, b, lineups, Month("1", "WOR", "big"))

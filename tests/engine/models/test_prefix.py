@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.data import studies
+from dashboard.data import queries, studies
 from dashboard.data.studies import Form
-from dashboard.widgets import preview
 from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Call, Message, Prompt, Request, Trial
@@ -317,7 +316,9 @@ def test_the_method_page_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_run_page_says_why_a_combination_is_refused() -> None:
     deaf = {"name": "deaf", "model": "scripted/noise", "continues": False}
     asked = Form("s", ("deaf",), (("no_thinking", {}),), ({"name": "gym:chain_sum"},), "64", tables={"deaf": deaf})
-    assert "begins replies for the model, and 'deaf' does not" in (preview.forecast(studies.text(asked)).fault or "")
+    assert "begins replies for the model, and 'deaf' does not" in (
+        queries.expected(studies.text(asked), queries.state()).fault or ""
+    )
 
 
 def test_the_example_study_of_thinking_runs_two_settings_of_one_model() -> None:

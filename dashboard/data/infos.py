@@ -1,0 +1,133 @@
+"""Plain data of the figures from what a page's controls select: read, composed, and cached by database and look.
+
+An info is cached and a figure never: making an info reads frames and places labels, a figure made of it takes no time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl  # Pages alone import this module, and `ready` has loaded polars in one thread by then.
+import streamlit as st
+
+from dashboard import figures
+from dashboard.data import lens, queries
+from dashboard.data.lens import Looking
+from dashboard.data.queries import Database, Selection
+from dashboard.figures import CurvesInfo, FrontierInfo, PanelsInfo, ToldInfo
+from dashboard.text import stated_budgets
+from engine.strategies.lineups import roster
+
+VARIANT = ("task", "model", "strategy", "params")
+MOST = 60  # More curves are too many to read and slow to draw; the most accurate ones are shown.
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Tasks, models and strategies that are shown."""
+
+    tasks: tuple[str, ...]
+    models: tuple[str, ...]
+    strategies: tuple[str, ...]
+
+    def of(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows the filter leaves."""
+        return frame.filter(
+            pl.col("task").is_in(self.tasks),
+            pl.col("model").is_in(self.models),
+            pl.col("strategy").is_in(self.strategies),
+        )
+
+
+@dataclass(frozen=True)
+class CurveSelection:
+    """Conditions of a study whose curves are drawn, and the budgets they are read at."""
+
+    conditions: tuple[str, ...]  # Those of the study, filtered away or not.
+    axis: str
+    shown: Filter
+    orders: int | None  # Of the draws of a vote; None: the one they came in.
+    looking: Looking
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def frontier_info(db: Database, selection: Selection, label_all: bool, dark: bool, narrow: bool) -> FrontierInfo:
+    """The frontier's plain data, labels placed."""
+    # Colours and symbols go by all models and strategies there are, so that a filter never repaints a point.
+    frame, every = queries.frontier(db, selection), queries.cells(db)
+    return figures.frontier_info(
+        frame,
+        queries.line(frame, selection.kind),
+        queries.band(db, selection) if selection.kind == "staircase" else None,
+        x=selection.x,
+        label_all=label_all,
+        narrow=narrow,
+        dark=dark,
+        models=roster(every["model"]),
+        strategies=sorted(set(every["strategy"])),
+        said=lens.said(selection.looking, selection.x),
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def panels_info(db: Database, selection: Selection, label_all: bool, dark: bool, narrow: bool) -> PanelsInfo:
+    """Plain data of each model's own frontier."""
+    whole = frontier_info(db, selection, label_all, dark, narrow)
+    return figures.panels_info(whole, queries.model_lines(db, selection), narrow=narrow)
+
+
+def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
+    """The cells the filters leave, read on the axis asked for; at most `MOST` conditions.
+
+    A condition that ran under a budget on another axis is read on this one, but where the same strategy, parameters
+    and model also ran under a budget on this axis, that one stands for both: column `own_axis`."""
+    own = queries.cells(db).select("condition_id", own_axis="axis").unique()
+    # The whole study at once, where its curves are few: the next filter finds them read.
+    frame, _ = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
+    cells = wish.shown.of(frame.join(own, on="condition_id", maintain_order="left")).filter(axis=wish.axis)
+    home, one = pl.col("own_axis") == wish.axis, pl.col("condition_id")
+    cells = cells.filter(home | (~home.any().over(VARIANT) & (one == one.first().over(VARIANT))))
+    heights = cells.group_by("condition_id").agg(pl.col("accuracy").max())
+    best = heights.sort("accuracy", "condition_id", descending=True, nulls_last=True).head(MOST)
+    return cells.join(best, on="condition_id", how="semi", maintain_order="left")
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) -> CurvesInfo:
+    """The budget curves' plain data."""
+    cells, every = curve_cells(db, wish), queries.cells(db)
+    ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
+    _, lines = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
+    lines = lines or queries.curves(db, ids, wish.axis, wish.looking, wish.orders)
+    return figures.curves_info(
+        cells,
+        {condition: lines[condition] for condition in ids},
+        axis=wish.axis,
+        narrow=narrow,
+        dark=dark,
+        models=roster(every["model"]),
+        strategies=sorted(set(every["strategy"])),
+        said=lens.said(wish.looking, wish.axis),
+    )
+
+
+def told_frames(db: Database, shown: Filter) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Points, summary and accuracy of told budgets that the filter leaves."""
+    points, summary = (shown.of(frame) for frame in queries.elasticity(db))
+    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def told_info(db: Database, shown: Filter, dark: bool, narrow: bool) -> ToldInfo:
+    """Plain data of both figures of told budgets."""
+    every, (points, summary, accuracy) = queries.cells(db), told_frames(db, shown)
+    return figures.told_info(
+        points,
+        summary,
+        accuracy,
+        stated_budgets.untold(points, every, queries.conditions(db)),
+        narrow=narrow,
+        dark=dark,
+        models=roster(every["model"]),
+        strategies=sorted(set(every["strategy"])),
+    )
