@@ -22,7 +22,10 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
     named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
     whole = frame.with_columns(*lists, *named)
-    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in whole.schema.items() if kind == pl.String]
+    names = [name for name, kind in whole.schema.items() if kind == pl.String]
+    quoted = {name: pl.concat_str(pl.lit("'"), pl.col(name)) for name in names}
+    armed = {name: pl.col(name).str.slice(0, 1).is_in(FORMULA) for name in names}
+    texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
     return whole.with_columns(*texts).write_csv().encode()
 
 
@@ -31,9 +34,3 @@ def as_parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
-
-
-def _unarmed(text: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    return pl.when(text.str.slice(0, 1).is_in(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)

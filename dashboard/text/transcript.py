@@ -32,7 +32,6 @@ CUTS: dict[Cut, str] = {
     Cut.LIMIT: "not sent: a trial makes no more calls than this",
     Cut.FAILED: "failed: the provider gave no reply",
 }
-_KEPT = "\n\t"
 
 __all__ = [
     "CUTS",
@@ -75,16 +74,15 @@ class Entry:
 
 def visible(text: str, longest: int = LONGEST) -> str:
     """The text with control and direction-changing characters written as `\\u202e`, cut to `longest` with a note."""
-    shown = "".join(_spelled(letter) for letter in text[:longest])
+    letters = []
+    for letter in text[:longest]:
+        code = ord(letter)
+        # Category C: controls, bidi marks, lone surrogates and what has no letter; line and tab steer nothing.
+        if letter not in "\n\t" and unicodedata.category(letter)[0] == "C":
+            letter = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+        letters.append(letter)
     more = len(text) - longest
-    return f"{shown}\n… {more:,} more characters" if more > 0 else shown
-
-
-def _spelled(letter: str) -> str:
-    if letter in _KEPT or unicodedata.category(letter)[0] != "C":
-        return letter
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+    return "".join(letters) + (f"\n… {more:,} more characters" if more > 0 else "")
 
 
 def tokens(spend: Spend) -> str:
@@ -94,20 +92,13 @@ def tokens(spend: Spend) -> str:
 
 def call_line(call: Call) -> str:
     """Model, what the call asked for and what the budget of the run granted, and what it spent."""
-    return " · ".join([shown(call.model), _asked(call), _spent(call)])
-
-
-def _asked(call: Call) -> str:
-    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
-    return f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"
-
-
-def _spent(call: Call) -> str:
-    """The spend vector of a call; parts that are zero are left out."""
     spend = call.spend
+    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
+    parts = [shown(call.model), f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"]
     if not spend.calls:
-        return "nothing spent"
-    parts = [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
+        return " · ".join([*parts, "nothing spent"])
+    # Input and output are always said; other parts of the spend only where there is some.
+    parts += [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
     parts += [f"{fmt.count(spend.cached_tokens)} of the input cached"] if spend.cached_tokens else []
     parts += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
     parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
@@ -143,13 +134,11 @@ def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
     else:
         seen = "" if call.seen_output_tokens is None else f" of {fmt.count(call.seen_output_tokens)}"
         how = f"in call {number}, after {fmt.count(reading.granted)}{seen} output tokens"
-    return f"{budget} closes {how}. {_stands(reading)}"
-
-
-def _stands(reading: Reading) -> str:
     if reading.answer is None:
-        return "No answer had been given by then."
-    return f"The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+        return f"{budget} closes {how}. No answer had been given by then."
+    return (
+        f"{budget} closes {how}. The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+    )
 
 
 def verdict_line(trial: Trial, reading: Reading) -> str:
@@ -203,28 +192,21 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
 
     repeats = any(entry.trial.spec.repeat for entry in shown)
     texts = [" ".join(entry.trial.spec.question.problem.text.split()) for entry in shown]
-    same = _opening(texts)
-    return pl.DataFrame([_row(entry, text[same:], repeats) for entry, text in zip(shown, texts, strict=True)])
-
-
-def _opening(texts: Sequence[str]) -> int:
-    """How much of a long opening, in whole words, all questions share: a list need not repeat it."""
+    # A long opening, in whole words, that all questions share is left out; the first and last of a sorted list tell it.
     first, last = min(texts, default=""), max(texts, default="")
-    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), 0)
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
     words = first.rfind(" ", 0, same) + 1
-    return words if words > 20 else 0
-
-
-def _row(entry: Entry, text: str, repeats: bool) -> dict[str, Any]:
-    question = entry.trial.spec.question
-    row = {
-        "Verdict": list_mark(entry.reading),
-        "Question": visible(text, 160),
-        "Answer": visible(entry.reading.answer or "", 60),
-        "Target": visible(question.target, 60),
-        "Tokens (in+out)": tokens(entry.reading.spend),
-    }
-    return {**row, "Repeat": entry.trial.spec.repeat} if repeats else row
+    rows = []
+    for entry, text in zip(shown, texts, strict=True):
+        row: dict[str, Any] = {
+            "Verdict": list_mark(entry.reading),
+            "Question": visible(text[words if words > 20 else 0 :], 160),
+            "Answer": visible(entry.reading.answer or "", 60),
+            "Target": visible(entry.trial.spec.question.target, 60),
+            "Tokens (in+out)": tokens(entry.reading.spend),
+        }
+        rows.append(row | ({"Repeat": entry.trial.spec.repeat} if repeats else {}))
+    return pl.DataFrame(rows)
 
 
 def list_mark(reading: Reading) -> str:
