@@ -1,12 +1,12 @@
-"""Reads an arithmetic expression written by a model, with exact fractions and without evaluating any code.
+"""Two small logics without a model or a generator: arithmetic as a model writes it, and syllogisms.
 
-The generators' own verifiers hand the text to a parser built on `eval`; model output never gets there.
+Expressions are read with exact fractions and without evaluating any code; the generators' own verifiers hand the text
+to a parser built on `eval`, and model output never gets there.
 
-Syllogisms decided by trying every way things could be; no model, no generator.
-
-Three terms leave eight sorts of things; a world says which sorts exist. A conclusion follows when it holds in every
-world in which both statements hold. The generator's own rules call some arguments valid that are not, and some are
-valid only if every term has a member: `verdict` says so, and those are not asked.
+A syllogism is decided by trying every way things could be. Three terms leave eight sorts of things; a world says which
+sorts exist. A conclusion follows when it holds in every world in which both statements hold. The generator's own rules
+call some arguments valid that are not, and some are valid only if every term has a member: `verdict` says so, and those
+are not asked.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ _FORM = re.compile(r"(All|No|Some) (\w+) are (not )?(\w+)")
 Thing = tuple[bool, ...]
 World = tuple[Thing, ...]
 _THINGS: tuple[Thing, ...] = tuple(product((True, False), repeat=3))
+# By size, so that the first counterexample met is a smallest one.
 _WORLDS: tuple[World, ...] = tuple(chain.from_iterable(combinations(_THINGS, size) for size in range(9)))
 
 
@@ -70,8 +71,8 @@ class Argument:
 
     def terms(self) -> tuple[str, ...]:
         """The plural nouns, in order of appearance."""
-        found = (form[place] for form in map(_form, (*self.premises, self.conclusion)) for place in (2, 4))
-        return tuple(dict.fromkeys(found))
+        forms = (_form(statement) for statement in (*self.premises, self.conclusion))
+        return tuple(dict.fromkeys(form[place] for form in forms for place in (2, 4)))
 
     def verdict(self) -> bool | None:
         """Whether the conclusion follows; None: only if no term is empty, so logicians differ."""
@@ -97,10 +98,10 @@ def describe(thing: Thing, terms: Sequence[str]) -> str:
 
 
 def _form(statement: str) -> re.Match[str]:
-    found = _FORM.fullmatch(statement)
-    if found is None:
+    form = _FORM.fullmatch(statement)
+    if form is None:
         raise ValueError(f"not a categorical statement: {statement!r}")
-    return found
+    return form
 
 
 def _holds(statement: str, terms: Sequence[str]) -> Callable[[World], bool]:
