@@ -53,8 +53,9 @@ def look() -> None:
         cells = queries.cells(db)
         task = queries.tasks(cells)[0]
         studies = queries.studies(db)
-        mine = filters.within(cells.filter(task=task), studies, filters.choices(studies)[0])
-        ids = tuple(sorted(set(mine["condition_id"])))
+        shown = filters.within(cells.filter(task=task), studies, filters.choices(studies)[0])
+        # Every argument as the page has it: the caches share only what was asked for in the same words.
+        ids = tuple(sorted(set(shown["condition_id"])))
         frame = queries.frontier(db, x, task, "staircase", None, ids, PLAIN)
         band = queries.band(db, x, task, None, ids, PLAIN)
         figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
@@ -76,11 +77,8 @@ def _await_server() -> None:
     while time.monotonic() < deadline:
         # Options asked for before the server exists would be read without its flags.
         with suppress(OSError):
-            if runtime.exists() and _answers(get_option("server.address") or "localhost", get_option("server.port")):
+            if runtime.exists():
+                address = (get_option("server.address") or "localhost", get_option("server.port"))
+                socket.create_connection(address, timeout=1).close()
                 return
         time.sleep(0.02)
-
-
-def _answers(host: str, port: int) -> bool:
-    with socket.create_connection((host, port), timeout=1):
-        return True
