@@ -62,6 +62,7 @@ def advised_info(
     if asked == "under" and "maybe_best" in evidence.columns:
         cells = evidence.filter("maybe_best").select("condition_id", "budget").iter_rows()
         rivals = [i for each in cells for i in _points_of(frontier, *each) if i not in named]
+    # Of both questions the answer is another frontier, drawn over the one there is.
     if asked in ("without", "price") and evidence.height:
         last = 0.0
         for mean, up in evidence.drop_nulls(["x", "after"]).select("x", "after").sort("x").iter_rows():
@@ -105,6 +106,7 @@ def advised_figure(info: AdvisedInfo) -> go.Figure:
     plain, points, scale = frontier_figure(info.frontier), info.frontier.points, info.frontier.x_scale
     if not points:
         return plain
+    # Plain dicts again, and one figure of all: adding traces to a figure checks everything anew.
     inks, drawn = theme.inks(info.frontier.dark), plain.to_plotly_json()
     traces, notes = list(drawn["data"]), list(drawn["layout"].get("annotations", ()))
     lines, rings, edge = list[Trace](), list[Trace](), 10**scale.high

@@ -32,6 +32,7 @@ __all__ = [
     "signed_ticks",
 ]
 
+# What is laid out, not what is drawn: figures stretch to their column, on a wide window and on one of 768 pixels.
 WIDTH, NARROW, HEIGHT = 960, 704, 560
 LEFT, RIGHT, TOP, FOOT, LEGEND_ROW = 46, 14, 30, 50, 24
 
@@ -124,6 +125,7 @@ class LogScale:
 
     def fraction(self, value: float) -> float:
         """Position of `value` between the left edge (0) and the right edge (1)."""
+        # Ranges and annotations of a log axis are logarithms in plotly, values of traces are not.
         return (math.log10(self.place(value)) - self.low) / (self.high - self.low)
 
 
@@ -177,6 +179,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
         return [tick for tick in every if low <= math.log10(tick) <= high]
 
     coarse, fine = decade_ticks(COARSE), decade_ticks(FINE)
+    # Decades in whole steps: 1, 100, 10,000 and never 1, 1,000, 10,000.
     if len(coarse) > most:
         decades = decade_ticks((1.0,))
         return decades[:: math.ceil(len(decades) / most)]
@@ -198,6 +201,7 @@ def accuracy_scale(values: Sequence[float], edges: Iterable[float] = ()) -> Accu
         low = bottom = 0.0
         high = top = 1.0
     else:
+        # Half a point of room on either side; rounded, for 10 * 0.205 - 0.05 is a hair under 2 in floats.
         every = [*values, *edges]
         low = max(0.0, math.floor(round(min(every) * 10 - 0.05, 6)) / 10)
         high = min(1.0, math.ceil(round(max(every) * 10 + 0.05, 6)) / 10)

@@ -148,6 +148,7 @@ def curves_info(
         kin: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in task_rows:
             kin[(*variant(row), str(row["condition_id"]) if row["condition_id"] in curves else "")].append(row)
+        # A curve is called after its first cell; budgets are told apart by the axis, not by the name.
         heads, task_curves = [group[0] for group in kin.values()], list[Curve]()
         for head, name, group in zip(heads, name_rows(heads), kin.values(), strict=True):
             frame = curves.get(str(head["condition_id"]))
@@ -166,6 +167,7 @@ def curves_info(
     # Ticks by the room that curves have; then the axis grows to the right, and names stand in what it gained.
     x = log_scale([s.x for s in all_stops], tick=lens.tick, pixels=tiling.across - tiling.reserve)
     x = replace(x, high=x.high + (x.high - x.low) * tiling.widening)
+    # Room for names is the same in all panels, for they share the axis.
     panels = []
     for task, of_task in drawn.items():
         last = [curve.stops[-1] for curve in of_task]

@@ -80,6 +80,7 @@ def forest_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False
     Shares; null ends: no interval. Without a difference over all questions there are no lines."""
     every = frame.to_dicts()
     rows = [row for row in every if row["difference"] is not None] if every and every[0]["n"] else []
+    # The first row is over all questions and is none of the groups.
     hidden, rows = max(0, len(rows) - 1 - MOST), rows[: MOST + 1]
     inks, room = theme.inks(dark), 130 if narrow else 230
     lines = tuple(_line(row, room, inks.muted, first=not at) for at, row in enumerate(rows))
@@ -100,6 +101,7 @@ def forest_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False
 def _line(row: Row, room: int, muted: str, *, first: bool) -> Line:
     def bare(share: float | None) -> str:
         """Points without their unit, which the axis says."""
+        # What rounds to zero has no sign.
         return "0.0" if share is not None and abs(share) < 0.0005 else fmt.points(share).partition(fmt.THIN)[0]
 
     full, n, low, high = plain(str(row["group"]), 200), int(row["n"]), row["low"], row["high"]
@@ -114,6 +116,7 @@ def _line(row: Row, room: int, muted: str, *, first: bool) -> Line:
     )
     name = full
     if width(full, NAME, bold=first) > room:
+        # Letters differ in width, so the cut is found by measuring, from the longest on.
         cuts = (full[:end] + "…" for end in range(len(full), -1, -1))
         name = next(cut for cut in cuts if width(cut, NAME, bold=first) <= room)[:-1].rstrip() + "…"
     tone: Tone = "settled" if low is not None and not low <= 0 <= high else "open"
@@ -183,6 +186,7 @@ def forest_figure(info: ForestInfo) -> go.Figure:
         "tickangle": 0,
         "fixedrange": True,
     }
+    # Room for half a row and the gap at both ends.
     y_axis = {"visible": False, "range": [levels[-1] - 0.65, 0.65], "fixedrange": True}
     paper = layout(inks, Box(0, round(HEAD + TAIL + ROW * (1.3 - levels[-1])), TAIL))
     paper |= {"margin": {"l": info.left, "r": info.right, "t": HEAD, "b": TAIL}, "dragmode": False}

@@ -162,6 +162,7 @@ def frontier_info(
         probable=len({condition for condition, chance in chances if chance >= LIKELY}),
         partial=len({p.condition_id for p in points if p.tier == "partial"}),
         judged=any(p.chance is not None for p in points),
+        # A condition one of whose budgets has a place is not missing.
         hidden=len({str(row["condition_id"]) for row in rows} - conditions),
         simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
         best=max((p.y for p in points), default=0.0),
@@ -205,7 +206,9 @@ def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
     inks = theme.inks(dark)
     grey, pale = inks.muted, theme.blend(inks.muted, inks.background, 0.45)
     strategies = sorted({p.strategy: p for p in points}.values(), key=lambda p: theme.rank(p.strategy))
+    # In the order shapes were given out, which is that of all models, shown or not.
     models = sorted({p.model: p for p in points}.values(), key=lambda p: theme.SHAPES.index(p.shape))
+    # Grey, for here size and fill speak, not the colour.
     chances = [
         Entry("over 50%", "circle", SIZES["likely"], grey, grey),
         Entry("5–50%", "circle", SIZES["possible"], pale, grey, 1.6),
@@ -244,6 +247,7 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         traces.append(stroke([scale.place(p.x) for p in family], [p.y for p in family], pen))
     if info.line:
         traces.append(line_trace(info.line, info, inks))
+    # Families and the line lie under the marks, so that every mark can be met by the pointer.
     traces += cell_marks(info.points, scale, inks, crowded=len(info.points) > CROWD)
     swatches, frames = legends(info.legend, info.box, inks)
     bold, quiet = {"size": 13, "color": inks.text}, {"size": 12, "color": inks.muted}
@@ -280,6 +284,7 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
     name = f"<b>{safe(label.text)}</b>" if point.tier == "likely" else safe(label.text)
     share = f'\u00a0\u00a0<span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
     return {
+        # A logarithm: annotations on a log axis want one.
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
         "text": name + share,
@@ -294,6 +299,7 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
         "borderpad": 0,
         # A label over a mark may not take its click.
         "captureevents": False,
+        # The leader ends at the edge of the mark, not at its centre.
         "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
         "font": {"size": SMALL if quiet else SIZE, "color": ink, "shadow": halo(inks)},
     }

@@ -45,6 +45,7 @@ SELECTABLE: Trace = {"selected": {"marker": {"opacity": 1}}, "unselected": {"mar
 
 def painted(traces: Iterable[Trace], paper: dict[str, Any]) -> go.Figure:
     """The figure, made and checked in one go."""
+    # Not add_trace() and update_layout(): each of them checks the whole of what it is given once more.
     return go.Figure(data=list(traces), layout=paper)
 
 
@@ -55,12 +56,14 @@ def layout(inks: Inks, box: Box) -> dict[str, Any]:
         "paper_bgcolor": inks.background,
         "plot_bgcolor": inks.background,
         "height": box.height,
+        # As wide as its column; widths of boxes are only what legends and labels are laid out for.
         "autosize": True,
         "font": {"family": FONT, "size": 12.5, "color": inks.text},
         "dragmode": "pan",
         "hovermode": "closest",
         "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": box.bottom},
         "hoverdistance": 24,
+        # A click selects the mark, which is how it reaches the page.
         "clickmode": "event+select",
         "hoverlabel": {"bgcolor": inks.background, "align": "left", "namelength": 0, "font": hover_font},
     }
@@ -145,6 +148,7 @@ def halo(inks: Inks) -> str:
 
 def empty_figure(sentence: str, inks: Inks, height: int = 220) -> go.Figure:
     """A figure that says why it is empty."""
+    # Fixed, or the sentence could be panned out of sight.
     hidden = {"visible": False, "range": [0, 1], "fixedrange": True}
     centre = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
     words = note(safe(sentence), font={"size": 14, "color": inks.muted}, **centre)

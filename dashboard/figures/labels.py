@@ -42,6 +42,7 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 
+# Close places are tried finely, far ones only as a way out.
 ANGLES, DISTANCES = 24, (0.0, 3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0)
 GAP, KEPT, STARTS, SWEEPS, SEED = 9.0, 70, 12, 30, 11
 """Least pixels from mark to label, places of a label that are weighed, and the descent's starts, rounds and seed."""
@@ -187,14 +188,17 @@ def _descend(cost: Floats, pairs: Floats) -> NDArray[np.intp]:
     rng, base = np.random.default_rng(SEED), np.arange(count) * kept
     best, least = np.zeros(count, np.intp), np.inf
     for start in range(STARTS):
+        # The first start takes what is best for each by itself, the others any of its best dozen.
         chosen = np.zeros(count, np.intp) if start == 0 else rng.integers(0, min(12, kept), count)
         for _ in range(SWEEPS):
             before = chosen.copy()
             for label in rng.permutation(count):
                 here = slice(base[label], base[label] + kept)
+                # Places of one label have no conflict with each other, so its own old choice weighs nothing here.
                 chosen[label] = np.argmin(cost[label] + pairs[here, base + chosen].sum(1))
             if np.array_equal(before, chosen):
                 break
+        # Every pair stands twice in the matrix.
         total = cost[np.arange(count), chosen].sum() + pairs[np.ix_(base + chosen, base + chosen)].sum() / 2
         if total < least:
             best, least = chosen.copy(), total
@@ -209,6 +213,7 @@ def _overlapping(one: Floats, other: Floats) -> NDArray[np.bool_]:
 def _line_meets_box(lines: Floats, boxes: Floats) -> NDArray[np.bool_]:
     """Slab test: whether a segment passes through a box."""
     along = lines[:, 2:] - lines[:, :2]
+    # Level and upright lines would divide by zero.
     along = np.where(np.abs(along) < 1e-6, np.float32(1e-6), along)
     one, other = (boxes[:, :2] - lines[:, :2]) / along, (boxes[:, 2:] - lines[:, :2]) / along
     enter, leave = np.minimum(one, other).max(-1), np.maximum(one, other).min(-1)
@@ -261,6 +266,7 @@ def worth_naming(points: Sequence[Point], *, every: bool = False) -> list[int]:
     """The likely points and the best of the possible ones (with `every`, all), those that matter most first."""
     wanted = [i for i, p in enumerate(points) if every or p.tier in ("likely", "possible")]
     likely = sum(points[i].tier == "likely" for i in wanted)
+    # Possible points fill up what likely ones leave of FEW; many likely ones are all named, up to MOST.
     most = MOST if every else min(MOST, max(FEW, likely))
     return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:most]
 
@@ -309,6 +315,7 @@ def text_width(point: Point, text: str) -> float:
     """Pixels a label takes beside `point`."""
     if point.tier in ("unlikely", "partial"):
         return width(text, SMALL) + 4
+    # No-break spaces: plotly would collapse plain ones.
     share = "\u00a0\u00a0" + _share(point) if point.chance is not None else ""
     return width(text, SIZE, bold=point.tier == "likely") + width(share, SIZE) + 4
 

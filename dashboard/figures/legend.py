@@ -58,12 +58,14 @@ def row_count(groups: Sequence[Group], pixels: float) -> int:
 def legends(groups: Sequence[Group], box: Box, inks: Inks) -> tuple[list[Trace], dict[str, Any]]:
     """Traces and layout of the legends below the axis; clicks do nothing, filters do."""
     traces, frames = list[Trace](), dict[str, Any]()
+    # Legends hang from the plot area, whose height is the unit of y; their gap is wanted in pixels.
     across, high = box.plot
     for i, run in enumerate(_pack(groups, across)):
         name = "legend" if i == 0 else f"legend{i + 1}"
         for entry in run.entries:
             line = {"color": entry.outline, "width": entry.stroke}
             marker = {"symbol": entry.symbol, "size": entry.size, "color": entry.fill, "line": line, "opacity": 1}
+            # Marks share traces by strategy and tier, so an entry has a trace of its own, without points.
             trace = {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "hoverinfo": "skip"}
             traces.append(trace | {"name": safe(entry.text), "marker": marker, "legend": name})
         # Plotly hangs a side title 3 px high; a larger title font round a 13 px span lowers it to the entries' line.
@@ -80,6 +82,7 @@ def legends(groups: Sequence[Group], box: Box, inks: Inks) -> tuple[list[Trace],
             "font": {"size": SIZE, "color": inks.text},
             "itemclick": False,
             "itemdoubleclick": False,
+            # Else plotly draws every swatch at one size, and size is what tells chances apart.
             "itemsizing": "trace",
         }
     return traces, frames

@@ -92,6 +92,7 @@ def points_of(
     """The cells of a frontier frame as marks on the axis `lens`; every row has a spend and an accuracy.
 
     `models` and `strategies` come before those of the rows, so that shapes and colours stay put under a filter."""
+    # Models of the rows sorted, since the order of rows changes with every filter.
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
     short, muted = short_models([*shapes]), theme.inks(dark).muted
@@ -121,6 +122,7 @@ def points_of(
             tier=tier,
             colour=colours[str(row["strategy"])],
             shape=shapes[model],
+            # A separator that no name holds, so that two variants never join to one text.
             family="\x1f".join(variant(row)),
             cut=bool(row.get("much_cut")),
         )
@@ -175,6 +177,7 @@ def measured(
     muted: str,
 ) -> str:
     """`67.4%  [63.2 – 71.4]  accuracy`."""
+    # The unit once, at the value: 67.4% [63.2 – 71.4].
     bare = fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
     return f"{safe(form(value))}  {muted_text(safe(bare), muted) + '  ' if bare else ''}{what}"
 
@@ -232,9 +235,11 @@ def cell_marks(points: Sequence[Point], scale: LogScale, inks: Inks, *, crowded:
                 "size": [round(SIZES[tier] * p.shape.factor, 2) for p in group],
                 "color": fill,
                 "line": {"color": outline, "width": width},
+                # Said, because plotly pales marks of several sizes to 0.7 by itself.
                 "opacity": 1,
             }
             x, y, pale = [scale.place(p.x) for p in group], [p.y for p in group], fade(colour, opacity)
+            # Placed before they are subtracted: an end of zero has no logarithm and ends where zero is drawn.
             lows = [None if p.x_low is None else scale.place(p.x_low) for p in group]
             highs = [None if p.x_high is None else scale.place(p.x_high) for p in group]
             trace = {"type": "scatter", "x": x, "y": y, "mode": "markers", "marker": marker, "showlegend": False}
@@ -251,4 +256,5 @@ def cell_marks(points: Sequence[Point], scale: LogScale, inks: Inks, *, crowded:
         pen = {"symbol": "line-ne-open", "size": SLASH, "color": inks.text, "line": {"width": 1.4, "color": inks.text}}
         x, y = [scale.place(p.x) for p in slashed], [p.y for p in slashed]
         trace = {"type": "scatter", "x": x, "y": y, "mode": "markers", "marker": pen | {"opacity": 1}, **SILENT}
+        # A slash stays dark when its mark is paled by a selection.
         yield trace | {"cliponaxis": False, "unselected": {"marker": {"opacity": 1}}}

@@ -49,6 +49,7 @@ class PanelsInfo:
 def panels_info(info: FrontierInfo, lines: Mapping[str, pl.DataFrame], *, narrow: bool = False) -> PanelsInfo:
     """One panel per model of `info`. `lines`: model, as the frame names it, to the line (x, accuracy) of its cells."""
     models = list(dict.fromkeys(p.model_name for p in sorted(info.points, key=lambda p: theme.SHAPES.index(p.shape))))
+    # One panel would be the figure above once more.
     models = models if len(models) > 1 else []
     tiling = tiling_for(len(models), (), narrow=narrow, labelled=False)
     # The range of the figure above, so that a cell sits at the same place, but fewer ticks: a panel is narrower.
@@ -62,6 +63,7 @@ def panels_info(info: FrontierInfo, lines: Mapping[str, pl.DataFrame], *, narrow
         shorts = [p.name.short.replace(f" · {p.model}", "") for p in own]
         points = tuple(replace(p, name=replace(p.name, short=s, again=s)) for p, s in zip(own, shorts, strict=True))
         line = corners(lines.get(model), info.lens, info.kind)
+        # Labels for what stands on the staircase; floats went through a scale on the way here.
         on_line = [i for i, p in enumerate(own) if any(math.isclose(p.x, x) and math.isclose(p.y, y) for x, y in line)]
         # Small letters for all, and each in full: a family apiece, since a panel has no room to name budgets apart.
         quiet = tuple(replace(p, tier="unlikely", family=str(i)) for i, p in enumerate(points))
@@ -76,6 +78,7 @@ def panels_figure(info: PanelsInfo) -> go.Figure:
     above, scale, inks = info.above, info.above.x_scale, theme.inks(info.above.dark)
     if not info.panels:
         return empty_figure("One panel per model appears here when two or more models are shown.", inks, 120)
+    # No hover on the grey: it is read in its own panel.
     grey = {"size": GREY_SIZE, "color": fade(inks.muted, GREY_OPACITY), "symbol": "circle"}
     traces, notes = list[Trace](), list[dict[str, Any]]()
     for i, panel in enumerate(info.panels):

@@ -139,6 +139,7 @@ def told_info(
     def key_of(row: Row) -> tuple[str, ...]:
         return tuple(str(row[name]) for name in KEY)
 
+    # A stated budget is a mean of what a model said; without an interval it hangs on one reply.
     rows = [row for row in points.to_dicts() if not (row["stated"] and row["used_low"] is None)]
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
@@ -149,6 +150,7 @@ def told_info(
         drawn = []
         for key, name in _names(keys, [*shapes]).items():
             stops = sorted((row for row in rows if key_of(row) == key), key=lambda row: row["told"])
+            # Accuracy is known only where a condition tells exactly this budget.
             scored = {row["told"]: row for row in scored_rows if key_of(row) == key}
             trend, untold = summaries.get(key), untolds.get(key)
             rebounds = trend is not None and trend["p_rebound"] is not None and trend["p_rebound"] <= SURE
@@ -220,6 +222,7 @@ def _laid_out(panels: tuple[ToldPanel, ...], *, narrow: bool, dark: bool) -> Tol
         if len(ticked) > 1 and min(after - before for before, after in pairwise(places)) >= wide:
             x_scale = replace(x_scale, ticks=tuple((value, fmt.number_tick(value)) for value in ticked))
             break
+    # The axis grows after its ticks were chosen, or names would take the room of ticks.
     if tiling.reserve:
         x_scale = replace(x_scale, high=x_scale.high + (x_scale.high - x_scale.low) * tiling.widening)
     values = [*(stop.value for stop in used), *(series.level.used for series in every if series.level.used)]
@@ -314,6 +317,7 @@ def _across(info: ToldInfo) -> tuple[float, float]:
 
 def _marks(series: Series, stops: Sequence[Stop], info: ToldInfo, inks: Inks, up: LogScale | None) -> Trace:
     """Marks joined by a light line, with interval bars that end at the edge of a log axis."""
+    # A bar that runs to zero has no end on a log axis.
     bottom = -math.inf if up is None else 10 ** (up.low - 0.3)
     lows = [None if s.low is None else max(s.low, bottom) for s in stops]
     bars = interval_bars([s.value for s in stops], lows, [s.high for s in stops], fade(series.colour, 0.6), 1.2)

@@ -55,6 +55,7 @@ def tiling_for(panels: int, names: Sequence[str], *, narrow: bool, labelled: boo
     columns = max(1, min(most, panels, math.ceil(panels / math.ceil(panels / most)) if panels else 1))
     across = ((NARROW if narrow else WIDTH) - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
     reserve = min(max((width(name, SIZE) for name in names), default=0.0) + 18, across * 0.5) if labelled else 0.0
+    # A single panel is as high as a figure, two in a row nearly square.
     high = 400.0 if panels <= 1 else 300.0 if columns == 2 else 240.0
     return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve)
 
@@ -74,6 +75,7 @@ def _axis_places(tiling: Tiling) -> dict[str, dict[str, Any]]:
     wide = tiling.columns * tiling.across + (tiling.columns - 1) * GUTTER
     tall = tiling.rows * tiling.high + (tiling.rows - 1) * tiling.gap
     axes: dict[str, dict[str, Any]] = make_subplots(
+        # Domains alone are taken over; what else subplots bring would fight the layout.
         rows=tiling.rows,
         cols=tiling.columns,
         shared_xaxes="all",
@@ -122,6 +124,7 @@ def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling) -> tuple[End
     """Labels in one column at the right, in the order of their lines' ends and at least a line's height apart.
 
     When the panel is too low for all, the lowest lines go without."""
+    # Lowest lines go without: the best curves end at the top.
     room = int(tiling.high // PITCH)
     order = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
     # Down the column each takes the next free height; then, from the foot up, what ran over is pushed back.

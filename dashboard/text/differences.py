@@ -70,6 +70,7 @@ def dearer(a: Row, b: Row) -> Side:
     """The setting that costs more, in money where both prices are known, else in tokens."""
     known = a["usd"] is not None and b["usd"] is not None
     unit = "usd" if known and a["usd"] != b["usd"] else "total_tokens"
+    # Where both cost the same, as two free models do, tokens decide.
     return "a" if (a[unit] or 0) > (b[unit] or 0) else "b"
 
 
@@ -87,6 +88,7 @@ def finding(found: Comparison, a: Row, b: Row) -> str:
             more = "; more than 100,000 more would not either" if needed > 100_000 else f"; about {about} more would"
         return f"{questions} {'does' if found.n == 1 else 'do'} not decide between {names[0]} and {names[1]}{more}"
     better, worse = (b, a) if delta.mean > 0 else (a, b)
+    # Both ends have the sign of the mean, or it would not be settled.
     ends = sorted(abs(end) for end in (delta.low, delta.high) if end is not None)
     points = f"{_whole(abs(delta.mean))} points more {fmt.interval(ends[0], ends[1], _whole)}"
     spends = "an unknown share of the tokens"
@@ -123,6 +125,7 @@ def _p(value: float) -> str:
 def reservations(a: Row, b: Row) -> list[str]:
     """Notes on either setting, named by its letter; those of both once."""
     of_a, of_b = _notes(a), _notes(b)
+    # In the order of A; a note on both would only be said twice.
     both = [note for note in of_a if note in of_b]
     apart = (f"{side}: {note}" for side, notes in (("A", of_a), ("B", of_b)) for note in notes if note not in both)
     return [*both, *apart]
@@ -173,6 +176,7 @@ def payers(found: Compared, a: Row, b: Row) -> list[str]:
         return []
     left, taken = (a, b) if found.left == "a" else (b, a)
     move = f"when {tables.cell_name(left)} is left for the cheaper {tables.cell_name(taken)}"
+    # p was corrected for the groups that had enough questions, and no others.
     tested = int(found.who.groups["enough"].sum())
     rows = found.who.groups.filter("warning").to_dicts()
     return [
@@ -189,9 +193,11 @@ def too_few(found: Compared) -> str:
 
     if found.who is None:
         return ""
+    # A group is compared with the rest, which one group does not leave.
     if found.who.groups.height < 2:
         return f"All questions are in one group by {found.who.by}: choose another column to see who pays."
     groups = found.who.groups
+    # Both can be so: some groups were judged and none loses, others are too small.
     few, parts = groups.filter(~groups["enough"]).height, []
     if few < groups.height and not found.who.warnings:
         parts.append(f"No group by {found.who.by} loses significantly more than the rest by the saving.")

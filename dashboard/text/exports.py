@@ -19,12 +19,14 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     import polars as pl
 
     kinds = frame.schema.items()
+    # CSV has neither lists nor enums; as text they can be armed too.
     lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
     named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
     whole = frame.with_columns(*lists, *named)
     names = [name for name, kind in whole.schema.items() if kind == pl.String]
     quoted = {name: pl.concat_str(pl.lit("'"), pl.col(name)) for name in names}
     armed = {name: pl.col(name).str.slice(0, 1).is_in(FORMULA) for name in names}
+    # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
     texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
     return whole.with_columns(*texts).write_csv().encode()
 

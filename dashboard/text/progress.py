@@ -90,6 +90,7 @@ class Forecast:
 
 def title(status: Status, busy: bool) -> str:
     """`first: running, 12 of 36 trials done`."""
+    # Between the click and the first status of its process.
     state = "starting" if busy and not status.alive else STATES[status.state]
     return f"{visible(status.name, 80)}: {state}, {trials(status)} trials done"
 
@@ -103,6 +104,7 @@ def subtitle(status: Status) -> str:
 
 def share(status: Status) -> float:
     """Part of the trials that are stored, 0 to 1."""
+    # A study whose trials were all stored before is done, not at nothing.
     if status.state == "finished" and not status.total:
         return 1.0
     return min(1.0, status.done / status.total) if status.total else 0.0
@@ -127,6 +129,7 @@ def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
         time = ("Time taken", fmt.duration(None if ran is None else ran * 1000), "")
     return (
         ("Trials", trials(status), ""),
+        # Tokens lead everywhere here, for a price is not always known.
         ("Spent, tokens", fmt.count(status.spent.tokens), f"{spending} · {_usd(status)}"),
         ("Reserved, tokens", fmt.count(reserved.tokens), held),
         ("Ceiling, tokens", limit(ceiling.tokens), free or " · ".join(others)),
@@ -160,6 +163,7 @@ def money(pusd: int | None) -> str:
 
 def resumable(status: Status) -> bool:
     """Whether going on can change anything."""
+    # A finished run may have failed trials, and those are tried again.
     return not status.alive and (status.state in RESUMABLE or bool(status.ends.get("failed")))
 
 
@@ -167,12 +171,14 @@ def why(status: Status, log: str) -> str:
     """Why a run that is not worked on stands as it does, in one sentence; empty: nothing to say."""
     if status.message or status.state != "new":
         return status.message or ""
+    # Of a run that never began there is no message; why not is the last line its process wrote.
     lines = [line.removeprefix("budgetscope: ") for line in readable(log).splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
 def readable(log: str) -> str:
     """The log without what a terminal would need: the last state of rewritten lines, no control characters."""
+    # A line of progress is rewritten after \r, so only what follows the last one was to be read.
     return visible("\n".join(line.rsplit("\r", 1)[-1] for line in log.split("\n")))
 
 
@@ -184,6 +190,7 @@ def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[
     if of_run.is_empty() or cells.is_empty():
         return []
     own = cells.filter(pl.col("condition_id").is_in(of_run.to_list()))
+    # One row each: smaller budgets are read off the same trials.
     largest = own.sort("budget").group_by("condition_id", maintain_order=True).last()
     several, shown = largest["task"].n_unique() > 1, []
     for row in largest.sort("accuracy", descending=True, nulls_last=True).to_dicts():

@@ -51,6 +51,7 @@ def accuracy_told(points: pl.DataFrame, cells: pl.DataFrame, told: Sequence[Row]
         cell = last.get(row["condition_id"])
         name = next((name for name, known in settings.items() if known == shared), None)
         if cell is not None and name is not None and row["told"] is not None and cell["accuracy"] is not None:
+            # Two conditions may tell the same budget under other walls; the larger wall cuts less.
             key = (*(row[part] for part in KEY[:3]), name, float(row["told"]))
             if key not in scored or scored[key]["budget"] < cell["budget"]:
                 scored[key] = dict(zip((*KEY, "told"), key, strict=True)) | {part: cell[part] for part in CELL}
@@ -63,6 +64,7 @@ def untold(points: pl.DataFrame, cells: pl.DataFrame, conditions: pl.DataFrame) 
     """For each series the chain of thought it is held against: columns KEY, used, accuracy."""
     import polars as pl
 
+    # At the largest budget each has: a chain of thought that a budget cuts uses less than it would.
     plain = conditions.filter(strategy=UNTOLD).select("condition_id", "prompting")
     rows = cells.sort("budget").unique("condition_id", keep="last").join(plain, on="condition_id").to_dicts()
     against = []
@@ -127,6 +129,7 @@ def _rebounds(row: Row) -> bool:
 
 def _kept(points: pl.DataFrame, row: Row) -> list[float | None]:
     """Share of replies within what was told, every told budget counting alike, and the ends of its interval."""
+    # What a model states itself it was not told, so it cannot have kept to it.
     series = points.filter(stated=False, **{name: row[name] for name in KEY})
     # Means of ends, which is never too narrow: told budgets share their questions.
     means: list[Any] = [series[f"obeyed{end}"].mean() for end in ("", "_low", "_high")]

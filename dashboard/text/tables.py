@@ -76,6 +76,7 @@ def cell_name(row: Row) -> str:
 
 def condition_name(row: Row) -> str:
     """The label of a cell's condition, without the budget that some labels end with."""
+    # A strategy may have " · " in its label too, so only what ends with the axis is a budget.
     name, _, wall = str(row["label"]).rpartition(" · ")
     return name if name and wall.endswith(f" {row['axis']}") else str(row["label"])
 
@@ -163,6 +164,7 @@ def leader_sentence(cells: pl.DataFrame) -> str:
     rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
     if not rows:
         return ""
+    # Budget first: accuracies at different budgets are no race.
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
     # On these axes a budget brings its unit along.
     unit = "" if top["axis"] in ("calls", "usd", "wh") else " " + top["axis"].replace("_", " ")
@@ -176,6 +178,7 @@ def reading_sentence(frame: pl.DataFrame, x: str) -> str:
     rows = [row for row in frame.to_dicts() if row["on_frontier"] and lens.value(row) is not None]
     if not rows:
         return ""
+    # Cheapest first, and of equally cheap ones the best, which is the one on the frontier.
     rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
     top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
     most, least = (f"{lens.form(lens.value(row))} {lens.per}" for row in (top, low))
@@ -199,6 +202,7 @@ def cell_facts(row: Row) -> list[Fact]:
         lens = AXES[column]
         note = "assumed price" if lens.money and row["usd_assumed"] else ""
         ends = fmt.interval(lens.value(row, "_low"), lens.value(row, "_high"), bare(lens.form))
+        # The title of an axis, cut in two: what it is before its value, per what behind it.
         what, _, per = lens.title.partition(" per ")
         aside = " · ".join(part for part in (f"{ends} per {per}".strip(), note) if part)
         facts.append(Fact(what, lens.form(lens.value(row)), aside))
@@ -227,6 +231,7 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
     if row["simulated"]:
         notes.append("simulated model")
+    # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
         notes.append("price unknown")
     elif row["usd_assumed"] and priced:

@@ -125,6 +125,7 @@ def prompt_title(messages: Prompt) -> str:
 
 def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
     """Where a budget closes a trial; None: it does not."""
+    # The call after those a budget covers is where it closes, if there is one.
     if reading.granted is None or reading.covered >= len(trial.calls):
         return None
     call = trial.calls[reading.covered]
@@ -144,6 +145,7 @@ def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
 def verdict_line(trial: Trial, reading: Reading) -> str:
     """How a trial stands at the chosen budget, in one sentence."""
     target = _quoted(trial.spec.question.target)
+    # In this order: what was not scored has no answer to speak of.
     if reading.fate in ("failed", "stopped"):
         return f"The trial {reading.fate} and is not scored: {visible(trial.error or 'no reason given', 400)}"
     if reading.fate == "censored":
@@ -163,6 +165,7 @@ def budget_name(budget: int, axis: str) -> str:
 def title(label: str, entries: Sequence[Entry], at: str) -> str:
     """What came out, in one sentence; `at` names the budget."""
     fates = Counter(entry.reading.fate for entry in entries)
+    # Failed, stopped and censored trials are no evidence, so they are not in n.
     scored = fates["right"] + fates["wrong"] + fates["none"]
     return f"{label}: {fmt.count(fates['right'])} of {fmt.plural(scored, 'trial')} right{at}"
 
@@ -170,6 +173,7 @@ def title(label: str, entries: Sequence[Entry], at: str) -> str:
 def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
     """Task, model, the budget the condition ran at, and its trials by fate."""
     fates = Counter(entry.reading.fate for entry in entries)
+    # Shares of all trials here, unlike in the title, so that they add up.
     counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / len(entries))})" for fate, n in fates.most_common()]
     if ended := sum(entry.reading.exhausted for entry in entries):
         counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
@@ -182,6 +186,7 @@ def facts_line(entry: Entry) -> str:
     """Calls, tokens, and which execution it was."""
     trial, spend = entry.trial, entry.reading.spend
     parts = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens", f"run {trial.run_id}"]
+    # A first attempt and the first repeat are what one expects, and not said.
     parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
 

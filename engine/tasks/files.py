@@ -97,6 +97,7 @@ class FileTask:
             # Before the mark stand whole solutions, which may be long; what follows it is what counts.
             longest = LONGEST_QUESTION if _MARK in (cells[1] or "") else LONGEST_TARGET
             target = self._cell(cells[1], number, spec.answer_column, longest)
+            # Cells come in the order of `columns`: a category is third, a context last.
             category = (cells[2] or "").strip() or None if spec.category_column else None
             document = (cells[-1] or "").strip() if spec.context_column else ""
             context = self._cell(document, number, spec.context_column or "", LONGEST_CONTEXT) if document else None
@@ -143,6 +144,7 @@ class FileTask:
         others = [row for row in shuffled if row not in first]
         asked = rows[:count] if spec.seed == 0 else others[(spec.seed - 1) * count : spec.seed * count]
         texts = {row.shown for row in asked}
+        # From the end of the shuffle, which blocks of questions reach last.
         spare = [row for row in reversed(shuffled) if row.shown not in texts][: spec.shots]
         if len(spare) < spec.shots:
             left = f"{len(asked)} to ask leave {len(spare)} for {spec.shots} worked examples"
@@ -158,6 +160,7 @@ class FileTask:
 def guess_kind(targets: Iterable[str]) -> AnswerKind:
     """All numbers: number; all yes or no: yes_no; all without a space: word; otherwise text."""
     every = list(targets)
+    # The narrowest kind first: every number is a word too.
     if all(answers.number_value(target) is not None for target in every):
         return "number"
     if all(answers.normalise(target) in ("yes", "no") for target in every):

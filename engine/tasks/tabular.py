@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from engine.core.errors import UnknownName, UsageError, shortened
 
+# Both hold for what is packed and for what it unpacks to.
 MOST_BYTES = 200_000_000
 MOST_ROWS = 1_000_000
 Cells = tuple[str | None, ...]
@@ -117,6 +118,7 @@ def _json_lines(path: Path) -> Iterator[Any]:
 
 def _json_list(path: Path) -> list[Any]:
     rows = _parsed(path, _decoded(path), "it")
+    # Many exports wrap their rows: {"version": 1, "data": [...]}.
     if isinstance(rows, dict):
         lists = [value for value in rows.values() if isinstance(value, list)]
         if len(lists) != 1:
@@ -145,6 +147,7 @@ def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
         if not _whole(cell):
             raise UsageError(f"Row {number} of {str(path)!r} has half a character in {column!r}; mend the file.")
         return cell
+    # Before numbers: a bool is an int in Python.
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, list | dict | bytes | tuple):
@@ -166,6 +169,7 @@ def _separated(separator: str) -> Kind:
 
     def records(path: Path) -> Iterator[list[str]]:
         """The head, if there is one, and then the rows; those with nothing in them are left out."""
+        # The reader gives up at 131,072 characters of a cell by itself, and documents are longer.
         csv.field_size_limit(MOST_BYTES)
         # Strict: an open quote would swallow the rest of the file, so it is refused.
         reader = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=separator, strict=True)
@@ -190,6 +194,7 @@ def _separated(separator: str) -> Kind:
             if len(cells) > len(head):
                 where = f"row {number} has {len(cells)} cells, its head {len(head)}"
                 raise UsageError(f"The file {str(path)!r} is not a valid table: {where}.")
+            # Spreadsheets leave out empty cells at the end of a row.
             yield tuple(cells[at] if at < len(cells) else None for at in places)
 
     return Kind(rows, lambda path: next(records(path), []))

@@ -16,6 +16,7 @@ from engine.testing.stage import QUESTION, Stage, anonymous, answer_at, fixed, s
 
 CASES = 40
 """Random cases for each instance and clause."""
+# Nothing, less than a prompt, less than a reply, some calls, and no limit.
 BUDGETS = (0, 1, 2, 30, 700, 10**9)
 PLENTY = 10**6
 LISTING = "1. first\n2. second\n3. third\n4. fourth\nAnswer: A"
@@ -70,6 +71,7 @@ def survives_any_model(stages: Sequence[Stage]) -> None:
     """No reply breaks it, and what it yields is text."""
     for stage in stages:
         for what, script in RUDE.items():
+            # Too little for a second call, and enough for all of them.
             for budget in (40, BUDGETS[-1]):
                 _ended(stage, stage.play("output_tokens", budget, script), f"when the model says {what}")
 
@@ -113,6 +115,7 @@ def asks_within_its_parameters(stages: Sequence[Stage]) -> None:
 def anytime_is_true(stages: Sequence[Stage]) -> None:
     """If it says so: what one trial says of every smaller budget is what a trial at that budget does."""
     for stage, axis, budget, salt in _cases([stage for stage in stages if stage.anytime]):
+        # The same salt: both trials meet the same model, word for word.
         large = stage.play(axis, 3 * budget, salted(salt))
         small = stage.play(axis, budget, salted(salt))
         where = f"{stage} is not anytime: at {budget:,} {axis}, read off a trial with three times as much,"
@@ -144,6 +147,7 @@ def is_frozen(stages: Sequence[Stage]) -> None:
                 continue
             _holds(False, f"{stage} lets {knob} be changed; write @dataclass(frozen=True)")
         _holds(isinstance(hash(stage.instance), int), f"{stage} has no hash")
+    # What a study file can hold.
     plain = (int, float, str, bool, type(None))
     odd = [knob for knob, value in stages[0].entry.knobs.items() if not isinstance(value, plain)]
     _holds(not odd, f"{stages[0]} has parameters that a study cannot write: {', '.join(odd)}")
@@ -156,6 +160,7 @@ def docstring_says_it_all(stages: Sequence[Stage]) -> None:
     _holds(len(idea) > 20 and idea.rstrip().endswith("."), "its docstring must open with the idea in one sentence")
     budget = "'Budget: ' and how it divides its budget and when it stops"
     _holds(rest.startswith("Budget: "), f"its docstring must go on, after an empty line, with {budget}")
+    # A page of one mechanism may name its source in its module.
     places = f"{idea} {getattr(inspect.getmodule(stages[0].entry.make), '__doc__', None)}"
     named = re.search(r"arXiv \d{4}\.\d{4,5}|https?://|\bdoi\b|\bown idea\b|\bbaseline\b", places, re.I)
     sources = "'arXiv 1234.56789', an address, 'own idea' or 'baseline'"
@@ -202,4 +207,5 @@ def _cases(stages: Sequence[Stage]) -> Iterator[tuple[Stage, Axis, int, int]]:
     rng = random.Random(20240614)
     for stage in stages:
         for _ in range(CASES):
+            # Up to about 3,000, by size and not by number, for budgets bite when they are small.
             yield stage, rng.choice(AXES), int(10 ** rng.uniform(0, 3.5)), rng.randrange(10**6)

@@ -91,6 +91,7 @@ class Stage:
                 lambda answer, question: answer == question.target,
                 oracle=is_oracle(self.instance),
             )
+            # Draws fetched ahead of need may still be on their way.
             await pool.drain()
             return trial
 
@@ -122,6 +123,7 @@ def stages(strategy: str | Any, params: Mapping[str, object]) -> list[Stage]:
 
 def spent(spends: Sequence[ModelSpend], axis: Axis) -> int:
     """Where cumulative spends stand on an axis."""
+    # Each model by its own prices, where the axis is money.
     return sum(position(meter, weights(axis, _SETTINGS[meter.model])) for meter in spends)
 
 
@@ -133,5 +135,6 @@ def answer_at(trial: Trial, axis: Axis, budget: int) -> str | None:
 
 def anonymous(trial: Trial) -> Trial:
     """The trial without what may differ between equal runs: times and who paid first."""
+    # Of two that ask for the same at once, either may be the one who pays.
     calls = tuple(replace(call, replayed=False) for call in trial.calls)
     return replace(trial, calls=calls, started_at=_NEVER, finished_at=_NEVER)

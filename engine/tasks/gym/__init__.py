@@ -36,6 +36,7 @@ class GymTask:
 
     def __init__(self, spec: TaskSpec) -> None:
         """Raises UnknownName for a generator or level we do not offer, UsageError for counts out of range."""
+        # A level in the name wins over that of the spec: gym:gcd/hard is what results call it.
         generator, slash, level = spec.name.removeprefix("gym:").partition("/")
         self.generator, self.level = generator, level if slash else spec.level
         self.spec = spec
@@ -81,6 +82,7 @@ class GymTask:
                 problem=problem,
                 target=right,
                 category=None if key is None else f"{entry['metadata'][key]} {key}",
+                # Sorted and without spaces, so that equal questions are equal rows.
                 data=json.dumps({"metadata": entry["metadata"]}, sort_keys=True, separators=(",", ":")),
             )
             questions.append(question)

@@ -152,6 +152,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("value", 10, 1000, **_span("numbers", 2, 3)),
         keep="few_ones",
     ),
+    # No presets: the level is told by the length of its solution.
     "gsm_symbolic": Generator("number", _INTEGER, {}, {}, {}, keep="word_problem", reach=20_000),
     "lcm": Generator(
         "number",

@@ -19,7 +19,9 @@ from engine.tasks.gym.formula import Argument, evaluate
 Entry = Mapping[str, Any]
 """What a generator gives: question, answer and metadata."""
 _ITEM = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+# The longest right list, ten numbers with two decimals, has some 80.
 _LONGEST_LIST = 400
+# Such as 12.600000000000001, in a question.
 _NOISE = re.compile(r"\.[0-9]{4}")
 _KINSHIP = "father mother son daughter husband wife brother sister grandfather grandmother aunt uncle"
 _ANY_GENDER = frozenset({"Sage", "River", "Winter", "Sky", "Rain", "Nova", "Kai", "Rowan", "Quinn", "Phoenix", "Storm"})
@@ -92,4 +94,5 @@ def is_asked(keep: str, entry: Entry, level: str) -> bool:
 
 def _thinned(entry: Entry, share: int) -> bool:
     """One in `share`, by content."""
+    # Not random: a question is asked or not on every machine alike.
     return zlib.crc32(str(entry["question"]).encode()) % share == 0

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, combinations, product
 
+# No right answer is longer, and what is need not reach the parser.
 _LONGEST = 200
 _ALPHABET = re.compile(r"[0-9+\-*/() ]+")
 _SPELLED = str.maketrans({"\u00d7": "*", "\u00f7": "/", "\u2212": "-", "\u2013": "-", "[": "(", "]": ")"})
@@ -45,6 +46,7 @@ def evaluate(text: str) -> tuple[Fraction, list[int]] | None:
 
 
 def _value(node: ast.expr) -> Fraction:
+    # type, not isinstance: True is an int to Python.
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return Fraction(node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
@@ -85,6 +87,7 @@ class Argument:
         given = [_holds(premise, terms) for premise in self.premises]
         follows = _holds(self.conclusion, terms)
         for world in _WORLDS:
+            # Aristotle takes it that every term has a member, logic since Boole does not.
             if inhabited and not all(any(thing[place] for thing in world) for place in range(len(terms))):
                 continue
             if all(premise(world) for premise in given) and not follows(world):

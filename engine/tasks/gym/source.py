@@ -24,6 +24,7 @@ from engine.tasks.gym.checks import is_asked
 from engine.tasks.gym.distractors import Distractors
 
 ASKED_FROM = 0
+# So far off that no study asks its way there.
 EXAMPLES_FROM = 500_000_000
 RESERVED = 8
 """Distinct questions per level that serve as worked examples and are never asked, under any seed."""
@@ -84,6 +85,7 @@ class Source:
                 continue
             idle += 1
             text = _identity(self.generator, entry)
+            # Without an answer there is nothing to score against.
             if text not in seen and entry["answer"] and is_asked(offer.keep, entry, self.level):
                 seen.add(text)
                 questions, idle = questions + 1, 0
@@ -117,6 +119,7 @@ def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | Non
 
 def target(generator: str, entry: dict[str, Any]) -> str:
     """The answer as we state it."""
+    # Its answer is the text of a Python list, in which numbers stand in quotes.
     if generator == "number_sorting":
         return ", ".join(entry["metadata"]["sorted_numbers"])
     return str(entry["answer"])

@@ -41,6 +41,7 @@ def _lcm(entry: Entry) -> str:
     first, *rest = entry["metadata"]["numbers"]
     lines, value = [], first
     for number in rest:
+        # By way of the greatest common divisor, which keeps the numbers of a step small.
         shared = math.gcd(value, number)
         multiple = value * number // shared
         product = f"{value} * {number} / {shared} = {multiple}"
@@ -80,6 +81,7 @@ def _equation(entry: Entry) -> str | None:
 def _syllogism(entry: Entry) -> str:
     meta = entry["metadata"]
     argument = Argument((meta["premise1"], meta["premise2"]), meta["conclusion"])
+    # With members in all terms, for a reader would not think of empty ones.
     world = argument.counterexample(inhabited=True)
     if world is None:
         return f"Whenever statements 1 and 2 hold, '{meta['conclusion']}' holds as well; there is no counterexample."
