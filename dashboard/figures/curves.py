@@ -152,8 +152,7 @@ def curves_info(
         heads, task_curves = [group[0] for group in kin.values()], list[Curve]()
         for head, name, group in zip(heads, name_rows(heads), kin.values(), strict=True):
             frame = curves.get(str(head["condition_id"]))
-            measures = _dots(group) if frame is None else _steps(frame, str(head["condition_id"]))
-            if measures:
+            if measures := _measures(group, frame):
                 stops = tuple(_stop(row, name.full, lens, theme.inks(dark).muted) for row in measures)
                 colour, shape = colours[str(head["strategy"])], shapes[str(head["model"])]
                 ids = tuple(str(row["condition_id"]) for row in measures)
@@ -176,20 +175,18 @@ def curves_info(
     return CurvesInfo(lens, dark, tuple(panels), x, y, tiling)
 
 
-def _steps(frame: pl.DataFrame, condition_id: str) -> list[Row]:
-    """The rows of a curve, up to where under half of its questions are still observed: those are no fair sample."""
+def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
+    """What is known of a curve at each budget: the rows of its frame, or its cells in the columns of such a frame."""
+    if frame is None:
+        names = {"low": "accuracy_low", "high": "accuracy_high", "n": "n_questions"}
+        columns = {name: name for name in ("condition_id", "budget", "accuracy", "n_censored")} | names
+        known = [cell for cell in cells if cell["accuracy"] is not None and cell["budget"] is not None]
+        by_budget = sorted(known, key=lambda cell: cell["budget"])
+        return [{name: cell[of_cell] for name, of_cell in columns.items()} for cell in by_budget]
     rows = frame.drop_nulls(["budget", "accuracy"]).sort("budget").to_dicts()
-    most = max((row["n"] or 0 for row in rows), default=0)
+    # Where under half of the questions are still observed, those are no fair sample: the curve ends.
+    most, condition_id = max((row["n"] or 0 for row in rows), default=0), str(cells[0]["condition_id"])
     return [row | {"condition_id": condition_id} for row in rows if 2 * (row["n"] or 0) >= most]
-
-
-def _dots(rows: Sequence[Row]) -> list[Row]:
-    """Cells in the columns of a curve frame."""
-    measured_ones = [row for row in rows if row["accuracy"] is not None and row["budget"] is not None]
-    names = {"low": "accuracy_low", "high": "accuracy_high", "n": "n_questions"}
-    columns = {name: name for name in ("condition_id", "budget", "accuracy", "n_censored")} | names
-    by_budget = sorted(measured_ones, key=lambda row: row["budget"])
-    return [{name: row[of_cell] for name, of_cell in columns.items()} for row in by_budget]
 
 
 def _stop(row: Row, name: str, lens: Lens, muted: str) -> Stop:

@@ -130,7 +130,7 @@ def told_info(
     narrow: bool = False,
     dark: bool = False,
 ) -> ToldInfo:
-    """From the frames of `Results.elasticity`, and
+    """What both figures show of `points` and `summary`, the frames of `Results.elasticity`.
 
     `accuracy`: columns KEY, told, accuracy, accuracy_low, accuracy_high, n_questions, condition_id, budget; `plainly`:
     columns KEY, used, accuracy of the untold chain of thought a series is held against. A stated budget without an
