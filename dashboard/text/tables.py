@@ -91,6 +91,7 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
         spend, low, high = (lens.value(row, end) for end in ("", "_low", "_high"))
         standing = "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
         cells = {
+            "Condition": condition_name(row),
             **_measures(row),
             _spend_title(lens): _readable(spend),
             f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, bare(lens.form)),
@@ -128,11 +129,10 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
 
 
 def _measures(row: Row) -> dict[str, Any]:
-    """Condition, budget, accuracy, that of the trials the budget did not end, and how many it ended or that failed."""
+    """Budget, accuracy, that of the trials the budget did not end, and how many it ended or that failed."""
     finished = {"Of those not cut off, %": row.get("accuracy_finished")}
     rates = finished | {f"{word.capitalize()}, %": share for word, share in shares(row).items()}
     return {
-        "Condition": condition_name(row),
         "Budget": fmt.budget(row["budget"], row["axis"]),
         "Accuracy, %": in_percent(row["accuracy"]),
         "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], bare(fmt.percent)),
