@@ -14,6 +14,7 @@ from dashboard.figures.ink import SILENT, Trace, halo, painted, stroke
 from dashboard.figures.labels import labels_for, worth_naming
 from dashboard.figures.lettering import safe
 from dashboard.theme import fade
+from engine.core import text as fmt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -115,7 +116,7 @@ def advised_figure(info: AdvisedInfo) -> go.Figure:
         lines.append(stroke((10**scale.low, edge), (info.level, info.level), pen))
         font = {"size": 12, "color": inks.primary, "shadow": halo(inks)}
         place = {"xref": "x domain", "x": 1, "xanchor": "right", "y": info.level, "yanchor": "bottom"}
-        words = safe(f"asked: {100 * info.level:.3g}%")
+        words = safe(f"asked: {fmt.number(100 * info.level)}%")
         notes.append(place | {"text": words, "showarrow": False, "font": font})
     if info.after:
         x, y = [scale.place(at) for at, _ in info.after], [up for _, up in info.after]

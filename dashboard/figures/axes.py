@@ -65,7 +65,7 @@ class Lens:
     @property
     def tick(self) -> Callable[[float], str]:
         """Writes a tick."""
-        return fmt.money_tick if self.money else fmt.number_tick
+        return fmt.money_tick if self.money else fmt.number
 
 
 AXES: dict[str, Lens] = {

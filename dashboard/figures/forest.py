@@ -99,11 +99,6 @@ def forest_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False
 
 
 def _line(row: Row, room: int, muted: str, *, first: bool) -> Line:
-    def bare(share: float | None) -> str:
-        """Points without their unit, which the axis says."""
-        # What rounds to zero has no sign.
-        return "0.0" if share is not None and abs(share) < 0.0005 else fmt.points(share).partition(fmt.THIN)[0]
-
     full, n, low, high = plain(str(row["group"]), 200), int(row["n"]), row["low"], row["high"]
     count = f"n = {fmt.plural(n, 'question')} · 95% interval"
     hover = (
@@ -122,7 +117,8 @@ def _line(row: Row, room: int, muted: str, *, first: bool) -> Line:
     tone: Tone = "settled" if low is not None and not low <= 0 <= high else "open"
     # A group that loses more than the rest is said to, even where it is small.
     tone = "warned" if row["warning"] else tone if row["enough"] else "few"
-    words = f"{bare(row['difference'])} {fmt.interval(low, high, bare)}".strip()
+    # Without the unit, which the axis says.
+    words = f"{fmt.points(row['difference']).removesuffix(' points')} {fmt.interval(low, high, fmt.points)}".strip()
     return Line(name, float(row["difference"]), low, high, tone, words, f"n = {fmt.count(n)}", "<br>".join(hover))
 
 

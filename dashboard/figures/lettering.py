@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from engine.strategies.lineups import ARROW, called
+from engine.core import names
+from engine.core.names import ARROW
+from engine.core.text import MINUS
 
 REGULAR = """
     200 289 426 497 497 824 609 249 303 303 418 497 249 311 249 350 497 497 497 497 497 497 497 497
@@ -25,7 +27,7 @@ BOLD = """
 """
 WIDTHS = {
     bold: dict(zip(map(chr, range(32, 127)), map(int, table.split()), strict=True))
-    | {"·": 275, "→": 850, "\u202f": 200, "\u00a0": 200}
+    | {"·": 275, "→": 850, "–": 500, "×": 497, MINUS: 497, "\u00a0": 200}
     for bold, table in ((False, REGULAR), (True, BOLD))
 }
 LONGEST = 44
@@ -51,12 +53,7 @@ def safe(text: str) -> str:
 
 def short_model(model: str) -> str:
     """The part of a model name people say: `openai/gpt-4o-mini` is `gpt-4o-mini`; of a line-up, of each."""
-    return plain(called(map(_said, model.split(ARROW))))
-
-
-def _said(model: str) -> str:
-    name = plain(model.split("@", 1)[0].rstrip("/"), 200)
-    return plain(name.rsplit("/", 1)[-1] or model)
+    return ARROW.join(plain(names.model(plain(each, 200))) for each in model.split(ARROW)).strip()
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:

@@ -176,10 +176,9 @@ def measured(
     what: str,
     muted: str,
 ) -> str:
-    """`67.4%  [63.2 – 71.4]  accuracy`."""
-    # The unit once, at the value: 67.4% [63.2 – 71.4].
-    bare = fmt.interval(low, high, lambda end: form(end).removesuffix("%"))
-    return f"{safe(form(value))}  {muted_text(safe(bare), muted) + '  ' if bare else ''}{what}"
+    """`67.4%  (63.2–71.4)  accuracy`."""
+    ends = fmt.interval(low, high, form)
+    return f"{safe(form(value))}  {muted_text(safe(ends), muted) + '  ' if ends else ''}{what}"
 
 
 def muted_text(text: str, colour: str) -> str:

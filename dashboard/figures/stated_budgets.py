@@ -183,7 +183,7 @@ def _names(keys: Sequence[tuple[str, ...]], models: Sequence[str]) -> dict[tuple
 
 
 def _used(row: Row, cell: Row | None, muted: str) -> Stop:
-    obeyed = fmt.interval(row["obeyed_low"], row["obeyed_high"], lambda end: fmt.percent(end).removesuffix("%"))
+    obeyed = fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent)
     capped = f" · {fmt.percent(row['capped'])} cut by their own cap" if row["capped"] else ""
     lines = (
         f"<b>{'stated' if row['stated'] else 'told'} {safe(fmt.number(row['told']))} tokens</b>",
@@ -212,15 +212,15 @@ def _laid_out(panels: tuple[ToldPanel, ...], *, narrow: bool, dark: bool) -> Tol
     used = [stop for series in every for stop in series.used]
     scored = [stop for series in every for stop in series.accuracy]
     across, told = tiling.across - tiling.reserve, [stop.told for stop in (*used, *scored)]
-    x_scale = log_scale(told, tick=fmt.number_tick, pixels=across)
+    x_scale = log_scale(told, tick=fmt.number, pixels=across)
     # A tick at each told budget, as far as there is room; a stated mean is no round number and gets none.
     round_ones = sorted({value for value in told if value == round(value)})
-    wide = max((width(fmt.number_tick(value), 12.5) for value in round_ones), default=0.0) + TICK_GAP
+    wide = max((width(fmt.number(value), 12.5) for value in round_ones), default=0.0) + TICK_GAP
     for every_nth in range(1, len(round_ones)):
         ticked = round_ones[::every_nth]
         places = [x_scale.fraction(value) * across for value in ticked]
         if len(ticked) > 1 and min(after - before for before, after in pairwise(places)) >= wide:
-            x_scale = replace(x_scale, ticks=tuple((value, fmt.number_tick(value)) for value in ticked))
+            x_scale = replace(x_scale, ticks=tuple((value, fmt.number(value)) for value in ticked))
             break
     # The axis grows after its ticks were chosen, or names would take the room of ticks.
     if tiling.reserve:
@@ -235,7 +235,7 @@ def _laid_out(panels: tuple[ToldPanel, ...], *, narrow: bool, dark: bool) -> Tol
         panels=panels,
         tiling=tiling,
         x_scale=x_scale,
-        used_scale=log_scale(values, tick=fmt.number_tick, pixels=tiling.high * 1.4, edges=ends),
+        used_scale=log_scale(values, tick=fmt.number, pixels=tiling.high * 1.4, edges=ends),
         accuracy_scale=accuracy_scale([*(stop.value for stop in scored), *levels], edges),
     )
 
@@ -352,7 +352,7 @@ def _words(panel: ToldPanel, info: ToldInfo, inks: Inks, *, level: bool, diagona
         yield {"x": x.low, "y": math.log10(y.place(used)), "text": words, "showarrow": False, "font": quiet, **place}
     for series, stop in ((s, stop) for s in panel.series for stop in s.used if stop.told == s.floor):
         place = {"x": math.log10(x.place(stop.told)), "y": math.log10(y.place(stop.value)), "showarrow": False}
-        words = f"▲<br>floor {safe(fmt.number_tick(series.floor or 0))}"
+        words = f"▲<br>floor {safe(fmt.number(series.floor or 0))}"
         font = quiet | {"color": inks.text}
         yield place | {"text": words, "font": font, "xanchor": "center", "yanchor": "top", "yshift": -8}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard.figures.axes import AXES
 from dashboard.text import tables
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -76,9 +77,10 @@ def dearer(a: Row, b: Row) -> Side:
 
 def finding(found: Comparison, a: Row, b: Row) -> str:
     """The verdict in one sentence; `found` is B against A."""
-    names, delta = (tables.cell_name(a), tables.cell_name(b)), found.accuracy
+    name, delta = names.over([a, b]), found.accuracy
+    first, second = tables.cell_name(a, name), tables.cell_name(b, name)
     if not found.n or delta.mean is None:
-        return f"{names[0]} and {names[1]} share no scored question"
+        return f"{first} and {second} share no scored question"
     questions = fmt.plural(found.n, "question")
     if not found.settled:
         needed = found.more_questions
@@ -86,7 +88,7 @@ def finding(found: Comparison, a: Row, b: Row) -> str:
         if needed is not None:
             about = fmt.count(int(float(f"{needed:.2g}")))
             more = "; more than 100,000 more would not either" if needed > 100_000 else f"; about {about} more would"
-        return f"{questions} {'does' if found.n == 1 else 'do'} not decide between {names[0]} and {names[1]}{more}"
+        return f"{questions} {'does' if found.n == 1 else 'do'} not decide between {first} and {second}{more}"
     better, worse = (b, a) if delta.mean > 0 else (a, b)
     # Both ends have the sign of the mean, or it would not be settled.
     ends = sorted(abs(end) for end in (delta.low, delta.high) if end is not None)
@@ -98,8 +100,8 @@ def finding(found: Comparison, a: Row, b: Row) -> str:
         spends = f"{share}% {'more' if times > 1 else 'fewer'} tokens" if share else "as many tokens"
         # From about twice on a factor says more than a percentage.
         spends = f"{fmt.number(times, 2)} times the tokens" if times >= 1.95 else spends
-    names = (tables.cell_name(better), tables.cell_name(worse))
-    return f"{names[0]} is right on {points} of {questions} than {names[1]}; it spends {spends}"
+    ahead, behind = tables.cell_name(better, name), tables.cell_name(worse, name)
+    return f"{ahead} is right on {points} of {questions} than {behind}; it spends {spends}"
 
 
 def _whole(share: float | None) -> str:
@@ -112,14 +114,10 @@ def caption(found: Comparison, task: str, a: Row, b: Row) -> str:
     if found.n:
         # In `found` the page's B comes first.
         scores = f"A {fmt.percent(found.accuracy_b)}, B {fmt.percent(found.accuracy_a)} right"
-        parts += [scores, f"95% {METHODS[found.method]}", f"p {_p(found.p_value)}"]
+        parts += [scores, f"95% {METHODS[found.method]}", f"p {fmt.p_value(found.p_value)}"]
         if not found.settled and found.detectable is not None:
             parts.append(f"{fmt.plural(found.n, 'question')} would show {_whole(found.detectable)} points or more")
     return " · ".join([*parts, *reservations(a, b)])
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def reservations(a: Row, b: Row) -> list[str]:
@@ -175,13 +173,14 @@ def payers(found: Compared, a: Row, b: Row) -> list[str]:
     if found.who is None:
         return []
     left, taken = (a, b) if found.left == "a" else (b, a)
-    move = f"when {tables.cell_name(left)} is left for the cheaper {tables.cell_name(taken)}"
+    name = names.over([a, b])
+    move = f"when {tables.cell_name(left, name)} is left for the cheaper {tables.cell_name(taken, name)}"
     # p was corrected for the groups that had enough questions, and no others.
     tested = int(found.who.groups["enough"].sum())
     rows = found.who.groups.filter("warning").to_dicts()
     return [
         f"{found.who.by} {row['group']} loses more than the rest {move}: {fmt.points(row['change'])} against "
-        f"{fmt.points(row['rest_change'])} (n = {fmt.count(row['n'])}, p {_p(row['p_value'])}, corrected for "
+        f"{fmt.points(row['rest_change'])} (n = {fmt.count(row['n'])}, p {fmt.p_value(row['p_value'])}, corrected for "
         f"{fmt.plural(tested, 'group')})."
         for row in rows
     ]
@@ -211,20 +210,19 @@ def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl
     """Every other setting against A, the largest difference first; `rows` by condition and budget."""
     import polars as pl
 
-    settings = []
+    name, settings = names.over([*rows.values()]), []
     for each in found.sort("difference", "a_id", descending=[True, False], nulls_last=True).to_dicts():
         # In the frame the other setting comes first, as `a`; the page's A is its `b`.
         other, ours = rows[each["a_id"], each["a_budget"]], rows[each["b_id"], each["b_budget"]]
-        bare = fmt.interval(each["low"], each["high"], lambda end: fmt.points(end).partition(fmt.THIN)[0])
         row = {
-            "Setting": tables.cell_name(other),
+            "Setting": tables.cell_name(other, name),
             "Questions": each["n"],
             DIFFERENCE: None if each["difference"] is None else round(each["difference"] * 100, 1),
-            "95% interval": bare,
+            "95% interval": fmt.interval(each["low"], each["high"], fmt.points),
             "Won": each["a_better"],
             "Lost": each["b_better"],
-            "p": _p(each["p_value"]),
-            "p, Holm": _p(each["p_adjusted"]),
+            "p": fmt.p_value(each["p_value"]),
+            "p, Holm": fmt.p_value(each["p_adjusted"]),
             "Tokens": _times(ours["total_tokens"], other["total_tokens"]),
             "Notes": " · ".join(_notes(other)),
         }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboard.text.transcript import visible
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import PUSD_PER_USD
 from engine.runs.run_dir import Status, running_s
@@ -192,8 +193,9 @@ def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[
     own = cells.filter(pl.col("condition_id").is_in(of_run.to_list()))
     # One row each: smaller budgets are read off the same trials.
     largest = own.sort("budget").group_by("condition_id", maintain_order=True).last()
-    several, shown = largest["task"].n_unique() > 1, []
-    for row in largest.sort("accuracy", descending=True, nulls_last=True).to_dicts():
+    rows = largest.sort("accuracy", descending=True, nulls_last=True).to_dicts()
+    called, shown = names.conditions(rows), []
+    for row in rows:
         ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
         texts = (
             fmt.budget(row["budget"], row["axis"]),
@@ -201,7 +203,7 @@ def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[
             fmt.count(row["n_questions"]),
             fmt.number(row["total_tokens"]),
         )
-        name = f"{row['label']} · {row['task']}" if several else row["label"]
+        name = called[row["condition_id"]]
         shown.append(Result(row["condition_id"], name, row["budget"], row["simulated"], texts))
     return shown
 

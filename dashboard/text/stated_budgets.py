@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.figures.lettering import short_model
 from dashboard.figures.stated_budgets import KEY, SURE
-from dashboard.text.tables import bare, in_percent, three_digits
+from dashboard.text.tables import in_percent, three_digits
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     if not shares:
         return "Too few told budgets to compare yet"
     rebounds = sum(_rebounds(row) for row in rows) or "none"
-    spread = f"{fmt.percent(min(shares), 0)} to {fmt.percent(max(shares), 0)}"
+    spread = f"{fmt.percent(min(shares))} to {fmt.percent(max(shares))}"
     many = fmt.plural(len(rows), "series", "series")
     return f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}"
 
@@ -108,7 +109,7 @@ def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
 
 def _sentence(points: pl.DataFrame, row: Row) -> str:
     share, low, high = _kept(points, row)
-    kept = f"kept in {fmt.percent(share)} {fmt.interval(low, high, bare(fmt.percent))} of replies".replace("  ", " ")
+    kept = f"kept in {fmt.percent(share)} {fmt.interval(low, high, fmt.percent)} of replies".replace("  ", " ")
     n, floor, least = fmt.plural(row["n_questions"], "question"), fmt.number(row["floor"]), row["least_told"]
     if row["p_rebound"] is None:
         rebound = f"too few questions with every told budget to look for a rebound ({n})"
@@ -116,11 +117,12 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
         where = "down to" if row["floor"] == least else "below"
         rebound = f"no rebound {where} {floor} tokens seen in {n} (p = {fmt.number(row['p_rebound'], 2)})"
     else:
-        more = fmt.interval(row["rebound_low"], row["rebound_high"], bare(fmt.number))
+        more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
         rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when told"
         rebound += f" {fmt.number(least)}, on {n}"
     ends = fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed)
-    return f"{row['task']}: {kept}, {rebound}, elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
+    slope = f"elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
+    return f"{names.task(row['task'])}: {kept}, {rebound}, {slope}"
 
 
 def _rebounds(row: Row) -> bool:
@@ -158,11 +160,11 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
             "Strategy": row["strategy"],
             "Told tokens": three_digits(row["told"]),
             "Used tokens": three_digits(row["used"]),
-            "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], bare(fmt.number)),
+            "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], fmt.number),
             "Kept, %": in_percent(row["obeyed"]),
-            "Kept, 95% interval": fmt.interval(row["obeyed_low"], row["obeyed_high"], bare(fmt.percent)),
+            "Kept, 95% interval": fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent),
             "Accuracy, %": in_percent(cell.get("accuracy")),
-            "Accuracy, 95% interval": fmt.interval(*accuracy_ends, bare(fmt.percent)),
+            "Accuracy, 95% interval": fmt.interval(*accuracy_ends, fmt.percent),
             "Scored questions": cell.get("n_questions"),
             "Questions": row["n_questions"],
             "Notes": " · ".join(note for note in notes if note),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dashboard.figures import AXES
 from dashboard.figures.axes import Lens
 from dashboard.figures.marks import shares
+from engine.core import names
 from engine.core import text as fmt
 from engine.models.energy import grams_co2e
 
@@ -25,13 +26,11 @@ __all__ = [
     "NO_BOUND",
     "SPENDS",
     "Fact",
-    "bare",
     "cell_facts",
     "cell_fates",
     "cell_name",
     "cell_notes",
     "cells_table",
-    "condition_name",
     "curve_table",
     "energy_line",
     "evidence_table",
@@ -69,16 +68,9 @@ class Fact:
     aside: str
 
 
-def cell_name(row: Row) -> str:
-    """`self_consistency · adder @256`: the condition with the budget it is read at."""
-    return f"{condition_name(row)} @{fmt.budget(row['budget'], row['axis'])}"
-
-
-def condition_name(row: Row) -> str:
-    """The label of a cell's condition, without the budget that some labels end with."""
-    # A strategy may have " · " in its label too, so only what ends with the axis is a budget.
-    name, _, wall = str(row["label"]).rpartition(" · ")
-    return name if name and wall.endswith(f" {row['axis']}") else str(row["label"])
+def cell_name(row: Row, name: Callable[[Row], str]) -> str:
+    """`Self-consistency ×12, up to 256 tokens`: the setting with the budget it is read at."""
+    return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}"
 
 
 def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.DataFrame:
@@ -86,15 +78,15 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
     named."""
     import polars as pl
 
-    lens, rows = AXES[x], []
+    lens, name, rows = AXES[x], names.over(frame.to_dicts()), []
     for row in frame.to_dicts():
         spend, low, high = (lens.value(row, end) for end in ("", "_low", "_high"))
         standing = "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
         cells = {
-            "Condition": condition_name(row),
+            "Setting": name(row),
             **_measures(row),
             _spend_title(lens): _readable(spend),
-            f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, bare(lens.form)),
+            f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, lens.form),
             **_energy(row, zone),
             "On the frontier": "partial, no verdict" if row["verdict"] == "partial" else standing,
             "Right": row["n_right"],
@@ -113,10 +105,11 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     """The curves at the budgets of their studies: the readable columns of cells read on one budget axis."""
     import polars as pl
 
+    name = names.over(cells.to_dicts())
     rows = [
         {
-            "Condition": condition_name(row),
-            "Task": row["task"],
+            "Setting": name(row),
+            "Task": names.task(row["task"]),
             **_measures(row),
             AXES[row["axis"]].title: _readable(AXES[row["axis"]].value(row)),
             **_energy(row, zone),
@@ -135,7 +128,7 @@ def _measures(row: Row) -> dict[str, Any]:
     return {
         "Budget": fmt.budget(row["budget"], row["axis"]),
         "Accuracy, %": in_percent(row["accuracy"]),
-        "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], bare(fmt.percent)),
+        "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent),
         "Questions": row["n_questions"],
         **{name: in_percent(share) for name, share in rates.items()},
     }
@@ -166,10 +159,8 @@ def leader_sentence(cells: pl.DataFrame) -> str:
         return ""
     # Budget first: accuracies at different budgets are no race.
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
-    # On these axes a budget brings its unit along.
-    unit = "" if top["axis"] in ("calls", "usd", "wh") else " " + top["axis"].replace("_", " ")
-    wall = f"{fmt.budget(top['budget'], top['axis'])}{unit}"
-    return f"{condition_name(top)} leads {top['task']} at {wall}: {_scored(top)}"
+    name = names.over(rows)
+    return f"{name(top)} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
 
 
 def reading_sentence(frame: pl.DataFrame, x: str) -> str:
@@ -182,26 +173,27 @@ def reading_sentence(frame: pl.DataFrame, x: str) -> str:
     rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
     top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
     most, least = (f"{lens.form(lens.value(row))} {lens.per}" for row in (top, low))
-    best = f"{cell_name(top)} is the most accurate, {_scored(top)} for {most}"
+    name = names.over(frame.to_dicts())
+    best = f"{cell_name(top, name)} is the most accurate, {_scored(top)} for {most}"
     if low == top:
         return f"{best}; nothing here is cheaper and as accurate."
-    return f"{best}; {cell_name(low)} spends least, {least}, for {_scored(low)}."
+    return f"{best}; {cell_name(low, name)} spends least, {least}, for {_scored(low)}."
 
 
 def _scored(row: Row) -> str:
-    ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], bare(fmt.percent))
+    ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
     return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
 
 
 def cell_facts(row: Row) -> list[Fact]:
     """Accuracy and all spends of a cell, each with its interval."""
-    accuracy_ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], bare(fmt.percent))
+    accuracy_ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
     asides = (accuracy_ends, f"n = {fmt.plural(row['n_questions'], 'question')}")
     facts = [Fact("Accuracy", fmt.percent(row["accuracy"]), " · ".join(aside for aside in asides if aside))]
     for column in SPENDS:
         lens = AXES[column]
         note = "assumed price" if lens.money and row["usd_assumed"] else ""
-        ends = fmt.interval(lens.value(row, "_low"), lens.value(row, "_high"), bare(lens.form))
+        ends = fmt.interval(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
         # The title of an axis, cut in two: what it is before its value, per what behind it.
         what, _, per = lens.title.partition(" per ")
         aside = " · ".join(part for part in (f"{ends} per {per}".strip(), note) if part)
@@ -217,7 +209,7 @@ def cell_fates(row: Row) -> str:
     ]
     finished = row.get("accuracy_finished")
     if row["n_exhausted"] and finished is not None:
-        ends = fmt.interval(row["accuracy_finished_low"], row["accuracy_finished_high"], bare(fmt.percent))
+        ends = fmt.interval(row["accuracy_finished_low"], row["accuracy_finished_high"], fmt.percent)
         fates.append(f"{fmt.percent(finished)} {ends} right of those the budget did not end, which are the easy ones")
     return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(fates)
 
@@ -262,11 +254,10 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
         low, high, cost = (None if row[part] is None else row[part] * lens.scale for part in ("low", "high", "cost"))
         interval = {"95% interval": fmt.interval(low, high, bound)}
     elif asked in ("without", "price", "beats"):
-        points = fmt.interval(row["low"], row["high"], lambda end: fmt.number(100 * (end or 0)))
-        interval = {"95% interval": points}
+        interval = {"95% interval": fmt.interval(row["low"], row["high"], fmt.points)}
     if asked in ("reach", "under", "per_right"):
         setting = {
-            "Setting": cell_name(row),
+            "Setting": cell_name(row, lambda one: str(one["name"])),
             _spend_title(lens): _readable(row["x"] * lens.scale),
             "Accuracy, %": in_percent(row["accuracy"]),
             "Questions": row["n_questions"],
@@ -298,11 +289,6 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
 
 def _spend_title(lens: Lens) -> str:
     return f"{lens.title}{', $' if lens.money else ''}"
-
-
-def bare(form: Callable[[float | None], str]) -> Callable[[float | None], str]:
-    """The same form without its `%`: an interval stands beside a value that has one."""
-    return lambda end: form(end).removesuffix("%")
 
 
 def _readable(value: float | None) -> float | None:

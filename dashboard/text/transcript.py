@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import Call, Cut, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
@@ -158,8 +159,7 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
 
 def budget_name(budget: int, axis: str) -> str:
     """A budget with its unit: `256 output tokens`, `$0.02`."""
-    unit = {"output_tokens": " output tokens", "total_tokens": " tokens in all"}.get(axis, "")
-    return f"{fmt.budget(budget, axis)}{unit}"
+    return fmt.spend(budget, axis) if axis == "output_tokens" else fmt.budget(budget, axis)
 
 
 def title(label: str, entries: Sequence[Entry], at: str) -> str:
@@ -179,7 +179,7 @@ def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
         counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
     simulated = ["simulated: no real model"] if condition["simulated"] else []
     run_at = f"run at {budget_name(condition['budget'], condition['axis'])}"
-    return " · ".join([condition["task"], condition["model"], *simulated, run_at, *counts])
+    return " · ".join([names.task(condition["task"]), names.model(condition["model"]), *simulated, run_at, *counts])
 
 
 def facts_line(entry: Entry) -> str:

@@ -14,10 +14,12 @@ from dashboard.text import tables
 from dashboard.text import tables as evidence
 from dashboard.widgets import controls, inputs, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
+from engine.core.names import ARROW
 from engine.strategies import entries
-from engine.strategies.lineups import ARROW, roster
+from engine.strategies.lineups import roster
 
 if TYPE_CHECKING:
     import polars as pl
@@ -246,6 +248,7 @@ def _crossing_info(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> 
 def _links(ask: Ask, answer: Advice, cells: pl.DataFrame) -> None:
     """From the settings the answer is about to their trials."""
     rows = {row["condition_id"]: row for row in cells.to_dicts()}
+    called = names.over([*rows.values()])
     pairs: list[tuple[str, Any, Any]] = [(name, None, None) for name in (ask.b, ask.a) if name]
     if answer.cell is not None and ask.question != "next":
         pairs = [(answer.cell.condition_id, answer.cell.budget, answer.cell.axis)]
@@ -253,7 +256,7 @@ def _links(ask: Ask, answer: Advice, cells: pl.DataFrame) -> None:
         for name, budget, axis in pairs:
             row = rows[name] | ({"budget": budget, "axis": axis} if budget is not None else {})
             query = {"condition": name, "budget": str(row["budget"]), "axis": str(row["axis"])}
-            said = tables.cell_name(row) if budget is not None else tables.condition_name(row)
+            said = tables.cell_name(row, called) if budget is not None else called(row)
             controls.link_to("trials", f"Open the trials of {said}", query)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from dashboard.data import comparison, queries
 from dashboard.text import differences, tables
 from dashboard.widgets import controls, filters, flips, months, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import shortened
 from engine.models import energy
@@ -109,8 +111,8 @@ def _oracle(row: dict[str, Any]) -> bool:
 
 def _lonely(head: Any, rows: Rows, problems: list[str], axis: str) -> None:
     with head:
-        names = [tables.cell_name(row) for row in rows.values()]
-        why = f"One setting, {names[0]}: nothing to compare it with yet" if names else "No setting to compare yet"
+        called = [tables.cell_name(row, names.over([row])) for row in rows.values()]
+        why = f"One setting, {called[0]}: nothing to compare it with yet" if called else "No setting to compare yet"
         elsewhere = "" if axis == "own" else " Or choose budgets as they were run above."
         controls.empty(why, f"Run a second strategy, model or budget on this task.{elsewhere}")
         controls.warn(problems)
@@ -159,19 +161,21 @@ def _ends(rows: Rows) -> tuple[str, str]:
 
 
 def _pair(db: queries.Database, rows: Rows, task: str, axis: str) -> Wish:
-    names = list(rows)
+    called = names.over([*rows.values()])
     columns = st.columns([10, 10, 6], gap="small", vertical_alignment="bottom")
     for side, column in zip("ab", columns, strict=False):
         key = url_state.key(VIEW, side)
-        column.selectbox(f"Setting {side.upper()}", names, key=key, format_func=lambda name: _name(rows[name]))
+        column.selectbox(
+            f"Setting {side.upper()}", list(rows), key=key, format_func=lambda name: _name(rows[name], called)
+        )
     _, offered = _groups(db, task)
     columns[2].selectbox("Group questions by", offered, key=url_state.key(VIEW, "by"))
     chosen = (str(st.session_state[url_state.key(VIEW, name)]) for name in ("a", "b", "by"))
     return Wish(task, axis, *chosen)
 
 
-def _name(row: dict[str, Any]) -> str:
-    return " · ".join([tables.cell_name(row), *(["simulated"] if row["simulated"] else [])])
+def _name(row: dict[str, Any], called: Callable[[names.Row], str]) -> str:
+    return " · ".join([tables.cell_name(row, called), *(["simulated"] if row["simulated"] else [])])
 
 
 def _said(

@@ -13,6 +13,7 @@ from dashboard.data.lens import Looking
 from dashboard.text import tables
 from dashboard.widgets import controls, filters, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
 from engine.strategies.lineups import roster
@@ -212,7 +213,9 @@ def _links(cells: pl.DataFrame) -> None:
     elif not found:
         controls.caption("The selected condition is not among those shown.")
     else:
-        name = tables.cell_name({**found[0], "budget": int(budget) if budget.isdigit() else None})
+        name = tables.cell_name(
+            {**found[0], "budget": int(budget) if budget.isdigit() else None}, names.over(cells.to_dicts())
+        )
         query = {"condition": condition, "budget": budget, "axis": str(found[0]["axis"])}
         query = query if found[0]["axis"] in AXES else {"condition": condition}
         controls.link_to("trials", f"Open the trials of {name}", query)

@@ -13,6 +13,7 @@ from dashboard.data.lens import Looking
 from dashboard.text import tables
 from dashboard.widgets import controls, filters, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.strategies.lineups import roster
 
@@ -139,8 +140,7 @@ def _budget_name(choice: str, axis: str) -> str:
     if choice in ("all", "largest"):
         return choice.capitalize()
     own, _, budget = choice.rpartition(":")
-    unit = " tokens" if own.endswith("_tokens") else ""
-    return f"{fmt.budget(int(budget), own or axis)}{unit}"
+    return fmt.up_to(int(budget), own or axis).capitalize()
 
 
 def _at(cells: pl.DataFrame, choice: str) -> tuple[queries.Budgets, pl.DataFrame]:
@@ -229,23 +229,24 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, wish: Wish) -> None:
     if asked is not None and asked not in rows:
         st.warning(controls.literal(f"This link asks for cell {asked!r}, which is not there (any more)."))
         st.session_state[key] = asked = None
+    name = names.over([*rows.values()])
     options = shown if asked is None or asked in shown else [*shown, asked]
     st.selectbox(
         "Cell",
         options,
         index=None,
         key=key,
-        format_func=lambda k: tables.cell_name(rows[k]),
+        format_func=lambda k: tables.cell_name(rows[k], name),
         placeholder="Click a point or a row, or choose a cell here",
         label_visibility="collapsed",
     )
     if asked := st.session_state.get(key):
         with st.container(border=True):
-            _card(rows[asked], asked in shown, wish.looking.zone)
+            _card(rows[asked], tables.cell_name(rows[asked], name), asked in shown, wish.looking.zone)
 
 
-def _card(row: dict[str, Any], shown: bool, zone: str | None) -> None:
-    st.markdown(f"**{controls.literal(tables.cell_name(row))}** · {controls.literal(row['task'])}")
+def _card(row: dict[str, Any], name: str, shown: bool, zone: str | None) -> None:
+    st.markdown(f"**{controls.literal(name)}** · {controls.literal(names.task(row['task']))}")
     facts = tables.cell_facts(row)
     for column, fact in zip(st.columns(len(facts), gap="small"), facts, strict=True):
         column.metric(fact.what, fact.value)

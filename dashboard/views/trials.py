@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal, cast
 
 import streamlit as st
@@ -12,7 +13,7 @@ from dashboard.text import transcript
 from dashboard.text.transcript import Entry
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
-from engine.core import replay
+from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Trial
@@ -107,7 +108,10 @@ def _adopt(db: queries.Database) -> None:
 def _conditions(db: queries.Database) -> dict[str, dict[str, Any]]:
     """Conditions by id, the best label first in order of task."""
     rows = queries.conditions(db).sort("task", "label").to_dicts()
-    return {row["condition_id"]: row for row in rows}
+    called: dict[str, str] = {}
+    for _, group in groupby(rows, key=lambda row: row["task"]):
+        called |= names.conditions([*group])
+    return {row["condition_id"]: row | {"name": called[row["condition_id"]]} for row in rows}
 
 
 def _controls(
@@ -134,7 +138,7 @@ def _controls(
 
 
 def _named(condition: dict[str, Any], with_task: bool) -> str:
-    parts = [condition["label"], *([condition["task"]] if with_task else [])]
+    parts = [condition["name"], *([names.task(condition["task"])] if with_task else [])]
     return " · ".join([*parts, "simulated"] if condition["simulated"] else parts)
 
 
@@ -207,7 +211,7 @@ def _choose(entry: Entry | None) -> None:
 
 def _sentences(entries: list[Entry], wish: Wish) -> None:
     at = f" at {transcript.budget_name(wish.budget, wish.axis)}" if wish.budget is not None else ""
-    controls.heading(transcript.title(wish.condition["label"], entries, at))
+    controls.heading(transcript.title(wish.condition["name"], entries, at))
     controls.caption(transcript.counts_line(wish.condition, entries))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.widgets import controls, url_state
+from engine.core import names
 from engine.core.errors import UsageError
 from engine.strategies import entries
 
@@ -65,9 +66,10 @@ def named(cells: pl.DataFrame) -> dict[str, str]:
     """Conditions by id, said so that no two are alike; strategies that see targets are called oracles."""
     known, found = entries(), dict[str, str]()
     rows = {row["condition_id"]: row for row in cells.to_dicts()}
+    called = names.conditions([*rows.values()])
     for name, row in rows.items():
         oracle = row["strategy"] in known and known[row["strategy"]].oracle
-        notes = (str(row["label"]), "oracle" if oracle else "", "simulated" if row["simulated"] else "")
+        notes = (called[name], "oracle" if oracle else "", "simulated" if row["simulated"] else "")
         found[name] = " · ".join(note for note in notes if note)
     alike = {said for said in found.values() if list(found.values()).count(said) > 1}
     return {name: f"{said} · {name[-6:]}" if said in alike else said for name, said in found.items()}

@@ -31,8 +31,9 @@ from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.queries import MEASURES
 from engine.analysis.stats import Ints
 from engine.core.errors import UnknownName, UsageError
+from engine.core.names import ARROW
 from engine.strategies.calibration import LABEL
-from engine.strategies.lineups import ARROW, called
+from engine.strategies.lineups import called
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection

@@ -29,7 +29,9 @@ from engine.cli.options import (
     share,
     task,
 )
+from engine.core import text
 from engine.core.errors import UnknownName, UsageError
+from engine.core.names import over
 from engine.core.records import AXES, PUSD_PER_USD
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 
 _ASK = ("--reach", "--under", "--beats", "--next-point", "--per-right", "--without", "--price")
 _QUESTIONS = "Questions (as many as you like)"
-_HIDDEN = ("condition_id", "axis")
+_HIDDEN = ("condition_id", "label", "axis")
 _SHARES = (
     "accuracy",
     "accuracy_from",
@@ -134,12 +136,12 @@ def advise(
     return 0
 
 
-def _price(text: str) -> tuple[str, float]:
-    model, _, factor = text.rpartition("=")
+def _price(change: str) -> tuple[str, float]:
+    model, _, factor = change.rpartition("=")
     try:
         return model, float(factor.lower().removeprefix("x"))
     except ValueError:
-        raise UsageError(f"A changed price is written MODEL=xFACTOR, as in gpt-4o=x2, not {text!r}.") from None
+        raise UsageError(f"A changed price is written MODEL=xFACTOR, as in gpt-4o=x2, not {change!r}.") from None
 
 
 @click.command(cls=Verb)
@@ -159,8 +161,9 @@ def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_jso
     if as_json:
         show.emit({**_plain(comparison), "groups": comparison.groups.to_dicts()})
         return 0
-    names = (
-        f"{row['label']} at {show.budget(cell.axis or '', cell.budget or 0)}"
+    name = over([row_a, row_b])
+    names = tuple(
+        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}"
         for row, cell in ((row_a, comparison.a), (row_b, comparison.b))
     )
     for sentence in _sentences(comparison, *names):
@@ -185,10 +188,10 @@ def _cell(results: Results, name: str, task: str | None, axis: str | None) -> tu
     return row, Cell(row["condition_id"], None if budget is None else round(budget), axis)
 
 
-def _number(text: str) -> float | None:
+def _number(typed: str) -> float | None:
     """A budget, or None where the text is no number and so a part of a name."""
     try:
-        value = float(text.replace(",", "").removeprefix("$"))
+        value = float(typed.replace(",", "").removeprefix("$"))
     except ValueError:
         return None
     return value if 0 <= value < 1e15 else None
@@ -201,7 +204,7 @@ def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
     yield (
         f"{a} is right on {show.percent(comparison.accuracy_a)} of the {comparison.n:,} questions both have, {b} on "
         f"{show.percent(comparison.accuracy_b)}: {_points(comparison.accuracy)} ({comparison.method} interval; "
-        f"McNemar mid-p {show.number(comparison.p_value)})."
+        f"McNemar mid-p {text.p_value(comparison.p_value)})."
     )
     yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
     yield _outlook(comparison)
@@ -226,8 +229,7 @@ def _outlook(comparison: Comparison) -> str:
 
 
 def _points(value: Estimate) -> str:
-    mean, low, high = (100 * (each or 0.0) for each in (value.mean, value.low, value.high))
-    return f"{mean:+.1f} points, 95%: {low:+.1f} to {high:+.1f}"
+    return f"{text.points(value.mean or 0.0)} {text.interval(value.low or 0.0, value.high or 0.0, text.points)}"
 
 
 def _spends(comparison: Comparison) -> Iterator[tuple[str, str, str]]:

@@ -110,7 +110,7 @@ def _folder(db: Path) -> Finding:
 def _disk(db: Path) -> Finding:
     folder = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
     free = shutil.disk_usage(folder).free
-    says = f"{free / 1e9:,.1f} GB free at {folder}"
+    says = f"{show.number(free / 1e9)} GB free at {folder}"
     if free < TOO_LITTLE:
         return Finding("fail", "disk", f"{says}; make room before a run: its journal would stop it half-way")
     return Finding("ok", "disk", says) if free >= LITTLE else Finding("warn", "disk", f"{says}; make room soon")

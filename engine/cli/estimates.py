@@ -14,7 +14,9 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import CODE_OF_STATE, DONE, ERROR, Verb
+from engine.core import names
 from engine.core.errors import StoreError
+from engine.core.records import Condition
 
 if TYPE_CHECKING:
     from engine.runs.expectation import Held
@@ -58,7 +60,9 @@ def estimate(db: Path, path: Path, pilot: int | None, as_json: bool) -> int:
     if as_json:
         show.emit(_plain(found))
         return 0
-    show.table(_HEAD, [*map(_row, found.lines), _sum(found)], numeric=range(4, 13))
+    called = names.settings([_described(line.condition) for line in found.lines])
+    rows = [_row(line, setting.strategy) for line, setting in zip(found.lines, called, strict=True)]
+    show.table(_HEAD, [*rows, _sum(found)], numeric=range(4, 13))
     show.say()
     for sentence in _sentences(found, path):
         show.say(sentence)
@@ -146,14 +150,25 @@ def _expected(expected: Expectation) -> str:
     )
 
 
-def _row(line: Prospect) -> tuple[str, ...]:
-    from engine.strategies.lineups import called
+def _described(condition: Condition) -> dict[str, str]:
+    """What a condition is named by."""
+    models = names.ARROW.join(setting.name for _, setting in condition.lineup)
+    return {"task": condition.task, "strategy": condition.strategy, "model": models, "params": condition.params}
 
+
+def _row(line: Prospect, called: str) -> tuple[str, ...]:
     c = line.condition
-    name = f"{show.strategy(c)}{' *' if line.short else ''}"
+    name = f"{called}{' *' if line.short else ''}"
     counts = (show.number(line.trials), show.number(line.stored), show.number(line.seen))
-    models = called(setting.name for _, setting in c.lineup)
-    return (name, c.task, models, show.budget(c.axis, c.budget), *counts, *_figures(line.expected, line.worst))
+    models = names.ARROW.join(names.model(setting.name) for _, setting in c.lineup)
+    return (
+        name,
+        names.task(c.task),
+        models,
+        show.budget(c.budget, c.axis),
+        *counts,
+        *_figures(line.expected, line.worst),
+    )
 
 
 def _sum(found: ExpectedSpend) -> tuple[str, ...]:
@@ -176,14 +191,10 @@ def _most(worst: Worst, assumed: bool) -> str:
 
 
 def _range(found: Range, money: bool = False) -> str:
-    """`1,230 [1,100-1,400]` to three significant digits; one number where nothing is open."""
-    middle, low, high = (_rounded(end, money) for end in (found.expected, found.low, found.high))
+    """`1,230 [1,100-1,400]`; one number where nothing is open."""
+    form = show.usd if money else show.number
+    middle, low, high = (form(end) for end in (found.expected, found.low, found.high))
     return middle if low == high == middle else f"{middle} [{low}\u2013{high}]"
-
-
-def _rounded(value: float, money: bool) -> str:
-    short = float(f"{value:.3g}")
-    return show.usd(round(short)) if money else show.number(round(short) if short >= 1 or short == 0 else short)
 
 
 def _times(found: Range) -> str:

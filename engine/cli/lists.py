@@ -82,9 +82,7 @@ def models(word: str | None, as_json: bool) -> int:
         return 0
     here = [name for name in found if name.startswith(("local/", "scripted/"))]
     shown = found if word else here
-    rows = [
-        (name, *(show.UNKNOWN if usd is None else f"{usd:,.3g}" for usd in _price(name).values())) for name in shown
-    ]
+    rows = [(name, *(show.number(usd) for usd in _price(name).values())) for name in shown]
     show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
     if not word:
         show.say()

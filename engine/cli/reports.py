@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Literal
 import engine
 from engine.cli import savings
 from engine.cli.options import Row
+from engine.core import names, text
 
 if TYPE_CHECKING:
     from engine.analysis import Results
@@ -75,7 +76,7 @@ def report(
         show.emit(rows)
     elif rows:
         _show(rows)
-        unit = show.UNITS.get(x, x.replace("_", " "))
+        unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
@@ -129,10 +130,10 @@ def _curve(found: Results, condition: Row, axis: str | None, prices: Sequence[st
     if as_json:
         show.emit(rows)
         return 0
-    show.say(f"{condition['label']} on {condition['task']}")
+    show.say(f"{names.over([condition])(condition)} on {names.task(condition['task'])}")
     cells = [
         (
-            show.budget(axis or condition["axis"], row["budget"]),
+            show.budget(row["budget"], axis or condition["axis"]),
             show.number(row["n"]),
             show.percent(row["accuracy"]),
             _interval(row["low"], row["high"]),
@@ -145,21 +146,23 @@ def _curve(found: Results, condition: Row, axis: str | None, prices: Sequence[st
 
 
 def _show(rows: Sequence[Row]) -> None:
-    for task, cells in groupby(sorted(rows, key=lambda row: str(row["task"])), key=lambda row: str(row["task"])):
-        show.say(task)
-        show.table(_HEAD, [_cell(row) for row in cells], numeric=range(3, 10))
+    for task, group in groupby(sorted(rows, key=lambda row: str(row["task"])), key=lambda row: str(row["task"])):
+        cells = [*group]
+        called = [setting.strategy for setting in names.settings(cells)]
+        show.say(f"{names.task(task)} [{task}]")
+        show.table(_HEAD, [*map(_cell, cells, called)], numeric=range(3, 10))
         show.say()
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
 
 
-def _cell(row: Row) -> tuple[str, ...]:
+def _cell(row: Row, name: str) -> tuple[str, ...]:
     return (
         options.short(row),
-        show.called(row["strategy"], row["params"]),
-        row["model"],
-        show.budget(row["axis"], row["budget"]),
+        name,
+        names.model(row["model"]),
+        show.budget(row["budget"], row["axis"]),
         show.number(row["n_questions"]),
         show.percent(row["accuracy"]),
         _interval(row["accuracy_low"], row["accuracy_high"]),
@@ -177,7 +180,7 @@ def _interval(low: float | None, high: float | None) -> str:
 def _labels(row: Row) -> Iterator[str]:
     if row.get("on_frontier"):
         chance = row.get("p_frontier")
-        yield "frontier" if chance is None else f"frontier ({chance:.2f})"
+        yield "frontier" if chance is None else f"frontier ({text.share(chance)})"
     for name in ("simulated", "partial"):
         if row[name]:
             yield name

@@ -15,6 +15,7 @@ import click
 import engine
 from engine.cli import options, show
 from engine.cli.options import Row, Verb, option
+from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def savings(
     if as_json:
         show.emit(_plain(month, who))
         return 0
-    show.say(f"a: {rows[0]['label']}    b: {rows[1]['label']}    ({rows[0]['task']})")
+    a_name, b_name = map(names.over(rows), rows)
+    show.say(f"a: {a_name}    b: {b_name}    ({names.task(rows[0]['task'])})")
     _month(month)
     for sentence in (*_remarks(month), *said(listed, view)):
         show.say(sentence)
@@ -140,12 +142,12 @@ def energies(
     from engine.models import energy
     from engine.models.energy import known_energy
 
-    names = _models(listed)
-    weights = known_energy(names, prefill_share=prefill_share)
-    for text in sizes:
-        name, active, total = _size(text)
-        if name not in names:
-            raise UnknownName("model of the database", name, names)
+    listing = _models(listed)
+    weights = known_energy(listing, prefill_share=prefill_share)
+    for each in sizes:
+        name, active, total = _size(each)
+        if name not in listing:
+            raise UnknownName("model of the database", name, listing)
         size = energy.size(active, total, pue=energy.PUE if pue is None else pue)
         weights[name] = energy.energy(size, prefill_share=prefill_share)
     return weights
@@ -182,7 +184,7 @@ def _number(row: Row, side: str) -> str:
     value = row[side]
     if row["quantity"] != "usd" or value is None:
         return show.number(value)
-    return show.dollars(value) if value >= 0 else f"-{show.dollars(-value)}"
+    return show.dollars(value)
 
 
 def _interval(row: Row) -> str:
@@ -204,7 +206,7 @@ def _remarks(month: Savings) -> Iterator[str]:
     change = month.accuracy
     if change.mean is not None and change.low is not None and change.high is not None:
         yield (
-            f"Accuracy changes by {_points(change.mean)} points ({_points(change.low)} to {_points(change.high)}) "
+            f"Accuracy changes by {show.points(change.mean)} {show.interval(change.low, change.high, show.points)} "
             f"on {month.n:,} questions measured with both."
         )
     yield (
@@ -219,7 +221,7 @@ def _remarks(month: Savings) -> Iterator[str]:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.1f}"
+    return show.points(share).removesuffix(" points")
 
 
 def _who(who: Equity) -> None:
@@ -244,7 +246,7 @@ def _who(who: Equity) -> None:
 def _verdict(row: Row) -> str:
     if not row["enough"]:
         return "not enough questions to say"
-    return f"loses more than the rest (p {row['p_value']:.3f})" if row["warning"] else ""
+    return f"loses more than the rest (p {text.p_value(row['p_value'])})" if row["warning"] else ""
 
 
 def _plain(month: Savings, who: Equity | None) -> dict[str, Any]:

@@ -1,12 +1,11 @@
-"""How the command line writes: numbers, tables, sentences, progress; and never a control character of somebody else's.
+"""How the command line writes: tables, sentences, progress; and never a control character of somebody else's.
 
-Numbers have three significant digits and separated thousands; an unknown value is a dash, never 0. Knows no verb.
+Numbers are said by `core.text`, as everywhere. Knows no verb.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import shutil
 import sys
 import time
@@ -15,39 +14,38 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from engine.core import text
 from engine.core.budget import Amount, Limits
-from engine.core.records import PUSD_PER_USD, Axis, Condition
+from engine.core.records import PUSD_PER_USD
 
 if TYPE_CHECKING:
     from engine.runs.run_dir import Status
 
-UNKNOWN = "\u2014"
-UNITS: dict[str, str] = {
-    "output_tokens": "output tokens",
-    "total_tokens": "tokens",
-    "calls": "calls",
-    "usd": "USD",
-    "wh": "Wh",
-}
+UNKNOWN, number, percent, points = text.UNKNOWN, text.number, text.percent, text.points
+dollars, budget, interval = text.money, text.budget, text.interval
 EVERY_S = 5.0
 """Seconds between two lines of progress where lines cannot be rewritten."""
 
 
-def clean(text: str) -> str:
+def clean(line: str) -> str:
     """The text on one line, without characters that steer a terminal."""
-    return "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else " " for c in text)
+    return "".join(c if c.isprintable() and unicodedata.category(c) != "Cf" else " " for c in line)
 
 
-def say(text: str = "", file: TextIO | None = None) -> None:
+def say(line: str = "", file: TextIO | None = None) -> None:
     """One line on standard output (or `file`), whatever encoding the terminal has."""
     out = file or sys.stdout
     encoding = getattr(out, "encoding", None) or "utf-8"
-    print(clean(text).encode(encoding, "replace").decode(encoding), file=out)
+    try:
+        "−".encode(encoding)
+    except UnicodeEncodeError:
+        line = line.replace(text.MINUS, "-")
+    print(clean(line).encode(encoding, "replace").decode(encoding), file=out)
 
 
-def tell(text: str) -> None:
+def tell(line: str) -> None:
     """One line on standard error."""
-    say(text, sys.stderr)
+    say(line, sys.stderr)
 
 
 def emit(value: Any) -> None:
@@ -55,44 +53,14 @@ def emit(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str, ensure_ascii=True))
 
 
-def number(value: float | None) -> str:
-    """Three significant digits, thousands separated; whole numbers in full."""
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, int) or (value == int(value) and abs(value) >= 1000):
-        return f"{int(value):,}"
-    if abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.3g}" if "e" not in f"{value:.3g}" else f"{value:.2e}"
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage with one decimal."""
-    return UNKNOWN if value is None else f"{100 * value:.1f}%"
-
-
 def usd(pusd: float | None) -> str:
-    """Dollars of pico-dollars; None is a dash, never $0."""
-    return dollars(None if pusd is None else pusd / PUSD_PER_USD)
-
-
-def dollars(usd: float | None) -> str:
-    """Dollars to three significant digits, cents at least; None is a dash, never $0."""
-    if usd is None:
-        return UNKNOWN
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${_small(usd)}"
+    """Dollars of pico-dollars; None is unknown, never $0."""
+    return text.money(None if pusd is None else pusd / PUSD_PER_USD)
 
 
 def duration(seconds: float) -> str:
-    """Minutes and seconds, hours when there are any."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def budget(axis: Axis | str, value: int | float) -> str:
-    """A budget with its unit; millionths of millionths of a Wh on 'wh'."""
-    return usd(value) if axis == "usd" else f"{number(value / 1e12 if axis == 'wh' else value)} {UNITS[axis]}"
+    """A duration in the unit that reads best."""
+    return text.duration(1000 * seconds)
 
 
 def amount(spent: Amount, priced: bool) -> str:
@@ -108,21 +76,6 @@ def limits(ceiling: Limits) -> str:
     return ", ".join(parts) or "none"
 
 
-def strategy(condition: Condition) -> str:
-    """A condition's strategy with the parameters that differ from their defaults."""
-    return called(condition.strategy, condition.params)
-
-
-def called(name: str, params: str) -> str:
-    """`name(knob=value, ...)` with the parameters that differ from their defaults."""
-    from engine.strategies import entries
-
-    known = entries().get(name)
-    usual = known.knobs if known else {}
-    unusual = [f"{key}={value}" for key, value in json.loads(params).items() if usual.get(key, ...) != value]
-    return f"{name}({', '.join(unusual)})" if unusual else name
-
-
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> None:
     """Columns under a head, `numeric` ones to the right."""
     cells = [[clean(cell) for cell in row] for row in (head, *rows)]
@@ -132,13 +85,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[
             c.rjust(w) if at in numeric else c.ljust(w) for at, (c, w) in enumerate(zip(row, widths, strict=True))
         )
         say("  ".join(fitted).rstrip())
-
-
-def _small(usd: float) -> str:
-    """Three significant digits without an exponent: 0.0123, 0.5 as 0.50."""
-    places = min(12, 2 - math.floor(math.log10(usd)))
-    whole, _, part = f"{usd:.{places}f}".partition(".")
-    return f"{whole}.{part.rstrip('0'):0<2}"
 
 
 class Progress:

@@ -1,6 +1,6 @@
-"""Numbers as people read them: three significant digits, thousands separated, thin units; never NaN, never HTML.
+"""Numbers, money, units and budgets as people read them: one voice for sentences, tables, figures and terminals.
 
-None always means "not known" and is written so; zero is written as zero.
+None and not-a-number mean "not known" and are written so; zero is written as zero. Never HTML, never an exponent.
 """
 
 from __future__ import annotations
@@ -8,29 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-THIN = "\u202f"
-"""Narrow no-break space: stands between a number and its unit."""
+from engine.core.records import PUSD_PER_USD
+
 UNKNOWN = "unknown"
 MINUS = "\u2212"
-
-__all__ = [
-    "MINUS",
-    "THIN",
-    "UNKNOWN",
-    "budget",
-    "count",
-    "duration",
-    "interval",
-    "money",
-    "money_tick",
-    "number",
-    "number_tick",
-    "percent",
-    "plural",
-    "points",
-    "quantity",
-    "share",
-]
+FEW = 500
+"""Below this many questions a decimal of a percentage would be noise: one question moves it by 0.2 points or more."""
+UNITS = {
+    "output_tokens": "output tokens",
+    "total_tokens": "tokens in all",
+    "calls": "calls",
+    "usd": "US dollars",
+    "wh": "Wh",
+    "latency_ms": "ms",
+}
+"""What an axis counts, as it follows a number or heads a column."""
 
 
 def count(value: int | None) -> str:
@@ -39,103 +31,125 @@ def count(value: int | None) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A measured number to `digits` significant digits, without trailing zeros: `0.0819`, `12.3`, `1,230`, `8`."""
-    text = _rounded(value, digits)
-    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
-
-
-def money(usd: float | None, digits: int = 3) -> str:
-    """US dollars to `digits` significant digits: `$0.0819`, `$1.20`, `$1,230`; an unknown price is `unknown`."""
-    if usd is None:
+    """A measured number, `digits` significant digits below 100 (`0.0000123`, `12.3`, `8`), from there whole `1,234`."""
+    if value is None or not math.isfinite(value):
         return UNKNOWN
-    sign = MINUS if usd < 0 else ""
-    return f"{sign}${_rounded(abs(usd), digits)}"
+    text = f"{value:,.{_decimals(value, digits)}f}".replace("-", MINUS)
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def percent(fraction: float | None, decimals: int = 1) -> str:
-    """A fraction as a percentage: 0.674 is `67.4%`."""
-    return UNKNOWN if fraction is None else f"{fraction * 100:.{decimals}f}%".replace("-", MINUS)
-
-
-def points(fraction: float | None) -> str:
-    """A difference of two fractions, signed, in percentage points: `+3.2 points`."""
-    if fraction is None:
+def money(usd: float | None) -> str:
+    """US dollars: `$0.0819`, `$0.50`, `$1.20`, from $100 on whole: `$1,230`; an unknown price is `unknown`."""
+    if usd is None or not math.isfinite(usd):
         return UNKNOWN
-    return f"{fraction * 100:+.1f}{THIN}points".replace("-", MINUS)
-
-
-def share(chance: float | None) -> str:
-    """A chance in whole percent that never claims certainty: `97%`, `>99%`, `<1%`."""
-    if chance is None:
-        return UNKNOWN
-    if chance > 0.99:
-        return ">99%"
-    return "<1%" if chance < 0.01 else f"{chance * 100:.0f}%"
-
-
-def quantity(value: float | None, unit: str) -> str:
-    """A measured number with its unit after a thin space: `104 tokens`."""
-    return UNKNOWN if value is None else f"{number(value)}{THIN}{unit}"
-
-
-def duration(milliseconds: float | None) -> str:
-    """A duration in the unit that reads best: `820 ms`, `4.2 s`, `3.5 min`, `2.1 h`."""
-    if milliseconds is None:
-        return UNKNOWN
-    for size, unit in ((3_600_000, "h"), (60_000, "min"), (1_000, "s")):
-        if abs(milliseconds) >= size:
-            return quantity(milliseconds / size, unit)
-    return quantity(milliseconds, "ms")
-
-
-def budget(value: int | None, axis: str) -> str:
-    """A budget as a label names it: `256`, `8 calls`, `$0.02`; on the `usd` and `wh` axes budgets are in pico-units."""
-    if value is None:
-        return UNKNOWN
-    if axis == "usd":
-        return money_tick(float(f"{value / 1e12:.3g}"))
-    if axis == "wh":
-        return quantity(value / 1e12, "Wh")
-    return f"{count(value)}{THIN}{'call' if value == 1 else 'calls'}" if axis == "calls" else count(value)
-
-
-def interval(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:
-    """An interval in brackets, `[63.2% – 71.4%]`; empty when an end is not known."""
-    return "" if low is None or high is None else f"[{form(low)} – {form(high)}]"
-
-
-def plural(n: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun: `1 condition`, `4 conditions`."""
-    return f"{count(n)} {noun if n == 1 else many or noun + 's'}"
-
-
-def number_tick(value: float) -> str:
-    """A tick of a log axis, in full: `0.5`, `200`, `10,000`."""
-    return f"{value:,.{_needed(value)}f}"
+    size = abs(usd)
+    whole, _, cents = f"{size:,.{0 if round(size, 2) >= 100 else max(2, _decimals(size, 3))}f}".partition(".")
+    if not cents:
+        return f"{MINUS if usd < 0 else ''}${whole}"
+    # $12.3 and $0.5 read like a slip of the pen: cents are always two digits.
+    return f"{MINUS if usd < 0 else ''}${whole}.{cents.rstrip('0'):0<2}"
 
 
 def money_tick(usd: float) -> str:
-    """A tick of a money axis: `$0.05`, `$0.50`, `$1`, `$1.50`, `$1,000`."""
-    needed = _needed(usd)
-    return f"${usd:,.{needed if needed == 0 else max(2, needed)}f}"
+    """A tick of a money axis: `$0.05`, `$0.50`, `$1`, `$1,000`."""
+    return money(usd).removesuffix(".00")
 
 
-def _needed(value: float) -> int:
-    """Decimals without which `value` would lose one of its first three digits."""
+def percent(fraction: float | None, n: int | None = None) -> str:
+    """A fraction as a percentage: 0.674 is `67.4%`, and `67%` of fewer than 500 questions (`n`)."""
+    if fraction is None or not math.isfinite(fraction):
+        return UNKNOWN
+    return f"{_rounded(100 * fraction, n)}%".replace("-", MINUS)
+
+
+def points(fraction: float | None, n: int | None = None) -> str:
+    """A difference of two fractions in percentage points, signed: `+3.2 points`, `+3 points` of under 500 questions."""
+    if fraction is None or not math.isfinite(fraction):
+        return UNKNOWN
+    text = _rounded(100 * fraction, n)
+    return f"{text if text.startswith('-') or not float(text) else '+' + text} points".replace("-", MINUS)
+
+
+def share(chance: float | None) -> str:
+    """A chance in whole percent that never claims certainty: `97%`, `over 99%`, `under 1%`."""
+    if chance is None or not math.isfinite(chance):
+        return UNKNOWN
+    if chance > 0.99:
+        return "over 99%"
+    return "under 1%" if chance < 0.01 else f"{chance * 100:.0f}%"
+
+
+def p_value(p: float | None) -> str:
+    """A p-value to what its size supports: `0.23`, `0.012`, `< 0.001`."""
+    if p is None or not math.isfinite(p):
+        return UNKNOWN
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A measured number with its unit: `104 tokens`."""
+    return UNKNOWN if value is None or not math.isfinite(value) else f"{number(value)} {unit}"
+
+
+def duration(milliseconds: float | None) -> str:
+    """A duration in the unit that reads best: `820 ms`, `4.2 s`, `90 s`, `25 min`, `2.1 h`."""
+    if milliseconds is None:
+        return UNKNOWN
+    for size, most, unit in ((1, 1_000, "ms"), (1_000, 120_000, "s"), (60_000, 5_400_000, "min")):
+        if abs(milliseconds) < most:
+            return quantity(milliseconds / size, unit)
+    return quantity(milliseconds / 3_600_000, "h")
+
+
+def spend(value: float | None, axis: str) -> str:
+    """A spend in dollars, tokens, calls, Wh or ms: `$0.0012`, `1,020 output tokens`; infinity is `no bound`."""
+    if value is not None and math.isinf(value):
+        return "no bound"
+    if axis == "usd":
+        return money(value)
+    if axis == "latency_ms":
+        return duration(value)
+    return quantity(value, "call" if axis == "calls" and value == 1 else UNITS.get(axis, axis.replace("_", " ")))
+
+
+def budget(value: float | None, axis: str) -> str:
+    """A budget with its unit: `512 tokens`, `2,000 tokens in all`, `8 calls`, `$0.02`, `0.5 Wh`.
+
+    On the `usd` and `wh` axes budgets are whole numbers of millionths of a millionth."""
+    if value is not None and axis in ("usd", "wh"):
+        value = value / PUSD_PER_USD
+    return quantity(value, "tokens") if axis == "output_tokens" else spend(value, axis)
+
+
+def up_to(value: float | None, axis: str) -> str:
+    """A budget as the limit it is: `up to 512 tokens`."""
+    return f"up to {budget(value, axis)}"
+
+
+def interval(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:
+    """An interval in brackets, without the unit said before it: `(63.2–71.4)`, `(+7 to +40)`; empty without an end."""
+    if low is None or high is None:
+        return ""
+    first, last = (form(end).removesuffix("%").removesuffix(" points") for end in (low, high))
+    signed = first[:1] in ("+", MINUS) or last[:1] in ("+", MINUS)
+    return f"({first} to {last})" if signed else f"({first}–{last})"
+
+
+def plural(n: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun: `1 setting`, `4 settings`."""
+    return f"{count(n)} {noun if n == 1 else many or noun + 's'}"
+
+
+def _decimals(value: float, digits: int) -> int:
+    """Decimals that show `digits` significant digits of what is under 100 once rounded; none from there on."""
     if value == 0:
         return 0
-    text = f"{abs(value):.2e}"
-    digits, exponent = text.split("e")
-    return max(0, len(digits.rstrip("0").rstrip(".").replace(".", "")) - 1 - int(exponent))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return 0 if exponent >= 2 else max(0, digits - 1 - exponent)
 
 
-def _rounded(value: float | None, digits: int) -> str:
-    if value is None or not math.isfinite(value):
-        return UNKNOWN
-    if value == 0:
-        return "0"
-    exact = float(f"{value:.{digits - 1}e}")
-    exponent = int(f"{exact:e}".split("e")[1])
-    if exponent < -9:
-        return f"{exact:.{digits - 1}e}".replace("-", MINUS)
-    return f"{exact:,.{max(0, digits - 1 - exponent)}f}".replace("-", MINUS)
+def _rounded(percent: float, n: int | None) -> str:
+    """With one decimal, or none of few questions; never a minus before a zero."""
+    places = 0 if n is not None and n < FEW else 1
+    text = f"{percent:.{places}f}"
+    return text if float(text) else text.removeprefix("-")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from engine.core import text
 from engine.core.allowance import Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError, StoreError
@@ -197,7 +198,7 @@ def refusal(book: Book, wants: Limits, now: datetime) -> str:
     leases = book.of_day(day)
 
     def amount(value: int) -> str:
-        return f"{value:,} {kind}" if kind != "pusd" else f"${value / PUSD_PER_USD:,.6f}".rstrip("0").rstrip(".")
+        return f"{value:,} {kind}" if kind != "pusd" else text.money(value / PUSD_PER_USD)
 
     accounts = [f"{amount(getattr(book.allowance, kind))} allowed"]
     accounts.append(f"{amount(sum(getattr(lease.spent, kind) for lease in leases))} spent")

@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine.core import ids
+from engine.core import ids, text
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
@@ -45,11 +45,11 @@ def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = RunDir(run_dir.folder(db) / run_id, run_id, db)
-    text = _kept_text(study)
+    kept = _kept_text(study)
     try:
         run.path.mkdir(parents=True)
         # Last but the status: a directory with a study is a run, and one without is nobody's.
-        run.study.write_text(text, encoding="utf-8")
+        run.study.write_text(kept, encoding="utf-8")
         run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     except OSError as error:
         raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
@@ -218,9 +218,8 @@ class _Worker:
                 f"{over.tokens:,} tokens were billed beyond what was reserved: a provider ignores the cap it is given."
             )
         elif over.pusd:
-            dollars = f"${over.pusd / PUSD_PER_USD:,.12f}".rstrip("0").rstrip(".")
             why = "a provider reports a higher cost than its price says"
-            remarks.append(f"{dollars} were charged beyond what was reserved: {why}.")
+            remarks.append(f"{text.money(over.pusd / PUSD_PER_USD)} were charged beyond what was reserved: {why}.")
         # A run that was told to stop may have reached its ceiling as well; what ended it for good is what counts.
         if gate and gate.reached:
             why = self._allowance.why_full(gate.ceiling) if self._allowance else ""

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.core.errors import UsageError
+from engine.core.names import ARROW
 from engine.core.toml import Table, Text
 from engine.strategies import entries
 from engine.strategies.registry import Entry
 
-ARROW = " → "
-"""Between the models of a line-up, the solver first."""
 SOLVER = "solver"
 Roles = tuple[tuple[str, str], ...]
 """Role to model name, the solver first."""

@@ -95,7 +95,7 @@ def test_a_launched_run_is_watched_to_its_end_and_leads_to_a_transcript(stage: S
     expect(page.get_by_text("Tokens, at most")).to_be_visible(timeout=LONG_MS)
     run_id = launch(page)
     expect(title(page)).to_contain_text("a first try: finished, 15 of 15 trials done", timeout=LONG_MS)
-    page.get_by_role("link", name=re.compile("self_consistency")).first.click()
+    page.get_by_role("link", name=re.compile("Self-consistency")).first.click()
     page.wait_for_url("**/trials?*")
     expect(page.locator("[class*='st-key-text-question']")).to_contain_text("arithmetic problem")
     expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()

@@ -87,7 +87,7 @@ def transcript_of(page: Any) -> Any:
 
 def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
-    expect(page.get_by_role("heading", level=4)).to_contain_text("self_consistency")
+    expect(page.get_by_role("heading", level=4)).to_contain_text("Self-consistency")
     expect(transcript_of(page)).to_contain_text("What is")
     expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()
     expect(page.get_by_text("8 of 8 trials shown")).to_be_visible()
@@ -99,14 +99,15 @@ def test_next_and_previous_walk_through_the_list_and_the_address_follows(stage: 
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("Trial 2 of 8")).to_be_visible()
     page.wait_for_url("**trial=*")
+    # The counter is drawn before the transcript under it.
+    expect(transcript_of(page)).not_to_have_text(first, use_inner_text=True)
     second = transcript_of(page).inner_text()
-    assert second != first
     again = stage.open(page.url.removeprefix(stage.url))
     expect(again.get_by_text("Trial 2 of 8")).to_be_visible()
-    assert transcript_of(again).inner_text() == second
+    expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
     again.get_by_role("button", name="Previous").click()
     expect(again.get_by_text("Trial 1 of 8")).to_be_visible()
-    assert transcript_of(again).inner_text() == first
+    expect(transcript_of(again)).to_have_text(first, use_inner_text=True)
 
 
 def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> None:
@@ -130,8 +131,8 @@ def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show
 def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}&budget=32")
     expect(
-        page.get_by_text("A budget of 32 output tokens closes in call").or_(
-            page.get_by_text("A budget of 32 output tokens closes before call")
+        page.get_by_text("A budget of 32 tokens closes in call").or_(
+            page.get_by_text("A budget of 32 tokens closes before call")
         )
     ).to_be_visible()
     beyond = page.locator("[class*='st-key-beyond']")

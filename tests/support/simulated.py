@@ -176,6 +176,7 @@ def board_of(right: Floats, spend: Floats, cluster: NDArray[np.intp], replicates
         {
             "condition_id": names,
             "label": names,
+            "name": names,
             "axis": ["output_tokens"] * len(names),
             "budget": [1000] * len(names),
             "x": spend.mean(axis=0),

@@ -16,10 +16,11 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.advice import board as boards
-from engine.analysis.advice import choose, cost, what_if, words
+from engine.analysis.advice import choose, cost, what_if
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.stats import Floats, Sample
+from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
 
@@ -61,7 +62,7 @@ class Advisor:
     """The prices and energy figures money and watt-hours are reckoned with."""
 
     def reach(self, accuracy: float) -> Advice:
-        """The cheapest setting with at least this accuracy, a share, with 95 % confidence: `choices.reach`."""
+        """The cheapest setting with at least this accuracy, a share, with 95% confidence: `choices.reach`."""
         return choose.reach(self._board(), accuracy)
 
     def under(self, budget: int) -> Advice:
@@ -80,8 +81,8 @@ class Advisor:
         curves = self.results.curves([a, b], axis=axis, lens=self.lens)
         if set(curves["axis"].unique()) - {axis}:
             raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
-        names, budgets = (self._named(a), self._named(b)), self._common(curves, (a, b), axis)
-        return choose.beats(names, axis, budgets, partial(self._pair, a, b, axis), self.sample)
+        called, budgets = self._named(a, b), self._common(curves, (a, b), axis)
+        return choose.beats((called[0], called[1]), axis, budgets, partial(self._pair, a, b, axis), self.sample)
 
     def next_point(self, spend: float | None = None) -> Advice:
         """What the next percentage point costs at a spend: `worth.next_point`."""
@@ -133,10 +134,14 @@ class Advisor:
     def _condition(self, condition_id: str) -> Mapping[str, Any]:
         return self.conditions.row(by_predicate=pl.col("condition_id") == condition_id, named=True)
 
-    def _named(self, condition_id: str) -> str:
-        row = self._condition(condition_id)
-        fixed = "" if row["anytime"] else f" (at its own {words.budget(row['axis'], row['budget'])})"
-        return f"{row['label']}{fixed}"
+    def _named(self, *condition_ids: str) -> tuple[str, ...]:
+        rows = [self._condition(each) for each in condition_ids]
+        called = names.conditions(rows)
+        return tuple(
+            called[row["condition_id"]]
+            + ("" if row["anytime"] else f" (at its own {text.budget(row['budget'], row['axis'])})")
+            for row in rows
+        )
 
     def _pair(self, a: str, b: str, axis: str, budgets: Sequence[int]) -> dict[int, choose.Units]:
         _, units = self.results.measured(axis, budgets, {"condition_id": [a, b]}, self.lens)

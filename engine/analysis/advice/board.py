@@ -21,6 +21,7 @@ from engine.analysis.cells import scored_means
 from engine.analysis.compare import Cell
 from engine.analysis.frontier import Cloud, ClusterSums, tails
 from engine.analysis.stats import LEVEL, Estimate, Flags, Interval, Sums, accuracy_interval
+from engine.core import names, text
 from engine.core.errors import UsageError
 
 Row = Mapping[str, Any]
@@ -33,7 +34,7 @@ class Board:
     x: str
     """What spend is meant: a column of `curves.MEANS`."""
     frame: pl.DataFrame
-    """Columns of `Results.cells` and x, sorted by it."""
+    """Columns of `Results.cells`, `name` (what people call the setting among these) and x, sorted by it."""
     sums: ClusterSums
     """Of accuracy, and of `unsolved`: the questions that are never right."""
     drawn: Cloud
@@ -83,8 +84,10 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
     frame = frontier.judged(sort).drop("row")
     if frame.is_empty():
         raise UsageError(
-            f"There is nothing to go by: no setting has a known accuracy and {x} on 95 % of its study's questions here."
+            f"There is nothing to go by: no setting has a known accuracy and {x} on 95% of its study's questions here."
         )
+    name = names.over(frame.to_dicts())
+    frame = frame.with_columns(name=pl.Series([name(row) for row in frame.iter_rows(named=True)], dtype=pl.String))
     drawn = frontier.resampled(frame, units, x, replicates, seed)
     if len(drawn) > 1:
         raise UsageError("Advice is about one task at a time.")
@@ -93,7 +96,7 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
 
 
 def critical(board: Board) -> float:
-    """The normal quantile at which the lower bounds of all cells hold together with 95 % confidence, and so the upper.
+    """The normal quantile at which the lower bounds of all cells hold together with 95% confidence, and so the upper.
 
     From the largest studentised deviation in the joint bootstrap, which knows how alike the settings are; half of the
     doubt is set aside, by Bonferroni, for cells that are always right or never, whose deviation it cannot see.
@@ -120,7 +123,7 @@ class Advice:
     sentence: str
     """The answer in plain English, with n; or that n questions do not decide it."""
     decided: bool
-    """Whether the data answer with 95 % confidence."""
+    """Whether the data answer with 95% confidence."""
     n: int
     """Questions it stands on."""
     cell: Cell | None = None
@@ -129,10 +132,20 @@ class Advice:
     """The number it gives: accuracy (reach, under), difference (beats), spend (next_point, per_right), loss of
     accuracy (without, price), as a share or in the unit of the spend. Infinite: never, at any spend."""
     more_questions: int | None = None
-    """How many more questions would decide it with 80 % chance, if the truth is what was seen; None: it is decided, or
+    """How many more questions would decide it with 80% chance, if the truth is what was seen; None: it is decided, or
     there is nothing to go by."""
     evidence: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False, repr=False)
     """What it was read off, one row per setting, budget or step; columns are named by the method that gives it."""
+
+
+def setting(row: Row) -> str:
+    """A cell of a board in a sentence: its setting and budget."""
+    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}"
+
+
+def more_needed(n: int | None) -> str:
+    """What would decide it: the end of a sentence; empty for None."""
+    return "" if n is None else f"; about {text.count(n)} more would, if the truth is what was seen"
 
 
 def cell_of(row: Row) -> Cell:

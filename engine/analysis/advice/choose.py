@@ -16,28 +16,28 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import compare, stats
-from engine.analysis.advice import words
-from engine.analysis.advice.board import Advice, Board, Row, cell_of, critical
+from engine.analysis.advice.board import Advice, Board, Row, cell_of, critical, more_needed, setting
 from engine.analysis.compare import Difference
 from engine.analysis.frontier import outdone
 from engine.analysis.stats import LEVEL, Estimate, Floats, Sample, z_of
+from engine.core import text
 from engine.core.errors import UsageError
 
 
 def reach(board: Board, least: float) -> Advice:
-    """The cheapest setting that has at least this accuracy (a share) with 95 % confidence.
+    """The cheapest setting that has at least this accuracy (a share) with 95% confidence.
 
     The lower bounds of all settings hold together (max-t over the joint bootstrap), so that the cheapest of those that
-    pass may be picked: in at most 5 % of studies the pick has less. Evidence: x, accuracy, `least` and `most` (joint
+    pass may be picked: in at most 5% of studies the pick has less. Evidence: x, accuracy, `least` and `most` (joint
     one-sided bounds), `reaches`. Raises UsageError for a share outside of (0, 1).
     """
     if not 0 < least < 1:
         raise UsageError(f"An accuracy to reach is a share between 0 and 1, not {least:g}.")
     z = critical(board)
     bounds = [board.interval(cell, z) for cell in range(board.frame.height)]
-    table = board.frame.select("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions").with_columns(
-        least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds])
-    )
+    table = board.frame.select(
+        "condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions"
+    ).with_columns(least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds]))
     table = table.with_columns(reaches=pl.col("least") >= least)
     passing = table.filter("reaches")
     if passing.is_empty():
@@ -47,9 +47,9 @@ def reach(board: Board, least: float) -> Advice:
 
 def _reached(board: Board, table: pl.DataFrame, row: Row, least: float) -> Advice:
     sentence = (
-        f"The cheapest setting that reaches {words.percent(least)} with 95 % confidence is {words.setting(row)}: "
-        f"{words.percent(row['accuracy'])} (at least {words.percent(row['least'])}) on "
-        f"{words.questions(row['n_questions'])}, for {words.spend(board.x, row['x'])} a question."
+        f"The cheapest setting that reaches {text.percent(least)} with 95% confidence is {setting(row)}: "
+        f"{text.percent(row['accuracy'])} (at least {text.percent(row['least'])}) on "
+        f"{text.plural(row['n_questions'], 'question')}, for {text.spend(row['x'], board.x)} a question."
     )
     value = Estimate(row["accuracy"], row["least"], row["most"])
     return Advice("reach", sentence, True, row["n_questions"], cell_of(row), value, None, table)
@@ -61,16 +61,16 @@ def _short(board: Board, table: pl.DataFrame, least: float, z: float) -> Advice:
     value = Estimate(best["accuracy"], best["least"], best["most"])
     if float(table["most"].max() or 0) < least:  # type: ignore[arg-type]
         sentence = (
-            f"No setting reaches {words.percent(least)}: the best, {words.setting(best)}, has "
-            f"{words.percent(best['accuracy'])} on {words.questions(best['n_questions'])}, and at most "
-            f"{words.percent(best['most'])} with 95 % confidence."
+            f"No setting reaches {text.percent(least)}: the best, {setting(best)}, has "
+            f"{text.percent(best['accuracy'])} on {text.plural(best['n_questions'], 'question')}, and at most "
+            f"{text.percent(best['most'])} with 95% confidence."
         )
         return Advice("reach", sentence, True, best["n_questions"], None, value, None, table)
     more = _questions_to_reach(board, table, least, z)
     sentence = (
-        f"Not decided by {words.questions(board.n)}: the best setting, {words.setting(best)}, has "
-        f"{words.percent(best['accuracy'])}, and may have {words.percent(best['least'])} to "
-        f"{words.percent(best['most'])}{words.more(more)}."
+        f"Not decided by {text.plural(board.n, 'question')}: the best setting, {setting(best)}, has "
+        f"{text.percent(best['accuracy'])}, and may have {text.percent(best['least'])} to "
+        f"{text.percent(best['most'])}{more_needed(more)}."
     )
     return Advice("reach", sentence, False, board.n, None, value, more, table)
 
@@ -101,7 +101,7 @@ def under(board: Board, budget: int) -> Advice:
     """The most accurate setting of the board, which was read at this budget.
 
     Settings that may as well be the best stay in the run: one is out when another beats it beyond what the best of so
-    many would by luck (max-t); a lone best is wrongly named in at most 5 % of studies. Of equal accuracy the cheaper is
+    many would by luck (max-t); a lone best is wrongly named in at most 5% of studies. Of equal accuracy the cheaper is
     named. Evidence: x, accuracy, `behind` (share behind the best), `maybe_best`.
     """
     accuracy = board.point.accuracy[0]
@@ -109,15 +109,15 @@ def under(board: Board, budget: int) -> Advice:
     stay = [
         cell == best or not outdone(*_leads_over(board, cell), board.clusters, BEST) for cell in range(len(accuracy))
     ]
-    table = board.frame.select("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions").with_columns(
-        behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay)
-    )
+    table = board.frame.select(
+        "condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions"
+    ).with_columns(behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay))
     row = table.row(best, named=True)
     rivals = [cell for cell, kept in enumerate(stay) if kept and cell != best]
-    limit = words.budget(row["axis"], budget)
+    limit = text.budget(budget, row["axis"])
     said = (
-        f"{words.setting(row)}: {words.percent(row['accuracy'])} on {words.questions(row['n_questions'])}, for "
-        f"{words.spend(board.x, row['x'])} a question"
+        f"{setting(row)}: {text.percent(row['accuracy'])} on {text.plural(row['n_questions'], 'question')}, for "
+        f"{text.spend(row['x'], board.x)} a question"
     )
     value = Estimate(row["accuracy"], *board.interval(best, z_of(LEVEL)))
     if not rivals:
@@ -125,9 +125,9 @@ def under(board: Board, budget: int) -> Advice:
         return Advice("under", sentence, True, board.n, cell_of(row), value, None, table)
     more, next_best = _questions_between(board, best, rivals)
     sentence = (
-        f"Not decided by {words.questions(board.n)}: under {limit} a question the best seen is {said}, but "
-        f"{len(rivals)} other{'s' * (len(rivals) > 1)} may be as good, first {words.setting(next_best)} with "
-        f"{words.percent(next_best['accuracy'])}{words.more(more)}."
+        f"Not decided by {text.plural(board.n, 'question')}: under {limit} a question the best seen is {said}, but "
+        f"{len(rivals)} other{'s' * (len(rivals) > 1)} may be as good, first {setting(next_best)} with "
+        f"{text.percent(next_best['accuracy'])}{more_needed(more)}."
     )
     return Advice("under", sentence, False, board.n, cell_of(row), value, more, table)
 
@@ -159,7 +159,7 @@ COARSE = 40
 def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read, sample: Sample) -> Advice:
     """From which budget on the first condition is more accurate than the second, at that and every larger one.
 
-    Budgets are tried from the largest down until the 95 % interval of the paired difference touches 0: a fixed
+    Budgets are tried from the largest down until the 95% interval of the paired difference touches 0: a fixed
     sequence, so that no correction is due; first a few of them, then those between the last two. Evidence: budget, n,
     difference, low, high, p_value. Raises UsageError where the two have no budget or no question in common.
     """
@@ -173,12 +173,12 @@ def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read,
         first = first if closer is None else closer
     found = None if first is None else tried[first]
     if found is None:
-        return _unbeaten(names, words.budget(axis, asked[-1]), tried[asked[-1]], read, asked[-1], _table(tried))
+        return _unbeaten(names, text.budget(asked[-1], axis), tried[asked[-1]], read, asked[-1], _table(tried))
     last = tried[asked[-1]]
     sentence = (
-        f"{names[0]} beats {names[1]} from {words.budget(axis, first or 0)} on, up to the "
-        f"{words.budget(axis, asked[-1])} both were measured at: {_told(found)} there, {_told(last)} at the "
-        f"end, on {words.questions(found.n)}."
+        f"{names[0]} beats {names[1]} from {text.budget(first or 0, axis)} on, up to the "
+        f"{text.budget(asked[-1], axis)} both were measured at: {_told(found)} there, {_told(last)} at the "
+        f"end, on {text.plural(found.n, 'question')}."
     )
     return Advice("beats", sentence, True, found.n, None, found.estimate, None, _table(tried))
 
@@ -210,16 +210,15 @@ def _unbeaten(
         raise UsageError(f"{names[0]} and {names[1]} share no question, so they cannot be compared.")
     said = f"at {limit}, the largest budget both were measured at, the difference is {_told(last)}"
     if (last.high or 0.0) < 0:
-        sentence = f"{names[0]} does not beat {names[1]}: {said}, on {words.questions(last.n)}."
+        sentence = f"{names[0]} does not beat {names[1]}: {said}, on {text.plural(last.n, 'question')}."
         return Advice("beats", sentence, True, last.n, None, last.estimate, None, table)
     more = compare.more_questions(compare.paired(*read([budget])[budget]), last) if last.mean > 0 else None
-    doubt = f"Not decided by {words.questions(last.n)} whether {names[0]} beats {names[1]}"
-    return Advice("beats", f"{doubt}: {said}{words.more(more)}.", False, last.n, None, last.estimate, more, table)
+    doubt = f"Not decided by {text.plural(last.n, 'question')} whether {names[0]} beats {names[1]}"
+    return Advice("beats", f"{doubt}: {said}{more_needed(more)}.", False, last.n, None, last.estimate, more, table)
 
 
 def _told(found: Difference) -> str:
-    ends = f"95 %: {100 * (found.low or 0):+.1f} to {100 * (found.high or 0):+.1f}"
-    return f"{words.points(found.mean or 0)} ({ends})"
+    return f"{text.points(found.mean or 0)} {text.interval(found.low or 0, found.high or 0, text.points)}"
 
 
 def _table(tried: dict[int, Difference]) -> pl.DataFrame:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.analysis.advice import words
-from engine.analysis.advice.board import Advice, Board, Row, cell_of
+from engine.analysis.advice.board import Advice, Board, Row, cell_of, setting
 from engine.analysis.frontier import Cloud, places
 from engine.analysis.stats import LEVEL, Estimate, Floats, Interval, percentiles, z_of
+from engine.core import text
 
 POINT = 0.01
 
@@ -48,8 +48,8 @@ def _steps(board: Board, corners: np.ndarray[Any, Any]) -> pl.DataFrame:
         cost = POINT * (x[at + 1] - x[at]) / (accuracy[at + 1] - accuracy[at])
         rows.append(
             {
-                "from_": words.setting(first),
-                "to": words.setting(second),
+                "from_": setting(first),
+                "to": setting(second),
                 "x_from": x[at],
                 "x_to": x[at + 1],
                 "accuracy_from": accuracy[at],
@@ -86,19 +86,19 @@ def _at(steps: pl.DataFrame, spend: float | None) -> Row | None:
 def _told(board: Board, step: Row, steps: pl.DataFrame, cheapest: Row) -> Advice:
     value = Estimate.of(step["cost"], (step["low"], step["high"]))
     decided = value.high is not None and math.isfinite(value.high)
-    cost = f"{words.spend(board.x, step['cost'])} a question ({_range(board.x, value)})"
+    cost = f"{text.spend(step['cost'], board.x)} a question ({_range(board.x, value)})"
     sentence = (
-        f"Between {step['from_']} ({words.percent(step['accuracy_from'])}) and {step['to']} "
-        f"({words.percent(step['accuracy_to'])}) the next percentage point costs {cost}, on "
-        f"{words.questions(board.n)}"
+        f"Between {step['from_']} ({text.percent(step['accuracy_from'])}) and {step['to']} "
+        f"({text.percent(step['accuracy_to'])}) the next percentage point costs {cost}, on "
+        f"{text.plural(board.n, 'question')}"
     )
-    doubt = "." if decided else f"; {words.questions(board.n)} do not decide whether there is one to be had."
+    doubt = "." if decided else f"; {text.plural(board.n, 'question')} do not decide whether there is one to be had."
     return Advice("next_point", sentence + doubt, decided, board.n, cell_of(cheapest), value, None, steps)
 
 
 def _no_step(board: Board, corner: int, steps: pl.DataFrame | None = None) -> Advice:
     row = board.row(corner)
-    found = f"{words.setting(row)} with {words.percent(row['accuracy'])} on {words.questions(row['n_questions'])}"
+    found = f"{setting(row)} with {text.percent(row['accuracy'])} on {text.plural(row['n_questions'], 'question')}"
     sentence = f"No spend here buys another percentage point: nothing stored is more accurate than {found}."
     table = pl.DataFrame() if steps is None else steps
     return Advice("next_point", sentence, False, board.n, cell_of(row), Estimate(math.inf), None, table)
@@ -115,7 +115,9 @@ def per_right(board: Board) -> Advice:
     table = pl.DataFrame(rows).sort("cost", "x", "condition_id")
     best = table.row(0, named=True)
     if math.isinf(best["cost"]):
-        sentence = f"Nothing was right on {words.questions(board.n)}, so a right answer has no price: it is infinite."
+        sentence = (
+            f"Nothing was right on {text.plural(board.n, 'question')}, so a right answer has no price: it is infinite."
+        )
         return Advice(
             "per_right", sentence, False, board.n, None, Estimate(math.inf, best["low"], math.inf), None, table
         )
@@ -123,9 +125,9 @@ def per_right(board: Board) -> Advice:
     hopeless = table.filter(pl.col("cost").is_infinite()).height
     none = f" {hopeless} of {table.height} settings were never right: theirs is infinite." if hopeless else ""
     sentence = (
-        f"A right answer is cheapest with {words.setting(best)}: {words.spend(board.x, best['cost'])} "
-        f"({_range(board.x, value)}), right on {words.percent(best['accuracy'])} of "
-        f"{words.questions(best['n_questions'])}.{none}"
+        f"A right answer is cheapest with {setting(best)}: {text.spend(best['cost'], board.x)} "
+        f"({_range(board.x, value)}), right on {text.percent(best['accuracy'])} of "
+        f"{text.plural(best['n_questions'], 'question')}.{none}"
     )
     return Advice("per_right", sentence, True, board.n, cell_of(best), value, None, table)
 
@@ -133,7 +135,9 @@ def per_right(board: Board) -> Advice:
 def _priced(board: Board, cell: int, row: Row) -> Mapping[str, Any]:
     accuracy, x = row["accuracy"], row["x"]
     low, high = _cost_interval(board, cell, row)
-    named = {name: row[name] for name in ("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions")}
+    named = {
+        name: row[name] for name in ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions")
+    }
     return {
         **named,
         "cost": x / accuracy if accuracy else math.inf,
@@ -173,4 +177,4 @@ def _correlation(board: Board, cell: int) -> float:
 def _range(x: str, value: Estimate) -> str:
     if value.low is None or value.high is None:
         return "interval unknown"
-    return f"95 %: {words.spend(x, value.low)} to {words.spend(x, value.high)}"
+    return f"95%: {text.spend(value.low, x)} to {text.spend(value.high, x)}"

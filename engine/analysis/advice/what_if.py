@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from engine.analysis.advice import words
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.frontier import Cloud
 from engine.analysis.stats import Estimate, Flags, Floats, percentiles
+from engine.core import text
 
 POINTS = 41
 """Spends, evenly spaced on a log scale, at which two frontiers are compared."""
@@ -99,24 +99,24 @@ def hypervolume(cloud: Cloud, limit: float) -> Floats:
 def _sentence(board: Board, verb: str, value: Estimate, table: pl.DataFrame) -> str:
     steps = table.filter(pl.col("x").is_not_null())
     worst = steps.sort(pl.col("lost").abs(), descending=True).row(0, named=True)
-    first, last = (words.spend(board.x, float(steps["x"][at])) for at in (0, -1))
+    first, last = (text.spend(float(steps["x"][at]), board.x) for at in (0, -1))
     moved = (
-        f", most at {words.spend(board.x, worst['x'])}: {words.percent(worst['before'])} becomes "
-        f"{words.percent(worst['after'])}"
+        f", most at {text.spend(worst['x'], board.x)}: {text.percent(worst['before'])} becomes "
+        f"{text.percent(worst['after'])}"
     )
     return (
         f"{verb} {_amount(value)} on average over spends of {first} to {last} a question, on "
-        f"{words.questions(board.n)}{moved if abs(worst['lost']) > 1e-9 else ''}."
+        f"{text.plural(board.n, 'question')}{moved if abs(worst['lost']) > 1e-9 else ''}."
     )
 
 
 def _amount(value: Estimate) -> str:
     mean, ends = value.mean or 0.0, (value.low, value.high)
-    said = f"{100 * abs(mean):.1f} points of accuracy"
+    said = f"{text.points(abs(mean)).removeprefix('+')} of accuracy"
     if ends[0] is None or ends[1] is None:
         return said
-    low, high = sorted(100 * (end or 0.0) * (-1 if mean < 0 else 1) for end in ends)
-    return f"{said} (95 %: {low:.1f} to {high:.1f})"
+    low, high = sorted((end or 0.0) * (-1 if mean < 0 else 1) for end in ends)
+    return f"{said} {text.interval(low, high, text.points)}"
 
 
 def _nothing(board: Board, asked: str, sentence: str) -> Advice:

@@ -224,7 +224,7 @@ def test_a_cell_says_what_share_was_cut_off_and_what_the_others_came_to() -> Non
     said = tables.cell_fates(row)
     assert "2 ended by the budget (25.0%)" in said
     assert "2 failed (20.0%)" in said
-    assert "66.7% [30.0 – 90.0] right of those the budget did not end" in said
+    assert "66.7% (30.0–90.0) right of those the budget did not end" in said
 
 
 def test_a_cell_the_budget_cut_much_off_is_struck_through_and_the_legend_says_why() -> None:

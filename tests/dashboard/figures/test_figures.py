@@ -156,7 +156,7 @@ def test_money_is_per_thousand_questions_and_assumed_prices_are_named() -> None:
 def test_the_hover_text_has_every_number_with_its_interval_and_n() -> None:
     info = info_of(frame(cell(spend=104, accuracy=0.674, p_frontier=0.97)), x="usd")
     text = info.points[0].hover
-    for part in ("67.4%", "[62.4 – 72.4]", "&#36;0.104", "104 tokens per question", "97% chance", "n = 100 questions"):
+    for part in ("67.4%", "(62.4–72.4)", "&#36;0.104", "104 tokens per question", "97% chance", "n = 100 questions"):
         assert part in text
 
 
@@ -172,7 +172,7 @@ def test_budgets_of_one_condition_are_joined_by_a_line() -> None:
 def test_only_one_budget_of_a_condition_is_named_in_full() -> None:
     rows = [cell(budget=b, spend=b, p_frontier=p) for b, p in ((64, 0.2), (256, 0.9), (1024, 0.3))]
     texts = [label.text for label in info_of(frame(*rows)).labels]
-    assert texts == ["direct @256", "@1,024", "@64"]
+    assert texts == ["Direct, up to 256 tokens in all", "up to 1,024 tokens in all", "up to 64 tokens in all"]
 
 
 def test_hostile_names_are_shown_letter_by_letter() -> None:
@@ -343,7 +343,7 @@ def test_a_curve_ends_where_under_half_of_its_questions_are_observed() -> None:
 
 def test_strategies_that_plan_with_their_budget_are_dots_that_lead_to_their_own_condition() -> None:
     dots = next(c for c in curves_of(1).panels[0].curves if c.dots)
-    assert (dots.name, dots.ids) == ("told_budget", ("t032", "t0128"))
+    assert (dots.name, dots.ids) == ("Stated budget", ("t032", "t0128"))
 
 
 def test_an_accuracy_of_zero_is_on_the_curve() -> None:

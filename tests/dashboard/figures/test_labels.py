@@ -140,25 +140,28 @@ def shorts(*rows: dict[str, object]) -> list[str]:
 
 
 def test_a_name_says_no_more_than_tells_cells_apart() -> None:
-    assert shorts(cell()) == ["direct"]
-    assert shorts(cell(), cell(model="x/big")) == ["direct · tiny", "direct · big"]
-    assert shorts(cell(), cell(task="words")) == ["direct · sums", "direct · words"]
+    assert shorts(cell()) == ["Direct"]
+    assert shorts(cell(), cell(model="x/big")) == ["Direct · tiny", "Direct · big"]
+    assert shorts(cell(), cell(task="words")) == ["Direct · sums", "Direct · words"]
 
 
 def test_budgets_are_named_when_a_condition_is_shown_at_several() -> None:
-    assert shorts(cell(budget=64), cell(budget=2048)) == ["direct @64", "direct @2,048"]
-    assert shorts(cell(budget=64), cell(budget=2048, strategy="tale_ep")) == ["direct", "tale_ep"]
+    assert shorts(cell(budget=64), cell(budget=2048)) == [
+        "Direct, up to 64 tokens in all",
+        "Direct, up to 2,048 tokens in all",
+    ]
+    assert shorts(cell(budget=64), cell(budget=2048, strategy="tale_ep")) == ["Direct", "TALE"]
 
 
 def test_parameters_are_named_where_they_differ_and_only_those() -> None:
     few, many = '{"samples": 4, "chain_tokens": 512}', '{"samples": 16, "chain_tokens": 512}'
-    assert shorts(cell(params=few), cell(params=many)) == ["direct samples=4", "direct samples=16"]
+    assert shorts(cell(params=few), cell(params=many)) == ["Direct ×4", "Direct ×16"]
 
 
 def test_simulated_models_are_marked_in_the_label() -> None:
-    assert shorts(cell(simulated=True)) == ["direct · simulated"]
-    assert shorts(cell(simulated=True), cell(model="x/big")) == ["direct · tiny (simulated)", "direct · big"]
+    assert shorts(cell(simulated=True)) == ["Direct · simulated"]
+    assert shorts(cell(simulated=True), cell(model="x/big")) == ["Direct · tiny (simulated)", "Direct · big"]
 
 
 def test_two_models_that_end_alike_keep_their_full_names() -> None:
-    assert shorts(cell(model="a/m"), cell(model="b/m")) == ["direct · a/m", "direct · b/m"]
+    assert shorts(cell(model="a/m"), cell(model="b/m")) == ["Direct · a/m", "Direct · b/m"]

@@ -143,10 +143,11 @@ def test_the_step_that_was_priced_is_drawn_and_no_setting_is_ringed() -> None:
 
 def test_a_table_writes_infinity_out_and_tells_a_setting_once() -> None:
     row = figure_frames.cell() | {"x": 9.0, "cost": math.inf, "low": 4.0, "high": math.inf, "unsolved": 1.0}
-    table = evidence_table("per_right", drawn_rows(row, row | {"budget": 2048}), "output_tokens")
+    rows = drawn_rows(row, row | {"budget": 2048}).with_columns(name=pl.lit("Direct"))
+    table = evidence_table("per_right", rows, "output_tokens")
     assert table.height == 1
     assert table["Cost of a right answer, output tokens"].to_list() == ["infinite"]
-    assert table["95% interval"].to_list() == ["[4 – no bound]"]
+    assert table["95% interval"].to_list() == ["(4–no bound)"]
 
 
 def drawn_rows(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -192,7 +193,7 @@ def words(app: AppTest) -> str:
 
 
 ANSWERS = {
-    "reach": "with 95 % confidence is",
+    "reach": "with 95% confidence is",
     "under": "output tokens a question",
     "beats": "on 12 questions",
     "next": "the next percentage point costs",
@@ -219,7 +220,7 @@ def test_a_link_restores_the_question_and_all_it_takes(demo: Path, opened: Open)
     query = {"task": "gym:gcd/easy", "axis": "total_tokens", "ask": "under", "budget": "300", "accuracy": "70"}
     app, said = opened(demo, **query, bugdet="1")
     assert {name: app.session_state[f"advice.{name}"] for name in query} == query
-    assert "under 300 tokens a question" in said
+    assert "under 300 tokens in all a question" in said
     assert "Did it mean 'budget'?" in said
     assert all(value in app.query_params[name] for name, value in query.items())
 
@@ -229,7 +230,7 @@ def test_what_was_typed_for_one_question_outlives_a_look_at_another(small: Path,
     app.text_input(key="advice.accuracy").set_value("20").run()
     for question in ("under", "right", "reach"):
         app.button_group(key="advice.ask").set_value(question).run()
-    assert "reaches 20.0 %" in words(app)
+    assert "reaches 20.0%" in words(app)
     assert "20" in app.query_params["accuracy"]
 
 

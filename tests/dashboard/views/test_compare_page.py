@@ -63,7 +63,7 @@ def test_a_row_is_drawn_for_all_questions_and_for_each_group() -> None:
     bars = figure.data[1].error_x
     assert (round(bars.array[0], 6), round(bars.arrayminus[0], 6)) == (0.2, 0.2)
     said = words_of(figure)
-    assert "+25.0 [+11.0 – +39.0]" in said
+    assert "+25.0 (+11.0 to +39.0)" in said
     assert "n = 60" in said
     assert "percentage points" in said
 
@@ -119,7 +119,7 @@ def test_every_mark_interval_and_zero_lie_on_the_axis(values: list[tuple[float, 
 
 
 def test_a_difference_of_nothing_has_no_sign() -> None:
-    assert figures.forest_info(frame(whole(0.0, -0.1, 0.1))).lines[0].said == "0.0 [−10.0 – +10.0]"
+    assert figures.forest_info(frame(whole(0.0, -0.1, 0.1))).lines[0].said == "0.0 (−10.0 to +10.0)"
 
 
 # What it says
@@ -142,9 +142,13 @@ def comparison(mean: float | None, low: float | None, high: float | None, **more
     return Comparison(a=Cell("b"), b=Cell("a"), accuracy=Estimate(mean, low, high), **facts | more)
 
 
-def setting(label: str, tokens: float | None, **more: Any) -> Row:
+def setting(strategy: str, tokens: float | None, **more: Any) -> Row:
     facts: Row = {
-        "label": label,
+        "condition_id": f"k1-{strategy}",
+        "task": "sums",
+        "strategy": strategy,
+        "model": "scripted/adder",
+        "params": "{}",
         "budget": 256,
         "axis": "output_tokens",
         "total_tokens": tokens,
@@ -170,23 +174,26 @@ A, B = setting("direct", 100.0), setting("self_consistency", 1300.0)
     [
         (
             comparison(0.25, 0.11, 0.39),
-            "self_consistency @256 is right on 25 points more [11 – 39] of 60 questions than direct @256; it spends 13 "
+            "Self-consistency, up to 256 tokens is right on 25 points more (11–39) of 60 questions than Direct, up to 256 tokens; it spends 13 "
             "times the tokens",
         ),
         (
             comparison(-0.25, -0.39, -0.11),
-            "direct @256 is right on 25 points more [11 – 39] of 60 questions than self_consistency @256; it spends 92% "
+            "Direct, up to 256 tokens is right on 25 points more (11–39) of 60 questions than Self-consistency, up to 256 tokens; it spends 92% "
             "fewer tokens",
         ),
         (
             comparison(0.05, -0.05, 0.15, more_questions=137),
-            "60 questions do not decide between direct @256 and self_consistency @256; about 140 more would",
+            "60 questions do not decide between Direct, up to 256 tokens and Self-consistency, up to 256 tokens; about 140 more would",
         ),
         (
             comparison(0.0, -0.05, 0.05),
-            "60 questions do not decide between direct @256 and self_consistency @256: none is ahead",
+            "60 questions do not decide between Direct, up to 256 tokens and Self-consistency, up to 256 tokens: none is ahead",
         ),
-        (comparison(None, None, None, n=0), "direct @256 and self_consistency @256 share no scored question"),
+        (
+            comparison(None, None, None, n=0),
+            "Direct, up to 256 tokens and Self-consistency, up to 256 tokens share no scored question",
+        ),
     ],
 )
 def test_the_finding_is_one_sentence(found: Comparison, says: str) -> None:
@@ -199,7 +206,7 @@ def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
     assert rows["Tokens per question"]["B over A"] == "× 13"
     assert rows["Cost per 1,000 questions"]["A"] == "unknown"
     assert rows["Cost per 1,000 questions"]["B minus A"] == "unknown"
-    assert rows["Time per question, as it ran"]["B"] == "2.4\u202fs"
+    assert rows["Time per question, as it ran"]["B"] == "2.4 s"
     priced = setting("direct", 100.0, usd=0.001, usd_assumed=True)
     assert (
         "Cost per 1,000 questions, assumed price"
@@ -280,8 +287,8 @@ def table(app: AppTest, column: str) -> Any:
 def test_the_page_opens_with_the_cheapest_and_the_most_accurate_on_the_frontier(opened: Open) -> None:
     app = opened("demo", task="gym:syllogism/easy")
     said = words(app)
-    assert "self_consistency(samples=12) @1,024 is right on" in said
-    assert "than direct @16; it spends" in said
+    assert "Self-consistency ×12, up to 1,024 tokens is right on" in said
+    assert "than Direct, up to 16 tokens; it spends" in said
     assert "B is better on 28 questions" in said.replace("**", "")
     assert set(app.query_params) == {"task"}
     assert table(app, "Spend").shape[0] == 6

@@ -115,12 +115,12 @@ def test_nothing_told_is_a_figure_that_says_so() -> None:
 def test_without_a_rebound_the_sentence_says_how_many_questions_saw_none() -> None:
     said = stated_budgets.heading(FALLING, summary(0.6))
     assert "no rebound below 8 tokens seen in 30 questions (p = 0.6)" in said
-    assert "kept in 50.0% [30.0 – 70.0] of replies" in said
-    assert "elasticity (ours) 0.10 [0.05 – 0.15]" in said
+    assert "kept in 50.0% (30.0–70.0) of replies" in said
+    assert "elasticity (ours) 0.10 (0.05–0.15)" in said
 
 
 def test_a_rebound_is_told_in_tokens_with_its_interval() -> None:
-    assert "use rises again below 8 tokens: 12 [6 – 18] tokens more when told 2" in stated_budgets.heading(
+    assert "use rises again below 8 tokens: 12 (6–18) tokens more when told 2" in stated_budgets.heading(
         FALLING, summary(0.01)
     )
 
@@ -181,4 +181,4 @@ def test_a_link_restores_task_and_point(demo: Path, monkeypatch: pytest.MonkeyPa
     assert app.session_state["told.task"] == ["gym:gcd/easy"]
     assert "The selected point is not among those shown" in said
     assert "Did it mean 'strategy'?" in said
-    assert "on gym:gcd/easy: kept in" in said
+    assert "on Divisors (easy): kept in" in said

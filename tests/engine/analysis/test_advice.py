@@ -74,7 +74,7 @@ def test_an_accuracy_that_may_or_may_not_be_reached_is_not_decided(adviser: Advi
 def test_an_accuracy_out_of_reach_is_said_to_be(adviser: Advisor):
     found = adviser.reach(0.999)
     assert (found.decided, found.cell) == (True, None)
-    assert found.sentence.startswith("No setting reaches 99.9 %")
+    assert found.sentence.startswith("No setting reaches 99.9%")
     with pytest.raises(UsageError, match="between 0 and 1"):
         adviser.reach(1.2)
 
@@ -105,7 +105,7 @@ def test_the_budget_from_which_one_beats_the_other_is_the_one_where_their_curves
     assert found.value.mean == 0.5
     ahead = found.evidence.filter(pl.col("low") > 0)["budget"]
     assert ahead.min() == 50
-    assert "from 50 output tokens on" in found.sentence
+    assert "from 50 tokens on" in found.sentence
     back = adviser.beats(id_of(fast), id_of(slow))
     assert back.decided
     assert "does not beat" in back.sentence
@@ -248,11 +248,11 @@ def test_the_command_line_answers_in_sentences_with_their_evidence(
     db = ("--db", str(results.path))
     code, text = said(capsys, "advise", "--reach", "40%", "--per-right", "--next-point", *db)
     assert code == 0
-    assert "cheapest setting that reaches 40.0 % with 95 % confidence is middling" in text
-    assert "A right answer is cheapest with cheap" in text
+    assert "cheapest setting that reaches 40.0% with 95% confidence is Middling" in text
+    assert "A right answer is cheapest with Cheap" in text
     assert "next percentage point costs" in text
     code, text = said(capsys, "advise", "--under", "1000", "--without", DEAR.name, "--price", f"{DEAR.name}=x2", *db)
-    assert (code, "the best setting is good" in text, "Without scripted/dear the frontier loses" in text) == (
+    assert (code, "the best setting is Good" in text, "Without scripted/dear the frontier loses" in text) == (
         0,
         True,
         True,

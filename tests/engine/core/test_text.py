@@ -16,14 +16,17 @@ from engine.core import text as fmt
     [
         (0.08194, "$0.0819"),
         (1.2, "$1.20"),
-        (1234.5, "$1,230"),
-        (0.0, "$0"),
-        (0.0009996, "$0.00100"),
-        (9.999, "$10.0"),
+        (1230, "$1,230"),
+        (1234.5, "$1,234"),
+        (0.5, "$0.50"),
+        (12.3, "$12.30"),
+        (0.0, "$0.00"),
+        (0.0009996, "$0.001"),
+        (9.999, "$10.00"),
         (999.6, "$1,000"),
         (None, "unknown"),
-        (-0.5, "−$0.500"),
-        (3.21e-12, "$3.21e−12"),
+        (-0.5, "−$0.50"),
+        (3.21e-12, "$0.00000000000321"),
     ],
 )
 def test_money_has_three_significant_digits_and_unknown_is_not_zero(usd: float | None, text: str) -> None:
@@ -34,7 +37,9 @@ def test_money_has_three_significant_digits_and_unknown_is_not_zero(usd: float |
     ("value", "text"),
     [
         (104.2, "104"),
-        (12345.0, "12,300"),
+        (1234.5, "1,234"),
+        (98765.4, "98,765"),
+        (0.0000123, "0.0000123"),
         (8.0, "8"),
         (99.96, "100"),
         (0.5, "0.5"),
@@ -49,7 +54,8 @@ def test_numbers_have_three_significant_digits_without_trailing_zeros(value: flo
 
 def test_percentages_have_one_decimal_and_differences_a_sign() -> None:
     assert (fmt.percent(0.674), fmt.percent(0.0), fmt.percent(None)) == ("67.4%", "0.0%", "unknown")
-    assert (fmt.points(0.032), fmt.points(-0.032)) == ("+3.2\u202fpoints", "−3.2\u202fpoints")
+    assert (fmt.percent(0.674, 200), fmt.percent(0.674, 500), fmt.points(0.032, 200)) == ("67%", "67.4%", "+3 points")
+    assert (fmt.points(0.032), fmt.points(-0.032)) == ("+3.2 points", "−3.2 points")
 
 
 @given(st.floats(0, 1))
@@ -58,16 +64,24 @@ def test_a_chance_is_never_called_certain_or_impossible(chance: float) -> None:
 
 
 def test_a_chance_over_ninety_nine_percent_says_so() -> None:
-    assert [fmt.share(c) for c in (1.0, 0.991, 0.97, 0.5, 0.004, 0.0)] == [">99%", ">99%", "97%", "50%", "<1%", "<1%"]
+    assert [fmt.share(c) for c in (1.0, 0.991, 0.97, 0.5, 0.004, 0.0)] == [
+        "over 99%",
+        "over 99%",
+        "97%",
+        "50%",
+        "under 1%",
+        "under 1%",
+    ]
 
 
 def test_units_stand_after_a_thin_space_and_durations_choose_theirs() -> None:
-    assert fmt.quantity(104, "tokens") == "104\u202ftokens"
-    assert [fmt.duration(ms) for ms in (820, 4210, 210_000, 7_560_000, None)] == [
-        "820\u202fms",
-        "4.21\u202fs",
-        "3.5\u202fmin",
-        "2.1\u202fh",
+    assert fmt.quantity(104, "tokens") == "104 tokens"
+    assert [fmt.duration(ms) for ms in (820, 4210, 90_000, 210_000, 7_560_000, None)] == [
+        "820 ms",
+        "4.21 s",
+        "90 s",
+        "3.5 min",
+        "2.1 h",
         "unknown",
     ]
 
@@ -79,7 +93,16 @@ def test_one_of_something_is_singular() -> None:
 
 def test_budgets_on_the_money_axis_are_pico_dollars() -> None:
     assert fmt.budget(20_000_000_000, "usd") == "$0.02"
-    assert (fmt.budget(1024, "total_tokens"), fmt.budget(1, "calls")) == ("1,024", "1\u202fcall")
+    assert [fmt.budget(1024, axis) for axis in ("output_tokens", "total_tokens", "calls")] == [
+        "1,024 tokens",
+        "1,024 tokens in all",
+        "1,024 calls",
+    ]
+    assert (fmt.budget(1, "calls"), fmt.budget(5 * 10**11, "wh")) == ("1 call", "0.5 Wh")
+    assert (fmt.up_to(512, "output_tokens"), fmt.spend(512, "output_tokens")) == (
+        "up to 512 tokens",
+        "512 output tokens",
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,5 +121,5 @@ def test_rounding_keeps_the_value_within_half_a_unit_of_the_third_digit(value: f
 
 
 def test_an_interval_with_a_missing_end_is_left_out() -> None:
-    assert fmt.interval(0.1, 0.2, fmt.percent) == "[10.0% – 20.0%]"
+    assert fmt.interval(0.1, 0.2, fmt.percent) == "(10.0–20.0)"
     assert fmt.interval(None, 0.2, fmt.percent) == ""

@@ -34,7 +34,7 @@ def test_the_pause_before_a_resume_is_no_running_time(tmp_path: Path, capsys: py
     assert progress.figures(ended)[-1][0] == "Time taken" and "h" not in progress.figures(ended)[-1][1]
     assert main(["--db", str(run.db), "runs"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.endswith("ran") and row.rstrip().rsplit(None, 1)[1].startswith("0:")
+    assert head.endswith("ran") and row.rstrip().endswith(" s")
 
 
 def test_a_run_of_an_older_version_took_from_its_start_to_its_last_sign_of_life() -> None:
@@ -44,4 +44,4 @@ def test_a_run_of_an_older_version_took_from_its_start_to_its_last_sign_of_life(
     assert run_dir.running_s(old) == 90
     assert run_dir.running_s(replace(old, ran_s=12.0)) == 12
     assert run_dir.running_s(replace(old, started_at=None)) is None
-    assert progress.figures(replace(old, ran_s=12.0))[-1] == ("Time taken", "12\u202fs", "")
+    assert progress.figures(replace(old, ran_s=12.0))[-1] == ("Time taken", "12 s", "")

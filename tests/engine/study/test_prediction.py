@@ -291,8 +291,8 @@ def test_what_came_is_judged_by_its_interval_and_only_at_the_end(db: Path) -> No
     status = replace(status, started_at=begun, heartbeat_at=begun + timedelta(seconds=12))
     assert [(each.what, each.inside) for each in held(run, status)] == [("tokens", False), ("seconds", True)]
     said = progress.against(held(run, status), status)
-    assert "100 [90 – 120] tokens, came to 130: outside" in said
-    assert "12\u202fs: inside" in said
+    assert "100 (90–120) tokens, came to 130: outside" in said
+    assert "12 s: inside" in said
     assert "outside" not in progress.against(held(run, status), replace(status, state="running"))
 
 
@@ -340,5 +340,5 @@ def test_the_page_shows_the_expected_with_its_interval_and_the_worst_as_caption(
     assert known.pilot is None
     named = {what: (value, aside) for what, value, aside in known.figures}
     assert named["Trials"] == ("14", "10 more stored already")
-    assert " · at most " in named["Tokens, expected"][1] and named["Tokens, expected"][1].startswith("[")
+    assert " · at most " in named["Tokens, expected"][1] and named["Tokens, expected"][1].startswith("(")
     assert named["List price, expected"][0].startswith("$")

@@ -1,0 +1,179 @@
+"""What people read instead of identifiers: names of strategies, models, tasks and settings, distinct in what is shown.
+
+A setting's name depends on what stands beside it: parameters appear only where two settings in view differ in them,
+the model only where two are in view, never because of something else in the database. Identifiers stay in links,
+exports and `label` columns. Names may hold anything an identifier does: a figure or a terminal still escapes them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.core import text
+
+Row = Mapping[str, Any]
+Variant = tuple[str, str, str, str]
+"""What is the same along all budgets of a setting: task, strategy, model, parameters."""
+ARROW = " → "
+"""Stands between the models of a line-up, smallest first."""
+
+STRATEGIES = {
+    "best_of_n": "Best of n",
+    "least_to_most": "Least-to-most",
+    "multi_agent_debate": "Debate",
+    "reflexion_oracle": "Reflexion with oracle",
+    "tale_ep": "TALE",
+    "told_budget": "Stated budget",
+}
+"""Where a strategy's name is not its identifier with spaces."""
+TASKS = {"chain_sum": "Sums", "gcd": "Divisors", "letter_counting": "Letters", "syllogism": "Syllogisms"}
+ALWAYS = frozenset({"samples", "told_tokens"})
+"""Parameters that are part of the name: how many votes, and which budget the prompt states."""
+
+
+def strategy(identifier: str, params: Row | None = None) -> str:
+    """`Self-consistency ×12`, `Stated budget, 64`, `Chain of thought`; plugins by their identifier."""
+    words = identifier.replace("_", " ").strip()
+    name = STRATEGIES.get(identifier) or re.sub("^self ", "self-", words[:1].upper() + words[1:], flags=re.I)
+    name = "S" + name[1:] if name.startswith("self-") else name
+    votes, stated = (params or {}).get("samples"), (params or {}).get("told_tokens")
+    if isinstance(votes, int) and votes > 1:
+        name += f" ×{text.count(votes)}"
+    return f"{name}, {text.number(stated)}" if isinstance(stated, int | float) else name
+
+
+def task(identifier: str) -> str:
+    """`Sums (easy)` for gym:chain_sum/easy; tasks from files are called as the file is."""
+    source, colon, rest = identifier.partition(":")
+    if source != "gym":
+        return rest if colon and source == "file" and rest else identifier
+    generator, _, level = rest.partition("/")
+    name = TASKS.get(generator) or generator.replace("_", " ").capitalize()
+    return f"{name} ({level})" if level else name
+
+
+def model(identifier: str) -> str:
+    """`SmolLM2 135M` for local/smollm2-135m, `gpt-4o-mini` for openai/gpt-4o-mini; of a line-up `a → b`."""
+    return ARROW.join(map(_model, identifier.split(ARROW)))
+
+
+def _model(identifier: str) -> str:
+    path, brace, settings = identifier.partition(" {")
+    name = path.partition("@")[0].rstrip("/").rpartition("/")[2] or identifier
+    name = re.sub(r"^smollm2-(\d[\d.]*[mb])\b.*", lambda size: f"SmolLM2 {size[1].upper()}", name, flags=re.I)
+    return name + brace + settings
+
+
+def tasks(identifiers: Iterable[str]) -> dict[str, str]:
+    """By identifier its name, or the identifier itself where two would be called the same."""
+    return _distinct({each: task(each) for each in identifiers})
+
+
+def models(identifiers: Iterable[str]) -> dict[str, str]:
+    """By identifier its name, or the identifier itself where two would be called the same."""
+    return _distinct({each: model(each) for each in identifiers})
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting's name in parts; `model` and `task` are empty where all settings in view share them."""
+
+    strategy: str
+    model: str
+    task: str
+
+    def __str__(self) -> str:
+        """`Self-consistency ×12 · SmolLM2 135M`."""
+        return " · ".join(part for part in (self.strategy, self.model, self.task) if part)
+
+
+def variant(row: Row) -> Variant:
+    """What tells a row's setting from others, whatever its budget."""
+    return str(row["task"]), str(row["strategy"]), str(row["model"]), str(row.get("params") or "{}")
+
+
+def settings(rows: Sequence[Row]) -> list[Setting]:
+    """The settings of rows with task, strategy, model and params (JSON), named over exactly these rows."""
+    variants = [variant(row) for row in rows]
+    by_model, by_task = models(key[2] for key in variants), tasks(key[0] for key in variants)
+    kin: dict[str, set[str]] = defaultdict(set)
+    for _, name, _, params in variants:
+        kin[name].add(params)
+    varying = {name: _varying(map(_parameters, several)) for name, several in kin.items()}
+    called = {}
+    for key in dict.fromkeys(variants):
+        own = _parameters(key[3])
+        more = [f"{name.replace('_', ' ')} {_value(own[name])}" for name in varying[key[1]] if name in own]
+        called[key] = Setting(
+            ", ".join((strategy(key[1], own), *more)),
+            by_model[key[2]] if len(by_model) > 1 else "",
+            by_task[key[0]] if len(by_task) > 1 else "",
+        )
+    return [called[key] for key in variants]
+
+
+def over(rows: Sequence[Row]) -> Callable[[Row], str]:
+    """How to call any of these rows, budget left out; others are called as if they stood alone.
+
+    Two conditions that only their version or prompting tells apart are told apart by the start of their id."""
+    called = dict(zip(map(variant, rows), map(str, settings(rows)), strict=True))
+    twins: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for row in rows:
+        twins[variant(row), row.get("axis"), row.get("budget")].add(str(row.get("condition_id")))
+    doubled = {key[0] for key, ids in twins.items() if len(ids) > 1}
+
+    def name(row: Row) -> str:
+        key = variant(row)
+        own = called.get(key) or str(settings([row])[0])
+        return f"{own} · {_tag(row)}" if key in doubled else own
+
+    return name
+
+
+def conditions(rows: Sequence[Row]) -> dict[str, str]:
+    """By condition_id a name that no other of these rows has: the setting, with the budget where it ran under several,
+    and the start of the id where even that is the same."""
+    rows = list({row["condition_id"]: row for row in rows}.values())
+    names = [str(each) for each in settings(rows)]
+    for more in (
+        [f", {text.up_to(row['budget'], row['axis'])}" for row in rows],
+        [f" · {_tag(row)}" for row in rows],
+    ):
+        times = Counter(names)
+        names = [name + tell if times[name] > 1 else name for name, tell in zip(names, more, strict=True)]
+    return {row["condition_id"]: name for row, name in zip(rows, names, strict=True)}
+
+
+def _tag(row: Row) -> str:
+    return str(row["condition_id"]).rpartition("-")[2][:6]
+
+
+def _distinct(names: Mapping[str, str]) -> dict[str, str]:
+    times = Counter(names.values())
+    return {each: each if times[name] > 1 else name for each, name in names.items()}
+
+
+def _parameters(params: str) -> dict[str, Any]:
+    try:
+        read = json.loads(params)
+    except ValueError:
+        return {"parameters": params}
+    return read if isinstance(read, dict) else {"parameters": read}
+
+
+def _varying(several: Iterable[Row]) -> list[str]:
+    """Parameters that take more than one value and are not part of the name already."""
+    values: dict[str, set[str]] = defaultdict(set)
+    every = list(several)
+    for name in {name for params in every for name in params} - ALWAYS:
+        values[name] = {json.dumps(params.get(name), default=str) for params in every}
+    return sorted(name for name, seen in values.items() if len(seen) > 1)
+
+
+def _value(value: Any) -> str:
+    return text.number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
