@@ -106,8 +106,19 @@ class Distractors:
         statements = [statement.format(**words) for statement in story.statements]
         answer = story.answer(a, b)
         people = {who, other} if any("{other}" in statement for statement in story.statements) else {who}
-        asides = _asides(rng, people, thing, rng.randint(self.least, self.most))
-        lines = [*statements, *asides]
+        # Asides say nothing of what the people of the story have of its thing, and no two are on the same matter.
+        matters = [(one, good) for one in PEOPLE for good in THINGS if one not in people or good != thing]
+        close = [(one, good) for one, good in matters if one in people or good == thing]
+        count, asides = rng.randint(self.least, self.most), dict[object, str]()
+        while len(asides) < count:
+            # As in GSM-IC: some are off the topic; of the others most share the person or the thing with the story.
+            if rng.random() < 0.25:
+                form = rng.choice(ASIDES)
+                asides[form] = form.format(who=rng.choice(PEOPLE), n=rng.randint(2, 12))
+            else:
+                one, good = rng.choice(close if rng.random() < 0.6 else matters)
+                asides[one, good] = rng.choice(_DEEDS).format(who=one, thing=good, n=rng.randint(2, 12))
+        lines = [*statements, *asides.values()]
         rng.shuffle(lines)
         steps = f"What matters: {' '.join(statements)} {story.steps.format(**words)} = {answer}."
         return {
@@ -115,19 +126,3 @@ class Distractors:
             "answer": str(answer),
             "metadata": {"distractors": len(asides), "steps": steps},
         }
-
-
-def _asides(rng: random.Random, people: set[str], its_thing: str, count: int) -> list[str]:
-    """Statements that say nothing of what the people of the story have of its thing; no two on the same matter."""
-    matters = [(who, thing) for who in PEOPLE for thing in THINGS if who not in people or thing != its_thing]
-    close = [(who, thing) for who, thing in matters if who in people or thing == its_thing]
-    asides: dict[object, str] = {}
-    while len(asides) < count:
-        # As in GSM-IC: some are off the topic; of the others most share the person or the thing with the story.
-        if rng.random() < 0.25:
-            form = rng.choice(ASIDES)
-            asides[form] = form.format(who=rng.choice(PEOPLE), n=rng.randint(2, 12))
-        else:
-            who, thing = rng.choice(close if rng.random() < 0.6 else matters)
-            asides[who, thing] = rng.choice(_DEEDS).format(who=who, thing=thing, n=rng.randint(2, 12))
-    return list(asides.values())
