@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard.figures.lettering import short_model
 from dashboard.figures.stated_budgets import KEY, SURE
-from dashboard.text.tables import in_percent, three_digits
+from dashboard.text.tables import in_percent
 from engine.core import names
 from engine.core import text as fmt
 
@@ -158,8 +158,8 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
             "Task": row["task"],
             "Model": short_model(row["model"]),
             "Strategy": row["strategy"],
-            "Told tokens": three_digits(row["told"]),
-            "Used tokens": three_digits(row["used"]),
+            "Told tokens": row["told"],
+            "Used tokens": row["used"],
             "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], fmt.number),
             "Kept, %": in_percent(row["obeyed"]),
             "Kept, 95% interval": fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent),
@@ -185,7 +185,7 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
             "Told": f"{fmt.number(row['least_told'])} – {fmt.number(row['most_told'])}",
             "Elasticity (ours)": None if row["elasticity"] is None else round(row["elasticity"], 3),
             "95% interval": fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed),
-            "Least use when told": three_digits(row["floor"]),
+            "Least use when told": row["floor"],
             "Rebound below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
             "Chance by luck, p": None if row["p_rebound"] is None else round(row["p_rebound"], 3),
             "Questions": row["n_questions"],

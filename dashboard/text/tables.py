@@ -37,7 +37,7 @@ __all__ = [
     "in_percent",
     "leader_sentence",
     "reading_sentence",
-    "three_digits",
+    "spoken",
 ]
 
 
@@ -85,7 +85,7 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
         cells = {
             "Setting": name(row),
             **_measures(row),
-            _spend_title(lens): _readable(spend),
+            _spend_title(lens): spend,
             f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, lens.form),
             **_energy(row, zone),
             "On the frontier": "partial, no verdict" if row["verdict"] == "partial" else standing,
@@ -111,7 +111,7 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
             "Setting": name(row),
             "Task": names.task(row["task"]),
             **_measures(row),
-            AXES[row["axis"]].title: _readable(AXES[row["axis"]].value(row)),
+            AXES[row["axis"]].title: AXES[row["axis"]].value(row),
             **_energy(row, zone),
             "Not observed so far": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, row["axis"])),
@@ -138,8 +138,8 @@ def _energy(row: Row, zone: str | None) -> dict[str, float | None]:
     if zone is None:
         return {}
     wh = AXES["wh"].value(row)
-    grams = None if wh is None else _readable(grams_co2e(wh, zone))
-    return {AXES["wh"].title: _readable(wh), "CO2e, g per 1,000 questions": grams}
+    grams = None if wh is None else grams_co2e(wh, zone)
+    return {AXES["wh"].title: wh, "CO2e, g per 1,000 questions": grams}
 
 
 def energy_line(row: Row, zone: str | None) -> str:
@@ -258,7 +258,7 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
     if asked in ("reach", "under", "per_right"):
         setting = {
             "Setting": cell_name(row, lambda one: str(one["name"])),
-            _spend_title(lens): _readable(row["x"] * lens.scale),
+            _spend_title(lens): row["x"] * lens.scale,
             "Accuracy, %": in_percent(row["accuracy"]),
             "Questions": row["n_questions"],
         }
@@ -291,14 +291,17 @@ def _spend_title(lens: Lens) -> str:
     return f"{lens.title}{', $' if lens.money else ''}"
 
 
-def _readable(value: float | None) -> float | None:
-    """Three digits, but never fewer than a whole number has."""
-    return value if value is None else three_digits(value) if abs(value) < 1000 else round(value)
-
-
-def three_digits(value: float | None) -> float | None:
-    """A number of a column, rounded to three digits."""
-    return None if value is None else float(f"{value:.3g}")
+def spoken(title: str) -> Callable[[Any], str]:
+    """How the numbers of a column are said where its title has the unit."""
+    if title.endswith("%"):
+        return lambda share: fmt.percent(share / 100).removesuffix("%")
+    if title.endswith("points"):
+        return lambda share: fmt.points(share / 100).removesuffix(" points")
+    if "$" in title:
+        return lambda usd: fmt.money(usd).replace("$", "", 1)
+    if title == "Mid-p" or title.endswith(", p"):
+        return fmt.p_value
+    return fmt.number
 
 
 def in_percent(value: float | None) -> float | None:

@@ -222,9 +222,7 @@ def render() -> None:
     evidence = None if answer.evidence.is_empty() else answer.evidence
     if evidence is not None:
         table = tables.evidence_table(answer.asked, evidence, ask.x, ask.axis)
-        points = [name for name in table.columns if name.endswith("points")]
-        formats = {name: st.column_config.NumberColumn(format="%.1f") for name in points}
-        controls.table(table, "advice.table", formats=formats)
+        controls.table(table, "advice.table")
     controls.downloads(VIEW, evidence, params, lambda: figure, answer.sentence, text)
 
 

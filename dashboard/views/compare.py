@@ -121,8 +121,7 @@ class Pair:
             frame = comparison.against(db, tuple(cell for cell in cells if cell != self.a.cell), self.a.cell)
             by_cell = {(row["condition_id"], row["budget"]): row for row in rows.values()}
             table = differences.others_table(frame, by_cell)
-            points = {differences.DIFFERENCE: st.column_config.NumberColumn(format="%+.1f")}
-            controls.table(table, "compare.others", formats=points)
+            controls.table(table, "compare.others")
             counted = fmt.count(table.height)
             controls.caption(f"Intervals are those of each row alone; p, Holm counts all {counted} rows.")
             controls.downloads("compare-others", frame)

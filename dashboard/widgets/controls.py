@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from html import escape
-from math import floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,8 +17,10 @@ import streamlit as st
 
 from dashboard import theme
 from dashboard.data.access import LOCKED, closed, how_to_start, unlock
+from dashboard.text import tables
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
+from engine.core import text as fmt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -33,6 +34,7 @@ PRICES = """[[models]]
 name = "provider/model"
 prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 OPEN = "open"  # The parameter of a view that lists the names of its open folds.
+MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
 TYPED, NOTE = "access.typed", "access.note"
 _MARKUP = "\\`*_{}[]()<>#+-.!|~:$&^="
 Form = Callable[[str], str]
@@ -191,20 +193,18 @@ def table(
     row: int | None = None,
     pick: Callable[[int | None], None] | None = None,
 ) -> None:
-    """Table with thousands separated and its first column kept in view.
+    """Table whose numbers are said by `core.text`, with its first column kept in view.
 
     `formats`: columns shown otherwise; `tallest`: pixels, None: as Streamlit has it; `pick` is told the row that was
     chosen, None where it was let go, and `row` is the one chosen now."""
     columns: dict[str, Any] = {}
-    for name in (name for name, kind in frame.schema.items() if kind.is_numeric()):
-        known = [abs(float(number)) for number in frame[name].drop_nulls() if number]
-        if name.endswith("%"):
-            form = "%.1f"
-        elif frame[name].dtype.is_integer() or not known or max(known) >= 1000:
-            form = "localized"
-        else:  # Three significant digits of the smallest number, so that small spends do not all read 0.0.
-            form = f"%.{min(6, max(1, 2 - floor(log10(min(known)))))}f"
-        columns[name] = st.column_config.NumberColumn(format=form)
+    shown: Any = frame
+    numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    if frame.height * frame.width > MOST_WORDED:
+        columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
+    elif numeric:
+        # A style says each number as sentences do, and the column still sorts by value.
+        shown = frame.to_pandas().style.format({name: tables.spoken(name) for name in numeric}, na_rep=fmt.UNKNOWN)
     if frame.columns:
         columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
     more: dict[str, Any] = {}
@@ -218,7 +218,7 @@ def table(
         more = {"on_select": picked, "selection_mode": "single-row"}
     if tallest is not None:  # Pixels of the head and of a row.
         more["height"] = min(38 + 35 * frame.height, tallest)
-    st.dataframe(frame, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
+    st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
 
 
 def way_down(view: str, frame: pl.DataFrame, point: str, noun: str) -> tuple[dict[str, Any], str] | None:
