@@ -52,6 +52,7 @@ def look() -> None:
         task = queries.tasks(cells)[0]
         shown = queries.of_study(db, cells.filter(task=task), queries.study_choices(db)[0])
         ids = tuple(sorted(set(shown["condition_id"])))
+        # Every argument as the page has it: the caches share only what was asked for in the same words.
         selection = queries.Selection(x, task, "staircase", None, ids)
         frame, band = queries.frontier(db, selection), queries.band(db, selection)
         figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
@@ -73,11 +74,8 @@ def _await_server() -> None:
     while time.monotonic() < deadline:
         # Options asked for before the server exists would be read without its flags.
         with suppress(OSError):
-            if runtime.exists() and _answers(get_option("server.address") or "localhost", get_option("server.port")):
+            if runtime.exists():
+                address = (get_option("server.address") or "localhost", get_option("server.port"))
+                socket.create_connection(address, timeout=1).close()
                 return
         time.sleep(0.02)
-
-
-def _answers(host: str, port: int) -> bool:
-    with socket.create_connection((host, port), timeout=1):
-        return True

@@ -1,7 +1,4 @@
-"""What a figure can put on its spend axis: column, unit, words; and the figure's measures in pixels.
-
-Axes: where a value sits on a log axis that knows zero, round ticks, and an accuracy range taken from the data.
-"""
+"""Axes: what can stand on a spend axis, where a value sits on a log axis that knows zero, ticks; measures in pixels."""
 
 from __future__ import annotations
 
@@ -28,12 +25,14 @@ __all__ = [
     "Box",
     "Lens",
     "LogScale",
+    "Ticks",
     "accuracy_scale",
     "box_for",
     "log_scale",
+    "signed_ticks",
 ]
 
-
+# What is laid out, not what is drawn: figures stretch to their column, on a wide window and on one of 768 pixels.
 WIDTH, NARROW, HEIGHT = 960, 704, 560
 LEFT, RIGHT, TOP, FOOT, LEGEND_ROW = 46, 14, 30, 50, 24
 
@@ -55,8 +54,8 @@ class Lens:
 
     def value(self, row: Row, suffix: str = "") -> float | None:
         """The shown value of a cell (`suffix` "_low" and "_high" for its interval); None: not known."""
-        found: Any = row.get(self.column + suffix)
-        return None if found is None else float(found) * self.scale
+        mean: Any = row.get(self.column + suffix)
+        return None if mean is None else float(mean) * self.scale
 
     @property
     def form(self) -> Callable[[float | None], str]:
@@ -126,6 +125,7 @@ class LogScale:
 
     def fraction(self, value: float) -> float:
         """Position of `value` between the left edge (0) and the right edge (1)."""
+        # Ranges and annotations of a log axis are logarithms in plotly, values of traces are not.
         return (math.log10(self.place(value)) - self.low) / (self.high - self.low)
 
 
@@ -146,72 +146,76 @@ def log_scale(
     values: Iterable[float], *, tick: Callable[[float], str], pixels: float, edges: Iterable[float] = ()
 ) -> LogScale:
     """A scale that holds every value (and the ends of intervals, `edges`), with ticks at 1-2-5."""
-    seen = [v for v in values if v >= 0]
-    positive = [v for v in seen if v > TINY]
+    spends = [v for v in values if v >= 0]
+    positive = [v for v in spends if v > TINY]
     if not positive:
         return LogScale(-0.5, 0.5, 1.0, ((1.0, tick(0.0)),))
-    least, most, free = math.log10(min(positive)), math.log10(max(positive)), min(seen) <= TINY
+    least, most, free = math.log10(min(positive)), math.log10(max(positive)), min(spends) <= TINY
     span = most - least
+    # Zero stands a visible step left of the smallest price, farther the longer the axis is.
     zero = 10 ** (least - max(0.35, 0.12 * span)) if free else 0.0
-    left = (math.log10(zero) if free else least) - _between(0.10 * span, 0.06, 0.30)
-    right = most + _between(0.04 * span, 0.03, 0.12)
+    left = (math.log10(zero) if free else least) - min(max(0.10 * span, 0.06), 0.30)
+    right = most + min(max(0.04 * span, 0.03), 0.12)
     if span == 0:
         left, right = left - 0.3, right + 0.3
+    # An interval that runs almost to zero may not squeeze everything else to the right: half a decade is the most.
     ends = [math.log10(e) for e in edges if e > TINY]
     left, right = min([left, *(e - 0.04 for e in ends if e > left - 0.5)]), max([right, *(e + 0.03 for e in ends)])
     widest = max(width(tick(v), 12.5) for v in (min(positive), max(positive)))
-    ticks = _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / (widest + TICK_GAP))))
-    named = tuple((v, tick(v)) for v in ticks)
+    named = tuple(
+        (value, tick(value))
+        for value in _log_ticks(least - 0.05 if free else left, right, max(2, int(pixels / (widest + TICK_GAP))))
+    )
     return LogScale(left, right, zero or 10 ** (left - 1), (((zero, tick(0.0)),) if free else ()) + named)
 
 
-def accuracy_scale(values: Sequence[float], edges: Iterable[float] = ()) -> AccuracyScale:
-    """A range in steps of ten points taken from the data; never forced to zero, open by a hair where a mark sits on
-    its edge, so that an accuracy of 0.0 is seen."""
-    if not values:
-        return AccuracyScale(0.0, 1.0, _even_ticks(0.0, 1.0))
-    every = [*values, *edges]
-    low = max(0.0, math.floor(round(min(every) * 10 - 0.05, 6)) / 10)
-    high = min(1.0, math.ceil(round(max(every) * 10 + 0.05, 6)) / 10)
-    hair = 0.028 * (high - low)
-    bottom = -hair if low == 0 and min(values) < hair else low
-    top = 1 + hair if high == 1 and max(values) > 1 - hair else high
-    return AccuracyScale(bottom, top, _even_ticks(low, high))
-
-
-def _even_ticks(low: float, high: float) -> Ticks:
-    step = 0.1 if high - low > 0.25 else 0.05 if high - low > 0.11 else 0.02
-    steps = round((high - low) / step)
-    return tuple((round(low + i * step, 4), f"{round((low + i * step) * 100)}%") for i in range(steps + 1))
-
-
 def _log_ticks(low: float, high: float, most: int) -> list[float]:
-    coarse, fine = _decade_ticks(low, high, COARSE), _decade_ticks(low, high, FINE)
+    """Round numbers between two decimal logarithms: at 1-2-5, thinned to decades, or finer where the axis is short."""
+
+    def decade_ticks(mantissas: Sequence[float]) -> list[float]:
+        decades = range(math.floor(low), math.ceil(high) + 1)
+        # Read from text: in floats 3 times 10 to the -5 is not 0.00003.
+        every = (float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas)
+        return [tick for tick in every if low <= math.log10(tick) <= high]
+
+    coarse, fine = decade_ticks(COARSE), decade_ticks(FINE)
+    # Decades in whole steps: 1, 100, 10,000 and never 1, 1,000, 10,000.
     if len(coarse) > most:
-        decades = _decade_ticks(low, high, (1.0,))
+        decades = decade_ticks((1.0,))
         return decades[:: math.ceil(len(decades) / most)]
     if len(coarse) >= 3:
         return coarse
-    return fine if 3 <= len(fine) <= most else _linear_ticks(10**low, 10**high, min(5, most))
+    if 3 <= len(fine) <= most:
+        return fine
+    # Under a decade: multiples of the finest 1-2-5 step that gives no more than `most`; of three there is always one.
+    most, start, end = min(5, most), 10**low, 10**high
+    power = 10 ** (math.floor(math.log10((end - start) / most)) - 1)
+    steps = (mantissa * power for mantissa in (1, 2, 5, 10, 20, 50, 100))
+    numbers = ((step, range(math.ceil(start / step), math.floor(end / step) + 1)) for step in steps)
+    return next([float(f"{n * step:.6g}") for n in multiples] for step, multiples in numbers if len(multiples) <= most)
 
 
-def _decade_ticks(low: float, high: float, mantissas: Sequence[float]) -> list[float]:
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    every = (float(f"{mantissa}e{decade}") for decade in decades for mantissa in mantissas)
-    return [tick for tick in every if low <= math.log10(tick) <= high]
+def accuracy_scale(values: Sequence[float], edges: Iterable[float] = ()) -> AccuracyScale:
+    """A range in steps of ten points taken from the data, never forced to zero."""
+    if not values:
+        low = bottom = 0.0
+        high = top = 1.0
+    else:
+        # Half a point of room on either side; rounded, for 10 * 0.205 - 0.05 is a hair under 2 in floats.
+        every = [*values, *edges]
+        low = max(0.0, math.floor(round(min(every) * 10 - 0.05, 6)) / 10)
+        high = min(1.0, math.ceil(round(max(every) * 10 + 0.05, 6)) / 10)
+        # Open by a hair where a mark sits on the edge, so that an accuracy of 0.0 is seen whole.
+        hair = 0.028 * (high - low)
+        bottom = -hair if low == 0 and min(values) < hair else low
+        top = 1 + hair if high == 1 and max(values) > 1 - hair else high
+    step = 0.1 if high - low > 0.25 else 0.05 if high - low > 0.11 else 0.02
+    places = [low + i * step for i in range(round((high - low) / step) + 1)]
+    return AccuracyScale(bottom, top, tuple((round(place, 4), f"{round(place * 100)}%") for place in places))
 
 
-def _linear_ticks(low: float, high: float, most: int) -> list[float]:
-    """Multiples of the finest 1-2-5 step that gives no more than `most`; of three there is always one left."""
-    power = 10 ** (math.floor(math.log10((high - low) / most)) - 1)
-    found = (_multiples(low, high, mantissa * power) for mantissa in (1, 2, 5, 10, 20, 50, 100))
-    return next(ticks for ticks in found if len(ticks) <= most)
-
-
-def _multiples(low: float, high: float, step: float) -> list[float]:
-    first, last = math.ceil(low / step), math.floor(high / step)
-    return [float(f"{number * step:.6g}") for number in range(first, last + 1)]
-
-
-def _between(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)
+def signed_ticks(first: int, last: int, step: float) -> Ticks:
+    """Ticks of a difference between accuracies at multiples of a step, in points: `−10`, `0`, `+10`."""
+    shares = [n * step for n in range(first, last + 1)]
+    words = (f"{round(100 * share):+d}".replace("-", fmt.MINUS) if round(100 * share) else "0" for share in shares)
+    return tuple((round(share, 4), word) for share, word in zip(shares, words, strict=True))

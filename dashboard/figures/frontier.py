@@ -1,18 +1,13 @@
-"""The frontier figure, computed: accuracy against spend, each cell with its chance of being on the frontier.
+"""The frontier figure: accuracy against spend, each cell with its chance of being on the frontier; and its sentences.
 
-Owns `FrontierInfo`, plain data with equality; drawing is `frontier_plot`. Frames are read, never changed. Spends in the
-frames are means per question; money is shown per 1,000 questions. A value of zero is drawn, a missing one is counted.
-
-The frontier figure, painted from `FrontierInfo`: band, staircase, families, marks, labels, legends. No arithmetic
-on data here.
-
-The finding and the fine print of a frontier figure, in one sentence each; plain text, singular and plural right.
+`FrontierInfo` is plain data with equality. Frames are read, never changed; spends in them are means per question, money
+is shown per 1,000 questions. A value of zero is drawn, a missing one is counted.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,24 +26,21 @@ from dashboard.figures.axes import (
     log_scale,
 )
 from dashboard.figures.ink import (
-    CROWD,
-    TIERS,
     Trace,
     accuracy_axis,
     empty_figure,
     halo,
     layout,
-    marks,
     note,
     painted,
-    slashes,
     spend_axis,
+    spend_title,
+    stroke,
 )
 from dashboard.figures.labels import SIZE, SMALL, Label, labels_for, worth_naming
 from dashboard.figures.legend import Entry, Group, legends, row_count
 from dashboard.figures.lettering import plain, safe
-from dashboard.figures.marks import CUT, LIKELY, POSSIBLE, SIZES, SLASH, Point, ends, families, points_of
-from dashboard.figures.names import Row
+from dashboard.figures.marks import CUT, LIKELY, POSSIBLE, SIZES, SLASH, Point, cell_marks, ends, families, points_of
 from dashboard.theme import Inks, fade
 from engine.core import text as fmt
 
@@ -64,6 +56,7 @@ __all__ = [
     "corners",
     "frontier_figure",
     "frontier_info",
+    "frontier_title",
     "label_annotation",
     "line_trace",
     "title_sentence",
@@ -74,6 +67,8 @@ Kind = Literal["staircase", "hull"]
 """Non-dominated staircase, or upper convex hull: what mixing two conditions at random could buy."""
 MIXES = 16
 """Points per edge of a hull, whose straight mixtures are bent on a log axis."""
+CROWD = 1000
+"""From so many marks on they are drawn with WebGL, without interval bars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +144,31 @@ def frontier_info(
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
     legend = _legend(points, dark)
-    wide = box_for(NARROW if narrow else WIDTH, 0)
-    box = box_for(wide.width, row_count(legend, wide.plot[0]))
-    x_scale = _spend_scale(points, lens, box)
+    # Legends wrap by the width of the plot, and their rows make the margin below it.
+    across = NARROW if narrow else WIDTH
+    box = box_for(across, row_count(legend, box_for(across, 0).plot[0]))
+    x_ends = ends(points, "x_low", "x_high")
+    x_scale = log_scale([p.x for p in points], tick=lens.tick, pixels=box.plot[0], edges=x_ends)
     y_scale = accuracy_scale([p.y for p in points], ends(points, "y_low", "y_high"))
-    path = corners(line, lens, kind)
+    path, outline = corners(line, lens, kind), tuple[tuple[float, float, float], ...]()
+    if band is not None:
+        known = band.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high")
+        outline = tuple((float(at) * lens.scale, float(low), float(high)) for at, low, high in known.iter_rows())
+    questions = [int(row["n_questions"] or 0) for row in shown]
+    conditions, chances = {p.condition_id for p in points}, [(p.condition_id, p.chance or 0.0) for p in points]
+    counts = Counts(
+        conditions=len(conditions),
+        could=len({condition for condition, chance in chances if chance >= POSSIBLE}),
+        probable=len({condition for condition, chance in chances if chance >= LIKELY}),
+        partial=len({p.condition_id for p in points if p.tier == "partial"}),
+        judged=any(p.chance is not None for p in points),
+        # A condition one of whose budgets has a place is not missing.
+        hidden=len({str(row["condition_id"]) for row in rows} - conditions),
+        simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
+        best=max((p.y for p in points), default=0.0),
+        questions=(min(questions, default=0), max(questions, default=0)),
+        tasks=tuple(sorted({plain(str(row["task"])) for row in shown})),
+    )
     return FrontierInfo(
         lens=lens,
         kind=kind,
@@ -163,12 +178,12 @@ def frontier_info(
         points=points,
         families=families(points),
         line=path,
-        band=_band(band, lens),
+        band=outline,
         labels=labels_for(points, path, x_scale, y_scale, box, worth_naming(points, every=label_all)),
         x_scale=x_scale,
         y_scale=y_scale,
         legend=legend,
-        counts=_counts(rows, shown, points),
+        counts=counts,
     )
 
 
@@ -177,45 +192,12 @@ def corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind = "staircase") ->
     if frame is None:
         return ()
     rows = frame.drop_nulls(["x", "accuracy"]).sort("x", maintain_order=True).select("x", "accuracy").iter_rows()
-    found = tuple((float(x) * lens.scale, float(y)) for x, y in rows)
-    return found if kind == "staircase" else (*(mix for edge in pairwise(found) for mix in _mixes(*edge)), *found[-1:])
-
-
-def _mixes(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float]]:
+    points = tuple((float(x) * lens.scale, float(y)) for x, y in rows)
+    if kind == "staircase":
+        return points
     shares = [i / MIXES for i in range(MIXES)]
-    return [(start[0] + s * (end[0] - start[0]), start[1] + s * (end[1] - start[1])) for s in shares]
-
-
-def _band(frame: pl.DataFrame | None, lens: Lens) -> tuple[tuple[float, float, float], ...]:
-    if frame is None:
-        return ()
-    rows = frame.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high").iter_rows()
-    return tuple((float(x) * lens.scale, float(low), float(high)) for x, low, high in rows)
-
-
-def _spend_scale(points: Sequence[Point], lens: Lens, box: Box) -> LogScale:
-    edges = ends(points, "x_low", "x_high")
-    return log_scale([p.x for p in points], tick=lens.tick, pixels=box.plot[0], edges=edges)
-
-
-def _counts(rows: Sequence[Row], shown: Sequence[Row], points: Sequence[Point]) -> Counts:
-    asked = [int(row["n_questions"] or 0) for row in shown]
-    return Counts(
-        conditions=len({p.condition_id for p in points}),
-        could=_at_least(points, POSSIBLE),
-        probable=_at_least(points, LIKELY),
-        partial=len({p.condition_id for p in points if p.tier == "partial"}),
-        judged=any(p.chance is not None for p in points),
-        hidden=len({str(row["condition_id"]) for row in rows} - {p.condition_id for p in points}),
-        simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
-        best=max((p.y for p in points), default=0.0),
-        questions=(min(asked, default=0), max(asked, default=0)),
-        tasks=tuple(sorted({plain(str(row["task"])) for row in shown})),
-    )
-
-
-def _at_least(points: Sequence[Point], chance: float) -> int:
-    return len({p.condition_id for p in points if p.chance is not None and p.chance >= chance})
+    mixes = ((x0 + s * (x1 - x0), y0 + s * (y1 - y0)) for (x0, y0), (x1, y1) in pairwise(points) for s in shares)
+    return (*mixes, *points[-1:])
 
 
 def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
@@ -224,7 +206,9 @@ def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
     inks = theme.inks(dark)
     grey, pale = inks.muted, theme.blend(inks.muted, inks.background, 0.45)
     strategies = sorted({p.strategy: p for p in points}.values(), key=lambda p: theme.rank(p.strategy))
+    # In the order shapes were given out, which is that of all models, shown or not.
     models = sorted({p.model: p for p in points}.values(), key=lambda p: theme.SHAPES.index(p.shape))
+    # Grey, for here size and fill speak, not the colour.
     chances = [
         Entry("over 50%", "circle", SIZES["likely"], grey, grey),
         Entry("5–50%", "circle", SIZES["possible"], pale, grey, 1.6),
@@ -232,89 +216,64 @@ def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
     ]
     if any(p.tier == "partial" for p in points):
         chances.append(Entry("partial", "circle-open-dot", SIZES["partial"], grey, grey, 1.2))
-    cut = [Entry(CUT, "line-ne-open", SLASH, inks.text, inks.text, 1.4)] if any(p.cut for p in points) else []
-    return (
+    groups = (
         Group("Strategy", tuple(Entry(p.strategy, "circle", 11.0, p.colour, p.colour) for p in strategies)),
         Group("Model", tuple(Entry(p.model, p.shape.symbol, 11.0 * p.shape.factor, grey, grey) for p in models)),
         Group("Chance on frontier", tuple(chances)),
-        *([Group("", tuple(cut))] if cut else []),
     )
+    slash = Entry(CUT, "line-ne-open", SLASH, inks.text, inks.text, 1.4)
+    return (*groups, Group("", (slash,))) if any(p.cut for p in points) else groups
 
 
 def frontier_figure(info: FrontierInfo) -> go.Figure:
     """Draw it; an info without points becomes a figure with one sentence."""
-    inks = theme.inks(info.dark)
+    inks, scale = theme.inks(info.dark), info.x_scale
     if not info.points:
-        return empty_figure(_why_empty(info), inks)
+        reason = "Nothing to show yet: run a study, or widen the filters."
+        if info.counts.hidden:
+            lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column, "scored questions")
+            way = "choose another axis, or set prices and energy."
+            reason = f"None of the {info.counts.hidden} conditions here has {lacking}: {way}"
+        return empty_figure(reason, inks)
+    traces = list[Trace]()
+    if info.band:
+        # One closed outline, up along the low edge and back along the high one, run on past the right edge.
+        x = [*(scale.place(x) for x, _, _ in info.band), 10 ** (scale.high + 1)]
+        low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
+        ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
+        traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
+    for family in ([info.points[i] for i in members] for members in info.families):
+        pen = {"width": 1.2, "color": fade(family[0].colour, 0.4)}
+        traces.append(stroke([scale.place(p.x) for p in family], [p.y for p in family], pen))
+    if info.line:
+        traces.append(line_trace(info.line, info, inks))
+    # Families and the line lie under the marks, so that every mark can be met by the pointer.
+    traces += cell_marks(info.points, scale, inks, crowded=len(info.points) > CROWD)
     swatches, frames = legends(info.legend, info.box, inks)
-    paper = (
-        layout(inks, info.box)
-        | frames
-        | {
-            "xaxis": spend_axis(info.x_scale, inks),
-            "yaxis": accuracy_axis(info.y_scale, inks),
-            "annotations": [*_titles(info, inks), *(label_annotation(info, label, inks) for label in info.labels)],
-        }
-    )
-    return painted([*_lines(info, inks), *_marks(info, inks), *swatches], paper)
-
-
-def _frontier_plot_band(band: tuple[tuple[float, float, float], ...], info: FrontierInfo, inks: Inks) -> Trace:
-    """The bootstrap band as one outline, run on to the right edge."""
-    x = [*(info.x_scale.place(x) for x, _, _ in band), 10 ** (info.x_scale.high + 1)]
-    low, high = [*(b for _, b, _ in band), band[-1][1]], [*(t for _, _, t in band), band[-1][2]]
-    return _stroke(x + x[::-1], low + high[::-1], {"width": 0}) | {
-        "fill": "toself",
-        "fillcolor": fade(inks.line, inks.band),
-    }
+    bold, quiet = {"size": 13, "color": inks.text}, {"size": 12, "color": inks.muted}
+    notes = [
+        note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold),
+        note("↖ better", x=0, y=1, xanchor="left", yanchor="top", xshift=3, yshift=-4, font=quiet),
+        frontier_title(info, inks),
+        *(label_annotation(info, label, inks) for label in info.labels),
+    ]
+    sides = {"xaxis": spend_axis(scale, inks), "yaxis": accuracy_axis(info.y_scale, inks), "annotations": notes}
+    return painted([*traces, *swatches], layout(inks, info.box) | frames | sides)
 
 
 def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks) -> Trace:
     """The frontier's line, run on to the right edge."""
+    # A decade past the edge, so that panning to the right does not show its end at once.
     x = [*(info.x_scale.place(x) for x, _ in line), 10 ** (info.x_scale.high + 1)]
     y = [*(y for _, y in line), line[-1][1]]
     pen = {"shape": "hv" if info.kind == "staircase" else "linear", "width": 2, "color": fade(inks.line, 0.85)}
-    return _stroke(x, y, pen)
+    return stroke(x, y, pen)
 
 
-def _stroke(x: list[float], y: list[float], pen: dict[str, Any]) -> Trace:
-    return {"type": "scatter", "x": x, "y": y, "mode": "lines", "line": pen, "hoverinfo": "skip", "showlegend": False}
-
-
-def _lines(info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
-    if info.band:
-        yield _frontier_plot_band(info.band, info, inks)
-    for family in info.families:
-        yield _family([info.points[i] for i in family], info)
-    if info.line:
-        yield line_trace(info.line, info, inks)
-
-
-def _family(points: list[Point], info: FrontierInfo) -> Trace:
-    x, y = [info.x_scale.place(p.x) for p in points], [p.y for p in points]
-    pen = {"width": 1.2, "color": fade(points[0].colour, 0.4)}
-    return _stroke(x, y, pen)
-
-
-def _marks(info: FrontierInfo, inks: Inks) -> Iterator[Trace]:
-    crowded = len(info.points) > CROWD
-    for tier in TIERS:
-        for colour in dict.fromkeys(p.colour for p in info.points):
-            group = [p for p in info.points if p.tier == tier and p.colour == colour]
-            if group:
-                yield marks(group, tier, info.x_scale, inks, crowded=crowded)
-    if not crowded:
-        yield from slashes(info.points, info.x_scale, inks)
-
-
-def _titles(info: FrontierInfo, inks: Inks) -> Iterator[dict[str, Any]]:
+def frontier_title(info: FrontierInfo, inks: Inks) -> dict[str, Any]:
+    """The title of the spend axis, with what its values rest on."""
     aside = ", log scale" + (", assumed prices" if info.assumed else "")
-    bold = {"size": 13, "color": inks.text}
-    yield note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold)
-    corner = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "top", "xshift": 3, "yshift": -4}
-    yield note("↖ better", **corner, font={"size": 12, "color": inks.muted})
-    words = f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}"
-    yield note(words, x=1, y=0, xanchor="right", yanchor="top", yshift=-23, font=bold)
+    return spend_title(f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}", inks)
 
 
 def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
@@ -322,10 +281,13 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
     point = info.points[label.point]
     quiet = point.tier in ("unlikely", "partial")
     ink = inks.muted if quiet else theme.label_colours([point.strategy], dark=info.dark)[point.strategy]
+    name = f"<b>{safe(label.text)}</b>" if point.tier == "likely" else safe(label.text)
+    share = f'\u00a0\u00a0<span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
     return {
+        # A logarithm: annotations on a log axis want one.
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
-        "text": _words(point, label, inks),
+        "text": name + share,
         "showarrow": True,
         "ax": label.dx,
         "ay": label.dy,
@@ -335,84 +297,54 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
         "yanchor": "middle",
         "arrowcolor": fade(inks.muted, 0.75 if label.leader else 0),
         "borderpad": 0,
+        # A label over a mark may not take its click.
         "captureevents": False,
+        # The leader ends at the edge of the mark, not at its centre.
         "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
         "font": {"size": SMALL if quiet else SIZE, "color": ink, "shadow": halo(inks)},
     }
 
 
-def _words(point: Point, label: Label, inks: Inks) -> str:
-    name = safe(label.text)
-    share = f'\u00a0\u00a0<span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
-    return f"<b>{name}</b>{share}" if point.tier == "likely" else name + share
-
-
-def _why_empty(info: FrontierInfo) -> str:
-    if not info.counts.hidden:
-        return "Nothing to show yet: run a study, or widen the filters."
-    lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column, "scored questions")
-    way = "choose another axis, or set prices and energy."
-    return f"None of the {info.counts.hidden} conditions here has {lacking}: {way}"
-
-
 def title_sentence(info: FrontierInfo) -> str:
     """`18 of 30 conditions could be on the frontier; 14 probably are`."""
     counts = info.counts
+    shown, could, probable = fmt.plural(counts.conditions, "condition"), counts.could, counts.probable
     if counts.conditions == 0:
         return "No condition to show yet"
+    if not counts.judged and counts.partial:
+        # Without a chance anywhere, partial cells are why there is no verdict.
+        every = "The only condition is" if counts.conditions == 1 else f"All {shown} are"
+        return f"{every} partial: no verdict yet"
     if not counts.judged:
-        return f"{_all(counts)}: no verdict yet" if counts.partial else fmt.plural(counts.conditions, "condition")
+        return shown
     if counts.best == 0:
-        return f"{fmt.plural(counts.conditions, 'condition')}, and no question answered right"
+        return f"{shown}, and no question answered right"
     if counts.conditions == 1:
         return "One condition: nothing to compare it with yet"
-    return f"{fmt.count(counts.could)} of {fmt.plural(counts.conditions, 'condition')} {_finding(counts)}"
+    if could == probable:
+        return f"{fmt.count(could)} of {shown} {'is' if could == 1 else 'are'} probably on the frontier"
+    rest = f"{fmt.count(probable)} probably {'is' if probable == 1 else 'are'}" if probable else "none stands out"
+    return f"{fmt.count(could)} of {shown} could be on the frontier; {rest}"
 
 
 def caption_sentence(info: FrontierInfo) -> str:
     """Data set, n, what bar, band and percentage mean, and what is not shown or rests on an assumption."""
-    counts, parts = info.counts, []
+    counts, (least, most) = info.counts, info.counts.questions
     if counts.conditions == 0:
         return ""
-    parts.append(" and ".join(counts.tasks) if len(counts.tasks) < 3 else fmt.plural(len(counts.tasks), "task"))
-    parts.append(_questions(counts))
-    band = ", the grey band holds 80% of bootstrap frontiers" if info.band else ""
-    parts.append(f"bars are 95% intervals{band}")
-    if info.kind == "hull":
-        parts.append("the line is the convex hull: what mixing two conditions could buy")
-    if any(label.share for label in info.labels):
-        parts.append("percentages in labels: chance of being on the frontier")
-    return " · ".join([*parts, *_reservations(info)])
-
-
-def _finding(counts: Counts) -> str:
-    if counts.could == counts.probable:
-        return f"{'is' if counts.could == 1 else 'are'} probably on the frontier"
-    if counts.probable == 0:
-        return "could be on the frontier; none stands out"
-    return f"could be on the frontier; {fmt.count(counts.probable)} probably {'is' if counts.probable == 1 else 'are'}"
-
-
-def _all(counts: Counts) -> str:
-    n = counts.conditions
-    return "The only condition is partial" if n == 1 else f"All {fmt.count(n)} conditions are partial"
-
-
-def _questions(counts: Counts) -> str:
-    least, most = counts.questions
-    return fmt.plural(most, "question") if least == most else f"{fmt.count(least)} to {fmt.plural(most, 'question')}"
-
-
-def _reservations(info: FrontierInfo) -> list[str]:
-    counts, found = info.counts, []
-    if counts.partial:
-        found.append(f"{fmt.count(counts.partial)} partial, without verdict")
-    if counts.hidden:
-        lacking = {"usd": "unknown price or accuracy", "wh": "unknown energy or accuracy"}
-        reason = lacking.get(info.lens.column, "nothing scored")
-        found.append(f"{fmt.plural(counts.hidden, 'condition')} not shown: {reason}")
-    if counts.simulated:
-        found.append("simulated answers" if counts.simulated == counts.conditions else f"{counts.simulated} simulated")
-    if info.assumed:
-        found.append("some prices are assumed")
-    return found
+    lacking = {"usd": "unknown price or accuracy", "wh": "unknown energy or accuracy"}
+    reason = lacking.get(info.lens.column, "nothing scored")
+    questions = fmt.plural(most, "question")
+    simulated = "simulated answers" if counts.simulated == counts.conditions else f"{counts.simulated} simulated"
+    parts = [
+        " and ".join(counts.tasks) if len(counts.tasks) < 3 else fmt.plural(len(counts.tasks), "task"),
+        questions if least == most else f"{fmt.count(least)} to {questions}",
+        "bars are 95% intervals" + (", the grey band holds 80% of bootstrap frontiers" if info.band else ""),
+        "the line is the convex hull: what mixing two conditions could buy" if info.kind == "hull" else "",
+        "percentages in labels: chance of being on the frontier" if any(label.share for label in info.labels) else "",
+        f"{fmt.count(counts.partial)} partial, without verdict" if counts.partial else "",
+        f"{fmt.plural(counts.hidden, 'condition')} not shown: {reason}" if counts.hidden else "",
+        simulated if counts.simulated else "",
+        "some prices are assumed" if info.assumed else "",
+    ]
+    return " · ".join(part for part in parts if part)

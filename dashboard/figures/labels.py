@@ -1,16 +1,16 @@
-"""Placing labels on a figure so that none covers another; pixel space and numpy only, knows nothing of what it labels.
+"""Labels on a figure, placed so that none covers another: which points of a frontier get one, and where.
 
 Each label tries 24 directions at 8 distances round its mark. What a place costs: leaving the preferred direction,
 distance, marks and lines it covers, marks its leader passes. The best 70 places of each label are weighed pairwise, and
 coordinate descent from seeded starts picks one each. What still overlaps is left out, least important first: a label
 that cannot be read is worse than a mark that is named on hover. Deterministic for equal input. y grows downwards.
 
-Which points of a frontier get a label, and where: turns points and staircase into pixels and asks for places.
+`labels_for` turns the points and the staircase of a frontier into pixels and asks for places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -42,8 +42,10 @@ __all__ = [
 
 Floats = NDArray[np.float32]
 
+# Close places are tried finely, far ones only as a way out.
 ANGLES, DISTANCES = 24, (0.0, 3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0)
 GAP, KEPT, STARTS, SWEEPS, SEED = 9.0, 70, 12, 30, 11
+"""Least pixels from mark to label, places of a label that are weighed, and the descent's starts, rounds and seed."""
 LEADER = 14.0
 """A label farther from its mark than this gets a leader line."""
 UP_LEFT, DOWN_RIGHT = (-0.82, -0.57), (0.82, 0.57)
@@ -89,55 +91,58 @@ def place(asks: Sequence[Ask], scene: Scene) -> tuple[Place | None, ...]:
     if not asks:
         return ()
     tries = _Tries(asks, scene)
-    chosen = _descend(tries.cost, tries.conflicts())
-    boxes = tries.boxes[np.arange(len(asks)), chosen]
-    kept = _readable(boxes, tries.inside[np.arange(len(asks)), chosen])
-    return tuple(tries.place(i, int(c)) if keep else None for i, (c, keep) in enumerate(zip(chosen, kept, strict=True)))
+    each, chosen = np.arange(len(asks)), _descend(tries.cost, tries.conflicts())
+    boxes, readable = tries.boxes[each, chosen], tries.inside[each, chosen]
+    places: list[Place | None] = []
+    for i, choice in enumerate(chosen):
+        readable[i] &= not _overlapping(boxes[i : i + 1], boxes[:i][readable[:i]]).any()
+        dx, dy = tries.centre[i, choice] - tries.anchor[i]
+        spot = Place(round(float(dx), 1), round(float(dy), 1), bool(tries.gap[i, choice] > LEADER))
+        places.append(spot if readable[i] else None)
+    return tuple(places)
 
 
 class _Tries:
     """The candidate places of every label: boxes (labels, kept, 4), centres, gaps and what each costs by itself."""
 
-    boxes: Floats
-    centre: Floats
-    gap: Floats
-    ray: Floats
-
     def __init__(self, asks: Sequence[Ask], scene: Scene) -> None:
         self.anchor = np.array([(a.x, a.y) for a in asks], np.float32)
-        self._spread(asks)
-        self.inside = _within(self.boxes, scene)
-        cost = self._alone(asks, scene)
-        best = np.argsort(cost, axis=1, kind="stable")[:, :KEPT]
-        rows = np.arange(len(asks))[:, None]
-        self.cost: Floats = cost[rows, best]
-        self.boxes, self.centre, self.gap = self.boxes[rows, best], self.centre[rows, best], self.gap[rows, best]
-        self.inside = self.inside[rows, best]
-
-    def _spread(self, asks: Sequence[Ask]) -> None:
         angle = np.arange(ANGLES, dtype=np.float32) * np.float32(2 * np.pi / ANGLES)
         ray = np.stack([np.cos(angle), np.sin(angle)], -1)
         half = np.array([(a.width / 2, a.height / 2) for a in asks], np.float32)
         base = np.array([max(GAP, a.radius + 2.5) for a in asks], np.float32)
+        # How far the centre must go along a ray until the box's edge, not its centre, is at the mark.
         reach = (half[:, None] / np.maximum(np.abs(ray), 1e-6)[None]).min(-1)
         gap = base[:, None, None] + np.array(DISTANCES, np.float32)[None, None]
         offset = ray[None, :, None] * (reach[:, :, None] + gap)[..., None]
-        self.gap = np.broadcast_to(gap, offset.shape[:-1]).reshape(len(asks), -1)
-        self.ray = np.repeat(ray, len(DISTANCES), axis=0)
-        self.centre = self.anchor[:, None] + offset.reshape(len(asks), -1, 2)
-        self.boxes = np.concatenate([self.centre - half[:, None], self.centre + half[:, None]], -1)
-
-    def _alone(self, asks: Sequence[Ask], scene: Scene) -> Floats:
+        self.gap: Floats = np.broadcast_to(gap, offset.shape[:-1]).reshape(len(asks), -1)
+        self.centre: Floats = self.anchor[:, None] + offset.reshape(len(asks), -1, 2)
+        self.boxes: Floats = np.concatenate([self.centre - half[:, None], self.centre + half[:, None]], -1)
+        low, high, size = self.boxes[..., :2], self.boxes[..., 2:], np.array((scene.width, scene.height), np.float32)
+        self.inside = (low >= 1).all(-1) & (high[..., 0] < scene.width) & (high[..., 1] < scene.height)
+        outside = np.maximum(0, 1 - low).sum(-1) + np.maximum(0, high - size).sum(-1)
         prefer = np.array([a.prefer for a in asks], np.float32)
-        cost = 1.1 * (1 - prefer @ self.ray.T) + 0.055 * np.maximum(0, self.gap - 12)
-        cost += 3 * _outside(self.boxes, scene) + 40 * ~self.inside
+        cost = 1.1 * (1 - prefer @ np.repeat(ray, len(DISTANCES), axis=0).T) + 0.055 * np.maximum(0, self.gap - 12)
+        cost += 3 * outside + 40 * ~self.inside
         if scene.marks:
             marks = np.array(scene.marks, np.float32)
-            cost += 9 * _marks_touched(self.boxes, marks) + 4 * self._marks_passed(marks)
-        for group, price in ((scene.bars, None), (scene.blocks, 14.0)):
-            if group:
-                cost += _crossed(self.boxes, np.array(group, np.float32), price)
-        return np.asarray(cost, np.float32)
+            near = np.clip(marks[None, None, :, :2], low[:, :, None], high[:, :, None])
+            apart = np.hypot(*np.moveaxis(near - marks[None, None, :, :2], -1, 0))
+            touched = np.asarray((apart < marks[None, None, :, 2] + 0.5).sum(-1), np.float32)
+            cost += 9 * touched + 4 * self._marks_passed(marks)
+        # Bars bring their own price, nothing may cover a block.
+        for lines, price in ((scene.bars, None), (scene.blocks, 14.0)):
+            if lines:
+                bars = np.array(lines, np.float32)
+                start, end = np.minimum(bars[:, :2], bars[:, 2:4]), np.maximum(bars[:, :2], bars[:, 2:4])
+                hit = (low[:, :, None] < end).all(-1) & (high[:, :, None] > start).all(-1)
+                cost += hit @ (bars[:, 4] if price is None else np.full(len(bars), price, np.float32))
+        cost = np.asarray(cost, np.float32)
+        # Stable, so that equal costs fall out alike on every machine.
+        best, rows = np.argsort(cost, axis=1, kind="stable")[:, :KEPT], np.arange(len(asks))[:, None]
+        self.cost: Floats = cost[rows, best]
+        self.boxes, self.centre, self.gap = self.boxes[rows, best], self.centre[rows, best], self.gap[rows, best]
+        self.inside = self.inside[rows, best]
 
     def _marks_passed(self, marks: Floats) -> Floats:
         """Marks a leader runs through, its own left out; short gaps have no leader."""
@@ -155,23 +160,26 @@ class _Tries:
         boxes, ends = self.boxes.reshape(-1, 4), self.centre.reshape(-1, 2)
         starts = np.repeat(self.anchor, kept, axis=0)
         led = self.gap.reshape(-1) > LEADER
-        reach = np.where(led[:, None], _hull(boxes, starts), boxes)
+        # Only places whose boxes, leaders included, meet are looked at closely: a small part of all pairs.
+        hull = np.concatenate([np.minimum(boxes[:, :2], starts), np.maximum(boxes[:, 2:], starts)], -1)
+        reach = np.where(led[:, None], hull, boxes)
         first, second = np.nonzero(_overlapping(reach, reach))
         ahead = first // kept < second // kept
         first, second = first[ahead], second[ahead]
         pairs = np.zeros((count * kept, count * kept), np.float32)
-        area = _shared_area(boxes[first], boxes[second])
+        one, other = boxes[first], boxes[second]
+        area = np.maximum(np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2]), 0).prod(-1)
         pairs[first, second] = np.where(area > 0, 14 + 0.05 * area, 0)
         lines = np.concatenate([starts, ends], -1)
-        crossed = led[first] & _line_meets_box(lines[first], boxes[second])
-        crossed |= led[second] & _line_meets_box(lines[second], boxes[first])
-        crossed |= led[first] & led[second] & _lines_cross(lines[first], lines[second])
-        pairs[first, second] += 6 * crossed
+        crossed = led[first] & _line_meets_box(lines[first], other)
+        crossed |= led[second] & _line_meets_box(lines[second], one)
+        # Two leaders cross where each has the other's ends on different sides.
+        here, there = lines[first], lines[second]
+        apart = (_side(here, there[:, :2]) * _side(here, there[:, 2:]) < 0) & (
+            _side(there, here[:, :2]) * _side(there, here[:, 2:]) < 0
+        )
+        pairs[first, second] += 6 * (crossed | (led[first] & led[second] & apart))
         return np.asarray(pairs + pairs.T, np.float32)
-
-    def place(self, label: int, chosen: int) -> Place:
-        dx, dy = self.centre[label, chosen] - self.anchor[label]
-        return Place(round(float(dx), 1), round(float(dy), 1), bool(self.gap[label, chosen] > LEADER))
 
 
 def _descend(cost: Floats, pairs: Floats) -> NDArray[np.intp]:
@@ -180,51 +188,21 @@ def _descend(cost: Floats, pairs: Floats) -> NDArray[np.intp]:
     rng, base = np.random.default_rng(SEED), np.arange(count) * kept
     best, least = np.zeros(count, np.intp), np.inf
     for start in range(STARTS):
+        # The first start takes what is best for each by itself, the others any of its best dozen.
         chosen = np.zeros(count, np.intp) if start == 0 else rng.integers(0, min(12, kept), count)
         for _ in range(SWEEPS):
             before = chosen.copy()
             for label in rng.permutation(count):
                 here = slice(base[label], base[label] + kept)
+                # Places of one label have no conflict with each other, so its own old choice weighs nothing here.
                 chosen[label] = np.argmin(cost[label] + pairs[here, base + chosen].sum(1))
             if np.array_equal(before, chosen):
                 break
+        # Every pair stands twice in the matrix.
         total = cost[np.arange(count), chosen].sum() + pairs[np.ix_(base + chosen, base + chosen)].sum() / 2
         if total < least:
             best, least = chosen.copy(), total
     return best
-
-
-def _readable(boxes: Floats, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    kept = inside.copy()
-    for i in range(len(boxes)):
-        earlier = boxes[:i][kept[:i]]
-        kept[i] &= not _overlapping(boxes[i : i + 1], earlier).any()
-    return kept
-
-
-def _within(boxes: Floats, scene: Scene) -> NDArray[np.bool_]:
-    return np.asarray((boxes[..., :2] >= 1).all(-1) & (boxes[..., 2] < scene.width) & (boxes[..., 3] < scene.height))
-
-
-def _outside(boxes: Floats, scene: Scene) -> Floats:
-    over = boxes[..., 2:] - np.array((scene.width, scene.height), np.float32)
-    return np.asarray(np.maximum(0, 1 - boxes[..., :2]).sum(-1) + np.maximum(0, over).sum(-1))
-
-
-def _marks_touched(boxes: Floats, marks: Floats) -> Floats:
-    near = np.clip(marks[None, None, :, :2], boxes[:, :, None, :2], boxes[:, :, None, 2:])
-    apart = np.hypot(*np.moveaxis(near - marks[None, None, :, :2], -1, 0))
-    return np.asarray((apart < marks[None, None, :, 2] + 0.5).sum(-1), np.float32)
-
-
-def _crossed(boxes: Floats, bars: Floats, price: float | None) -> Floats:
-    low, high = np.minimum(bars[:, :2], bars[:, 2:4]), np.maximum(bars[:, :2], bars[:, 2:4])
-    hit = (boxes[:, :, None, :2] < high).all(-1) & (boxes[:, :, None, 2:] > low).all(-1)
-    return np.asarray(hit @ (bars[:, 4] if price is None else np.full(len(bars), price, np.float32)))
-
-
-def _hull(boxes: Floats, starts: Floats) -> Floats:
-    return np.concatenate([np.minimum(boxes[:, :2], starts), np.maximum(boxes[:, 2:], starts)], -1)
 
 
 def _overlapping(one: Floats, other: Floats) -> NDArray[np.bool_]:
@@ -232,25 +210,14 @@ def _overlapping(one: Floats, other: Floats) -> NDArray[np.bool_]:
     return np.asarray(hit & (one[:, None, 1] < other[None, :, 3]) & (other[None, :, 1] < one[:, None, 3]))
 
 
-def _shared_area(one: Floats, other: Floats) -> Floats:
-    edges = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    return np.asarray(np.maximum(edges, 0).prod(-1))
-
-
 def _line_meets_box(lines: Floats, boxes: Floats) -> NDArray[np.bool_]:
     """Slab test: whether a segment passes through a box."""
     along = lines[:, 2:] - lines[:, :2]
+    # Level and upright lines would divide by zero.
     along = np.where(np.abs(along) < 1e-6, np.float32(1e-6), along)
     one, other = (boxes[:, :2] - lines[:, :2]) / along, (boxes[:, 2:] - lines[:, :2]) / along
     enter, leave = np.minimum(one, other).max(-1), np.maximum(one, other).min(-1)
     return np.asarray((enter < leave) & (leave > 0) & (enter < 1))
-
-
-def _lines_cross(one: Floats, other: Floats) -> NDArray[np.bool_]:
-    return np.asarray(
-        (_side(one, other[:, :2]) * _side(one, other[:, 2:]) < 0)
-        & (_side(other, one[:, :2]) * _side(other, one[:, 2:]) < 0)
-    )
 
 
 def _side(lines: Floats, points: Floats) -> Floats:
@@ -299,6 +266,7 @@ def worth_naming(points: Sequence[Point], *, every: bool = False) -> list[int]:
     """The likely points and the best of the possible ones (with `every`, all), those that matter most first."""
     wanted = [i for i, p in enumerate(points) if every or p.tier in ("likely", "possible")]
     likely = sum(points[i].tier == "likely" for i in wanted)
+    # Possible points fill up what likely ones leave of FEW; many likely ones are all named, up to MOST.
     most = MOST if every else min(MOST, max(FEW, likely))
     return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:most]
 
@@ -312,12 +280,33 @@ def labels_for(
     chosen: Sequence[int],
 ) -> tuple[Label, ...]:
     """Placed labels of the chosen points, most important first; one without a legible place is left out."""
-    plane = Plane(x, y, *box.plot)
-    texts = _texts([points[i] for i in chosen])
-    asks = [_ask(points[i], text, plane) for i, text in zip(chosen, texts, strict=True)]
+    plane, named, texts, asks = Plane(x, y, *box.plot), set[str](), list[str](), list[Ask]()
+    for point in (points[i] for i in chosen):
+        # Of a condition's budgets the likeliest is named in full, other likely ones in short, the rest by their budget.
+        again = point.name.again if point.tier == "likely" else point.name.at or point.name.again
+        texts.append(again if point.family in named else point.name.short)
+        named.add(point.family)
+        prefer = UP_LEFT if point.tier == "likely" else DOWN_RIGHT
+        at, wide = plane.at(point.x, point.y), text_width(point, texts[-1])
+        asks.append(Ask(*at, _radius(point), wide, HEIGHT, prefer))
+    bars = list[tuple[float, float, float, float, float]]()
+    for p in points:
+        cost = CROSSING[p.tier]
+        if p.x_low is not None and p.x_high is not None:
+            bars.append((*plane.at(p.x_low, p.y), *plane.at(p.x_high, p.y), cost))
+        if p.y_low is not None and p.y_high is not None:
+            bars.append((*plane.at(p.x, p.y_low), *plane.at(p.x, p.y_high), cost))
+    corners = [plane.at(*corner) for corner in line]
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        bars += [(x0, y0, x1, y0, STAIR), (x1, y0, x1, y1, STAIR)]
+    if corners:
+        # The frontier's line runs on to the right edge.
+        bars.append((*corners[-1], plane.across, corners[-1][1], STAIR))
+    marks = tuple((*plane.at(p.x, p.y), _radius(p)) for p in points)
+    places = place(asks, Scene(plane.across, plane.high, marks, tuple(bars), (CORNER,)))
     return tuple(
         Label(i, text, _share(points[i]), spot.dx, spot.dy, spot.leader)
-        for i, text, spot in zip(chosen, texts, place(asks, _scene(points, line, plane)), strict=True)
+        for i, text, spot in zip(chosen, texts, places, strict=True)
         if spot is not None
     )
 
@@ -326,55 +315,14 @@ def text_width(point: Point, text: str) -> float:
     """Pixels a label takes beside `point`."""
     if point.tier in ("unlikely", "partial"):
         return width(text, SMALL) + 4
+    # No-break spaces: plotly would collapse plain ones.
     share = "\u00a0\u00a0" + _share(point) if point.chance is not None else ""
     return width(text, SIZE, bold=point.tier == "likely") + width(share, SIZE) + 4
-
-
-def _texts(points: Sequence[Point]) -> list[str]:
-    """Of a condition's budgets the likeliest is named in full, other likely ones in short, the rest by their budget."""
-    met: set[str] = set()
-    texts = []
-    for point in points:
-        texts.append(point.name.short if point.family not in met else _again(point))
-        met.add(point.family)
-    return texts
-
-
-def _again(point: Point) -> str:
-    return point.name.again if point.tier == "likely" else point.name.at or point.name.again
 
 
 def _share(point: Point) -> str:
     return "" if point.chance is None or point.tier == "unlikely" else fmt.share(point.chance)
 
 
-def _ask(point: Point, text: str, plane: Plane) -> Ask:
-    prefer = UP_LEFT if point.tier == "likely" else DOWN_RIGHT
-    return Ask(*plane.at(point.x, point.y), _radius(point), text_width(point, text), HEIGHT, prefer)
-
-
-def _scene(points: Sequence[Point], line: Sequence[tuple[float, float]], plane: Plane) -> Scene:
-    marks = tuple((*plane.at(p.x, p.y), _radius(p)) for p in points)
-    bars = (*(bar for p in points for bar in _bars(p, plane)), *_stairs(line, plane))
-    return Scene(plane.across, plane.high, marks, bars, (CORNER,))
-
-
 def _radius(point: Point) -> float:
     return SIZES[point.tier] * point.shape.factor / 2 + 0.8
-
-
-def _bars(point: Point, plane: Plane) -> Iterator[tuple[float, float, float, float, float]]:
-    cost = CROSSING[point.tier]
-    if point.x_low is not None and point.x_high is not None:
-        yield (*plane.at(point.x_low, point.y), *plane.at(point.x_high, point.y), cost)
-    if point.y_low is not None and point.y_high is not None:
-        yield (*plane.at(point.x, point.y_low), *plane.at(point.x, point.y_high), cost)
-
-
-def _stairs(line: Sequence[tuple[float, float]], plane: Plane) -> Iterator[tuple[float, float, float, float, float]]:
-    corners = [plane.at(x, y) for x, y in line]
-    for (x0, y0), (x1, y1) in pairwise(corners):
-        yield x0, y0, x1, y0, STAIR
-        yield x1, y0, x1, y1, STAIR
-    if corners:
-        yield (*corners[-1], plane.across, corners[-1][1], STAIR)

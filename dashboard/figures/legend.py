@@ -15,6 +15,7 @@ from dashboard.figures.lettering import safe, width
 from dashboard.theme import Inks
 
 SIZE, ENTRY, TITLE, GAP = 13, 47.0, 12.0, 28.0
+"""Font size; pixels round an entry's word, after a title, and between two groups of a row."""
 
 __all__ = ["Entry", "Group", "legends", "row_count"]
 
@@ -57,81 +58,56 @@ def row_count(groups: Sequence[Group], pixels: float) -> int:
 def legends(groups: Sequence[Group], box: Box, inks: Inks) -> tuple[list[Trace], dict[str, Any]]:
     """Traces and layout of the legends below the axis; clicks do nothing, filters do."""
     traces, frames = list[Trace](), dict[str, Any]()
+    # Legends hang from the plot area, whose height is the unit of y; their gap is wanted in pixels.
     across, high = box.plot
     for i, run in enumerate(_pack(groups, across)):
         name = "legend" if i == 0 else f"legend{i + 1}"
-        traces += [_swatch(entry, name) for entry in run.entries]
-        drop = (FOOT - 4 + LEGEND_ROW * run.row) / high
-        frames[name] = _frame(run.title, inks) | {"x": run.left / across, "y": -drop}
+        for entry in run.entries:
+            line = {"color": entry.outline, "width": entry.stroke}
+            marker = {"symbol": entry.symbol, "size": entry.size, "color": entry.fill, "line": line, "opacity": 1}
+            # Marks share traces by strategy and tier, so an entry has a trace of its own, without points.
+            trace = {"type": "scatter", "x": [None], "y": [None], "mode": "markers", "hoverinfo": "skip"}
+            traces.append(trace | {"name": safe(entry.text), "marker": marker, "legend": name})
+        # Plotly hangs a side title 3 px high; a larger title font round a 13 px span lowers it to the entries' line.
+        title = f'<span style="font-size:{SIZE}px">{run.title}</span>' if run.title else ""
+        frames[name] = {
+            "orientation": "h",
+            "x": run.left / across,
+            "xanchor": "left",
+            "y": -(FOOT - 4 + LEGEND_ROW * run.row) / high,
+            "yanchor": "top",
+            "bgcolor": "rgba(0,0,0,0)",
+            "borderwidth": 0,
+            "title": {"text": title, "side": "left", "font": {"size": 15.5, "color": inks.muted}},
+            "font": {"size": SIZE, "color": inks.text},
+            "itemclick": False,
+            "itemdoubleclick": False,
+            # Else plotly draws every swatch at one size, and size is what tells chances apart.
+            "itemsizing": "trace",
+        }
     return traces, frames
-
-
-def _frame(title: str, inks: Inks) -> dict[str, Any]:
-    # Plotly hangs a side title 3 px high; a larger title font round a 13 px span lowers it to the entries' line.
-    span = f'<span style="font-size:{SIZE}px">{title}</span>' if title else ""
-    return {
-        "orientation": "h",
-        "xanchor": "left",
-        "yanchor": "top",
-        "bgcolor": "rgba(0,0,0,0)",
-        "borderwidth": 0,
-        "title": {"text": span, "side": "left", "font": {"size": 15.5, "color": inks.muted}},
-        "font": {"size": SIZE, "color": inks.text},
-        "itemclick": False,
-        "itemdoubleclick": False,
-        "itemsizing": "trace",
-    }
-
-
-def _swatch(entry: Entry, legend: str) -> Trace:
-    line = {"color": entry.outline, "width": entry.stroke}
-    marker = {"symbol": entry.symbol, "size": entry.size, "color": entry.fill, "line": line, "opacity": 1}
-    return {
-        "type": "scatter",
-        "x": [None],
-        "y": [None],
-        "mode": "markers",
-        "name": safe(entry.text),
-        "marker": marker,
-        "legend": legend,
-        "hoverinfo": "skip",
-    }
 
 
 def _pack(groups: Sequence[Group], pixels: float) -> Iterator[_Run]:
     row, used = -1, pixels
     for number, group in enumerate(groups):
-        needed = _group_width(group)
-        beside = max(used + GAP, pixels * 0.5)
+        indent = width(group.title, SIZE) + TITLE if group.title else 0.0
+        widths = [width(entry.text, SIZE) + ENTRY for entry in group.entries]
+        needed, beside = indent + sum(widths), max(used + GAP, pixels * 0.5)
+        # The first two groups, strategies and models, each begin a row; a short one may stand beside the last.
         if number > 1 and beside + needed <= pixels:
             yield _Run(group.title, group.entries, row, beside)
             used = beside + needed
             continue
-        for title, entries, taken in _rows(group, pixels):
-            row, used = row + 1, taken
-            yield _Run(title, entries, row, 0.0 if title else _title_width(group.title))
-
-
-def _rows(group: Group, pixels: float) -> Iterator[tuple[str, tuple[Entry, ...], float]]:
-    title, held, used = group.title, list[Entry](), _title_width(group.title)
-    for entry in group.entries:
-        wide = _entry_width(entry)
-        if held and used + wide > pixels:
-            yield title, tuple(held), used
-            title, held, used = "", [], _title_width(group.title)
-        held.append(entry)
-        used += wide
-    if held:
-        yield title, tuple(held), used
-
-
-def _group_width(group: Group) -> float:
-    return _title_width(group.title) + sum(_entry_width(entry) for entry in group.entries)
-
-
-def _title_width(title: str) -> float:
-    return width(title, SIZE) + TITLE if title else 0.0
-
-
-def _entry_width(entry: Entry) -> float:
-    return width(entry.text, SIZE) + ENTRY
+        title, left, entries, used = group.title, 0.0, list[Entry](), indent
+        for entry, wide in zip(group.entries, widths, strict=True):
+            if entries and used + wide > pixels:
+                row += 1
+                yield _Run(title, tuple(entries), row, left)
+                # What runs on into the next row stands under the first entry, not under the title.
+                title, left, entries, used = "", indent, [], indent
+            entries.append(entry)
+            used += wide
+        if entries:
+            row += 1
+            yield _Run(title, tuple(entries), row, left)

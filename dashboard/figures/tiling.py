@@ -1,17 +1,22 @@
-"""Small panels side by side: how many in a row, how large, and labels at the right end of lines that never overlap."""
+"""Small panels side by side on shared axes: how many in a row, how large, and names at the right end of lines."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from dashboard.figures.axes import FOOT, LEFT, NARROW, RIGHT, WIDTH
-from dashboard.figures.lettering import width
+from dashboard.figures.axes import FOOT, LEFT, NARROW, RIGHT, WIDTH, Box
+from dashboard.figures.ink import Trace, halo, layout
+from dashboard.figures.lettering import safe, width
+from dashboard.theme import Inks, fade
 
 GUTTER, HEAD, BETWEEN, PITCH, SIZE = 26, 34, 30, 14.5, 12.0
+"""Pixels: between panels of a row, over a panel, under its tick labels, from name to name; and the names' font size."""
 
-__all__ = ["SIZE", "EndLabel", "Tiling", "end_labels", "tiling_for"]
+__all__ = ["EndLabel", "Tiling", "end_labels", "end_note", "grid", "noted", "panel_title", "placed", "tiling_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +47,68 @@ class Tiling:
         """Pixels between two rows: a panel title, and tick labels."""
         return HEAD + BETWEEN - 10
 
-    @property
-    def spacing(self) -> tuple[float, float]:
-        """Horizontal and vertical spacing as plotly wants it: shares of the plot area."""
-        wide = self.columns * self.across + (self.columns - 1) * GUTTER
-        return GUTTER / wide, self.gap / (self.rows * self.high + (self.rows - 1) * self.gap)
+
+def tiling_for(panels: int, names: Sequence[str], *, narrow: bool, labelled: bool = True) -> Tiling:
+    """A grid for so many panels: two to four in a row, larger the fewer there are."""
+    most = 2 if narrow else (3 if labelled else 4)
+    # Rows as equal as can be: four panels of at most three in a row stand two by two.
+    columns = max(1, min(most, panels, math.ceil(panels / math.ceil(panels / most)) if panels else 1))
+    across = ((NARROW if narrow else WIDTH) - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
+    reserve = min(max((width(name, SIZE) for name in names), default=0.0) + 18, across * 0.5) if labelled else 0.0
+    # A single panel is as high as a figure, two in a row nearly square.
+    high = 400.0 if panels <= 1 else 300.0 if columns == 2 else 240.0
+    return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve)
+
+
+def grid(tiling: Tiling, inks: Inks, across: dict[str, Any], up: dict[str, Any]) -> dict[str, Any]:
+    """Layout of panels that share both axes."""
+    axes = {name: place | (across if name[0] == "x" else up) for name, place in _axis_places(tiling).items()}
+    paper = layout(inks, Box(0, tiling.height, FOOT))
+    return paper | {"margin": paper["margin"] | {"t": HEAD}} | axes
+
+
+@lru_cache(maxsize=64)
+def _axis_places(tiling: Tiling) -> dict[str, dict[str, Any]]:
+    """Domain and partners of each axis of a grid; kept, because plotly takes its time for them."""
+    from plotly.subplots import make_subplots
+
+    wide = tiling.columns * tiling.across + (tiling.columns - 1) * GUTTER
+    tall = tiling.rows * tiling.high + (tiling.rows - 1) * tiling.gap
+    axes: dict[str, dict[str, Any]] = make_subplots(
+        # Domains alone are taken over; what else subplots bring would fight the layout.
+        rows=tiling.rows,
+        cols=tiling.columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        # Plotly wants shares of the plot area.
+        horizontal_spacing=GUTTER / wide,
+        vertical_spacing=tiling.gap / tall,
+    ).to_plotly_json()["layout"]
+    return {name: place for name, place in axes.items() if name.startswith(("xaxis", "yaxis"))}
+
+
+def placed(traces: Iterable[Trace], number: int) -> Iterator[Trace]:
+    """Traces put into a panel, counted from 0 in reading order."""
+    # Plotly calls the first pair of axes x and y, the second x2 and y2.
+    suffix = number + 1 if number else ""
+    for trace in traces:
+        yield trace | {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+
+
+def noted(notes: Iterable[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
+    """Annotations put into a panel: on its axes, or on its domain where they say so."""
+    suffix = number + 1 if number else ""
+    for each in notes:
+        refs = {ref: f"{ref[0]}{suffix}{each.get(ref, '').removeprefix(ref[0])}" for ref in ("xref", "yref")}
+        yield each | refs | ({"axref": refs["xref"]} if "axref" in each else {})
+
+
+def panel_title(text: str, inks: Inks, aside: str = "") -> dict[str, Any]:
+    """A bold title over the left corner of a panel, with a word on what goes up."""
+    quiet = f'\u00a0 <span style="color:{inks.muted};font-size:12px">{aside}</span>' if aside else ""
+    place = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
+    font = {"size": 14, "color": inks.text}
+    return place | {"text": f"<b>{safe(text)}</b>{quiet}", "showarrow": False, "font": font, "yshift": 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +120,34 @@ class EndLabel:
     leader: bool
 
 
-def tiling_for(panels: int, names: Sequence[str], *, narrow: bool, labelled: bool = True) -> Tiling:
-    """A grid for so many panels: two to four in a row, larger the fewer there are."""
-    most = 2 if narrow else (3 if labelled else 4)
-    columns = max(1, min(most, panels, math.ceil(panels / math.ceil(panels / most)) if panels else 1))
-    across = ((NARROW if narrow else WIDTH) - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
-    reserve = min(max((width(name, SIZE) for name in names), default=0.0) + 18, across * 0.5) if labelled else 0.0
-    high = 400.0 if panels <= 1 else 300.0 if columns == 2 else 240.0
-    return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve)
-
-
 def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling) -> tuple[EndLabel, ...]:
     """Labels in one column at the right, in the order of their lines' ends and at least a line's height apart.
 
     When the panel is too low for all, the lowest lines go without."""
+    # Lowest lines go without: the best curves end at the top.
     room = int(tiling.high // PITCH)
     order = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
-    spots = _spread([ends[i][1] for i in order], tiling.high - PITCH / 2)
+    # Down the column each takes the next free height; then, from the foot up, what ran over is pushed back.
+    heights: list[float] = []
+    for i in order:
+        heights.append(max(ends[i][1], PITCH / 2, heights[-1] + PITCH if heights else 0.0))
+    floor = tiling.high - PITCH / 2
+    for place in reversed(range(len(heights))):
+        heights[place] = min(heights[place], floor)
+        floor = heights[place] - PITCH
     farthest = max((x for x, _ in ends), default=0.0)
     return tuple(
         EndLabel(i, round(y - ends[i][1], 1), farthest - ends[i][0] > 2 or abs(y - ends[i][1]) > 5)
-        for i, y in zip(order, spots, strict=True)
+        for i, y in zip(order, heights, strict=True)
     )
 
 
-def _spread(wanted: Sequence[float], floor: float) -> list[float]:
-    """Heights near the wanted ones, ascending, `PITCH` apart, between half a line and `floor`."""
-    spots: list[float] = []
-    for y in wanted:
-        spots.append(max(y, PITCH / 2, spots[-1] + PITCH if spots else 0.0))
-    ceiling = floor
-    for i in reversed(range(len(spots))):
-        spots[i] = min(spots[i], ceiling)
-        ceiling = spots[i] - PITCH
-    return spots
+def end_note(
+    label: EndLabel, name: str, at: tuple[float, float], column: float, colour: str, inks: Inks
+) -> dict[str, Any]:
+    """A name in the column at the right, its leader to the line's end `at`; both on the panel's axes."""
+    place = {"x": at[0], "y": at[1], "ax": column, "ay": label.dy, "axref": "x", "xanchor": "left", "yanchor": "middle"}
+    leader = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.9, "standoff": 5, "borderpad": 1}
+    # Plotly ties text to its mark by the arrow alone, so where no leader is wanted it is there, but clear.
+    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False}
+    return place | leader | ink | {"text": safe(name), "font": {"size": SIZE, "color": inks.text, "shadow": halo(inks)}}

@@ -19,10 +19,15 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     import polars as pl
 
     kinds = frame.schema.items()
+    # CSV has neither lists nor enums; as text they can be armed too.
     lists = [pl.col(name).list.join(" ") for name, kind in kinds if kind == pl.List(pl.String)]
     named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
     whole = frame.with_columns(*lists, *named)
-    texts = [_unarmed(pl.col(name)).alias(name) for name, kind in whole.schema.items() if kind == pl.String]
+    names = [name for name, kind in whole.schema.items() if kind == pl.String]
+    quoted = {name: pl.concat_str(pl.lit("'"), pl.col(name)) for name in names}
+    armed = {name: pl.col(name).str.slice(0, 1).is_in(FORMULA) for name in names}
+    # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
+    texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
     return whole.with_columns(*texts).write_csv().encode()
 
 
@@ -31,9 +36,3 @@ def as_parquet(frame: pl.DataFrame) -> bytes:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     return buffer.getvalue()
-
-
-def _unarmed(text: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    return pl.when(text.str.slice(0, 1).is_in(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)

@@ -1,10 +1,8 @@
-"""What pages say in words and columns about cells: the table, the sentence of reading, the lines of one cell.
+"""What pages say in words and columns about cells: the tables, the sentence of reading, lines of one cell, evidence.
 
 Pure: frames and rows in, text and frames out; knows neither Streamlit nor a database. Texts are plain, not escaped.
-
-What an answer was read off, as a table people can read: one column per measured thing, units in the titles.
-
-Pure: frames in, frames out. Spends are those of the figure (money per 1,000 questions); infinite is written out.
+A table has one column per measured thing, its unit in the title; spends are those of the figure (money per 1,000
+questions).
 """
 
 from __future__ import annotations
@@ -36,12 +34,15 @@ __all__ = [
     "curve_table",
     "energy_line",
     "evidence_table",
+    "in_percent",
     "leader_sentence",
     "reading_sentence",
+    "three_digits",
 ]
 
 
 Row = Mapping[str, Any]
+NO_BOUND = "no bound"
 SPENDS = ("output_tokens", "total_tokens", "calls", "usd")
 FATES = (
     ("n_right", "right"),
@@ -77,22 +78,17 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
     named."""
     import polars as pl
 
-    lens, name = AXES[x], names.over(frame.to_dicts())
-    spend = f"{lens.title}{', $' if lens.money else ''}"
-    rows = [
-        {
+    lens, name, rows = AXES[x], names.over(frame.to_dicts()), []
+    for row in frame.to_dicts():
+        spend, low, high = (lens.value(row, end) for end in ("", "_low", "_high"))
+        standing = "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
+        cells = {
             "Setting": name(row),
-            "Budget": fmt.budget(row["budget"], row["axis"]),
-            "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
-            "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
-            "Questions": row["n_questions"],
-            **_rates(row),
-            spend: _rounded(lens.value(row)),
-            f"{'Cost' if lens.money else 'Spend'}, 95% interval": _bare(
-                lens.value(row, "_low"), lens.value(row, "_high"), lens.form
-            ),
+            **_measures(row),
+            _spend_title(lens): _readable(spend),
+            f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, lens.form),
             **_energy(row, zone),
-            "On the frontier": _standing(row),
+            "On the frontier": "partial, no verdict" if row["verdict"] == "partial" else standing,
             "Right": row["n_right"],
             "Wrong": row["n_wrong"],
             "No answer": row["n_none"],
@@ -101,8 +97,7 @@ def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.Data
             "Censored": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, x)),
         }
-        for row in frame.to_dicts()
-    ]
+        rows.append(cells)
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -115,12 +110,8 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
         {
             "Setting": name(row),
             "Task": names.task(row["task"]),
-            "Budget": fmt.budget(row["budget"], row["axis"]),
-            "Accuracy, %": None if row["accuracy"] is None else round(row["accuracy"] * 100, 1),
-            "95% interval": _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent),
-            "Questions": row["n_questions"],
-            **_rates(row),
-            AXES[row["axis"]].title: _rounded(AXES[row["axis"]].value(row)),
+            **_measures(row),
+            AXES[row["axis"]].title: _readable(AXES[row["axis"]].value(row)),
             **_energy(row, zone),
             "Not observed so far": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, row["axis"])),
@@ -130,19 +121,25 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _rates(row: Row) -> dict[str, float | None]:
-    """Accuracy of the trials the budget did not end, and how many it ended, gave no answer or failed."""
+def _measures(row: Row) -> dict[str, Any]:
+    """Budget, accuracy, that of the trials the budget did not end, and how many it ended or that failed."""
     finished = {"Of those not cut off, %": row.get("accuracy_finished")}
-    named = {f"{word.capitalize()}, %": share for word, share in shares(row).items()}
-    return {name: None if share is None else round(share * 100, 1) for name, share in (finished | named).items()}
+    rates = finished | {f"{word.capitalize()}, %": share for word, share in shares(row).items()}
+    return {
+        "Budget": fmt.budget(row["budget"], row["axis"]),
+        "Accuracy, %": in_percent(row["accuracy"]),
+        "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent),
+        "Questions": row["n_questions"],
+        **{name: in_percent(share) for name, share in rates.items()},
+    }
 
 
 def _energy(row: Row, zone: str | None) -> dict[str, float | None]:
     if zone is None:
         return {}
     wh = AXES["wh"].value(row)
-    grams = None if wh is None else _rounded(grams_co2e(wh, zone))
-    return {AXES["wh"].title: _rounded(wh), "CO2e, g per 1,000 questions": grams}
+    grams = None if wh is None else _readable(grams_co2e(wh, zone))
+    return {AXES["wh"].title: _readable(wh), "CO2e, g per 1,000 questions": grams}
 
 
 def energy_line(row: Row, zone: str | None) -> str:
@@ -160,6 +157,7 @@ def leader_sentence(cells: pl.DataFrame) -> str:
     rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
     if not rows:
         return ""
+    # Budget first: accuracies at different budgets are no race.
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
     name = names.over(rows)
     return f"{name(top)} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
@@ -171,23 +169,32 @@ def reading_sentence(frame: pl.DataFrame, x: str) -> str:
     rows = [row for row in frame.to_dicts() if row["on_frontier"] and lens.value(row) is not None]
     if not rows:
         return ""
+    # Cheapest first, and of equally cheap ones the best, which is the one on the frontier.
     rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
     top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
+    most, least = (f"{lens.form(lens.value(row))} {lens.per}" for row in (top, low))
     name = names.over(frame.to_dicts())
-    best = f"{cell_name(top, name)} is the most accurate, {_scored(top)} for {_spent(top, lens)}"
+    best = f"{cell_name(top, name)} is the most accurate, {_scored(top)} for {most}"
     if low == top:
         return f"{best}; nothing here is cheaper and as accurate."
-    return f"{best}; {cell_name(low, name)} spends least, {_spent(low, lens)}, for {_scored(low)}."
+    return f"{best}; {cell_name(low, name)} spends least, {least}, for {_scored(low)}."
+
+
+def _scored(row: Row) -> str:
+    ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
+    return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
 
 
 def cell_facts(row: Row) -> list[Fact]:
     """Accuracy and all spends of a cell, each with its interval."""
-    asked = fmt.plural(row["n_questions"], "question")
-    facts = [Fact("Accuracy", fmt.percent(row["accuracy"]), _aside(row, "accuracy", fmt.percent, f"n = {asked}"))]
+    accuracy_ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
+    asides = (accuracy_ends, f"n = {fmt.plural(row['n_questions'], 'question')}")
+    facts = [Fact("Accuracy", fmt.percent(row["accuracy"]), " · ".join(aside for aside in asides if aside))]
     for column in SPENDS:
         lens = AXES[column]
         note = "assumed price" if lens.money and row["usd_assumed"] else ""
-        ends = _bare(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
+        ends = fmt.interval(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
+        # The title of an axis, cut in two: what it is before its value, per what behind it.
         what, _, per = lens.title.partition(" per ")
         aside = " · ".join(part for part in (f"{ends} per {per}".strip(), note) if part)
         facts.append(Fact(what, lens.form(lens.value(row)), aside))
@@ -196,173 +203,104 @@ def cell_facts(row: Row) -> list[Fact]:
 
 def cell_fates(row: Row) -> str:
     """What became of the trials: `41 right · 15 wrong · 4 without answer · ...`; right and wrong always stand there."""
-    part = {name: f" ({fmt.percent(part)})" for name, part in zip(CUT, shares(row).values(), strict=True) if part}
-    told = [f"{fmt.count(row[name])} {word}{part.get(name, '')}" for name, word in FATES if row[name] or name in ALWAYS]
+    rates = {name: f" ({fmt.percent(share)})" for name, share in zip(CUT, shares(row).values(), strict=True) if share}
+    fates = [
+        f"{fmt.count(row[name])} {word}{rates.get(name, '')}" for name, word in FATES if row[name] or name in ALWAYS
+    ]
     finished = row.get("accuracy_finished")
     if row["n_exhausted"] and finished is not None:
-        ends = _bare(row["accuracy_finished_low"], row["accuracy_finished_high"], fmt.percent)
-        told.append(f"{fmt.percent(finished)} {ends} right of those the budget did not end, which are the easy ones")
-    return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(told)
+        ends = fmt.interval(row["accuracy_finished_low"], row["accuracy_finished_high"], fmt.percent)
+        fates.append(f"{fmt.percent(finished)} {ends} right of those the budget did not end, which are the easy ones")
+    return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(fates)
 
 
 def cell_notes(row: Row, x: str | None = None) -> list[str]:
     """Reservations about a cell: partial, simulated, priced by assumption or not at all."""
-    notes = []
+    notes, priced = [], x in (None, "usd")
     if row.get("much_cut"):
         notes.append("much cut off: read accuracy with the budget")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
     if row["simulated"]:
         notes.append("simulated model")
-    if row["usd"] is None and row["n_questions"] and x in (None, "usd"):
+    # An empty cell has no price because it has no question.
+    if row["usd"] is None and row["n_questions"] and priced:
         notes.append("price unknown")
-    elif row["usd_assumed"] and x in (None, "usd"):
+    elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes
 
 
-def _standing(row: Row) -> str:
-    if row["verdict"] == "partial":
-        return "partial, no verdict"
-    return "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
-
-
-def _scored(row: Row) -> str:
-    ends = _bare(row["accuracy_low"], row["accuracy_high"], fmt.percent)
-    return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
-
-
-def _spent(row: Row, lens: Lens) -> str:
-    return f"{lens.form(lens.value(row))} {lens.per}"
-
-
-def _aside(row: Row, column: str, form: Callable[[float | None], str], more: str) -> str:
-    return " · ".join(part for part in (_bare(row[f"{column}_low"], row[f"{column}_high"], form), more) if part)
-
-
-def _bare(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:
-    return fmt.interval(low, high, form)
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.3g}") if abs(value) < 1000 else round(value)
-
-
-NO_BOUND = "no bound"
-
-
 def evidence_table(asked: str, evidence: pl.DataFrame, x: str, axis: str | None = None) -> pl.DataFrame:
-    """The readable columns of the evidence of a question (`Advice.asked`); `axis` counts the budgets of 'beats'.
+    """What an answer was read off, in readable columns (`asked`: `Advice.asked`); `axis` counts the budgets of 'beats'.
 
     Settings that a larger budget did not change are told once, at the smallest."""
     import polars as pl
 
-    shown = evidence
     if {"condition_id", "x", "accuracy"} <= set(evidence.columns):
-        shown = evidence.unique(["condition_id", "x", "accuracy"], keep="first", maintain_order=True)
-    made: Callable[[Row, Lens], dict[str, Any]] = _ROWS[asked]
-    lens = AXES[x]
-    rows = [made(row | {"_axis": axis}, lens) for row in shown.to_dicts()]
+        evidence = evidence.unique(["condition_id", "x", "accuracy"], keep="first", maintain_order=True)
+    rows = [_evidence(asked, row, AXES[x], str(axis)) for row in evidence.to_dicts()]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _setting(row: Row, lens: Lens) -> dict[str, Any]:
-    return {
-        "Setting": cell_name(row, lambda one: str(one["name"])),
-        _spent_in(lens): _number(row["x"] * lens.scale),
-        "Accuracy, %": _share(row["accuracy"]),
-        "Questions": row["n_questions"],
-    }
+def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
+    """A row of evidence; each question has columns of its own."""
 
+    def bound(value: float | None, infinite: str = NO_BOUND) -> str:
+        return infinite if value is not None and math.isinf(value) else lens.form(value)
 
-def _reach(row: Row, lens: Lens) -> dict[str, Any]:
-    return _setting(row, lens) | {
-        "Reaches it": "yes" if row["reaches"] else "",
-        "At least, %": _share(row["least"]),
-        "At most, %": _share(row["most"]),
-    }
-
-
-def _under(row: Row, lens: Lens) -> dict[str, Any]:
-    standing = "best seen" if row["behind"] == 0 else "may be as good" if row["maybe_best"] else "beaten"
-    return _setting(row, lens) | {"Behind, points": _share(row["behind"]), "Standing": standing}
-
-
-def _right(row: Row, lens: Lens) -> dict[str, Any]:
-    unit = "of 1,000 right answers, $" if lens.money else f"of a right answer, {_unit(lens)}"
-    scale = lens.scale
-    return _setting(row, lens) | {
-        f"Cost {unit}": _bound(row["cost"] * scale, lens, "infinite"),
-        "95% interval": _range(row, lens),
-        "Never right, %": _share(row["unsolved"]),
-    }
-
-
-def _next(row: Row, lens: Lens) -> dict[str, Any]:
-    return {
-        "From": row["from_"],
-        "To": row["to"],
-        "From, %": _share(row["accuracy_from"]),
-        "To, %": _share(row["accuracy_to"]),
-        f"A point more, {_unit(lens)}": _bound(row["cost"] * lens.scale, lens),
-        "95% interval": _range(row, lens),
-    }
-
-
-def _lost(row: Row, lens: Lens) -> dict[str, Any]:
+    unit = "$ per 1,000 questions" if lens.money else lens.per.removesuffix(" per question")
+    if asked in ("per_right", "next_point"):
+        low, high, cost = (None if row[part] is None else row[part] * lens.scale for part in ("low", "high", "cost"))
+        interval = {"95% interval": fmt.interval(low, high, bound)}
+    elif asked in ("without", "price", "beats"):
+        interval = {"95% interval": fmt.interval(row["low"], row["high"], fmt.points)}
+    if asked in ("reach", "under", "per_right"):
+        setting = {
+            "Setting": cell_name(row, lambda one: str(one["name"])),
+            _spend_title(lens): _readable(row["x"] * lens.scale),
+            "Accuracy, %": in_percent(row["accuracy"]),
+            "Questions": row["n_questions"],
+        }
+        if asked == "reach":
+            ends = {"At least, %": in_percent(row["least"]), "At most, %": in_percent(row["most"])}
+            return setting | {"Reaches it": "yes" if row["reaches"] else ""} | ends
+        if asked == "under":
+            standing = "best seen" if row["behind"] == 0 else "may be as good" if row["maybe_best"] else "beaten"
+            return setting | {"Behind, points": in_percent(row["behind"]), "Standing": standing}
+        title = "Cost of 1,000 right answers, $" if lens.money else f"Cost of a right answer, {unit}"
+        return setting | {title: bound(cost, "infinite"), **interval, "Never right, %": in_percent(row["unsolved"])}
+    if asked == "next_point":
+        ends = {"From, %": in_percent(row["accuracy_from"]), "To, %": in_percent(row["accuracy_to"])}
+        return {"From": row["from_"], "To": row["to"], **ends, f"A point more, {unit}": bound(cost), **interval}
+    if asked == "beats":
+        return {
+            "Budget": fmt.budget(row["budget"], axis),
+            "Difference, points": in_percent(row["difference"]),
+            **interval,
+            "Mid-p": None if row["p_value"] is None else float(f"{row['p_value']:.2g}"),
+            "Questions": row["n"],
+        }
+    # What is lost without a setting or at another price; the last row, without a spend, is over all of them.
     spent = "hypervolume, share of its box" if row["x"] is None else lens.form(row["x"] * lens.scale)
-    ends = fmt.interval(row["low"], row["high"], fmt.points)
-    return {
-        _spent_in(lens): spent,
-        "Now, %": _share(row["before"]),
-        "Then, %": _share(row["after"]),
-        "Lost, points": _share(row["lost"]),
-        "95% interval": ends,
-    }
+    sides = {"Now, %": in_percent(row["before"]), "Then, %": in_percent(row["after"])}
+    return {_spend_title(lens): spent, **sides, "Lost, points": in_percent(row["lost"]), **interval}
 
 
-def _beats(row: Row, lens: Lens) -> dict[str, Any]:
-    ends = fmt.interval(row["low"], row["high"], fmt.points)
-    return {
-        "Budget": fmt.budget(row["budget"], str(row["_axis"])),
-        "Difference, points": _share(row["difference"]),
-        "95% interval": ends,
-        "Mid-p": None if row["p_value"] is None else float(f"{row['p_value']:.2g}"),
-        "Questions": row["n"],
-    }
-
-
-_ROWS: dict[str, Callable[[Row, Lens], dict[str, Any]]] = {
-    "reach": _reach,
-    "under": _under,
-    "per_right": _right,
-    "next_point": _next,
-    "without": _lost,
-    "price": _lost,
-    "beats": _beats,
-}
-
-
-def _spent_in(lens: Lens) -> str:
+def _spend_title(lens: Lens) -> str:
     return f"{lens.title}{', $' if lens.money else ''}"
 
 
-def _unit(lens: Lens) -> str:
-    return "$ per 1,000 questions" if lens.money else lens.per.removesuffix(" per question")
+def _readable(value: float | None) -> float | None:
+    """Three digits, but never fewer than a whole number has."""
+    return value if value is None else three_digits(value) if abs(value) < 1000 else round(value)
 
 
-def _number(value: float) -> float:
-    return float(f"{value:.3g}") if abs(value) < 1000 else round(value)
+def three_digits(value: float | None) -> float | None:
+    """A number of a column, rounded to three digits."""
+    return None if value is None else float(f"{value:.3g}")
 
 
-def _share(value: float | None) -> float | None:
+def in_percent(value: float | None) -> float | None:
+    """A share in percent, or a difference of shares in points, to a tenth."""
     return None if value is None else round(100 * value, 1)
-
-
-def _bound(value: float | None, lens: Lens, infinite: str = NO_BOUND) -> str:
-    return infinite if value is not None and math.isinf(value) else lens.form(value)
-
-
-def _range(row: Row, lens: Lens) -> str:
-    low, high = (None if row[end] is None else row[end] * lens.scale for end in ("low", "high"))
-    return fmt.interval(low, high, lambda end: _bound(end, lens))

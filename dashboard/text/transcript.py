@@ -33,7 +33,6 @@ CUTS: dict[Cut, str] = {
     Cut.LIMIT: "not sent: a trial makes no more calls than this",
     Cut.FAILED: "failed: the provider gave no reply",
 }
-_KEPT = "\n\t"
 
 __all__ = [
     "CUTS",
@@ -76,16 +75,15 @@ class Entry:
 
 def visible(text: str, longest: int = LONGEST) -> str:
     """The text with control and direction-changing characters written as `\\u202e`, cut to `longest` with a note."""
-    shown = "".join(_spelled(letter) for letter in text[:longest])
+    letters = []
+    for letter in text[:longest]:
+        code = ord(letter)
+        # Category C: controls, bidi marks, lone surrogates and what has no letter; line and tab steer nothing.
+        if letter not in "\n\t" and unicodedata.category(letter)[0] == "C":
+            letter = f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+        letters.append(letter)
     more = len(text) - longest
-    return f"{shown}\n… {more:,} more characters" if more > 0 else shown
-
-
-def _spelled(letter: str) -> str:
-    if letter in _KEPT or unicodedata.category(letter)[0] != "C":
-        return letter
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65_536 else f"\\U{code:08x}"
+    return "".join(letters) + (f"\n… {more:,} more characters" if more > 0 else "")
 
 
 def tokens(spend: Spend) -> str:
@@ -95,20 +93,13 @@ def tokens(spend: Spend) -> str:
 
 def call_line(call: Call) -> str:
     """Model, what the call asked for and what the budget of the run granted, and what it spent."""
-    return " · ".join([shown(call.model), _asked(call), _spent(call)])
-
-
-def _asked(call: Call) -> str:
-    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
-    return f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"
-
-
-def _spent(call: Call) -> str:
-    """The spend vector of a call; parts that are zero are left out."""
     spend = call.spend
+    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
+    parts = [shown(call.model), f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"]
     if not spend.calls:
-        return "nothing spent"
-    parts = [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
+        return " · ".join([*parts, "nothing spent"])
+    # Input and output are always said; other parts of the spend only where there is some.
+    parts += [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
     parts += [f"{fmt.count(spend.cached_tokens)} of the input cached"] if spend.cached_tokens else []
     parts += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
     parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
@@ -135,6 +126,7 @@ def prompt_title(messages: Prompt) -> str:
 
 def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
     """Where a budget closes a trial; None: it does not."""
+    # The call after those a budget covers is where it closes, if there is one.
     if reading.granted is None or reading.covered >= len(trial.calls):
         return None
     call = trial.calls[reading.covered]
@@ -144,18 +136,17 @@ def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
     else:
         seen = "" if call.seen_output_tokens is None else f" of {fmt.count(call.seen_output_tokens)}"
         how = f"in call {number}, after {fmt.count(reading.granted)}{seen} output tokens"
-    return f"{budget} closes {how}. {_stands(reading)}"
-
-
-def _stands(reading: Reading) -> str:
     if reading.answer is None:
-        return "No answer had been given by then."
-    return f"The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+        return f"{budget} closes {how}. No answer had been given by then."
+    return (
+        f"{budget} closes {how}. The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+    )
 
 
 def verdict_line(trial: Trial, reading: Reading) -> str:
     """How a trial stands at the chosen budget, in one sentence."""
     target = _quoted(trial.spec.question.target)
+    # In this order: what was not scored has no answer to speak of.
     if reading.fate in ("failed", "stopped"):
         return f"The trial {reading.fate} and is not scored: {visible(trial.error or 'no reason given', 400)}"
     if reading.fate == "censored":
@@ -174,6 +165,7 @@ def budget_name(budget: int, axis: str) -> str:
 def title(label: str, entries: Sequence[Entry], at: str) -> str:
     """What came out, in one sentence; `at` names the budget."""
     fates = Counter(entry.reading.fate for entry in entries)
+    # Failed, stopped and censored trials are no evidence, so they are not in n.
     scored = fates["right"] + fates["wrong"] + fates["none"]
     return f"{label}: {fmt.count(fates['right'])} of {fmt.plural(scored, 'trial')} right{at}"
 
@@ -181,6 +173,7 @@ def title(label: str, entries: Sequence[Entry], at: str) -> str:
 def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
     """Task, model, the budget the condition ran at, and its trials by fate."""
     fates = Counter(entry.reading.fate for entry in entries)
+    # Shares of all trials here, unlike in the title, so that they add up.
     counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / len(entries))})" for fate, n in fates.most_common()]
     if ended := sum(entry.reading.exhausted for entry in entries):
         counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
@@ -193,6 +186,7 @@ def facts_line(entry: Entry) -> str:
     """Calls, tokens, and which execution it was."""
     trial, spend = entry.trial, entry.reading.spend
     parts = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens", f"run {trial.run_id}"]
+    # A first attempt and the first repeat are what one expects, and not said.
     parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
 
@@ -203,28 +197,21 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
 
     repeats = any(entry.trial.spec.repeat for entry in shown)
     texts = [" ".join(entry.trial.spec.question.problem.text.split()) for entry in shown]
-    same = _opening(texts)
-    return pl.DataFrame([_row(entry, text[same:], repeats) for entry, text in zip(shown, texts, strict=True)])
-
-
-def _opening(texts: Sequence[str]) -> int:
-    """How much of a long opening, in whole words, all questions share: a list need not repeat it."""
+    # A long opening, in whole words, that all questions share is left out; the first and last of a sorted list tell it.
     first, last = min(texts, default=""), max(texts, default="")
-    same = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), 0)
+    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
     words = first.rfind(" ", 0, same) + 1
-    return words if words > 20 else 0
-
-
-def _row(entry: Entry, text: str, repeats: bool) -> dict[str, Any]:
-    question = entry.trial.spec.question
-    row = {
-        "Verdict": list_mark(entry.reading),
-        "Question": visible(text, 160),
-        "Answer": visible(entry.reading.answer or "", 60),
-        "Target": visible(question.target, 60),
-        "Tokens (in+out)": tokens(entry.reading.spend),
-    }
-    return {**row, "Repeat": entry.trial.spec.repeat} if repeats else row
+    rows = []
+    for entry, text in zip(shown, texts, strict=True):
+        row: dict[str, Any] = {
+            "Verdict": list_mark(entry.reading),
+            "Question": visible(text[words if words > 20 else 0 :], 160),
+            "Answer": visible(entry.reading.answer or "", 60),
+            "Target": visible(entry.trial.spec.question.target, 60),
+            "Tokens (in+out)": tokens(entry.reading.spend),
+        }
+        rows.append(row | ({"Repeat": entry.trial.spec.repeat} if repeats else {}))
+    return pl.DataFrame(rows)
 
 
 def list_mark(reading: Reading) -> str:

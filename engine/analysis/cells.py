@@ -15,17 +15,8 @@ import polars as pl
 from engine.analysis.lens import SCALES
 from engine.analysis.stats import Sums, accuracy_interval, mean_interval
 
-MEANS = (
-    "calls",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "reasoning_tokens",
-    "cached_tokens",
-    "latency_ms",
-    "usd",
-    "wh",
-)
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
+MEANS = ("calls", *_TOKENS, "latency_ms", "usd", "wh")
 """Spend columns of a cell: mean per question; `usd` in US dollars at list price, `wh` in watt-hours, the others in
 their unit. `latency_ms` is what was measured, under whatever load there was: a call that a budget
 cuts counts whole."""
@@ -55,15 +46,10 @@ CELL_SCHEMA: dict[str, Any] = {
 }
 CURVE_SCHEMA: dict[str, Any] = {
     "budget": pl.Int64,
-    "accuracy": pl.Float64,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "n": pl.Int64,
-    "n_trials": pl.Int64,
-    "n_censored": pl.Int64,
+    **dict.fromkeys(("accuracy", "low", "high"), pl.Float64),
+    **dict.fromkeys(("n", "n_trials", "n_censored"), pl.Int64),
     "spend": pl.Float64,
 }
-
 CURVES_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, **CURVE_SCHEMA}
 
 
@@ -98,69 +84,56 @@ _MEASURED = ("accuracy", "accuracy_finished", *MEANS)
 def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned: Mapping[str, int]) -> pl.DataFrame:
     """One row per (condition, budget), columns as CELL_SCHEMA; see `Results.cells`."""
     known = {c["condition_id"]: c for c in conditions}
-    rows = _summed(question_means(units)).to_dicts()
-    made = [_cell(row, known[row["condition_id"]], planned[row["condition_id"]]) for row in rows]
-    return pl.DataFrame(made, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
+    rows: list[dict[str, Any]] = []
+    for row in _summed(question_means(units)).to_dicts():
+        condition = known[row["condition_id"]]
+        cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
+        # A condition has an axis and a budget too, which need not be those it is read at.
+        cell |= {name: row[name] for name in ("axis", "usd_assumed", *_MEASURED)}
+        cell |= {name: round(row[name]) for name in ("budget", "n_questions", "n_trials", *_COUNTS)}
+        # One unknown question makes the mean unknown: polars' mean would be that of the others.
+        cell |= {name: None for name in ("usd", "wh") if row[f"{name}_unknown"]}
+        cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
+        cell["n_planned"] = max(planned[row["condition_id"]], cell["n_questions"])
+        cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
+        for name in WITH_INTERVAL:
+            cell[f"{name}_low"], cell[f"{name}_high"] = _interval(row, name, cell[name])
+        rows.append(cell)
+    return pl.DataFrame(rows, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
 
 
 def _summed(means: pl.DataFrame) -> pl.DataFrame:
-    """Counts and means of cells, and the cluster sums behind their intervals.
-
-    A cluster bears the id of its first question; where each has only that one, both come from one pass.
-    """
-    each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=_FINISHED)
-    if (means["cluster"] == means["question_id"]).all():
-        return each.group_by(_KEY, maintain_order=True).agg(*_counted(), *_spread())
-    sizes = (pl.col("q", "q_finished").sum(), *(pl.col(x).sum() for x in WITH_INTERVAL))
-    by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(*sizes)
-    spread = by_cluster.group_by(_KEY, maintain_order=True).agg(*_spread())
-    return each.group_by(_KEY, maintain_order=True).agg(*_counted()).join(spread, on=_KEY, maintain_order="left")
-
-
-_FINISHED = (pl.col("n_finished") > 0).cast(pl.Float64)
-
-
-def _counted() -> list[pl.Expr]:
-    return [
+    """Counts and means of cells, and the cluster sums behind their intervals."""
+    finished = pl.col("n_finished") > 0
+    counted = [
         (pl.col("n") > 0).sum().alias("n_questions"),
         pl.sum_horizontal("n", "n_failed", "n_stopped", "n_censored").sum().alias("n_trials"),
         pl.col("n").sum().alias("scored"),
         *(pl.col(name).sum() for name in _COUNTS),
         *(pl.col(name).mean() for name in _MEASURED),
         pl.col("n_finished").sum(),
-        (pl.col("n_finished") > 0).sum().alias("questions_finished"),
+        finished.sum().alias("questions_finished"),
         *((pl.col(name).is_null() & (pl.col("n") > 0)).any().alias(f"{name}_unknown") for name in ("usd", "wh")),
         (pl.col("n_assumed") > 0).any().alias("usd_assumed"),
     ]
-
-
-def _spread() -> list[pl.Expr]:
-    """Of sums per cluster: ss and sq per measure, and qq and clusters of questions scored or finished."""
-    return [
+    # What counts the questions of a measure: q of all that are scored, q_finished of those with a finished repeat.
+    sizes = {name: "q_finished" if name == "accuracy_finished" else "q" for name in WITH_INTERVAL}
+    spread = [
         (pl.col("q") > 0).sum().alias("clusters"),
         (pl.col("q_finished") > 0).sum().alias("clusters_finished"),
         *((pl.col(q) ** 2).sum().alias(f"q{q}") for q in ("q", "q_finished")),
         *((pl.col(x) ** 2).sum().alias(f"{x}_ss") for x in WITH_INTERVAL),
-        *((pl.col(x) * pl.col(_size(x))).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
+        *((pl.col(x) * pl.col(sizes[x])).sum().alias(f"{x}_sq") for x in WITH_INTERVAL),
     ]
-
-
-def _size(measure: str) -> str:
-    """What counts the questions of a measure."""
-    return "q_finished" if measure == "accuracy_finished" else "q"
-
-
-def _cell(row: Mapping[str, Any], condition: Mapping[str, Any], planned: int) -> dict[str, Any]:
-    cell: dict[str, Any] = {name: condition.get(name, row.get(name)) for name in CELL_SCHEMA}
-    cell |= {name: row[name] for name in ("axis", "usd_assumed", *_MEASURED)}
-    cell |= {name: round(row[name]) for name in ("budget", "n_questions", "n_trials", *_COUNTS)}
-    cell |= {name: None for name in ("usd", "wh") if row[f"{name}_unknown"]}
-    cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
-    cell["n_planned"] = max(planned, cell["n_questions"])
-    cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
-    for name in WITH_INTERVAL:
-        cell[f"{name}_low"], cell[f"{name}_high"] = _interval(row, name, cell[name])
-    return cell
+    each = means.with_columns(q=(pl.col("n") > 0).cast(pl.Float64), q_finished=finished.cast(pl.Float64))
+    # A cluster bears the id of its first question; where each has only that one, both come from one pass.
+    if (means["cluster"] == means["question_id"]).all():
+        return each.group_by(_KEY, maintain_order=True).agg(*counted, *spread)
+    by_cluster = each.group_by(*_KEY, "cluster", maintain_order=True).agg(
+        pl.col("q", "q_finished", *WITH_INTERVAL).sum()
+    )
+    spreads = by_cluster.group_by(_KEY, maintain_order=True).agg(*spread)
+    return each.group_by(_KEY, maintain_order=True).agg(*counted).join(spreads, on=_KEY, maintain_order="left")
 
 
 def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[float | None, float | None]:
@@ -184,37 +157,38 @@ def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None
         at = changed(steps)
     else:
         wanted = pl.DataFrame({"budget": sorted(set(points))}, schema={"budget": pl.Int64})
-        known = steps.rename({"budget": "since"})
+        # Each point takes the last step at or below it, which holds until the next.
         at = (
             grid.select("condition_id")
             .join(wanted, how="cross")
-            .join_asof(known, left_on="budget", right_on="since", by="condition_id", check_sortedness=False)
+            .join_asof(
+                steps.rename({"budget": "since"}),
+                left_on="budget",
+                right_on="since",
+                by="condition_id",
+                check_sortedness=False,
+            )
         )
-    rows = grid.select("condition_id", "axis").join(at, on="condition_id", maintain_order="left_right").to_dicts()
-    return pl.DataFrame([_point(row) for row in rows], schema=CURVES_SCHEMA)
+    rows: list[dict[str, Any]] = []
+    for row in grid.select("condition_id", "axis").join(at, on="condition_id", maintain_order="left_right").to_dicts():
+        n = round(row["n"] or 0)
+        point = {name: row[name] for name in ("condition_id", "axis", "budget")}
+        point |= {"n": n, "n_trials": round(row["n_trials"] or 0), "n_censored": round(row["n_censored"] or 0)}
+        point |= dict.fromkeys(("accuracy", "low", "high", "spend"))
+        if n:
+            sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
+            low, high = accuracy_interval(sums, row["scored"])
+            # Between two steps a call that the budget cuts goes on spending: a line in the budget.
+            spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
+            # Sums of many changes carry rounding; an accuracy of nothing right is 0.
+            accuracy = min(1.0, max(0.0, round(sums.mean, 12)))
+            point |= {"accuracy": accuracy, "low": low, "high": high, "spend": spend}
+        rows.append(point)
+    return pl.DataFrame(rows, schema=CURVES_SCHEMA)
 
 
 def changed(steps: pl.DataFrame) -> pl.DataFrame:
     """The steps at which accuracy or n changes; at the others it is the expected spend alone."""
-    return steps.filter(pl.any_horizontal(_changed(name) for name in ("mean", "n_trials", "n_censored")))
-
-
-def _changed(name: str) -> pl.Expr:
-    return (pl.col(name) - pl.col(name).shift(1).over("condition_id")).abs().fill_null(1.0) > 1e-9
-
-
-def _point(row: Mapping[str, Any]) -> dict[str, Any]:
-    n = round(row["n"] or 0)
-    point = {name: row[name] for name in ("condition_id", "axis", "budget")}
-    point |= {"n": n, "n_trials": round(row["n_trials"] or 0), "n_censored": round(row["n_censored"] or 0)}
-    if n == 0:
-        return {**point, "accuracy": None, "low": None, "high": None, "spend": None}
-    sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
-    low, high = accuracy_interval(sums, row["scored"])
-    spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
-    return {**point, "accuracy": _tidy(sums.mean), "low": low, "high": high, "spend": spend}
-
-
-def _tidy(share: float) -> float:
-    """Sums of many changes carry rounding; an accuracy of nothing right is 0."""
-    return min(1.0, max(0.0, round(share, 12)))
+    changes = [pl.col(name) - pl.col(name).shift(1).over("condition_id") for name in ("mean", "n_trials", "n_censored")]
+    # The first step of a condition has none before it, and counts as a change.
+    return steps.filter(pl.any_horizontal(change.abs().fill_null(1.0) > 1e-9 for change in changes))

@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 
 from engine.analysis import stats
 from engine.analysis.cells import MEANS, scored_means
-from engine.analysis.stats import (
-    Correction,
-    Estimate,
-    Floats,
-    Interval,
-    Sample,
-    adjusted,
-    mcnemar_midp,
-    percentiles,
-    replicate_weights,
-    shrinkage,
-    tango,
-)
+from engine.analysis.stats import Correction, Estimate, Floats, Interval, Sample
 from engine.core.errors import UsageError
 
 FEW_DISCORDANT = 25
@@ -113,8 +101,9 @@ class Paired:
         """The bootstrap interval of that mean; (nan, nan) for one cluster."""
         if self.clusters < 2:
             return math.nan, math.nan
-        weights = replicate_weights(self.clusters, sample.replicates, sample.seed)
-        return percentiles((weights @ self.summed(values)) / (weights @ self.sizes()), self.clusters)
+        # The same draws for every measure of the pair, so that differences of its columns stay paired.
+        weights = stats.replicate_weights(self.clusters, sample.replicates, sample.seed)
+        return stats.percentiles((weights @ self.summed(values)) / (weights @ self.sizes()), self.clusters)
 
     def within(self, rows: NDArray[np.bool_]) -> Paired:
         """Some of the questions."""
@@ -143,16 +132,17 @@ def gap(pair: Paired, sample: Sample) -> Difference:
     delta = pair.delta()
     better, worse = flips(delta)
     discordant = flips(pair.summed(delta))
-    p_value = mcnemar_midp(*discordant)
+    p_value = stats.mcnemar_midp(*discordant)
     if not pair.n:
         return Difference(0, None, None, None, 0, 0, p_value, "none")
+    # By clusters: questions of one text that flip together are one observation.
     if sum(discordant) < FEW_DISCORDANT:
         size = effective(pair, delta)
         # Where the size was estimated from repeats or clusters, few clusters make it uncertain: t instead of z.
         if size < pair.n or not _plain(pair, delta):
-            size *= shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
+            size *= stats.shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
         gains, losses = shares(delta)
-        method, (low, high) = "score", tango(size * gains, size * losses, size)
+        method, (low, high) = "score", stats.tango(size * gains, size * losses, size)
     else:
         method, (low, high) = "bootstrap", pair.resampled(delta, sample)
     return Difference(pair.n, float(delta.mean()), low, high, better, worse, p_value, method)
@@ -176,9 +166,11 @@ def effective(pair: Paired, delta: Floats) -> float:
     if _plain(pair, delta):
         return float(pair.n)
     mean = float(delta.mean())
+    # What independent single trials would have: E[d^2] - E[d]^2, where d is -1, 0 or 1.
     naive = (sum(shares(delta)) - mean**2) / pair.n
     spread = pair.summed(delta) - mean * pair.sizes()
     variance = float(spread @ spread) / pair.n**2
+    # Nothing differs, so there is no variance to go by: so many texts, so many observations.
     if min(naive, variance) < _TINY**2:
         return float(pair.clusters)
     trials = pair.frame.select(pl.min_horizontal("n_trials", "n_trials_b")).to_series().sum()
@@ -257,6 +249,7 @@ Measured = tuple[Cell, pl.DataFrame]
 def at_largest(cell: Cell, units: pl.DataFrame) -> Measured:
     """A cell's part of what was read for several, at its largest budget."""
     own = units.filter(pl.col("condition_id") == cell.condition_id)
+    # Where no budget was asked for it was read at all that its studies declare.
     own = own.filter(pl.col("budget") == pl.col("budget").max())
     return (Cell(cell.condition_id, *own.select("budget", "axis").row(0)) if own.height else cell), own
 
@@ -272,6 +265,7 @@ def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> C
         size = effective(pair, delta)
         detectable = stats.detectable(size, (sum(shares(delta)) * size + 0.5) / (size + 1))
     named = in_groups(pair, groups)
+    # eq_missing: questions without a group are a group as well.
     rows = [
         {"group": name, **columns(gap(pair.within(named.eq_missing(name).to_numpy()), sample))}
         for name in named.unique().sort(nulls_last=True)
@@ -301,10 +295,12 @@ def in_groups(pair: Paired, groups: pl.DataFrame) -> pl.Series:
 
 def more_questions(pair: Paired, whole: Difference) -> int | None:
     """Questions beyond those there are; None: settled, or nothing to go by."""
+    # Settled already where the interval leaves out 0.
     if whole.mean is None or whole.low is None or whole.high is None or not whole.low <= 0 <= whole.high:
         return None
     delta = pair.delta()
     needed = stats.questions_needed(whole.mean, sum(shares(delta)))
+    # In effective pairs; as many questions of this kind again as these are worth.
     return None if needed is None else max(1, math.ceil((needed / effective(pair, delta) - 1) * pair.n))
 
 
@@ -315,7 +311,9 @@ def columns(whole: Difference) -> dict[str, Any]:
 
 
 def _corrected(frame: pl.DataFrame, correction: Correction) -> pl.DataFrame:
-    return frame.with_columns(p_adjusted=pl.Series(adjusted(frame["p_value"].to_list(), correction), dtype=pl.Float64))
+    return frame.with_columns(
+        p_adjusted=pl.Series(stats.adjusted(frame["p_value"].to_list(), correction), dtype=pl.Float64)
+    )
 
 
 def comparisons(
@@ -342,5 +340,6 @@ def both(cells: Sequence[tuple[Cell, Cell]] | Sequence[Cell], against: Cell | No
         elif against is None:
             raise UsageError("Comparisons need pairs of cells, or a cell to compare the others against.")
         elif each != against:
+            # The baseline against itself says nothing, and would count as one more comparison.
             pairs.append((each, against))
     return pairs

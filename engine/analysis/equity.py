@@ -23,13 +23,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis import compare
-from engine.analysis.compare import Cell, Difference, Paired
+from engine.analysis.compare import Cell, Difference
 from engine.analysis.stats import Floats, Sample, adjusted, beta_cdf
 from engine.core.errors import UnknownName, UsageError
 
 ENOUGH = 15
 """Distinct questions a group, and the rest, need before anything is said about them."""
 WARN_BELOW = 0.05
+"""Of the corrected p-value."""
 MANY = 8
 """A numeric column with more values than these is cut at its quartiles."""
 SCHEMA: dict[str, Any] = {
@@ -78,96 +79,66 @@ def equity(
     pair = compare.paired(units[1], units[0])
     if not pair.n:
         raise UsageError("The two settings share no scored question, so nobody's change can be told.")
-    table = _table(pair, compare.in_groups(pair, groups).fill_null("(none)"), *draws)
-    return Equity(*cells, by, compare.gap(pair, Sample(*draws)), table, simulated)
-
-
-def _table(pair: Paired, named: pl.Series, replicates: int, seed: int) -> pl.DataFrame:
+    named = compare.in_groups(pair, groups).fill_null("(none)")
     names = named.unique().sort().to_list()
-    enough, p_values = _test(pair, named, names, replicates, seed)
-    delta = pair.delta()
-    rows = []
-    for name, fits, p in zip(names, enough, p_values, strict=True):
+    # Clusters are what is permuted: questions of one text move together.
+    by_text = pair.summed(pair.delta()) / pair.sizes()
+    first = np.unique(pair.where, return_index=True)[1]
+    member = np.array([[name == own for name in names] for own in named.gather(first)], dtype=np.float64)
+    sizes = member.sum(axis=0)
+    fits = (sizes >= ENOUGH) & (len(by_text) - sizes >= ENOUGH)
+    p_values = worst_of_all(by_text, member, fits, *draws) if fits.any() else np.ones(len(names))
+    delta, rows = pair.delta(), list[dict[str, Any]]()
+    for name, enough, p in zip(names, fits.tolist(), p_values.tolist(), strict=True):
         inside = (named == name).to_numpy()
         part = pair.within(inside)
+        change = compare.gap(part, Sample(*draws))
         rest = float(delta[~inside].mean()) if not inside.all() else None
-        rows.append(
-            {
-                **_row(part, compare.gap(part, Sample(replicates, seed)), rest),
-                "group": name,
-                "enough": fits,
-                "p_value": p if fits else None,
-                "warning": fits and p < WARN_BELOW,
-            }
-        )
-    return pl.DataFrame(rows, schema=SCHEMA).sort("change", "group")
-
-
-def _row(part: Paired, found: Difference, rest: float | None) -> dict[str, Any]:
-    after, before = (float(part.frame[name].to_numpy().mean()) for name in ("accuracy", "accuracy_b"))
-    gap = None if rest is None or found.mean is None else found.mean - rest
-    return {
-        "n": found.n,
-        "accuracy_a": before,
-        "accuracy_b": after,
-        "change": found.mean,
-        "low": found.low,
-        "high": found.high,
-        "rest_change": rest,
-        "gap": gap,
-    }
-
-
-def _test(
-    pair: Paired, named: pl.Series, names: list[str], permutations: int, seed: int
-) -> tuple[list[bool], list[float]]:
-    """Per group: whether it and the rest have enough distinct questions, and its corrected p-value."""
-    delta = pair.summed(pair.delta()) / pair.sizes()
-    first = np.unique(pair.where, return_index=True)[1]
-    member = np.array([[name == mine for name in names] for mine in named.gather(first)], dtype=np.float64)
-    sizes = member.sum(axis=0)
-    fits = (sizes >= ENOUGH) & (len(delta) - sizes >= ENOUGH)
-    if not fits.any():
-        return fits.tolist(), [1.0] * len(names)
-    return fits.tolist(), worst_of_all(delta, member, fits, permutations, seed).tolist()
+        row = {"group": name, "n": change.n, "change": change.mean, "low": change.low, "high": change.high}
+        # The pair is the later setting against the earlier, so that a loss is negative.
+        before, after = (float(part.frame[name].to_numpy().mean()) for name in ("accuracy_b", "accuracy"))
+        row |= {"accuracy_a": before, "accuracy_b": after}
+        row |= {"rest_change": rest, "gap": None if rest is None or change.mean is None else change.mean - rest}
+        row |= {"enough": enough, "p_value": p if enough else None, "warning": enough and p < WARN_BELOW}
+        rows.append(row)
+    table = pl.DataFrame(rows, schema=SCHEMA).sort("change", "group")
+    return Equity(*cells, by, compare.gap(pair, Sample(*draws)), table, simulated)
 
 
 def worst_of_all(delta: Floats, member: Floats, fits: NDArray[np.bool_], permutations: int, seed: int) -> Floats:
     """Corrected one-sided p-values that a group (a column of `member`) changes no less than the rest."""
     seen = _statistics(delta[None, :], member)[0]
     rng, least = np.random.default_rng(seed), []
+    # 200 at a time, since each draw is a row as long as there are questions.
     for start in range(0, permutations, 200):
         drawn = rng.permuted(np.tile(delta, (min(200, permutations - start), 1)), axis=1)
         least.append(_statistics(drawn, member)[:, fits].min(axis=1))
     worst = np.concatenate(least)
+    # The data as they are count as one permutation more, so that no p-value is 0.
     drawn_worse: Floats = (1 + (worst[:, None] <= seen[None, :] + 1e-12).sum(axis=0)) / (1 + permutations)
+    # Both tests have to find it; see above.
     return np.where(fits, np.maximum(drawn_worse, _welch(delta, member, fits)), 1.0)
 
 
 def _welch(delta: Floats, member: Floats, fits: NDArray[np.bool_]) -> Floats:
     """Welch's one-sided p-values, corrected by Holm over the groups that fit."""
     n, inside = len(delta), member.sum(axis=0)
-    t = _statistics(delta[None, :], member)[0]
+    statistics = _statistics(delta[None, :], member)[0]
     common, sums, own = delta.var(), delta @ member, delta**2 @ member
-    parts = _error(sums, own, inside, common), _error(delta.sum() - sums, (delta**2).sum() - own, n - inside, common)
-    found = np.ones(len(inside))
-    found[fits] = adjusted(
-        [_tail(float(t[at]), _degrees(parts, inside, n, at)) for at in np.flatnonzero(fits).tolist()]
-    )
-    return found
-
-
-def _degrees(parts: tuple[Floats, Floats], inside: Floats, n: int, at: int) -> float:
-    """Degrees of freedom by Satterthwaite."""
-    one, other = float(parts[0][at]), float(parts[1][at])
-    spread = one**2 / (inside[at] - 1) + other**2 / (n - inside[at] - 1)
-    return float((one + other) ** 2 / spread) if spread > 0 else 1.0
-
-
-def _tail(t: float, free: float) -> float:
-    """Chance of Student's t below `t`."""
-    beyond = beta_cdf(free / (free + t * t), free / 2, 0.5) / 2
-    return beyond if t < 0 else 1 - beyond
+    ones = _error(sums, own, inside, common)
+    others = _error(delta.sum() - sums, (delta**2).sum() - own, n - inside, common)
+    tails: list[float] = []
+    for at in np.flatnonzero(fits).tolist():
+        t, one, other = float(statistics[at]), float(ones[at]), float(others[at])
+        # Degrees of freedom by Satterthwaite: (a + b)^2 / (a^2 / (m - 1) + b^2 / (n - m - 1)).
+        spread = one**2 / (inside[at] - 1) + other**2 / (n - inside[at] - 1)
+        free = float((one + other) ** 2 / spread) if spread > 0 else 1.0
+        # Chance of Student's t below t.
+        beyond = beta_cdf(free / (free + t * t), free / 2, 0.5) / 2
+        tails.append(beyond if t < 0 else 1 - beyond)
+    p_values = np.ones(len(inside))
+    p_values[fits] = adjusted(tails)
+    return p_values
 
 
 def _statistics(delta: Floats, member: Floats) -> Floats:
@@ -176,17 +147,19 @@ def _statistics(delta: Floats, member: Floats) -> Floats:
     total, squares = delta.sum(axis=1, keepdims=True), (delta**2).sum(axis=1, keepdims=True)
     common = squares / n - (total / n) ** 2
     sums, own = delta @ member, delta**2 @ member
+    # A group of one, or of all, divides by 0; it does not fit and is not looked at.
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = sums / inside - (total - sums) / (n - inside)
         error = _error(sums, own, inside, common) + _error(total - sums, squares - own, n - inside, common)
-        found: Floats = np.nan_to_num(np.where(error > 1e-12, gap / np.sqrt(error), 0.0))
-    return found
+        statistics: Floats = np.nan_to_num(np.where(error > 1e-12, gap / np.sqrt(error), 0.0))
+    return statistics
 
 
 def _error(sums: Floats, squares: Floats, n: Floats, common: Floats) -> Floats:
     """Squared standard error of a mean, its variance shrunk by one observation of the common variance."""
-    found: Floats = np.maximum(0.0, squares - sums**2 / n + common) / n / (n - 1)
-    return found
+    # Shrunk, or a small group without a single change would have no error and be infinitely sure.
+    error: Floats = np.maximum(0.0, squares - sums**2 / n + common) / n / (n - 1)
+    return error
 
 
 def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
@@ -198,12 +171,21 @@ def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
     if by in questions.columns and by not in ("data", "question_id"):
         values = questions[by].to_list()
     else:
-        told = [_flat(json.loads(text)) for text in questions["data"]]
-        if not any(by in each for each in told):
-            known = {key for each in told for key in each}
+        data = [_flat(json.loads(text)) for text in questions["data"]]
+        if not any(by in each for each in data):
+            known = {key for each in data for key in each}
             raise UnknownName("column of the questions", by, {"category", "task", *known})
-        values = [each.get(by) for each in told]
-    return questions.select("question_id", group=pl.Series(_names(values), dtype=pl.String))
+        values = [each.get(by) for each in data]
+    # True is a number to Python, and a name here.
+    numbers = sorted(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
+    if len(set(numbers)) <= MANY or len(numbers) < sum(value is not None for value in values):
+        names = [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
+    else:
+        cuts = [float(cut) for cut in np.quantile(np.array(numbers, float), (0.25, 0.5, 0.75))]
+        spans = zip((numbers[0], *cuts), (*cuts, numbers[-1]), strict=True)
+        ends = [f"{'over ' if at else ''}{a:g} to {b:g}" for at, (a, b) in enumerate(spans)]
+        names = [None if value is None else ends[int(np.searchsorted(cuts, float(value)))] for value in values]
+    return questions.select("question_id", group=pl.Series(names, dtype=pl.String))
 
 
 def _flat(data: Any, above: str = "") -> dict[str, Any]:
@@ -215,13 +197,3 @@ def _flat(data: Any, above: str = "") -> dict[str, Any]:
         for key, below in data.items()
         for name, value in _flat(below, f"{above}.{key}" if above else str(key)).items()
     }
-
-
-def _names(values: list[Any]) -> list[str | None]:
-    numbers = sorted(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
-    if len(set(numbers)) <= MANY or len(numbers) < sum(value is not None for value in values):
-        return [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
-    cuts = [float(cut) for cut in np.quantile(np.array(numbers, float), (0.25, 0.5, 0.75))]
-    spans = zip((numbers[0], *cuts), (*cuts, numbers[-1]), strict=True)
-    ends = [f"{'over ' if at else ''}{a:g} to {b:g}" for at, (a, b) in enumerate(spans)]
-    return [None if value is None else ends[int(np.searchsorted(cuts, float(value)))] for value in values]

@@ -1,13 +1,11 @@
-"""How sure a place on the frontier is: shares of bootstrap replicates, and verdicts that ties and luck do not give.
-
-Owns the rule of a verdict. Works on arrays: one row per replicate, one column per cell; knows no condition.
-
-Who is on the frontier of accuracy against mean spend, and how sure that is.
+"""Who is on the frontier of accuracy against mean spend, and how sure that is.
 
 A cell is on the staircase when no other has at most its spend and at least its accuracy, one of the two strictly;
 cells equal in both stand together. The hull keeps the staircase's vertices that no mixture of two others beats.
 Uncertainty comes from one joint bootstrap over clusters of questions: each replicate draws the same questions for all
-cells of a task, so both axes move together and differences stay paired.
+cells of a task, so both axes move together and differences stay paired. A verdict is the share of replicates that put a
+cell there, unless ties or the luck of the best of many would do as well. Clouds of points are arrays: one row per
+replicate, one column per cell.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -59,17 +57,19 @@ def verdicts(point: Cloud, hull: NDArray[np.intp], drawn: Cloud, places: Places,
     `hull`: the columns of the corners of the point estimate's convex hull, by x; empty for a staircase.
     """
     tail, _ = tails(clusters)
-    strict, share = places.on.mean(axis=0), places.share()
-    lost = share <= tail
+    strict, lost = places.on.mean(axis=0), places.share() <= tail
+    # Who may outdo whom costs products of all pairs; without a cell that could be dominated nobody asks.
     rivals = _Rivals.of(point, hull, drawn, clusters) if clusters > 1 and lost.any() else None
-
-    def judged(cell: int) -> str:
+    judged: list[str] = []
+    for cell in range(len(strict)):
         if strict[cell] >= 1 - tail:
-            return "frontier"
-        beaten = rivals and lost[cell] and outdone(*rivals.leads(cell), clusters)
-        return "dominated" if beaten else "undecided"
-
-    return [judged(cell) for cell in range(len(share))]
+            judged.append("frontier")
+        elif rivals and lost[cell] and outdone(*rivals.leads(cell), clusters):
+            # Rarely on the frontier is not enough: some cheaper cell must be better beyond luck.
+            judged.append("dominated")
+        else:
+            judged.append("undecided")
+    return judged
 
 
 def tails(clusters: int, sure: float = SURE) -> tuple[float, float]:
@@ -95,19 +95,21 @@ def outdone(leads: Floats, deviations: Floats, clusters: int, sure: float = SURE
     """
     _, widening = tails(clusters, sure)
     replicates = deviations.shape[1]
+    # E[d^2] - E[d]^2 in two passes over the matrix; numpy's own variance makes a copy of it first.
     variance = np.vecdot(deviations, deviations) / replicates - (deviations @ np.full(replicates, 1 / replicates)) ** 2
     spread = np.sqrt(np.maximum(variance, 0.0))
     scores = leads / np.where(spread > _EVEN, spread, math.inf)
-    told = (spread > _EVEN) & (scores >= _far_behind(clusters, sure))
-    largest = scores[told].max(initial=0.0) / widening
+    candidates = (spread > _EVEN) & (scores >= _far_behind(clusters, sure))
+    largest = scores[candidates].max(initial=0.0) / widening
     if largest <= NormalDist().inv_cdf(sure):
         return False
-    reached = (deviations >= np.where(told, spread * largest, math.inf)[:, None]).any(axis=0)
+    reached = (deviations >= np.where(candidates, spread * largest, math.inf)[:, None]).any(axis=0)
     return bool(reached.mean() <= 1 - sure)
 
 
 def _far_behind(clusters: int, sure: float = SURE) -> float:
     """The studentised lead below which a rival is no candidate: negative."""
+    # Hansen 2005: -sqrt(2 log log n), for n clusters; below 16 the logarithms are too small to mean anything.
     return -tails(clusters, sure)[1] * math.sqrt(2 * math.log(math.log(max(clusters, 16))))
 
 
@@ -144,17 +146,21 @@ class _Rivals:
 
     def leads(self, cell: int) -> tuple[Floats, Floats]:
         """Leads over a cell of those surely no dearer, and how far each replicate's is off; both over rivals."""
-        asked = np.flatnonzero(self.near[cell] & self.unclear[cell])
-        within = (self.rows.x[asked] <= self.rows.x[cell]).view(np.uint8).sum(axis=1, dtype=np.uint32)
-        counted = asked[within >= SURE * self.rows.x.shape[1]]
+        unclear = np.flatnonzero(self.near[cell] & self.unclear[cell])
+        # As bytes: summing booleans converts each to eight bytes first.
+        within = (self.rows.x[unclear] <= self.rows.x[cell]).view(np.uint8).sum(axis=1, dtype=np.uint32)
+        counted = unclear[within >= SURE * self.rows.x.shape[1]]
         rivals = np.concatenate([np.flatnonzero(self.near[cell] & self.cheaper[cell]), counted[counted != cell]])
         leads = self.point.accuracy[rivals, 0] - self.point.accuracy[cell, 0]
         off = self.off[rivals]
         off -= self.off[cell]
-        mixture = _chord(self.point.x[:, 0], self.hull, cell)
-        if mixture:
-            lead = _over(self.point, *mixture, cell)
-            leads, off = np.append(leads, lead), np.vstack([off, _over(self.rows, *mixture, cell) - lead])
+        # On a hull one rival more: the mixture of the two corners that spends what the cell does.
+        x = self.point.x[:, 0]
+        after = int(np.searchsorted(x[self.hull], x[cell], side="right"))
+        left, right = self.hull[after - 1 : after + 1].tolist() if 0 < after < len(self.hull) else (cell, cell)
+        if cell not in (left, right):
+            lead = _over(self.point, left, right, cell)
+            leads, off = np.append(leads, lead), np.vstack([off, _over(self.rows, left, right, cell) - lead])
         return leads, np.nan_to_num(off, copy=False) if self.holes else off
 
 
@@ -164,17 +170,9 @@ def _spreads(rows: Floats) -> Floats:
     shared = centred @ centred.T / rows.shape[1]
     own = np.diag(shared)
     room = 1e-6 * math.sqrt(np.nanmax(own, initial=0.0))
-    found: Floats = np.sqrt(np.maximum(own[:, None] + own - 2 * shared, 0.0)) + room
-    return found
-
-
-def _chord(x: Floats, hull: NDArray[np.intp], cell: int) -> tuple[int, int] | None:
-    """The two corners of the hull whose mixture spends what the cell does."""
-    after = int(np.searchsorted(x[hull], x[cell], side="right"))
-    left, right = after - 1, after
-    if len(hull) and 0 < after < len(hull) and cell not in (hull[left], hull[right]):
-        return int(hull[left]), int(hull[right])
-    return None
+    # Var(a - b) = Var a + Var b - 2 Cov(a, b): one product for all pairs.
+    spreads: Floats = np.sqrt(np.maximum(own[:, None] + own - 2 * shared, 0.0)) + room
+    return spreads
 
 
 def _over(rows: Cloud, left: int, right: int, cell: int) -> Floats:
@@ -215,17 +213,18 @@ def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, repli
     frame = cells.with_columns(x=pl.col(x)).sort("task", "x", "accuracy", "condition_id", nulls_last=True)
     on = np.zeros(frame.height, dtype=np.bool_)
     share = np.full(frame.height, np.nan)
-    said = np.array(["partial" if partial else None for partial in frame["partial"]], dtype=object)
+    labels = np.array(["partial" if partial else None for partial in frame["partial"]], dtype=object)
     for drawn in resampled(frame, units, x, replicates, seed):
-        point, found = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
+        point, drawn_places = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
         on[drawn.rows] = stands = places(point, kind).on[0]
-        share[drawn.rows] = found.share()
+        share[drawn.rows] = drawn_places.share()
         corners = np.flatnonzero(stands) if kind == "hull" else np.array([], dtype=np.intp)
-        said[drawn.rows] = verdicts(point, corners[np.argsort(point.x[0, corners])], drawn.cloud, found, drawn.clusters)
+        by_x = corners[np.argsort(point.x[0, corners])]
+        labels[drawn.rows] = verdicts(point, by_x, drawn.cloud, drawn_places, drawn.clusters)
     return frame.with_columns(
         on_frontier=pl.Series(on),
         p_frontier=pl.Series(share).fill_nan(None),
-        verdict=pl.Series(said.tolist(), dtype=pl.String),
+        verdict=pl.Series(labels.tolist(), dtype=pl.String),
     )
 
 
@@ -252,18 +251,16 @@ def judged(frame: pl.DataFrame) -> pl.DataFrame:
 def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> list[Replicates]:
     """Per task the joint bootstrap of all judged cells of `frame` (which has a column `x`)."""
     means = scored_means(units)
-    parts = judged(frame).partition_by("task", maintain_order=True)
-    return [_replicates(part, means, x, replicates, seed) for part in parts]
-
-
-def _replicates(part: pl.DataFrame, means: pl.DataFrame, x: str, replicates: int, seed: int) -> Replicates:
-    """Replicate counts times sums per cluster, for numerators and denominators alike."""
-    sums = cluster_sums(part, means, ("accuracy", x))
-    weights = replicate_weights(sums.n.shape[1], replicates, seed)
-    n = weights @ sums.n.T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        accuracy, spend = ((weights @ sums.of[name].T) / n for name in ("accuracy", x))
-    return Replicates(part["row"].to_list(), spend, accuracy, sums.n.shape[1])
+    drawn: list[Replicates] = []
+    for part in judged(frame).partition_by("task", maintain_order=True):
+        sums = cluster_sums(part, means, ("accuracy", x))
+        weights = replicate_weights(sums.n.shape[1], replicates, seed)
+        # Replicate counts times sums per cluster, for numerators and denominators alike.
+        n = weights @ sums.n.T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            accuracy, spend = ((weights @ sums.of[name].T) / n for name in ("accuracy", x))
+        drawn.append(Replicates(part["row"].to_list(), spend, accuracy, sums.n.shape[1]))
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,16 +276,17 @@ class ClusterSums:
 def cluster_sums(part: pl.DataFrame, means: pl.DataFrame, names: Sequence[str]) -> ClusterSums:
     """Of the cells of `part`, in its order, over the clusters that any of them has."""
     cells = part.select(*_KEY).with_row_index("cell")
-    mine = means.select(*_KEY, "cluster", *names).join(cells, on=_KEY)
-    clusters = mine.select(pl.col("cluster").unique().sort()).with_row_index("column")
-    columns = mine.select("cluster").join(clusters, on="cluster", maintain_order="left")["column"]
-    where = mine["cell"].cast(pl.Int64).to_numpy() * clusters.height + columns.to_numpy()
+    own = means.select(*_KEY, "cluster", *names).join(cells, on=_KEY)
+    clusters = own.select(pl.col("cluster").unique().sort()).with_row_index("column")
+    columns = own.select("cluster").join(clusters, on="cluster", maintain_order="left")["column"]
+    # One number for each (cell, cluster), so that a matrix is one count.
+    where = own["cell"].cast(pl.Int64).to_numpy() * clusters.height + columns.to_numpy()
 
     def added(values: Floats | None) -> Floats:
-        found: Floats = np.bincount(where, values, part.height * clusters.height).astype(np.float64)
-        return found.reshape(part.height, clusters.height)
+        flat: Floats = np.bincount(where, values, part.height * clusters.height).astype(np.float64)
+        return flat.reshape(part.height, clusters.height)
 
-    return ClusterSums(added(None), {name: added(mine[name].to_numpy()) for name in names})
+    return ClusterSums(added(None), {name: added(own[name].to_numpy()) for name in names})
 
 
 def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
@@ -298,49 +296,44 @@ def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
 
 def places(cloud: Cloud, kind: Kind) -> Places:
     """Per replicate who is on the frontier and who is off by a tie."""
-    x, accuracy = _comparable(cloud.x), np.round(cloud.accuracy, 12)
+    # Equal cells must compare equal whatever order a matrix product summed them in; NaN goes last.
+    top = np.nanmax(np.abs(cloud.x), initial=0.0) or 1.0
+    x, accuracy = np.nan_to_num(np.round(cloud.x / top, 12), nan=np.inf), np.round(cloud.accuracy, 12)
     order = np.lexsort((-accuracy, x), axis=-1)
     xs, ys = np.take_along_axis(x, order, -1), np.take_along_axis(accuracy, order, -1)
     best = np.maximum.accumulate(np.nan_to_num(ys, nan=-1.0), axis=-1)
     before = np.concatenate([np.full((len(ys), 1), -1.0), best[:, :-1]], axis=-1)
+    # Cells equal in both stand next to each other now; what the first of them is, all are.
     first = np.ones_like(ys, dtype=np.bool_)
     first[:, 1:] = (xs[:, 1:] != xs[:, :-1]) | (ys[:, 1:] != ys[:, :-1])
     leader = np.maximum.accumulate(np.where(first, np.arange(ys.shape[1]), 0), axis=-1)
-    kept = np.take_along_axis(ys > before, leader, -1)
-    tied = ~kept & np.take_along_axis(ys == before, leader, -1)
+    on = np.take_along_axis(ys > before, leader, -1)
+    tied = ~on & np.take_along_axis(ys == before, leader, -1)
     if kind == "hull":
-        kept = np.array([_on_hull(*row) for row in zip(xs, ys, kept, strict=True)]).reshape(kept.shape)
-    return Places(_back(kept, order), _back(tied, order))
+        on = np.array([_on_hull(*row) for row in zip(xs, ys, on, strict=True)]).reshape(on.shape)
+    unsorted = []
+    for places_by_x in (on, tied):
+        put = np.empty_like(places_by_x)
+        np.put_along_axis(put, order, places_by_x, -1)
+        unsorted.append(put)
+    return Places(*unsorted)
 
 
-def _back(found: Flags, order: np.ndarray[Any, Any]) -> Flags:
-    """From sorted order to the order of the cells."""
-    put = np.empty_like(found)
-    np.put_along_axis(put, order, found, -1)
-    return put
-
-
-def _comparable(x: Floats) -> Floats:
-    """Equal cells must compare equal whatever order a matrix product summed them in; NaN goes last."""
-    top = np.nanmax(np.abs(x), initial=0.0) or 1.0
-    scaled: Floats = np.nan_to_num(np.round(x / top, 12), nan=np.inf)
-    return scaled
-
-
-def _on_hull(xs: Floats, ys: Floats, kept: Flags) -> Flags:
+def _on_hull(xs: Floats, ys: Floats, stairs: Flags) -> Flags:
     """Staircase points in order of x of which none lies on or below the line between two others."""
     hull: list[tuple[float, float]] = []
-    for x, y in zip(xs[kept].tolist(), ys[kept].tolist(), strict=True):
-        while len(hull) > 1 and _below(hull[-2], hull[-1], (x, y)):
+    for x, y in zip(xs[stairs].tolist(), ys[stairs].tolist(), strict=True):
+        # Monotone chain (Andrew 1979): the last point goes while the line from the one before it passes above.
+        while len(hull) > 1:
+            (x0, y0), (x1, y1) = hull[-2:]
+            if (y1 - y0) * (x - x0) > (y - y0) * (x1 - x0) + 1e-11:
+                break
             hull.pop()
         if not hull or hull[-1] != (x, y):
             hull.append((x, y))
     corners = set(hull)
-    return np.array([bool(k) and (x, y) in corners for x, y, k in zip(xs.tolist(), ys.tolist(), kept, strict=True)])
-
-
-def _below(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
-    return (b[1] - a[1]) * (c[0] - a[0]) <= (c[1] - a[1]) * (b[0] - a[0]) + 1e-11
+    points = zip(xs.tolist(), ys.tolist(), stairs, strict=True)
+    return np.array([bool(stair) and (x, y) in corners for x, y, stair in points])
 
 
 def frontier_line(frame: pl.DataFrame, kind: Kind = "staircase") -> pl.DataFrame:
@@ -368,19 +361,16 @@ def band(
     """
     check(x)
     frame = cells.with_columns(x=pl.col(x))
-    parts = [
-        _heights(str(frame["task"][drawn.rows[0]]), drawn, points, tails)
-        for drawn in resampled(frame, units, x, replicates, seed)
-    ]
+    parts: list[pl.DataFrame] = []
+    for drawn in resampled(frame, units, x, replicates, seed):
+        spends = np.nan_to_num(drawn.x, nan=np.inf)
+        start = max(float(np.quantile(spends.min(axis=1), 0.9)), 1e-15)  # above 0, for the log grid
+        stop = max(float(np.max(spends[np.isfinite(spends)], initial=start)), start)
+        at = np.geomspace(start, stop, points)
+        # A replicate without any cell so cheap has nothing right there.
+        best = np.array([np.where(spends <= g, drawn.accuracy, 0.0).max(axis=1) for g in at])
+        low, middle, high = np.quantile(best, (tails[0], 0.5, tails[1]), axis=1)
+        task = [str(frame["task"][drawn.rows[0]])] * points
+        parts.append(pl.DataFrame({"task": task, "x": at, "low": low, "middle": middle, "high": high}))
     schema = {"task": pl.String, **dict.fromkeys(("x", "low", "middle", "high"), pl.Float64)}
     return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
-
-
-def _heights(task: str, drawn: Replicates, points: int, tails: tuple[float, float]) -> pl.DataFrame:
-    x = np.nan_to_num(drawn.x, nan=np.inf)
-    start = max(float(np.quantile(x.min(axis=1), 0.9)), 1e-15)
-    stop = max(float(np.max(x[np.isfinite(x)], initial=start)), start)
-    at = np.geomspace(start, stop, points)
-    best = np.array([np.where(x <= g, drawn.accuracy, 0.0).max(axis=1) for g in at])
-    low, middle, high = np.quantile(best, (tails[0], 0.5, tails[1]), axis=1)
-    return pl.DataFrame({"task": [task] * points, "x": at, "low": low, "middle": middle, "high": high})

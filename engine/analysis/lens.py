@@ -9,21 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from operator import itemgetter
+from typing import Any, Literal
 
 import polars as pl
 
 from engine.core.records import AXES, Axis, Price
 from engine.models.energy import EnergyWeights
 
-T = TypeVar("T")
 ReadingAxis = Axis | Literal["wh"]
 READING_AXES: tuple[ReadingAxis, ...] = (*AXES, "wh")
 """Axes results can be read on: those a study may have a budget on, and energy."""
 SCALES = {"usd": 1e12, "wh": 1e12}
 """How many units of a budget make one of its spend column: budgets are picodollars and picowatt-hours; elsewhere 1."""
-
-
 Energy = EnergyWeights
 """What one model draws; linear in calls and tokens like money."""
 
@@ -49,9 +47,11 @@ class Lens:
         as_observed: bool = False,
     ) -> Lens:
         """From mappings; equal content, equal lens, whatever the order."""
+        # By name alone: prices have no order among themselves.
+        by_name = itemgetter(0)
         return cls(
-            tuple(sorted((prices or {}).items(), key=_name)),
-            tuple(sorted((energy or {}).items(), key=_name)),
+            tuple(sorted((prices or {}).items(), key=by_name)),
+            tuple(sorted((energy or {}).items(), key=by_name)),
             as_observed,
         )
 
@@ -71,22 +71,16 @@ def table(lens: Lens, lineups: Iterable[str]) -> pl.DataFrame:
     """One row per model identity the lens says something about; `lineups` are the conditions' JSON line-ups."""
     names = {identity: name for lineup in set(lineups) for _, name, identity in json.loads(lineup)}
     prices, energy = dict(lens.prices), dict(lens.energy)
-    rows = [_row(model, _of(prices, model, name), _of(energy, model, name)) for model, name in sorted(names.items())]
+    rows: list[dict[str, Any]] = []
+    for model, name in sorted(names.items()):
+        # The identity first: two studies may have called two models by one name.
+        price, weights = prices.get(model, prices.get(name)), energy.get(model, energy.get(name))
+        row: dict[str, Any] = {"model": model, "priced": price is not None}
+        if price is not None:
+            row |= {
+                column: getattr(price, column) for column in ("input_pusd", "output_pusd", "cached_pusd", "assumed")
+            }
+        if weights is not None:
+            row |= {column: getattr(weights, column) for column in ("call_pwh", "input_pwh", "output_pwh")}
+        rows.append(row)
     return pl.DataFrame(rows, schema=_SCHEMA)
-
-
-def _row(model: str, price: Price | None, energy: Energy | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"model": model, "priced": price is not None}
-    if price is not None:
-        row |= {name: getattr(price, name) for name in ("input_pusd", "output_pusd", "cached_pusd", "assumed")}
-    if energy is not None:
-        row |= {name: getattr(energy, name) for name in ("call_pwh", "input_pwh", "output_pwh")}
-    return row
-
-
-def _of(said: Mapping[str, T], model: str, name: str) -> T | None:
-    return said.get(model, said.get(name))
-
-
-def _name(item: tuple[str, object]) -> str:
-    return item[0]

@@ -1,11 +1,8 @@
-"""Whole lists, and the way down from a condition to its trials and their calls; SQL without arithmetic over budgets.
+"""Whole lists, the way down from a condition to its trials and their calls, price snapshots, and the bill of a run.
 
-The price snapshots a database was written with: whose, from where, as of when. SQL without arithmetic.
-
-Three kinds of money that are never mixed: billed now, already paid and replayed, and list price.
-
-Owns the SQL of a run's bill: attempts on one side, the calls they were made for on the other. Sums are whole
-pico-dollars, and one unknown part makes its sum unknown. Converts nothing to dollars and knows no budget.
+SQL without arithmetic over budgets. A bill has three kinds of money that are never mixed: billed now, already paid and
+replayed, and list price; its sums are whole pico-dollars, and one unknown part makes its sum unknown. Converts nothing
+to dollars.
 """
 
 from __future__ import annotations
@@ -21,8 +18,6 @@ from engine.core.records import Price
 from engine.store import deltas
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from engine.store.sql import Connection
 
 
@@ -39,6 +34,7 @@ _LISTS = {
         where p.kind = 'question' group by all""",
 }
 
+# At the plain list price, and unknown as a whole where the price of any model is.
 _TRIAL_ROWS = """
 select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.category, t.repeat, t."end", t.verdict,
     t.answer, t.error, t.budget, s.calls, s.input_tokens, s.output_tokens, s.reasoning_tokens, s.latency_ms,
@@ -55,6 +51,7 @@ where t.condition_id = $1
 qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1
 order by t.question_id, t.repeat"""
 
+# Of several marks after one call the last is the one that call left.
 _TRANSCRIPT = """
 select c.ordinal, c.role, c.model, p.messages, k.text as reply, k.finish, c.cut, c.replayed, c.asked_tokens,
     c.granted_tokens, c.bound_tokens, c.seen_output_tokens, c.input_tokens, c.cached_tokens, c.output_tokens,
@@ -75,6 +72,7 @@ with told as (
     from trials t join conditions c using (condition_id) join {deltas.CONDITIONS} i using (condition_id)
     join {deltas.QUESTIONS} n using (question_id) where t.condition_id in (select unnest($1))
     qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1)"""
+# Of finished trials alone: one that a wall closed drew few because its draws were long.
 _DRAWS = f"""{_TOLD}
 select t.condition_no, t.question_no, t.repeat, t.params, x.ordinal, x.cut, k.text, k.finish, f.answer_kind,
     q.question_id, q.task, q.text as question, q.context, q.target, q.category, q.data
@@ -126,22 +124,16 @@ order by p.model, last_used desc nulls last, p.snapshot_id"""
 
 def snapshots(connection: Connection) -> pl.DataFrame:
     """One row per stored snapshot and model, the newest of a model first; see `Results.snapshots`."""
-    frame: pl.DataFrame = connection.sql(_SNAPSHOTS).pl()
-    lineups = connection.execute("select distinct lineup from conditions order by lineup").fetchall()
-    names = {identity: name for (lineup,) in lineups for _, name, identity in json.loads(lineup)}
-    called = [names.get(identity, identity) for identity in frame["model"]]
-    return frame.insert_column(0, pl.Series("name", called, dtype=pl.String))
+    frame = _frame(connection, _SNAPSHOTS)
+    return frame.insert_column(0, _names(connection, frame))
 
 
 def newest(frame: pl.DataFrame) -> dict[str, Price]:
     """The newest stored price by identity, as a lens takes it; a model without a price is left out."""
     rows = frame.filter(pl.col("input_pusd").is_not_null() & pl.col("output_pusd").is_not_null())
-    return {row["model"]: _price(row) for row in reversed(rows.to_dicts())}
-
-
-def _price(row: dict[str, object]) -> Price:
-    names = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
-    return Price(**{name: row[name] for name in names})  # type: ignore[arg-type]
+    columns = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
+    # A model's newest stands first, and the last that a dict is told of one key stays.
+    return {row["model"]: Price(**{name: row[name] for name in columns}) for row in reversed(rows.to_dicts())}
 
 
 BY = ("run_id", "condition_id", "model", "role")
@@ -202,6 +194,7 @@ def bill(connection: Connection, run_id: str | None, by: Sequence[str]) -> pl.Da
         raise UnknownName("column to split a bill by", name, BY)
     keys = ", ".join(by)
     counts = ", ".join(f"sum({name})::bigint as {name}" for name in COUNTS)
+    # try_cast: a sum of hugeints beyond a bigint is null, which reads as unknown, and no error.
     money = ", ".join(
         f"if(sum({name}_unknown) > 0, null, try_cast(sum({name}) as bigint)) as {name}_pusd" for name in MONEY
     )
@@ -211,14 +204,11 @@ def bill(connection: Connection, run_id: str | None, by: Sequence[str]) -> pl.Da
         from parts where $1 is null or run_id = $1 {f"group by {keys} order by {keys}" if keys else ""}""",
         params=[run_id],
     ).pl()
-    return _named(connection, frame) if "model" in by else frame
+    return frame.with_columns(_names(connection, frame)) if "model" in by else frame
 
 
-def _named(connection: Connection, frame: pl.DataFrame) -> pl.DataFrame:
-    """With `name`: what a study calls the model; its identity where no stored condition has it."""
-    import polars as pl
-
+def _names(connection: Connection, frame: pl.DataFrame) -> pl.Series:
+    """`name`: what a study calls each model of the frame; its identity where no stored condition has it."""
     lineups = connection.execute("select distinct lineup from conditions order by lineup").fetchall()
     names = {identity: name for (lineup,) in lineups for _, name, identity in json.loads(lineup)}
-    called = [names.get(identity, identity) for identity in frame["model"]]
-    return frame.with_columns(name=pl.Series(called, dtype=pl.String))
+    return pl.Series("name", [names.get(identity, identity) for identity in frame["model"]], dtype=pl.String)

@@ -1,20 +1,17 @@
-"""What a question's stored draws say about fewer draws: exact means over every choice of k of the n, in any order.
+"""Votes in every order their draws could have come in: what a question's stored draws say about fewer of them.
 
-Pure numbers in, pure numbers out. Unbiased for k <= n where the n draws are exchangeable, as they are when all n were
-drawn whatever they said; draws that stopped because a vote was settled are not, and must not be handed in.
+First exact means over every choice of k of the n draws; unbiased for k <= n where the n draws are exchangeable, as they
+are when all n were drawn whatever they said. Draws that stopped because a vote was settled are not, and must not be
+handed in.
 
-Which answer each stored draw of a vote gave, and whether it is right.
+Then stored replies read as votes. A trial is only taken whose votes, counted again, leave the very marks that are
+stored: then its draws may be counted in any other order too.
 
-Owns the reading of stored replies as votes. A trial is only taken whose votes, counted again, leave the very marks
-that are stored: then its draws may be counted in any other order too. Asks no model and no database.
-
-Curves of votes from all orders their draws could have come in, not from the one they came in.
-
-A trial that drew all its samples has its draws put in seeded random orders, each read out like a run of its own; on the
-axis of calls the mean over every order is exact (`draws.leading`). That a trial drew all of them is the same event in
-every order, so the mean over orders has the expectation of the one order and less noise. A trial that a wall closed
-drew few because its draws were long: which ones it has depends on what they are, so it keeps its one order and leaves
-at its horizon, as it does without all this. Pure arrays in, frames out; reads no database.
+At last curves. A trial that drew all its samples has its draws put in seeded random orders, each read out like a run of
+its own; on the axis of calls the mean over every order is exact (`leading`). That a trial drew all of them is the same
+event in every order, so the mean over orders has the expectation of the one order and less noise. A trial that a wall
+closed drew few because its draws were long: which ones it has depends on what they are, so it keeps its one order and
+leaves at its horizon, as it does without all this. Asks no model and reads no database.
 """
 
 from __future__ import annotations
@@ -63,6 +60,7 @@ def best_of(scored: Sequence[tuple[float, bool]], k: int) -> float:
     scores = sorted(score for score, _ in scored)
     total = 0.0
     for score, right in scored:
+        # Equal scores stand in a row of the sorted list, and share its choices evenly.
         first, last = scores.index(score), n - scores[::-1].index(score)
         total += right * (upto[last] - upto[first]) / (last - first)
     return total / comb(n, k)
@@ -72,7 +70,7 @@ def majority(counts: Sequence[int], abstained: int, k: int) -> tuple[float, ...]
     """Chance of each answer to lead after k draws, by how often each was drawn; what is left is no answer at all.
 
     `counts` are votes per distinct answer, `abstained` draws without a vote. A tie goes to the answer seen first
-    (`engine.votes`); over all orders every tied answer is as likely to be that one, so ties are split evenly.
+    (`answers.Votes`); over all orders every tied answer is as likely to be that one, so ties are split evenly.
     With c_a votes for answer a: sum over t of C(c_a, t) sum over s of W(t, s) / (s + 1) / C(n, k), where W(t, s)
     counts the choices of the other k - t draws in which s other answers have t votes too and none has more.
     """
@@ -88,23 +86,24 @@ def leading(counts: tuple[int, ...], abstained: int) -> tuple[Floats, ...]:
     choices = np.array([float(comb(n, k)) for k in range(n + 1)])
     known: dict[int, Floats] = {}
     for place, count in enumerate(counts):
-        if count not in known:
-            others = (*counts[:place], *counts[place + 1 :])
-            known[count] = sum((_with(t, count, others, abstained, n) for t in range(1, count + 1)), np.zeros(n + 1))
+        # Answers with equally many votes have one chance.
+        if count in known:
+            continue
+        others = (*counts[:place], *counts[place + 1 :])
+        led = np.zeros(n + 1)
+        for t in range(1, count + 1):
+            # Choices by size in which the answer leads with t votes, those with s equals counted 1 / (s + 1).
+            ways = np.zeros((n + 1, len(others) + 1))
+            ways[0, 0] = 1.0
+            for other in others:
+                ways = _times(ways, [comb(other, x) for x in range(min(other + 1, t))], comb(other, t), t)
+            ways = _times(ways, [comb(abstained, x) for x in range(abstained + 1)], 0, 0)
+            shared = ways @ (1 / np.arange(1, len(others) + 2))
+            with_t = np.zeros(n + 1)
+            with_t[t:] = comb(count, t) * shared[: n + 1 - t]
+            led = led + with_t
+        known[count] = led
     return tuple(known[count] / choices for count in counts)
-
-
-def _with(t: int, count: int, others: Sequence[int], abstained: int, n: int) -> Floats:
-    """Choices by size in which an answer leads with t votes, those with s equals counted 1 / (s + 1)."""
-    ways = np.zeros((n + 1, len(others) + 1))
-    ways[0, 0] = 1.0
-    for other in others:
-        ways = _times(ways, [comb(other, x) for x in range(min(other + 1, t))], comb(other, t), t)
-    ways = _times(ways, [comb(abstained, x) for x in range(abstained + 1)], 0, 0)
-    shared = ways @ (1 / np.arange(1, len(others) + 2))
-    led = np.zeros(n + 1)
-    led[t:] = comb(count, t) * shared[: n + 1 - t]
-    return led
 
 
 def _times(ways: Floats, fewer: Sequence[int], equal: int, t: int) -> Floats:
@@ -149,60 +148,61 @@ class Vote:
 def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vote]:
     """By (condition_no, question_no, repeat), the ballots of trials that drew all they could and count as stored.
 
-    `draws` and `marks` are rows of `lists.draws` and `lists.marks`, in order.
+    `draws` and `marks` are rows of `listings.draws` and `listings.marks`, in order.
     """
-    told = _grouped(marks)
-    judge = _Judge({(m["question_no"], m["answer"]): m["verdict"] == "right" for group in told.values() for m in group})
-    found = {at: _ballot(rows, told.get(at, []), judge) for at, rows in _grouped(draws).items()}
-    return {at: ballot for at, ballot in found.items() if ballot is not None}
+    grouped = _grouped(marks)
+    # Whether an answer is right: as some mark says, else by the task's scorer.
+    verdicts: dict[tuple[int, str], bool | None] = {
+        (mark["question_no"], mark["answer"]): mark["verdict"] == "right"
+        for group in grouped.values()
+        for mark in group
+    }
+    votes = {place: _vote(rows, grouped.get(place, []), verdicts) for place, rows in _grouped(draws).items()}
+    return {place: vote for place, vote in votes.items() if vote is not None}
 
 
-def _ballot(rows: Sequence[Row], marks: Sequence[Row], judge: _Judge) -> Vote | None:
+def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, str], bool | None]) -> Vote | None:
+    """None for a trial that drew fewer than it could, or whose votes cannot be told or judged."""
     if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
         return None
-    said = [
+    given = [
         None if row["cut"] or row["finish"] == "filter" else answers.extract(row["text"], row["answer_kind"])
         for row in rows
     ]
-    if _marks(said) != [(mark["after_calls"], mark["answer"]) for mark in marks]:
+    # The marks that counting these answers in this order leaves: they must be those that are stored.
+    count, left = Votes(), list[tuple[int, str]]()
+    for place, answer in enumerate(given, start=1):
+        count.add(answer)
+        if count.leader is not None and (not left or left[-1][1] != count.leader):
+            left.append((place, count.leader))
+    if left != [(mark["after_calls"], mark["answer"]) for mark in marks]:
         return None
-    keys = [None if answer is None else answers.normalise(answer) for answer in said]
-    first = {key: answer for key, answer in reversed(list(zip(keys, said, strict=True))) if key is not None}
-    order = list(dict.fromkeys(key for key in keys if key is not None))
-    verdicts = [judge.right(str(first[key]), rows[0]) for key in order]
-    if None in verdicts:
-        return None
-    votes = tuple(None if key is None else order.index(key) for key in keys)
-    return Vote(votes, tuple(bool(verdict) for verdict in verdicts))
-
-
-def _marks(said: Sequence[str | None]) -> list[tuple[int, str]]:
-    """The marks that counting these answers in this order leaves."""
-    votes, found = Votes(), list[tuple[int, str]]()
-    for place, answer in enumerate(said, start=1):
-        votes.add(answer)
-        leader = votes.leader
-        if leader is not None and (not found or found[-1][1] != leader):
-            found.append((place, leader))
-    return found
-
-
-class _Judge:
-    """Whether an answer is right: as some mark says, else by the task's scorer; None where nobody can tell."""
-
-    def __init__(self, known: dict[tuple[int, str], bool]) -> None:
-        self._known: dict[tuple[int, str], bool | None] = dict(known)
-
-    def right(self, answer: str, row: Row) -> bool | None:
-        at = (row["question_no"], answer)
-        if at not in self._known:
+    # By the form votes are counted in; judged in the form that was seen first, as the run itself would.
+    keys = [None if answer is None else answers.normalise(answer) for answer in given]
+    first: dict[str, str] = {}
+    for key, answer in zip(keys, given, strict=True):
+        if key is not None and answer is not None:
+            first.setdefault(key, answer)
+    right: list[bool] = []
+    for answer in first.values():
+        at, row = (rows[0]["question_no"], answer), rows[0]
+        if at not in verdicts:
             task = _task(row["task"])
-            self._known[at] = None if task is None else task.score(answer, _question(row)) >= 1
-        return self._known[at]
+            kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
+            problem = Problem(row["question"], kind, context=row["context"])
+            question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
+            verdicts[at] = None if task is None else task.score(answer, question) >= 1
+        verdict = verdicts[at]
+        if verdict is None:
+            return None
+        right.append(verdict)
+    order = list(first)
+    return Vote(tuple(None if key is None else order.index(key) for key in keys), tuple(right))
 
 
 @lru_cache(maxsize=64)
 def _task(name: str) -> Any:
+    """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
     from engine.tasks.task import TaskSpec
 
@@ -212,21 +212,15 @@ def _task(name: str) -> Any:
         return None
 
 
-def _question(row: Row) -> Question:
-    kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
-    problem = Problem(row["question"], kind, context=row["context"])
-    return Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
-
-
 def _grouped(rows: Iterable[Row]) -> dict[Place, list[Row]]:
-    found: dict[Place, list[Row]] = {}
+    groups: dict[Place, list[Row]] = {}
     for row in rows:
-        found.setdefault((row["condition_no"], row["question_no"], row["repeat"]), []).append(row)
-    return found
+        groups.setdefault((row["condition_no"], row["question_no"], row["repeat"]), []).append(row)
+    return groups
 
 
 Rows = Mapping[str, NDArray[Any]]
-_SEED = 20260301
+_SEED = 20260301  # fixed, so that a curve is the same whenever it is read
 _SUMS = ("n", "right", "n_censored", "level", "slope", "ordered", "drawn", "covered")
 
 
@@ -263,9 +257,10 @@ class Sums:
 
     def totals(self) -> dict[str, Floats]:
         """Questions x points."""
-        found = {name: sums[:, :-1].cumsum(axis=1) for name, sums in self._sums.items()}
-        found["level"] += found.pop("slope") * self.points
-        return found
+        # The last column takes what lies above all points.
+        totals = {name: sums[:, :-1].cumsum(axis=1) for name, sums in self._sums.items()}
+        totals["level"] += totals.pop("slope") * self.points
+        return totals
 
 
 @lru_cache(maxsize=64)
@@ -289,22 +284,19 @@ class VotingTrials:
         """Rows as `queries.curves` has them, with `scored`, at `points`; and at each call if they are a curve's own."""
         own = self.rows.filter(condition_id=condition_id)
         asked = self.questions.filter(pl.col("question_no").is_in(own["question_no"].unique().to_list()))
-        walks = _walks(own, self.ballots, {no: place for place, no in enumerate(asked["question_no"])})
+        numbers = {no: place for place, no in enumerate(asked["question_no"])}
+        walks: list[Walk] = []
+        for key, part in own.group_by("condition_no", "question_no", "repeat", maintain_order=True):
+            condition, question, repeat = (int(number) for number in key)
+            ballot = self.ballots.get((condition, question, repeat))
+            # Whole calls alone: one that a wall cut is no draw that could come in another place.
+            whole = ballot is not None and part["kind"].to_list() == [0] + [1] * len(ballot.votes)
+            arrays = {name: part[name].to_numpy() for name in part.columns}
+            walks.append(Walk(numbers[question], arrays, ballot if whole else None))
         calls = own["wall"].to_list() if axis == "calls" and isinstance(points, pl.Series) else []
         at = np.unique(np.array([*points, *calls], np.int64))
         sums = curve(walks, asked["cluster"].to_list(), axis, at, orders)
         return sums.with_columns(condition_id=pl.lit(condition_id))
-
-
-def _walks(rows: pl.DataFrame, ballots: Mapping[Place, Vote], questions: Mapping[int, int]) -> list[Walk]:
-    found = []
-    for key, part in rows.group_by("condition_no", "question_no", "repeat", maintain_order=True):
-        condition, question, repeat = (int(number) for number in key)
-        ballot = ballots.get((condition, question, repeat))
-        whole = ballot is not None and part["kind"].to_list() == [0] + [1] * len(ballot.votes)
-        arrays = {name: part[name].to_numpy() for name in part.columns}
-        found.append(Walk(questions[question], arrays, ballot if whole else None))
-    return found
 
 
 def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Ints, orders: int) -> pl.DataFrame:
@@ -314,75 +306,34 @@ def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Int
     """
     sums = Sums(len(clusters), points)
     for walk in walks:
-        _add(sums, walk, axis, orders)
-    return _stacked(sums.totals(), clusters, points)
+        rows, whole = walk.rows, walk.rows["kind"] != 2
+        walls = rows["wall"][whole]
+        sums.add(walk.question, walls, n=rows["n"][whole], n_censored=rows["n_censored"][whole])
+        if walk.ballot is None or orders == 1:
+            sums.add(walk.question, walls, right=rows["n_right"][whole], level=rows["spent"][whole])
+            sums.add_cut(walk.question, rows["since"], rows["wall"], rows["entry"] - rows["entered"], 1.0)
+            continue
+        votes, verdicts = walk.ballot.votes, walk.ballot.right
+        sums.add(walk.question, np.zeros(1), ordered=1.0, drawn=len(votes))
+        if axis == "calls":
+            # A draw costs one call whatever it says, so the mean over all orders is exact.
+            tables = leading(walk.ballot.counts, sum(vote is None for vote in votes))
+            chances = sum((t for t, right in zip(tables, verdicts, strict=True) if right), np.zeros(len(votes) + 1))
+            sums.add(walk.question, rows["wall"][1:], right=np.diff(chances), level=rows["spent"][1:], covered=1.0)
+        else:
+            _add_orders(sums, walk, walk.ballot, orders_of(len(votes), orders))
 
-
-def _add(sums: Sums, walk: Walk, axis: str, orders: int) -> None:
-    rows = walk.rows
-    whole = rows["kind"] != 2
-    walls = rows["wall"][whole]
-    sums.add(walk.question, walls, n=rows["n"][whole], n_censored=rows["n_censored"][whole])
-    if walk.ballot is None or orders == 1:
-        sums.add(walk.question, walls, right=rows["n_right"][whole], level=rows["spent"][whole])
-        sums.add_cut(walk.question, rows["since"], rows["wall"], rows["entry"] - rows["entered"], 1.0)
-        return
-    draws = len(walk.ballot.votes)
-    sums.add(walk.question, np.zeros(1), ordered=1.0, drawn=draws)
-    if axis == "calls":
-        led = _chances(walk.ballot)
-        sums.add(walk.question, rows["wall"][1:], right=np.diff(led), level=rows["spent"][1:], covered=1.0)
-    else:
-        _add_orders(sums, walk, walk.ballot, orders_of(draws, orders))
-
-
-def _chances(ballot: Vote) -> Floats:
-    """Chance to be right after 0, 1, ... draws, over all orders."""
-    led = leading(ballot.counts, sum(vote is None for vote in ballot.votes))
-    return sum(
-        (table for table, right in zip(led, ballot.right, strict=True) if right), np.zeros(len(ballot.votes) + 1)
-    )
-
-
-def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
-    """A draw takes its output with it; what its prompt adds belongs to its place: the first is metered higher."""
-    rows = {name: values[1:] for name, values in walk.rows.items()}
-    prompt = rows["entered"] - walk.rows["wall"][:-1]
-    output, paid = (rows["wall"] - rows["entered"])[orders], (rows["spent"] - rows["entry"])[orders]
-    wall = (prompt + output).cumsum(axis=1)
-    entered = wall - output
-    since = entered + (rows["since"] - rows["entered"])
-    share = 1.0 / len(orders)
-    changed = np.diff(_right(ballot, orders), axis=1, prepend=0.0)
-    sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
-    sums.add_cut(walk.question, since, wall, rows["entry"] - entered, share)
-
-
-def _right(ballot: Vote, orders: Ints) -> Floats:
-    """orders x draws: whether the leader is right after each; ties go to the answer seen first (`engine.votes`)."""
-    votes = np.array([-1 if vote is None else vote for vote in ballot.votes])[orders]
-    verdicts = np.array([*ballot.right, False], dtype=np.float64)
-    draws, every = votes.shape[1], np.arange(len(votes))
-    standing = np.zeros((len(votes), len(verdicts)))
-    standing[:, -1] = 0.5
-    found = np.zeros(votes.shape)
-    for place in range(draws):
-        # A vote weighs more than any lead in time: the earlier an answer was first seen, the higher among equals.
-        vote = votes[:, place]
-        first = standing[every, vote] == 0
-        standing[every, vote] += np.where(vote < 0, 0, 1 + first * (draws - place) / (2 * draws))
-        found[:, place] = verdicts[standing.argmax(axis=1)]
-    return found
-
-
-def _stacked(totals: Mapping[str, Floats], clusters: Sequence[str], points: Ints) -> pl.DataFrame:
-    """Question means over clusters, as `queries.curves` sums them."""
+    totals = sums.totals()
     n = totals["n"]
     k = (n > 0.5).astype(np.float64)
     mean, level = (np.divide(totals[name], n, out=np.zeros_like(n), where=k > 0) for name in ("right", "level"))
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
-    s, q = (_by_cluster(values, member, len(names)) for values in (mean, k))
+    s, q = (np.zeros((len(names), len(points))) for _ in range(2))
+    # add.at and no fancy assignment: several questions of one cluster add up.
+    np.add.at(s, member, mean)
+    np.add.at(q, member, k)
     trials, ordered = n.sum(axis=0), totals["ordered"].sum(axis=0)
+    # n / k runs of its own is what a trial with n draws is worth where k of them were read.
     worth = totals["drawn"].sum(axis=0) * ordered / np.maximum(totals["covered"].sum(axis=0), np.maximum(ordered, 1.0))
     return pl.DataFrame(
         {
@@ -402,7 +353,33 @@ def _stacked(totals: Mapping[str, Floats], clusters: Sequence[str], points: Ints
     )
 
 
-def _by_cluster(values: Floats, member: NDArray[Any], clusters: int) -> Floats:
-    sums = np.zeros((clusters, values.shape[1]))
-    np.add.at(sums, member, values)
-    return sums
+def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
+    """A draw takes its output with it; what its prompt adds belongs to its place: the first is metered higher."""
+    rows = {name: values[1:] for name, values in walk.rows.items()}
+    prompt = rows["entered"] - walk.rows["wall"][:-1]
+    output, paid = (rows["wall"] - rows["entered"])[orders], (rows["spent"] - rows["entry"])[orders]
+    wall = (prompt + output).cumsum(axis=1)
+    entered = wall - output
+    since = entered + (rows["since"] - rows["entered"])
+    share = 1.0 / len(orders)
+    changed = np.diff(_right(ballot, orders), axis=1, prepend=0.0)
+    sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
+    sums.add_cut(walk.question, since, wall, rows["entry"] - entered, share)
+
+
+def _right(ballot: Vote, orders: Ints) -> Floats:
+    """orders x draws: whether the leader is right after each; ties go to the answer seen first, as `Votes` has it."""
+    votes = np.array([-1 if vote is None else vote for vote in ballot.votes])[orders]
+    verdicts = np.array([*ballot.right, False], dtype=np.float64)
+    draws, every = votes.shape[1], np.arange(len(votes))
+    standing = np.zeros((len(votes), len(verdicts)))
+    # The last column is nobody: it leads until there is a vote, and a draw without one adds nothing to it.
+    standing[:, -1] = 0.5
+    right = np.zeros(votes.shape)
+    for place in range(draws):
+        # A vote weighs more than any lead in time: the earlier an answer was first seen, the higher among equals.
+        vote = votes[:, place]
+        first = standing[every, vote] == 0
+        standing[every, vote] += np.where(vote < 0, 0, 1 + first * (draws - place) / (2 * draws))
+        right[:, place] = verdicts[standing.argmax(axis=1)]
+    return right

@@ -7,7 +7,7 @@ that no longer are those held are not read from it; `settle` makes it again. Com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -28,31 +28,28 @@ def materialize(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
     Does nothing for a database of fewer than `enough` steps. Raises StoreError where the file is only read.
     """
     store = Store(path)
+    lacking: list[str] = []
     with store.reading() as connection:
         queries.prepare(connection)
-        wanted = _lacking(Read(Look(connection), STORED)) if deltas.size(connection) >= enough else []
-    for some in _batches(wanted):
+        if deltas.size(connection) >= enough:
+            read = Read(Look(connection), STORED)
+            known = read.known()
+            where = read.placed(known, known.conditions, None, None)
+            # Held at other budgets than are read now is not held: a later study may have declared more.
+            kept = queries.materialized(connection)
+            lacking = [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
+    for start in range(0, len(lacking), _AT_ONCE):
         with store.writing() as connection:
-            _hold(Read(Look(connection), STORED), some)
-    return len(wanted)
-
-
-def _lacking(read: Read) -> list[str]:
-    known = read.known()
-    where = read.placed(known, known.conditions, None, None)
-    kept = queries.materialized(read.connection)
-    return [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+            _hold(Read(Look(connection), STORED), lacking[start : start + _AT_ONCE])
+    return len(lacking)
 
 
 def _hold(read: Read, ids: Sequence[str]) -> None:
+    # Asked again on this connection: since the look for what is lacking another process may have stored trials.
     known = read.known()
-    mine = [row for row in known.conditions if row["condition_id"] in set(ids)]
-    where = read.placed(known, mine, None, None).join(queries.numbers(read.connection), on="condition_id")
-    units = read.units(mine, where.drop("condition_no"))
+    conditions = [row for row in known.conditions if row["condition_id"] in set(ids)]
+    where = read.placed(known, conditions, None, None).join(queries.numbers(read.connection), on="condition_id")
+    units = read.units(conditions, where.drop("condition_no"))
     numbered = units.join(where.select("condition_id", "condition_no"), on="condition_id", maintain_order="left").join(
         queries.questions(read.connection).select("question_id", "question_no"), on="question_id", maintain_order="left"
     )

@@ -1,8 +1,4 @@
-"""The tables of sums that are kept, `held` and `holdings`: what is in them, read and written.
-
-Owns their SQL. When they are made and when they may be read is the business of `holding` and `reading`.
-
-The arithmetic of the analysis in SQL: trials at any budget, read off the steps of one large run.
+"""The arithmetic of the analysis in SQL: trials at any budget, read off the steps of one large run.
 
 Every trial is a stream of changes: "from wall w on, these counts and spends are added", and where its data end all of
 them are taken back and the trial is counted as censored (or failed). A number at budget b is the sum of all changes at
@@ -10,16 +6,18 @@ walls <= b, so cells and curves cost one pass over `steps`, whatever the number 
 steps yet and may not be changed they are derived for the moment.
 
 Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh') and
-`lens` (`lens.table`).
+`lens` (`lens.table`). Sums that are kept, `held` and `holdings`, are read and written here too; when they are made is
+the business of `materialize`, when they may be read that of `reader`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.store import deltas
+from engine.store.sql import each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,12 +56,6 @@ SPENDS = (*deltas.SPENDS, "pusd", "pwh")
 COUNTS = (*deltas.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
 MEASURES = (*COUNTS, *SPENDS)
 
-
-def each(template: str, *names: str) -> str:
-    """The template once per name, which stands for its @."""
-    return ", ".join(template.replace("@", name) for name in names)
-
-
 # A model the lens says nothing about keeps its stored price; one unknown part makes the whole line-up unknown.
 _RATES = f"""
 with known as (
@@ -84,42 +76,37 @@ rates as (
     from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)),
 places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"""
 
-_WALL: dict[ReadingAxis, str] = {
-    "output_tokens": "s.output_wall",
-    "total_tokens": "s.total_wall",
-    "calls": "greatest(s.ordinal + s.more_calls, 0)",
-    "usd": "sum(s.more_input::bigint * r.input_pusd + s.more_output::bigint * r.output_pusd) over w",
-    "wh": "sum(s.more_calls * r.call_pwh + s.more_input::bigint * r.input_pwh + s.more_output::bigint * r.output_pwh)"
-    " over w",
+
+class _Axis(NamedTuple):
+    """How steps are read on an axis, as SQL; on money and energy by the rates of the lens."""
+
+    wall: str
+    """What a budget is held against."""
+    weight: str
+    """What one output token adds to the wall."""
+    entry: str
+    """What a call has spent before its first output token."""
+    spent: str
+
+
+_MORE_PUSD = "s.more_input::bigint * r.input_pusd + s.more_output::bigint * r.output_pusd"
+_MORE_PWH = "s.more_calls * r.call_pwh + s.more_input::bigint * r.input_pwh + s.more_output::bigint * r.output_pwh"
+_SPENT_PUSD, _SPENT_PWH = "entry_pusd + output_tokens * output_pusd", "entry_pwh + output_tokens * output_pwh"
+_AXES: dict[ReadingAxis, _Axis] = {
+    "output_tokens": _Axis("s.output_wall", "1", "0", "output_tokens"),
+    "total_tokens": _Axis("s.total_wall", "1", "input_tokens", "input_tokens + output_tokens"),
+    "calls": _Axis("greatest(s.ordinal + s.more_calls, 0)", "0", "0", "calls"),
+    # Money and energy add up over a trial's own calls, so their walls need a window; the others are stored.
+    "usd": _Axis(f"sum({_MORE_PUSD}) over w", "r.output_pusd", "entry_pusd", _SPENT_PUSD),
+    "wh": _Axis(f"sum({_MORE_PWH}) over w", "r.output_pwh", "entry_pwh", _SPENT_PWH),
 }
-_WEIGHT: dict[ReadingAxis, str] = {
-    "output_tokens": "1",
-    "total_tokens": "1",
-    "calls": "0",
-    "usd": "r.output_pusd",
-    "wh": "r.output_pwh",
-}
-"""What one output token adds to the wall."""
-_ENTRY: dict[ReadingAxis, str] = {
-    "output_tokens": "0",
-    "total_tokens": "input_tokens",
-    "calls": "0",
-    "usd": "entry_pusd",
-    "wh": "entry_pwh",
-}
-"""What a call has spent before its first output token."""
-_SPENT: dict[ReadingAxis, str] = {
-    "output_tokens": "output_tokens",
-    "total_tokens": "input_tokens + output_tokens",
-    "calls": "calls",
-    "usd": "entry_pusd + output_tokens * output_pusd",
-    "wh": "entry_pwh + output_tokens * output_pwh",
-}
+# Only what is shown may count cached input as cheaper: walls are cut at the plain price, as runs have them.
 _PLAIN = "s.input_tokens::double * r.input_pusd"
 _DISCOUNTED = f"{_PLAIN} - s.cached_tokens::double * (r.input_pusd - r.cached_pusd)"
 
 # Where money or energy is unknown, a trial read on that axis says nothing: its presence is counted by its fate.
 _UNKNOWN = {"usd": "(p.anytime and r.unpriced)", "wh": "(p.anytime and r.unmeasured)"}
+# By `fate` of the steps: 2 failed, 3 stopped, and the others never reached the end of their data.
 _FATES = {
     "n_failed": "(s.fate = 2)::int",
     "n_stopped": "(s.fate = 3)::int",
@@ -133,18 +120,18 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
     A row with `since` < wall is a call that budgets from `since` up to its wall cut: it `entered` at a wall, has spent
     `entry` on its prompt and adds one token per `weight`.
     """
-    unknown = _UNKNOWN.get(axis, "false")
+    how, unknown = _AXES[axis], _UNKNOWN.get(axis, "false")
     counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in deltas.COUNTS)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
     return f"""
     select *, wall - weight * more_output as entered,
         if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
-        {_ENTRY[axis]} as entry, {_SPENT[axis]} as spent,
+        {how.entry} as entry, {how.spent} as spent,
         {each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
-        entry_pusd + output_tokens * output_pusd as pusd, entry_pwh + output_tokens * output_pwh as pwh
+        {_SPENT_PUSD} as pusd, {_SPENT_PWH} as pwh
     from (
         select {each("s.@", "condition_no", "question_no", "repeat", "ordinal", "kind")},
-            {_WALL[axis]}::bigint as wall, {_WEIGHT[axis]}::bigint as weight,
+            {how.wall}::bigint as wall, {how.weight}::bigint as weight,
             s.more_output, {", ".join(counts)}, {each("s.@", *deltas.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
@@ -160,16 +147,13 @@ def _reading(grid: pl.DataFrame, lens: Lens) -> str:
     return f"{_RATES}, read as ({' union all '.join(branches)})"
 
 
-def _slot(wall: str, budgets: int) -> str:
-    """How many of a condition's budgets lie below a wall."""
-    return " + ".join(f"({wall} > b{i})::int" for i in range(budgets)) or "0"
-
-
 def _cells(budgets: int) -> str:
     """Sums per (condition, question, slot): what is added from that budget on, and what is spent at it alone."""
+    # A slot is how many of a condition's budgets lie below a wall.
+    slot, first = (" + ".join(f"({wall} > b{i})::int" for i in range(budgets)) or "0" for wall in ("wall", "since"))
     return f""",
 placed as (
-    select r.*, p.budgets, {_slot("wall", budgets)} as slot, {_slot("since", budgets)} as first_slot
+    select r.*, p.budgets, {slot} as slot, {first} as first_slot
     from read r join places p using (condition_no)),
 begun as (
     select * exclude (slot), unnest(range(first_slot, slot)) as slot from placed where first_slot < slot),
@@ -194,6 +178,7 @@ _DIVISORS = {
     **dict.fromkeys(("mean", "level", "slope", "sq"), _UNIT),
     "ss": _UNIT**2,
 }
+# Questions of one text are one cluster, called by the first of their ids, within a task.
 _CLUSTERS = f"""
 clusters as (
     select question_no, min(question_id) over (partition by task, text) as cluster
@@ -246,6 +231,7 @@ totals as (
 select condition_id, t.* exclude (condition_no) from totals t join {deltas.CONDITIONS} using (condition_no)
 order by condition_id, budget"""
 
+# A trial without a call says something from wall 0 on; a presence that counts nothing says nothing.
 _RANGES = f"""
 select condition_id, min(wall) filter (wall > 0) as first, max(wall) as last
 from read join {deltas.CONDITIONS} using (condition_no) where kind > 0 or n > 0 group by condition_id"""
@@ -276,6 +262,7 @@ def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Da
     """
     import polars as pl
 
+    # The wall of no budget is above every wall, so a condition with fewer budgets than others never comes to it.
     most = max((len(budgets) for budgets in grid["budgets"]), default=0)
     spread = {f"b{i}": pl.col("budgets").list.get(i, null_on_oob=True).fill_null(2**63 - 1) for i in range(most)}
     return _over(connection, grid.with_columns(**spread), rates, _reading(grid, lens) + _cells(most))

@@ -1,15 +1,8 @@
-"""Which condition is read at which budgets, and what it is called.
+"""From a question about results to the frames that answer it: which conditions, read where, through which lens.
 
-Owns labels and default budgets. Works on lists of conditions and runs; never touches a trial.
-
-From sums of changes to sums per question: at every budget what all changes up to it add up to.
-
-The sums of one question in one cell are a unit; cells, frontiers and comparisons are made of units. Pure arrays in,
-frames out; reads no database.
-
-From a question about results to the frames that answer it: which conditions, read where, through which lens.
-
-Owns the order of the queries within one open connection. Opens nothing and computes no statistics.
+First labels and default budgets, on lists of conditions and runs; then units, the sums of one question in one cell,
+which cells, frontiers and comparisons are made of; at last `Read`, which owns the order of the queries within one open
+connection. Opens nothing and computes no statistics.
 """
 
 from __future__ import annotations
@@ -55,61 +48,35 @@ def described(conditions: pl.DataFrame) -> list[Row]:
     """Conditions with `label` and `simulated`; params and line-up stay JSON text.
 
     `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted.
+    `label`: strategy with the parameters that tell conditions apart, model if there are several; made unique by the
+    wall, or by the start of the id.
     """
-    rows = [{**row, "model": _played(row)} for row in conditions.to_dicts()]
-    names = _labels(rows)
-    return [
-        {**row, "label": name, "simulated": any(m.startswith("scripted/") for m in row["model"].split(ARROW))}
-        for row, name in zip(rows, names, strict=True)
-    ]
-
-
-def _played(row: Row) -> str:
-    """All models of a condition that has several."""
-    players = json.loads(row["lineup"])
-    return called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
-
-
-def _short(model: str) -> str:
-    """Without the providers: 'openai/a → b/c' is 'a → c'."""
-    return called(name.rsplit("/", 1)[-1] for name in model.split(ARROW))
-
-
-def _labels(rows: Sequence[Row]) -> list[str]:
-    """Strategy with the parameters that tell conditions apart, model if there are several; made unique by the id."""
-    varying = _varying(rows)
-    many = len({row["model"] for row in rows}) > 1
-    names = [_label(row, varying[row["strategy"]], many) for row in rows]
-    twins: dict[tuple[str, str], list[Row]] = {}
-    for row, name in zip(rows, names, strict=True):
-        twins.setdefault((row["task"], name), []).append(row)
-    return [f"{name}{_told(row, twins[row['task'], name])}" for row, name in zip(rows, names, strict=True)]
-
-
-def _told(row: Row, twins: Sequence[Row]) -> str:
-    """What tells a condition from others of the same name: nothing, its wall, or the start of its id."""
-    if len(twins) == 1:
-        return ""
-    if len({_wall(twin) for twin in twins}) == len(twins):
-        return f" · {_wall(row)}"
-    return f" · {row['condition_id'].rsplit('-', 1)[-1][:6]}"
-
-
-def _label(row: Row, varying: Iterable[str], many: bool) -> str:
-    params = json.loads(row["params"])
-    shown = ", ".join(f"{name}={params[name]}" for name in varying if name in params)
-    name = f"{row['strategy']}({shown})" if shown else str(row["strategy"])
-    return f"{name} · {_short(row['model'])}" if many else name
-
-
-def _varying(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Per strategy the parameters that take more than one value."""
+    rows = conditions.to_dicts()
     seen: dict[str, dict[str, set[str]]] = {}
     for row in rows:
-        mine = seen.setdefault(row["strategy"], {})
+        players = json.loads(row["lineup"])
+        row["model"] = called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
+        values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
-            mine.setdefault(name, set()).add(json.dumps(value))
-    return {s: sorted(name for name, values in mine.items() if len(values) > 1) for s, mine in seen.items()}
+            values.setdefault(name, set()).add(json.dumps(value))
+    varying = {s: sorted(name for name, each in values.items() if len(each) > 1) for s, values in seen.items()}
+    many = len({row["model"] for row in rows}) > 1
+    twins: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        params = json.loads(row["params"])
+        shown = ", ".join(f"{name}={params[name]}" for name in varying[row["strategy"]] if name in params)
+        label = f"{row['strategy']}({shown})" if shown else str(row["strategy"])
+        if many:
+            # Without the providers: 'openai/a → b/c' is 'a → c'.
+            label = f"{label} · {called(name.rsplit('/', 1)[-1] for name in row['model'].split(ARROW))}"
+        twins.setdefault((row["task"], label), []).append(row)
+        row["simulated"] = any(name.startswith("scripted/") for name in row["model"].split(ARROW))
+    for (_, label), same in twins.items():
+        apart = len({_wall(row) for row in same}) == len(same)
+        for row in same:
+            more = _wall(row) if apart else row["condition_id"].rsplit("-", 1)[-1][:6]
+            row["label"] = label if len(same) == 1 else f"{label} · {more}"
+    return rows
 
 
 def _wall(row: Row) -> str:
@@ -123,14 +90,14 @@ def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:
     for name in filters:
         if name not in FILTERS:
             raise UnknownName("filter", name, FILTERS)
-    wanted = {name: _several(value) for name, value in filters.items() if value is not None}
+    wanted = {
+        name: [value] if isinstance(value, str | bool | int) else list(value)
+        for name, value in filters.items()
+        if value is not None
+    }
     named = not wanted.keys().isdisjoint(("condition_id", "strategy"))
     shown = [row for row in rows if named or row["strategy"] != LABEL]
     return [row for row in shown if all(row[name] in values for name, values in wanted.items())]
-
-
-def _several(value: Any) -> list[Any]:
-    return [value] if isinstance(value, str | bool | int) else list(value)
 
 
 def checked_axis(axis: str | None) -> ReadingAxis | None:
@@ -157,25 +124,26 @@ def placed_at(
     """
     if budgets is not None and any(b < 0 for b in budgets):
         raise UsageError(f"A budget must be 0 or more, not {min(budgets)}.")
-    rows = [_entry(c, studies, axis, budgets) for c in conditions]
+    rows: list[Row] = []
+    for condition in conditions:
+        own, anytime = condition["axis"], condition["anytime"]
+        at = axis if axis and anytime else own
+        if not anytime:
+            walls = {condition["budget"]}
+        elif budgets is not None:
+            walls = set(budgets)
+        else:
+            walls = declared(condition["run_ids"] or [], studies, at)
+            # Its own largest budget always, whatever a study of before declared.
+            walls |= {condition["budget"]} if at == own else set()
+        row = {"condition_id": condition["condition_id"], "axis": at, "anytime": anytime, "budgets": sorted(walls)}
+        rows.append(row)
     open_rows = [row for row in rows if not row["budgets"]]
     if open_rows and derive and budgets is None:
-        found = derive(pl.DataFrame(open_rows, schema=_SCHEMA))
+        derived = derive(pl.DataFrame(open_rows, schema=_SCHEMA))
         for row in open_rows:
-            row["budgets"] = found.get(row["condition_id"], [])
+            row["budgets"] = derived.get(row["condition_id"], [])
     return pl.DataFrame(rows, schema=_SCHEMA)
-
-
-def _entry(condition: Row, studies: Mapping[str, str], axis: ReadingAxis | None, budgets: Sequence[int] | None) -> Row:
-    own = condition["axis"]
-    at = axis if axis and condition["anytime"] else own
-    if not condition["anytime"]:
-        walls = {condition["budget"]}
-    elif budgets is not None:
-        walls = set(budgets)
-    else:
-        walls = declared(condition["run_ids"] or [], studies, at) | ({condition["budget"]} if at == own else set())
-    return {name: condition[name] for name in ("condition_id", "anytime")} | {"axis": at, "budgets": sorted(walls)}
 
 
 def declared(run_ids: Iterable[str], studies: Mapping[str, str], axis: str) -> set[int]:
@@ -194,16 +162,14 @@ def series(first: int, last: int) -> list[int]:
 
 def planned(rows: Iterable[Row], studies: Mapping[str, str], asked: Mapping[tuple[str, str], int]) -> dict[str, int]:
     """Questions of a condition's task in its runs' studies; by what was asked where no study says."""
-    return {
-        row["condition_id"]: max((_of_run(run, row["task"], studies, asked) for run in row["run_ids"] or ()), default=0)
-        for row in rows
-    }
-
-
-def _of_run(run_id: str, task: str, studies: Mapping[str, str], asked: Mapping[tuple[str, str], int]) -> int:
-    plan = json.loads(studies.get(run_id, "{}"))
-    said = plan.get("planned_questions", {}).get(task)
-    return int(said) if said is not None else asked.get((run_id, task), 0)
+    most: dict[str, int] = {}
+    for row in rows:
+        numbers = [0]
+        for run_id in row["run_ids"] or ():
+            stated = json.loads(studies.get(run_id, "{}")).get("planned_questions", {}).get(row["task"])
+            numbers.append(int(stated) if stated is not None else asked.get((run_id, row["task"]), 0))
+        most[row["condition_id"]] = max(numbers)
+    return most
 
 
 UNIT_SCHEMA: dict[str, Any] = {
@@ -233,76 +199,60 @@ def units_of_changes(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
         return pl.DataFrame(schema=UNIT_SCHEMA)
     condition = _ranks(book.conditions["condition_no"])[changes["condition_no"].to_numpy()]
     question = _ranks(book.questions["question_no"])[changes["question_no"].to_numpy()]
-    most = int(book.conditions["budgets"].list.len().max())  # type: ignore[arg-type]
+    budgets = book.conditions["budgets"]
+    counts = budgets.list.len().to_numpy()
+    most = int(counts.max())
+    # By one number per (condition, question), which sorts as fast as numbers do.
     pairs, place = np.unique(condition * len(book.questions) + question, return_inverse=True)
     owner, asked = np.divmod(pairs, len(book.questions))
-    sums = _running(changes, place * most + changes["slot"].to_numpy(), len(pairs), most)
-    rows, slots = _order(owner, book.conditions["budgets"].list.len().to_numpy(), most)
-    return _frame(book, owner[rows], asked[rows], slots, sums, rows * most + slots)
+    at, passing = place * most + changes["slot"].to_numpy(), changes["passing"].to_numpy()
+    sums: dict[str, NDArray[np.float64]] = {}
+    for name in MEASURES:
+        values = changes[name].to_numpy()
+        added = np.zeros(len(pairs) * most)
+        added[at[~passing]] = values[~passing]
+        added = added.reshape(len(pairs), most).cumsum(axis=1).ravel() if most > 1 else added
+        # After the running sums: a call that a budget cuts counts at that budget alone.
+        added[at[passing]] += values[passing]
+        sums[name] = added
+    slots = np.tile(np.arange(most), len(owner))
+    rows = np.repeat(np.arange(len(owner)), most)
+    # Conditions have unlike numbers of budgets; slots that a condition does not have are left out.
+    own = slots < counts[owner[rows]]
+    rows, slots = rows[own], slots[own]
+    order = np.argsort(owner[rows] * most + slots, kind="stable") if most > 1 else slice(None)
+    rows, slots = rows[order], slots[order]
+    starts = np.concatenate([[0], counts.cumsum()])[:-1]
+    walls = budgets.explode().drop_nulls().gather(starts[owner[rows]] + slots)
+    return _named(book, owner[rows], asked[rows], walls, {n: values[rows * most + slots] for n, values in sums.items()})
 
 
 def _ranks(numbers: pl.Series) -> Ints:
     """By number, its place in the series."""
+    # An array and no join: numbers go up by one, so they are places of an array themselves.
     ranks = np.zeros(int(numbers.max() or 0) + 1, np.int64)  # type: ignore[arg-type]
     ranks[numbers.to_numpy()] = np.arange(len(numbers))
     return ranks
 
 
-def _running(changes: pl.DataFrame, at: Ints, pairs: int, most: int) -> dict[str, NDArray[np.float64]]:
-    """Per measure the sum at each budget of each pair, flat."""
-    passing = changes["passing"].to_numpy()
-    found = {}
-    for name in MEASURES:
-        values = changes[name].to_numpy()
-        sums = np.zeros(pairs * most)
-        sums[at[~passing]] = values[~passing]
-        sums = sums.reshape(pairs, most).cumsum(axis=1).ravel() if most > 1 else sums
-        sums[at[passing]] += values[passing]
-        found[name] = sums
-    return found
-
-
-def _order(owner: Ints, budgets: Ints, most: int) -> tuple[Ints, Ints]:
-    """Pair and slot of every row: by condition, budget, question; slots a condition does not have are left out."""
-    slots = np.tile(np.arange(most), len(owner))
-    rows = np.repeat(np.arange(len(owner)), most)
-    kept = slots < budgets[owner[rows]]
-    rows, slots = rows[kept], slots[kept]
-    order = np.argsort(owner[rows] * most + slots, kind="stable") if most > 1 else slice(None)
-    return rows[order], slots[order]
-
-
 def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
-    """What is held, as units; see `queries.held`."""
+    """What is held, as units; see `queries.read_sums`."""
     if held.is_empty():
         return pl.DataFrame(schema=UNIT_SCHEMA)
     owner = _ranks(book.conditions["condition_no"])[held["condition_no"].to_numpy()]
     asked = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
     sums = {name: held[name].to_numpy() for name in MEASURES}
     budgets = held["budget"].to_numpy()
-    if not _sorted(owner, budgets, asked):
+    # Looked at first: they were kept in this order, and to look is cheaper than to sort again.
+    ordered = np.ones(max(0, len(owner) - 1), np.bool_)
+    for key in (asked, budgets, owner):
+        step = np.diff(key)
+        ordered = (step > 0) | ((step == 0) & ordered)
+    if not ordered.all():
         order = np.lexsort((asked, budgets, owner))
         owner, budgets, asked = owner[order], budgets[order], asked[order]
         sums = {name: values[order] for name, values in sums.items()}
     return _named(book, owner, asked, pl.Series(budgets), sums)
-
-
-def _sorted(*keys: Ints) -> bool:
-    """Whether rows come in the order of these keys, the first counting most."""
-    after = np.ones(max(0, len(keys[0]) - 1), np.bool_)
-    for key in reversed(keys):
-        step = np.diff(key)
-        after = (step > 0) | ((step == 0) & after)
-    return bool(after.all())
-
-
-def _frame(
-    book: Codebook, owner: Ints, asked: Ints, slots: Ints, sums: dict[str, NDArray[np.float64]], at: Ints
-) -> pl.DataFrame:
-    lists = book.conditions["budgets"]
-    starts = np.concatenate([[0], lists.list.len().to_numpy().cumsum()])[:-1]
-    budgets = lists.explode().drop_nulls().gather(starts[owner] + slots)
-    return _named(book, owner, asked, budgets, {name: values[at] for name, values in sums.items()})
 
 
 def _named(
@@ -368,32 +318,36 @@ class Read:
         return self.look.known
 
     def placed(
-        self, known: Known, mine: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
+        self, known: Known, conditions: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
     ) -> pl.DataFrame:
-        """Where each of the conditions is read; see `grid.grid`."""
+        """Where each of the conditions is read; see `placed_at`."""
 
-        def derive(open_: pl.DataFrame) -> Mapping[str, list[int]]:
-            return _round(queries.ranges(self.connection, open_, self.lens, self._rates(mine)), open_)
+        def derive(undeclared: pl.DataFrame) -> Mapping[str, list[int]]:
+            # The same round budgets for all conditions whose studies declare none on the axis.
+            reach = queries.ranges(self.connection, undeclared, self.lens, self._rates(conditions))
+            if reach["first"].drop_nulls().is_empty():
+                return {condition: [0] for condition in undeclared["condition_id"]}
+            lowest, highest = int(reach["first"].min()), int(reach["last"].max())  # type: ignore[arg-type]
+            # A trial is censored at its last wall already, so the last budget stays below it.
+            return dict.fromkeys(undeclared["condition_id"], series(lowest, highest - 1))
 
-        return placed_at(mine, known.studies, checked_axis(axis), budgets, derive)
+        return placed_at(conditions, known.studies, checked_axis(axis), budgets, derive)
 
-    def units(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
-        """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
+    def units(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
+        """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
+        # Sums are kept at the stored prices alone; any other lens reads the steps.
         kept = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
-        same = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
-        found = [self._held(where.filter(same))] if any(same) else []
-        if not all(same) or not found:
-            found.append(self._summed(mine, where.filter([not one for one in same])))
-        return found[0] if len(found) == 1 else pl.concat(found).sort("condition_id", "budget", "question_id")
-
-    def _held(self, where: pl.DataFrame) -> pl.DataFrame:
-        book = self._book(where)
-        return units_of_sums(queries.read_sums(self.connection, book.conditions["condition_no"].to_list()), book)
-
-    def _summed(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
-        """From the steps."""
-        changes = queries.changes(self.connection, where, self.lens, self._rates(mine))
-        return units_of_changes(changes, self._book(where))
+        held = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        parts: list[pl.DataFrame] = []
+        if any(held):
+            book = self._book(where.filter(held))
+            sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
+            parts.append(units_of_sums(sums, book))
+        if not all(held) or not parts:
+            fresh = where.filter([not each for each in held])
+            changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions))
+            parts.append(units_of_changes(changes, self._book(fresh)))
+        return parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
@@ -401,15 +355,21 @@ class Read:
             queries.questions(self.connection).sort("question_id"),
         )
 
-    def steps(self, mine: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
+    def steps(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """The sums behind curves, one row per change."""
-        went = queries.curves(self.connection, where, self.lens, self._rates(mine))
-        return _at_own_wall(went.with_columns(scored="n_trials"), mine)
+        steps = queries.curves(self.connection, where, self.lens, self._rates(conditions)).with_columns(
+            scored="n_trials"
+        )
+        # Those of conditions that are not anytime, all at wall 0, move to the one budget they ran at.
+        walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
+        own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
+        last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
+        return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
 
     def recounted(
         self,
         steps: pl.DataFrame,
-        mine: Sequence[Row],
+        conditions: Sequence[Row],
         where: pl.DataFrame,
         points: Sequence[int] | None,
         orders: int,
@@ -418,48 +378,27 @@ class Read:
 
         At `points`, else where the one order changes, which is at every call on that axis.
         """
-        theirs = pl.col("condition_id").is_in(
-            [row["condition_id"] for row in mine if row["anytime"] and row["strategy"] in majority_at_k.VOTING]
-        )
+        votes = [c["condition_id"] for c in conditions if c["anytime"] and c["strategy"] in majority_at_k.VOTING]
+        theirs = pl.col("condition_id").is_in(votes)
         voting = where.filter(theirs)
         if voting.is_empty():
             return steps
-        draws = self._draws(mine, voting)
-        went = cells.changed(steps)
+        walks = queries.walks(self.connection, voting, self.lens, self._rates(conditions))
+        names = queries.numbers(self.connection).join(voting, on="condition_id").select("condition_no", "condition_id")
+        ids = voting["condition_id"].to_list()
+        draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
+        trials = VotingTrials(
+            walks.join(names, on="condition_no", maintain_order="left"),
+            queries.questions(self.connection).sort("question_id"),
+            majority_at_k.votes_by_trial(draws, marks),
+        )
+        changed = cells.changed(steps)
         parts = [
-            draws.curve(id, axis, went.filter(condition_id=id)["budget"] if points is None else points, orders)
+            trials.curve(id, axis, changed.filter(condition_id=id)["budget"] if points is None else points, orders)
             for id, axis in voting.select("condition_id", "axis").iter_rows()
         ]
-        read = pl.concat(parts).select(steps.columns)
-        return pl.concat([steps.filter(~theirs), read]).sort("condition_id", "budget")
+        recounted = pl.concat(parts).select(steps.columns)
+        return pl.concat([steps.filter(~theirs), recounted]).sort("condition_id", "budget")
 
-    def _draws(self, mine: Sequence[Row], voting: pl.DataFrame) -> VotingTrials:
-        rows = queries.walks(self.connection, voting, self.lens, self._rates(mine))
-        names = queries.numbers(self.connection).join(voting, on="condition_id")
-        ids = voting["condition_id"].to_list()
-        drawn, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
-        told = majority_at_k.votes_by_trial(drawn, marks)
-        return VotingTrials(
-            rows.join(names.select("condition_no", "condition_id"), on="condition_no", maintain_order="left"),
-            queries.questions(self.connection).sort("question_id"),
-            told,
-        )
-
-    def _rates(self, mine: Sequence[Row]) -> pl.DataFrame:
-        return lenses.table(self.lens, (row["lineup"] for row in mine))
-
-
-def _at_own_wall(steps: pl.DataFrame, conditions: Sequence[Row]) -> pl.DataFrame:
-    """Steps of conditions that are not anytime, all at wall 0, moved to the one budget they ran at."""
-    walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
-    own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
-    last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
-    return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
-
-
-def _round(reach: pl.DataFrame, open_conditions: pl.DataFrame) -> dict[str, list[int]]:
-    """The same round budgets for all conditions whose studies declare none on the axis."""
-    if reach["first"].drop_nulls().is_empty():
-        return {condition: [0] for condition in open_conditions["condition_id"]}
-    lowest, highest = int(reach["first"].min()), int(reach["last"].max())  # type: ignore[arg-type]
-    return dict.fromkeys(open_conditions["condition_id"], series(lowest, highest - 1))
+    def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:
+        return lenses.table(self.lens, (row["lineup"] for row in conditions))

@@ -51,6 +51,7 @@ class Results:
     def still(self) -> Iterator[Results]:
         """These results on one open connection, for this block: one state of the file, and each question cheaper."""
         with self._looking() as look:
+            # A copy, so that this one goes on opening the file for each question, on any thread.
             same = copy(self)
             same._look = look
             yield same
@@ -62,7 +63,7 @@ class Results:
 
         Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
         any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
-        Filters, one value or several: `grid.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
+        Filters, one value or several: `reader.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
@@ -99,20 +100,21 @@ class Results:
         Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
         may differ from condition to condition when none is asked for. Raises UnknownName for an id that is not there.
 
-        `orders`: read votes (`ballots.VOTING`) not in the one order their draws came in but in so many seeded random
-        ones, exactly over all of them on the axis of calls; 64 is plenty, 1 is the run itself. Trials that a wall
-        closed keep their one order. The same expectation with less noise: over 12 draws a question the squared width
-        of intervals on the tracked runs falls 5.8-fold at 1 draw, 2.4-fold at 4, 1.4-fold at 8, not at all from 11 on.
-        Off by default: cells, frontiers and differences read the run that was paid for, and its curve passes through
-        its cells. Where a vote is tied the orders disagree, so the last point may differ from the run's.
+        `orders`: read votes (`majority_at_k.VOTING`) not in the one order their draws came in but in so many seeded
+        random ones, exactly over all of them on the axis of calls; 64 is plenty, 1 is the run itself. Trials that a
+        wall closed keep their one order. The same expectation with less noise: over 12 draws a question the squared
+        width of intervals on the tracked runs falls 5.8-fold at 1 draw, 2.4-fold at 4, 1.4-fold at 8, not at all from
+        11 on. Off by default: cells, frontiers and differences read the run that was paid for, and its curve passes
+        through its cells. Where a vote is tied the orders disagree, so the last point may differ from the run's.
         """
         with self._reading(lens) as read:
             known = read.known()
-            mine = known.named(ids)
-            where = read.placed(known, mine, axis, [])
-            steps = read.steps(mine, where)
+            conditions = known.named(ids)
+            # No budgets: a curve is read at every wall, and only needs to know on which axis.
+            where = read.placed(known, conditions, axis, [])
+            steps = read.steps(conditions, where)
             if orders is not None:
-                steps = read.recounted(steps, mine, where, points, orders)
+                steps = read.recounted(steps, conditions, where, points, orders)
         return curves.curves(steps, where, points)
 
     def frontier(
@@ -217,10 +219,9 @@ class Results:
             queries.prepare(read.connection)
             frame = listings.listing(read.connection, "conditions")
         rows = reader.described(frame)
+        kinds = {"model": pl.String, "label": pl.String, "simulated": pl.Boolean}
         return frame.with_columns(
-            model=pl.Series([row["model"] for row in rows], dtype=pl.String),
-            label=pl.Series([row["label"] for row in rows], dtype=pl.String),
-            simulated=pl.Series([row["simulated"] for row in rows], dtype=pl.Boolean),
+            pl.Series(name, [row[name] for row in rows], dtype=kind) for name, kind in kinds.items()
         )
 
     def questions(self) -> pl.DataFrame:
@@ -251,9 +252,9 @@ class Results:
         """Cells and the per-question sums they are made of."""
         with self._reading(lens) as read:
             known = read.known()
-            mine = reader.chosen(known.conditions, filters)
-            units = read.units(mine, read.placed(known, mine, axis, budgets))
-        return curves.cells(units, mine, reader.planned(mine, known.studies, known.asked)), units
+            conditions = reader.chosen(known.conditions, filters)
+            units = read.units(conditions, read.placed(known, conditions, axis, budgets))
+        return curves.cells(units, conditions, reader.planned(conditions, known.studies, known.asked)), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:
@@ -283,31 +284,33 @@ class Results:
         x: the spend that is meant (default: the axis, else output_tokens); axis: what budgets count (default: each
         condition's own). No task: the only one there is. Raises UsageError, UnknownName.
         """
+        # A calibration looks at the targets, so it is nothing to choose.
         known, sample = self.conditions().filter(pl.col("strategy") != LABEL), stats.Sample(replicates, seed)
-        found = advice.task_of(known["task"], task)
-        return Advisor(self, known, found, x or axis or "output_tokens", axis, filters, sample, lens)
+        theirs = advice.task_of(known["task"], task)
+        return Advisor(self, known, theirs, x or axis or "output_tokens", axis, filters, sample, lens)
 
     def _read(self, cells: Sequence[Cell], lens: Lens = STORED) -> dict[Cell, Measured]:
         """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
+        # A dict and no set: which of several unknown conditions is named must not depend on hashes.
         walls = {(cell.axis, cell.budget): None for cell in cells}
-        found: dict[Cell, Measured] = {}
+        measured: dict[Cell, Measured] = {}
         for axis, budget in walls:
-            mine = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
-            ids = [cell.condition_id for cell in mine]
+            at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
+            ids = [cell.condition_id for cell in at_wall]
             _, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
-            found |= {cell: compare.at_largest(cell, units) for cell in mine}
-        for missing in (cell for cell, (_, units) in found.items() if units.is_empty()):
+            measured |= {cell: compare.at_largest(cell, units) for cell in at_wall}
+        for missing in (cell for cell, (_, units) in measured.items() if units.is_empty()):
             raise UnknownName("condition", missing.condition_id, self.conditions()["condition_id"].to_list())
-        return found
+        return measured
 
     def elasticity(self, replicates: int = 2000, seed: int = 0, **filters: Any) -> Elasticity:
         """Told against used output tokens by task and model, of conditions that tell a budget; see `Elasticity`.
 
-        Filters: `grid.FILTERS`. Empty frames where nothing was told.
+        Filters: `reader.FILTERS`. Empty frames where nothing was told.
         """
         with self._reading(STORED) as read:
-            mine = stated_budgets.conditions(reader.chosen(read.known().conditions, filters))
-            trials = stated_budgets.trials(read.connection, mine)
+            conditions = stated_budgets.conditions(reader.chosen(read.known().conditions, filters))
+            trials = stated_budgets.trials(read.connection, conditions)
         return stated_budgets.elasticity(trials, replicates, seed)
 
     def equity(self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0) -> Equity:
@@ -334,11 +337,13 @@ class Results:
     ) -> Savings:
         """Money, energy and carbon of a month with `a` and with `b`, and the accuracy between them; see `Savings`.
 
-        `energy`: weights by model identity or name; None: those of models whose size is known (`sizes`). Figures in
-        `lens` come first. Raises UnknownName for a condition or zone, UsageError where the cells share no question.
+        `energy`: weights by model identity or name; None: those of models whose size is known (`energy.known_size`).
+        Figures in `lens` come first. Raises UnknownName for a condition or zone, UsageError where the cells share no
+        question.
         """
         traffic, players = Traffic(questions_per_day, zone), self._players(a, b)
         views = savings.lenses(lens, players["lineup"], energy)
+        # The same trials through each lens: once half-way, and for ranges of sizes at both their ends.
         reads = [self._read([a, b], view) for view in views]
         cells, units = (reads[0][a][0], reads[0][b][0]), [(read[a][1], read[b][1]) for read in reads]
         labels = {"simulated": bool(players["simulated"].any()), "sources": savings.sources(views[0])}

@@ -20,7 +20,7 @@ from engine.analysis.lens import Lens
 from engine.analysis.stats import Floats, Sample
 from engine.core.errors import UsageError
 from engine.models import energy
-from engine.models.energy import EnergyRange, EnergyWeights, known_energy
+from engine.models.energy import EnergyRange, known_energy
 
 DAYS = 30.44
 """Days of a month: 365.25 / 12, rounded."""
@@ -96,10 +96,25 @@ def savings(
     pair = compare.paired(*units)
     if not pair.n:
         raise UsageError("The two settings share no scored question, so their months cannot be compared.")
-    lines = [_line(pair, traffic, quantity, draws) for quantity in _QUANTITIES]
-    if ends:
-        least, most = (_energies(compare.paired(*end), traffic) for end in ends)
-        lines = [line | _range(line["quantity"], least, most) for line in lines]
+    # From mean spend per question to a month.
+    grams = energy.grams_co2e(1.0, traffic.zone)
+    scales = {"kwh": traffic.questions * (1 / _KWH), "kg_co2e": traffic.questions * (grams / 1000)}
+    lines: list[dict[str, Any]] = []
+    for quantity, (column, unit) in _QUANTITIES.items():
+        scale = scales.get(quantity, traffic.questions * 1.0)
+        a, b = (_values(pair, name) * scale for name in (column, f"{column}_b"))
+        line: dict[str, Any] = {"quantity": quantity, "unit": unit}
+        # The saving by its own bootstrap: questions that are dear with a are dear with b as well.
+        for side, values in (("a", a), ("b", b), ("saving", a - b)):
+            line |= pair.mean(values, Sample(*draws)).columns(side)
+        if ends and column == "wh":
+            for side, name in (("a", "wh"), ("b", "wh_b")):
+                means = (float(_values(compare.paired(*end), name).mean()) for end in ends)
+                least, most = (None if math.isnan(mean) else mean * scale for mean in means)
+                # A model of known size has no range, though the other side may.
+                known = least == most
+                line |= {f"{side}_least": None if known else least, f"{side}_most": None if known else most}
+        lines.append(line)
     return Savings(
         *cells,
         pair.n,
@@ -119,21 +134,18 @@ def lenses(lens: Lens, lineups: Iterable[str], weights: Mapping[str, EnergyRange
     """
     players = {identity: name for lineup in set(lineups) for _, name, identity in json.loads(lineup)}
     given = known_energy((*players, *players.values())) if weights is None else weights
-    mine = {identity: given.get(identity, given.get(name)) for identity, name in players.items()}
-    said = dict(lens.energy)
-    fresh = {model: each for model, each in mine.items() if each and not {model, players[model]} & said.keys()}
-    whole = all(each.low == each.high for each in fresh.values())
-    ends = ("middle",) if whole else ("middle", "low", "high")
-    return [_with(lens, {**{model: getattr(each, end) for model, each in fresh.items()}, **said}) for end in ends]
+    known = {identity: given.get(identity, given.get(name)) for identity, name in players.items()}
+    stated = dict(lens.energy)
+    fresh = {model: each for model, each in known.items() if each and not {model, players[model]} & stated.keys()}
+    # One reading will do where no size is a range; each costs a pass over the steps.
+    ends = ("middle",) if all(each.low == each.high for each in fresh.values()) else ("middle", "low", "high")
+    weighed = ({**{model: getattr(each, end) for model, each in fresh.items()}, **stated} for end in ends)
+    return [replace(lens, energy=Lens.of(energy=each).energy) for each in weighed]
 
 
 def sources(lens: Lens) -> tuple[str, ...]:
     """Where the energy figures of a lens are from; empty: it has none."""
     return tuple(sorted({weights.source for _, weights in lens.energy}))
-
-
-def _with(lens: Lens, weights: Mapping[str, EnergyWeights]) -> Lens:
-    return replace(lens, energy=Lens.of(energy=weights).energy)
 
 
 _QUANTITIES: Mapping[str, tuple[str, str]] = {
@@ -147,41 +159,6 @@ _QUANTITIES: Mapping[str, tuple[str, str]] = {
 """Spend column and unit of each quantity."""
 
 
-def _scale(quantity: str, traffic: Traffic) -> float:
-    """From mean spend per question to a month."""
-    unit = {"kwh": 1 / _KWH, "kg_co2e": energy.grams_co2e(1.0, traffic.zone) / 1000}.get(quantity, 1.0)
-    return traffic.questions * unit
-
-
-def _line(pair: Paired, traffic: Traffic, quantity: str, draws: tuple[int, int]) -> dict[str, Any]:
-    column, unit = _QUANTITIES[quantity]
-    a, b = (_values(pair, name) * _scale(quantity, traffic) for name in (column, f"{column}_b"))
-    line: dict[str, Any] = {"quantity": quantity, "unit": unit}
-    for side, values in (("a", a), ("b", b), ("saving", a - b)):
-        line |= pair.mean(values, Sample(*draws)).columns(side)
-    return line
-
-
 def _values(pair: Paired, name: str) -> Floats:
     """Per question; NaN where unknown."""
     return pair.frame[name].cast(pl.Float64).to_numpy()
-
-
-def _energies(pair: Paired, traffic: Traffic) -> dict[tuple[str, str], float | None]:
-    """Month's energy and carbon of both sides, without intervals."""
-    means = {"a": _values(pair, "wh").mean(), "b": _values(pair, "wh_b").mean()}
-    return {
-        (quantity, side): None if math.isnan(mean) else float(mean * _scale(quantity, traffic))
-        for quantity in ("kwh", "kg_co2e")
-        for side, mean in means.items()
-    }
-
-
-def _range(
-    quantity: str, least: Mapping[tuple[str, str], float | None], most: Mapping[tuple[str, str], float | None]
-) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for side in "ab":
-        ends = least.get((quantity, side)), most.get((quantity, side))
-        found |= dict(zip((f"{side}_least", f"{side}_most"), ends if ends[0] != ends[1] else (None, None), strict=True))
-    return found

@@ -1,14 +1,10 @@
-"""What models were told they may use, and what they then used: one row per trial with a told budget.
+"""Told against used output tokens: who obeys, who ignores, and where asking for less buys more.
 
-Owns the SQL and what counts as told: the parameter `told_tokens`, the run's own budget where that was told instead, or
-the number TALE-EP's model stated. Makes no statistics.
-
-Told against used output tokens: who obeys, who ignores, and where asking for less buys more.
-
-Token elasticity is TALE's observation that use rises again below some told budget (Han et al. 2024, arXiv 2412.18547);
-that paper has no number for it. The number here is our own definition: d ln(used) / d ln(told), from a regression in
-which every question has its own level. 1 obeys, 0 ignores, below 0 is the rebound. Questions (those of one text
-together) are the unit; all intervals are 95 %. Reads no database.
+Told is the parameter `told_tokens`, the run's own budget where that was told instead, or the number TALE-EP's model
+stated; the SQL that reads it stands here. Token elasticity is TALE's observation that use rises again below some told
+budget (Han et al. 2024, arXiv 2412.18547); that paper has no number for it. The number here is our own definition:
+d ln(used) / d ln(told), from a regression in which every question has its own level. 1 obeys, 0 ignores, below 0 is the
+rebound. Questions (those of one text together) are the unit; all intervals are 95 %.
 """
 
 from __future__ import annotations
@@ -23,16 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis.stats import (
-    Estimate,
-    Floats,
-    Interval,
-    Sums,
-    accuracy_interval,
-    mean_interval,
-    percentiles,
-    replicate_weights,
-)
+from engine.analysis import stats
+from engine.analysis.stats import Estimate, Floats, Sums
 from engine.core.answers import bracketed_integer
 
 if TYPE_CHECKING:
@@ -67,16 +55,17 @@ where c.calls > 0 order by l.condition_id, l.question_id, l.repeat, l.trial_id, 
 
 def conditions(known: Sequence[Row]) -> list[Row]:
     """The conditions that tell a budget in tokens, each with `told` (None: stated by the model itself)."""
-    found = []
+    telling: list[Row] = []
     for row in known:
         params = json.loads(row["params"])
         if row["strategy"] == "tale_ep":
-            found.append({**row, "told": None})
+            telling.append({**row, "told": None})
         elif params.get("told_tokens") is not None:
-            found.append({**row, "told": params["told_tokens"]})
+            telling.append({**row, "told": params["told_tokens"]})
         elif "told_tokens" in params and row["axis"] == "output_tokens":
-            found.append({**row, "told": row["budget"]})
-    return found
+            # On any other axis the run's budget is no number of tokens that a model could be told.
+            telling.append({**row, "told": row["budget"]})
+    return telling
 
 
 def trials(connection: Connection, told: Sequence[Row]) -> pl.DataFrame:
@@ -88,37 +77,31 @@ def trials(connection: Connection, told: Sequence[Row]) -> pl.DataFrame:
     ids = [row["condition_id"] for row in told]
     calls = connection.sql(_CALLS, params=[ids, ESTIMATE]).pl()
     by_id = {row["condition_id"]: row for row in told}
-    rows = [
-        found
-        for (name, *_), part in calls.group_by("condition_id", "question_id", "repeat", maintain_order=True)
-        if (found := _trial(by_id[str(name)], part.to_dicts())) is not None
-    ]
+    rows: list[dict[str, Any]] = []
+    for (name, *_), part in calls.group_by("condition_id", "question_id", "repeat", maintain_order=True):
+        condition, answers = by_id[str(name)], part.filter(pl.col("role") != ESTIMATE).to_dicts()
+        if not answers:
+            continue
+        estimates = part.filter(role=ESTIMATE)["said"].to_list()
+        stated = bracketed_integer((estimates or [""])[0] or "")
+        # What else two conditions must share to be one series: parameters, version and prompting.
+        params = {key: value for key, value in json.loads(condition["params"]).items() if key != "told_tokens"}
+        params |= {"version": condition["version"], "prompting": condition["prompting"]}
+        rows.append(
+            {
+                **{column: condition[column] for column in ("task", "model", "strategy", "simulated")},
+                **{column: answers[0][column] for column in ("question_id", "cluster", "repeat")},
+                "settings": json.dumps(params, sort_keys=True),
+                "stated": condition["told"] is None,
+                "told": (stated if condition["told"] is None else condition["told"]) or None,
+                "used": sum(call["used"] for call in answers),
+                # By either sign: a provider may report a stop for a reply as long as its cap.
+                "capped": any(c["finish"] == "length" or c["used"] >= c["asked_tokens"] for c in answers),
+            }
+        )
     return pl.DataFrame(rows, schema=SCHEMA).unique(
         ["task", "model", "strategy", "settings", "question_id", "repeat", "told"], maintain_order=True
     )
-
-
-def _trial(condition: Row, calls: Sequence[Row]) -> dict[str, Any] | None:
-    answers = [call for call in calls if call["role"] != ESTIMATE]
-    said = next((call["said"] for call in calls if call["role"] == ESTIMATE), None)
-    told = condition["told"] if condition["told"] is not None else bracketed_integer(said or "")
-    if not answers:
-        return None
-    return {
-        **{name: condition[name] for name in ("task", "model", "strategy", "simulated")},
-        **{name: answers[0][name] for name in ("question_id", "cluster", "repeat")},
-        "settings": _settings(condition),
-        "stated": condition["told"] is None,
-        "told": told or None,
-        "used": sum(call["used"] for call in answers),
-        "capped": any(call["finish"] == "length" or call["used"] >= call["asked_tokens"] for call in answers),
-    }
-
-
-def _settings(condition: Row) -> str:
-    """What else two conditions must share to be one series: parameters, version and prompting."""
-    params = {key: value for key, value in json.loads(condition["params"]).items() if key != "told_tokens"}
-    return json.dumps({**params, "version": condition["version"], "prompting": condition["prompting"]}, sort_keys=True)
 
 
 SERIES = ("task", "model", "strategy", "settings")
@@ -181,17 +164,19 @@ class _Grid:
 
     def means(self) -> Floats:
         """Mean use per replicate and told budget."""
-        found: Floats = (self.weights @ self.used) / self.weights.sum(axis=1, keepdims=True)
-        return found
+        means: Floats = (self.weights @ self.used) / self.weights.sum(axis=1, keepdims=True)
+        return means
 
     def slopes(self, weights: Floats) -> Floats:
         """d ln used / d ln told from each told budget upwards: replicates x starts, NaN for the last."""
+        # A reply of no token has no logarithm; it counts as one.
         x, y = np.log(self.told), (weights @ np.log(np.maximum(self.used, 1.0))) / weights.sum(axis=1, keepdims=True)
-        found = np.full(y.shape, np.nan)
+        slopes = np.full(y.shape, np.nan)
         for start in range(len(x) - 1):
+            # Every question has all told budgets, so its own level falls out of the least squares.
             centred = x[start:] - x[start:].mean()
-            found[:, start] = y[:, start:] @ centred / (centred @ centred)
-        return found
+            slopes[:, start] = y[:, start:] @ centred / (centred @ centred)
+        return slopes
 
 
 def elasticity(trials: pl.DataFrame, replicates: int, seed: int) -> Elasticity:
@@ -212,7 +197,12 @@ def _point(whole: pl.DataFrame) -> dict[str, Any]:
     part = whole.filter(pl.col("told").is_not_null())
     means = part.with_columns(obeyed=pl.col("used") <= pl.col("told")).group_by("question_id", maintain_order=True)
     by_question = means.agg(pl.first("cluster"), *(pl.col(name).mean() for name in ("used", "obeyed", "told")))
-    used, obeyed = (_sums(by_question, name) for name in ("used", "obeyed"))
+    sums: dict[str, Sums] = {}
+    for name in ("used", "obeyed"):
+        size = pl.len().cast(pl.Float64)
+        clusters = by_question.group_by("cluster").agg(pl.col(name).sum().alias("s"), size.alias("q"))
+        sums[name] = Sums.of(clusters["s"].to_numpy(), clusters["q"].to_numpy())
+    used, obeyed = sums["used"], sums["obeyed"]
     return {
         **_head(part),
         "stated": part["stated"][0],
@@ -220,19 +210,14 @@ def _point(whole: pl.DataFrame) -> dict[str, Any]:
         "n_questions": by_question.height,
         "n_trials": part.height,
         "n_untold": whole.height - part.height,
-        **Estimate.of(used.mean, mean_interval(used)).columns("used"),
-        **Estimate.of(obeyed.mean, accuracy_interval(obeyed, part.height)).columns("obeyed"),
+        **Estimate.of(used.mean, stats.mean_interval(used)).columns("used"),
+        **Estimate.of(obeyed.mean, stats.accuracy_interval(obeyed, part.height)).columns("obeyed"),
         "capped": part["capped"].mean(),
     }
 
 
 def _head(part: pl.DataFrame) -> dict[str, Any]:
     return {name: part[name][0] for name in (*SERIES, "simulated")}
-
-
-def _sums(by_question: pl.DataFrame, name: str) -> Sums:
-    clusters = by_question.group_by("cluster").agg(pl.col(name).sum().alias("s"), pl.len().cast(pl.Float64).alias("q"))
-    return Sums.of(clusters["s"].to_numpy(), clusters["q"].to_numpy())
 
 
 def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] | None:
@@ -247,33 +232,28 @@ def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] |
         return head
     names = table["cluster"].unique().sort()
     where = names.search_sorted(table["cluster"]).to_numpy().astype(np.intp)
-    drawn = replicate_weights(len(names), replicates, seed)[:, where]
+    drawn = stats.replicate_weights(len(names), replicates, seed)[:, where]
     used = table.select(str(each) for each in told).to_numpy().astype(np.float64)
-    return head | _numbers(_Grid(np.array(told, np.float64), used, where, drawn, len(names), seed))
-
-
-def _numbers(grid: _Grid) -> dict[str, Any]:
-    seen, once = grid.used.mean(axis=0), np.ones((1, len(grid.used)))
-    floor, floors = int(seen.argmin()), grid.means().argmin(axis=1)
-    slope, slopes = grid.slopes(once)[0], grid.slopes(grid.weights)
+    grid = _Grid(np.array(told, np.float64), used, where, drawn, len(names), seed)
+    seen, means = grid.used.mean(axis=0), grid.means()
+    floor, floors = int(seen.argmin()), means.argmin(axis=1)
+    slope, slopes = grid.slopes(np.ones((1, len(grid.used))))[0], grid.slopes(grid.weights)
+    # Above the floor: unknown where that is the largest told budget; replicates in which it is are left out.
     above = slopes[np.arange(len(floors)), floors]
-    drawn = grid.means()[:, 0] - grid.means()[:, floor]
+    above = above[np.isfinite(above)]
+    known = math.isfinite(slope[floor])
+    span = stats.percentiles(above, grid.clusters) if known and len(above) else (math.nan, math.nan)
+    # The floor held where it is: a floor that moved with the replicate would be the least of each by choice.
+    gaps = means[:, 0] - means[:, floor]
+    rebound = float(seen[0] - seen[floor]) if floor else None
     return {
-        **Estimate.of(float(slope[0]), percentiles(slopes[:, 0], grid.clusters)).columns("elasticity"),
-        **Estimate.of(*_above(float(slope[floor]), above[np.isfinite(above)], grid.clusters)).columns("above_floor"),
-        **Estimate.of(float(grid.told[floor]), percentiles(grid.told[floors], grid.clusters)).columns("floor"),
-        **Estimate.of(float(seen[0] - seen[floor]) if floor else None, percentiles(drawn, grid.clusters)).columns(
-            "rebound"
-        ),
+        **head,
+        **Estimate.of(float(slope[0]), stats.percentiles(slopes[:, 0], grid.clusters)).columns("elasticity"),
+        **Estimate.of(float(slope[floor]) if known else None, span).columns("above_floor"),
+        **Estimate.of(float(grid.told[floor]), stats.percentiles(grid.told[floors], grid.clusters)).columns("floor"),
+        **Estimate.of(rebound, stats.percentiles(gaps, grid.clusters)).columns("rebound"),
         "p_rebound": _p_rebound(grid),
     }
-
-
-def _above(slope: float, drawn: Floats, clusters: int) -> tuple[float | None, Interval]:
-    """Unknown where the floor is the largest told budget; its draws where it is are left out."""
-    if not math.isfinite(slope):
-        return None, (math.nan, math.nan)
-    return slope, (percentiles(drawn, clusters) if len(drawn) else (math.nan, math.nan))
 
 
 def _p_rebound(grid: _Grid) -> float:
@@ -284,7 +264,7 @@ def _p_rebound(grid: _Grid) -> float:
     gaps = np.zeros((grid.clusters, len(grid.told) - 1))
     np.add.at(gaps, grid.where, grid.used[:, :1] - grid.used[:, 1:])
     error = np.sqrt((gaps**2).sum(axis=0))
-    error[error == 0] = np.inf
+    error[error == 0] = np.inf  # no question differs: no gap, whatever the signs
     signs = np.random.default_rng(grid.seed).choice((-1.0, 1.0), size=(len(grid.weights), grid.clusters))
     worst, seen = (signs @ gaps / error).max(axis=1), (gaps.sum(axis=0) / error).max()
     return float((1 + (worst >= seen - 1e-9).sum()) / (1 + len(worst)))

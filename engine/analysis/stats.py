@@ -58,6 +58,7 @@ class Sums:
     @property
     def variance(self) -> float:
         """Cluster variance of the mean without small-sample factor (Miller 2024, arXiv 2411.00640, section 2.2)."""
+        # The sum over clusters of (s - mean q)^2; rounding may leave it a little below 0.
         spread = self.ss - 2 * self.mean * self.sq + self.mean**2 * self.qq
         return max(0.0, spread) / self.n**2
 
@@ -76,6 +77,7 @@ def wilson(right: float, n: float, level: float = LEVEL) -> Interval:
 def _score(right: float, n: float, z: float) -> Interval:
     if n <= 0:
         return 0.0, 1.0
+    # Effective sizes carry rounding, so a share may come out a little above 1.
     z2 = z**2
     p = min(1.0, max(0.0, right / n))
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
@@ -101,16 +103,17 @@ def guarded_wilson(right: float, n: float, level: float = LEVEL) -> Interval:
 @lru_cache(maxsize=4096)
 def _rare(count: float, level: float) -> float:
     """The mean of a Poisson variable that reaches `count` with probability 1 - level; linear between whole counts."""
+
+    def bound(whole: int) -> float:
+        # P(fewer than `whole`) falls with the mean; where it is `level`, `whole` is reached with 1 - level.
+        def excess(mean: float) -> float:
+            return sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(whole)) - level
+
+        return _root(excess, 0.0, whole + 1.0) if whole else 0.0
+
     below, part = math.floor(count), count - math.floor(count)
-    low, high = (_poisson_bound(whole, level) for whole in (below, below + 1))
+    low, high = bound(below), bound(below + 1)
     return low + part * (high - low)
-
-
-def _poisson_bound(count: int, level: float) -> float:
-    def excess(mean: float) -> float:
-        return sum(math.exp(-mean) * mean**k / math.factorial(k) for k in range(count)) - level
-
-    return _root(excess, 0.0, count + 1.0) if count else 0.0
 
 
 def jeffreys(right: float, n: float, level: float = LEVEL) -> Interval:
@@ -129,8 +132,10 @@ def accuracy_interval(sums: Sums, scored: float, level: float = LEVEL) -> Interv
     """
     p = min(1.0, max(0.0, sums.mean))
     spread, free = p * (1 - p), round(sums.clusters) - 1
+    # The last of these: each cluster is one question, and each of its means 0 or 1, whose squares add up to their sum.
     if spread < 1e-12 or free < 1 or (free + 1 == round(sums.n) and abs(sums.ss - sums.total) < 1e-9):
         return guarded_wilson(p * sums.clusters, sums.clusters, level)
+    # No variance though answers differ: all clusters have the same mean, and trials are what there is to count.
     size = min(scored, spread / sums.variance) if sums.variance > 1e-15 else scored
     size *= shrinkage(free, level)
     return guarded_wilson(p * size, size, level)
@@ -162,6 +167,7 @@ def tango(only_a: float, only_b: float, n: float, level: float = LEVEL) -> Inter
 
     def score(delta: float) -> float:
         """Standardised distance of the data from a true difference `delta`, by the restricted likelihood."""
+        # Tango's restricted estimate of the share that only b has: the larger root of 2n q^2 + linear q + product.
         linear = -only_a - only_b + (2 * n - only_a + only_b) * delta
         product = -only_b * delta * (1 - delta)
         q = (math.sqrt(max(0.0, linear**2 - 8 * n * product)) - linear) / (4 * n)
@@ -199,6 +205,7 @@ def mcnemar_midp(only_a: int, only_b: int) -> float:
 
 def replicate_weights(clusters: int, replicates: int, seed: int) -> Floats:
     """Bootstrap over clusters: replicates x clusters, how often each was drawn."""
+    # Counts and not draws: every sum over a replicate is then one product of matrices.
     drawn = np.random.default_rng(seed).multinomial(clusters, np.full(clusters, 1 / clusters), size=replicates)
     return drawn.astype(np.float64)
 
@@ -221,14 +228,11 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     """Regularised incomplete beta function, by Lentz's continued fraction (DLMF 8.17.22)."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
+    # The fraction converges fast below the mean alone; above it the other tail's does.
     if x > (a + 1) / (a + b + 2):
         return 1 - beta_cdf(1 - x, b, a)
+    # I_x(a, b) = x^a (1 - x)^b / (a B(a, b)) / (1 + d1/(1 + d2/(1 + ...))), the front in logarithms: B underflows.
     log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    return math.exp(log_front) / (a * _beta_fraction(x, a, b))
-
-
-def _beta_fraction(x: float, a: float, b: float) -> float:
-    """1 + d1/(1 + d2/(1 + ...)), evaluated forward."""
     value = numerator = 1.0
     denominator = 0.0
     for step in range(1, 400):
@@ -242,7 +246,7 @@ def _beta_fraction(x: float, a: float, b: float) -> float:
         value *= numerator * denominator
         if abs(numerator * denominator - 1) < 1e-15:
             break
-    return value
+    return math.exp(log_front) / (a * value)
 
 
 def beta_quantile(p: float, a: float, b: float) -> float:
@@ -253,6 +257,7 @@ def beta_quantile(p: float, a: float, b: float) -> float:
 @lru_cache(maxsize=4096)
 def t_quantile(level: float, free: int) -> float:
     """Two-sided quantile of Student's t: 2.228 for 0.95 and 10 degrees of freedom."""
+    # By F = t^2 and its beta: P(|t| > q) = I_x(free/2, 1/2) at x = free / (free + q^2).
     x = beta_quantile(1 - level, free / 2, 0.5)
     return math.sqrt(free * (1 - x) / x)
 
@@ -270,6 +275,7 @@ def questions_needed(gap: float, discordance: float, power: float = POWER, level
     if size < 1e-12:
         return None
     psi = min(1.0, max(discordance, size))
+    # Connor's formula: the first term under equality, where the variance is the discordance, the second under `gap`.
     root = z_of(level) * math.sqrt(psi) + NormalDist().inv_cdf(power) * math.sqrt(max(0.0, psi - size**2))
     return (root / size) ** 2
 
@@ -283,6 +289,7 @@ def detectable(n: float, discordance: float, power: float = POWER, level: float 
     most = questions_needed(psi, psi, power, level)
     if n <= 0 or most is None or n < most:
         return None
+    # By halves, since what is needed falls with the difference; 60 of them exhaust a double's digits.
     low, high = 0.0, psi
     for _ in range(60):
         middle = (low + high) / 2

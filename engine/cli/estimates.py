@@ -6,9 +6,10 @@ Also the words in which a run is held against what it was expected to spend.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,29 +17,17 @@ from engine.cli import options, show
 from engine.cli.options import CODE_OF_STATE, DONE, ERROR, Verb
 from engine.core import names
 from engine.core.errors import StoreError
-from engine.core.records import Condition
 
 if TYPE_CHECKING:
     from engine.runs.expectation import Held
-    from engine.study.expected import Expectation, ExpectedSpend, Prospect
+    from engine.study.expected import Expectation, ExpectedSpend
     from engine.study.prediction import Range
     from engine.study.schema import Study
     from engine.study.upper_bound import UpperBound, Worst
 
 _HEAD = (
-    "strategy",
-    "task",
-    "model",
-    "budget",
-    "trials",
-    "stored",
-    "seen",
-    "calls",
-    "input",
-    "output",
-    "list price",
-    "at most: tokens",
-    "list price",
+    *("strategy", "task", "model", "budget", "trials", "stored", "seen"),
+    *("calls", "input", "output", "list price", "at most: tokens", "list price"),
 )
 
 
@@ -51,37 +40,65 @@ _HEAD = (
 @options.as_json
 def estimate(db: Path, path: Path, pilot: int | None, as_json: bool) -> int:
     """Expected spend with 90 % intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
+    from engine.study.expected import expected_spend
+    from engine.study.plan import plan
     from engine.study.schema import load
 
     study = options.none_of_ours(load(path))
     if pilot is not None and (code := _pilot(study, pilot, db)):
         return code
-    found = _outlook(study, options.runs_of(db))
+    planned, history = plan(study, sends=False), options.runs_of(db)
+    try:
+        spend = expected_spend(planned, history)
+    except StoreError as error:
+        show.tell(f"budgetscope: no history was read: {error}")
+        # A file that is not there has no history, and asking for it makes none.
+        spend = expected_spend(planned, history.with_name(f".{history.name}.none"))
     if as_json:
-        show.emit(_plain(found))
-        return 0
-    called = names.settings([_described(line.condition) for line in found.lines])
-    rows = [_row(line, setting.strategy) for line, setting in zip(found.lines, called, strict=True)]
-    show.table(_HEAD, [*rows, _sum(found)], numeric=range(4, 13))
+        # `total` and each `worst` are upper bounds; what is expected is null without history.
+        show.emit(
+            {
+                "lines": [asdict(line) for line in spend.lines],
+                "expected": spend.expected and asdict(spend.expected),
+                "total": asdict(spend.worst),
+                "ceiling": asdict(spend.ceiling),
+                "assumed": spend.assumed,
+                "stored": spend.stored,
+                "without_history": spend.unknown,
+            }
+        )
+        return DONE
+    show.table(_HEAD, _rows(spend), numeric=range(4, 13))
     show.say()
-    for sentence in _sentences(found, path):
+    for sentence in _sentences(spend, path):
         show.say(sentence)
-    return 0
+    return DONE
 
 
-def forecast(found: UpperBound) -> str:
+def forecast(bound: UpperBound) -> str:
     """The upper bounds in one sentence."""
-    return f"{found.total.trials:,} trials, {_most(found.total, found.assumed)}; ceiling: {show.limits(found.ceiling)}."
+    return f"{bound.total.trials:,} trials, {_most(bound.total, bound.assumed)}; ceiling: {show.limits(bound.ceiling)}."
 
 
 def against(held: tuple[Held, ...]) -> str:
     """What came against what was expected, in one sentence; empty when nothing was expected."""
-    parts = [f"{_amount(each.what, each.actual)} {_words(each)}" for each in held if _worth(each)]
+    parts = []
+    for each in held:
+        # Money that nobody was to be billed, and was not, is no news.
+        if each.what == "pusd" and not (each.actual or each.expected.high):
+            continue
+        if each.what == "seconds":
+            amount, ends = show.duration(each.actual), _times(each.expected)
+        elif each.what == "pusd":
+            amount, ends = show.usd(each.actual), _range(each.expected, show.usd)
+        else:
+            amount, ends = f"{show.number(round(each.actual))} {each.what}", _range(each.expected)
+        parts.append(f"{amount} ({ends} expected, {'inside' if each.inside else 'outside'})")
     return f"Expected and spent: {'; '.join(parts)}." if parts else ""
 
 
 def expected_tokens(held: tuple[Held, ...]) -> str:
-    """Tokens a run was expected to buy; a dash when nothing was expected."""
+    """Tokens a run was expected to buy; unknown when nothing was expected."""
     return next((_range(each.expected) for each in held if each.what == "tokens"), show.UNKNOWN)
 
 
@@ -107,81 +124,64 @@ def _pilot(study: Study, questions: int, db: Path) -> int:
     message = f" {final.message}" if final.message else ""
     spent = show.amount(final.spent, final.priced)
     show.tell(f"Pilot {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials; billed {spent}.{message}")
+    # One trial is something to learn from, however the pilot ended.
     return DONE if final.done else CODE_OF_STATE.get(final.state, ERROR)
 
 
-def _outlook(study: Study, db: Path) -> ExpectedSpend:
-    from engine.study.expected import expected_spend
-    from engine.study.plan import plan
-
-    planned = plan(study, sends=False)
-    try:
-        return expected_spend(planned, db)
-    except StoreError as error:
-        show.tell(f"budgetscope: no history was read: {error}")
-        return expected_spend(planned, db.with_name(f".{db.name}.none"))
-
-
-def _sentences(found: ExpectedSpend, path: Path) -> list[str]:
-    said = [
-        f"{found.worst.trials:,} trials to run, {_most(found.worst, found.assumed)}; "
-        f"ceiling: {show.limits(found.ceiling)}."
-    ]
-    if found.stored:
-        said.append(f"{found.stored:,} trials are stored already and run no more.")
-    if found.expected is not None:
-        return [_expected(found.expected), *said]
-    many = f"{found.unknown} of {len(found.lines)} conditions have" if len(found.lines) > 1 else "The condition has"
-    cut = " (those marked * have trials that a smaller budget cut short)" if any(s.short for s in found.lines) else ""
-    return [
-        f"{many} no history{cut}: `budgetscope estimate {path} --pilot 5` asks the first five questions, "
-        "which the run will not pay again.",
-        *said,
-    ]
-
-
-def _expected(expected: Expectation) -> str:
-    """The bill of the run; draws that conditions share are in it once."""
-    money = "unknown" if expected.bought_pusd is None else _range(expected.bought_pusd, money=True)
-    time = f"; about {_times(expected.seconds)}" if expected.seconds is not None else ""
-    return (
-        f"Expected to be bought, with 90% intervals: {_range(expected.bought_calls)} calls, "
-        f"{_range(expected.bought_tokens)} tokens, billed {money}{time}."
+def _rows(spend: ExpectedSpend) -> list[tuple[str, ...]]:
+    """A line for each condition, and one for all."""
+    conditions = [line.condition for line in spend.lines]
+    lineups = [names.ARROW.join(setting.name for _, setting in condition.lineup) for condition in conditions]
+    settings = names.settings(
+        [
+            {"task": condition.task, "strategy": condition.strategy, "model": lineup, "params": condition.params}
+            for condition, lineup in zip(conditions, lineups, strict=True)
+        ]
     )
-
-
-def _described(condition: Condition) -> dict[str, str]:
-    """What a condition is named by."""
-    models = names.ARROW.join(setting.name for _, setting in condition.lineup)
-    return {"task": condition.task, "strategy": condition.strategy, "model": models, "params": condition.params}
-
-
-def _row(line: Prospect, called: str) -> tuple[str, ...]:
-    c = line.condition
-    name = f"{called}{' *' if line.short else ''}"
-    counts = (show.number(line.trials), show.number(line.stored), show.number(line.seen))
-    models = names.ARROW.join(names.model(setting.name) for _, setting in c.lineup)
-    return (
-        name,
-        names.task(c.task),
-        models,
-        show.budget(c.budget, c.axis),
-        *counts,
-        *_figures(line.expected, line.worst),
-    )
-
-
-def _sum(found: ExpectedSpend) -> tuple[str, ...]:
-    counts = (sum(line.trials for line in found.lines), found.stored)
-    return ("all", "", "", "", *map(show.number, counts), "", *_figures(found.expected, found.worst))
+    rows = []
+    for line, lineup, setting in zip(spend.lines, lineups, settings, strict=True):
+        condition = line.condition
+        rows.append(
+            (
+                f"{setting.strategy}{' *' if line.short else ''}",
+                *(names.task(condition.task), names.model(lineup), show.budget(condition.budget, condition.axis)),
+                *map(show.number, (line.trials, line.stored, line.seen)),
+                *_figures(line.expected, line.worst),
+            )
+        )
+    counts = map(show.number, (sum(line.trials for line in spend.lines), spend.stored))
+    return [*rows, ("all", "", "", "", *counts, "", *_figures(spend.expected, spend.worst))]
 
 
 def _figures(expected: Expectation | None, worst: Worst) -> tuple[str, ...]:
     most = (show.number(worst.total_tokens), show.usd(worst.pusd))
     if expected is None:
         return (*[show.UNKNOWN] * 4, *most)
-    money = show.UNKNOWN if expected.pusd is None else _range(expected.pusd, money=True)
+    money = show.UNKNOWN if expected.pusd is None else _range(expected.pusd, show.usd)
     return (*map(_range, (expected.calls, expected.input_tokens, expected.output_tokens)), money, *most)
+
+
+def _sentences(spend: ExpectedSpend, path: Path) -> list[str]:
+    """What the run will be billed, or how to find that out, and what it can be billed at most."""
+    bounds = [
+        f"{spend.worst.trials:,} trials to run, {_most(spend.worst, spend.assumed)}; "
+        f"ceiling: {show.limits(spend.ceiling)}."
+    ]
+    if spend.stored:
+        bounds.append(f"{spend.stored:,} trials are stored already and run no more.")
+    if (expected := spend.expected) is not None:
+        # Draws that conditions share are bought once, so this is less than the sum of the lines.
+        money = "unknown" if expected.bought_pusd is None else _range(expected.bought_pusd, show.usd)
+        time = f"; about {_times(expected.seconds)}" if expected.seconds is not None else ""
+        bought = f"{_range(expected.bought_calls)} calls, {_range(expected.bought_tokens)} tokens, billed {money}"
+        return [f"Expected to be bought, with 90% intervals: {bought}{time}.", *bounds]
+    many = f"{spend.unknown} of {len(spend.lines)} conditions have" if len(spend.lines) > 1 else "The condition has"
+    cut = " (those marked * have trials that a smaller budget cut short)" if any(s.short for s in spend.lines) else ""
+    return [
+        f"{many} no history{cut}: `budgetscope estimate {path} --pilot 5` asks the first five questions, "
+        "which the run will not pay again.",
+        *bounds,
+    ]
 
 
 def _most(worst: Worst, assumed: bool) -> str:
@@ -190,41 +190,11 @@ def _most(worst: Worst, assumed: bool) -> str:
     return f"at most {show.number(worst.calls)} calls and {show.number(worst.total_tokens)} tokens; {price}"
 
 
-def _range(found: Range, money: bool = False) -> str:
+def _range(interval: Range, form: Callable[[float], str] = show.number) -> str:
     """`1,230 [1,100-1,400]`; one number where nothing is open."""
-    form = show.usd if money else show.number
-    middle, low, high = (form(end) for end in (found.expected, found.low, found.high))
+    middle, low, high = map(form, (interval.expected, interval.low, interval.high))
     return middle if low == high == middle else f"{middle} [{low}\u2013{high}]"
 
 
-def _times(found: Range) -> str:
-    return f"{show.duration(found.expected)} [{show.duration(found.low)}\u2013{show.duration(found.high)}]"
-
-
-def _amount(what: str, value: float) -> str:
-    named = {"pusd": show.usd(value), "seconds": show.duration(value)}
-    return named.get(what, f"{show.number(round(value))} {what}")
-
-
-def _words(each: Held) -> str:
-    ends = _times(each.expected) if each.what == "seconds" else _range(each.expected, each.what == "pusd")
-    return f"({ends} expected, {'inside' if each.inside else 'outside'})"
-
-
-def _worth(each: Held) -> bool:
-    """Money that nobody was to be billed, and was not, is no news."""
-    return each.what != "pusd" or bool(each.actual or each.expected.high)
-
-
-def _plain(found: ExpectedSpend) -> dict[str, Any]:
-    """`total` and each `worst` are upper bounds; what is expected is null without history."""
-    lines = [asdict(line) for line in found.lines]
-    return {
-        "lines": lines,
-        "expected": found.expected and asdict(found.expected),
-        "total": asdict(found.worst),
-        "ceiling": asdict(found.ceiling),
-        "assumed": found.assumed,
-        "stored": found.stored,
-        "without_history": found.unknown,
-    }
+def _times(interval: Range) -> str:
+    return f"{show.duration(interval.expected)} [{show.duration(interval.low)}\u2013{show.duration(interval.high)}]"

@@ -14,7 +14,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.command(cls=Verb)
 @plugin
 @as_json
-def strategies(as_json: bool) -> int:
+def strategies(as_json: bool) -> None:
     """Every registered strategy by family, with its parameters and their defaults."""
     from engine.strategies import entries
 
@@ -37,30 +37,28 @@ def strategies(as_json: bool) -> int:
                 for e in found
             ]
         )
-        return 0
+        return
     for each in sorted(found, key=lambda e: (e.family, e.name)):
         knobs = ", ".join(f"{key} = {'none' if value is None else repr(value)}" for key, value in each.knobs.items())
         show.say(f"{each.name}: {each.idea}")
         models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
         needs = "; needs a model that continues a prefix" if each.needs_prefix else ""
         show.say(f"    {each.family}; calls per question: {each.calls}{models}{needs}; {knobs}")
-    return 0
 
 
 @click.command(cls=Verb)
 @as_json
-def tasks(as_json: bool) -> int:
+def tasks(as_json: bool) -> None:
     """The generated tasks by name, and how a file of one's own is named."""
     from engine.tasks import task_names
 
     found = task_names()
     if as_json:
         show.emit(found)
-        return 0
+        return
     for name in found:
         show.say(name)
     show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
-    return 0
 
 
 @click.command(cls=Verb)
@@ -72,14 +70,15 @@ def tasks(as_json: bool) -> int:
     help="list all known models whose name holds this",
 )
 @as_json
-def models(word: str | None, as_json: bool) -> int:
+def models(word: str | None, as_json: bool) -> None:
     """The models that come along; with a word, every known name that holds it, with its price."""
     from engine.models import known_models
 
     found = [name for name in known_models() if (word or "").lower() in name.lower()]
     if as_json:
         show.emit([{"name": name, **_price(name)} for name in found])
-        return 0
+        return
+    # Without a word only what comes along: providers' models are thousands.
     here = [name for name in found if name.startswith(("local/", "scripted/"))]
     shown = found if word else here
     rows = [(name, *(show.number(usd) for usd in _price(name).values())) for name in shown]
@@ -90,7 +89,6 @@ def models(word: str | None, as_json: bool) -> int:
             f"{len(found) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
         )
         show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
-    return 0
 
 
 def _price(name: str) -> dict[str, float | None]:
@@ -105,7 +103,7 @@ def _price(name: str) -> dict[str, float | None]:
 @click.command(cls=Verb)
 @click.argument("shell", metavar="SHELL", shell_complete=among(_SHELLS), help="bash, zsh or fish")
 @click.pass_context
-def completion(ctx: click.Context, shell: str) -> int:
+def completion(ctx: click.Context, shell: str) -> None:
     """The script to load: `eval "$(budgetscope completion bash)"`, or written to where fish looks."""
     from click.shell_completion import get_completion_class
 
@@ -115,4 +113,3 @@ def completion(ctx: click.Context, shell: str) -> int:
     if kind is None:
         raise UnknownName("shell", shell, _SHELLS)
     click.echo(kind(ctx.find_root().command, {}, "budgetscope", COMPLETION).source())
-    return 0

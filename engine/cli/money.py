@@ -5,18 +5,16 @@ The allowance is the database's: every run of it borrows from the same day, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 import engine
 from engine.cli import options, show
 from engine.cli.options import Row, Verb, option
-from engine.core.allowance import Book, Lease, day_of, end_of
+from engine.core.allowance import Book, day_of, end_of
 from engine.core.budget import Amount, Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
@@ -29,9 +27,9 @@ _WAYS = {"role": "role", "condition": "condition_id"}
 _KINDS = (("calls", "calls"), ("tokens", "tokens"), ("pusd", "money"))
 """Field of an amount, and its name in the table."""
 _DAY = "The allowance of a day, charged by all runs of the database"
-_NOTES = (
-    "billed: what this run paid. replayed: what the replies it read again had cost when they were bought, once per "
-    "reading. list: what its calls would cost bought one by one, without the pool."
+_BILL_HEAD = (
+    *("calls", "attempts", "retries", "tokens"),
+    *("billed", "replayed", "list price", "in doubt", "provider says"),
 )
 
 
@@ -39,76 +37,58 @@ _NOTES = (
 @options.run_id(required=False)
 @option("--by", default="role", shell_complete=options.among(_WAYS), help="role or condition (role)")
 @options.as_json
-def bill(db: Path, name: str | None, by: str, as_json: bool) -> int:
+def bill(db: Path, name: str | None, by: str, as_json: bool) -> None:
     """One run or all, by model and role or by condition."""
     if by not in _WAYS:
         raise UnknownName("way to split a bill", by, _WAYS)
-    found = engine.open(options.existing(db))
-    run_id = None if name is None else _run(found, name)
+    results = engine.open(options.existing(db))
+    run_id = None if name is None else _run(results, name)
     first = _WAYS[by]
-    rows = found.bill(run_id, by=("run_id", first, "model")).to_dicts()
+    rows = results.bill(run_id, by=("run_id", first, "model")).to_dicts()
     if as_json:
         show.emit(rows)
-    elif not rows:
+        return
+    if not rows:
         show.say("Nothing was sent yet, so nothing was billed.")
-    else:
-        _show_bill(found, rows, first, found.bill(run_id, by=()).row(0, named=True))
-    return 0
-
-
-def _show_bill(found: Results, rows: Sequence[Row], first: str, total: Row) -> None:
+        return
+    total = results.bill(run_id, by=()).row(0, named=True)
     names: dict[str | None, str] = {None: "(not read)"}
     if first == "condition_id":
-        names |= {row["condition_id"]: f"{row['label']} on {row['task']}" for row in found.conditions().to_dicts()}
-    head = (
-        "run",
-        first.removesuffix("_id"),
-        "model",
-        "calls",
-        "attempts",
-        "retries",
-        "tokens",
-        "billed",
-        "replayed",
-        "list price",
-        "in doubt",
-        "provider says",
-    )
+        names |= {row["condition_id"]: f"{row['label']} on {row['task']}" for row in results.conditions().to_dicts()}
     lines = [
         (row["run_id"] or show.UNKNOWN, names.get(row[first], row[first]), row["name"], *_charges(row)) for row in rows
     ]
+    head = ("run", by, "model", *_BILL_HEAD)
     show.table(head, [*lines, ("all", "", "", *_charges(total))], numeric=range(3, 12))
     show.say()
-    show.say(_NOTES)
-    for remark in _remarks(total, any(row[first] is None for row in rows)):
-        show.say(remark)
-
-
-def _charges(row: Row) -> tuple[str, ...]:
-    listed = show.usd(row["list_pusd"])
-    if row["assumed"] and row["list_pusd"] is not None:
-        listed += " assumed"
-    counts = (show.number(row[name]) for name in ("calls", "attempts", "retries", "tokens"))
-    before, after = (show.usd(row[f"{name}_pusd"]) for name in ("billed", "replayed")), ("in_doubt", "provider")
-    return (*counts, *before, listed, *(show.usd(row[f"{name}_pusd"]) for name in after))
-
-
-def _remarks(total: Row, unread: bool) -> list[str]:
-    said = []
-    if unread:
-        said.append("(not read): replies that no stored trial looked at, and attempts that brought none.")
+    show.say(
+        "billed: what this run paid. replayed: what the replies it read again had cost when they were bought, once per "
+        "reading. list: what its calls would cost bought one by one, without the pool."
+    )
+    if any(row[first] is None for row in rows):
+        show.say("(not read): replies that no stored trial looked at, and attempts that brought none.")
     if total["assumed"]:
-        said.append("assumed: a stand-in price, because nobody bills this model.")
+        show.say("assumed: a stand-in price, because nobody bills this model.")
+    # None where no provider reported a cost; 0 where all of them reported what was counted here.
     if (gap := total["difference_pusd"]) is not None:
         more = "more" if gap > 0 else "less"
         apart = "exactly what was billed here" if not gap else f"{show.usd(abs(gap))} {more} than was billed here"
-        said.append(f"Where providers reported a cost, it is {apart}; a ceiling counts the larger one of every call.")
-    return said
+        show.say(f"Where providers reported a cost, it is {apart}; a ceiling counts the larger one of every call.")
 
 
-def _run(found: Results, name: str) -> str:
+def _charges(row: Row) -> tuple[str, ...]:
+    counts = (show.number(row[name]) for name in ("calls", "attempts", "retries", "tokens"))
+    billed, replayed, listed, doubt, provider = (
+        show.usd(row[f"{name}_pusd"]) for name in ("billed", "replayed", "list", "in_doubt", "provider")
+    )
+    assumed = " assumed" if row["assumed"] and row["list_pusd"] is not None else ""
+    return (*counts, billed, replayed, f"{listed}{assumed}", doubt, provider)
+
+
+def _run(results: Results, name: str) -> str:
     """A stored run by id, the beginning of one, or 'last'."""
-    known = found.runs()["run_id"].to_list()
+    known = results.runs()["run_id"].to_list()
+    # The newest run is the first of the table.
     if name == "last" and known:
         return str(known[0])
     fitting = [run_id for run_id in known if name and run_id.startswith(name)]
@@ -123,96 +103,53 @@ def _run(found: Results, name: str) -> str:
 @options.limits(_DAY, "dollars a day", "tokens a day", "calls a day")
 @option("--none", is_flag=True, group=_DAY, help="no allowance: runs have their own ceilings alone")
 @options.as_json
-def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None, none: bool, as_json: bool) -> int:
+def allowance(db: Path, usd: float | None, tokens: int | None, calls: int | None, none: bool, as_json: bool) -> None:
     """Set the allowance if asked to; show it with what is spent, in doubt, held and free today."""
+    from engine.runs.allowance import settled
+    from engine.store.store import Store
+
     limits = Limits(calls, tokens, None if usd is None else pusd(usd))
     if none and limits != Limits():
         raise UsageError("--none takes every limit away; leave it out to set one.")
-    book = _changed(options.writable(db), limits) if none or limits != Limits() else _read(db)
-    now = run_dir.now()
-    if as_json:
-        show.emit(_plain(book, now))
+    if none or limits != Limits():
+        store = Store(options.writable(db))
+        store.create()
+        if not none:
+            # Kinds that are not named stay as they were.
+            named = {kind: limit for kind, limit in asdict(limits).items() if limit is not None}
+            limits = replace(store.read_book().allowance, **named)
+        store.set_allowance(limits)
+        book = settled(store)
+    elif db.exists():
+        store = Store(db)
+        # As it stands once what ended runs still hold was given back; a demo is only read.
+        book = store.read_book() if store.is_demo() else settled(store)
     else:
-        _show_book(book, now)
-    return 0
-
-
-def _changed(db: Path, limits: Limits) -> Book:
-    """Kinds that are not named stay as they were; nothing named takes all of them away."""
-    from engine.runs.allowance import settled
-    from engine.store.store import Store
-
-    store = Store(db)
-    store.create()
-    if limits != Limits():
-        limits = replace(store.read_book().allowance, **{k: v for k, v in asdict(limits).items() if v is not None})
-    store.set_allowance(limits)
-    return settled(store)
-
-
-def _read(db: Path) -> Book:
-    """The book as it stands once what ended runs still hold was given back; that of a demo as it is stored."""
-    from engine.runs.allowance import settled
-    from engine.store.store import Store
-
-    if not db.exists():
-        return Book(Limits())
-    store = Store(db)
-    return store.read_book() if store.is_demo() else settled(store)
-
-
-def _show_book(book: Book, now: datetime) -> None:
-    day = day_of(now)
+        book = Book(Limits())
+    day = day_of(run_dir.now())
     leases = book.of_day(day)
+    spent, doubt, held = (
+        sum((getattr(lease, part) for lease in leases), Amount()) for part in ("spent", "in_doubt", "rest")
+    )
+    columns = {"allowed": book.allowance, "spent": spent, "in_doubt": doubt, "held": held, "free": book.free(day)}
+    lent = [(lease.run_id, lease.lent.left(lease.charged)) for lease in leases if lease.held]
+    if as_json:
+        holders = [{"run_id": run_id, "lent": asdict(rest)} for run_id, rest in lent]
+        amounts = {name: asdict(column) for name, column in columns.items()}
+        show.emit({"day": day, "ends_at": end_of(day), **amounts, "holders": holders})
+        return
     show.say(f"{day} (UTC), until {end_of(day):%Y-%m-%d %H:%M}:")
-    rows = [_row(book, leases, kind, name, day) for kind, name in _KINDS]
+    rows = [(name, *(_figure(getattr(column, kind), kind) for column in columns.values())) for kind, name in _KINDS]
     show.table(("", "allowed", "spent", "in doubt", "held by runs", "free"), rows, numeric=range(1, 6))
-    for lease in leases:
-        if lease.held:
-            rest = lease.lent.left(lease.charged)
-            lent = ", ".join(f"{name}: {_limit(getattr(rest, kind), kind)}" for kind, name in _KINDS)
-            show.say(f"run {lease.run_id} was lent {lent}.")
+    for run_id, rest in lent:
+        parts = ", ".join(f"{name}: {_figure(getattr(rest, kind), kind)}" for kind, name in _KINDS)
+        show.say(f"run {run_id} was lent {parts}.")
     if book.allowance == Limits():
         show.say("No allowance is set: each run is bounded by its own ceiling alone.")
 
 
-def _row(book: Book, leases: Sequence[Lease], kind: str, name: str, day: str) -> tuple[str, ...]:
-    spent, doubt, held = _totals(leases)
-    amounts = [getattr(part, kind) for part in (spent, doubt, held)]
-    allowed, free = getattr(book.allowance, kind), getattr(book.free(day), kind)
-    return (name, _limit(allowed, kind), *(_figure(amount, kind) for amount in amounts), _limit(free, kind))
-
-
-def _totals(leases: Sequence[Lease]) -> tuple[Amount, Amount, Amount]:
-    return (
-        sum((lease.spent for lease in leases), Amount()),
-        sum((lease.in_doubt for lease in leases), Amount()),
-        sum((lease.rest for lease in leases), Amount()),
-    )
-
-
-def _figure(value: int, kind: str) -> str:
+def _figure(value: int | None, kind: str) -> str:
+    """An amount, or a limit, which None takes away."""
+    if value is None:
+        return "no limit"
     return show.usd(value) if kind == "pusd" else show.number(value)
-
-
-def _limit(value: int | None, kind: str) -> str:
-    return "no limit" if value is None else _figure(value, kind)
-
-
-def _plain(book: Book, now: datetime) -> dict[str, Any]:
-    day = day_of(now)
-    leases = book.of_day(day)
-    spent, doubt, held = map(asdict, _totals(leases))
-    holders = [
-        {"run_id": lease.run_id, "lent": asdict(lease.lent.left(lease.charged))} for lease in leases if lease.held
-    ]
-    return {
-        "day": day,
-        "ends_at": end_of(day),
-        "allowed": asdict(book.allowance),
-        "spent": spent,
-        "in_doubt": doubt,
-        "held": held,
-        "free": asdict(book.free(day)),
-        "holders": holders,
-    }

@@ -1,6 +1,7 @@
 """What verbs share: options, their readers, exit codes, and what a word names (a database, a run, a condition).
 
-A verb is a function under its arguments and `@click.command(cls=Verb)`. A parameter `db` is the path of the database.
+A verb is a function under its arguments and `@click.command(cls=Verb)`. A parameter `db` is the path of the database;
+what it returns is the exit code, and None is 0.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Option(click.Option):
     def __init__(self, *args: Any, group: str = "Options", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
+        # Where click would say TEXT or FLOAT.
         if self.metavar is None and not self.is_flag and self.name:
             self.metavar = self.name.upper()
 
@@ -86,6 +88,7 @@ class Helped(click.Command):
 def _store(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """--db of the verb wins over the program's; modules of --plugin add up."""
     if param.name == "db" and value is not None:
+        # The verb's own comes later and wins over the program's.
         ctx.meta[DB] = value
     elif param.name == "plugin":
         ctx.meta.setdefault(PLUGINS, []).extend(value)
@@ -116,7 +119,8 @@ class Verb(Helped):
         if "db" in inspect.signature(self.callback).parameters:
             ctx.params["db"] = database(ctx)
         with plugged(ctx, self.works):
-            return super().invoke(ctx)
+            # An act that gives no exit code has done what it was asked.
+            return super().invoke(ctx) or DONE
 
 
 @contextmanager
@@ -186,15 +190,9 @@ def as_json(act: Callable[..., Any]) -> Callable[..., Any]:
 def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
     """--plugin, which is not passed on: the modules are loaded before the act."""
     says = "module with strategies of your own, found in the working directory too; it runs with your rights"
-    return option(
-        "--plugin",
-        multiple=True,
-        metavar="MODULE",
-        group="Dashboard" if act.__name__ == "budgetscope" else "Options",
-        help=f"{says} (repeatable)",
-        callback=_store,
-        expose_value=False,
-    )(act)
+    group = "Dashboard" if act.__name__ == "budgetscope" else "Options"
+    settings = {"metavar": "MODULE", "group": group, "help": f"{says} (repeatable)"}
+    return option("--plugin", multiple=True, callback=_store, expose_value=False, **settings)(act)
 
 
 def prices(act: Callable[..., Any]) -> Callable[..., Any]:
@@ -231,6 +229,7 @@ def limits(title: str, usd: str, tokens: str, calls: str) -> Decorator:
     """--usd, --tokens and --calls, each positive or None."""
 
     def add(act: Callable[..., Any]) -> Callable[..., Any]:
+        # From the last to the first, as decorators are applied: --usd is listed on top.
         for name, read, says in (("--calls", count, calls), ("--tokens", count, tokens), ("--usd", positive, usd)):
             act = option(name, type=read, help=says, group=title)(act)
         return act
@@ -253,6 +252,7 @@ def count(text: str) -> int:
         value = int(text)
     except ValueError:
         value = 0
+    # A text that is no number is refused with the 0 it was read as.
     if not 0 < value <= MOST:
         raise click.BadParameter(f"{text!r} is no positive number: it is a whole one from 1 to {MOST:,}")
     return value
@@ -331,10 +331,24 @@ def existing(db: Path) -> Path:
     return db
 
 
+def unwritable(folder: Path) -> str | None:
+    """Why no file can be made in a folder; None: one can."""
+    import tempfile
+
+    # Tried rather than asked: rights, read-only disks and quotas all end here.
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return None
+
+
 def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
     from engine.runs import run_dir
 
+    # Only where the database has no runs of its own: a demo never has.
     local = db.with_name(f"{db.stem}.local.duckdb")
     return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
 
@@ -349,16 +363,9 @@ def find_run(db: Path, name: str) -> RunDir:
 def condition(results: Results, name: str, task: str | None) -> Row:
     """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
     known: Sequence[Row] = [row for row in results.conditions().to_dicts() if task in (None, row["task"])]
-    fitting = [
-        row
-        for row in known
-        if name
-        and (
-            name == row["label"]
-            or row["condition_id"].startswith(name)
-            or row["condition_id"].partition("-")[2].startswith(name)
-        )
-    ]
+    # An id with its tag or without: k1-69f28c85 and 69f28c85.
+    starts = ((row, (row["condition_id"], row["condition_id"].partition("-")[2])) for row in known)
+    fitting = [r for r, ids in starts if name and (name == r["label"] or any(each.startswith(name) for each in ids))]
     if len(fitting) > 1:
         raise UsageError(f"{name!r} fits {len(fitting)} conditions; write more of the id, or add --task.")
     if not fitting:

@@ -4,33 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from engine.cli import options, show
-from engine.cli.options import Verb, option
+import engine
+from engine.cli import options, savings, show
+from engine.cli.options import Row, Verb, option
+from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 from engine.strategies.calibration import LABEL
 from engine.study.calibrating import Found, found_in
 
 if TYPE_CHECKING:
     from engine.study.plan import Plan
-
-import tempfile
-from collections.abc import Iterator
-from itertools import groupby
-from typing import TYPE_CHECKING, Literal
-
-import engine
-from engine.cli import savings
-from engine.cli.options import Row
-from engine.core import names, text
-
-if TYPE_CHECKING:
-    from engine.analysis import Results
 
 _HEAD = ("condition", "strategy", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost", "")
 _NOTES = {
@@ -60,11 +50,28 @@ def report(
     curve: str | None,
     prices: tuple[str, ...],
     as_json: bool,
-) -> int:
+) -> None:
     """Cells with the frontier marked, or one condition's curve."""
     found = engine.open(options.existing(db))
     if curve is not None:
-        return _curve(found, options.condition(found, curve, task), axis, prices, as_json)
+        condition = options.condition(found, curve, task)
+        points = found.curve(
+            condition["condition_id"], axis=axis, lens=savings.view(found.snapshots(), prices)
+        ).to_dicts()
+        if as_json:
+            show.emit(points)
+            return
+        show.say(f"{names.over([condition])(condition)} on {names.task(condition['task'])}")
+        cells = [
+            (
+                show.budget(row["budget"], axis or condition["axis"]),
+                *(show.number(row["n"]), show.percent(row["accuracy"]), _interval(row["low"], row["high"])),
+                show.number(row["spend"]),
+            )
+            for row in points
+        ]
+        show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
+        return
     known = set(found.conditions()["task"].to_list()) if task is not None else ()
     if task is not None and task not in known:
         raise UnknownName("task", task, known)
@@ -85,7 +92,6 @@ def report(
             show.say(sentence)
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
-    return 0
 
 
 @click.command(cls=Verb)
@@ -99,107 +105,61 @@ def report(
     help="csv, jsonl or parquet (csv)",
 )
 @option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> int:
+def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> None:
     """Write one table to a file."""
     from engine.store.store import Store
 
     options.existing(db)
-    _check_target(out)
-    Store(db).export(out, form, table)
-    show.say(f"{table} written to {out}.")
-    return 0
-
-
-def _check_target(out: Path) -> None:
-    """Tried rather than asked: rights, read-only disks and quotas all end here. Raises UsageError."""
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file in it.")
     if not out.parent.is_dir():
         raise UsageError(f"{out} cannot be written: there is no folder {out.parent}; make it first, or name another.")
-    try:
-        with tempfile.TemporaryFile(dir=out.parent) as file:
-            file.write(b"x")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).") from None
-
-
-def _curve(found: Results, condition: Row, axis: str | None, prices: Sequence[str], as_json: bool) -> int:
-    view = savings.view(found.snapshots(), prices)
-    rows = found.curve(condition["condition_id"], axis=axis, lens=view).to_dicts()
-    if as_json:
-        show.emit(rows)
-        return 0
-    show.say(f"{names.over([condition])(condition)} on {names.task(condition['task'])}")
-    cells = [
-        (
-            show.budget(row["budget"], axis or condition["axis"]),
-            show.number(row["n"]),
-            show.percent(row["accuracy"]),
-            _interval(row["low"], row["high"]),
-            show.number(row["spend"]),
-        )
-        for row in rows
-    ]
-    show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
-    return 0
+    if why := options.unwritable(out.parent):
+        raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).")
+    Store(db).export(out, form, table)
+    show.say(f"{table} written to {out}.")
 
 
 def _show(rows: Sequence[Row]) -> None:
+    """A table for each task, and what its labels mean."""
     for task, group in groupby(sorted(rows, key=lambda row: str(row["task"])), key=lambda row: str(row["task"])):
         cells = [*group]
-        called = [setting.strategy for setting in names.settings(cells)]
+        lines = []
+        for row, setting in zip(cells, names.settings(cells), strict=True):
+            labels = []
+            if row.get("on_frontier"):
+                chance = row.get("p_frontier")
+                labels.append("frontier" if chance is None else f"frontier ({text.share(chance)})")
+            labels += [label for label in ("simulated", "partial") if row[label]]
+            # An assumed price says nothing where none is known.
+            if row["usd_assumed"] and row["usd"] is not None:
+                labels.append("assumed price")
+            if row["n_failed"]:
+                labels.append(f"{row['n_failed']:,} failed")
+            lines.append(
+                (
+                    *(options.short(row), setting.strategy, names.model(row["model"])),
+                    *(show.budget(row["budget"], row["axis"]), show.number(row["n_questions"])),
+                    *(show.percent(row["accuracy"]), _interval(row["accuracy_low"], row["accuracy_high"])),
+                    *(show.number(row["output_tokens"]), show.number(row["total_tokens"]), show.dollars(row["usd"])),
+                    ", ".join(labels),
+                )
+            )
         show.say(f"{names.task(task)} [{task}]")
-        show.table(_HEAD, [*map(_cell, cells, called)], numeric=range(3, 10))
+        show.table(_HEAD, lines, numeric=range(3, 10))
         show.say()
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
 
 
-def _cell(row: Row, name: str) -> tuple[str, ...]:
-    return (
-        options.short(row),
-        name,
-        names.model(row["model"]),
-        show.budget(row["budget"], row["axis"]),
-        show.number(row["n_questions"]),
-        show.percent(row["accuracy"]),
-        _interval(row["accuracy_low"], row["accuracy_high"]),
-        show.number(row["output_tokens"]),
-        show.number(row["total_tokens"]),
-        show.dollars(row["usd"]),
-        ", ".join(_labels(row)),
-    )
-
-
 def _interval(low: float | None, high: float | None) -> str:
     return show.UNKNOWN if low is None or high is None else f"{show.percent(low)} to {show.percent(high)}"
 
 
-def _labels(row: Row) -> Iterator[str]:
-    if row.get("on_frontier"):
-        chance = row.get("p_frontier")
-        yield "frontier" if chance is None else f"frontier ({text.share(chance)})"
-    for name in ("simulated", "partial"):
-        if row[name]:
-            yield name
-    if row["usd_assumed"] and row["usd"] is not None:
-        yield "assumed price"
-    if row["n_failed"]:
-        yield f"{row['n_failed']:,} failed"
-
-
 _CALIBRATION_HEAD = (
-    "task",
-    "model",
-    "feasibility",
-    "questions",
-    "feasible",
-    "vanilla tokens",
-    "found budget",
-    "used there",
-    "tokens saved",
+    *("task", "model", "feasibility", "questions", "feasible"),
+    *("vanilla tokens", "found budget", "used there", "tokens saved"),
 )
 _CALIBRATION_NOTES = (
     f"{LABEL}: it was told which answers are right, so no budget found here is a result of a strategy.",
@@ -213,28 +173,27 @@ def calibration_table(db: Path, planned: Plan) -> None:
     groups: dict[str, list[Found]] = {}
     for each in found_in(db, planned):
         groups.setdefault(each.condition.condition_id, []).append(each)
-    show.table(_CALIBRATION_HEAD, [_calibration_row(group) for group in groups.values()], numeric=range(3, 9))
+    rows = []
+    for group in groups.values():
+        condition = group[0].condition
+        judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
+        feasible = [search for search in judged if search.found_budget is not None]
+        medians = (
+            show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
+            for name in ("vanilla_tokens", "found_budget", "found_tokens")
+        )
+        before = sum(search.vanilla_tokens or 0 for search in feasible)
+        saved = before - sum(search.found_tokens or 0 for search in feasible)
+        rows.append(
+            (
+                *(condition.task, condition.solver.name, json.loads(condition.params)["feasibility"]),
+                show.number(len(judged)),
+                show.percent(len(feasible) / len(judged) if judged else None),
+                *medians,
+                f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
+            )
+        )
+    show.table(_CALIBRATION_HEAD, rows, numeric=range(3, 9))
     show.say()
     for note in _CALIBRATION_NOTES:
         show.say(note)
-
-
-def _calibration_row(group: Sequence[Found]) -> tuple[str, ...]:
-    condition = group[0].condition
-    judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
-    feasible = [search for search in judged if search.found_budget is not None]
-    medians = [
-        show.number(median(getattr(search, name) for search in feasible)) if feasible else show.UNKNOWN
-        for name in ("vanilla_tokens", "found_budget", "found_tokens")
-    ]
-    before = sum(search.vanilla_tokens or 0 for search in feasible)
-    saved = before - sum(search.found_tokens or 0 for search in feasible)
-    return (
-        condition.task,
-        condition.solver.name,
-        json.loads(condition.params)["feasibility"],
-        show.number(len(judged)),
-        show.percent(len(feasible) / len(judged) if judged else None),
-        *medians,
-        f"{saved:,} ({show.percent(saved / before)})" if before else show.UNKNOWN,
-    )

@@ -15,11 +15,15 @@ from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
 from engine.runs import run_dir
-from engine.runs.run_dir import RunDir, Status
+from engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
-    from engine.runs.expectation import Held
     from engine.study.plan import Plan
+
+_HEAD = (
+    *("run", "study", "state", "trials", "failed", "calls", "tokens", "expected", "cost"),
+    *("reserved", "in doubt", "free", "started", "ran"),
+)
 
 
 @click.command(cls=Verb, works=True)
@@ -59,20 +63,19 @@ def resume(db: Path, name: str, usd: float | None, tokens: int | None, calls: in
 @click.command(cls=Verb)
 @options.run_id()
 @options.option("--now", is_flag=True, help="give up calls in flight; they stay charged at their worst case")
-def stop(db: Path, name: str, now: bool) -> int:
+def stop(db: Path, name: str, now: bool) -> None:
     """Leave the word to stop in the run's directory."""
     directory = options.find_run(db, name)
     if not run_dir.is_alive(directory):
         raise RunError(f"Run {directory.run_id} is not running.")
     run_dir.request_stop(directory, now=now)
     show.say(f"Run {directory.run_id} was asked to stop{' now' if now else ' once its calls in flight are done'}.")
-    return 0
 
 
 @click.command(cls=Verb)
 @options.run_id()
 @options.option("--yes", is_flag=True, help="do not ask")
-def delete(db: Path, name: str, yes: bool) -> int:
+def delete(db: Path, name: str, yes: bool) -> None:
     """Delete a run's rows and directory; asks first, and refuses while it lives."""
     import shutil
 
@@ -88,20 +91,21 @@ def delete(db: Path, name: str, yes: bool) -> int:
         answer = input(f"Delete run {directory.run_id} and its trials? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             show.say("Nothing was deleted.")
-            return 0
+            return
     if directory.db.exists():
+        # What it holds of the day's allowance goes back first: without its journal nobody could tell what it spent.
         allowance.settled(Store(directory.db))
+    # Nobody resumes it meanwhile.
     with run_dir.held(directory):
         if directory.db.exists():
             Store(directory.db).delete_run(directory.run_id)
         shutil.rmtree(directory.path)
     show.say(f"Run {directory.run_id} was deleted.")
-    return 0
 
 
 @click.command(cls=Verb)
 @options.as_json
-def runs(db: Path, as_json: bool) -> int:
+def runs(db: Path, as_json: bool) -> None:
     """All runs with a directory beside the database, oldest first."""
     from engine.runs.expectation import held
 
@@ -112,24 +116,19 @@ def runs(db: Path, as_json: bool) -> int:
     elif not expected:
         show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
     else:
-        head = (
-            "run",
-            "study",
-            "state",
-            "trials",
-            "failed",
-            "calls",
-            "tokens",
-            "expected",
-            "cost",
-            "reserved",
-            "in doubt",
-            "free",
-            "started",
-            "ran",
-        )
-        show.table(head, [_row(each, ends) for each, ends in expected], numeric=[*range(3, 12), 13])
-    return 0
+        rows = [
+            (
+                *(each.run_id, each.name, each.state, f"{each.done:,}/{each.total:,}"),
+                *map(show.number, (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)),
+                *(estimates.expected_tokens(ends), show.usd(each.spent.pusd if each.priced else None)),
+                *map(show.number, (each.reserved.tokens, each.in_doubt.tokens)),
+                "no limit" if each.free.tokens is None else show.number(each.free.tokens),
+                each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN,
+                show.UNKNOWN if (ran := run_dir.running_s(each)) is None else show.duration(ran),
+            )
+            for each, ends in expected
+        ]
+        show.table(_HEAD, rows, numeric=[*range(3, 12), 13])
 
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:
@@ -137,6 +136,7 @@ def start(planned: Plan, db: Path) -> tuple[Path, int]:
     from engine.runs import worker
     from engine.study.upper_bound import upper_bound
 
+    # On standard error: standard output is for results.
     show.tell(estimates.forecast(upper_bound(planned)))
     directory = worker.prepare(planned.study, options.writable(db))
     show.tell(
@@ -158,38 +158,14 @@ def work(directory: RunDir, planned: Plan) -> int:
         reports.calibration_table(directory.db, planned)
     else:
         reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
-    show.say(_last_word(final))
+    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
+    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
+    show.say(
+        f"Run {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials ({ended}); "
+        f"billed {show.amount(final.spent, final.priced)}{doubt}.{f' {final.message}' if final.message else ''}"
+    )
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)
     if final.state == "finished" and final.ends.get("failed"):
         return FAILED_TRIALS
     return CODE_OF_STATE.get(final.state, ERROR)
-
-
-def _last_word(final: Status) -> str:
-    ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
-    spent = show.amount(final.spent, final.priced)
-    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
-    message = f" {final.message}" if final.message else ""
-    trials = f"{final.done:,} of {final.total:,} trials ({ended})"
-    return f"Run {final.run_id} {final.state}: {trials}; billed {spent}{doubt}.{message}"
-
-
-def _row(each: Status, held: tuple[Held, ...]) -> tuple[str, ...]:
-    cost = show.usd(each.spent.pusd if each.priced else None)
-    started = each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN
-    counts = (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)
-    return (
-        each.run_id,
-        each.name,
-        each.state,
-        f"{each.done:,}/{each.total:,}",
-        *map(show.number, counts),
-        estimates.expected_tokens(held),
-        cost,
-        show.number(each.reserved.tokens),
-        show.number(each.in_doubt.tokens),
-        "no limit" if each.free.tokens is None else show.number(each.free.tokens),
-        started,
-        show.UNKNOWN if (ran := run_dir.running_s(each)) is None else show.duration(ran),
-    )

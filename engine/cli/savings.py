@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 import engine
 from engine.cli import options, show
-from engine.cli.options import Row, Verb, option
+from engine.cli.options import Verb, option
 from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 
@@ -74,7 +74,7 @@ def savings(
     task: str | None,
     prices: tuple[str, ...],
     as_json: bool,
-) -> int:
+) -> None:
     """Money, energy, carbon and accuracy of a month, and with --by who pays for the saving."""
     from engine.analysis import Cell
 
@@ -86,16 +86,25 @@ def savings(
     month = found.savings(today, cheaper, per_day, zone, weights, view)
     who = None if by is None else found.equity(today, cheaper, by)
     if as_json:
-        show.emit(_plain(month, who))
-        return 0
+        record = {
+            "questions_per_day": month.traffic.questions_per_day,
+            "zone": month.traffic.zone,
+            "n": month.n,
+            "lines": month.lines.to_dicts(),
+            "accuracy": [month.accuracy.mean, month.accuracy.low, month.accuracy.high],
+            "assumed": month.assumed,
+            "simulated": month.simulated,
+            "energy": list(month.sources),
+        }
+        show.emit(record | ({} if who is None else {"by": who.by, "groups": who.groups.to_dicts()}))
+        return
     a_name, b_name = map(names.over(rows), rows)
     show.say(f"a: {a_name}    b: {b_name}    ({names.task(rows[0]['task'])})")
     _month(month)
-    for sentence in (*_remarks(month), *said(listed, view)):
+    for sentence in said(listed, view):
         show.say(sentence)
     if who is not None:
         _who(who)
-    return 0
 
 
 def lens(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
@@ -144,24 +153,19 @@ def energies(
 
     listing = _models(listed)
     weights = known_energy(listing, prefill_share=prefill_share)
-    for each in sizes:
-        name, active, total = _size(each)
+    for words in sizes:
+        name, _, numbers = words.rpartition("=")
+        try:
+            active, *total = (float(part) for part in numbers.split("/"))
+        except ValueError:
+            active, total = 0.0, []
+        if not name or not active or len(total) > 1:
+            raise UsageError(f"{words[:80]!r} is no size: write {_SIZE}.")
         if name not in listing:
             raise UnknownName("model of the database", name, listing)
-        size = energy.size(active, total, pue=energy.PUE if pue is None else pue)
+        size = energy.size(active, total[0] if total else None, pue=energy.PUE if pue is None else pue)
         weights[name] = energy.energy(size, prefill_share=prefill_share)
     return weights
-
-
-def _size(text: str) -> tuple[str, float, float | None]:
-    name, _, numbers = text.rpartition("=")
-    try:
-        active, *total = (float(part) for part in numbers.split("/"))
-    except ValueError:
-        active, total = 0.0, []
-    if not name or not active or len(total) > 1:
-        raise UsageError(f"{text[:80]!r} is no size: write {_SIZE}.")
-    return name, active, total[0] if total else None
 
 
 def _models(listed: pl.DataFrame) -> dict[str, str]:
@@ -170,54 +174,37 @@ def _models(listed: pl.DataFrame) -> dict[str, str]:
 
 
 def _month(month: Savings) -> None:
+    """The table, and what it rests on."""
+    rows = []
+    for row in month.lines.to_dicts():
+        form = show.dollars if row["quantity"] == "usd" else show.number
+        low, high = row["saving_low"], row["saving_high"]
+        interval = show.UNKNOWN if low is None or high is None else f"{show.number(low)} to {show.number(high)}"
+        spans = (
+            f"{side} {show.number(row[f'{side}_least'])} to {show.number(row[f'{side}_most'])}"
+            for side in "ab"
+            if row[f"{side}_least"] is not None
+        )
+        sides = (form(row[side]) for side in ("a", "b", "saving"))
+        rows.append((_NAMES[row["quantity"]], *sides, interval, ", ".join(spans)))
+    # The size of a model that nobody tells is a range, and so is its energy.
     ranged = month.lines["a_least"].is_not_null().any() or month.lines["b_least"].is_not_null().any()
     head = ("a month", "with a", "with b", "b saves", "95% interval", "by size of the model" if ranged else "")
-    rows = [
-        (_NAMES[row["quantity"]], *(_number(row, side) for side in ("a", "b", "saving")), _interval(row), _range(row))
-        for row in month.lines.to_dicts()
-    ]
     show.table(head, rows, numeric=range(1, 4))
     show.say()
-
-
-def _number(row: Row, side: str) -> str:
-    value = row[side]
-    if row["quantity"] != "usd" or value is None:
-        return show.number(value)
-    return show.dollars(value)
-
-
-def _interval(row: Row) -> str:
-    low, high = row["saving_low"], row["saving_high"]
-    return show.UNKNOWN if low is None or high is None else f"{show.number(low)} to {show.number(high)}"
-
-
-def _range(row: Row) -> str:
-    spans = (
-        f"{side} {show.number(row[f'{side}_least'])} to {show.number(row[f'{side}_most'])}"
-        for side in "ab"
-        if row[f"{side}_least"] is not None
-    )
-    return ", ".join(spans)
-
-
-def _remarks(month: Savings) -> Iterator[str]:
-    """What the table rests on."""
     change = month.accuracy
     if change.mean is not None and change.low is not None and change.high is not None:
-        yield (
-            f"Accuracy changes by {show.points(change.mean)} {show.interval(change.low, change.high, show.points)} "
-            f"on {month.n:,} questions measured with both."
-        )
-    yield (
+        points = f"{show.points(change.mean)} {show.interval(change.low, change.high, show.points)}"
+        show.say(f"Accuracy changes by {points} on {month.n:,} questions measured with both.")
+    show.say(
         f"{month.traffic.questions_per_day:,g} questions a day like these, 30.44 days; "
         f"{month.intensity:g} gCO2e/kWh ({month.traffic.zone.upper()})."
     )
-    yield f"energy: {', '.join(month.sources) or 'unknown; give --size'}."
+    show.say(f"energy: {', '.join(month.sources) or 'unknown; give --size'}.")
     if month.assumed:
-        yield "assumed price: a stand-in, because nobody bills this model."
+        show.say("assumed price: a stand-in, because nobody bills this model.")
     if month.simulated:
-        yield "simulated: answered by a script, not by a language model."
+        show.say("simulated: answered by a script, not by a language model.")
 
 
 def _points(share: float) -> str:
@@ -225,40 +212,23 @@ def _points(share: float) -> str:
 
 
 def _who(who: Equity) -> None:
-    show.say()
-    head = (who.by, "n", "with a", "with b", "change", "95% interval", "against the rest", "")
-    rows = [
-        (
-            row["group"],
-            show.number(row["n"]),
-            show.percent(row["accuracy_a"]),
-            show.percent(row["accuracy_b"]),
-            _points(row["change"]),
-            f"{_points(row['low'])} to {_points(row['high'])}",
-            show.UNKNOWN if row["gap"] is None else _points(row["gap"]),
-            _verdict(row),
+    """Who pays for the saving, group by group."""
+    rows = []
+    for row in who.groups.to_dicts():
+        warning = f"loses more than the rest (p {text.p_value(row['p_value'])})" if row["warning"] else ""
+        rows.append(
+            (
+                *(
+                    row["group"],
+                    show.number(row["n"]),
+                    show.percent(row["accuracy_a"]),
+                    show.percent(row["accuracy_b"]),
+                ),
+                *(_points(row["change"]), f"{_points(row['low'])} to {_points(row['high'])}"),
+                show.UNKNOWN if row["gap"] is None else _points(row["gap"]),
+                warning if row["enough"] else "not enough questions to say",
+            )
         )
-        for row in who.groups.to_dicts()
-    ]
+    head = (who.by, "n", "with a", "with b", "change", "95% interval", "against the rest", "")
+    show.say()
     show.table(head, rows, numeric=range(1, 7))
-
-
-def _verdict(row: Row) -> str:
-    if not row["enough"]:
-        return "not enough questions to say"
-    return f"loses more than the rest (p {text.p_value(row['p_value'])})" if row["warning"] else ""
-
-
-def _plain(month: Savings, who: Equity | None) -> dict[str, Any]:
-    change = month.accuracy
-    record = {
-        "questions_per_day": month.traffic.questions_per_day,
-        "zone": month.traffic.zone,
-        "n": month.n,
-        "lines": month.lines.to_dicts(),
-        "accuracy": [change.mean, change.low, change.high],
-        "assumed": month.assumed,
-        "simulated": month.simulated,
-        "energy": list(month.sources),
-    }
-    return record | ({} if who is None else {"by": who.by, "groups": who.groups.to_dicts()})

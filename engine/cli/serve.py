@@ -40,6 +40,7 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
         rule = "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
         show.tell(f"{host} can be reached from other machines, so {rule}.")
     for name in (signal.SIGTERM, signal.SIGHUP):
+        # Ended like Ctrl-C, so that the server goes with its parent.
         signal.signal(name, _interrupt)
     server = subprocess.Popen(
         command(page, host, port),
@@ -58,7 +59,14 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
     except KeyboardInterrupt:
         return 0
     finally:
-        _end(server)
+        if server.poll() is None:
+            server.terminate()
+            # One that does not end when asked, or while we are told to hurry, is made to.
+            try:
+                server.wait(timeout=5)
+            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                server.kill()
+                server.wait()
 
 
 def command(page: Path, host: str, port: int) -> list[str]:
@@ -122,6 +130,7 @@ def check_port(host: str, port: int) -> None:
         raise UsageError(f"{host!r} is no address of this machine; leave --host out, or use 127.0.0.1.")
     why = "is in use" if fault == errno.EADDRINUSE else "needs more rights than this user has"
     free = next((p for p in range(max(port + 1, 1024), min(port + 200, 65_536)) if _fault(host, p) is None), None)
+    # None where the next 200 are all in use.
     hint = f"; {free} is free: `budgetscope --port {free}`" if free else ""
     raise UsageError(f"Port {port} {why}{hint}.")
 
@@ -131,8 +140,10 @@ def _fault(host: str, port: int) -> int | None:
     try:
         family, kind, protocol, _, at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
+            # As the server does: a port whose last connections are closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(at)
+            # Bound is not enough: two may bind with that option, and only one listens.
             probe.listen(1)
     except (OSError, UnicodeError) as error:
         return getattr(error, "errno", None) or errno.EADDRNOTAVAIL
@@ -152,17 +163,6 @@ def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None
                 return
         time.sleep(0.05)
     raise RunError(f"The dashboard did not answer within {START_S:g} seconds.")
-
-
-def _end(server: subprocess.Popen[bytes]) -> None:
-    """Ask the server to stop, then make it."""
-    if server.poll() is None:
-        server.terminate()
-        try:
-            server.wait(timeout=5)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            server.kill()
-            server.wait()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

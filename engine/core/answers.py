@@ -18,6 +18,8 @@ from engine.core.records import AnswerKind
 MAX_ANSWER = 400
 """Characters; anything longer is not an answer to a question with a short one."""
 
+# Characters of a line that is an answer by itself, and of what is read behind a marker; markers tried from the end;
+# digits of a number that is compared by value; the largest exponent that is written out.
 _LINE = 60
 _TAIL = 400
 _MARKERS_TRIED = 64

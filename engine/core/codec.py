@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 def parsed(text: str | bytes) -> Any:
     """A JSON value. Raises ValueError, also for NaN, infinities and nesting beyond what Python reads."""
     try:
+        # Python reads NaN and Infinity, which no JSON of ours holds: there a figure is torn or meant to harm.
         return json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
@@ -69,5 +70,6 @@ def dumped(value: object) -> str:
 
 def plain(record: object) -> Row:
     """The fields of a flat record, times made naive."""
+    # Not asdict, which goes down into nested records: a row has columns of its own for those.
     values = {name: getattr(record, name) for name in getattr(record, "__dataclass_fields__", ())}
     return {name: naive(v) if isinstance(v, datetime) else v for name, v in values.items()}

@@ -25,6 +25,7 @@ from collections.abc import Iterable
 
 RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
 """Closed list of the kinds of `ProviderError` that another attempt may mend; refused, context, error are final."""
+# Characters of a name in a sentence, and names in a list: an error is one line that is read.
 _LONGEST = 80
 _MOST = 40
 

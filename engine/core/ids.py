@@ -45,6 +45,7 @@ def request_key(request: Request) -> str:
 
 def completion_key(request: Request, run_id: str | None) -> str:
     """Id of one bought completion: the request's and the run that paid, so that a second purchase is a second row."""
+    # Behind the key, so that `request_of` finds it whatever the run is called.
     return request.key if run_id is None else f"{request.key}@{run_id}"
 
 

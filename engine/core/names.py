@@ -59,14 +59,14 @@ def task(identifier: str) -> str:
 
 def model(identifier: str) -> str:
     """`SmolLM2 135M` for local/smollm2-135m, `gpt-4o-mini` for openai/gpt-4o-mini; of a line-up `a → b`."""
-    return ARROW.join(map(_model, identifier.split(ARROW)))
-
-
-def _model(identifier: str) -> str:
-    path, brace, settings = identifier.partition(" {")
-    name = path.partition("@")[0].rstrip("/").rpartition("/")[2] or identifier
-    name = re.sub(r"^smollm2-(\d[\d.]*[mb])\b.*", lambda size: f"SmolLM2 {size[1].upper()}", name, flags=re.I)
-    return name + brace + settings
+    players: list[str] = []
+    for player in identifier.split(ARROW):
+        # Settings stand behind a brace, an endpoint's host behind an @; neither is part of the name.
+        path, brace, settings = player.partition(" {")
+        name = path.partition("@")[0].rstrip("/").rpartition("/")[2] or player
+        name = re.sub(r"^smollm2-(\d[\d.]*[mb])\b.*", lambda size: f"SmolLM2 {size[1].upper()}", name, flags=re.I)
+        players.append(name + brace + settings)
+    return ARROW.join(players)
 
 
 def tasks(identifiers: Iterable[str]) -> dict[str, str]:
@@ -104,11 +104,21 @@ def settings(rows: Sequence[Row]) -> list[Setting]:
     kin: dict[str, set[str]] = defaultdict(set)
     for _, name, _, params in variants:
         kin[name].add(params)
-    varying = {name: _varying(map(_parameters, several)) for name, several in kin.items()}
-    called = {}
+    # Parameters that take more than one value in view and are not part of the name already.
+    varying: dict[str, list[str]] = {}
+    for name, several in kin.items():
+        every = [_parameters(params) for params in several]
+        keys = {key for params in every for key in params} - ALWAYS
+        # As JSON: true and 1 are equal to Python, and one without the parameter is another than any that has it.
+        values = {key: {json.dumps(params.get(key), default=str) for params in every} for key in keys}
+        varying[name] = sorted(key for key, seen in values.items() if len(seen) > 1)
+    called: dict[Variant, Setting] = {}
     for key in dict.fromkeys(variants):
         own = _parameters(key[3])
-        more = [f"{name.replace('_', ' ')} {_value(own[name])}" for name in varying[key[1]] if name in own]
+        more: list[str] = []
+        for name in (name for name in varying[key[1]] if name in own):
+            value, plain = own[name], isinstance(own[name], int | float) and not isinstance(own[name], bool)
+            more.append(f"{name.replace('_', ' ')} {text.number(value) if plain else value}")
         called[key] = Setting(
             ", ".join((strategy(key[1], own), *more)),
             by_model[key[2]] if len(by_model) > 1 else "",
@@ -125,6 +135,7 @@ def over(rows: Sequence[Row]) -> Callable[[Row], str]:
     twins: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for row in rows:
         twins[variant(row), row.get("axis"), row.get("budget")].add(str(row.get("condition_id")))
+    # At one axis and budget only: the same setting at two budgets is one setting.
     doubled = {key[0] for key, ids in twins.items() if len(ids) > 1}
 
     def name(row: Row) -> str:
@@ -138,6 +149,7 @@ def over(rows: Sequence[Row]) -> Callable[[Row], str]:
 def conditions(rows: Sequence[Row]) -> dict[str, str]:
     """By condition_id a name that no other of these rows has: the setting, with the budget where it ran under several,
     and the start of the id where even that is the same."""
+    # Each only once: the same condition twice would be its own twin.
     rows = list({row["condition_id"]: row for row in rows}.values())
     names = [str(each) for each in settings(rows)]
     for more in (
@@ -162,18 +174,6 @@ def _parameters(params: str) -> dict[str, Any]:
     try:
         read = json.loads(params)
     except ValueError:
+        # Of a database by other hands; it still needs a name.
         return {"parameters": params}
     return read if isinstance(read, dict) else {"parameters": read}
-
-
-def _varying(several: Iterable[Row]) -> list[str]:
-    """Parameters that take more than one value and are not part of the name already."""
-    values: dict[str, set[str]] = defaultdict(set)
-    every = list(several)
-    for name in {name for params in every for name in params} - ALWAYS:
-        values[name] = {json.dumps(params.get(name), default=str) for params in every}
-    return sorted(name for name, seen in values.items() if len(seen) > 1)
-
-
-def _value(value: Any) -> str:
-    return text.number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

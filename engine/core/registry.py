@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from engine.core.errors import UnknownName
 
 T = TypeVar("T")
+# All kinds, because a plugin that brings several is taken back whole.
 _KINDS: list[Registry[Any]] = []
 
 

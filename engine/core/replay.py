@@ -60,6 +60,7 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     condition = trial.spec.condition
     lost: Fate | None = trial.end if trial.end in ("failed", "stopped") else None
     closing = next((call for call in trial.calls if call.cut and call.cut.closes), None)
+    # A closing call is stored too, though it is none that was made and paid in full.
     reached = closing.ordinal if closing else len(trial.calls)
     if budget is None or not condition.anytime:
         granted = None
@@ -74,6 +75,7 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     inside = cover(trial.calls, [side])
     # A mark counts the high-water mark of its input, as walls do: at the reported input it would come too early.
     last = next((m for m in reversed(trial.marks) if stand(m.spends, dict(side.weights)) <= budget), None)
+    # The context window ends a trial at every budget, so it is told by how the whole trial ended.
     exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
     verdict, answer = (last.verdict, last.answer) if last else (None, None)
     return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
@@ -85,6 +87,7 @@ def horizon(trial: Trial, side: Wall) -> int | None:
         return 0
     spends: dict[str, ModelSpend] = {}
     for call in trial.calls:
+        # From the wall on at which this call would be whole: its reply was never seen whole by the strategy.
         if call.cut and call.cut.beyond:
             return stand(_with(spends, call, _whole_tokens(call)).values(), dict(side.weights))
         spends = _charged(spends, call, call.spend)
@@ -97,11 +100,13 @@ def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
     """What these walls, each below the horizon of whoever made the calls, let through of them."""
     spends: dict[str, ModelSpend] = {}
     for place, call in enumerate(calls):
+        # The window or the limit of calls: no budget lets more through.
         if call.cut and call.cut.closes and not call.cut.beyond:
             return Coverage(place, None, tuple(spends.values()))
         tables = [(each.limit, dict(each.weights)) for each in walls]
         whole = _with(spends, call, _whole_tokens(call)).values()
         if any(stand(whole, table) > limit for limit, table in tables):
+            # The prompt is spent before the first token of the reply, also where no token is left.
             entered = _with(spends, call, 0).values()
             rooms = (room(limit - stand(entered, table), table[call.model]) for limit, table in tables)
             granted = min(call.asked_tokens, _whole_tokens(call), *rooms)

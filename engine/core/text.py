@@ -42,6 +42,7 @@ def money(usd: float | None) -> str:
     """US dollars: `$0.0819`, `$0.50`, `$1.20`, from $100 on whole: `$1,230`; an unknown price is `unknown`."""
     if usd is None or not math.isfinite(usd):
         return UNKNOWN
+    # Rounded first, or $99.999 would be written $100.00.
     size = abs(usd)
     whole, _, cents = f"{size:,.{0 if round(size, 2) >= 100 else max(2, _decimals(size, 3))}f}".partition(".")
     if not cents:
@@ -95,6 +96,7 @@ def duration(milliseconds: float | None) -> str:
     """A duration in the unit that reads best: `820 ms`, `4.2 s`, `90 s`, `25 min`, `2.1 h`."""
     if milliseconds is None:
         return UNKNOWN
+    # Seconds up to two minutes and minutes up to an hour and a half: 90 s and 75 min are how people say it.
     for size, most, unit in ((1, 1_000, "ms"), (1_000, 120_000, "s"), (60_000, 5_400_000, "min")):
         if abs(milliseconds) < most:
             return quantity(milliseconds / size, unit)
@@ -130,6 +132,7 @@ def interval(low: float | None, high: float | None, form: Callable[[float | None
     """An interval in brackets, without the unit said before it: `(63.2–71.4)`, `(+7 to +40)`; empty without an end."""
     if low is None or high is None:
         return ""
+    # A dash between two signed numbers would read as a minus.
     first, last = (form(end).removesuffix("%").removesuffix(" points") for end in (low, high))
     signed = first[:1] in ("+", MINUS) or last[:1] in ("+", MINUS)
     return f"({first} to {last})" if signed else f"({first}–{last})"
@@ -144,6 +147,7 @@ def _decimals(value: float, digits: int) -> int:
     """Decimals that show `digits` significant digits of what is under 100 once rounded; none from there on."""
     if value == 0:
         return 0
+    # By way of its text, since rounding may lift it to the next power of ten: 9.996 has the digits of 10.0.
     exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
     return 0 if exponent >= 2 else max(0, digits - 1 - exponent)
 

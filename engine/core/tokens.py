@@ -46,6 +46,7 @@ def count(text: str, model_name: str) -> int:
     clean = text.encode("utf-8", "replace").decode("utf-8")
     if encoding is None:
         return -(-len(clean.encode()) // BYTES_PER_TOKEN)
+    # Cut anywhere: a token that would span two pieces is counted as two, which is one of thousands.
     parts = (clean[at : at + PIECE] for at in range(0, len(clean), PIECE))
     return sum(len(encoding.encode(part, disallowed_special=())) for part in parts)
 
@@ -53,6 +54,7 @@ def count(text: str, model_name: str) -> int:
 def least(messages: Prompt, model_name: str) -> int:
     """Lower bound of a prompt's tokens: the contents alone, halved where the model's tokenizer is not known."""
     counted = sum(count(message.content, model_name) for message in messages)
+    # By half, as a model we know nothing of may need fewer tokens for the same text.
     return counted if encoding_name(model_name) else counted // 2
 
 

@@ -27,6 +27,7 @@ Text = Annotated[str, Meta(pattern=r"\S")]
 """A text that is not empty."""
 LARGEST = 10**12
 """No number in a study is larger."""
+# A study has kilobytes; a data file named by mistake would be parsed for minutes.
 _LARGEST_FILE_BYTES = 4_000_000
 _REQUIRED: Any = object()
 _T = TypeVar("_T")
@@ -202,6 +203,7 @@ class Table:
             if not isinstance(body, dict):
                 raise UsageError(f"Entry {at} of {key} in {self.where} must be a name or a table, not {_kind(item)}.")
             name = body.get("name")
+            # By its name where it has one, which is how whoever wrote it finds it.
             label = shortened(repr(name)) if isinstance(name, str) else f"number {at}"
             tables.append(Table(self.where, f"[[{self._below(key)}]] {label}", body))
             tables[-1].known(known(body))

@@ -70,9 +70,10 @@ importer = IMPORTERS.register
 
 def importer_for(path: Path) -> Importer:
     """The first importer, by name, that reads a path. Raises UsageError where none does, naming them all."""
+    # By name: which of two wins must not hang on what was imported first.
     for name in IMPORTERS.names():
-        found = IMPORTERS.get(name)()
-        if found.reads(path):
-            return found
+        reader = IMPORTERS.get(name)()
+        if reader.reads(path):
+            return reader
     known = ", ".join(IMPORTERS.names()) or "none is registered"
     raise UsageError(f"{path.name!r} is no log that an importer reads ({known}).")

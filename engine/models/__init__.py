@@ -12,7 +12,7 @@ from engine.core.errors import UnknownName
 from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Model, Rates
 
-__all__ = ["Bound", "Declared", "Model", "Rates", "known_models", "open_model"]
+__all__ = ["Bound", "Model", "ModelSpec", "Rates", "known_models", "open_model"]
 
 
 def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = True) -> Model:
@@ -22,27 +22,32 @@ def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = Tr
 
     Declared names come first, then 'scripted/...', 'local/...' and whatever litellm knows a provider of.
     """
-    told = declared.get(name)
-    model = _opened(name, told, declared, sends)
-    model.rates = told.rates if told else Rates()
-    return model
-
-
-def _opened(name: str, told: ModelSpec | None, declared: Mapping[str, ModelSpec], sends: bool) -> Model:
-    if told is not None and told.api_base is not None:
+    spec = declared.get(name)
+    model_name = (spec.model if spec else None) or name
+    model: Model
+    # Each branch imports its own module: litellm takes seconds, and a scripted model needs none of it.
+    if spec is not None and spec.api_base is not None:
         from engine.models.remote import open_endpoint
 
-        return open_endpoint(told, sends=sends)
-    asked = (told.model if told else None) or name
-    if asked.startswith("scripted/"):
+        model = open_endpoint(spec, sends=sends)
+    elif model_name.startswith("scripted/"):
         from engine.models.scripted import open_scripted
 
-        return open_scripted(name, told)
-    if asked.startswith("local/") or (told is not None and told.gguf is not None):
+        model = open_scripted(name, spec)
+    elif model_name.startswith("local/") or (spec is not None and spec.gguf is not None):
         from engine.models.local import open_local
 
-        return open_local(name, told)
-    return _open_provider(name, told, declared, sends)
+        model = open_local(name, spec)
+    else:
+        from engine.models.remote import open_provider
+
+        try:
+            model = open_provider(name, spec, sends=sends)
+        except UnknownName:
+            # Told again, because litellm's error knows neither the study's own names nor that `name` is one of them.
+            raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None
+    model.rates = spec.rates if spec else Rates()
+    return model
 
 
 def known_models() -> tuple[str, ...]:
@@ -52,12 +57,3 @@ def known_models() -> tuple[str, ...]:
     from engine.models.scripted import names
 
     return (*BUNDLED, *names(), *priced_names())
-
-
-def _open_provider(name: str, told: ModelSpec | None, declared: Mapping[str, ModelSpec], sends: bool) -> Model:
-    from engine.models.remote import open_provider
-
-    try:
-        return open_provider(name, told, sends=sends)
-    except UnknownName:
-        raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None

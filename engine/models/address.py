@@ -6,6 +6,7 @@ Opens a connection to see whether anybody is there, sends nothing, and knows no 
 from __future__ import annotations
 
 import asyncio
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from engine.core.errors import UsageError
@@ -19,6 +20,7 @@ def checked_url(url: str, name: str) -> SplitResult:
     except ValueError:
         usable = False
     if not usable:
+        # None of these sentences repeats the URL: it may hold a password or a key.
         raise UsageError(f"The api_base of model {name!r} must look like http://host:port/v1.")
     if at.username is not None or at.password is not None or at.query or at.fragment or "?" in url or "#" in url:
         raise UsageError(
@@ -31,20 +33,21 @@ def checked_url(url: str, name: str) -> SplitResult:
 def host(at: SplitResult) -> str:
     """Host and port as an identity holds them; the scheme's own port is left out."""
     name = (at.hostname or "").lower()
-    shown = f"[{name}]" if ":" in name else name
+    shown = f"[{name}]" if ":" in name else name  # an IPv6 address: without brackets its end would read as a port
     return shown if at.port in (None, _default_port(at)) else f"{shown}:{at.port}"
 
 
 def bare(name: str) -> str:
     """A model's name as the endpoint knows it."""
-    return next((name.removeprefix(prefix) for prefix in PREFIXES if name.startswith(prefix)), name)
+    # litellm's two words for an OpenAI-compatible endpoint; only the first of them is taken off.
+    return re.sub(r"^(openai|hosted_vllm)/", "", name)
 
 
 async def trouble(api_base: str, place: str) -> str | None:
     """One sentence if nobody can be reached at all, else None; sends nothing and costs nothing."""
     at = urlsplit(api_base)
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with asyncio.timeout(5):  # seconds; a firewall that drops packets would let us wait for minutes
             _, writer = await asyncio.open_connection(at.hostname, at.port or _default_port(at))
     except (OSError, TimeoutError) as error:
         why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
@@ -55,9 +58,3 @@ async def trouble(api_base: str, place: str) -> str | None:
 
 def _default_port(at: SplitResult) -> int:
     return 443 if at.scheme == "https" else 80
-
-
-PREFIXES = ("openai/", "hosted_vllm/")
-"""How a name may say that it is an OpenAI-compatible endpoint's."""
-PROBE_S = 5.0
-"""Longest wait for a connection."""

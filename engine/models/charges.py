@@ -13,7 +13,10 @@ from engine.models.model import Model
 
 def costs(model: Model) -> bool:
     """Whether somebody bills the model: it runs elsewhere, and its price is unknown or above 0."""
-    return not model.local and (model.setting.price is None or not _free(model.setting.price))
+    price = model.setting.price
+    return not model.local and (
+        price is None or any((price.input_pusd, price.output_pusd, price.cached_pusd, price.cache_write_pusd))
+    )
 
 
 def money(model: Model, amount: Amount) -> int | None:
@@ -24,6 +27,7 @@ def money(model: Model, amount: Amount) -> int | None:
 def worst(model: Model, bound_tokens: int, asked_tokens: int) -> Amount:
     """The most a call can be billed as long as the provider keeps to the cap and our price holds."""
     price = _price(model)
+    # Whether a prompt is written to a cache is known afterwards alone, and writing costs more than plain input.
     dearest = max(price.input_pusd, price.cache_write_pusd or 0)
     return Amount(1, bound_tokens + asked_tokens, bound_tokens * dearest + asked_tokens * price.output_pusd)
 
@@ -38,14 +42,11 @@ def counted(model: Model, completion: Completion) -> Amount:
     """What counts against the ceiling: our price, or the provider's own cost where it says that it was more."""
     ours = cost(model, completion)
     known = money(model, ours)
-    told = None if model.local else completion.provider_cost_pusd
-    return Amount(ours.calls, ours.tokens, larger(known, told) or 0)
+    # A server on this machine may claim a cost, but sends no bill.
+    theirs = None if model.local else completion.provider_cost_pusd
+    return Amount(ours.calls, ours.tokens, larger(known, theirs) or 0)
 
 
 def _price(model: Model) -> Price:
     """The price, nothing where nobody bills or it is unknown."""
     return Price(0, 0) if model.local else model.setting.price or Price(0, 0)
-
-
-def _free(price: Price) -> bool:
-    return not any((price.input_pusd, price.output_pusd, price.cached_pusd, price.cache_write_pusd))

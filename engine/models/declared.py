@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +63,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Prices:
-    """The prices of a [[models]] table, in US dollars per million tokens."""
+    """The prices of a [[models]] table, in US dollars per million tokens; named as the arguments of a price are."""
 
     input: Rate
     output: Rate
@@ -74,8 +74,8 @@ class _Prices:
     assumed: bool = False
 
 
-_SETTINGS = tuple(each.name for each in fields(Settings))
-KEYS = (*(each.name for each in fields(ModelSpec) if each.name not in ("settings", "price")), "prices", *_SETTINGS)
+_OWN = (each.name for each in fields(ModelSpec) if each.name not in ("settings", "price"))
+KEYS = (*_OWN, "prices", *(each.name for each in fields(Settings)))
 """Keys of the table: the settings stand beside the others."""
 
 
@@ -90,28 +90,22 @@ def model_spec(table: Table, folder: Path) -> ModelSpec:
     if model.api_base is not None:
         # Here already: an address with a user name or a key in it must not reach the stored study.
         checked_url(model.api_base, model.name)
+    # A key pasted here by mistake is refused before the study is stored, and is not repeated in the sentence.
     if model.api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", model.api_key_env):
         raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
     return model if model.gguf is None else replace(model, gguf=str(located(model.gguf, folder)))
 
 
 def _price(table: Table) -> Price | None:
-    below = table.table("prices")
-    if below is None:
+    prices = table.table("prices")
+    if prices is None:
         return None
-    below.known(tuple(each.name for each in fields(_Prices)))
-    if "input" not in below.body or "output" not in below.body:
+    prices.known(tuple(each.name for each in fields(_Prices)))
+    if "input" not in prices.body or "output" not in prices.body:
         raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
-    date = below.body.get("as_of")
+    date = prices.body.get("as_of")
     if date is not None and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(date)):
-        raise below.wrong("as_of", "a date such as 2026-01-31")
-    prices = below.fields(_Prices, as_of=None if date is None else str(date))
-    return price_from_usd_per_million(
-        prices.input,
-        prices.output,
-        prices.cached,
-        prices.cache_write,
-        source=prices.source,
-        as_of=prices.as_of,
-        assumed=prices.assumed,
-    )
+        raise prices.wrong("as_of", "a date such as 2026-01-31")
+    # TOML has dates of its own, which may be written with or without quotes.
+    stated = prices.fields(_Prices, as_of=None if date is None else str(date))
+    return price_from_usd_per_million(**asdict(stated))

@@ -20,10 +20,8 @@ than it is (`prefill_share` states another share; there is no default but 0). It
 parameters: 0.135 and 7 differ by a tenth, since the fixed terms rule. A model on one's own laptop is figured as
 if a data centre served it in batches of 64.
 
-How large models are, for the energy they are figured to need: a few of our own, then ecologits' list where it is.
-
-The list of an installed ecologits is read as plain JSON and never imported. Sizes of closed models in it are its
-authors' guesses, mostly ranges, and stay ranges here. A model nobody knows has no size, which is not a small one.
+Sizes come from a few model cards, then from the list of an installed ecologits. A model nobody knows has no size, which
+is not a small one.
 """
 
 from __future__ import annotations
@@ -36,7 +34,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Spend
@@ -88,10 +85,11 @@ GRID: Mapping[str, float] = {
 }
 """Grams of CO2e per kWh drawn, by ISO 3166 code of the zone; WOR is the world, EEE Europe."""
 
+# Fitted by ecologits to measured deployments: Wh of one GPU, then seconds of one output token, by billions of active
+# parameters and batch. All digits are kept, so that our figures can be held to the library's by equality.
 _GPU_SLOPE, _GPU_BATCH, _GPU_FLOOR = 1.1665273170451914e-06, -0.011205921025579175, 4.052928146734005e-05
 _S_PER_SIZE, _S_PER_BATCH, _S_FLOOR = 0.0006785088094353663, 0.0003119310311688259, 0.019473717579473387
-_BATCH, _GPU_GB, _SERVER_GPUS, _SERVER_W, _BYTES = 64, 80, 8, 1200.0, 2
-_LARGEST = 100_000.0
+_BATCH, _SERVER_GPUS, _SERVER_W = 64, 8, 1200.0  # requests at a time, GPUs of a server, watts of it without them
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,7 @@ class EnergyRange:
 def size(active: float, total: float | None = None, *, pue: float = PUE, source: str = "given") -> Size:
     """A model by its parameters in billions, both told or dense. Raises UsageError for what is no size."""
     whole = active if total is None else total
-    if not 0 < active <= whole <= _LARGEST:
+    if not 0 < active <= whole <= 100_000:
         raise UsageError(
             f"A model has more than 0 billions of active parameters and no fewer in all, not {active:g} of {whole:g}."
         )
@@ -187,9 +185,15 @@ def energy(of: Size, *, prefill_share: float = 0.0) -> EnergyRange:
     source = SOURCE + (f", an input token as {prefill_share:g} of an output token" if prefill_share else "")
 
     def end(active: float, total: float, pue: float) -> EnergyWeights:
-        taken = _token_wh(of, active, total) * pue
-        first = _server_wh(of.first_token_s or 0.0, _gpus(total)) * pue
-        return EnergyWeights(_pwh(first), _pwh(taken * prefill_share), _pwh(taken), source)
+        gpus = _gpus(total)
+        seconds = 1 / of.tokens_per_s if of.tokens_per_s else _S_PER_SIZE * active + _S_PER_BATCH * _BATCH + _S_FLOOR
+        gpu = _GPU_SLOPE * math.exp(_GPU_BATCH * _BATCH) * active + _GPU_FLOOR
+        token = (_server_wh(seconds, gpus) + gpus * gpu) * pue
+        # Waiting for the first token keeps the server busy and no GPU of its own: the weight of a call.
+        call = _server_wh(of.first_token_s or 0.0, gpus) * pue
+        return EnergyWeights(
+            round(call * PWH_PER_WH), round(token * prefill_share * PWH_PER_WH), round(token * PWH_PER_WH), source
+        )
 
     return EnergyRange(end(of.active.low, of.total.low, of.pue.low), end(of.active.high, of.total.high, of.pue.high))
 
@@ -206,28 +210,17 @@ def intensity(zone: str = WORLD) -> float:
     return GRID[zone.upper()]
 
 
-def _token_wh(of: Size, active: float, total: float) -> float:
-    gpus = _gpus(total)
-    seconds = 1 / of.tokens_per_s if of.tokens_per_s else _S_PER_SIZE * active + _S_PER_BATCH * _BATCH + _S_FLOOR
-    gpu = _GPU_SLOPE * math.exp(_GPU_BATCH * _BATCH) * active + _GPU_FLOOR
-    return _server_wh(seconds, gpus) + gpus * gpu
-
-
 def _server_wh(seconds: float, gpus: int) -> float:
     """Share of the server without its GPUs, over the requests of a batch."""
     return seconds / 3600 * _SERVER_W * gpus / _SERVER_GPUS / _BATCH
 
 
 def _gpus(total: float) -> int:
-    needed = math.ceil(1.2 * total * _BYTES / _GPU_GB)
+    # Weights of 2 bytes and a fifth more for the rest, on GPUs of 80 GB; a deployment takes a power of two of them.
+    needed = math.ceil(1.2 * total * 2 / 80)
     return 1 << (needed - 1).bit_length()
 
 
-def _pwh(wh: float) -> int:
-    return round(wh * PWH_PER_WH)
-
-
-_CARDS = "model card"
 _OPEN: Mapping[str, tuple[float, float]] = {
     "smollm2-135m": (0.135, 0.135),
     "smollm2-360m": (0.362, 0.362),
@@ -272,8 +265,15 @@ _PUES: Mapping[str, tuple[float, float]] = {
 def known_size(name: str) -> Size | None:
     """Size of a model by its name or identity; None: nobody says."""
     bare = name.partition("@")[0]
-    own = _OPEN.get(bare.rsplit("/", 1)[-1].lower())
-    return _listed(bare) if own is None else _open(*own)
+    if (card := _OPEN.get(bare.rsplit("/", 1)[-1].lower())) is not None:
+        active, total = card
+        return Size(Between(active, active), Between(total, total), source="model card")
+    provider, _, rest = bare.partition("/")
+    theirs = _PROVIDERS.get(provider)
+    # Before a slash that is no provider's may stand the owner of a model on the hub, or somebody who serves one of it.
+    keys = [(theirs, rest)] if theirs else [("huggingface_hub", rest), ("huggingface_hub", bare)]
+    sizes = (_ecologits().get((listed_as, model.lower())) for listed_as, model in keys)
+    return next((size for size in sizes if size is not None), None)
 
 
 def known_energy(names: Iterable[str], *, prefill_share: float = 0.0) -> dict[str, EnergyRange]:
@@ -282,42 +282,30 @@ def known_energy(names: Iterable[str], *, prefill_share: float = 0.0) -> dict[st
     return {name: energy(size, prefill_share=prefill_share) for name, size in sizes if size is not None}
 
 
-def _open(active: float, total: float) -> Size:
-    return Size(Between(active, active), Between(total, total), source=_CARDS)
-
-
-def _listed(bare: str) -> Size | None:
-    provider, _, rest = bare.partition("/")
-    theirs = _PROVIDERS.get(provider)
-    keys = (
-        ((theirs, rest.lower()),) if theirs else (("huggingface_hub", rest.lower()), ("huggingface_hub", bare.lower()))
-    )
-    return next((found for key in keys if (found := _ecologits().get(key)) is not None), None)
-
-
 @functools.cache
-def _ecologits() -> Mapping[tuple[str | None, str], Size]:
-    found = importlib.util.find_spec("ecologits")
-    path = Path(found.origin).parent / "data" / "models.json" if found and found.origin else None
+def _ecologits() -> Mapping[tuple[str, str], Size]:
+    """Sizes by provider and model in small letters. Those of closed models are its authors' guesses, mostly ranges."""
+    # Read as plain JSON and never imported: the package is there to trace client libraries, which nobody asked for.
+    spec = importlib.util.find_spec("ecologits")
+    path = Path(spec.origin).parent / "data" / "models.json" if spec and spec.origin else None
     if path is None or not path.is_file():
         return {}
     source = f"ecologits {importlib.metadata.version('ecologits')}"
-    told = json.loads(path.read_text("utf-8"))
-    sizes = {_key(row, "name"): _size(row, source) for row in told["models"]}
-    return {**sizes, **{_key(row, "name"): sizes[_key(row, "alias")] for row in told["aliases"]}}
-
-
-def _key(row: Mapping[str, Any], name: str) -> tuple[str | None, str]:
-    return str(row["provider"]), str(row[name]).lower()
-
-
-def _size(row: Mapping[str, Any], source: str) -> Size:
-    parameters, speed = row["architecture"]["parameters"], row.get("deployment") or {}
-    mixed = isinstance(parameters, dict) and "active" in parameters
-    active, total = (parameters["active"], parameters["total"]) if mixed else (parameters, parameters)
-    pue = _PUES.get(row["provider"], (PUE, PUE))
-    return Size(_between(active), _between(total), speed.get("tps"), speed.get("ttft"), Between(*pue), source)
-
-
-def _between(value: Any) -> Between:
-    return Between(value["min"], value["max"]) if isinstance(value, dict) else Between(value, value)
+    listed = json.loads(path.read_text("utf-8"))
+    sizes: dict[tuple[str, str], Size] = {}
+    for row in listed["models"]:
+        parameters, deployment = row["architecture"]["parameters"], row.get("deployment") or {}
+        # A range is {min, max}; experts that are mixed are {active, total}, each a number or a range.
+        mixed = isinstance(parameters, dict) and "active" in parameters
+        active, total = (
+            Between(value["min"], value["max"]) if isinstance(value, dict) else Between(value, value)
+            for value in ((parameters["active"], parameters["total"]) if mixed else (parameters, parameters))
+        )
+        pue = Between(*_PUES.get(row["provider"], (PUE, PUE)))
+        sizes[row["provider"], row["name"].lower()] = Size(
+            active, total, deployment.get("tps"), deployment.get("ttft"), pue, source
+        )
+    models = dict(sizes)  # an alias means a model, never another alias
+    for row in listed["aliases"]:
+        sizes[row["provider"], row["name"].lower()] = models[row["provider"], row["alias"].lower()]
+    return sizes

@@ -33,148 +33,54 @@ class Outcome:
     """How a trial ends that never gets anything better."""
 
 
+_KEPT = Outcome(False, "as told", "finished")
+_UNBILLED = Outcome(True, "nothing", "failed")
+_UNCLEAR = Outcome(True, "worst case", "failed")
 OUTCOMES: Mapping[str, Outcome] = {
-    "kept": Outcome(False, "as told", "finished"),
-    "estimated": Outcome(False, "as told", "finished"),
-    "overrun": Outcome(False, "as told", "finished"),
-    "rate_limit": Outcome(True, "nothing", "failed"),
-    "server": Outcome(True, "nothing", "failed"),
-    "connection": Outcome(True, "nothing", "failed"),
-    "malformed": Outcome(True, "worst case", "failed"),
-    "in_doubt": Outcome(True, "worst case", "failed"),
+    **dict.fromkeys(("kept", "estimated", "overrun"), _KEPT),
+    **dict.fromkeys(("rate_limit", "server", "connection"), _UNBILLED),
+    **dict.fromkeys(("malformed", "in_doubt"), _UNCLEAR),
     "refused": Outcome(False, "nothing", "failed"),
+    # The budget did not end such a trial, but what it had said by then stands as at a budget's end.
     "context": Outcome(False, "nothing", "exhausted"),
 }
 """By kind of error, or by what is noted of a reply that is kept: `estimated` counts tokens we had to count ourselves,
 `overrun` those beyond the reservation. A rate limit also slows the model down, and a Retry-After rests it."""
-ACCIDENTS: Mapping[str, str] = {
-    "429": "rate_limit",
-    "500": "server",
-    "502": "server",
-    "503": "server",
-    "odd_error": "server",
-    "400": "refused",
-    "401": "refused",
-    "404": "refused",
-    "policy": "refused",
-    "no_money": "refused",
-    "redirect": "refused",
-    "redirect_get": "refused",
+_ACCIDENTS = {
+    "rate_limit": "429",
+    "server": "500 502 503 odd_error",
+    "refused": "400 401 404 policy no_money redirect redirect_get",
     "context": "context",
-    "408": "in_doubt",
-    "504": "in_doubt",
-    "524": "in_doubt",
-    "hang": "in_doubt",
-    "drip": "in_doubt",
-    "cut": "in_doubt",
-    "cut_head": "in_doubt",
-    "cut_body": "in_doubt",
-    "refused_connection": "connection",
-    "garbage": "malformed",
-    "bad_json": "malformed",
-    "bad_utf8": "malformed",
-    "empty_body": "malformed",
-    "page": "malformed",
-    "null_body": "malformed",
-    "not_object": "malformed",
-    "not_gzip": "malformed",
-    "gzip_bomb": "malformed",
-    "too_much_text": "malformed",
-    "empty_choices": "malformed",
-    "null_choices": "malformed",
-    "null_choice": "malformed",
-    "text_choices": "malformed",
-    "no_message": "malformed",
-    "list_content": "malformed",
-    "number_content": "malformed",
-    "negative_usage": "malformed",
-    "huge_usage": "malformed",
-    "huge_prompt": "malformed",
-    "huge_reasoning": "malformed",
-    "float_usage": "malformed",
-    "half_usage": "malformed",
-    "nan_usage": "malformed",
-    "endless_usage": "malformed",
-    "text_usage": "malformed",
-    "list_usage": "malformed",
-    "word_usage": "malformed",
-    "no_usage": "estimated",
-    "null_usage": "estimated",
-    "zero_usage": "estimated",
-    "over_cap": "overrun",
-    "long_text": "overrun",
-    "null_content": "kept",
-    "surrogates": "kept",
-    "controls": "kept",
-    "bool_usage": "kept",
-    "details": "kept",
-    "other_model": "kept",
-    "no_model": "kept",
-    "odd_names": "kept",
-    "cost": "kept",
-    "refusal": "kept",
-    "filter": "kept",
-    "finish": "kept",
-    "gzip": "kept",
-    "slow": "kept",
+    "in_doubt": "408 504 524 hang drip cut cut_head cut_body",
+    "connection": "refused_connection",
+    "malformed": "garbage bad_json bad_utf8 empty_body page null_body not_object not_gzip gzip_bomb too_much_text "
+    "empty_choices null_choices null_choice text_choices no_message list_content number_content "
+    "negative_usage huge_usage huge_prompt huge_reasoning float_usage half_usage nan_usage endless_usage text_usage "
+    "list_usage word_usage",
+    "estimated": "no_usage null_usage zero_usage",
+    "overrun": "over_cap long_text",
+    "kept": "null_content surrogates controls bool_usage details other_model no_model odd_names cost refusal filter "
+    "finish gzip slow",
 }
+ACCIDENTS: Mapping[str, str] = {name: kind for kind, names in _ACCIDENTS.items() for name in names.split()}
 """What becomes of every accident the test provider can stage, by its name there."""
-NEVER_SENT = frozenset(
-    {
-        "ClientConnectorError",
-        "ClientConnectorDNSError",
-        "ConnectTimeout",
-        "ConnectionTimeoutError",
-        "ClientConnectorSSLError",
-        "ClientConnectorCertificateError",
-        "PoolTimeout",
-    }
+# Classes of aiohttp, httpx, the OpenAI SDK, litellm and the standard library, by name along the chain of causes.
+NEVER_SENT, SENT_AND_LOST, RUBBISH, UNSENDABLE = (
+    frozenset(names.split())
+    for names in (
+        "ClientConnectorError ClientConnectorDNSError ConnectTimeout ConnectionTimeoutError ClientConnectorSSLError "
+        "ClientConnectorCertificateError PoolTimeout",
+        "TimeoutError ReadTimeout WriteTimeout APITimeoutError Timeout ReadError WriteError CloseError "
+        "RemoteProtocolError NetworkError ServerDisconnectedError ClientPayloadError ClientOSError IncompleteRead",
+        "JSONDecodeError ValidationError APIResponseValidationError KeyError UnicodeDecodeError ReplyRefused "
+        "BadStatusLine BadHttpMessage",
+        "AuthenticationError BadRequestError NotFoundError PermissionDeniedError UnsupportedParamsError "
+        "UnprocessableEntityError ContentPolicyViolationError PaymentRequiredError LiteLLMUnknownProvider",
+    )
 )
-SENT_AND_LOST = frozenset(
-    {
-        "TimeoutError",
-        "ReadTimeout",
-        "WriteTimeout",
-        "APITimeoutError",
-        "Timeout",
-        "ReadError",
-        "WriteError",
-        "CloseError",
-        "RemoteProtocolError",
-        "NetworkError",
-        "ServerDisconnectedError",
-        "ClientPayloadError",
-        "ClientOSError",
-        "IncompleteRead",
-    }
-)
-RUBBISH = frozenset(
-    {
-        "JSONDecodeError",
-        "ValidationError",
-        "APIResponseValidationError",
-        "KeyError",
-        "UnicodeDecodeError",
-        "ReplyRefused",
-        "BadStatusLine",
-        "BadHttpMessage",
-    }
-)
-RUBBISH_SAID = ("invalid response", "provider returned 'choices'")
 WINDOW = frozenset({"ContextWindowExceededError"})
-UNSENDABLE = frozenset(
-    {
-        "AuthenticationError",
-        "BadRequestError",
-        "NotFoundError",
-        "PermissionDeniedError",
-        "UnsupportedParamsError",
-        "UnprocessableEntityError",
-        "ContentPolicyViolationError",
-        "PaymentRequiredError",
-        "LiteLLMUnknownProvider",
-    }
-)
+# Where the class says nothing, the words of the error or of the body do.
+RUBBISH_SAID = ("invalid response", "provider returned 'choices'")
 WINDOW_CODES = ("context_length_exceeded", "exceed_context_size_error")
 NO_MONEY = ("insufficient_quota", "billing_hard_limit", "credit balance is too low")
 LOST_STATUS = frozenset({408, 504, 524})
@@ -182,6 +88,7 @@ LOST_STATUS = frozenset({408, 504, 524})
 SAID = 200
 """Longest part of a provider's own words in a sentence, in characters."""
 SHORTEST_KEY = 6
+"""A shorter value of the environment is left in sentences: as text it may stand anywhere."""
 _SECRET = re.compile(
     r"(?i:bearer\s+\S+)|(?i:api[_-]?key\s*[=:]\s*['\"]?\S+)|\b(?:sk|pk|rk|gsk|xai|hf|AIza|key|or|r8|pplx)[-_A-Z][\w*.-]{6,}"
 )
@@ -193,10 +100,19 @@ def fault(error: BaseException, place: str, key: str | None = None) -> ProviderE
     causes = list(chain(error))
     names = {type(cause).__name__ for cause in causes}
     status = _status(causes)
+    # The order of these questions is the rule: what certainly was not sent comes before what may have been billed.
     if status is not None:
         return _by_status(status, causes, names, place, key)
     if names & NEVER_SENT or ("ConnectError" in names and "ClientOSError" not in names):
-        return ProviderError(f"No connection to {place}: {_why(causes)}.", kind="connection")
+        why = "it could not be opened"
+        if "gaierror" in names or "ClientConnectorDNSError" in names:
+            why = "the host name is not known"
+        elif "ConnectionRefusedError" in names:
+            why = "it was refused; is the server running?"
+        elif any("Timeout" in name for name in names):
+            why = "nobody answered in time"
+        return ProviderError(f"No connection to {place}: {why}.", kind="connection")
+    # litellm's transport calls it a ConnectError too when a connection that stood already breaks.
     if names & SENT_AND_LOST or "ConnectError" in names:
         lost = "timed out" if any("Timeout" in name for name in names) else "lost its connection"
         return InDoubt(f"The call to {place} {lost} after it was sent; it may have been billed.", kind="in_doubt")
@@ -205,8 +121,9 @@ def fault(error: BaseException, place: str, key: str | None = None) -> ProviderE
     if names & WINDOW:
         return ContextOverflow(f"The prompt does not fit the context window of {place}.", kind="context")
     if names & UNSENDABLE:
-        return ProviderError(f"{place} cannot be asked this{_said(error, key)}.", kind="refused")
-    return InDoubt(f"The call to {place} failed in an unknown way{_said(error, key)}.", kind="in_doubt")
+        return ProviderError(f"{place} cannot be asked this{_quoted(error, key)}.", kind="refused")
+    # Nobody knows, so it counts as sent and billed: the dearer of the two mistakes is the one not to make.
+    return InDoubt(f"The call to {place} failed in an unknown way{_quoted(error, key)}.", kind="in_doubt")
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -221,10 +138,10 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float | None:
     """Seconds a provider asks us to wait, from Retry-After as seconds or as an HTTP date; None: it did not say."""
-    told = {name.lower(): value for name, value in headers.items()}
-    if (value := told.get("retry-after-ms")) and re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if (value := lowered.get("retry-after-ms")) and re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
         return float(value) / 1000
-    value = told.get("retry-after", "").strip()
+    value = lowered.get("retry-after", "").strip()
     if re.fullmatch(r"\d+(\.\d+)?", value):
         return float(value)
     try:
@@ -243,16 +160,17 @@ def keys_at_hand(key: str | None, least: int) -> tuple[str, ...]:
 
     `least`: shorter ones are left out, because they may be words."""
     named = (value for name, value in os.environ.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name.upper()))
-    known = {each for each in (*named, key or "") if len(each) >= least}
-    return tuple(sorted({form for each in known for form in _forms(each)}, key=len, reverse=True))
-
-
-def _forms(key: str) -> tuple[str, ...]:
-    """As it is, percent-encoded, as JSON text with and without escaped slashes and signs, and in base 64."""
-    text = json.dumps(key)[1:-1]
-    signs = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in key)
-    coded = base64.b64encode(key.encode("utf-8", "replace")).decode().rstrip("=")
-    return key, quote(key, safe=""), quote(key), text, text.replace("/", "\\/"), signs, coded
+    forms: set[str] = set()
+    for value in (*named, key or ""):
+        if len(value) >= least:
+            text = json.dumps(value)[1:-1]
+            # JSON may write any sign as an escape, and a slash with a backslash before it.
+            signs = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in value)
+            # Without the padding: that depends on what follows in the same text.
+            coded = base64.b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
+            forms |= {value, quote(value, safe=""), quote(value), text, text.replace("/", "\\/"), signs, coded}
+    # Longest first, or a key that another begins with would leave the other's end standing.
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def blotted(text: str, keys: Iterable[str]) -> str:
@@ -263,15 +181,16 @@ def blotted(text: str, keys: Iterable[str]) -> str:
 
 
 def _by_status(status: int, causes: list[BaseException], names: set[str], place: str, key: str | None) -> ProviderError:
-    said, whole = _said(causes[0], key), _body(causes)
-    if status == 429 and not any(word in whole for word in NO_MONEY):
-        wait = next((s for s in map(retry_after_s, _headers(causes)) if s is not None), None)
-        return ProviderError(f"{place} limits our rate (429){said}.", kind="rate_limit", retry_after_s=wait)
+    words = _quoted(causes[0], key)
+    body = " ".join([*map(str, causes), *(str(getattr(cause, "body", "") or "") for cause in causes)]).lower()
+    wait_s = next((s for s in map(retry_after_s, _headers(causes)) if s is not None), None)
+    # 429 also says that the account is empty, which no waiting mends.
+    if status == 429 and not any(word in body for word in NO_MONEY):
+        return ProviderError(f"{place} limits our rate (429){words}.", kind="rate_limit", retry_after_s=wait_s)
     if status in LOST_STATUS:
         return InDoubt(f"{place} gave up waiting ({status}); the call may have been billed.", kind="in_doubt")
     if status >= 500:
-        wait = next((s for s in map(retry_after_s, _headers(causes)) if s is not None), None)
-        return ProviderError(f"{place} failed ({status}){said}.", kind="server", retry_after_s=wait)
+        return ProviderError(f"{place} failed ({status}){words}.", kind="server", retry_after_s=wait_s)
     if status < 300:
         return ProviderError(f"The reply of {place} was not a chat completion.", kind="malformed")
     if status < 400:
@@ -279,9 +198,9 @@ def _by_status(status: int, causes: list[BaseException], names: set[str], place:
             f"{place} points elsewhere ({status}), and no prompt or key follows a redirect: correct its api_base.",
             kind="refused",
         )
-    if names & WINDOW or any(code in whole for code in WINDOW_CODES):
-        return ContextOverflow(f"The prompt does not fit the context window of {place}{said}.", kind="context")
-    return ProviderError(f"{place} refused the call ({status}){said}.", kind="refused")
+    if names & WINDOW or any(code in body for code in WINDOW_CODES):
+        return ContextOverflow(f"The prompt does not fit the context window of {place}{words}.", kind="context")
+    return ProviderError(f"{place} refused the call ({status}){words}.", kind="refused")
 
 
 def _status(causes: list[BaseException]) -> int | None:
@@ -289,55 +208,33 @@ def _status(causes: list[BaseException]) -> int | None:
     for cause in reversed(causes):
         if type(cause).__name__ in ("HTTPStatusError", "MaskedHTTPStatusError"):
             return int(getattr(getattr(cause, "response", None), "status_code", 0) or 0) or None
-    if any(type(cause).__name__ in RUBBISH for cause in causes):
-        return 200
-    return None
+    return 200 if any(type(cause).__name__ in RUBBISH for cause in causes) else None
 
 
 def _headers(causes: list[BaseException]) -> Iterator[Mapping[str, str]]:
     for cause in causes:
         for holder in (cause, getattr(cause, "response", None)):
             for name in ("headers", "litellm_response_headers"):
-                found = getattr(holder, name, None)
-                if isinstance(found, Mapping):
-                    yield found
+                headers = getattr(holder, name, None)
+                if isinstance(headers, Mapping):
+                    yield headers
 
 
-def _body(causes: list[BaseException]) -> str:
-    texts = [str(cause) for cause in causes]
-    texts += [str(getattr(cause, "body", "") or "") for cause in causes]
-    return " ".join(texts).lower()
-
-
-def _said(error: BaseException, key: str | None) -> str:
+def _quoted(error: BaseException, key: str | None) -> str:
     """The provider's own words as the end of a sentence; empty where they would only be noise."""
     text = _WRAPPER.sub("", str(error)).split("Traceback (most recent")[0].strip()
     start = text.find("{")
     if start >= 0:
-        text = _message(text[start:]) or text
+        try:
+            body, _ = json.JSONDecoder().raw_decode(text[start:])
+        except ValueError:
+            body = None
+        inner = body.get("error", body) if isinstance(body, dict) else None
+        message = inner.get("message") if isinstance(inner, dict) else inner
+        text = message if isinstance(message, str) and message else text
     if not text or "<html" in text.lower() or "<!doctype" in text.lower():
         return ""
+    # Far more than is shown, since a key is blotted out first: cut in its middle, its beginning would not be known.
     shown = "".join(c if c.isprintable() else " " for c in text[: 50 * SAID])
     clean = " ".join(redacted(shown, key).split())
     return ": " + (clean if len(clean) <= SAID else clean[:SAID] + "…").rstrip(".")
-
-
-def _message(text: str) -> str | None:
-    try:
-        body, _ = json.JSONDecoder().raw_decode(text)
-    except ValueError:
-        return None
-    inner = body.get("error", body) if isinstance(body, dict) else None
-    found = inner.get("message") if isinstance(inner, dict) else inner
-    return found if isinstance(found, str) else None
-
-
-def _why(causes: list[BaseException]) -> str:
-    names = {type(cause).__name__ for cause in causes}
-    if "gaierror" in names or "ClientConnectorDNSError" in names:
-        return "the host name is not known"
-    if "ConnectionRefusedError" in names:
-        return "it was refused; is the server running?"
-    if any("Timeout" in name for name in names):
-        return "nobody answered in time"
-    return "it could not be opened"

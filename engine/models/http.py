@@ -17,8 +17,6 @@ MOST_BYTES = 32 * 2**20
 """Largest reply that is read, unpacked; a long one has a few hundred kilobytes."""
 ZLIB_OR_GZIP = 47
 """Window bits that let zlib tell the two by their first bytes."""
-
-
 MAKERS = ("create_client", "_get_async_http_client", "_get_sync_http_client")
 """Names of what makes HTTP clients inside litellm."""
 
@@ -27,6 +25,7 @@ def ground(*owners: type) -> None:
     """Let clients that these classes make for providers' own routes follow no redirect: a key would travel along."""
     for owner in owners:
         for name in MAKERS:
+            # By the dictionary: an attribute would be bound, or be a base class's, and then be wrapped twice.
             make = owner.__dict__.get(name)
             if isinstance(make, staticmethod):
                 setattr(owner, name, staticmethod(_grounded(make.__func__)))
@@ -50,6 +49,7 @@ class ReplyRefused(httpx.DecodingError):
 
 async def bounded(response: httpx.Response) -> None:
     """Read this response through `Bounded`; a hook of the client, called when its headers are there."""
+    # Taken off, or httpx would unpack by it a second time.
     packing = response.headers.pop("content-encoding", "identity").strip().lower()
     if packing not in ("identity", "gzip", "deflate"):
         raise ReplyRefused(f"packed as {packing[:40]}")
@@ -67,7 +67,11 @@ class Bounded(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = MOST_BYTES
         async for chunk in self._stream:
-            plain = self._plain(chunk, left + 1)
+            try:
+                # One byte more than is left is enough to know; a bomb is never unpacked whole.
+                plain = chunk if self._unpacker is None else self._unpacker.decompress(chunk, left + 1)
+            except zlib.error:
+                raise ReplyRefused("not what it says it is packed as") from None
             left -= len(plain)
             if left < 0:
                 raise ReplyRefused("too large")
@@ -76,14 +80,6 @@ class Bounded(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Give the connection back."""
         await self._stream.aclose()
-
-    def _plain(self, chunk: bytes, most: int) -> bytes:
-        if self._unpacker is None:
-            return chunk
-        try:
-            return self._unpacker.decompress(chunk, most)
-        except zlib.error:
-            raise ReplyRefused("not what it says it is packed as") from None
 
 
 CLIENT: dict[str, Any] = {"follow_redirects": False, "event_hooks": {"response": [bounded]}}

@@ -53,17 +53,18 @@ def running(path: Path, name: str) -> Running:
 def stop_all() -> None:
     """Stop every server of this process; the next call starts anew."""
     with _lock:
-        _servers.clear()
+        _servers.clear()  # the last reference to a server stops it
 
 
 def content_hash(path: Path) -> str:
     """First 16 hex digits of the file's SHA-256, remembered until its size or time changes."""
     about = path.stat()
-    known = (str(path), about.st_size, about.st_mtime_ns)
-    if known not in _hashes:
+    version = (str(path), about.st_size, about.st_mtime_ns)
+    # A file of gigabytes takes seconds to read, and every command that names the model asks.
+    if version not in _hashes:
         with path.open("rb") as file:
-            _hashes[known] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return _hashes[known]
+            _hashes[version] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return _hashes[version]
 
 
 def _start(path: Path, name: str) -> tuple[Any, Running]:
@@ -73,27 +74,25 @@ def _start(path: Path, name: str) -> tuple[Any, Running]:
     except ImportError as error:
         raise UsageError(f"Local models need llama.cpp: run `{INSTALL}`.") from error
     key = secrets.token_hex(16)
-    try:
-        server = xllamacpp.Server(_params(xllamacpp.CommonParams(), path, name, key))
-    except Exception as error:
-        raise UsageError(f"The model file {path.name!r} cannot be served: llama.cpp did not load it.") from error
-    version = importlib.metadata.version("xllamacpp")
-    return server, Running(str(server.listening_address), key, f"xllamacpp {version}")
-
-
-def _params(params: Any, path: Path, name: str, key: str) -> Any:
+    params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.model_alias = {name}
+    # Any process of this machine can reach the port; without a key it could use the server.
     params.api_keys = [key]
     params.n_parallel = SLOTS
     params.n_ctx = SLOTS * SLOT_TOKENS
-    params.ctx_shift = False
+    params.ctx_shift = False  # a full slot ends the reply instead of forgetting the question
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.cache_ram_mib = 0
     params.use_jinja = True
     params.verbosity = 0
     params.ui = False
-    params.endpoint_slots = False
+    params.endpoint_slots = False  # it shows every slot's prompt
     for threads in (params.cpuparams, params.cpuparams_batch):
         threads.n_threads = os.cpu_count() or 1
-    return params
+    try:
+        server = xllamacpp.Server(params)
+    except Exception as error:
+        raise UsageError(f"The model file {path.name!r} cannot be served: llama.cpp did not load it.") from error
+    version = importlib.metadata.version("xllamacpp")
+    return server, Running(str(server.listening_address), key, f"xllamacpp {version}")

@@ -67,7 +67,11 @@ class LocalModel:
     async def bound(self, messages: Prompt) -> Bound:
         """The server's own count of the prompt as its template writes it. Raises ProviderError if it cannot count."""
         if messages not in self._counts:
-            self._counts[messages] = await self._count(messages)
+            turns = [{"role": turn.role, "content": turn.content} for turn in messages]
+            prompt = (await self._post("/apply-template", {"messages": turns}))["prompt"]
+            # As the server itself reads a prompt: with the template's own marks as one token each.
+            counted = await self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
+            self._counts[messages] = len(counted["tokens"])
             if len(self._counts) > REMEMBERED:
                 self._counts.popitem(last=False)
         self._counts.move_to_end(messages)
@@ -88,7 +92,19 @@ class LocalModel:
             )
         server = await self._server()
         if self._remote is None:
-            self._remote = self._through(server)
+            self._remote = RemoteModel(
+                setting=self.setting,
+                route=f"hosted_vllm/{self.served}",
+                place=f"{self.served} at this machine",
+                api_base=f"{server.url}/v1",
+                key=server.key,
+                timeout_s=self.timeout_s,
+                # The server closes idle connections by a clock of its own, sometimes just as a request goes out.
+                reuse=False,
+                continues=self.continues,
+                # The temperature is in the request already; see `temperature`.
+                sends={WORDS[name]: value for name, value in self.settings.given.items() if name != "temperature"},
+            )
         return replace(await self._remote.complete(request), fingerprint=server.fingerprint)
 
     async def probe(self) -> str | None:
@@ -108,82 +124,52 @@ class LocalModel:
             self._running = await asyncio.to_thread(running, self.path, self.served)
         return self._running
 
-    def _through(self, server: Running) -> RemoteModel:
-        return RemoteModel(
-            setting=self.setting,
-            route=f"hosted_vllm/{self.served}",
-            place=f"{self.served} at this machine",
-            api_base=f"{server.url}/v1",
-            key=server.key,
-            timeout_s=self.timeout_s,
-            reuse=False,
-            continues=self.continues,
-            sends={WORDS[name]: value for name, value in self.settings.given.items() if name != "temperature"},
-        )
-
-    async def _count(self, messages: Prompt) -> int:
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        prompt = (await self._post("/apply-template", {"messages": turns}))["prompt"]
-        found = await self._post("/tokenize", {"content": prompt, "add_special": True, "parse_special": True})
-        return len(found["tokens"])
-
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
-        server = await self._server()
+        server, loop = await self._server(), asyncio.get_running_loop()
+        if self._client is None or self._client[0] is not loop:
+            # A proxy in the environment must not come between us and this machine.
+            self._client = (loop, httpx.AsyncClient(timeout=self.timeout_s, trust_env=False))
+        headers = {"Authorization": f"Bearer {server.key}", "Connection": "close"}
         try:
-            reply = await self._http().post(
-                f"{server.url}{path}",
-                json=body,
-                headers={"Authorization": f"Bearer {server.key}", "Connection": "close"},
-            )
+            reply = await self._client[1].post(f"{server.url}{path}", json=body, headers=headers)
             reply.raise_for_status()
             return dict(reply.json())
         except (httpx.HTTPError, ValueError) as error:
             why = f"{self.served} could not count a prompt: {type(error).__name__}."
             raise ProviderError(why, kind="server") from None
 
-    def _http(self) -> Any:
-        import httpx
-
-        loop = asyncio.get_running_loop()
-        if self._client is None or self._client[0] is not loop:
-            self._client = (loop, httpx.AsyncClient(timeout=self.timeout_s, trust_env=False))
-        return self._client[1]
-
 
 def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
     """The model of a 'local/...' name or of a declared file. Raises UsageError or UnknownName."""
-    told = declared or ModelSpec(name)
-    told.settings.check_known(name, tuple(WORDS), "A model on this machine")
-    path, served = _file(told.model if told.model and told.gguf is None else name, told)
+    spec = declared or ModelSpec(name)
+    spec.settings.check_known(name, tuple(WORDS), "A model on this machine")
+    model_name = spec.model if spec.model and spec.gguf is None else name
+    if spec.gguf is None and model_name in BUNDLED:
+        package, file = BUNDLED[model_name]
+        # Found and not imported: to us the package is a box for the file, and its code wants a llama.cpp of its own.
+        box = importlib.util.find_spec(package)
+        path = Path(box.origin).parent / file if box and box.origin else None
+        if path is None or not path.is_file():
+            raise UsageError(f"The bundled model is not installed: run `{INSTALL}`.")
+        served = model_name.removeprefix("local/")
+    elif spec.gguf is None and not model_name.endswith(".gguf"):
+        raise UnknownName("local model", model_name, BUNDLED)
+    else:
+        path = Path(spec.gguf or model_name.removeprefix("local/")).expanduser()
+        if not path.is_file():
+            raise UsageError(f"The model file {str(path)!r} of model {model_name!r} does not exist.")
+        path, served = path.resolve(), path.stem
     return LocalModel(
-        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{told.settings.suffix}", told.price),
+        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.settings.suffix}", spec.price),
         path=path,
         served=served,
-        timeout_s=max(told.timeout_s, LocalModel.timeout_s),
-        context_tokens=min(told.context_tokens or SLOT_TOKENS, SLOT_TOKENS),
-        parallel=min(told.parallel or IN_FLIGHT, SLOTS),
-        continues=told.continues is not False,
-        settings=told.settings,
-        temperature=told.settings.temperature,
+        # A reply may wait for others here, so a declared time-out meant for a provider would end it too soon.
+        timeout_s=max(spec.timeout_s, LocalModel.timeout_s),
+        context_tokens=min(spec.context_tokens or SLOT_TOKENS, SLOT_TOKENS),
+        parallel=min(spec.parallel or IN_FLIGHT, SLOTS),
+        continues=spec.continues is not False,
+        settings=spec.settings,
+        temperature=spec.settings.temperature,
     )
-
-
-def _file(name: str, declared: ModelSpec) -> tuple[Path, str]:
-    if declared.gguf is None and name in BUNDLED:
-        return _bundled(*BUNDLED[name]), name.removeprefix("local/")
-    if declared.gguf is None and not name.endswith(".gguf"):
-        raise UnknownName("local model", name, BUNDLED)
-    path = Path(declared.gguf or name.removeprefix("local/")).expanduser()
-    if not path.is_file():
-        raise UsageError(f"The model file {str(path)!r} of model {name!r} does not exist.")
-    return path.resolve(), path.stem
-
-
-def _bundled(package: str, file: str) -> Path:
-    found = importlib.util.find_spec(package)
-    path = Path(found.origin).parent / file if found and found.origin else None
-    if path is None or not path.is_file():
-        raise UsageError(f"The bundled model is not installed: run `{INSTALL}`.")
-    return path

@@ -3,11 +3,6 @@
 Imports litellm never. A price nobody states is None, which is not zero. The map says 0 for models whose price is not
 known, whose bill comes by the hour, or that run on one's own machine, and cannot tell these from a free model: an
 entry that is zero on both sides therefore counts as unknown, and whoever knows better declares a price.
-
-Prices to look through: today's list, a contract somebody wrote down, or a what-if factor; all as model -> Price.
-
-A lens re-prices what was measured and changes nothing stored. Where a mapping has no entry for a model, its price is
-the stored snapshot's, and unknown where that is unknown. Reads no database.
 """
 
 from __future__ import annotations
@@ -17,7 +12,7 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -37,6 +32,7 @@ def bundled_price(name: str) -> Price | None:
     if entry is None:
         return None
     given, taken = _pusd(entry, "input_cost_per_token"), _pusd(entry, "output_cost_per_token")
+    # Zero on both sides is the map's way of not knowing, or a bill by the hour; see above.
     if given is None or taken is None or given == taken == 0:
         return None
     return Price(
@@ -56,7 +52,13 @@ def context_tokens(name: str) -> int | None:
 
 def priced_names() -> tuple[str, ...]:
     """Every text model of the map as it would be opened, with its provider in front."""
-    return tuple(sorted(_opened(key, entry) for key, entry in _map().items() if entry.get("mode") in TEXT_MODES))
+    names: list[str] = []
+    for key, entry in _map().items():
+        if entry.get("mode") in TEXT_MODES:
+            # The map's word for a provider may name a part of it that nobody opens: bedrock_converse, vertex_ai-chat.
+            provider = re.sub(r"_converse$|(?<=^vertex_ai)-.*", "", str(entry.get("litellm_provider", "")))
+            names.append(key if not provider or "/" in key else f"{provider}/{key}")
+    return tuple(sorted(names))
 
 
 def price_from_usd_per_million(
@@ -84,8 +86,8 @@ def price_from_usd_per_million(
 def pusd(usd: Amount) -> int:
     """Dollars as integer pico-dollars, through the shortest decimal of a float. Raises ValueError for no number."""
     try:
-        exact = Decimal(str(usd)) * PUSD_PER_USD
-        return int(exact.to_integral_value(ROUND_HALF_EVEN))
+        # By way of its text: 1e-07 is meant, not the binary fraction next to it.
+        return int((Decimal(str(usd)) * PUSD_PER_USD).to_integral_value(ROUND_HALF_EVEN))
     except (InvalidOperation, OverflowError) as error:
         raise ValueError(f"{usd!r} is not an amount of money") from error
 
@@ -99,6 +101,7 @@ def _per_million(side: str, usd: Amount) -> int:
     if isinstance(usd, bool) or whole < 0:
         raise UsageError(f"The {side} price {usd!r} is not an amount of USD per million tokens, such as 0.15.")
     if per_token and not whole:
+        # Rounded to 0 it would read as free, and a ceiling in money would bind nothing.
         raise UsageError(
             f"The {side} price {usd} is too small to count: the smallest is 0.000001 USD per million tokens, and 0 "
             "says that nobody bills it."
@@ -109,22 +112,14 @@ def _per_million(side: str, usd: Amount) -> int:
 def _entry(name: str) -> Entry | None:
     """The map's entry for a name: the key itself, or the key without a prefix that names the entry's own provider."""
     known = _map()
-    if name in known:
-        return _text_entry(known[name])
-    provider, slash, rest = name.partition("/")
-    entry = known.get(rest) if slash else None
-    if entry is None or not str(entry.get("litellm_provider", "")).startswith(provider):
-        return None
-    return _text_entry(entry)
-
-
-def _text_entry(entry: Entry) -> Entry | None:
+    entry = known.get(name)
+    if entry is None:
+        provider, slash, rest = name.partition("/")
+        entry = known.get(rest) if slash else None
+        # A namesake at another provider has another price.
+        if entry is None or not str(entry.get("litellm_provider", "")).startswith(provider):
+            return None
     return entry if entry.get("mode") in TEXT_MODES else None
-
-
-def _opened(key: str, entry: Entry) -> str:
-    provider = re.sub(r"_converse$|(?<=^vertex_ai)-.*", "", str(entry.get("litellm_provider", "")))
-    return key if not provider or key.startswith(f"{provider}/") or "/" in key else f"{provider}/{key}"
 
 
 def _pusd(entry: Entry, column: str) -> int | None:
@@ -136,14 +131,10 @@ def _pusd(entry: Entry, column: str) -> int | None:
 
 @functools.cache
 def _map() -> Mapping[str, Entry]:
-    found = importlib.util.find_spec("litellm")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("litellm")
+    path = Path(spec.origin).parent / FILE if spec and spec.origin else None
+    if path is None or not path.is_file():
         return {}
-    path = Path(found.origin).parent / FILE
-    if not path.is_file():
-        return {}
-    return _rows(json.loads(path.read_text("utf-8")).items())
-
-
-def _rows(pairs: Iterable[tuple[str, Any]]) -> Mapping[str, Entry]:
-    return {key: entry for key, entry in pairs if isinstance(entry, dict) and key != "sample_spec"}
+    entries = json.loads(path.read_text("utf-8"))
+    # 'sample_spec' explains the columns in words.
+    return {key: entry for key, entry in entries.items() if isinstance(entry, dict) and key != "sample_spec"}

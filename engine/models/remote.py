@@ -93,20 +93,28 @@ class RemoteModel:
 
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
+        # The import takes seconds, in which other models of the loop go on.
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
         began, heard = clock(), Heard()
         try:
+            # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request), **self._through(), logger_fn=heard)
+                reply = await litellm.acompletion(**self._sent(request), **self._client_here(), logger_fn=heard)
         except TimeoutError as error:
             raise InDoubt(
                 f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
             ) from error
         except Exception as error:
+            # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
             raise fault(error, self.place, self.key) from None
-        elapsed, bound = round((clock() - began) * 1000), self._bound(request.messages)
-        done = _unkeyed(completion(reply, request, bound, self.place, elapsed, heard.body), self._keys)
+        elapsed_ms, bound = round((clock() - began) * 1000), self._bound(request.messages)
+        done = completion(reply, request, bound, self.place, elapsed_ms, heard.body)
+        # A server can repeat the key it was sent, also where it names its model.
+        texts = (done.text, done.model_reported or "", done.fingerprint or "")
+        if any(key in text for key in self._keys for text in texts):
+            text, model, fingerprint = (blotted(text, self._keys) for text in texts)
+            done = replace(done, text=text, model_reported=model or None, fingerprint=fingerprint or None)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done
@@ -117,14 +125,49 @@ class RemoteModel:
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
-        held, self._client = self._client, None
-        if held is not None and held[0] is asyncio.get_running_loop():
-            await held[1].close()
+        client, self._client = self._client, None
+        # Of another loop it cannot be closed: that loop is over, and took its connections along.
+        if client is not None and client[0] is asyncio.get_running_loop():
+            await client[1].close()
 
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
 
-    def _through(self) -> dict[str, Any]:
+    def _sent(self, request: Request) -> dict[str, Any]:
+        """The request in litellm's words, but for its client."""
+        turns: list[dict[str, Any]] = [{"role": turn.role, "content": turn.content} for turn in request.messages]
+        begun = turns[-1]["role"] == "assistant"
+        if self.api_base is None and self.continues and begun:
+            # Providers are told by a mark at the last turn that it is the beginning of the reply.
+            turns[-1]["prefix"] = True
+        sent: dict[str, Any] = {
+            "model": self.route,
+            "messages": turns,
+            "max_tokens": request.asked_tokens,
+            "timeout": self.timeout_s,
+            # Two names for the same, one for each of litellm's layers; a hidden retry would be billed unseen.
+            "max_retries": 0,
+            "num_retries": 0,
+        }
+        for name, value in request.params:
+            # Parameters are scalars in a request; a list of stop strings travels as JSON.
+            listed = name == "stop" and isinstance(value, str) and value.startswith("[")
+            sent[name] = json.loads(str(value)) if listed else value
+        # The model's own settings come last: they hold whatever a strategy asks for.
+        sent |= self.sends
+        if begun:
+            sent |= self.continued
+        if self.seeded:
+            sent["seed"] = request.seed % 2**31  # a signed 32-bit number to some servers
+        if not self.reuse:
+            sent["extra_headers"] = {"Connection": "close"}
+        if self.api_base is not None:
+            sent |= {"api_base": self.api_base, "api_key": self.key or NO_KEY}
+        elif self.key is not None:
+            sent["api_key"] = self.key
+        return sent
+
+    def _client_here(self) -> dict[str, Any]:
         """An endpoint anybody may have written down is called with a client of our own, one per event loop."""
         if self.api_base is None:
             return {}
@@ -137,35 +180,6 @@ class RemoteModel:
             self._client = loop, AsyncHTTPHandler(**CLIENT)
         return {"client": self._client[1]}
 
-    def _sent(self, request: Request) -> dict[str, Any]:
-        sent: dict[str, Any] = {
-            "model": self.route,
-            "messages": self._turns(request.messages),
-            "max_tokens": request.asked_tokens,
-            "timeout": self.timeout_s,
-            "max_retries": 0,
-            "num_retries": 0,
-        }
-        sent |= {name: _value(name, value) for name, value in request.params} | dict(self.sends)
-        if request.messages[-1].role == "assistant":
-            sent |= self.continued
-        if self.seeded:
-            sent["seed"] = request.seed % 2**31
-        if not self.reuse:
-            sent["extra_headers"] = {"Connection": "close"}
-        if self.api_base is not None:
-            sent |= {"api_base": self.api_base, "api_key": self.key or NO_KEY}
-        elif self.key is not None:
-            sent["api_key"] = self.key
-        return sent
-
-    def _turns(self, messages: Prompt) -> list[dict[str, Any]]:
-        """Providers are told by a mark at the last turn that it is the beginning of the reply."""
-        turns: list[dict[str, Any]] = [{"role": m.role, "content": m.content} for m in messages]
-        if self.api_base is None and self.continues and turns[-1]["role"] == "assistant":
-            turns[-1]["prefix"] = True
-        return turns
-
 
 def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
@@ -173,6 +187,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     at = checked_url(declared.api_base, declared.name)
     name = declared.model or bare(declared.name)
     where, settings = host(at), declared.settings
+    # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
     sent = mapping.to_endpoint(declared.name, settings, _maps("hosted_vllm", name))
     identity = f"openai/{name}@{where}{at.path.rstrip('/')}{settings.suffix}"
     return RemoteModel(
@@ -193,27 +208,44 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
 
 def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool = True) -> RemoteModel:
     """A model litellm knows the provider of. Raises UnknownName, or UsageError naming the key it lacks to send."""
-    told = declared or ModelSpec(name)
-    asked = told.model or name
-    provider, bare = _provider(asked)
-    key = _key(told) if sends else None
+    spec = declared or ModelSpec(name)
+    model_name = spec.model or name
+    if model_name.split("/")[0] in INTERACTIVE:
+        raise UsageError(
+            f"Model {model_name!r} needs a login in the terminal, which a run cannot give: use an API key."
+        )
+    try:
+        bare, provider = map(str, loaded().get_llm_provider(model_name)[:2])
+    except Exception:
+        raise UnknownName("model", model_name, known_models()) from None
+    key = _key(spec) if sends else None
     if sends and key is None:
-        _check_environment(asked)
+        keys = loaded().validate_environment(model_name)["missing_keys"]
+        # The address of a local server has a default; what is missing of a key has none.
+        if missing := [variable for variable in keys if not variable.endswith("_API_BASE")]:
+            # litellm lists for Gemini both names that its key may have, of which one will do.
+            either = " or ".join(missing) if model_name.startswith("gemini/") else " and ".join(missing)
+            raise UsageError(f"Model {model_name!r} needs a key: set the environment variable {either}.")
+    route = f"{provider}/{bare}"
     supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
-    price = told.price or prices.bundled_price(asked) or prices.bundled_price(f"{provider}/{bare}")
-    sent = mapping.to_provider(name, bare, told.settings, _maps(provider, bare))
+    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare))
     return RemoteModel(
-        setting=ModelSetting(name, f"{provider}/{bare}{told.settings.suffix}", price),
-        route=f"{provider}/{bare}",
+        setting=ModelSetting(
+            name,
+            f"{route}{spec.settings.suffix}",
+            spec.price or prices.bundled_price(model_name) or prices.bundled_price(route),
+        ),
+        route=route,
         place=f"{bare} at {provider}",
         key=key,
         seeded="seed" in supported,
-        timeout_s=told.timeout_s,
-        context_tokens=told.context_tokens or prices.context_tokens(asked),
-        parallel=told.parallel or PARALLEL,
-        continues=not sent.thinks and (_continues(provider, bare) if told.continues is None else told.continues),
+        timeout_s=spec.timeout_s,
+        context_tokens=spec.context_tokens or prices.context_tokens(model_name),
+        parallel=spec.parallel or PARALLEL,
+        # What thinks first cannot go on with a reply: providers refuse a begun one while thinking is on.
+        continues=not sent.thinks and (_continues(provider, bare) if spec.continues is None else spec.continues),
         sends=sent.params,
-        temperature=told.settings.temperature,
+        temperature=spec.settings.temperature,
         thinking_tokens=sent.thinking_tokens,
     )
 
@@ -221,6 +253,7 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
 @functools.cache
 def loaded() -> Any:
     """litellm, imported once (seconds), offline and silent."""
+    # Before the import, which reads them: without the first it fetches its price map from the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     os.environ.setdefault("LITELLM_LOG", "ERROR")
@@ -235,19 +268,9 @@ def loaded() -> Any:
     ground(AsyncHTTPHandler, HTTPHandler, BaseOpenAILLM)
     litellm.suppress_debug_info = True
     litellm.telemetry = False
-    litellm.drop_params = False
+    litellm.drop_params = False  # a setting that is silently left out would be stored as if it had been sent
     litellm.num_retries = 0
     return litellm
-
-
-def _provider(name: str) -> tuple[str, str]:
-    if name.split("/")[0] in INTERACTIVE:
-        raise UsageError(f"Model {name!r} needs a login in the terminal, which a run cannot give: use an API key.")
-    try:
-        bare, provider, _, _ = loaded().get_llm_provider(name)
-    except Exception:
-        raise UnknownName("model", name, known_models()) from None
-    return str(provider), str(bare)
 
 
 def _maps(provider: str, bare: str) -> mapping.Maps:
@@ -274,13 +297,6 @@ def _continues(provider: str, bare: str) -> bool:
         return False
 
 
-def _check_environment(name: str) -> None:
-    missing = [key for key in loaded().validate_environment(name)["missing_keys"] if not key.endswith("_API_BASE")]
-    if missing:
-        either = " or ".join(missing) if name.startswith("gemini/") else " and ".join(missing)
-        raise UsageError(f"Model {name!r} needs a key: set the environment variable {either}.")
-
-
 def _key(declared: ModelSpec) -> str | None:
     if declared.api_key_env is None:
         return None
@@ -288,17 +304,3 @@ def _key(declared: ModelSpec) -> str | None:
     if not key:
         raise UsageError(f"Model {declared.name!r} needs a key: set the environment variable {declared.api_key_env}.")
     return key
-
-
-def _unkeyed(done: Completion, keys: tuple[str, ...]) -> Completion:
-    """The reply as it may be kept: a server can repeat the key it was sent, also where it names its model."""
-    said = (done.text, done.model_reported or "", done.fingerprint or "")
-    if not any(key in part for key in keys for part in said):
-        return done
-    text, model, mark = (blotted(part, keys) for part in said)
-    return replace(done, text=text, model_reported=model or None, fingerprint=mark or None)
-
-
-def _value(name: str, value: object) -> object:
-    """Parameters are scalars in a request; a list of stop strings travels as JSON."""
-    return json.loads(value) if name == "stop" and isinstance(value, str) and value.startswith("[") else value

@@ -18,28 +18,13 @@ from engine.core.errors import ProviderError
 from engine.core.records import Completion, Finish, Request, Usage
 from engine.models.prices import pusd
 
-FINISHES: dict[str, Finish] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "complete": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "content_filter": "filter",
-    "content_filtered": "filter",
-    "contentfilter": "filter",
-    "refusal": "filter",
-    "refused": "filter",
-    "safety": "filter",
-    "sensitive": "filter",
-    "blocklist": "filter",
-    "prohibited_content": "filter",
-    "spii": "filter",
-    "recitation": "filter",
-    "guardrail_intervened": "filter",
+_WORDS: dict[Finish, str] = {
+    "stop": "stop eos eos_token end_turn stop_sequence complete",
+    "length": "length max_tokens",
+    "filter": "content_filter content_filtered contentfilter refusal refused safety sensitive blocklist "
+    "prohibited_content spii recitation guardrail_intervened",
 }
+FINISHES: dict[str, Finish] = {word: finish for finish, words in _WORDS.items() for word in words.split()}
 """What providers' words for the end of a reply mean, in small letters and with underscores."""
 FINISHED = ("finish_reason", "finishReason", "stop_reason")
 """Where OpenAI's, Google's and Anthropic's bodies hold that word."""
@@ -60,9 +45,9 @@ class Heard:
     body: str | None = None
     """As text, unread; None: nothing came, or litellm did not say."""
 
-    def __call__(self, told: Mapping[str, Any]) -> None:
+    def __call__(self, step: Mapping[str, Any]) -> None:
         """The last step told is the reply, before litellm makes anything of it."""
-        if isinstance(body := told.get("original_response"), str):
+        if isinstance(body := step.get("original_response"), str):
             self.body = body
 
 
@@ -73,45 +58,35 @@ def completion(
 
     `body`: what the provider sent, as text; None: not at hand, so that litellm's reading of it must do.
     """
-    choice, sent = first_choice(reply, place), _as_sent(body)
-    text = _continuation(text_of(reply, place), request)
-    usage = usage_of(reply, text, request, bound, place)
-    return Completion(
-        key=request.key,
-        text=text,
-        finish="filter" if _refusal(choice) else _finish(choice, sent),
-        usage=usage,
-        latency_ms=latency_ms,
-        model_reported=_name(getattr(reply, "model", None)),
-        fingerprint=_name(getattr(reply, "system_fingerprint", None)),
-        created_at=datetime.now(UTC),
-        provider_cost_pusd=_cost(getattr(reply, "usage", None)),
-    )
-
-
-def first_choice(reply: Any, place: str) -> Any:
-    """The one choice that was asked for."""
     choices = getattr(reply, "choices", None)
     if not choices:
         raise _malformed(place, "it holds no choice")
-    return choices[0]
-
-
-def text_of(reply: Any, place: str) -> str:
-    """What the model said, or the words it refused with; no content at all is an empty text."""
-    choice = first_choice(reply, place)
-    content = _refusal(choice) or getattr(getattr(choice, "message", None), "content", None)
+    choice = choices[0]
+    refusal, finish = _refusal(choice), _finish(choice, body)
+    content = refusal or getattr(getattr(choice, "message", None), "content", None)
     if content is None:
         content = ""
     if not isinstance(content, str):
         raise _malformed(place, "its content is not text")
-    return _storable(content)
-
-
-def _continuation(text: str, request: Request) -> str:
-    """What comes after a last turn of the assistant: some servers, llama.cpp among them, repeat that turn first."""
-    last = request.messages[-1]
-    return text.removeprefix(_storable(last.content)) if last.role == "assistant" else text
+    text, last = _storable(content), request.messages[-1]
+    if last.role == "assistant":
+        # What comes after a turn that is gone on with: some servers, llama.cpp among them, repeat that turn first.
+        text = text.removeprefix(_storable(last.content))
+    usage = getattr(reply, "usage", None)
+    cost = getattr(usage, "cost", None)
+    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < 10**6:
+        cost = None
+    return Completion(
+        key=request.key,
+        text=text,
+        finish="filter" if refusal else finish,
+        usage=_usage(usage, text, request, bound, place),
+        latency_ms=latency_ms,
+        model_reported=_name(getattr(reply, "model", None)),
+        fingerprint=_name(getattr(reply, "system_fingerprint", None)),
+        created_at=datetime.now(UTC),
+        provider_cost_pusd=None if cost is None else pusd(cost),
+    )
 
 
 def _refusal(choice: Any) -> str | None:
@@ -119,26 +94,25 @@ def _refusal(choice: Any) -> str | None:
     message = getattr(choice, "message", None)
     more = getattr(message, "provider_specific_fields", None)
     words = getattr(message, "refusal", None) or (more.get("refusal") if isinstance(more, dict) else None)
-    said = getattr(message, "content", None)
-    silent = said is None or (isinstance(said, str) and not said.strip())
+    content = getattr(message, "content", None)
+    silent = content is None or (isinstance(content, str) and not content.strip())
     return words if isinstance(words, str) and words and silent else None
 
 
-def _as_sent(body: str | None) -> Mapping[str, Any]:
-    """The part of a body that says how the reply ended: its first choice, or all of it; empty: it cannot be read."""
-    try:
-        told = json.loads(body or "null")
-        if choices := told.get("choices"):
-            # Here a missing word is known to be missing; a body in another shape may hold it where nobody looks.
-            return {"finish_reason": None, **choices[0]}
-        first = candidates[0] if (candidates := told.get("candidates")) else told
-    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
-        return {}
-    return first if isinstance(first, dict) else {}
-
-
-def _finish(choice: Any, sent: Mapping[str, Any]) -> Finish:
+def _finish(choice: Any, body: str | None) -> Finish:
     """How the reply ended by the provider's own word; no word, or one nobody knows, is 'other' and never a 'stop'."""
+    # The part of the body that says it: its first choice, or all of it; empty where it cannot be read.
+    try:
+        sent = json.loads(body or "null")
+        if choices := sent.get("choices"):
+            # Here a missing word is known to be missing; a body in another shape may hold it where nobody looks.
+            sent = {"finish_reason": None, **choices[0]}
+        elif candidates := sent.get("candidates"):
+            sent = candidates[0]
+    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
+        sent = {}
+    if not isinstance(sent, dict):
+        sent = {}
     read = FINISHES.get(str(getattr(choice, "finish_reason", None)), "other")
     more = getattr(choice, "provider_specific_fields", None) or {}
     word = next((sent[name] for name in FINISHED if name in sent), more.get("native_finish_reason", read))
@@ -147,23 +121,26 @@ def _finish(choice: Any, sent: Mapping[str, Any]) -> Finish:
     return known if known != "other" or read == "stop" else read
 
 
-def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) -> Usage:
+def _usage(reported: Any, text: str, request: Request, bound: int, place: str) -> Usage:
     """Tokens as reported; estimated from our bound and our own count when the provider is silent."""
-    told = getattr(reply, "usage", None)
-    given, taken = _whole(told, "prompt_tokens", place), _whole(told, "completion_tokens", place)
+    given, taken = _whole(reported, "prompt_tokens", place), _whole(reported, "completion_tokens", place)
+    size = len(text.encode())
     if not given or not taken:
-        counted = max(1, _counted(text, request.model))
-        return Usage(input_tokens=given or bound, output_tokens=taken or counted, estimated=True)
-    _holding(text, taken, place)
-    hidden = _detail(told, "completion_tokens_details", ("reasoning_tokens",), place)
-    total = _whole(told, "total_tokens", place)
-    if hidden and total == given + taken + hidden:
+        # By size where a tokenizer would hold everybody else up for seconds.
+        count = size // tokens.BYTES_PER_TOKEN if len(text) > COUNTED else tokens.count(text, request.model)
+        return Usage(input_tokens=given or bound, output_tokens=taken or max(1, count), estimated=True)
+    if size > MOST_BYTES * (taken + 1):
+        raise _malformed(place, f"it holds {size:,} bytes and claims {taken} output tokens")
+    hidden = _detail(reported, "completion_tokens_details", ("reasoning_tokens",), place)
+    if hidden and _whole(reported, "total_tokens", place) == given + taken + hidden:
+        # Some count their reasoning beside the reply and not within it; the total says which.
         taken += hidden
-    _plausible(given, bound, "input", place)
+    _check_plausible(given, bound, "input", place)
     if taken > request.asked_tokens:
-        _plausible(taken - (hidden or 0), len(text.encode()), "output", place)
-    cached = _detail(told, "prompt_tokens_details", ("cached_tokens",), place)
-    written = _detail(told, "prompt_tokens_details", ("cache_write_tokens", "cache_creation_tokens"), place)
+        # Within the cap that was asked for nothing is absurd: a model may think for long and say a word.
+        _check_plausible(taken - (hidden or 0), size, "output", place)
+    cached = _detail(reported, "prompt_tokens_details", ("cached_tokens",), place)
+    written = _detail(reported, "prompt_tokens_details", ("cache_write_tokens", "cache_creation_tokens"), place)
     return Usage(
         input_tokens=given,
         output_tokens=taken,
@@ -173,25 +150,19 @@ def usage_of(reply: Any, text: str, request: Request, bound: int, place: str) ->
     )
 
 
-def _counted(text: str, model: str) -> int:
-    """By the nearest tokenizer; by size where that would hold everybody else up for seconds."""
-    if len(text) > COUNTED:
-        return len(text.encode()) // tokens.BYTES_PER_TOKEN
-    return tokens.count(text, model)
-
-
 def _whole(holder: Any, name: str, place: str) -> int | None:
     value = getattr(holder, name, None)
     if value is None:
         return None
+    # True is an int to Python, and NaN fails every comparison.
     whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
     if not whole or value != int(value):
         raise _malformed(place, f"its usage says {name} = {str(value)[:20]}")
     return int(value)
 
 
-def _detail(told: Any, group: str, names: tuple[str, ...], place: str) -> int | None:
-    holder = getattr(told, group, None)
+def _detail(reported: Any, group: str, names: tuple[str, ...], place: str) -> int | None:
+    holder = getattr(reported, group, None)
     return next((n for name in names if (n := _whole(holder, name, place)) is not None), None)
 
 
@@ -200,23 +171,9 @@ def _within(part: int | None, whole: int) -> int | None:
     return part if part is not None and part <= whole else None
 
 
-def _plausible(tokens: int, size: int, side: str, place: str) -> None:
+def _check_plausible(tokens: int, size: int, side: str, place: str) -> None:
     if tokens > ABSURD * size + 1000:
         raise _malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
-
-
-def _holding(text: str, taken: int, place: str) -> None:
-    size = len(text.encode())
-    if size > MOST_BYTES * (taken + 1):
-        raise _malformed(place, f"it holds {size:,} bytes and claims {taken} output tokens")
-
-
-def _cost(told: Any) -> int | None:
-    """What the provider says it billed, in USD; None: it did not say."""
-    cost = getattr(told, "cost", None)
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < 10**6:
-        return None
-    return pusd(cost)
 
 
 def _name(value: object) -> str | None:

@@ -59,14 +59,15 @@ class ScriptedModel:
         self.served.append(request)
         rng = random.Random(len(self.served) if self.fickle else request.seed)
         words = self.script(request, rng).split(" ")
+        # From a generator of its own, so that shuffling arrival leaves the text as it is.
         for _ in range(random.Random(f"{request.key}{len(self.served)}").randint(0, self.pauses)):
             await asyncio.sleep(0)
-        kept = words[: request.asked_tokens]
+        # One token more than its words: a reply that just fills the cap never came to its end.
         whole = len(words) < request.asked_tokens
         usage = Usage(self.least(request.messages), len(words) + 1 if whole else request.asked_tokens)
         return Completion(
             key=request.key,
-            text=" ".join(kept),
+            text=" ".join(words[: request.asked_tokens]),
             finish="stop" if whole else "length",
             usage=usage,
             latency_ms=0,
@@ -87,8 +88,8 @@ def adder(right: float) -> Script:
     """A script that adds the numbers of the last turn, right with this chance, after reasoning of varied length."""
 
     def say(request: Request, rng: random.Random) -> str:
-        asked = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        numbers = [int(n) for n in re.findall(r"\d{1,9}", asked.split("\n")[0])]
+        question = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+        numbers = [int(n) for n in re.findall(r"\d{1,9}", question.split("\n")[0])]
         answer = sum(numbers) + (0 if rng.random() < right else rng.choice((-1, 1, 10)))
         steps = " ".join(["so"] * rng.randint(1, 40))
         return f"{steps} Answer: {answer}"
@@ -104,10 +105,10 @@ def stepper(right: float) -> Script:
     """
 
     def say(request: Request, rng: random.Random) -> str:
-        said = [message.content for message in request.messages if message.role == "user"]
-        sums = [found for text in said if len(found := re.findall(r"([+-]?) ?(\d{1,9})", text.split("\n")[0])) > 1]
+        turns = [message.content for message in request.messages if message.role == "user"]
+        sums = [terms for text in turns if len(terms := re.findall(r"([+-]?) ?(\d{1,9})", text.split("\n")[0])) > 1]
         numbers = [int(sign + digits) for sign, digits in sums[-1]] if sums else [0]
-        if "double square brackets" in said[-1]:
+        if "double square brackets" in turns[-1]:
             return f"[[{min(10, max(1, 2 * (len(numbers) - 1)))}]]"
         slips = sum(rng.choice((-1, 1, 10)) for _ in numbers[1:] if rng.random() > right)
         return f"{' '.join(['so'] * rng.randint(1, 10 * len(numbers)))} Answer: {sum(numbers) + slips}"
@@ -117,10 +118,11 @@ def stepper(right: float) -> Script:
 
 def noise(request: Request, rng: random.Random) -> str:
     """Rubbish of any length, with control characters, markup and no answer."""
-    return " ".join(rng.choice(_RUBBISH) for _ in range(rng.randint(1, 60)))
+    # Each once broke something: a page, an extractor, a terminal's direction of text, a quote in SQL, a table in CSV.
+    rubbish = ("<script>", "Answer:", "\\boxed{", "\u202e", "0", "[[", "'; drop", "\x00", "💥", "=1+1")
+    return " ".join(rng.choice(rubbish) for _ in range(rng.randint(1, 60)))
 
 
-_RUBBISH = ("<script>", "Answer:", "\\boxed{", "\u202e", "0", "[[", "'; drop", "\x00", "💥", "=1+1")
 _SCRIPTS: dict[str, Script] = {
     "adder": adder(0.6),
     "sure-adder": adder(0.95),
@@ -132,13 +134,15 @@ _SCRIPTS: dict[str, Script] = {
 
 def open_scripted(name: str, declared: ModelSpec | None = None) -> ScriptedModel:
     """A scripted model by its full name. Raises UnknownName, or UsageError for settings it has no use for."""
-    told = declared or ModelSpec(name)
-    asked = told.model or name
-    script = _SCRIPTS.get(asked.removeprefix("scripted/"))
+    spec = declared or ModelSpec(name)
+    model_name = spec.model or name
+    script = _SCRIPTS.get(model_name.removeprefix("scripted/"))
     if script is None:
-        raise UnknownName("model", asked, names())
-    told.settings.check_known(name, (), "A scripted model")
-    return ScriptedModel(ModelSetting(name, f"{asked}@1", told.price), script, continues=told.continues is not False)
+        raise UnknownName("model", model_name, names())
+    spec.settings.check_known(name, (), "A scripted model")
+    # The version of the scripts is part of the identity, as a file's hash is.
+    setting = ModelSetting(name, f"{model_name}@1", spec.price)
+    return ScriptedModel(setting, script, continues=spec.continues is not False)
 
 
 def names() -> list[str]:

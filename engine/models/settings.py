@@ -1,12 +1,9 @@
 """Settings of a model: how hard it thinks and how it samples, set in its [[models]] table and sent with every request.
 
-Owns their words, their place in a model's identity, and how an identity is shown. One model may be declared at several
-settings under several names: those are several models. Knows no provider (that is `mapping`) and sends nothing.
-
-What a provider makes of a model's settings: asked of litellm's own mapping, offline, before anything is sent.
-
-Owns the refusals: a setting that would be dropped, changed, or rejected by the provider ends in one sentence. Imports
-litellm never; the mapping comes from `remote`.
+Owns their words, their place in a model's identity, and the refusals: a setting that would be dropped, changed or
+rejected by the provider ends in one sentence. One model may be declared at several settings under several names: those
+are several models. What a provider makes of them is asked of litellm's own mapping, offline, before anything is sent;
+it is handed in by `remote`, and litellm is never imported here.
 """
 
 from __future__ import annotations
@@ -113,43 +110,62 @@ def to_provider(name: str, route: str, settings: Settings, maps: Maps) -> Sent:
         if maps({"top_p": settings.top_p}) is None:
             raise UsageError(f"Model {name!r} takes no top_p; take it out.")
         sent["top_p"] = settings.top_p
-    _check_temperature(name, settings, sent, maps)
+    # Some reasoning models take one temperature alone, and which of theirs do depends on the rest that is sent.
+    wanted = USUAL_TEMPERATURE if settings.temperature is None else settings.temperature
+    mapped = maps({**sent, "temperature": wanted})
+    if mapped is None or mapped.get("temperature", wanted) != wanted:
+        if maps({**sent, "temperature": 1.0}) is None:
+            raise UsageError(f"Model {name!r} takes no temperature, which every request carries, so it cannot be used.")
+        instead = "strategies ask for 0.7" if settings.temperature is None else f"not {settings.temperature:g}"
+        raise UsageError(
+            f"Model {name!r} takes temperature 1 alone and {instead}: set temperature = 1 in its [[models]] "
+            "table, which every strategy then gets."
+        )
     mapped = maps(sent) or {}
-    thinks, budget = _thinks(mapped), _budget(mapped)
+    thinking, budget = mapped.get("thinking"), _budget(mapped)
+    thinks = isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive")
     if thinks and "claude" in route:
-        _check_claude(name, settings, budget)
+        # What Anthropic's API rejects while a model thinks, and litellm sends all the same.
+        if settings.temperature != 1:
+            raise UsageError(
+                f"Model {name!r} thinks at temperature 1 alone: set temperature = 1 in its [[models]] table, "
+                "which every strategy then gets."
+            )
+        if settings.top_p is not None:
+            raise UsageError(f"Model {name!r} takes no top_p while it thinks; take it out.")
+        if 0 < budget < LEAST_CLAUDE_BUDGET:
+            raise UsageError(f"Model {name!r} takes thinking_tokens from {LEAST_CLAUDE_BUDGET:,}, not {budget:,}.")
     return Sent(sent, budget, thinks)
 
 
 def to_endpoint(name: str, settings: Settings, maps: Maps) -> Sent:
     """What an OpenAI-compatible endpoint is sent. Raises UsageError for a thinking budget, which it has no word for."""
     sent = _thinking(name, settings, maps)
-    more = {word: value for word, value in settings.given.items() if word in ("top_p", *SAMPLING)}
-    return Sent({**sent, **more}, 0, bool(sent))
+    sampling = {word: value for word, value in settings.given.items() if word in ("top_p", *SAMPLING)}
+    return Sent({**sent, **sampling}, 0, bool(sent))
 
 
 def _thinking(name: str, settings: Settings, maps: Maps) -> dict[str, Any]:
-    if settings.reasoning_effort is not None:
-        _check_effort(name, settings.reasoning_effort, maps)
-        return {"reasoning_effort": settings.reasoning_effort}
-    if settings.thinking_tokens is not None:
-        thinking = {"thinking": {"type": "enabled", "budget_tokens": settings.thinking_tokens}}
-        if _budget(maps(thinking) or {}) != settings.thinking_tokens:
-            raise UsageError(f"Model {name!r} takes no budget of thinking_tokens; {_instead(maps)}.")
-        return thinking
-    return {}
-
-
-def _check_effort(name: str, effort: str, maps: Maps) -> None:
-    usable = efforts(maps)
-    if effort in usable:
-        return
-    if not usable:
-        raise UsageError(
-            f"Model {name!r} takes no reasoning_effort: it does not reason, or not at levels; take it out."
-        )
-    same = " (it does not tell others apart)" if maps({"reasoning_effort": effort}) is not None else ""
-    raise UsageError(f"Model {name!r} takes reasoning_effort {listed(usable)}{same}, not {effort}.")
+    effort = settings.reasoning_effort
+    if effort is not None:
+        usable = efforts(maps)
+        if not usable:
+            raise UsageError(
+                f"Model {name!r} takes no reasoning_effort: it does not reason, or not at levels; take it out."
+            )
+        if effort not in usable:
+            same = " (it does not tell others apart)" if maps({"reasoning_effort": effort}) is not None else ""
+            raise UsageError(f"Model {name!r} takes reasoning_effort {listed(usable)}{same}, not {effort}.")
+        return {"reasoning_effort": effort}
+    if settings.thinking_tokens is None:
+        return {}
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": settings.thinking_tokens}}
+    # Compared, since a provider may be sent another number than was set, or a level in its place.
+    if _budget(maps(thinking) or {}) != settings.thinking_tokens:
+        usable = efforts(maps)
+        instead = f"it takes reasoning_effort {listed(usable)} instead" if usable else "it has no thinking to set"
+        raise UsageError(f"Model {name!r} takes no budget of thinking_tokens; {instead}.")
+    return thinking
 
 
 def efforts(maps: Maps) -> tuple[str, ...]:
@@ -159,6 +175,7 @@ def efforts(maps: Maps) -> tuple[str, ...]:
     usable: set[str] = set()
     for effort in _PREFERRED:
         mapped = maps({"reasoning_effort": effort})
+        # What is sent as if nothing had been set makes no difference, unless no thinking at all is what was asked.
         if mapped is None or mapped in seen or (effort != "none" and mapped == nothing):
             continue
         seen.append(mapped)
@@ -166,49 +183,12 @@ def efforts(maps: Maps) -> tuple[str, ...]:
     return tuple(effort for effort in EFFORTS if effort in usable) if usable - {"none"} else ()
 
 
-def _instead(maps: Maps) -> str:
-    usable = efforts(maps)
-    return f"it takes reasoning_effort {listed(usable)} instead" if usable else "it has no thinking to set"
-
-
-def _check_temperature(name: str, settings: Settings, sent: Mapping[str, Any], maps: Maps) -> None:
-    asked = USUAL_TEMPERATURE if settings.temperature is None else settings.temperature
-    mapped = maps({**sent, "temperature": asked})
-    if mapped is not None and mapped.get("temperature", asked) == asked:
-        return
-    if maps({**sent, "temperature": 1.0}) is None:
-        raise UsageError(f"Model {name!r} takes no temperature, which every request carries, so it cannot be used.")
-    told = "strategies ask for 0.7" if settings.temperature is None else f"not {settings.temperature:g}"
-    raise UsageError(
-        f"Model {name!r} takes temperature 1 alone and {told}: set temperature = 1 in its [[models]] "
-        "table, which every strategy then gets."
-    )
-
-
-def _check_claude(name: str, settings: Settings, budget: int) -> None:
-    """What Anthropic's API rejects while a model thinks, and litellm sends all the same."""
-    if settings.temperature != 1:
-        raise UsageError(
-            f"Model {name!r} thinks at temperature 1 alone: set temperature = 1 in its [[models]] table, "
-            "which every strategy then gets."
-        )
-    if settings.top_p is not None:
-        raise UsageError(f"Model {name!r} takes no top_p while it thinks; take it out.")
-    if 0 < budget < LEAST_CLAUDE_BUDGET:
-        raise UsageError(f"Model {name!r} takes thinking_tokens from {LEAST_CLAUDE_BUDGET:,}, not {budget:,}.")
-
-
-def _thinks(mapped: Mapping[str, Any]) -> bool:
-    told = mapped.get("thinking")
-    return isinstance(told, Mapping) and told.get("type") in ("enabled", "adaptive")
-
-
 def _budget(mapped: Mapping[str, Any]) -> int:
     """Tokens of thinking the provider counts within the cap it is sent; 0: it was told of none."""
     anthropic, google = mapped.get("thinking"), mapped.get("thinkingConfig")
-    told = [
+    budgets = [
         holder[key]
         for holder, key in ((anthropic, "budget_tokens"), (google, "thinkingBudget"))
         if isinstance(holder, Mapping) and type(holder.get(key)) is int
     ]
-    return max(0, *told) if told else 0
+    return max(0, *budgets) if budgets else 0

@@ -1,6 +1,7 @@
 """Prices to look through: today's list, a contract somebody wrote down, or a what-if factor; all as model -> Price.
 
-Reads files and litellm's map; knows no database.
+A lens re-prices with them what was measured and changes nothing stored. Reads files and litellm's map; knows no
+database.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from engine.models.prices import bundled_price, price_from_usd_per_million
 
 Prices = Mapping[str, Price]
 """Price by model identity or by the name a study uses; no entry: unknown, or as stored."""
-_DEAREST = 10**6
 _FORM = "MODEL=INPUT/OUTPUT[/CACHED] in USD per million tokens, or MODEL=xFACTOR"
 
 
@@ -27,8 +27,8 @@ def todays(names: Iterable[str]) -> dict[str, Price]:
 
     `source` names the map's release, which is its date: the map carries no other.
     """
-    found = ((name, bundled_price(name.partition("@")[0])) for name in names)
-    return {name: price for name, price in found if price is not None}
+    prices = ((name, bundled_price(name.partition("@")[0])) for name in names)
+    return {name: price for name, price in prices if price is not None}
 
 
 def contract(path: Path) -> dict[str, Price]:
@@ -37,14 +37,15 @@ def contract(path: Path) -> dict[str, Price]:
     A price without a `source` is from the file's name. Raises UsageError when no table has prices.
     """
     top = toml.Table(str(path), "", toml.parse(toml.read(path), str(path)))
-    if "models" not in top.body:
+    tables = top.tables("models", lambda _: declared.KEYS) if "models" in top.body else []
+    prices: dict[str, Price] = {}
+    for model in (declared.model_spec(table, path.parent) for table in tables):
+        if model.price is not None:
+            unsourced = model.price.source == "study"  # what a study's own table says by default
+            prices[model.name] = replace(model.price, source=path.name) if unsourced else model.price
+    if not prices:
         raise UsageError(f"{path} has no [[models]] table with prices.")
-    tables = top.tables("models", lambda _: declared.KEYS)
-    read = [declared.model_spec(table, path.parent) for table in tables]
-    found = {model.name: _from(path, model.price) for model in read if model.price is not None}
-    if not found:
-        raise UsageError(f"{path} has no [[models]] table with prices.")
-    return found
+    return prices
 
 
 def scaled(prices: Prices, model: str, factor: Decimal | float) -> Price:
@@ -58,30 +59,29 @@ def scaled(prices: Prices, model: str, factor: Decimal | float) -> Price:
     if times is None or times > 1000:
         raise UsageError(f"A factor on a price is a number from 0 to 1,000, not {factor!s:.40}.")
 
-    def one(rate: int) -> int:
+    def scale(rate: int) -> int:
         return round(rate * times)
 
-    cached, written = (None if rate is None else one(rate) for rate in (price.cached_pusd, price.cache_write_pusd))
-    source = f"{price.source} x {times.normalize():f}"
     return replace(
         price,
-        input_pusd=one(price.input_pusd),
-        output_pusd=one(price.output_pusd),
-        cached_pusd=cached,
-        cache_write_pusd=written,
-        source=source,
+        input_pusd=scale(price.input_pusd),
+        output_pusd=scale(price.output_pusd),
+        cached_pusd=None if price.cached_pusd is None else scale(price.cached_pusd),
+        cache_write_pusd=None if price.cache_write_pusd is None else scale(price.cache_write_pusd),
+        source=f"{price.source} x {times.normalize():f}",
         assumed=True,
     )
 
 
 def stated(text: str, known: Prices) -> tuple[str, Price]:
     """One model and its price as a command line says it; `known` is what a factor multiplies. Raises UsageError."""
-    name, equals, said = text.rpartition("=")
-    if not (name and equals and said):
+    # From the right: a model's name may hold '=', a price does not.
+    name, equals, rate_text = text.rpartition("=")
+    if not (name and equals and rate_text):
         raise UsageError(f"{text[:80]!r} is no price: write {_FORM}.")
-    if said[0] in "x*" and (factor := _number(said[1:])) is not None:
+    if rate_text[0] in "x*" and (factor := _number(rate_text[1:])) is not None:
         return name, scaled(known, name, factor)
-    rates = [_number(part) for part in said.split("/")]
+    rates = [_number(part) for part in rate_text.split("/")]
     if not 2 <= len(rates) <= 3 or None in rates:
         raise UsageError(f"{text[:80]!r} is no price: write {_FORM}.")
     return name, price_from_usd_per_million(*(str(rate) for rate in rates), source="command line")
@@ -93,28 +93,22 @@ def asked(words: Iterable[str], names: Mapping[str, str], stored: Prices) -> dic
     `names`: every model of the database, name -> identity; `stored`: its newest snapshot by name. An empty mapping is
     the stored prices. Raises UsageError, also for a model the database does not know.
     """
-    found: dict[str, Price] = {}
+    prices: dict[str, Price] = {}
     for word in words:
         if word == "stored":
-            found.clear()
+            prices.clear()
         elif word == "today":
-            found |= todays(name for name in names if not name.startswith(("local/", "scripted/")))
+            # Nobody lists a price for what runs on this machine, and a namesake of the map would be a wrong one.
+            prices |= todays(name for name in names if not name.startswith(("local/", "scripted/")))
         elif "=" in word:
-            name, price = stated(word, {**stored, **found})
-            found[_of(name, names)] = price
+            name, price = stated(word, {**stored, **prices})
+            if name not in names:
+                raise UnknownName("model of the database", name, names)
+            prices[name] = price
         else:
-            found |= {name: price for name, price in contract(Path(word)).items() if name in names}
-    return found
-
-
-def _of(name: str, names: Mapping[str, str]) -> str:
-    if name not in names:
-        raise UnknownName("model of the database", name, names)
-    return name
-
-
-def _from(path: Path, price: Price) -> Price:
-    return replace(price, source=path.name) if price.source == "study" else price
+            # A contract may list more models than were ever run.
+            prices |= {name: price for name, price in contract(Path(word)).items() if name in names}
+    return prices
 
 
 def _number(text: str) -> Decimal | None:
@@ -123,4 +117,4 @@ def _number(text: str) -> Decimal | None:
         value = Decimal(text.strip())
     except InvalidOperation:
         return None
-    return value if value.is_finite() and 0 <= value <= _DEAREST else None
+    return value if value.is_finite() and 0 <= value <= 10**6 else None

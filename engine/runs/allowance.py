@@ -119,17 +119,16 @@ class RunAllowance:
         thread for one that others hold, so that the caller's heartbeat goes on; takes no lease from then on.
         """
 
-        def settle(spent: Amount, in_doubt: Amount) -> None:
+        def settle() -> None:
             with Store(self._run.db, wait_s=RETURN_S).book() as book:
-                book.settle(self._run.run_id, spent, in_doubt)
+                book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
 
         self._over = True
         if self._rolling is not None:
             await self._rolling
         try:
             if self.day is not None:
-                doubt = ceiling.in_doubt + ceiling.reserved
-                await asyncio.to_thread(settle, ceiling.spent, doubt)
+                await asyncio.to_thread(settle)
         except StoreError as error:
             log.warning("the lease could not be returned: %s", error)
 
@@ -154,9 +153,12 @@ def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping
     """What runs that hold a lease and are dead were charged; read before the transaction, as journals can be long."""
     reckonings = {}
     for run_id in sorted({lease.run_id for lease in held} - {but}):
-        # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
-        run = RunDir(run_dir.folder(db) / Path(run_id).name, run_id, db)
-        if not (run_dir.is_dead(run) or _said_goodbye(run)):
+        run = run_dir.at(db, run_id)
+        if run_dir.is_alive(run):
+            continue
+        # A lock that is missing proves nothing, as a folder can be moved or deleted under a living run: then only an
+        # end in the database does.
+        if not run_dir.is_dead(run) and not any(row.finished_at for row in Store(db).runs() if row.run_id == run_id):
             continue
         # Before the journal is read: one that grew since belongs to a run that is not dead.
         size = _size(run.journal)
@@ -213,13 +215,6 @@ def refusal(book: Book, wants: Limits, now: datetime) -> str:
         f"Nothing is left of today's allowance: {', '.join(accounts)}; the day ends at "
         f"{end_of(day):%Y-%m-%d %H:%M} UTC, or change it with `budgetscope allowance`."
     )
-
-
-def _said_goodbye(run: RunDir) -> bool:
-    """Whether a run without a lock is known to have ended: a folder can be moved or deleted under a living one."""
-    if run_dir.is_alive(run):
-        return False
-    return any(row.finished_at for row in Store(run.db).runs() if row.run_id == run.run_id)
 
 
 def _size(path: Path) -> int | None:

@@ -226,7 +226,28 @@ class Dispatcher:
         bill: Amount | None = Amount()
         try:
             sent = await lane.pace(worst.tokens)
-            attempt = await self._intended(model, request, ordinal, worst)
+            money = charges.money(model, worst)
+            # Noted as one in doubt before it is sent: what it is if nothing more is heard of it.
+            attempt = Attempt(
+                attempt_id=f"{self._series}-{next(self._sent_so_far)}",
+                key=request.key,
+                model=request.model,
+                ordinal=ordinal,
+                outcome="in_doubt",
+                error=None,
+                reserved_tokens=worst.tokens,
+                reserved_pusd=money,
+                charged_tokens=worst.tokens,
+                charged_pusd=money,
+                started_at=datetime.now(UTC),
+                latency_ms=0,
+            )
+            try:
+                self._notes.intent(attempt)
+                await self._notes.written()
+            except OSError as error:
+                self._stop_unwritten(error)
+                raise RunStopped(str(error)) from error
             # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
             bill = None
             completion = await self._sent(model, request, attempt, by_cap)
@@ -251,31 +272,6 @@ class Dispatcher:
             if worst == self._overruns.widened(model, by_cap):
                 return worst
             self._gate.close(worst, Amount())
-
-    async def _intended(self, model: Model, request: Request, ordinal: int, worst: Amount) -> Attempt:
-        """Note that an attempt is about to be sent, as one in doubt: what it is if nothing more is heard of it."""
-        money = charges.money(model, worst)
-        attempt = Attempt(
-            attempt_id=f"{self._series}-{next(self._sent_so_far)}",
-            key=request.key,
-            model=request.model,
-            ordinal=ordinal,
-            outcome="in_doubt",
-            error=None,
-            reserved_tokens=worst.tokens,
-            reserved_pusd=money,
-            charged_tokens=worst.tokens,
-            charged_pusd=money,
-            started_at=datetime.now(UTC),
-            latency_ms=0,
-        )
-        try:
-            self._notes.intent(attempt)
-            await self._notes.written()
-        except OSError as error:
-            self._stop_unwritten(error)
-            raise RunStopped(str(error)) from error
-        return attempt
 
     async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:
         began = asyncio.get_running_loop().time()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.runs.run_dir import RunDir, Status, running_s
-from engine.study.expected import Expectation, ExpectedSpend, expected_spend
+from engine.study.expected import Expectation, expected_spend
 from engine.study.plan import Plan
 from engine.study.prediction import Range
 
@@ -32,11 +32,23 @@ def noted(run: RunDir, plan: Plan) -> str | None:
 
     Worked out once and kept in the run's directory. Never raises: no run fails for want of an estimate.
     """
-    kept = run.path / "estimate.json"
+    note = run.path / "estimate.json"
     try:
-        if not kept.exists():
-            kept.write_text(json.dumps(_note(expected_spend(plan, run.db))), encoding="utf-8")
-        return kept.read_text(encoding="utf-8")
+        if not note.exists():
+            spend = expected_spend(plan, run.db)
+            lines = [
+                {
+                    "condition_id": line.condition.condition_id,
+                    "trials": line.trials,
+                    "stored": line.stored,
+                    "seen": line.seen,
+                    "expected": _ends(line.expected),
+                }
+                for line in spend.lines
+            ]
+            whole = {"expected": _ends(spend.expected), "worst": asdict(spend.worst), "stored": spend.stored}
+            note.write_text(json.dumps({**whole, "lines": lines}), encoding="utf-8")
+        return note.read_text(encoding="utf-8")
     except Exception as error:
         log.warning("no estimate: %s", error)
         return None
@@ -63,28 +75,10 @@ def held(run: RunDir, now: Status) -> tuple[Held, ...]:
     )
 
 
-def _note(found: ExpectedSpend) -> dict[str, Any]:
-    lines = [
-        {
-            "condition_id": line.condition.condition_id,
-            "trials": line.trials,
-            "stored": line.stored,
-            "seen": line.seen,
-            "expected": _ends(line.expected),
-        }
-        for line in found.lines
-    ]
-    return {"expected": _ends(found.expected), "worst": asdict(found.worst), "stored": found.stored, "lines": lines}
-
-
 def _ends(expected: Expectation | None) -> dict[str, Any] | None:
     """What the run will be billed, as [expected, low, high]."""
     if expected is None:
         return None
-    ranges = {
-        "calls": expected.bought_calls,
-        "tokens": expected.bought_tokens,
-        "pusd": expected.bought_pusd,
-        "seconds": expected.seconds,
-    }
+    ranges = {"calls": expected.bought_calls, "tokens": expected.bought_tokens, "pusd": expected.bought_pusd}
+    ranges["seconds"] = expected.seconds
     return {what: r and [r.expected, r.low, r.high] for what, r in ranges.items()}

@@ -68,7 +68,11 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._lines: list[bytes] = [b"\n"] if _torn(path) else []
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 1))
+            torn = file.read(1) not in (b"", b"\n")
+        # A line torn by a kill is ended first: the next one would be lost with it.
+        self._lines: list[bytes] = [b"\n"] if torn else []
         self._writing: asyncio.Future[None] | None = None
         self._flush()
 
@@ -151,39 +155,24 @@ def read(path: Path) -> History:
     # Line by line: the journal of a long run is large, and all its replies are about to be in memory once.
     with path.open("rb") as lines:
         for line in lines:
-            # A last line without its end was being written when the process died: nobody was told of it.
-            if not _applied(line, attempts, history) and line.endswith(b"\n"):
-                history.unreadable += 1
+            if line.isspace():
+                continue
+            try:
+                entry = codec.parsed(line)
+                if not isinstance(entry, dict):
+                    raise ValueError("no line of a journal")
+                attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
+                completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
+            except ValueError:
+                # A last line without its end was being written when the process died: nobody was told of it.
+                history.unreadable += line.endswith(b"\n")
+                continue
+            # An outcome replaces its intent, never the other way: lines of one write may come again after a torn one.
+            if entry.get("outcome") or attempt.attempt_id not in attempts:
+                attempts[attempt.attempt_id] = attempt
+            if completion is not None:
+                history.completions.setdefault(completion.key, completion)
+                if completion.provider_cost_pusd is not None:
+                    history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
     history.attempts = list(attempts.values())
     return history
-
-
-def _applied(line: bytes, attempts: dict[str, Attempt], history: History) -> bool:
-    """Whether the line said something, or was blank."""
-    if line.isspace():
-        return True
-    try:
-        entry = codec.parsed(line)
-        if not isinstance(entry, dict):
-            return False
-        attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
-        completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
-    except ValueError:
-        return False
-    # An outcome replaces its intent, never the other way: lines of one write may be read again after a torn one.
-    if entry.get("outcome") or attempt.attempt_id not in attempts:
-        attempts[attempt.attempt_id] = attempt
-    if completion is not None:
-        history.completions.setdefault(completion.key, completion)
-        if completion.provider_cost_pusd is not None:
-            history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
-    return True
-
-
-def _torn(path: Path) -> bool:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if not size:
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) != b"\n"

@@ -92,33 +92,27 @@ class Heartbeat:
     async def attend(self, act: Coroutine[None, None, None]) -> None:
         """Do it; cancelled by the wish to end now, which raises nothing here. Raises what the act raises."""
         work = asyncio.create_task(act)
-        self._listen(work)
+        loop = asyncio.get_running_loop()
+        for name in STOPPING:
+            # Who was started to outlive its terminal (nohup) does.
+            with suppress(ValueError, RuntimeError, NotImplementedError):
+                if signal.getsignal(name) is not signal.SIG_IGN:
+                    # The first lets what is in flight finish, the second gives it up.
+                    loop.add_signal_handler(name, lambda: self._on_stop_request(work, "now" if self._asked else "stop"))
         while not work.done():
             await asyncio.wait([work], timeout=EVERY_S)
-            self._measure()
+            last, self._last = self._last, time.monotonic()
+            if self._last - last > SUSPENDED_S:
+                self.suspended_s += self._last - last
+                log.warning("nothing was done for %.0f s: machine or process was suspended", self._last - last)
             if (wish := run_dir.stop_requested(self._run)) and not work.done():
                 self._on_stop_request(work, "now" if wish == "now" else "stop")
             self._on_beat()
         with suppress(asyncio.CancelledError):
             work.result()
 
-    def _listen(self, work: asyncio.Task[None]) -> None:
-        """Hear signals: the first lets what is in flight finish, the second gives it up."""
-        loop = asyncio.get_running_loop()
-        for name in STOPPING:
-            # Who was started to outlive its terminal (nohup) does.
-            with suppress(ValueError, RuntimeError, NotImplementedError):
-                if signal.getsignal(name) is not signal.SIG_IGN:
-                    loop.add_signal_handler(name, lambda: self._on_stop_request(work, "now" if self._asked else "stop"))
-
     def _on_stop_request(self, work: asyncio.Task[None], wish: Wish) -> None:
         self._asked = True
         self._on_wish(wish)
         if wish == "now":
             work.cancel()
-
-    def _measure(self) -> None:
-        last, self._last = self._last, time.monotonic()
-        if self._last - last > SUSPENDED_S:
-            self.suspended_s += self._last - last
-            log.warning("nothing was done for %.0f s: machine or process was suspended", self._last - last)

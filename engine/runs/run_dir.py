@@ -102,17 +102,23 @@ def folder(db: Path) -> Path:
     return db.with_name(f"{stem}.runs" if stem != db.name else f"{db.name}-runs")
 
 
+def at(db: Path, run_id: str) -> RunDir:
+    """The directory of a run by its whole id, whether or not it is there."""
+    # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
+    return RunDir(folder(db) / Path(run_id).name, run_id, db)
+
+
 def find(db: Path, name: str) -> RunDir:
     """A run by id, by a prefix that fits one run alone, or 'last'."""
     known = [path.name for path in _directories(db)]
     if name == "last" and known:
-        return RunDir(folder(db) / known[-1], known[-1], db)
+        return at(db, known[-1])
     fitting = [run_id for run_id in known if run_id.startswith(name)]
     if len(fitting) > 1 and name not in fitting:
         raise RunError(f"Run {name!r} fits {len(fitting)} runs of {db.name}; write more of its id.")
     if not fitting or not name:
         raise UnknownName("run", name, known)
-    return RunDir(folder(db) / fitting[0], fitting[0], db)
+    return at(db, fitting[0])
 
 
 def list_runs(db: Path) -> list[Status]:

@@ -89,7 +89,13 @@ class Runner:
     async def run(self) -> None:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
         with _rare_collections():
-            todo = await self._todo()
+            trial_ids = [spec.trial_id for spec in self._plan.specs]
+            stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
+            open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
+            self.progress.before = self.progress.done = self.progress.total - len(open_specs)
+            last = {trial_id: done.attempt for trial_id, done in stored.items()}
+            # One iterator for all workers: each takes the next trial, with the number of its coming attempt.
+            todo = iter([(spec, last.get(spec.trial_id, 0) + 1) for spec in open_specs])
             # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
             width = 2 * sum(model.parallel for model in self._plan.models.values())
             flusher = asyncio.create_task(self._flush_regularly())
@@ -119,15 +125,6 @@ class Runner:
         await self._pool.drain()
         await self._flush()
 
-    async def _todo(self) -> Iterator[tuple[TrialSpec, int]]:
-        """What is not stored yet, with the number of the coming attempt."""
-        trial_ids = [spec.trial_id for spec in self._plan.specs]
-        stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
-        open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
-        self.progress.before = self.progress.done = self.progress.total - len(open_specs)
-        last = {trial_id: done.attempt for trial_id, done in stored.items()}
-        return iter([(spec, last.get(spec.trial_id, 0) + 1) for spec in open_specs])
-
     async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
         for spec, attempt in todo:
             # A trial that has begun is finished, or stopped by its next call; none begins any more.
@@ -135,17 +132,14 @@ class Runner:
                 return
             strategy = self._plan.strategies[spec.condition.condition_id]
             score = self._plan.tasks[spec.condition.task].score
-            self._ended(await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy)))
-
-    def _ended(self, trial: Trial) -> None:
-        self._trials.append(trial)
-        self.progress.ends[trial.end] += 1
-        self.progress.done += trial.end in ("finished", "exhausted")
-        if trial.end != "failed":
-            return
-        log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
-        if self.progress.hopeless:
-            self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")
+            trial = await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy))
+            self._trials.append(trial)
+            self.progress.ends[trial.end] += 1
+            self.progress.done += trial.end in ("finished", "exhausted")
+            if trial.end == "failed":
+                log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
+                if self.progress.hopeless:
+                    self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")
 
     def _paid(self, attempt: Attempt, completion: Completion | None) -> None:
         self._attempts.append(attempt)

@@ -44,12 +44,12 @@ Report = Callable[[Status], None]
 def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    run = RunDir(run_dir.folder(db) / run_id, run_id, db)
-    kept = _kept_text(study)
+    run = run_dir.at(db, run_id)
+    source = _kept_text(study)
     try:
         run.path.mkdir(parents=True)
         # Last but the status: a directory with a study is a run, and one without is nobody's.
-        run.study.write_text(kept, encoding="utf-8")
+        run.study.write_text(source, encoding="utf-8")
         run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
     except OSError as error:
         raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
@@ -91,12 +91,7 @@ class _Worker:
     """A run being worked on, by the process that holds its lock."""
 
     def __init__(
-        self,
-        directory: RunDir,
-        on_status: Report,
-        retries: Retries,
-        clock: allowance.Clock,
-        planned: Plan | None,
+        self, directory: RunDir, on_status: Report, retries: Retries, clock: allowance.Clock, planned: Plan | None
     ) -> None:
         self._dir = directory
         self._report = on_status
@@ -143,6 +138,7 @@ class _Worker:
         return self._tell(state, message)
 
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
+        """Lease what today gives, work through the plan under it, and store how it ended."""
         same_as_before(self._dir, planned)
         # An endpoint that is not there at all fails the run before its first trial, not every trial of it.
         for model in planned.models.values():
@@ -161,36 +157,30 @@ class _Worker:
         self._dir.journal.touch(mode=0o600)
         try:
             ceiling.lend(lease.take(ceiling, history.billed))
-            return await self._through(planned, store, self._gate, history)
+            notes = journal.Journal(self._dir.journal)
+            runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries)
+            self._runner, self._progress = runner, runner.progress
+            # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
+            self._progress.done = min(self._last.done, self._progress.total)
+            store.save_run(self._row(planned, "running"))
+            try:
+                await self._heart.attend(runner.run())
+            finally:
+                try:
+                    notes.close()
+                except OSError as error:
+                    # What it could not take by now is in the database, or was reported when it was noted.
+                    log.error("the journal could not be written to its end: %s", error)
+            state, message = self._verdict()
+            ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
+            await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
+            await self._heart.attend(asyncio.to_thread(materialize, store.path))
+            return state, message
         finally:
             # Under the heartbeat: waiting for a busy database may take seconds, and a second stop must still be heard.
             await self._heart.attend(lease.give_back(ceiling))
             for model in planned.models.values():
                 await model.close()
-
-    async def _through(
-        self, planned: Plan, store: Store, gate: Gate, history: journal.History
-    ) -> tuple[State, str | None]:
-        """Work through the plan, and store how it ended."""
-        notes = journal.Journal(self._dir.journal)
-        runner = Runner(planned, store, gate, notes, self._dir.run_id, history=history, retries=self._retries)
-        self._runner, self._progress = runner, runner.progress
-        # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
-        self._progress.done = min(self._last.done, self._progress.total)
-        store.save_run(self._row(planned, "running"))
-        try:
-            await self._heart.attend(runner.run())
-        finally:
-            try:
-                notes.close()
-            except OSError as error:
-                # What it could not take by now is in the database, or was reported when it was noted.
-                log.error("the journal could not be written to its end: %s", error)
-        state, message = self._verdict()
-        ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
-        await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
-        await self._heart.attend(asyncio.to_thread(materialize, store.path))
-        return state, message
 
     def _beat(self) -> None:
         if self._allowance and self._gate:
@@ -239,8 +229,26 @@ class _Worker:
         # By the pace of this session; trials are interleaved, so the first are like the last, but two say nothing.
         paced = state == "running" and ended >= 3
         seconds_left = ran_s / ended * (self._progress.total - self._progress.done) if paced else None
+        # Until this session has read the journal, what was last known of counts and money.
+        figures = self._last
+        if self._runner:
+            progress = self._progress
+            figures = replace(figures, done=progress.done, total=progress.total, ends=dict(progress.ends))
+        if self._gate:
+            ceiling = self._gate.ceiling
+            figures = replace(
+                figures,
+                spent=ceiling.spent,
+                reserved=ceiling.reserved,
+                in_doubt=ceiling.in_doubt,
+                overrun=ceiling.overrun,
+                ceiling=ceiling.limits,
+                lease=ceiling.lent,
+                free=ceiling.free,
+                priced=self._priced,
+            )
         now = replace(
-            self._figures(),
+            figures,
             name=self._study.name,
             state=state,
             alive=state in ("running", "stopping"),
@@ -258,26 +266,6 @@ class _Worker:
             log.warning("the status cannot be written: %s", error)
         self._report(now)
         return now
-
-    def _figures(self) -> Status:
-        """Counts and money as they stand; what was last known until this session has read the journal."""
-        if self._gate is None:
-            return self._last
-        ceiling, progress = self._gate.ceiling, self._progress
-        last = self._last
-        if self._runner:
-            last = replace(last, done=progress.done, total=progress.total, ends=dict(progress.ends))
-        return replace(
-            last,
-            spent=ceiling.spent,
-            reserved=ceiling.reserved,
-            in_doubt=ceiling.in_doubt,
-            overrun=ceiling.overrun,
-            ceiling=ceiling.limits,
-            lease=ceiling.lent,
-            free=ceiling.free,
-            priced=self._priced,
-        )
 
     def _row(self, planned: Plan, state: State) -> RunRow:
         ceiling = self._gate.ceiling if self._gate else Ceiling(Limits())

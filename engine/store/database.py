@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import threading
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import duckdb
 
-from engine.core.errors import BudgetscopeError, NotADatabase, StoreBusy, StoreError
+from engine.core.errors import NotADatabase, StoreBusy, StoreError
 from engine.store import schema
 from engine.store.sql import Connection, quoted
 
@@ -79,6 +80,7 @@ def lock_for(path: Path) -> ReadWriteLock:
         return _LOCKS.setdefault(path.resolve(), ReadWriteLock())
 
 
+# A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
 _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
 
@@ -91,13 +93,14 @@ class Database:
         self.wait_s = wait_s
         """Seconds to retry while others hold the file; then StoreBusy."""
         self._lock = lock_for(self.path)
+        # Which file was found to be ours, by its identity, and whether its schema is the newest.
         self._known: tuple[int, int] | None = None
         self._current = False
 
     def version(self) -> int:
         """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
         _refuse_by_looks(self.path)
-        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+        with self._opened() as connection:
             return schema.version(connection, self.path)
 
     def create(self) -> None:
@@ -107,14 +110,16 @@ class Database:
             return
         if not self.path.parent.is_dir():
             raise StoreError(f"There is no folder {self.path.parent} to create {self.path.name} in.")
+        # Under another name until it is whole, so that nobody opens a file without tables.
         fresh = _sibling(self.path)
         try:
             with _translated(self.path), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
                 schema.migrate(connection)
-            made = _identity(fresh)
+            identity = _identity(fresh)
             _publish(fresh, self.path)
-            if _identity(self.path) == made:
-                self._known, self._current = made, True
+            # Another process may have been first, with an older schema.
+            if _identity(self.path) == identity:
+                self._known, self._current = identity, True
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -124,29 +129,30 @@ class Database:
         _refuse_by_looks(self.path)
         file = _identity(self.path)
         # Checked on the connection that is used: a second one would cost as much as the act itself.
-        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+        with self._opened() as connection:
             if self._usable(connection, file, writing=False):
                 yield connection
                 return
         self._check()
-        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+        with self._opened() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction, in a file made if need be: committed when the block ends, rolled back when it raises."""
         self.create()
-        with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
+        with self._opened(alone=True, read_only=False) as connection:
             schema.stay_known(connection, self.path)
             connection.execute("begin")
             yield connection
+            # No rollback: a block that raises closes the connection, which ends the transaction.
             connection.execute("commit")
 
     @contextmanager
     def writing_out(self, target: Path) -> Iterator[Connection]:
         """A read-only connection that may write the one file `target` and touch no other."""
         self._check()
-        with self._alone(), self._connected(_OPEN, read_only=True) as connection:
+        with self._opened(_OPEN, alone=True) as connection:
             # In this order: access cannot be widened again on this connection.
             connection.execute(f"set allowed_paths = [{quoted(str(target))}]")
             connection.execute("set enable_external_access = false")
@@ -157,10 +163,12 @@ class Database:
         fresh = _sibling(target)
         self._check()
         try:
-            with self._alone():
+            with self._turn(alone=True):
+                # The log as well: what was committed last may stand in it alone.
                 for suffix in ("", ".wal"):
                     with suppress(FileNotFoundError):
                         shutil.copyfile(f"{self.path}{suffix}", f"{fresh}{suffix}")
+            # One file again, so that one rename publishes it.
             with _translated(target), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
                 connection.execute("checkpoint")
             _publish(fresh, target)
@@ -173,10 +181,10 @@ class Database:
         file = _identity(self.path)
         if self._known == file and (self._current or not writing):
             return
-        with self._shared(), self._connected(_CLOSED, read_only=True) as connection:
+        with self._opened() as connection:
             usable = self._usable(connection, file, writing)
         if not usable:
-            with self._alone(), self._connected(_CLOSED, read_only=False) as connection:
+            with self._opened(alone=True, read_only=False) as connection:
                 schema.migrate(connection)
             self._known, self._current = file, True
 
@@ -184,54 +192,47 @@ class Database:
         """Whether an open file needs no upgrade first. Raises StoreError for one that is not ours."""
         if self._known == file and (self._current or not writing):
             return True
-        found = schema.version(connection, self.path)
-        if found < schema.SCHEMA_VERSION:
+        version = schema.version(connection, self.path)
+        if version < schema.SCHEMA_VERSION:
             # The demo, and a file this user may not write, are never changed by reading them.
             fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK)
-            if found < schema.READABLE or writing or not fixed:
+            if version < schema.READABLE or writing or not fixed:
                 return False
-        self._known, self._current = file, found == schema.SCHEMA_VERSION
+        self._known, self._current = file, version == schema.SCHEMA_VERSION
         return True
 
     @contextmanager
-    def _shared(self) -> Iterator[None]:
-        with self._patient(), self._lock.shared(self.wait_s):
-            yield
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._patient(), self._lock.alone(self.wait_s):
-            yield
-
-    @contextmanager
-    def _patient(self) -> Iterator[None]:
+    def _turn(self, alone: bool) -> Iterator[None]:
+        """The file for this thread, among the threads of this process."""
         try:
-            yield
+            with self._lock.alone(self.wait_s) if alone else self._lock.shared(self.wait_s):
+                yield
         except TimeoutError:
             raise self._busy() from None
 
     @contextmanager
-    def _connected(self, config: dict[str, str], *, read_only: bool) -> Iterator[Connection]:
-        with _translated(self.path):
-            connection = self._connect(config, read_only)
+    def _opened(
+        self, config: dict[str, str] = _CLOSED, *, alone: bool = False, read_only: bool = True
+    ) -> Iterator[Connection]:
+        with self._turn(alone), _translated(self.path):
+            deadline, pause = time.monotonic() + self.wait_s, 0.004
+            while True:
+                try:
+                    connection = duckdb.connect(str(self.path), read_only=read_only, config=dict(config))
+                    break
+                except (duckdb.IOException, duckdb.ConnectionException) as error:
+                    # Another process has it, or this one has it open in another way; anything else is no lock.
+                    if not re.search("Could not set lock|different configuration", str(error)):
+                        raise
+                if time.monotonic() > deadline:
+                    raise self._busy()
+                # By chance, so that two who wait do not meet at the file again and again.
+                time.sleep(random.uniform(0.5, 1.5) * pause)
+                pause = min(pause * 1.5, 0.1)
             try:
                 yield connection
             finally:
                 connection.close()
-
-    def _connect(self, config: dict[str, str], read_only: bool) -> Connection:
-        deadline = time.monotonic() + self.wait_s
-        pause = 0.004
-        while True:
-            try:
-                return duckdb.connect(str(self.path), read_only=read_only, config=dict(config))
-            except (duckdb.IOException, duckdb.ConnectionException) as error:
-                if not _held(error):
-                    raise
-            if time.monotonic() > deadline:
-                raise self._busy()
-            time.sleep(random.uniform(0.5, 1.5) * pause)
-            pause = min(pause * 1.5, 0.1)
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
@@ -248,6 +249,7 @@ def _sibling(path: Path) -> Path:
 
 def _publish(fresh: Path, path: Path) -> None:
     """Give a finished file its name, unless another process was first."""
+    # A link, unlike a rename, fails where the name is taken; some file systems have none.
     with suppress(FileExistsError):
         try:
             os.link(fresh, path)
@@ -257,16 +259,12 @@ def _publish(fresh: Path, path: Path) -> None:
             fresh.replace(path)
 
 
-def _held(error: duckdb.Error) -> bool:
-    text = str(error)
-    return "Could not set lock" in text or "different configuration" in text
-
-
 def _refuse_by_looks(path: Path) -> None:
     if path.is_dir():
         raise NotADatabase(f"{path} is a folder; name a database file in it.")
     if not path.exists():
         raise StoreError(f"There is no database at {path}; a run creates it, or name another with --db.")
+    # DuckDB would take an empty file for a new database and write into it.
     if path.stat().st_size == 0:
         raise NotADatabase(f"{path} is an empty file, not a database; remove it or choose another name.")
     if not os.access(path, os.R_OK):
@@ -279,14 +277,14 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise _in_words(path, str(error)) from error
-
-
-def _in_words(path: Path, text: str) -> BudgetscopeError:
-    if "not a valid DuckDB database" in text or "external extensions is disabled" in text:
-        return NotADatabase(f"{path} is not a DuckDB database; choose another file name.")
-    if "Corrupt database" in text or "Could not read enough bytes" in text:
-        return NotADatabase(f"{path} is a damaged DuckDB database; restore a copy or choose another file name.")
-    if "Permission denied" in text or "Read-only file system" in text:
-        return StoreError(f"{path} may not be written by this user; change its permissions or choose another folder.")
-    return StoreError(f"{path} could not be used: {text.splitlines()[0]}")
+        # By their words: one class of DuckDB's stands for all of these.
+        text = str(error)
+        kind, sentence = StoreError, f"{path} could not be used: {text.splitlines()[0]}"
+        if "not a valid DuckDB database" in text or "external extensions is disabled" in text:
+            kind, sentence = NotADatabase, f"{path} is not a DuckDB database; choose another file name."
+        elif "Corrupt database" in text or "Could not read enough bytes" in text:
+            kind = NotADatabase
+            sentence = f"{path} is a damaged DuckDB database; restore a copy or choose another file name."
+        elif "Permission denied" in text or "Read-only file system" in text:
+            sentence = f"{path} may not be written by this user; change its permissions or choose another folder."
+        raise kind(sentence) from error

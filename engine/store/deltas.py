@@ -5,13 +5,8 @@ the transaction that stores or deletes trials. The SQL here derives it from stor
 stored the very same rows are made in Python. Only the last attempt of a trial is in it. Opens and commits nothing,
 knows no price and no budget.
 
-A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on:
-kind 0, its presence at wall 0 (a trial of a strategy that is not anytime is nothing else, one row a model);
-kind 1, a whole call, with what it changed in the answer; kind 2, the call that closed it, with what it would have
-spent whole (it is never added, only read in parts); kind 3, all of it taken back at the wall where the data end, one
-row a model. `more_*` is what a row adds to any wall: calls, metered input, output; `*_wall` are sums of these, and on
-the axis of calls the wall is the ordinal plus `more_calls`, at least 0.
-`fate` on kind 0: 0 finished, 1 exhausted, 2 failed, 3 stopped.
+A trial is rows of `steps`, in the order of `ordinal`, each adding its counts and spends from its wall on. There are
+four kinds of them; what each adds stands at `_PRESENT`, `_CALL`, `_CUT` and `_BACK`.
 """
 
 from __future__ import annotations
@@ -23,7 +18,7 @@ from contextlib import contextmanager
 from engine.core.codec import Row
 from engine.core.records import Cut, Mark, Spend, Trial
 from engine.store import rows, tables
-from engine.store.sql import Connection
+from engine.store.sql import Connection, each
 
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
@@ -33,10 +28,13 @@ ENOUGH = 200_000
 MOST = 2**31 - 1
 """The largest number a step holds."""
 
+# Long ids and names of models stand here once; a step, of which there are most, holds their numbers.
 _NUMBERS = """
 create {temp} table numbers (kind varchar not null, id varchar not null, model varchar, number integer not null);
 create {temp} table run_parts (run_id varchar not null, kind varchar not null, number integer not null);
 """
+# `more_*` is what a row adds to any wall: calls, metered input, output. `*_wall` are sums of these; on the axis of
+# calls the wall is the ordinal plus `more_calls`, at least 0. `fate` on kind 0: see `_FATES`.
 _STEPS = f"""
 create {{temp}} table steps (
     trial_no integer not null, ordinal integer not null, condition_no integer not null, question_no integer not null,
@@ -46,8 +44,6 @@ create {{temp}} table steps (
     {", ".join(f"{name} tinyint not null" for name in COUNTS)},
     {", ".join(f"{name} integer not null" for name in SPENDS)});
 """
-
-
 OPEN_CUTS, FINAL_CUTS = (
     "(" + ", ".join(f"'{cut}'" for cut in Cut if cut.closes and cut.beyond is open_) + ")" for open_ in (True, False)
 )
@@ -74,18 +70,13 @@ TARIFFS = "(select id as snapshot_id, model, number as tariff_no from numbers wh
 """What a number in `steps` stands for: a condition, a question, the price of a model in a snapshot."""
 
 
-def _each(template: str, *names: str) -> str:
-    """The template once per name, which stands for its @."""
-    return ", ".join(template.replace("@", name) for name in names)
-
-
-def _row(source: str, kind: int, ordinal: str, tariff: str, walls: str, given: dict[str, str], tail: str) -> str:
+def _row(kind: int, ordinal: str, tariff: str, walls: str, given: dict[str, str], tail: str) -> str:
     """One kind of rows, columns as in the table; `walls` stands before output_wall and total_wall."""
     more = ", ".join(_whole(given.get(name, "0")) for name in ("more_input", "more_output"))
     at = ", ".join(_whole(f"{walls}{name}") if walls else "0" for name in ("output_wall", "total_wall"))
     rest = ", ".join((*(given.get(name, "0") for name in COUNTS), *(_whole(given.get(name, "0")) for name in SPENDS)))
     head = f"l.trial_no, {ordinal}, l.condition_no, l.question_no, {_whole('l.repeat')}, {tariff}, {kind}, l.fate"
-    return f"select {head}, {given.get('more_calls', '0')}, {more}, {at}, {rest} from {source} {tail}"
+    return f"select {head}, {given.get('more_calls', '0')}, {more}, {at}, {rest} from known l {tail}"
 
 
 def _whole(value: str) -> str:
@@ -107,7 +98,7 @@ told as (
     left join homes h using (snapshot_id)),
 asked as (
     select l.*, row_number() over (partition by l.trial_no order by c.ordinal) - 1 as ordinal,
-        f.tariff_no, c.model, {_each("c.@", "calls", *SPENDS[2:])},
+        f.tariff_no, c.model, {each("c.@", "calls", *SPENDS[2:])},
         coalesce(c.cut in {OPEN_CUTS}, false) as closing,
         coalesce(c.cut in {FINAL_CUTS}, false) as final,
         if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
@@ -124,13 +115,13 @@ walled as (
     from asked window w as (partition by trial_no order by ordinal)),
 reach as (
     select trial_no, max(ordinal) as last, bool_or(closing) as closed, bool_or(final) as full,
-        {_each("max(@) filter (closing) as @", "output_wall", "total_wall")}
+        {each("max(@) filter (closing) as @", "output_wall", "total_wall")}
     from walled group by trial_no),
 known as (
     select l.*, coalesce(r.last, -1) as last, coalesce(r.closed, false) as closed,
         l.fate = 1 and (coalesce(r.full, false) or not l.anytime) as forever,
         l.fate <> 3 and (coalesce(r.closed, false) or l.fate = 0 or forever) as scored,
-        {_each("r.@", "output_wall", "total_wall")}
+        {each("r.@", "output_wall", "total_wall")}
     from told l left join reach r using (trial_no)),
 marked as (
     select k.trial_no, least(m.after_calls - 1, k.last) as ordinal, (m.verdict = 'right')::int
@@ -141,17 +132,19 @@ marked as (
 changes as (select trial_no, ordinal, sum(rights) as rights, sum(wrongs) as wrongs from marked group by all),
 spent as (
     select l.trial_no, f.tariff_no, row_number() over (partition by l.trial_no order by s.position) as place,
-        {_each("s.@", *SPENDS)}
+        {each("s.@", *SPENDS)}
     from known l join trial_spends s using (trial_id, attempt)
     left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = s.model
     where not l.anytime and l.scored),
 sums as (
     select trial_no, tariff_no, row_number() over (partition by trial_no order by model) as place,
-        {_each("sum(@) as @", *SPENDS)}
+        {each("sum(@) as @", *SPENDS)}
     from walled semi join (select trial_no from known where closed and scored) using (trial_no)
     where not closing group by trial_no, tariff_no, model)"""
 
+# Of the rows a trial has for each of its models, the first alone counts the trial.
 _FIRST = "coalesce(p.place, 1) = 1"
+# Kind 0, its presence at wall 0; a trial of a strategy that is not anytime is nothing else, one row a model.
 _PRESENT = {
     "n": f"(l.scored and {_FIRST})::int",
     "n_right": f"if({_FIRST}, if(l.anytime, coalesce(c.rights, 0), (l.scored and l.verdict = 'right')::int), 0)",
@@ -164,6 +157,8 @@ _PRESENT = {
     "n_censored": "(not l.scored and l.fate < 2)::int",
     **{name: f"coalesce(p.{name}, 0)" for name in SPENDS},
 }
+# Kind 1, a whole call, with what it changed in the answer. From the last one on no budget exhausts a trial that ended
+# by itself, which is what its presence says below that wall.
 _LAST = "(w.ordinal = l.last and not l.closed and not l.forever)"
 _CALL = {
     **{name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS)},
@@ -172,7 +167,9 @@ _CALL = {
     "n_exhausted": f"-{_LAST}::int",
     "n_right_finished": f"({_LAST} and l.verdict = 'right')::int",
 }
+# Kind 2, the call that closed it, with what it would have spent whole: never added, only read in parts.
 _CUT = {name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS[1:])} | {"calls": "1"}
+# Kind 3, all of it taken back at the wall where the data end, one row a model.
 _BACK = {
     "n": f"-({_FIRST})::int",
     "n_right": f"if({_FIRST}, -coalesce(c.rights, 0), 0)",
@@ -185,28 +182,14 @@ _BACK = {
 _TOTAL = "(select trial_no, sum(rights) as rights, sum(wrongs) as wrongs from changes group by trial_no)"
 _CALLS = "join walled w using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = w.ordinal"
 
+_HOME = "coalesce(p.tariff_no, l.home_no)"
+_BEFORE = "left join spent p using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = -1"
+_AFTER = f"left join sums p using (trial_no) left join {_TOTAL} c on c.trial_no = l.trial_no"
 _ROWS = (
-    _row(
-        "known l",
-        0,
-        "-1",
-        "coalesce(p.tariff_no, l.home_no)",
-        "",
-        _PRESENT,
-        "left join spent p using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = -1",
-    ),
-    _row("known l", 1, "w.ordinal", "w.tariff_no", "w.", _CALL, f"{_CALLS} where l.scored and not w.closing"),
-    _row("known l", 2, "w.ordinal", "w.tariff_no", "w.", _CUT, f"{_CALLS} where l.scored and w.closing"),
-    _row(
-        "known l",
-        3,
-        "l.last + 1",
-        "coalesce(p.tariff_no, l.home_no)",
-        "l.",
-        _BACK,
-        f"left join sums p using (trial_no) left join {_TOTAL} c on c.trial_no = l.trial_no "
-        "where l.scored and l.closed",
-    ),
+    _row(0, "-1", _HOME, "", _PRESENT, _BEFORE),
+    _row(1, "w.ordinal", "w.tariff_no", "w.", _CALL, f"{_CALLS} where l.scored and not w.closing"),
+    _row(2, "w.ordinal", "w.tariff_no", "w.", _CUT, f"{_CALLS} where l.scored and w.closing"),
+    _row(3, "l.last + 1", _HOME, "l.", _BACK, f"{_AFTER} where l.scored and l.closed"),
 )
 _DERIVED = f"insert into steps {_TOLD} {' union all '.join(_ROWS)} order by 1, 2"
 
@@ -248,8 +231,8 @@ def stand_in(connection: Connection) -> None:
 
 def size(connection: Connection) -> int:
     """How many steps there are to read."""
-    ((found,),) = connection.execute("select count(*) from steps").fetchall()
-    return int(found)
+    ((count,),) = connection.execute("select count(*) from steps").fetchall()
+    return int(count)
 
 
 def unhold(connection: Connection, condition_ids: Iterable[str]) -> None:
@@ -291,18 +274,31 @@ def stepped(connection: Connection, trials: Sequence[Trial], content: rows.Table
     stored = tables.matching(connection, "select 1 from trials semi join wanted on trial_id = id limit 1", ids)
     known = tables.matching(connection, _KNOWN, {id for trial in trials for _, id, _ in _names(trial)})
     numbers = _Numbers({(row["kind"], row["id"], row["model"]): row["number"] for row in known})
+    parts: set[tuple[str | None, str, int | None]] = set()
     for trial in trials:
-        numbers.add(_names(trial))
+        names = _names(trial)
+        numbers.add(names)
+        parts |= {(trial.run_id, kind, numbers.of(kind, id)) for kind, id, _ in names if kind != "tariff"}
+    # Conditions and questions that runs are first seen with.
+    sql = "select * from run_parts where run_id in (select id from wanted)"
+    seen = tables.matching(connection, sql, {trial.run_id for trial in trials})
+    fresh = sorted(parts - {(row["run_id"], row["kind"], row["number"]) for row in seen}, key=repr)
     content["numbers"] = numbers.new
-    content["run_parts"] = _parts(connection, trials, numbers)
+    content["run_parts"] = [dict(zip(("run_id", "kind", "number"), part, strict=True)) for part in fresh]
     twice = bool(stored) or len(ids) < len(trials)
     if not twice:
-        content["steps"] = _steps(connection, trials, numbers)
+        # The rows SQL would derive; made here because the plan of that query alone costs a third of a flush.
+        calls = [call for trial in trials for call in trial.calls]
+        unread = {call.key for call in calls if call.spend.calls == 0 and call.cut is not None and call.cut.beyond}
+        sizes = tables.matching(connection, _WAITING, unread) if unread else []
+        prompts = {row["key"]: row["input_tokens"] for row in sizes}
+        content["steps"] = [row for trial in trials for row in _steps_of(trial, numbers, prompts)]
     yield
     unhold(connection, {trial.spec.condition.condition_id for trial in trials})
     if twice:
         # Another trial may stand at the same place, so it is by place that steps are replaced.
-        tables.matching(connection, f"create or replace temp table again as {_PLACES}", ids)
+        places = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
+        tables.matching(connection, f"create or replace temp table again as {places}", ids)
         again(connection, "from again")
 
 
@@ -315,9 +311,6 @@ def forgotten(connection: Connection, run_id: str) -> Iterator[None]:
     connection.execute("delete from run_parts where run_id = ?", [run_id])
     unhold(connection, (id for (id,) in connection.execute("select distinct condition_id from gone").fetchall()))
     again(connection, "from gone")
-
-
-_PLACES = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
 
 
 class _Numbers:
@@ -348,61 +341,32 @@ def _names(trial: Trial) -> list[Named]:
     return [("condition", condition.condition_id, None), ("question", trial.spec.question.question_id, None), *tariffs]
 
 
-def _parts(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
-    """Conditions and questions that runs are first seen with."""
-    named = {(t.run_id, kind, numbers.of(kind, id)) for t in trials for kind, id, _ in _names(t) if kind != "tariff"}
-    sql = "select * from run_parts where run_id in (select id from wanted)"
-    stored = tables.matching(connection, sql, {trial.run_id for trial in trials})
-    fresh = sorted(named - {(row["run_id"], row["kind"], row["number"]) for row in stored}, key=repr)
-    return [dict(zip(("run_id", "kind", "number"), part, strict=True)) for part in fresh]
-
-
-def _steps(connection: Connection, trials: Sequence[Trial], numbers: _Numbers) -> list[Row]:
-    """The rows SQL would derive; made here because the plan of that query alone costs a third of a flush."""
-    waiting = {
-        call.key
-        for trial in trials
-        for call in trial.calls
-        if call.spend.calls == 0 and call.cut is not None and call.cut.beyond
-    }
-    sizes = tables.matching(connection, _WAITING, waiting) if waiting else []
-    prompts = {row["key"]: row["input_tokens"] for row in sizes}
-    return [row for trial in trials for row in _steps_of(trial, numbers, prompts)]
-
-
 def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> list[Row]:
     """All rows of one trial in order. `prompts`: tokens of completions that nobody read, by key."""
     spec, anytime, finished = trial.spec, trial.spec.condition.anytime, trial.end == "finished"
     condition, question, *tariffs = _names(trial)
+    # A model that is not of the line-up has no number here: nobody knows its price.
+    tariff = {str(name[2]): numbers.of(*name) for name in tariffs}
     # Where no model was called, the first price of the line-up stands for it.
-    home = numbers.of(*min(tariffs, key=lambda name: str(name[2])))
-
-    def tariff(model: str) -> int | None:
-        """None for a model that is not of the line-up, whose price nobody knows."""
-        return numbers.of("tariff", rows.snapshot_id(spec.condition), model)
-
+    home = tariff[min(tariff)]
     # A trial that is not anytime is read at its own budget alone, so its calls make no steps.
     calls = sorted(trial.calls, key=lambda call: call.ordinal) if anytime and trial.end != "stopped" else []
     closed = any(call.cut and call.cut.beyond for call in calls)
     full = any(call.cut and call.cut.closes and not call.cut.beyond for call in calls)
     forever = trial.end == "exhausted" and (full or not anytime)
     scored = trial.end != "stopped" and (closed or finished or forever)
-    last = len(calls) - 1
-    right = int(trial.verdict == "right")
+    last, right = len(calls) - 1, int(trial.verdict == "right")
     changes = _changes(trial.marks, last) if anytime and scored else {}
-    head = _EMPTY | {
-        "trial_no": numbers.next("trial"),
-        "condition_no": numbers.of(*condition),
-        "question_no": numbers.of(*question),
-        "repeat": _as_whole(spec.repeat),
-        "fate": _FATES[trial.end],
-    }
+    head = _EMPTY | {"trial_no": numbers.next("trial"), "repeat": _as_whole(spec.repeat), "fate": _FATES[trial.end]}
+    head |= {"condition_no": numbers.of(*condition), "question_no": numbers.of(*question)}
     present: Row = {"failed": {"n_failed": 1}, "stopped": {"n_stopped": 1}}.get(trial.end, {"n_censored": 1})
     if scored:
         verdict = changes.get(-1, {}) if anytime else {n: int(trial.verdict == v) for n, v in _VERDICTS.items()}
         present = {"n": 1, "n_exhausted": int(forever or last >= 0), **verdict}
         present["n_right_finished"] = right if finished and last < 0 else 0
-    own = [] if anytime or not scored else [(tariff(part.model) or home, _spent(part.spend)) for part in trial.spends]
+    own = (
+        [] if anytime or not scored else [(tariff.get(part.model) or home, _spent(part.spend)) for part in trial.spends]
+    )
     steps = [
         head | {"ordinal": -1, "kind": 0, "tariff_no": number} | spent | (present if place == 0 else {})
         for place, (number, spent) in enumerate(own or [(home, {})])
@@ -419,13 +383,14 @@ def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> li
         closing = call.cut is not None and call.cut.beyond
         more = dict.fromkeys(("more_calls", "more_input", "more_output"), 0)
         if closing or call.cut is None or not call.cut.closes:
+            # A closing call counts as its whole reply, or as one token where none was seen.
             unseen = 1 if closing else call.spend.output_tokens
-            seen = unseen if call.seen_output_tokens is None else call.seen_output_tokens
-            more = {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": seen}
+            output = unseen if call.seen_output_tokens is None else call.seen_output_tokens
+            more = {"more_calls": 1, "more_input": call.metered_input_tokens - before, "more_output": output}
         output_wall += more["more_output"]
         total_wall += more["more_input"] + more["more_output"]
         row = head | {name: _as_whole(value) for name, value in more.items()} | _at(output_wall, total_wall)
-        row |= _spent(call.spend) | {"ordinal": place, "kind": 2 if closing else 1, "tariff_no": tariff(call.model)}
+        row |= _spent(call.spend) | {"ordinal": place, "kind": 2 if closing else 1, "tariff_no": tariff.get(call.model)}
         if closing:
             end = (max(end[0], output_wall), max(end[1], total_wall))
             prompt = prompts.get(call.key, call.bound_tokens) if call.spend.calls == 0 else call.spend.input_tokens
@@ -440,8 +405,8 @@ def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> li
         return steps
     back: Row = {"n": -1, "n_exhausted": -1, "n_failed" if trial.end == "failed" else "n_censored": 1}
     back |= {name: -sum(change.get(name, 0) for change in changes.values()) for name in _VERDICTS}
-    spends = [(tariff(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
-    for place, (number, spend) in enumerate(spends):
+    whole = [(tariff.get(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
+    for place, (number, spend) in enumerate(whole):
         taken = {name: -value for name, value in _spent(spend).items()} | (back if place == 0 else {})
         steps.append(head | _at(*end) | {"ordinal": last + 1, "kind": 3, "tariff_no": number} | taken)
     return steps

@@ -23,10 +23,6 @@ TRIES_WHEN_STOPPED = 15
 _T = TypeVar("_T")
 
 
-async def _safe() -> bool:
-    return True
-
-
 class LockRetry:
     """One run's; once it ran out it stays so."""
 
@@ -41,38 +37,36 @@ class LockRetry:
         """The run is to end: try no more than so often from now on."""
         self._tries = min(self._tries, tries)
 
-    async def with_retry(self, act: Callable[[Store], _T], safe: Callable[[], Awaitable[bool]] = _safe) -> _T:
+    async def with_retry(self, act: Callable[[Store], _T], safe: Callable[[], Awaitable[bool]] | None = None) -> _T:
         """What `act` returns, once nobody else holds the database; `safe` says whether giving up would lose nothing.
 
         Raises StoreBusy when patience ran out, other StoreErrors at once, or then where giving up is not safe."""
         tries = 0
         while True:
             try:
-                done = await asyncio.to_thread(act, self._store)
+                result = await asyncio.to_thread(act, self._store)
             except StoreError as error:
                 tries += 1
-                if await self._enough(error, tries, safe):
-                    self.waiting = None
-                    raise self._told(error, tries) from error
-            else:
+                busy = isinstance(error, StoreBusy)
+                if tries >= self._tries:
+                    # Ran out once, so for good: a run that ends flushes several times, and must not wait each time.
+                    self._tries = 1
+                elif busy:
+                    # The store itself waited for `step_s` already.
+                    self.waiting = (
+                        "Waiting for the database, which another program holds; what was paid is in the journal."
+                    )
+                    continue
+                elif safe is not None and not await safe():
+                    self.waiting = (
+                        f"Neither journal nor database can be written, so it waits with what was paid: {error}"
+                    )
+                    await asyncio.sleep(self._step_s)
+                    continue
                 self.waiting = None
-                return done
-
-    def _told(self, error: StoreError, tries: int) -> StoreError:
-        if not isinstance(error, StoreBusy):
-            return error
-        waited = f"{self._store.path} stayed locked by another program for {tries * self._step_s:g} s"
-        return StoreBusy(f"{waited}; nothing that was paid is lost: close it there, and resume.")
-
-    async def _enough(self, error: StoreError, tries: int, safe: Callable[[], Awaitable[bool]]) -> bool:
-        if tries >= self._tries:
-            self._tries = 1
-            return True
-        if isinstance(error, StoreBusy):
-            self.waiting = "Waiting for the database, which another program holds; what was paid is in the journal."
-            return False
-        if await safe():
-            return True
-        self.waiting = f"Neither journal nor database can be written, so it waits with what was paid: {error}"
-        await asyncio.sleep(self._step_s)
-        return False
+                if not busy:
+                    raise
+                waited = f"{self._store.path} stayed locked by another program for {tries * self._step_s:g} s"
+                raise StoreBusy(f"{waited}; nothing that was paid is lost: close it there, and resume.") from error
+            self.waiting = None
+            return result

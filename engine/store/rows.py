@@ -8,100 +8,106 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
-from engine.core import ids
+from engine.core import ids, records
 from engine.core.codec import Row, aware, dumped, naive, plain
-from engine.core.records import (
-    Attempt,
-    Call,
-    Completion,
-    Condition,
-    Cut,
-    Example,
-    Mark,
-    Message,
-    ModelSetting,
-    ModelSpend,
-    Price,
-    Problem,
-    Prompt,
-    Question,
-    Spend,
-    Trial,
-    TrialSpec,
-    Usage,
-)
+from engine.core.records import Attempt, Call, Completion, Example, ModelSpend, Problem, Spend, Trial, Usage
 
 Tables = dict[str, list[Row]]
 
 _SPEND = tuple(field.name for field in fields(Spend))
 _USAGE = tuple(field.name for field in fields(Usage))
-_PRICE = tuple(field.name for field in fields(Price))
-_CALL = (
-    "ordinal",
-    "role",
-    "model",
-    "key",
-    "asked_tokens",
-    "granted_tokens",
-    "bound_tokens",
-    "cut",
-    "replayed",
-    "seen_output_tokens",
-    "metered_input_tokens",
-)
+_PRICE = tuple(field.name for field in fields(records.Price))
+_CONDITION = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
+_TRIAL = ("run_id", "end", "verdict", "answer", "error")
+_MARK = ("ordinal", "answer", "after_calls", "verdict")
+_CALL = tuple(field.name for field in fields(Call) if field.name not in ("messages", "spend"))
 
 
 def trial_tables(trials: Iterable[Trial]) -> Tables:
     """All rows that the trials need, shared rows (conditions, questions, prompts, ...) once each."""
-    tables = _Shared()
+    framings: dict[str, Row] = {}
+    prices: dict[tuple[str, str], Row] = {}
+    conditions: dict[str, Row] = {}
+    questions: dict[str, Row] = {}
+    prompts: dict[str, Row] = {}
+    many: Tables = {name: [] for name in ("trials", "trial_spends", "calls", "marks", "mark_spends")}
     for trial in trials:
-        tables.add(trial)
-    return tables.rows()
-
-
-class _Shared:
-    """Rows collected from trials; keyed ones once per key, a condition at its largest budget."""
-
-    def __init__(self) -> None:
-        self._once: dict[str, dict[object, Row]] = {}
-        self._many: Tables = {}
-
-    def rows(self) -> Tables:
-        return {**{table: list(keyed.values()) for table, keyed in self._once.items()}, **self._many}
-
-    def add(self, trial: Trial) -> None:
-        spec = trial.spec
-        problem, condition = spec.question.problem, spec.condition
+        spec, key = trial.spec, {"trial_id": trial.spec.trial_id, "attempt": trial.attempt}
+        condition, question, problem = spec.condition, spec.question, spec.question.problem
         framing, snapshot = framing_id(problem), snapshot_id(condition)
-        self._put("framings", framing, lambda: _framing_row(problem))
+        if framing not in framings:
+            examples = dumped(_listed(problem.examples))
+            framings[framing] = {"framing_id": framing, "answer_kind": problem.answer_kind}
+            framings[framing] |= {"instructions": problem.instructions, "examples": examples}
         for _, setting in condition.lineup:
-            self._put("prices", (snapshot, setting.identity), functools.partial(_price_row, condition, setting))
-        stored = self._put("conditions", condition.condition_id, lambda: _condition_row(condition))
+            if (snapshot, setting.identity) not in prices:
+                # A price nobody knows is a row of nulls, not a price of 0.
+                price = plain(setting.price) if setting.price else dict.fromkeys(_PRICE)
+                prices[snapshot, setting.identity] = {"snapshot_id": snapshot, "model": setting.identity, **price}
+        if condition.condition_id not in conditions:
+            lineup = [[role, setting.name, setting.identity] for role, setting in condition.lineup]
+            solver = dict(condition.lineup).get("solver", condition.lineup[0][1])
+            row = {**plain(condition), "model": solver.name, "lineup": dumped(lineup)}
+            conditions[condition.condition_id] = row
         # A condition's budget is the largest that any of its trials had.
-        stored["budget"] = max(stored["budget"], condition.budget)
-        self._put("questions", spec.question.question_id, lambda: _question_row(spec.question))
-        self._extend("trials", [_trial_row(trial, framing, snapshot)])
-        self._extend("trial_spends", _spend_rows(trial, trial.spends, {}))
+        row = conditions[condition.condition_id]
+        row["budget"] = max(row["budget"], condition.budget)
+        if question.question_id not in questions:
+            row = {**plain(question), "text": problem.text, "context": problem.context}
+            del row["problem"]
+            questions[question.question_id] = row
+        many["trials"].append(
+            {
+                **key,
+                **{name: getattr(trial, name) for name in _TRIAL},
+                "condition_id": condition.condition_id,
+                "question_id": question.question_id,
+                "framing_id": framing,
+                "snapshot_id": snapshot,
+                "repeat": spec.repeat,
+                # The trial's own, which the condition's budget may outgrow.
+                "axis": condition.axis,
+                "budget": condition.budget,
+                "started_at": naive(trial.started_at),
+                "finished_at": naive(trial.finished_at),
+            }
+        )
+        many["trial_spends"] += _spend_rows(key, trial.spends)
         for call in trial.calls:
-            self._put("prompts", prompt_id(call), functools.partial(_prompt_row, call))
-        self._extend("calls", [_call_row(trial, call) for call in trial.calls])
-        self._extend("marks", [_mark_row(trial, mark) for mark in trial.marks])
+            prompt = prompt_id(call)
+            if prompt not in prompts:
+                turns = [[message.role, message.content] for message in call.messages]
+                prompts[prompt] = {"prompt_key": prompt, "messages": dumped(turns)}
+            values = {name: getattr(call, name) for name in _CALL}
+            many["calls"].append({**key, **values, **plain(call.spend), "prompt_key": prompt})
         for mark in trial.marks:
-            self._extend("mark_spends", _spend_rows(trial, mark.spends, {"ordinal": mark.ordinal}))
+            many["marks"].append({**key, **{name: getattr(mark, name) for name in _MARK}})
+            many["mark_spends"] += _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)
+    return {
+        "framings": [*framings.values()],
+        "prices": [*prices.values()],
+        "conditions": [*conditions.values()],
+        "questions": [*questions.values()],
+        "prompts": [*prompts.values()],
+        **many,
+    }
 
-    def _put(self, table: str, key: object, make: Callable[[], Row]) -> Row:
-        """The row of this key, made when it is first asked for."""
-        rows = self._once.setdefault(table, {})
-        if key not in rows:
-            rows[key] = make()
-        return rows[key]
 
-    def _extend(self, table: str, rows: Sequence[Row]) -> None:
-        self._many.setdefault(table, []).extend(rows)
+def _spend_rows(key: Row, spends: Sequence[ModelSpend]) -> list[Row]:
+    return [
+        {
+            **key,
+            "position": position,
+            "model": part.model,
+            **plain(part.spend),
+            "metered_input_tokens": part.metered_input_tokens,
+        }
+        for position, part in enumerate(spends)
+    ]
 
 
 def prompt_id(call: Call) -> str:
@@ -110,7 +116,7 @@ def prompt_id(call: Call) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def snapshot_id(condition: Condition) -> str:
+def snapshot_id(condition: records.Condition) -> str:
     """Id of the prices a trial was planned with: equal prices of equal models, equal id."""
     prices = sorted((s.identity, s.price and [getattr(s.price, f) for f in _PRICE]) for _, s in condition.lineup)
     return ids.digest("m1", prices)
@@ -128,133 +134,65 @@ def attempt_row(attempt: Attempt, run_id: str | None) -> Row:
     return {**plain(attempt), "run_id": run_id}
 
 
-def _key(trial: Trial) -> Row:
-    return {"trial_id": trial.spec.trial_id, "attempt": trial.attempt}
-
-
-def _trial_row(trial: Trial, framing: str, snapshot: str) -> Row:
-    spec = trial.spec
-    return {
-        **_key(trial),
-        "run_id": trial.run_id,
-        "condition_id": spec.condition.condition_id,
-        "question_id": spec.question.question_id,
-        "framing_id": framing,
-        "snapshot_id": snapshot,
-        "repeat": spec.repeat,
-        "end": trial.end,
-        "verdict": trial.verdict,
-        "answer": trial.answer,
-        "error": trial.error,
-        "axis": spec.condition.axis,
-        "budget": spec.condition.budget,
-        "started_at": naive(trial.started_at),
-        "finished_at": naive(trial.finished_at),
-    }
-
-
-def _condition_row(condition: Condition) -> Row:
-    lineup = [[role, setting.name, setting.identity] for role, setting in condition.lineup]
-    solver = dict(condition.lineup).get("solver", condition.lineup[0][1])
-    return {**plain(condition), "model": solver.name, "lineup": dumped(lineup)}
-
-
-def _question_row(question: Question) -> Row:
-    row = plain(question)
-    del row["problem"]
-    return {**row, "text": question.problem.text, "context": question.problem.context}
-
-
 def framing_id(problem: Problem) -> str:
     """Key of the framings table: how a question was put, apart from its own text."""
+    # Cached by these parts, since a problem with its text is another for every question.
     return _framing_id(problem.answer_kind, problem.instructions, problem.examples)
 
 
 @functools.lru_cache(maxsize=1024)
 def _framing_id(kind: str, instructions: str, examples: tuple[Example, ...]) -> str:
-    return ids.digest("f1", [kind, instructions, _shown(examples)])
+    return ids.digest("f1", [kind, instructions, _listed(examples)])
 
 
-def _shown(examples: Iterable[Example]) -> list[list[str | None]]:
+def _listed(examples: Iterable[Example]) -> list[list[str | None]]:
     return [[e.question, e.answer, e.reasoning] for e in examples]
 
 
-def _framing_row(problem: Problem) -> Row:
-    return {
-        "framing_id": framing_id(problem),
-        "answer_kind": problem.answer_kind,
-        "instructions": problem.instructions,
-        "examples": dumped(_shown(problem.examples)),
+def trial_of(
+    head: Row,
+    prices: Sequence[Row],
+    *,
+    calls: Sequence[Row],
+    marks: Sequence[Row],
+    mark_spends: Sequence[Row],
+    spends: Sequence[Row],
+) -> Trial:
+    """The record that was stored; `head` joins trial, condition, question and framing."""
+    known = {
+        row["model"]: None if row["input_pusd"] is None else records.Price(**{name: row[name] for name in _PRICE})
+        for row in prices
     }
-
-
-def _price_row(condition: Condition, setting: ModelSetting) -> Row:
-    """A price nobody knows is a row of nulls, not a price of 0."""
-    price = plain(setting.price) if setting.price else dict.fromkeys(_PRICE)
-    return {"snapshot_id": snapshot_id(condition), "model": setting.identity, **price}
-
-
-def _spend_rows(trial: Trial, spends: Sequence[ModelSpend], extra: Row) -> list[Row]:
-    return [
-        {
-            **_key(trial),
-            **extra,
-            "position": position,
-            "model": part.model,
-            **plain(part.spend),
-            "metered_input_tokens": part.metered_input_tokens,
-        }
-        for position, part in enumerate(spends)
-    ]
-
-
-def _call_row(trial: Trial, call: Call) -> Row:
-    return {
-        **_key(trial),
-        **{name: getattr(call, name) for name in _CALL},
-        **plain(call.spend),
-        "prompt_key": prompt_id(call),
-    }
-
-
-def _prompt_row(call: Call) -> Row:
-    messages = dumped([[message.role, message.content] for message in call.messages])
-    return {"prompt_key": prompt_id(call), "messages": messages}
-
-
-def _mark_row(trial: Trial, mark: Mark) -> Row:
-    return {
-        **_key(trial),
-        "ordinal": mark.ordinal,
-        "answer": mark.answer,
-        "after_calls": mark.after_calls,
-        "verdict": mark.verdict,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The stored rows of one trial: `head` joins trial, condition, question and framing."""
-
-    head: Row
-    prices: Sequence[Row]
-    calls: Sequence[Row]
-    marks: Sequence[Row]
-    mark_spends: Sequence[Row]
-    spends: Sequence[Row]
-
-
-def trial_of(parts: Parts) -> Trial:
-    """The record that was stored."""
-    head = parts.head
+    # The price may be missing altogether: it goes with the last trial that had it.
+    lineup = tuple(
+        (role, records.ModelSetting(name, model, known.get(model))) for role, name, model in json.loads(head["lineup"])
+    )
+    condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
+    examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
+    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"])
+    question = records.Question(
+        head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"]
+    )
+    spends_by_mark: dict[int, list[ModelSpend]] = {}
+    for row in mark_spends:
+        spends_by_mark.setdefault(row["ordinal"], []).append(_model_spend(row))
+    whole_calls: list[Call] = []
+    for row in calls:
+        turns = tuple(records.Message(role, content) for role, content in json.loads(row["messages"]))
+        own = {name: row[name] for name in _CALL} | {"cut": None if row["cut"] is None else records.Cut(row["cut"])}
+        whole_calls.append(Call(messages=turns, spend=_spend(row), **own))
     return Trial(
-        spec=TrialSpec(head["trial_id"], _condition(head, parts.prices), _question(head), head["repeat"]),
-        calls=tuple(_call(row) for row in parts.calls),
-        marks=tuple(_mark(row, parts.mark_spends) for row in parts.marks),
-        spends=tuple(_model_spend(row) for row in parts.spends),
+        spec=records.TrialSpec(head["trial_id"], condition, question, head["repeat"]),
+        calls=tuple(whole_calls),
+        marks=tuple(
+            records.Mark(spends=tuple(spends_by_mark.get(row["ordinal"], ())), **{name: row[name] for name in _MARK})
+            for row in marks
+        ),
+        spends=tuple(_model_spend(row) for row in spends),
         started_at=aware(head["started_at"]),
         finished_at=aware(head["finished_at"]),
-        **{name: head[name] for name in ("run_id", "attempt", "end", "verdict", "answer", "error")},
+        attempt=head["attempt"],
+        **{name: head[name] for name in _TRIAL},
     )
 
 
@@ -263,36 +201,6 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
     own = ("key", "text", "finish", "latency_ms", "model_reported", "fingerprint", "provider_cost_pusd", "run_id")
     usage = Usage(**{name: row[name] for name in _USAGE})
     return Completion(usage=usage, created_at=aware(row["created_at"]), **{name: row[name] for name in own})
-
-
-def _condition(head: Row, prices: Sequence[Row]) -> Condition:
-    known = {row["model"]: _price(row) for row in prices}
-    lineup = tuple(
-        (role, ModelSetting(name, model, known.get(model))) for role, name, model in json.loads(head["lineup"])
-    )
-    same = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
-    return Condition(lineup=lineup, **{name: head[name] for name in same})
-
-
-def _price(row: Row) -> Price | None:
-    return None if row["input_pusd"] is None else Price(**{name: row[name] for name in _PRICE})
-
-
-def _question(head: Row) -> Question:
-    examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
-    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"])
-    return Question(head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"])
-
-
-def _call(row: Row) -> Call:
-    messages: Prompt = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
-    cut = None if row["cut"] is None else Cut(row["cut"])
-    return Call(messages=messages, spend=_spend(row), **({name: row[name] for name in _CALL} | {"cut": cut}))
-
-
-def _mark(row: Row, spends: Sequence[Row]) -> Mark:
-    mine = tuple(_model_spend(part) for part in spends if part["ordinal"] == row["ordinal"])
-    return Mark(row["ordinal"], row["answer"], row["after_calls"], mine, row["verdict"])
 
 
 def _model_spend(row: Row) -> ModelSpend:

@@ -139,16 +139,22 @@ _RECORD = """create table if not exists migrations (
 
 def version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     """Schema version of an open database, 0 for one without tables; raises NotADatabase or NewerDatabase."""
-    tables = _tables(connection)
+    rows = connection.execute(
+        "select table_name from duckdb_tables() where not internal and not temporary "
+        "union all select view_name from duckdb_views() where not internal and not temporary"
+    ).fetchall()
+    tables = {name for (name,) in rows}
+    # An upgrade that was killed before its first step leaves its own record alone.
     if not tables or tables == {"migrations"}:
         return 0
     if not {"meta", "migrations"} <= tables:
         raise NotADatabase(f"{path} is a DuckDB database but not one of Budgetscope's; choose another file name.")
-    found = _newest(connection)
-    if found == SCHEMA_VERSION and (missing := set(TABLES) - tables):
+    newest = _newest(connection)
+    # Of other versions we do not know what they should have.
+    if newest == SCHEMA_VERSION and (missing := set(TABLES) - tables):
         raise NotADatabase(f"{path} lacks the table {min(missing)!r}; it is damaged, restore it from a copy.")
-    _refuse_newer(found, path)
-    return found
+    _refuse_newer(newest, path)
+    return newest
 
 
 def stay_known(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -159,10 +165,10 @@ def stay_known(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     _refuse_newer(_newest(connection), path)
 
 
-def _refuse_newer(found: int, path: Path) -> None:
-    if found > SCHEMA_VERSION:
+def _refuse_newer(newest: int, path: Path) -> None:
+    if newest > SCHEMA_VERSION:
         raise NewerDatabase(
-            f"{path} has schema version {found} and this Budgetscope knows up to {SCHEMA_VERSION}; "
+            f"{path} has schema version {newest} and this Budgetscope knows up to {SCHEMA_VERSION}; "
             "upgrade it with `pip install -U budgetscope`."
         )
 
@@ -180,10 +186,12 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     for step in pending:
         _apply(connection, step)
     if pending:
+        # What stands in the log alone is read again by everybody who opens the file.
         connection.execute("checkpoint")
 
 
 def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
+    # The record in the same transaction: a step is done and told, or neither.
     connection.execute("begin")
     try:
         connection.execute(step.sql)
@@ -196,14 +204,6 @@ def _apply(connection: duckdb.DuckDBPyConnection, step: Migration) -> None:
     except BaseException:
         connection.execute("rollback")
         raise
-
-
-def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute(
-        "select table_name from duckdb_tables() where not internal and not temporary "
-        "union all select view_name from duckdb_views() where not internal and not temporary"
-    ).fetchall()
-    return {name for (name,) in rows}
 
 
 def _newest(connection: duckdb.DuckDBPyConnection) -> int:

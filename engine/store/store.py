@@ -102,6 +102,7 @@ def writable(path: Path | str) -> Path:
     if not local.exists():
         Store(path).copy_to(local)
     if Store(local).is_demo():
+        # Also of a copy that was made by hand, or by a process that was killed before this line.
         Store(local).set_demo(False)
     return local
 
@@ -149,8 +150,9 @@ class Store(Database):
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
         with self.reading() as connection:
-            found = tables.fetch(connection, "select * from runs order by started_at, run_id")
-        return [_run(row) for row in found]
+            stored = tables.fetch(connection, "select * from runs order by started_at, run_id")
+        times = ("started_at", "finished_at")
+        return [RunRow(**{**row, **{name: row[name] and codec.aware(row[name]) for name in times}}) for row in stored]
 
     @contextmanager
     def book(self) -> Iterator[Book]:
@@ -174,10 +176,10 @@ class Store(Database):
         """One stored trial; the last attempt unless told. Raises StoreError if there is none."""
         chosen = "select trial_id, attempt from trials where trial_id = ? and attempt = coalesce(?, attempt)"
         with self.reading() as connection:
-            found = tables.whole_trials(connection, f"{chosen} order by attempt desc limit 1", [trial_id, attempt])
-        if not found:
+            trials = tables.whole_trials(connection, f"{chosen} order by attempt desc limit 1", [trial_id, attempt])
+        if not trials:
             raise StoreError(f"There is no trial {trial_id!r} in {self.path}.")
-        return found[0]
+        return trials[0]
 
     def trials(self, condition_id: str) -> list[Trial]:
         """The last attempt of every trial of a condition, ordered by trial id."""
@@ -188,20 +190,20 @@ class Store(Database):
     def done(self, trial_ids: Iterable[str]) -> dict[str, Done]:
         """How the last stored attempt of these trials ended; trials never stored are left out."""
         with self.reading() as connection:
-            found = tables.matching(connection, _DONE, trial_ids)
-        return {row.pop("trial_id"): Done(**row) for row in found}
+            ends = tables.matching(connection, _DONE, trial_ids)
+        return {row.pop("trial_id"): Done(**row) for row in ends}
 
     def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
-            found = tables.matching(connection, _KEYS, models, [codec.naive(since)])
-        return {row["request"]: row["key"] for row in found}
+            oldest = tables.matching(connection, _KEYS, models, [codec.naive(since)])
+        return {row["request"]: row["key"] for row in oldest}
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
         """The stored completions among `keys`."""
         with self.reading() as connection:
-            found = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
-        return {row["key"]: rows.completion_of(row) for row in found}
+            stored = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
+        return {row["key"]: rows.completion_of(row) for row in stored}
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
@@ -220,11 +222,15 @@ class Store(Database):
             raise StoreError(f"There is no folder {target.parent} to write {target.name} to.")
         if target == self.path.resolve() or (target.exists() and not target.is_file()):
             raise StoreError(f"{target} is not a file an export may replace; choose another name.")
+        # Beside the target and renamed at the end: what was there before stays until the new file is whole.
         part = target.with_name(f".{target.name}.{os.getpid()}.{random.getrandbits(32):08x}")
         try:
             with self.writing_out(part) as connection:
-                source = f"select {_columns(connection, table, format)} from {table}"
-                connection.execute(f"copy ({source}) to {quoted(str(part))} ({_COPY[format]})")
+                columns = ", ".join(
+                    _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"'
+                    for name, kind in tables.layouts(connection)[table]
+                )
+                connection.execute(f"copy (select {columns} from {table}) to {quoted(str(part))} ({_COPY[format]})")
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -247,6 +253,8 @@ where created_at >= ? and request in (
 group by request"""
 
 _OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
+_SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
+# In this order: each statement asks what those before it have left.
 _DELETE_RUN = (
     *(f"delete from {table} where {_OWN}" for table in ("calls", "marks", "mark_spends", "trial_spends")),
     "delete from trials where run_id = ?",
@@ -255,15 +263,7 @@ _DELETE_RUN = (
     """delete from completions where key not in (select key from calls) and (run_id = ? or run_id not in (
         select run_id from runs union all select run_id from trials))""",
     "delete from prompts where prompt_key not in (select prompt_key from calls)",
-    *(
-        f"delete from {table} where {key} not in (select {key} from trials)"
-        for table, key in (
-            ("conditions", "condition_id"),
-            ("questions", "question_id"),
-            ("framings", "framing_id"),
-            ("prices", "snapshot_id"),
-        )
-    ),
+    *(f"delete from {table} where {key} not in (select {key} from trials)" for table, key in _SHARED.items()),
     """update conditions set budget = t.budget
     from (select condition_id, max(budget) as budget from trials group by condition_id) t
     where t.condition_id = conditions.condition_id and t.budget < conditions.budget""",
@@ -277,20 +277,9 @@ def _size_and_time(path: str) -> tuple[int, int]:
     return 0, 0
 
 
-def _run(row: codec.Row) -> RunRow:
-    times = {name: row[name] and codec.aware(row[name]) for name in ("started_at", "finished_at")}
-    return RunRow(**{**row, **times})
-
-
-def _columns(connection: Connection, table: str, format: str) -> str:
-    return ", ".join(
-        _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"'
-        for name, kind in tables.layouts(connection)[table]
-    )
-
-
 def _guarded(name: str) -> str:
     """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
+    # The wide signs as well: spreadsheets in East Asia read them as their narrow ones.
     formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r\\n＝＋－＠]')"""
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
     text = f"""replace("{name}", chr(0), '\ufffd')"""

@@ -60,6 +60,7 @@ def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: S
 
 def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
     """Trials whose (id, attempt) is new: an older one keeps all its rows, marks and calls included."""
+    # Of two with one key the first counts; a dict keeps the last it is told, so both ways round.
     keys = {(trial.spec.trial_id, trial.attempt): trial for trial in reversed(trials)}
     sql = "select trial_id, attempt from trials semi join wanted on trial_id = id"
     stored = {(row["trial_id"], row["attempt"]) for row in matching(connection, sql, {key for key, _ in keys})}
@@ -68,34 +69,34 @@ def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
 
 def insert(connection: Connection, content: rows.Tables) -> None:
     """Bulk insert through Arrow; rows whose key is stored are left as they are."""
-    known = layouts(connection)
-    for table, found in content.items():
-        if found:
-            connection.register("fresh", _arrow(known[table], found))
-            tail = _ON_CONFLICT.get(table, "on conflict do nothing")
-            connection.execute(f"insert into {table} by name select * from fresh {tail}")
-            connection.unregister("fresh")
-
-
-def _arrow(layout: Layout, content: list[codec.Row]) -> Any:
     import pyarrow as pa
 
     kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
-    shape = pa.schema([(name, kinds.get(kind, pa.int64())) for name, kind in layout])
-    try:
-        return pa.Table.from_pylist(content, schema=shape)
-    except UnicodeEncodeError:
-        clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in content]
-        return pa.Table.from_pylist(clean, schema=shape)
+    known = layouts(connection)
+    for table, fresh in content.items():
+        if not fresh:
+            continue
+        # By the table's own layout: from the values alone Arrow would take a column of nulls for no type at all.
+        shape = pa.schema([(name, kinds.get(kind, pa.int64())) for name, kind in known[table]])
+        try:
+            arrow = pa.Table.from_pylist(fresh, schema=shape)
+        except UnicodeEncodeError:
+            # A lone surrogate somewhere; looked for only now, since nearly no text has one.
+            clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
+            arrow = pa.Table.from_pylist(clean, schema=shape)
+        connection.register("fresh", arrow)
+        tail = _ON_CONFLICT.get(table, "on conflict do nothing")
+        connection.execute(f"insert into {table} by name select * from fresh {tail}")
+        connection.unregister("fresh")
 
 
 def layouts(connection: Connection) -> dict[str, Layout]:
     """Name and DuckDB type of every table's columns, in order."""
-    found: dict[str, Layout] = {}
+    layouts: dict[str, Layout] = {}
     sql = "select table_name, column_name, data_type from duckdb_columns() where not internal order by column_index"
     for row in fetch(connection, sql):
-        found.setdefault(row["table_name"], []).append((row["column_name"], row["data_type"]))
-    return found
+        layouts.setdefault(row["table_name"], []).append((row["column_name"], row["data_type"]))
+    return layouts
 
 
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
@@ -105,15 +106,14 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
         return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
 
     heads = chosen_rows(_HEADS)
+    # All of them: prices are few, and to choose among them costs a join.
     snapshots = _grouped(fetch(connection, "select * from prices order by model"), "snapshot_id")
     children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
     return [
         rows.trial_of(
-            rows.Parts(
-                head,
-                snapshots.get(head["snapshot_id"], []),
-                **{name: found.get(head["trial_id"], []) for name, found in children.items()},
-            )
+            head,
+            snapshots.get(head["snapshot_id"], []),
+            **{name: grouped.get(head["trial_id"], []) for name, grouped in children.items()},
         )
         for head in heads
     ]
@@ -122,8 +122,14 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
 def book(connection: Connection) -> Book:
     """The day's allowance and all leases, as this connection sees them."""
     stored = connection.execute("select value from meta where name = 'allowance'").fetchone()
-    allowance = Limits(**json.loads(stored[0])) if stored else Limits()
-    return Book(allowance, [_lease(row) for row in fetch(connection, "select * from leases order by day, taken_at")])
+    leases: list[Lease] = []
+    for row in fetch(connection, "select * from leases order by day, taken_at"):
+        # Leases of before a column was added have null in it.
+        spent, doubt = (Amount(*(row[f"{part}_{kind}"] or 0 for kind in _KINDS)) for part in ("spent", "in_doubt"))
+        lent = Limits(*(row[kind] for kind in _KINDS))
+        taken_at = codec.aware(row["taken_at"])
+        leases.append(Lease(row["run_id"], row["day"], lent, spent, doubt, row["held"], taken_at))
+    return Book(Limits(**json.loads(stored[0])) if stored else Limits(), leases)
 
 
 def save_allowance(connection: Connection, allowance: Limits) -> None:
@@ -135,34 +141,20 @@ def save_allowance(connection: Connection, allowance: Limits) -> None:
 
 def save_leases(connection: Connection, leases: Iterable[Lease]) -> None:
     """Store leases, or replace what was stored of them."""
-    found = list(leases)
-    for lease in found:
+    content: list[codec.Row] = []
+    for lease in leases:
         connection.execute("delete from leases where run_id = ? and day = ?", [lease.run_id, lease.day])
-    insert(connection, {"leases": [_lease_row(lease) for lease in found]})
+        row = {"run_id": lease.run_id, "day": lease.day, "held": lease.held, "taken_at": codec.naive(lease.taken_at)}
+        for prefix, part in (("", lease.lent), ("spent_", lease.spent), ("in_doubt_", lease.in_doubt)):
+            row |= {f"{prefix}{kind}": getattr(part, kind) for kind in _KINDS}
+        content.append(row)
+    insert(connection, {"leases": content})
 
 
 def charged(connection: Connection, run_id: str) -> Amount:
     """What a run's stored attempts count against its ceiling; see `journal.History`."""
     (row,) = fetch(connection, _CHARGED, [run_id])
     return Amount(row["calls"], row["tokens"], row["pusd"])
-
-
-def _lease(row: codec.Row) -> Lease:
-    spent, doubt = (Amount(*(row[f"{part}_{kind}"] or 0 for kind in _KINDS)) for part in ("spent", "in_doubt"))
-    lent = Limits(*(row[kind] for kind in _KINDS))
-    return Lease(row["run_id"], row["day"], lent, spent, doubt, row["held"], codec.aware(row["taken_at"]))
-
-
-def _lease_row(lease: Lease) -> codec.Row:
-    parts = {"": lease.lent, "spent_": lease.spent, "in_doubt_": lease.in_doubt}
-    figures = {f"{prefix}{kind}": getattr(part, kind) for prefix, part in parts.items() for kind in _KINDS}
-    return {
-        "run_id": lease.run_id,
-        "day": lease.day,
-        "held": lease.held,
-        "taken_at": codec.naive(lease.taken_at),
-        **figures,
-    }
 
 
 _KINDS = ("calls", "tokens", "pusd")
@@ -175,6 +167,6 @@ select count(*) filter (charged_tokens > 0 or outcome in ('ok', 'in_doubt'))::bi
 from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ?"""
 
 
-def _grouped(found: Iterable[codec.Row], name: str) -> dict[str, list[codec.Row]]:
-    ordered = sorted(found, key=lambda row: str(row[name]))
+def _grouped(content: Iterable[codec.Row], name: str) -> dict[str, list[codec.Row]]:
+    ordered = sorted(content, key=lambda row: str(row[name]))
     return {key: list(group) for key, group in groupby(ordered, key=lambda row: str(row[name]))}

@@ -39,6 +39,7 @@ class AdaptiveConsistency:
             chain_prompt(problem),
             self.samples,
             self.chain_tokens,
+            # No more ahead than the vote surely still needs: what was bought in vain is paid all the same.
             ahead=lambda: votes.due(self.confidence),
             temperature=self.temperature,
         )
@@ -46,5 +47,6 @@ class AdaptiveConsistency:
             votes.add(answer_in(chain))
             if votes.leader is not None:
                 yield votes.leader
+            # After the yield, so that the chain which settles the vote has left its mark.
             if votes.p_majority >= self.confidence:
                 return

@@ -45,10 +45,12 @@ class BestOfN:
             answer = answer_in(chain)
             if answer is None:
                 continue
+            # Something to show where the budget closes before the first rating.
             if not best:
                 yield answer
             told = rating_prompt(asked, chain)
             rating = rating_in(await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature))
+            # More and not as much: of equal ratings the first wins, at every budget alike.
             if rating > best:
                 best = rating
                 yield answer

@@ -39,9 +39,11 @@ class BudgetForcing:
             thought = f"{thought}{cue}{said.text}".rstrip()
             if (answer := answer_in(said)) is not None:
                 yield answer
+            # A cap or the budget ended it, so there is no stop of its own to think beyond.
             if said.truncated:
                 break
         forced = _begun(asked, thought + FORCED)
+        # One line: what a model says after its answer would be paid for and not read.
         said = await session.ask(forced, self.answer_tokens, role="answer", temperature=self.temperature, stop=("\n",))
         if said.text.strip() and (answer := answer_in(replace(said, text=FORCED + said.text))) is not None:
             yield answer
@@ -52,5 +54,6 @@ def _begun(asked: Prompt, reply: str) -> Prompt:
     return (*asked, Message("assistant", reply.lstrip("\n"))) if reply else asked
 
 
+# Of the words that the paper tried, the one that helped most.
 WAIT = "\nWait"
 FORCED = "\nAnswer:"

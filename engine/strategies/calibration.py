@@ -8,11 +8,11 @@ no model and no database.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 from engine.core import answers
-from engine.core.records import Call, Completion, Problem, Question, Trial
+from engine.core.records import Completion, Problem, Question, Trial
 from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, chain_prompt, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
@@ -118,25 +118,24 @@ Score = Callable[[str, Question], float]
 
 def search_of(trial: Trial, feasibility: str, replies: Mapping[str, Completion], score: Score) -> Search:
     """What a stored trial of `BudgetSearch` found, read off its calls; `replies` are completions by key."""
-    seen = [(call.seen_output_tokens, _right(call, trial.spec.question, replies, score)) for call in trial.calls]
-    whole = [(tokens, right) for tokens, right in seen if tokens is not None]
+    whole: list[tuple[int, bool]] = []
+    question = trial.spec.question
+    for call in trial.calls:
+        if call.seen_output_tokens is None:
+            continue
+        # Whether the reply was whole and its answer right: judged again, from what is stored.
+        reply, answer = replies.get(call.key), None
+        if reply and not call.cut and reply.finish != "filter":
+            answer = answers.extract(reply.text, question.problem.answer_kind)
+        whole.append((call.seen_output_tokens, answer is not None and score(answer, question) >= 1))
     if not whole:
         return Search(None, False, ())
-    (vanilla, right), *rest = whole
-    return Search(vanilla, right, tuple(_tried(vanilla, rest, feasibility)))
-
-
-def _tried(vanilla: int, seen: Sequence[tuple[int, bool]], feasibility: str) -> Iterator[Tried]:
-    budget, before = vanilla, vanilla
-    for tokens, right in seen:
+    (vanilla, vanilla_right), *rest = whole
+    tried: list[Tried] = []
+    budget = before = vanilla
+    for tokens, right in rest:
+        # The search tells budgets by halves, so what was told need not be stored.
         budget //= 2
-        yield Tried(budget, tokens, right, right and _fewer(feasibility, tokens, before))
+        tried.append(Tried(budget, tokens, right, right and _fewer(feasibility, tokens, before)))
         before = tokens
-
-
-def _right(call: Call, question: Question, replies: Mapping[str, Completion], score: Score) -> bool:
-    """Whether a call's reply was whole and its answer right: judged again, from what is stored."""
-    reply = replies.get(call.key)
-    whole = reply is not None and not call.cut and reply.finish != "filter"
-    answer = answers.extract(reply.text, question.problem.answer_kind) if reply and whole else None
-    return answer is not None and score(answer, question) >= 1
+    return Search(vanilla, vanilla_right, tuple(tried))

@@ -42,8 +42,11 @@ class Cascade:
             votes.add(answer)
             if votes.leader is not None:
                 yield votes.leader
+        # The leader's share of the votes, as whole votes again, over all chains: one without an answer agrees with
+        # nobody.
         if round(votes.agreement * voters) / self.samples >= self.agreement:
             return
+        # The same request: its answer is then the strong model's own chain of thought, shared with it.
         reply = await session.ask(asked, self.chain_tokens, model="strong", temperature=self.temperature)
         answer = answer_in(reply)
         if answer is not None:

@@ -12,6 +12,7 @@ from engine.trial.session import Reply
 
 CHAIN_TOKENS = 512
 """Asked cap of a chain; study-wide, so that streams are shared."""
+# Votes live on draws that differ; a study sets another where a model takes one alone.
 TEMPERATURE = 0.7
 END = "End with a last line of the form 'Answer: <answer>'."
 STEPS = f"Think step by step. {END}"
@@ -32,6 +33,7 @@ def chain_prompt(problem: Problem) -> Prompt:
 
 def framed(problem: Problem, how: str, *, reasoned: bool = True) -> Prompt:
     """The worked examples as turns, then the question, each followed by the same request `how`."""
+    # As turns and not as text: chat models take what they see themselves say for their manner.
     turns: list[Message] = []
     for example in problem.examples:
         turns.append(Message("user", _asked(example.question, None, problem.instructions, how)))
@@ -61,5 +63,6 @@ def _asked(question: str, context: str | None, instructions: str, how: str) -> s
 
 
 def _shown(example: Example, reasoned: bool) -> str:
+    # An example shows its steps only where steps are asked for, or it would ask for them itself.
     steps = f"{example.reasoning}\n" if reasoned and example.reasoning else ""
     return f"{steps}Answer: {example.answer}"

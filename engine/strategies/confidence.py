@@ -49,6 +49,7 @@ class RatedVote:
             answer = answer_in(chain)
             if answer is None:
                 continue
+            # Only of a chain with an answer: a rating of none would weigh nothing and cost a call.
             judge = self.judgement(request, chain)
             judged = await session.ask(judge, self.rating_tokens, role="judge", temperature=self.temperature)
             votes.add(answer, self.weight(judged))
@@ -78,6 +79,7 @@ class ConfidenceVote(RatedVote):
 
     def weight(self, judgement: Reply) -> float:
         """A softmax without its denominator: a common factor of the weights changes no vote."""
+        # From the highest rating down, so that the largest weight is 1 and none overflows.
         return exp((rating_in(judgement) - 10) / (10 * max(self.softness, SOFTEST)))
 
 
@@ -112,4 +114,5 @@ class SelfConfident(RatedVote):
         """The rating itself, or 1 for a yes."""
         if self.levels != 2:
             return rating_in(judgement)
+        # No 'yes' that can be read counts as a no: a muddled judgement must not lift an answer.
         return 1.0 if extract(judgement.text, "yes_no") == "yes" else DENIED

@@ -37,10 +37,13 @@ class DifficultyAdaptive:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Judge, then vote after every chain."""
         asked = chain_prompt(problem)
+        # In the last turn: two turns of the user in a row are refused by some providers.
         told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
         said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
+        # A judgement without a number is no reason to save chains.
         hard = (bracketed_integer(said.text) or HARDEST) > self.easy
         votes = Votes()
+        # One chain and no vote is where the paper saves; the vote below ends by itself.
         most = self.samples if hard else 1
         async for chain in session.stream(
             asked, most, self.chain_tokens, ahead=lambda: votes.due(self.confidence), temperature=self.temperature

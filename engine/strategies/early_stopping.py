@@ -38,6 +38,7 @@ class EarlyStopping:
             chain_prompt(problem),
             self.samples,
             self.chain_tokens,
+            # To the end of the window: it is judged whole, so none of its chains is bought in vain.
             ahead=lambda: self.window - len(answers) % self.window,
             temperature=self.temperature,
         )
@@ -54,5 +55,6 @@ class EarlyStopping:
 def _agreed(answers: list[str | None]) -> str | None:
     """The answer all of them give; None: they differ, or one gives none."""
     first = answers[0]
+    # In the form votes are counted in, so that two spellings of one answer agree.
     known = {None if answer is None else normalise(answer) for answer in answers}
     return first if len(known) == 1 else None

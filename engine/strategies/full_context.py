@@ -32,6 +32,7 @@ class FullContext:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain."""
+        # Otherwise the prompt must stay that of the shared chain to the letter, or it draws afresh.
         if problem.context and self.questions > 1:
             problem = replace(problem, context=AHEAD.format(question=problem.text, context=problem.context))
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)

@@ -49,15 +49,20 @@ class HierarchicalContext:
         share = retrieval.share(self.summary_tokens, len(texts))
         notes = await self._said(session, share, "summarise", [SUMMARISE.format(text=t, tokens=share) for t in texts])
         told = {"outline": "\n\n".join(notes), "question": problem.text}
+        # By both: a summary may have lost the word that matches, and a section may never name what it is about.
         order = retrieval.rank([f"{text}\n{note}" for text, note in zip(texts, notes, strict=True)], problem.text)
+        # In the document's order again: the notes are read as one text.
         chosen = sorted(order[: self.chosen])
         share = retrieval.share(self.detail_tokens, len(chosen))
         asked = [DETAIL.format(text=texts[at], tokens=share, **told) for at in chosen]
         for at, note in zip(chosen, await self._said(session, share, "detail", asked), strict=True):
+            # An empty reading leaves the rough summary in its place.
             notes[at] = note or notes[at]
+        # Where all summaries are empty the document itself is better than nothing.
         return "\n\n".join(filter(None, notes)) or context
 
     async def _said(self, session: Session, cap: int, role: str, asked: list[str]) -> list[str]:
+        # At once: no section sees another.
         replies = await session.ask_many(asked, cap, role=role, temperature=self.temperature)
         return [reply.text.strip() for reply in replies]
 

@@ -36,7 +36,10 @@ class LeastToMost:
         """Split, solve the parts, then the whole."""
         plan = await session.ask(framed(problem, SPLIT), self.plan_tokens, role="plan", temperature=self.temperature)
         solved: list[str] = []
+        # The easiest stand first, so a split that is too long loses its hardest questions, which the last call answers
+        # anyway.
         for part in listed(plan.text)[: self.parts]:
+            # All answers so far in one turn: the worked examples before it stay as they are in every call.
             told = framed(problem, "\n\n".join((*solved, PART.format(part=part))))
             said = await session.ask(told, self.part_tokens, role="part", temperature=self.temperature)
             solved.append(f"Q: {part}\nA: {said.text}")

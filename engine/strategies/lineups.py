@@ -44,17 +44,19 @@ def read(top: Table) -> tuple[Lineup, ...]:
     if "lineups" not in top.body:
         return ()
     roles = (SOLVER, *dict.fromkeys(role for each in entries().values() for role in each.roles))
-    return tuple(_lineup(table, roles) for table in top.tables("lineups", lambda _: ("name", *roles)))
-
-
-def _lineup(table: Table, roles: Sequence[str]) -> Lineup:
-    played = [role for role in roles if role in table.body]
-    found = {role: table.value(role, Text) for role in (SOLVER, *played)}
-    if len(found) < 2:
-        raise UsageError(f"{table.place} names a solver alone; give it one more role of {_listed(roles[1:])}.")
-    if twin := next((role for role in played if role != SOLVER and found[role] == found[SOLVER]), None):
-        raise UsageError(f"{table.place} has {found[twin]!r} both as solver and as {twin}; a line-up takes two models.")
-    return Lineup(table.value("name", Text), tuple(found.items()))
+    lineups: list[Lineup] = []
+    for table in top.tables("lineups", lambda _: ("name", *roles)):
+        # In the order of the roles and not of the file: two tables that say the same are one line-up.
+        played = [role for role in roles if role in table.body]
+        models = {role: table.value(role, Text) for role in (SOLVER, *played)}
+        if len(models) < 2:
+            raise UsageError(f"{table.place} names a solver alone; give it one more role of {_listed(roles[1:])}.")
+        if twin := next((role for role in played if role != SOLVER and models[role] == models[SOLVER]), None):
+            raise UsageError(
+                f"{table.place} has {models[twin]!r} both as solver and as {twin}; a line-up takes two models."
+            )
+        lineups.append(Lineup(table.value("name", Text), tuple(models.items())))
+    return tuple(lineups)
 
 
 def teams(wanted: Sequence[Entry], alone: Sequence[str], lineups: Sequence[Lineup]) -> dict[str, tuple[Roles, ...]]:
@@ -62,62 +64,56 @@ def teams(wanted: Sequence[Entry], alone: Sequence[str], lineups: Sequence[Lineu
 
     Raises UsageError for a strategy without models, and for a line-up without a strategy.
     """
-    found = {each.name: _team(each, alone, lineups) for each in wanted}
+    playing = {each.name: _team(each, alone, lineups) for each in wanted}
     for lineup in lineups:
         if not any(_fits(each, lineup) for each in wanted):
+            fitting = next((each.name for each in entries().values() if _fits(each, lineup)), None)
+            advice = f"add one such as {fitting!r} or " if fitting else ""
             raise UsageError(
                 f"No strategy of the study is run with the line-up {lineup.name!r}, which has "
-                f"{_listed(role for role, _ in lineup.roles)}; {_advice(lineup)}take the line-up out."
+                f"{_listed(role for role, _ in lineup.roles)}; {advice}take the line-up out."
             )
-    return found
+    return playing
 
 
 def idle(models: Sequence[str], teams: Mapping[str, Sequence[Roles]]) -> str | None:
     """The first of these models that no strategy is run with; None: each has work."""
-    busy = {model for found in teams.values() for roles in found for _, model in roles}
+    busy = {model for playing in teams.values() for roles in playing for _, model in roles}
     return next((model for model in models if model not in busy), None)
 
 
 def _team(wanted: Entry, alone: Sequence[str], lineups: Sequence[Lineup]) -> tuple[Roles, ...]:
-    if wanted.roles:
-        found = [
-            tuple((role, dict(each.roles)[role]) for role in _asked(wanted)) for each in lineups if _fits(wanted, each)
-        ]
-    else:
-        found = [((SOLVER, model),) for model in alone]
-    if not found:
-        raise UsageError(_missing(wanted))
-    if any(len({model for _, model in roles}) < len(roles) for roles in found):
-        raise UsageError(
-            f"Strategy {wanted.name!r} needs another model in each of its roles "
-            f"{_listed(_asked(wanted))}; a line-up has one twice."
-        )
-    return tuple(dict.fromkeys(found))
-
-
-def _missing(wanted: Entry) -> str:
+    roles = _roles(wanted)
+    # A line-up may name more roles than this strategy asks for; those it does not ask for are no part of its ids.
+    fitting = [dict(each.roles) for each in lineups if _fits(wanted, each)] if wanted.roles else []
+    playing = [tuple((role, models[role]) for role in roles) for models in fitting]
     if not wanted.roles:
-        return (
-            f"Strategy {wanted.name!r} is run with one model and the study runs none alone; list one under models "
-            "without alone = false."
+        playing = [((SOLVER, model),) for model in alone]
+        if not playing:
+            raise UsageError(
+                f"Strategy {wanted.name!r} is run with one model and the study runs none alone; list one under models "
+                "without alone = false."
+            )
+    if not playing:
+        keys = ", ".join(f'{role} = "..."' for role in roles)
+        raise UsageError(
+            f"Strategy {wanted.name!r} asks {len(roles)} models and no line-up of the study has "
+            f'{_listed(roles)}; add [[lineups]] with name = "...", {keys}.'
         )
-    keys = ", ".join(f'{role} = "..."' for role in _asked(wanted))
-    return (
-        f"Strategy {wanted.name!r} asks {len(wanted.roles) + 1} models and no line-up of the study has "
-        f'{_listed(_asked(wanted))}; add [[lineups]] with name = "...", {keys}.'
-    )
-
-
-def _advice(lineup: Lineup) -> str:
-    fitting = next((each.name for each in entries().values() if _fits(each, lineup)), None)
-    return f"add one such as {fitting!r} or " if fitting else ""
+    if any(len({model for _, model in team}) < len(team) for team in playing):
+        raise UsageError(
+            f"Strategy {wanted.name!r} needs another model in each of its roles {_listed(roles)}; "
+            "a line-up has one twice."
+        )
+    # Two line-ups may differ only in a role this strategy does not ask for.
+    return tuple(dict.fromkeys(playing))
 
 
 def _fits(wanted: Entry, lineup: Lineup) -> bool:
-    return bool(wanted.roles) and set(_asked(wanted)) <= dict(lineup.roles).keys()
+    return bool(wanted.roles) and set(_roles(wanted)) <= dict(lineup.roles).keys()
 
 
-def _asked(wanted: Entry) -> tuple[str, ...]:
+def _roles(wanted: Entry) -> tuple[str, ...]:
     return (SOLVER, *wanted.roles)
 
 

@@ -36,6 +36,7 @@ class MixedDebate:
         """Yield the majority after every answer of the first round, then after every round."""
         n, cap, heat, asked = self.agents, self.chain_tokens, self.temperature, chain_prompt(problem)
         votes, replies = Votes(), list[Reply]()
+        # The solver first: of equals the one that led before stays the leader.
         for model in ("solver", "second"):
             async for chain in session.stream(asked, n, cap, model=model, temperature=heat):
                 replies.append(chain)
@@ -46,6 +47,7 @@ class MixedDebate:
         for _ in range(self.rounds - 1):
             said = [(*talk, Message("assistant", reply.text)) for talk, reply in zip(talks, replies, strict=True)]
             talks = [(*talk, _others(replies, agent)) for agent, talk in enumerate(said)]
+            # One batch for each model; together they stand in the order of the talks.
             replies = await session.ask_many(talks[:n], cap, role="debate", temperature=heat)
             replies += await session.ask_many(talks[n:], cap, role="debate", model="second", temperature=heat)
             votes = Votes()

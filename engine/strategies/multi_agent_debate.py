@@ -45,6 +45,7 @@ class MultiAgentDebate:
             heard = [(*talk, _others(replies, agent)) for agent, talk in enumerate(talks)]
             replies = await session.ask_many(heard, self.chain_tokens, role="debate", temperature=self.temperature)
             talks = [(*talk, Message("assistant", reply.text)) for talk, reply in zip(heard, replies, strict=True)]
+            # Of this round alone: who has changed their mind votes once.
             if (majority := _majority(replies)) is not None:
                 yield majority
 
@@ -52,6 +53,7 @@ class MultiAgentDebate:
 def _others(replies: list[Reply], agent: int) -> Message:
     """What the others said, with no names: their order is the same for everyone."""
     said = "\n\n".join(f"Another solution:\n{reply.text}" for at, reply in enumerate(replies) if at != agent)
+    # A single agent hears nobody, and is asked to look over its own solution alone.
     return Message("user", f"{said}\n\n{REVISE}".strip())
 
 

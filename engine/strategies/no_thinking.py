@@ -34,6 +34,7 @@ class NoThinking:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Vote after every solution."""
         votes = Votes()
+        # No word of steps, and examples without theirs: both would ask for what is to be skipped.
         told = (*framed(problem, END, reasoned=False), Message("assistant", THOUGHT))
         async for said in session.stream(told, self.samples, self.chain_tokens, temperature=self.temperature):
             votes.add(answer_in(said))

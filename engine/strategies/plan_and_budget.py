@@ -41,6 +41,7 @@ class PlanAndBudget:
         solved: list[str] = []
         for part, share in zip(parts, shares(self.parts_tokens, len(parts), self.decay), strict=True):
             told = framed(problem, "\n\n".join((*solved, PART.format(tokens=share, part=part))))
+            # Told and capped alike: a part that runs over is cut, and takes nothing from the next.
             said = await session.ask(told, share, role="part", temperature=self.temperature)
             solved.append(f"{part}: {said.text}")
         told = framed(problem, "\n\n".join((*solved, WHOLE)))
@@ -51,7 +52,9 @@ class PlanAndBudget:
 
 def shares(tokens: int, parts: int, decay: float) -> list[int]:
     """`tokens` over `parts`, each `decay` times the one before, at least 1 each."""
+    # A share that grew from part to part would be no decay.
     weights = [min(decay, 1.0) ** part for part in range(parts)]
+    # Rounded down, so that the shares are never more than there is; a share of 0 could not be asked for.
     return [max(1, int(tokens * weight / sum(weights))) for weight in weights]
 
 

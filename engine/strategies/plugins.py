@@ -1,14 +1,12 @@
-"""What a plugin's strategies must be before they are let in: looked at once, right after the import.
-
-Owns the reasons for which one is turned away. It imports nothing of the plugin's and solves nothing: whether a strategy
-keeps the contract is for `engine.testing` to try.
-
-Strategies from the user's own modules: imported once, admitted whole or left out with one sentence that says why.
+"""Strategies from the user's own modules: imported once, admitted whole or left out with one sentence that says why.
 
 A plugin is a Python module that registers strategies as ours do; it is code, and runs with the rights of whoever
 started this program. So nothing is imported but what that person named: on the command line, in `VARIABLE`, in a study
 that a command was told to run, or by installing a package with an entry point of `GROUP`. A process that only shows
 (the dashboard) imports what it was started with and never what a study, a run or an address names.
+
+What its strategies must be is looked at once, right after the import; whether one keeps the contract when it solves is
+for `engine.testing` to try.
 """
 
 from __future__ import annotations
@@ -26,18 +24,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.core import registry as doors
 from engine.core import toml
 from engine.core.errors import UsageError, shortened
 from engine.strategies import registry
 from engine.strategies.registry import Entry
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _RESERVED = frozenset({"name", "lineup", "lineups", "model", "models"})
@@ -54,43 +47,29 @@ def misnamed(name: str) -> str | None:
 
 
 def refusal(
-    before: Mapping[str, Entry], after: Mapping[str, Entry], mine: Sequence[Entry], *, brings_more: bool = False
+    before: Mapping[str, Entry], after: Mapping[str, Entry], own: Sequence[Entry], *, brings_more: bool = False
 ) -> str | None:
     """Why what a module registered cannot be let in; None: it can. `before` and `after` are the registry around it.
 
     `brings_more`: it registered a task, a scorer or an importer, so it need not bring a strategy."""
     if taken := [name for name, entry in before.items() if after.get(name) is not entry]:
         return f"it registers a strategy {taken[0]!r}, and there is one of that name already"
-    if not mine and not brings_more:
+    if not own and not brings_more:
         return (
             "it registers no strategy; decorate one with engine.strategies.strategy (or a task, a scorer, an importer)"
         )
-    return next((f"its strategy {e.name!r} {wrong}" for e in mine if (wrong := fault(e))), None)
+    return next((f"its strategy {e.name!r} {wrong}" for e in own if (wrong := fault(e))), None)
 
 
 def fault(entry: Entry) -> str | None:
     """What is wrong with one strategy, to be read after its name; None: nothing that can be told without running it."""
-    for check in (_names, _shape, _solves, _defaults, _promises):
-        if wrong := check(entry):
-            return wrong
-    return None
-
-
-def _names(entry: Entry) -> str | None:
     if not isinstance(entry.name, str) or not _NAME.fullmatch(entry.name):
         return "needs a name of small letters, digits and underscores"
-    texts = isinstance(entry.family, str) and isinstance(entry.calls, str) and entry.family.strip()
-    return None if texts else "needs a family and the formula of its calls as texts"
-
-
-def _shape(entry: Entry) -> str | None:
-    told = getattr(entry.make, "__dataclass_params__", None)
-    if getattr(told, "frozen", False):
-        return None
-    return "is no frozen dataclass; write @dataclass(frozen=True) under its registration"
-
-
-def _solves(entry: Entry) -> str | None:
+    if not (isinstance(entry.family, str) and isinstance(entry.calls, str) and entry.family.strip()):
+        return "needs a family and the formula of its calls as texts"
+    # Frozen, because instances are keys; a dataclass, because its fields are the parameters that ids are made of.
+    if not getattr(getattr(entry.make, "__dataclass_params__", None), "frozen", False):
+        return "is no frozen dataclass; write @dataclass(frozen=True) under its registration"
     solve = getattr(entry.make, "solve", None)
     if solve is None:
         return "has no solve"
@@ -98,15 +77,12 @@ def _solves(entry: Entry) -> str | None:
         return "has a solve that is no asynchronous generator; write `async def solve` and yield answers in it"
     if len(inspect.signature(solve).parameters) != 3:
         return "has a solve that does not take a problem and a session"
-    return None
-
-
-def _defaults(entry: Entry) -> str | None:
     for field in dataclasses.fields(entry.make):  # type: ignore[arg-type]
         if field.default is dataclasses.MISSING:
             return f"has no plain default for {field.name}"
         if field.name in _RESERVED:
             return f"has a parameter {field.name}, which means something else in a study"
+    # From here on the plugin's own code runs, and may raise whatever it likes.
     try:
         registry.instance(entry, {key: value for key, value in entry.knobs.items() if value is not None})
         hash(entry.make())
@@ -114,16 +90,12 @@ def _defaults(entry: Entry) -> str | None:
         return f"has a default it would not take itself: {error}"
     except Exception as error:
         return f"cannot be made with its defaults ({type(error).__name__}: {error})"
-    return None
-
-
-def _promises(entry: Entry) -> str | None:
-    """`calls`, `anytime` and `version` of an instance with its defaults."""
     instance: Any = entry.make()
     try:
         calls, anytime = instance.calls, entry.anytime(instance)
     except Exception as error:
         return f"cannot say its calls or whether it is anytime ({type(error).__name__}: {error})"
+    # By type: True would pass for 1, and be stored as such.
     if type(calls) is not int or calls < 1:
         return "needs a property calls that is a whole number of at least 1"
     if type(entry.version) is not int or entry.version < 1:
@@ -209,12 +181,15 @@ def ready() -> None:
     with _turn:
         if _asked:
             return
+        # Before the imports: a plugin that asks for strategies while it is imported must not start them again.
         _asked.add("here")
         folders = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
         for name in os.environ.get(VARIABLE, "").split(","):
             if name.strip():
                 load(name.strip(), folders)
-        for point in _installed():
+        from importlib import metadata
+
+        for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
             with _turn:
                 _admit(f"{point.name} of {GROUP}", point.load, point.module)
 
@@ -227,9 +202,10 @@ def load(name: str, folders: Iterable[Path] = ()) -> Fault | None:
     with _turn:
         registry.builtin()
         ready()
+        # Behind everything that is there: a file beside a study must not stand in for a library.
         places = list(dict.fromkeys(str(folder.resolve()) for folder in (Path.cwd(), *folders)))
         sys.path.extend(place for place in places if place not in sys.path)
-        importlib.invalidate_caches()
+        importlib.invalidate_caches()  # a file written a moment ago is not seen otherwise
         if wrong := misnamed(name):
             return _leave_out(name, wrong)
         return _admit(name, lambda: importlib.import_module(name), name)
@@ -237,17 +213,22 @@ def load(name: str, folders: Iterable[Path] = ()) -> Fault | None:
 
 def of_study(top: toml.Table, folder: Path) -> tuple[str, ...]:
     """The plugins a study names, loaded where the command may; see `trusting`. Raises UsageError for rubbish."""
-    names, places = (_texts(top, key) for key in ("plugins", "plugin_folders"))
-    for name in names:
+    texts: dict[str, tuple[str, ...]] = {}
+    for key in ("plugins", "plugin_folders"):
+        values = top.items(key) if key in top.body else []
+        if not all(isinstance(value, str) and value.strip() for value in values):
+            raise UsageError(f"{key} in {top.place} must be a list of texts that are not empty.")
+        texts[key] = tuple(values)
+    for name in texts["plugins"]:
         if _trusted.get():
-            load(name, [folder, *(toml.located(place, folder) for place in places)])
+            load(name, [folder, *(toml.located(place, folder) for place in texts["plugin_folders"])])
         elif name not in {known.module for known in _origins.values()}:
             _leave_out(
                 name,
                 "a study names it, and a program that only looks at studies loads no code for them; "
                 "start it with --plugin",
             )
-    return names
+    return texts["plugins"]
 
 
 def noted(text: str, names: Iterable[str]) -> str:
@@ -272,47 +253,40 @@ def environment(names: Iterable[str]) -> Mapping[str, str]:
     return {VARIABLE: ",".join(dict.fromkeys(every)), FOLDERS: os.pathsep.join(dict.fromkeys(places))} if every else {}
 
 
-def _texts(top: toml.Table, key: str) -> tuple[str, ...]:
-    values = top.items(key) if key in top.body else []
-    if not all(isinstance(value, str) and value.strip() for value in values):
-        raise UsageError(f"{key} in {top.place} must be a list of texts that are not empty.")
-    return tuple(values)
-
-
-def _installed() -> list[EntryPoint]:
-    from importlib import metadata
-
-    return sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name)
-
-
 def _admit(label: str, bring: Callable[[], object], module: str) -> Fault | None:
     """Import, look at what was registered, and take all of it back if any of it will not do."""
     before, known = registry.registered(), module in sys.modules
     others = doors.registered()
     try:
         bring()
-        mine = [e for name, e in registry.registered().items() if name not in before or _is_from(e.make, module)]
-        reason = refusal(before, registry.registered(), mine, brings_more=doors.registered() != others)
+        after = registry.registered()
+        # Its own also where it was in already: a second look must not find that it registers nothing.
+        own = [e for name, e in after.items() if name not in before or f"{e.make.__module__}.".startswith(f"{module}.")]
+        reason = refusal(before, after, own, brings_more=doors.registered() != others)
     except (Exception, SystemExit) as error:
-        reason = _told(error, module)
+        # SystemExit too: a script with sys.exit() at its end must not end us.
+        reason = _reason(error, module)
     if reason:
         registry.restore(before)
         doors.restore(others)
         if not known:
+            # Or a second try would find it imported, and register nothing.
             sys.modules.pop(module, None)
         return _leave_out(label, reason)
     _faults.pop(label, None)
-    where = _folder(sys.modules[module])
-    _origins.update({each.name: Origin(module, where) for each in mine})
+    # The folder it was imported from; None for an installed package, which is found from everywhere.
+    brought = sys.modules[module]
+    file = Path(getattr(brought, "__file__", None) or "/")
+    parents = file.resolve().parents
+    root = parents[min(brought.__name__.count(".") + (file.stem == "__init__"), len(parents) - 1)]
+    folder = None if root.name in ("site-packages", "dist-packages") else str(root)
+    _origins.update({each.name: Origin(module, folder) for each in own})
     return None
-
-
-def _is_from(make: Callable[..., object], module: str) -> bool:
-    return f"{make.__module__}.".startswith(f"{module}.")
 
 
 def _leave_out(plugin: str, reason: str) -> Fault:
     fault = Fault(plugin, " ".join(reason.split()).rstrip("."))
+    # Once for one reason: every verb that reads a study comes by here.
     hearer = _hearer.get()
     if hearer and _faults.get(plugin) != fault:
         hearer(fault)
@@ -320,25 +294,16 @@ def _leave_out(plugin: str, reason: str) -> Fault:
     return fault
 
 
-def _told(error: BaseException, module: str) -> str:
+def _reason(error: BaseException, module: str) -> str:
     """An error at import in a few words, with the plugin's own line where it has one."""
+    # A module that the plugin itself misses is another thing, and falls through to the last sentence.
     if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
         return f"there is no module {error.name!r} in {Path.cwd()}, beside the study or among the installed packages"
     if isinstance(error, SyntaxError):
         return f"{Path(error.filename or module).name} has a mistake in line {error.lineno}: {error.msg}"
-    steps = [step for step in traceback.extract_tb(error.__traceback__) if _ours(step.filename)]
-    where = f" ({Path(steps[-1].filename).name}, line {steps[-1].lineno})" if steps else ""
+    # Frames that are neither the import system's nor this program's.
+    ours = Path(__file__).parents[1]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<")]
+    theirs = [frame for frame in frames if ours not in Path(frame.filename).parents]
+    where = f" ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})" if theirs else ""
     return f"its import ended with {type(error).__name__}: {shortened(str(error))}{where}"
-
-
-def _ours(filename: str) -> bool:
-    """Whether a frame is neither the import system's nor this program's."""
-    return not filename.startswith("<") and Path(__file__).parents[1] not in Path(filename).parents
-
-
-def _folder(module: ModuleType) -> str | None:
-    """The folder a module is imported from; None: an installed one."""
-    file = Path(getattr(module, "__file__", None) or "/")
-    levels = module.__name__.count(".") + (file.stem == "__init__")
-    root = file.resolve().parents[min(levels, len(file.resolve().parents) - 1)]
-    return None if root.name in ("site-packages", "dist-packages") else str(root)

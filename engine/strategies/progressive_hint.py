@@ -35,12 +35,14 @@ class ProgressiveHint:
         """Yield every answer; a reply without one gives no hint."""
         answers: list[str] = []
         for _ in range(self.attempts):
+            # Each answer once: said twice it would hint twice as strongly.
             how = f"{STEPS} {HINT.format(answers=', '.join(dict.fromkeys(answers)))}" if answers else STEPS
             answer = answer_in(await session.ask(framed(problem, how), self.chain_tokens, temperature=self.temperature))
             if answer is None:
                 continue
             yield answer
             answers.append(answer)
+            # In the form votes are counted in, so that two spellings of one answer agree.
             if len(answers) >= self.agree and len({normalise(last) for last in answers[-self.agree :]}) == 1:
                 return
 

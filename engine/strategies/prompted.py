@@ -45,6 +45,7 @@ class Direct(OneRequest):
     Budget: one call of at most `answer_tokens`.
     """
 
+    # Room for an answer and no room for reasoning: a chain would hide behind it otherwise.
     answer_tokens: int = 32
     temperature: float = TEMPERATURE
 

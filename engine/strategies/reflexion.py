@@ -37,6 +37,7 @@ class Reflecting:
             if answer is not None:
                 yield answer
             talk = (*talk, Message("assistant", reply.text))
+            # In this order: nobody judges the last attempt, so no call is spent on it.
             if attempt + 1 == self.attempts or await self.satisfied(talk, answer, session):
                 return
             request = (*talk, Message("user", REFLECT))
@@ -69,6 +70,7 @@ class Reflexion(Reflecting):
         """By the model's own word."""
         request = (*talk, Message("user", JUDGE))
         judged = await session.ask(request, self.judge_tokens, role="judge", temperature=self.temperature)
+        # What cannot be read is no yes: then it reflects and tries again.
         return extract(judged.text, "yes_no") == "yes"
 
 

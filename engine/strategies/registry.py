@@ -92,6 +92,7 @@ def strategy(
     needs_prefix: bool = False,
 ) -> Callable[[_T], _T]:
     """Register a frozen dataclass as a strategy."""
+    # Said here and not by a test: plugins register through this door too.
     if oracle and listed and "oracle" not in name:
         raise ValueError(f"{name!r} is told what is right, so its name must say oracle: it is its label everywhere")
     if not {"name", "solver"}.isdisjoint(roles) or len({*roles}) < len(roles):
@@ -99,6 +100,7 @@ def strategy(
     promise = anytime if callable(anytime) else lambda _: bool(anytime)
 
     def register(make: _T) -> _T:
+        # The last of one name stands; whether a plugin may take a name is seen when it is admitted.
         _REGISTRY[name] = Entry(name, make, promise, version, family, calls, oracle, roles, listed, needs_prefix)
         return make
 
@@ -108,6 +110,7 @@ def strategy(
 @cache
 def builtin() -> None:
     """Import every page of this room, once."""
+    # By the folder and not by a list, so that a new page is a strategy without another line anywhere.
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         importlib.import_module(f"{__package__}.{module.name}")
 
@@ -126,11 +129,27 @@ def restore(before: Mapping[str, Entry]) -> None:
 def instance(found: Entry, params: Mapping[str, object]) -> Any:
     """An instance with checked parameters. Raises UsageError naming the parameter and what it takes."""
     hints = get_type_hints(found.make)
+    leasts = {field.name: field.metadata.get("least", 1) for field in dataclasses.fields(found.make)}  # type: ignore[arg-type]
+    checked: dict[str, object] = {}
     for key, value in params.items():
         if key not in found.knobs:
             raise UnknownName(f"parameter of strategy {found.name}", key, found.knobs)
-        _check(found.name, key, value, hints[key], _least(found.make, key))
-    return found.make(**{key: _cast(value, hints[key]) for key, value in params.items()})
+        hint = hints[key]
+        union = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        kinds = [kind for kind in union if kind is not type(None)]
+        # Exactly: True is an int to Python, and would be stored as another parameter than 1.
+        if not any(type(value) is kind or (kind is float and type(value) is int) for kind in kinds):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise UsageError(f"Strategy {found.name!r} takes {key} as {wanted}, not {shortened(repr(value))}.")
+        # A count of nothing is a strategy that does nothing, unless its field says otherwise; a share may be 0.
+        least = 0 if float in kinds else int(leasts[key])
+        if isinstance(value, (int, float)) and not least <= value < 1_000_000:
+            raise UsageError(
+                f"Strategy {found.name!r} takes {key} from {least} to 1,000,000, not {shortened(str(value))}."
+            )
+        # 1 and 1.0 are the same parameter, and so are 0.0 and -0.0, so they must hash alike.
+        checked[key] = float(value) + 0.0 if isinstance(value, (int, float)) and float in kinds else value
+    return found.make(**checked)
 
 
 def is_oracle(instance: Any) -> bool:
@@ -141,28 +160,3 @@ def is_oracle(instance: Any) -> bool:
 def parameters(instance: Any) -> str:
     """Canonical JSON of all parameters of an instance, defaults included."""
     return canonical(dataclasses.asdict(instance))
-
-
-def _least(make: Any, key: str) -> int:
-    """The smallest whole number a parameter takes: 1, unless its field says otherwise."""
-    return int(next(f for f in dataclasses.fields(make) if f.name == key).metadata.get("least", 1))
-
-
-def _check(name: str, key: str, value: object, hint: Any, least: int) -> None:
-    kinds = [k for k in _kinds(hint) if k is not type(None)]
-    fits = any(type(value) is k or (k is float and type(value) is int) for k in kinds)
-    if not fits:
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"Strategy {name!r} takes {key} as {wanted}, not {shortened(repr(value))}.")
-    least = 0 if float in kinds else least
-    if isinstance(value, (int, float)) and not least <= value < 1_000_000:
-        raise UsageError(f"Strategy {name!r} takes {key} from {least} to 1,000,000, not {shortened(str(value))}.")
-
-
-def _cast(value: object, hint: Any) -> object:
-    """1 and 1.0 are the same parameter, and so are 0.0 and -0.0, so they must hash alike."""
-    return float(value) + 0.0 if isinstance(value, (int, float)) and float in _kinds(hint) else value
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)

@@ -50,7 +50,19 @@ def rank(parts: Sequence[str], question: str) -> list[int]:
 
     Parts that match equally well, or not at all, keep their order, so a question that shares no word with the
     document ranks its beginning first."""
-    scores = _scores(parts, question)
+    import bm25s
+
+    words: list[list[str]] = bm25s.tokenize(
+        [question, *parts], token_pattern=_WORD, return_ids=False, show_progress=False
+    )
+    query, *documents = words
+    # bm25s divides by the mean length of the documents, and knows no empty query.
+    if not query or not any(documents):
+        return list(range(len(parts)))
+    # numpy for both: the other backend compiles for seconds.
+    index = bm25s.BM25(backend="numpy", csc_backend="numpy")
+    index.index(documents, show_progress=False)
+    scores = [float(score) for score in index.get_scores(query)]
     return sorted(range(len(parts)), key=lambda at: (-scores[at], at))
 
 
@@ -60,12 +72,25 @@ def kept(text: str, question: str, most: int, within: int | None = None) -> str:
     `within`: at most so many tokens in all; a part that does not fit is passed over for the next best, and when not
     even the shortest of them fits, the best is clipped. None: no such limit."""
     parts, order = _ranked(text, question)
-    chosen = list(order[:most]) if within is None else _fitting(parts, order, most, within)
+    chosen = list(order[:most])
+    if within is not None:
+        # Best first while there is room; joined texts may count differently from their parts, so the whole is checked.
+        chosen, left = [], within
+        for at in order:
+            size = tokens.count(parts[at], "")
+            if size <= left:
+                chosen.append(at)
+                left -= size
+            if len(chosen) == most or left < 1:
+                break
+        while chosen and not fits(_joined(parts, chosen), within):
+            chosen.pop()
     return text if len(chosen) == len(parts) else _joined(parts, chosen) or clipped(parts[order[0]], within or 1)
 
 
 def fits(text: str, within: int) -> bool:
     """Whether a text has at most `within` tokens."""
+    # Bytes first: a token has at least one, and counting takes long.
     return len(text.encode("utf-8", "replace")) <= within or tokens.count(text, "") <= within
 
 
@@ -75,6 +100,7 @@ def clipped(text: str, within: int) -> str:
     text = text.strip()[: within * _CLIPPED_AT_ONCE]
     if fits(text, within):
         return text
+    # By halves, though a longer text may rarely have fewer tokens: what is found fits, which is what counts.
     low, high = 0, len(text)
     while high - low > 1:
         middle = (low + high) // 2
@@ -91,63 +117,25 @@ def share(within: int, parts: int) -> int:
 
 def _divided(text: str, boundaries: Sequence[re.Pattern[str]]) -> list[str]:
     for at, boundary in enumerate(boundaries):
-        pieces = _cut(text, boundary)
+        # Each piece keeps the boundary behind it; none is blank unless the text is.
+        pieces, start = [], 0
+        for match in boundary.finditer(text):
+            piece = text[start : match.end()]
+            if piece.strip() and match.end() < len(text):
+                pieces.append(piece)
+                start = match.end()
+        pieces.append(text[start:])
         if len(pieces) > 1:
             finer = boundaries[at + 1 :]
             return [part for p in pieces for part in (_divided(p, finer) if len(p) > LONGEST_PART else [p])]
     return [text[at : at + LONGEST_PART] for at in range(0, len(text), LONGEST_PART)]
 
 
-def _cut(text: str, boundary: re.Pattern[str]) -> list[str]:
-    """Each piece keeps the boundary behind it; none is blank unless the text is."""
-    pieces, start = [], 0
-    for found in boundary.finditer(text):
-        piece = text[start : found.end()]
-        if piece.strip() and found.end() < len(text):
-            pieces.append(piece)
-            start = found.end()
-    return [*pieces, text[start:]]
-
-
 @functools.lru_cache(maxsize=32)
 def _ranked(text: str, question: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Kept, because repeats and sweeps ask for it again."""
+    # Cached, because repeats and sweeps ask for the same document and question again.
     parts = split(text)
     return tuple(parts), tuple(rank(parts, question))
-
-
-def _scores(parts: Sequence[str], question: str) -> list[float]:
-    asked, *found = _words([question, *parts])
-    if not asked or not any(found):
-        return [0.0] * len(parts)
-    import bm25s
-
-    index = bm25s.BM25(backend="numpy", csc_backend="numpy")
-    index.index(found, show_progress=False)
-    return [float(score) for score in index.get_scores(asked)]
-
-
-def _words(texts: list[str]) -> list[list[str]]:
-    import bm25s
-
-    found: list[list[str]] = bm25s.tokenize(texts, token_pattern=_WORD, return_ids=False, show_progress=False)
-    return found
-
-
-def _fitting(parts: Sequence[str], order: Iterable[int], most: int, within: int) -> list[int]:
-    """Best first while there is room; joined texts may count differently from their parts, so the whole is checked."""
-    chosen: list[int] = []
-    left = within
-    for at in order:
-        size = tokens.count(parts[at], "")
-        if size <= left:
-            chosen.append(at)
-            left -= size
-        if len(chosen) == most or left < 1:
-            break
-    while chosen and not fits(_joined(parts, chosen), within):
-        chosen.pop()
-    return chosen
 
 
 def _joined(parts: Sequence[str], chosen: Iterable[int]) -> str:

@@ -31,6 +31,7 @@ class Rewriting:
         """Rewrite, then chain."""
         if problem.context and (wanted := self.rewrite(problem, problem.context)):
             text, cap, role = wanted
+            # Without the worked examples: a rewrite needs none, and more questions share it so.
             reply = await session.ask((Message("user", text),), cap, role=role, temperature=self.temperature)
             problem = replace(problem, context=reply.text.strip() or problem.context)
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
@@ -56,6 +57,7 @@ class CompressedContext(Rewriting):
 
     def rewrite(self, problem: Problem, document: str) -> tuple[str, int, str] | None:
         """A short form of a document that is longer."""
+        # Nothing to shorten, and a call for nothing would be metered.
         if retrieval.fits(document, self.kept_tokens):
             return None
         text = (

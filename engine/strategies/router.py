@@ -35,10 +35,13 @@ class Router:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Judge, then one chain by whoever is up to it."""
         asked = chain_prompt(problem)
+        # In the last turn: two turns of the user in a row are refused by some providers.
         told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
         said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
+        # A judgement without a number is no reason to trust the cheap model.
         hard = (bracketed_integer(said.text) or HARDEST) > self.easy
         model = "strong" if hard else "solver"
+        # The same request to either: the reply is that model's own chain of thought, shared with it.
         reply = await session.ask(asked, self.chain_tokens, model=model, temperature=self.temperature)
         answer = answer_in(reply)
         if answer is not None:

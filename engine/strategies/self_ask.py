@@ -35,11 +35,13 @@ class SelfAsk:
         talk = framed(problem, FIRST)
         for _ in range(self.followups):
             asked = await session.ask(talk, self.followup_tokens, role="plan", temperature=self.temperature)
+            # Anywhere in the reply: models like to wrap the words in a sentence.
             if ENOUGH in asked.text.upper():
                 break
             talk = (*talk, Message("assistant", asked.text), Message("user", REPLY))
             said = await session.ask(talk, self.followup_tokens, role="part", temperature=self.temperature)
             talk = (*talk, Message("assistant", said.text), Message("user", NEXT))
+        # In the last turn: two turns of the user in a row are refused by some providers.
         told = (*talk[:-1], Message("user", f"{talk[-1].content} {WHOLE}"))
         answer = answer_in(await session.ask(told, self.chain_tokens, temperature=self.temperature))
         if answer is not None:

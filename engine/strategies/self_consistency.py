@@ -34,6 +34,7 @@ class SelfConsistency:
         """Vote after every chain; a chain that was cut off casts no vote."""
         votes = Votes()
         prompt = chain_prompt(problem)
+        # All may be bought ahead: nothing ends this vote before its last chain.
         async for chain in session.stream(prompt, self.samples, self.chain_tokens, temperature=self.temperature):
             votes.add(answer_in(chain))
             if votes.leader is not None:

@@ -34,14 +34,17 @@ class SelfRefine:
         """Yield the draft's answer, then each rewrite's; a rewrite without an answer changes nothing."""
         asked = chain_prompt(problem)
         draft = await session.ask(asked, self.chain_tokens, temperature=self.temperature)
+        # Once more than there are rounds: the last draft is read, and not criticised.
         for again in range(self.rounds + 1):
             answer = answer_in(draft)
             if answer is not None:
                 yield answer
             if again == self.rounds:
                 return
+            # From the question and not from the talk so far: it would hold the drafts that were put right already.
             talk = (*asked, Message("assistant", draft.text), Message("user", CRITICISE))
             critique = await session.ask(talk, self.critique_tokens, role="critique", temperature=self.temperature)
+            # Anywhere in the reply: models like to wrap the words in a sentence.
             if SOUND in critique.text.upper():
                 return
             talk = (*talk, Message("assistant", critique.text), Message("user", REWRITE))

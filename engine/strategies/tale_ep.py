@@ -32,6 +32,7 @@ class TaleEP:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Estimate, then one chain."""
+        # Of the bare question, as in the paper: worked examples would be estimated along with it.
         asked = (Message("user", ESTIMATE.format(question=_question(problem))),)
         estimate = await session.ask(asked, self.estimate_tokens, role="estimate", temperature=self.temperature)
         tokens = bracketed_integer(estimate.text)

@@ -31,6 +31,7 @@ class ToldBudget:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain under the told budget."""
+        # `remaining` is asked for last: whoever looks at it is no longer the same trial at every budget.
         tokens = self.told_tokens or session.remaining or self.chain_tokens
         prompt = framed(problem, f"{STEPS} {STATED.format(tokens=tokens)}")
         answer = answer_in(await session.ask(prompt, self.chain_tokens, temperature=self.temperature))

@@ -48,7 +48,9 @@ class TreeOfThoughts:
         for _ in range(self.depth):
             steps = [step for path in kept for step in await self._proposed(problem, session, path)]
             values = [await self._value(problem, session, path) for path in steps]
+            # Stable: of equal values the earlier step stays.
             ranked = sorted(range(len(steps)), key=lambda at: -values[at])
+            # Without a single proposal the search ends where it stands.
             kept = [steps[at] for at in ranked[: self.breadth]] or kept
         told = framed(problem, f"{SO_FAR}{kept[0]}\n\n{FINISH}")
         answer = answer_in(await session.ask(told, self.chain_tokens, temperature=self.temperature))
@@ -58,9 +60,11 @@ class TreeOfThoughts:
     async def _proposed(self, problem: Problem, session: Session, path: str) -> list[str]:
         told = framed(problem, f"{SO_FAR}{path}\n\n{PROPOSE.format(thoughts=self.thoughts)}")
         said = await session.ask(told, self.thought_tokens, role="propose", temperature=self.temperature)
+        # A step that is proposed twice would be rated twice, and could fill the beam alone.
         return [f"{path}\n{step}" for step in list(dict.fromkeys(listed(said.text)))[: self.thoughts]]
 
     async def _value(self, problem: Problem, session: Session, path: str) -> int:
+        # The same request several times is several draws of it.
         asked = [framed(problem, f"{SO_FAR}{path}\n\n{VALUE}")] * self.valuations
         said = await session.ask_many(asked, self.value_tokens, role="value", temperature=self.temperature)
         return sum(bracketed_integer(reply.text) or 0 for reply in said)

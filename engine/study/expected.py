@@ -11,11 +11,10 @@ share their questions and draws; tasks err on their own. Reads the store's histo
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -32,6 +31,8 @@ Left = Mapping[frozenset[int], float]
 """Questions left to each set of conditions: a question belongs to the set that has yet to answer it."""
 _Series = Mapping[str, Vector]
 """By question, what all its repeats come to."""
+_Sides = tuple[list[Range], list[Range]]
+"""What is spent and what is bought, each per quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Prospects:
     past: Past
     left: Left
     repeats: int = 1
+    _sides: dict[tuple[int, ...], _Sides] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Worked out once for all who ask."""
 
     def line(self, place: int) -> Expectation | None:
         """One condition; None: it has no history and trials are left."""
@@ -74,9 +77,10 @@ class Prospects:
         places = sorted(set().union(*self.left)) if self.left else []
         if not self._known(places):
             return None
-        found = self._expectation(places, [self._group(group) for group in self._by_task(places)] or [self._group([])])
-        seconds = None if found.seconds is None else together([found.seconds, self.past.around])
-        return replace(found, seconds=seconds)
+        # Tasks err on their own, so each is worked out as a whole before they are added.
+        whole = self._expectation(places, [self._group(group) for group in self._by_task(places)] or [self._group([])])
+        seconds = None if whole.seconds is None else together([whole.seconds, self.past.around])
+        return replace(whole, seconds=seconds)
 
     def _known(self, places: Iterable[int]) -> bool:
         return all(place in self.past.trials for place in places if any(place in group for group in self.left))
@@ -85,76 +89,56 @@ class Prospects:
         tasks = dict.fromkeys(self.conditions[place].task for place in places)
         return [[place for place in places if self.conditions[place].task == task] for task in tasks]
 
-    def _expectation(self, places: Sequence[int], groups: Sequence[tuple[list[Range], list[Range]]]) -> Expectation:
+    def _expectation(self, places: Sequence[int], groups: Sequence[_Sides]) -> Expectation:
+        """Of some conditions, by what each of their tasks comes to."""
         spent, bought = ([apart(each) for each in zip(*side, strict=True)] for side in zip(*groups, strict=True))
         calls, sent, got, tokens, money, _ = spent
-        unpriced = [(place, s) for place in places for _, s in self.conditions[place].lineup if s.price is None]
+        lineups = [(place, setting) for place in places for _, setting in self.conditions[place].lineup]
+        unpriced = [(place, setting) for place, setting in lineups if setting.price is None]
+        unbilled = all(self.local[place] or setting.identity in self.past.free for place, setting in unpriced)
+        seconds = None
+        if {setting.identity for _, setting in lineups} <= set(self.past.pace):
+            # Models work side by side, so the slowest counts; a line-up's calls are one after another, its solver's.
+            models: dict[str, list[int]] = {}
+            for place in places:
+                models.setdefault(self.conditions[place].solver.identity, []).append(place)
+            times = (
+                apart(self._group(group)[1][-1] for group in self._by_task(own)).times(self.past.pace[model])
+                for model, own in models.items()
+            )
+            seconds = slowest(times) or Range()
         return Expectation(
-            calls,
-            sent,
-            got,
-            tokens,
-            None if unpriced else money,
-            bought[0],
-            bought[3],
-            None
-            if any(not self.local[place] and s.identity not in self.past.free for place, s in unpriced)
-            else bought[4],
-            self._seconds(places),
+            *(calls, sent, got, tokens, None if unpriced else money),
+            *(bought[0], bought[3], bought[4] if unbilled else None),
+            seconds,
         )
 
-    def _seconds(self, places: Sequence[int]) -> Range | None:
-        """Models work side by side, so the slowest counts; a line-up's calls are one after another, its solver's."""
-        models: dict[str, list[int]] = {}
-        for place in places:
-            models.setdefault(self.conditions[place].solver.identity, []).append(place)
-        if not {s.identity for place in places for _, s in self.conditions[place].lineup} <= set(self.past.pace):
-            return None
-        times = (
-            apart(self._group(group)[1][-1] for group in self._by_task(mine)).times(self.past.pace[model])
-            for model, mine in models.items()
-        )
-        return slowest(times) or Range()
-
-    def _group(self, places: Sequence[int]) -> tuple[list[Range], list[Range]]:
-        """As `_worked_out`, once for all who ask."""
-        key = tuple(places)
-        if key not in self._kept:
-            self._kept[key] = self._worked_out(places)
-        return self._kept[key]
-
-    @functools.cached_property
-    def _kept(self) -> dict[tuple[int, ...], tuple[list[Range], list[Range]]]:
-        return {}
-
-    def _worked_out(self, places: Sequence[int]) -> tuple[list[Range], list[Range]]:
+    def _group(self, places: Sequence[int]) -> _Sides:
         """Spent and bought of conditions of one task, per quantity."""
-        shared = self._shared(places)
-        if shared is None:
-            alone = [self._group([place]) for place in places]
-            return _summed([each[0] for each in alone]), _summed([each[1] for each in alone])
-        spent, bought = [], []
-        for group, questions in self.left.items():
-            mine = [place for place in places if place in group]
-            if mine:
-                paid = {question: self._spent(mine, question) for question in shared}
-                spent.append(self._ranges(mine, paid, paid, questions))
-                bill = {question: self._bought(mine, group, question) for question in shared}
-                bought.append(self._ranges(mine, bill, paid, questions))
-        return _summed(spent), _summed(bought)
-
-    def _shared(self, places: Sequence[int]) -> list[str] | None:
-        """Questions that all these conditions have been asked; None: too few to learn from them together."""
+        key = tuple(places)
+        if key in self._sides:
+            return self._sides[key]
         known = [self.past.trials.get(place, {}) for place in places if any(place in group for group in self.left)]
         shared = sorted(set.intersection(*map(set, known))) if known else []
-        enough = len(known) < 2 or 2 * len(shared) >= min(map(len, known))
-        return shared if enough else None
-
-    @functools.cached_property
-    def _beside(self) -> dict[int, list[int]]:
-        """By condition, all conditions of its task."""
-        groups = self._by_task(range(len(self.conditions)))
-        return {place: group for group in groups for place in group}
+        if len(known) < 2 or 2 * len(shared) >= min(map(len, known)):
+            sides: list[_Sides] = []
+            for group, questions in self.left.items():
+                if open_places := [place for place in places if place in group]:
+                    paid = {question: self._spent(open_places, question) for question in shared}
+                    bill = {question: self._bought(open_places, group, question) for question in shared}
+                    ranges = (self._ranges(open_places, each, paid, questions) for each in (paid, bill))
+                    sides.append((next(ranges), next(ranges)))
+        else:
+            # Too few questions were asked of all of them to learn from them together.
+            sides = [self._group([place]) for place in places]
+        spent, bought = (
+            [together(each) for each in zip(*(side[at] for side in sides), strict=True)]
+            if sides
+            else [Range()] * len(QUANTITIES)
+            for at in (0, 1)
+        )
+        self._sides[key] = spent, bought
+        return spent, bought
 
     def _asked(self, place: int, question: str) -> tuple[Asked, ...]:
         return self.past.trials.get(place, {}).get(question, ())
@@ -168,62 +152,50 @@ class Prospects:
 
     def _bought(self, places: Sequence[int], group: frozenset[int], question: str) -> Vector:
         """What is bought for `places` on a question that `group` has yet to answer."""
-        stored = min(len(self._asked(place, question)) for place in places)
-        return self._repeated([_sum(self._bills(places, group, question, at)) for at in range(stored)])
-
-    def _bills(self, places: Sequence[int], group: frozenset[int], question: str, at: int) -> Iterator[Vector]:
-        known: set[str] = set()
-        for place in sorted(self._beside[places[0]], key=lambda place: (place in group, place)):
-            found = self._asked(place, question)[at : at + 1]
-            for key, cost in found[0].bought.items() if found else ():
-                if place in places and key not in known:
-                    yield (*cost[:4], 0.0, cost[5]) if self.local[place] else cost
-                known.add(key)
+        task = self.conditions[places[0]].task
+        beside = [place for place, condition in enumerate(self.conditions) if condition.task == task]
+        repeats = []
+        for at in range(min(len(self._asked(place, question)) for place in places)):
+            known: set[str] = set()
+            bills: list[Vector] = []
+            # Who answered the question already has bought first; a draw is paid by the first that asks for it.
+            for place in sorted(beside, key=lambda place: (place in group, place)):
+                for asked in self._asked(place, question)[at : at + 1]:
+                    for key, cost in asked.bought.items():
+                        if place in places and key not in known:
+                            bills.append((*cost[:4], 0.0, cost[5]) if self.local[place] else cost)
+                        known.add(key)
+            repeats.append(_sum(bills))
+        return self._repeated(repeats)
 
     def _ranges(self, places: Sequence[int], bill: _Series, paid: _Series, questions: float) -> list[Range]:
         """Intervals of what `questions` further questions come to, from what each of the seen ones did."""
-        means = [self._means(place, list(paid)) for place in places]
-        lifts, spreads, most = self._lift(places, means), self._spread(places, means), self._most(places)
-        found = []
+        means = [_scaled(_sum(self._spent([place], question) for question in paid), 1 / len(paid)) for place in places]
+        spreads = [self.past.spread.get(self.conditions[place].strategy, USUAL_CV) for place in places]
+        # How far one trial at its cap stands above the mean.
+        lifts = []
+        for place, mean in zip(places, means, strict=True):
+            calls, _, got, _, _, work = (value / self.repeats for value in mean)
+            more = max(0.0, self.worst[place].output_tokens - got)
+            price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
+            more_calls = max(0.0, self.worst[place].calls - calls)
+            lifts.append((more_calls, 0.0, more, more, more * price, work * more / got if got else 0.0))
+        ranges = []
         for at, quantity in enumerate(QUANTITIES):
+            # The spread of a sum: half-way between parts that rise and fall together and parts that know nothing of
+            # each other.
+            parts = [mean[at] * cv[quantity] for mean, cv in zip(means, spreads, strict=True)]
+            spread = (sum(parts) + math.hypot(*parts)) / 2 / (sum(mean[at] for mean in means) or 1)
             seen = [vector[at] for vector in bill.values()]
-            mean, whole = fmean(seen), fmean(vector[at] for vector in paid.values())
-            cap = mean + lifts[at] * (mean / whole if whole else 1.0)
-            found.append(further(seen, questions, spreads[at], cap, most.get(quantity)))
-        return found
-
-    def _means(self, place: int, questions: Sequence[str]) -> Vector:
-        return _scaled(_sum(self._spent([place], question) for question in questions), 1 / len(questions))
-
-    def _spread(self, places: Sequence[int], means: Sequence[Vector]) -> Vector:
-        """Of a sum: half-way between parts that rise and fall together and parts that know nothing of each other."""
-        known = [self.past.spread.get(self.conditions[place].strategy, USUAL_CV) for place in places]
-        found = []
-        for at, quantity in enumerate(QUANTITIES):
-            parts = [mean[at] * cv[quantity] for mean, cv in zip(means, known, strict=True)]
-            found.append((sum(parts) + math.hypot(*parts)) / 2 / (sum(mean[at] for mean in means) or 1))
-        return tuple(found)
-
-    def _lift(self, places: Sequence[int], means: Sequence[Vector]) -> Vector:
-        """How far one trial at its cap stands above the mean; of several conditions, that runaways are rarely joint."""
-        each = [self._runaway(place, mean) for place, mean in zip(places, means, strict=True)]
-        return tuple(math.hypot(*(lift[at] for lift in each)) for at in range(len(QUANTITIES)))
-
-    def _runaway(self, place: int, means: Vector) -> Vector:
-        worst = self.worst[place]
-        calls, _, got, _, _, work = (mean / self.repeats for mean in means)
-        more = max(0.0, worst.output_tokens - got)
-        price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
-        return (max(0.0, worst.calls - calls), 0.0, more, more, more * price, work * more / got if got else 0.0)
-
-    def _most(self, places: Sequence[int]) -> dict[str, float]:
-        """What one question can cost at most; nothing bounds time, nor money without a price."""
-        bounds = {q: [getattr(self.worst[place], q) for place in places] for q in QUANTITIES if q != "work_ms"}
-        return {q: self.repeats * float(sum(each)) for q, each in bounds.items() if None not in each}
-
-
-def _summed(parts: Sequence[Sequence[Range]]) -> list[Range]:
-    return [together(each) for each in zip(*parts, strict=True)] if parts else [Range()] * len(QUANTITIES)
+            mean_bill, mean_paid = fmean(seen), fmean(vector[at] for vector in paid.values())
+            # Runaways of several conditions are rarely joint, so their lifts add in squares.
+            lift = math.hypot(*(each[at] for each in lifts))
+            cap = mean_bill + lift * (mean_bill / mean_paid if mean_paid else 1.0)
+            # Nothing bounds time, nor money without a price.
+            bounds = [None if quantity == "work_ms" else getattr(self.worst[place], quantity) for place in places]
+            most = None if None in bounds else self.repeats * float(sum(filter(None, bounds)))
+            ranges.append(further(seen, questions, spread, cap, most))
+        return ranges
 
 
 def _sum(vectors: Iterable[Vector]) -> Vector:
@@ -286,45 +258,33 @@ def expected_spend(plan: Plan, db: Path) -> ExpectedSpend:
     each = [line.worst.each() for line in bound.lines]
     free = frozenset(name for name, model in plan.models.items() if model.local)
     past = history.read(store, conditions, sum(one.calls for one in each), free)
-    left = _left(plan, store)
     places = {condition.condition_id: place for place, condition in enumerate(conditions)}
     local = [all(plan.models[setting.identity].local for _, setting in one.lineup) for one in conditions]
-    prospects = Prospects(conditions, each, local, past, _groups(plan, left, places), plan.study.repeats)
-    trials_left = Counter(left.values())
-    lines = []
-    for place, line in enumerate(bound.lines):
-        rest = trials_left[line.condition.condition_id]
-        lines.append(
-            Prospect(
-                line.condition,
-                line.worst.trials,
-                line.worst.trials - rest,
-                len(past.trials.get(place, ())),
-                place in past.short,
-                prospects.line(place),
-                each[place].times(rest),
-            )
+    done = store.done([spec.trial_id for spec in plan.specs]) if store.path.exists() else {}
+    trials_left: Counter[int] = Counter()
+    by_question: dict[str, Counter[int]] = {}
+    for spec in plan.specs:
+        if not settled(spec, done.get(spec.trial_id)):
+            place = places[spec.condition.condition_id]
+            trials_left[place] += 1
+            by_question.setdefault(spec.question.question_id, Counter())[place] += 1
+    # A question counts for the condition that has most repeats of it left.
+    left: Counter[frozenset[int]] = Counter()
+    for counts in by_question.values():
+        left[frozenset(counts)] += max(counts.values())
+    questions_left = {group: trials / plan.study.repeats for group, trials in left.items()}
+    prospects = Prospects(conditions, each, local, past, questions_left, plan.study.repeats)
+    lines = [
+        Prospect(
+            condition=line.condition,
+            trials=line.worst.trials,
+            stored=line.worst.trials - trials_left[place],
+            seen=len(past.trials.get(place, ())),
+            short=place in past.short,
+            expected=prospects.line(place),
+            worst=each[place].times(trials_left[place]),
         )
+        for place, line in enumerate(bound.lines)
+    ]
     worst = sum((line.worst for line in lines), Worst())
     return ExpectedSpend(tuple(lines), prospects.total(), worst, bound.ceiling, bound.assumed)
-
-
-def _left(plan: Plan, store: Store) -> dict[tuple[str, int], str]:
-    """Condition of every trial that is left to run, by its place in the plan."""
-    done = store.done([spec.trial_id for spec in plan.specs]) if store.path.exists() else {}
-    return {
-        (spec.question.question_id, at): spec.condition.condition_id
-        for at, spec in enumerate(plan.specs)
-        if not settled(spec, done.get(spec.trial_id))
-    }
-
-
-def _groups(plan: Plan, left: dict[tuple[str, int], str], places: dict[str, int]) -> dict[frozenset[int], float]:
-    """How many questions are left to which conditions, by the condition that has most repeats of them left."""
-    open_trials: dict[str, Counter[int]] = {}
-    for (question, _), condition in left.items():
-        open_trials.setdefault(question, Counter())[places[condition]] += 1
-    found: Counter[frozenset[int]] = Counter()
-    for counts in open_trials.values():
-        found[frozenset(counts)] += max(counts.values())
-    return {group: trials / plan.study.repeats for group, trials in found.items()}

@@ -74,60 +74,58 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
     """
     if not store.path.exists() or not conditions:
         return Past(free=free)
-    models = {setting.identity for condition in conditions for _, setting in condition.lineup}
+    import pyarrow as pa
+
+    models = sorted({setting.identity for condition in conditions for _, setting in condition.lineup})
+    strategies = sorted({condition.strategy for condition in conditions})
+    rows: list[Any] = []
     with store.reading() as connection:
-        twins = _twins(connection, conditions)
-        questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
-        rows = _calls(connection, twins, questions) if twins else []
-        spread = _spread(connection, {condition.strategy for condition in conditions})
-        pace, around = _pace(connection, models)
-    trials, short = _trials(rows, conditions, pace, free)
-    return Past(trials, short, spread, pace, around, free)
+        if twins := _twins(connection, conditions):
+            columns = zip(("condition_id", "place", "axis", "wall"), map(list, zip(*twins, strict=True)), strict=True)
+            connection.register("twins", pa.table(dict(columns)))
+            # So few rows that a run starts at once; the first by their hash are a random sample.
+            questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
+            rows = connection.execute(_CALLS, [questions]).fetchall()
+        connection.register("wanted", pa.table({"id": pa.array(strategies, pa.string())}))
+        spread = {}
+        for strategy, *squares in connection.execute(_SPREAD, [_ENOUGH]).fetchall():
+            each, sent, got, total, work = ((square or 0.0) ** 0.5 for square in squares)
+            # Money has the spread of all tokens: the query knows no price.
+            spread[strategy] = dict(zip(QUANTITIES, (each, sent, got, total, total, work), strict=True))
+        connection.register("wanted", pa.table({"id": pa.array(models, pa.string())}))
+        pace = dict(connection.execute(_PACE).fetchall())
+        least, middle, most = connection.execute(_AROUND).fetchall()[0]
+    around = Range() if middle is None else Range(middle, least / 2, most * 2)
+    trials: dict[int, dict[str, tuple[Asked, ...]]] = {}
+    short: set[int] = set()
+    for (place, question, _, cut), answers in groupby(rows, key=lambda row: tuple(row[:4])):
+        if cut:
+            # How far it would have gone is unknown, so the whole condition is no history.
+            short.add(place)
+        else:
+            asked = _within([row[4:] for row in answers], conditions[place], pace, free)
+            by_question = trials.setdefault(place, {})
+            by_question[question] = (*by_question.get(question, ()), asked)
+    whole = {place: by_question for place, by_question in trials.items() if place not in short}
+    return Past(whole, frozenset(short), spread, pace, around, free)
 
 
 def _twins(connection: Connection, conditions: Sequence[Condition]) -> list[tuple[str, int, str, int]]:
     """(stored condition, place in the plan, axis, wall) for each that speaks for a planned one."""
-    stored: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
-    for row in connection.execute(_CONDITIONS).fetchall():
-        stored.setdefault(_method(*row[4:]), []).append(row[:4])
-    return [
-        (name, at, planned.axis, planned.budget)
-        for at, planned in enumerate(conditions)
-        for name, anytime, axis, budget in stored.get(_method_of(planned), ())
-        if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget)
-    ]
-
-
-def _method_of(condition: Condition) -> tuple[Any, ...]:
-    lineup = json.dumps([[role, setting.name, setting.identity] for role, setting in condition.lineup])
-    return _method(condition.task, lineup, condition.strategy, condition.params, condition.version, condition.prompting)
-
-
-def _method(task: str, lineup: str, *rest: Any) -> tuple[Any, ...]:
-    return (task, *sorted((role, identity) for role, _, identity in json.loads(lineup)), *rest)
-
-
-def _calls(connection: Connection, twins: Sequence[tuple[str, int, str, int]], questions: int) -> list[Any]:
-    import pyarrow as pa
-
-    columns = dict(zip(("condition_id", "place", "axis", "wall"), map(list, zip(*twins, strict=True)), strict=True))
-    connection.register("twins", pa.table(columns))
-    return connection.execute(_CALLS, [questions]).fetchall()
-
-
-def _trials(
-    rows: Iterable[Any], conditions: Sequence[Condition], pace: Mapping[str, float], free: frozenset[str]
-) -> tuple[dict[int, dict[str, tuple[Asked, ...]]], frozenset[int]]:
-    found: dict[int, dict[str, tuple[Asked, ...]]] = {}
-    short: set[int] = set()
-    for (place, question, _, cut), calls in groupby(rows, key=lambda row: tuple(row[:4])):
-        if cut:
-            short.add(place)
-        else:
-            asked = _within([row[4:] for row in calls], conditions[place], pace, free)
-            kept = found.setdefault(place, {})
-            kept[question] = (*kept.get(question, ()), asked)
-    return {place: kept for place, kept in found.items() if place not in short}, frozenset(short)
+    # Task, who plays which role, strategy, params, version and prompting: what a model is called says nothing.
+    stored: dict[tuple[Any, ...], list[tuple[str, bool, str, int]]] = {}
+    for name, anytime, axis, budget, task, lineup, *rest in connection.execute(_CONDITIONS).fetchall():
+        roles = sorted((role, identity) for role, _, identity in json.loads(lineup))
+        stored.setdefault((task, *roles, *rest), []).append((name, anytime, axis, budget))
+    twins: list[tuple[str, int, str, int]] = []
+    for at, planned in enumerate(conditions):
+        roles = sorted((role, setting.identity) for role, setting in planned.lineup)
+        method = (planned.task, *roles, planned.strategy, planned.params, planned.version, planned.prompting)
+        for name, anytime, axis, budget in stored.get(method, ()):
+            # A trial of an anytime strategy at a smaller wall is a prefix of the one at a larger.
+            if (anytime and planned.anytime) or (axis, budget) == (planned.axis, planned.budget):
+                twins.append((name, at, planned.axis, planned.budget))
+    return twins
 
 
 def _within(
@@ -172,26 +170,6 @@ def _within(
 def _vector(spend: Spend, work: float, price: Price | None) -> Vector:
     pusd = price.cost_pusd(spend) if price else 0
     return (spend.calls, spend.input_tokens, spend.output_tokens, spend.total_tokens, pusd, work)
-
-
-def _spread(connection: Connection, strategies: set[str]) -> dict[str, dict[str, float]]:
-    import pyarrow as pa
-
-    connection.register("wanted", pa.table({"id": pa.array(sorted(strategies), pa.string())}))
-    found: dict[str, dict[str, float]] = {}
-    for strategy, *squares in connection.execute(_SPREAD, [_ENOUGH]).fetchall():
-        calls, sent, got, total, work = ((s or 0.0) ** 0.5 for s in squares)
-        found[strategy] = dict(zip(QUANTITIES, (calls, sent, got, total, total, work), strict=True))
-    return found
-
-
-def _pace(connection: Connection, models: set[str]) -> tuple[dict[str, float], Range]:
-    import pyarrow as pa
-
-    connection.register("wanted", pa.table({"id": pa.array(sorted(models), pa.string())}))
-    pace = dict(connection.execute(_PACE).fetchall())
-    least, middle, most = connection.execute(_AROUND).fetchall()[0]
-    return pace, Range() if middle is None else Range(middle, least / 2, most * 2)
 
 
 _CONDITIONS = """

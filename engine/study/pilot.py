@@ -19,19 +19,15 @@ def pilot(study: Study, questions: int = QUESTIONS) -> Study:
     """The study with the first `questions` of each task alone, named "... (pilot)". Raises UsageError."""
     if questions < 1:
         raise UsageError(f"A pilot needs at least 1 question, not {questions}.")
-    asked = min(questions, study.first_questions or questions)
+    first = min(questions, study.first_questions or questions)
     body = toml.parse(study.text, "the study")
-    return parse(toml.dump({**body, "name": f"{study.name} (pilot)", "first_questions": asked}), "the pilot")
+    return parse(toml.dump({**body, "name": f"{study.name} (pilot)", "first_questions": first}), "the pilot")
 
 
 def capped(study: Study, bound: UpperBound) -> Study:
     """The study under a ceiling of what it can cost at most, never above its own. Raises UsageError."""
     worst, own = bound.total, study.ceiling
-    billed = worst.billed_pusd or None
-    wished = Limits(_lower(worst.calls, own.calls), _lower(worst.total_tokens, own.tokens), _lower(billed, own.pusd))
-    return parse(with_ceiling(study.text, wished), "the pilot")
-
-
-def _lower(worst: int | None, own: int | None) -> int | None:
-    known = [max(1, limit) for limit in (worst, own) if limit is not None]
-    return min(known, default=None)
+    # A bill of 0 is no ceiling: a study that nobody bills needs none in dollars, and a file takes none of 0.
+    pairs = ((worst.calls, own.calls), (worst.total_tokens, own.tokens), (worst.billed_pusd or None, own.pusd))
+    lowest = (min((max(1, limit) for limit in pair if limit is not None), default=None) for pair in pairs)
+    return parse(with_ceiling(study.text, Limits(*lowest)), "the pilot")

@@ -68,8 +68,11 @@ def further(
         return Range()
     n, mean = len(seen), fmean(seen)
     squares = sum((value / mean - 1) ** 2 for value in seen) if mean else 0.0
+    # Five numbers say little about their own spread: others' counts as if it were `PRIOR` more questions.
     spread = (PRIOR * cv * cv + squares) / (PRIOR + n - 1)
+    # The ratio of the coming mean to the seen one is taken as lognormal, which keeps the low end above zero.
     reach = math.exp(_Z * math.sqrt(math.log1p(spread * (1 / n + 1 / more))))
+    # A share of one seen question is one at its cap, which few can show; it fades as 1/n.
     high = mean * reach + (TAIL / n * max(0.0, cap - mean) if cap is not None else 0.0)
     if most is not None:
         high = max(mean, min(high, most))

@@ -106,7 +106,8 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         models=()
         if "lineups" in top.body and "models" not in top.body
         else tuple(model_spec(table, folder) for table in top.tables("models", lambda _: KEYS)),
-        strategies=_strategies(top),
+        # A calibration needs none of what is compared.
+        strategies=() if "calibration" in top.body else _strategies(top),
         budgets=_budgets(top, axis),
         budget_axis=axis,
         repeats=top.value("repeats", Annotated[int, Meta(ge=1, le=10_000)], 1),
@@ -119,8 +120,35 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         # The user's own text with its comments; the line in front makes it readable from any folder.
         text=text if "base" in top.body else toml.dump({"base": str(folder)}) + text,
     )
-    _refuse_twins(study, where)
-    return _calibrated(study, top) if "calibration" in top.body else study
+    named = {
+        "model": [model.name for model in study.models],
+        "line-up": [lineup.name for lineup in study.lineups],
+        # Defaults written out, so that a parameter set to its default is no other strategy.
+        "strategy": [f"{c.name} {parameters(build(c.name, dict(c.params)))}" for c in study.strategies],
+        "task": [f"{task.name} (seed {task.seed}, {task.level})" for task in study.tasks],
+    }
+    for kind, names in named.items():
+        for name, count in Counter(names).items():
+            if count > 1:
+                raise UsageError(f"The {kind} {name} stands {count} times in {where}; once is enough.")
+    if "calibration" not in top.body:
+        return study
+    # Written by `calibrate` alone: the search for token budgets stands in place of what a study compares.
+    feasibility = top.value("calibration", Literal[calibration.FEASIBILITIES])
+    models = tuple(model for model in study.models if model.alone)
+    if not models:
+        raise UsageError(f"{where} has no model that is asked alone, so there is nothing to calibrate.")
+    return replace(
+        study,
+        name=f"{study.name}: {calibration.LABEL}",
+        models=models,
+        strategies=(StrategySpec(calibration.LABEL, (("feasibility", feasibility),)),),
+        budgets=(calibration.BudgetSearch().calls,),
+        budget_axis="calls",
+        repeats=1,
+        lineups=(),
+        calibration=feasibility,
+    )
 
 
 def with_ceiling(text: str, wished: Limits) -> str:
@@ -167,9 +195,7 @@ def _set_only(body: dict[str, Any], usual: Any) -> dict[str, Any]:
 
 
 def _strategies(top: Table) -> tuple[StrategySpec, ...]:
-    """Each combination of the listed values, since a list sweeps; a calibration needs none of what is compared."""
-    if "calibration" in top.body:
-        return ()
+    """Each combination of the listed values, since a list sweeps."""
 
     def known(body: Mapping[str, Any]) -> Iterable[str]:
         name = body.get("name")
@@ -180,6 +206,7 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
         name = table.value("name", Text)
         if not entry(name).listed:
             raise UnknownName("strategy", name, entries())
+        # Sorted, so that the order of a table decides nothing.
         knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
         swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
         if math.prod(len(values) for values in swept) > _MOST_CHOICES:
@@ -194,6 +221,7 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
 
 
 def _budgets(top: Table, axis: Axis) -> tuple[int, ...]:
+    # On `usd` the file says dollars; here they are whole pico-dollars.
     kind = _Dollars if axis == "usd" else _Budget
     values = [top.checked("each of budgets", kind, value) for value in top.items("budgets")]
     budgets = [pusd(value) if axis == "usd" else value for value in values]
@@ -225,6 +253,7 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
     if task.scorer is not None:
         open_scorer(task.scorer)
+    # Examples of the whole study go to tasks that bring none of their own.
     return task if task.shots or task.examples else replace(task, examples=shared)
 
 
@@ -235,37 +264,4 @@ def _examples(table: Table) -> tuple[Example, ...]:
     return tuple(
         Example(each.value("question", Text), each.value("answer", Text), each.value("reasoning", Text, None))
         for each in tables
-    )
-
-
-def _refuse_twins(study: Study, where: str) -> None:
-    """Refuse what is declared twice, parameters at their defaults included."""
-    listed = {
-        "model": [model.name for model in study.models],
-        "line-up": [lineup.name for lineup in study.lineups],
-        "strategy": [f"{c.name} {parameters(build(c.name, dict(c.params)))}" for c in study.strategies],
-        "task": [f"{task.name} (seed {task.seed}, {task.level})" for task in study.tasks],
-    }
-    for kind, names in listed.items():
-        for name, count in Counter(names).items():
-            if count > 1:
-                raise UsageError(f"The {kind} {name} stands {count} times in {where}; once is enough.")
-
-
-def _calibrated(study: Study, top: Table) -> Study:
-    """With the search for token budgets in place of what it compares: written by `calibrate` alone."""
-    feasibility = top.value("calibration", Literal[calibration.FEASIBILITIES])
-    models = tuple(model for model in study.models if model.alone)
-    if not models:
-        raise UsageError(f"{top.where} has no model that is asked alone, so there is nothing to calibrate.")
-    return replace(
-        study,
-        name=f"{study.name}: {calibration.LABEL}",
-        models=models,
-        strategies=(StrategySpec(calibration.LABEL, (("feasibility", feasibility),)),),
-        budgets=(calibration.BudgetSearch().calls,),
-        budget_axis="calls",
-        repeats=1,
-        lineups=(),
-        calibration=feasibility,
     )

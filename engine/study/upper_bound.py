@@ -9,13 +9,14 @@ earlier runs are not paid at all. Starts no server and reads no database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 from engine.core.budget import Limits
-from engine.core.records import Call, Completion, Condition, ModelSetting, Prompt, Request, TrialSpec, Usage
+from engine.core.records import Completion, Condition, ModelSetting, Prompt, Request, TrialSpec, Usage
 from engine.core.tokens import utf8_bound
 from engine.models.model import Bound, Model, Rates
 from engine.strategies import is_oracle
@@ -45,40 +46,22 @@ class Worst:
     """What counts towards a money ceiling: nothing for a local model."""
 
     def __add__(self, other: Worst) -> Worst:
-        return Worst(
-            self.trials + other.trials,
-            self.calls + other.calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.total_tokens + other.total_tokens,
-            None if self.pusd is None or other.pusd is None else self.pusd + other.pusd,
-            None if self.billed_pusd is None or other.billed_pusd is None else self.billed_pusd + other.billed_pusd,
-        )
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        sums: Any = (None if None in pair else sum(pair) for pair in pairs)
+        return Worst(*sums)
+
+    def _each_part(self, act: Callable[[int], int]) -> Worst:
+        parts: Any = (None if part is None else act(part) for part in astuple(self))
+        return Worst(*parts)
 
     def each(self) -> Worst:
         """The bound of one of its trials, which are all bounded alike."""
         trials = max(1, self.trials)
-        return Worst(
-            1,
-            self.calls // trials,
-            self.input_tokens // trials,
-            self.output_tokens // trials,
-            self.total_tokens // trials,
-            None if self.pusd is None else self.pusd // trials,
-            None if self.billed_pusd is None else self.billed_pusd // trials,
-        )
+        return replace(self._each_part(lambda part: part // trials), trials=1)
 
     def times(self, trials: int) -> Worst:
         """The bound of as many trials as this one."""
-        return Worst(
-            self.trials * trials,
-            self.calls * trials,
-            self.input_tokens * trials,
-            self.output_tokens * trials,
-            self.total_tokens * trials,
-            None if self.pusd is None else self.pusd * trials,
-            None if self.billed_pusd is None else self.billed_pusd * trials,
-        )
+        return self._each_part(lambda part: part * trials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,86 +85,82 @@ class UpperBound:
 
 def upper_bound(plan: Plan) -> UpperBound:
     """Upper bounds of what `plan` can cost."""
-    lines = asyncio.run(_lines(plan))
+    trials: Counter[str] = Counter()
+    lengths: dict[str, int] = {}
+    # Of each condition the first trial with the longest prompt, and how long that is.
+    hardest: dict[str, tuple[int, TrialSpec]] = {}
+    for spec in plan.specs:
+        name, question = spec.condition.condition_id, spec.question
+        trials[name] += 1
+        if question.question_id not in lengths:
+            lengths[question.question_id] = utf8_bound(chain_prompt(question.problem))
+        if name not in hardest or lengths[question.question_id] > hardest[name][0]:
+            hardest[name] = lengths[question.question_id], spec
+    lines = []
+    with asyncio.Runner() as loop:
+        for name, (_, spec) in hardest.items():
+            playing = {model.identity: plan.models[model.identity] for _, model in spec.condition.lineup}
+            one = loop.run(_trial(spec, plan.strategies[name], playing))
+            lines.append(Line(spec.condition, one.times(trials[name])))
     prices = [model.setting.price for model in plan.models.values()]
     return UpperBound(
-        lines=lines,
+        lines=tuple(lines),
         total=sum((line.worst for line in lines), Worst()),
         ceiling=plan.study.ceiling,
         assumed=any(price is not None and price.assumed for price in prices),
     )
 
 
-async def _lines(plan: Plan) -> tuple[Line, ...]:
-    counts, longest = _hardest(plan.specs)
-    found = []
-    for name, spec in longest.items():
-        playing = {model.identity: plan.models[model.identity] for _, model in spec.condition.lineup}
-        one = await _trial(spec, plan.strategies[name], playing)
-        found.append(Line(spec.condition, one.times(counts[name])))
-    return tuple(found)
-
-
-def _hardest(specs: Iterable[TrialSpec]) -> tuple[dict[str, int], dict[str, TrialSpec]]:
-    """Trials per condition, and of each condition the trial with the longest prompt."""
-    counts: dict[str, int] = {}
-    longest: dict[str, tuple[int, TrialSpec]] = {}
-    lengths: dict[str, int] = {}
-    for spec in specs:
-        name, question = spec.condition.condition_id, spec.question
-        counts[name] = counts.get(name, 0) + 1
-        if question.question_id not in lengths:
-            lengths[question.question_id] = utf8_bound(chain_prompt(question.problem))
-        if name not in longest or lengths[question.question_id] > longest[name][0]:
-            longest[name] = lengths[question.question_id], spec
-    return counts, {name: spec for name, (_, spec) in longest.items()}
-
-
 async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) -> Worst:
     """The bound of one trial: the worst of its rehearsals in every part, topped up to the most calls there may be."""
+    condition, budget = spec.condition, spec.condition.budget
+    # No wall but for strategies that look at what remains: the walls come afterwards, over the worst of all rehearsals.
+    unwalled = replace(spec, condition=replace(condition, budget=_NO_WALL if condition.anytime else budget))
+    paper: dict[str, Model] = {
+        name: _Paper(model.setting, model.one_draw_at_zero, model.continues, model.temperature, model.thinking_tokens)
+        for name, model in models.items()
+    }
+    # Where models work together, replies that agree are a case of their own: then the second may not be asked.
     lengths: tuple[_Length, ...] = ("full", "least") if len(models) == 1 else ("full", "least", "sure")
-    all_calls = [await _rehearsed(spec, strategy, models, length) for length in lengths]
-    seen = [call for calls in all_calls for call in calls]
-    most = max(strategy.calls, *(len(calls) for calls in all_calls))
-    prompt = max((call.bound_tokens for call in seen), default=utf8_bound(chain_prompt(spec.question.problem)))
+    rehearsals = []
+    for length in lengths:
+        setting = Setting("rehearsal", paper, _Readers(length), width=1)
+        trial = await solve(unwalled, strategy, setting, lambda answer, question: False, oracle=is_oracle(strategy))
+        rehearsals.append(trial.calls)
+    calls = [call for rehearsal in rehearsals for call in rehearsal]
+    most = max(strategy.calls, *map(len, rehearsals))
+    prompt = max((call.bound_tokens for call in calls), default=utf8_bound(chain_prompt(spec.question.problem)))
     caps = [value for key, value in asdict(strategy).items() if key.endswith("_tokens") and isinstance(value, int)]
-    cap = max((call.asked_tokens for call in seen), default=max(caps, default=1))
-    sent = max(sum(call.bound_tokens for call in calls) + (most - len(calls)) * prompt for calls in all_calls)
-    got = max(sum(call.asked_tokens for call in calls) + (most - len(calls)) * cap for calls in all_calls)
-    if spec.condition.axis == "calls":
-        most = min(most, spec.condition.budget)
+    cap = max((call.asked_tokens for call in calls), default=max(caps, default=1))
+    sent = max(sum(call.bound_tokens for call in each) + (most - len(each)) * prompt for each in rehearsals)
+    got = max(sum(call.asked_tokens for call in each) + (most - len(each)) * cap for each in rehearsals)
+    if condition.axis == "calls":
+        most = min(most, budget)
         sent, got = min(sent, most * prompt), min(got, most * cap)
-    worst = _walled(Worst(1, most, sent, got, sent + got), spec.condition, cap)
-    scenes = [
-        [
-            *((call.model, call.bound_tokens, call.asked_tokens) for call in calls),
-            *[("", prompt, cap)] * (most - len(calls)),
-        ]
-        for calls in all_calls
-    ]
-    return replace(
-        worst,
-        pusd=_money(worst, spec.condition, cap, scenes, {name: _rate(model) for name, model in models.items()}),
-        billed_pusd=_money(
-            worst,
-            spec.condition,
-            cap,
-            scenes,
-            {name: _FREE if model.local else _rate(model) for name, model in models.items()},
-        ),
-    )
-
-
-def _walled(worst: Worst, condition: Condition, cap: int) -> Worst:
-    """What the budget lets through. The call that closes it is sent with its asked cap, so up to a cap comes on top."""
-    budget = condition.budget
-    if condition.axis == "output_tokens":
-        output = min(worst.output_tokens, budget - 1 + cap)
-        return replace(worst, output_tokens=output, total_tokens=worst.input_tokens + output)
+    # The call that closes the budget is sent with its asked cap, so up to a cap comes on top of it.
+    if condition.axis in ("output_tokens", "total_tokens"):
+        got = min(got, budget - 1 + cap)
+    total = sent + got
     if condition.axis == "total_tokens":
-        sent, got = min(worst.input_tokens, budget), min(worst.output_tokens, budget - 1 + cap)
-        return replace(worst, input_tokens=sent, output_tokens=got, total_tokens=min(sent + got, budget - 1 + cap))
-    return worst
+        sent = min(sent, budget)
+        total = min(sent + got, budget - 1 + cap)
+    scenes: list[_Scene] = [
+        [
+            *((call.model, call.bound_tokens, call.asked_tokens) for call in rehearsal),
+            *[("", prompt, cap)] * (most - len(rehearsal)),
+        ]
+        for rehearsal in rehearsals
+    ]
+    prices = {name: model.setting.price for name, model in models.items()}
+    rates = {
+        name: None
+        if price is None
+        else _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
+        for name, price in prices.items()
+    }
+    billed = {name: _FREE if models[name].local else rate for name, rate in rates.items()}
+    money = (_money(sent, got, condition, cap, scenes, each) for each in (rates, billed))
+    return Worst(1, most, sent, got, total, *money)
 
 
 class _Rate(NamedTuple):
@@ -197,53 +176,26 @@ _Scene = Sequence[tuple[str, int, int]]
 """Model (empty: whichever is dearest), prompt bound and cap of each call of a rehearsal."""
 
 
-def _rate(model: Model) -> _Rate | None:
-    price = model.setting.price
-    if price is None:
-        return None
-    return _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
-
-
 def _money(
-    worst: Worst, condition: Condition, cap: int, scenes: Sequence[_Scene], rates: Mapping[str, _Rate | None]
+    sent: int, got: int, condition: Condition, cap: int, scenes: Sequence[_Scene], rates: Mapping[str, _Rate | None]
 ) -> int | None:
     """Each call at the price of its own model, and no more than all that passes the walls at the dearest."""
     known = {name: rate for name, rate in rates.items() if rate is not None}
     if len(known) < len(rates):
         return None
     top = _Rate(*map(max, zip(*known.values(), strict=True)))
-    money = worst.input_tokens * top.dearest + worst.output_tokens * top.output
+    money = sent * top.dearest + got * top.output
     if len(known) > 1:
         priced = {**known, "": top}
-        money = min(
-            money,
-            max(
-                sum(sent * priced[name].dearest + got * priced[name].output for name, sent, got in scene)
-                for scene in scenes
-            ),
-        )
+        bills = [
+            sum(sent * priced[name].dearest + got * priced[name].output for name, sent, got in scene)
+            for scene in scenes
+        ]
+        money = min(money, max(bills))
+    # A wall in dollars counts input at its plain price, and bounds nothing where a cache may be written for more.
     if condition.axis == "usd" and all(rate.dearest == rate.plain for rate in known.values()):
         money = min(money, condition.budget + cap * top.output)
     return money
-
-
-async def _rehearsed(spec: TrialSpec, strategy: Any, models: Mapping[str, Model], length: _Length) -> tuple[Call, ...]:
-    """The calls of a trial whose replies all have this length; no wall but for those who look."""
-    budget = _NO_WALL if spec.condition.anytime else spec.condition.budget
-    free = replace(spec, condition=replace(spec.condition, budget=budget))
-    paper: dict[str, Model] = {
-        name: _Paper(
-            model.setting,
-            one_draw_at_zero=model.one_draw_at_zero,
-            continues=model.continues,
-            temperature=model.temperature,
-            thinking_tokens=model.thinking_tokens,
-        )
-        for name, model in models.items()
-    }
-    setting = Setting("rehearsal", paper, _Readers(length), width=1)
-    trial = await solve(free, strategy, setting, lambda answer, question: False, oracle=is_oracle(strategy))
-    return trial.calls
 
 
 @dataclass
@@ -251,15 +203,15 @@ class _Paper:
     """A model in name only: it bounds prompts and is never called."""
 
     setting: ModelSetting
+    one_draw_at_zero: bool
+    continues: bool
+    temperature: float | None
+    thinking_tokens: int
     context_tokens: int | None = None
     parallel: int = 1
     rates: Rates = Rates()
-    one_draw_at_zero: bool = False
     simulated: bool = True
     local: bool = True
-    continues: bool = True
-    temperature: float | None = None
-    thinking_tokens: int = 0
 
     async def bound(self, messages: Prompt) -> Bound:
         return Bound(utf8_bound(messages), exact=False)
@@ -286,6 +238,7 @@ class _Readers:
 
     async def get(self, request: Request) -> tuple[Completion, bool]:
         tokens = 1 if self.length == "least" else request.asked_tokens
+        # The count stands in the usage; the text need not be as long as a cap of millions.
         text = _SURE if self.length == "sure" else ("so " * (tokens // 3 + 1))[: min(tokens, 100_000)]
         usage = Usage(utf8_bound(request.messages), tokens)
         return Completion(request.key, text, "stop", usage, 0, None, None, datetime.now(UTC)), False

@@ -17,6 +17,7 @@ def open_task(spec: TaskSpec) -> Task:
 
     Raises UnknownName for a family, generator or level that does not exist, UsageError for counts out of range."""
     family, _, rest = spec.name.partition(":")
+    # Imported where they are used: a study of one family need not load the other.
     if family == "file" and rest:
         from engine.tasks.files import FileTask
 

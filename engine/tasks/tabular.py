@@ -12,13 +12,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engine.core.errors import UnknownName, UsageError, shortened
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
+# Both hold for what is packed and for what it unpacks to.
 MOST_BYTES = 200_000_000
 MOST_ROWS = 1_000_000
 Cells = tuple[str | None, ...]
@@ -40,8 +38,17 @@ def read_rows(
     Raises UnknownName for an ending or a column we do not know, UsageError, with file and row, for anything else: no
     such file, more bytes (packed or unpacked) or rows than allowed, not UTF-8, not parseable, a cell that holds a list
     or an object. Rows of CSV and TSV files with nothing in them are left out."""
+    rows, size = list[Cells](), 0
     with _readable(path, most_bytes) as kind:
-        return list(_limited(path, kind.rows(path, columns, most_bytes), most_rows, most_bytes))
+        for row in kind.rows(path, columns, most_bytes):
+            # Row by row, so that a packed file is given up at a limit and not after the whole of it.
+            size += sum(len(cell) for cell in row if cell)
+            if len(rows) == most_rows:
+                raise UsageError(f"The file {str(path)!r} has more than {most_rows:,} rows.")
+            if size > most_bytes:
+                raise _too_much(path, most_bytes)
+            rows.append(row)
+    return rows
 
 
 def column_names(path: Path, most_bytes: int = MOST_BYTES) -> list[str]:
@@ -60,64 +67,58 @@ def _readable(path: Path, most_bytes: int) -> Iterator[Kind]:
     if kind is None:
         raise UnknownName("file ending", path.suffix, _KINDS)
     try:
-        _check_file(path, most_bytes)
+        if not path.exists():
+            raise UsageError(f"There is no file {str(path)!r}.")
+        if not path.is_file():
+            raise UsageError(f"{str(path)!r} is not a file.")
+        size = path.stat().st_size
+        if size > most_bytes:
+            raise UsageError(f"The file {str(path)!r} has {size:,} bytes; at most {most_bytes:,} are read.")
         yield kind
     except (OSError, MemoryError) as error:
         why = getattr(error, "strerror", None) or _first_line(error)
         raise UsageError(f"The file {str(path)!r} cannot be read: {why}.") from None
 
 
-def _check_file(path: Path, most_bytes: int) -> None:
-    if not path.exists():
-        raise UsageError(f"There is no file {str(path)!r}.")
-    if not path.is_file():
-        raise UsageError(f"{str(path)!r} is not a file.")
-    if path.stat().st_size > most_bytes:
-        raise UsageError(f"The file {str(path)!r} has {path.stat().st_size:,} bytes; at most {most_bytes:,} are read.")
-
-
-def _limited(path: Path, rows: Iterator[Cells], most_rows: int, most_bytes: int) -> Iterator[Cells]:
-    size = 0
-    for number, row in enumerate(rows, start=1):
-        size += sum(len(cell) for cell in row if cell)
-        if number > most_rows:
-            raise UsageError(f"The file {str(path)!r} has more than {most_rows:,} rows.")
-        if size > most_bytes:
-            raise _too_much(path, most_bytes)
-        yield row
-
-
-def _too_much(path: Path, most_bytes: int) -> UsageError:
-    return UsageError(f"The file {str(path)!r} unpacks to more than {most_bytes:,} bytes of text.")
-
-
 def _decoded(path: Path) -> str:
     raw = path.read_bytes()
     try:
+        # Spreadsheets write a byte order mark; it is no part of the first column's name.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(f"Line {line} of {str(path)!r} is not valid UTF-8; save the file as UTF-8.") from None
 
 
-def _lines(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
-    for row, line in enumerate(_line_values(path), start=1):
-        yield _picked(path, line, columns, row)
+def _objects(values: Callable[[Path], Iterable[Any]]) -> Kind:
+    """Files whose rows are JSON objects."""
+
+    def rows(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+        for number, row in enumerate(values(path), start=1):
+            if not isinstance(row, dict):
+                raise UsageError(f"Row {number} of {str(path)!r} is not an object with columns.")
+            for column in columns:
+                if column not in row:
+                    raise UnknownName(f"{path.name} row {number} column", column, list(row))
+            yield tuple(_text(path, row[column], column, number) for column in columns)
+
+    def names(path: Path) -> list[str]:
+        first: Any = next(iter(values(path)), {})
+        return list(first) if isinstance(first, dict) else []
+
+    return Kind(rows, names)
 
 
-def _line_values(path: Path) -> Iterator[Any]:
+def _json_lines(path: Path) -> Iterator[Any]:
+    # Not splitlines(): JSON strings may hold the line ends of Unicode, such as U+2028, as they are.
     for number, line in enumerate(_decoded(path).split("\n"), start=1):
         if line.strip():
             yield _parsed(path, line, f"line {number}")
 
 
-def _document(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
-    for number, row in enumerate(_listed(path), start=1):
-        yield _picked(path, row, columns, number)
-
-
-def _listed(path: Path) -> list[Any]:
+def _json_list(path: Path) -> list[Any]:
     rows = _parsed(path, _decoded(path), "it")
+    # Many exports wrap their rows: {"version": 1, "data": [...]}.
     if isinstance(rows, dict):
         lists = [value for value in rows.values() if isinstance(value, list)]
         if len(lists) != 1:
@@ -126,12 +127,6 @@ def _listed(path: Path) -> list[Any]:
     if not isinstance(rows, list):
         raise UsageError(f"The file {str(path)!r} holds no list of rows.")
     return rows
-
-
-def _keys(rows: Iterable[Any]) -> list[str]:
-    """The columns of the first row."""
-    first: Any = next(iter(rows), {})
-    return list(first) if isinstance(first, dict) else []
 
 
 def _parsed(path: Path, text: str, where: str) -> Any:
@@ -145,20 +140,6 @@ def _parsed(path: Path, text: str, where: str) -> Any:
         raise UsageError(f"The file {str(path)!r} is not valid JSON: {where} is nested too deeply.") from None
 
 
-def _picked(path: Path, row: Any, columns: Sequence[str], number: int) -> Cells:
-    if not isinstance(row, dict):
-        raise UsageError(f"Row {number} of {str(path)!r} is not an object with columns.")
-    for column in columns:
-        if column not in row:
-            raise _no_column(path, column, list(row), number)
-    return tuple(_text(path, row[column], column, number) for column in columns)
-
-
-def _no_column(path: Path, column: str, known: Sequence[str], number: int | None = None) -> UsageError:
-    where = f"{path.name} row {number}" if number else path.name
-    return UnknownName(f"{where} column", column, known)
-
-
 def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
     if cell is None:
         return None
@@ -166,6 +147,7 @@ def _text(path: Path, cell: Any, column: str, number: int) -> str | None:
         if not _whole(cell):
             raise UsageError(f"Row {number} of {str(path)!r} has half a character in {column!r}; mend the file.")
         return cell
+    # Before numbers: a bool is an int in Python.
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, list | dict | bytes | tuple):
@@ -182,53 +164,70 @@ def _whole(text: str) -> bool:
     return True
 
 
-def _separated(separator: str) -> Rows:
-    def read(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
-        records = _records(path, separator)
-        head = _head(records)
+def _separated(separator: str) -> Kind:
+    """Files with a head and a row of cells in each line."""
+
+    def records(path: Path) -> Iterator[list[str]]:
+        """The head, if there is one, and then the rows; those with nothing in them are left out."""
+        # The reader gives up at 131,072 characters of a cell by itself, and documents are longer.
+        csv.field_size_limit(MOST_BYTES)
+        # Strict: an open quote would swallow the rest of the file, so it is refused.
+        reader = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=separator, strict=True)
+        line = 1
+        try:
+            for cells in reader:
+                if any(cell.strip() for cell in cells):
+                    yield cells
+                line = reader.line_num + 1
+        except csv.Error as error:
+            reason = "a quote is opened and never closed" if "end of data" in str(error) else _first_line(error)
+            raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
+
+    def rows(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+        lines = records(path)
+        head = next(lines, [])
         for column in columns if head else ():
             if column not in head:
-                raise _no_column(path, column, head)
+                raise UnknownName(f"{path.name} column", column, head)
         places = [head.index(column) for column in columns if head]
-        for number, cells in enumerate(filter(_filled, records), start=1):
+        for number, cells in enumerate(lines, start=1):
             if len(cells) > len(head):
-                raise UsageError(
-                    f"The file {str(path)!r} is not a valid table: row {number} has {len(cells)} cells, "
-                    f"its head {len(head)}."
-                )
+                where = f"row {number} has {len(cells)} cells, its head {len(head)}"
+                raise UsageError(f"The file {str(path)!r} is not a valid table: {where}.")
+            # Spreadsheets leave out empty cells at the end of a row.
             yield tuple(cells[at] if at < len(cells) else None for at in places)
 
-    return read
+    return Kind(rows, lambda path: next(records(path), []))
 
 
-def _head(records: Iterator[list[str]]) -> list[str]:
-    return next((cells for cells in records if _filled(cells)), [])
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    """A Parquet file by Arrow's reader, which meets broken files with errors where others stop the whole process."""
+    import pyarrow
+    from pyarrow import parquet
 
-
-def _filled(cells: Sequence[str]) -> bool:
-    return any(cell.strip() for cell in cells)
-
-
-def _records(path: Path, separator: str) -> Iterator[list[str]]:
-    """The lines of a separated file as cells; an open quote would swallow the rest of the file, so it is refused."""
-    csv.field_size_limit(MOST_BYTES)
-    records = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=separator, strict=True)
-    line = 1
     try:
-        for cells in records:
-            yield cells
-            line = records.line_num + 1
-    except csv.Error as error:
-        reason = "a quote is opened and never closed" if "end of data" in str(error) else _first_line(error)
-        raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
+        with parquet.ParquetFile(path, memory_map=False) as table:
+            yield table
+    except (pyarrow.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
+        raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
 
 
-def _parquet(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
+def _parquet_rows(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Cells]:
     """Batch by batch, so that a limit is met before the whole is unpacked."""
-    with _opened(path) as table:
-        meta = table.metadata
+    from pyarrow import types
+
+    binary = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    with _parquet(path) as table:
+        meta, schema = table.metadata, table.schema_arrow
         for column in columns:
-            _check_type(path, column, table.schema_arrow)
+            if schema.names.count(column) != 1:
+                raise UnknownName(f"{path.name} column", column, schema.names)
+            kind = schema.field(column).type
+            plain = kind.value_type if types.is_dictionary(kind) else kind
+            if types.is_nested(plain) or any(test(plain) for test in binary):
+                named = shortened(str(kind))
+                raise UsageError(f"Column {column!r} of {str(path)!r} holds {named} values, not plain text.")
         # Not column by column: Arrow aborts the process over a group that lacks one.
         if sum(meta.row_group(at).total_byte_size for at in range(meta.num_row_groups)) > most_bytes:
             raise _too_much(path, most_bytes)
@@ -241,35 +240,12 @@ def _parquet(path: Path, columns: Sequence[str], most_bytes: int) -> Iterator[Ce
 
 
 def _parquet_names(path: Path) -> list[str]:
-    with _opened(path) as table:
+    with _parquet(path) as table:
         return list(table.schema_arrow.names)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A Parquet file by Arrow's reader, which meets broken files with errors where others stop the whole process."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path, memory_map=False) as table:
-            yield table
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
-        raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
-
-
-def _check_type(path: Path, column: str, known: pa.Schema) -> None:
-    from pyarrow import types
-
-    if known.names.count(column) != 1:
-        raise _no_column(path, column, known.names)
-    kind = known.field(column).type
-    plain = kind.value_type if types.is_dictionary(kind) else kind
-    if types.is_nested(plain) or any(
-        test(plain)
-        for test in (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
-    ):
-        raise UsageError(f"Column {column!r} of {str(path)!r} holds {shortened(str(kind))} values, not plain text.")
+def _too_much(path: Path, most_bytes: int) -> UsageError:
+    return UsageError(f"The file {str(path)!r} unpacks to more than {most_bytes:,} bytes of text.")
 
 
 def _first_line(error: Exception) -> str:
@@ -277,9 +253,9 @@ def _first_line(error: Exception) -> str:
 
 
 _KINDS: dict[str, Kind] = {
-    ".csv": Kind(_separated(","), lambda path: _head(_records(path, ","))),
-    ".json": Kind(_document, lambda path: _keys(_listed(path))),
-    ".jsonl": Kind(_lines, lambda path: _keys(_line_values(path))),
-    ".parquet": Kind(_parquet, _parquet_names),
-    ".tsv": Kind(_separated("\t"), lambda path: _head(_records(path, "\t"))),
+    ".csv": _separated(","),
+    ".json": _objects(_json_list),
+    ".jsonl": _objects(_json_lines),
+    ".parquet": Kind(_parquet_rows, _parquet_names),
+    ".tsv": _separated("\t"),
 }

@@ -39,6 +39,7 @@ def check_strategy(strategy: str | Any, **params: object) -> None:
     for clause in contract.CLAUSES:
         try:
             clause(found)
+        # All clauses, so that a plugin is not mended one sentence at a time.
         except AssertionError as error:
             broken.append(f"- {clause.__name__}: {error}")
     if broken:

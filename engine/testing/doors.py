@@ -22,11 +22,15 @@ JUNK = (
     "\x00\x01\x1b[31m",
     "\u202e\u200b\ufeff",
     "\U0001f600" * 50,
+    # Python refuses to read an int of more than 4,300 digits.
     "7" * 1_000_000,
+    # Deep enough to end a recursive parser.
     "(" * 100_000,
+    # Small as text, and too large for memory as a fraction.
     "1e999999999",
     "-" * 10_000,
     "9" * 300 + "/0",
+    # Must stay text.
     "__import__('os').getcwd()",
     "NaN",
 )

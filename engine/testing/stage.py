@@ -1,13 +1,14 @@
 """Where a strategy is tried: one question, scripted models, a pool and a ledger; no store, process or network.
 
-Owns the scripts and the playing of a single trial. Judges nothing: that is `contract`.
+Plays a single trial and judges nothing: that is `contract`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,6 @@ from engine.core.budget import position, weights
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import (
     Axis,
-    Completion,
     Condition,
     ModelSetting,
     ModelSpend,
@@ -74,80 +74,56 @@ class Stage:
 
     def play(self, axis: Axis, budget: int, script: Script, *, width: int = 4, slack: float = 1.0) -> Trial:
         """One trial inside one wall, with every prefetched draw landed."""
-        return asyncio.run(self._played(axis, budget, script, width, slack))
+        name, lineup = self.entry.name, (("solver", SOLVER), *((role, OTHER) for role in self.entry.roles))
+        condition = Condition("k1-contract", QUESTION.task, lineup, name, "{}", 1, self.anytime, axis, budget)
+        # The question alone, or with a document if documents are what the strategy is about.
+        problem = replace(QUESTION.problem, context=DOCUMENT if self.entry.family == "context" else None)
+        spec = TrialSpec("t1-contract", condition, replace(QUESTION, problem=problem), 0)
 
-    @property
-    def question(self) -> Question:
-        """What it is asked: the question alone, or with a document if documents are what it is about."""
-        told = replace(QUESTION.problem, context=DOCUMENT)
-        return replace(QUESTION, problem=told) if self.entry.family == "context" else QUESTION
+        async def played() -> Trial:
+            models = {name: ScriptedModel(setting, script, slack, pauses=2) for name, setting in _SETTINGS.items()}
+            # Bought from the script itself; nothing is reserved or billed.
+            pool = CompletionCache(lambda request: models[request.model].complete(request))
+            trial = await solve(
+                spec,
+                self.instance,
+                Setting("contract", models, pool, width),
+                lambda answer, question: answer == question.target,
+                oracle=is_oracle(self.instance),
+            )
+            # Draws fetched ahead of need may still be on their way.
+            await pool.drain()
+            return trial
 
-    async def _played(self, axis: Axis, budget: int, script: Script, width: int, slack: float) -> Trial:
-        models = {name: ScriptedModel(setting, script, slack, pauses=2) for name, setting in _SETTINGS.items()}
-        pool = CompletionCache(_Till(models).buy)
-        setting = Setting("contract", models, pool, width)
-        trial = await solve(
-            self._spec(axis, budget),
-            self.instance,
-            setting,
-            lambda said, asked: said == asked.target,
-            oracle=is_oracle(self.instance),
-        )
-        await pool.drain()
-        return trial
-
-    def _spec(self, axis: Axis, budget: int) -> TrialSpec:
-        lineup = (("solver", SOLVER), *((role, OTHER) for role in self.entry.roles))
-        condition = Condition(
-            "k1-contract", QUESTION.task, lineup, self.entry.name, "{}", 1, self.anytime, axis, budget
-        )
-        return TrialSpec("t1-contract", condition, self.question, 0)
+        return asyncio.run(played())
 
     def __str__(self) -> str:
         return repr(self.instance)
-
-
-@dataclass(frozen=True, slots=True)
-class _Till:
-    """Buys for the pool; nothing is reserved or billed."""
-
-    models: Mapping[str, ScriptedModel]
-
-    async def buy(self, request: Request) -> Completion:
-        return await self.models[request.model].complete(request)
 
 
 def stages(strategy: str | Any, params: Mapping[str, object]) -> list[Stage]:
     """The instances to try: with these parameters, or with the defaults and with small numbers.
 
     Raises UnknownName and UsageError."""
-    found = entry(strategy) if isinstance(strategy, str) else _entry_of(strategy)
     if not isinstance(strategy, str):
-        return [Stage(found, strategy)]
+        registered = next((known for known in entries().values() if known.make is type(strategy)), None)
+        if registered is None:
+            raise UnknownName("strategy", type(strategy).__name__, entries())
+        return [Stage(registered, strategy)]
+    registered = entry(strategy)
     if params:
-        return [Stage(found, build(strategy, params))]
-    small = {knob: 3 for knob, value in found.knobs.items() if type(value) is int and not knob.endswith("_tokens")}
-    made = [build(strategy, {}), *_made(strategy, small)]
-    return [Stage(found, instance) for instance in dict.fromkeys(made)]
-
-
-def _made(strategy: str, small: Mapping[str, object]) -> Iterable[Any]:
-    """Small numbers are our idea; a strategy that refuses them has its own."""
-    try:
-        return [build(strategy, small)]
-    except (UsageError, ValueError):
-        return []
-
-
-def _entry_of(instance: Any) -> Entry:
-    found = next((known for known in entries().values() if known.make is type(instance)), None)
-    if found is None:
-        raise UnknownName("strategy", type(instance).__name__, entries())
-    return found
+        return [Stage(registered, build(strategy, params))]
+    small = {knob: 3 for knob, value in registered.knobs.items() if type(value) is int and not knob.endswith("_tokens")}
+    instances = [build(strategy, {})]
+    # Small numbers are our idea; a strategy that refuses them has its own.
+    with suppress(UsageError, ValueError):
+        instances.append(build(strategy, small))
+    return [Stage(registered, instance) for instance in dict.fromkeys(instances)]
 
 
 def spent(spends: Sequence[ModelSpend], axis: Axis) -> int:
     """Where cumulative spends stand on an axis."""
+    # Each model by its own prices, where the axis is money.
     return sum(position(meter, weights(axis, _SETTINGS[meter.model])) for meter in spends)
 
 
@@ -159,5 +135,6 @@ def answer_at(trial: Trial, axis: Axis, budget: int) -> str | None:
 
 def anonymous(trial: Trial) -> Trial:
     """The trial without what may differ between equal runs: times and who paid first."""
+    # Of two that ask for the same at once, either may be the one who pays.
     calls = tuple(replace(call, replayed=False) for call in trial.calls)
     return replace(trial, calls=calls, started_at=_NEVER, finished_at=_NEVER)

@@ -280,14 +280,12 @@ class Session:
             raise
         # Numbered when consumed, never when prefetched: a draw left in the pool did not happen for this trial.
         self._draws[ids.stream_key(request)] += 1
-        return self._charge(replace(pending, request=replace(request, key=completion.key)), completion, replayed)
-
-    def _charge(self, pending: PendingCall, completion: Completion, replayed: bool) -> Reply:
+        pending = replace(pending, request=replace(request, key=completion.key))
         usage = completion.usage
         whole = spend_of(usage, completion.latency_ms)
         # Our own count of a reply without usage is no better than the bound it would replace.
         if not usage.estimated:
-            self._counted[(pending.draft.model, pending.draft.messages)] = usage.input_tokens
+            self._counted[(draft.model, draft.messages)] = usage.input_tokens
         if not self._ledger.covers(pending.call, whole):
             self._cut(pending, whole, replayed)
         self._ledger.charge(pending.call, whole)

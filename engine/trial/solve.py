@@ -16,7 +16,7 @@ from typing import Any
 from engine.core import ids
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
-from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, Verdict
+from engine.core.records import Cut, End, Problem, Question, Trial, TrialSpec, Verdict
 from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
@@ -46,7 +46,12 @@ async def solve(
     began = datetime.now(UTC)
     session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
     end, error = await _drive(strategy, spec.question.problem, session)
-    marks = _scored(session.marks, spec.question, score)
+    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
+    verdicts: dict[str, Verdict] = {
+        answer: "right" if score(answer, spec.question) >= 1 else "wrong"
+        for answer in dict.fromkeys(mark.answer for mark in session.marks)
+    }
+    marks = tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in session.marks)
     last = marks[-1] if marks else None
     return Trial(
         spec=spec,
@@ -115,12 +120,3 @@ def _ended(session: Session) -> tuple[End, str | None]:
     if session.closed == "stopped":
         return "stopped", "the run ended and the strategy went on"
     return "exhausted", Cut.BUDGET.value if session.closed.beyond else session.closed.value
-
-
-def _scored(marks: list[Mark], question: Question, score: Score) -> tuple[Mark, ...]:
-    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
-    verdicts: dict[str, Verdict] = {}
-    for mark in marks:
-        if mark.answer not in verdicts:
-            verdicts[mark.answer] = "right" if score(mark.answer, question) >= 1 else "wrong"
-    return tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in marks)

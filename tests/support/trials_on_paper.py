@@ -233,7 +233,8 @@ async def box(
     session = opened(walls, source, *models, kind="word", width=width)
     end, error = await trials._drive(strategy, QUESTION.problem, session)
     await source.drain()
-    marks = trials._scored(session.marks, QUESTION, _right)
+    judged = (replace(each, verdict="right" if _right(each.answer, QUESTION) else "wrong") for each in session.marks)
+    marks = tuple(judged)
     answer = marks[-1].answer if marks else None
     verdict = marks[-1].verdict if marks else "none"
     planned = spec(type(strategy).__name__, axis, budget)

@@ -1,6 +1,6 @@
 """Whom to ask what to choose: binds the readings of one database to the rules that make answers of them.
 
-Owns which cells an answer looks at. The rules are in `choices`, `overtaking`, `worth` and `scenarios`.
+Owns which cells an answer looks at. The rules are in `choose`, `cost` and `what_if`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +18,7 @@ from engine.analysis.advice import board as boards
 from engine.analysis.advice import choose, cost, what_if
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.lens import STORED, Lens
-from engine.analysis.stats import Floats, Sample
+from engine.analysis.stats import Sample
 from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
@@ -53,7 +52,7 @@ class Advisor:
     """Those of `Results.conditions`, of all tasks."""
     task: str
     x: str
-    """The spend that is meant by cheap: a column of `curves.MEANS`."""
+    """The spend that is meant by cheap: a column of `cells.MEANS`."""
     axis: str | None
     """What budgets count; None: each condition's own axis."""
     filters: Mapping[str, Any]
@@ -62,11 +61,11 @@ class Advisor:
     """The prices and energy figures money and watt-hours are reckoned with."""
 
     def reach(self, accuracy: float) -> Advice:
-        """The cheapest setting with at least this accuracy, a share, with 95% confidence: `choices.reach`."""
+        """The cheapest setting with at least this accuracy, a share, with 95% confidence: `choose.reach`."""
         return choose.reach(self._board(), accuracy)
 
     def under(self, budget: int) -> Advice:
-        """The most accurate setting within a budget a question (the wall, in the axis' unit): `choices.under`.
+        """The most accurate setting within a budget a question (the wall, in the axis' unit): `choose.under`.
 
         Anytime conditions are read at this budget, others count where they ran at most at it, on the same axis.
         """
@@ -76,36 +75,71 @@ class Advisor:
         return choose.under(boards.board(within, units, self.x, self.sample.replicates, self.sample.seed), budget)
 
     def beats(self, a: str, b: str) -> Advice:
-        """From which budget on condition `a` beats `b`, both ids: `overtaking.beats`."""
+        """From which budget on condition `a` beats `b`, both ids: `choose.beats`."""
         axis = self.axis or self._own_axis()
         curves = self.results.curves([a, b], axis=axis, lens=self.lens)
         if set(curves["axis"].unique()) - {axis}:
             raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
-        called, budgets = self._named(a, b), self._common(curves, (a, b), axis)
-        return choose.beats((called[0], called[1]), axis, budgets, partial(self._pair, a, b, axis), self.sample)
+        rows = [self.conditions.row(by_predicate=pl.col("condition_id") == name, named=True) for name in (a, b)]
+        names_by_id = names.conditions(rows)
+        called = [
+            names_by_id[row["condition_id"]]
+            + ("" if row["anytime"] else f" (at its own {text.budget(row['budget'], row['axis'])})")
+            for row in rows
+        ]
+        # Where both curves change, and the smaller of their own budgets where both have one on the axis.
+        own = [row["budget"] for row in rows if row["axis"] == axis and row["anytime"]]
+        walls = {*curves["budget"].to_list(), min(own) if len(own) == 2 else 0}
+        # While both stand on nearly all of their questions: beyond, the ones left are those that end early.
+        full = pl.col("n") >= 0.95 * pl.col("n").max().over("condition_id")
+        thin = curves.filter(~full & (pl.col("budget") > curves.filter(full)["budget"].min()))
+        end = min(thin["budget"].to_list(), default=math.inf)
+        budgets = sorted(budget for budget in walls if 0 < budget < end)
+        if len(budgets) > MOST_BUDGETS:
+            budgets = budgets[:: -(-len(budgets) // MOST_BUDGETS)]
+
+        def read(budgets: Sequence[int]) -> dict[int, choose.Units]:
+            _, units = self.results.measured(axis, budgets, {"condition_id": [a, b]}, self.lens)
+            pairs: dict[int, choose.Units] = {}
+            for budget in budgets:
+                # One that is not anytime is at its own budget, whatever the other's.
+                at = (pl.lit(not row["anytime"]) | (pl.col("budget") == budget) for row in rows)
+                one, other = (
+                    units.filter((pl.col("condition_id") == name) & here) for name, here in zip((a, b), at, strict=True)
+                )
+                pairs[budget] = one, other
+            return pairs
+
+        return choose.beats((called[0], called[1]), axis, budgets, read, self.sample)
 
     def next_point(self, spend: float | None = None) -> Advice:
-        """What the next percentage point costs at a spend: `worth.next_point`."""
+        """What the next percentage point costs at a spend: `cost.next_point`."""
         return cost.next_point(self._board(), spend)
 
     def per_right(self) -> Advice:
-        """Spend per right answer: `worth.per_right`."""
+        """Spend per right answer: `cost.per_right`."""
         return cost.per_right(self._board())
 
     def without(self, model: str) -> Advice:
-        """What the frontier loses if a model, in whatever role, disappears: `scenarios.without`."""
+        """What the frontier loses if a model, in whatever role, disappears: `what_if.without`."""
         board = self._board()
         using = self._using(model, board)
         return what_if.without(board, model, using)
 
     def priced(self, model: str, factor: float) -> Advice:
-        """What the frontier loses if a model costs `factor` times as much, in dollars: `scenarios.priced`."""
+        """What the frontier loses if a model costs `factor` times as much, in dollars: `what_if.priced`."""
         if self.x != "usd" or (self.axis or self._own_axis()) == "usd":
             raise UsageError("A price moves spends in dollars: weigh by usd, with budgets that are not in dollars.")
         if not 0 <= factor < 1e6:
             raise UsageError(f"A price is multiplied by a number from 0 to a million, not by {factor:g}.")
         board = self._board()
-        return what_if.priced(board, model, factor, 1 + (factor - 1) * self._part(model, board))
+        using = self._using(model, board)
+        # Which part of each setting's dollars goes to the model: what is saved where it is free.
+        free, _ = self._measured(replace(self.lens, prices=(*self.lens.prices, (model, Price(0, 0)))))
+        rest = board.frame.join(free.select(*_KEY, free="usd"), on=_KEY, how="left", maintain_order="left")
+        x, left = rest["x"].to_numpy(), rest["free"].fill_null(0.0).to_numpy()
+        part = np.where(using & (x > 0), 1 - left / np.where(x > 0, x, 1.0), 0.0)
+        return what_if.priced(board, model, factor, 1 + (factor - 1) * part)
 
     def _measured(self, lens: Lens) -> tuple[pl.DataFrame, pl.DataFrame]:
         cells, units = self.results.measured(self.axis, None, {"task": self.task, **self.filters}, lens)
@@ -120,61 +154,20 @@ class Advisor:
         cells, units = self._measured(self.lens)
         return boards.board(cells, units, self.x, self.sample.replicates, self.sample.seed)
 
-    def _common(self, curves: pl.DataFrame, ids: tuple[str, str], axis: str) -> list[int]:
-        """Budgets at which either changes, and the smaller of their own where it is on the axis."""
-        rows = [self._condition(name) for name in ids]
-        own = [row["budget"] for row in rows if row["axis"] == axis and row["anytime"]]
-        return _in_common(curves, min(own) if len(own) == 2 else None)
-
     def _own_axis(self) -> str:
         """The axis that most conditions of the task have budgets on."""
-        mine = self.conditions.filter(pl.col("task") == self.task)
-        return str(mine["axis"].mode().sort()[0])
-
-    def _condition(self, condition_id: str) -> Mapping[str, Any]:
-        return self.conditions.row(by_predicate=pl.col("condition_id") == condition_id, named=True)
-
-    def _named(self, *condition_ids: str) -> tuple[str, ...]:
-        rows = [self._condition(each) for each in condition_ids]
-        called = names.conditions(rows)
-        return tuple(
-            called[row["condition_id"]]
-            + ("" if row["anytime"] else f" (at its own {text.budget(row['budget'], row['axis'])})")
-            for row in rows
-        )
-
-    def _pair(self, a: str, b: str, axis: str, budgets: Sequence[int]) -> dict[int, choose.Units]:
-        _, units = self.results.measured(axis, budgets, {"condition_id": [a, b]}, self.lens)
-        mine = [units.filter(pl.col("condition_id") == name) for name in (a, b)]
-        fixed = [not row["anytime"] for row in (self._condition(a), self._condition(b))]
-        return {budget: _at(budget, mine, fixed) for budget in budgets}
-
-    def _part(self, model: str, board: Board) -> Floats:
-        """Which part of each setting's dollars goes to a model: 1 where it plays alone."""
-        using = self._using(model, board)
-        free, _ = self._measured(replace(self.lens, prices=(*self.lens.prices, (model, Price(0, 0)))))
-        rest = board.frame.join(free.select(*_KEY, free="usd"), on=_KEY, how="left", maintain_order="left")
-        x, left = rest["x"].to_numpy(), rest["free"].fill_null(0.0).to_numpy()
-        part: Floats = np.where(using & (x > 0), 1 - left / np.where(x > 0, x, 1.0), 0.0)
-        return part
+        return str(self.conditions.filter(pl.col("task") == self.task)["axis"].mode().sort()[0])
 
     def _using(self, model: str, board: Board) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Which settings have the model in their line-up, by the study's name for it or its identity."""
-        lineups = {row["condition_id"]: _models(row["lineup"]) for row in self.conditions.to_dicts()}
+        lineups = {
+            row["condition_id"]: {name for _, *names in json.loads(row["lineup"]) for name in names}
+            for row in self.conditions.to_dicts()
+        }
         known = {name for models in lineups.values() for name in models}
         if model not in known:
             raise UnknownName("model", model, known)
         return np.array([model in lineups[name] for name in board.frame["condition_id"]], dtype=np.bool_)
-
-
-def _at(budget: int, mine: Sequence[pl.DataFrame], fixed: Sequence[bool]) -> choose.Units:
-    """Both at a budget; one that is not anytime is at its own."""
-    first, second = (u if own else u.filter(pl.col("budget") == budget) for u, own in zip(mine, fixed, strict=True))
-    return first, second
-
-
-def _models(lineup: str) -> set[str]:
-    return {name for _, *names in json.loads(lineup) for name in names}
 
 
 def task_of(known: Iterable[str], task: str | None) -> str:
@@ -186,12 +179,3 @@ def task_of(known: Iterable[str], task: str | None) -> str:
     if task is not None and task not in tasks:
         raise UnknownName("task", task, tasks)
     return task or tasks[0]
-
-
-def _in_common(curves: pl.DataFrame, own: int | None) -> list[int]:
-    """Budgets above 0 at which either changes, and `own`, while both stand on nearly all of their questions."""
-    full = pl.col("n") >= 0.95 * pl.col("n").max().over("condition_id")
-    thin = curves.filter(~full & (pl.col("budget") > curves.filter(full)["budget"].min()))
-    end = min(thin["budget"].to_list(), default=math.inf)
-    found = sorted({budget for budget in (*curves["budget"].to_list(), own or 0) if 0 < budget < end})
-    return found[:: -(-len(found) // MOST_BUDGETS)] if len(found) > MOST_BUDGETS else found

@@ -1,8 +1,7 @@
-"""The settings of one task side by side: mean spend, accuracy, and one joint bootstrap of both.
+"""The settings of one task side by side: mean spend, accuracy, and one joint bootstrap of both; what advice stands on.
 
-Owns what all advice reckons with. Cells that are partial, or whose spend or accuracy is unknown, do not take part.
-
-The record every piece of advice is given in.
+Cells that are partial, or whose spend or accuracy is unknown, do not take part. `Advice` is the record that every
+answer is given in.
 """
 
 from __future__ import annotations
@@ -25,6 +24,8 @@ from engine.core import names, text
 from engine.core.errors import UsageError
 
 Row = Mapping[str, Any]
+COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions")
+"""What every table of evidence about settings begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,7 @@ class Board:
 
     def cell_sums(self, cell: int) -> Sums:
         """What the interval of a cell's accuracy is made of."""
-        s, q = self.sums.of["accuracy"][cell], self.sums.n[cell]
-        return Sums.of(s, q)
+        return Sums.of(self.sums.of["accuracy"][cell], self.sums.n[cell])
 
     def interval(self, cell: int, critical: float) -> Interval:
         """Interval of a cell's accuracy at a normal quantile other than 1.96."""
@@ -86,6 +86,7 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
         raise UsageError(
             f"There is nothing to go by: no setting has a known accuracy and {x} on 95% of its study's questions here."
         )
+    # Named among those that are judged: what no longer differs is not said.
     name = names.over(frame.to_dicts())
     frame = frame.with_columns(name=pl.Series([name(row) for row in frame.iter_rows(named=True)], dtype=pl.String))
     drawn = frontier.resampled(frame, units, x, replicates, seed)
@@ -103,15 +104,16 @@ def critical(board: Board) -> float:
     """
     deviations = board.drawn.accuracy - board.point.accuracy
     spread = deviations.std(axis=0)
-    seen = spread > 1e-9
-    hidden = int((~seen).sum())
-    doubt = (1 - LEVEL) / (2 if hidden and seen.any() else 1)
-    found = [NormalDist().inv_cdf(1 - doubt / hidden)] if hidden else []
-    if seen.any():
+    varies = spread > 1e-9
+    hidden = int((~varies).sum())
+    doubt = (1 - LEVEL) / (2 if hidden and varies.any() else 1)
+    quantiles = [NormalDist().inv_cdf(1 - doubt / hidden)] if hidden else []
+    if varies.any():
         _, widening = tails(board.clusters)
-        scores = deviations[:, seen] / spread[seen] * (widening if math.isfinite(widening) else 1.0)
-        found += [float(np.quantile(side.max(axis=1), 1 - doubt)) for side in (scores, -scores)]
-    return max(found)
+        scores = deviations[:, varies] / spread[varies] * (widening if math.isfinite(widening) else 1.0)
+        # Both ways, as deviations of shares near 0 or 1 are lopsided.
+        quantiles += [float(np.quantile(side.max(axis=1), 1 - doubt)) for side in (scores, -scores)]
+    return max(quantiles)
 
 
 @dataclass(frozen=True, slots=True)

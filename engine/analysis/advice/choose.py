@@ -1,10 +1,7 @@
-"""What to choose: the cheapest setting that reaches an accuracy, and the best one under a budget.
+"""What to choose: the cheapest setting that reaches an accuracy, the best under a budget, and which of two is ahead.
 
-Owns the rules of these two answers and the sentences they are told in. Works on a board; reads no database.
-
-From which budget on one setting beats another: two anytime curves, paired question by question.
-
-Owns the walk down the budgets and the sentence it ends in. Reads no database: it is handed a way to read.
+The first two are read off a board; the third walks down the budgets of two anytime curves, paired question by question.
+Owns these rules and the sentences they are told in. Reads no database: it is handed a way to read.
 """
 
 from __future__ import annotations
@@ -16,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import compare, stats
-from engine.analysis.advice.board import Advice, Board, Row, cell_of, critical, more_needed, setting
+from engine.analysis.advice.board import COLUMNS, Advice, Board, cell_of, critical, more_needed, setting
 from engine.analysis.compare import Difference
 from engine.analysis.frontier import outdone
-from engine.analysis.stats import LEVEL, Estimate, Floats, Sample, z_of
+from engine.analysis.stats import LEVEL, Estimate, Sample, z_of
 from engine.core import text
 from engine.core.errors import UsageError
 
@@ -35,62 +32,50 @@ def reach(board: Board, least: float) -> Advice:
         raise UsageError(f"An accuracy to reach is a share between 0 and 1, not {least:g}.")
     z = critical(board)
     bounds = [board.interval(cell, z) for cell in range(board.frame.height)]
-    table = board.frame.select(
-        "condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions"
-    ).with_columns(least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds]))
-    table = table.with_columns(reaches=pl.col("least") >= least)
-    passing = table.filter("reaches")
-    if passing.is_empty():
-        return _short(board, table, least, z)
-    return _reached(board, table, passing.row(0, named=True), least)
-
-
-def _reached(board: Board, table: pl.DataFrame, row: Row, least: float) -> Advice:
-    sentence = (
-        f"The cheapest setting that reaches {text.percent(least)} with 95% confidence is {setting(row)}: "
-        f"{text.percent(row['accuracy'])} (at least {text.percent(row['least'])}) on "
-        f"{text.plural(row['n_questions'], 'question')}, for {text.spend(row['x'], board.x)} a question."
+    table = board.frame.select(COLUMNS).with_columns(
+        least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds])
     )
-    value = Estimate(row["accuracy"], row["least"], row["most"])
-    return Advice("reach", sentence, True, row["n_questions"], cell_of(row), value, None, table)
+    table = table.with_columns(reaches=pl.col("least") >= least)
+    wanted = text.percent(least)
+    passing = table.filter("reaches")
+    if not passing.is_empty():
+        # The board is sorted by spend, so the first is the cheapest.
+        row = passing.row(0, named=True)
+        sentence = (
+            f"The cheapest setting that reaches {wanted} with 95% confidence is {setting(row)}: "
+            f"{text.percent(row['accuracy'])} (at least {text.percent(row['least'])}) on "
+            f"{text.plural(row['n_questions'], 'question')}, for {text.spend(row['x'], board.x)} a question."
+        )
+        value = Estimate(row["accuracy"], row["least"], row["most"])
+        return Advice("reach", sentence, True, row["n_questions"], cell_of(row), value, None, table)
 
-
-def _short(board: Board, table: pl.DataFrame, least: float, z: float) -> Advice:
-    """Nothing passes: because nothing does, or because the questions are too few to tell."""
+    # Nothing passes: because nothing does, or because the questions are too few to tell.
     best = table.sort("accuracy", "x", descending=[True, False]).row(0, named=True)
     value = Estimate(best["accuracy"], best["least"], best["most"])
     if float(table["most"].max() or 0) < least:  # type: ignore[arg-type]
         sentence = (
-            f"No setting reaches {text.percent(least)}: the best, {setting(best)}, has "
+            f"No setting reaches {wanted}: the best, {setting(best)}, has "
             f"{text.percent(best['accuracy'])} on {text.plural(best['n_questions'], 'question')}, and at most "
             f"{text.percent(best['most'])} with 95% confidence."
         )
         return Advice("reach", sentence, True, best["n_questions"], None, value, None, table)
-    more = _questions_to_reach(board, table, least, z)
+    # Of the setting that needs fewest.
+    needs: list[int] = []
+    for cell, row in enumerate(table.iter_rows(named=True)):
+        answers = stats.sure_of_share(row["accuracy"], least, z)
+        if answers is not None:
+            # Design effect: how many questions are worth one independent right-or-wrong answer; under 1 with repeats.
+            sums = board.cell_sums(cell)
+            plain = sums.mean * (1 - sums.mean) / sums.n
+            design = sums.variance / plain if min(sums.variance, plain) > 1e-15 else 1.0
+            needs.append(max(1, math.ceil(answers * design - row["n_questions"])))
+    more = min(needs, default=None)
     sentence = (
         f"Not decided by {text.plural(board.n, 'question')}: the best setting, {setting(best)}, has "
         f"{text.percent(best['accuracy'])}, and may have {text.percent(best['least'])} to "
         f"{text.percent(best['most'])}{more_needed(more)}."
     )
     return Advice("reach", sentence, False, board.n, None, value, more, table)
-
-
-def _questions_to_reach(board: Board, table: pl.DataFrame, least: float, z: float) -> int | None:
-    """Of the setting that needs fewest."""
-    found = []
-    for cell, row in enumerate(table.iter_rows(named=True)):
-        needed = stats.sure_of_share(row["accuracy"], least, z)
-        if needed is not None:
-            design = _design(board, cell)
-            found.append(max(1, math.ceil(needed * design - row["n_questions"])))
-    return min(found, default=None)
-
-
-def _design(board: Board, cell: int) -> float:
-    """How many questions are worth one independent right-or-wrong answer; under 1 with repeats."""
-    sums = board.cell_sums(cell)
-    plain = sums.mean * (1 - sums.mean) / sums.n
-    return sums.variance / plain if min(sums.variance, plain) > 1e-15 else 1.0
 
 
 BEST = (1 + LEVEL) / 2
@@ -106,47 +91,41 @@ def under(board: Board, budget: int) -> Advice:
     """
     accuracy = board.point.accuracy[0]
     best = int(np.lexsort((board.frame["x"].to_numpy(), -accuracy))[0])
-    stay = [
-        cell == best or not outdone(*_leads_over(board, cell), board.clusters, BEST) for cell in range(len(accuracy))
-    ]
-    table = board.frame.select(
-        "condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions"
-    ).with_columns(behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay))
+    stay: list[bool] = []
+    for cell in range(len(accuracy)):
+        # Leads of all others over a cell, and how far each replicate's is off.
+        others = np.arange(len(accuracy)) != cell
+        leads = accuracy[others] - accuracy[cell]
+        off = (board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads).T
+        stay.append(cell == best or not outdone(leads, off, board.clusters, BEST))
+    table = board.frame.select(COLUMNS).with_columns(
+        behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay)
+    )
     row = table.row(best, named=True)
     rivals = [cell for cell, kept in enumerate(stay) if kept and cell != best]
     limit = text.budget(budget, row["axis"])
-    said = (
+    named = (
         f"{setting(row)}: {text.percent(row['accuracy'])} on {text.plural(row['n_questions'], 'question')}, for "
         f"{text.spend(row['x'], board.x)} a question"
     )
     value = Estimate(row["accuracy"], *board.interval(best, z_of(LEVEL)))
     if not rivals:
-        sentence = f"Under {limit} a question the best setting is {said}."
+        sentence = f"Under {limit} a question the best setting is {named}."
         return Advice("under", sentence, True, board.n, cell_of(row), value, None, table)
-    more, next_best = _questions_between(board, best, rivals)
+    # Questions that would tell the best from the next; of rivals that are equal the cheapest.
+    rival = max(rivals, key=lambda cell: (accuracy[cell], -cell))
+    gap = float(accuracy[best] - accuracy[rival])
+    variance = float((board.drawn.accuracy[:, best] - board.drawn.accuracy[:, rival]).var())
+    # The discordance of single answers that would vary as this bootstrap does: n Var + gap^2.
+    needed = stats.questions_needed(gap, variance * board.n + gap**2)
+    more = None if needed is None else max(1, math.ceil(needed) - board.n)
+    next_best = board.row(rival)
     sentence = (
-        f"Not decided by {text.plural(board.n, 'question')}: under {limit} a question the best seen is {said}, but "
+        f"Not decided by {text.plural(board.n, 'question')}: under {limit} a question the best seen is {named}, but "
         f"{len(rivals)} other{'s' * (len(rivals) > 1)} may be as good, first {setting(next_best)} with "
         f"{text.percent(next_best['accuracy'])}{more_needed(more)}."
     )
     return Advice("under", sentence, False, board.n, cell_of(row), value, more, table)
-
-
-def _leads_over(board: Board, cell: int) -> tuple[Floats, Floats]:
-    """Leads of all others over a cell, and how far each replicate's is off."""
-    others = np.arange(board.frame.height) != cell
-    leads = board.point.accuracy[0, others] - board.point.accuracy[0, cell]
-    return leads, (board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads).T
-
-
-def _questions_between(board: Board, best: int, rivals: Sequence[int]) -> tuple[int | None, Row]:
-    """Questions that would tell the best from the next, and the next."""
-    accuracy = board.point.accuracy[0]
-    rival = max(rivals, key=lambda cell: (accuracy[cell], -cell))
-    gap = float(accuracy[best] - accuracy[rival])
-    variance = float((board.drawn.accuracy[:, best] - board.drawn.accuracy[:, rival]).var())
-    needed = stats.questions_needed(gap, variance * board.n + gap**2)
-    return None if needed is None else max(1, math.ceil(needed) - board.n), board.row(rival)
 
 
 Units = tuple[pl.DataFrame, pl.DataFrame]
@@ -163,24 +142,38 @@ def beats(names: tuple[str, str], axis: str, budgets: Sequence[int], read: Read,
     sequence, so that no correction is due; first a few of them, then those between the last two. Evidence: budget, n,
     difference, low, high, p_value. Raises UsageError where the two have no budget or no question in common.
     """
-    asked = sorted(set(budgets))
-    if not asked:
+    walls = sorted(set(budgets))
+    if not walls:
         raise UsageError(f"{names[0]} and {names[1]} have no budget in common on {axis}.")
     tried: dict[int, Difference] = {}
-    first, below = _down(_some(asked), tried, read, sample)
+    first, below = _down(_some(walls), tried, read, sample)
     if first is not None and below is not None:
-        closer, _ = _down(_some([budget for budget in asked if below < budget < first]), tried, read, sample)
+        closer, _ = _down(_some([budget for budget in walls if below < budget < first]), tried, read, sample)
         first = first if closer is None else closer
-    found = None if first is None else tried[first]
-    if found is None:
-        return _unbeaten(names, text.budget(asked[-1], axis), tried[asked[-1]], read, asked[-1], _table(tried))
-    last = tried[asked[-1]]
-    sentence = (
-        f"{names[0]} beats {names[1]} from {text.budget(first or 0, axis)} on, up to the "
-        f"{text.budget(asked[-1], axis)} both were measured at: {_told(found)} there, {_told(last)} at the "
-        f"end, on {text.plural(found.n, 'question')}."
-    )
-    return Advice("beats", sentence, True, found.n, None, found.estimate, None, _table(tried))
+    numbers = dict.fromkeys(("difference", "low", "high", "p_value"), pl.Float64)
+    rows = [{"budget": budget, **compare.columns(difference)} for budget, difference in sorted(tried.items())]
+    table = pl.DataFrame(rows, schema={"budget": pl.Int64, "n": pl.Int64, **numbers})
+    largest, end = walls[-1], tried[walls[-1]]
+    limit = text.budget(largest, axis)
+    if first is not None:
+        ahead = tried[first]
+        sentence = (
+            f"{names[0]} beats {names[1]} from {text.budget(first, axis)} on, up to the "
+            f"{limit} both were measured at: {_gap(ahead)} there, {_gap(end)} at the "
+            f"end, on {text.plural(ahead.n, 'question')}."
+        )
+        return Advice("beats", sentence, True, ahead.n, None, ahead.estimate, None, table)
+
+    # Not ahead at the largest budget, so nowhere that could be told.
+    if end.mean is None:
+        raise UsageError(f"{names[0]} and {names[1]} share no question, so they cannot be compared.")
+    seen = f"at {limit}, the largest budget both were measured at, the difference is {_gap(end)}"
+    if (end.high or 0.0) < 0:
+        sentence = f"{names[0]} does not beat {names[1]}: {seen}, on {text.plural(end.n, 'question')}."
+        return Advice("beats", sentence, True, end.n, None, end.estimate, None, table)
+    more = compare.more_questions(compare.paired(*read([largest])[largest]), end) if end.mean > 0 else None
+    doubt = f"Not decided by {text.plural(end.n, 'question')} whether {names[0]} beats {names[1]}"
+    return Advice("beats", f"{doubt}: {seen}{more_needed(more)}.", False, end.n, None, end.estimate, more, table)
 
 
 def _some(budgets: Sequence[int]) -> list[int]:
@@ -202,26 +195,6 @@ def _down(
     return first, None
 
 
-def _unbeaten(
-    names: tuple[str, str], limit: str, last: Difference, read: Read, budget: int, table: pl.DataFrame
-) -> Advice:
-    """a is not ahead at the largest budget."""
-    if last.mean is None:
-        raise UsageError(f"{names[0]} and {names[1]} share no question, so they cannot be compared.")
-    said = f"at {limit}, the largest budget both were measured at, the difference is {_told(last)}"
-    if (last.high or 0.0) < 0:
-        sentence = f"{names[0]} does not beat {names[1]}: {said}, on {text.plural(last.n, 'question')}."
-        return Advice("beats", sentence, True, last.n, None, last.estimate, None, table)
-    more = compare.more_questions(compare.paired(*read([budget])[budget]), last) if last.mean > 0 else None
-    doubt = f"Not decided by {text.plural(last.n, 'question')} whether {names[0]} beats {names[1]}"
-    return Advice("beats", f"{doubt}: {said}{more_needed(more)}.", False, last.n, None, last.estimate, more, table)
-
-
-def _told(found: Difference) -> str:
-    return f"{text.points(found.mean or 0)} {text.interval(found.low or 0, found.high or 0, text.points)}"
-
-
-def _table(tried: dict[int, Difference]) -> pl.DataFrame:
-    numbers = dict.fromkeys(("difference", "low", "high", "p_value"), pl.Float64)
-    rows = [{"budget": budget, **compare.columns(difference)} for budget, difference in sorted(tried.items())]
-    return pl.DataFrame(rows, schema={"budget": pl.Int64, "n": pl.Int64, **numbers})
+def _gap(difference: Difference) -> str:
+    low, high = difference.low or 0, difference.high or 0
+    return f"{text.points(difference.mean or 0)} {text.interval(low, high, text.points)}"

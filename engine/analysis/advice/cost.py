@@ -6,18 +6,17 @@ Owns both prices with their intervals. Works on a board; reads no database.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from engine.analysis.advice.board import Advice, Board, Row, cell_of, setting
+from engine.analysis.advice.board import COLUMNS, Advice, Board, Row, cell_of, setting
 from engine.analysis.frontier import Cloud, places
 from engine.analysis.stats import LEVEL, Estimate, Floats, Interval, percentiles, z_of
 from engine.core import text
 
-POINT = 0.01
+POINT = 0.01  # one percentage point, as a share
 
 
 def next_point(board: Board, spend: float | None = None) -> Advice:
@@ -28,63 +27,27 @@ def next_point(board: Board, spend: float | None = None) -> Advice:
     Evidence, one row per step: `from_`, `to`, x_from, x_to, accuracy_from, accuracy_to, cost, low, high.
     """
     corners = np.flatnonzero(places(board.point, "hull").on[0])
+    # Cells equal in spend and accuracy are on the hull together; one of them is a corner.
     corners = corners[np.unique(board.point.x[0, corners], return_index=True)[1]]
     if len(corners) < 2:
         return _no_step(board, int(corners[0]))
-    steps = _steps(board, corners)
-    chosen = _at(steps, spend)
-    if chosen is None:
-        return _no_step(board, int(corners[-1]), steps)
-    return _told(board, chosen, steps, board.row(int(corners[0])))
-
-
-def _steps(board: Board, corners: np.ndarray[Any, Any]) -> pl.DataFrame:
     x, accuracy = board.point.x[0, corners], board.point.accuracy[0, corners]
-    slopes = _slopes(board.drawn, (x[1:] + x[:-1]) / 2)
-    rows = []
+    costs = _costs(board.drawn, (x[1:] + x[:-1]) / 2)
+    rows: list[dict[str, Any]] = []
     for at in range(len(corners) - 1):
-        low, high = percentiles(slopes[:, at], board.clusters)
-        first, second = board.row(int(corners[at])), board.row(int(corners[at + 1]))
+        low, high = percentiles(costs[:, at], board.clusters)
+        row = {"from_": setting(board.row(int(corners[at]))), "to": setting(board.row(int(corners[at + 1])))}
+        ends = {"x_from": x[at], "x_to": x[at + 1], "accuracy_from": accuracy[at], "accuracy_to": accuracy[at + 1]}
         cost = POINT * (x[at + 1] - x[at]) / (accuracy[at + 1] - accuracy[at])
-        rows.append(
-            {
-                "from_": setting(first),
-                "to": setting(second),
-                "x_from": x[at],
-                "x_to": x[at + 1],
-                "accuracy_from": accuracy[at],
-                "accuracy_to": accuracy[at + 1],
-                "cost": cost,
-                "low": low,
-                "high": high,
-            }
-        )
-    return pl.DataFrame(rows)
-
-
-def _slopes(drawn: Cloud, at: Floats) -> Floats:
-    """Replicates x places: what a point costs on each replicate's hull; infinite past its end."""
-    on = places(drawn, "hull").on
-    found = np.full((len(on), len(at)), math.inf)
-    for row, kept in enumerate(on):
-        x, first = np.unique(drawn.x[row, kept], return_index=True)
-        accuracy = drawn.accuracy[row, kept][first]
-        if len(x) > 1:
-            costs = np.append(POINT * np.diff(x) / np.diff(accuracy), math.inf)
-            found[row] = costs[np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(costs) - 1)]
-    return found
-
-
-def _at(steps: pl.DataFrame, spend: float | None) -> Row | None:
-    """The step at a spend: the first one before it, none past the last."""
-    if spend is None:
-        return steps.row(-1, named=True)
-    ahead = steps.filter(pl.col("x_to") > spend)
-    return ahead.row(0, named=True) if ahead.height else None
-
-
-def _told(board: Board, step: Row, steps: pl.DataFrame, cheapest: Row) -> Advice:
+        rows.append({**row, **ends, "cost": cost, "low": low, "high": high})
+    steps = pl.DataFrame(rows)
+    # The step at a spend: the first one before it, none past the last.
+    ahead = steps.tail(1) if spend is None else steps.filter(pl.col("x_to") > spend)
+    if ahead.is_empty():
+        return _no_step(board, int(corners[-1]), steps)
+    step = ahead.row(0, named=True)
     value = Estimate.of(step["cost"], (step["low"], step["high"]))
+    # An infinite end: in more replicates than the tail a point is not to be had at all there.
     decided = value.high is not None and math.isfinite(value.high)
     cost = f"{text.spend(step['cost'], board.x)} a question ({_range(board.x, value)})"
     sentence = (
@@ -93,13 +56,28 @@ def _told(board: Board, step: Row, steps: pl.DataFrame, cheapest: Row) -> Advice
         f"{text.plural(board.n, 'question')}"
     )
     doubt = "." if decided else f"; {text.plural(board.n, 'question')} do not decide whether there is one to be had."
-    return Advice("next_point", sentence + doubt, decided, board.n, cell_of(cheapest), value, None, steps)
+    cheapest = cell_of(board.row(int(corners[0])))
+    return Advice("next_point", sentence + doubt, decided, board.n, cheapest, value, None, steps)
+
+
+def _costs(drawn: Cloud, at: Floats) -> Floats:
+    """Replicates x places: what a point costs on each replicate's hull; infinite past its end."""
+    on = places(drawn, "hull").on
+    costs = np.full((len(on), len(at)), math.inf)
+    for row, corners in enumerate(on):
+        # Cells equal in spend and accuracy are on it together, and make no step.
+        x, first = np.unique(drawn.x[row, corners], return_index=True)
+        accuracy = drawn.accuracy[row, corners][first]
+        if len(x) > 1:
+            steps = np.append(POINT * np.diff(x) / np.diff(accuracy), math.inf)
+            costs[row] = steps[np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(steps) - 1)]
+    return costs
 
 
 def _no_step(board: Board, corner: int, steps: pl.DataFrame | None = None) -> Advice:
     row = board.row(corner)
-    found = f"{setting(row)} with {text.percent(row['accuracy'])} on {text.plural(row['n_questions'], 'question')}"
-    sentence = f"No spend here buys another percentage point: nothing stored is more accurate than {found}."
+    best = f"{setting(row)} with {text.percent(row['accuracy'])} on {text.plural(row['n_questions'], 'question')}"
+    sentence = f"No spend here buys another percentage point: nothing stored is more accurate than {best}."
     table = pl.DataFrame() if steps is None else steps
     return Advice("next_point", sentence, False, board.n, cell_of(row), Estimate(math.inf), None, table)
 
@@ -111,7 +89,13 @@ def per_right(board: Board) -> Advice:
     as one question is never solved, so here it is all spend over all right answers; `unsolved` is the share of
     questions never solved. Evidence, cheapest first: x, accuracy, cost, low, high, unsolved.
     """
-    rows = [_priced(board, cell, row) for cell, row in enumerate(board.frame.iter_rows(named=True))]
+    rows: list[dict[str, Any]] = []
+    for cell, row in enumerate(board.frame.iter_rows(named=True)):
+        low, high = _cost_interval(board, cell, row)
+        cost = row["x"] / row["accuracy"] if row["accuracy"] else math.inf
+        unsolved = float(board.sums.of["unsolved"][cell].sum() / board.sums.n[cell].sum())
+        numbers = {"cost": cost, "low": low, "high": high, "unsolved": unsolved}
+        rows.append({name: row[name] for name in COLUMNS} | numbers)
     table = pl.DataFrame(rows).sort("cost", "x", "condition_id")
     best = table.row(0, named=True)
     if math.isinf(best["cost"]):
@@ -132,21 +116,6 @@ def per_right(board: Board) -> Advice:
     return Advice("per_right", sentence, True, board.n, cell_of(best), value, None, table)
 
 
-def _priced(board: Board, cell: int, row: Row) -> Mapping[str, Any]:
-    accuracy, x = row["accuracy"], row["x"]
-    low, high = _cost_interval(board, cell, row)
-    named = {
-        name: row[name] for name in ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions")
-    }
-    return {
-        **named,
-        "cost": x / accuracy if accuracy else math.inf,
-        "low": low,
-        "high": high,
-        "unsolved": float((board.sums.of["unsolved"][cell]).sum() / board.sums.n[cell].sum()),
-    }
-
-
 def _cost_interval(board: Board, cell: int, row: Row) -> Interval:
     """From the intervals of accuracy and spend and how they go together, on a log scale (MOVER, Donner & Zou 2012).
 
@@ -158,20 +127,18 @@ def _cost_interval(board: Board, cell: int, row: Row) -> Interval:
         return x / most, x / least if least else math.inf
     if accuracy == 0:
         return low / most, math.inf
-    together = _correlation(board, cell)
-    down = _reach(math.log(x / low), math.log(most / accuracy), together)
-    up = _reach(math.log(high / x), math.log(accuracy / least), together) if least else math.inf
+    # On the log scale the cost is a difference, log x - log accuracy; MOVER takes each side from the ends of both:
+    # sqrt(a^2 + b^2 - 2 r a b), with r the correlation of the two in the bootstrap.
+    spends, shares = board.drawn.x[:, cell], board.drawn.accuracy[:, cell]
+    spread = float(spends.std() * shares.std())
+    together = float(((spends - spends.mean()) * (shares - shares.mean())).mean()) / spread if spread > 1e-18 else 0.0
+
+    def reach(spend: float, share: float) -> float:
+        return math.sqrt(max(0.0, spend**2 + share**2 - 2 * together * spend * share))
+
+    down = reach(math.log(x / low), math.log(most / accuracy))
+    up = reach(math.log(high / x), math.log(accuracy / least)) if least else math.inf
     return x / accuracy * math.exp(-down), x / accuracy * math.exp(up)
-
-
-def _reach(spend: float, accuracy: float, together: float) -> float:
-    return math.sqrt(max(0.0, spend**2 + accuracy**2 - 2 * together * spend * accuracy))
-
-
-def _correlation(board: Board, cell: int) -> float:
-    x, accuracy = board.drawn.x[:, cell], board.drawn.accuracy[:, cell]
-    spread = float(x.std() * accuracy.std())
-    return float(((x - x.mean()) * (accuracy - accuracy.mean())).mean()) / spread if spread > 1e-18 else 0.0
 
 
 def _range(x: str, value: Estimate) -> str:

@@ -21,6 +21,7 @@ def without(board: Board, model: str, gone: Flags) -> Advice:
     """What the frontier loses without the settings that use a model; see `lost`."""
     if not gone.any():
         return _nothing(board, "without", f"No setting here uses {model}, so nothing is lost without it.")
+    # Infinitely dear instead of left out, so that both frontiers keep the same columns and draws.
     after = Cloud(np.where(gone, np.inf, board.point.x), board.point.accuracy)
     drawn = Cloud(np.where(gone, np.inf, board.drawn.x), board.drawn.accuracy)
     if gone.all():
@@ -53,18 +54,33 @@ def lost(board: Board, asked: str, verb: str, after: Cloud, drawn: Cloud) -> Adv
         loss = Estimate.of(b - a, percentiles(gone[:, column], board.clusters))
         rows.append({"x": x, "before": b, "after": a, "lost": b - a, "low": loss.low, "high": loss.high})
     value = Estimate.of(float((before - left).mean()), percentiles(gone.mean(axis=1), board.clusters))
-    rows.append(_volume(board, after, drawn, float(at[-1])))
-    table = pl.DataFrame(rows, schema=dict.fromkeys(("x", "before", "after", "lost", "low", "high"), pl.Float64))
-    return Advice(asked, _sentence(board, verb, value, table), value.settled, board.n, None, value, None, table)
-
-
-def _volume(board: Board, after: Cloud, drawn: Cloud, limit: float) -> dict[str, float | None]:
-    """Hypervolumes as shares of the box: the mean height over spends on a linear scale."""
+    # The largest change, by size: a price that falls gains.
+    worst = max(rows, key=lambda row: abs(row["lost"] or 0.0))
+    first, last = (text.spend(float(at[place]), board.x) for place in (0, -1))
+    moved = (
+        f", most at {text.spend(worst['x'], board.x)}: {text.percent(worst['before'])} becomes "
+        f"{text.percent(worst['after'])}"
+    )
+    mean = value.mean or 0.0
+    amount = f"{text.points(abs(mean)).removeprefix('+')} of accuracy"
+    if value.low is not None and value.high is not None:
+        # A gain is told as a positive number, so its interval turns round.
+        low, high = sorted(end * (-1 if mean < 0 else 1) for end in (value.low, value.high))
+        amount = f"{amount} {text.interval(low, high, text.points)}"
+    sentence = (
+        f"{verb} {amount} on average over spends of {first} to {last} a question, on "
+        f"{text.plural(board.n, 'question')}{moved if abs(worst['lost'] or 0.0) > 1e-9 else ''}."
+    )
+    # Hypervolumes as shares of the box: the mean height over spends on a linear scale.
+    limit = float(at[-1])
     scale = limit or 1.0
-    before, left = (float(hypervolume(cloud, limit)[0]) / scale for cloud in (board.point, after))
+    whole, rest = (float(hypervolume(cloud, limit)[0]) / scale for cloud in (board.point, after))
     shares = (hypervolume(board.drawn, limit) - hypervolume(drawn, limit)) / scale
-    loss = Estimate.of(before - left, percentiles(shares, board.clusters))
-    return {"x": None, "before": before, "after": left, "lost": loss.mean, "low": loss.low, "high": loss.high}
+    volume = Estimate.of(whole - rest, percentiles(shares, board.clusters))
+    ends = {"lost": volume.mean, "low": volume.low, "high": volume.high}
+    rows.append({"x": None, "before": whole, "after": rest, **ends})
+    table = pl.DataFrame(rows, schema=dict.fromkeys(("x", "before", "after", "lost", "low", "high"), pl.Float64))
+    return Advice(asked, sentence, value.settled, board.n, None, value, None, table)
 
 
 def spends(point: Cloud) -> Floats:
@@ -82,6 +98,7 @@ def heights(cloud: Cloud, at: Floats) -> Floats:
     x = np.take_along_axis(cloud.x, order, 1)
     best = np.maximum.accumulate(np.nan_to_num(np.take_along_axis(cloud.accuracy, order, 1)), axis=1)
     best = np.concatenate([np.zeros((len(best), 1)), best], axis=1)
+    # A spend that is the cell's own must count it, whatever its logarithm lost.
     within = (x[:, :, None] <= at * (1 + 1e-12)).sum(axis=1)
     return np.take_along_axis(best, within, 1)
 
@@ -94,29 +111,6 @@ def hypervolume(cloud: Cloud, limit: float) -> Floats:
     ends = np.concatenate([x[:, 1:], np.full((len(x), 1), limit)], axis=1)
     area: Floats = (best * (ends - x)).sum(axis=1)
     return area
-
-
-def _sentence(board: Board, verb: str, value: Estimate, table: pl.DataFrame) -> str:
-    steps = table.filter(pl.col("x").is_not_null())
-    worst = steps.sort(pl.col("lost").abs(), descending=True).row(0, named=True)
-    first, last = (text.spend(float(steps["x"][at]), board.x) for at in (0, -1))
-    moved = (
-        f", most at {text.spend(worst['x'], board.x)}: {text.percent(worst['before'])} becomes "
-        f"{text.percent(worst['after'])}"
-    )
-    return (
-        f"{verb} {_amount(value)} on average over spends of {first} to {last} a question, on "
-        f"{text.plural(board.n, 'question')}{moved if abs(worst['lost']) > 1e-9 else ''}."
-    )
-
-
-def _amount(value: Estimate) -> str:
-    mean, ends = value.mean or 0.0, (value.low, value.high)
-    said = f"{text.points(abs(mean)).removeprefix('+')} of accuracy"
-    if ends[0] is None or ends[1] is None:
-        return said
-    low, high = sorted((end or 0.0) * (-1 if mean < 0 else 1) for end in ends)
-    return f"{said} {text.interval(low, high, text.points)}"
 
 
 def _nothing(board: Board, asked: str, sentence: str) -> Advice:

@@ -17,8 +17,8 @@ from typing import Any
 from engine.core import ids
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Example, Problem, Question
-from engine.tasks.gym.catalogue import CATALOGUE, LEVELS, Generator
-from engine.tasks.gym.checks import CHECKS
+from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
+from engine.tasks.gym.checks import is_right
 from engine.tasks.gym.steps import reasoning
 from engine.tasks.task import TaskSpec
 
@@ -36,88 +36,69 @@ class GymTask:
 
     def __init__(self, spec: TaskSpec) -> None:
         """Raises UnknownName for a generator or level we do not offer, UsageError for counts out of range."""
+        # A level in the name wins over that of the spec: gym:gcd/hard is what results call it.
         generator, slash, level = spec.name.removeprefix("gym:").partition("/")
         self.generator, self.level = generator, level if slash else spec.level
         self.spec = spec
         self.count = DEFAULT_QUESTIONS if spec.questions is None else spec.questions
-        _check_name("generator", self.generator, CATALOGUE)
-        _check_name("level", self.level, LEVELS)
-        _check_counts(spec, self.count)
+        if self.generator not in CATALOGUE:
+            raise UnknownName("generator", self.generator, list(CATALOGUE))
+        if self.level not in LEVELS:
+            raise UnknownName("level", self.level, list(LEVELS))
+        if self.count < 1:
+            raise UsageError(f"The task {spec.name!r} asks for {self.count} questions; ask for at least 1.")
+        if spec.seed < 0:
+            raise UsageError(f"The task {spec.name!r} has seed {spec.seed}; seeds start at 0.")
+        if not 0 <= spec.shots <= MOST_SHOTS:
+            most = f"it has 0 to {MOST_SHOTS}"
+            raise UsageError(f"The task {spec.name!r} asks for {spec.shots} worked examples; {most}.")
         self.name = f"gym:{self.generator}/{self.level}"
+        self._offer = CATALOGUE[self.generator]
 
     def questions(self) -> Sequence[Question]:
         """The spec's block of distinct questions; UsageError, with the number there is, when it does not exist."""
-        from engine.tasks.gym.source import source
+        from engine.tasks.gym.source import flat_text, source, target
 
-        start = self.spec.seed * self.count
-        entries = source(self.generator, self.level).first(start + self.count)
+        made, seed = source(self.generator, self.level), self.spec.seed
+        start = seed * self.count
+        entries = made.first(start + self.count)
         if len(entries) < start + self.count:
-            raise UsageError(self._too_many(len(entries)))
-        examples = (*self.spec.examples, *self._shots())
-        return [self._question(entry, examples) for entry in entries[start:]]
+            blocks = len(entries) // self.count
+            fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
+            there = f"{len(entries)} distinct questions, {fits}"
+            raise UsageError(f"The task {self.name!r} has {there}; seed {seed} asks for more.")
+        # Worked examples come from reserved questions and are the same under every seed.
+        shots = [
+            Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))
+            for entry in (made.examples()[: self.spec.shots] if self.spec.shots else [])
+        ]
+        questions = []
+        for entry in entries[start:]:
+            problem = self._problem(entry, (*self.spec.examples, *shots))
+            right, key = target(self.generator, entry), self._offer.category
+            question = Question(
+                question_id=ids.question_id(f"gym:{self.generator}", problem, right),
+                task=self.name,
+                problem=problem,
+                target=right,
+                category=None if key is None else f"{entry['metadata'][key]} {key}",
+                # Sorted and without spaces, so that equal questions are equal rows.
+                data=json.dumps({"metadata": entry["metadata"]}, sort_keys=True, separators=(",", ":")),
+            )
+            questions.append(question)
+        return questions
 
     def score(self, answer: str, question: Question) -> bool:
         """Right or wrong, never in part; whatever the text, it does not raise."""
-        offer = self._offer
         try:
-            return CHECKS[offer.check](answer, question.target, offer.kind, json.loads(question.data))
+            offer, entry = self._offer, json.loads(question.data)
+            return is_right(offer.check, answer, question.target, offer.kind, entry)
+        # An answer may be a fraction over nothing, a number of a million digits or a thousand open brackets.
         except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return False
 
-    @property
-    def _offer(self) -> Generator:
-        return CATALOGUE[self.generator]
-
-    def _question(self, entry: dict[str, Any], examples: tuple[Example, ...]) -> Question:
-        from engine.tasks.gym.source import target
-
-        problem, right = self._problem(entry, examples), target(self.generator, entry)
-        data = json.dumps({"metadata": entry["metadata"]}, sort_keys=True, separators=(",", ":"))
-        return Question(
-            question_id=ids.question_id(f"gym:{self.generator}", problem, right),
-            task=self.name,
-            problem=problem,
-            target=right,
-            category=self._category(entry),
-            data=data,
-        )
-
-    def _problem(self, entry: dict[str, object], examples: tuple[Example, ...] = ()) -> Problem:
+    def _problem(self, entry: dict[str, Any], examples: tuple[Example, ...] = ()) -> Problem:
         from engine.tasks.gym.source import problem_parts
 
         text, context = problem_parts(self.generator, entry)
         return Problem(text, self._offer.kind, self._offer.instructions, examples, context)
-
-    def _category(self, entry: dict[str, Any]) -> str | None:
-        key = self._offer.category
-        return None if key is None else f"{entry['metadata'][key]} {key}"
-
-    def _shots(self) -> list[Example]:
-        """Worked examples from the reserved questions; the same under every seed."""
-        from engine.tasks.gym.source import flat_text, source, target
-
-        chosen = source(self.generator, self.level).examples()[: self.spec.shots] if self.spec.shots else []
-        return [
-            Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))
-            for entry in chosen
-        ]
-
-    def _too_many(self, there: int) -> str:
-        blocks = there // self.count
-        fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
-        return f"The task {self.name!r} has {there} distinct questions, {fits}; seed {self.spec.seed} asks for more."
-
-
-def _check_name(kind: str, name: str, known: object) -> None:
-    names = list(known)  # type: ignore[call-overload]
-    if name not in names:
-        raise UnknownName(kind, name, names)
-
-
-def _check_counts(spec: TaskSpec, count: int) -> None:
-    if count < 1:
-        raise UsageError(f"The task {spec.name!r} asks for {count} questions; ask for at least 1.")
-    if spec.seed < 0:
-        raise UsageError(f"The task {spec.name!r} has seed {spec.seed}; seeds start at 0.")
-    if not 0 <= spec.shots <= MOST_SHOTS:
-        raise UsageError(f"The task {spec.name!r} asks for {spec.shots} worked examples; it has 0 to {MOST_SHOTS}.")

