@@ -67,12 +67,8 @@ class Wish:
 
         def name_of(condition: str) -> str:
             row = conditions[condition]
-            parts = [
-                row["name"],
-                *([names.task(row["task"])] if several else []),
-                *(["simulated"] if row["simulated"] else []),
-            ]
-            return " · ".join(parts)
+            task = names.task(row["task"]) if several else ""
+            return " · ".join(filter(None, [row["name"], task, "simulated" if row["simulated"] else ""]))
 
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             key = url_state.key(VIEW, "condition")
