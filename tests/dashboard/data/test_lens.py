@@ -141,7 +141,7 @@ def test_twice_the_price_is_twice_the_cost(opened: Open) -> None:
     def costs(app: AppTest) -> dict[tuple[str, str], float]:
         words(app)
         rows = app.dataframe[0].value.to_dict("records")
-        return {(row["Condition"], row["Budget"]): row["Cost per 1,000 questions, $"] for row in rows}
+        return {(row["Setting"], row["Budget"]): row["Cost per 1,000 questions, $"] for row in rows}
 
     before, after = costs(opened(x="usd")), opened(x="usd", whatif=ADDER, times="2")
     assert "at 2× price of adder" in words(after)
@@ -161,7 +161,7 @@ def test_the_energy_axis_says_how_to_switch_it_on_then_what_to_enter_then_shows_
     assert off.query_params["size"] in (f"{ADDER}=1/1", [f"{ADDER}=1/1"])
     assert "zone FRA" in words(off)
     rows = off.dataframe[0].value.to_dict("records")
-    known = [row for row in rows if row["Condition"].endswith("· adder")]
+    known = [row for row in rows if row["Setting"].endswith("· adder")]
     assert known and all(
         row["CO2e, g per 1,000 questions"] == pytest.approx(row[AXES["wh"].title] * 0.04144, rel=0.02) for row in known
     )
