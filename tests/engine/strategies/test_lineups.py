@@ -453,7 +453,7 @@ def test_a_transcript_says_which_model_each_call_went_to(page: Any, db: Path) ->
     trial = next(t for t in Store(db).trials(condition) if len(t.spends) == 2)
     app = page("trials", condition=condition, trial=trial.spec.trial_id)
     said = _words(app)
-    assert "router · small-adder → large-adder" in said and BOTH in said
+    assert "Router · small-adder → large-adder" in said and BOTH in said
     told = "\n".join(str(each.value) for each in [*app.text, *app.caption]).replace("\\", "")
     assert f"{SMALL} · asked for up to 16" in told and f"{LARGE} · asked for up to 512" in told
 
