@@ -114,9 +114,9 @@ def share(status: Status) -> float:
 def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
     """Five figures: what, value, and an aside."""
     ceiling, reserved, spending = status.ceiling, status.reserved, fmt.plural(status.spent.calls, "call")
-    held = f"{fmt.plural(reserved.calls, 'call')} in flight" if reserved.calls else ""
+    unsettled = f"{fmt.plural(reserved.calls, 'call')} in flight" if reserved.calls else ""
     if status.in_doubt.calls:
-        held = f"in doubt {fmt.count(status.in_doubt.tokens)}"
+        unsettled = f"in doubt {fmt.count(status.in_doubt.tokens)}"
     others = [money(ceiling.pusd)] if ceiling.pusd is not None else []
     others += [f"{fmt.count(ceiling.calls)} calls"] if ceiling.calls is not None else []
     # Only a living run can still reserve, and only where it has a limit in tokens.
@@ -132,7 +132,7 @@ def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
         ("Trials", trials(status), ""),
         # Tokens lead everywhere here, for a price is not always known.
         ("Spent, tokens", fmt.count(status.spent.tokens), f"{spending} · {_usd(status)}"),
-        ("Reserved, tokens", fmt.count(reserved.tokens), held),
+        ("Reserved, tokens", fmt.count(reserved.tokens), unsettled),
         ("Ceiling, tokens", limit(ceiling.tokens), free or " · ".join(others)),
         time,
     )

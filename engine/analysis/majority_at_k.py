@@ -283,8 +283,8 @@ class VotingTrials:
     def curve(self, condition_id: str, axis: str, points: Sequence[int] | pl.Series, orders: int) -> pl.DataFrame:
         """Rows as `queries.curves` has them, with `scored`, at `points`; and at each call if they are a curve's own."""
         own = self.rows.filter(condition_id=condition_id)
-        asked = self.questions.filter(pl.col("question_no").is_in(own["question_no"].unique().to_list()))
-        numbers = {no: place for place, no in enumerate(asked["question_no"])}
+        questions = self.questions.filter(pl.col("question_no").is_in(own["question_no"].unique().to_list()))
+        numbers = {no: place for place, no in enumerate(questions["question_no"])}
         walks: list[Walk] = []
         for key, part in own.group_by("condition_no", "question_no", "repeat", maintain_order=True):
             condition, question, repeat = (int(number) for number in key)
@@ -295,7 +295,7 @@ class VotingTrials:
             walks.append(Walk(numbers[question], arrays, ballot if whole else None))
         calls = own["wall"].to_list() if axis == "calls" and isinstance(points, pl.Series) else []
         at = np.unique(np.array([*points, *calls], np.int64))
-        sums = curve(walks, asked["cluster"].to_list(), axis, at, orders)
+        sums = curve(walks, questions["cluster"].to_list(), axis, at, orders)
         return sums.with_columns(condition_id=pl.lit(condition_id))
 
 

@@ -36,8 +36,8 @@ def materialize(path: Path | str, *, enough: int = deltas.ENOUGH) -> int:
             known = read.known()
             where = read.placed(known, known.conditions, None, None)
             # Held at other budgets than are read now is not held: a later study may have declared more.
-            kept = queries.materialized(connection)
-            lacking = [id for id, axis, _, budgets in where.iter_rows() if kept.get(id) != (axis, budgets)]
+            materialized = queries.materialized(connection)
+            lacking = [id for id, axis, _, budgets in where.iter_rows() if materialized.get(id) != (axis, budgets)]
     for start in range(0, len(lacking), _AT_ONCE):
         with store.writing() as connection:
             _hold(Read(Look(connection), STORED), lacking[start : start + _AT_ONCE])

@@ -240,19 +240,19 @@ def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     if held.is_empty():
         return pl.DataFrame(schema=UNIT_SCHEMA)
     owner = _ranks(book.conditions["condition_no"])[held["condition_no"].to_numpy()]
-    asked = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
+    question = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
     sums = {name: held[name].to_numpy() for name in MEASURES}
     budgets = held["budget"].to_numpy()
     # Looked at first: they were kept in this order, and to look is cheaper than to sort again.
     ordered = np.ones(max(0, len(owner) - 1), np.bool_)
-    for key in (asked, budgets, owner):
+    for key in (question, budgets, owner):
         step = np.diff(key)
         ordered = (step > 0) | ((step == 0) & ordered)
     if not ordered.all():
-        order = np.lexsort((asked, budgets, owner))
-        owner, budgets, asked = owner[order], budgets[order], asked[order]
+        order = np.lexsort((question, budgets, owner))
+        owner, budgets, question = owner[order], budgets[order], question[order]
         sums = {name: values[order] for name, values in sums.items()}
-    return _named(book, owner, asked, pl.Series(budgets), sums)
+    return _named(book, owner, question, pl.Series(budgets), sums)
 
 
 def _named(
@@ -297,8 +297,8 @@ class Look:
         queries.prepare(self.connection)
         conditions = described(listings.listing(self.connection, "conditions"))
         studies = dict(listings.listing(self.connection, "studies").rows())
-        asked = listings.listing(self.connection, "run_questions").rows()
-        return Known(conditions, studies, {(run, task): n for run, task, n in asked})
+        planned = listings.listing(self.connection, "run_questions").rows()
+        return Known(conditions, studies, {(run, task): n for run, task, n in planned})
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,15 +336,15 @@ class Read:
     def units(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
-        kept = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
-        held = [kept.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        sums_of = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
+        materialized = [sums_of.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
         parts: list[pl.DataFrame] = []
-        if any(held):
-            book = self._book(where.filter(held))
+        if any(materialized):
+            book = self._book(where.filter(materialized))
             sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
             parts.append(units_of_sums(sums, book))
-        if not all(held) or not parts:
-            fresh = where.filter([not each for each in held])
+        if not all(materialized) or not parts:
+            fresh = where.filter([not each for each in materialized])
             changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions))
             parts.append(units_of_changes(changes, self._book(fresh)))
         return parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")

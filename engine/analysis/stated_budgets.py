@@ -184,8 +184,8 @@ def elasticity(trials: pl.DataFrame, replicates: int, seed: int) -> Elasticity:
     levels = trials.with_columns(level=pl.when(~pl.col("stated")).then("told"))
     parts = levels.partition_by(*SERIES, "level", maintain_order=True)
     points = [_point(part) for part in parts if part["told"].is_not_null().any()]
-    told = trials.filter(~pl.col("stated"))
-    series = [_summary(part, replicates, seed) for part in told.partition_by(*SERIES, maintain_order=True)]
+    prompted = trials.filter(~pl.col("stated"))
+    series = [_summary(part, replicates, seed) for part in prompted.partition_by(*SERIES, maintain_order=True)]
     return Elasticity(
         pl.DataFrame(points, schema=POINTS).sort(*SERIES, "told"),
         pl.DataFrame([row for row in series if row], schema=SUMMARY).sort(*SERIES),
@@ -224,17 +224,17 @@ def _summary(part: pl.DataFrame, replicates: int, seed: int) -> dict[str, Any] |
     """None for a series with a single told budget."""
     wide = part.group_by("question_id", "cluster", "told").agg(pl.col("used").mean())
     table = wide.pivot("told", index=("question_id", "cluster"), values="used").drop_nulls().sort("question_id")
-    told = sorted(part["told"].unique())
-    if len(told) < 2:
+    budgets = sorted(part["told"].unique())
+    if len(budgets) < 2:
         return None
-    head = {**_head(part), "n_questions": table.height, "least_told": told[0], "most_told": told[-1]}
+    head = {**_head(part), "n_questions": table.height, "least_told": budgets[0], "most_told": budgets[-1]}
     if table["cluster"].n_unique() < 2:
         return head
     names = table["cluster"].unique().sort()
     where = names.search_sorted(table["cluster"]).to_numpy().astype(np.intp)
     drawn = stats.replicate_weights(len(names), replicates, seed)[:, where]
-    used = table.select(str(each) for each in told).to_numpy().astype(np.float64)
-    grid = _Grid(np.array(told, np.float64), used, where, drawn, len(names), seed)
+    used = table.select(str(each) for each in budgets).to_numpy().astype(np.float64)
+    grid = _Grid(np.array(budgets, np.float64), used, where, drawn, len(names), seed)
     seen, means = grid.used.mean(axis=0), grid.means()
     floor, floors = int(seen.argmin()), means.argmin(axis=1)
     slope, slopes = grid.slopes(np.ones((1, len(grid.used))))[0], grid.slopes(grid.weights)

@@ -18,7 +18,7 @@ def strategies(as_json: bool) -> None:
     """Every registered strategy by family, with its parameters and their defaults."""
     from engine.strategies import entries
 
-    found = entries().values()
+    registered = entries().values()
     if as_json:
         show.emit(
             [
@@ -34,11 +34,11 @@ def strategies(as_json: bool) -> None:
                     "roles": e.roles,
                     "needs_prefix": e.needs_prefix,
                 }
-                for e in found
+                for e in registered
             ]
         )
         return
-    for each in sorted(found, key=lambda e: (e.family, e.name)):
+    for each in sorted(registered, key=lambda e: (e.family, e.name)):
         knobs = ", ".join(f"{key} = {'none' if value is None else repr(value)}" for key, value in each.knobs.items())
         show.say(f"{each.name}: {each.idea}")
         models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
@@ -52,11 +52,11 @@ def tasks(as_json: bool) -> None:
     """The generated tasks by name, and how a file of one's own is named."""
     from engine.tasks import task_names
 
-    found = task_names()
+    names = task_names()
     if as_json:
-        show.emit(found)
+        show.emit(names)
         return
-    for name in found:
+    for name in names:
         show.say(name)
     show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
 
@@ -74,19 +74,19 @@ def models(word: str | None, as_json: bool) -> None:
     """The models that come along; with a word, every known name that holds it, with its price."""
     from engine.models import known_models
 
-    found = [name for name in known_models() if (word or "").lower() in name.lower()]
+    known = [name for name in known_models() if (word or "").lower() in name.lower()]
     if as_json:
-        show.emit([{"name": name, **_price(name)} for name in found])
+        show.emit([{"name": name, **_price(name)} for name in known])
         return
     # Without a word only what comes along: providers' models are thousands.
-    here = [name for name in found if name.startswith(("local/", "scripted/"))]
-    shown = found if word else here
+    here = [name for name in known if name.startswith(("local/", "scripted/"))]
+    shown = known if word else here
     rows = [(name, *(show.number(usd) for usd in _price(name).values())) for name in shown]
     show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
     if not word:
         show.say()
         show.say(
-            f"{len(found) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
+            f"{len(known) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
         )
         show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
 

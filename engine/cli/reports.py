@@ -52,11 +52,11 @@ def report(
     as_json: bool,
 ) -> None:
     """Cells with the frontier marked, or one condition's curve."""
-    found = engine.open(options.existing(db))
+    results = engine.open(options.existing(db))
     if curve is not None:
-        condition = options.condition(found, curve, task)
-        points = found.curve(
-            condition["condition_id"], axis=axis, lens=savings.view(found.snapshots(), prices)
+        condition = options.condition(results, curve, task)
+        points = results.curve(
+            condition["condition_id"], axis=axis, lens=savings.view(results.snapshots(), prices)
         ).to_dicts()
         if as_json:
             show.emit(points)
@@ -72,13 +72,13 @@ def report(
         ]
         show.table(("budget", "n", "accuracy", "95% interval", "mean spend"), cells, numeric=range(5))
         return
-    known = set(found.conditions()["task"].to_list()) if task is not None else ()
+    known = set(results.conditions()["task"].to_list()) if task is not None else ()
     if task is not None and task not in known:
         raise UnknownName("task", task, known)
     x = x or axis or "output_tokens"
-    listed = found.snapshots()
+    listed = results.snapshots()
     view = savings.view(listed, prices)
-    rows = found.frontier(x=x, axis=axis, task=task, lens=view).to_dicts()
+    rows = results.frontier(x=x, axis=axis, task=task, lens=view).to_dicts()
     if as_json:
         show.emit(rows)
     elif rows:

@@ -78,13 +78,13 @@ def savings(
     """Money, energy, carbon and accuracy of a month, and with --by who pays for the saving."""
     from engine.analysis import Cell
 
-    found = engine.open(options.existing(db))
-    rows = [options.condition(found, name, task) for name in (a, b)]
+    results = engine.open(options.existing(db))
+    rows = [options.condition(results, name, task) for name in (a, b)]
     today, cheaper = (Cell(row["condition_id"]) for row in rows)
-    listed = found.snapshots()
+    listed = results.snapshots()
     view, weights = lens(listed, prices), energies(listed, sizes, pue, prefill_share)
-    month = found.savings(today, cheaper, per_day, zone, weights, view)
-    who = None if by is None else found.equity(today, cheaper, by)
+    month = results.savings(today, cheaper, per_day, zone, weights, view)
+    who = None if by is None else results.equity(today, cheaper, by)
     if as_json:
         record = {
             "questions_per_day": month.traffic.questions_per_day,
@@ -125,7 +125,7 @@ def view(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
     from engine.analysis.lens import Lens
     from engine.models.energy import known_energy
 
-    energy = {name: found.middle for name, found in known_energy(_models(listed)).items()}
+    energy = {name: weights.middle for name, weights in known_energy(_models(listed)).items()}
     return replace(lens(listed, words), energy=Lens.of(energy=energy).energy)
 
 

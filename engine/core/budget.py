@@ -270,10 +270,10 @@ class Ceiling:
         if self.paused:
             return False
         # What is in doubt may have been billed; a ceiling that forgot it could be passed by kills and resumes.
-        held = self.spent + self.reserved + self.in_doubt + amount
+        committed = self.spent + self.reserved + self.in_doubt + amount
         # Which of the two limits stopped it decides what the user is told: raise the ceiling, or wait for midnight.
-        fits = self.limits.allow(held)
-        self.day_is_short = fits and not self._reach.allow(held)
+        fits = self.limits.allow(committed)
+        self.day_is_short = fits and not self._reach.allow(committed)
         if self.day_is_short or not fits:
             return False
         self.reserved += amount

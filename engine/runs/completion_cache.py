@@ -115,9 +115,9 @@ class StoredCompletions:
             # What runs here answers as it did, and its identity holds the hash of its weights.
             since = _EVER if model.local else datetime.now(UTC) - max_age
             name = model.setting.identity
-            found = store.completion_keys([name], since)
-            self._keys |= found
-            self._models |= dict.fromkeys(found, name)
+            keys = store.completion_keys([name], since)
+            self._keys |= keys
+            self._models |= dict.fromkeys(keys, name)
 
     def saw(self, model: str, completion: Completion) -> None:
         """Remember under which name and fingerprint a model answers now."""
@@ -131,19 +131,19 @@ class StoredCompletions:
         # One opening of the database for all that ask while it lasts: opening costs more than reading.
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
-        found = await asyncio.shield(waiting)
-        if found is None:
+        completion = await asyncio.shield(waiting)
+        if completion is None:
             return None
         # Before the model's first reply nobody can tell; a changed model is seen from then on.
         now = self._answers_as.get(self._models[key])
-        return found if now in (None, (found.model_reported, found.fingerprint)) else None
+        return completion if now in (None, (completion.model_reported, completion.fingerprint)) else None
 
     async def _read(self) -> None:
         while self._wanted:
             batch, self._wanted = self._wanted, {}
             keys = [self._keys[request] for request in batch]
             try:
-                found = await self._lock_retry.with_retry(partial(Store.completions, keys=keys))
+                completions = await self._lock_retry.with_retry(partial(Store.completions, keys=keys))
             except StoreError as error:
                 # What cannot be looked up is not bought either: it was paid for once.
                 self._on_trouble(str(error))
@@ -151,4 +151,4 @@ class StoredCompletions:
                     waiting.set_exception(RunStopped(str(error)))
                 continue
             for request, waiting in batch.items():
-                waiting.set_result(found.get(self._keys[request]))
+                waiting.set_result(completions.get(self._keys[request]))

@@ -60,10 +60,10 @@ class _Watchful(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As any selector's."""
         self._loop.saw(0.0)
-        found = super().select(timeout)
+        events = super().select(timeout)
         # Without a timer to wait for, no length of a wait is too long.
         self._loop.saw(math.inf if timeout is None else max(0.0, timeout))
-        return found
+        return events
 
 
 log = logging.getLogger(__name__)

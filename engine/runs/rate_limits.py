@@ -53,8 +53,8 @@ class Retries:
 
     def pause_s(self, error: ProviderError) -> float:
         """Seconds the whole model rests after this error; 0: not at all."""
-        asked = error.retry_after_s or 0.0
-        return asked if asked <= self.longest_s else 0.0
+        pause = error.retry_after_s or 0.0
+        return pause if pause <= self.longest_s else 0.0
 
 
 class Stoppable(Protocol):

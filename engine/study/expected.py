@@ -144,7 +144,7 @@ class Prospects:
         return self.past.trials.get(place, {}).get(question, ())
 
     def _spent(self, places: Iterable[int], question: str) -> Vector:
-        return _sum(self._repeated([asked.spend for asked in self._asked(place, question)]) for place in places)
+        return _sum(self._repeated([answer.spend for answer in self._asked(place, question)]) for place in places)
 
     def _repeated(self, vectors: Sequence[Vector]) -> Vector:
         """What all repeats come to, by those that are stored."""
@@ -160,8 +160,8 @@ class Prospects:
             bills: list[Vector] = []
             # Who answered the question already has bought first; a draw is paid by the first that asks for it.
             for place in sorted(beside, key=lambda place: (place in group, place)):
-                for asked in self._asked(place, question)[at : at + 1]:
-                    for key, cost in asked.bought.items():
+                for answer in self._asked(place, question)[at : at + 1]:
+                    for key, cost in answer.bought.items():
                         if place in places and key not in known:
                             bills.append((*cost[:4], 0.0, cost[5]) if self.local[place] else cost)
                         known.add(key)

@@ -103,9 +103,9 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
             # How far it would have gone is unknown, so the whole condition is no history.
             short.add(place)
         else:
-            asked = _within([row[4:] for row in answers], conditions[place], pace, free)
+            answered = _within([row[4:] for row in answers], conditions[place], pace, free)
             by_question = trials.setdefault(place, {})
-            by_question[question] = (*by_question.get(question, ()), asked)
+            by_question[question] = (*by_question.get(question, ()), answered)
     whole = {place: by_question for place, by_question in trials.items() if place not in short}
     return Past(whole, frozenset(short), spread, pace, around, free)
 

@@ -100,7 +100,7 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
 def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:
     """By name, the declared ones first; what is billed has its price and its ceiling."""
     declared = {model.name: model for model in study.models}
-    playing = {name: None for found in teams.values() for roles in found for _, name in roles}
+    playing = {name: None for lineups in teams.values() for roles in lineups for _, name in roles}
     models = {name: open_model(name, declared, sends=sends) for name in {**dict.fromkeys(declared), **playing}}
     billed = [model.setting for model in models.values() if charges.costs(model)]
     # A budget in dollars needs the price of local models too: they are what it is counted in.

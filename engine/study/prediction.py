@@ -81,22 +81,22 @@ def further(
 
 def together(ranges: Iterable[Range]) -> Range:
     """The sum of totals that err alike, such as those learnt from the same questions: ends add up."""
-    found = list(ranges)
-    return Range(*(sum(getattr(each, end) for each in found) for end in ("expected", "low", "high")))
+    totals = list(ranges)
+    return Range(*(sum(getattr(each, end) for each in totals) for end in ("expected", "low", "high")))
 
 
 def apart(ranges: Iterable[Range]) -> Range:
     """The sum of totals that err on their own, such as those of different tasks: distances add in squares."""
-    found = list(ranges)
-    middle = sum(each.expected for each in found)
-    below = math.sqrt(sum((each.expected - each.low) ** 2 for each in found))
-    above = math.sqrt(sum((each.high - each.expected) ** 2 for each in found))
+    totals = list(ranges)
+    middle = sum(each.expected for each in totals)
+    below = math.sqrt(sum((each.expected - each.low) ** 2 for each in totals))
+    above = math.sqrt(sum((each.high - each.expected) ** 2 for each in totals))
     return Range(middle, max(0.0, middle - below), middle + above)
 
 
 def slowest(ranges: Iterable[Range]) -> Range | None:
     """The longest of what goes on side by side; None: nothing does."""
-    found = list(ranges)
-    if not found:
+    totals = list(ranges)
+    if not totals:
         return None
-    return Range(*(max(getattr(each, end) for each in found) for end in ("expected", "low", "high")))
+    return Range(*(max(getattr(each, end) for each in totals) for end in ("expected", "low", "high")))

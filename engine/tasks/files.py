@@ -142,14 +142,14 @@ class FileTask:
         # Seed 0 reads the file from its top, as people expect; later seeds share no row with it.
         first = set(rows[:count])
         others = [row for row in shuffled if row not in first]
-        asked = rows[:count] if spec.seed == 0 else others[(spec.seed - 1) * count : spec.seed * count]
-        texts = {row.shown for row in asked}
+        chosen = rows[:count] if spec.seed == 0 else others[(spec.seed - 1) * count : spec.seed * count]
+        texts = {row.shown for row in chosen}
         # From the end of the shuffle, which blocks of questions reach last.
         spare = [row for row in reversed(shuffled) if row.shown not in texts][: spec.shots]
         if len(spare) < spec.shots:
-            left = f"{len(asked)} to ask leave {len(spare)} for {spec.shots} worked examples"
+            left = f"{len(chosen)} to ask leave {len(spare)} for {spec.shots} worked examples"
             raise UsageError(f"{file}: {left}.")
-        return asked, spare
+        return chosen, spare
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
         problem = Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)

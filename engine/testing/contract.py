@@ -132,8 +132,8 @@ def anytime_is_true(stages: Sequence[Stage]) -> None:
 def asks_the_question(stages: Sequence[Stage]) -> None:
     """Some request holds the question."""
     for stage in stages:
-        asked = (m.content for call in stage.play("calls", PLENTY, salted(3)).calls for m in call.messages)
-        shown = any(QUESTION.problem.text in content for content in asked)
+        contents = (m.content for call in stage.play("calls", PLENTY, salted(3)).calls for m in call.messages)
+        shown = any(QUESTION.problem.text in content for content in contents)
         _holds(shown, f"{stage} never shows the model the question; `chain_prompt` or `framed` does")
 
 

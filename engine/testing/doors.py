@@ -57,8 +57,8 @@ class TaskContract:
     def test_the_target_scores_one_as_written_and_as_extracted(self) -> None:
         task, questions = self._task()
         for question in questions:
-            said = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
-            for answer in (question.target, said):
+            extracted = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
+            for answer in (question.target, extracted):
                 assert answer is not None and task.score(answer, question) == 1, f"{answer!r} for {question.target!r}"
 
     def test_junk_scores_nothing_and_never_raises(self) -> None:

@@ -46,8 +46,8 @@ _NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 def babble(request: Request, rng: random.Random) -> str:
     """A reply of 1 to 24 words that states one of three answers, none, or is cut before it can."""
     filler = ["so"] * rng.choice((0, 1, 2, 5, 12, 22))
-    said = rng.choice(("A", "B", "C", None))
-    return " ".join([*filler, *(["Answer:", said] if said else ["well"])])
+    answer = rng.choice(("A", "B", "C", None))
+    return " ".join([*filler, *(["Answer:", answer] if answer else ["well"])])
 
 
 def salted(salt: int) -> Script:

@@ -147,8 +147,8 @@ class Advisor:
 
     def _choosable(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Without oracles, whose names say so: nobody can choose to be told what is right. Kept if asked for."""
-        asked = {"strategy", "condition_id"} & {name for name, value in self.filters.items() if value is not None}
-        return cells if asked else cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
+        chosen = {"strategy", "condition_id"} & {name for name, value in self.filters.items() if value is not None}
+        return cells if chosen else cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
 
     def _board(self) -> Board:
         cells, units = self._measured(self.lens)
