@@ -380,8 +380,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "what is in flight is not reserved",
         BUDGET,
-        "held = self.spent + self.reserved + self.in_doubt + amount",
-        "held = self.spent + self.in_doubt + amount",
+        "committed = self.spent + self.reserved + self.in_doubt + amount",
+        "committed = self.spent + self.in_doubt + amount",
         _in("core", "ceiling", "interleaving"),
     ),
     Mutant(
