@@ -38,7 +38,6 @@ __all__ = [
     "CUTS",
     "SHORT",
     "Entry",
-    "budget_name",
     "call_line",
     "closing_line",
     "counts_line",
@@ -157,11 +156,6 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
     return f"The answer {_quoted(reading.answer)} is {reading.fate}{ending}; the target is {target}."
 
 
-def budget_name(budget: int, axis: str) -> str:
-    """A budget with its unit: `256 output tokens`, `$0.02`."""
-    return fmt.spend(budget, axis) if axis == "output_tokens" else fmt.budget(budget, axis)
-
-
 def title(label: str, entries: Sequence[Entry], at: str) -> str:
     """What came out, in one sentence; `at` names the budget."""
     fates = Counter(entry.reading.fate for entry in entries)
@@ -178,7 +172,7 @@ def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
     if ended := sum(entry.reading.exhausted for entry in entries):
         counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
     simulated = ["simulated: no real model"] if condition["simulated"] else []
-    run_at = f"run at {budget_name(condition['budget'], condition['axis'])}"
+    run_at = f"run at {fmt.budget(condition['budget'], condition['axis'])}"
     return " · ".join([names.task(condition["task"]), names.model(condition["model"]), *simulated, run_at, *counts])
 
 

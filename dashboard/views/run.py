@@ -267,11 +267,13 @@ def _compose() -> None:
         st.code(text, language="toml", wrap_lines=True)
         st.download_button("Download study.toml", text, "study.toml", "application/toml", on_click="ignore")
     forecast = queries.expected(text, queries.state())
-    if forecast.fault:
-        st.warning(controls.literal(forecast.fault))
-    else:
-        controls.figures(forecast.figures)
-        controls.caption(forecast.note)
+    # One place for either: were what follows to move, a browser would show two Launch buttons while it catches up.
+    with st.container():
+        if forecast.fault:
+            st.warning(controls.literal(forecast.fault))
+        else:
+            controls.figures(forecast.figures)
+            controls.caption(forecast.note)
 
     def launch(start: Callable[[Study, Path], RunDir]) -> None:
         try:

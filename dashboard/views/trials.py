@@ -90,7 +90,7 @@ class Wish:
                     key=key,
                     placeholder="As it was run",
                     width=220,
-                    format_func=lambda each: transcript.budget_name(int(each), axis),
+                    format_func=lambda each: fmt.budget(int(each), axis),
                 )
             else:  # It planned with its budget, so nobody knows what it would have done at another.
                 st.session_state[key] = None
@@ -100,7 +100,7 @@ class Wish:
 
     def budget_name(self, before: str, otherwise: str) -> str:
         """The budget with a word before it; `otherwise` where trials are read as they were run."""
-        return otherwise if self.budget is None else f"{before}{transcript.budget_name(self.budget, self.axis)}"
+        return otherwise if self.budget is None else f"{before}{fmt.budget(self.budget, self.axis)}"
 
 
 def render() -> None:

@@ -77,7 +77,7 @@ def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> N
     other = site.open(link.removeprefix(site.url), fresh=True)
     expect(other.get_by_role("heading", level=4).first).to_have_text(heading)
     chosen(other, "Accuracy against", "Total tokens")
-    chosen(other, "Budgets shown", "128")
+    chosen(other, "Budgets shown", "Up to 128 tokens")
     assert query(other)["cell"] == query(page)["cell"]
     expect(other.get_by_text("12 trials:")).to_be_visible()
 

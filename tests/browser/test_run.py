@@ -215,5 +215,5 @@ def test_the_bundled_model_answers_from_the_browser(stage: Stage) -> None:
     fill(page, "Budgets per question", "16, 48")
     launch(page)
     expect(title(page)).to_contain_text("finished, 3 of 3", timeout=LONG_MS)
-    page.get_by_role("link", name=re.compile("direct")).first.click()
+    page.get_by_role("link", name=re.compile("Direct")).first.click()
     expect(page.get_by_text("smollm2-135m").first).to_be_visible()

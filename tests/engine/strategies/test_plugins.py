@@ -268,7 +268,7 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
     lines = run.journal.read_text().splitlines()
     keys = [entry["completion"]["key"] for entry in map(json.loads, lines) if entry.get("completion")]
     assert len(keys) == len(set(keys)) > 320
-    assert "two_agree(most=3)" in budgetscope(home, "report", "--db", "r.duckdb").out
+    assert "Two agree" in budgetscope(home, "report", "--db", "r.duckdb").out
 
 
 def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:
