@@ -42,6 +42,7 @@ from dashboard.figures.tiling import (
     tiling_for,
 )
 from dashboard.theme import fade
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -140,8 +141,9 @@ def curves_info(
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
     tasks: dict[str, list[Row]] = defaultdict(list)
+    called = names.tasks(str(row["task"]) for row in rows)
     for row in rows:
-        tasks[plain(str(row["task"]))].append(row)
+        tasks[plain(called[str(row["task"])])].append(row)
     drawn = dict[str, tuple[Curve, ...]]()
     for task, task_rows in sorted(tasks.items()):
         # A condition with a curve is a curve of its own; the others are dots of one, whatever their budget.

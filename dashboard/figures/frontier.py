@@ -42,6 +42,7 @@ from dashboard.figures.legend import Entry, Group, legends, row_count
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.marks import CUT, LIKELY, POSSIBLE, SIZES, SLASH, Point, cell_marks, ends, families, points_of
 from dashboard.theme import Inks, fade
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def frontier_info(
         simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
         best=max((p.y for p in points), default=0.0),
         questions=(min(questions, default=0), max(questions, default=0)),
-        tasks=tuple(sorted({plain(str(row["task"])) for row in shown})),
+        tasks=tuple(sorted(map(plain, names.tasks(str(row["task"]) for row in shown).values()))),
     )
     return FrontierInfo(
         lens=lens,
@@ -217,7 +218,10 @@ def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
     if any(p.tier == "partial" for p in points):
         chances.append(Entry("partial", "circle-open-dot", SIZES["partial"], grey, grey, 1.2))
     groups = (
-        Group("Strategy", tuple(Entry(p.strategy, "circle", 11.0, p.colour, p.colour) for p in strategies)),
+        Group(
+            "Strategy",
+            tuple(Entry(plain(names.strategy(p.strategy)), "circle", 11.0, p.colour, p.colour) for p in strategies),
+        ),
         Group("Model", tuple(Entry(p.model, p.shape.symbol, 11.0 * p.shape.factor, grey, grey) for p in models)),
         Group("Chance on frontier", tuple(chances)),
     )

@@ -32,6 +32,7 @@ from dashboard.figures.marks import measured, muted_text
 from dashboard.figures.names import Row, short_models
 from dashboard.figures.tiling import Tiling, end_labels, end_note, grid, noted, panel_title, placed, tiling_for
 from dashboard.theme import Inks, fade
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def told_info(
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
     summaries, untolds = ({key_of(row): row for row in frame.to_dicts()} for frame in (summary, plainly))
     scored_rows, muted, panels = accuracy.to_dicts(), theme.inks(dark).muted, list[ToldPanel]()
-    for task in sorted({str(row["task"]) for row in rows}):
+    called = names.tasks(str(row["task"]) for row in rows)
+    for task in sorted(called):
         keys = list(dict.fromkeys(key_of(row) for row in rows if row["task"] == task))
         drawn = []
         for key, name in _names(keys, [*shapes]).items():
@@ -165,7 +167,7 @@ def told_info(
                 floor=float(trend["floor"]) if trend is not None and rebounds else None,
             )
             drawn.append(series)
-        panels.append(ToldPanel(plain(task), tuple(drawn)))
+        panels.append(ToldPanel(plain(called[task]), tuple(drawn)))
     return _laid_out(tuple(panels), narrow=narrow, dark=dark)
 
 

@@ -110,7 +110,7 @@ def _whole(share: float | None) -> str:
 
 def caption(found: Comparison, task: str, a: Row, b: Row) -> str:
     """Task, accuracies, n, how sure, and every reservation about the two."""
-    parts = [task]
+    parts = [names.task(task)]
     if found.n:
         # In `found` the page's B comes first.
         scores = f"A {fmt.percent(found.accuracy_b)}, B {fmt.percent(found.accuracy_a)} right"

@@ -146,7 +146,7 @@ class Wish:
         verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
         controls.heading(answer.sentence)
         controls.caption(
-            self.task,
+            names.task(self.task),
             verdict if judged else "",
             fmt.plural(answer.n, "question") if answer.n else "",
             "one setting, so no choice" if lone else "",
@@ -168,7 +168,7 @@ def render() -> None:
     problems = url_state.load(VIEW, params)
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        task = str(controls.choose(VIEW, by["task"], "Task"))
+        task = str(controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"])))
         axis = str(controls.choose(VIEW, by["axis"], "Spend counted in", SPENDS.__getitem__))
     question = str(controls.choose(VIEW, by["ask"], "Question", QUESTIONS.__getitem__))
     controls.keep(VIEW, [name for name in by if name not in ("task", "axis", "ask", *TAKES[question])])

@@ -172,7 +172,7 @@ def render() -> None:
     controls.keep(VIEW, ("per_day", "zone", "size"))
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        task = str(controls.choose(VIEW, by["task"], "Task"))
+        task = str(controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"])))
         axis = str(controls.choose(VIEW, by["axis"], "Budgets in", AXES.__getitem__))
     # Settings that differ from a smaller budget in nothing are left out unless they are asked for.
     frame = comparison.settings(db, task, None if axis == "own" else axis)

@@ -47,9 +47,9 @@ def render() -> None:
     with st.container(horizontal=True, gap="medium"):
         study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
-        tasks = controls.choose_many(VIEW, by["task"], "Task")
+        tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
         voted = queries.votes(strategies) and controls.switch(
             VIEW, by["votes"], "Votes", "Average over orders of draws"
         )

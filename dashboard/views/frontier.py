@@ -57,12 +57,12 @@ class Wish:
 
         with st.container(horizontal=True, gap="medium"):
             study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
-            task = controls.choose(VIEW, by["task"], "Task")
+            task = controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"]))
             x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
             kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
             choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
             models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-            strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+            strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
             label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
         looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
         own = queries.of_study(db, cells.filter(task=task), study)

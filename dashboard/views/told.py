@@ -11,6 +11,7 @@ from dashboard.data import infos, queries
 from dashboard.text import stated_budgets
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.strategies.lineups import roster
 
@@ -39,9 +40,9 @@ def render() -> None:
         return
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        tasks = controls.choose_many(VIEW, by["task"], "Task")
+        tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy")
+        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
     shown = infos.Filter(tasks, models, strategies)
     points, summary, accuracy = infos.told_frames(db, shown)
     info = infos.told_info(db, shown, controls.dark(), controls.narrow())

@@ -20,6 +20,7 @@ from dashboard.data.access import LOCKED, closed, how_to_start, unlock
 from dashboard.text import tables
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -131,6 +132,12 @@ def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[
         st.pills(label, choices, selection_mode="multi", key=key, format_func=lambda choice: literal(form(choice)))
     chosen = st.session_state.get(key) or ()
     return tuple(choice for choice in choices if choice in chosen) or tuple(choices)
+
+
+def task_form(param: Param) -> Form:
+    """How the tasks among a parameter's choices are called."""
+    called = names.tasks(param.choices or ())
+    return lambda task: called.get(task, task)
 
 
 def switch(view: str, param: Param, label: str, name: str) -> bool:

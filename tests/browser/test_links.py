@@ -58,7 +58,7 @@ def test_back_and_forward_undo_and_redo_each_choice(site: Site) -> None:
 
 def test_quick_clicks_lose_nothing(site: Site) -> None:
     page = site.open("/")
-    for group, name in (("Strategy", "direct"), ("Strategy", "told_budget"), ("Accuracy against", "Calls")):
+    for group, name in (("Strategy", "Direct"), ("Strategy", "Stated budget"), ("Accuracy against", "Calls")):
         pill(page, group, name).click()
     page.wait_for_function("location.search.includes('x=calls') && location.search.includes('told_budget')")
     settled(page)

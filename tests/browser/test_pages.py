@@ -119,7 +119,7 @@ def test_the_table_is_downloaded(site: Site) -> None:
 def test_a_filter_redraws_the_figure(site: Site) -> None:
     page = site.open("/")
     before = page.locator(POINTS).count()
-    page.get_by_role("button", name="direct", exact=True).click()
+    page.get_by_role("button", name="Direct", exact=True).click()
     page.wait_for_function(f"document.querySelectorAll('{POINTS}').length < {before}")
     settled(page)
     expect(page.get_by_role("heading", level=4).first).to_contain_text("shown)")

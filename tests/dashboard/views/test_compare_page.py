@@ -317,7 +317,7 @@ def test_another_task_brings_its_own_settings_without_a_complaint(opened: Open) 
     assert app.session_state["compare.by"] == "target"
     app.button_group(key="compare.task").set_value("gym:gcd/easy").run()
     assert "not there" not in words(app)
-    assert "gym:gcd/easy" in words(app)
+    assert "Divisors (easy)" in words(app)
     assert app.query_params["task"] == "gym:gcd/easy"
 
 
