@@ -39,7 +39,7 @@ _HEAD = (
 )
 @options.as_json
 def estimate(db: Path, path: Path, pilot: int | None, as_json: bool) -> int:
-    """Expected spend with 90 % intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
+    """Expected spend with 90% intervals beside the upper bounds, per condition and in all; a pilot first if asked."""
     from engine.study.expected import expected_spend
     from engine.study.plan import plan
     from engine.study.schema import load
