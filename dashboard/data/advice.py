@@ -6,7 +6,6 @@ Draws nothing. Raises UsageError in words a visitor understands.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -66,7 +65,7 @@ class Ask:
 
 
 def names(cells: pl.DataFrame) -> dict[str, str]:
-    """Conditions by id, said so that no two are alike; strategies that see targets are called oracles."""
+    """Conditions by id, as `core.names` tells them apart; strategies that see targets are called oracles."""
     known, called = entries(), dict[str, str]()
     rows = {row["condition_id"]: row for row in cells.to_dicts()}
     labels = core_names.conditions([*rows.values()])
@@ -74,8 +73,7 @@ def names(cells: pl.DataFrame) -> dict[str, str]:
         oracle = row["strategy"] in known and known[row["strategy"]].oracle
         notes = (labels[name], "oracle" if oracle else "", "simulated" if row["simulated"] else "")
         called[name] = " · ".join(note for note in notes if note)
-    often = Counter(called.values())
-    return {name: f"{label} · {name[-6:]}" if often[label] > 1 else label for name, label in called.items()}
+    return called
 
 
 def ahead(evidence: pl.DataFrame) -> int | None:

@@ -176,12 +176,13 @@ def _names(keys: Sequence[tuple[str, ...]], models: Sequence[str]) -> dict[tuple
     if len(keys) < 2:
         return dict.fromkeys(keys, "")
     short, several = short_models(models), len({key[1] for key in keys}) > 1
-    bare = {key: f"{plain(key[2])} · {short[key[1]]}" if several else plain(key[2]) for key in keys}
-    names = dict[tuple[str, ...], str]()
+    strategies = {key: plain(names.strategy(key[2])) for key in keys}
+    bare = {key: f"{name} · {short[key[1]]}" if several else name for key, name in strategies.items()}
+    called = dict[tuple[str, ...], str]()
     for key, name in bare.items():
         alike = [other for other in keys if bare[other] == name]
-        names[key] = name if len(alike) == 1 else f"{name} ({alike.index(key) + 1})"
-    return names
+        called[key] = name if len(alike) == 1 else f"{name} ({alike.index(key) + 1})"
+    return called
 
 
 def _used(row: Row, cell: Row | None, muted: str) -> Stop:

@@ -99,7 +99,7 @@ def finding(found: Comparison, a: Row, b: Row) -> str:
         share = round(abs(times - 1) * 100)
         spends = f"{share}% {'more' if times > 1 else 'fewer'} tokens" if share else "as many tokens"
         # From about twice on a factor says more than a percentage.
-        spends = f"{fmt.number(times, 2)} times the tokens" if times >= 1.95 else spends
+        spends = f"{fmt.number(times)} times the tokens" if times >= 1.95 else spends
     ahead, behind = tables.cell_name(better, name), tables.cell_name(worse, name)
     return f"{ahead} is right on {points} of {questions} than {behind}; it spends {spends}"
 

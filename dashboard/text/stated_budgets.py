@@ -115,7 +115,7 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
         rebound = f"too few questions with every told budget to look for a rebound ({n})"
     elif not _rebounds(row):
         where = "down to" if row["floor"] == least else "below"
-        rebound = f"no rebound {where} {floor} tokens seen in {n} (p = {fmt.number(row['p_rebound'], 2)})"
+        rebound = f"no rebound {where} {floor} tokens seen in {n} (p {fmt.p_value(row['p_rebound'])})"
     else:
         more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
         rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when told"
@@ -155,9 +155,9 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
             "simulated model" if row["simulated"] else "",
         )
         readable = {
-            "Task": row["task"],
+            "Task": names.task(row["task"]),
             "Model": short_model(row["model"]),
-            "Strategy": row["strategy"],
+            "Strategy": names.strategy(row["strategy"]),
             "Told tokens": row["told"],
             "Used tokens": row["used"],
             "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], fmt.number),
@@ -179,15 +179,15 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
 
     rows = [
         {
-            "Task": row["task"],
+            "Task": names.task(row["task"]),
             "Model": short_model(row["model"]),
-            "Strategy": row["strategy"],
-            "Told": f"{fmt.number(row['least_told'])} – {fmt.number(row['most_told'])}",
+            "Strategy": names.strategy(row["strategy"]),
+            "Told": f"{fmt.number(row['least_told'])}–{fmt.number(row['most_told'])}",
             "Elasticity (ours)": None if row["elasticity"] is None else round(row["elasticity"], 3),
             "95% interval": fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed),
             "Least use when told": row["floor"],
             "Rebound below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
-            "Chance by luck, p": None if row["p_rebound"] is None else round(row["p_rebound"], 3),
+            "Chance by luck, p": row["p_rebound"],
             "Questions": row["n_questions"],
         }
         for row in summary.to_dicts()

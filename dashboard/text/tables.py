@@ -37,7 +37,6 @@ __all__ = [
     "in_percent",
     "leader_sentence",
     "reading_sentence",
-    "spoken",
 ]
 
 
@@ -105,10 +104,11 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
     """The curves at the budgets of their studies: the readable columns of cells read on one budget axis."""
     import polars as pl
 
-    name = names.over(cells.to_dicts())
+    # Over the rows of its task alone: the task has a column of its own.
+    name = {str(task): names.over(part.to_dicts()) for (task,), part in cells.group_by("task")}
     rows = [
         {
-            "Setting": name(row),
+            "Setting": name[row["task"]](row),
             "Task": names.task(row["task"]),
             **_measures(row),
             AXES[row["axis"]].title: AXES[row["axis"]].value(row),
@@ -289,19 +289,6 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
 
 def _spend_title(lens: Lens) -> str:
     return f"{lens.title}{', $' if lens.money else ''}"
-
-
-def spoken(title: str) -> Callable[[Any], str]:
-    """How the numbers of a column are said where its title has the unit."""
-    if title.endswith("%"):
-        return lambda share: fmt.percent(share / 100).removesuffix("%")
-    if title.endswith("points"):
-        return lambda share: fmt.points(share / 100).removesuffix(" points")
-    if "$" in title:
-        return lambda usd: fmt.money(usd).replace("$", "", 1)
-    if title == "Mid-p" or title.endswith(", p"):
-        return fmt.p_value
-    return fmt.number
 
 
 def in_percent(value: float | None) -> float | None:

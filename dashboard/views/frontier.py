@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import polars as pl
 import streamlit as st
@@ -144,19 +144,21 @@ def render() -> None:
 
 def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str | None) -> None:
     """The picker, and the selected cell in full."""
-    # A link may name a cell that the filters hide, and the frame's row of a cell knows its place on the frontier.
-    rows: dict[str, dict[str, Any]] = {}
-    for each in (*cells.to_dicts(), *frame.to_dicts()):
-        rows[url_state.cell(each["condition_id"], each["budget"])] = each
+    rows = dict(zip(shown, frame.to_dicts(), strict=True))
     key = url_state.key(VIEW, "cell")
     chosen = st.session_state.get(key)
+    if chosen is not None and chosen not in rows:
+        # A link may name a cell that the filters hide.
+        for row in cells.filter(condition_id=str(chosen).rpartition("~")[0]).to_dicts():
+            if url_state.cell(row["condition_id"], row["budget"]) == chosen:
+                rows[chosen] = row
     if chosen is not None and chosen not in rows:
         st.warning(controls.literal(f"This link asks for cell {chosen!r}, which is not there (any more)."))
         st.session_state[key] = chosen = None
     called = names.over([*rows.values()])
     st.selectbox(
         "Cell",
-        shown if chosen is None or chosen in shown else [*shown, chosen],
+        list(rows),
         index=None,
         key=key,
         format_func=lambda name: tables.cell_name(rows[name], called),
@@ -175,8 +177,8 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str 
             column.metric(fact.what, fact.value)
             column.caption(controls.literal(fact.aside or "no interval"))
         controls.caption(tables.energy_line(row, zone))
-        hidden = "" if chosen in shown else "hidden by the filters above"
-        controls.caption(tables.cell_fates(row), *tables.cell_notes(row), hidden)
+        aside = "" if chosen in shown else "hidden by the filters above"
+        controls.caption(tables.cell_fates(row), *tables.cell_notes(row), aside)
         controls.caption(f"Model {row['model']} · parameters {row['params']}")
         query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
         with st.container(horizontal=True):

@@ -62,7 +62,7 @@ def render() -> None:
     controls.chart(figures.told_figure(info), "told.used", VIEW, alt, selects=VIEW)
     if point := controls.way_down(VIEW, accuracy, "a point", "point"):
         row, budget = point
-        name = f"{row['task']} told {fmt.number(row['told'])} tokens"
+        name = f"{names.task(row['task'])} told {fmt.number(row['told'])} tokens"
         query = {"condition": row["condition_id"], "budget": budget}
         controls.link_to("trials", f"Open the trials of {name}", query)
     alt = "Accuracy against told tokens"

@@ -17,7 +17,6 @@ import streamlit as st
 
 from dashboard import theme
 from dashboard.data.access import LOCKED, closed, how_to_start, unlock
-from dashboard.text import tables
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -211,7 +210,7 @@ def table(
         columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
     elif numeric:
         # A style says each number as sentences do, and the column still sorts by value.
-        shown = frame.to_pandas().style.format({name: tables.spoken(name) for name in numeric}, na_rep=fmt.UNKNOWN)
+        shown = frame.to_pandas().style.format({name: spoken(name) for name in numeric}, na_rep=fmt.UNKNOWN)
     if frame.columns:
         columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
     more: dict[str, Any] = {}
@@ -226,6 +225,19 @@ def table(
     if tallest is not None:  # Pixels of the head and of a row.
         more["height"] = min(38 + 35 * frame.height, tallest)
     st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
+
+
+def spoken(title: str) -> Callable[[Any], str]:
+    """How the numbers of a table's column are said, its title having the unit: `core.text` without it."""
+    if title.endswith("%"):
+        return lambda share: fmt.percent(share / 100).removesuffix("%")
+    if title.endswith("points"):
+        return lambda share: fmt.points(share / 100).removesuffix(" points")
+    if "$" in title:
+        return lambda usd: fmt.money(usd).replace("$", "", 1)
+    if title == "Mid-p" or title.endswith(", p"):
+        return fmt.p_value
+    return fmt.number
 
 
 def way_down(view: str, frame: pl.DataFrame, point: str, noun: str) -> tuple[dict[str, Any], str] | None:

@@ -336,8 +336,8 @@ class Read:
     def units(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
-        sums_of = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
-        materialized = [sums_of.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
+        materialized = [walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
         parts: list[pl.DataFrame] = []
         if any(materialized):
             book = self._book(where.filter(materialized))

@@ -12,8 +12,6 @@ from engine.core.records import PUSD_PER_USD
 
 UNKNOWN = "unknown"
 MINUS = "\u2212"
-FEW = 500
-"""Below this many questions a decimal of a percentage would be noise: one question moves it by 0.2 points or more."""
 UNITS = {
     "output_tokens": "output tokens",
     "total_tokens": "tokens in all",
@@ -30,11 +28,12 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}".replace("-", MINUS)
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A measured number, `digits` significant digits below 100 (`0.0000123`, `12.3`, `8`), from there whole `1,234`."""
+def number(value: float | None) -> str:
+    """A measured number, three significant digits below 100 (`0.0000123`, `12.3`, `8`), from there whole `1,234`."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
-    text = f"{value:,.{_decimals(value, digits)}f}".replace("-", MINUS)
+    # Zero is added, or a negative one would be written with its sign.
+    text = f"{value + 0.0:,.{_decimals(value)}f}".replace("-", MINUS)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -44,7 +43,7 @@ def money(usd: float | None) -> str:
         return UNKNOWN
     # Rounded first, or $99.999 would be written $100.00.
     size = abs(usd)
-    whole, _, cents = f"{size:,.{0 if round(size, 2) >= 100 else max(2, _decimals(size, 3))}f}".partition(".")
+    whole, _, cents = f"{size:,.{0 if round(size, 2) >= 100 else max(2, _decimals(size))}f}".partition(".")
     if not cents:
         return f"{MINUS if usd < 0 else ''}${whole}"
     # $12.3 and $0.5 read like a slip of the pen: cents are always two digits.
@@ -56,18 +55,18 @@ def money_tick(usd: float) -> str:
     return money(usd).removesuffix(".00")
 
 
-def percent(fraction: float | None, n: int | None = None) -> str:
-    """A fraction as a percentage: 0.674 is `67.4%`, and `67%` of fewer than 500 questions (`n`)."""
+def percent(fraction: float | None) -> str:
+    """A fraction as a percentage: 0.674 is `67.4%`."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
-    return f"{_rounded(100 * fraction, n)}%".replace("-", MINUS)
+    return f"{_tenths(fraction)}%".replace("-", MINUS)
 
 
-def points(fraction: float | None, n: int | None = None) -> str:
-    """A difference of two fractions in percentage points, signed: `+3.2 points`, `+3 points` of under 500 questions."""
+def points(fraction: float | None) -> str:
+    """A difference of two fractions in percentage points, signed: `+3.2 points`."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
-    text = _rounded(100 * fraction, n)
+    text = _tenths(fraction)
     return f"{text if text.startswith('-') or not float(text) else '+' + text} points".replace("-", MINUS)
 
 
@@ -143,17 +142,16 @@ def plural(n: int, noun: str, many: str | None = None) -> str:
     return f"{count(n)} {noun if n == 1 else many or noun + 's'}"
 
 
-def _decimals(value: float, digits: int) -> int:
-    """Decimals that show `digits` significant digits of what is under 100 once rounded; none from there on."""
+def _decimals(value: float) -> int:
+    """Decimals that show three significant digits of what is under 100 once rounded; none from there on."""
     if value == 0:
         return 0
     # By way of its text, since rounding may lift it to the next power of ten: 9.996 has the digits of 10.0.
-    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
-    return 0 if exponent >= 2 else max(0, digits - 1 - exponent)
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return 0 if exponent >= 2 else 2 - exponent
 
 
-def _rounded(percent: float, n: int | None) -> str:
-    """With one decimal, or none of few questions; never a minus before a zero."""
-    places = 0 if n is not None and n < FEW else 1
-    text = f"{percent:.{places}f}"
+def _tenths(fraction: float) -> str:
+    """In percent with one decimal; never a minus before a zero."""
+    text = f"{100 * fraction:.1f}"
     return text if float(text) else text.removeprefix("-")

@@ -34,16 +34,16 @@ def check_strategy(strategy: str | Any, **params: object) -> None:
 
     With parameters those alone are tried, else the defaults and small numbers. Raises ContractBroken with every clause
     that does not hold, UnknownName for a strategy nobody registered, UsageError for parameters it does not take."""
-    drawn_stages = stages(strategy, params)
+    played = stages(strategy, params)
     broken = []
     for clause in contract.CLAUSES:
         try:
-            clause(drawn_stages)
+            clause(played)
         # All clauses, so that a plugin is not mended one sentence at a time.
         except AssertionError as error:
             broken.append(f"- {clause.__name__}: {error}")
     if broken:
-        raise ContractBroken(f"{drawn_stages[0].entry.name} breaks its contract:\n" + "\n".join(broken))
+        raise ContractBroken(f"{played[0].entry.name} breaks its contract:\n" + "\n".join(broken))
 
 
 class StrategyContract:

@@ -44,3 +44,11 @@ def test_a_database_with_nothing_to_show_is_no_trouble(
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
     ready.look()
     assert db.exists() == (make is not None)
+
+
+def test_the_widgets_leave_plotly_and_polars_to_the_thread_that_gets_ready() -> None:
+    code = (
+        "import sys; from dashboard.widgets import controls; print({'dashboard.figures', 'polars'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True, check=True, stdout=subprocess.PIPE)
+    assert done.stdout.strip() == "set()"

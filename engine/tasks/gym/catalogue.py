@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.core.records import AnswerKind
+from engine.tasks.gym.checks import Check, Keep
 
 Config = Mapping[str, object]
 LEVELS = ("easy", "medium", "hard")
@@ -26,10 +27,8 @@ class Generator:
     easy: Config
     medium: Config
     hard: Config
-    check: str = "same"
-    """How an answer is judged: a name `checks.is_right` knows."""
-    keep: str = "all"
-    """Which of the generated questions are asked: a name `checks.is_asked` knows."""
+    check: Check = "same"
+    keep: Keep = "all"
     reach: int = 100_000
     """How many items are generated before giving up; bounds the time of a slow generator."""
     category: str | None = None

@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from engine.core import answers
 from engine.core.records import AnswerKind
@@ -18,6 +18,22 @@ from engine.tasks.gym.formula import Argument, evaluate
 
 Entry = Mapping[str, Any]
 """What a generator gives: question, answer and metadata."""
+Check = Literal["same", "spelling", "listed", "formula"]
+"""How an answer is judged."""
+Keep = Literal[
+    "all",
+    "not_negative",
+    "few_ones",
+    "countable_letters",
+    "plain_kin",
+    "one_needle",
+    "reachable",
+    "sound_logic",
+    "proper_fraction",
+    "convex",
+    "word_problem",
+]
+"""Which of the generated questions are asked."""
 _ITEM = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
 # The longest right list, ten numbers with two decimals, has some 80.
 _LONGEST_LIST = 400
@@ -28,8 +44,8 @@ _ANY_GENDER = frozenset({"Sage", "River", "Winter", "Sky", "Rain", "Nova", "Kai"
 _STEPS = {"easy": range(3), "medium": range(3, 5), "hard": range(5, 100)}
 
 
-def is_right(check: str, answer: str, target: str, kind: AnswerKind, entry: Entry) -> bool:
-    """Whether an answer is right under one of the checks of the catalogue: same, spelling, listed, formula."""
+def is_right(check: Check, answer: str, target: str, kind: AnswerKind, entry: Entry) -> bool:
+    """Whether an answer is right under one of the checks of the catalogue."""
     match check:
         case "spelling":
             # Equal as written: 2/4 is not 1/2, and the hexadecimal 1e5 is no power of ten.
@@ -46,11 +62,12 @@ def is_right(check: str, answer: str, target: str, kind: AnswerKind, entry: Entr
             # Another way than the target's counts too: the value is right and every given number is used once.
             meta = entry["metadata"]
             return evaluate(answer) == (meta.get("target", 24), sorted(meta["numbers"]))
-        case _:
+        case "same":
             return answers.same(answer, target, kind)
+    assert_never(check)
 
 
-def is_asked(keep: str, entry: Entry, level: str) -> bool:
+def is_asked(keep: Keep, entry: Entry, level: str) -> bool:
     """Whether a generated question is sound and worth asking, under one of the rules of the catalogue."""
     meta, answer = entry["metadata"], entry["answer"]
     match keep:
@@ -88,8 +105,9 @@ def is_asked(keep: str, entry: Entry, level: str) -> bool:
             # Whole numbers without float noise; the level is the number of lines of the generator's own solution.
             steps = str(meta["answer_cot"]).partition("####")[0].strip().count("\n") + 1
             return str(answer).isdecimal() and steps in _STEPS[level] and not _NOISE.search(entry["question"])
-        case _:
+        case "all":
             return True
+    assert_never(keep)
 
 
 def _thinned(entry: Entry, share: int) -> bool:

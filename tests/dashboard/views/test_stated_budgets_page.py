@@ -93,8 +93,8 @@ def test_a_stated_budget_without_an_interval_is_left_to_the_table() -> None:
 def test_several_series_of_a_task_are_named_and_a_lone_one_is_not() -> None:
     both = pl.concat([FALLING, points(point(4, 30, model="a/large"), point(16, 25, model="a/large"))])
     assert [s.name for s in info(both, models=["a/large", "a/small"]).panels[0].series] == [
-        "told_budget · small",
-        "told_budget · large",
+        "Stated budget · small",
+        "Stated budget · large",
     ]
     assert info().panels[0].series[0].name == ""
 
@@ -114,7 +114,7 @@ def test_nothing_told_is_a_figure_that_says_so() -> None:
 
 def test_without_a_rebound_the_sentence_says_how_many_questions_saw_none() -> None:
     said = stated_budgets.heading(FALLING, summary(0.6))
-    assert "no rebound below 8 tokens seen in 30 questions (p = 0.6)" in said
+    assert "no rebound below 8 tokens seen in 30 questions (p 0.60)" in said
     assert "kept in 50.0% (30.0–70.0) of replies" in said
     assert "elasticity (ours) 0.10 (0.05–0.15)" in said
 

@@ -318,3 +318,10 @@ def test_names_are_shown_letter_by_letter(name: str) -> None:
 
     said = AppTest.from_function(page, args=(name,)).run().markdown[0].value
     assert not any(sign in said.replace(f"\\{sign}", "") for sign in "[]()*$<>:#" if sign in name)
+
+
+def test_a_cell_is_named_over_those_on_the_page_and_not_over_the_database(opened: Open) -> None:
+    app = opened("demo", task="gym:gcd/easy")
+    options = app.selectbox(key="frontier.cell").options
+    assert "Direct, up to 32 tokens" in options
+    assert not [option for option in options if "easy" in option]

@@ -44,6 +44,8 @@ def test_money_has_three_significant_digits_and_unknown_is_not_zero(usd: float |
         (99.96, "100"),
         (0.5, "0.5"),
         (0, "0"),
+        (-0.0, "0"),
+        (-1234.5, "−1,234"),
         (None, "unknown"),
         (math.nan, "unknown"),
     ],
@@ -54,7 +56,6 @@ def test_numbers_have_three_significant_digits_without_trailing_zeros(value: flo
 
 def test_percentages_have_one_decimal_and_differences_a_sign() -> None:
     assert (fmt.percent(0.674), fmt.percent(0.0), fmt.percent(None)) == ("67.4%", "0.0%", "unknown")
-    assert (fmt.percent(0.674, 200), fmt.percent(0.674, 500), fmt.points(0.032, 200)) == ("67%", "67.4%", "+3 points")
     assert (fmt.points(0.032), fmt.points(-0.032)) == ("+3.2 points", "−3.2 points")
 
 
@@ -74,7 +75,7 @@ def test_a_chance_over_ninety_nine_percent_says_so() -> None:
     ]
 
 
-def test_units_stand_after_a_thin_space_and_durations_choose_theirs() -> None:
+def test_units_stand_after_a_space_and_durations_choose_theirs() -> None:
     assert fmt.quantity(104, "tokens") == "104 tokens"
     assert [fmt.duration(ms) for ms in (820, 4210, 90_000, 210_000, 7_560_000, None)] == [
         "820 ms",

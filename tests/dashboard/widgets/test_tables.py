@@ -1,0 +1,54 @@
+"""A table says its numbers as sentences do, and keeps them as numbers."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.widgets.controls import MOST_WORDED, spoken
+
+PAGE = """
+import polars as pl
+from dashboard.widgets import controls
+columns = {"Setting": ["a", "b"], "Tokens": [98765.4, 0.0000123], "Accuracy, %": [67.44, None], "Cost, $": [0.5, 1230.2]}
+controls.table(pl.DataFrame(columns), "told")
+"""
+LARGE = f"""
+import polars as pl
+from dashboard.widgets import controls
+controls.table(pl.DataFrame({{"Tokens": [98765.4] * {MOST_WORDED + 1}}}), "large")
+"""
+
+
+@pytest.mark.parametrize(
+    ("title", "value", "text"),
+    [
+        ("Accuracy, %", 67.44, "67.4"),
+        ("Failed, %", 0.0, "0.0"),
+        ("Lost, points", -12.04, "\u221212.0"),
+        ("Behind, points", 3.0, "+3.0"),
+        ("Cost per 1,000 questions, $", 0.5, "0.50"),
+        ("Cost per 1,000 questions, $", 1230.2, "1,230"),
+        ("Mid-p", 0.0004, "< 0.001"),
+        ("Chance by luck, p", 0.6, "0.60"),
+        ("Output tokens per question", 98765.4, "98,765"),
+        ("Questions", 60, "60"),
+    ],
+)
+def test_a_number_is_said_by_the_unit_in_its_title(title: str, value: float, text: str) -> None:
+    assert spoken(title)(value) == text
+
+
+def test_what_is_shown_are_words_and_what_is_sorted_are_numbers() -> None:
+    shown = AppTest.from_string(PAGE, default_timeout=30).run().dataframe[0]
+    assert shown.value["Tokens"].to_list() == [98765.4, 0.0000123]
+    words = pa.ipc.open_stream(shown.proto.arrow_data.styler.display_values).read_all().to_pydict()
+    assert words["Tokens"] == ["98,765", "0.0000123"]
+    assert words["Accuracy, %"] == ["67.4", "unknown"]
+    assert words["Cost, $"] == ["0.50", "1,230"]
+
+
+def test_a_large_table_is_not_worded_cell_by_cell() -> None:
+    shown = AppTest.from_string(LARGE, default_timeout=60).run().dataframe[0]
+    assert not shown.proto.arrow_data.styler.display_values
