@@ -36,14 +36,13 @@ prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 OPEN = "open"  # The parameter of a view that lists the names of its open folds.
 MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
 TYPED, NOTE = "access.typed", "access.note"
-_MARKUP = "\\`*_{}[]()<>#+-.!|~:$&^="
+_ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
 Form = Callable[[str], str]
 
 
 def literal(text: str) -> str:
     """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula."""
-    line = " ".join(text.split())
-    return "".join(f"\\{letter}" if letter in _MARKUP else letter for letter in line)
+    return " ".join(text.split()).translate(_ESCAPED)
 
 
 def heading(sentence: str) -> None:

@@ -85,6 +85,12 @@ def transcript_of(page: Any) -> Any:
     return page.locator("[class*='st-key-text-question']")
 
 
+def said(page: Any) -> str:
+    """The transcript's text once the page is at rest: it is drawn piece by piece."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    return str(transcript_of(page).inner_text())
+
+
 def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
     expect(page.get_by_role("heading", level=4)).to_contain_text("Self-consistency")
@@ -95,13 +101,13 @@ def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> No
 
 def test_next_and_previous_walk_through_the_list_and_the_address_follows(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'direct')}")
-    first = transcript_of(page).inner_text()
+    first = said(page)
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("Trial 2 of 8")).to_be_visible()
     page.wait_for_url("**trial=*")
     # The counter is drawn before the transcript under it.
     expect(transcript_of(page)).not_to_have_text(first, use_inner_text=True)
-    second = transcript_of(page).inner_text()
+    second = said(page)
     again = stage.open(page.url.removeprefix(stage.url))
     expect(again.get_by_text("Trial 2 of 8")).to_be_visible()
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
