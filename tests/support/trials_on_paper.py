@@ -7,14 +7,11 @@ at smaller budgets by `engine.core.replay`, so that it can be held against a dir
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-
-from hypothesis import settings
 
 from engine.core import replay
 from engine.core.budget import Ledger, position, wall, weights
@@ -53,14 +50,8 @@ SETTINGS = {SOLVER.identity: SOLVER, CRITIC.identity: CRITIC}
 LINEUP = (("solver", SOLVER), ("critic", CRITIC))
 QUESTION = Question("q1-test", "test", Problem("What is it ?", "word"), "A")
 LARGEST: dict[Axis, int] = {"output_tokens": 120, "total_tokens": 600, "calls": 9, "usd": 2500}
-_EFFORT = {"quick": 0.2, "default": 1.0, "thorough": 10.0}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
 _T = TypeVar("_T")
 Box = Mapping[Axis, int]
-
-
-def cases(count: int) -> settings:
-    """Hypothesis settings for this many examples, scaled by the chosen profile."""
-    return settings(max_examples=max(5, int(count * _EFFORT)), deadline=None)
 
 
 def failing(script: Script, chance: float) -> Script:

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import figures, theme
@@ -22,6 +22,7 @@ from dashboard.figures.frontier import FrontierInfo
 from engine.core.text import money_tick
 from engine.strategies import entries
 from tests import ROOT
+from tests.support.effort import cases
 from tests.support.figure_frames import band_of, cell, curve, frame, line_of, study
 
 
@@ -270,7 +271,7 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
     return frame(*rows)
 
 
-@settings(max_examples=40, deadline=None)
+@cases(40)
 @given(frames(), st.sampled_from(["usd", "total_tokens", "calls", "latency_ms"]), st.booleans())
 def test_any_frame_becomes_a_figure_and_no_cell_is_lost(cells: pl.DataFrame, x: str, dark: bool) -> None:
     info = info_of(cells, x=x, dark=dark, label_all=True)

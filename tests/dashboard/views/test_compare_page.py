@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
@@ -26,6 +26,7 @@ from engine.analysis.cells import MEANS
 from engine.core.errors import UsageError
 from tests import ROOT
 from tests.support import stores
+from tests.support.effort import cases
 from tests.support.pages import run_page
 
 HOSTILE = ("<b>bold</b>", "$x^2$", "%{x}", "[a](javascript:alert)", "a\u202eb\u0007", "&lt;", "w" * 300, "")
@@ -108,7 +109,7 @@ def test_a_hostile_group_is_text_and_fits_its_column(name: str, narrow: bool) ->
     values=st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
     narrow=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@cases(60)
 def test_every_mark_interval_and_zero_lie_on_the_axis(values: list[tuple[float, float, float]], narrow: bool) -> None:
     rows = [group("g", v, max(-1.0, v - low), min(1.0, v + high)) for v, low, high in values]
     info = figures.forest_info(frame(*rows), narrow=narrow)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -19,6 +19,7 @@ from engine.core.records import AXES, Axis, Trial
 from engine.store.store import Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import conditions, stored
+from tests.support.effort import cases
 from tests.support.replayed import A, Ask, Say, planned, play
 
 DEMO = ROOT / "results.duckdb"
@@ -39,7 +40,7 @@ def assert_each_is_its_own(results: Results, ids: list[str], axis: Axis | None, 
 
 
 @given(several, st.none() | st.sampled_from(AXES), st.none() | st.just(POINTS))
-@settings(max_examples=8, deadline=None)
+@cases(8)
 def test_curves_of_made_up_trials_are_those_of_each_condition(
     made: tuple[list[Trial], ...], axis: Axis | None, points: list[int] | None
 ) -> None:

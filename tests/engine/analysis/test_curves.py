@@ -12,7 +12,7 @@ from statistics import mean
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -21,6 +21,7 @@ from engine.analysis.cells import CELL_SCHEMA, CURVE_SCHEMA
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import AXES, Axis, Trial
 from engine.store.store import Batch, RunRow, Store
+from tests.support.effort import cases
 from tests.support.replayed import NO_PRICE, NOON, A, Ask, B, Full, Lineup, Reading, Say, Script, planned, play, read
 
 LINEUPS: list[Lineup] = [(("solver", A),), (("solver", A), ("critic", B)), (("solver", A), ("critic", NO_PRICE))]
@@ -126,7 +127,7 @@ def close(value: float | None, to: float | None, absolute: float = 1e-9) -> bool
 
 
 @given(conditions(), st.sampled_from(AXES), st.data())
-@settings(max_examples=40, deadline=None)
+@cases(40)
 def test_a_cell_is_what_reading_each_trial_at_the_budget_gives(trials: list[Trial], axis: Axis, data: st.DataObject):
     budgets = data.draw(st.lists(st.integers(0, 2 * LARGEST[axis]), min_size=1, max_size=8, unique=True))
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +146,7 @@ def test_a_cell_is_what_reading_each_trial_at_the_budget_gives(trials: list[Tria
     st.sampled_from(AXES),
     st.data(),
 )
-@settings(max_examples=300, deadline=None)
+@cases(300)
 def test_reading_a_large_trial_below_its_horizon_is_running_a_small_one(case, own: Axis, axis: Axis, data):
     lineup, script = case
     whole = play(planned(own, data.draw(st.integers(1, LARGEST[own])), "q", lineup=lineup), script)
@@ -162,7 +163,7 @@ def test_reading_a_large_trial_below_its_horizon_is_running_a_small_one(case, ow
 
 
 @given(conditions(), st.sampled_from(AXES))
-@settings(max_examples=20, deadline=None)
+@cases(20)
 def test_a_curve_agrees_with_the_cell_at_every_budget(trials: list[Trial], axis: Axis):
     condition = trials[0].spec.condition.condition_id
     points = list(range(0, 2 * LARGEST[axis], max(1, LARGEST[axis] // 30)))

@@ -7,11 +7,12 @@ from math import comb, factorial
 from statistics import mean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis.majority_at_k import all_right, best_of, leading, majority, pass_at
 from engine.core.answers import Votes
+from tests.support.effort import cases
 
 ballots = st.lists(st.sampled_from([None, "a", "b", "c", "d"]), min_size=1, max_size=6)
 
@@ -29,7 +30,7 @@ def numbered(drawn: list[str | None]) -> tuple[list[str], tuple[int, ...], int]:
 
 
 @given(ballots)
-@settings(max_examples=60, deadline=None)
+@cases(60)
 def test_a_majority_is_the_mean_over_every_subset_in_every_order(drawn: list[str | None]) -> None:
     answers, counts, abstained = numbered(drawn)
     for k in range(1, len(drawn) + 1):
@@ -41,7 +42,7 @@ def test_a_majority_is_the_mean_over_every_subset_in_every_order(drawn: list[str
 
 
 @given(st.lists(st.integers(1, 9), max_size=6), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@cases(60)
 def test_somebody_leads_unless_all_abstain(counts: list[int], abstained: int) -> None:
     n = sum(counts) + abstained
     tables = leading(tuple(counts), abstained)
@@ -73,7 +74,7 @@ def test_many_draws_of_many_answers_stay_exact() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=7))
-@settings(max_examples=80, deadline=None)
+@cases(80)
 def test_best_pass_and_all_right_are_means_over_every_subset(scored: list[tuple[int, bool]]) -> None:
     n, right = len(scored), sum(r for _, r in scored)
     for k in range(1, n + 1):

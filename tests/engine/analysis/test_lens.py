@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -21,6 +21,7 @@ from engine.core.records import AXES, Axis, Price, Trial
 from engine.store.store import Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import LARGEST, close, conditions, expected, stored
+from tests.support.effort import cases
 from tests.support.replayed import NO_PRICE, A, Ask, B, Lineup, Say, Script, planned, play
 
 DEMO = ROOT / "results.duckdb"
@@ -56,7 +57,7 @@ def assert_cells_are(frame: pl.DataFrame, trials: Sequence[Trial], axis: Axis, m
 
 
 @given(conditions(), st.sampled_from(AXES), st.lists(tariffs, min_size=3, max_size=3), st.data())
-@settings(max_examples=15, deadline=None)
+@cases(15)
 def test_other_prices_are_the_same_trials_recomputed_from_their_calls(
     trials: list[Trial], axis: Axis, priced: list[Price], data: st.DataObject
 ) -> None:
@@ -68,7 +69,7 @@ def test_other_prices_are_the_same_trials_recomputed_from_their_calls(
 
 
 @given(conditions(), st.lists(tariffs, min_size=3, max_size=3), st.data())
-@settings(max_examples=15, deadline=None)
+@cases(15)
 def test_energy_is_read_like_money_below_each_horizon(trials: list[Trial], drawn: list[Price], data) -> None:
     """Weights on tokens alone are prices under another name, so the slow reading in money is the truth for energy."""
     budgets = data.draw(st.lists(st.integers(0, 2 * LARGEST["usd"]), min_size=1, max_size=6, unique=True))

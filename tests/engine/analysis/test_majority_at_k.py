@@ -13,7 +13,7 @@ from statistics import mean
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -24,6 +24,7 @@ from engine.core.records import AXES, Axis, Completion, Cut, Trial, Usage
 from engine.store.store import Batch, RunRow, Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import close
+from tests.support.effort import cases
 from tests.support.replayed import NOON, A, Ask, Full, Say, planned, play, read
 
 DEMO = ROOT / "results.duckdb"
@@ -83,7 +84,7 @@ def of(results: Results, axis: Axis, points: list[int] | None, orders: int | Non
 
 
 @given(questions)
-@settings(max_examples=12, deadline=None)
+@cases(12)
 def test_on_the_axis_of_calls_it_is_the_mean_over_all_orders(drawn: list[list[Draw]]) -> None:
     trials = [vote(i, group) for i, group in enumerate(drawn)]
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +98,7 @@ def test_on_the_axis_of_calls_it_is_the_mean_over_all_orders(drawn: list[list[Dr
 
 
 @given(questions, st.sampled_from([axis for axis in AXES if axis != "calls"]), st.integers(2, 7))
-@settings(max_examples=15, deadline=None)
+@cases(15)
 def test_on_other_axes_it_is_the_mean_over_runs_of_the_same_draws(drawn, axis: Axis, orders: int) -> None:
     trials = [vote(i, group) for i, group in enumerate(drawn)]
     points = list(range(0, 60, 3)) if axis != "usd" else list(range(0, 300, 11))

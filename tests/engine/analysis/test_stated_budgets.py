@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -20,6 +20,7 @@ from engine.analysis.stated_budgets import POINTS, SUMMARY
 from engine.core.records import Completion, Trial, Usage
 from engine.store.store import Batch, Store
 from tests.engine.analysis.test_curves import stored
+from tests.support.effort import cases
 from tests.support.replayed import NOON, A, Ask, Say, planned, play
 
 LADDER = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -81,7 +82,7 @@ def test_looking_for_the_minimum_makes_no_rebound_out_of_noise() -> None:
 
 
 @given(st.lists(st.integers(1, 300), min_size=6, max_size=30), st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@cases(25)
 def test_a_point_is_its_question_means(used: list[int], repeats: int) -> None:
     rows = [
         {

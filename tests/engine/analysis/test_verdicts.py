@@ -6,11 +6,12 @@ import math
 from statistics import NormalDist
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis.frontier import KINDS, SURE, Cloud, outdone, places, tails, verdicts
 from engine.analysis.stats import Floats, replicate_weights
+from tests.support.effort import cases
 
 
 def world(cells: int, questions: int, seed: int, alike: bool, missing: float) -> tuple[Cloud, Cloud, int]:
@@ -62,7 +63,7 @@ def _above(cloud: Cloud, left: int, right: int, cell: int) -> Floats:
     return above
 
 
-@settings(max_examples=150, deadline=None)
+@cases(150)
 @given(
     st.integers(1, 12),
     st.integers(1, 80),

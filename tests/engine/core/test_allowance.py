@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine.core.allowance import KINDS, Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.runs.allowance import refusal
-from tests.support.trials_on_paper import cases
+from tests.support.effort import cases
 
 NOON = datetime(2031, 5, 4, 12, tzinfo=UTC)
 RUNS = ("a", "b", "c", "d")

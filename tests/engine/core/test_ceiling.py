@@ -21,7 +21,8 @@ from engine.runs.completion_cache import CompletionCache
 from engine.runs.dispatcher import Dispatcher, Gate
 from engine.runs.journal import charged
 from engine.runs.rate_limits import Retries
-from tests.support.trials_on_paper import SOLVER, cases, in_loop, salted
+from tests.support.effort import cases
+from tests.support.trials_on_paper import SOLVER, in_loop, salted
 
 AT_ONCE = Retries(first_s=0)
 ERRORS = {

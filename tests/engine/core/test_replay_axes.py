@@ -14,6 +14,7 @@ from engine.core.records import AXES, Axis, Cut, Spend, Trial
 from engine.models.scripted import ScriptedModel
 from engine.runs.completion_cache import CompletionCache
 from engine.strategies.self_consistency import SelfConsistency
+from tests.support.effort import cases
 from tests.support.toy_strategies import STRATEGIES, Breaks, Debate, Panel, Twice, Windowed, named
 from tests.support.trials_on_paper import (
     LARGEST,
@@ -23,7 +24,6 @@ from tests.support.trials_on_paper import (
     asking,
     babble,
     box,
-    cases,
     censored,
     critic,
     failing,

@@ -15,7 +15,8 @@ from engine.core.records import Completion, Request
 from engine.runs.completion_cache import CompletionCache
 from tests.engine.core.test_ceiling import ask
 from tests.engine.runs.test_journal import completion
-from tests.support.trials_on_paper import cases, in_loop
+from tests.support.effort import cases
+from tests.support.trials_on_paper import in_loop
 
 
 @dataclass

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from engine.core.budget import Amount
 from engine.core.records import Attempt, Completion, Usage
 from engine.runs.journal import Journal, charged, read
-from tests.support.trials_on_paper import NEVER, cases
+from tests.support.effort import cases
+from tests.support.trials_on_paper import NEVER
 
 # Python text may hold half a surrogate pair; two halves side by side mean the character and are read as such.
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")

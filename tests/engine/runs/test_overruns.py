@@ -21,9 +21,10 @@ from engine.runs.rate_limits import Retries
 from engine.study.schema import with_ceiling
 from tests.engine.core.test_ceiling import Ledgered, Watched, Watching, ask
 from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
+from tests.support.effort import cases
 from tests.support.faults import Fault
 from tests.support.provider import serving
-from tests.support.trials_on_paper import SOLVER, cases, fixed, in_loop
+from tests.support.trials_on_paper import SOLVER, fixed, in_loop
 
 WORST = Amount(1, 13, 3 * 3 + 10 * 7)
 """What the dispatcher reserves for `ask`, by the cap it gives."""

@@ -25,8 +25,9 @@ from engine.runs.dispatcher import Dispatcher, Gate
 from engine.runs.rate_limits import BURST, STEP, Bucket, Lane, Retries
 from engine.study.plan import plan
 from engine.study.schema import as_json, parse
+from tests.support.effort import cases
 from tests.support.provider import serving
-from tests.support.trials_on_paper import SOLVER, cases, salted
+from tests.support.trials_on_paper import SOLVER, salted
 
 _T = TypeVar("_T")
 WORST = 13

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
@@ -24,6 +24,7 @@ from engine.store.store import Batch, RunRow, Store
 from tests import ROOT
 from tests.engine.analysis.test_curves import conditions
 from tests.support import records
+from tests.support.effort import cases
 from tests.support.replayed import NOON, A, Ask, Say, planned, play
 
 DEMO = ROOT / "results.duckdb"
@@ -53,7 +54,7 @@ def assert_steps_are_those_of_the_trials(store: Store) -> None:
 
 
 @given(trials_of_scripts, st.integers(1, 5), st.randoms())
-@settings(max_examples=12, deadline=None)
+@cases(12)
 def test_steps_made_while_storing_are_those_of_what_is_stored(trials: list[Trial], size: int, rng) -> None:
     rng.shuffle(trials)
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +65,7 @@ def test_steps_made_while_storing_are_those_of_what_is_stored(trials: list[Trial
 
 
 @given(st.lists(records.trials(), max_size=4))
-@settings(max_examples=15, deadline=None)
+@cases(15)
 def test_no_trial_is_too_strange_to_have_steps(trials: list[Trial]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "results.duckdb")

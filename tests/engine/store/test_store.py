@@ -17,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core import ids as identity
@@ -43,6 +43,7 @@ from engine.store.store import Batch, Done, RunRow, Store, default_path, fingerp
 from tests import ROOT
 from tests.support import records
 from tests.support.children import spawned
+from tests.support.effort import cases
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MODEL = "scripted/a"
@@ -95,7 +96,7 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
         return {t: sorted(connection.execute(f"from {t}").fetchall(), key=repr) for t in schema.TABLES}
 
 
-@settings(max_examples=20, deadline=None)
+@cases(20)
 @given(
     st.lists(records.trials(), max_size=3),
     st.lists(records.completions, max_size=3),

@@ -31,7 +31,8 @@ from engine.strategies.registry import registered, restore
 from engine.study.schema import parse
 from engine.testing import ContractBroken, check_strategy
 from tests import ROOT
-from tests.support.trials_on_paper import Till, cases, in_loop, model, played, pool_over, spec
+from tests.support.effort import cases
+from tests.support.trials_on_paper import Till, in_loop, model, played, pool_over, spec
 
 STUDY = """
 name = "sums"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.core import tokens
 from engine.strategies import retrieval
-from tests.support.trials_on_paper import cases
+from tests.support.effort import cases
 
 TEXT = st.text(st.sampled_from("ab. !?\n\t\r\"')\u3002\u4e2d\U0001f600\x00<&"), max_size=400)
 STORY = "Ann likes tea. Bob hates rain. Carl owns a dog. Dora plays chess."

@@ -22,9 +22,9 @@ from engine.strategies.chain import CHAIN_TOKENS, chain_prompt
 from engine.strategies.registry import Entry, parameters
 from engine.strategies.self_refine import SOUND
 from engine.testing import StrategyContract
+from tests.support.effort import cases
 from tests.support.trials_on_paper import (
     QUESTION,
-    cases,
     critic,
     fixed,
     in_loop,

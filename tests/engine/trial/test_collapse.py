@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.core.records import AXES, Axis, Trial
 from engine.models.scripted import ScriptedModel
 from engine.strategies.self_consistency import SelfConsistency
+from tests.support.effort import cases
 from tests.support.toy_strategies import STRATEGIES, named
 from tests.support.trials_on_paper import (
     LARGEST,
@@ -18,7 +19,6 @@ from tests.support.trials_on_paper import (
     Reporting,
     anonymous,
     answer_at,
-    cases,
     critic,
     fixed,
     horizon,

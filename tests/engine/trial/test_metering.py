@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.core.budget import Ledger, Planned, wall
 from engine.core.records import AXES, Axis, ModelSetting, Price, Spend, Trial
 from engine.trial.session import MAX_CALLS, Session
+from tests.support.effort import cases
 from tests.support.trials_on_paper import (
     CRITIC,
     FIVE,
@@ -18,7 +19,6 @@ from tests.support.trials_on_paper import (
     Does,
     Reporting,
     asking,
-    cases,
     critic,
     in_loop,
     model,

@@ -16,6 +16,7 @@ from engine.core.records import AXES, Axis, Completion, Message, Request
 from engine.models.scripted import Script
 from engine.strategies.self_consistency import SelfConsistency
 from engine.trial.session import Session, Stream
+from tests.support.effort import cases
 from tests.support.trials_on_paper import (
     FIVE,
     LARGEST,
@@ -24,7 +25,6 @@ from tests.support.trials_on_paper import (
     NoPool,
     Till,
     asking,
-    cases,
     fixed,
     in_loop,
     model,

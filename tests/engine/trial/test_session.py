@@ -19,6 +19,7 @@ from engine.models.scripted import ScriptedModel
 from engine.strategies.chain import answer_in
 from engine.strategies.self_consistency import SelfConsistency
 from engine.trial.session import Reply, Session, SessionClosed
+from tests.support.effort import cases
 from tests.support.trials_on_paper import (
     FIVE,
     SOLVER,
@@ -26,7 +27,6 @@ from tests.support.trials_on_paper import (
     NoPool,
     Reporting,
     asking,
-    cases,
     critic,
     fixed,
     in_loop,
