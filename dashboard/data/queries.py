@@ -222,6 +222,12 @@ def conditions(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
+def older(db: Database) -> list[str]:
+    """What is to be said of settings that an older version read; see `Results.older`."""
+    return results(db.path).older()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
 def studies(db: Database) -> dict[str, Ids]:
     """Condition ids by the name of the study that ran them, the study with most tasks first."""
     import polars as pl

@@ -84,6 +84,8 @@ def database() -> Database | None:
 
     db = queries.state()
     if (why := queries.trouble(db)) is None:
+        for sentence in queries.older(db):
+            caption(sentence)
         return db
     empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run examples/first.toml")
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName
 from engine.core.records import Price
-from engine.store import deltas
+from engine.store import deltas, tables
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -84,6 +85,14 @@ select t.condition_no, t.question_no, t.repeat, m.after_calls, m.answer, m.verdi
 from told t join marks m using (trial_id, attempt) order by 1, 2, 3, m.ordinal"""
 
 
+# A reading that is not today's may have been followed by one that is.
+_READERS = """
+select condition_id, min(reader) as oldest, max(reader) as newest from (
+    select condition_id, {reader} as reader from trials
+    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
+group by condition_id having oldest <> ? or newest <> ?"""
+
+
 def draws(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
     """The calls of finished trials of some conditions with their replies and questions, in order."""
     return _frame(connection, _DRAWS, condition_ids)
@@ -96,7 +105,21 @@ def marks(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
 
 def listing(connection: Connection, name: str) -> pl.DataFrame:
     """A whole list: 'conditions', 'runs', 'studies', 'questions' or 'run_questions'; see `queries.prepare`."""
-    return _frame(connection, _LISTS[name])
+    frame = _frame(connection, _LISTS[name])
+    if name != "conditions":
+        return frame
+    versions = _versions(connection)
+    read_by = [versions.get(condition, READER_VERSION) for condition in frame["condition_id"]]
+    return frame.with_columns(reader=pl.Series(read_by, dtype=pl.Int64))
+
+
+def _versions(connection: Connection) -> dict[str, int | None]:
+    """By condition, which version read its trials, None: several; conditions that today's has read are left out."""
+    reader = tables.reader(connection)
+    if not connection.execute(f"select 1 from trials where {reader} <> ? limit 1", [READER_VERSION]).fetchall():
+        return {}
+    rows = connection.execute(_READERS.format(reader=reader), [READER_VERSION, READER_VERSION]).fetchall()
+    return {condition: oldest if oldest == newest else None for condition, oldest, newest in rows}
 
 
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:

@@ -23,6 +23,8 @@ from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.queries import MEASURES
 from engine.analysis.stats import Ints
+from engine.core import names, text
+from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
 from engine.core.names import ARROW
 from engine.strategies.calibration import LABEL
@@ -98,6 +100,38 @@ def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:
     named = not wanted.keys().isdisjoint(("condition_id", "strategy"))
     shown = [row for row in rows if named or row["strategy"] != LABEL]
     return [row for row in shown if all(row[name] in values for name, values in wanted.items())]
+
+
+def alike(rows: Iterable[Row]) -> list[Row]:
+    """Of each task the conditions read by the newest version that read one of them whole: numbers of two versions
+    stand in no figure together. Those read partly by one and partly by another, only where there are no others."""
+    known = list(rows)
+    newest: dict[str, int] = {}
+    for row in known:
+        newest[row["task"]] = max(newest.get(row["task"], 0), row["reader"] or 0)
+    return [row for row in known if (row["reader"] or 0) == newest[row["task"]]]
+
+
+def older(rows: Iterable[Row]) -> list[str]:
+    """What is to be said of conditions that an older version read: who is left out, and who is shown all the same."""
+    known = [row for row in rows if row["strategy"] != LABEL]
+    shown = {row["condition_id"] for row in alike(known)}
+    left = [row for row in known if row["condition_id"] not in shown]
+    old = [row for row in known if row["condition_id"] in shown and row["reader"] != READER_VERSION]
+    said: list[str] = []
+    if left:
+        verb = "was" if len(left) == 1 else "were"
+        said.append(
+            f"{text.plural(len(left), 'setting')} on {_tasks(left)} {verb} read by an older version and left out here"
+        )
+    if old:
+        said.append(f"Read by an older version: {text.plural(len(old), 'setting')} on {_tasks(old)}")
+    again = "run their study again and they are read anew from the stored replies, unpaid"
+    return [f"{sentence}; {again}." for sentence in said]
+
+
+def _tasks(rows: Iterable[Row]) -> str:
+    return ", ".join(dict.fromkeys(names.task(row["task"]) for row in rows))
 
 
 def checked_axis(axis: str | None) -> ReadingAxis | None:

@@ -24,7 +24,7 @@ from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
 from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
-from engine.core.errors import UnknownName
+from engine.core.errors import UnknownName, UsageError
 from engine.models.energy import WORLD, EnergyRange
 from engine.store.store import Store
 from engine.strategies.calibration import LABEL
@@ -213,6 +213,7 @@ class Results:
     def conditions(self) -> pl.DataFrame:
         """Conditions with label, simulated and run_ids; columns else as the table; budget in the unit of axis.
 
+        `reader`: the version that read their answers (`core.answers.READER_VERSION`), null where several did.
         `model` is the solver, or for a line-up all its models: 'small → large'.
         """
         with self._reading(STORED) as read:
@@ -223,6 +224,13 @@ class Results:
         return frame.with_columns(
             pl.Series(name, [row[name] for row in rows], dtype=kind) for name, kind in kinds.items()
         )
+
+    def older(self) -> list[str]:
+        """What is to be said of conditions that an older version of the reading of answers read; empty: there are none.
+
+        Numbers of two versions never stand together: of each task those are read that the newest version read whole.
+        """
+        return reader.older(self.conditions().to_dicts())
 
     def questions(self) -> pl.DataFrame:
         """Questions with text, target, category and the number of trials asked of each."""
@@ -249,10 +257,13 @@ class Results:
     def measured(
         self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Cells and the per-question sums they are made of."""
+        """Cells and the per-question sums they are made of: of each task those that one version read; see `older`."""
         with self._reading(lens) as read:
             known = read.known()
             conditions = reader.chosen(known.conditions, filters)
+            # Who names conditions gets what was asked for.
+            if filters.get("condition_id") is None:
+                conditions = reader.alike(conditions)
             units = read.units(conditions, read.placed(known, conditions, axis, budgets))
         return curves.cells(units, conditions, reader.planned(conditions, known.studies, known.asked)), units
 
@@ -293,6 +304,11 @@ class Results:
         """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
         # A dict and no set: which of several unknown conditions is named must not depend on hashes.
         walls = {(cell.axis, cell.budget): None for cell in cells}
+        if len(set(self._players(*cells)["reader"].to_list())) > 1:
+            raise UsageError(
+                "These settings were read by different versions and cannot be compared; run the study of "
+                "the older one again, which reads it anew from its stored replies."
+            )
         measured: dict[Cell, Measured] = {}
         for axis, budget in walls:
             at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
@@ -309,7 +325,7 @@ class Results:
         Filters: `reader.FILTERS`. Empty frames where nothing was told.
         """
         with self._reading(STORED) as read:
-            conditions = stated_budgets.conditions(reader.chosen(read.known().conditions, filters))
+            conditions = stated_budgets.conditions(reader.alike(reader.chosen(read.known().conditions, filters)))
             trials = stated_budgets.trials(read.connection, conditions)
         return stated_budgets.elasticity(trials, replicates, seed)
 

@@ -88,7 +88,7 @@ def report(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        for sentence in savings.said(listed, view) if prices else ():
+        for sentence in (*(savings.said(listed, view) if prices else ()), *results.older()):
             show.say(sentence)
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")

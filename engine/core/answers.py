@@ -15,6 +15,10 @@ from math import comb
 
 from engine.core.records import AnswerKind
 
+READER_VERSION = 1
+"""Raised whenever an answer is extracted, compared or counted as a vote otherwise than before, so that trials read by
+different versions are never mixed."""
+
 MAX_ANSWER = 400
 """Characters; anything longer is not an answer to a question with a short one."""
 

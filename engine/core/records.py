@@ -388,3 +388,6 @@ class Trial:
     """Cumulative at the end, the closing call's charged prefix included; one per model."""
     started_at: datetime
     finished_at: datetime
+    reader: int = 1
+    """Version of the reading that left answers, votes and verdicts (`core.answers.READER_VERSION`); 1 also for trials
+    stored before it was kept."""

@@ -12,7 +12,7 @@ under another name or fingerprint than it was stored with.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -107,6 +107,7 @@ class StoredCompletions:
         self._lock_retry = lock_retry
         self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
+        self._again: dict[str, str] = {}
         self._models: dict[str, str] = {}
         self._answers_as: dict[str, tuple[str | None, str | None]] = {}
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
@@ -119,21 +120,25 @@ class StoredCompletions:
             self._keys |= keys
             self._models |= dict.fromkeys(keys, name)
 
+    def admit(self, keys: Mapping[str, str]) -> None:
+        """Replay these stored replies, by request, however old they are: trials that read them are read again."""
+        self._again |= keys
+
     def saw(self, model: str, completion: Completion) -> None:
         """Remember under which name and fingerprint a model answers now."""
         self._answers_as[model] = (completion.model_reported, completion.fingerprint)
 
     async def find(self, key: str) -> Completion | None:
         """The stored completion of this key; None: none that may be replayed."""
-        if key not in self._models:
+        if key not in self._models and key not in self._again:
             return None
         waiting = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
         # One opening of the database for all that ask while it lasts: opening costs more than reading.
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
         completion = await asyncio.shield(waiting)
-        if completion is None:
-            return None
+        if completion is None or key in self._again:
+            return completion
         # Before the model's first reply nobody can tell; a changed model is seen from then on.
         now = self._answers_as.get(self._models[key])
         return completion if now in (None, (completion.model_reported, completion.fingerprint)) else None
@@ -141,9 +146,9 @@ class StoredCompletions:
     async def _read(self) -> None:
         while self._wanted:
             batch, self._wanted = self._wanted, {}
-            keys = [self._keys[request] for request in batch]
+            keys = {request: self._again.get(request) or self._keys[request] for request in batch}
             try:
-                completions = await self._lock_retry.with_retry(partial(Store.completions, keys=keys))
+                completions = await self._lock_retry.with_retry(partial(Store.completions, keys=keys.values()))
             except StoreError as error:
                 # What cannot be looked up is not bought either: it was paid for once.
                 self._on_trouble(str(error))
@@ -151,4 +156,4 @@ class StoredCompletions:
                     waiting.set_exception(RunStopped(str(error)))
                 continue
             for request, waiting in batch.items():
-                waiting.set_result(completions.get(self._keys[request]))
+                waiting.set_result(completions.get(keys[request]))

@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
 from engine.runs.journal import History
 from engine.runs.rate_limits import Retries
 from engine.store.retry import LockRetry
-from engine.store.store import Batch, Store, settled
+from engine.store.store import Batch, Done, Store, settled
 from engine.strategies import is_oracle
 from engine.study.plan import Plan
 from engine.trial.solve import Setting, solve
@@ -93,9 +93,11 @@ class Runner:
             stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
             open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
             self.progress.before = self.progress.done = self.progress.total - len(open_specs)
-            last = {trial_id: done.attempt for trial_id, done in stored.items()}
-            # One iterator for all workers: each takes the next trial, with the number of its coming attempt.
-            todo = iter([(spec, last.get(spec.trial_id, 0) + 1) for spec in open_specs])
+            outdated = [trial_id for trial_id, done in stored.items() if done.outdated]
+            if outdated:
+                self._archive.admit(await self.lock_retry.with_retry(lambda store: store.replies_read(outdated)))
+            # One iterator for all workers: each takes the next trial, with what is stored of it.
+            todo = iter([(spec, stored.get(spec.trial_id)) for spec in open_specs])
             # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
             width = 2 * sum(model.parallel for model in self._plan.models.values())
             flusher = asyncio.create_task(self._flush_regularly())
@@ -125,15 +127,22 @@ class Runner:
         await self._pool.drain()
         await self._flush()
 
-    async def _work(self, todo: Iterator[tuple[TrialSpec, int]]) -> None:
-        for spec, attempt in todo:
+    async def _work(self, todo: Iterator[tuple[TrialSpec, Done | None]]) -> None:
+        for planned, done in todo:
             # A trial that has begun is finished, or stopped by its next call; none begins any more.
             if self._gate.stopped or self._gate.reached:
                 return
+            spec, again = planned, done is not None and done.outdated
+            if done and again and done.budget > spec.condition.budget:
+                # As far as it went before, or the larger budgets would lose what they had.
+                spec = replace(spec, condition=replace(spec.condition, budget=done.budget))
             strategy = self._plan.strategies[spec.condition.condition_id]
             score = self._plan.tasks[spec.condition.task].score
+            attempt = done.attempt + 1 if done else 1
             trial = await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy))
-            self._trials.append(trial)
+            # A reading that was cut off takes the place of none that was not.
+            if not again or trial.end in ("finished", "exhausted"):
+                self._trials.append(trial)
             self.progress.ends[trial.end] += 1
             self.progress.done += trial.end in ("finished", "exhausted")
             if trial.end == "failed":

@@ -63,7 +63,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
         many["trials"].append(
             {
                 **key,
-                **{name: getattr(trial, name) for name in _TRIAL},
+                **{name: getattr(trial, name) for name in (*_TRIAL, "reader")},
                 "condition_id": condition.condition_id,
                 "question_id": question.question_id,
                 "framing_id": framing,
@@ -192,6 +192,8 @@ def trial_of(
         started_at=aware(head["started_at"]),
         finished_at=aware(head["finished_at"]),
         attempt=head["attempt"],
+        # No such column in an older database, and null in the rows it had.
+        reader=head.get("reader") or 1,
         **{name: head[name] for name in _TRIAL},
     )
 

@@ -101,12 +101,16 @@ alter table runs add column estimate varchar;
 
 _DOUBT = "".join(f"alter table leases add column in_doubt_{kind} bigint;" for kind in ("calls", "tokens", "pusd"))
 
+_READER = "alter table trials add column reader bigint"
+"""Null: before it was kept, which is version 1."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
     Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
     Migration(4, "what every trial adds at which wall, for the analysis", deltas.delta_tables(), deltas.filling()),
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
+    Migration(6, "by which version of the reading of answers a trial was read", _READER),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

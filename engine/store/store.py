@@ -17,6 +17,7 @@ from typing import Literal
 
 from engine.core import codec
 from engine.core.allowance import Book
+from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
@@ -47,6 +48,13 @@ class Done:
     budget: int
     final: bool
     """True: a larger budget would change nothing (it ended by itself, or its window or call limit was full)."""
+    reader: int = 1
+    """As `Trial.reader`."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether its answers have to be read again: it says something, as an older version reads."""
+        return self.end in ("finished", "exhausted") and self.reader < READER_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +198,14 @@ class Store(Database):
     def done(self, trial_ids: Iterable[str]) -> dict[str, Done]:
         """How the last stored attempt of these trials ended; trials never stored are left out."""
         with self.reading() as connection:
-            ends = tables.matching(connection, _DONE, trial_ids)
+            ends = tables.matching(connection, _DONE.format(reader=tables.reader(connection)), trial_ids)
         return {row.pop("trial_id"): Done(**row) for row in ends}
+
+    def replies_read(self, trial_ids: Iterable[str]) -> dict[str, str]:
+        """By request, the stored completion that the last attempts of these trials read."""
+        with self.reading() as connection:
+            read = tables.matching(connection, _REPLIES_READ, trial_ids)
+        return {row["request"]: row["key"] for row in read}
 
     def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
@@ -239,7 +253,7 @@ class Store(Database):
 _COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
 
 _DONE = f"""
-select trial_id, attempt, "end", budget,
+select trial_id, attempt, "end", budget, {{reader}} as reader,
     "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final
 from trials semi join wanted on trial_id = id
 qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
@@ -253,6 +267,12 @@ where created_at >= ? and request in (
 group by request"""
 
 _OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
+_REPLIES_READ = """
+with latest as (
+    select trial_id, max(attempt) as attempt from trials semi join wanted on trial_id = id group by trial_id)
+select split_part(key, '@', 1) as request, min(key) as key
+from calls semi join latest using (trial_id, attempt) semi join completions using (key) group by request"""
+
 _SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
 # In this order: each statement asks what those before it have left.
 _DELETE_RUN = (
@@ -287,7 +307,8 @@ def _guarded(name: str) -> str:
 
 
 def settled(spec: TrialSpec, done: Done | None) -> bool:
-    """Whether the store answers this trial already: it ended by itself, or at a budget at least as large."""
-    if done is None or done.end in ("failed", "stopped"):
+    """Whether the store answers this trial already: read by today's version, it ended by itself, or at a budget at
+    least as large."""
+    if done is None or done.end in ("failed", "stopped") or done.outdated:
         return False
     return done.final or done.budget >= spec.condition.budget

@@ -99,6 +99,11 @@ def layouts(connection: Connection) -> dict[str, Layout]:
     return layouts
 
 
+def reader(connection: Connection) -> str:
+    """By which version a row of `trials` was read, as SQL; a file that is only read may be older than the column."""
+    return "coalesce(reader, 1)" if ("reader", "BIGINT") in layouts(connection)["trials"] else "1"
+
+
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
     """Whole trials of the (trial_id, attempt) pairs that `chosen` selects."""
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.core import ids
+from engine.core.answers import READER_VERSION
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
 from engine.core.records import Cut, End, Problem, Question, Trial, TrialSpec, Verdict
@@ -66,6 +67,7 @@ async def solve(
         spends=session.spends,
         started_at=began,
         finished_at=datetime.now(UTC),
+        reader=READER_VERSION,
     )
 
 

@@ -28,6 +28,7 @@ from typing import Any
 import duckdb
 
 from engine.analysis.materialize import materialize
+from engine.core.answers import READER_VERSION
 from engine.store import deltas, schema
 from engine.store.store import RunRow, Store
 from tests import ROOT
@@ -87,9 +88,9 @@ def _statements(trials: int) -> list[tuple[str, str]]:
         ("told", told),
         (
             "trials",
-            """insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
+            f"""insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
             'f1', 'm1-a', repeat, ended, if(luck % 3 = 0, 'right', 'wrong'), '1', null, 'output_tokens', 1000,
-            timestamp '2026-03-01', timestamp '2026-03-01' from told""",
+            timestamp '2026-03-01', timestamp '2026-03-01', {READER_VERSION} from told""",
         ),
         (
             "trial_spends",
