@@ -22,7 +22,7 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 """A time with its zone."""
 
-AnswerKind = Literal["number", "word", "yes_no", "text"]
+AnswerKind = Literal["number", "choice", "expression", "yes_no", "word", "text"]
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
 Finish = Literal["stop", "length", "filter", "other"]

@@ -1,0 +1,147 @@
+"""Where a reply states an answer: boxes, "the answer is", "#### 18", "Answer: x" in the languages models reply in.
+
+Finds places, and leaves it to the reader of each kind what stands there. One pass over the text, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+LONGEST = 400
+"""Characters of a piece that is read behind a marker or in a box."""
+_MOST = 64
+
+_WORDS = (
+    "answers?|antwort|l\u00f6sung|ergebnis|r\u00e9ponse|reponse|respuesta|soluci\u00f3n|risposta|resposta|antwoord|"
+    "odpowied\u017a|odpowiedz|\u043e\u0442\u0432\u0435\u0442|\u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c|"
+    "cevap|cevab\u0131|yan\u0131t|yan\u0131t\u0131|svar|svaret|odpov\u011b\u010f|jawaban|jawabannya|vastaus|v\u00e1lasz|"
+    "r\u0103spuns|r\u0103spunsul|\u03b1\u03c0\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7|\u0111\u00e1p \u00e1n|c\u00e2u tr\u1ea3 l\u1eddi|"
+    "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u0627\u062c\u0627\u0628\u0629|"
+    "\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u062c\u0648\u0627\u0628|\u062c\u0648\u0627\u0628|\u067e\u0627\u0633\u062e|\u05d4?\u05ea\u05e9\u05d5\u05d1\u05d4"
+)
+_UNSPACED = (
+    "\u7b54\u6848|\u7b54\u3048|\u89e3\u7b54|\u56de\u7b54|\u7b54(?=\\s{0,2}[:\uff1a])|\uc815\ub2f5|\ub2f5\ubcc0|\ub2f5(?=[\uc740\uc774:\uff1a\\s])|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
+)
+# Nouns that name an answer where options are.
+_NOUNS = "options?|choices?|alternatives?|statements?|responses?|letter|conclusion"
+_NOT = re.compile(
+    r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b)"
+    r"(?:\s(?:be|equal|have to be))?|[^.:;!?\n]{0,40}?\bisn['\u2019]t\b",
+    re.I,
+)
+_BETWEEN = r"(?P<between>[\s*_\"'`)\]}(]{0,8}(?:[^.:;=!?\n\uff1a\u3002]{0,90}?))"
+_SIGNS = (
+    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
+    "\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
+)
+_BE = r"\b(?:is|are)\b|\b(?:would|should|must|will|has to|seems to|appears to|ought to) be\b"
+_COPULAS = (
+    "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
+    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e"
+)
+_IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
+_FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS})", re.I)
+_LEAD = re.compile(r"(?:[\s*_:`>]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+# Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
+_VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
+_DOUBTED = re.compile(
+    r"\b(?:if|whether|unless|suppose|supposing|assuming|assume|imagine)\s(?:that\s)?"
+    r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
+    re.I,
+)
+_OTHER = re.compile(r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z", re.I)
+_BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s{0,4}\{|[{}]")
+_BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A place where an answer is stated."""
+
+    start: int
+    """Where its marker begins."""
+    end: int
+    """Where the piece begins."""
+    piece: str
+    """What is read: of a box all of it, else the line behind the marker; empty: what is denied."""
+    boxed: bool = False
+    noun: bool = False
+    """Behind a word such as "option", which names an answer only where there are letters."""
+
+
+def statements(text: str) -> list[Statement]:
+    """The first and the last of the places where an answer is stated or denied, in the order of the text."""
+    marked = _markers(text)
+    found = [*_some(marked), *_some(_boxes(text))]
+    return sorted(found, key=lambda statement: (statement.end, statement.boxed))
+
+
+def _some(places: Iterator[Statement]) -> list[Statement]:
+    """The first and the last few: a hostile text may hold a million."""
+    return [*islice(places, _MOST), *deque(places, maxlen=_MOST)]
+
+
+_MARKER = re.compile(rf"####|\[\[|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
+
+
+def _markers(text: str) -> Iterator[Statement]:
+    for marker in _MARKER.finditer(text):
+        start, end = marker.span()
+        tail = text[end : end + LONGEST]
+        if marker[0] == "[[":
+            inner, closed, _ = tail.partition("]]")
+            if closed:
+                yield Statement(start, end, inner)
+            continue
+        if marker[0] == "####":
+            yield Statement(start, end, tail.lstrip(" \t*_:").partition("\n")[0])
+            continue
+        noun = marker["noun"] is not None
+        before = text[max(0, start - 60) : start]
+        before = before[max(before.rfind(sign) for sign in ".!?\n:;") + 1 :]
+        if _OTHER.search(before):
+            continue
+        denied = _NOT.match(tail)
+        english = noun or marker[0].lower() in ("answer", "answers")
+        verb = (_IS if english else _FOREIGN_IS).match(tail)
+        if denied and (verb is None or denied.end() <= verb.end() + 12):
+            if not noun:
+                yield Statement(start, end + denied.end(), "")
+            # "not 41 but 42" says what it is.
+            but = re.match(r"[^.;!?\n]{0,60}?\bbut\s(?:rather\s|instead\s)?", tail[denied.end() :])
+            if but:
+                at = end + denied.end() + but.end()
+                yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+            continue
+        if verb is None or _DOUBTED.search(before):
+            continue
+        colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
+        if marker["word"] and _VERB.search(before) and not colon:
+            continue
+        if text[max(0, start - 2) : start] == "} " and colon:
+            # Directly behind a box: the box says it already.
+            continue
+        at = end + verb.end()
+        lead = _LEAD.match(text, at)
+        at = lead.end() if lead else at
+        yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+
+
+def _boxes(text: str) -> Iterator[Statement]:
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return
+    opened: list[tuple[int, int]] = []
+    for brace in _BRACES.finditer(text):
+        if brace[0][-1] == "{" and brace[0] != "\\{":
+            # The start of a box, or -1 for a brace of something else.
+            opened.append((brace.start() if len(brace[0]) > 1 else -1, brace.end()))
+        elif brace[0] == "}" and opened:
+            start, begin = opened.pop()
+            if start >= 0 and brace.start() - begin <= LONGEST:
+                yield Statement(start, begin, text[begin : brace.start()], boxed=True)
+    for bare in _BARE_BOX.finditer(text):
+        yield Statement(bare.start(), bare.start(1), bare[1], boxed=True)
