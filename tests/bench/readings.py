@@ -55,6 +55,12 @@ def _class(row: Mapping[str, Any], theirs: str | None, said: tuple[str, ...]) ->
         return "the authors read none" if said else "the authors read none, we a letter that is not stated"
     if len(said) > 1:
         return "another of several"
+    if row["kind"] == "number":
+        one, other = answers.number_value(theirs), answers.number_value(row["authors_answer"])
+        if one is not None and other is not None and one == -other:
+            return "the authors drop the sign"
+        if one is not None and other is not None and one >= 1000 and str(one).startswith(str(other)):
+            return "the authors stop at the comma of thousands"
     if answers.same(theirs, row["authors_answer"], row["kind"]):
         return "the same answer, another verdict"
     return "another answer" if said else "another answer, none stated"
@@ -70,13 +76,16 @@ def table(read: list[dict[str, Any]]) -> list[str]:
         answer = sum(row["equal"] for row in rows) / len(rows)
         verdict = sum(row["verdict"] for row in rows) / len(rows)
         single = [row for row in rows if row["one"]]
-        own = sum(row["agreed"] for row in single) / len(single) if single else float("nan")
+        read_by_them = [row for row in rows if row["authors_answer"] not in (None, "None")]
+        among = sum(row["equal"] for row in read_by_them) / len(read_by_them)
+        both = [row for row in single if row in read_by_them]
+        own = sum(row["agreed"] for row in both) / len(both) if both else float("nan")
         several = sum(len(row["stated"]) > 1 for row in rows)
         ours, theirs = (sum(row[name] for row in rows) / len(rows) for name in ("right", "authors_right"))
-        mark = "" if min(answer, own) >= GOAL else "  BELOW"
+        mark = "" if min(among, own) >= GOAL else "  BELOW"
         lines.append(
-            f"{source}, {model}, {kind}: {len(rows)} replies; answers {answer:.2%}, verdicts {verdict:.2%} as the "
-            f"authors; of {len(single)} that state one {own:.2%}; several in {several} ({several / len(rows):.1%}); "
+            f"{source}, {model}, {kind}: {len(rows)} replies; answers {answer:.2%}, {among:.2%} of the {len(read_by_them)} that the authors read, verdicts {verdict:.2%} as the "
+            f"authors; of the {len(both)} of them that state one {own:.2%}; several in {several} ({several / len(rows):.1%}); "
             f"accuracy {ours:.1%}, authors {theirs:.1%}{mark}"
         )
         classes = Counter(row["class"] for row in rows if row["class"])

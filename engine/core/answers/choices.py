@@ -48,6 +48,9 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
         return None
     if letter.islower() and match["close"].strip() in (".", ":", ",") and not opened and rest.strip():
         return None
+    if letter == "i" and rest.strip(" )]}.*$\"'"):
+        # A Roman numeral, as statements are counted.
+        return None
     if letter in "AI" and not closed and not opened and _ARTICLE.match(rest) and not _CLAUSE.match(rest):
         return None
     return letter.upper()

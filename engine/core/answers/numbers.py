@@ -73,6 +73,9 @@ _STRUCTURED = re.compile(
 _BETWEEN = re.compile(r"\s{0,3}(?:-|\.\.\.?|\bto\b|\bthrough\b|\bor\b|\bbis\b|\b\u00e0\b)\s{0,3}[$\u00a3\u20ac]?", re.I)
 _AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
 _LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
+_SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
+_ASIDE = re.compile(r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z", re.I)
+_COMPOUND = re.compile(r"-[a-z]{3}")
 _OPENED = re.compile(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
 
 
@@ -120,16 +123,33 @@ def numbers(text: str) -> list[Number]:
 
 def last_number(text: str) -> Number | None:
     """The last number of a text, whatever its length; None: it has no digit, or its last digits are no number."""
-    text = markup.latin(text)
-    digit = max(text.rfind(digit) for digit in "0123456789")
+    digit = _last_digit(text)
     if digit < 0:
         return None
     start = max(0, digit - _WINDOW)
     # Never in the middle of a number: from where digits begin after something else.
     while 0 < start < digit and (text[start - 1].isdecimal() or text[start - 1] in ".,'"):
         start += 1
-    every = numbers(markup.plain(text[start : digit + 40]))
-    return every[-1] if every and every[-1].value is not None else None
+    window = markup.plain(markup.latin(text[start : digit + 40]))
+    every = numbers(window)
+    # Of the last sentence with numbers, one that says when, where or how long comes second: "12 in 3 hours" is 12.
+    ends = [end.end() for end in _SENTENCE.finditer(window)]
+    begin = max((end for end in ends if every and end <= every[-1].start), default=0)
+    said = [number for number in every if number.start >= begin and not _ASIDE.search(window[: number.start])]
+    said = [number for number in said if not _COMPOUND.match(window, number.end)]
+    concluded = said and "=" not in window[begin:]
+    number = said[-1] if concluded else every[-1] if every else None
+    return number if number is not None and number.value is not None else None
+
+
+def _last_digit(text: str) -> int:
+    """Where the last decimal digit of any script stands; -1: nowhere."""
+    for end in range(len(text), 0, -_WINDOW):
+        start = max(0, end - _WINDOW)
+        digits = [place for place in range(start, end) if text[place].isdecimal()]
+        if digits:
+            return digits[-1]
+    return -1
 
 
 def single(text: str) -> Number | None:

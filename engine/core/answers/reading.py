@@ -80,13 +80,27 @@ def _stated(text: str, kind: AnswerKind, options: Sequence[str]) -> list[tuple[i
     """Where answers are stated, and which; None: digits that are no number."""
     text = markup.visible(text)
     read: list[tuple[int, str | None]] = []
+    loose: list[tuple[int, str | None]] = []
     for place in statements(text):
-        if not place.piece or (place.noun and kind != "choice"):
+        if not place.piece or (place.noun and kind != "choice") or (kind == "choice" and _lists(place, text)):
             continue
         answer, says = _read(place, text, kind, options)
         if answer or says:
-            read.append((place.end, answer))
-    return read
+            (loose if place.noun else read).append((place.end, answer))
+        if answer and kind == "choice":
+            (loose if place.noun else read).extend((place.end, letter) for letter in _further(place, answer, options))
+    return read or loose
+
+
+_ITEM = re.compile(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
+
+
+def _lists(place: Statement, text: str) -> bool:
+    """Whether a piece is the first line of a list of the options."""
+    item = _ITEM.match(place.piece)
+    below = text[place.end + len(place.piece) : place.end + len(place.piece) + 40].lstrip("\n")
+    after = _ITEM.match(below) if item else None
+    return bool(item and after and ord(after[1]) == ord(item[1]) + 1)
 
 
 def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None, bool]:
@@ -178,7 +192,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if not every:
         return None, True
     first = every[0]
-    operand = re.match(r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-z]", (after or before)[first.end :])
+    operand = re.match(r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :])
     if operand or "\\sqrt" in after or "\\pi" in after or re.match(r"\s{0,3}-?\(", after):
         number = expressions.rational(after.strip())
         return (number.spelled, True) if number else (None, True)
@@ -189,6 +203,16 @@ def _letter(piece: str, options: Sequence[str]) -> str | None:
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
     piece = markup.plain(piece)
     return choices.letter_at(piece, letters) or (choices.letter_by_text(_tidy(piece) or "", options) if options else None)
+
+
+_FURTHER = re.compile(r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])")
+
+
+def _further(place: Statement, first: str, options: Sequence[str]) -> list[str]:
+    """The other letters of a piece that names several, as "(A) or (C)" and "(A, B, C)" do."""
+    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
+    named = [match[1] or match[2] for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])]
+    return [letter for letter in named if letter in letters and letter != first]
 
 
 _REVERSED = re.compile(
@@ -212,12 +236,15 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
     called = [match["letter"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
     if called and called[0] in letters:
         return called[0]
-    last = line.rpartition("\n")[2][:LONGEST]
+    above, _, last = line[-2 * LONGEST :].rpartition("\n")
     lone = _LONE.match(last)
-    if lone and lone["letter"] in letters:
+    # The last line of a list of options is none.
+    if lone and lone["letter"] in letters and not _ITEM.match(above.rstrip().rpartition("\n")[2]):
         return lone["letter"]
-    marked = deque(_MARKED.finditer(last), maxlen=1)
-    letter = (marked[0]["letter"] or marked[0]["named"]) if marked else None
+    sentence = last.rstrip()
+    end = max(sentence.rfind(sign, 0, len(sentence) - 1) for sign in (". ", "! ", "? "))
+    marked = {match["letter"] or match["named"] for match in _MARKED.finditer(sentence, max(end, 0))}
+    letter = marked.pop() if len(marked) == 1 and sentence[-1:] in (".", "!", "*", ")", "$") else None
     return letter if letter and letter in letters else None
 
 

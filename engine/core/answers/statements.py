@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 LONGEST = 400
 """Characters of a piece that is read behind a marker or in a box."""
-_MOST = 64
+_MOST = 128
+_T = TypeVar("_T")
 
 _WORDS = (
     "answers?|antwort|l\u00f6sung|ergebnis|r\u00e9ponse|reponse|respuesta|soluci\u00f3n|risposta|resposta|antwoord|"
@@ -28,6 +30,8 @@ _UNSPACED = (
 )
 # Nouns that name an answer where options are.
 _NOUNS = "options?|choices?|alternatives?|statements?|responses?|letter|conclusion"
+_CERTAIN = ("option", "choice", "alternative", "letter", "response")
+_RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
 _NOT = re.compile(
     r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b)"
     r"(?:\s(?:be|equal|have to be))?|[^.:;!?\n]{0,40}?\bisn['\u2019]t\b",
@@ -70,17 +74,16 @@ class Statement:
     """What is read: of a box all of it, else the line behind the marker; empty: what is denied."""
     boxed: bool = False
     noun: bool = False
-    """Behind a word such as "option", which names an answer only where there are letters."""
+    """Behind a word such as "option", which names an answer only where there are letters and nothing is said plainly."""
 
 
 def statements(text: str) -> list[Statement]:
     """The first and the last of the places where an answer is stated or denied, in the order of the text."""
-    marked = _markers(text)
-    found = [*_some(marked), *_some(_boxes(text))]
+    found = [*_marked(text, _some(_MARKER.finditer(text))), *_some(_boxes(text))]
     return sorted(found, key=lambda statement: (statement.end, statement.boxed))
 
 
-def _some(places: Iterator[Statement]) -> list[Statement]:
+def _some(places: Iterator[_T]) -> list[_T]:
     """The first and the last few: a hostile text may hold a million."""
     return [*islice(places, _MOST), *deque(places, maxlen=_MOST)]
 
@@ -88,8 +91,8 @@ def _some(places: Iterator[Statement]) -> list[Statement]:
 _MARKER = re.compile(rf"####|\[\[|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
 
 
-def _markers(text: str) -> Iterator[Statement]:
-    for marker in _MARKER.finditer(text):
+def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
+    for marker in markers:
         start, end = marker.span()
         tail = text[end : end + LONGEST]
         if marker[0] == "[[":
@@ -101,12 +104,14 @@ def _markers(text: str) -> Iterator[Statement]:
             yield Statement(start, end, tail.lstrip(" \t*_:").partition("\n")[0])
             continue
         noun = marker["noun"] is not None
+        if noun and marker["noun"].lower() in _CERTAIN and _RIGHT.search(text, max(0, start - 12), start):
+            noun = False
         before = text[max(0, start - 60) : start]
         before = before[max(before.rfind(sign) for sign in ".!?\n:;") + 1 :]
         if _OTHER.search(before):
             continue
         denied = _NOT.match(tail)
-        english = noun or marker[0].lower() in ("answer", "answers")
+        english = marker["noun"] or marker[0].lower() in ("answer", "answers")
         verb = (_IS if english else _FOREIGN_IS).match(tail)
         if denied and (verb is None or denied.end() <= verb.end() + 12):
             if not noun:
