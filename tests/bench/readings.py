@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from engine.core import answers
+from engine.core.records import Which
 
 FIRST = ("TIGER-AI-Lab/MMLU-Pro",)
 """Sources whose authors count the first answer that a reply states; the others count the last."""
@@ -30,7 +31,7 @@ def readings(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     read = []
     for row in rows:
         options, kind = tuple(row["options"] or ()), row["kind"]
-        rule: answers.Which = "first" if row["source"] in FIRST else "last"
+        rule: Which = "first" if row["source"] in FIRST else "last"
         theirs = answers.extract(row["reply"], kind, statement=rule, options=options)
         said = answers.stated(row["reply"], kind, options)
         authors = row["authors_answer"]

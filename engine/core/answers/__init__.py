@@ -6,10 +6,11 @@ A map of the package: `reading` finds the answer of a reply with the help of `st
 never tasks, targets or verdicts; no text is evaluated, every function ends in time and none raises.
 """
 
-from engine.core.answers.choices import letter_of, lettered
+from engine.core.answers.choices import letter_of, lettered, written
 from engine.core.answers.comparison import same, vote_key
 from engine.core.answers.expressions import value_key
-from engine.core.answers.reading import MAX_ANSWER, Which, bracketed_integer, extract, listed, stated
+from engine.core.answers.markup import latin, plain, visible
+from engine.core.answers.reading import MAX_ANSWER, bracketed_integer, extract, listed, stated
 from engine.core.answers.spelling import normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
@@ -23,17 +24,20 @@ __all__ = [
     "MAX_ANSWER",
     "READER_VERSION",
     "Votes",
-    "Which",
     "beta_rule",
     "bracketed_integer",
     "extract",
     "letter_of",
     "lettered",
+    "latin",
     "listed",
     "normalise",
     "number_value",
+    "plain",
     "same",
     "stated",
     "value_key",
+    "visible",
     "vote_key",
+    "written",
 ]

@@ -11,17 +11,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal
 
 from engine.core.answers import choices, expressions, markup, numbers
 from engine.core.answers.spelling import normalise
 from engine.core.answers.statements import LONGEST, Statement, statements
-from engine.core.records import AnswerKind
+from engine.core.records import AnswerKind, Which
 
 MAX_ANSWER = LONGEST
 """Characters; anything longer is not an answer to a question with a short one."""
-Which = Literal["last", "first"]
-"""Which of several stated answers counts."""
 # Characters of a line that is an answer by itself.
 _LINE = 60
 
@@ -60,7 +57,12 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The different answers that a completion states, in order; empty where it states none."""
-    return tuple(dict.fromkeys(answer for _, answer in _stated(text, kind, options) if answer))
+    every: dict[str, None] = {}
+    for place, answer in _stated(text, kind, options):
+        if answer:
+            every[answer] = None
+            every.update(dict.fromkeys(_further(place, options) if kind == "choice" else ()))
+    return tuple(every)
 
 
 def bracketed_integer(text: str) -> int | None:
@@ -76,19 +78,17 @@ def listed(text: str) -> list[str]:
     return [line[:MAX_ANSWER] for line in lines if line]
 
 
-def _stated(text: str, kind: AnswerKind, options: Sequence[str]) -> list[tuple[int, str | None]]:
+def _stated(text: str, kind: AnswerKind, options: Sequence[str]) -> list[tuple[Statement, str | None]]:
     """Where answers are stated, and which; None: digits that are no number."""
     text = markup.visible(text)
-    read: list[tuple[int, str | None]] = []
-    loose: list[tuple[int, str | None]] = []
+    read: list[tuple[Statement, str | None]] = []
+    loose: list[tuple[Statement, str | None]] = []
     for place in statements(text):
         if not place.piece or (place.noun and kind != "choice") or (kind == "choice" and _lists(place, text)):
             continue
         answer, says = _read(place, text, kind, options)
         if answer or says:
-            (loose if place.noun else read).append((place.end, answer))
-        if answer and kind == "choice":
-            (loose if place.noun else read).extend((place.end, letter) for letter in _further(place, answer, options))
+            (loose if place.noun else read).append((place, answer))
     return read or loose
 
 
@@ -208,11 +208,11 @@ def _letter(piece: str, options: Sequence[str]) -> str | None:
 _FURTHER = re.compile(r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])")
 
 
-def _further(place: Statement, first: str, options: Sequence[str]) -> list[str]:
+def _further(place: Statement, options: Sequence[str]) -> list[str]:
     """The other letters of a piece that names several, as "(A) or (C)" and "(A, B, C)" do."""
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
     named = [match[1] or match[2] for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])]
-    return [letter for letter in named if letter in letters and letter != first]
+    return [letter for letter in named if letter in letters]
 
 
 _REVERSED = re.compile(
