@@ -127,9 +127,7 @@ def search_of(trial: Trial, feasibility: str, replies: Mapping[str, Completion],
         reply, answer = replies.get(call.key), None
         if reply and not call.cut and reply.finish != "filter":
             asked = question.problem
-            answer = answers.extract(
-                reply.text, asked.answer_kind, statement=asked.statement, options=asked.options
-            )
+            answer = answers.extract(reply.text, asked.answer_kind, statement=asked.statement, options=asked.options)
         whole.append((call.seen_output_tokens, answer is not None and score(answer, question) >= 1))
     if not whole:
         return Search(None, False, ())

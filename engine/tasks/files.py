@@ -40,6 +40,8 @@ LONGEST_CONTEXT = 2_000_000
 _MARK = "####"
 _CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
 """Notes GSM8K makes for a calculator, `<<3*5=15>>`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One usable row of a file."""
@@ -102,8 +104,9 @@ class FileTask:
 
     @property
     def note(self) -> str:
-        """How answers will be read, and why, in a sentence for before a run; empty until its questions were asked for."""
-        return self._note
+        """How answers will be read, and why, in a sentence; empty until the questions were asked for."""
+        first = ", of several that a reply states the first" if self.spec.statement == "first" else ""
+        return self._note and f"{self._note[:-1]}{first}."
 
     def score(self, answer: str, question: Question) -> float:
         """By the scorer the spec names."""
@@ -111,16 +114,16 @@ class FileTask:
 
     def _kinds(self, rows: list[Row]) -> dict[tuple[str, str | None, str], AnswerKind]:
         """The kind of each row's answer; what was guessed is said in `note`."""
-        task, spec = self.spec.name, self.spec
+        task, spec = self.name, self.spec
         if self._checker is not None:
-            self._note = f"Of {task!r} answers are judged by {spec.checker}, without targets."
+            self._note = f"Answers to {task} are judged by {spec.checker}, without targets."
             return dict.fromkeys((row.key for row in rows), self._checker.kind)
         if spec.kind is not None:
-            self._note = f"Of {task!r} answers are read as {spec.kind}, as the study says."
+            self._note = f"Answers to {task} are read as {spec.kind}, as the study says."
             return dict.fromkeys((row.key for row in rows), spec.kind)
         targets = [row.target for row in rows]
         guessed = kinds.guess(targets, [row.text for row in rows], [row.options for row in rows])
-        self._note = f"Of {task!r} {kinds.told(guessed, targets, [row.number for row in rows])}."
+        self._note = f"Answers to {task} {kinds.told(guessed, targets, [row.number for row in rows])}."
         return {row.key: kind for row, kind in zip(rows, guessed.kinds, strict=True)}
 
     def _rows(self) -> list[Row]:
@@ -168,7 +171,7 @@ class FileTask:
         if together:
             return together[:1]
         for pattern in ("{}", "option_{}", "option {}", "choice_{}", "choice {}", "option{}"):
-            lettered = [by_name.get(pattern.format(answers.lettered(at).lower())) for at in range(26)]
+            lettered = [by_name.get(pattern.format(answers.lettered(at).lower())) for at in range(answers.MOST_OPTIONS)]
             alone = list(itertools.takewhile(lambda name: name is not None, lettered))
             if len(alone) > 1:
                 return [name for name in alone if name is not None]
@@ -182,15 +185,14 @@ class FileTask:
                 texts.pop()
         else:
             texts = split_options(cells[0] or "")
-        if self.spec.kind == "choice" or self.spec.choices_column:
-            if len(texts) < 2 or not all(texts) or len(texts) > 26:
-                raise UsageError(
-                    f"Row {number} of {str(self.path)!r} has {len(texts)} options, or an empty one; a choice has 2 to 26."
-                )
+        wanted = self.spec.kind == "choice" or self.spec.choices_column
+        if wanted and (not 2 <= len(texts) <= answers.MOST_OPTIONS or not all(texts)):
+            few = f"has {len(texts)} options, or an empty one; a choice has 2 to {answers.MOST_OPTIONS}"
+            raise UsageError(f"Row {number} of {str(self.path)!r} {few}.")
         return tuple(texts)
 
     def _with_options(self, rows: list[Row], choices: list[tuple[str, ...]]) -> list[Row]:
-        """The rows with their options in the text and their targets as letters, if the options are what is chosen from."""
+        """The rows with options in the text and letters for targets, if it is the options that are chosen from."""
         if not choices or self._checker:
             return rows
         letters = [self._letter(row.target, options) for row, options in zip(rows, choices, strict=True)]
@@ -201,10 +203,9 @@ class FileTask:
                 return rows
             if numbered is None:
                 at = letters.index(None)
-                raise UsageError(
-                    f"Row {rows[at].number} of {str(self.path)!r} has the answer {shortened(repr(rows[at].target))}, which is "
-                    f"none of its {len(choices[at])} options and no letter of one."
-                )
+                what = f"{shortened(repr(rows[at].target))}, which is none of its {len(choices[at])} options"
+                where = f"Row {rows[at].number} of {str(self.path)!r}"
+                raise UsageError(f"{where} has the answer {what}; give an option's letter or text.")
             letters = numbered
         return [
             replace(row, text=_drawn(row.text, options), target=letter or "", options=options)
@@ -302,7 +303,9 @@ _ITEM = re.compile(r"^\(?[A-Z][).:]\s+")
 
 def _drawn(text: str, options: tuple[str, ...]) -> str:
     """The question with its options below it, unless its text has them with their letters already."""
-    there = all(re.search(rf"(?<!\w){answers.lettered(at)}[).:]\s*{re.escape(o)}", text) for at, o in enumerate(options))
+    there = all(
+        re.search(rf"(?<!\w){answers.lettered(at)}[).:]\s*{re.escape(o)}", text) for at, o in enumerate(options)
+    )
     return text if there else f"{text}\n\n{answers.written(options)}"
 
 

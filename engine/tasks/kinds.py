@@ -67,7 +67,7 @@ def guess(targets: Sequence[str], questions: Sequence[str] = (), options: Sequen
         # Where there are formulas, numbers and names are read as such too.
         readable = sum(kind in ("number", "expression") or _readable(targets[at]) for at, kind in enumerate(own))
         if readable >= MOST * total:
-            return Guess("expression", ("expression",) * total, _share(readable, total, "expression"))
+            return Guess("expression", _all("expression", total), _share(readable, total, "expression"))
     if most not in ("word", "text") and count >= MOST * total:
         reason = _share(count, total, most)
         odd = tuple(place for place, kind in enumerate(own) if kind != most)
@@ -77,15 +77,19 @@ def guess(targets: Sequence[str], questions: Sequence[str] = (), options: Sequen
         odd = tuple(place for place, target in enumerate(targets) if len(target.split()) != 1)
         kinds: tuple[AnswerKind, ...] = tuple("text" if place in set(odd) else "word" for place in range(total))
         return Guess("word", kinds, _share(words, total, "word"), odd)
-    return Guess("text", ("text",) * total, f"its {total:,} targets are of no one kind")
+    return Guess("text", _all("text", total), f"its {total:,} targets are of no one kind")
 
 
 def told(guess: Guess, targets: Sequence[str], rows: Sequence[int]) -> str:
     """The guess in one sentence, odd rows with their numbers in the file."""
-    odd = [f"row {rows[at]} ({shortened(repr(targets[at]), 40)}) as {guess.kinds[at]}" for at in guess.odd[:3]]
+    odd = [f"row {rows[at]} ({shortened(repr(targets[at]))}) as {guess.kinds[at]}" for at in guess.odd[:3]]
     more = f" and {len(guess.odd) - 3:,} more" if len(guess.odd) > 3 else ""
     others = f"; {', '.join(odd)}{more}" if odd else ""
-    return f"answers are read as {guess.kind}: {guess.reason}{others}"
+    return f"are read as {guess.kind}: {guess.reason}{others}"
+
+
+def _all(kind: AnswerKind, total: int) -> tuple[AnswerKind, ...]:
+    return (kind,) * total
 
 
 def _share(count: int, total: int, kind: AnswerKind) -> str:
@@ -121,14 +125,14 @@ def _coded(targets: Sequence[str], questions: Sequence[str]) -> frozenset[int]:
     dates = [(place, int(day[1]), int(day[2])) for place, day in days if day]
     # Fractions are written in lowest terms, and days of the year are not.
     unreduced = any(math.gcd(top, below) > 1 or below == 1 for _, top, below in dates)
-    plausible = bool(dates) and all(0 < top <= 31 and 0 < below <= 31 and min(top, below) <= 12 for _, top, below in dates)
-    asked = bool(dates) and len(questions) == len(targets) and all(_DATED.search(questions[place]) for place, *_ in dates)
+    plausible = all(0 < top <= 31 and 0 < below <= 31 and min(top, below) <= 12 for _, top, below in dates)
+    asked = len(questions) == len(targets) and all(_DATED.search(questions[place]) for place, *_ in dates)
     if zeroed:
         # One code among them, and digits of the same length are codes too.
         return frozenset(
             place for place, target in enumerate(targets) if re.fullmatch(r"[0-9]+(?:/[0-9]+)*", target.strip())
         )
-    if plausible and ((unreduced and len(dates) == len(targets)) or asked):
+    if dates and plausible and ((unreduced and len(dates) == len(targets)) or asked):
         return frozenset(place for place, *_ in dates)
     return frozenset()
 
@@ -136,6 +140,8 @@ def _coded(targets: Sequence[str], questions: Sequence[str]) -> frozenset[int]:
 def _lettered(targets: Sequence[str], options: Sequence[Sequence[str]]) -> bool:
     if options and all(options):
         return True
-    letters = {answers.letter_of(target) for target in targets} if all(map(_LETTER.fullmatch, targets)) else set()
-    # Of many questions with options the first two letters are always right somewhere.
-    return bool(letters) and None not in letters and (len(letters) > 1 or len(targets) == 1) and max(letters or "A") <= "J"  # type: ignore[type-var,operator]
+    if not all(map(_LETTER.fullmatch, targets)):
+        return False
+    letters = {answers.letter_of(target) or "" for target in targets}
+    # One letter alone is a word such as any other; of options several are right somewhere.
+    return "" not in letters and (len(letters) > 1 or len(targets) == 1)

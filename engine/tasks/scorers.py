@@ -13,6 +13,7 @@ it to that.
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import Protocol
 
 from engine.core import answers
@@ -74,12 +75,17 @@ class Game24:
         if len(given) == 5 and 24 in given:
             given.remove(24)
         written = answers.plain(answer)
-        return float(bool(given) and evaluate(written) == (24, sorted(given)))
+        return float(bool(given) and evaluate(written) == (Fraction(24), sorted(given)))
+
+
+def is_checker(name: str) -> bool:
+    """Whether a registered scorer needs no target."""
+    return all(hasattr(SCORERS.get(name), part) for part in ("target", "kind", "instructions"))
 
 
 def open_checker(name: str) -> Checker:
     """A scorer that needs no target, by name. Raises UnknownName with the nearest."""
-    known = {each: SCORERS.get(each) for each in SCORERS.names() if hasattr(SCORERS.get(each), "instructions")}
+    known = {each: SCORERS.get(each) for each in SCORERS.names() if is_checker(each)}
     if name not in known:
         raise UnknownName("checker", name, known)
     made: Checker = known[name]()  # type: ignore[assignment]

@@ -42,7 +42,7 @@ class TaskSpec:
     kind: AnswerKind | None = None
     """How answers to a file's questions look; None: each as its target looks, see `engine.tasks.kinds`."""
     statement: Which = "last"
-    """Which of several answers that a reply states counts: the last, or the first as some benchmarks' authors have it."""
+    """Which of several answers that a reply states counts: the last, or the first, as some benchmarks have it."""
     choices_column: Text | None = None
     """Column of a file with each question's options; None: one called choices or options, or columns A, B, C, ..."""
     checker: Text | None = None

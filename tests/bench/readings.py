@@ -107,7 +107,9 @@ def main() -> None:
     print(*table(read), sep="\n")
     shown = [row for row in read if given.show and row["class"] and given.show in row["class"]]
     for row in shown[: given.most]:
-        print(f"\n=== {row['class']}: ours {row['theirs']!r}, stated {row['stated']}, authors {row['authors_answer']!r}")
+        print(
+            f"\n=== {row['class']}: ours {row['theirs']!r}, stated {row['stated']}, authors {row['authors_answer']!r}"
+        )
         print(row["reply"][-given.tail :])
 
 

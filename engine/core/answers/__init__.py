@@ -6,7 +6,7 @@ A map of the package: `reading` finds the answer of a reply with the help of `st
 never tasks, targets or verdicts; no text is evaluated, every function ends in time and none raises.
 """
 
-from engine.core.answers.choices import letter_of, lettered, written
+from engine.core.answers.choices import MOST_OPTIONS, letter_of, lettered, written
 from engine.core.answers.comparison import same, vote_key
 from engine.core.answers.expressions import value_key
 from engine.core.answers.markup import latin, plain, visible
@@ -22,14 +22,15 @@ answers, thoughts, numbers and choices as this package says."""
 __all__ = [
     "FAR",
     "MAX_ANSWER",
+    "MOST_OPTIONS",
     "READER_VERSION",
     "Votes",
     "beta_rule",
     "bracketed_integer",
     "extract",
+    "latin",
     "letter_of",
     "lettered",
-    "latin",
     "listed",
     "normalise",
     "number_value",

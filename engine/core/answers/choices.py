@@ -1,4 +1,4 @@
-"""Letters of options: "(B)", "B) Oslo", "option B", "\\boxed{\\text{B}}", and an option's own text where it is known."""
+"""Letters of options: "(B)", "B) Oslo", "option B", "\\boxed{\\text{B}}", or an option's own text."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from engine.core.answers.spelling import normalise
 
 LETTERS = "ABCDEFGHIJ"
 """Options a question has at most where its own are not known."""
-MOST = 26
+MOST_OPTIONS = 26
+"""One for each letter."""
 
 _FILLER = (
     r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
-    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|opci\u00f3n|option|"
+    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|la|el|le|il|lo|die|der|das|de|het|"
+    r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
     r"\u9009\u9879|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
 )
-_OPEN = r"(?P<open>(?:\\(?:text|textbf|mathrm|mathbf|mbox|boxed|rm|bf)\s?\{|\\[(\[]|[\s(\[{<\"'`*_$\u201c\u2018\u300c\uff08\u3010])*)"
-_CLOSE = r"(?P<close>[)\]}\uff09\u3011>]|[.:,;](?!\w)|\s?(?:$|\n)|\\\)|[\"'`*_$\u201d\u2019\u300d]{1,4}(?!\w)|(?=\s[-\u2013\u2014]{1,2}\s))"
+_OPEN = (
+    r"(?P<open>(?:\\(?:text|textbf|mathrm|mathbf|mbox|boxed|rm|bf)\s?\{|\\[(\[]|"
+    r"[\s(\[{<\"'`*_$\u201c\u2018\u300c\uff08\u3010])*)"
+)
+_CLOSE = (
+    r"(?P<close>[)\]}\uff09\u3011>]|[.:,;](?!\w)|\s?(?:$|\n)|\\\)|"
+    r"[\"'`*_$\u201d\u2019\u300d]{1,4}(?!\w)|(?=\s[-\u2013\u2014]{1,2}\s))"
+)
 _HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
 _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
 _ARTICLE = re.compile(r"\s[a-z]")

@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 
 from engine.core.answers import choices, expressions, markup, numbers
+from engine.core.answers.formulas import LONGEST
 from engine.core.answers.spelling import normalise, number_value
 from engine.core.records import AnswerKind
 
@@ -13,7 +14,7 @@ from engine.core.records import AnswerKind
 _CODED = re.compile(r"0[0-9]+|[0-9]+(?:/[0-9]+)+")
 # What only mathematics is written with; arithmetic such as (4 + 4) * 3 may be an answer for its own sake.
 _FORMULA = re.compile(
-    r"\\[a-zA-Z{]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3]|sqrt|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
+    r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3]|sqrt|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
     r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
 )
 
@@ -50,7 +51,7 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
 
 def vote_key(answer: str) -> str:
     """Equal for answers that vote together: numbers and expressions by value, everything else by normalised text."""
-    if len(answer) <= expressions.LONGEST and not re.fullmatch(r"\s*0[0-9]+\s*", answer):
+    if len(answer) <= LONGEST and not re.fullmatch(r"\s*0[0-9]+\s*", answer):
         number = numbers.single(answer)
         if number is not None and number.value is not None:
             return numbers.spell(number.value)
@@ -70,13 +71,16 @@ def _numeric(a: str, b: str) -> bool:
     if one.value == other.value:
         return True
     # A share may be written either way where one of the two says that it is in per cent.
-    hundredths = [number.value / Fraction(100) if number.percent else number.value for number in (one, other)]
-    return one.percent != other.percent and hundredths[0] == hundredths[1]
+    return one.percent != other.percent and _share(one.value, one.percent) == _share(other.value, other.percent)
+
+
+def _share(value: Fraction, percent: bool) -> Fraction:
+    return value / 100 if percent else value
 
 
 def _number(text: str) -> numbers.Number | None:
     """The number of an answer, with whatever unit behind it."""
-    if len(text) > expressions.LONGEST:
+    if len(text) > LONGEST:
         return None
     plain = markup.plain(text)
     number = numbers.single(plain) or expressions.rational(text)
@@ -88,7 +92,7 @@ def _number(text: str) -> numbers.Number | None:
 
 
 def _textual(a: str, b: str) -> bool:
-    if max(len(a), len(b)) > expressions.LONGEST:
+    if max(len(a), len(b)) > LONGEST:
         return False
     left, right = (normalise(" ".join(markup.plain(text).split())) for text in (a, b))
     return left == right != ""

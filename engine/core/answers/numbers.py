@@ -74,7 +74,10 @@ _BETWEEN = re.compile(r"\s{0,3}(?:-|\.\.\.?|\bto\b|\bthrough\b|\bor\b|\bbis\b|\b
 _AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
 _LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
 _SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
-_ASIDE = re.compile(r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z", re.I)
+_ASIDE = re.compile(
+    r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
+    re.I,
+)
 _COMPOUND = re.compile(r"-[a-z]{3}")
 _OPENED = re.compile(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
 

@@ -23,7 +23,7 @@ MAX_ANSWER = LONGEST
 _LINE = 60
 
 _FILLER = re.compile(
-    r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|approximately|about)\b[\s,:]{0,3})+",
+    r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3})+",
     re.I,
 )
 # Where the clause that states a number ends: what follows explains it.
@@ -35,8 +35,11 @@ _CLAUSE = re.compile(
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)
 _TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
 _DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
-_WORDS_AFTER_NO = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those)\b", re.I)
-_MATHS = re.compile(r"\$\$([^$]{1,400})\$\$|\$([^$\n]{1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S)
+# "No it is not" says no, and "no one" does not.
+_GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
+_MATHS = re.compile(
+    r"\$\$([^$]{1,400})\$\$|(?<!\\)\$((?:\\.|[^$\n\\]){1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S
+)
 _ARTICLES = frozenset({"a", "an", "the"})
 _QUOTES = "\"'`*_~\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
 _WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
@@ -114,6 +117,10 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
             return _number(markup.plain(markup.latin(piece)))
         case "choice":
             letter = _letter(piece, options)
+            if letter is None and boxed:
+                # A formula in the box, and the letter behind it.
+                marked = _MARKED.search(place.piece, boxed.end + len(boxed.piece))
+                letter = (marked["letter"] or marked["named"]) if marked else None
             return letter, letter is not None
         case "yes_no":
             word = _TRUE_FALSE.search(_head(markup.plain(piece)))
@@ -123,7 +130,10 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
         case "expression":
             answer = _expression(piece if boxed or place.boxed else _delimited(piece, text, place.end))
             return answer, answer is not None
-    line = markup.plain(piece)
+    if kind == "text" and "\\begin" in piece:
+        answer = _expression(piece)
+        return answer, answer is not None
+    line = markup.plain(piece.strip().rstrip("."))
     filler = _FILLER.match(line)
     # "The answer is therefore" with nothing behind it: then the filler is all there is to read.
     line = line[filler.end() :] if filler and filler.end() < len(line) else line
@@ -192,7 +202,9 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if not every:
         return None, True
     first = every[0]
-    operand = re.match(r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :])
+    operand = re.match(
+        r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :]
+    )
     if operand or "\\sqrt" in after or "\\pi" in after or re.match(r"\s{0,3}-?\(", after):
         number = expressions.rational(after.strip())
         return (number.spelled, True) if number else (None, True)
@@ -202,22 +214,29 @@ def _number(piece: str) -> tuple[str | None, bool]:
 def _letter(piece: str, options: Sequence[str]) -> str | None:
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
     piece = markup.plain(piece)
-    return choices.letter_at(piece, letters) or (choices.letter_by_text(_tidy(piece) or "", options) if options else None)
+    return choices.letter_at(piece, letters) or (
+        choices.letter_by_text(_tidy(piece) or "", options) if options else None
+    )
 
 
-_FURTHER = re.compile(r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])")
+_FURTHER = re.compile(
+    r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])"
+)
 
 
 def _further(place: Statement, options: Sequence[str]) -> list[str]:
     """The other letters of a piece that names several, as "(A) or (C)" and "(A, B, C)" do."""
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
-    named = [match[1] or match[2] for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])]
+    named = [
+        match[1] or match[2]
+        for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])
+    ]
     return [letter for letter in named if letter in letters]
 
 
 _REVERSED = re.compile(
-    r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])[)*\"':.]{0,3}"
-    r"(?P<text>[^.\n]{0,80}?)\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
+    r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
+    r"(?:[)\]*\"':.]{1,3}[^.\n]{0,80}?)?\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
     r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
     r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
 )
@@ -252,14 +271,14 @@ def _yes_no(text: str) -> str | None:
     """The last yes or no that stands as a statement, else the last that is no part of another phrase."""
     said = loose = None
     for word in _YES_NO.finditer(text):
-        before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 8]
+        before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 12]
         answer = word[1].lower()
         ends = not after.strip(" *_\"'`") or after.lstrip(" *_\"'`")[:1] in ".,!;:\n-\u2013\u2014)"
         begins = not before.strip(" *_\"'`") or before.rstrip(" *_\"'`")[-1:] in ".!?\n:"
-        if ends or (begins and (answer == "yes" or _WORDS_AFTER_NO.match(after))):
+        if ends or (begins and _GOES_ON.match(after)):
             said = answer
-        elif answer == "yes":
-            loose = answer
+        elif answer == "yes" or begins:
+            loose = answer if answer == "yes" else loose
     return said or loose
 
 
@@ -269,9 +288,9 @@ def _delimited(piece: str, text: str, at: int) -> str:
     if opened:
         start = at + opened.end()
         closing = {"\\[": "\\]", "\\(": "\\)"}.get(opened[1], opened[1])
-        end = text.find(closing, start, start + LONGEST)
-        if end > start:
-            return text[start:end]
+        end = re.compile(rf"(?<!\\){re.escape(closing)}").search(text, start, start + LONGEST)
+        if end and end.start() > start:
+            return text[start : end.start()]
     inner = next(iter(_MATHS.finditer(piece)), None)
     return next(group for group in inner.groups() if group) if inner and inner.start() < 40 else piece
 
@@ -294,5 +313,6 @@ def _tidy(line: str) -> str | None:
     """Without quotes around it, a closing period and the brackets of a lone option letter."""
     line = line.strip().strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
     wrapped = _WRAPPED.fullmatch(line)
-    line = wrapped[1].strip() if wrapped else line
+    # The brackets of a tuple are part of it.
+    line = wrapped[1].strip() if wrapped and "," not in line else line
     return line if 0 < len(line) <= MAX_ANSWER else None

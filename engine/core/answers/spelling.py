@@ -1,4 +1,4 @@
-"""One spelling for answers that differ in case, quotes, articles or the form of a number; equal spellings are one answer.
+"""One spelling for answers that differ in case, quotes, articles or the form of a number alone.
 
 Linear in the text, by string work alone: a million digits cost no arithmetic.
 """
@@ -106,5 +106,3 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
     number = f"{whole}.{part}" if part else whole
     # There is no minus zero among answers.
     return f"-{number}" if sign == "-" and number != "0" else number
-
-

@@ -17,17 +17,13 @@ LONGEST = 400
 _MOST = 128
 _T = TypeVar("_T")
 
+# "Answer" in the languages that models reply in.
 _WORDS = (
-    "answers?|antwort|l\u00f6sung|ergebnis|r\u00e9ponse|reponse|respuesta|soluci\u00f3n|risposta|resposta|antwoord|"
-    "odpowied\u017a|odpowiedz|\u043e\u0442\u0432\u0435\u0442|\u0432\u0456\u0434\u043f\u043e\u0432\u0456\u0434\u044c|"
-    "cevap|cevab\u0131|yan\u0131t|yan\u0131t\u0131|svar|svaret|odpov\u011b\u010f|jawaban|jawabannya|vastaus|v\u00e1lasz|"
-    "r\u0103spuns|r\u0103spunsul|\u03b1\u03c0\u03ac\u03bd\u03c4\u03b7\u03c3\u03b7|\u0111\u00e1p \u00e1n|c\u00e2u tr\u1ea3 l\u1eddi|"
-    "\u0909\u0924\u094d\u0924\u0930|\u091c\u0935\u093e\u092c|\u0627\u0644\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u0627\u062c\u0627\u0628\u0629|"
-    "\u0625\u062c\u0627\u0628\u0629|\u0627\u0644\u062c\u0648\u0627\u0628|\u062c\u0648\u0627\u0628|\u067e\u0627\u0633\u062e|\u05d4?\u05ea\u05e9\u05d5\u05d1\u05d4"
+    "answers?|antwort|lösung|ergebnis|réponse|reponse|respuesta|solución|risposta|resposta|antwoord|odpowiedź|"
+    "odpowiedz|ответ|відповідь|cevap|cevabı|yanıt|yanıtı|svar|svaret|odpověď|jawaban|jawabannya|vastaus|válasz|"
+    "răspuns|răspunsul|απάντηση|đáp án|câu trả lời|उत्तर|जवाब|الإجابة|الاجابة|إجابة|الجواب|جواب|پاسخ|ה?תשובה"
 )
-_UNSPACED = (
-    "\u7b54\u6848|\u7b54\u3048|\u89e3\u7b54|\u56de\u7b54|\u7b54(?=\\s{0,2}[:\uff1a])|\uc815\ub2f5|\ub2f5\ubcc0|\ub2f5(?=[\uc740\uc774:\uff1a\\s])|\u0e04\u0e33\u0e15\u0e2d\u0e1a"
-)
+_UNSPACED = r"答案|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
 # Nouns that name an answer where options are.
 _NOUNS = "options?|choices?|alternatives?|statements?|responses?|letter|conclusion"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
@@ -57,7 +53,10 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
-_OTHER = re.compile(r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z", re.I)
+_OTHER = re.compile(
+    r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
+    re.I,
+)
 _BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s{0,4}\{|[{}]")
 _BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
 
@@ -74,7 +73,7 @@ class Statement:
     """What is read: of a box all of it, else the line behind the marker; empty: what is denied."""
     boxed: bool = False
     noun: bool = False
-    """Behind a word such as "option", which names an answer only where there are letters and nothing is said plainly."""
+    """Behind a word such as "option", which names an answer only for want of a plainer word."""
 
 
 def statements(text: str) -> list[Statement]:
