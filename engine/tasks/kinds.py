@@ -59,7 +59,7 @@ def guess(targets: Sequence[str], questions: Sequence[str] = (), options: Sequen
     coded = _coded(targets, questions)
     lettered = _lettered(targets, options)
     own: list[AnswerKind] = [
-        "choice" if lettered else _own(target, place in coded) for place, target in enumerate(targets)
+        "choice" if place in lettered else _own(target, place in coded) for place, target in enumerate(targets)
     ]
     counts, total = Counter(own), len(own)
     most, count = max(counts.items(), key=lambda pair: pair[1]) if own else ("text", 0)
@@ -137,11 +137,11 @@ def _coded(targets: Sequence[str], questions: Sequence[str]) -> frozenset[int]:
     return frozenset()
 
 
-def _lettered(targets: Sequence[str], options: Sequence[Sequence[str]]) -> bool:
+def _lettered(targets: Sequence[str], options: Sequence[Sequence[str]]) -> frozenset[int]:
+    """Places of targets that are letters of options; one letter alone is a word such as any other."""
     if options and all(options):
-        return True
-    if not all(map(_LETTER.fullmatch, targets)):
-        return False
-    letters = {answers.letter_of(target) or "" for target in targets}
-    # One letter alone is a word such as any other; of options several are right somewhere.
-    return "" not in letters and (len(letters) > 1 or len(targets) == 1)
+        return frozenset(range(len(targets)))
+    letters = {place: answers.letter_of(target) for place, target in enumerate(targets) if _LETTER.fullmatch(target)}
+    letters = {place: letter for place, letter in letters.items() if letter}
+    several = len(set(letters.values())) > 1 or len(targets) == 1
+    return frozenset(letters) if letters and several and len(letters) >= MOST * len(targets) else frozenset()

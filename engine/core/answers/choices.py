@@ -70,7 +70,8 @@ def letter_by_text(piece: str, options: Sequence[str]) -> str | None:
     if not said:
         return None
     texts = [normalise(markup.plain(option)).rstrip(".") for option in options]
-    equal = [place for place, text in enumerate(texts) if text == said]
+    bare = [text.replace(" ", "") for text in texts]
+    equal = [place for place, text in enumerate(bare) if text == said.replace(" ", "")]
     if not equal:
         begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}(?!\w)", said)]
         longest = max((len(texts[place]) for place in begun), default=0)

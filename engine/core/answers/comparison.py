@@ -35,7 +35,7 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
         known = expressions.keys(a)[1], expressions.keys(b)[1]
         if all(known):
             return not known[0].isdisjoint(known[1])
-        return _numeric(a, b) or _textual(a, b)
+        return _numeric(a, b) or _textual(a, b) or left == right != ""
     if kind == "number":
         return left == right != "" or _numeric(a, b) or (bool(_FORMULA.search(b)) and expressions.equal(a, b))
     codes = [code for code in (a.strip(), b.strip()) if _CODED.fullmatch(code)]
@@ -50,17 +50,17 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
 
 
 def vote_key(answer: str) -> str:
-    """Equal for answers that vote together: numbers and expressions by value, everything else by normalised text."""
-    if len(answer) <= LONGEST and not re.fullmatch(r"\s*0[0-9]+\s*", answer):
-        number = numbers.single(answer)
+    """Equal for answers that vote together: numbers and formulas by value, everything else by normalised text."""
+    if re.fullmatch(r"\s*0[0-9]{1,40}\s*", answer):
+        return answer.strip()
+    if len(answer) <= LONGEST:
+        number = numbers.single(answer) or (expressions.rational(answer) if _FORMULA.search(answer) else None)
         if number is not None and number.value is not None:
-            return numbers.spell(number.value)
+            spelled = numbers.spell(number.value)
+            # A fraction without end has the key of a formula of the same value.
+            return (expressions.value_key(spelled) if "/" in spelled else None) or spelled
         if _FORMULA.search(answer):
-            number = expressions.rational(answer)
-            key = expressions.value_key(answer) if number is None else number.spelled.rstrip("%")
-            if key is not None:
-                return key
-            answer = markup.plain(answer)
+            return expressions.value_key(answer) or normalise(markup.plain(answer))
     return normalise(answer)
 
 

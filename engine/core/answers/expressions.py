@@ -178,6 +178,7 @@ def _shown(value: Any) -> str:
     parts = [_ZERO if abs(part) < size * mp.mpf(10) ** -25 else mp.nstr(part, _PLACES) for part in (real, imaginary)]
     if "nan" in parts:
         raise Unread("nan")
+    parts = [part.removesuffix(".0") for part in parts]
     return parts[0] if parts[1] == _ZERO else f"{parts[0]}+{parts[1]}i"
 
 

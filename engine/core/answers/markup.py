@@ -67,6 +67,7 @@ _SPACING = re.compile(
     r"|\\[()\[\],;:! ]|\^\\circ|\^\{\\circ\}"
 )
 _TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
+_POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
 _DIV = re.compile(r"\\div(?![A-Za-z])")
 
 
@@ -139,6 +140,8 @@ def plain(text: str) -> str:
     for _ in range(3):
         text = _TEXT.sub(r"\1", text)
     text = _SPACING.sub(" ", text)
+    # Two asterisks between operands are a power, and bold elsewhere.
+    text = _POWERS.sub("^", text)
     text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "").replace("~", " ").strip()
     while len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1].strip()
