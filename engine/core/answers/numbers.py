@@ -78,6 +78,7 @@ _ASIDE = re.compile(
     r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
     re.I,
 )
+_SAYS = re.compile(r"\b(?:is|are|be|was|equals|to|of|as|about|get|gives)\Z", re.I)
 _COMPOUND = re.compile(r"-[a-z]{3}")
 _OPENED = re.compile(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
 
@@ -115,13 +116,19 @@ def numbers(text: str) -> list[Number]:
             # The sign or the money before a date is no number of its own.
             at = max(at + 1, match.start("whole"))
             continue
-        if match["sign"] and text[:at].rstrip()[-1:].isdigit():
-            # Between two operands a minus is no sign.
+        if match["sign"] and not _is_sign(text[:at].rstrip(), match["sign"]):
+            # Between two operands a minus is no sign, and between two words it is a dash.
             match = _TOKEN.match(text, match.start("sign") + len(match["sign"])) or match
         rest = _RUN.match(text, match.end())
         read.append(Number(match.start(), rest.end(), None, "") if rest else _number(match))
         at = read[-1].end
     return _joined(text, read)
+
+
+def _is_sign(before: str, sign: str) -> bool:
+    if before[-1:].isdigit():
+        return False
+    return len(sign) == 1 or not before or before[-1] in "=:([{,<>*" or bool(_SAYS.search(before[-12:]))
 
 
 def last_number(text: str) -> Number | None:

@@ -34,6 +34,10 @@ _CLAUSE = re.compile(
 )
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)
 _TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
+_EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
+_EITHER = re.compile(
+    r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b", re.I
+)
 _DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
 # "No it is not" says no, and "no one" does not.
 _GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
@@ -150,7 +154,7 @@ def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None
         number = numbers.last_number(_undenied(text))
         return number.spelled if number else None
     if kind == "yes_no":
-        return _yes_no(text)
+        return _yes_no(_EITHER.sub(" ", _undenied(text)))
     if kind == "choice":
         return _lettered(text, options)
     line = text.strip()
@@ -197,7 +201,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if not any(digit.isdecimal() for digit in head):
         return None, False
     # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
-    before, equals, after = head.rpartition("=")
+    before, equals, after = _EQUALS.sub("=", head).rpartition("=")
     every = numbers.numbers(after) or (numbers.numbers(before) if equals else [])
     if not every:
         return None, True

@@ -53,6 +53,8 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
+# "To find the answer, we need to see what is ..."
+_CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
 _OTHER = re.compile(
     r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
     re.I,
@@ -121,7 +123,7 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
                 at = end + denied.end() + but.end()
                 yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
             continue
-        if verb is None or _DOUBTED.search(before):
+        if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
             continue
         colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
         if marker["word"] and _VERB.search(before) and not colon:
