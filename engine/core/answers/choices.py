@@ -17,7 +17,7 @@ _FILLER = (
     r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
     r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|la|el|le|il|lo|die|der|das|de|het|"
     r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
-    r"\u9009\u9879|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
+    r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
 )
 _OPEN = (
     r"(?P<open>(?:\\(?:text|textbf|mathrm|mathbf|mbox|boxed|rm|bf)\s?\{|\\[(\[]|"
@@ -31,6 +31,7 @@ _HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re
 _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
 _ARTICLE = re.compile(r"\s[a-z]")
 _CLAUSE = re.compile(r"\s(?:is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b")
+_REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
 _WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
 
 
@@ -45,7 +46,7 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
     at = head.end() if head else 0
     # Fillers are words, and a letter that begins one of them is not an answer.
     match = _LETTER.match(piece, at)
-    if match is None or match["letter"].upper() not in letters or piece[at - 1 : at].isalnum():
+    if match is None or match["letter"].upper() not in letters or (at and re.match(r"[A-Za-z0-9]", piece[at - 1])):
         return None
     letter, closed, rest = match["letter"], match["close"] is not None, match["next"]
     opened = bool(head and _WRAPPED.search(head[0]))
@@ -59,7 +60,13 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
     if letter == "i" and rest.strip(" )]}.*$\"'"):
         # A Roman numeral, as statements are counted.
         return None
-    if letter in "AI" and not closed and not opened and _ARTICLE.match(rest) and not _CLAUSE.match(rest):
+    if (
+        letter in "AI"
+        and not closed
+        and not opened
+        and _ARTICLE.match(rest)
+        and not (_CLAUSE if letter == "A" else _REASON).match(rest)
+    ):
         return None
     return letter.upper()
 

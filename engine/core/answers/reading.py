@@ -156,7 +156,7 @@ def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None
     if kind == "yes_no":
         return _yes_no(_EITHER.sub(" ", _undenied(text)))
     if kind == "choice":
-        return _lettered(text, options)
+        return _lettered(_undenied(text), options)
     line = text.strip()
     short = len(line) <= _LINE and "\n" not in line
     if kind == "expression":
@@ -195,6 +195,9 @@ def _head(piece: str) -> str:
 
 def _number(piece: str) -> tuple[str | None, bool]:
     head = _head(piece.strip())
+    if re.match(r",\s?[a-zA-Z]\s?=", piece.strip()[len(head) :]):
+        # Two unknowns are two numbers.
+        return None, True
     if not any(digit.isdecimal() for digit in head):
         # "Answer: it is simple, 42": what comes behind the clause, if there was nothing in it.
         head = piece if len(piece) <= _LINE else head
@@ -244,6 +247,12 @@ _REVERSED = re.compile(
     r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
     r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
 )
+_PICKED = re.compile(
+    r"\b(?:choose|pick|select|go with|opt for|vote for|settle on|[Ii]t(?:'s|\u2019s| is| must be)|left with|"
+    r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
+    r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()",
+    re.M,
+)
 _LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*(?:\\(?:text|textbf|mathrm)\{)?\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
 _MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
 
@@ -256,6 +265,9 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
         letter = _letter(line, options)
         if letter:
             return letter
+    picked = deque(_PICKED.finditer(text), maxlen=1)
+    if picked and picked[0]["letter"] in letters:
+        return picked[0]["letter"]
     called = [match["letter"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
     if called and called[0] in letters:
         return called[0]

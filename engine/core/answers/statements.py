@@ -53,6 +53,7 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
+_DENIAL = re.compile(r"[\s*_:]{0,8}not\s", re.I)
 # "To find the answer, we need to see what is ..."
 _CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
 _OTHER = re.compile(
@@ -132,6 +133,9 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             # Directly behind a box: the box says it already.
             continue
         at = end + verb.end()
+        if _DENIAL.match(text, at):
+            yield Statement(start, at, "")
+            continue
         lead = _LEAD.match(text, at)
         at = lead.end() if lead else at
         yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)

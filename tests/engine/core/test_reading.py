@@ -49,6 +49,10 @@ CHOICES = [
     ("The answer is I", "I"),
     ("I believe the answer is C", "C"),
     ("The answer is not B but C.", "C"),
+    ("The answer is not (B).", None),
+    ("I would go with C.", "C"),
+    ("It's B.", "B"),
+    ("选项B", "B"),
     # An article and a pronoun are no letters, and neither are Roman numerals.
     ("The answer is a dog.", None),
     ("Answer: A dog is an animal", None),
@@ -134,6 +138,8 @@ NUMBERS = [
     ("1,234,56", None),
     ("1350 + X", None),
     ("3\\sqrt{2}", None),
+    ("not 41", None),
+    ("x=3, y=4", None),
     ("1e999999999", None),
 ]
 

@@ -33,7 +33,7 @@ def _spec(path: Path, **more: object) -> TaskSpec:
     return replace(TaskSpec(f"file:{path}"), **more)  # type: ignore[arg-type]
 
 
-LETTERS = [
+LETTERS: list[dict[str, object]] = [
     {
         "question": f"Which city, {at}?",
         "answer": "ABCD"[at % 4],
@@ -55,7 +55,9 @@ class TestFileOfChoices(TaskContract):
 class TestFileOfFormulas(TaskContract):
     @pytest.fixture
     def spec(self, tmp_path: Path) -> TaskSpec:
-        rows = [{"question": f"Half of {n}?", "answer": f"\\frac{{{n}}}{{2}}"} for n in range(1, 10)]
+        rows: list[dict[str, object]] = [
+            {"question": f"Half of {n}?", "answer": f"\\frac{{{n}}}{{2}}"} for n in range(1, 10)
+        ]
         return _spec(_file(tmp_path, list(rows)), questions=3)
 
 
