@@ -152,6 +152,7 @@ def _boxes(text: str) -> Iterator[Statement]:
         elif brace[0] == "}" and opened:
             start, begin = opened.pop()
             if start >= 0 and brace.start() - begin <= LONGEST:
-                yield Statement(start, begin, text[begin : brace.start()], boxed=True)
+                piece = text[begin : brace.start()]
+                yield Statement(start, begin, "" if _DENIAL.match(piece) else piece, boxed=True)
     for bare in _BARE_BOX.finditer(text):
         yield Statement(bare.start(), bare.start(1), bare[1], boxed=True)
