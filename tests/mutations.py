@@ -187,8 +187,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a cut reply votes",
         CHAIN,
-        "return None if reply.truncated else answers.extract(reply.text, reply.kind)",
-        "return answers.extract(reply.text, reply.kind)",
+        "    if reply.truncated:\n        return None\n",
+        "",
         _in("trial", "session", "casts_no_vote"),
     ),
     Mutant(

@@ -7,6 +7,7 @@ function takes `state()` first, which belongs to its key. Nothing here draws.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -306,7 +307,9 @@ def expected(text: str, db: Database) -> Forecast:
 
     try:
         study = parse(text, "this study")
-        spend = expected_spend(plan(study, sends=False), Path(db.path))
-        return forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)
+        planned = plan(study, sends=False)
+        spend = expected_spend(planned, Path(db.path))
+        told = forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)
+        return replace(told, reading=" ".join(planned.notes))
     except BudgetscopeError as error:
         return Forecast(fault=str(error))

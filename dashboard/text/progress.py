@@ -87,6 +87,8 @@ class Forecast:
     fault: str | None = None
     pilot: str | None = None
     """What a pilot can cost; None: history says enough without one."""
+    reading: str = ""
+    """How the answers to files will be read, and why."""
 
 
 def title(status: Status, busy: bool) -> str:

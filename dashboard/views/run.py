@@ -274,6 +274,8 @@ def _compose() -> None:
         else:
             controls.figures(forecast.figures)
             controls.caption(forecast.note)
+            if forecast.reading:
+                controls.caption(controls.literal(forecast.reading))
 
     def launch(start: Callable[[Study, Path], RunDir]) -> None:
         try:

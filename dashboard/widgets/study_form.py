@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -20,12 +20,13 @@ from dashboard.data.studies import Form
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core.errors import BudgetscopeError, shortened
+from engine.core.records import AnswerKind
 from engine.models.declared import ModelSpec
 from engine.models.local import BUNDLED
 from engine.strategies import entries
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import LEVELS
-from engine.tasks.scorers import SAME, SCORERS
+from engine.tasks.scorers import SAME, SCORERS, is_checker
 from engine.tasks.task import TASKS
 
 AXES = controls.SPENDS | {"usd": "US dollars"}
@@ -37,6 +38,9 @@ BUDGETS = {
 }
 USUAL: dict[str, dict[str, str]] = {"self_consistency": {"samples": "5"}}
 """What a knob starts with where the strategy's own default is long for a first try."""
+KINDS = get_args(AnswerKind)
+GUESSED, NONE, LETTERED = "as its answers look", "no", "choices, options or A, B, C, …"
+STATEMENTS: dict[str, dict[str, str]] = {"the last counts": {}, "the first counts": {"statement": "first"}}
 FIRST = ("direct", "chain_of_thought", "self_consistency")
 FILE = "file"  # Task of a link whose run asks an uploaded file, which does not travel.
 MOST = 100  # Parts of one name that are used, and times a hundred the letters of one.
@@ -221,7 +225,7 @@ def _tasks(uploads: Path) -> tuple[dict[str, Any], ...]:
 
 
 def _uploaded(uploads: Path) -> list[dict[str, Any]]:
-    """The uploaded file as a task, with the columns that hold question and answer."""
+    """The uploaded file as a task, with the columns that hold question and answer and how answers are read."""
     most = f"at most {studies.MOST_BYTES // 10**6} MB (unpacked too) and {studies.MOST_ROWS:,} rows"
     file = st.file_uploader(
         f"Questions with answers: CSV, JSONL or Parquet, {most}",
@@ -244,14 +248,27 @@ def _uploaded(uploads: Path) -> list[dict[str, Any]]:
     if path is None:
         return []
     known, task = studies.columns(path), {"name": f"file:{path}"}
-    for number, (name, side) in enumerate(zip(("question", "answer"), st.columns(2), strict=True)):
+    checkers = [name for name in SCORERS.names() if is_checker(name)]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.selectbox("Kind of answer", [GUESSED, *KINDS], key="form.kind", width=220)
+        which = st.selectbox("Of several stated answers", list(STATEMENTS), key="form.statement", width=220)
+        checker = st.selectbox("Checked without answers", [NONE, *checkers], key="form.checker", width=220)
+    wanted = ("question",) if checker != NONE else ("question", "answer")
+    for number, (name, side) in enumerate(zip(wanted, st.columns(len(wanted)), strict=True)):
         at = known.index(name) if name in known else min(number, max(0, len(known) - 1))
         chosen = side.selectbox(f"Column of the {name}", known, index=at if known else None, key=f"form.{name}")
         task[f"{name}_column"] = chosen or name
-    if len(SCORERS.names()) > 1:  # Only a plugin brings a choice.
-        scorer = st.selectbox("Scorer", SCORERS.names(), index=SCORERS.names().index(SAME), key="form.scorer")
+    if checker != NONE:
+        return [task | {"checker": checker} | STATEMENTS[which]]
+    if kind == "choice":
+        options = st.selectbox("Column of the options", [LETTERED, *known], key="form.choices")
+        task |= {"choices_column": options} if options != LETTERED else {}
+    task |= {"kind": kind} if kind != GUESSED else {}
+    scorers = [name for name in SCORERS.names() if not is_checker(name)]
+    if len(scorers) > 1:  # Only a plugin brings a choice.
+        scorer = st.selectbox("Scorer", scorers, index=scorers.index(SAME), key="form.scorer")
         task |= {"scorer": scorer} if scorer != SAME else {}
-    return [task]
+    return [task | STATEMENTS[which]]
 
 
 def _knobs(name: str) -> dict[str, str]:

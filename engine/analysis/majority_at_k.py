@@ -29,7 +29,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis.stats import Floats, Ints
-from engine.core import answers
+from engine.core import answers, codec
 from engine.core.answers import Votes
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AnswerKind, Problem, Question
@@ -165,8 +165,11 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
     """None for a trial that drew fewer than it could, or whose votes cannot be told or judged."""
     if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
         return None
+    options, statement = codec.reading(rows[0]["data"])
     given = [
-        None if row["cut"] or row["finish"] == "filter" else answers.extract(row["text"], row["answer_kind"])
+        None
+        if row["cut"] or row["finish"] == "filter"
+        else answers.extract(row["text"], row["answer_kind"], statement=statement, options=options)
         for row in rows
     ]
     # The marks that counting these answers in this order leaves: they must be those that are stored.
@@ -178,7 +181,7 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
     if left != [(mark["after_calls"], mark["answer"]) for mark in marks]:
         return None
     # By the form votes are counted in; judged in the form that was seen first, as the run itself would.
-    keys = [None if answer is None else answers.normalise(answer) for answer in given]
+    keys = [None if answer is None else answers.vote_key(answer) for answer in given]
     first: dict[str, str] = {}
     for key, answer in zip(keys, given, strict=True):
         if key is not None and answer is not None:
@@ -189,7 +192,7 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
         if at not in verdicts:
             task = _task(row["task"])
             kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
-            problem = Problem(row["question"], kind, context=row["context"])
+            problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
             question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
             verdicts[at] = None if task is None else task.score(answer, question) >= 1
         verdict = verdicts[at]
@@ -204,10 +207,12 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
 def _task(name: str) -> Any:
     """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
+    from engine.tasks.scorers import SCORERS
     from engine.tasks.task import TaskSpec
 
     try:
-        return open_task(TaskSpec(name))
+        file, _, scorer = name.rpartition("+")
+        return open_task(TaskSpec(file, scorer=scorer) if scorer in SCORERS and file else TaskSpec(name))
     except BudgetscopeError:
         return None
 

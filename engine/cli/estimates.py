@@ -65,12 +65,13 @@ def estimate(db: Path, path: Path, pilot: int | None, as_json: bool) -> int:
                 "assumed": spend.assumed,
                 "stored": spend.stored,
                 "without_history": spend.unknown,
+                "readings": list(planned.notes),
             }
         )
         return DONE
     show.table(_HEAD, _rows(spend), numeric=range(4, 13))
     show.say()
-    for sentence in _sentences(spend, path):
+    for sentence in (*planned.notes, *_sentences(spend, path)):
         show.say(sentence)
     return DONE
 

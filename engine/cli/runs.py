@@ -137,6 +137,8 @@ def start(planned: Plan, db: Path) -> tuple[Path, int]:
     from engine.study.upper_bound import upper_bound
 
     # On standard error: standard output is for results.
+    for note in planned.notes:
+        show.tell(note)
     show.tell(estimates.forecast(upper_bound(planned)))
     directory = worker.prepare(planned.study, options.writable(db))
     show.tell(

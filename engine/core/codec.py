@@ -14,6 +14,9 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from engine.core import ids
+from engine.core.records import Problem, Which
+
 Row = dict[str, Any]
 """A table row: column name to value."""
 _T = TypeVar("_T")
@@ -73,3 +76,19 @@ def plain(record: object) -> Row:
     # Not asdict, which goes down into nested records: a row has columns of its own for those.
     values = {name: getattr(record, name) for name in getattr(record, "__dataclass_fields__", ())}
     return {name: naive(v) if isinstance(v, datetime) else v for name, v in values.items()}
+
+
+def with_reading(problem: Problem) -> str:
+    """Data of a question, that says how its replies are read; what is usual is left out."""
+    reading = {"statement": problem.statement} if problem.statement != "last" else {}
+    options = {"options": list(problem.options)} if problem.options else {}
+    return ids.canonical({"reading": reading | options} if reading or options else {})
+
+
+def reading(data: str) -> tuple[tuple[str, ...], Which]:
+    """Options, and which statement of a reply counts, as `with_reading` wrote them; the usual where it did not."""
+    if '"reading"' not in data:
+        return (), "last"
+    body = json.loads(data).get("reading")
+    body = body if isinstance(body, dict) else {}
+    return tuple(map(str, body.get("options") or ())), "first" if body.get("statement") == "first" else "last"

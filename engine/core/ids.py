@@ -61,7 +61,11 @@ def provider_seed(request: Request) -> int:
 
 def question_id(task: str, problem: Problem, target: str) -> str:
     """Id of a question: its content, whatever its order, file or seed."""
-    return digest("q1", [task, problem.text, problem.context, problem.answer_kind, target])
+    body: list[object] = [task, problem.text, problem.context, problem.answer_kind, target]
+    # How replies are read is told by what differs from the usual alone, so that older ids stay.
+    if problem.statement != "last" or problem.options:
+        body.append({"statement": problem.statement, "options": problem.options})
+    return digest("q1", body)
 
 
 def condition_id(condition: Condition) -> str:

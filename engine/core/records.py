@@ -22,7 +22,9 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 """A time with its zone."""
 
-AnswerKind = Literal["number", "word", "yes_no", "text"]
+AnswerKind = Literal["number", "choice", "expression", "yes_no", "word", "text"]
+Which = Literal["last", "first"]
+"""Which of several answers that a reply states is its answer; benchmarks differ."""
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
 Finish = Literal["stop", "length", "filter", "other"]
@@ -88,6 +90,10 @@ class Problem:
     examples: tuple[Example, ...] = ()
     context: str | None = None
     """A document the question is about; None: the question stands alone."""
+    options: tuple[str, ...] = ()
+    """Texts of the options of a choice, A first; empty: none are known. The text shows them already."""
+    statement: Which = "last"
+    """Which of several answers that a reply states is its answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from engine.core import ids, records
+from engine.core import codec, ids, records
 from engine.core.codec import Row, aware, dumped, naive, plain
 from engine.core.records import Attempt, Call, Completion, Example, ModelSpend, Problem, Spend, Trial, Usage
 
@@ -169,7 +169,8 @@ def trial_of(
     )
     condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
     examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
-    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"])
+    reading = codec.reading(head["data"])
+    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"], *reading)
     question = records.Question(
         head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"]
     )

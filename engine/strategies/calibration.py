@@ -126,7 +126,8 @@ def search_of(trial: Trial, feasibility: str, replies: Mapping[str, Completion],
         # Whether the reply was whole and its answer right: judged again, from what is stored.
         reply, answer = replies.get(call.key), None
         if reply and not call.cut and reply.finish != "filter":
-            answer = answers.extract(reply.text, question.problem.answer_kind)
+            asked = question.problem
+            answer = answers.extract(reply.text, asked.answer_kind, statement=asked.statement, options=asked.options)
         whole.append((call.seen_output_tokens, answer is not None and score(answer, question) >= 1))
     if not whole:
         return Search(None, False, ())

@@ -55,7 +55,9 @@ def rating_in(reply: Reply) -> int:
 
 def answer_in(reply: Reply) -> str | None:
     """The answer a reply states; None when it states none or was cut off, so that a cut reply never votes."""
-    return None if reply.truncated else answers.extract(reply.text, reply.kind)
+    if reply.truncated:
+        return None
+    return answers.extract(reply.text, reply.kind, statement=reply.statement, options=reply.options)
 
 
 def _asked(question: str, context: str | None, instructions: str, how: str) -> str:

@@ -7,6 +7,7 @@ model needs a price and a money ceiling. Opens models and tasks; starts no serve
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -42,6 +43,8 @@ class Plan:
     """By the task's own name, as conditions and questions carry it."""
     models: Mapping[str, Model]
     """By model identity."""
+    notes: tuple[str, ...] = ()
+    """How the answers to each file will be read and why, a sentence each; to be read before a run."""
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -72,7 +75,11 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
         questions = tuple(distinct.values())[: study.first_questions]
         if not questions:
             raise UsageError(f"The task {task.name!r} has no questions.")
-        built = list(_conditions(study, task.name, questions[0].problem, teams, models))
+        # Rows of another kind are put in other words; the condition is named by those of most.
+        framings = Counter((question.problem.instructions, question.problem.examples) for question in questions)
+        usual = framings.most_common(1)[0][0]
+        problem = next(q.problem for q in questions if (q.problem.instructions, q.problem.examples) == usual)
+        built = list(_conditions(study, task.name, problem, teams, models))
         strategies |= {condition.condition_id: strategy for condition, strategy in built}
         grids.append((questions, [condition for condition, _ in built]))
     by_identity: dict[str, Model] = {}
@@ -94,7 +101,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 trial_id = ids.trial_id(condition, question.question_id, repeat)
                 # Two tasks may share a question; a trial is planned once.
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
-    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity)
+    notes = tuple(note for task in tasks.values() if (note := getattr(task, "note", "")))
+    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, notes)
 
 
 def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:

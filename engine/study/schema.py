@@ -27,7 +27,7 @@ from engine.models.prices import pusd
 from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
 from engine.strategies.registry import parameters
-from engine.tasks.scorers import open_scorer
+from engine.tasks.scorers import open_checker, open_scorer
 from engine.tasks.task import TaskSpec
 
 CEILING_TOKENS = 50_000_000
@@ -251,8 +251,12 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
     elif task.scorer is not None:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
+    elif own := [key for key in ("kind", "statement", "choices_column", "checker") if key in table.body]:
+        raise UsageError(f"{table.place} has {own[0]}, which tasks of files take; {task.name} says it itself.")
     if task.scorer is not None:
         open_scorer(task.scorer)
+    if task.checker is not None:
+        open_checker(task.checker)
     # Examples of the whole study go to tasks that bring none of their own.
     return task if task.shots or task.examples else replace(task, examples=shared)
 

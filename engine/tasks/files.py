@@ -5,6 +5,10 @@ numbers keep their spelling, true and false become yes and no. Limits: 200 MB an
 characters per question, 2,000,000 per context and 1,000 per target. Rows with the same question, context and target
 count once. A context is the document a question is about, read from `context_column`; an empty one is none.
 
+A choice is drawn into the prompt with the options of its row, from a column of lists or from columns A, B, C, ...; its
+target is a letter, an option's text or an option's number. Of which kind answers are is told by the targets (`kinds`)
+unless the study says it. With a checker, which needs no target, the file has questions alone.
+
 Targets of the form "...steps... #### 18" (GSM8K, arXiv 2110.14168) become "18" when every row of the file has the mark.
 Rows that are asked: with seed 0 the first n in file order; with seed s = 1, 2, ... the s-th block of n in one fixed
 shuffle of the other rows. Seeds share no row as long as they ask for equally many. Worked examples come from rows that
@@ -13,16 +17,21 @@ are not asked.
 
 from __future__ import annotations
 
+import ast
+import itertools
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.core import answers, ids
-from engine.core.errors import UsageError
+from engine.core import answers, codec, ids
+from engine.core.errors import UsageError, shortened
 from engine.core.records import AnswerKind, Example, Problem, Question
-from engine.tasks.scorers import SAME, open_scorer
-from engine.tasks.tabular import read_rows
+from engine.tasks import kinds
+from engine.tasks.kinds import INSTRUCTIONS
+from engine.tasks.scorers import SAME, open_checker, open_scorer
+from engine.tasks.tabular import column_names, read_rows
 from engine.tasks.task import TaskSpec
 
 LONGEST_QUESTION = 20_000
@@ -31,12 +40,6 @@ LONGEST_CONTEXT = 2_000_000
 _MARK = "####"
 _CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
 """Notes GSM8K makes for a calculator, `<<3*5=15>>`."""
-_INSTRUCTIONS: dict[AnswerKind, str] = {
-    "number": "Give the answer as a number.",
-    "yes_no": "Answer yes or no.",
-    "word": "Answer with one word.",
-    "text": "",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,15 @@ class Row:
     """What stood before the mark; None: there was none."""
     context: str | None = None
     """The document the question is about; None: it stands alone."""
+    options: tuple[str, ...] = ()
+    """Texts of the options, A first; the text shows them already."""
+    number: int = 0
+    """Of the row in the file, from 1."""
+
+    @property
+    def key(self) -> tuple[str, str | None, str]:
+        """What makes two rows the same question."""
+        return self.text, self.context, self.target
 
     @property
     def shown(self) -> str:
@@ -65,8 +77,14 @@ class FileTask:
         self.spec = spec
         self.path = Path(spec.name.removeprefix("file:")).expanduser()
         # Scores of one scorer are no scores of another: such a task is one of its own.
-        self.name = f"file:{self.path.stem}" + (f"+{spec.scorer}" if spec.scorer else "")
-        self._scorer = open_scorer(spec.scorer or SAME)
+        scored = spec.checker or spec.scorer
+        self.name = f"file:{self.path.stem}" + (f"+{scored}" if scored else "")
+        self._checker = open_checker(spec.checker) if spec.checker else None
+        self._scorer = self._checker or open_scorer(spec.scorer or SAME)
+        self._note = ""
+        if spec.checker and (spec.scorer or spec.kind):
+            other = "scorer" if spec.scorer else "kind"
+            raise UsageError(f"The task {spec.name!r} has a checker, which decides alone; take its {other} out.")
         if spec.questions is not None and spec.questions < 1:
             raise UsageError(f"The task {spec.name!r} asks for {spec.questions} questions; ask for at least 1.")
         if spec.seed < 0:
@@ -79,31 +97,58 @@ class FileTask:
     def questions(self) -> Sequence[Question]:
         """The rows the spec asks for; UsageError with file and row for anything that cannot be used."""
         rows = self._rows()
-        kind = guess_kind(row.target for row in rows)
-        asked, shown = self._chosen(rows, kind)
+        by_row = self._kinds(rows)
+        asked, shown = self._chosen(rows, by_row)
         examples = (*self.spec.examples, *(Example(row.shown, row.target, row.reasoning) for row in shown))
-        return [self._question(row, kind, examples) for row in asked]
+        return [self._question(row, by_row[row.key], examples) for row in asked]
+
+    @property
+    def note(self) -> str:
+        """How answers will be read, and why, in a sentence; empty until the questions were asked for."""
+        first = ", of several that a reply states the first" if self.spec.statement == "first" else ""
+        return self._note and f"{self._note[:-1]}{first}."
 
     def score(self, answer: str, question: Question) -> float:
         """By the scorer the spec names."""
         return self._scorer.score(answer, question)
 
+    def _kinds(self, rows: list[Row]) -> dict[tuple[str, str | None, str], AnswerKind]:
+        """The kind of each row's answer; what was guessed is said in `note`."""
+        task, spec = self.name, self.spec
+        if self._checker is not None:
+            self._note = f"Answers to {task} are judged by {spec.checker}, without targets."
+            return dict.fromkeys((row.key for row in rows), self._checker.kind)
+        if spec.kind is not None:
+            self._note = f"Answers to {task} are read as {spec.kind}, as the study says."
+            return dict.fromkeys((row.key for row in rows), spec.kind)
+        targets = [row.target for row in rows]
+        guessed = kinds.guess(targets, [row.text for row in rows], [row.options for row in rows])
+        self._note = f"Answers to {task} {kinds.told(guessed, targets, [row.number for row in rows])}."
+        return {row.key: kind for row, kind in zip(rows, guessed.kinds, strict=True)}
+
     def _rows(self) -> list[Row]:
-        """The distinct rows of the file, GSM8K targets cut down to what follows the mark."""
+        """The distinct rows of the file, GSM8K targets cut down to what follows the mark, options drawn in."""
         spec, rows = self.spec, list[Row]()
-        columns = [spec.question_column, spec.answer_column, *filter(None, [spec.category_column, spec.context_column])]
-        for number, cells in enumerate(read_rows(self.path, columns), start=1):
-            text = self._cell(cells[0], number, spec.question_column, LONGEST_QUESTION)
-            # Before the mark stand whole solutions, which may be long; what follows it is what counts.
-            longest = LONGEST_QUESTION if _MARK in (cells[1] or "") else LONGEST_TARGET
-            target = self._cell(cells[1], number, spec.answer_column, longest)
-            # Cells come in the order of `columns`: a category is third, a context last.
-            category = (cells[2] or "").strip() or None if spec.category_column else None
-            document = (cells[-1] or "").strip() if spec.context_column else ""
+        options = self._option_columns()
+        wanted = [spec.question_column, *([] if self._checker else [spec.answer_column])]
+        columns = [*wanted, *filter(None, [spec.category_column, spec.context_column]), *options]
+        choices = list[tuple[str, ...]]()
+        for number, cells in enumerate(read_rows(self.path, columns, lists=options[0] if options else None), start=1):
+            named = dict(zip(columns, cells, strict=True))
+            text = self._cell(named[spec.question_column], number, spec.question_column, LONGEST_QUESTION)
+            target = self._checker.target if self._checker else ""
+            if not self._checker:
+                # Before the mark stand whole solutions, which may be long; what follows it is what counts.
+                longest = LONGEST_QUESTION if _MARK in (named[spec.answer_column] or "") else LONGEST_TARGET
+                target = self._cell(named[spec.answer_column], number, spec.answer_column, longest)
+            category = (named[spec.category_column] or "").strip() or None if spec.category_column else None
+            document = (named[spec.context_column] or "").strip() if spec.context_column else ""
             context = self._cell(document, number, spec.context_column or "", LONGEST_CONTEXT) if document else None
-            rows.append(Row(text, target, category, None, context))
+            rows.append(Row(text, target, category, None, context, number=number))
+            choices.append(self._options([named[column] for column in options], number) if options else ())
         if not rows:
             raise UsageError(f"The file {str(self.path)!r} holds no rows.")
+        rows = self._with_options(rows, choices)
         parts = [row.target.rpartition(_MARK) for row in rows]
         # One row without the mark, and it is no mark but a part of answers.
         if all(mark and target.strip() for _, mark, target in parts):
@@ -112,7 +157,81 @@ class FileTask:
                 for row, (steps, _, target) in zip(rows, parts, strict=True)
             ]
         # Backwards and back again, so that of equal rows the first one counts, at its place.
-        return list({(row.text, row.context, row.target): row for row in reversed(rows)}.values())[::-1]
+        return list({row.key: row for row in reversed(rows)}.values())[::-1]
+
+    def _option_columns(self) -> list[str]:
+        """Columns with the options of each question: one with all of them, or one for each letter."""
+        spec = self.spec
+        if spec.choices_column or spec.kind not in (None, "choice") or self._checker:
+            return [spec.choices_column] if spec.choices_column else []
+        used = {spec.question_column, spec.answer_column, spec.category_column, spec.context_column}
+        names = [name for name in column_names(self.path) if name not in used]
+        by_name = {name.strip().lower(): name for name in names}
+        together = [by_name[name] for name in ("choices", "options") if name in by_name]
+        if together:
+            return together[:1]
+        for pattern in ("{}", "option_{}", "option {}", "choice_{}", "choice {}", "option{}"):
+            lettered = [by_name.get(pattern.format(answers.lettered(at).lower())) for at in range(answers.MOST_OPTIONS)]
+            alone = list(itertools.takewhile(lambda name: name is not None, lettered))
+            if len(alone) > 1:
+                return [name for name in alone if name is not None]
+        return []
+
+    def _options(self, cells: list[str | None], number: int) -> tuple[str, ...]:
+        """The options of one row; those that a row has fewer of than the file has columns are empty at its end."""
+        if len(cells) > 1:
+            texts = [(cell or "").strip() for cell in cells]
+            while texts and not texts[-1]:
+                texts.pop()
+        else:
+            texts = split_options(cells[0] or "")
+        wanted = self.spec.kind == "choice" or self.spec.choices_column
+        if wanted and (not 2 <= len(texts) <= answers.MOST_OPTIONS or not all(texts)):
+            few = f"has {len(texts)} options, or an empty one; a choice has 2 to {answers.MOST_OPTIONS}"
+            raise UsageError(f"Row {number} of {str(self.path)!r} {few}.")
+        return tuple(texts)
+
+    def _with_options(self, rows: list[Row], choices: list[tuple[str, ...]]) -> list[Row]:
+        """The rows with options in the text and letters for targets, if it is the options that are chosen from."""
+        if not choices or self._checker:
+            return rows
+        letters = [self._letter(row.target, options) for row, options in zip(rows, choices, strict=True)]
+        if any(letter is None for letter in letters):
+            numbered = self._numbered(rows, choices)
+            if numbered is None and not (self.spec.kind == "choice" or self.spec.choices_column):
+                # Columns that are called like options and hold something else.
+                return rows
+            if numbered is None:
+                at = letters.index(None)
+                what = f"{shortened(repr(rows[at].target))}, which is none of its {len(choices[at])} options"
+                where = f"Row {rows[at].number} of {str(self.path)!r}"
+                raise UsageError(f"{where} has the answer {what}; give an option's letter or text.")
+            letters = numbered
+        return [
+            replace(row, text=_drawn(row.text, options), target=letter or "", options=options)
+            for row, options, letter in zip(rows, choices, letters, strict=True)
+        ]
+
+    @staticmethod
+    def _letter(target: str, options: tuple[str, ...]) -> str | None:
+        """A target as the letter of an option: as its very text, else as a letter."""
+        equal = [place for place, option in enumerate(options) if option.strip() == target.strip()]
+        if len(equal) == 1:
+            return answers.lettered(equal[0])
+        letter = answers.letter_of(target)
+        return letter if letter is not None and ord(letter) - ord("A") < len(options) else None
+
+    @staticmethod
+    def _numbered(rows: list[Row], choices: list[tuple[str, ...]]) -> list[str | None] | None:
+        """Targets that number the options, from 0 or from 1, as letters; None: they do not."""
+        if not all(re.fullmatch(r"[0-9]{1,2}", row.target) for row in rows):
+            return None
+        places = [int(row.target) for row in rows]
+        # From 0 unless that leaves one out of reach, which is how benchmarks count.
+        first = 0 if all(place < len(options) for place, options in zip(places, choices, strict=True)) else 1
+        if not all(0 <= place - first < len(options) for place, options in zip(places, choices, strict=True)):
+            return None
+        return [answers.lettered(place - first) for place in places]
 
     def _cell(self, cell: str | None, number: int, column: str, longest: int) -> str:
         text = (cell or "").strip()
@@ -123,7 +242,9 @@ class FileTask:
             raise UsageError(f"Row {number} of {str(self.path)!r} has a {column!r} of {most}.")
         return text
 
-    def _chosen(self, rows: list[Row], kind: AnswerKind) -> tuple[list[Row], list[Row]]:
+    def _chosen(
+        self, rows: list[Row], by_row: Mapping[tuple[str, str | None, str], AnswerKind]
+    ) -> tuple[list[Row], list[Row]]:
         """Rows to ask and rows to show."""
         spec, file = self.spec, f"The file {str(self.path)!r} has {len(rows)} distinct rows"
         count = len(rows) - spec.shots if spec.questions is None else spec.questions
@@ -131,7 +252,7 @@ class FileTask:
             # The usual case needs no order by id, which costs a hash per row.
             return rows, []
         # Ids are hashes of content, so their order is a shuffle that is the same on every machine.
-        shuffled = sorted(rows, key=lambda row: self._question(row, kind, ()).question_id)
+        shuffled = sorted(rows, key=lambda row: self._question(row, by_row[row.key], ()).question_id)
         if spec.questions is None and spec.seed == 0 and count > 0:
             shown = shuffled[count:]
             return [row for row in rows if row not in set(shown)], shown
@@ -152,17 +273,42 @@ class FileTask:
         return chosen, spare
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
-        problem = Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)
+        instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
+        options = row.options if kind == "choice" else ()
+        problem = Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
         question_id = ids.question_id("file", problem, row.target)
-        return Question(question_id, self.name, problem, row.target, row.category)
+        data = codec.with_reading(problem)
+        return Question(question_id, self.name, problem, row.target, row.category, data)
+
+
+def split_options(cell: str) -> list[str]:
+    """The options in one cell: a list as JSON or Python writes it, a line each, or texts between bars or semicolons."""
+    text = cell.strip()
+    if text[:1] == "[":
+        for read in (json.loads, ast.literal_eval):
+            try:
+                items = read(text)
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+            if isinstance(items, list) and all(isinstance(item, str | int | float) for item in items):
+                return [str(item).strip() for item in items]
+    for separator in ("\n", "|", ";"):
+        if separator in text:
+            return [_ITEM.sub("", part.strip()) for part in text.split(separator) if part.strip()]
+    return [_ITEM.sub("", text)] if text else []
+
+
+_ITEM = re.compile(r"^\(?[A-Z][).:]\s+")
+
+
+def _drawn(text: str, options: tuple[str, ...]) -> str:
+    """The question with its options below it, unless its text has them with their letters already."""
+    there = all(
+        re.search(rf"(?<!\w){answers.lettered(at)}[).:]\s*{re.escape(o)}", text) for at, o in enumerate(options)
+    )
+    return text if there else f"{text}\n\n{answers.written(options)}"
 
 
 def guess_kind(targets: Iterable[str]) -> AnswerKind:
-    """All numbers: number; all yes or no: yes_no; all without a space: word; otherwise text."""
-    every = list(targets)
-    # The narrowest kind first: every number is a word too.
-    if all(answers.number_value(target) is not None for target in every):
-        return "number"
-    if all(answers.normalise(target) in ("yes", "no") for target in every):
-        return "yes_no"
-    return "text" if any(len(target.split()) != 1 for target in every) else "word"
+    """What most of the targets are; see `kinds`."""
+    return kinds.guess(list(targets)).kind

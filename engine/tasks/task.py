@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta
 
-from engine.core.records import Example, Question
+from engine.core.records import AnswerKind, Example, Question, Which
 from engine.core.registry import Registry
 from engine.core.toml import Text
 
@@ -39,6 +39,14 @@ class TaskSpec:
     """Column of a file with the document each question is about; None: questions stand alone."""
     scorer: Text | None = None
     """How answers to a file's questions are scored, by name; None: equal to the target by value or by folded text."""
+    kind: AnswerKind | None = None
+    """How answers to a file's questions look; None: each as its target looks, see `engine.tasks.kinds`."""
+    statement: Which = "last"
+    """Which of several answers that a reply states counts: the last, or the first, as some benchmarks have it."""
+    choices_column: Text | None = None
+    """Column of a file with each question's options; None: one called choices or options, or columns A, B, C, ..."""
+    checker: Text | None = None
+    """A scorer that needs no target, such as game24, by name; the file then has no column of answers."""
 
 
 class Task(Protocol):

@@ -16,7 +16,19 @@ from typing import Literal, NoReturn, Protocol
 from engine.core import ids
 from engine.core.budget import Ledger, Planned, clipped, spend_of
 from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
-from engine.core.records import AnswerKind, Call, Completion, Cut, Mark, Message, ModelSpend, Prompt, Request, Spend
+from engine.core.records import (
+    AnswerKind,
+    Call,
+    Completion,
+    Cut,
+    Mark,
+    Message,
+    ModelSpend,
+    Prompt,
+    Request,
+    Spend,
+    Which,
+)
 from engine.models.model import Bound, Model
 
 
@@ -40,6 +52,10 @@ class Reply:
     output_tokens: int
     kind: AnswerKind
     """How the task's answers look, for extraction."""
+    statement: Which = "last"
+    """Which of several answers it states counts."""
+    options: tuple[str, ...] = ()
+    """Texts of the options of a choice; empty: none are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +85,8 @@ class TrialContext:
 
     lineup: Mapping[str, Model]
     kind: AnswerKind = "text"
+    statement: Which = "last"
+    options: tuple[str, ...] = ()
     repeat: int = 0
     system: str | None = None
     """System prompt of the study, put before every call; None: none."""
@@ -293,7 +311,9 @@ class Session:
         own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
         filtered = completion.finish == "filter"
         self._append(pending, Cut.OWN if own else None, replayed, usage.output_tokens, whole)
-        return Reply(completion.text, own or filtered, usage.output_tokens, self._context.kind)
+        terms = self._context
+        text, cut = completion.text, own or filtered
+        return Reply(text, cut, usage.output_tokens, terms.kind, terms.statement, terms.options)
 
     def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""

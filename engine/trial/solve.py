@@ -78,6 +78,8 @@ def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool
     terms = TrialContext(
         lineup={role: setting.models[model.identity] for role, model in condition.lineup},
         kind=spec.question.problem.answer_kind,
+        statement=spec.question.problem.statement,
+        options=spec.question.problem.options,
         repeat=spec.repeat,
         system=system if isinstance(system, str) else None,
         rng_seed=ids.rng_seed(spec),

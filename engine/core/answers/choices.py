@@ -1,0 +1,96 @@
+"""Letters of options: "(B)", "B) Oslo", "option B", "\\boxed{\\text{B}}", or an option's own text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.core.answers import markup
+from engine.core.answers.spelling import normalise
+
+LETTERS = "ABCDEFGHIJ"
+"""Options a question has at most where its own are not known."""
+MOST_OPTIONS = 26
+"""One for each letter."""
+
+_FILLER = (
+    r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
+    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|la|el|le|il|lo|die|der|das|de|het|"
+    r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
+    r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
+)
+_OPEN = (
+    r"(?P<open>(?:\\(?:text|textbf|mathrm|mathbf|mbox|boxed|rm|bf)\s?\{|\\[(\[]|"
+    r"[\s(\[{<\"'`*_$\u201c\u2018\u300c\uff08\u3010])*)"
+)
+_CLOSE = (
+    r"(?P<close>[)\]}\uff09\u3011>]|[.:,;](?!\w)|\s?(?:$|\n)|\\\)|"
+    r"[\"'`*_$\u201d\u2019\u300d]{1,4}(?!\w)|(?=\s[-\u2013\u2014]{1,2}\s))"
+)
+_HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
+_LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
+_ARTICLE = re.compile(r"\s[a-z]")
+_CLAUSE = re.compile(r"\s(?:is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b")
+_REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
+_WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
+
+
+def letter_of(answer: str) -> str | None:
+    """The letter of a short text that is a letter, marked or followed by its option; None: it is none."""
+    return letter_at(markup.plain(markup.latin(answer[:400])))
+
+
+def letter_at(piece: str, letters: str = LETTERS) -> str | None:
+    """The letter a short text begins with, behind words such as "option"; an article or a pronoun is none."""
+    head = _HEAD.match(piece)
+    at = head.end() if head else 0
+    # Fillers are words, and a letter that begins one of them is not an answer.
+    match = _LETTER.match(piece, at)
+    if match is None or match["letter"].upper() not in letters or (at and re.match(r"[A-Za-z0-9]", piece[at - 1])):
+        return None
+    letter, closed, rest = match["letter"], match["close"] is not None, match["next"]
+    opened = bool(head and _WRAPPED.search(head[0]))
+    if not closed and rest[:1] and not rest[:1].isspace():
+        # Part of a word, or a contraction.
+        return letter.upper() if not rest[0].isascii() and letter.isupper() else None
+    if letter.islower() and not (closed and (opened or match["close"].strip() in (")", "]", "}", "", ".", ":"))):
+        return None
+    if letter.islower() and match["close"].strip() in (".", ":", ",") and not opened and rest.strip():
+        return None
+    if letter == "i" and rest.strip(" )]}.*$\"'"):
+        # A Roman numeral, as statements are counted.
+        return None
+    if (
+        letter in "AI"
+        and not closed
+        and not opened
+        and _ARTICLE.match(rest)
+        and not (_CLAUSE if letter == "A" else _REASON).match(rest)
+    ):
+        return None
+    return letter.upper()
+
+
+def letter_by_text(piece: str, options: Sequence[str]) -> str | None:
+    """The letter of the one option whose text a short text is, or begins with; None: of none, or of several."""
+    said = normalise(markup.plain(piece)).rstrip(".")
+    if not said:
+        return None
+    texts = [normalise(markup.plain(option)).rstrip(".") for option in options]
+    bare = [text.replace(" ", "") for text in texts]
+    equal = [place for place, text in enumerate(bare) if text == said.replace(" ", "")]
+    if not equal:
+        begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}(?!\w)", said)]
+        longest = max((len(texts[place]) for place in begun), default=0)
+        equal = [place for place in begun if len(texts[place]) == longest]
+    return lettered(equal[0]) if len(equal) == 1 else None
+
+
+def lettered(place: int) -> str:
+    """The letter of an option by its place from 0."""
+    return chr(ord("A") + place)
+
+
+def written(options: Sequence[str]) -> str:
+    """Options as a prompt shows them, a line each."""
+    return "\n".join(f"{lettered(place)}) {option}" for place, option in enumerate(options))

@@ -1,0 +1,98 @@
+"""When two answers are the same, and the key by which votes for equal answers are counted together."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from engine.core.answers import choices, expressions, markup, numbers
+from engine.core.answers.formulas import LONGEST
+from engine.core.answers.spelling import normalise, number_value
+from engine.core.records import AnswerKind
+
+# Digits that name something: a zip code, a room, a date.
+_CODED = re.compile(r"0[0-9]+|[0-9]+(?:/[0-9]+)+")
+# What only mathematics is written with; arithmetic such as (4 + 4) * 3 may be an answer for its own sake.
+_FORMULA = re.compile(
+    r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3]|sqrt|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
+    r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
+)
+
+
+def same(a: str, b: str, kind: AnswerKind) -> bool:
+    """Whether two answers agree, `b` being the target where one of them is: by value where they have one, else by text.
+
+    number: by value; a unit counts only where both have it, and per cent are hundredths where one alone has it.
+    expression: by value or as algebra, sets and bare lists in any order. choice: by letter. yes_no: by word. word and
+    text: by normalised text, and by value for plain numbers, which dates and digits with a leading zero are not."""
+    if kind == "choice":
+        letter = choices.letter_of(a)
+        return letter is not None and letter == choices.letter_of(b)
+    left, right = normalise(a), normalise(b)
+    if kind == "yes_no":
+        return left == right != ""
+    if kind == "expression":
+        known = expressions.keys(a)[1], expressions.keys(b)[1]
+        if all(known):
+            return not known[0].isdisjoint(known[1])
+        return _numeric(a, b) or _textual(a, b) or left == right != ""
+    if kind == "number":
+        return left == right != "" or _numeric(a, b) or (bool(_FORMULA.search(b)) and expressions.equal(a, b))
+    codes = [code for code in (a.strip(), b.strip()) if _CODED.fullmatch(code)]
+    if codes and not any("/" in code for code in codes):
+        return a.strip().strip(".") == b.strip().strip(".")
+    if left == right:
+        return left != ""
+    if _FORMULA.search(b) and (_textual(a, b) or expressions.equal(a, b)):
+        return True
+    value = None if codes else number_value(left)
+    return value is not None and value == number_value(right)
+
+
+def vote_key(answer: str) -> str:
+    """Equal for answers that vote together: numbers and formulas by value, everything else by normalised text."""
+    if re.fullmatch(r"\s*0[0-9]{1,40}\s*", answer):
+        return answer.strip()
+    if len(answer) <= LONGEST:
+        number = numbers.single(answer) or (expressions.rational(answer) if _FORMULA.search(answer) else None)
+        if number is not None and number.value is not None:
+            spelled = numbers.spell(number.value)
+            # A fraction without end has the key of a formula of the same value.
+            return (expressions.value_key(spelled) if "/" in spelled else None) or spelled
+        if _FORMULA.search(answer):
+            return expressions.value_key(answer) or normalise(markup.plain(answer))
+    return normalise(answer)
+
+
+def _numeric(a: str, b: str) -> bool:
+    one, other = _number(a), _number(b)
+    if one is None or other is None or one.value is None or other.value is None:
+        return False
+    if one.value == other.value:
+        return True
+    # A share may be written either way where one of the two says that it is in per cent.
+    return one.percent != other.percent and _share(one.value, one.percent) == _share(other.value, other.percent)
+
+
+def _share(value: Fraction, percent: bool) -> Fraction:
+    return value / 100 if percent else value
+
+
+def _number(text: str) -> numbers.Number | None:
+    """The number of an answer, with whatever unit behind it."""
+    if len(text) > LONGEST:
+        return None
+    plain = markup.plain(text)
+    number = numbers.single(plain) or expressions.rational(text)
+    if number is not None:
+        return number
+    every = numbers.numbers(plain)
+    alone = len(every) == 1 and every[0].start == 0 and re.fullmatch(r"[^0-9*/^=+]*", plain[every[0].end :])
+    return every[0] if alone and every[0].value is not None else None
+
+
+def _textual(a: str, b: str) -> bool:
+    if max(len(a), len(b)) > LONGEST:
+        return False
+    left, right = (normalise(" ".join(markup.plain(text).split())) for text in (a, b))
+    return left == right != ""

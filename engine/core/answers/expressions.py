@@ -1,0 +1,277 @@
+"""Mathematical answers by value: LaTeX or plain spelling, read by a small parser and evaluated to forty digits.
+
+Nothing is executed and nothing is simplified: an expression is evaluated at fixed points, where two that are equal
+have equal values (the identity test of Schwartz and Zippel), so its cost is bounded by its length. Powers, factorials
+and exponentials whose value would have more than some thousand digits have no value here. The numbers are mpmath's,
+which is imported when the first expression is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from engine.core.answers import numbers
+from engine.core.answers.formulas import LONGEST, Node, Parser, Unread, prepared
+
+_BASED = re.compile(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
+_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
+_BITS = 20_000
+_PLACES = 20
+_POINTS = 3
+_ZERO = "0"
+
+
+def value_key(text: str) -> str | None:
+    """A text that is equal for expressions of equal value; None: it is no expression, or its value is out of bounds.
+
+    Orders count in tuples and not in sets or bare lists; of "x = 5" the right side is the value.
+    """
+    return keys(text)[0] if len(text) <= LONGEST and any(c.isalnum() or c == "\u221e" for c in text) else None
+
+
+@lru_cache(maxsize=4096)
+def keys(text: str) -> tuple[str | None, frozenset[str]]:
+    """The value key of a text, and all keys by which it may be found equal to another."""
+    if len(text) > LONGEST:
+        return None, frozenset()
+    try:
+        written, percent = prepared(text)
+        based = _BASED.fullmatch(written.strip())
+        if based:
+            key = f"{based[1].lstrip('0')} in base {_BASES.get(based[2], based[2])}"
+            return key, frozenset({key})
+        tree = Parser(written).whole()
+        first, *others = _keys(tree)
+        if percent:
+            others.append(_keys(("/", tree, ("number", "100")))[0])
+    except (Unread, RecursionError):
+        return None, frozenset()
+    except (ValueError, ArithmeticError, OverflowError, TypeError, MemoryError):
+        # What mpmath says of poles and of values that do not exist.
+        return None, frozenset()
+    return first, frozenset({first, *others})
+
+
+def equal(one: str, other: str) -> bool:
+    """Whether two expressions have the same value; False where one of them cannot be read."""
+    return not keys(one)[1].isdisjoint(keys(other)[1])
+
+
+def rational(text: str) -> numbers.Number | None:
+    """The number an arithmetic text comes to, such as 6*7 or (1/2)^2; None: it is none, or not a rational one."""
+    try:
+        written, percent = prepared(text)
+        value = _exact(Parser(written).whole(), 0)
+    except (Unread, RecursionError, ValueError, ArithmeticError):
+        return None
+    spelled = numbers.spell(value)
+    if len(spelled) > 2 * numbers.DIGITS:
+        return None
+    return numbers.Number(0, len(text), value, spelled + ("%" if percent else ""), percent)
+
+
+def _keys(tree: Node) -> list[str]:
+    """By which keys a tree may be found equal, its own first."""
+    if tree[0] == "relation" and tree[1] in (("=",), ("in",)):
+        left, right = tree[2], tree[3]
+        own: list[str] = []
+        if left[0] == "name" or (left[0] == "*" and left[1][0] == "name" and right[0] != "name"):
+            # "x = 5" and "f(x) = 2x" say what the right side is.
+            own.append(_key(right))
+        elif right[0] == "name" and not _named(left):
+            own.append(_key(left))
+        if tree[1] == ("=",):
+            own.append(_equation(left, right))
+        return own or [_key(tree)]
+    if tree[0] == "matrix" and all(len(row) == 2 for row in tree[1:]):
+        # A column is also written as a tuple.
+        column = ("bracket", "(", ")", *(row[1] for row in tree[1:]))
+        return [_key(tree), _key(column)]
+    return [_key(tree)]
+
+
+def _key(tree: Node) -> str:
+    match tree[0]:
+        case "set":
+            return "{" + ", ".join(sorted(set(_spread(tree)))) + "}"
+        case "bracket":
+            return f"{tree[1]}{', '.join(_key(item) for item in tree[3:])}{tree[2]}"
+        case "union":
+            return " cup ".join(sorted(_key(part) for part in tree[1:]))
+        case "matrix":
+            return "[" + "; ".join(", ".join(_key(cell) for cell in row[1:]) for row in tree[1:]) + "]"
+        case "relation":
+            sides = [_key(side) for side in tree[2:]]
+            signs = tree[1]
+            if all(sign[0] == ">" for sign in signs):
+                sides, signs = sides[::-1], tuple(sign.replace(">", "<") for sign in signs[::-1])
+            return f"{signs} {' '.join(sides)}"
+    if _holds(tree, "pm") or _holds(tree, "mp"):
+        return "{" + ", ".join(sorted(set(_spread(("set", tree))))) + "}"
+    shown = [_shown(value) for value in _values(tree)]
+    # Variables that cancel are no part of the value.
+    return shown[0] if len(set(shown)) == 1 else " ".join(shown)
+
+
+def _spread(tree: Node) -> list[str]:
+    """Keys of the members of a set, one for each sign of a plus-minus."""
+    members: list[str] = []
+    for item in tree[1:]:
+        if item[0] == "relation" and item[1] == ("=",) and item[2][0] == "name":
+            item = item[3]
+        if _holds(item, "pm") or _holds(item, "mp"):
+            members += [_key(_signed(item, upper)) for upper in (True, False)]
+        elif item[0] == "set":
+            members += _spread(item)
+        else:
+            members.append(_key(item))
+    return members
+
+
+def _holds(tree: Node, kind: str) -> bool:
+    return tree[0] == kind or any(isinstance(part, tuple) and part and _holds(part, kind) for part in tree[1:])
+
+
+def _named(tree: Node) -> bool:
+    return _holds(tree, "name")
+
+
+def _signed(tree: Node, upper: bool) -> Node:
+    if tree[0] in ("pm", "mp"):
+        sign = "+" if (tree[0] == "pm") == upper else "-"
+        return (sign, *(_signed(part, upper) for part in tree[1:]))
+    return tuple(_signed(part, upper) if isinstance(part, tuple) else part for part in tree)
+
+
+def _equation(left: Node, right: Node) -> str:
+    """An equation is the same when both sides are multiplied by one number."""
+    mp = _mpmath()
+    values = _values(("-", left, right))
+    scale = next((value for value in values if abs(value) > mp.mpf(10) ** -25), None)
+    return "= " + " ".join(_shown(value / scale if scale else value) for value in values)
+
+
+@lru_cache(maxsize=1)
+def _mpmath() -> Any:
+    from mpmath.ctx_mp import MPContext
+
+    context = MPContext()
+    context.dps = 40
+    return context
+
+
+def _values(tree: Node) -> list[Any]:
+    """At each of the fixed points; one value where it names no variable."""
+    points = range(_POINTS if _named(tree) else 1)
+    return [_value(tree, point) for point in points]
+
+
+def _shown(value: Any) -> str:
+    mp = _mpmath()
+    real, imaginary = mp.re(value), mp.im(value)
+    size = max(abs(real), abs(imaginary), 1 if not mp.isinf(value) else 0)
+    parts = [_ZERO if abs(part) < size * mp.mpf(10) ** -25 else mp.nstr(part, _PLACES) for part in (real, imaginary)]
+    if "nan" in parts:
+        raise Unread("nan")
+    parts = [part.removesuffix(".0") for part in parts]
+    return parts[0] if parts[1] == _ZERO else f"{parts[0]}+{parts[1]}i"
+
+
+@lru_cache(maxsize=512)
+def _variable(name: str, point: int) -> Any:
+    """A fixed number between 1 and 3 for each name and point, as good as random."""
+    digest = hashlib.blake2b(f"{name} {point}".encode(), digest_size=15).digest()
+    return 1 + _mpmath().mpf(int.from_bytes(digest, "big")) / (1 << 119)
+
+
+def _value(tree: Node, point: int) -> Any:
+    mp = _mpmath()
+    kind = tree[0]
+    if kind == "number":
+        return mp.mpf(tree[1])
+    if kind == "infinity":
+        return mp.inf
+    if kind == "name":
+        constants = {"\\pi": mp.pi, "pi": mp.pi, "e": mp.e, "i": mp.j, "\u03c0": mp.pi}
+        return +constants[tree[1]] if tree[1] in constants else _variable(tree[1], point)
+    if kind == "call":
+        return _called(tree[1], _value(tree[2], point))
+    if kind == "negative":
+        return -_value(tree[1], point)
+    if kind == "!":
+        return mp.factorial(_natural(_value(tree[1], point)))
+    if kind not in _ARITHMETIC:
+        raise Unread(kind)
+    return _ARITHMETIC[kind](_value(tree[1], point), _value(tree[2], point))
+
+
+def _natural(value: Any) -> int:
+    if _mpmath().im(value) or not 0 <= value <= 1000 or value != int(value):
+        raise Unread("factorial")
+    return int(value)
+
+
+def _called(name: str, value: Any) -> Any:
+    mp = _mpmath()
+    if abs(value) > 10_000 and name in ("exp", "sinh", "cosh", "tanh"):
+        raise Unread(name)
+    return abs(value) if name == "abs" else getattr(mp, name)(value)
+
+
+def _raised(base: Any, exponent: Any) -> Any:
+    mp = _mpmath()
+    # The digits of a power are known before it is raised, and 9**9**9**9 has too many.
+    if mp.isinf(base) or mp.isinf(exponent) or abs(exponent) > 10**6:
+        raise Unread("power")
+    if base and abs(exponent) * abs(mp.log(abs(base), 2)) > _BITS:
+        raise Unread("power")
+    third = mp.mpf(1) / 3
+    if not mp.im(base) and base < 0 and exponent == third:
+        return -((-base) ** third)
+    return base**exponent
+
+
+def _divided(top: Any, below: Any) -> Any:
+    if not below:
+        raise Unread("zero")
+    return top / below
+
+
+def _chosen(n: Any, k: Any) -> Any:
+    return _mpmath().binomial(_natural(n), _natural(k))
+
+
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divided,
+    "^": _raised,
+    "binom": _chosen,
+    "log": lambda a, b: _mpmath().log(a) / _mpmath().log(b),
+}
+
+
+def _exact(tree: Node, depth: int) -> Fraction:
+    """The value of arithmetic over whole and decimal numbers."""
+    kind = tree[0]
+    if kind == "relation" and tree[1] == ("=",) and tree[2][0] == "name":
+        return _exact(tree[3], depth)
+    if kind == "number":
+        return Fraction(tree[1])
+    if kind == "negative":
+        return -_exact(tree[1], depth + 1)
+    if kind not in ("+", "-", "*", "/", "^"):
+        raise Unread(kind)
+    left, right = _exact(tree[1], depth + 1), _exact(tree[2], depth + 1)
+    if kind == "^":
+        size = max(left.numerator.bit_length(), left.denominator.bit_length())
+        if right.denominator != 1 or abs(right) > 1000 or size * abs(right) > 400:
+            raise Unread("power")
+        return left ** int(right)
+    return {"+": left + right, "-": left - right, "*": left * right, "/": left / right if kind == "/" else left}[kind]

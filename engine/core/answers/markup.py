@@ -1,0 +1,154 @@
+"""What of a reply is text to read: without thoughts, end tokens, invisible characters, other scripts' digits, LaTeX.
+
+Every function is linear in its input and none raises.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_TAG = re.compile(
+    r"<(?P<close>/)?(?:think|thinking|thoughts?|reasoning|scratchpad)>"
+    r"|\u25c1(?P<kimi>/)?think\u25b7|\[(?P<bracket>/)?THINK\]|<\|(?:begin|(?P<ends>end))_of_thought\|>",
+    re.I,
+)
+_FINAL = "<|channel|>final<|message|>"
+_STARTS = re.compile(
+    r"<\|(?:im_start|start_header_id)\|>[ \t]*(?:assistant)?\s*(?:<\|(?:im_sep|end_header_id)\|>)?"
+    r"|<\|(?:start|begin_of_text|startoftext|assistant|message)\|>|<(?:bos|start_of_turn|pad|unk)>(?:model\b)?|\[/?INST\]",
+    re.I,
+)
+_ENDS = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|eom_id|end|endoftext|end_of_text|eot|return|end_of_turn_token|endofresponse|"
+    r"end_of_turn|user|start_header_id)\|>"
+    r"|<(?:end_of_turn|eos|endoftext)>|</s>|<\uff5cend\u2581of\u2581sentence\uff5c>|\[INST\]",
+    re.I,
+)
+_LEADING = re.compile(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
+_STRUCK = re.compile(r"</?s>")
+
+_DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
+_VULGAR = "\u00bc\u00bd\u00be\u2150\u2151\u2152\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e"
+_SPELLED = {
+    "\u066b": ".",  # Arabic decimal and thousands separators
+    "\u066c": ",",
+    "\u2044": "/",
+    "\u2215": "/",
+    "\u00d7": "*",
+    "\u00b7": "*",
+    "\u22c5": "*",
+    "\u2217": "*",
+    "\u00f7": "/",
+    "\u2248": "=",
+    "\u2264": "<=",
+    "\u2265": ">=",
+    "\u221e": "\\infty ",
+    "\u03c0": "\\pi ",
+    "\u222a": "\\cup ",
+    "\u00b1": "\\pm ",
+    "\u221a": "\\sqrt ",
+    "\u00b0": "\\degree ",
+    "\u3002": ". ",
+    "\u3001": ", ",
+}
+_RAISED = {"\u2070": "0", "\u00b9": "1", "\u00b2": "2", "\u00b3": "3", "\u2071": "i", "\u207a": "+", "\u207b": "-"} | {
+    chr(0x2070 + digit): str(digit) for digit in range(4, 10)
+}
+_POWER = re.compile(f"[{''.join(_RAISED)}]+")
+
+_FRAC = re.compile(
+    r"\\[dtc]?frac\s{0,4}(?:\{(?P<top>[^{}]{1,40})\}|(?P<t>[0-9]))\s{0,4}(?:\{(?P<below>[^{}]{1,40})\}|(?P<b>[0-9]))"
+)
+_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s{0,4}\{([^{}]{0,200})\}")
+_COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
+_SPACING = re.compile(
+    r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
+    r"|\\[()\[\],;:! ]|\^\\circ|\^\{\\circ\}"
+)
+_TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
+_POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
+_DIV = re.compile(r"\\div(?![A-Za-z])")
+
+
+def visible(text: str) -> str:
+    """The part of a reply that is meant for the reader, without invisible characters.
+
+    A thought is what stands between <think> and </think>; one that is never closed reaches to the end, and a closing
+    tag alone ends a thought that began before the reply did. What follows an end token is another turn.
+    """
+    if not text.isprintable():
+        # Joiners and direction marks stand inside numbers and words of real replies; none is a letter.
+        text = "".join(c for c in text if c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")
+    if "<" not in text and "[" not in text and "\u25c1" not in text:
+        return text
+    _, final, rest = text.rpartition(_FINAL)
+    text = _without_thoughts(rest if final else text)
+    struck = [tag[0] for tag in _STRUCK.finditer(text)]
+    # A pair of tags is struck-out text of HTML, and a closing one alone the end token of a model.
+    paired = bool(struck) and struck[0] == "<s>" and not text.lstrip().startswith("<s>")
+    text = _STARTS.sub("", text if paired else text.replace("<s>", ""))
+    # Those a reply begins with end nothing of it.
+    text = _LEADING.sub("", text)
+    for end in _ENDS.finditer(text):
+        if end[0] != "</s>" or not paired:
+            return text[: end.start()]
+    return text
+
+
+def _without_thoughts(text: str) -> str:
+    parts, at, thinking = list[str](), 0, False
+    for tag in _TAG.finditer(text):
+        closes = any(tag[name] for name in ("close", "kimi", "bracket", "ends"))
+        if closes and not thinking:
+            parts.clear()
+        elif not thinking:
+            parts.append(text[at : tag.start()])
+        thinking, at = not closes, tag.end()
+    return "".join(parts) if thinking else "".join((*parts, text[at:]))
+
+
+def latin(text: str) -> str:
+    """Digits and mathematical signs of every script in ASCII, every dash a hyphen."""
+    if text.isascii():
+        return text
+    text = _POWER.sub(lambda power: "^{" + "".join(map(_RAISED.__getitem__, power[0])) + "}", text)
+    return "".join(c if c.isascii() else _ascii(c) for c in text.translate(_DASHES))
+
+
+def _ascii(character: str) -> str:
+    known = _SPELLED.get(character)
+    if known is not None:
+        return known
+    if character in _VULGAR:
+        top, _, below = unicodedata.normalize("NFKC", character).partition("\u2044")
+        return f" {top}/{below}"
+    digit = unicodedata.decimal(character, None)
+    if digit is not None:
+        return str(digit)
+    # Fullwidth forms, and the mathematical alphabets that chat models write in.
+    folded = unicodedata.normalize("NFKC", character)
+    return folded if len(folded) == 1 and folded.isascii() and not folded.isspace() else character
+
+
+def plain(text: str) -> str:
+    """Without LaTeX and bold markup, fractions as a/b; for pieces of bounded length."""
+    text = _COMMA.sub(",", text.translate(_DASHES))
+    text = _FRAC.sub(_quotient, text)
+    text = _TIMES.sub("*", _DIV.sub("/", text))
+    # From the inside out; deeper nesting than this is no answer.
+    for _ in range(3):
+        text = _TEXT.sub(r"\1", text)
+    text = _SPACING.sub(" ", text)
+    # Two asterisks between operands are a power, and bold elsewhere.
+    text = _POWERS.sub("^", text)
+    text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "").replace("~", " ").strip()
+    while len(text) > 2 and text[0] == text[-1] == "$":
+        text = text[1:-1].strip()
+    return text
+
+
+def _quotient(frac: re.Match[str]) -> str:
+    # A number in front makes it a mixed one, which a space keeps from running together.
+    apart = " " if frac.start() and frac.string[frac.start() - 1].isdecimal() else ""
+    return f"{apart}{frac['top'] or frac['t']}/{frac['below'] or frac['b']}"

@@ -1,0 +1,274 @@
+"""Numbers as people and models write them: the whole number or none, by exact value.
+
+Thousands with commas, spaces, apostrophes or points, decimal commas, mixed numbers, powers of ten, "2.5 million" and
+per cent are read; a range, a time of day, a date, a ratio and a version are no number.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.core.answers import markup
+
+DIGITS = 120
+"""Most digits of a number that is compared by value."""
+_EXPONENT = 40
+_WINDOW = 400
+"""Characters of a text that are searched for its last number."""
+
+_SPACE = "[ \u00a0\u2009\u202f\u2007\u2002\u2003\u205f\u3000]"
+_SCALES = {
+    "hundred": 2,
+    "thousand": 3,
+    "million": 6,
+    "mio": 6,
+    "mn": 6,
+    "billion": 9,
+    "bn": 9,
+    "trillion": 12,
+    "lakh": 5,
+    "crore": 7,
+    "k": 3,
+    "M": 6,
+    "B": 9,
+    "K": 3,
+}
+# Every repetition is bounded, and what a match takes is never tried again.
+_NUMERAL = rf"""
+    (?:[0-9]{{1,3}}+(?:,[0-9]{{3}}){{1,40}}+(?![0-9])(?:\.[0-9]{{1,120}}+)?
+    | [0-9]{{1,2}}(?:,[0-9]{{2}}(?=,)){{1,20}}+,[0-9]{{3}}(?![0-9])(?:\.[0-9]{{1,120}}+)?
+    | [0-9]{{1,3}}(?:{_SPACE}[0-9]{{3}}){{1,40}}+(?![0-9/])(?:[.,][0-9]{{1,120}}+)?
+    | [0-9]{{1,3}}(?:['\u2019_][0-9]{{3}}){{1,40}}+(?![0-9])(?:[.,][0-9]{{1,120}}+)?
+    | [0-9]{{1,3}}(?:\.[0-9]{{3}}){{2,40}}+(?![0-9])(?:,[0-9]{{1,120}}+)?
+    | [0-9]{{1,3}}\.[0-9]{{3}},[0-9]{{1,120}}+
+    | [0-9]{{0,300}}+(?:[.,](?=[0-9])[0-9]{{1,300}}+)?)(?<=[0-9])"""
+_TOKEN = re.compile(
+    rf"""
+    (?P<sign>(?<![\w)\]}}])[-+]{_SPACE}?)?
+    (?P<money>(?:US)?[$\u00a3\u20ac\u00a5\u20b9]{_SPACE}?(?P<inner>-)?)?
+    (?<![A-Za-z_0-9])(?<![0-9][.,])
+    (?P<whole>{_NUMERAL})
+    (?:
+      (?:{_SPACE}|-|{_SPACE}and{_SPACE})(?P<mixed>[0-9]{{1,10}}{_SPACE}?/{_SPACE}?[0-9]{{1,10}})(?![0-9/])
+    | {_SPACE}?/{_SPACE}?(?P<below>[0-9]{{1,60}}+(?:\.[0-9]{{1,60}}+)?)
+    | [eE](?P<exponent>[+-]?[0-9]{{1,40}}+)(?!\w)
+    | {_SPACE}?[*xX\u00d7]{_SPACE}?10{_SPACE}?(?:\^|\*\*){_SPACE}?\{{?\(?(?P<ten>[+-]?[0-9]{{1,4}})\)?\}}?
+    | (?:\^|\*\*)\{{?\(?(?P<power>[+-]?[0-9]{{1,3}})\)?\}}?
+    )?
+    (?P<scale>{_SPACE}?(?:hundred|thousand|million|mio|mn|billion|bn|trillion|lakh|crore)s?\b|[k](?![A-Za-z0-9/])
+      | (?:(?<=[0-9])|(?<=[0-9]{_SPACE}))[MBK](?![A-Za-z0-9]))?
+    (?P<percent>{_SPACE}?(?:%|\\%|percent\b|per{_SPACE}cent\b|pct\b))?
+    """,
+    re.X,
+)
+# Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
+_RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
+_STRUCTURED = re.compile(
+    r"(?<![0-9.,])(?:[0-9]{1,4}(?P<mark>[-/.])[0-9]{1,2}(?P=mark)[0-9]{1,4}(?![0-9])(?!(?P=mark)[0-9])"
+    r"|[0-9]{1,6}(?::[0-9]{1,6}){1,8}+|0[0-9]/[0-9]{1,4}(?![0-9])|[0-9]{1,2}/0[0-9](?![0-9])"
+    r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+)"
+)
+_BETWEEN = re.compile(r"\s{0,3}(?:-|\.\.\.?|\bto\b|\bthrough\b|\bor\b|\bbis\b|\b\u00e0\b)\s{0,3}[$\u00a3\u20ac]?", re.I)
+_AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
+_LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
+_SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
+_ASIDE = re.compile(
+    r"\b(?:in|for|after|during|within|per|every|each|over|on|until|before|since)\s(?:(?:the|a|an|all|first|next|last|these|those|his|her|their)\s){0,2}\Z",
+    re.I,
+)
+_SAYS = re.compile(r"\b(?:is|are|be|was|equals|to|of|as|about|get|gives)\Z", re.I)
+_COMPOUND = re.compile(r"-[a-z]{3}")
+_OPENED = re.compile(r"\b(?:between|from|zwischen|entre)\b[^0-9.!?\n]{0,40}\Z", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number where it stands in a text."""
+
+    start: int
+    end: int
+    value: Fraction | None
+    """None: digits that are no number, such as a range or a time of day."""
+    spelled: str
+    """As `spell` writes it, with its % where it has one; empty: it has no value."""
+    percent: bool = False
+
+
+def numbers(text: str) -> list[Number]:
+    """All numbers in a text of at most some hundred characters, in order; ranges, times and dates have no value."""
+    text = markup.latin(text)
+    blocked = [match.span() for match in _STRUCTURED.finditer(text) if not _grouped(match[0])]
+    read: list[Number] = []
+    at = 0
+    while at < len(text):
+        block = next((span for span in blocked if span[0] <= at < span[1]), None)
+        if block:
+            read.append(Number(at, block[1], None, ""))
+            at = block[1]
+            continue
+        match = _TOKEN.match(text, at) if text[at] in "0123456789.-+$\u00a3\u20ac\u00a5\u20b9U" else None
+        if match is None or not match["whole"]:
+            at += 1
+            continue
+        if any(match.start("whole") < span[1] and span[0] < match.end() for span in blocked):
+            # The sign or the money before a date is no number of its own.
+            at = max(at + 1, match.start("whole"))
+            continue
+        if match["sign"] and not _is_sign(text[:at].rstrip(), match["sign"]):
+            # Between two operands a minus is no sign, and between two words it is a dash.
+            match = _TOKEN.match(text, match.start("sign") + len(match["sign"])) or match
+        rest = _RUN.match(text, match.end())
+        read.append(Number(match.start(), rest.end(), None, "") if rest else _number(match))
+        at = read[-1].end
+    return _joined(text, read)
+
+
+def _is_sign(before: str, sign: str) -> bool:
+    if before[-1:].isdigit():
+        return False
+    return len(sign) == 1 or not before or before[-1] in "=:([{,<>*" or bool(_SAYS.search(before[-12:]))
+
+
+def last_number(text: str) -> Number | None:
+    """The last number of a text, whatever its length; None: it has no digit, or its last digits are no number."""
+    digit = _last_digit(text)
+    if digit < 0:
+        return None
+    start = max(0, digit - _WINDOW)
+    # Never in the middle of a number: from where digits begin after something else.
+    while 0 < start < digit and (text[start - 1].isdecimal() or text[start - 1] in ".,'"):
+        start += 1
+    window = markup.plain(markup.latin(text[start : digit + 40]))
+    every = numbers(window)
+    # Of the last sentence with numbers, one that says when, where or how long comes second: "12 in 3 hours" is 12.
+    ends = [end.end() for end in _SENTENCE.finditer(window)]
+    begin = max((end for end in ends if every and end <= every[-1].start), default=0)
+    said = [number for number in every if number.start >= begin and not _ASIDE.search(window[: number.start])]
+    said = [number for number in said if not _COMPOUND.match(window, number.end)]
+    concluded = said and "=" not in window[begin:]
+    number = said[-1] if concluded else every[-1] if every else None
+    return number if number is not None and number.value is not None else None
+
+
+def _last_digit(text: str) -> int:
+    """Where the last decimal digit of any script stands; -1: nowhere."""
+    for end in range(len(text), 0, -_WINDOW):
+        start = max(0, end - _WINDOW)
+        digits = [place for place in range(start, end) if text[place].isdecimal()]
+        if digits:
+            return digits[-1]
+    return -1
+
+
+def single(text: str) -> Number | None:
+    """The number that a short text is and nothing else, units aside left out; None: it is no number."""
+    text = markup.plain(text).strip().rstrip(".")
+    every = numbers(text) if len(text) <= 2 * DIGITS else []
+    if len(every) != 1 or every[0].start or every[0].end != len(markup.latin(text)):
+        return None
+    return every[0] if every[0].value is not None else None
+
+
+def spell(value: Fraction) -> str:
+    """One spelling per value: a decimal where it ends within 40 places, a reduced fraction elsewhere."""
+    below, places = value.denominator, 0
+    for prime in (2, 5):
+        while below % prime == 0:
+            below //= prime
+            places += 1
+    if below != 1 or places > _EXPONENT:
+        return f"{value.numerator}/{value.denominator}"
+    whole, part = divmod(abs(value.numerator), value.denominator)
+    digits = ""
+    while part:
+        digit, part = divmod(part * 10, value.denominator)
+        digits += str(digit)
+    return f"{'-' if value < 0 else ''}{whole}{'.' + digits if digits else ''}"
+
+
+def _grouped(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3}){2,}", text))
+
+
+def _decimal(text: str) -> Fraction | None:
+    """A numeral without sign; its marks of thousands and of decimals are told by their order."""
+    text = re.sub(rf"{_SPACE}|['\u2019_]", "", text)
+    commas, points = text.count(","), text.count(".")
+    if commas and points:
+        # The mark that comes last is that of decimals.
+        text = text.replace(",", "") if text.rfind(".") > text.rfind(",") else text.replace(".", "").replace(",", ".")
+    elif commas:
+        whole, *groups = text.split(",")
+        thousands = all(len(group) == 3 for group in groups) and 1 <= len(whole) <= 3 and whole.lstrip("0") != ""
+        lakhs = commas > 1 and len(groups[-1]) == 3 and all(len(group) == 2 for group in groups[:-1])
+        if thousands or lakhs:
+            text = text.replace(",", "")
+        elif commas == 1:
+            text = text.replace(",", ".")
+        else:
+            return None
+    elif points > 1:
+        text = text.replace(".", "")
+    return Fraction(text) if 0 < len(text) <= 2 * DIGITS else None
+
+
+def _number(match: re.Match[str]) -> Number:
+    start, end = match.span()
+    none = Number(start, end, None, "")
+    value = _decimal(match["whole"])
+    if value is None:
+        return none
+    ratio = ""
+    if match["mixed"]:
+        top, _, below = match["mixed"].partition("/")
+        if not int(below) or int(top) >= int(below) or value.denominator != 1:
+            return none
+        value += Fraction(int(top), int(below))
+    elif match["below"]:
+        below = Fraction(match["below"])
+        if not below:
+            return none
+        if value.denominator == below.denominator == 1:
+            ratio = f"{value.numerator}/{below.numerator}"
+        value /= below
+    exponent = int(match["exponent"] or match["ten"] or 0)
+    power = int(match["power"] or 1)
+    if abs(exponent) > _EXPONENT or abs(power) * len(match["whole"]) > DIGITS or (not value and power < 0):
+        return none
+    value = value**power * Fraction(10) ** exponent
+    scale = (match["scale"] or "").strip()
+    if scale in ("M", "B", "K") and not match["money"]:
+        end, scale = match.start("scale"), ""
+    if scale:
+        value *= 10 ** _SCALES[scale if scale in _SCALES else scale.rstrip("s")]
+    if "-" in (match["sign"] or "") or match["inner"]:
+        value, ratio = -value, ratio and f"-{ratio}"
+    percent = bool(match["percent"]) and end == match.end()
+    # Of a fraction the spelling stays, as long as no scale changed it: 2/4 is another way to write 1/2.
+    spelled = ratio if ratio and not scale else spell(value)
+    return Number(start, end, value, spelled + ("%" if percent else ""), percent)
+
+
+def _joined(text: str, read: list[Number]) -> list[Number]:
+    """Two numbers that name the ends of a range, and numbers of a list, are one place without a value."""
+    done: list[Number] = []
+    for number in read:
+        before = done[-1] if done else None
+        if before is not None and _one_of_many(text, before, number):
+            done[-1] = Number(before.start, number.end, None, "")
+        else:
+            done.append(number)
+    return done
+
+
+def _one_of_many(text: str, before: Number, number: Number) -> bool:
+    between = text[before.end : number.start]
+    if _BETWEEN.fullmatch(between):
+        # "10-12" is a range, and "10-5" a difference.
+        rises = before.value is None or number.value is None or number.value > before.value
+        return rises or not between.strip().startswith("-")
+    if _AND.fullmatch(between):
+        return bool(_OPENED.search(text[max(0, before.start - 60) : before.start]))
+    return bool(_LIST.fullmatch(between))

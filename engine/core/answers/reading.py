@@ -1,0 +1,334 @@
+"""Reads the answer a reply states, by the kind of answer its task has.
+
+Pure functions over hostile text: each is linear in its input, none evaluates what it reads and none raises. A reply
+may state several answers; which of them counts is the task's to say, the last one unless it does. Where nothing is
+stated, the last number, a yes or no that stands as a sentence, the letter a line is about, or a text that is itself one
+short line is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+
+from engine.core.answers import choices, expressions, markup, numbers
+from engine.core.answers.spelling import normalise
+from engine.core.answers.statements import LONGEST, Statement, statements
+from engine.core.records import AnswerKind, Which
+
+MAX_ANSWER = LONGEST
+"""Characters; anything longer is not an answer to a question with a short one."""
+# Characters of a line that is an answer by itself.
+_LINE = 60
+
+_FILLER = re.compile(
+    r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3})+",
+    re.I,
+)
+# Where the clause that states a number ends: what follows explains it.
+_CLAUSE = re.compile(
+    r"[.!?;](?=\s|$)(?!\s?[0-9]{1,3}\b(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z])|"
+    r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
+    re.I,
+)
+_YES_NO = re.compile(r"\b(yes|no)\b", re.I)
+_TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
+_EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
+_EITHER = re.compile(
+    r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b", re.I
+)
+_DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
+# "No it is not" says no, and "no one" does not.
+_GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
+_MATHS = re.compile(
+    r"\$\$([^$]{1,400})\$\$|(?<!\\)\$((?:\\.|[^$\n\\]){1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S
+)
+_ARTICLES = frozenset({"a", "an", "the"})
+_QUOTES = "\"'`*_~\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
+_WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
+_BRACKETED = re.compile(r"\[\[[^\[\]0-9-]{0,20}([0-9][0-9,]{0,11})(?:\.0{1,4})?(?:\s[^\[\]0-9]{0,30})?\]\]")
+_BULLET = re.compile(r"^\s*(?:[-*\u2022]+|\(?\d{1,3}[.):]+|[Qq]\d{0,2}[:.])\s*")
+
+
+def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: Sequence[str] = ()) -> str | None:
+    """The answer a completion gives, or None when it gives none.
+
+    `statement` says which of several stated answers counts, `options` are the texts of a choice's options in order."""
+    stated = _stated(text, kind, options)
+    if not stated:
+        text = markup.visible(text)
+        return _unstated(text, kind, options)
+    return stated[0 if statement == "first" else -1][1]
+
+
+def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
+    """The different answers that a completion states, in order; empty where it states none."""
+    every: dict[str, None] = {}
+    for place, answer in _stated(text, kind, options):
+        if answer:
+            every[answer] = None
+            every.update(dict.fromkeys(_further(place, options) if kind == "choice" else ()))
+    return tuple(every)
+
+
+def bracketed_integer(text: str) -> int | None:
+    """The last [[n]] of a text with 1 <= n <= 1,000,000, as token estimates are written (TALE, arXiv 2412.18547)."""
+    digits = deque(_BRACKETED.finditer(text), maxlen=1)
+    last = int(digits[0][1].replace(",", "")) if digits else None
+    return last if last is not None and 1 <= last <= 1_000_000 else None
+
+
+def listed(text: str) -> list[str]:
+    """The items of a list as a model writes one: a line each, without numbers, bullets and empty lines."""
+    lines = (_BULLET.sub("", line).strip() for line in text[: 50 * MAX_ANSWER].splitlines())
+    return [line[:MAX_ANSWER] for line in lines if line]
+
+
+def _stated(text: str, kind: AnswerKind, options: Sequence[str]) -> list[tuple[Statement, str | None]]:
+    """Where answers are stated, and which; None: digits that are no number."""
+    text = markup.visible(text)
+    read: list[tuple[Statement, str | None]] = []
+    loose: list[tuple[Statement, str | None]] = []
+    for place in statements(text):
+        if not place.piece or (place.noun and kind != "choice") or (kind == "choice" and _lists(place, text)):
+            continue
+        answer, says = _read(place, text, kind, options)
+        if answer or says:
+            (loose if place.noun else read).append((place, answer))
+    return read or loose
+
+
+_ITEM = re.compile(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
+
+
+def _lists(place: Statement, text: str) -> bool:
+    """Whether a piece is the first line of a list of the options."""
+    item = _ITEM.match(place.piece)
+    below = text[place.end + len(place.piece) : place.end + len(place.piece) + 40].lstrip("\n")
+    after = _ITEM.match(below) if item else None
+    return bool(item and after and ord(after[1]) == ord(item[1]) + 1)
+
+
+def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None, bool]:
+    """The answer in a piece of text that is known to hold one, and whether the piece says something at all."""
+    piece = place.piece
+    boxed = None if place.boxed else next((each for each in statements(piece) if each.boxed), None)
+    # "The answer is \boxed{5} apples": what is in the box.
+    piece = boxed.piece if boxed and "\\boxed" in piece[: boxed.end] else piece
+    match kind:
+        case "number":
+            return _number(markup.plain(markup.latin(piece)))
+        case "choice":
+            letter = _letter(piece, options)
+            if letter is None and boxed:
+                # A formula in the box, and the letter behind it.
+                marked = _MARKED.search(place.piece, boxed.end + len(boxed.piece))
+                letter = (marked["letter"] or marked["named"]) if marked else None
+            return letter, letter is not None
+        case "yes_no":
+            word = _TRUE_FALSE.search(_head(markup.plain(piece)))
+            said = word[1].lower() if word else None
+            answer = {"true": "yes", "false": "no"}.get(said or "", said)
+            return answer, answer is not None
+        case "expression":
+            answer = _expression(piece if boxed or place.boxed else _delimited(piece, text, place.end))
+            return answer, answer is not None
+    if kind == "text" and "\\begin" in piece:
+        answer = _expression(piece)
+        return answer, answer is not None
+    line = markup.plain(piece.strip().rstrip("."))
+    filler = _FILLER.match(line)
+    # "The answer is therefore" with nothing behind it: then the filler is all there is to read.
+    line = line[filler.end() :] if filler and filler.end() < len(line) else line
+    if kind == "word":
+        words = [word for word in line.split() if word.lower() not in _ARTICLES] or line.split()
+        line = words[0] if words else ""
+    answer = _tidy(line)
+    return answer, answer is not None
+
+
+def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None:
+    """What a reply that states no answer may be read as."""
+    if kind == "number":
+        number = numbers.last_number(_undenied(text))
+        return number.spelled if number else None
+    if kind == "yes_no":
+        return _yes_no(_EITHER.sub(" ", _undenied(text)))
+    if kind == "choice":
+        return _lettered(_undenied(text), options)
+    line = text.strip()
+    short = len(line) <= _LINE and "\n" not in line
+    if kind == "expression":
+        if short and line:
+            return _expression(line)
+        maths = deque(_MATHS.finditer(text), maxlen=1)
+        if maths:
+            inner = next(group for group in maths[0].groups() if group)
+            return _expression(inner.rpartition("=")[2])
+        number = numbers.last_number(_undenied(text))
+        return number.spelled if number else None
+    # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
+    return _tidy(markup.plain(line)) if short else None
+
+
+def _undenied(text: str) -> str:
+    """Without what a text says its answer is not."""
+    denied = [place for place in statements(text) if not place.piece]
+    for place in reversed(denied):
+        end = text.find("\n", place.end)
+        stop = re.compile(r"[.;!?](?=\s)").search(text, place.end)
+        ends = [at for at in (end, stop.start() if stop else -1) if at >= 0]
+        text = text[: place.start] + text[min(ends, default=len(text)) :]
+    against = deque(_DENIES.finditer(text), maxlen=8)
+    for match in reversed(against):
+        begin = max(text.rfind(sign, 0, match.start()) for sign in (". ", "\n", "; ")) + 1
+        text = text[:begin] + text[match.end() :]
+    return text
+
+
+def _head(piece: str) -> str:
+    """The clause that states, without what explains it."""
+    end = _CLAUSE.search(piece)
+    return piece[: end.start()] if end else piece
+
+
+def _number(piece: str) -> tuple[str | None, bool]:
+    head = _head(piece.strip())
+    if re.match(r",\s?[a-zA-Z]\s?=", piece.strip()[len(head) :]):
+        # Two unknowns are two numbers.
+        return None, True
+    if not any(digit.isdecimal() for digit in head):
+        # "Answer: it is simple, 42": what comes behind the clause, if there was nothing in it.
+        head = piece if len(piece) <= _LINE else head
+    if not any(digit.isdecimal() for digit in head):
+        return None, False
+    # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
+    before, equals, after = _EQUALS.sub("=", head).rpartition("=")
+    every = numbers.numbers(after) or (numbers.numbers(before) if equals else [])
+    if not every:
+        return None, True
+    first = every[0]
+    operand = re.match(
+        r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :]
+    )
+    if operand or "\\sqrt" in after or "\\pi" in after or re.match(r"\s{0,3}-?\(", after):
+        number = expressions.rational(after.strip())
+        return (number.spelled, True) if number else (None, True)
+    return first.spelled or None, True
+
+
+def _letter(piece: str, options: Sequence[str]) -> str | None:
+    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
+    piece = markup.plain(piece)
+    return choices.letter_at(piece, letters) or (
+        choices.letter_by_text(_tidy(piece) or "", options) if options else None
+    )
+
+
+_FURTHER = re.compile(
+    r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])"
+)
+
+
+def _further(place: Statement, options: Sequence[str]) -> list[str]:
+    """The other letters of a piece that names several, as "(A) or (C)" and "(A, B, C)" do."""
+    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
+    named = [
+        match[1] or match[2]
+        for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])
+    ]
+    return [letter for letter in named if letter in letters]
+
+
+_REVERSED = re.compile(
+    r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
+    r"(?:[)\]*\"':.]{1,3}[^.\n]{0,80}?)?\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
+    r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
+    r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
+)
+_PICKED = re.compile(
+    r"\b(?:choose|pick|select|go with|opt for|vote for|settle on|[Ii]t(?:'s|\u2019s| is| must be)|left with|"
+    r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
+    r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()",
+    re.M,
+)
+_LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*(?:\\(?:text|textbf|mathrm)\{)?\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
+_MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
+
+
+def _lettered(text: str, options: Sequence[str]) -> str | None:
+    """The letter of a reply that states none in so many words."""
+    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
+    line = text.strip()
+    if "\n" not in line and len(line) <= LONGEST:
+        letter = _letter(line, options)
+        if letter:
+            return letter
+    picked = deque(_PICKED.finditer(text), maxlen=1)
+    if picked and picked[0]["letter"] in letters:
+        return picked[0]["letter"]
+    called = [match["letter"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
+    if called and called[0] in letters:
+        return called[0]
+    above, _, last = line[-2 * LONGEST :].rpartition("\n")
+    lone = _LONE.match(last)
+    # The last line of a list of options is none.
+    if lone and lone["letter"] in letters and not _ITEM.match(above.rstrip().rpartition("\n")[2]):
+        return lone["letter"]
+    sentence = last.rstrip()
+    end = max(sentence.rfind(sign, 0, len(sentence) - 1) for sign in (". ", "! ", "? "))
+    marked = {match["letter"] or match["named"] for match in _MARKED.finditer(sentence, max(end, 0))}
+    letter = marked.pop() if len(marked) == 1 and sentence[-1:] in (".", "!", "*", ")", "$") else None
+    return letter if letter and letter in letters else None
+
+
+def _yes_no(text: str) -> str | None:
+    """The last yes or no that stands as a statement, else the last that is no part of another phrase."""
+    said = loose = None
+    for word in _YES_NO.finditer(text):
+        before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 12]
+        answer = word[1].lower()
+        ends = not after.strip(" *_\"'`") or after.lstrip(" *_\"'`")[:1] in ".,!;:\n-\u2013\u2014)"
+        begins = not before.strip(" *_\"'`") or before.rstrip(" *_\"'`")[-1:] in ".!?\n:"
+        if ends or (begins and _GOES_ON.match(after)):
+            said = answer
+        elif answer == "yes" or begins:
+            loose = answer if answer == "yes" else loose
+    return said or loose
+
+
+def _delimited(piece: str, text: str, at: int) -> str:
+    """Of a line the mathematics it begins with, even where that goes on below the line."""
+    opened = re.match(r"\s*(\$\$|\$|\\\[|\\\()", text[at : at + 20])
+    if opened:
+        start = at + opened.end()
+        closing = {"\\[": "\\]", "\\(": "\\)"}.get(opened[1], opened[1])
+        end = re.compile(rf"(?<!\\){re.escape(closing)}").search(text, start, start + LONGEST)
+        if end and end.start() > start:
+            return text[start : end.start()]
+    inner = next(iter(_MATHS.finditer(piece)), None)
+    return next(group for group in inner.groups() if group) if inner and inner.start() < 40 else piece
+
+
+def _expression(piece: str) -> str | None:
+    """A formula without what is around it."""
+    text = piece.strip().replace("**", "" if "\\" in piece or "$" in piece else "**").strip()
+    text = re.sub(r"^(?:[\s*_:`]|\\[\[(](?!\w)|\$\$?)+", "", text) if not text.startswith("\\$") else text
+    text = re.sub(r"[\s*_`]+$", "", text).rstrip(" .,;")
+    for closing in ("\\]", "\\)", "$$", "$"):
+        text = text.removesuffix(closing).rstrip(" .,;")
+    end = re.search(r"\.\s+[A-Z]", text)
+    text = text[: end.start()] if end else text
+    filler = _FILLER.match(text)
+    text = text[filler.end() :] if filler and filler.end() < len(text) else text
+    return text if 0 < len(text) <= MAX_ANSWER and normalise(text) else None
+
+
+def _tidy(line: str) -> str | None:
+    """Without quotes around it, a closing period and the brackets of a lone option letter."""
+    line = line.strip().strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
+    wrapped = _WRAPPED.fullmatch(line)
+    # The brackets of a tuple are part of it.
+    line = wrapped[1].strip() if wrapped and "," not in line else line
+    return line if 0 < len(line) <= MAX_ANSWER else None

@@ -1,0 +1,158 @@
+"""Where a reply states an answer: boxes, "the answer is", "#### 18", "Answer: x" in the languages models reply in.
+
+Finds places, and leaves it to the reader of each kind what stands there. One pass over the text, whatever is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+LONGEST = 400
+"""Characters of a piece that is read behind a marker or in a box."""
+_MOST = 128
+_T = TypeVar("_T")
+
+# "Answer" in the languages that models reply in.
+_WORDS = (
+    "answers?|antwort|lösung|ergebnis|réponse|reponse|respuesta|solución|risposta|resposta|antwoord|odpowiedź|"
+    "odpowiedz|ответ|відповідь|cevap|cevabı|yanıt|yanıtı|svar|svaret|odpověď|jawaban|jawabannya|vastaus|válasz|"
+    "răspuns|răspunsul|απάντηση|đáp án|câu trả lời|उत्तर|जवाब|الإجابة|الاجابة|إجابة|الجواب|جواب|پاسخ|ה?תשובה"
+)
+_UNSPACED = r"答案|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
+# Nouns that name an answer where options are.
+_NOUNS = "options?|choices?|alternatives?|statements?|responses?|letter|conclusion"
+_CERTAIN = ("option", "choice", "alternative", "letter", "response")
+_RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
+_NOT = re.compile(
+    r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b)"
+    r"(?:\s(?:be|equal|have to be))?|[^.:;!?\n]{0,40}?\bisn['\u2019]t\b",
+    re.I,
+)
+_BETWEEN = r"(?P<between>[\s*_\"'`)\]}(]{0,8}(?:[^.:;=!?\n\uff1a\u3002]{0,90}?))"
+_SIGNS = (
+    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
+    "\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
+)
+_BE = r"\b(?:is|are)\b|\b(?:would|should|must|will|has to|seems to|appears to|ought to) be\b"
+_COPULAS = (
+    "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
+    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e"
+)
+_IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
+_FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS})", re.I)
+_LEAD = re.compile(r"(?:[\s*_:`>]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+# Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
+_VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
+_DOUBTED = re.compile(
+    r"\b(?:if|whether|unless|suppose|supposing|assuming|assume|imagine)\s(?:that\s)?"
+    r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
+    re.I,
+)
+_DENIAL = re.compile(r"[\s*_:]{0,8}not\s", re.I)
+# "To find the answer, we need to see what is ..."
+_CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
+_OTHER = re.compile(
+    r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
+    re.I,
+)
+_BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s{0,4}\{|[{}]")
+_BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A place where an answer is stated."""
+
+    start: int
+    """Where its marker begins."""
+    end: int
+    """Where the piece begins."""
+    piece: str
+    """What is read: of a box all of it, else the line behind the marker; empty: what is denied."""
+    boxed: bool = False
+    noun: bool = False
+    """Behind a word such as "option", which names an answer only for want of a plainer word."""
+
+
+def statements(text: str) -> list[Statement]:
+    """The first and the last of the places where an answer is stated or denied, in the order of the text."""
+    found = [*_marked(text, _some(_MARKER.finditer(text))), *_some(_boxes(text))]
+    return sorted(found, key=lambda statement: (statement.end, statement.boxed))
+
+
+def _some(places: Iterator[_T]) -> list[_T]:
+    """The first and the last few: a hostile text may hold a million."""
+    return [*islice(places, _MOST), *deque(places, maxlen=_MOST)]
+
+
+_MARKER = re.compile(rf"####|\[\[|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
+
+
+def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
+    for marker in markers:
+        start, end = marker.span()
+        tail = text[end : end + LONGEST]
+        if marker[0] == "[[":
+            inner, closed, _ = tail.partition("]]")
+            if closed:
+                yield Statement(start, end, inner)
+            continue
+        if marker[0] == "####":
+            yield Statement(start, end, tail.lstrip(" \t*_:").partition("\n")[0])
+            continue
+        noun = marker["noun"] is not None
+        if noun and marker["noun"].lower() in _CERTAIN and _RIGHT.search(text, max(0, start - 12), start):
+            noun = False
+        before = text[max(0, start - 60) : start]
+        before = before[max(before.rfind(sign) for sign in ".!?\n:;") + 1 :]
+        if _OTHER.search(before):
+            continue
+        denied = _NOT.match(tail)
+        english = marker["noun"] or marker[0].lower() in ("answer", "answers")
+        verb = (_IS if english else _FOREIGN_IS).match(tail)
+        if denied and (verb is None or denied.end() <= verb.end() + 12):
+            if not noun:
+                yield Statement(start, end + denied.end(), "")
+            # "not 41 but 42" says what it is.
+            but = re.match(r"[^.;!?\n]{0,60}?\bbut\s(?:rather\s|instead\s)?", tail[denied.end() :])
+            if but:
+                at = end + denied.end() + but.end()
+                yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+            continue
+        if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
+            continue
+        colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
+        if marker["word"] and _VERB.search(before) and not colon:
+            continue
+        if text[max(0, start - 2) : start] == "} " and colon:
+            # Directly behind a box: the box says it already.
+            continue
+        at = end + verb.end()
+        if _DENIAL.match(text, at):
+            yield Statement(start, at, "")
+            continue
+        lead = _LEAD.match(text, at)
+        at = lead.end() if lead else at
+        yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+
+
+def _boxes(text: str) -> Iterator[Statement]:
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return
+    opened: list[tuple[int, int]] = []
+    for brace in _BRACES.finditer(text):
+        if brace[0][-1] == "{" and brace[0] != "\\{":
+            # The start of a box, or -1 for a brace of something else.
+            opened.append((brace.start() if len(brace[0]) > 1 else -1, brace.end()))
+        elif brace[0] == "}" and opened:
+            start, begin = opened.pop()
+            if start >= 0 and brace.start() - begin <= LONGEST:
+                piece = text[begin : brace.start()]
+                yield Statement(start, begin, "" if _DENIAL.match(piece) else piece, boxed=True)
+    for bare in _BARE_BOX.finditer(text):
+        yield Statement(bare.start(), bare.start(1), bare[1], boxed=True)

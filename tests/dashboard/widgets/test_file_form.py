@@ -1,0 +1,44 @@
+"""The Run page asks of a file how its answers look, and says before the launch how they will be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.support.pages import run_page
+
+ROWS = "question,answer,A,B,Puzzles\n" + "".join(f"Which {n}?,{'AB'[n % 2]},x{n},y{n},1 1 4 {n}\n" for n in range(12))
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    (tmp_path / "asked.csv").write_text(ROWS)
+    app = run_page("run")
+    app.session_state["form.models"] = ["scripted/adder"]
+    app.session_state["form.source"] = "Your file"
+    app.session_state["form.path"] = tmp_path / "asked.csv"
+    return app.run()
+
+
+def _captions(app: AppTest) -> str:
+    return " ".join(str(caption.value) for caption in app.caption).replace("\\", "")
+
+
+def test_the_guess_is_on_the_page_and_the_form_overrules_it(page: AppTest) -> None:
+    assert not page.exception
+    assert "Answers to file:asked are read as choice: all 12 targets are letters of options." in _captions(page)
+    page.selectbox(key="form.kind").set_value("text")
+    page.selectbox(key="form.statement").set_value("the first counts").run()
+    assert 'kind = "text"' in page.code[0].value and 'statement = "first"' in page.code[0].value
+    assert "are read as text, as the study says, of several that a reply states the first." in _captions(page)
+
+
+def test_a_checker_needs_no_column_of_answers(page: AppTest) -> None:
+    page.selectbox(key="form.checker").set_value("game24").run()
+    page.selectbox(key="form.question").set_value("Puzzles").run()
+    assert not page.exception
+    assert 'checker = "game24"' in page.code[0].value and "answer_column" not in page.code[0].value
+    assert "Answers to file:asked+game24 are judged by game24, without targets." in _captions(page)

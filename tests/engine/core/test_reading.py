@@ -1,0 +1,471 @@
+"""Answers by kind: choices, expressions, numbers, yes and no, thoughts and the languages of models, in tables of replies.
+
+Every reply is written for this test in the manner of recorded ones.
+"""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine.core.answers import (
+    READER_VERSION,
+    Votes,
+    extract,
+    letter_of,
+    normalise,
+    number_value,
+    same,
+    stated,
+    value_key,
+    vote_key,
+)
+from engine.core.records import AnswerKind
+
+KINDS: tuple[AnswerKind, ...] = ("number", "choice", "expression", "yes_no", "word", "text")
+
+CHOICES = [
+    ("Answer: E) Oslo", "E"),
+    ("**C) Rome**", "C"),
+    ("(D) apartment", "D"),
+    ("The correct option is C.", "C"),
+    ("\\boxed{B) x}", "B"),
+    ("Answer: A - Paris", "A"),
+    ("Answer: A", "A"),
+    ("B", "B"),
+    ("The answer is (b).", "B"),
+    ("\\boxed{\\text{D}}", "D"),
+    ("$\\boxed{\\textbf{(E)}}$", "E"),
+    ("Therefore, the correct choice is \\boxed{(C) \\text{ solar system}}.", "C"),
+    ("So the answer is option D: whales", "D"),
+    ("The best option would be (B), as the rest are too far away.", "B"),
+    ("Answer: **B**\n\nC is wrong, because it is not a city.", "B"),
+    ("I think B is correct.", "B"),
+    ("(F) is the most likely answer.", "F"),
+    ("The answer is I", "I"),
+    ("I believe the answer is C", "C"),
+    ("The answer is not B but C.", "C"),
+    ("The answer is not (B).", None),
+    ("I would go with C.", "C"),
+    ("It's B.", "B"),
+    ("选项B", "B"),
+    # An article and a pronoun are no letters, and neither are Roman numerals.
+    ("The answer is a dog.", None),
+    ("Answer: A dog is an animal", None),
+    ("The answer is II only.", None),
+    ("The correct statements are (i) and (iii).", None),
+    # A box with a formula or a number is no choice; what is stated after it is.
+    ("\\boxed{42}. So the answer is B.", "B"),
+    ("The mass is \\boxed{\\frac{1}{2}}.", None),
+    ("The answer is \\boxed{7.84}, option (C).", "C"),
+    # A list of the options is no answer.
+    ("Given the options:\nA. one\nB. two\nI cannot say.", None),
+    ("Let us look at the answer choices:\nA) one\nB) two\nThe answer is B.", "B"),
+    ("The answer is none of these.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "letter"), CHOICES)
+def test_a_choice_is_read_as_its_letter(text: str, letter: str | None) -> None:
+    assert extract(text, "choice") == letter
+
+
+def test_of_several_stated_choices_the_task_says_which_counts() -> None:
+    text = "The answer is (A).\nWait, that is wrong.\nThe answer is (C)."
+    assert (extract(text, "choice"), extract(text, "choice", statement="first")) == ("C", "A")
+    assert stated(text, "choice") == ("A", "C")
+    assert stated("The answer is (A) or (C).", "choice") == ("A", "C")
+
+
+def test_an_options_own_text_stands_for_its_letter() -> None:
+    options = ("a museum", "an old barn", "7.84 %")
+    assert extract("\\boxed{old\\ barn}", "choice", options=options) == "B"
+    assert extract("The answer is an old barn.", "choice", options=options) == "B"
+    assert extract("Answer: \\boxed{7.84\\%}", "choice", options=options) == "C"
+    assert extract("The answer is D.", "choice", options=options) is None
+    assert extract("Answer: \\boxed{7.84\\%}. The answer is A.", "choice", options=options) == "A"
+
+
+NUMBERS = [
+    ("1 000", "1000"),
+    ("1\u202f000", "1000"),
+    ("12\u00a0345\u00a0678", "12345678"),
+    ("1{,}234", "1234"),
+    ("1,\\!234", "1234"),
+    ("1'234", "1234"),
+    ("1\u2019234.5", "1234.5"),
+    ("1.234,56", "1234.56"),
+    ("12,34,567", "1234567"),
+    ("12,5", "12.5"),
+    ("2 1/2", "2.5"),
+    ("2\\frac12", "2.5"),
+    ("2\u00bd", "2.5"),
+    ("3 \\times 10^4", "30000"),
+    ("3 \u00d7 10\u2074", "30000"),
+    ("1.5e-3", "0.0015"),
+    ("10^3", "1000"),
+    ("2**10", "1024"),
+    ("2.5 million", "2500000"),
+    ("$5k", "5000"),
+    ("- 7", "-7"),
+    ("\u22127", "-7"),
+    ("-$5", "-5"),
+    ("\uff14\uff12", "42"),
+    ("\u0664\u0662", "42"),
+    ("\u096a\u0968", "42"),
+    ("\u0663\u066b\u0665", "3.5"),
+    ("4\u200b2", "42"),
+    ("50%", "50%"),
+    ("\\frac{6}{8}", "6/8"),
+    ("x = 5", "5"),
+    ("6 * 7", "42"),
+    ("007", "7"),
+    ("42 apples, not 43", "42"),
+    # The whole number or none.
+    ("between 3 and 5", None),
+    ("10-12", None),
+    ("10\u201312", None),
+    ("3 to 5", None),
+    ("3:45", None),
+    ("12/25/2024", None),
+    ("2024-01-05", None),
+    ("1, 2, 3", None),
+    ("1.2.3", None),
+    ("1,234,56", None),
+    ("1350 + X", None),
+    ("3\\sqrt{2}", None),
+    ("not 41", None),
+    ("x=3, y=4", None),
+    ("1e999999999", None),
+]
+
+
+@pytest.mark.parametrize(("written", "number"), NUMBERS)
+@pytest.mark.parametrize("form", ["Answer: {}", "\\boxed{{{}}}", "So the answer is {}."])
+def test_a_number_is_read_whole_or_not_at_all(form: str, written: str, number: str | None) -> None:
+    assert extract(form.format(written), "number") == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The answer is 42. Check: 6*7=42, 7*7=49.", "42"),
+        ("The answer is 41. Wait, no. The answer is 42. That took 3 steps.", "42"),
+        ("\\boxed{41} was too small, so \\boxed{42}.", "42"),
+        ("The answer is not 41.", None),
+        ("The answer isn't 41, it took me 3 tries.", None),
+        ("The answer is not 41 but 42.", "42"),
+        ("41 is not the answer.", None),
+        ("If the answer is 41, something is wrong.\nAnswer: 42", "42"),
+        ("To answer this, note that 5 is prime. The answer is 7.", "7"),
+        ("Therefore, Patrick earned $42 from selling lemonade for 6 hours.", "42"),
+        ("Therefore, there are 1120 pieces of laundry in 80 rooms.", "1120"),
+        ("The meeting is at 3:45.", None),
+        ("Final Answer: The final answer is $12$. I hope it is correct.", "12"),
+    ],
+)
+def test_what_is_stated_last_is_the_number_and_not_what_stands_last(text: str, number: str | None) -> None:
+    assert extract(text, "number") == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is 42, after 3 steps.",
+        "Die Antwort ist 42. Das waren 3 Schritte.",
+        "La r\u00e9ponse est 42. (3 lignes)",
+        "La respuesta es 42. (3 pasos)",
+        "La risposta \u00e8 42. (3 passi)",
+        "A resposta \u00e9 42. (3 passos)",
+        "Het antwoord is 42. (3 stappen)",
+        "Odpowied\u017a: 42. (3 kroki)",
+        "\u041e\u0442\u0432\u0435\u0442: 42. (3 \u0448\u0430\u0433\u0430)",
+        "\u7b54\u6848\u662f42\u3002\u4e00\u51713\u6b65",
+        "\u7b54\u3048\u306f42\u3067\u3059\u30023\u56de",
+        "\uc815\ub2f5\uc740 42\uc785\ub2c8\ub2e4. 3\ubc88",
+        "Cevap: 42. (3 ad\u0131m)",
+        "\u0627\u0644\u0625\u062c\u0627\u0628\u0629 \u0647\u064a 42. 3",
+        "\u0909\u0924\u094d\u0924\u0930: 42. 3",
+    ],
+)
+def test_an_answer_is_stated_in_many_languages(text: str) -> None:
+    assert extract(text, "number") == "42"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("<think>Maybe the answer is 5.", None),
+        ("First, 2 + 5. So 7.</think>Answer: 8", "8"),
+        ("<think>Answer: 5</think>\nAnswer: 7", "7"),
+        ("Answer: 7 <think>Answer: 5</think>", "7"),
+        ("<thinking>Answer: 5</thinking>Answer: 7", "7"),
+        ("<|channel|>analysis<|message|>Answer: 5<|end|><|channel|>final<|message|>Answer: 7<|return|>", "7"),
+        ("Answer: 42</s>", "42"),
+        ("Answer: 42<|im_end|>\n<|im_start|>user\nAnswer: 43", "42"),
+        ("<|im_start|>assistant\nAnswer: 42<|im_end|>", "42"),
+        ("</s>Answer: 42", "42"),
+    ],
+)
+def test_thoughts_and_end_tokens_are_no_answers(text: str, number: str | None) -> None:
+    assert extract(text, "number") == number
+
+
+@pytest.mark.parametrize("token", ["</s>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>"])
+def test_an_end_token_is_no_part_of_a_text(token: str) -> None:
+    assert extract(f"Answer: New York{token}", "text") == "New York"
+    assert extract(f"Paris{token}", "word") == "Paris"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("Yes, because no one else did", "yes"),
+        ("Yes. There is no other way.", "yes"),
+        ("No. Yes would be wrong.", "no"),
+        ("No it is not.", "no"),
+        ("The answer is yes, not no.", "yes"),
+        ("At first yes. But looking again, no.", "no"),
+        ("**Yes**", "yes"),
+        ("There is no evidence either way.", None),
+    ],
+)
+def test_the_stated_yes_or_no_counts_and_not_the_last_word(text: str, word: str | None) -> None:
+    assert extract(text, "yes_no") == word
+
+
+TARGETS = [
+    "\\frac{14}{3}",
+    "\\text{Evelyn}",
+    "p - q",
+    "\\left( 3, \\frac{\\pi}{2} \\right)",
+    "\\begin{pmatrix} -1/3 \\\\ 2/3 \\\\ 5/3 \\end{pmatrix}",
+    "(-\\infty, 2) \\cup (3, \\infty)",
+    "\\left(\\frac{3}{5},\\frac{8}{3}\\right]",
+    "x \\in [-2,7]",
+    "3 \\pm 2 \\sqrt{2}",
+    "\\{1\\pm\\sqrt{5},-2\\}",
+    "5x - 7y + 11z + 4 = 0",
+    "52_8",
+    "\\$32,\\!348",
+    "864 \\mbox{ inches}^2",
+    "90^\\circ",
+    "\\text{(C)}",
+    "1,-2",
+    "9**9**9**9",
+]
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "Answer: {}", "\\boxed{{{}}}", "The answer is ${}$.", "Thus\n\\[\\boxed{{{}}}\\]"]
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_is_equal_to_itself_however_it_is_given(target: str, form: str) -> None:
+    given_answer = target if form == "{}" else extract(form.format(target), "expression")
+    assert given_answer is not None and same(given_answer, target, "expression")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("\\frac{\\sqrt{3}}{3}", "\\frac{1}{\\sqrt 3}"),
+        ("(x+1)^2", "x^2 + 2x + 1"),
+        ("\\dfrac12", "0.5"),
+        ("\\frac{270}7\\text{ degrees}", "270/7"),
+        ("x = 5", "5"),
+        ("y = 2x + 3", "3 + 2x"),
+        ("2x + 4 = 0", "x + 2 = 0"),
+        ("(3, pi/2)", "\\left( 3, \\frac{\\pi}{2} \\right)"),
+        ("-2, 1", "1,-2"),
+        ("1 \\pm \\sqrt{19}", "1+\\sqrt{19}, 1-\\sqrt{19}"),
+        ("(0,9)\u222a(9,36)", "(0,9) \\cup (9,36)"),
+        ("\\sin^2 x + \\cos^2 x", "1"),
+        ("\\log_2 8", "3"),
+        ("\\binom{5}{2}", "10"),
+        ("5!", "120"),
+        ("x < 3", "3 > x"),
+        ("6+9i", "9i + 6"),
+        ("2\\sqrt{5} \\text{ cm}", "\\sqrt{20}"),
+        ("0.2", "20\\%"),
+        ("1\\frac{4}{5}", "9/5"),
+    ],
+)
+def test_expressions_are_equal_by_value(one: str, other: str) -> None:
+    assert same(one, other, "expression") and same(other, one, "expression")
+
+
+def test_expressions_of_one_value_vote_together() -> None:
+    votes = Votes()
+    for answer in ("p + q", "\\frac{\\sqrt{3}}{3}", "\\frac{1}{\\sqrt 3}", "0.5"):
+        votes.add(answer)
+    assert votes.leader == "\\frac{\\sqrt{3}}{3}" and votes.agreement == 0.5
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(3,4]", "(3,4)"),
+        ("(1,2)", "(2,1)"),
+        ("x^2", "x^3"),
+        ("0.333", "\\frac13"),
+        ("9**9**9**9", "9999"),
+        ("2\\pi", "6.283185"),
+        ("52_8", "42"),
+        ("p - q", "q - p"),
+        ("5", "5.4 \\text{ cents}"),
+    ],
+)
+def test_expressions_of_other_values_are_not_equal(one: str, other: str) -> None:
+    assert not same(one, other, "expression")
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "kind", "equal"),
+    [
+        ("50%", "0.5", "number", True),
+        ("0.5", "50%", "number", True),
+        ("50", "50%", "number", True),
+        ("0.5%", "50%", "number", False),
+        ("5", "$5", "number", True),
+        ("15", "15 cm", "number", True),
+        ("30,000", "3 \\times 10^4", "number", True),
+        ("12/25", "0.48", "number", True),
+        ("12/25", "0.48", "text", False),
+        ("1234", "01234", "word", False),
+        ("01234", "01234", "text", True),
+        ("1,000", "1000", "text", True),
+        ("b", "(B) Oslo", "choice", True),
+        ("A", "B", "choice", False),
+    ],
+)
+def test_units_per_cent_and_codes_are_compared_as_the_target_has_them(
+    answer: str, target: str, kind: AnswerKind, equal: bool
+) -> None:
+    assert same(answer, target, kind) == equal
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("\\frac{1}{2}", "0.5", True),
+        ("1/2", "2/4", True),
+        ("p - q", "-q + p", True),
+        ("2\\sqrt{5}", "\\sqrt{20}", True),
+        ("1 000", "1,000", True),
+        ("New York", "new york", True),
+        # Two ways to 24 are two answers.
+        ("(4 + 4) * 3", "3 * 8", False),
+        ("10-12", "-2", False),
+        ("01234", "1234", False),
+    ],
+)
+def test_votes_are_counted_by_value(one: str, other: str, together: bool) -> None:
+    assert (vote_key(one) == vote_key(other)) == together
+
+
+def test_hostile_mathematics_has_no_value_and_costs_nothing() -> None:
+    start = time.process_time()
+    for text in (
+        "9**9**9**9",
+        "9^{9^{9^{9}}}",
+        "99999!",
+        "((((((((((" * 50,
+        "\\frac{" * 80,
+        "\\sqrt{" * 90,
+        "e^{10^{10}}",
+        "\\binom{99999999}{9999}",
+        "1" * 500 + "^" + "9" * 90,
+        "\\tan(\\pi/2)^{999999}",
+        "__import__('os').system('x')",
+        "x" * 600,
+        "+".join(["\\sin(x)^{99}"] * 40),
+    ):
+        value_key(text)
+        same(text, text + " ", "expression")
+        vote_key(text)
+    # The import of the numbers' library is part of it.
+    assert time.process_time() - start < 5
+
+
+PIECES = [
+    *("\\frac", "\\sqrt", "\\boxed{", "answer is ", "Answer: ", "<think>", "</think>", "\u00bd", "\u0664", "\u200b"),
+    *("\u2212", "not ", "(A)", "yes", "no", *"0123456789.,'/-+*^%$=()[]{}|!_&<> \n\\xyieABC"),
+]
+MESS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
+
+
+@settings(deadline=None)
+@given(MESS, st.sampled_from(KINDS), st.sampled_from(["last", "first"]))
+@example("\\(", "expression", "last")
+def test_reading_never_raises_and_an_answer_is_equal_to_itself(text: str, kind: AnswerKind, which: str) -> None:
+    answer = extract(text, kind, statement=which, options=("x", "yes"))  # type: ignore[arg-type]
+    assert answer is None or 0 < len(answer) <= 400
+    assert answer is None or not normalise(answer) or same(answer, answer, kind)
+    if normalise(text):
+        assert same(text, text, "text") and same(text, text, "expression") and same(text, text, "number")
+    assert normalise(normalise(text)) == normalise(text)
+    assert isinstance(vote_key(text), str)
+    letter_of(text)
+    value_key(text)
+    stated(text, kind)
+
+
+@settings(deadline=None)
+@given(st.integers(-(10**12), 10**12), st.sampled_from([",", "\u202f", "\u00a0", "'", "{,}", ",\\!", "_"]))
+def test_a_number_keeps_its_value_in_every_grouping(value: int, mark: str) -> None:
+    written = f"{value:,}".replace(",", mark)
+    assert extract(f"Answer: {written}", "number") == str(value)
+    assert number_value(f"{value:,}") == Fraction(value)
+
+
+@settings(deadline=None)
+@given(st.integers(-99, 99), st.integers(1, 99), st.integers(1, 9))
+def test_a_fraction_is_equal_in_every_spelling(top: int, below: int, times: int) -> None:
+    value = Fraction(top, below)
+    for written in (
+        f"\\frac{{{top * times}}}{{{below * times}}}",
+        f"{top * times}/{below * times}",
+        f"({top})/({below})",
+    ):
+        assert same(written, f"{value.numerator}/{value.denominator}", "expression")
+        if "(" not in written:
+            # Arithmetic may be an answer for its own sake, as in the game of 24.
+            assert vote_key(written) == vote_key(f"\\dfrac{{{value.numerator}}}{{{value.denominator}}}")
+
+
+HOSTILE = (
+    "\\frac{",
+    "x^",
+    "<think>",
+    "</think>",
+    "</s>",
+    "option ",
+    "(A) or ",
+    "not the answer ",
+    "\u0664",
+    "$x",
+    "1 000 ",
+)
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_time_grows_in_step_with_hostile_text(unit: str) -> None:
+    small, large = unit * (40_000 // len(unit)), unit * (400_000 // len(unit))
+
+    def seconds(text: str) -> float:
+        start = time.process_time()
+        for kind in KINDS:
+            extract(text, kind)
+        vote_key(text)
+        same(text, text, "expression")
+        return time.process_time() - start
+
+    assert seconds(large) < 1.0 + 40 * seconds(small)
+
+
+def test_the_reader_has_a_version() -> None:
+    assert READER_VERSION == 2
