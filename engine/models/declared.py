@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -52,6 +52,8 @@ class ModelSpec:
     """How it thinks and samples; part of its identity, so one model may be declared at several."""
     continues: bool | None = None
     """Whether it goes on with a last turn of the assistant; None: looked up, and False for an endpoint."""
+    finish: Literal["strict", "lenient"] = "strict"
+    """`lenient` keeps a reply with complete usage that does not say how it ended; `strict` counts it as failed."""
     alone: bool = True
     """Whether strategies that need one model are run with it; False: it only plays in line-ups."""
 

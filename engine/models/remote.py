@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,9 +25,11 @@ from engine.models import known_models, prices
 from engine.models import settings as mapping
 from engine.models.address import bare, checked_url, host, trouble
 from engine.models.declared import ModelSpec
-from engine.models.faults import blotted, fault, keys_at_hand
+from engine.models.faults import blotted, fault, keys_at_hand, said_status
 from engine.models.model import Bound, Rates
-from engine.models.replies import Heard, completion
+from engine.models.replies import Expected, Heard, completion, plain, shaped
+
+log = logging.getLogger(__name__)
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
@@ -70,6 +74,10 @@ class RemoteModel:
     """Settings as every request carries them, the temperature apart."""
     temperature: float | None = None
     thinking_tokens: int = 0
+    lenient: bool = False
+    """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
+    remarks: Counter[str] = field(default_factory=Counter)
+    """What was ignored of replies that were kept, and of how many."""
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
@@ -97,6 +105,7 @@ class RemoteModel:
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
         began, heard = clock(), Heard()
+        reply: Any = None
         try:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
@@ -106,10 +115,23 @@ class RemoteModel:
                 f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
             ) from error
         except Exception as error:
-            # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
-            raise fault(error, self.place, self.key) from None
-        elapsed_ms, bound = round((clock() - began) * 1000), self._bound(request.messages)
-        done = completion(reply, request, bound, self.place, elapsed_ms, heard.body)
+            failed = fault(error, self.place, self.key, request.cap_tokens)
+            # litellm also refuses bodies that say what happened: those are read, unless the status said it all.
+            body = plain(heard.body) if said_status(error) in (None, 200) else None
+            # What was no UTF-8 had to be read with gaps, in which anything may have stood.
+            if body is None or not shaped(body) or "\ufffd" in (heard.body or ""):
+                # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
+                raise failed from None
+        expected = Expected(
+            request,
+            self._bound(request.messages),
+            self.place,
+            round((clock() - began) * 1000),
+            self.lenient,
+            self.key,
+            self._remark,
+        )
+        done = completion(reply, expected, heard.body)
         # A server can repeat the key it was sent, also where it names its model.
         texts = (done.text, done.model_reported or "", done.fingerprint or "")
         if any(key in text for key in self._keys for text in texts):
@@ -130,6 +152,12 @@ class RemoteModel:
         if client is not None and client[0] is asyncio.get_running_loop():
             await client[1].close()
 
+    def _remark(self, what: str) -> None:
+        """Note what was ignored of a reply; the first time in the log, always in the count."""
+        if not self.remarks[what]:
+            log.warning("%s reported %s", self.place, what)
+        self.remarks[what] += 1
+
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
 
@@ -143,7 +171,7 @@ class RemoteModel:
         sent: dict[str, Any] = {
             "model": self.route,
             "messages": turns,
-            "max_tokens": request.asked_tokens,
+            "max_tokens": request.cap_tokens,
             "timeout": self.timeout_s,
             # Two names for the same, one for each of litellm's layers; a hidden retry would be billed unseen.
             "max_retries": 0,
@@ -197,6 +225,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
         api_base=declared.api_base.rstrip("/"),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
+        lenient=declared.finish == "lenient",
         context_tokens=declared.context_tokens,
         parallel=declared.parallel or PARALLEL,
         continues=declared.continues is True,
@@ -240,6 +269,7 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
         key=key,
         seeded="seed" in supported,
         timeout_s=spec.timeout_s,
+        lenient=spec.finish == "lenient",
         context_tokens=spec.context_tokens or prices.context_tokens(model_name),
         parallel=spec.parallel or PARALLEL,
         # What thinks first cannot go on with a reply: providers refuse a begun one while thinking is on.

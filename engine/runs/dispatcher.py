@@ -19,10 +19,10 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
 from engine.core.budget import Amount, Ceiling, Limits
-from engine.core.errors import CeilingReached, InDoubt, ProviderError, RunStopped
+from engine.core.errors import CeilingReached, ProviderError, RunStopped
 from engine.core.ids import completion_key
-from engine.core.records import Attempt, Completion, Request
-from engine.models import charges
+from engine.core.records import Attempt, Completion, Request, Usage
+from engine.models import charges, faults
 from engine.models.model import Model
 from engine.runs.rate_limits import Lane, Retries
 
@@ -251,11 +251,11 @@ class Dispatcher:
             # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
             bill = None
             completion = await self._sent(model, request, attempt, by_cap)
-            bill = charges.counted(model, completion)
+            bill = None if _unknown(model, completion, attempt) else charges.counted(model, completion)
             lane.speed_up()
             return completion
         except ProviderError as error:
-            bill = Amount() if _unbilled(error) else None
+            bill = _charged(model, error)
             lane.pause(self._retries.pause_s(error))
             if error.kind == "rate_limit":
                 lane.slow_down(sent)
@@ -280,15 +280,18 @@ class Dispatcher:
             completion = replace(reply, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
             failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))
-            if _unbilled(error):
-                free = None if attempt.reserved_pusd is None else 0
-                failed = replace(failed, outcome="failed", charged_tokens=0, charged_pusd=free)
+            if (bill := _charged(model, error)) is not None:
+                money = None if attempt.reserved_pusd is None else bill.pusd
+                failed = replace(failed, outcome="failed", charged_tokens=bill.tokens, charged_pusd=money)
             self._note(failed, None)
             raise
-        actual = charges.cost(model, completion)
-        self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
-        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=charges.money(model, actual))
-        self._note(replace(done, latency_ms=_since(began)), completion)
+        done = replace(attempt, latency_ms=_since(began))
+        if not _unknown(model, completion, attempt):
+            actual = charges.cost(model, completion)
+            self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
+            money = charges.money(model, actual)
+            done = replace(done, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money)
+        self._note(done, completion)
         try:
             # Nobody sees a reply before the journal has it: after a kill it would be paid for again.
             await self._notes.written()
@@ -308,9 +311,22 @@ class Dispatcher:
         self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
 
 
-def _unbilled(error: BaseException) -> bool:
-    """A refused attempt costs nothing; one without a clear outcome, or with a rubbish reply, may have been billed."""
-    return isinstance(error, ProviderError) and not isinstance(error, InDoubt) and error.kind != "malformed"
+def _charged(model: Model, error: BaseException) -> Amount | None:
+    """What a failed attempt is charged by the table of `faults`; None: its worst case, as in doubt."""
+    charge = faults.charge(error)
+    if isinstance(charge, Usage):
+        return charges.taken(model, charge)
+    return Amount() if charge == "nothing" else None
+
+
+def _unknown(model: Model, completion: Completion, attempt: Attempt) -> bool:
+    """Whether nobody knows a kept reply's bill, so that it stays at its worst case: its provider told no usage.
+
+    Of one that is longer than its cap by our own count we know at least that it is more.
+    """
+    counted = charges.counted(model, completion)
+    within = counted.tokens <= attempt.reserved_tokens and counted.pusd <= (attempt.reserved_pusd or counted.pusd)
+    return completion.usage.estimated and within
 
 
 def _since(began: float) -> int:

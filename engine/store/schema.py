@@ -107,6 +107,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
     Migration(4, "what every trial adds at which wall, for the analysis", deltas.delta_tables(), deltas.filling()),
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
+    Migration(6, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
