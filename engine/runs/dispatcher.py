@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
 from engine.core.budget import Amount, Ceiling, Limits
-from engine.core.errors import CeilingReached, ProviderError, RunStopped
+from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.core.ids import completion_key
 from engine.core.records import Attempt, Completion, Request, Usage
 from engine.models import charges, faults
@@ -201,27 +201,47 @@ class Dispatcher:
         self._run_id = run_id
         # A fresh random id per attempt costs half a millisecond of system call; one per dispatcher and a count do not.
         self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
-        self._lanes = {name: Lane(model.parallel, model.rates, gate) for name, model in models.items()}
+        self._lanes = {
+            name: Lane(model.parallel, model.rates, gate, name=model.setting.name, careful=not model.local)
+            for name, model in models.items()
+        }
+
+    @property
+    def says(self) -> str | None:
+        """What is unusual about the models now, in a sentence each; None: nothing."""
+        return " ".join(says for lane in self._lanes.values() if (says := lane.says)) or None
 
     async def purchase(self, request: Request) -> Completion:
-        """One completion, at the price of as many attempts as it takes. Raises the last attempt's error."""
+        """One completion, at the price of as many attempts as it takes. Raises the last attempt's error.
+
+        A call that is refused because its cap does not fit the window is sent once more with the room there is.
+        """
         model, lane = self._models[request.model], self._lanes[request.model]
+        resent = 0
+        wait_s: float | None = None
         for ordinal in itertools.count():
             await lane.enter()
             try:
                 return await self._attempt(model, lane, request, ordinal)
+            except ContextOverflow as error:
+                request = _fitted(model, request, error)
+                resent, wait_s = 1, None
             except ProviderError as error:
-                wait_s = self._retries.wait_s(ordinal, error)
+                if lane.closed and len(self._models) == 1:
+                    # Nobody else is left to ask.
+                    self._gate.stop(lane.says)
+                wait_s = self._retries.wait_s(ordinal - resent, error)
                 if wait_s is None:
                     raise
             finally:
                 lane.leave()
-            await self._gate.rest(wait_s)
+            if wait_s:
+                await self._gate.rest(wait_s)
         raise AssertionError("retries are bounded")
 
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
-        by_cap = charges.worst(model, bound.tokens, request.asked_tokens)
+        by_cap = charges.worst(model, bound.tokens, request.cap_tokens)
         worst = await self._reserved(request.model, by_cap)
         bill: Amount | None = Amount()
         try:
@@ -256,6 +276,8 @@ class Dispatcher:
             return completion
         except ProviderError as error:
             bill = _charged(model, error)
+            if bill is None:
+                lane.doubt(self._retries)
             lane.pause(self._retries.pause_s(error))
             if error.kind == "rate_limit":
                 lane.slow_down(sent)
@@ -309,6 +331,21 @@ class Dispatcher:
     def _stop_unwritten(self, error: OSError) -> None:
         """Stop the run, which then stores what it has; what was paid for is kept, and nothing more is bought."""
         self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+
+
+def _fitted(model: Model, request: Request, error: ContextOverflow) -> Request:
+    """The request with the room a refusal says its prompt leaves. Raises the refusal where there is none."""
+    room = error.room_tokens
+    if not room:
+        raise error
+    if request.sent_tokens is not None or room >= request.asked_tokens:
+        # What fits by the provider's own numbers was refused: its window is not what it says.
+        raise ProviderError(
+            f"{str(error).rstrip('.')}, though it was sent with what room it says there is.", kind="refused"
+        )
+    if model.context_tokens is None:
+        model.context_tokens = error.window_tokens
+    return replace(request, sent_tokens=room)
 
 
 def _charged(model: Model, error: BaseException) -> Amount | None:

@@ -82,7 +82,7 @@ class Runner:
         age = timedelta(days=plan.study.pool_max_age_days)
         self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
-        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
+        self.buyer = buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
         self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 

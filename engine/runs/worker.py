@@ -186,7 +186,8 @@ class _Worker:
         if self._allowance and self._gate:
             self._allowance.watch(self._gate)
         waiting = self._runner.lock_retry.waiting if self._runner else None
-        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
+        odd = self._runner.buyer.says if self._runner else None
+        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting or odd)
 
     def _wished(self, wish: Wish) -> None:
         if self._gate:

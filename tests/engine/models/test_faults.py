@@ -155,9 +155,11 @@ def test_a_whole_run_of_accidents_ends_every_trial_as_stated_and_hides_the_key(
     tmp_path: Path, provider: Provider
 ) -> None:
     good_first = sorted(STAGED, key=lambda accident: OUTCOMES[ACCIDENTS[accident]].end != "finished")
+    # A good one after each, or so many doubtful outcomes in a row would be taken for an outage.
     rows = [
-        {"question": f"What is {n} + 3? [[fault:{a} size=1000000]]", "answer": f"{n + 3}"}
+        {"question": f"What is {n} + {part}? {said}", "answer": f"{n + part}"}
         for n, a in enumerate(good_first)
+        for part, said in ((3, f"[[fault:{a} size=1000000]]"), (4, ""))
     ]
     (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
     text = f"""
@@ -181,9 +183,8 @@ usd = 1000.0
     assert ended.state == "finished"
     ends = stored_ends(tmp_path / "results.duckdb")
     assert ends == {accident: OUTCOMES[ACCIDENTS[accident]].end for accident in STAGED}
-    assert len(journal.read(run.journal).completions) == sum(
-        OUTCOMES[ACCIDENTS[accident]].end == "finished" for accident in STAGED
-    )
+    kept = sum(OUTCOMES[ACCIDENTS[accident]].end == "finished" for accident in STAGED)
+    assert len(journal.read(run.journal).completions) == kept + len(STAGED)
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert KEY.encode() not in path.read_bytes(), path
 
@@ -194,7 +195,7 @@ def stored_ends(db: Path) -> dict[str, str]:
     with store.reading() as connection:
         (condition,) = connection.execute("select distinct condition_id from trials").fetchone() or ("",)
     asked = ((trial.spec.question.problem.text, trial.end) for trial in store.trials(condition))
-    return {text.split("[[fault:")[1].split()[0]: end for text, end in asked}
+    return {text.split("[[fault:")[1].split()[0]: end for text, end in asked if "[[fault:" in text}
 
 
 @pytest.mark.parametrize("accident", ["redirect", "redirect_get"])
