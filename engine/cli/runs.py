@@ -133,9 +133,12 @@ def runs(db: Path, as_json: bool) -> None:
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:
     """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
+    from engine.models import notices
     from engine.runs import worker
     from engine.study.upper_bound import upper_bound
 
+    for notice in notices(planned.models.values()):
+        show.tell(notice)
     # On standard error: standard output is for results.
     show.tell(estimates.forecast(upper_bound(planned)))
     directory = worker.prepare(planned.study, options.writable(db))

@@ -163,7 +163,7 @@ def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
             raise UsageError(f"The model file {str(path)!r} of model {model_name!r} does not exist.")
         path, served = path.resolve(), path.stem
     return LocalModel(
-        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.settings.suffix}", spec.price),
+        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.suffix}", spec.price),
         path=path,
         served=served,
         # A reply may wait for others here, so a declared time-out meant for a provider would end it too soon.

@@ -21,9 +21,9 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import known_models, prices
+from engine.models import known_models, prices, wire
 from engine.models import settings as mapping
-from engine.models.address import bare, checked_url, host, trouble
+from engine.models.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand, said_status
 from engine.models.model import Bound, Rates
@@ -74,6 +74,12 @@ class RemoteModel:
     """Settings as every request carries them, the temperature apart."""
     temperature: float | None = None
     thinking_tokens: int = 0
+    elsewhere: Elsewhere | None = None
+    """Where the environment puts the provider; None: at its own address, or an endpoint."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """How requests differ from the usual on the wire; see `wire`."""
     lenient: bool = False
     """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
     remarks: Counter[str] = field(default_factory=Counter)
@@ -143,7 +149,19 @@ class RemoteModel:
 
     async def probe(self) -> str | None:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
+        if self.elsewhere is not None:
+            return await trouble(self.elsewhere.url, self.place, self.elsewhere.variable)
         return None if self.api_base is None else await trouble(self.api_base, self.place)
+
+    @property
+    def notice(self) -> str | None:
+        """Where the environment puts the model, in one sentence; None: nothing is unusual."""
+        if self.elsewhere is None:
+            return None
+        price = (
+            "" if self.setting.price is not None else ", whose price is unknown until its [[models]] table has prices"
+        )
+        return f"{self.setting.name} is asked at {self.elsewhere.where}, as {self.elsewhere.variable} says{price}."
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
@@ -191,9 +209,13 @@ class RemoteModel:
             sent["extra_headers"] = {"Connection": "close"}
         if self.api_base is not None:
             sent |= {"api_base": self.api_base, "api_key": self.key or NO_KEY}
-        elif self.key is not None:
-            sent["api_key"] = self.key
-        return sent
+        else:
+            if self.key is not None:
+                sent["api_key"] = self.key
+            if self.elsewhere is not None:
+                # The environment's own value, whose spaces litellm would keep.
+                sent["api_base"] = self.elsewhere.url
+        return wire.applied(sent, self.rename, self.omit, self.extra)
 
     def _client_here(self) -> dict[str, Any]:
         """An endpoint anybody may have written down is called with a client of our own, one per event loop."""
@@ -217,15 +239,22 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     where, settings = host(at), declared.settings
     # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
     sent = mapping.to_endpoint(declared.name, settings, _maps("hosted_vllm", name))
-    identity = f"openai/{name}@{where}{at.path.rstrip('/')}{settings.suffix}"
+    identity = f"openai/{name}@{where}{at.path.rstrip('/')}{declared.suffix}"
+    omit = tuple(declared.omit or ())
+    mapping.check_reasoning(
+        declared.name, name, at.hostname or "", settings, declared.rename or {}, "temperature" in omit
+    )
     return RemoteModel(
         setting=ModelSetting(declared.name, identity, declared.price),
         route=f"hosted_vllm/{name}",
         place=f"{name} at {where}",
-        api_base=declared.api_base.rstrip("/"),
+        api_base=declared.api_base.strip().rstrip("/"),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         lenient=declared.finish == "lenient",
+        rename=declared.rename or {},
+        omit=omit,
+        extra=declared.extra or {},
         context_tokens=declared.context_tokens,
         parallel=declared.parallel or PARALLEL,
         continues=declared.continues is True,
@@ -257,19 +286,28 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
             raise UsageError(f"Model {model_name!r} needs a key: set the environment variable {either}.")
     route = f"{provider}/{bare}"
     supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
-    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare))
+    omit = tuple(spec.omit or ())
+    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare), wanted="temperature" not in omit)
+    # Another address is another server: its answers, and its price, are not those of the provider's own.
+    moved = elsewhere(provider)
+    at = "" if moved is None else f"@{moved.where}"
+    listed = None if moved and not moved.listed else prices.bundled_price(model_name) or prices.bundled_price(route)
     return RemoteModel(
         setting=ModelSetting(
             name,
-            f"{route}{spec.settings.suffix}",
-            spec.price or prices.bundled_price(model_name) or prices.bundled_price(route),
+            f"{route}{at}{spec.suffix}",
+            spec.price or listed,
         ),
         route=route,
-        place=f"{bare} at {provider}",
+        place=f"{bare} at {provider if moved is None else moved.where}",
         key=key,
         seeded="seed" in supported,
         timeout_s=spec.timeout_s,
         lenient=spec.finish == "lenient",
+        elsewhere=moved,
+        rename=spec.rename or {},
+        omit=omit,
+        extra=spec.extra or {},
         context_tokens=spec.context_tokens or prices.context_tokens(model_name),
         parallel=spec.parallel or PARALLEL,
         # What thinks first cannot go on with a reply: providers refuse a begun one while thinking is on.
