@@ -114,6 +114,10 @@ def _panel(run: RunDir, live: bool) -> None:
         st.progress(progress.share(status))
         controls.figures(progress.figures(status))
         controls.caption(progress.against(held(run, status), status))
+        if failures := progress.failures(status):
+            st.warning(controls.literal(failures))
+        if busy and status.message:
+            st.warning(controls.literal(status.message))
         if not busy and (reason := progress.why(status, runs.log_tail(run))):
             if status.state in ("finished", "stopped"):
                 controls.caption(reason)

@@ -87,6 +87,13 @@ BY_STATUS: Mapping[int, str] = {
 }
 """Kind by HTTP status, and by the code of an error inside a 200 alike; words may say more, see `by_status`. Of the rest
 every 5xx is 'server', every 3xx and 4xx 'refused'."""
+MENDS = {
+    401: "; look at its key (api_key_env)",
+    402: "; look at its account",
+    403: "; look at what its key may do",
+    404: "; look at its model name and its api_base",
+}
+"""What is most likely to mend a refusal, as the end of a sentence."""
 CODES: Mapping[str, int] = {
     word: status
     for status, words in {
@@ -234,7 +241,7 @@ def by_status(
         )
     refused = None if status == 429 else window.refusal(status, said, sent_tokens)
     if refused is None:
-        return ProviderError(f"{place} refused the call ({status}){words}.", kind="refused")
+        return ProviderError(f"{place} refused the call ({status}){words}{MENDS.get(status, '')}.", kind="refused")
     if refused.alone:
         return ContextOverflow(
             f"The prompt does not fit the context window of {place}{words}.",
