@@ -28,6 +28,7 @@ from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand, said_status
 from engine.models.model import Bound, Rates
 from engine.models.replies import Expected, Heard, completion, plain, shaped
+from engine.models.usage import fields_seen
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class RemoteModel:
     """How requests differ from the usual on the wire; see `wire`."""
     lenient: bool = False
     """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
+    usage_seen: tuple[str, ...] = ()
+    """Names of the figures in the last reply's report of usage."""
     remarks: Counter[str] = field(default_factory=Counter)
     """What was ignored of replies that were kept, and of how many."""
     allowance: int = 64
@@ -138,6 +141,8 @@ class RemoteModel:
             self._remark,
         )
         done = completion(reply, expected, heard.body)
+        sent = plain(heard.body) or {}
+        self.usage_seen = tuple(fields_seen(sent.get("usage") or sent.get("usageMetadata")))
         # A server can repeat the key it was sent, also where it names its model.
         texts = (done.text, done.model_reported or "", done.fingerprint or "")
         if any(key in text for key in self._keys for text in texts):

@@ -8,6 +8,7 @@ parts is ignored and remarked. The parts that are stored sum to the provider's t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -178,7 +179,8 @@ def fields_seen(reported: object, within: str = "") -> list[str]:
         return []
     names: list[str] = []
     for name, value in list(reported.items())[:40]:
-        place = f"{within}{str(name)[:40]}"
+        # Names are the provider's, and go into a sentence.
+        place = within + re.sub(r"[^\w.-]", "?", str(name)[:40])
         names += fields_seen(value, f"{place}.") if isinstance(value, Mapping) and not within else [place]
     return names
 
