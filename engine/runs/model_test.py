@@ -95,15 +95,11 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
                     "prices in its [[models]] table."
                 )
             lease = book.lend(name, wants, now)
-            if lease is None or not lease.lent.allow(worst):
-                if lease is not None:
-                    book.settle(name, Amount(), Amount())
-                left = (
-                    ""
-                    if lease is None
-                    else "Less than the test's worst case is left of today's allowance; it waits for tomorrow or a larger one."
-                )
-                raise RunError(left or refusal(book, wants, now))
+            if lease is None:
+                raise RunError(refusal(book, wants, now))
+            if not lease.lent.allow(worst):
+                # Raised inside the transaction, so that nothing was lent.
+                raise RunError("Less than the test's worst case is left of today's allowance; wait, or allow more.")
         gate, notes = Gate(Ceiling(Limits(worst.calls, worst.tokens, worst.pusd if billed else None))), _Notes()
         buyer = Dispatcher({model.setting.identity: model}, gate, notes, Retries(1, limited_attempts=1), run_id=name)
         completion, error = None, None

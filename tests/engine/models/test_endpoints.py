@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dashboard.data import studies
 from engine.core.errors import ProviderError, UnknownName, UsageError
 from engine.core.records import Message, Request
 from engine.models import notices, open_model
@@ -72,6 +73,13 @@ def test_fields_are_renamed_left_out_and_added_as_the_table_says(
     assert done.text and body["max_completion_tokens"] == 64 and body["stop"] == ["END"]
     assert not {"max_tokens", "temperature", "seed", "extra_body"} & body.keys()
     assert (body["chat_template_kwargs"], body["priority"]) == ({"thinking": False}, 3)
+
+
+def test_the_form_keeps_what_a_table_says_of_the_wire(provider: Provider) -> None:
+    told = declared(f'api_base = "{provider.api_base}"\nfinish = "lenient"\n{WIRE}')
+    table = studies.model_table(told)
+    assert (table["finish"], table["omit"]) == ("lenient", ["temperature", "seed"])
+    assert (table["rename"], table["extra"]) == (told.rename, told.extra)
 
 
 def test_what_is_sent_otherwise_is_another_model_and_what_is_not_keeps_its_identity(provider: Provider) -> None:
