@@ -303,6 +303,8 @@ class Dispatcher:
         except BaseException as error:
             failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))
             if (bill := _charged(model, error)) is not None:
+                if bill.calls:
+                    self._overruns.saw(request.model, by_cap, bill)
                 money = None if attempt.reserved_pusd is None else bill.pusd
                 failed = replace(failed, outcome="failed", charged_tokens=bill.tokens, charged_pusd=money)
             self._note(failed, None)
