@@ -22,8 +22,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from engine.core.records import Usage
+if TYPE_CHECKING:
+    # Errors are loaded by `--help`, and records load msgspec.
+    from engine.core.records import Usage
 
 RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "unfinished", "in_doubt"})
 """Closed list of the kinds of `ProviderError` that another attempt may mend; the others are final."""
