@@ -25,9 +25,10 @@ from pyarrow import parquet
 
 from dashboard.data import studies
 from dashboard.widgets.url_state import Param, parse, written
-from engine.core import toml
+from engine.core import codec, toml
 from engine.core.errors import BudgetscopeError
-from engine.core.records import Attempt, Completion, Usage
+from engine.core.records import Attempt, Completion, Message, Request, Usage
+from engine.models.replies import Expected, completion
 from engine.runs import journal
 from engine.study import schema
 from engine.tasks import open_task
@@ -389,6 +390,45 @@ def test_a_journal_tells_what_it_can(raw: bytes) -> None:
         notes.intent(Attempt("mine", "k", "m", 0, "in_doubt", None, 7, 1, 7, 1, datetime(2026, 1, 1, tzinfo=UTC), 0))
         notes.close()
         assert journal.read(path).in_doubt.tokens in (told.in_doubt.tokens + 7, *((7,) if b'"mine"' in raw else ()))
+
+
+REPLIES = [
+    b'{"model":"m","choices":[{"message":{"content":[{"type":"text","text":"Answer: 4"}]},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":30,"cost":"0.01"}}',
+    b'{"content":[{"type":"thinking","thinking":"hm"},{"type":"text","text":"4"}],"stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":9,"output_tokens":4,"cache_read_input_tokens":5}}',
+    b'{"candidates":[{"content":{"parts":[{"text":"4"}]},"finishReason":"STOP"}],'
+    b'"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":4,"thoughtsTokenCount":3,"totalTokenCount":16}}',
+    b'{"error":{"code":429,"message":"maximum context length is 200 tokens, 50 in the messages"},"choices":[]}',
+]
+REPLY_PARTS = (
+    *(
+        '"error":{"code":',
+        '"finish_reason":null',
+        '"usage":',
+        '"total_tokens":',
+        "1e400",
+        "NaN",
+        "-1",
+        "9" * 400,
+        "[" * 900,
+    ),
+    *('"\\ud800"', "\\u0000", "{}", "[]", "null", "true", '"length"', '"content":', '"parts":[', '"code":"400",'),
+)
+
+
+@fuzzed
+@given(mangled(REPLIES, REPLY_PARTS), st.booleans())
+def test_a_providers_reply_is_read_or_fails_in_one_sentence(raw: bytes, lenient: bool) -> None:
+    request = Request("m", (Message("user", "2 + 2?"),), (), 64, 0, 0, key="k")
+    found: list[Completion] = []
+    expected = Expected(request, 100, "m at h", 1, lenient)
+    if reads(lambda: found.append(completion(None, expected, raw.decode("utf-8", "replace")))):
+        (done,) = found
+        assert codec.record(Completion, codec.jsonable(done)) == done
+        assert done.finish in ("stop", "length", "filter", *(("unsaid",) if lenient else ()))
+        assert (done.usage.cached_tokens or 0) <= done.usage.input_tokens
+        assert (done.usage.reasoning_tokens or 0) <= done.usage.output_tokens
 
 
 UPLOAD = st.tuples(

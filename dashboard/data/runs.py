@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -23,6 +24,7 @@ from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import Study, load
 
+LONGEST_TEST_S = 180.0  # The longest a test of a model is waited for.
 LOG_BYTES = 20_000  # How much of a log's end is shown.
 _children: dict[str, tuple[subprocess.Popen[bytes], datetime]] = {}  # By run, and when each was started.
 
@@ -122,6 +124,32 @@ def declared(db: Path) -> dict[str, ModelSpec]:
 def uploads(db: Path) -> Path:
     """Where uploaded task files of a database are kept."""
     return db.with_name(f"{db.stem}.uploads").resolve()
+
+
+def ask_once(name: str, study: str, db: Path) -> tuple[bool, str]:
+    """One call to a model of a study's text, which bills; whether it replied, and what came back, in lines."""
+    access.require()
+    own = settle(db)
+    with tempfile.NamedTemporaryFile("w", dir=own.resolve().parent, prefix=".test-", suffix=".toml") as file:
+        file.write(study)
+        file.flush()
+        # A process of its own, as a run is: what calls models takes seconds to load, and keys are handed on to it.
+        flags = ["--study", file.name, "--db", str(own.resolve())]
+        command = [sys.executable, "-m", "engine", "models", *flags, "--", "test", name]
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=Path(__file__).resolve().parents[2],
+                env=access.run_environment(),
+                timeout=LONGEST_TEST_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False, "The test took too long and was given up; what it may have cost stays counted for today."
+    said = done.stdout + (b"" if done.returncode == 0 else done.stderr)
+    return done.returncode == 0, said.decode("utf-8", "replace").replace("budgetscope: ", "").strip()
 
 
 def _spawn(run: RunDir, flags: Sequence[str]) -> None:

@@ -105,7 +105,7 @@ def model_table(declared: ModelSpec) -> dict[str, Any]:
     """A declared model as a [[models]] table, prices in US dollars per million tokens."""
     usual, price = ModelSpec(declared.name), declared.price
     names = "api_base api_key_env model gguf context_tokens parallel requests_per_minute tokens_per_minute timeout_s "
-    names += "continues"
+    names += "continues finish rename omit extra"
     table = {n: getattr(declared, n) for n in names.split() if getattr(declared, n) != getattr(usual, n)}
     table |= declared.settings.given
     if price is not None:

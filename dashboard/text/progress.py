@@ -13,6 +13,7 @@ from dashboard.text.transcript import visible
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import PUSD_PER_USD
+from engine.runs import reasons
 from engine.runs.run_dir import Status, running_s
 from engine.study.prediction import Range
 from engine.study.upper_bound import UpperBound
@@ -48,6 +49,7 @@ __all__ = [
     "Forecast",
     "Result",
     "against",
+    "failures",
     "figures",
     "forecast",
     "limit",
@@ -168,6 +170,12 @@ def resumable(status: Status) -> bool:
     """Whether going on can change anything."""
     # A finished run may have failed trials, and those are tried again.
     return not status.alive and (status.state in RESUMABLE or bool(status.ends.get("failed")))
+
+
+def failures(status: Status) -> str:
+    """Why trials failed, with counts; empty: none did, or the sentence of its end says it."""
+    told = reasons.said(status.reasons)
+    return f"Failed trials: {told}." if told and not (status.message and told in status.message) else ""
 
 
 def why(status: Status, log: str) -> str:

@@ -29,7 +29,7 @@ CUTS: dict[Cut, str] = {
     Cut.OWN: "cut at its own cap: its text may be used, its answer does not count",
     Cut.BUDGET: "cut by the budget: the strategy never saw this reply",
     Cut.REFUSED: "refused: the budget left no token for it",
-    Cut.CONTEXT: "not sent: prompt and cap do not fit the model's context window",
+    Cut.CONTEXT: "refused: the prompt does not fit the model's context window",
     Cut.LIMIT: "not sent: a trial makes no more calls than this",
     Cut.FAILED: "failed: the provider gave no reply",
 }
@@ -108,6 +108,8 @@ def call_line(call: Call) -> str:
 
 def cut_line(call: Call) -> str | None:
     """Why a reply is not whole, or is missing; None: it is whole."""
+    if call.cut is Cut.CONTEXT and call.spend.calls:
+        return "cut where the model's context window was full: the strategy never saw this reply"
     return None if call.cut is None else CUTS[call.cut]
 
 

@@ -114,6 +114,10 @@ def _panel(run: RunDir, live: bool) -> None:
         st.progress(progress.share(status))
         controls.figures(progress.figures(status))
         controls.caption(progress.against(held(run, status), status))
+        if failures := progress.failures(status):
+            st.warning(controls.literal(failures))
+        if busy and status.message:
+            st.warning(controls.literal(status.message))
         if not busy and (reason := progress.why(status, runs.log_tail(run))):
             if status.state in ("finished", "stopped"):
                 controls.caption(reason)
@@ -257,6 +261,22 @@ def _runs() -> None:
                 st.rerun()
 
 
+def _test(models: list[str], text: str, db: Path) -> None:
+    """Ask one of the form's models once, and show what came back."""
+    if not models:
+        return
+    with st.popover("Test a model", icon=":material/network_check:"):
+        controls.caption("One call. It bills, under a ceiling of $0.10 of its own, and counts in the day's allowance.")
+        name = st.selectbox("Model to test", models, key="run.test")
+        if st.button("Test", key="run.test.go") and name:
+            with st.spinner("Asking"):
+                try:
+                    replied, said = runs.ask_once(name, text, db)
+                except (BudgetscopeError, OSError) as error:
+                    replied, said = False, str(error)
+            (st.code if replied else st.warning)(said if replied else controls.literal(said))
+
+
 def _compose() -> None:
     """Form, study file, what it can cost and the buttons; a change here redraws this part alone."""
     db = queries.path()
@@ -294,6 +314,7 @@ def _compose() -> None:
             launch(runs.start)
         if forecast.pilot and st.button(f"Pilot with {QUESTIONS} questions", icon=":material/science:"):
             launch(runs.pilot)
+        _test(list(form.models), text, db)
         controls.copy_link(VIEW, PARAMS, study_form.settle(VIEW))
     url_state.save(VIEW, PARAMS)
     controls.caption(f"The pilot: {forecast.pilot}" if forecast.pilot else "")

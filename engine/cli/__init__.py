@@ -43,7 +43,7 @@ VERBS = {
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along"),
-    "models": ("lists", "list the models that come along, and how to name others"),
+    "models": ("lists", "list the models that come along, and how to name others; test one"),
     "doctor": ("doctor", "check this installation and say what to mend"),
     "completion": ("lists", "print what makes a shell complete verbs, options, runs, tasks and models"),
 }

@@ -1,11 +1,13 @@
-"""strategies, tasks, models: what there is to choose from, opening none of them; and completion, for shells."""
+"""strategies, tasks, models: what there is to choose from; one model asked once; and completion, for shells."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from engine.cli import show
-from engine.cli.options import Verb, among, as_json, model_names, plugin
+from engine.cli.options import DONE, ERROR, Verb, among, as_json, model_names, option, plugin, writable
 from engine.core.errors import UnknownName
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -67,17 +69,27 @@ def tasks(as_json: bool) -> None:
     required=False,
     metavar="WORD",
     shell_complete=among(model_names),
-    help="list all known models whose name holds this",
+    help="list all known models whose name holds this; 'test' asks the model NAME once",
 )
+@click.argument("name", required=False, metavar="NAME", shell_complete=among(model_names), help="with test: the model")
+@option("--study", type=Path, metavar="STUDY.toml", help="with test: where the model's [[models]] table stands")
+@option("--usd", type=float, default=0.1, help="with test: most dollars the call may be charged (0.1)")
+@option("--tokens", type=int, default=10_000, help="with test: most tokens it may be charged (10000)")
 @as_json
-def models(word: str | None, as_json: bool) -> None:
-    """The models that come along; with a word, every known name that holds it, with its price."""
+def models(
+    db: Path, word: str | None, name: str | None, study: Path | None, usd: float, tokens: int, as_json: bool
+) -> int:
+    """The models that come along; with a word, every known name that holds it; `test NAME`: one call that bills."""
     from engine.models import known_models
 
+    if name is not None:
+        if word != "test":
+            raise UnknownName("verb of models", str(word), ("test",))
+        return _tested(db, name, study, usd, tokens, as_json)
     known = [name for name in known_models() if (word or "").lower() in name.lower()]
     if as_json:
         show.emit([{"name": name, **_price(name)} for name in known])
-        return
+        return DONE
     # Without a word only what comes along: providers' models are thousands.
     here = [name for name in known if name.startswith(("local/", "scripted/"))]
     shown = known if word else here
@@ -89,6 +101,34 @@ def models(word: str | None, as_json: bool) -> None:
             f"{len(known) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
         )
         show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
+        show.say("`budgetscope models test NAME` asks one once, says what came back, and bills that call.")
+    return DONE
+
+
+def _tested(db: Path, name: str, study: Path | None, usd: float, tokens: int, as_json: bool) -> int:
+    """One call to a model under its own ceiling; the exit code says whether it replied."""
+    import asyncio
+    from dataclasses import asdict
+
+    from engine.core import codec
+    from engine.core.budget import Limits
+    from engine.models import notices, open_model
+    from engine.models.prices import pusd
+    from engine.runs import model_test
+    from engine.store.store import Store
+    from engine.study.schema import load
+
+    declared = {} if study is None else {model.name: model for model in load(study).models}
+    model = open_model(name, declared)
+    for notice in notices([model]):
+        show.tell(notice)
+    tested = asyncio.run(model_test.run(model, Store(writable(db)), Limits(1, tokens, pusd(usd))))
+    if as_json:
+        show.emit({**asdict(tested), "completion": codec.jsonable(tested.completion)})
+    else:
+        for line in model_test.lines(tested):
+            show.say(line)
+    return DONE if tested.error is None else ERROR
 
 
 def _price(name: str) -> dict[str, float | None]:

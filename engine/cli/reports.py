@@ -16,6 +16,7 @@ from engine.cli import options, savings, show
 from engine.cli.options import Row, Verb, option
 from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError
+from engine.runs import reasons
 from engine.strategies.calibration import LABEL
 from engine.study.calibrating import Found, found_in
 
@@ -90,6 +91,10 @@ def report(
         )
         for sentence in (*(savings.said(listed, view) if prices else ()), *results.older()):
             show.say(sentence)
+        from engine.store.store import Store
+
+        if why := reasons.said(reasons.grouped(Store(options.existing(db)).failures(task))):
+            show.say(f"Failed trials are not scored. Why they failed: {why}.")
     else:
         show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
 

@@ -14,7 +14,7 @@ from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
-from engine.runs import run_dir
+from engine.runs import reasons, run_dir
 from engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
@@ -129,13 +129,21 @@ def runs(db: Path, as_json: bool) -> None:
             for each, ends in expected
         ]
         show.table(_HEAD, rows, numeric=[*range(3, 12), 13])
+        for each, _ in expected:
+            if why := reasons.said(each.reasons):
+                show.say(f"Failed in {each.run_id}: {why}.")
+            elif each.state == "failed" and each.message:
+                show.say(f"Failed in {each.run_id}: {each.message}")
 
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:
     """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
+    from engine.models import notices
     from engine.runs import worker
     from engine.study.upper_bound import upper_bound
 
+    for notice in notices(planned.models.values()):
+        show.tell(notice)
     # On standard error: standard output is for results.
     for note in planned.notes:
         show.tell(note)

@@ -12,7 +12,7 @@
     ├── CeilingReached        the run's ceiling leaves no room and nothing is in flight
     ├── RunStopped            the run was asked to stop; no new call is dispatched
     └── ProviderError         the model or the network failed for good
-        ├── ContextOverflow   prompt and asked cap do not fit the context window
+        ├── ContextOverflow   prompt and cap do not fit the context window
         └── InDoubt           sent, but the outcome is unknown: it may have been billed
 
 Every message is one sentence that says what was wrong, where, and the nearest right thing.
@@ -22,9 +22,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "in_doubt"})
-"""Closed list of the kinds of `ProviderError` that another attempt may mend; refused, context, error are final."""
+if TYPE_CHECKING:
+    # Errors are loaded by `--help`, and records load msgspec.
+    from engine.core.records import Usage
+
+RETRYABLE: frozenset[str] = frozenset({"rate_limit", "server", "connection", "malformed", "unfinished", "in_doubt"})
+"""Closed list of the kinds of `ProviderError` that another attempt may mend; the others are final."""
 # Characters of a name in a sentence, and names in a list: an error is one line that is read.
 _LONGEST = 80
 _MOST = 40
@@ -94,16 +99,32 @@ class RunStopped(BudgetscopeError):
 class ProviderError(BudgetscopeError):
     """The provider or the network failed after the bounded retries; the trial fails and is never scored."""
 
-    def __init__(self, message: str, *, kind: str = "error", retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, kind: str = "error", retry_after_s: float | None = None, usage: Usage | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
-        """One of RETRYABLE, or 'refused', 'context', 'error'."""
+        """One of RETRYABLE, or 'refused', 'context', 'outage', 'error'."""
         self.retry_after_s = retry_after_s
         """Seconds the provider asked us to wait; None when it did not say."""
+        self.usage = usage
+        """What the provider said that the failed attempt took, which is then charged; None: it did not say."""
+        self.not_charged = False
+        """True: the provider states that it bills no such failure; see `engine.models.faults.NOT_CHARGED`."""
 
 
 class ContextOverflow(ProviderError):
-    """The prompt and the asked cap do not fit the model's context window; the trial ends exhausted (context)."""
+    """Prompt and cap do not fit the model's context window; nothing was generated and nothing is charged.
+
+    Of a prompt that does not fit by itself `room_tokens` is 0 or None, and the trial ends exhausted (context).
+    """
+
+    def __init__(self, message: str, *, room_tokens: int | None = None, window_tokens: int | None = None) -> None:
+        super().__init__(message, kind="context")
+        self.room_tokens = room_tokens
+        """Largest cap with which this very prompt fits, by the provider's own count."""
+        self.window_tokens = window_tokens
+        """Size of the context window as the refusal told it; None: it did not."""
 
 
 class InDoubt(ProviderError):

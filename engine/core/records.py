@@ -27,7 +27,9 @@ Which = Literal["last", "first"]
 """Which of several answers that a reply states is its answer; benchmarks differ."""
 Verdict = Literal["right", "wrong", "none"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
-Finish = Literal["stop", "length", "filter", "other"]
+Finish = Literal["stop", "length", "filter", "unsaid", "other"]
+"""How a reply ended by its provider's word. `unsaid`: kept as a stop though nobody said so; `other` stands in what
+earlier versions stored of replies that had not finished, and is replayed no more."""
 
 
 class Cut(StrEnum):
@@ -198,7 +200,7 @@ class Request:
     params: tuple[tuple[str, str | int | float | bool], ...]
     """Sampling parameters that are sent, sorted by name; never timeout or seed."""
     asked_tokens: int
-    """The cap that is sent; the trial's budget only views a prefix of the reply."""
+    """The cap that is asked; the trial's budget only views a prefix of the reply."""
     repeat: int
     draw: int
     """The k-th time this trial makes this request, whatever the cap; from 0."""
@@ -207,6 +209,13 @@ class Request:
     """Content hash of the above (`pool.request_key`)."""
     seed: int = field(default=0, compare=False)
     """Provider seed: hash of model, messages, params, repeat and draw; the cap left out."""
+    sent_tokens: int | None = field(default=None, compare=False)
+    """The cap that is sent where the model's window leaves less than the asked one; None: the asked one."""
+
+    @property
+    def cap_tokens(self) -> int:
+        """The cap that is sent."""
+        return self.asked_tokens if self.sent_tokens is None else self.sent_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +236,8 @@ class Completion:
     """Cost the provider itself reported; None: it did not."""
     run_id: str | None = None
     """The run that paid for it; None until it is stored."""
+    sent_tokens: Count | None = None
+    """The cap it was sent with where that was less than the asked one, for want of room in the window; None: asked."""
 
 
 @dataclass(frozen=True, slots=True)

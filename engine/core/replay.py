@@ -100,8 +100,9 @@ def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
     """What these walls, each below the horizon of whoever made the calls, let through of them."""
     spends: dict[str, ModelSpend] = {}
     for place, call in enumerate(calls):
-        # The window or the limit of calls: no budget lets more through.
-        if call.cut and call.cut.closes and not call.cut.beyond:
+        # The window or the limit of calls: no budget lets more through. A reply the window cut was paid for, though.
+        final = call.cut is not None and call.cut.closes and not call.cut.beyond
+        if final and not call.spend.calls:
             return Coverage(place, None, tuple(spends.values()))
         tables = [(each.limit, dict(each.weights)) for each in walls]
         whole = _with(spends, call, _whole_tokens(call)).values()
@@ -117,6 +118,8 @@ def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
                 spends = _charged(spends, call, replace(part, output_tokens=granted))
             return Coverage(place, granted, tuple(spends.values()))
         spends = _charged(spends, call, call.spend)
+        if final:
+            return Coverage(place, None, tuple(spends.values()))
     return Coverage(len(calls), None, tuple(spends.values()))
 
 

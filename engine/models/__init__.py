@@ -6,13 +6,13 @@ opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from engine.core.errors import UnknownName
 from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Model, Rates
 
-__all__ = ["Bound", "Model", "ModelSpec", "Rates", "known_models", "open_model"]
+__all__ = ["Bound", "Model", "ModelSpec", "Rates", "known_models", "notices", "open_model"]
 
 
 def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = True) -> Model:
@@ -48,6 +48,12 @@ def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = Tr
             raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None
     model.rates = spec.rates if spec else Rates()
     return model
+
+
+def notices(models: Iterable[Model]) -> list[str]:
+    """What is unusual about where models are asked, in a sentence each."""
+    # Only a remote model may have any.
+    return [notice for model in models if (notice := getattr(model, "notice", None))]
 
 
 def known_models() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ which the ceiling counts. Reserves, books and sends nothing.
 from __future__ import annotations
 
 from engine.core.budget import Amount, larger, spend_of
-from engine.core.records import Completion, Price
+from engine.core.records import Completion, Price, Usage
 from engine.models.model import Model
 
 
@@ -34,7 +34,12 @@ def worst(model: Model, bound_tokens: int, asked_tokens: int) -> Amount:
 
 def cost(model: Model, completion: Completion) -> Amount:
     """What a call is billed by our price: cached tokens at their own rate; a local model bills nothing."""
-    spend = spend_of(completion.usage, completion.latency_ms)
+    return taken(model, completion.usage)
+
+
+def taken(model: Model, usage: Usage) -> Amount:
+    """What a call that took so much is billed by our price; also of one that failed."""
+    spend = spend_of(usage, 0)
     return Amount(1, spend.total_tokens, _price(model).cost_pusd(spend, cache_discount=True))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
 from engine.core.errors import UsageError
 from engine.core.records import Price
 from engine.core.toml import Table, Text, located
+from engine.models import wire
 from engine.models.address import checked_url
 from engine.models.model import Rates
 from engine.models.prices import price_from_usd_per_million
@@ -52,8 +53,22 @@ class ModelSpec:
     """How it thinks and samples; part of its identity, so one model may be declared at several."""
     continues: bool | None = None
     """Whether it goes on with a last turn of the assistant; None: looked up, and False for an endpoint."""
+    finish: Literal["strict", "lenient"] = "strict"
+    """`lenient` keeps a reply with complete usage that does not say how it ended; `strict` counts it as failed."""
+    rename: dict[str, Text] | None = None
+    """Fields of a request by the names the endpoint has for them, such as max_tokens = "max_completion_tokens"."""
+    omit: list[wire.Omitted] | None = None
+    """Fields that are not sent: temperature or seed, for models that refuse them."""
+    extra: dict[str, Any] | None = None
+    """Fields added to every request, as JSON; never a key."""
     alone: bool = True
     """Whether strategies that need one model are run with it; False: it only plays in line-ups."""
+
+    @property
+    def suffix(self) -> str:
+        """What settings and fields add to a model's identity; empty when none is given."""
+        given = {**self.settings.given, **wire.marks(self.rename, tuple(self.omit or ()), self.extra)}
+        return f"{{{','.join(f'{name}={value}' for name, value in given.items())}}}" if given else ""
 
     @property
     def rates(self) -> Rates:
@@ -87,6 +102,7 @@ def model_spec(table: Table, folder: Path) -> ModelSpec:
     # 0.0 and -0.0 are one setting: it enters the model's identity.
     zeroed: dict[str, Any] = {name: value + 0.0 for name, value in settings.given.items() if isinstance(value, float)}
     model = table.fields(ModelSpec, price=_price(table), settings=replace(settings, **zeroed))
+    wire.check(table.place, model.rename, tuple(model.omit or ()), model.extra)
     if model.api_base is not None:
         # Here already: an address with a user name or a key in it must not reach the stored study.
         checked_url(model.api_base, model.name)

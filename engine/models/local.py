@@ -84,11 +84,12 @@ class LocalModel:
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ContextOverflow before sending what cannot end within the slot."""
         room = SLOT_TOKENS - (await self.bound(request.messages)).tokens
-        if request.asked_tokens > room:
+        if request.cap_tokens > room:
             raise ContextOverflow(
                 f"{self.served} has {SLOT_TOKENS} tokens of context, of which the prompt leaves {max(0, room)} and "
-                f"{request.asked_tokens} were asked.",
-                kind="context",
+                f"{request.cap_tokens} were asked.",
+                room_tokens=max(0, room),
+                window_tokens=SLOT_TOKENS,
             )
         server = await self._server()
         if self._remote is None:
@@ -138,7 +139,7 @@ class LocalModel:
             return dict(reply.json())
         except (httpx.HTTPError, ValueError) as error:
             why = f"{self.served} could not count a prompt: {type(error).__name__}."
-            raise ProviderError(why, kind="server") from None
+            raise ProviderError(why, kind="connection") from None
 
 
 def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
@@ -162,7 +163,7 @@ def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
             raise UsageError(f"The model file {str(path)!r} of model {model_name!r} does not exist.")
         path, served = path.resolve(), path.stem
     return LocalModel(
-        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.settings.suffix}", spec.price),
+        setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.suffix}", spec.price),
         path=path,
         served=served,
         # A reply may wait for others here, so a declared time-out meant for a provider would end it too soon.

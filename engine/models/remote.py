@@ -11,8 +11,10 @@ import asyncio
 import functools
 import gc
 import json
+import logging
 import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,13 +22,16 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import known_models, prices
+from engine.models import known_models, prices, wire
 from engine.models import settings as mapping
-from engine.models.address import bare, checked_url, host, trouble
+from engine.models.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.declared import ModelSpec
-from engine.models.faults import blotted, fault, keys_at_hand
+from engine.models.faults import blotted, fault, keys_at_hand, said_status
 from engine.models.model import Bound, Rates
-from engine.models.replies import Heard, completion
+from engine.models.replies import Expected, Heard, completion, plain, shaped
+from engine.models.usage import fields_seen
+
+log = logging.getLogger(__name__)
 
 PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
@@ -71,6 +76,18 @@ class RemoteModel:
     """Settings as every request carries them, the temperature apart."""
     temperature: float | None = None
     thinking_tokens: int = 0
+    elsewhere: Elsewhere | None = None
+    """Where the environment puts the provider; None: at its own address, or an endpoint."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    omit: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """How requests differ from the usual on the wire; see `wire`."""
+    lenient: bool = False
+    """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
+    usage_seen: tuple[str, ...] = ()
+    """Names of the figures in the last reply's report of usage."""
+    remarks: Counter[str] = field(default_factory=Counter)
+    """What was ignored of replies that were kept, and of how many."""
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
@@ -98,6 +115,7 @@ class RemoteModel:
         litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
         began, heard = clock(), Heard()
+        reply: Any = None
         try:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
@@ -107,10 +125,25 @@ class RemoteModel:
                 f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
             ) from error
         except Exception as error:
-            # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
-            raise fault(error, self.place, self.key) from None
-        elapsed_ms, bound = round((clock() - began) * 1000), self._bound(request.messages)
-        done = completion(reply, request, bound, self.place, elapsed_ms, heard.body)
+            failed = fault(error, self.place, self.key, request.cap_tokens)
+            # litellm also refuses bodies that say what happened: those are read, unless the status said it all.
+            body = plain(heard.body) if said_status(error) in (None, 200) else None
+            # What was no UTF-8 had to be read with gaps, in which anything may have stood.
+            if body is None or not shaped(body) or "\ufffd" in (heard.body or ""):
+                # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
+                raise failed from None
+        expected = Expected(
+            request,
+            self._bound(request.messages),
+            self.place,
+            round((clock() - began) * 1000),
+            self.lenient,
+            self.key,
+            self._remark,
+        )
+        done = completion(reply, expected, heard.body)
+        sent = plain(heard.body) or {}
+        self.usage_seen = tuple(fields_seen(sent.get("usage") or sent.get("usageMetadata")))
         # A server can repeat the key it was sent, also where it names its model.
         texts = (done.text, done.model_reported or "", done.fingerprint or "")
         if any(key in text for key in self._keys for text in texts):
@@ -122,7 +155,19 @@ class RemoteModel:
 
     async def probe(self) -> str | None:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
+        if self.elsewhere is not None:
+            return await trouble(self.elsewhere.url, self.place, self.elsewhere.variable)
         return None if self.api_base is None else await trouble(self.api_base, self.place)
+
+    @property
+    def notice(self) -> str | None:
+        """Where the environment puts the model, in one sentence; None: nothing is unusual."""
+        if self.elsewhere is None:
+            return None
+        price = (
+            "" if self.setting.price is not None else ", whose price is unknown until its [[models]] table has prices"
+        )
+        return f"{self.setting.name} is asked at {self.elsewhere.where}, as {self.elsewhere.variable} says{price}."
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
@@ -130,6 +175,12 @@ class RemoteModel:
         # Of another loop it cannot be closed: that loop is over, and took its connections along.
         if client is not None and client[0] is asyncio.get_running_loop():
             await client[1].close()
+
+    def _remark(self, what: str) -> None:
+        """Note what was ignored of a reply; the first time in the log, always in the count."""
+        if not self.remarks[what]:
+            log.warning("%s reported %s", self.place, what)
+        self.remarks[what] += 1
 
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
@@ -144,7 +195,7 @@ class RemoteModel:
         sent: dict[str, Any] = {
             "model": self.route,
             "messages": turns,
-            "max_tokens": request.asked_tokens,
+            "max_tokens": request.cap_tokens,
             "timeout": self.timeout_s,
             # Two names for the same, one for each of litellm's layers; a hidden retry would be billed unseen.
             "max_retries": 0,
@@ -164,9 +215,13 @@ class RemoteModel:
             sent["extra_headers"] = {"Connection": "close"}
         if self.api_base is not None:
             sent |= {"api_base": self.api_base, "api_key": self.key or NO_KEY}
-        elif self.key is not None:
-            sent["api_key"] = self.key
-        return sent
+        else:
+            if self.key is not None:
+                sent["api_key"] = self.key
+            if self.elsewhere is not None:
+                # The environment's own value, whose spaces litellm would keep.
+                sent["api_base"] = self.elsewhere.url
+        return wire.applied(sent, self.rename, self.omit, self.extra)
 
     def _client_here(self) -> dict[str, Any]:
         """An endpoint anybody may have written down is called with a client of our own, one per event loop."""
@@ -190,14 +245,22 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     where, settings = host(at), declared.settings
     # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
     sent = mapping.to_endpoint(declared.name, settings, _maps("hosted_vllm", name))
-    identity = f"openai/{name}@{where}{at.path.rstrip('/')}{settings.suffix}"
+    identity = f"openai/{name}@{where}{at.path.rstrip('/')}{declared.suffix}"
+    omit = tuple(declared.omit or ())
+    mapping.check_reasoning(
+        declared.name, name, at.hostname or "", settings, declared.rename or {}, "temperature" in omit
+    )
     return RemoteModel(
         setting=ModelSetting(declared.name, identity, declared.price),
         route=f"hosted_vllm/{name}",
         place=f"{name} at {where}",
-        api_base=declared.api_base.rstrip("/"),
+        api_base=declared.api_base.strip().rstrip("/"),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
+        lenient=declared.finish == "lenient",
+        rename=declared.rename or {},
+        omit=omit,
+        extra=declared.extra or {},
         context_tokens=declared.context_tokens,
         parallel=declared.parallel or PARALLEL,
         continues=declared.continues is True,
@@ -229,18 +292,28 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
             raise UsageError(f"Model {model_name!r} needs a key: set the environment variable {either}.")
     route = f"{provider}/{bare}"
     supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
-    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare))
+    omit = tuple(spec.omit or ())
+    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare), wanted="temperature" not in omit)
+    # Another address is another server: its answers, and its price, are not those of the provider's own.
+    moved = elsewhere(provider)
+    at = "" if moved is None else f"@{moved.where}"
+    listed = None if moved and not moved.listed else prices.bundled_price(model_name) or prices.bundled_price(route)
     return RemoteModel(
         setting=ModelSetting(
             name,
-            f"{route}{spec.settings.suffix}",
-            spec.price or prices.bundled_price(model_name) or prices.bundled_price(route),
+            f"{route}{at}{spec.suffix}",
+            spec.price or listed,
         ),
         route=route,
-        place=f"{bare} at {provider}",
+        place=f"{bare} at {provider if moved is None else moved.where}",
         key=key,
         seeded="seed" in supported,
         timeout_s=spec.timeout_s,
+        lenient=spec.finish == "lenient",
+        elsewhere=moved,
+        rename=spec.rename or {},
+        omit=omit,
+        extra=spec.extra or {},
         context_tokens=spec.context_tokens or prices.context_tokens(model_name),
         parallel=spec.parallel or PARALLEL,
         # What thinks first cannot go on with a reply: providers refuse a begun one while thinking is on.

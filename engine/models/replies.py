@@ -1,41 +1,44 @@
 """A provider's reply read into our records, with nothing believed that cannot be true.
 
-Reads the shape litellm hands over, and beside it the body as the provider sent it, because litellm turns every finish
-it does not know, and none at all, into a 'stop'; imports it never. Silence stays None; a reply without usage is
-estimated and says so; a figure that cannot be meant makes the whole reply malformed.
+Reads plain JSON, the body as it was sent, in the shapes of OpenAI, Anthropic and Google; litellm's object, which calls
+every end it does not know, and none at all, a 'stop', is read in its place only where no body is at hand or its shape
+is another. Imports litellm never. A reply that neither finished nor was cut is a failed attempt and no completion.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.core import tokens
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Finish, Request, Usage
-from engine.models.prices import pusd
+from engine.models import faults, usage
+from engine.models.usage import malformed
 
-_WORDS: dict[Finish, str] = {
-    "stop": "stop eos eos_token end_turn stop_sequence complete",
-    "length": "length max_tokens",
+_WORDS: dict[str, str] = {
+    "stop": "stop stopped stop_sequence stop_token stop_string stop_string_found stop_criteria_met eos eos_token "
+    "eos_found end end_turn end_of_turn end_of_text complete completed finish finished done normal",
+    "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached token_limit "
+    "max_predicted_tokens_reached model_length context_length_reached model_context_window_exceeded",
     "filter": "content_filter content_filtered contentfilter refusal refused safety sensitive blocklist "
-    "prohibited_content spii recitation guardrail_intervened",
+    "prohibited_content spii recitation guardrail_intervened image_safety model_armor language error_toxic",
+    "error": "error abort aborted cancel cancelled canceled user_cancel timeout time_limit network_error server_error "
+    "internal_error failed failure error_limit not_finished insufficient_system_resource unspecified other unknown "
+    "malformed_function_call malformed_response malformed_model_output malformed_tool_use unexpected_tool_call "
+    "too_many_tool_calls load",
 }
-FINISHES: dict[str, Finish] = {word: finish for finish, words in _WORDS.items() for word in words.split()}
-"""What providers' words for the end of a reply mean, in small letters and with underscores."""
-FINISHED = ("finish_reason", "finishReason", "stop_reason")
-"""Where OpenAI's, Google's and Anthropic's bodies hold that word."""
-ABSURD = 100
-"""A figure this many times what its text could cost, and 1,000 more, is not a count."""
-MOST_TOKENS = 10**7
-"""No prompt and no reply has more."""
-COUNTED = 200_000
-"""Longest text a tokenizer is given, in characters."""
-MOST_BYTES = 1000
-"""No tokenizer gets more bytes into one token."""
+FINISHES: Mapping[str, str] = {word.replace("_", ""): end for end, words in _WORDS.items() for word in words.split()}
+"""What providers' words for the end of a reply mean, in small letters alone: stop, length, filter, or error."""
+LENIENT = 'finish = "lenient"'
+"""The key of a [[models]] table that keeps replies whose end nobody said."""
+_FINISHED = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
+"""Where bodies of any shape hold the word."""
+_SHOWN = 40
+"""Longest part of a provider's word in a sentence, in characters."""
 
 
 @dataclass
@@ -51,129 +54,252 @@ class Heard:
             self.body = body
 
 
-def completion(
-    reply: Any, request: Request, bound: int, place: str, latency_ms: int, body: str | None = None
-) -> Completion:
-    """The reply as a record. Raises ProviderError('malformed'); the money may be gone all the same.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of a call before its reply."""
 
-    `body`: what the provider sent, as text; None: not at hand, so that litellm's reading of it must do.
+    request: Request
+    bound: int
+    """Upper bound of the prompt, in tokens."""
+    place: str
+    """'<model> at <host>', as sentences name it."""
+    latency_ms: int = 0
+    lenient: bool = False
+    """Keep a reply with complete usage whose end nobody said."""
+    key: str | None = None
+    """Blotted out of whatever is quoted."""
+    remark: Callable[[str], None] | None = None
+    """Told what was ignored of a reply that is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A reply in its own shape, as far as it was found."""
+
+    text: str
+    refusal: str | None
+    word: object
+    """As the provider ended it; None: it did not say."""
+    native: object
+    """The word of the server behind a router; None: none."""
+    error: object
+    """An error object; None: none."""
+    usage: object
+    cost: object
+
+
+def plain(body: str | None) -> dict[str, Any] | None:
+    """A body as a JSON object; None: it is none, or none is at hand."""
+    try:
+        sent = json.loads(body or "null")
+    except (ValueError, RecursionError):
+        return None
+    return sent if isinstance(sent, dict) else None
+
+
+def shaped(sent: Mapping[str, Any]) -> bool:
+    """Whether a body has one of the shapes that are read as they are."""
+    content = sent.get("content")
+    anthropic = isinstance(content, list) and ("stop_reason" in sent or sent.get("type") == "message")
+    google = "candidates" in sent or isinstance(sent.get("promptFeedback"), Mapping)
+    return anthropic or google or "choices" in sent or _error(sent) is not None
+
+
+def completion(reply: Any, expected: Expected, body: str | None = None) -> Completion:
+    """The reply as a record; `reply` is litellm's object, `body` what the provider sent, either may be None.
+
+    Raises ProviderError: 'malformed' for what cannot be read, 'unfinished' for a generation that failed inside a 200,
+    else what the code of its error object says. The money may be gone all the same.
     """
-    choices = getattr(reply, "choices", None)
-    if not choices:
-        raise _malformed(place, "it holds no choice")
-    choice = choices[0]
-    refusal, finish = _refusal(choice), _finish(choice, body)
-    content = refusal or getattr(getattr(choice, "message", None), "content", None)
-    if content is None:
-        content = ""
-    if not isinstance(content, str):
-        raise _malformed(place, "its content is not text")
-    text, last = _storable(content), request.messages[-1]
+    sent = plain(body)
+    if sent is not None and shaped(sent):
+        return read(sent, expected)
+    known = _dumped(reply)
+    if sent is not None:
+        # Another shape, of which litellm made OpenAI's; its word for the end stands where such a body has it.
+        words = {name: sent[name] for name in _FINISHED if name in sent}
+        choices = known.get("choices")
+        if words and isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+            word = next(iter(words.values()))
+            read_as = choices[0].get("finish_reason")
+            # What litellm makes a cap or a filter of is one; its 'stop' may stand for anything.
+            if _end(word) is not None or _end(read_as) == "stop":
+                known = {**known, "choices": [{**choices[0], "finish_reason": word}]}
+    return read(known, expected)
+
+
+def read(sent: Mapping[str, Any], expected: Expected) -> Completion:
+    """The completion in a body of OpenAI's, Anthropic's or Google's shape; raises as `completion` does."""
+    place, request = expected.place, expected.request
+    part = _part(sent, place)
+    text, last = _storable(part.refusal or part.text), request.messages[-1]
     if last.role == "assistant":
         # What comes after a turn that is gone on with: some servers, llama.cpp among them, repeat that turn first.
         text = text.removeprefix(_storable(last.content))
-    usage = getattr(reply, "usage", None)
-    cost = getattr(usage, "cost", None)
-    if isinstance(cost, bool) or not isinstance(cost, (int, float)) or not 0 <= cost < 10**6:
-        cost = None
+    if part.error is not None:
+        failed = faults.sent_error(part.error, place, expected.key, request.cap_tokens)
+        raise _failed(failed, part, text, expected, spoilt=True)
+    end = "filter" if part.refusal else _ending(part, expected)
+    if end is None or end == "error":
+        word = "no finish reason" if part.word is None else f"the finish reason {_quotable(part.word, expected.key)}"
+        why = f"{place} ended its reply with {word}, so it counts as failed"
+        mend = "" if end == "error" else f"; if that is how its replies end, set {LENIENT} in its [[models]] table"
+        failed = ProviderError(f"{why}{mend}.", kind="unfinished")
+        raise _failed(failed, part, text, expected, spoilt=end == "error")
+    taken = usage.read(part.usage, text, request, expected.bound, place, expected.remark)
+    if end == "unsaid" and (taken.estimated or not text):
+        failed = ProviderError(
+            f"{place} said neither how its reply ended nor all that it took, so it counts as failed.", kind="unfinished"
+        )
+        raise _failed(failed, part, text, expected, spoilt=False)
     return Completion(
         key=request.key,
         text=text,
-        finish="filter" if refusal else finish,
-        usage=_usage(usage, text, request, bound, place),
-        latency_ms=latency_ms,
-        model_reported=_name(getattr(reply, "model", None)),
-        fingerprint=_name(getattr(reply, "system_fingerprint", None)),
+        finish=end,
+        usage=taken,
+        latency_ms=expected.latency_ms,
+        model_reported=_name(sent.get("model") or sent.get("modelVersion")),
+        fingerprint=_name(sent.get("system_fingerprint")),
         created_at=datetime.now(UTC),
-        provider_cost_pusd=None if cost is None else pusd(cost),
+        provider_cost_pusd=usage.cost_pusd(part.cost),
+        sent_tokens=request.sent_tokens,
     )
 
 
-def _refusal(choice: Any) -> str | None:
-    """The words of a model that refused to answer; None: it did not, or said more than that."""
-    message = getattr(choice, "message", None)
-    more = getattr(message, "provider_specific_fields", None)
-    words = getattr(message, "refusal", None) or (more.get("refusal") if isinstance(more, dict) else None)
-    content = getattr(message, "content", None)
-    silent = content is None or (isinstance(content, str) and not content.strip())
-    return words if isinstance(words, str) and words and silent else None
+def _ending(part: _Part, expected: Expected) -> Finish | Any:
+    """How the reply ended: one of `Finish`, 'error', or None where nobody can tell."""
+    said, native = _end(part.word), _end(part.native)
+    # A router may call everything behind it a stop.
+    end = native if native is not None and said in (None, "stop") else said
+    return "unsaid" if end is None and expected.lenient else end
 
 
-def _finish(choice: Any, body: str | None) -> Finish:
-    """How the reply ended by the provider's own word; no word, or one nobody knows, is 'other' and never a 'stop'."""
-    # The part of the body that says it: its first choice, or all of it; empty where it cannot be read.
+def _failed(failed: ProviderError, part: _Part, text: str, expected: Expected, *, spoilt: bool) -> ProviderError:
+    """A failed generation with what it took, where the provider says so; `spoilt`: it ended in an error."""
+    taken: Usage | None
     try:
-        sent = json.loads(body or "null")
-        if choices := sent.get("choices"):
-            # Here a missing word is known to be missing; a body in another shape may hold it where nobody looks.
-            sent = {"finish_reason": None, **choices[0]}
-        elif candidates := sent.get("candidates"):
-            sent = candidates[0]
-    except (ValueError, RecursionError, AttributeError, LookupError, TypeError):
-        sent = {}
-    if not isinstance(sent, dict):
-        sent = {}
-    read = FINISHES.get(str(getattr(choice, "finish_reason", None)), "other")
-    more = getattr(choice, "provider_specific_fields", None) or {}
-    word = next((sent[name] for name in FINISHED if name in sent), more.get("native_finish_reason", read))
-    known = FINISHES.get(str(word).lower().replace("-", "_"), "other")
-    # What litellm makes a cap or a filter of is one; its 'stop' may stand for anything.
-    return known if known != "other" or read == "stop" else read
+        taken = usage.read(part.usage, text, expected.request, expected.bound, expected.place)
+    except ProviderError:
+        taken = None
+    # Counts of our own are no bound of what was billed: then it stays at its worst case.
+    failed.usage = None if taken is None or taken.estimated else taken
+    empty = not text and (failed.usage is None or not failed.usage.output_tokens)
+    if failed.kind != "unfinished" or spoilt or empty:
+        return faults.freed(failed, expected.place)
+    return failed
 
 
-def _usage(reported: Any, text: str, request: Request, bound: int, place: str) -> Usage:
-    """Tokens as reported; estimated from our bound and our own count when the provider is silent."""
-    given, taken = _whole(reported, "prompt_tokens", place), _whole(reported, "completion_tokens", place)
-    size = len(text.encode())
-    if not given or not taken:
-        # By size where a tokenizer would hold everybody else up for seconds.
-        count = size // tokens.BYTES_PER_TOKEN if len(text) > COUNTED else tokens.count(text, request.model)
-        return Usage(input_tokens=given or bound, output_tokens=taken or max(1, count), estimated=True)
-    if size > MOST_BYTES * (taken + 1):
-        raise _malformed(place, f"it holds {size:,} bytes and claims {taken} output tokens")
-    hidden = _detail(reported, "completion_tokens_details", ("reasoning_tokens",), place)
-    if hidden and _whole(reported, "total_tokens", place) == given + taken + hidden:
-        # Some count their reasoning beside the reply and not within it; the total says which.
-        taken += hidden
-    _check_plausible(given, bound, "input", place)
-    if taken > request.asked_tokens:
-        # Within the cap that was asked for nothing is absurd: a model may think for long and say a word.
-        _check_plausible(taken - (hidden or 0), size, "output", place)
-    cached = _detail(reported, "prompt_tokens_details", ("cached_tokens",), place)
-    written = _detail(reported, "prompt_tokens_details", ("cache_write_tokens", "cache_creation_tokens"), place)
-    return Usage(
-        input_tokens=given,
-        output_tokens=taken,
-        cached_tokens=_within(cached, given),
-        cache_write_tokens=_within(written, given - (cached or 0)),
-        reasoning_tokens=_within(hidden, taken),
-    )
+def _part(sent: Mapping[str, Any], place: str) -> _Part:
+    """The first reply of a body. Raises ProviderError('malformed') where there is none."""
+    holder = sent.get("usage")
+    cost = holder.get("cost") if isinstance(holder, Mapping) else None
+    if isinstance(holder, Mapping) and cost is None:
+        cost = holder.get("total_cost")
+    error, used = _error(sent), holder
+    if "choices" not in sent and ("candidates" in sent or "promptFeedback" in sent):
+        return _google(sent, error, place)
+    if "choices" not in sent and isinstance(sent.get("content"), list):
+        text, refusal = _content(sent["content"], place)
+        return _Part(text, refusal, sent.get("stop_reason"), None, error, used, cost)
+    choices = sent.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        choice = choices[0]
+        message = choice.get("message")
+        error = error if error is not None else _error(choice)
+        if not isinstance(message, Mapping):
+            if error is None and not isinstance(choice.get("text"), str):
+                raise malformed(place, "its choice holds no message")
+            message = {"content": choice.get("text") or ""}
+        text, refusal = _content(message.get("content"), place)
+        more = message.get("provider_specific_fields")
+        words = message.get("refusal") or (more.get("refusal") if isinstance(more, Mapping) else None)
+        if isinstance(words, str) and words and not text.strip():
+            refusal = words
+        more = choice.get("provider_specific_fields")
+        native = choice.get("native_finish_reason")
+        native = native or (more.get("native_finish_reason") if isinstance(more, Mapping) else None)
+        return _Part(text, refusal, choice.get("finish_reason"), native, error, used, cost)
+    if error is not None:
+        return _Part("", None, None, None, error, used, cost)
+    raise malformed(place, "it holds no choice")
 
 
-def _whole(holder: Any, name: str, place: str) -> int | None:
-    value = getattr(holder, name, None)
-    if value is None:
+def _google(sent: Mapping[str, Any], error: object, place: str) -> _Part:
+    used, candidates, feedback = sent.get("usageMetadata"), sent.get("candidates"), sent.get("promptFeedback")
+    if isinstance(candidates, list) and candidates and isinstance(candidates[0], Mapping):
+        content = candidates[0].get("content")
+        parts = content.get("parts") if isinstance(content, Mapping) else None
+        text, refusal = _content(parts, place)
+        return _Part(text, refusal, candidates[0].get("finishReason"), None, error, used, None)
+    if error is None and isinstance(feedback, Mapping) and feedback.get("blockReason"):
+        # The prompt was blocked: no candidate, and no word of an end but this.
+        return _Part("", None, "content_filter", None, None, used, None)
+    if error is None:
+        raise malformed(place, "it holds no candidate")
+    return _Part("", None, None, None, error, used, None)
+
+
+_THOUGHTS = ("thinking", "redacted_thinking", "reasoning", "reasoning_text", "reasoning_content", "thought")
+
+
+def _content(content: object, place: str) -> tuple[str, str | None]:
+    """The text of a reply, its thoughts left apart, and the words of a refusal where one of its parts is one."""
+    if content is None:
+        return "", None
+    if isinstance(content, str):
+        return content, None
+    if not isinstance(content, list):
+        raise malformed(place, "its content is not text")
+    texts: list[str] = []
+    refusal: str | None = None
+    for part in content:
+        if isinstance(part, str):
+            texts.append(part)
+            continue
+        if not isinstance(part, Mapping):
+            raise malformed(place, "its content is not text")
+        if part.get("type") in _THOUGHTS or part.get("thought") is True:
+            continue
+        if isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        elif isinstance(part.get("refusal"), str):
+            refusal = part["refusal"]
+    text = "".join(texts)
+    return text, refusal if not text.strip() else None
+
+
+def _error(holder: Mapping[str, Any]) -> object:
+    """The error object of a body or a choice; None: none, or an empty one."""
+    error = holder.get("error")
+    if isinstance(error, (Mapping, str)) and error:
+        return error
+    if isinstance(error, (int, float)) and not isinstance(error, bool) and error:
+        return {"code": int(error) if error == error and abs(error) < 10**6 else 0}
+    return {} if error is True else None
+
+
+def _end(word: object) -> str | None:
+    """What a provider's word for the end means; None: nobody knows."""
+    if not isinstance(word, str) or len(word) > 200:
         return None
-    # True is an int to Python, and NaN fails every comparison.
-    whole = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
-    if not whole or value != int(value):
-        raise _malformed(place, f"its usage says {name} = {str(value)[:20]}")
-    return int(value)
+    folded = re.sub("[^a-z]", "", word.lower()).removeprefix("finishreason")
+    return FINISHES.get(folded)
 
 
-def _detail(reported: Any, group: str, names: tuple[str, ...], place: str) -> int | None:
-    holder = getattr(reported, group, None)
-    return next((n for name in names if (n := _whole(holder, name, place)) is not None), None)
+def _quotable(word: object, key: str | None) -> str:
+    text = "".join(c if c.isprintable() else " " for c in str(word)[:_SHOWN])
+    return f"'{faults.redacted(text, key)}'"
 
 
-def _within(part: int | None, whole: int) -> int | None:
-    """A part larger than its whole was not a part; it counts as not reported."""
-    return part if part is not None and part <= whole else None
-
-
-def _check_plausible(tokens: int, size: int, side: str, place: str) -> None:
-    if tokens > ABSURD * size + 1000:
-        raise _malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
+def _dumped(reply: Any) -> Mapping[str, Any]:
+    """litellm's object as plain JSON."""
+    dump = getattr(reply, "model_dump", None)
+    try:
+        known = dump() if callable(dump) else reply
+    except Exception:
+        # A pydantic object made around values it never checked may refuse to be written down.
+        known = None
+    return known if isinstance(known, Mapping) else {}
 
 
 def _name(value: object) -> str | None:
@@ -183,7 +309,3 @@ def _name(value: object) -> str | None:
 def _storable(text: str) -> str:
     """Without lone surrogates, which no file and no database takes."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _malformed(place: str, why: str) -> ProviderError:
-    return ProviderError(f"The reply of {place} cannot be used: {why}.", kind="malformed")

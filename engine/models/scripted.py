@@ -55,7 +55,7 @@ class ScriptedModel:
         return sum(len(message.content.split()) + 1 for message in messages)
 
     async def complete(self, request: Request) -> Completion:
-        """Say what the script says, cut at the asked cap."""
+        """Say what the script says, cut at the cap it is sent."""
         self.served.append(request)
         rng = random.Random(len(self.served) if self.fickle else request.seed)
         words = self.script(request, rng).split(" ")
@@ -63,17 +63,18 @@ class ScriptedModel:
         for _ in range(random.Random(f"{request.key}{len(self.served)}").randint(0, self.pauses)):
             await asyncio.sleep(0)
         # One token more than its words: a reply that just fills the cap never came to its end.
-        whole = len(words) < request.asked_tokens
-        usage = Usage(self.least(request.messages), len(words) + 1 if whole else request.asked_tokens)
+        whole = len(words) < request.cap_tokens
+        usage = Usage(self.least(request.messages), len(words) + 1 if whole else request.cap_tokens)
         return Completion(
             key=request.key,
-            text=" ".join(words[: request.asked_tokens]),
+            text=" ".join(words[: request.cap_tokens]),
             finish="stop" if whole else "length",
             usage=usage,
             latency_ms=0,
             model_reported=self.setting.identity,
             fingerprint=None,
             created_at=datetime.now(UTC),
+            sent_tokens=request.sent_tokens,
         )
 
     async def probe(self) -> str | None:

@@ -8,6 +8,7 @@ it is handed in by `remote`, and litellm is never imported here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal, get_args
@@ -95,9 +96,12 @@ class Sent:
     """True: hidden reasoning was asked for."""
 
 
-def to_provider(name: str, route: str, settings: Settings, maps: Maps) -> Sent:
-    """What a provider is sent. Raises UsageError for what litellm refuses, drops or changes, or Anthropic rejects."""
-    if not settings.given:
+def to_provider(name: str, route: str, settings: Settings, maps: Maps, *, wanted: bool = True) -> Sent:
+    """What a provider is sent. Raises UsageError for what litellm refuses, drops or changes, or Anthropic rejects.
+
+    `wanted`: False where no temperature is sent.
+    """
+    if not settings.given and (not wanted or maps({}) is None):
         return Sent()
     for word in SAMPLING:
         if word in settings.given:
@@ -111,11 +115,14 @@ def to_provider(name: str, route: str, settings: Settings, maps: Maps) -> Sent:
             raise UsageError(f"Model {name!r} takes no top_p; take it out.")
         sent["top_p"] = settings.top_p
     # Some reasoning models take one temperature alone, and which of theirs do depends on the rest that is sent.
-    wanted = USUAL_TEMPERATURE if settings.temperature is None else settings.temperature
-    mapped = maps({**sent, "temperature": wanted})
-    if mapped is None or mapped.get("temperature", wanted) != wanted:
+    usual = USUAL_TEMPERATURE if settings.temperature is None else settings.temperature
+    mapped = maps({**sent, "temperature": usual})
+    if wanted and (mapped is None or mapped.get("temperature", usual) != usual):
         if maps({**sent, "temperature": 1.0}) is None:
-            raise UsageError(f"Model {name!r} takes no temperature, which every request carries, so it cannot be used.")
+            raise UsageError(
+                f'Model {name!r} takes no temperature, which every request carries: set omit = ["temperature"] in its '
+                "[[models]] table."
+            )
         instead = "strategies ask for 0.7" if settings.temperature is None else f"not {settings.temperature:g}"
         raise UsageError(
             f"Model {name!r} takes temperature 1 alone and {instead}: set temperature = 1 in its [[models]] "
@@ -136,6 +143,29 @@ def to_provider(name: str, route: str, settings: Settings, maps: Maps) -> Sent:
         if 0 < budget < LEAST_CLAUDE_BUDGET:
             raise UsageError(f"Model {name!r} takes thinking_tokens from {LEAST_CLAUDE_BUDGET:,}, not {budget:,}.")
     return Sent(sent, budget, thinks)
+
+
+def check_reasoning(
+    name: str, model: str, host: str, settings: Settings, rename: Mapping[str, str], omits: bool
+) -> None:
+    """Refuse an o-series or GPT-5 model at OpenAI's own endpoint that would refuse every call. Raises UsageError.
+
+    Elsewhere a gateway of that name may take what it likes.
+    """
+    if not re.match(r"(o\d|gpt-5(?!-chat))", model) or not re.search(
+        r"(^|\.)(api\.openai\.com|openai\.azure\.com)$", host
+    ):
+        return
+    lines = []
+    if "max_tokens" not in rename:
+        lines.append('rename = { max_tokens = "max_completion_tokens" }')
+    if settings.temperature != 1 and not omits:
+        lines.append("temperature = 1")
+    if lines:
+        raise UsageError(
+            f"Model {name!r} refuses max_tokens and any temperature but 1: add {' and '.join(lines)} to its [[models]] "
+            "table."
+        )
 
 
 def to_endpoint(name: str, settings: Settings, maps: Maps) -> Sent:

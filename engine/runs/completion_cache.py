@@ -6,7 +6,8 @@ at all, is decided by the dispatcher.
 
 `StoredCompletions` are those paid for by earlier runs, read from the store on demand. Of local and scripted models all
 may be replayed, of remote ones those younger than `pool_max_age`; a stored reply is refused once the model answers
-under another name or fingerprint than it was stored with.
+under another name or fingerprint than it was stored with, where it would be sent with another cap today, and where it
+had not finished, which earlier versions kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Buy = Callable[[Request], Awaitable[Completion]]
 class Archive(Protocol):
     """Completions paid for before this run."""
 
-    async def find(self, key: str) -> Completion | None:
+    async def find(self, request: Request) -> Completion | None:
         """The oldest stored completion of this request; None: there is none that may be replayed."""
 
 
@@ -40,7 +41,7 @@ class CompletionCache:
     def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
         self._archive = archive
-        self._earlier = {request_of(completion.key): completion for completion in bought}
+        self._earlier = {request_of(done.key): done for done in bought if done.finish != "other"}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
 
@@ -84,7 +85,7 @@ class CompletionCache:
     async def _fetch(self, request: Request) -> tuple[Completion, bool]:
         known = self._earlier.get(request.key)
         if known is None and self._archive is not None:
-            known = await self._archive.find(request.key)
+            known = await self._archive.find(request)
         if known is not None:
             return known, True
         return await self._buy(request), False
@@ -108,7 +109,7 @@ class StoredCompletions:
         self._on_trouble = on_trouble
         self._keys: dict[str, str] = {}
         self._again: dict[str, str] = {}
-        self._models: dict[str, str] = {}
+        self._models: dict[str, Model] = {}
         self._answers_as: dict[str, tuple[str | None, str | None]] = {}
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -118,7 +119,7 @@ class StoredCompletions:
             name = model.setting.identity
             keys = store.completion_keys([name], since)
             self._keys |= keys
-            self._models |= dict.fromkeys(keys, name)
+            self._models[name] = model
 
     def admit(self, keys: Mapping[str, str]) -> None:
         """Replay these stored replies, by request, however old they are: trials that read them are read again."""
@@ -128,19 +129,23 @@ class StoredCompletions:
         """Remember under which name and fingerprint a model answers now."""
         self._answers_as[model] = (completion.model_reported, completion.fingerprint)
 
-    async def find(self, key: str) -> Completion | None:
-        """The stored completion of this key; None: none that may be replayed."""
-        if key not in self._models and key not in self._again:
+    async def find(self, request: Request) -> Completion | None:
+        """The stored completion of this request; None: none that may be replayed."""
+        key, again = request.key, request.key in self._again
+        if key not in self._keys and not again:
             return None
         waiting = self._wanted.setdefault(key, asyncio.get_running_loop().create_future())
         # One opening of the database for all that ask while it lasts: opening costs more than reading.
         if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read())
         completion = await asyncio.shield(waiting)
-        if completion is None or key in self._again:
+        model = self._models[request.model]
+        if completion is None or completion.finish == "other" or not _sent_alike(completion, request, model):
+            return None
+        if again:
             return completion
         # Before the model's first reply nobody can tell; a changed model is seen from then on.
-        now = self._answers_as.get(self._models[key])
+        now = self._answers_as.get(model.setting.identity)
         return completion if now in (None, (completion.model_reported, completion.fingerprint)) else None
 
     async def _read(self) -> None:
@@ -157,3 +162,14 @@ class StoredCompletions:
                 continue
             for request, waiting in batch.items():
                 waiting.set_result(completions.get(keys[request]))
+
+
+def _sent_alike(stored: Completion, request: Request, model: Model) -> bool:
+    """Whether the request would be sent today with the cap this reply was, cut or not.
+
+    Buying again only what was cut would favour short replies.
+    """
+    if request.sent_tokens is not None or stored.sent_tokens is None:
+        return stored.sent_tokens == request.sent_tokens
+    # With bounds alone the asked cap goes out first, and the provider's refusal leaves what its window does.
+    return model.context_tokens is not None and stored.sent_tokens == model.context_tokens - stored.usage.input_tokens

@@ -19,10 +19,10 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
 from engine.core.budget import Amount, Ceiling, Limits
-from engine.core.errors import CeilingReached, InDoubt, ProviderError, RunStopped
+from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.core.ids import completion_key
-from engine.core.records import Attempt, Completion, Request
-from engine.models import charges
+from engine.core.records import Attempt, Completion, Request, Usage
+from engine.models import charges, faults
 from engine.models.model import Model
 from engine.runs.rate_limits import Lane, Retries
 
@@ -201,27 +201,47 @@ class Dispatcher:
         self._run_id = run_id
         # A fresh random id per attempt costs half a millisecond of system call; one per dispatcher and a count do not.
         self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
-        self._lanes = {name: Lane(model.parallel, model.rates, gate) for name, model in models.items()}
+        self._lanes = {
+            name: Lane(model.parallel, model.rates, gate, name=model.setting.name, careful=not model.local)
+            for name, model in models.items()
+        }
+
+    @property
+    def says(self) -> str | None:
+        """What is unusual about the models now, in a sentence each; None: nothing."""
+        return " ".join(says for lane in self._lanes.values() if (says := lane.says)) or None
 
     async def purchase(self, request: Request) -> Completion:
-        """One completion, at the price of as many attempts as it takes. Raises the last attempt's error."""
+        """One completion, at the price of as many attempts as it takes. Raises the last attempt's error.
+
+        A call that is refused because its cap does not fit the window is sent once more with the room there is.
+        """
         model, lane = self._models[request.model], self._lanes[request.model]
+        resent = 0
+        wait_s: float | None = None
         for ordinal in itertools.count():
             await lane.enter()
             try:
                 return await self._attempt(model, lane, request, ordinal)
+            except ContextOverflow as error:
+                request = _fitted(model, request, error)
+                resent, wait_s = 1, None
             except ProviderError as error:
-                wait_s = self._retries.wait_s(ordinal, error)
+                if lane.closed and len(self._models) == 1:
+                    # Nobody else is left to ask.
+                    self._gate.stop(lane.says)
+                wait_s = self._retries.wait_s(ordinal - resent, error)
                 if wait_s is None:
                     raise
             finally:
                 lane.leave()
-            await self._gate.rest(wait_s)
+            if wait_s:
+                await self._gate.rest(wait_s)
         raise AssertionError("retries are bounded")
 
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
-        by_cap = charges.worst(model, bound.tokens, request.asked_tokens)
+        by_cap = charges.worst(model, bound.tokens, request.cap_tokens)
         worst = await self._reserved(request.model, by_cap)
         bill: Amount | None = Amount()
         try:
@@ -251,11 +271,13 @@ class Dispatcher:
             # From here on it may have been billed, whatever happens; until there is an outcome it stays charged.
             bill = None
             completion = await self._sent(model, request, attempt, by_cap)
-            bill = charges.counted(model, completion)
+            bill = None if _unknown(model, completion, attempt) else charges.counted(model, completion)
             lane.speed_up()
             return completion
         except ProviderError as error:
-            bill = Amount() if _unbilled(error) else None
+            bill = _charged(model, error)
+            if bill is None:
+                lane.doubt(self._retries)
             lane.pause(self._retries.pause_s(error))
             if error.kind == "rate_limit":
                 lane.slow_down(sent)
@@ -280,15 +302,20 @@ class Dispatcher:
             completion = replace(reply, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
             failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))
-            if _unbilled(error):
-                free = None if attempt.reserved_pusd is None else 0
-                failed = replace(failed, outcome="failed", charged_tokens=0, charged_pusd=free)
+            if (bill := _charged(model, error)) is not None:
+                if bill.calls:
+                    self._overruns.saw(request.model, by_cap, bill)
+                money = None if attempt.reserved_pusd is None else bill.pusd
+                failed = replace(failed, outcome="failed", charged_tokens=bill.tokens, charged_pusd=money)
             self._note(failed, None)
             raise
-        actual = charges.cost(model, completion)
-        self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
-        done = replace(attempt, outcome="ok", charged_tokens=actual.tokens, charged_pusd=charges.money(model, actual))
-        self._note(replace(done, latency_ms=_since(began)), completion)
+        done = replace(attempt, latency_ms=_since(began))
+        if not _unknown(model, completion, attempt):
+            actual = charges.cost(model, completion)
+            self._overruns.saw(request.model, by_cap, charges.counted(model, completion))
+            money = charges.money(model, actual)
+            done = replace(done, outcome="ok", charged_tokens=actual.tokens, charged_pusd=money)
+        self._note(done, completion)
         try:
             # Nobody sees a reply before the journal has it: after a kill it would be paid for again.
             await self._notes.written()
@@ -308,9 +335,37 @@ class Dispatcher:
         self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
 
 
-def _unbilled(error: BaseException) -> bool:
-    """A refused attempt costs nothing; one without a clear outcome, or with a rubbish reply, may have been billed."""
-    return isinstance(error, ProviderError) and not isinstance(error, InDoubt) and error.kind != "malformed"
+def _fitted(model: Model, request: Request, error: ContextOverflow) -> Request:
+    """The request with the room a refusal says its prompt leaves. Raises the refusal where there is none."""
+    room = error.room_tokens
+    if not room:
+        raise error
+    if request.sent_tokens is not None or room >= request.asked_tokens:
+        # What fits by the provider's own numbers was refused: its window is not what it says.
+        raise ProviderError(
+            f"{str(error).rstrip('.')}, though it was sent with what room it says there is.", kind="refused"
+        )
+    if model.context_tokens is None:
+        model.context_tokens = error.window_tokens
+    return replace(request, sent_tokens=room)
+
+
+def _charged(model: Model, error: BaseException) -> Amount | None:
+    """What a failed attempt is charged by the table of `faults`; None: its worst case, as in doubt."""
+    charge = faults.charge(error)
+    if isinstance(charge, Usage):
+        return charges.taken(model, charge)
+    return Amount() if charge == "nothing" else None
+
+
+def _unknown(model: Model, completion: Completion, attempt: Attempt) -> bool:
+    """Whether nobody knows a kept reply's bill, so that it stays at its worst case: its provider told no usage.
+
+    Of one that is longer than its cap by our own count we know at least that it is more.
+    """
+    counted = charges.counted(model, completion)
+    within = counted.tokens <= attempt.reserved_tokens and counted.pusd <= (attempt.reserved_pusd or counted.pusd)
+    return completion.usage.estimated and within
 
 
 def _since(began: float) -> int:

@@ -1,8 +1,9 @@
 """How fast a model is asked, and how patiently again: calls at once, requests and tokens a minute, rests and retries.
 
 Decides when a call goes out and how often it is tried, never what it says: no completion and no id depends on it.
-Fewer calls at once after a rate-limit error, and slowly more again, is ours; the buckets are aiolimiter's, imported
-here alone and only for a model whose study sets a rate. Reads no reply, no price and no budget.
+Fewer calls at once after a rate-limit error, and slowly more again, is ours, and so is the circuit breaker that keeps
+an outage from costing a worst case for every call that waits; the buckets are aiolimiter's, imported here alone and
+only for a model whose study sets a rate. Reads no reply, no price and no budget.
 """
 
 from __future__ import annotations
@@ -25,6 +26,11 @@ BURST = 10
 """A tenth of a minute's allowance may go at once; the rest is spread over the minute."""
 STEP = 10
 """Good replies in a row that earn one more call at once."""
+DOUBTFUL = 5
+"""Doubtful outcomes in a row after which a model is asked one call at a time; before its first reply no more calls than
+this are on their way."""
+PROBES = 5
+"""Calls, one at a time, that may end in doubt before the model is asked no more in this run."""
 _T = TypeVar("_T")
 
 
@@ -50,6 +56,10 @@ class Retries:
             # What a provider asks for is exact and needs no jitter; beyond our bound it is an outage, not a pause.
             return error.retry_after_s if error.retry_after_s <= self.longest_s else None
         return min(self.longest_s, self.first_s * 2.0**ordinal * random.uniform(0.75, 1.25))
+
+    def probe_s(self, probes: int) -> float:
+        """Seconds a model rests before the next call in an outage: waiting costs nothing, and every call its worst."""
+        return min(self.longest_s, self.first_s * 4.0**probes)
 
     def pause_s(self, error: ProviderError) -> float:
         """Seconds the whole model rests after this error; 0: not at all."""
@@ -102,7 +112,9 @@ class Bucket:
 class Lane:
     """The calls of one model on their way out."""
 
-    def __init__(self, parallel: int, rates: Rates, gate: Stoppable) -> None:
+    def __init__(self, parallel: int, rates: Rates, gate: Stoppable, *, name: str = "", careful: bool = False) -> None:
+        """`careful`: a call that ends in doubt may cost, so an outage is met with as few as possible."""
+        self.name = name
         self.width = parallel
         """Calls at once, as of now: halved by a rate-limit error, at least 1; one more after every STEP successes."""
         self._parallel = parallel
@@ -112,18 +124,48 @@ class Lane:
         self._slowed = 0
         self._streak = 0
         self._resumes_at = 0.0
+        self._careful = careful
+        self._proven = False
+        self._doubts = self._probes = 0
         wanted = (rates.requests_per_minute, rates.tokens_per_minute)
         self._requests, self._tokens = (None if rate is None else Bucket(rate, gate) for rate in wanted)
 
+    @property
+    def says(self) -> str | None:
+        """What is unusual about this model now, in one sentence; None: nothing."""
+        if self._doubts < DOUBTFUL:
+            return None
+        calls = f"{self._doubts} calls of {self.name} in a row ended in doubt"
+        if self.closed:
+            return f"{calls}, each charged at its worst case, so it is asked no more; resume tries again."
+        return f"{calls}, so it is asked one call at a time."
+
+    @property
+    def closed(self) -> bool:
+        """Whether the model is asked no more in this run."""
+        return self._probes >= PROBES
+
+    @property
+    def _places(self) -> int:
+        """Calls at once, as of now; in doubt no more than may end so."""
+        if not self._careful or (self._proven and not self._doubts):
+            return self.width
+        return max(1, min(self.width, DOUBTFUL - self._doubts))
+
     async def enter(self) -> None:
-        """Wait for a place among the calls at once. Raises RunStopped as soon as the run is asked to stop."""
-        if self._busy < self.width and not self._queue:
+        """Wait for a place among the calls at once.
+
+        Raises RunStopped as soon as the run is asked to stop, ProviderError('outage') once the model is asked no more.
+        """
+        self._refuse()
+        if self._busy < self._places and not self._queue:
             self._busy += 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
             await self._gate.until(turn)
+            self._refuse()
         except BaseException:
             # The place may have been given to us in the moment we stopped waiting for it.
             if turn.done() and not turn.cancelled():
@@ -134,6 +176,19 @@ class Lane:
         """Give the place to whoever waits longest."""
         self._busy -= 1
         self._admit()
+
+    def doubt(self, retries: Retries) -> None:
+        """Count an outcome in doubt: an outage, if more follow."""
+        # Many may have been on their way when it began; the one that was alone is a probe.
+        self._probes += self._doubts >= DOUBTFUL and self._busy == 1
+        self._doubts += 1
+        if self._careful and self._doubts >= DOUBTFUL:
+            self.pause(retries.probe_s(self._probes))
+            log.warning("%s", self.says)
+
+    def _refuse(self) -> None:
+        if self._careful and self.closed:
+            raise ProviderError(f"{self.says}", kind="outage")
 
     async def pace(self, tokens: int) -> int:
         """Wait until a call of at most this many tokens, prompt and reply, may go out.
@@ -169,10 +224,12 @@ class Lane:
         if self._streak >= STEP and self.width < self._parallel:
             self._streak = 0
             self.width += 1
-            self._admit()
+        self._proven, self._doubts, self._probes = True, 0, 0
+        self._admit()
 
     def _admit(self) -> None:
-        while self._queue and self._busy < self.width:
+        # All of them once the model is asked no more: each is told so in its turn.
+        while self._queue and (self._busy < self._places or (self._careful and self.closed)):
             turn = self._queue.popleft()
             if not turn.done():
                 self._busy += 1

@@ -91,6 +91,8 @@ class Status:
     None: it never was, or an older version worked on it."""
     message: str | None = None
     """One sentence on why it ended as it did; None: nothing to say."""
+    reasons: Mapping[str, Count] = field(default_factory=dict)
+    """Why trials failed in its last session, by sentence, commonest first."""
 
 
 def folder(db: Path) -> Path:

@@ -18,6 +18,7 @@ from typing import Any
 
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
+from engine.runs import reasons
 from engine.runs.completion_cache import CompletionCache, StoredCompletions
 from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
 from engine.runs.journal import History
@@ -46,6 +47,8 @@ class Progress:
     before: int = 0
     """Of these, found in the store at the start."""
     ends: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why trials failed, by sentence; see `runs.reasons`."""
 
     @property
     def hopeless(self) -> bool:
@@ -82,7 +85,7 @@ class Runner:
         age = timedelta(days=plan.study.pool_max_age_days)
         self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
-        buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
+        self.buyer = buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
         self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
         self._setting = Setting(run_id, plan.models, self._pool)
 
@@ -113,6 +116,17 @@ class Runner:
                     with suppress(asyncio.CancelledError):
                         await asyncio.shield(landing)
                 landing.result()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was ignored of replies, in a sentence for each model and matter."""
+        # Only a remote model may have any.
+        noted = ((model, getattr(model, "remarks", {})) for model in self._plan.models.values())
+        return [
+            f"{model.setting.name} reported {what}, {count:,} times."
+            for model, remarks in noted
+            for what, count in remarks.items()
+        ]
 
     def abandon(self) -> None:
         """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
@@ -146,6 +160,7 @@ class Runner:
             self.progress.ends[trial.end] += 1
             self.progress.done += trial.end in ("finished", "exhausted")
             if trial.end == "failed":
+                self.progress.reasons = reasons.grouped([*self.progress.reasons.items(), (trial.error, 1)])
                 log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)
                 if self.progress.hopeless:
                     self._gate.stop(f"Every trial failed, so the run gave up: {trial.error}")

@@ -23,7 +23,7 @@ from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
-from engine.runs import allowance, expectation, journal, run_dir
+from engine.runs import allowance, expectation, journal, reasons, run_dir
 from engine.runs.allowance import RunAllowance
 from engine.runs.dispatcher import Gate
 from engine.runs.process import Heartbeat, SteadyLoop, Wish
@@ -186,7 +186,8 @@ class _Worker:
         if self._allowance and self._gate:
             self._allowance.watch(self._gate)
         waiting = self._runner.lock_retry.waiting if self._runner else None
-        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting)
+        odd = self._runner.buyer.says if self._runner else None
+        self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting or odd)
 
     def _wished(self, wish: Wish) -> None:
         if self._gate:
@@ -217,7 +218,10 @@ class _Worker:
         if gate and gate.stopped:
             return "stopped", "Stopped as asked; resume goes on."
         if failed := self._progress.ends["failed"]:
-            remarks.insert(0, f"{failed} trials failed; resume tries them again.")
+            why = reasons.said(self._progress.reasons)
+            remarks.insert(0, f"{text.plural(failed, 'trial')} failed ({why}); resume tries them again.")
+        if self._runner:
+            remarks += self._runner.remarks
         if lines := self._unreadable:
             doubt = "calls whose outcome they held count as in doubt"
             remarks.insert(0, f"Unreadable lines of its journal: {lines:,}; {doubt}.")
@@ -233,7 +237,8 @@ class _Worker:
         figures = self._last
         if self._runner:
             progress = self._progress
-            figures = replace(figures, done=progress.done, total=progress.total, ends=dict(progress.ends))
+            ends, why = dict(progress.ends), dict(progress.reasons)
+            figures = replace(figures, done=progress.done, total=progress.total, ends=ends, reasons=why)
         if self._gate:
             ceiling = self._gate.ceiling
             figures = replace(

@@ -101,11 +101,12 @@ asked as (
         f.tariff_no, c.model, {each("c.@", "calls", *SPENDS[2:])},
         coalesce(c.cut in {OPEN_CUTS}, false) as closing,
         coalesce(c.cut in {FINAL_CUTS}, false) as final,
+        final and c.calls = 0 as unmade,
         if(c.calls = 0 and closing, coalesce(k.input_tokens, c.bound_tokens), c.input_tokens) as input_tokens,
-        if(final, 0, 1) as more_calls,
-        if(final, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
+        if(unmade, 0, 1) as more_calls,
+        if(unmade, 0, c.metered_input_tokens - coalesce(lag(c.metered_input_tokens) over (
             partition by l.trial_no, c.model order by c.ordinal), 0)) as more_input,
-        if(final, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
+        if(unmade, 0, coalesce(c.seen_output_tokens, if(closing, 1, c.output_tokens))) as more_output
     from told l join calls c using (trial_id, attempt)
     left join {TARIFFS} f on f.snapshot_id = l.snapshot_id and f.model = c.model
     left join completions k on c.calls = 0 and k.key = c.key
@@ -382,7 +383,7 @@ def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> li
         before, high[call.model] = high.get(call.model, 0), call.metered_input_tokens
         closing = call.cut is not None and call.cut.beyond
         more = dict.fromkeys(("more_calls", "more_input", "more_output"), 0)
-        if closing or call.cut is None or not call.cut.closes:
+        if closing or call.cut is None or not call.cut.closes or call.spend.calls:
             # A closing call counts as its whole reply, or as one token where none was seen.
             unseen = 1 if closing else call.spend.output_tokens
             output = unseen if call.seen_output_tokens is None else call.seen_output_tokens

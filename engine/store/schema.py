@@ -111,6 +111,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(4, "what every trial adds at which wall, for the analysis", deltas.delta_tables(), deltas.filling()),
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
     Migration(6, "by which version of the reading of answers a trial was read", _READER),
+    Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

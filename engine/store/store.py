@@ -219,6 +219,11 @@ class Store(Database):
             stored = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
         return {row["key"]: rows.completion_of(row) for row in stored}
 
+    def failures(self, task: str | None = None) -> list[tuple[str | None, int]]:
+        """Why trials failed whose last attempt did, with how many; of one task, or of all."""
+        with self.reading() as connection:
+            return [(row["error"], row["n"]) for row in tables.fetch(connection, _FAILURES, [task, task])]
+
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
         with self.writing() as connection, deltas.forgotten(connection, run_id):
@@ -257,6 +262,13 @@ select trial_id, attempt, "end", budget, {{reader}} as reader,
     "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final
 from trials semi join wanted on trial_id = id
 qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
+
+_FAILURES = """
+select error, count(*)::bigint as n from (
+    select "end", error, condition_id from trials
+    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
+join conditions using (condition_id) where "end" = 'failed' and (?::varchar is null or task = ?)
+group by error order by n desc, error"""
 
 # An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
 _KEYS = """

@@ -131,6 +131,7 @@ class Session:
         # Learned by this trial alone: another trial's count would make results depend on the order of trials.
         self._counted: dict[tuple[str, Prompt], int] = {}
         self._bounds: dict[tuple[str, Prompt], Bound] = {}
+        self._beyond: set[tuple[str, Prompt]] = set()
 
     async def ask(
         self,
@@ -219,8 +220,8 @@ class Session:
         # Hidden reasoning counts as output, so a thinking model gets room for it on top of what its answer may take.
         return CallDraft(model, role, messages, cap + solver.thinking_tokens, tuple(params))
 
-    def _numbered(self, draft: CallDraft, later: Counter[str]) -> Request:
-        """The request this draft becomes after `later` further draws of the same stream."""
+    def _numbered(self, draft: CallDraft, later: Counter[str], room: int | None = None) -> Request:
+        """The request this draft becomes after `later` further draws of its stream, sent with `room` as its cap."""
         model = self._context.lineup[draft.model]
         bare = Request(
             model.setting.identity, draft.messages, draft.params, draft.asked_tokens, self._context.repeat, 0
@@ -231,7 +232,8 @@ class Session:
         # A property of the model: where a provider varies at 0, one draw for all would make repeats agree falsely.
         if model.one_draw_at_zero and dict(draft.params)["temperature"] == 0:
             draw = 0
-        request = replace(bare, draw=draw)
+        # Part of no identity: a reply is known by the cap that was asked.
+        request = replace(bare, draw=draw, sent_tokens=room)
         return replace(request, key=ids.request_key(request), seed=ids.provider_seed(request))
 
     async def _bound(self, draft: CallDraft) -> Bound:
@@ -249,38 +251,47 @@ class Session:
 
     async def _prefetch(self, drafts: Sequence[CallDraft]) -> None:
         """Prefetch what is certain to be consumed and covered at its worst case."""
-        if self.closed or len(drafts) < 2 or await self._overflows(drafts[0]):
+        if self.closed or len(drafts) < 2 or await self._room(drafts[0]) == 0:
             return
         later: Counter[str] = Counter()
         planned: list[Planned] = []
         for draft in drafts:
             planned.append(await self._planned(draft))
-            request = self._numbered(draft, later)
+            room = await self._room(draft)
+            request = self._numbered(draft, later, room)
             # All of them together at their worst: each alone would fit where the last is never consumed.
             affordable = len(self.calls) + len(planned) <= MAX_CALLS and self._ledger.fits(planned)
-            if not affordable or await self._overflows(draft):
+            if not affordable or room == 0:
                 return
             self._source.prefetch(request)
 
-    async def _overflows(self, draft: CallDraft) -> bool:
+    async def _room(self, draft: CallDraft) -> int | None:
+        """Largest cap the model's window leaves after the prompt; 0: the prompt fills it; None: the asked cap is sent.
+
+        By an exact count alone: a bound proves no want of room, so what may fit is sent as asked, and a refusal tells.
+        """
         model = self._context.lineup[draft.model]
         if model.context_tokens is None:
-            return False
+            return None
         bound = await self._bound(draft)
-        # An upper bound alone proves no overflow: a prompt that may fit is sent, and the provider's refusal decides.
-        prompt = bound.tokens if bound.exact else model.least(draft.messages)
-        return prompt + draft.asked_tokens > model.context_tokens
+        if not bound.exact:
+            return 0 if model.least(draft.messages) >= model.context_tokens else None
+        room = max(0, model.context_tokens - bound.tokens)
+        if room < draft.asked_tokens and (draft.model, draft.messages) in self._beyond:
+            return None
+        return room if room < draft.asked_tokens else None
 
     async def _consume(self, draft: CallDraft) -> Reply:
         if self.closed:
             raise SessionClosed(self.closed)
-        request = self._numbered(draft, Counter())
+        room = await self._room(draft)
+        request = self._numbered(draft, Counter(), room)
         call = await self._planned(draft)
         pending = PendingCall(draft, request, call, self._ledger.granted(call))
         if len(self.calls) >= MAX_CALLS:
             self._close(pending, Cut.LIMIT)
         # The window first: a prompt that cannot be sent at any budget is not told from one this budget refuses else.
-        if await self._overflows(draft):
+        if room == 0:
             self._close(pending, Cut.CONTEXT)
         if pending.granted < 1:
             self._close(pending, Cut.REFUSED)
@@ -304,9 +315,18 @@ class Session:
         # Our own count of a reply without usage is no better than the bound it would replace.
         if not usage.estimated:
             self._counted[(draft.model, draft.messages)] = usage.input_tokens
+            window = self._context.lineup[draft.model].context_tokens or usage.input_tokens + draft.asked_tokens
+            # A provider that took more than its window is said to hold is not held to it.
+            if completion.sent_tokens is None and usage.input_tokens + draft.asked_tokens > window:
+                self._beyond.add((draft.model, draft.messages))
         if not self._ledger.covers(pending.call, whole):
             self._cut(pending, whole, replayed)
         self._ledger.charge(pending.call, whole)
+        if self._cut_by_window(completion, draft):
+            # Cut by the window, short of what every budget asks: no strategy sees what a larger window would have.
+            self._append(pending, Cut.CONTEXT, replayed, usage.output_tokens, whole)
+            self.closed = Cut.CONTEXT
+            raise SessionClosed(Cut.CONTEXT)
         # A provider that ignores its cap sends a reply no obedient one would: it is as cut as if it had stopped there.
         own = completion.finish == "length" or usage.output_tokens > pending.draft.asked_tokens
         filtered = completion.finish == "filter"
@@ -314,6 +334,16 @@ class Session:
         terms = self._context
         text, cut = completion.text, own or filtered
         return Reply(text, cut, usage.output_tokens, terms.kind, terms.statement, terms.options)
+
+    def _cut_by_window(self, completion: Completion, draft: CallDraft) -> bool:
+        """Whether the model's window ended a reply before its asked cap did."""
+        usage, sent = completion.usage, completion.sent_tokens
+        if sent is not None:
+            return completion.finish == "length" or usage.output_tokens > sent
+        window = self._context.lineup[draft.model].context_tokens
+        # Some servers take any cap and stop where their window is full.
+        full = window is not None and usage.input_tokens + usage.output_tokens >= window
+        return full and completion.finish == "length" and usage.output_tokens < draft.asked_tokens
 
     def _cut(self, pending: PendingCall, whole: Spend, replayed: bool) -> NoReturn:
         """The budget ends inside this reply: charge the prefix it covers, show nothing, close."""

@@ -71,8 +71,13 @@ KINDS = (
     "429",
     "400",
     "401",
+    "403",
     "404",
     "408",
+    "409",
+    "413",
+    "422",
+    "499",
     "500",
     "502",
     "503",
@@ -101,13 +106,17 @@ KINDS = (
     "refusal",
     "filter",
     "finish",
+    "body",
     "gzip",
 )
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One act of rudeness; `options` refine it (retry_after, message, cost, seconds, to, size, word, said)."""
+    """One act of rudeness; `options` refine it (retry_after, message, cost, seconds, to, size, word, said, body, status).
+
+    `body` is a whole body as JSON text, sent with `status` (200).
+    """
 
     kind: str
     options: dict[str, str] = field(default_factory=dict)
@@ -135,6 +144,9 @@ def shaped(fault: Fault, reply: dict[str, Any]) -> tuple[int, dict[str, str], ob
     """Status, headers and body of a rude answer."""
     if fault.kind.isdigit():
         return _refusal(fault)
+    if fault.kind == "body":
+        whole = fault.options.get("body") or json.dumps(_error("the server behind us failed", "error", "502"))
+        return int(fault.options.get("status", "200")), {}, whole
     if fault.kind == "context":
         text = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens."
         return 400, {}, _error(text, "invalid_request_error", "context_length_exceeded")

@@ -74,6 +74,8 @@ class Provider:
     log: IO[str] | None = None
     allows: int | None = None
     """Calls at once beyond which it answers 429; needs a latency. None: any number."""
+    window: int | None = None
+    """Tokens of prompt and cap beyond which it refuses as vLLM does; None: any number."""
     faults: deque[Fault | None] = field(default_factory=deque)
     """Consumed in order of arrival; empty: the prompt's own directive, else a good reply."""
     served: list[Served] = field(default_factory=list)
@@ -110,8 +112,15 @@ class Provider:
     def answer(self, served: Served) -> tuple[Fault | None, dict[str, Any]]:
         """The reply to one request, before a fault bends it."""
         fault = self.faults.popleft() if self.faults else fault_in(last_text(served.body))
-        served.fault = fault.kind if fault else None
         reply = completion(served.body, self.skill)
+        prompt, cap = reply["usage"]["prompt_tokens"], int(served.body.get("max_tokens") or 0)
+        if fault is None and self.window is not None and prompt + cap > self.window:
+            says = (
+                f"'max_tokens' or 'max_completion_tokens' is too large: {cap}. This model's maximum context length is "
+                f"{self.window} tokens and your request has {prompt} input tokens ({cap} > {self.window} - {prompt})."
+            )
+            fault = Fault("body", {"status": "400", "body": json.dumps({"error": {"message": says, "code": 400}})})
+        served.fault = fault.kind if fault else None
         served.prompt_tokens = reply["usage"]["prompt_tokens"]
         served.completion_tokens = reply["usage"]["completion_tokens"]
         self.served.append(served)

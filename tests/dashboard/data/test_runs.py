@@ -18,6 +18,8 @@ from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Store
 from engine.study import schema
+from tests.support.faults import Fault
+from tests.support.provider import serving
 
 PATIENCE_S = 90.0
 STUDY = """name = "small"
@@ -188,3 +190,17 @@ def test_models_declared_by_earlier_runs_can_be_chosen_again(db: Path) -> None:
 
 def test_a_log_that_is_not_there_is_empty(db: Path) -> None:
     assert runs.log_tail(RunDir(db.with_name("none"), "none", db)) == ""
+
+
+def test_a_model_of_the_form_is_asked_once_and_what_came_back_is_shown(db: Path) -> None:
+    with serving() as provider:
+        table = f'[[models]]\nname = "mine"\napi_base = "{provider.api_base}"\nprices = {{ input = 1, output = 1 }}\n'
+        study = f'name = "s"\nbudgets = [9]\ntasks = ["gym:chain_sum"]\nstrategies = ["direct"]\n{table}'
+        replied, said = runs.ask_once("mine", study, db)
+        assert replied and "usage fields seen: prompt_tokens" in said and len(provider.served) == 1
+        provider.faults.append(Fault("401"))
+        replied, said = runs.ask_once("mine", study, db)
+        assert not replied and "api_key_env" in said
+    assert not list(db.parent.glob(".test-*"))
+    replied, said = runs.ask_once("nobody", study, db)
+    assert not replied and "nobody" in said and "\n" not in said

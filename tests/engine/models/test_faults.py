@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -22,7 +20,6 @@ from engine.models import http, open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.remote import RemoteModel
-from engine.models.replies import completion
 from engine.runs import journal, worker
 from engine.runs.dispatcher import Dispatcher, Gate
 from engine.runs.rate_limits import Retries
@@ -97,7 +94,8 @@ def bought(model: RemoteModel) -> tuple[Completion | BudgetscopeError, list[Atte
 
 def test_the_table_states_an_outcome_for_whatever_the_provider_can_stage() -> None:
     assert set(STAGED) == set(KINDS)
-    assert set(ACCIDENTS.values()) == set(OUTCOMES)
+    # An outage is what we make of many accidents.
+    assert {*ACCIDENTS.values(), "outage"} == set(OUTCOMES)
 
 
 @pytest.mark.parametrize("accident", STAGED)
@@ -107,8 +105,9 @@ def test_every_accident_is_charged_and_tried_again_as_the_table_states(provider:
     result, noted, ceiling = bought(endpoint(provider, patience(accident), "PLANTED_KEY"))
     first = noted[0]
     assert len(noted) == len(provider.served) - before == (2 if stated.retried else 1), "attempts, none of them hidden"
-    assert isinstance(result, Completion) == (stated.retried or stated.charged == "as told")
-    assert first.outcome == {"as told": "ok", "nothing": "failed", "worst case": "in_doubt"}[stated.charged]
+    assert isinstance(result, Completion) == (stated.retried or stated.end == "finished")
+    outcomes = {"as told": "ok", "nothing": "failed", "by usage": "failed", "worst case": "in_doubt"}
+    assert first.outcome == outcomes[stated.charged]
     assert ceiling.in_doubt.tokens == (first.reserved_tokens if stated.charged == "worst case" else 0)
     assert first.charged_tokens == _charge(stated.charged, first, result)
     assert (ceiling.overrun.tokens > 0) == (ACCIDENTS[accident] == "overrun")
@@ -119,10 +118,12 @@ def _charge(charged: str, attempt: Attempt, result: object) -> int:
     if charged == "as told":
         assert isinstance(result, Completion)
         return result.usage.input_tokens + result.usage.output_tokens
+    if charged == "by usage":
+        return 8 + 24  # the prompt's words and four more, and what the provider said it had generated
     return 0 if charged == "nothing" else attempt.reserved_tokens
 
 
-@pytest.mark.parametrize("accident", sorted(a for a, kind in ACCIDENTS.items() if OUTCOMES[kind].charged != "as told"))
+@pytest.mark.parametrize("accident", sorted(a for a, kind in ACCIDENTS.items() if OUTCOMES[kind].end != "finished"))
 def test_every_error_is_one_printable_sentence_of_the_stated_kind_without_a_key(
     provider: Provider, accident: str
 ) -> None:
@@ -139,7 +140,7 @@ def test_every_error_is_one_printable_sentence_of_the_stated_kind_without_a_key(
     assert KEY not in sentence and KEY[4:] not in sentence
 
 
-@pytest.mark.parametrize("accident", sorted(a for a, kind in ACCIDENTS.items() if OUTCOMES[kind].charged == "as told"))
+@pytest.mark.parametrize("accident", sorted(a for a, kind in ACCIDENTS.items() if OUTCOMES[kind].end == "finished"))
 def test_a_reply_that_is_kept_can_be_stored_and_says_what_was_estimated(provider: Provider, accident: str) -> None:
     provider.faults.append(Fault(accident))
     done = asyncio.run(endpoint(provider).complete(request()))
@@ -154,9 +155,11 @@ def test_a_whole_run_of_accidents_ends_every_trial_as_stated_and_hides_the_key(
     tmp_path: Path, provider: Provider
 ) -> None:
     good_first = sorted(STAGED, key=lambda accident: OUTCOMES[ACCIDENTS[accident]].end != "finished")
+    # A good one after each, or so many doubtful outcomes in a row would be taken for an outage.
     rows = [
-        {"question": f"What is {n} + 3? [[fault:{a} size=1000000]]", "answer": f"{n + 3}"}
+        {"question": f"What is {n} + {part}? {said}", "answer": f"{n + part}"}
         for n, a in enumerate(good_first)
+        for part, said in ((3, f"[[fault:{a} size=1000000]]"), (4, ""))
     ]
     (tmp_path / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
     text = f"""
@@ -180,9 +183,8 @@ usd = 1000.0
     assert ended.state == "finished"
     ends = stored_ends(tmp_path / "results.duckdb")
     assert ends == {accident: OUTCOMES[ACCIDENTS[accident]].end for accident in STAGED}
-    assert len(journal.read(run.journal).completions) == sum(
-        OUTCOMES[ACCIDENTS[accident]].end == "finished" for accident in STAGED
-    )
+    kept = sum(OUTCOMES[ACCIDENTS[accident]].end == "finished" for accident in STAGED)
+    assert len(journal.read(run.journal).completions) == kept + len(STAGED)
     for path in (path for path in tmp_path.rglob("*") if path.is_file()):
         assert KEY.encode() not in path.read_bytes(), path
 
@@ -193,7 +195,7 @@ def stored_ends(db: Path) -> dict[str, str]:
     with store.reading() as connection:
         (condition,) = connection.execute("select distinct condition_id from trials").fetchone() or ("",)
     asked = ((trial.spec.question.problem.text, trial.end) for trial in store.trials(condition))
-    return {text.split("[[fault:")[1].split()[0]: end for text, end in asked}
+    return {text.split("[[fault:")[1].split()[0]: end for text, end in asked if "[[fault:" in text}
 
 
 @pytest.mark.parametrize("accident", ["redirect", "redirect_get"])
@@ -243,25 +245,6 @@ def test_a_refusal_is_told_in_the_models_own_words(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "finish"),
-    [
-        ("stop", "stop"), ("STOP", "stop"), ("eos", "stop"), ("length", "length"), ("MAX_TOKENS", "length"),
-        ("content_filter", "filter"), ("content-filter", "filter"), ("CONTENT_FILTER", "filter"),
-        ("content_filtered", "filter"), ("ContentFilter", "filter"), ("refusal", "filter"), ("SAFETY", "filter"),
-        ("sensitive", "filter"), ("guardrail_intervened", "filter"), ("refused", "filter"), ("PROHIBITED_CONTENT", "filter"),
-        ("tool_calls", "other"), ("error", "other"), ("abort", "other"), ("", "other"), (None, "other"), (5, "other"),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("said", ["", "so far"])
-def test_a_reply_ends_as_the_providers_own_word_says(
-    provider: Provider, word: str | int | None, finish: str, said: str
-) -> None:
-    provider.faults.append(Fault("finish", {"word": json.dumps(word), "said": said}))
-    done = asyncio.run(endpoint(provider).complete(request()))
-    assert (done.text, done.finish) == (said, finish)
-
-
-@pytest.mark.parametrize(
     ("name", "variable", "base"),
     [("openai/gpt-4o-mini", "OPENAI", "/v1"), ("deepseek/deepseek-chat", "DEEPSEEK", "/v1")],
 )
@@ -271,63 +254,18 @@ def test_a_providers_own_route_hands_on_how_a_reply_ended(
     monkeypatch.setenv(f"{variable}_API_KEY", KEY)
     monkeypatch.setenv(f"{variable}_API_BASE", f"{provider.url}{base}")
 
-    async def ended(fault: Fault) -> tuple[str, str]:
+    def ended(fault: Fault) -> tuple[str, str]:
         provider.faults.append(fault)
-        done = await open_model(name, {}).complete(request())
+        done = asyncio.run(open_model(name, {}).complete(request()))
         return done.text, done.finish
 
-    words = {'"stop"': "stop", '"content_filter"': "filter", "null": "other", '"abort"': "other"}
-    for word, finish in words.items():
-        assert asyncio.run(ended(Fault("finish", {"word": word}))) == ("", finish), word
-    assert asyncio.run(ended(Fault("refusal"))) == ("I cannot help with that.", "filter")
-
-
-@pytest.mark.parametrize(
-    ("body", "read", "finish"),
-    [
-        ({"candidates": [{"finishReason": "STOP"}]}, "stop", "stop"),
-        ({"candidates": [{"finishReason": "MALFORMED_RESPONSE"}]}, "stop", "other"),
-        ({"candidates": [{"finishReason": "RECITATION"}]}, "content_filter", "filter"),
-        ({"promptFeedback": {"blockReason": "SAFETY"}}, "content_filter", "filter"),
-        ({"content": [], "stop_reason": "end_turn"}, "stop", "stop"),
-        ({"content": [], "stop_reason": "refusal"}, "content_filter", "filter"),
-        ({"content": [], "stop_reason": "max_tokens"}, "length", "length"),
-        ({"message": {"content": ""}, "done_reason": "stop"}, "stop", "stop"),
-        ("no JSON", "stop", "stop"),
-        (None, "stop", "stop"),
-    ],
-)  # fmt: skip
-def test_bodies_in_other_words_than_openais_are_read_too(body: object, read: str, finish: str) -> None:
-    message = SimpleNamespace(content="")
-    reply = SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason=read)])
-    told = body if body is None or isinstance(body, str) else json.dumps(body)
-    assert completion(reply, request(), 60, "m at h", 1, told).finish == finish
-
-
-@pytest.mark.parametrize(
-    ("message", "choice"),
-    [
-        ({"content": None, "refusal": "No."}, {"finish_reason": "stop"}),
-        ({"content": "", "provider_specific_fields": {"refusal": "No."}}, {"finish_reason": "stop"}),
-        ({"content": ""}, {"finish_reason": "stop", "provider_specific_fields": {"native_finish_reason": "SAFETY"}}),
-        ({"content": "Half a"}, {"finish_reason": "content_filter"}),
-        ({"content": None}, {"finish_reason": "refusal"}),
-    ],
-)
-def test_a_withheld_reply_is_never_a_finished_one(message: dict[str, Any], choice: dict[str, Any]) -> None:
-    whole = SimpleNamespace(message=SimpleNamespace(**message), **choice)
-    usage = SimpleNamespace(prompt_tokens=5, completion_tokens=2, total_tokens=7)
-    done = completion(SimpleNamespace(choices=[whole], usage=usage), request(), 60, "m at h", 1)
-    assert done.finish == "filter"
-
-
-@pytest.mark.parametrize("content", [None, "", " \n"])
-def test_words_of_refusal_are_found_wherever_litellm_keeps_them(content: str | None) -> None:
-    for held in ({"refusal": "No."}, {"provider_specific_fields": {"refusal": "No."}}):
-        message = SimpleNamespace(content=content, **held)
-        reply = SimpleNamespace(choices=[SimpleNamespace(message=message, finish_reason="stop")])
-        done = completion(reply, request(), 60, "m at h", 1)
-        assert (done.text, done.finish) == ("No.", "filter")
+    for word, finish in {'"stop"': "stop", '"content_filter"': "filter"}.items():
+        assert ended(Fault("finish", {"word": word})) == ("", finish), word
+    for word in ("null", '"abort"'):
+        with pytest.raises(ProviderError) as caught:
+            ended(Fault("finish", {"word": word}))
+        assert caught.value.kind == "unfinished", word
+    assert ended(Fault("refusal")) == ("I cannot help with that.", "filter")
 
 
 @pytest.mark.parametrize("accident", ["long_text", "gzip_bomb"])

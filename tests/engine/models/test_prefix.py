@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from engine.models.declared import ModelSpec
 from engine.models.llama import running
 from engine.models.local import LocalModel
 from engine.models.remote import RemoteModel
-from engine.models.replies import completion
+from engine.models.replies import Expected, read
 from engine.models.scripted import Script
 from engine.models.settings import Settings
 from engine.strategies import build, entries
@@ -174,18 +173,18 @@ def test_claude_does_not_go_on_while_it_thinks(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_reply_is_stored_without_what_was_begun(messages: Prompt, said: str, kept: str) -> None:
-    choice = SimpleNamespace(message=SimpleNamespace(content=said), finish_reason="stop")
-    usage = SimpleNamespace(prompt_tokens=20, completion_tokens=2, total_tokens=22)
-    done = completion(SimpleNamespace(choices=[choice], usage=usage), request(messages), 60, "m at h", 1)
+    choice = {"message": {"content": said}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
+    done = read({"choices": [choice], "usage": usage}, Expected(request(messages), 60, "m at h"))
     assert (done.text, done.usage.output_tokens) == (kept, 2)
 
 
 def test_a_long_beginning_that_is_repeated_is_no_rubbish() -> None:
     """The size of what the server repeats must not be held against the few tokens it billed."""
-    choice = SimpleNamespace(message=SimpleNamespace(content="so " * 3000 + "A"), finish_reason="stop")
-    usage = SimpleNamespace(prompt_tokens=3050, completion_tokens=1, total_tokens=3051)
-    reply = SimpleNamespace(choices=[choice], usage=usage)
-    assert completion(reply, request(begun("so " * 3000)), 9100, "m at h", 1).text == "A"
+    choice = {"message": {"content": "so " * 3000 + "A"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 3050, "completion_tokens": 1, "total_tokens": 3051}
+    expected = Expected(request(begun("so " * 3000)), 9100, "m at h")
+    assert read({"choices": [choice], "usage": usage}, expected).text == "A"
 
 
 # Who needs it

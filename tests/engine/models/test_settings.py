@@ -226,7 +226,7 @@ def test_openai_s_reasoning_models_get_the_word_itself() -> None:
     assert found.setting.identity == "openai/o3-mini{reasoning_effort=low,temperature=1.0}"
     assert mapped(found, temperature=1.0)["reasoning_effort"] == "low" and found.thinking_tokens == 0
     assert sent(found)["reasoning_effort"] == "low"
-    assert found.setting.price == open_model("openai/o3-mini", {}).setting.price is not None
+    assert found.setting.price == opened("o3", "openai/o3-mini", temperature=1.0).setting.price is not None
 
 
 def test_claude_gets_a_budget_that_comes_on_top_of_each_cap() -> None:

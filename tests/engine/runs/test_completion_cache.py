@@ -43,10 +43,10 @@ class Stored:
     draws: frozenset[int]
     looked: list[str] = field(default_factory=list)
 
-    async def find(self, key: str) -> Completion | None:
-        self.looked.append(key)
+    async def find(self, request: Request) -> Completion | None:
+        self.looked.append(request.key)
         await asyncio.sleep(0)
-        return next((completion(key, f"stored {k}") for k in self.draws if ask(k).key == key), None)
+        return next((completion(request.key, f"stored {k}") for k in self.draws if ask(k).key == request.key), None)
 
 
 @given(

@@ -396,5 +396,5 @@ def test_a_server_that_allows_few_calls_at_once_is_served_fully_with_few_refusal
 
         assert len(asyncio.run(run())) == 300 == server.good
         refused = len(server.served) - server.good
-        assert 28 <= refused < 100, "more than the first wave, and far from one per call"
+        assert 1 <= refused < 100, "some, and far from one per call"
         assert (ceiling.spent.calls, ceiling.in_flight) == (300, 0)

@@ -270,13 +270,13 @@ def test_a_provider_that_ignores_its_cap_casts_no_vote_and_pays_in_full() -> Non
     assert (tight.calls[0].cut, total(tight).output_tokens, tight.answer) == ("budget", 6, None)
 
 
-def test_a_full_context_window_ends_the_trial_alike_at_every_budget_before_sending() -> None:
+def test_a_prompt_that_fills_the_window_ends_the_trial_alike_at_every_budget_before_sending() -> None:
     async def body(session: Session) -> AsyncIterator[str]:
         yield (await session.ask("short", 10)).text
-        yield (await session.ask("a prompt that is somewhat longer than that", 10)).text
+        yield (await session.ask("a prompt that is somewhat longer than that and fills it all", 10)).text
 
     for budget in (16, 20, 400):
-        solver = model(FIVE, context_tokens=14)
+        solver = model(FIVE, context_tokens=12)
         trial = play(Does(body), "total_tokens", budget, solver)
         assert (trial.end, trial.error, trial.answer) == ("exhausted", "context", "x x Answer: A")
         assert [call.cut for call in trial.calls] == [None, "context"]
