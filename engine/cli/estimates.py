@@ -169,7 +169,7 @@ def _sentences(spend: ExpectedSpend, path: Path) -> list[str]:
         f"ceiling: {show.limits(spend.ceiling)}."
     ]
     if spend.stored:
-        bounds.append(f"{spend.stored:,} trials are stored already and run no more.")
+        bounds.append(f"{spend.stored:,} trials are stored already and cost no more.")
     if (expected := spend.expected) is not None:
         # Draws that conditions share are bought once, so this is less than the sum of the lines.
         money = "unknown" if expected.bought_pusd is None else _range(expected.bought_pusd, show.usd)

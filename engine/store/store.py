@@ -318,9 +318,13 @@ def _guarded(name: str) -> str:
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
 
 
-def settled(spec: TrialSpec, done: Done | None) -> bool:
-    """Whether the store answers this trial already: read by today's version, it ended by itself, or at a budget at
-    least as large."""
-    if done is None or done.end in ("failed", "stopped") or done.outdated:
+def paid(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether the store holds all this trial says: it ended by itself, or at a budget at least as large."""
+    if done is None or done.end in ("failed", "stopped"):
         return False
     return done.final or done.budget >= spec.condition.budget
+
+
+def settled(spec: TrialSpec, done: Done | None) -> bool:
+    """Whether there is nothing left to do for this trial: it is stored, and today's version read it."""
+    return done is not None and paid(spec, done) and not done.outdated

@@ -20,7 +20,7 @@ from statistics import fmean
 
 from engine.core.budget import Limits
 from engine.core.records import Condition
-from engine.store.store import Store, settled
+from engine.store.store import Store, paid
 from engine.study import history
 from engine.study.history import NOTHING, QUANTITIES, USUAL_CV, Asked, Past, Vector
 from engine.study.plan import Plan
@@ -214,7 +214,7 @@ class Prospect:
     trials: int
     """Planned."""
     stored: int
-    """Of these, answered by the store: they run no more."""
+    """Of these, paid for: they run no more, or are only read again."""
     seen: int
     """Questions of history the expectation is learnt from."""
     short: bool
@@ -264,7 +264,8 @@ def expected_spend(plan: Plan, db: Path) -> ExpectedSpend:
     trials_left: Counter[int] = Counter()
     by_question: dict[str, Counter[int]] = {}
     for spec in plan.specs:
-        if not settled(spec, done.get(spec.trial_id)):
+        # What is only to be read again costs nothing.
+        if not paid(spec, done.get(spec.trial_id)):
             place = places[spec.condition.condition_id]
             trials_left[place] += 1
             by_question.setdefault(spec.question.question_id, Counter())[place] += 1
