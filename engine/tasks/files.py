@@ -131,7 +131,7 @@ class FileTask:
             # The usual case needs no order by id, which costs a hash per row.
             return rows, []
         # Ids are hashes of content, so their order is a shuffle that is the same on every machine.
-        shuffled = sorted(rows, key=lambda row: self._question(row, kind, ()).question_id)
+        shuffled = sorted(rows, key=lambda row: ids.question_id("file", self._problem(row, kind, ()), row.target))
         if spec.questions is None and spec.seed == 0 and count > 0:
             shown = shuffled[count:]
             return [row for row in rows if row not in set(shown)], shown
@@ -152,9 +152,13 @@ class FileTask:
         return chosen, spare
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
-        problem = Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)
-        question_id = ids.question_id("file", problem, row.target)
+        problem, scorer = self._problem(row, kind, examples), self.spec.scorer
+        # A trial stores its verdict and is found by its question: another scorer's must not be taken for this one's.
+        question_id = ids.question_id(f"file+{scorer}" if scorer else "file", problem, row.target)
         return Question(question_id, self.name, problem, row.target, row.category)
+
+    def _problem(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Problem:
+        return Problem(row.text, kind, _INSTRUCTIONS[kind], examples, row.context)
 
 
 def guess_kind(targets: Iterable[str]) -> AnswerKind:

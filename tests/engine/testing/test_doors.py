@@ -56,6 +56,15 @@ def test_a_registered_scorer_scores_a_file_from_zero_to_one(tmp_path: Path) -> N
     assert question.task == "file:sums+near", "its results must not mix with those of another scorer"
 
 
+def test_answers_scored_one_way_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    rows = "".join(f'{{"question": "{n} + 50", "answer": "{n + 50}"}}\n' for n in range(9))
+    (tmp_path / "sums.jsonl").write_text(rows)
+    plain = TaskSpec(f"file:{tmp_path / 'sums.jsonl'}", questions=3, seed=1)
+    asked = [open_task(spec).questions() for spec in (plain, replace(plain, scorer="near"))]
+    assert [q.problem.text for q in asked[0]] == [q.problem.text for q in asked[1]], "every scorer sees the same rows"
+    assert not {q.question_id for q in asked[0]} & {q.question_id for q in asked[1]}
+
+
 def test_a_contract_says_what_is_wrong_and_for_which_answer(tmp_path: Path) -> None:
     class Careless:
         name = "careless"
