@@ -59,7 +59,7 @@ class Results:
     def cells(
         self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
     ) -> pl.DataFrame:
-        """One row per (condition, budget), columns `curves.CELL_SCHEMA`.
+        """One row per (condition, budget), columns `cells.CELL_SCHEMA`.
 
         Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
         any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.

@@ -42,7 +42,7 @@ VERBS = {
     "compare": ("advise", "one setting against another on the questions both have"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "strategies": ("lists", "list the strategies with their parameters"),
-    "tasks": ("lists", "list the tasks that come along"),
+    "tasks": ("lists", "list the tasks that come along, and those of plugins"),
     "models": ("lists", "list the models that come along, and how to name others; test one"),
     "doctor": ("doctor", "check this installation and say what to mend"),
     "completion": ("lists", "print what makes a shell complete verbs, options, runs, tasks and models"),

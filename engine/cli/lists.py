@@ -49,9 +49,10 @@ def strategies(as_json: bool) -> None:
 
 
 @click.command(cls=Verb)
+@plugin
 @as_json
 def tasks(as_json: bool) -> None:
-    """The generated tasks by name, and how a file of one's own is named."""
+    """The generated tasks by name, those of plugins, and how a file of one's own is named."""
     from engine.tasks import task_names
 
     names = task_names()

@@ -189,7 +189,8 @@ def as_json(act: Callable[..., Any]) -> Callable[..., Any]:
 
 def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
     """--plugin, which is not passed on: the modules are loaded before the act."""
-    says = "module with strategies of your own, found in the working directory too; it runs with your rights"
+    brings = "module with strategies, tasks or scorers of your own"
+    says = f"{brings}, found in the working directory too; it runs with your rights"
     group = "Dashboard" if act.__name__ == "budgetscope" else "Options"
     settings = {"metavar": "MODULE", "group": group, "help": f"{says} (repeatable)"}
     return option("--plugin", multiple=True, callback=_store, expose_value=False, **settings)(act)

@@ -91,6 +91,8 @@ def fault(entry: Entry) -> str | None:
     except Exception as error:
         return f"cannot be made with its defaults ({type(error).__name__}: {error})"
     instance: Any = entry.make()
+    if not hasattr(entry.make, "calls"):
+        return "has no calls; write `calls = 2`, or a property where its parameters decide, for the most it makes"
     try:
         calls, anytime = instance.calls, entry.anytime(instance)
     except Exception as error:

@@ -252,7 +252,9 @@ class FileTask:
             # The usual case needs no order by id, which costs a hash per row.
             return rows, []
         # Ids are hashes of content, so their order is a shuffle that is the same on every machine.
-        shuffled = sorted(rows, key=lambda row: self._question(row, by_row[row.key], ()).question_id)
+        shuffled = sorted(
+            rows, key=lambda row: ids.question_id("file", self._problem(row, by_row[row.key], ()), row.target)
+        )
         if spec.questions is None and spec.seed == 0 and count > 0:
             shown = shuffled[count:]
             return [row for row in rows if row not in set(shown)], shown
@@ -273,12 +275,17 @@ class FileTask:
         return chosen, spare
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
-        instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
-        options = row.options if kind == "choice" else ()
-        problem = Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
-        question_id = ids.question_id("file", problem, row.target)
+        problem = self._problem(row, kind, examples)
+        scorer = self.spec.scorer or self.spec.checker
+        # A trial stores its verdict and is found by its question: another scorer's must not be taken for this one's.
+        question_id = ids.question_id(f"file+{scorer}" if scorer else "file", problem, row.target)
         data = codec.with_reading(problem)
         return Question(question_id, self.name, problem, row.target, row.category, data)
+
+    def _problem(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Problem:
+        instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
+        options = row.options if kind == "choice" else ()
+        return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
 
 
 def split_options(cell: str) -> list[str]:

@@ -34,7 +34,10 @@ def check_strategy(strategy: str | Any, **params: object) -> None:
 
     With parameters those alone are tried, else the defaults and small numbers. Raises ContractBroken with every clause
     that does not hold, UnknownName for a strategy nobody registered, UsageError for parameters it does not take."""
-    played = stages(strategy, params)
+    try:
+        played = stages(strategy, params)
+    except AssertionError as error:
+        raise ContractBroken(str(error)) from None
     broken = []
     for clause in contract.CLAUSES:
         try:

@@ -5,7 +5,9 @@ Each clause raises AssertionError with a sentence that can be acted on. No netwo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.core import answers
@@ -37,6 +39,15 @@ JUNK = (
 """What models say when they say nothing; no scorer may raise for it, give it a point or hang on it."""
 
 
+def _scored(by: Task | Scorer, answer: str, question: Question) -> float:
+    """The score; whatever the scoring raises is said with the answer it was raised for."""
+    try:
+        return by.score(answer, question)
+    except Exception as error:
+        what = f"{type(error).__name__} for the answer {answer[:40]!r}"
+        raise AssertionError(f"its score raised {what}; what it cannot read is wrong, and scores 0") from error
+
+
 class TaskContract:
     """Inherit with a name that starts with Test, and give `spec`: pytest then tries each clause by itself."""
 
@@ -53,18 +64,21 @@ class TaskContract:
         for question in questions:
             assert question.problem.text.strip() and question.target.strip(), f"an empty text or target: {question}"
             assert question.task == task.name, f"a question says it is of {question.task!r}, not {task.name!r}"
+        count = self.spec.questions
+        assert count in (None, len(questions)), f"asked for {count} questions it gives {len(questions)}"
 
     def test_the_target_scores_one_as_written_and_as_extracted(self) -> None:
         task, questions = self._task()
         for question in questions:
             extracted = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
             for answer in (question.target, extracted):
-                assert answer is not None and task.score(answer, question) == 1, f"{answer!r} for {question.target!r}"
+                right = answer is not None and _scored(task, answer, question) == 1
+                assert right, f"{answer!r} is not right where {question.target!r} is the target"
 
     def test_junk_scores_nothing_and_never_raises(self) -> None:
         task, questions = self._task()
         for junk in JUNK:
-            assert task.score(junk, questions[0]) == 0, f"{junk[:40]!r} scores"
+            assert _scored(task, junk, questions[0]) == 0, f"{junk[:40]!r} scores"
 
     def test_the_same_spec_gives_the_same_questions(self) -> None:
         assert open_task(self.spec).questions() == open_task(self.spec).questions(), "questions differ between openings"
@@ -72,6 +86,19 @@ class TaskContract:
     def test_ids_are_unique(self) -> None:
         _, questions = self._task()
         assert len({question.question_id for question in questions}) == len(questions), "two questions share an id"
+        # Stored trials are found by it: of two tasks that number their questions, one would show the other's results.
+        content = all(re.fullmatch(r"q1-[0-9a-f]{32}", question.question_id) for question in questions)
+        assert content, "an id must say what is asked; engine.core.ids.question_id(name, problem, target) makes one"
+
+    def test_another_seed_asks_other_questions(self) -> None:
+        _, questions = self._task()
+        try:
+            others = open_task(replace(self.spec, seed=self.spec.seed + 1)).questions()
+        except UsageError:
+            return
+        shared = {each.question_id for each in questions} & {each.question_id for each in others}
+        way = "spec.seed chooses other questions, or raises UsageError where there are no more"
+        assert not shared, f"two seeds share {len(shared)} questions; {way}"
 
 
 class ScorerContract:
@@ -86,17 +113,17 @@ class ScorerContract:
         return open_scorer(self.scorer)
 
     def test_the_target_scores_one(self) -> None:
-        assert self._scorer().score(self.question.target, self.question) == 1, "the target itself is not right"
+        assert _scored(self._scorer(), self.question.target, self.question) == 1, "the target itself is not right"
 
     def test_scores_are_numbers_from_zero_to_one_and_repeat(self) -> None:
         for answer in (self.question.target, *JUNK):
-            score = self._scorer().score(answer, self.question)
+            score = _scored(self._scorer(), answer, self.question)
             assert isinstance(score, (int, float)) and 0 <= score <= 1, f"{answer[:40]!r} scores {score!r}"
-            assert self._scorer().score(answer, self.question) == score, f"{answer[:40]!r} scores differently again"
+            assert _scored(self._scorer(), answer, self.question) == score, f"{answer[:40]!r} scores differently again"
 
     def test_junk_is_not_right(self) -> None:
         for junk in JUNK:
-            assert self._scorer().score(junk, self.question) < 1, f"{junk[:40]!r} is right"
+            assert _scored(self._scorer(), junk, self.question) < 1, f"{junk[:40]!r} is right"
 
 
 class ImporterContract:
@@ -131,5 +158,8 @@ class ImporterContract:
             list(self._importer().answers(self.foreign or Path(__file__)))
         except UsageError as error:
             assert "\n" not in str(error), "the refusal is more than a sentence"
+        except Exception as error:
+            raised = f"{type(error).__name__}: {error}"
+            raise AssertionError(f"a foreign file ends in {raised}; raise UsageError with file and row") from error
         else:
             raise AssertionError("a foreign file is read without a word")

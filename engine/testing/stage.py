@@ -104,13 +104,15 @@ class Stage:
 def stages(strategy: str | Any, params: Mapping[str, object]) -> list[Stage]:
     """The instances to try: with these parameters, or with the defaults and with small numbers.
 
-    Raises UnknownName and UsageError."""
+    Raises UnknownName and UsageError, and AssertionError for one without calls, which nothing here could count."""
     if not isinstance(strategy, str):
         registered = next((known for known in entries().values() if known.make is type(strategy)), None)
         if registered is None:
             raise UnknownName("strategy", type(strategy).__name__, entries())
         return [Stage(registered, strategy)]
     registered = entry(strategy)
+    if not hasattr(registered.make, "calls"):
+        raise AssertionError(f"{strategy!r} has no calls: the most a trial makes, a number or a property.")
     if params:
         return [Stage(registered, build(strategy, params))]
     small = {knob: 3 for knob, value in registered.knobs.items() if type(value) is int and not knob.endswith("_tokens")}

@@ -17,7 +17,7 @@ from engine.core import ids
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
-from engine.core.records import Cut, End, Problem, Question, Trial, TrialSpec, Verdict
+from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, Verdict
 from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
@@ -40,19 +40,24 @@ class Setting:
 async def solve(
     spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1, *, oracle: bool = False
 ) -> Trial:
-    """Run one trial to its end. Never raises for what a strategy, a budget or a provider does.
+    """Run one trial to its end. Never raises for what a strategy, a scorer, a budget or a provider does.
 
     `oracle`: True where the strategy is registered as one that is told whether answers are right.
     """
     began = datetime.now(UTC)
     session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
     end, error = await _drive(strategy, spec.question.problem, session)
-    # Scored once each: a scorer can be slow, and a strategy may return to an answer.
-    verdicts: dict[str, Verdict] = {
-        answer: "right" if score(answer, spec.question) >= 1 else "wrong"
-        for answer in dict.fromkeys(mark.answer for mark in session.marks)
-    }
-    marks = tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in session.marks)
+    marks: tuple[Mark, ...] = ()
+    try:
+        # Scored once each: a scorer can be slow, and a strategy may return to an answer.
+        verdicts: dict[str, Verdict] = {
+            answer: "right" if score(answer, spec.question) >= 1 else "wrong"
+            for answer in dict.fromkeys(mark.answer for mark in session.marks)
+        }
+        marks = tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in session.marks)
+    except Exception as cause:
+        # A plugin's scorer may break on one answer; the other trials of the run are paid for and go on.
+        end, error = "failed", f"the scorer broke: {type(cause).__name__}: {cause}"
     last = marks[-1] if marks else None
     return Trial(
         spec=spec,
@@ -100,7 +105,8 @@ async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End
                 if session.closed:
                     break
                 if not isinstance(answer, str):
-                    return "failed", f"the strategy yielded {type(answer).__name__} instead of text"
+                    kind, way = type(answer).__name__, "where there is no answer it yields nothing"
+                    return "failed", f"the strategy yielded {kind} instead of text; {way}"
                 session.mark(answer)
     except SessionClosed:
         pass

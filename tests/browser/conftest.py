@@ -45,9 +45,16 @@ class Site:
     hosts: set[str] = field(default_factory=set)
 
     def open(
-        self, path: str = "/", *, width: int = 1280, height: int = 1000, scheme: str = "light", fresh: bool = False
+        self,
+        path: str = "/",
+        *,
+        width: int = 1280,
+        height: int = 1000,
+        scheme: str = "light",
+        fresh: bool = False,
+        figure: bool = True,
     ) -> Any:
-        """A page with its figure drawn."""
+        """A page with its figure drawn, or, where it has none (`figure=False`), with its headline."""
         page = (self.browser.new_context() if fresh else self.context).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.set_viewport_size({"width": width, "height": height})
@@ -56,7 +63,7 @@ class Site:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
         page.goto(f"{self.url}{path}")
-        settled(page)
+        settled(page, ".js-plotly-plot .main-svg" if figure else "h4")
         return page
 
     def _hear(self, message: Any) -> None:
@@ -65,9 +72,9 @@ class Site:
             self.wrong.append(message.text)
 
 
-def settled(page: Any) -> None:
-    """Wait until the figure is drawn and the server is done with this run."""
-    page.wait_for_selector(".js-plotly-plot .main-svg")
+def settled(page: Any, drawn: str = ".js-plotly-plot .main-svg") -> None:
+    """Wait until the figure (or what else `drawn` selects) is there and the server is done with this run."""
+    page.wait_for_selector(drawn)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
 
 

@@ -49,6 +49,11 @@ def test_figures_follow_a_theme_that_changes(site: Site) -> None:
     )
 
 
+@pytest.mark.parametrize(("path", "says"), [("/method", "strategies in")])
+def test_a_page_without_a_figure_opens_without_a_complaint(site: Site, path: str, says: str) -> None:
+    expect(site.open(path, figure=False).get_by_role("heading", level=4).first).to_contain_text(says)
+
+
 @pytest.mark.parametrize("path", ["/", "/curves"])
 def test_nothing_is_wider_than_the_window(site: Site, path: str) -> None:
     page = site.open(path, width=1920)

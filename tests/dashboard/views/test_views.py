@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,6 @@ from tests.support import stores
 from tests.support.pages import run_page
 
 APP = ROOT / "dashboard" / "app.py"
-VIEWS = ("frontier", "curves", "compare", "trials", "run", "advice", "told")
-READING = tuple(view for view in VIEWS if view != "run")
-"""Pages that show what is stored, and nothing where nothing is."""
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "empty": stores.empty,
     "one trial": stores.one_trial,
@@ -29,63 +27,78 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
 }
 EMPTY = "No trial is stored here yet"
-SAYS: dict[str, tuple[str, str, str, str, str]] = {
-    "empty": (EMPTY, EMPTY, EMPTY, EMPTY, "the form below starts one"),
-    "one trial": (
-        "1 condition, and no question answered right",
-        "Direct leads sums at 64 tokens: 0.0%",
-        "One setting, Direct, up to 64 tokens: nothing to compare it with yet",
-        "Direct: 0 of 1 trial right",
-        "Runs beside results.duckdb",
-    ),
-    "all wrong": (
-        "2 conditions, and no question answered right",
-        "leads sums at 256 tokens: 0.0%",
-        "do not decide between",
-        "0 of 6 trials right",
-        "Runs beside results.duckdb",
-    ),
-    "all failed": (
-        "No condition to show yet",
-        "1 of 1 condition shown",
-        "No setting to compare yet",
-        "3 failed",
-        "the form below starts one",
-    ),
-    "small": (
-        "is the most accurate",
-        "What a larger budget buys on 2 tasks",
-        "of 12 questions than",
-        "of 12 trials right",
-        "Runs beside",
-    ),
-    "mixed": (
-        "on the frontier",
-        "4 of 12 conditions shown",
-        "of 4 questions than",
-        "of 4 trials right",
-        "Runs beside results.duckdb",
-    ),
-    "demo": (
-        "is the most accurate",
-        "conditions shown",
-        "times the tokens",
-        "trials right",
-        "the form below starts one",
-    ),
-}
-"""What each page must say, in the order of VIEWS; `ASKED` goes on."""
 UNTOLD = "No model was told a token budget here yet"
-ASKED: dict[str, tuple[str, str]] = {
-    "empty": (EMPTY, EMPTY),
-    "one trial": ("Not decided by 1 question", UNTOLD),
-    "all wrong": ("No setting reaches 50.0%", UNTOLD),
-    "all failed": ("There is nothing to go by", UNTOLD),
-    "small": ("Not decided by 12 questions", "A told budget is kept in"),
-    "mixed": ("Not decided by 4 questions", UNTOLD),
-    "demo": ("Not decided by 60 questions", "of 4 series"),
+SAYS: dict[str, dict[str, str]] = {
+    "frontier": {
+        "empty": EMPTY,
+        "one trial": "1 condition, and no question answered right",
+        "all wrong": "2 conditions, and no question answered right",
+        "all failed": "No condition to show yet",
+        "small": "is the most accurate",
+        "mixed": "on the frontier",
+        "demo": "is the most accurate",
+    },
+    "curves": {
+        "empty": EMPTY,
+        "one trial": "Direct leads sums at 64 tokens: 0.0%",
+        "all wrong": "leads sums at 256 tokens: 0.0%",
+        "all failed": "1 of 1 condition shown",
+        "small": "What a larger budget buys on 2 tasks",
+        "mixed": "4 of 12 conditions shown",
+        "demo": "conditions shown",
+    },
+    "compare": {
+        "empty": EMPTY,
+        "one trial": "One setting, Direct, up to 64 tokens: nothing to compare it with yet",
+        "all wrong": "do not decide between",
+        "all failed": "No setting to compare yet",
+        "small": "of 12 questions than",
+        "mixed": "of 4 questions than",
+        "demo": "times the tokens",
+    },
+    "trials": {
+        "empty": EMPTY,
+        "one trial": "Direct: 0 of 1 trial right",
+        "all wrong": "0 of 6 trials right",
+        "all failed": "3 failed",
+        "small": "of 12 trials right",
+        "mixed": "of 4 trials right",
+        "demo": "trials right",
+    },
+    "run": {
+        "empty": "the form below starts one",
+        "one trial": "Runs beside results.duckdb",
+        "all wrong": "Runs beside results.duckdb",
+        "all failed": "the form below starts one",
+        "small": "Runs beside",
+        "mixed": "Runs beside results.duckdb",
+        "demo": "the form below starts one",
+    },
+    "advice": {
+        "empty": EMPTY,
+        "one trial": "Not decided by 1 question",
+        "all wrong": "No setting reaches 50.0%",
+        "all failed": "There is nothing to go by",
+        "small": "Not decided by 12 questions",
+        "mixed": "Not decided by 4 questions",
+        "demo": "Not decided by 60 questions",
+    },
+    "told": {
+        "empty": EMPTY,
+        "one trial": UNTOLD,
+        "all wrong": UNTOLD,
+        "all failed": UNTOLD,
+        "small": "A told budget is kept in",
+        "mixed": UNTOLD,
+        "demo": "of 4 series",
+    },
 }
-"""What the advice page must say when it is opened, and the page on told budgets."""
+"""What each page must say on each database of MAKERS when it is opened."""
+ELSEWHERE = {"method": "test_method.py"}
+"""Pages that show no results, by the file of this folder that tests them."""
+VIEWS = tuple(SAYS)
+READING = tuple(view for view in VIEWS if view != "run")
+"""Pages that show what is stored, and nothing where nothing is."""
 Open = Callable[..., AppTest]
 
 
@@ -115,12 +128,21 @@ def words(app: AppTest) -> str:
     return "\n".join(str(element.value) for element in found).replace("\\", "")
 
 
+def test_every_file_of_views_is_in_the_menu_and_tested() -> None:
+    files = {path.stem for path in APP.parent.glob("views/*.py")} - {"__init__"}
+    # Read and not imported: the module is the app, and runs.
+    assigned = [node for node in ast.parse(APP.read_text()).body if isinstance(node, ast.Assign)]
+    pages = next(node.value for node in assigned if ast.unparse(node.targets[0]) == "PAGES")
+    assert files == {name for name, _, _ in ast.literal_eval(pages)}, "every page stands in PAGES of dashboard/app.py"
+    assert files == {*SAYS, *ELSEWHERE}, "what a page says on each database stands in SAYS of this file"
+
+
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) -> None:
     said = words(opened(name, view))
     assert "#### " in said
-    assert (*SAYS[name], *ASKED[name])[VIEWS.index(view)] in said
+    assert SAYS[view][name] in said
 
 
 @pytest.mark.parametrize("view", READING)
@@ -165,7 +187,7 @@ def test_a_read_only_page_shows_the_same_and_starts_nothing(
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_READ_ONLY", "1")
     app = opened("small", view)
-    assert (*SAYS["small"], *ASKED["small"])[VIEWS.index(view)] in words(app)
+    assert SAYS[view]["small"] in words(app)
     assert not {button.label for button in app.button} & {"Launch", "Start", "Resume"}
 
 

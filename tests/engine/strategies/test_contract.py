@@ -149,6 +149,13 @@ def test_a_formula_that_says_something_else_is_told() -> None:
         check_strategy("toy")
 
 
+def test_a_strategy_without_calls_is_told_so_and_not_by_an_attribute_error() -> None:
+    uncounted = type("Uncounted", (), {"__doc__": Sound.__doc__, "solve": Sound.solve})
+    strategy("toy", anytime=True, family="toys", calls="1")(dataclass(frozen=True)(uncounted))
+    with pytest.raises(ContractBroken, match="'toy' has no calls"):
+        check_strategy("toy")
+
+
 def test_a_sound_strategy_passes_by_name_with_parameters_and_as_an_instance() -> None:
     strategy("toy", anytime=True, family="toys", calls="1")(Sound)
     check_strategy("toy")

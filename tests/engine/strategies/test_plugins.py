@@ -146,6 +146,7 @@ BROKEN = {
     "a default that is a list": (MINE.replace("int = 1", "tuple = ()"), "mine"),
     "a parameter called name": (MINE.replace("times: int", "name: int").replace("self.times", "1"), "a parameter name"),
     "calls that cannot be told": (MINE.replace("self.times", "self.tries"), "cannot say its calls"),
+    "no calls": (MINE.replace("calls = property", "cost = property"), "'mine' has no calls; write `calls = 2`"),
     "calls that are no number": (MINE.replace("self.times", "'one'"), "needs a property calls"),
 }
 
@@ -269,6 +270,11 @@ def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(h
     keys = [entry["completion"]["key"] for entry in map(json.loads, lines) if entry.get("completion")]
     assert len(keys) == len(set(keys)) > 320
     assert "Two agree" in budgetscope(home, "report", "--db", "r.duckdb").out
+
+
+def test_tasks_of_a_plugin_are_listed_too(home: Path) -> None:
+    (home / "my_task.py").write_text((ROOT / "examples" / "my_task.py").read_text())
+    assert "squares" in json.loads(budgetscope(home, "tasks", "--plugin", "my_task", "--json").out)
 
 
 def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:

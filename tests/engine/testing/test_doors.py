@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,11 @@ import pytest
 from engine.core import registry
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Problem, Question
-from engine.interop import importer_for
+from engine.interop import ImportedAnswer, importer, importer_for
 from engine.strategies import plugins
 from engine.study.plan import plan
 from engine.study.schema import parse
-from engine.tasks import TaskSpec, open_task, task_names
+from engine.tasks import TaskSpec, open_task, task, task_names
 from engine.tasks.scorers import SCORERS, open_scorer
 from engine.testing import ImporterContract, ScorerContract, TaskContract
 from tests import ROOT
@@ -52,6 +54,51 @@ def test_a_registered_scorer_scores_a_file_from_zero_to_one(tmp_path: Path) -> N
     (question,) = task.questions()
     assert [task.score(answer, question) for answer in ("100", "95", "50")] == [1, 0.5, 0]
     assert question.task == "file:sums+near", "its results must not mix with those of another scorer"
+
+
+def test_answers_scored_one_way_are_not_taken_for_those_of_another(tmp_path: Path) -> None:
+    rows = "".join(f'{{"question": "{n} + 50", "answer": "{n + 50}"}}\n' for n in range(9))
+    (tmp_path / "sums.jsonl").write_text(rows)
+    plain = TaskSpec(f"file:{tmp_path / 'sums.jsonl'}", questions=3, seed=1)
+    asked = [open_task(spec).questions() for spec in (plain, replace(plain, scorer="near"))]
+    assert [q.problem.text for q in asked[0]] == [q.problem.text for q in asked[1]], "every scorer sees the same rows"
+    assert not {q.question_id for q in asked[0]} & {q.question_id for q in asked[1]}
+
+
+def test_a_contract_says_what_is_wrong_and_for_which_answer(tmp_path: Path) -> None:
+    class Careless:
+        name = "careless"
+
+        def __init__(self, spec: TaskSpec) -> None:
+            self.spec = spec
+
+        def questions(self) -> list[Question]:
+            problems = [Problem(f"{n} + {n}", "number") for n in range(4)]
+            return [Question(f"q{n}", self.name, problem, str(2 * n)) for n, problem in enumerate(problems)]
+
+        def score(self, answer: str, question: Question) -> float:
+            return float(int(answer) == int(question.target))
+
+        def reads(self, path: Path) -> bool:
+            return True
+
+        def answers(self, path: Path) -> list[ImportedAnswer]:
+            return [ImportedAnswer(**json.loads("{}"))]
+
+    task("careless")(Careless)
+    importer("careless")(type("Log", (), {name: vars(Careless)[name] for name in ("reads", "answers")}))
+    mine, log = TaskContract(), ImporterContract()
+    mine.spec, log.importer, log.log = TaskSpec("careless", questions=3), "careless", tmp_path
+    with pytest.raises(AssertionError, match="asked for 3 questions it gives 4"):
+        mine.test_every_question_has_text_and_target()
+    with pytest.raises(AssertionError, match="raised ValueError for the answer '';.* scores 0"):
+        mine.test_junk_scores_nothing_and_never_raises()
+    with pytest.raises(AssertionError, match=r"engine\.core\.ids\.question_id"):
+        mine.test_ids_are_unique()
+    with pytest.raises(AssertionError, match="two seeds share 4 questions"):
+        mine.test_another_seed_asks_other_questions()
+    with pytest.raises(AssertionError, match="ends in TypeError.*raise UsageError"):
+        log.test_a_foreign_file_is_refused_in_a_sentence()
 
 
 def test_names_nobody_registered_are_refused_with_the_nearest() -> None:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from engine.core.budget import Ledger, Planned, wall
 from engine.core.errors import ContextOverflow
-from engine.core.records import AXES, Axis, Completion, Request, Spend
+from engine.core.records import AXES, Axis, Completion, Question, Request, Spend
 from engine.models.scripted import ScriptedModel
 from engine.strategies.chain import answer_in
 from engine.strategies.self_consistency import SelfConsistency
 from engine.trial.session import Reply, Session, SessionClosed
+from engine.trial.solve import Setting, solve
 from tests.support.effort import cases
 from tests.support.trials_on_paper import (
     FIVE,
@@ -35,6 +36,7 @@ from tests.support.trials_on_paper import (
     play,
     pool_over,
     salted,
+    spec,
     swallowing,
     total,
     walls_of,
@@ -206,6 +208,18 @@ def test_a_strategy_that_breaks_after_the_end_is_exhausted_not_failed() -> None:
         yield reply.text  # type: ignore[union-attr]
 
     assert play(Does(body), "output_tokens", 2, model(FIVE)).end == "exhausted"
+
+
+def test_a_scorer_that_breaks_fails_its_trial_and_says_so() -> None:
+    def score(answer: str, question: Question) -> float:
+        return float(answer)
+
+    planned, solver = spec("test", "output_tokens", 99), model(FIVE)
+    models = {each.setting.identity: each for each in (solver, critic())}
+    setting = Setting("run", models, NoPool(solver))
+    trial = in_loop(solve(planned, asking(["say it"]), setting, score))
+    assert (trial.end, trial.verdict, trial.marks, len(trial.calls)) == ("failed", "none", (), 1)
+    assert str(trial.error).startswith("the scorer broke: ValueError: could not convert")
 
 
 def test_the_closing_call_is_stored_with_the_whole_length_of_its_reply() -> None:
