@@ -98,10 +98,12 @@ def test_its_cells_say_what_they_said(kept: Path) -> None:
 def test_the_same_study_finds_everything_there_and_pays_nothing(kept: Path, tmp_path: Path) -> None:
     file = tmp_path / "kept.toml"
     file.write_text(STUDY)
+    bought = engine.open(kept).bill(None, by=())["attempts"].item()
     ended = engine.run(file, kept)
     assert (ended.state, ended.done, ended.total, ended.spent.calls) == ("finished", 18, 18, 0)
     assert {row["condition_id"] for row in engine.open(kept).conditions().to_dicts()} == {DIRECT, STATED, VOTES}
-    assert engine.open(kept).bill(None, by=()).row(0, named=True)["calls"] == 30
+    assert engine.open(kept).bill(None, by=())["attempts"].item() == bought > 0
+    assert engine.open(kept).older() == []
 
 
 def test_a_plugin_of_it_is_imported_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
