@@ -127,7 +127,8 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
                 letter = (marked["letter"] or marked["named"]) if marked else None
             return letter, letter is not None
         case "yes_no":
-            word = _TRUE_FALSE.search(_head(markup.plain(piece)))
+            head = _head(markup.plain(piece))
+            word = _YES_NO.search(head) or _TRUE_FALSE.search(head)
             said = word[1].lower() if word else None
             answer = {"true": "yes", "false": "no"}.get(said or "", said)
             return answer, answer is not None

@@ -34,6 +34,10 @@ _NOT = re.compile(
     re.I,
 )
 _BETWEEN = r"(?P<between>[\s*_\"'`)\]}(]{0,8}(?:[^.:;=!?\n\uff1a\u3002]{0,90}?))"
+# "The answer to the question "Is it so?" is no": what is quoted is the question.
+_QUOTED = re.compile(
+    r"\s(?:to|for|of)\s[^\"\u201c\u201d.:\n]{0,40}(?:\"[^\"\n]{1,300}\"|\u201c[^\u201c\u201d\n]{1,300}\u201d)(?=[\s,])"
+)
 _SIGNS = (
     r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
     "\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
@@ -96,6 +100,8 @@ _MARKER = re.compile(rf"####|\[\[|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|
 def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
     for marker in markers:
         start, end = marker.span()
+        quoted = _QUOTED.match(text, end)
+        end = quoted.end() if quoted else end
         tail = text[end : end + LONGEST]
         if marker[0] == "[[":
             inner, closed, _ = tail.partition("]]")

@@ -232,6 +232,9 @@ def test_an_end_token_is_no_part_of_a_text(token: str) -> None:
         ("At first yes. But looking again, no.", "no"),
         ("**Yes**", "yes"),
         ("There is no evidence either way.", None),
+        ('The answer to the question "Is it true that all teachers are humans?" is no.', "no"),
+        ("The answer to the question \u201cIs 5 > 3?\u201d is yes.", "yes"),
+        ("The answer to whether it is true that cats fly is no.", "no"),
     ],
 )
 def test_the_stated_yes_or_no_counts_and_not_the_last_word(text: str, word: str | None) -> None:
