@@ -194,7 +194,15 @@ def test_a_reply_that_a_filter_ended_is_no_vote_of_a_ballot() -> None:
     place = {"condition_no": 1, "question_no": 1, "repeat": 0}
     said = [("Answer: 2", "stop", None), ("I cannot help with 3", "filter", None), ("Answer: 2", "length", "own")]
     rows = [
-        {**place, "params": '{"samples": 3}', "text": text, "finish": finish, "cut": cut, "answer_kind": "number"}
+        {
+            **place,
+            "params": '{"samples": 3}',
+            "text": text,
+            "finish": finish,
+            "cut": cut,
+            "answer_kind": "number",
+            "data": "{}",
+        }
         for text, finish, cut in said
     ]
     marks = [{**place, "after_calls": 1, "answer": "2", "verdict": "right"}]
