@@ -225,7 +225,9 @@ def conditions(db: Database) -> pl.DataFrame:
 @st.cache_data(max_entries=8, show_spinner=False)
 def older(db: Database) -> list[str]:
     """What is to be said of settings that an older version read; see `Results.older`."""
-    return results(db.path).older()
+    from engine.analysis import reader
+
+    return reader.older(conditions(db).to_dicts())
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

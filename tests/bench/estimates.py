@@ -80,20 +80,21 @@ class Stored:
         return found
 
 
-def stored(db: Path) -> Stored:
-    """What a copy of the database says; the file itself is not touched."""
+def stored(db: Path, axis: str = "%") -> Stored:
+    """What a copy of the database says, of conditions with budgets on `axis`; the file itself is not touched."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(shutil.copy(db, folder))
-        plan = _plan(store, _names(store))
+        plan = _plan(store, _names(store, axis))
         bound = upper_bound(plan)
         conditions = [line.condition for line in bound.lines]
         each = [line.worst.each() for line in bound.lines]
         return Stored(conditions, each, history.read(store, conditions, sum(one.calls for one in each)))
 
 
-def _names(store: Store) -> list[str]:
+def _names(store: Store, axis: str) -> list[str]:
     with store.reading() as connection:
-        found = connection.execute("select condition_id from conditions order by task, strategy, params").fetchall()
+        sql = "select condition_id from conditions where axis like ? order by task, strategy, params"
+        found = connection.execute(sql, [axis]).fetchall()
     return [name for (name,) in found]
 
 

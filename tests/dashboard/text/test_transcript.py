@@ -35,7 +35,7 @@ def test_readings_of_single_trials_add_up_to_the_cells(db: Path, axis: Axis) -> 
     results, store = engine.open(db), Store(db)
     budgets = {"usd": DOLLARS, "calls": (1, 2, 3, 8, 16, 40)}.get(axis, BUDGETS)
     cells = results.cells(axis=axis, budgets=budgets).filter(anytime=True).to_dicts()
-    trials = {row["condition_id"]: store.trials(row["condition_id"]) for row in cells}
+    trials = {condition: store.trials(condition) for condition in {cell["condition_id"] for cell in cells}}
     assert len(cells) > 30
     for cell in cells:
         readings = [replay.read(trial, axis, cell["budget"]) for trial in trials[cell["condition_id"]]]
