@@ -115,6 +115,7 @@ def an_older(path: Path, demo: bool = True) -> Path:
     with duckdb.connect(str(path)) as connection:
         for table in ("steps", "numbers", "run_parts", "held", "holdings"):
             connection.execute(f"drop table if exists {table}")
+        connection.execute("alter table trials drop column reader; alter table completions drop column sent_tokens")
         connection.execute("delete from migrations where number >= 4")
         connection.execute("delete from meta where name = 'demo'")
         if demo:
