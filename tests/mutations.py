@@ -149,17 +149,17 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "refused before the context is looked at",
         SESSION,
-        "        if await self._overflows(draft):\n            self._close(pending, Cut.CONTEXT)\n"
+        "        if room == 0:\n            self._close(pending, Cut.CONTEXT)\n"
         "        if pending.granted < 1:\n            self._close(pending, Cut.REFUSED)\n",
         "        if pending.granted < 1:\n            self._close(pending, Cut.REFUSED)\n"
-        "        if await self._overflows(draft):\n            self._close(pending, Cut.CONTEXT)\n",
-        _in("trial", "session", "context_window"),
+        "        if room == 0:\n            self._close(pending, Cut.CONTEXT)\n",
+        _in("trial", "session", "beyond_the_context_window"),
     ),
     Mutant(
         "a loose bound fills the context window",
         SESSION,
-        "prompt = bound.tokens if bound.exact else model.least(draft.messages)",
-        "prompt = bound.tokens",
+        "return 0 if model.least(draft.messages) >= model.context_tokens",
+        "return 0 if bound.tokens >= model.context_tokens",
         _in("trial", "session", "loose_bound_alone"),
     ),
     Mutant(
@@ -244,8 +244,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "prefetch buys what may not be covered",
         SESSION,
-        "not affordable or await",
-        "await",
+        "not affordable or room",
+        "room",
         _in("trial", "prefetch", "prefetch_never_buys"),
     ),
     Mutant(
@@ -394,8 +394,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a lost reply is free",
         DISPATCH,
-        "bill = Amount() if _unbilled(error) else None",
-        "bill = Amount()",
+        "            bill = _charged(model, error)\n",
+        "            bill = Amount()\n",
         _in("core", "ceiling", "worst_case"),
     ),
     Mutant(
@@ -513,7 +513,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the journal is written after the strategy saw it",
         DISPATCH,
-        "        self._note(replace(done, latency_ms=_since(began)), completion)\n",
+        "        self._note(done, completion)\n",
         "        asyncio.get_running_loop().call_later(0.01, self._note, done, completion)\n",
         _in("core", "ceiling", "before_anybody"),
     ),

@@ -298,8 +298,13 @@ def test_a_prompt_that_fills_the_window_ends_the_trial_alike_at_every_budget_bef
 
 
 def test_a_loose_bound_alone_never_fills_a_context_window() -> None:
-    trial = play(asking(["three short words"]), "calls", 9, model(FIVE, context_tokens=14, slack=3.0))
+    trial = play(asking(["three short words"]), "calls", 9, model(FIVE, context_tokens=11, slack=3.0))
     assert (trial.end, trial.calls[0].bound_tokens) == ("finished", 12)
+
+
+def test_a_prompt_beyond_the_context_window_is_one_also_where_the_budget_refuses_it() -> None:
+    trial = play(asking(["three short words"]), "total_tokens", 2, model(FIVE, context_tokens=3))
+    assert (trial.end, trial.calls[0].cut) == ("exhausted", "context")
 
 
 def test_a_provider_that_finds_the_window_full_ends_the_trial_exhausted() -> None:
