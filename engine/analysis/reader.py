@@ -114,7 +114,7 @@ def alike(rows: Iterable[Row]) -> list[Row]:
 
 def older(rows: Iterable[Row]) -> list[str]:
     """What is to be said of conditions that an older version read: who is left out, and who is shown all the same."""
-    known = [row for row in rows if row["strategy"] != LABEL]
+    known = list(rows)
     shown = {row["condition_id"] for row in alike(known)}
     left = [row for row in known if row["condition_id"] not in shown]
     old = [row for row in known if row["condition_id"] in shown and row["reader"] != READER_VERSION]

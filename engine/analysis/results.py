@@ -225,12 +225,13 @@ class Results:
             pl.Series(name, [row[name] for row in rows], dtype=kind) for name, kind in kinds.items()
         )
 
-    def older(self) -> list[str]:
+    def older(self, **filters: Any) -> list[str]:
         """What is to be said of conditions that an older version of the reading of answers read; empty: there are none.
 
         Numbers of two versions never stand together: of each task those are read that the newest version read whole.
+        Filters: `reader.FILTERS`.
         """
-        return reader.older(self.conditions().to_dicts())
+        return reader.older(reader.chosen(self.conditions().to_dicts(), filters))
 
     def questions(self) -> pl.DataFrame:
         """Questions with text, target, category and the number of trials asked of each."""
@@ -260,10 +261,7 @@ class Results:
         """Cells and the per-question sums they are made of: of each task those that one version read; see `older`."""
         with self._reading(lens) as read:
             known = read.known()
-            conditions = reader.chosen(known.conditions, filters)
-            # Who names conditions gets what was asked for.
-            if filters.get("condition_id") is None:
-                conditions = reader.alike(conditions)
+            conditions = reader.alike(reader.chosen(known.conditions, filters))
             units = read.units(conditions, read.placed(known, conditions, axis, budgets))
         return curves.cells(units, conditions, reader.planned(conditions, known.studies, known.asked)), units
 
@@ -304,19 +302,22 @@ class Results:
         """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
         # A dict and no set: which of several unknown conditions is named must not depend on hashes.
         walls = {(cell.axis, cell.budget): None for cell in cells}
-        if len(set(self._players(*cells)["reader"].to_list())) > 1:
+        measured: dict[Cell, Measured] = {}
+        readers: set[int | None] = set()
+        for axis, budget in walls:
+            at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
+            ids = [cell.condition_id for cell in at_wall]
+            frame, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
+            readers |= set(frame["reader"])
+            measured |= {cell: compare.at_largest(cell, units) for cell in at_wall}
+        missing = [cell for cell, (_, units) in measured.items() if units.is_empty()]
+        if (missing or len(readers) > 1) and self._players(*cells)["reader"].n_unique() > 1:
             raise UsageError(
                 "These settings were read by different versions and cannot be compared; run the study of "
                 "the older one again, which reads it anew from its stored replies."
             )
-        measured: dict[Cell, Measured] = {}
-        for axis, budget in walls:
-            at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
-            ids = [cell.condition_id for cell in at_wall]
-            _, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
-            measured |= {cell: compare.at_largest(cell, units) for cell in at_wall}
-        for missing in (cell for cell, (_, units) in measured.items() if units.is_empty()):
-            raise UnknownName("condition", missing.condition_id, self.conditions()["condition_id"].to_list())
+        for cell in missing:
+            raise UnknownName("condition", cell.condition_id, self.conditions()["condition_id"].to_list())
         return measured
 
     def elasticity(self, replicates: int = 2000, seed: int = 0, **filters: Any) -> Elasticity:

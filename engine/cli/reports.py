@@ -33,7 +33,10 @@ _NOTES = {
 
 def results(db: Path, conditions: Iterable[str]) -> None:
     """The cells of some conditions, task by task, and what the labels mean."""
-    _show(engine.open(db).cells(condition_id=list(conditions)).to_dicts())
+    found, ids = engine.open(db), list(conditions)
+    _show(found.cells(condition_id=ids).to_dicts())
+    for sentence in found.older(condition_id=ids):
+        show.say(sentence)
 
 
 @click.command(cls=Verb)

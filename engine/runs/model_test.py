@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.core import ids, text
 from engine.core.budget import Amount, Ceiling, Limits
@@ -73,11 +73,7 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
     temperature = 0.7 if model.temperature is None else model.temperature
     bare = Request(model.setting.identity, messages, (("temperature", float(temperature)),), asked, 0, 0)
     name = f"test-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    request = Request(
-        *(bare.model, bare.messages, bare.params, bare.asked_tokens, bare.repeat, bare.draw),
-        key=ids.request_key(bare),
-        seed=ids.provider_seed(bare),
-    )
+    request = replace(bare, key=ids.request_key(bare), seed=ids.provider_seed(bare))
     try:
         worst = charges.worst(model, (await model.bound(messages)).tokens, asked)
         if not ceiling.allow(worst):

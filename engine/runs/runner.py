@@ -100,7 +100,7 @@ class Runner:
             if outdated:
                 self._archive.admit(await self.lock_retry.with_retry(lambda store: store.replies_read(outdated)))
             # One iterator for all workers: each takes the next trial, with what is stored of it.
-            todo = iter([(spec, stored.get(spec.trial_id)) for spec in open_specs])
+            todo = iter([_again(spec, stored.get(spec.trial_id)) for spec in open_specs])
             # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
             width = 2 * sum(model.parallel for model in self._plan.models.values())
             flusher = asyncio.create_task(self._flush_regularly())
@@ -142,14 +142,11 @@ class Runner:
         await self._flush()
 
     async def _work(self, todo: Iterator[tuple[TrialSpec, Done | None]]) -> None:
-        for planned, done in todo:
+        for spec, done in todo:
             # A trial that has begun is finished, or stopped by its next call; none begins any more.
             if self._gate.stopped or self._gate.reached:
                 return
-            spec, again = planned, done is not None and done.outdated
-            if done and again and done.budget > spec.condition.budget:
-                # As far as it went before, or the larger budgets would lose what they had.
-                spec = replace(spec, condition=replace(spec.condition, budget=done.budget))
+            again = done is not None and done.outdated
             strategy = self._plan.strategies[spec.condition.condition_id]
             score = self._plan.tasks[spec.condition.task].score
             attempt = done.attempt + 1 if done else 1
@@ -210,6 +207,14 @@ class Runner:
             self._broke(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
             return False
         return True
+
+
+def _again(spec: TrialSpec, done: Done | None) -> tuple[TrialSpec, Done | None]:
+    """A trial to run, with what is stored of it; one that is read again goes as far as it went before."""
+    if done and done.outdated and done.budget > spec.condition.budget:
+        # Or the larger budgets would lose what they had.
+        spec = replace(spec, condition=replace(spec.condition, budget=done.budget))
+    return spec, done
 
 
 @contextmanager

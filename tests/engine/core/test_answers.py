@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.answers import bracketed_integer, extract, normalise, number_value, same
+from engine.core.answers import bracketed_integer, extract, normalise, number_value, same, vote_key
 from engine.core.records import AnswerKind
 
 MEGABYTE = 1_000_000
@@ -161,6 +162,18 @@ HOSTILE = (
     "e\u0301",
     "\x00",
     "yes ",
+    "\\frac{",
+    "x^",
+    "<think>",
+    "</think>",
+    "</s>",
+    "option ",
+    "(A) or ",
+    "not the answer ",
+    'answer to "',
+    "\u0664",
+    "$x",
+    "1 000 ",
 )
 
 
@@ -168,7 +181,7 @@ HOSTILE = (
 def test_time_grows_in_step_with_hostile_text(unit: str) -> None:
     """Sixteen times the text may take 16 times as long, not 256 times; the bound leaves room for a busy machine."""
     small, large = unit * (MEGABYTE // 64 // len(unit)), unit * (MEGABYTE // 4 // len(unit))
-    for read in (_extract_all, normalise, bracketed_integer):
+    for read in (_extract_all, normalise, bracketed_integer, vote_key, _equal_to_itself):
         assert _seconds(read, large) < 1.0 + 60 * _seconds(read, small), read
 
 
@@ -178,8 +191,12 @@ def test_a_megabyte_of_open_and_closed_boxes_is_read_once() -> None:
 
 
 def _extract_all(text: str) -> None:
-    for kind in ("number", "word", "yes_no", "text"):
+    for kind in get_args(AnswerKind):
         extract(text, kind)
+
+
+def _equal_to_itself(text: str) -> None:
+    same(text, text, "expression")
 
 
 def _seconds(read: Callable[[str], object], text: str) -> float:

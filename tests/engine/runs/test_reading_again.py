@@ -101,6 +101,8 @@ def test_of_a_task_only_what_one_version_read_stands_together(db: Path) -> None:
     assert said.startswith("1 setting on sums was read by an older version and left out here; ")
     by_name = results.conditions().filter(strategy="direct")["condition_id"].to_list()
     assert results.cells(condition_id=by_name)["reader"].unique().to_list() == [OLD]
+    both = results.conditions()["condition_id"].to_list()
+    assert set(results.frontier(condition_id=both)["strategy"]) == {"self_consistency"}
 
 
 def test_where_all_were_read_by_an_older_version_they_are_shown_and_say_so(db: Path) -> None:
