@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from streamlit import config
 
 from tests.support import effort
 
-# Pages are tested without a server; this is where theirs would listen.
-os.environ.setdefault("STREAMLIT_SERVER_ADDRESS", "127.0.0.1")
+# Pages are tested without a server; this is where theirs would listen. Set here, since Streamlit reads its files once,
+# when it is first asked, and from whatever folder a test stands in then.
+config.set_option("server.address", "127.0.0.1")
 effort.load()
