@@ -4,7 +4,7 @@ A cell is on the staircase when no other has at most its spend and at least its 
 cells equal in both stand together. The hull keeps the staircase's vertices that no mixture of two others beats.
 Uncertainty comes from one joint bootstrap over clusters of questions: each replicate draws the same questions for all
 cells of a task, so both axes move together and differences stay paired. A verdict is the share of replicates that put a
-cell there, unless ties or the luck of the best of many would do as well. Clouds of points are arrays: one row per
+cell there, unless ties, two doubtful leads together, or the luck of the best of many would do as well. Clouds of points are arrays: one row per
 replicate, one column per cell.
 """
 
@@ -60,9 +60,9 @@ def verdicts(point: Cloud, hull: NDArray[np.intp], drawn: Cloud, places: Places,
     strict, lost = places.on.mean(axis=0), places.share() <= tail
     # Who may outdo whom costs products of all pairs; without a cell that could be dominated nobody asks.
     rivals = _Rivals.of(point, hull, drawn, clusters) if clusters > 1 and lost.any() else None
-    judged: list[str] = []
+    level, judged = _comparable(drawn), list[str]()
     for cell in range(len(strict)):
-        if strict[cell] >= 1 - tail:
+        if strict[cell] >= 1 - tail and apart(level, cell, tail):
             judged.append("frontier")
         elif rivals and lost[cell] and outdone(*rivals.leads(cell), clusters):
             # Rarely on the frontier is not enough: some cheaper cell must be better beyond luck.
@@ -70,6 +70,21 @@ def verdicts(point: Cloud, hull: NDArray[np.intp], drawn: Cloud, places: Places,
         else:
             judged.append("undecided")
     return judged
+
+
+def apart(level: Cloud, cell: int, tail: float) -> bool:
+    """Whether a cell is, beside every other one, surely cheaper or surely more accurate: one of the two by itself.
+
+    To be one or the other is likely by luck where neither is sure: of two cells that are equal in truth each would stand
+    on the frontier in a fifth of all studies. Where either could be, each takes half of the doubt (an
+    intersection-union test, Berger 1982, Technometrics 24:295, by Bonferroni's halves). Cells that are the same stand
+    together. `level`: replicates as `_comparable` has them.
+    """
+    x, accuracy = level.x[:, [cell]], level.accuracy[:, [cell]]
+    same = (level.x == x) & (level.accuracy == accuracy)
+    cheaper, better = (((level.x > x) | same).mean(axis=0), ((level.accuracy < accuracy) | same).mean(axis=0))
+    doubts = (np.where(other <= tail, tail, tail / 2) for other in (better, cheaper))
+    return bool(np.any([lead >= 1 - doubt for lead, doubt in zip((cheaper, better), doubts, strict=True)], axis=0).all())
 
 
 def tails(clusters: int, sure: float = SURE) -> tuple[float, float]:
@@ -296,13 +311,10 @@ def flags(x: Floats, accuracy: Floats, kind: Kind = "staircase") -> Flags:
 
 def places(cloud: Cloud, kind: Kind) -> Places:
     """Per replicate who is on the frontier and who is off by a tie."""
-    # Equal cells must compare equal whatever order a matrix product summed them in; NaN goes last.
-    top = np.nanmax(np.abs(cloud.x), initial=0.0) or 1.0
-    x, accuracy = np.nan_to_num(np.round(cloud.x / top, 12), nan=np.inf), np.round(cloud.accuracy, 12)
-    order = np.lexsort((-accuracy, x), axis=-1)
-    xs, ys = np.take_along_axis(x, order, -1), np.take_along_axis(accuracy, order, -1)
-    best = np.maximum.accumulate(np.nan_to_num(ys, nan=-1.0), axis=-1)
-    before = np.concatenate([np.full((len(ys), 1), -1.0), best[:, :-1]], axis=-1)
+    level = _comparable(cloud)
+    order = np.lexsort((-level.accuracy, level.x), axis=-1)
+    xs, ys = (np.take_along_axis(each, order, -1) for each in (level.x, level.accuracy))
+    before = np.maximum.accumulate(np.concatenate([np.full((len(ys), 1), -1.0), ys[:, :-1]], axis=-1), axis=-1)
     # Cells equal in both stand next to each other now; what the first of them is, all are.
     first = np.ones_like(ys, dtype=np.bool_)
     first[:, 1:] = (xs[:, 1:] != xs[:, :-1]) | (ys[:, 1:] != ys[:, :-1])
@@ -317,6 +329,14 @@ def places(cloud: Cloud, kind: Kind) -> Places:
         np.put_along_axis(put, order, places_by_x, -1)
         unsorted.append(put)
     return Places(*unsorted)
+
+
+def _comparable(cloud: Cloud) -> Cloud:
+    """Points that compare as they should: x on a scale of its own. Who is missing is dearer than all and worse than 0."""
+    # Equal cells must compare equal whatever order a matrix product summed them in.
+    top = np.nanmax(np.abs(cloud.x), initial=0.0) or 1.0
+    x, accuracy = np.round(cloud.x / top, 12), np.round(cloud.accuracy, 12)
+    return Cloud(np.nan_to_num(x, nan=np.inf, posinf=np.inf), np.nan_to_num(accuracy, nan=-2.0))
 
 
 def _on_hull(xs: Floats, ys: Floats, stairs: Flags) -> Flags:

@@ -21,7 +21,7 @@ from engine.analysis.advice.choose import reach, under
 from engine.analysis.advice.cost import next_point, per_right
 from engine.analysis.advice.what_if import heights, spends, without
 from engine.analysis.cells import MEANS
-from engine.analysis.frontier import Cloud, ClusterSums, places, verdicts
+from engine.analysis.frontier import Cloud, ClusterSums, Kind, places, verdicts
 from engine.analysis.stats import Sample, Sums, accuracy_interval, replicate_weights
 
 NORMAL = NormalDist()
@@ -140,28 +140,50 @@ def averaged(n: int, times: int, clusters: int = 0, repeats: int = 1, seed: int 
     return held / times, paired / times
 
 
-def judgements(world: World, times: int, seed: int = 0, replicates: int = 300) -> Iterator[list[str]]:
-    """Verdicts on all settings of a world, the k-th of which spends k + 1 hundred on average."""
+def judgements(
+    world: World,
+    times: int,
+    seed: int = 0,
+    replicates: int = 300,
+    *,
+    kind: Kind = "staircase",
+    spends: tuple[float, ...] = (),
+    unlike: float = 0.0,
+) -> Iterator[list[str]]:
+    """Verdicts on all settings of a world, which spend so much on average; the k-th k + 1 hundred where nothing is said.
+
+    Some questions are dearer for all settings; by `unlike`, on a log scale, each is for every setting apart as well.
+    """
     rng, cluster = np.random.default_rng(seed), world.cluster()
     size = np.bincount(cluster).astype(float)
+    usual = np.array(spends or 100 * np.arange(1, len(world.skills) + 1))
     for _ in range(times):
         right = world.draw(rng)
-        spend = 100 * np.arange(1, right.shape[1] + 1) * np.exp(0.3 * rng.normal(size=(world.n, 1)))
+        spend = usual * np.exp(0.3 * rng.normal(size=(world.n, 1)) + unlike * rng.normal(size=right.shape))
         weights = replicate_weights(len(size), replicates, int(rng.integers(2**32)))
         drawn = Cloud(*((weights @ _summed(v, cluster)) / (weights @ size)[:, None] for v in (spend, right)))
         point = Cloud(spend.mean(axis=0)[None, :], right.mean(axis=0)[None, :])
-        none = np.array([], dtype=np.intp)
-        yield verdicts(point, none, drawn, places(drawn, "staircase"), len(size))
+        corners = np.flatnonzero(places(point, "hull").on[0]) if kind == "hull" else np.array([], dtype=np.intp)
+        corners = corners[np.argsort(point.x[0, corners])]
+        yield verdicts(point, corners, drawn, places(drawn, kind), len(size))
 
 
 def _summed(values: Floats, cluster: NDArray[np.intp]) -> Floats:
     return np.column_stack([np.bincount(cluster, column) for column in values.T])
 
 
-def called(world: World, times: int, seed: int = 0) -> tuple[float, float]:
-    """How often the last setting, whose true gap to the best of the cheaper ones is 0, is frontier, and dominated."""
-    last = [said[-1] for said in judgements(world, times, seed)]
-    return last.count("frontier") / times, last.count("dominated") / times
+def called(
+    world: World,
+    times: int,
+    cell: int = -1,
+    *,
+    kind: Kind = "staircase",
+    spends: tuple[float, ...] = (),
+    unlike: float = 0.0,
+) -> tuple[float, float]:
+    """How often a setting, whose true gap to the best of the others for its spend is 0, is frontier, and dominated."""
+    said = [each[cell] for each in judgements(world, times, kind=kind, spends=spends, unlike=unlike)]
+    return said.count("frontier") / times, said.count("dominated") / times
 
 
 def board_of(right: Floats, spend: Floats, cluster: NDArray[np.intp], replicates: int, seed: int) -> Board:

@@ -88,12 +88,40 @@ def test_a_cell_whose_true_gap_is_nought_is_rarely_judged(world: World):
     assert frontier + dominated <= 0.12
 
 
+@pytest.mark.parametrize("dearer", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize(("world", "unlike"), [(World((0.9, 0.9), 100), 1.0), (World((0.5,) * 3, 60), 0.3)], ids=str)
+def test_of_equals_that_spend_nearly_the_same_neither_is_called_the_frontier(world: World, unlike: float, dearer: float):
+    spends = (*(100.0,) * (len(world.skills) - 1), 100 * (1 + dearer))
+    frontier, dominated = called(world, 250, spends=spends, unlike=unlike)
+    assert frontier <= 0.1
+    assert dominated <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("world", "cell"),
+    [
+        (World((0.3, 0.4, 0.5), 60), 1),
+        (World((0.1, 0.5, 0.9), 60, 15), 1),
+        (World((0.2, 0.3, 0.4, 0.5, 0.6), 30), 2),
+        (World((0.5, 0.5), 60), -1),
+    ],
+    ids=str,
+)
+def test_a_cell_on_the_line_between_two_others_is_rarely_judged_on_the_hull(world: World, cell: int):
+    frontier, dominated = called(world, 200, cell, kind="hull")
+    assert frontier + dominated <= 0.12
+
+
 def test_clear_gaps_are_judged():
     said = list(judgements(World((0.3, 0.6, 0.5, 0.9), 100), 60))
     assert np.mean([verdicts == ["frontier", "frontier", "undecided", "frontier"] for verdicts in said]) < 0.9
     assert np.mean([verdicts[1] == verdicts[3] == "frontier" for verdicts in said]) > 0.9
     assert np.mean([verdicts[2] == "dominated" for verdicts in said]) > 0.4
     assert not any(verdicts[2] == "frontier" for verdicts in said)
+    # On the hull as well: the best is far above the line, the third far below it.
+    said = list(judgements(World((0.3, 0.35, 0.4, 0.9), 100), 40, kind="hull"))
+    assert np.mean([verdicts[3] == "frontier" for verdicts in said]) > 0.9
+    assert np.mean([verdicts[2] == "dominated" for verdicts in said]) > 0.9
 
 
 @pytest.mark.parametrize("world", [World((0.599,) * 5, 60), World((0.899,) * 5, 100, 25)], ids=str)

@@ -55,6 +55,20 @@ def plainly_beaten(point: Cloud, corners: list[int], drawn: Cloud, cell: int, cl
     return bool(best > NormalDist().inv_cdf(SURE) and reached.mean() <= 1 - SURE)
 
 
+def plainly_apart(drawn: Cloud, cell: int, clusters: int) -> bool:
+    """One lead over each other cell that is sure by itself; half of the doubt for either while both are open."""
+    tail, _ = tails(clusters)
+    x, y = np.nan_to_num(drawn.x, nan=math.inf), np.nan_to_num(drawn.accuracy, nan=-1)
+    x, y = np.round(x / np.nanmax(drawn.x), 12), np.round(y, 12)
+    for rival in range(x.shape[1]):
+        same = (x[:, rival] == x[:, cell]) & (y[:, rival] == y[:, cell])
+        cheaper, better = np.mean((x[:, rival] > x[:, cell]) | same), np.mean((y[:, rival] < y[:, cell]) | same)
+        of_spend, of_accuracy = (tail if lost <= tail else tail / 2 for lost in (better, cheaper))
+        if cheaper < 1 - of_spend and better < 1 - of_accuracy:
+            return False
+    return True
+
+
 def _above(cloud: Cloud, left: int, right: int, cell: int) -> Floats:
     x, y = cloud.x, cloud.accuracy
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -79,7 +93,7 @@ def test_a_verdict_is_what_comparing_the_cells_rival_by_rival_gives(cells, quest
     hull = hull[np.argsort(point.x[0, hull])]
     tail, _ = tails(clusters)
     for cell, said in enumerate(verdicts(point, hull, drawn, found, clusters)):
-        sure = found.on[:, cell].mean() >= 1 - tail
+        sure = found.on[:, cell].mean() >= 1 - tail and plainly_apart(drawn, cell, clusters)
         lost = not sure and found.share()[cell] <= tail
         beaten = clusters > 1 and lost and plainly_beaten(point, hull.tolist(), drawn, cell, clusters)
         assert said == ("frontier" if sure else "dominated" if beaten else "undecided")
