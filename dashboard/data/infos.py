@@ -112,9 +112,11 @@ def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) ->
 
 
 def told_frames(db: Database, shown: Filter) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Points, summary and accuracy of told budgets that the filter leaves."""
+    """Points, summary and accuracy of told budgets that the filter leaves; p is corrected for the series it leaves."""
+    from engine.analysis.stated_budgets import corrected
+
     points, summary = (shown.of(frame) for frame in queries.elasticity(db))
-    return points, summary, stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
+    return points, corrected(summary), stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -343,7 +343,8 @@ def caption_sentence(info: FrontierInfo) -> str:
     parts = [
         " and ".join(counts.tasks) if len(counts.tasks) < 3 else fmt.plural(len(counts.tasks), "task"),
         questions if least == most else f"{fmt.count(least)} to {questions}",
-        "bars are 95% intervals" + (", the grey band holds 80% of bootstrap frontiers" if info.band else ""),
+        "bars are 95% intervals"
+        + (", the grey band holds 80% of bootstrap frontiers at each spend" if info.band else ""),
         "the line is the convex hull: what mixing two conditions could buy" if info.kind == "hull" else "",
         "percentages in labels: chance of being on the frontier" if any(label.share for label in info.labels) else "",
         f"{fmt.count(counts.partial)} partial, without verdict" if counts.partial else "",

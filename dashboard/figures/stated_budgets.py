@@ -155,7 +155,7 @@ def told_info(
             # Accuracy is known only where a condition tells exactly this budget.
             scored = {row["told"]: row for row in scored_rows if key_of(row) == key}
             trend, untold = summaries.get(key), untolds.get(key)
-            rebounds = trend is not None and trend["p_rebound"] is not None and trend["p_rebound"] <= SURE
+            rebounds = trend is not None and trend["p_adjusted"] is not None and trend["p_adjusted"] <= SURE
             series = Series(
                 name=name,
                 colour=colours[key[2]],

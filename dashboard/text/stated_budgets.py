@@ -96,7 +96,10 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     rebounds = sum(_rebounds(row) for row in rows) or "none"
     spread = f"{fmt.percent(min(shares))} to {fmt.percent(max(shares))}"
     many = fmt.plural(len(rows), "series", "series")
-    return f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}"
+    return (
+        f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}, "
+        "p corrected for all of them"
+    )
 
 
 def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
@@ -115,7 +118,7 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
         rebound = f"too few questions with every told budget to look for a rebound ({n})"
     elif not _rebounds(row):
         where = "down to" if row["floor"] == least else "below"
-        rebound = f"no rebound {where} {floor} tokens seen in {n} (p {fmt.p_value(row['p_rebound'])})"
+        rebound = f"no rebound {where} {floor} tokens seen in {n} (p {fmt.p_value(row['p_adjusted'])})"
     else:
         more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
         rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when told"
@@ -126,7 +129,7 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
 
 
 def _rebounds(row: Row) -> bool:
-    return row["p_rebound"] is not None and row["p_rebound"] <= SURE
+    return row["p_adjusted"] is not None and row["p_adjusted"] <= SURE
 
 
 def _kept(points: pl.DataFrame, row: Row) -> list[float | None]:
@@ -188,6 +191,7 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
             "Least use when told": row["floor"],
             "Rebound below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
             "Chance by luck, p": row["p_rebound"],
+            "Holm, p": row["p_adjusted"],
             "Questions": row["n_questions"],
         }
         for row in summary.to_dicts()

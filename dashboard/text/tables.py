@@ -219,6 +219,8 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
     notes, priced = [], x in (None, "usd")
     if row.get("much_cut"):
         notes.append("much cut off: read accuracy with the budget")
+    if row.get("tied"):
+        notes.append("as cheap and as accurate as another one here")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
     if row["simulated"]:
@@ -263,13 +265,15 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
             "Questions": row["n_questions"],
         }
         if asked == "reach":
-            ends = {"At least, %": in_percent(row["least"]), "At most, %": in_percent(row["most"])}
+            ends = {"At least, joint, %": in_percent(row["least"]), "At most, joint, %": in_percent(row["most"])}
             return setting | {"Reaches it": "yes" if row["reaches"] else ""} | ends
         if asked == "under":
             standing = "best seen" if row["behind"] == 0 else "may be as good" if row["maybe_best"] else "beaten"
             return setting | {"Behind, points": in_percent(row["behind"]), "Standing": standing}
         title = "Cost of 1,000 right answers, $" if lens.money else f"Cost of a right answer, {unit}"
-        return setting | {title: bound(cost, "infinite"), **interval, "Never right, %": in_percent(row["unsolved"])}
+        cheapest = {"Standing": "may be the cheapest" if row["maybe_best"] else "beaten"}
+        shares = {"Never right, %": in_percent(row["unsolved"])}
+        return setting | {title: bound(cost, "infinite"), **interval, **cheapest, **shares}
     if asked == "next_point":
         ends = {"From, %": in_percent(row["accuracy_from"]), "To, %": in_percent(row["accuracy_to"])}
         return {"From": row["from_"], "To": row["to"], **ends, f"A point more, {unit}": bound(cost), **interval}

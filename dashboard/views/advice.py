@@ -142,7 +142,7 @@ class Wish:
         fair = self.honest if question != "beats" else ()
         oracles = ", ".join(sorted(set(cells["strategy"]) - set(fair))) if fair else ""
         lone = cells["condition_id"].n_unique() < 2
-        judged = question not in ("next", "right") and answer.value is not None and not lone
+        judged = question != "next" and answer.value is not None and not lone
         verdict = "decided with 95% confidence" if answer.decided else "not decided with 95% confidence"
         controls.heading(answer.sentence)
         controls.caption(

@@ -4,8 +4,8 @@ A cell is on the staircase when no other has at most its spend and at least its 
 cells equal in both stand together. The hull keeps the staircase's vertices that no mixture of two others beats.
 Uncertainty comes from one joint bootstrap over clusters of questions: each replicate draws the same questions for all
 cells of a task, so both axes move together and differences stay paired. A verdict is the share of replicates that put a
-cell there, unless ties, two doubtful leads together, or the luck of the best of many would do as well. Clouds of points are arrays: one row per
-replicate, one column per cell.
+cell there, unless ties, two doubtful leads together, or the luck of the best of many would do as well. Clouds of points
+are arrays: one row per replicate, one column per cell.
 """
 
 from __future__ import annotations
@@ -75,16 +75,18 @@ def verdicts(point: Cloud, hull: NDArray[np.intp], drawn: Cloud, places: Places,
 def apart(level: Cloud, cell: int, tail: float) -> bool:
     """Whether a cell is, beside every other one, surely cheaper or surely more accurate: one of the two by itself.
 
-    To be one or the other is likely by luck where neither is sure: of two cells that are equal in truth each would stand
-    on the frontier in a fifth of all studies. Where either could be, each takes half of the doubt (an
-    intersection-union test, Berger 1982, Technometrics 24:295, by Bonferroni's halves). Cells that are the same stand
-    together. `level`: replicates as `_comparable` has them.
+    To be one or the other is likely by luck where neither is sure: of two cells that are equal in truth each would be
+    called the frontier in a fifth of all studies. This is an intersection-union test (Berger 1982, Technometrics
+    24:295); while either lead is open, each takes half of the doubt. Cells that are the same stand together. `level`:
+    replicates as `_comparable` has them.
     """
     x, accuracy = level.x[:, [cell]], level.accuracy[:, [cell]]
     same = (level.x == x) & (level.accuracy == accuracy)
     cheaper, better = (((level.x > x) | same).mean(axis=0), ((level.accuracy < accuracy) | same).mean(axis=0))
     doubts = (np.where(other <= tail, tail, tail / 2) for other in (better, cheaper))
-    return bool(np.any([lead >= 1 - doubt for lead, doubt in zip((cheaper, better), doubts, strict=True)], axis=0).all())
+    return bool(
+        np.any([lead >= 1 - doubt for lead, doubt in zip((cheaper, better), doubts, strict=True)], axis=0).all()
+    )
 
 
 def tails(clusters: int, sure: float = SURE) -> tuple[float, float]:
@@ -223,16 +225,20 @@ class Replicates:
 
 
 def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, replicates: int, seed: int) -> pl.DataFrame:
-    """`cells` with x, on_frontier, p_frontier and verdict; see `Results.frontier`."""
+    """`cells` with x, on_frontier, p_frontier, verdict and tied; see `Results.frontier`."""
     check(x, kind)
     frame = cells.with_columns(x=pl.col(x)).sort("task", "x", "accuracy", "condition_id", nulls_last=True)
     on = np.zeros(frame.height, dtype=np.bool_)
-    share = np.full(frame.height, np.nan)
+    tied, share = on.copy(), np.full(frame.height, np.nan)
     labels = np.array(["partial" if partial else None for partial in frame["partial"]], dtype=object)
     for drawn in resampled(frame, units, x, replicates, seed):
         point, drawn_places = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
         on[drawn.rows] = stands = places(point, kind).on[0]
         share[drawn.rows] = drawn_places.share()
+        level = _comparable(point)
+        spots = np.stack([level.x[0], level.accuracy[0]])
+        _, spot, cells_there = np.unique(spots, axis=1, return_inverse=True, return_counts=True)
+        tied[drawn.rows] = stands & (cells_there[spot] > 1)
         corners = np.flatnonzero(stands) if kind == "hull" else np.array([], dtype=np.intp)
         by_x = corners[np.argsort(point.x[0, corners])]
         labels[drawn.rows] = verdicts(point, by_x, drawn.cloud, drawn_places, drawn.clusters)
@@ -240,6 +246,7 @@ def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, repli
         on_frontier=pl.Series(on),
         p_frontier=pl.Series(share).fill_nan(None),
         verdict=pl.Series(labels.tolist(), dtype=pl.String),
+        tied=pl.Series(tied),
     )
 
 
@@ -332,7 +339,7 @@ def places(cloud: Cloud, kind: Kind) -> Places:
 
 
 def _comparable(cloud: Cloud) -> Cloud:
-    """Points that compare as they should: x on a scale of its own. Who is missing is dearer than all and worse than 0."""
+    """Points that compare as they should, x on a scale of its own; who is missing is dearer than all, worse than 0."""
     # Equal cells must compare equal whatever order a matrix product summed them in.
     top = np.nanmax(np.abs(cloud.x), initial=0.0) or 1.0
     x, accuracy = np.round(cloud.x / top, 12), np.round(cloud.accuracy, 12)

@@ -127,7 +127,7 @@ SUMMARY: dict[str, Any] = {
     "n_questions": pl.Int64,
     **dict.fromkeys(("least_told", "most_told"), pl.Float64),
     **_floats("elasticity", "above_floor", "floor", "rebound"),
-    "p_rebound": pl.Float64,
+    **dict.fromkeys(("p_rebound", "p_adjusted"), pl.Float64),
 }
 
 
@@ -146,7 +146,7 @@ class Elasticity:
     budget with the least mean use, least_told where use only falls. rebound: mean use at least_told minus that at the
     floor, in tokens, its interval with the floor held where it is, null where the two are one. p_rebound: one-sided,
     that use at least_told is above the minimum, allowing for the minimum's having been looked for. Null: fewer than two
-    distinct questions."""
+    distinct questions. p_adjusted: that by Holm over the series of the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +188,16 @@ def elasticity(trials: pl.DataFrame, replicates: int, seed: int) -> Elasticity:
     series = [_summary(part, replicates, seed) for part in prompted.partition_by(*SERIES, maintain_order=True)]
     return Elasticity(
         pl.DataFrame(points, schema=POINTS).sort(*SERIES, "told"),
-        pl.DataFrame([row for row in series if row], schema=SUMMARY).sort(*SERIES),
+        corrected(pl.DataFrame([row for row in series if row], schema=SUMMARY).sort(*SERIES)),
     )
+
+
+def corrected(summary: pl.DataFrame) -> pl.DataFrame:
+    """Some series of a summary, `p_adjusted` counting these alone: who names several looked for a rebound in each."""
+    known = summary["p_rebound"].drop_nulls().to_list()
+    found = iter(stats.adjusted(known, "holm"))
+    adjusted = [None if p is None else next(found) for p in summary["p_rebound"]]
+    return summary.with_columns(p_adjusted=pl.Series(adjusted, dtype=pl.Float64))
 
 
 def _point(whole: pl.DataFrame) -> dict[str, Any]:

@@ -104,7 +104,14 @@ def advice(times: int) -> None:
         print(f"next point held  {world}  {point_coverage(world, times):6.1%}")
 
 
-PARTS: dict[str, Callable[[int], None]] = {"single": single, "paired": paired, "verdicts": verdicts, "hull": hull, "near": near, "advice": advice}
+PARTS: dict[str, Callable[[int], None]] = {
+    "single": single,
+    "paired": paired,
+    "verdicts": verdicts,
+    "hull": hull,
+    "near": near,
+    "advice": advice,
+}
 
 
 def main() -> None:

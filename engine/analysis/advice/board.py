@@ -19,7 +19,7 @@ from engine.analysis import frontier
 from engine.analysis.cells import scored_means
 from engine.analysis.compare import Cell
 from engine.analysis.frontier import Cloud, ClusterSums, tails
-from engine.analysis.stats import LEVEL, Estimate, Flags, Interval, Sums, accuracy_interval
+from engine.analysis.stats import LEVEL, Estimate, Flags, Floats, Interval, Sums, accuracy_interval
 from engine.core import names, text
 from engine.core.errors import UsageError
 
@@ -114,6 +114,26 @@ def critical(board: Board) -> float:
         # Both ways, as deviations of shares near 0 or 1 are lopsided.
         quantiles += [float(np.quantile(side.max(axis=1), 1 - doubt)) for side in (scores, -scores)]
     return max(quantiles)
+
+
+BEST = (1 + LEVEL) / 2
+"""Where two are equal either may be ahead by luck, so each way takes half of the doubt."""
+
+
+def maybe_best(values: Floats, drawn: Floats, best: int, clusters: int) -> list[bool]:
+    """Which cells may as well have the largest value as the one seen `best`; `drawn`: replicates x cells.
+
+    One is out when another beats it beyond what the best of so many would by luck (max-t); a lone best is wrongly named
+    in at most 5% of studies.
+    """
+    stay: list[bool] = []
+    for cell in range(len(values)):
+        # Leads of all others over a cell, and how far each replicate's is off.
+        others = np.arange(len(values)) != cell
+        leads = values[others] - values[cell]
+        off = (drawn[:, others] - drawn[:, [cell]] - leads).T
+        stay.append(cell == best or not frontier.outdone(leads, off, clusters, BEST))
+    return stay
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import compare, stats
-from engine.analysis.advice.board import COLUMNS, Advice, Board, cell_of, critical, more_needed, setting
+from engine.analysis.advice.board import COLUMNS, Advice, Board, cell_of, critical, maybe_best, more_needed, setting
 from engine.analysis.compare import Difference
-from engine.analysis.frontier import outdone
 from engine.analysis.stats import LEVEL, Estimate, Sample, z_of
 from engine.core import text
 from engine.core.errors import UsageError
@@ -36,14 +35,16 @@ def reach(board: Board, least: float) -> Advice:
         least=pl.Series([low for low, _ in bounds]), most=pl.Series([high for _, high in bounds])
     )
     table = table.with_columns(reaches=pl.col("least") >= least)
-    wanted = text.percent(least)
+    wanted, joint = text.percent(least), ""
+    if table.height > 1:
+        joint = f", a bound that holds for all {text.count(table.height)} settings together"
     passing = table.filter("reaches")
     if not passing.is_empty():
         # The board is sorted by spend, so the first is the cheapest.
         row = passing.row(0, named=True)
         sentence = (
             f"The cheapest setting that reaches {wanted} with 95% confidence is {setting(row)}: "
-            f"{text.percent(row['accuracy'])} (at least {text.percent(row['least'])}) on "
+            f"{text.percent(row['accuracy'])} (at least {text.percent(row['least'])}{joint}) on "
             f"{text.plural(row['n_questions'], 'question')}, for {text.spend(row['x'], board.x)} a question."
         )
         value = Estimate(row["accuracy"], row["least"], row["most"])
@@ -56,7 +57,7 @@ def reach(board: Board, least: float) -> Advice:
         sentence = (
             f"No setting reaches {wanted}: the best, {setting(best)}, has "
             f"{text.percent(best['accuracy'])} on {text.plural(best['n_questions'], 'question')}, and at most "
-            f"{text.percent(best['most'])} with 95% confidence."
+            f"{text.percent(best['most'])} with 95% confidence{joint}."
         )
         return Advice("reach", sentence, True, best["n_questions"], None, value, None, table)
     # Of the setting that needs fewest.
@@ -73,13 +74,9 @@ def reach(board: Board, least: float) -> Advice:
     sentence = (
         f"Not decided by {text.plural(board.n, 'question')}: the best setting, {setting(best)}, has "
         f"{text.percent(best['accuracy'])}, and may have {text.percent(best['least'])} to "
-        f"{text.percent(best['most'])}{more_needed(more)}."
+        f"{text.percent(best['most'])}{joint.replace('a bound that holds', 'bounds that hold')}{more_needed(more)}."
     )
     return Advice("reach", sentence, False, board.n, None, value, more, table)
-
-
-BEST = (1 + LEVEL) / 2
-"""Where two are equal either may be ahead by luck, so each way takes half of the doubt."""
 
 
 def under(board: Board, budget: int) -> Advice:
@@ -91,13 +88,7 @@ def under(board: Board, budget: int) -> Advice:
     """
     accuracy = board.point.accuracy[0]
     best = int(np.lexsort((board.frame["x"].to_numpy(), -accuracy))[0])
-    stay: list[bool] = []
-    for cell in range(len(accuracy)):
-        # Leads of all others over a cell, and how far each replicate's is off.
-        others = np.arange(len(accuracy)) != cell
-        leads = accuracy[others] - accuracy[cell]
-        off = (board.drawn.accuracy[:, others] - board.drawn.accuracy[:, [cell]] - leads).T
-        stay.append(cell == best or not outdone(leads, off, board.clusters, BEST))
+    stay = maybe_best(accuracy, board.drawn.accuracy, best, board.clusters)
     table = board.frame.select(COLUMNS).with_columns(
         behind=pl.Series(accuracy[best] - accuracy), maybe_best=pl.Series(stay)
     )

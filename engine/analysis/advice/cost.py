@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from engine.analysis.advice.board import COLUMNS, Advice, Board, Row, cell_of, setting
+from engine.analysis.advice.board import COLUMNS, Advice, Board, Row, cell_of, maybe_best, setting
 from engine.analysis.frontier import Cloud, places
 from engine.analysis.stats import LEVEL, Estimate, Floats, Interval, percentiles, z_of
 from engine.core import text
@@ -87,7 +87,8 @@ def per_right(board: Board) -> Advice:
 
     Erol et al. 2025 (arXiv 2504.13359) divide problem by problem and average; with few repeats that is infinite as soon
     as one question is never solved, so here it is all spend over all right answers; `unsolved` is the share of
-    questions never solved. Evidence, cheapest first: x, accuracy, cost, low, high, unsolved.
+    questions never solved. Which is the cheapest is decided like the best under a budget, by right answers per spend.
+    Evidence, cheapest first: x, accuracy, cost, low, high, unsolved, `maybe_best`.
     """
     rows: list[dict[str, Any]] = []
     for cell, row in enumerate(board.frame.iter_rows(named=True)):
@@ -96,8 +97,13 @@ def per_right(board: Board) -> Advice:
         unsolved = float(board.sums.of["unsolved"][cell].sum() / board.sums.n[cell].sum())
         numbers = {"cost": cost, "low": low, "high": high, "unsolved": unsolved}
         rows.append({name: row[name] for name in COLUMNS} | numbers)
-    table = pl.DataFrame(rows).sort("cost", "x", "condition_id")
-    best = table.row(0, named=True)
+    table = pl.DataFrame(rows).with_row_index("cell").sort("cost", "x", "condition_id")
+    # Right answers per spend, since a cost may be infinite; of no spend at all, by the least there is.
+    free = float(board.frame.filter(pl.col("x") > 0)["x"].min() or 1.0) * 1e-9  # type: ignore[arg-type]
+    yields, drawn = (cloud.accuracy / np.maximum(cloud.x, free) for cloud in (board.point, board.drawn))
+    stay = maybe_best(yields[0], drawn, int(table["cell"][0]), board.clusters)
+    table = table.with_columns(maybe_best=pl.Series([stay[cell] for cell in table["cell"]])).drop("cell")
+    best, rivals = table.row(0, named=True), sum(stay) - 1
     if math.isinf(best["cost"]):
         sentence = (
             f"Nothing was right on {text.plural(board.n, 'question')}, so a right answer has no price: it is infinite."
@@ -108,12 +114,19 @@ def per_right(board: Board) -> Advice:
     value = Estimate(best["cost"], best["low"], best["high"])
     hopeless = table.filter(pl.col("cost").is_infinite()).height
     none = f" {hopeless} of {table.height} settings were never right: theirs is infinite." if hopeless else ""
+    alike = ""
+    if rivals:
+        second = table.filter("maybe_best").row(1, named=True)
+        alike = (
+            f", but {rivals} other{'s' * (rivals > 1)} may be as cheap, first {setting(second)} with "
+            f"{text.spend(second['cost'], board.x)}"
+        )
+    opening = "Not decided: a right answer was seen cheapest" if rivals else "A right answer is cheapest"
     sentence = (
-        f"A right answer is cheapest with {setting(best)}: {text.spend(best['cost'], board.x)} "
-        f"({_range(board.x, value)}), right on {text.percent(best['accuracy'])} of "
-        f"{text.plural(best['n_questions'], 'question')}.{none}"
+        f"{opening} with {setting(best)}: {text.spend(best['cost'], board.x)} ({_range(board.x, value)}), right on "
+        f"{text.percent(best['accuracy'])} of {text.plural(best['n_questions'], 'question')}{alike}.{none}"
     )
-    return Advice("per_right", sentence, True, board.n, cell_of(best), value, None, table)
+    return Advice("per_right", sentence, not rivals, board.n, cell_of(best), value, None, table)
 
 
 def _cost_interval(board: Board, cell: int, row: Row) -> Interval:

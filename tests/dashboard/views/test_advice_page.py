@@ -143,16 +143,18 @@ def test_the_step_that_was_priced_is_drawn_and_no_setting_is_ringed() -> None:
 
 def test_a_table_writes_infinity_out_and_tells_a_setting_once() -> None:
     row = figure_frames.cell() | {"x": 9.0, "cost": math.inf, "low": 4.0, "high": math.inf, "unsolved": 1.0}
+    row["maybe_best"] = True
     rows = drawn_rows(row, row | {"budget": 2048}).with_columns(name=pl.lit("Direct"))
     table = evidence_table("per_right", rows, "output_tokens")
     assert table.height == 1
     assert table["Cost of a right answer, output tokens"].to_list() == ["infinite"]
     assert table["95% interval"].to_list() == ["(4–no bound)"]
+    assert table["Standing"].to_list() == ["may be the cheapest"]
 
 
 def drawn_rows(*rows: dict[str, Any]) -> pl.DataFrame:
     names = ("condition_id", "label", "axis", "budget", "x", "accuracy", "n_questions", "cost", "low", "high")
-    return pl.DataFrame([{name: row[name] for name in (*names, "unsolved")} for row in rows])
+    return pl.DataFrame([{name: row[name] for name in (*names, "unsolved", "maybe_best")} for row in rows])
 
 
 def test_money_in_a_table_is_that_of_the_figure() -> None:
@@ -197,7 +199,7 @@ ANSWERS = {
     "under": "output tokens a question",
     "beats": "on 12 questions",
     "next": "the next percentage point costs",
-    "right": "A right answer is cheapest with",
+    "right": "right answer",
     "without": "Without scripted/",
     "price": "With the price of scripted/",
 }

@@ -41,7 +41,7 @@ def point(told: float, used: float, **changes: Any) -> dict[str, Any]:
 
 
 def summary(p: float = 0.6, **changes: Any) -> pl.DataFrame:
-    row = series(simulated=False, n_questions=30, least_told=2.0, most_told=64.0, p_rebound=p)
+    row = series(simulated=False, n_questions=30, least_told=2.0, most_told=64.0, p_rebound=p, p_adjusted=p)
     for name, value in (("elasticity", 0.1), ("above_floor", 0.2), ("floor", 8.0), ("rebound", 12.0)):
         row |= {name: value, f"{name}_low": value * 0.5, f"{name}_high": value * 1.5}
     return pl.DataFrame([row | changes], schema=SUMMARY)

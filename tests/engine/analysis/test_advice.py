@@ -156,6 +156,29 @@ def test_a_right_answer_costs_spend_over_accuracy_and_nothing_right_is_infinite(
     assert rows["all"]["low"] == 100
     assert chosen(results, found.cell) == "some"
     assert "1 of 3 settings were never right" in found.sentence
+    # 80 and 100 a right answer are too near to be told apart by so few; what is never right is out.
+    assert not found.decided
+    assert "Not decided: a right answer was seen cheapest with Some" in found.sentence
+    assert "1 other may be as cheap, first All" in found.sentence
+    assert {name: row["maybe_best"] for name, row in rows.items()} == {"some": True, "none": False, "all": True}
+
+
+def test_the_cheapest_right_answer_is_named_where_no_other_may_be_as_cheap(tmp_path: Path):
+    results = stored(
+        tmp_path,
+        trials_of("cheap", [(10, i % 3 > 0) for i in range(N)]),
+        trials_of("dear", [(200, True) for _ in range(N)]),
+    )
+    found = results.advise(replicates=400).per_right()
+    assert found.decided
+    assert "A right answer is cheapest with Cheap" in found.sentence
+    assert found.evidence["maybe_best"].to_list() == [True, False]
+
+
+def test_a_bound_of_several_settings_says_that_it_holds_for_all_together(results: Results, tmp_path: Path):
+    assert "a bound that holds for all 4 settings together" in results.advise(replicates=400).reach(0.4).sentence
+    alone = stored(tmp_path, trials_of("only", [(10, i % 3 > 0) for i in range(N)])).advise(replicates=400)
+    assert "together" not in alone.reach(0.4).sentence
 
 
 def test_a_database_where_nothing_is_right_has_no_price_for_a_right_answer(tmp_path: Path):
@@ -249,7 +272,7 @@ def test_the_command_line_answers_in_sentences_with_their_evidence(
     code, text = said(capsys, "advise", "--reach", "40%", "--per-right", "--next-point", *db)
     assert code == 0
     assert "cheapest setting that reaches 40.0% with 95% confidence is Middling" in text
-    assert "A right answer is cheapest with Cheap" in text
+    assert "a right answer was seen cheapest with Cheap" in text
     assert "next percentage point costs" in text
     code, text = said(capsys, "advise", "--under", "1000", "--without", DEAR.name, "--price", f"{DEAR.name}=x2", *db)
     assert (code, "the best setting is Good" in text, "Without scripted/dear the frontier loses" in text) == (

@@ -90,7 +90,9 @@ def test_a_cell_whose_true_gap_is_nought_is_rarely_judged(world: World):
 
 @pytest.mark.parametrize("dearer", [0.0, 0.02, 0.05])
 @pytest.mark.parametrize(("world", "unlike"), [(World((0.9, 0.9), 100), 1.0), (World((0.5,) * 3, 60), 0.3)], ids=str)
-def test_of_equals_that_spend_nearly_the_same_neither_is_called_the_frontier(world: World, unlike: float, dearer: float):
+def test_of_equals_that_spend_nearly_the_same_neither_is_called_the_frontier(
+    world: World, unlike: float, dearer: float
+):
     spends = (*(100.0,) * (len(world.skills) - 1), 100 * (1 + dearer))
     frontier, dominated = called(world, 250, spends=spends, unlike=unlike)
     assert frontier <= 0.1

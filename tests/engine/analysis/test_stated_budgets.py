@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import engine
 from engine.analysis import stated_budgets
-from engine.analysis.stated_budgets import POINTS, SUMMARY
+from engine.analysis.stated_budgets import POINTS, SUMMARY, corrected, elasticity
 from engine.core.records import Completion, Trial, Usage
 from engine.store.store import Batch, Store
 from tests.engine.analysis.test_curves import stored
@@ -179,3 +179,25 @@ def test_nothing_told_is_empty_frames(tmp_path: Path) -> None:
     found = results.elasticity()
     assert (found.points.columns, found.points.height) == (list(POINTS), 0)
     assert (found.summary.columns, found.summary.height) == (list(SUMMARY), 0)
+
+
+def test_who_names_several_series_corrects_for_all_of_them() -> None:
+    found = pl.DataFrame({"p_rebound": [0.02, None, 0.04, 0.6]}, schema={"p_rebound": pl.Float64})
+    assert corrected(found)["p_adjusted"].to_list() == [pytest.approx(0.06), None, pytest.approx(0.08), 0.6]
+    # Looked at by itself a series owes nothing to the others.
+    assert corrected(found[:1])["p_adjusted"].to_list() == [0.02]
+
+
+def test_noise_in_many_series_is_no_rebound_in_one_of_them() -> None:
+    worlds = [
+        pl.concat(
+            [
+                trials(lambda b: 60, 25, spread=0.5, seed=10 * w + k).with_columns(model=pl.lit(f"m{k}"))
+                for k in range(6)
+            ]
+        )
+        for w in range(20)
+    ]
+    found = [elasticity(world, 200, 0).summary for world in worlds]
+    assert np.mean([(frame["p_rebound"] <= 0.05).any() for frame in found]) > 0.12
+    assert np.mean([(frame["p_adjusted"] <= 0.05).any() for frame in found]) <= 0.12
