@@ -16,6 +16,7 @@ from contextlib import suppress
 MODULES = (
     "numpy",
     "pandas",
+    "pandas.io.formats.style",
     "polars",
     "duckdb",
     "plotly.graph_objs._figure",
@@ -23,7 +24,7 @@ MODULES = (
     "plotly.subplots",
     "engine.analysis",
 )
-"""Streamlit's tables load pandas, and plotly looks whether it is there."""
+"""Streamlit's tables load pandas, ours its styles as well, and plotly looks whether it is there."""
 PATIENCE_S = 60.0
 """How long the server may take to begin before this gives up."""
 _turn = threading.Lock()
