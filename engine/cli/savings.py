@@ -132,6 +132,7 @@ def view(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
 def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
     """Which prices these are, model by model: figures, source and date."""
     from engine.analysis import listings
+    from engine.models.prices import SERVICES, beyond_two_rates
 
     prices, stored = dict(view.prices), listings.newest(listed)
     for name, identity in _models(listed).items():
@@ -141,7 +142,14 @@ def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
             continue
         date, stand_in = price.as_of or "undated", ", assumed" if price.assumed else ""
         rates = f"${price.input_pusd / 1e6:g} in, ${price.output_pusd / 1e6:g} out per million tokens"
+        rates += beyond_two_rates(price)
         yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
+    for service in SERVICES:
+        # The lens holds the models whose price was found; the others keep what was stored.
+        served = [name for name, price in prices.items() if price.source.endswith(f", {service}")]
+        for name in _models(listed) if served else ():
+            if name not in prices:
+                yield f"{name} has no {service} price in the list, so its stored price is kept."
 
 
 def energies(

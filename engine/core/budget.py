@@ -47,6 +47,16 @@ def wall(axis: Axis, limit: int, settings: Iterable[ModelSetting]) -> Wall:
     return Wall(axis, limit, tuple((s.identity, weights(axis, s)) for s in settings))
 
 
+def worst_pusd(price: Price, bound_tokens: int, asked_tokens: int) -> int:
+    """The most one call can cost whose input is at most so long, and its reply: in the dearest tier it can reach."""
+    weights = money_weights(price)
+    given, taken = weights.at(bound_tokens)
+    # Whether a prompt is written to a cache is known afterwards alone, and writing may cost more than plain input.
+    reached = price.rates[: price.tier(bound_tokens) + 1]
+    given = max(given, *(rates.cache_write_pusd or 0 for rates in reached), *(r.cached_pusd or 0 for r in reached))
+    return weights.calls + bound_tokens * given + asked_tokens * taken
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A call that may be made: what the ledger needs to know of it."""
