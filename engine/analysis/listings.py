@@ -127,6 +127,7 @@ def _versions(connection: Connection) -> dict[str, int | None]:
 
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
+    prices.stand_in(connection)
     # A database of an older schema that is only read had prices of one rate.
     spends = [name for name, _ in tables.layouts(connection)["trial_spends"]]
     relation = "trial_spends" if "tier" in spends else "(select *, 0 as tier from trial_spends)"
@@ -156,6 +157,7 @@ order by p.model, last_used desc nulls last, p.snapshot_id"""
 
 def snapshots(connection: Connection) -> pl.DataFrame:
     """One row per stored snapshot and model, the newest of a model first; see `Results.snapshots`."""
+    prices.stand_in(connection)
     frame = _frame(connection, _SNAPSHOTS)
     return frame.insert_column(0, _names(connection, frame))
 
@@ -226,6 +228,7 @@ def bill(connection: Connection, run_id: str | None, by: Sequence[str]) -> pl.Da
     """The bill of one run, or of all, split by some of `BY`; see `Results.bill`. Raises UnknownName."""
     for name in (name for name in by if name not in BY):
         raise UnknownName("column to split a bill by", name, BY)
+    prices.stand_in(connection)
     keys = ", ".join(by)
     counts = ", ".join(f"sum({name})::bigint as {name}" for name in COUNTS)
     # try_cast: a sum of hugeints beyond a bigint is null, which reads as unknown, and no error.

@@ -124,10 +124,11 @@ def cover(
 
 
 def standing(calls: Sequence[Call], side: Wall) -> int:
-    """Where a trial stands on a wall once it has made these calls, in the unit of the axis."""
+    """Where a trial stands on a wall once it has made these calls, in the unit of the axis; refused ones were not."""
     stand = Standing(side)
     for call in calls:
-        stand = stand.after(call.model, _reach_tokens(call), call.spend)
+        if call.spend.calls:
+            stand = stand.after(call.model, _reach_tokens(call), call.spend)
     return stand.place
 
 
