@@ -378,7 +378,10 @@ def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
     sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
     cut = {name: rows[name][orders] for name in ("slope", "steep", "thought")}
     cut |= {"entry": np.broadcast_to(rows["entry"], wall.shape), "entered": entered, "wall": wall}
-    cut |= {"since": entered + (rows["since"] - rows["entered"]), "bend": entered + (rows["bend"] - rows["entered"])[orders]}
+    cut |= {
+        "since": entered + (rows["since"] - rows["entered"]),
+        "bend": entered + (rows["bend"] - rows["entered"])[orders],
+    }
     sums.add_cuts(walk.question, cut, share)
 
 

@@ -22,9 +22,10 @@ STORED = f"""(
     select snapshot_id, p.model, coalesce(t.tier, 0) as tier, coalesce(t.above_input_tokens, 0) as above_input_tokens,
         coalesce(p.assumed, false) as assumed, {each("coalesce(t.@, p.@) as @", *_AMOUNTS[:4])},
         t.reasoning_pusd, coalesce(t.request_pusd, 0) as request_pusd,
-        if(coalesce(t.tier, 0) = 0, -1, t.above_input_tokens) as above, coalesce(
-            lead(t.above_input_tokens) over (partition by snapshot_id, p.model order by t.tier), 1::bigint << 62) as upto
-    from prices p left join price_tiers t using (snapshot_id, model))"""
+        if(coalesce(t.tier, 0) = 0, -1, t.above_input_tokens) as above,
+        coalesce(lead(t.above_input_tokens) over w, 1::bigint << 62) as upto
+    from prices p left join price_tiers t using (snapshot_id, model)
+    window w as (partition by snapshot_id, p.model order by t.tier))"""
 """Stored prices, one row per snapshot, model and tier; calls with more input than `above`, up to `upto`, are in it."""
 
 

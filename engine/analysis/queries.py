@@ -126,8 +126,8 @@ apart as (
 entries as (
     select a.*, r.output_weight, if(a.more_calls > 0, r.request_pusd, 0) as fee,
         coalesce(sum(o.input_weight * a.input_tokens) over (
-            partition by a.trial_no, a.tariff_no order by a.ordinal rows between unbounded preceding and 1 preceding), 0)
-            + r.input_weight * a.reach as peak
+            partition by a.trial_no, a.tariff_no order by a.ordinal
+            rows between unbounded preceding and 1 preceding), 0) + r.input_weight * a.reach as peak
     from apart a left join rates r on r.tariff_no = a.tariff_no and a.reach > r.above and a.reach <= r.upto
     left join rates o on o.tariff_no = a.tariff_no and a.input_tokens > o.above and a.input_tokens <= o.upto
     where a.kind in (1, 2) and a.more_calls > 0),
@@ -244,7 +244,8 @@ begun as (
 capped as (
     select condition_no, question_no, slot, (budgets[slot + 1] - entered) // weight as cap, 1 as calls, input_tokens,
         cached_tokens, cap as output_tokens, least(reasoning_tokens, cap) as reasoning_tokens, latency_ms,
-        entry_pusd + cap * output_pusd + least(reasoning_tokens, cap) * thought_pusd as pusd, entry_pwh + cap * output_pwh as pwh
+        entry_pusd + cap * output_pusd + least(reasoning_tokens, cap) * thought_pusd as pusd,
+        entry_pwh + cap * output_pwh as pwh
     from begun)
 select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *MEASURES)}
 from placed where kind <> 2 and slot < len(budgets) group by all

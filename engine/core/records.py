@@ -224,9 +224,7 @@ class Price:
     @property
     def rates(self) -> tuple[Tier, ...]:
         """The base and the tiers above it; a call's tier is its place here."""
-        base = Tier(
-            0, self.input_pusd, self.output_pusd, self.cached_pusd, self.cache_write_pusd, self.reasoning_pusd
-        )
+        base = Tier(0, self.input_pusd, self.output_pusd, self.cached_pusd, self.cache_write_pusd, self.reasoning_pusd)
         return (base, *self.tiers)
 
     def tier(self, input_tokens: int) -> int:

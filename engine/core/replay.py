@@ -96,9 +96,7 @@ def horizon(trial: Trial, side: Wall) -> int | None:
     return None if by_itself else 0
 
 
-def cover(
-    calls: Sequence[Call], walls: Sequence[Wall], prices: Mapping[str, Price | None] | None = None
-) -> Coverage:
+def cover(calls: Sequence[Call], walls: Sequence[Wall], prices: Mapping[str, Price | None] | None = None) -> Coverage:
     """What these walls, each below the horizon of whoever made the calls, let through of them.
 
     `prices`: what the tiers of the spends are told by; a model without one is in its base.

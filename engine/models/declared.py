@@ -150,5 +150,7 @@ def _tiers(prices: Table) -> list[dict[str, Any]]:
     for table in prices.tables("tiers", lambda _: [each.name for each in fields(_Tier)]):
         tiers.append(asdict(table.fields(_Tier)))
         if len(tiers) > 1 and tiers[-2]["above_input_tokens"] >= tiers[-1]["above_input_tokens"]:
-            raise table.wrong("above_input_tokens", f"more than the {tiers[-2]['above_input_tokens']:,} of the tier before")
+            raise table.wrong(
+                "above_input_tokens", f"more than the {tiers[-2]['above_input_tokens']:,} of the tier before"
+            )
     return tiers

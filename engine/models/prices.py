@@ -82,17 +82,19 @@ def _ladder(entry: Entry, service: str | None) -> list[tuple[int, Rates]]:
     suffix = SERVICES[service] if service else ""
     suffixes = {suffix} if service == "batch" else {"", suffix}
 
+    # Of flex and priority the map states what differs; a batch has its own columns, but for cached input maybe.
+    own_alone = set(_COLUMNS.values()) if service == "batch" else set()
+    if _pusd(entry, f"{_COLUMNS['cached_pusd']}{suffix}") is None:
+        own_alone.discard(_COLUMNS["cached_pusd"])
+
     def stated(column: str) -> int | None:
         own = _pusd(entry, f"{column}{suffix}")
-        # Of flex and priority the map states what differs; a batch is priced by its own columns.
-        return own if own is not None or service == "batch" else _pusd(entry, column)
+        return own if own is not None or column.partition("_above_")[0] in own_alone else _pusd(entry, column)
 
     rates: Rates = {side: stated(column) for side, column in _COLUMNS.items()}
     rates["reasoning_pusd"] = None
     if service is None or _pusd(entry, f"output_cost_per_reasoning_token{suffix}") is not None:
         rates["reasoning_pusd"] = _pusd(entry, f"output_cost_per_reasoning_token{suffix}")
-    if service == "batch" and rates["cached_pusd"] is None:
-        rates["cached_pusd"] = _pusd(entry, _COLUMNS["cached_pusd"])
     words = {
         match[0].removesuffix(match[3]).rpartition("_above_")[2]: int(match[1]) * (1000 if match[2] else 1)
         for column in entry

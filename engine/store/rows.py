@@ -138,7 +138,9 @@ def _tier_rows(price: records.Price | None) -> list[Row]:
     """The rates of a price, its base first, where they are more than `prices` has columns for."""
     if price is None or price.flat:
         return []
-    return [{"tier": place, **plain(rates), "request_pusd": price.request_pusd} for place, rates in enumerate(price.rates)]
+    return [
+        {"tier": place, **plain(rates), "request_pusd": price.request_pusd} for place, rates in enumerate(price.rates)
+    ]
 
 
 def price_of(row: Row, tiers: Sequence[Row]) -> records.Price | None:
@@ -150,9 +152,7 @@ def price_of(row: Row, tiers: Sequence[Row]) -> records.Price | None:
         return records.Price(**own)
     base, *above = sorted(tiers, key=lambda each: int(each["tier"]))
     rates = tuple(records.Tier(**{name: each[name] for name in _TIER}) for each in above)
-    return records.Price(
-        **own, reasoning_pusd=base["reasoning_pusd"], request_pusd=base["request_pusd"], tiers=rates
-    )
+    return records.Price(**own, reasoning_pusd=base["reasoning_pusd"], request_pusd=base["request_pusd"], tiers=rates)
 
 
 def completion_row(completion: Completion, run_id: str | None) -> Row:

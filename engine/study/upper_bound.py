@@ -152,12 +152,7 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
         for rehearsal in rehearsals
     ]
     prices = {name: model.setting.price for name, model in models.items()}
-    rates = {
-        name: None
-        if price is None
-        else _rate(price, prompt)
-        for name, price in prices.items()
-    }
+    rates = {name: None if price is None else _rate(price, prompt) for name, price in prices.items()}
     billed = {name: _FREE if models[name].local else rate for name, rate in rates.items()}
     money = (_money(most, sent, got, condition, cap, scenes, each) for each in (rates, billed))
     return Worst(1, most, sent, got, total, *money)

@@ -76,7 +76,9 @@ def test_a_trial_that_is_not_anytime_is_priced_call_by_call(trials: list[Trial],
     (cell,) = frame.to_dicts()
     again = [read(trial, axis, budget) for trial in repriced(trials, prices)]
     scored = [each for each in again if each.fate == "scored"]
-    assert cell["n_questions"] == len({t.spec.question.question_id for t, r in zip(trials, again, strict=True) if r in scored and r.fate == "scored"})
+    assert cell["n_questions"] == len(
+        {t.spec.question.question_id for t, r in zip(trials, again, strict=True) if r in scored and r.fate == "scored"}
+    )
     if scored and cell["n_questions"] == len(scored):
         assert cell["usd"] == pytest.approx(sum(each.pusd or 0 for each in scored) / len(scored) / 1e12)
 

@@ -44,9 +44,7 @@ def prices(draw: st.DrawFn) -> Price:
         for above in sorted(draw(st.sets(st.integers(2, 40), max_size=3)))
     ]
     fee = draw(st.integers(0, 30))
-    return Price(
-        draw(rates), draw(rates), reasoning_pusd=draw(st.none() | rates), request_pusd=fee, tiers=tuple(tiers)
-    )
+    return Price(draw(rates), draw(rates), reasoning_pusd=draw(st.none() | rates), request_pusd=fee, tiers=tuple(tiers))
 
 
 def cost(trial: Trial) -> int:
@@ -80,10 +78,8 @@ def test_a_run_at_a_smaller_budget_is_read_off_the_largest_whatever_the_tiers(
         reading = replay.read(whole, "usd", budget)
         assert (trial.answer, trial.spends) == (reading.answer, reading.spends)
         assert cost(trial) <= replay.standing(trial.calls, wall("usd", budget, [solver, other])) <= budget
-        assert cost(trial) == sum(
-            replay.prices(trial.spec.condition)[part.model].cost_pusd(part.spend, tier=part.tier)  # type: ignore[union-attr]
-            for part in trial.spends
-        )
+        known = dict(zip((solver.identity, other.identity), priced, strict=True))
+        assert cost(trial) == sum(known[part.model].cost_pusd(part.spend, tier=part.tier) for part in trial.spends)
 
 
 @given(prices(), st.integers(0, 60), st.integers(0, 60), st.integers(0, 20), st.integers(0, 20))
