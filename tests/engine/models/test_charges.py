@@ -35,15 +35,15 @@ def test_a_run_bills_every_call_in_the_tier_of_its_own_input_and_reserves_the_de
     tmp_path: Path,
 ) -> None:
     with serving() as provider:
-        tiers = "tiers = [{above_input_tokens = 20, input = 10.0, output = 20.0}]"
+        tiers = "tiers = [{above_input_tokens = 29, input = 10.0, output = 20.0}]"
         model = remote(provider).replace("output = 2.0", f"output = 2.0, request = 0.001, {tiers}")
         text = study_text(tmp_path, model, count=3, more="[ceiling]\nusd = 90.0")
-        # A shorter prompt, of less than the threshold.
+        # Prompts of 29 and of 30 tokens, on either side of the threshold.
         short = text.replace('name = "chain_of_thought", chain_tokens = 64', 'name = "direct", answer_tokens = 64')
         run = prepared(tmp_path, short)
         worker.run(run, quiet)
     price = price_from_usd_per_million(
-        1, 2, request="0.001", tiers=[{"above_input_tokens": 20, "input": 10, "output": 20}]
+        1, 2, request="0.001", tiers=[{"above_input_tokens": 29, "input": 10, "output": 20}]
     )
     results = engine.open(run.db)
     with Store(run.db).reading() as connection:
