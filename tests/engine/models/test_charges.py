@@ -45,13 +45,18 @@ def test_a_run_bills_every_call_in_the_tier_of_its_own_input_and_reserves_the_de
     price = price_from_usd_per_million(
         1, 2, request="0.001", tiers=[{"above_input_tokens": 29, "input": 10, "output": 20}]
     )
-    results = engine.open(run.db)
     with Store(run.db).reading() as connection:
         sizes = connection.execute("select input_tokens, output_tokens from completions").fetchall()
         reserved = connection.execute("select reserved_tokens, reserved_pusd from attempts").fetchall()
-    costs = [price.cost_pusd(Spend(1, sent, output_tokens=got)) for sent, got in sizes]
+        read = connection.execute(
+            "select k.input_tokens, k.output_tokens from calls c join completions k using (key)"
+        ).fetchall()
+    costs, listed = (
+        [price.cost_pusd(Spend(1, sent, output_tokens=got)) for sent, got in each] for each in (sizes, read)
+    )
     assert {price.tier(sent) for sent, _ in sizes} == {0, 1}
-    assert results.bill(run.run_id, by=())["billed_pusd"][0] == sum(costs)
+    bill_row = bill(run)
+    assert (bill_row["billed_pusd"], bill_row["list_pusd"]) == (sum(costs), sum(listed))
     assert all(worst_pusd(price, tokens - 64, 64) == pusd for tokens, pusd in reserved)
 
 
