@@ -116,7 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         BUDGET,
         "max(taken, rates.output_pusd, rates.reasoning_pusd or 0)",
         "max(taken, rates.output_pusd)",
-        _in("trial", "price_tiers", "worst_case"),
+        _in("trial", "price_tiers", "turn_out_to_be_reasoning"),
     ),
     Mutant(
         "a step is priced in the tier of its bound",

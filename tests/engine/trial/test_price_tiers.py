@@ -102,6 +102,13 @@ def test_a_call_known_to_stay_below_a_threshold_is_granted_at_the_base_and_one_t
     assert ledger.granted(Planned(SOLVER.identity, 11, 999)) == (250 - 55) // 20
 
 
+def test_any_output_may_turn_out_to_be_reasoning() -> None:
+    price = Price(1, 2, cache_write_pusd=4, reasoning_pusd=9, request_pusd=100)
+    assert worst_pusd(price, 10, 5) == 100 + 10 * 4 + 5 * 9
+    ledger = Ledger([wall("usd", 200, [replace(SOLVER, price=price)])])
+    assert ledger.granted(Planned(SOLVER.identity, 10, 99)) == (200 - 100 - 10) // 9
+
+
 def test_spends_are_kept_by_the_tier_of_each_calls_own_input() -> None:
     price = Price(1, 2, tiers=(Tier(3, 5, 20),))
     solver = replace(model(fixed("x Answer: A")), setting=replace(SOLVER, price=price))
