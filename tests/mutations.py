@@ -112,13 +112,6 @@ MUTANTS: tuple[Mutant, ...] = (
         _in("trial", "price_tiers", "worst_case"),
     ),
     Mutant(
-        "reasoning is reserved at the price of output",
-        BUDGET,
-        "max(taken, rates.output_pusd, rates.reasoning_pusd or 0)",
-        "max(taken, rates.output_pusd)",
-        _in("trial", "price_tiers", "turn_out_to_be_reasoning"),
-    ),
-    Mutant(
         "a step is priced in the tier of its bound",
         "engine/analysis/queries.py",
         "abs(s.input_tokens) > r.above and abs(s.input_tokens) <= r.upto",

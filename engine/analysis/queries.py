@@ -206,8 +206,10 @@ def _read(axis: ReadingAxis, as_observed: bool, tiered: bool) -> str:
     return f"""
     select *, wall - weight * more_output as entered,
         if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
-        {how.entry} as entry, {how.spent} as spent, {how.token} / weight::double as slope,
-        ({how.token} + {how.thought}) / weight::double as steep, {how.thought} * reasoning_tokens as thought,
+        {how.entry} as entry, {how.spent} as spent,
+        coalesce({how.token} / nullif(weight, 0)::double, 0) as slope,
+        coalesce(({how.token} + {how.thought}) / nullif(weight, 0)::double, 0) as steep,
+        {how.thought} * reasoning_tokens as thought,
         if({how.thought} = 0, entered, entered + weight * least(reasoning_tokens, more_output)) as bend,
         {each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
         {_SPENT_PUSD} as pusd, {_SPENT_PWH} as pwh
