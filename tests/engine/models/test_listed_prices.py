@@ -132,7 +132,8 @@ def test_a_batch_bills_what_litellm_bills_for_it(billed) -> None:
         price = bundled_price(name, "batch")
         if price is not None:
             seen += 1
-            for spend in spends(price):
+            # litellm looks each of them up anew, which takes long: of flat prices every fourth.
+            for spend in spends(price) if price.tiers or seen % 4 == 0 else ():
                 theirs = billed(provider, name, spend, call_type="retrieve_batch")
                 if not same(price, spend, theirs):
                     wrong.append((name, spend, price.cost_pusd(spend, cache_discount=True), theirs))
