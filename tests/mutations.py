@@ -98,24 +98,45 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("the whole reply is charged", SESSION, "clipped(whole, granted) if granted", "whole if granted", _COLLAPSE),
     # grants and walls
     Mutant(
+        "a spend lies in the tier of the bound",
+        BUDGET,
+        "tier = price.tier(spend.input_tokens) if price else 0",
+        "tier = price.tier(call.bound_tokens) if price else 0",
+        _in("trial", "price_tiers", "largest"),
+    ),
+    Mutant(
+        "a wall knows the base of a price alone",
+        BUDGET,
+        "steps.append((rates.above_input_tokens, given, taken))",
+        "steps.append((rates.above_input_tokens, price.input_pusd, price.output_pusd))",
+        _in("trial", "price_tiers", "worst_case"),
+    ),
+    Mutant(
+        "a step is priced in the tier of its bound",
+        "engine/analysis/queries.py",
+        "abs(s.input_tokens) > r.above and abs(s.input_tokens) <= r.upto",
+        "s.reach > r.above and s.reach <= r.upto",
+        _in("analysis", "tiers", "dearest_tier"),
+    ),
+    Mutant(
         "greedy cap: the prompt is left out",
         BUDGET,
-        "self._margins(call.model, self.high_water(call), 1)",
-        "self._margins(call.model, self.metered(call.model), 1)",
+        "each.room(call.model, call.bound_tokens)",
+        "each.room(call.model, 0)",
         _in("trial", "session", "granted_the_least"),
     ),
     Mutant(
         "reported input instead of the high-water mark",
         BUDGET,
-        "high = max(meter.metered_input_tokens, before + bound, before + spend.input_tokens)",
-        "high = before + spend.input_tokens",
+        "max(self.high, self.entered + dearest_input * reach_tokens)",
+        "self.entered + own * spend.input_tokens",
         _COLLAPSE,
     ),
     Mutant(
         "an input overrun is not metered",
         BUDGET,
-        "before + bound, before + spend.input_tokens)",
-        "before + bound)",
+        "reach = max(call.bound_tokens, spend.input_tokens)",
+        "reach = call.bound_tokens",
         _in("trial", "metering", "more_input"),
     ),
     Mutant(
@@ -128,8 +149,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "other models do not count",
         BUDGET,
-        "return {**self._meters, call.model: charged}",
-        "return {call.model: charged}",
+        "{**self.meters, model: meter}",
+        "{model: meter}",
         _COLLAPSE,
     ),
     Mutant(
@@ -564,8 +585,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "the call a wall cuts is charged whole",
         REPLAY,
-        "replace(part, output_tokens=granted)",
-        "part",
+        "clipped(whole, granted)",
+        "whole",
         _in("core", "replay_axes", "total_tokens"),
     ),
     Mutant(

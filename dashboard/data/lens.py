@@ -40,7 +40,7 @@ class Models:
 class Looking:
     """What the controls ask for; equal content, equal numbers."""
 
-    prices: str = "stored"  # stored, today or own.
+    prices: str = "stored"  # stored, today, own, or a level of service of the list: batch, flex, priority.
     own: tuple[tuple[str, float, float], ...] = ()  # Model, US dollars per million input and output tokens.
     whatif: str | None = None  # Model whose price is multiplied.
     times: str = "1"
@@ -52,7 +52,7 @@ class Looking:
     @property
     def repriced(self) -> bool:
         """Whether money is another than the one stored."""
-        return self.prices == "today" or bool(self.own) or self.scaled or self.cached
+        return self.prices not in ("stored", "own") or bool(self.own) or self.scaled or self.cached
 
     @property
     def scaled(self) -> bool:
@@ -97,15 +97,21 @@ def read(
 
 
 def build(looking: Looking, models: Models) -> tuple[Lens, list[str]]:
-    """The lens, and what of it could not be had: a factor on a price nobody knows leaves that price unknown."""
+    """The lens, and what of it could not be had: a factor on a price nobody knows leaves that price unknown, and a
+    model without a price for a level of service keeps its stored one."""
     from engine.analysis import Lens
-    from engine.models.prices import price_from_usd_per_million
+    from engine.models.prices import SERVICES, price_from_usd_per_million
     from engine.models.snapshots import scaled, todays
 
     prices: dict[str, Price] = {}
     problems = []
-    if looking.prices == "today":  # No list has a price of models that run here or follow a script.
-        prices |= todays(name for name in models.names if not name.startswith(("local/", "scripted/")))
+    if looking.prices == "today":
+        prices |= todays(models.names)
+    elif looking.prices in SERVICES:
+        prices |= todays(models.names, looking.prices)
+        without = [short_model(name) for name in models.names if name not in prices]
+        if without:
+            problems.append(f"The list has no {looking.prices} price of {', '.join(without)}; what is stored is kept.")
     elif looking.prices == "own":
         for name, *pair in looking.own:  # As decimals, which become pico-dollars exactly.
             prices[name] = price_from_usd_per_million(*(f"{number:.6f}" for number in pair), source="own")
@@ -152,7 +158,9 @@ def said(looking: Looking, x: str) -> str:
 
 
 def _money(looking: Looking) -> list[str]:
-    parts = {"today": ["at today's list prices"], "own": ["at own prices"] * bool(looking.own)}.get(looking.prices, [])
+    services = {name: [f"at {name} prices"] for name in ("batch", "flex", "priority")}
+    said_of = {"today": ["at today's list prices"], "own": ["at own prices"] * bool(looking.own), **services}
+    parts = said_of.get(looking.prices, [])
     if looking.scaled and looking.whatif is not None:
         parts = [*parts, f"at {looking.times}× price of {short_model(looking.whatif)}"]
     return [*parts, "cached input at its own price"] if looking.cached else parts
@@ -163,12 +171,15 @@ def caption(looking: Looking, models: Models) -> str:
     parts, shown = [], models.names[:MOST]
     more = f"; and {len(models.names) - MOST} more" if len(models.names) > MOST else ""
     if looking.repriced:
+        from engine.models.prices import beyond_two_rates
+
         prices, rates = dict(models.stored) | dict(build(looking, models)[0].prices), []
         for name in shown:
             price, rate = prices.get(name), "unknown"
             if price is not None:  # Pico-dollars a token are micro-dollars a million tokens.
                 per_million = "/".join(fmt.money(pusd / 1e6) for pusd in (price.input_pusd, price.output_pusd))
                 rate = f"{per_million} per million tokens{' (assumed)' if price.assumed else ''}"
+                rate += beyond_two_rates(price).replace("; ", ", ")
             rates.append(f"{short_model(name)} {rate}")
         parts.append(f"Cost {', '.join(_money(looking))}: {'; '.join(rates)}{more}")
     if looking.zone is not None:

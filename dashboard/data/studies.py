@@ -16,7 +16,9 @@ from typing import Any
 
 from engine.core import toml
 from engine.core.errors import BudgetscopeError, UsageError
+from engine.core.records import PUSD_PER_USD
 from engine.models.declared import ModelSpec
+from engine.models.prices import usd_per_million
 from engine.strategies import entries
 from engine.study import schema
 
@@ -109,11 +111,15 @@ def model_table(declared: ModelSpec) -> dict[str, Any]:
     table = {n: getattr(declared, n) for n in names.split() if getattr(declared, n) != getattr(usual, n)}
     table |= declared.settings.given
     if price is not None:
-        rates = {"input": price.input_pusd, "output": price.output_pusd, "cached": price.cached_pusd}
-        rates |= {"cache_write": price.cache_write_pusd}
-        # Pico-dollars a token are micro-dollars a million tokens.
-        usd = {name: rate / 1e6 for name, rate in rates.items() if rate is not None}
-        table["prices"] = {**usd, "source": price.source, "as_of": price.as_of, "assumed": price.assumed or None}
+        tiers = [{"above_input_tokens": tier.above_input_tokens, **usd_per_million(tier)} for tier in price.tiers]
+        table["prices"] = {
+            **usd_per_million(price),
+            "request": price.request_pusd / PUSD_PER_USD or None,
+            "source": price.source,
+            "as_of": price.as_of,
+            "assumed": price.assumed or None,
+            "tiers": tiers or None,
+        }
     return {"name": declared.name, **table}
 
 

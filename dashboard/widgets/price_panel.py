@@ -18,7 +18,14 @@ from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 
 TITLE = "Prices and energy"
-PRICES = {"stored": "As stored", "today": "Today's list", "own": "My own"}
+PRICES = {
+    "stored": "As stored",
+    "today": "Today's list",
+    "batch": "Batch",
+    "flex": "Flex",
+    "priority": "Priority",
+    "own": "My own",
+}
 PARAMS = (
     Param("prices", "stored", tuple(PRICES)),
     Param("price", (), many=True),

@@ -59,28 +59,32 @@ class Lens:
 STORED = Lens()
 """The prices stored with the trials, and no energy figures."""
 
+_RATES = ("input_pusd", "output_pusd", "cached_pusd", "reasoning_pusd")
+_WEIGHTS = ("call_pwh", "input_pwh", "output_pwh")
 _SCHEMA: dict[str, Any] = {
     "model": pl.String,
     "priced": pl.Boolean,
     "assumed": pl.Boolean,
-    **dict.fromkeys(("input_pusd", "output_pusd", "cached_pusd", "call_pwh", "input_pwh", "output_pwh"), pl.Int64),
+    **dict.fromkeys(("tier", "above_input_tokens", "request_pusd", *_RATES, *_WEIGHTS), pl.Int64),
 }
 
 
 def table(lens: Lens, lineups: Iterable[str]) -> pl.DataFrame:
-    """One row per model identity the lens says something about; `lineups` are the conditions' JSON line-ups."""
+    """One row per model identity and tier of the price it has here; `lineups` are the conditions' JSON line-ups."""
     names = {identity: name for lineup in set(lineups) for _, name, identity in json.loads(lineup)}
     prices, energy = dict(lens.prices), dict(lens.energy)
     rows: list[dict[str, Any]] = []
     for model, name in sorted(names.items()):
         # The identity first: two studies may have called two models by one name.
         price, weights = prices.get(model, prices.get(name)), energy.get(model, energy.get(name))
-        row: dict[str, Any] = {"model": model, "priced": price is not None}
-        if price is not None:
-            row |= {
-                column: getattr(price, column) for column in ("input_pusd", "output_pusd", "cached_pusd", "assumed")
-            }
+        row: dict[str, Any] = {"model": model, "priced": price is not None, "tier": 0, "above_input_tokens": 0}
         if weights is not None:
-            row |= {column: getattr(weights, column) for column in ("call_pwh", "input_pwh", "output_pwh")}
-        rows.append(row)
+            row |= {column: getattr(weights, column) for column in _WEIGHTS}
+        if price is None:
+            rows.append(row)
+            continue
+        row |= {"assumed": price.assumed, "request_pusd": price.request_pusd}
+        for tier, rates in enumerate(price.rates):
+            own = {column: getattr(rates, column) for column in ("above_input_tokens", *_RATES)}
+            rows.append({**row, "tier": tier, **own})
     return pl.DataFrame(rows, schema=_SCHEMA)

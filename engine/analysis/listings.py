@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engine.analysis import prices
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName
 from engine.core.records import Price
 from engine.store import deltas, tables
+from engine.store.rows import price_of
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -43,10 +45,10 @@ select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.cat
 from trials t join questions q using (question_id) left join (
     select t.trial_id, t.attempt, sum(x.calls)::bigint as calls, sum(x.input_tokens)::bigint as input_tokens,
         sum(x.output_tokens)::bigint as output_tokens, sum(x.reasoning_tokens)::bigint as reasoning_tokens,
-        sum(x.latency_ms)::bigint as latency_ms, if(bool_or(p.input_pusd is null), null, sum(
-            x.input_tokens::double * p.input_pusd + x.output_tokens::double * p.output_pusd)) as pusd
-    from trials t join trial_spends x using (trial_id, attempt)
-    left join prices p on p.snapshot_id = t.snapshot_id and p.model = x.model
+        sum(x.latency_ms)::bigint as latency_ms,
+        if(bool_or(p.input_pusd is null), null, sum({cost})::double) as pusd
+    from trials t join {spends} x using (trial_id, attempt)
+    left join {stored} p on p.snapshot_id = t.snapshot_id and p.model = x.model and p.tier = x.tier
     where t.condition_id = $1 group by all) s using (trial_id, attempt)
 where t.condition_id = $1
 qualify row_number() over (partition by t.trial_id order by t.attempt desc) = 1
@@ -125,7 +127,12 @@ def _versions(connection: Connection) -> dict[str, int | None]:
 
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
-    return _frame(connection, _TRIAL_ROWS, condition_id)
+    prices.stand_in(connection)
+    # A database of an older schema that is only read had prices of one rate.
+    spends = [name for name, _ in tables.layouts(connection)["trial_spends"]]
+    relation = "trial_spends" if "tier" in spends else "(select *, 0 as tier from trial_spends)"
+    sql = _TRIAL_ROWS.format(cost=prices.cost("x", "p"), spends=relation, stored=prices.STORED)
+    return _frame(connection, sql, condition_id)
 
 
 def transcript(connection: Connection, trial_id: str) -> pl.DataFrame:
@@ -141,23 +148,25 @@ def _frame(connection: Connection, sql: str, *parameters: str | list[str]) -> pl
 _SNAPSHOTS = """
 select p.model, p.input_pusd, p.output_pusd, p.cached_pusd, p.cache_write_pusd, p.source, p.as_of,
     coalesce(p.assumed, false) as assumed, p.snapshot_id, count(t.trial_id) as n_trials,
-    min(t.started_at) as first_used, max(t.started_at) as last_used
+    min(t.started_at) as first_used, max(t.started_at) as last_used, coalesce((
+        select list(r order by r.tier) from price_tiers r where r.snapshot_id = p.snapshot_id and r.model = p.model),
+        []) as tiers
 from prices p left join trials t using (snapshot_id) group by all
 order by p.model, last_used desc nulls last, p.snapshot_id"""
 
 
 def snapshots(connection: Connection) -> pl.DataFrame:
     """One row per stored snapshot and model, the newest of a model first; see `Results.snapshots`."""
+    prices.stand_in(connection)
     frame = _frame(connection, _SNAPSHOTS)
     return frame.insert_column(0, _names(connection, frame))
 
 
 def newest(frame: pl.DataFrame) -> dict[str, Price]:
     """The newest stored price by identity, as a lens takes it; a model without a price is left out."""
-    rows = frame.filter(pl.col("input_pusd").is_not_null() & pl.col("output_pusd").is_not_null())
-    columns = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
     # A model's newest stands first, and the last that a dict is told of one key stays.
-    return {row["model"]: Price(**{name: row[name] for name in columns}) for row in reversed(rows.to_dicts())}
+    stored = ((row["model"], price_of(row, row["tiers"])) for row in reversed(frame.to_dicts()))
+    return {model: price for model, price in stored if price is not None}
 
 
 BY = ("run_id", "condition_id", "model", "role")
@@ -166,7 +175,7 @@ COUNTS = ("calls", "attempts", "retries", "tokens")
 MONEY = ("billed", "replayed", "list", "in_doubt")
 
 # A reply is bought for the call that read it first; a trial that was tried again counts once, as its last attempt.
-_BILL = """
+_BILL = f"""
 with used as (
     select t.run_id, t.condition_id, t.snapshot_id, t.started_at, c.trial_id, c.attempt, c.ordinal, c.role, c.model,
         c.calls, c.key, split_part(c.key, '@', 1) as request, c.replayed,
@@ -184,9 +193,12 @@ read as (
     select u.run_id, u.condition_id, u.model, u.role, u.calls, k.key is not null as answered,
         k.key is not null and not (k.run_id is not distinct from u.run_id and r.trial_id is not null) as again,
         coalesce(b.charged_pusd, if(regexp_matches(u.model, '^(local|scripted)/'), 0, null)) as paid, p.assumed,
-        k.input_tokens::hugeint * p.input_pusd + k.output_tokens::hugeint * p.output_pusd as list
-    from used u left join completions k on k.key = u.key
-    left join prices p on p.snapshot_id = u.snapshot_id and p.model = u.model
+        {prices.cost("k", "p")} as list
+    from used u
+    left join (select * replace (coalesce(reasoning_tokens, 0) as reasoning_tokens), 1 as calls from completions) k
+        on k.key = u.key
+    left join {prices.STORED} p on p.snapshot_id = u.snapshot_id and p.model = u.model
+        and coalesce(k.input_tokens, 0) > p.above and coalesce(k.input_tokens, 0) <= p.upto
     left join readers r on r.run_id = u.run_id and r.request = u.request and r.trial_id = u.trial_id
         and r.attempt = u.attempt and r.ordinal = u.ordinal
     left join bought b on b.request = u.request and b.run_id = k.run_id
@@ -216,6 +228,7 @@ def bill(connection: Connection, run_id: str | None, by: Sequence[str]) -> pl.Da
     """The bill of one run, or of all, split by some of `BY`; see `Results.bill`. Raises UnknownName."""
     for name in (name for name in by if name not in BY):
         raise UnknownName("column to split a bill by", name, BY)
+    prices.stand_in(connection)
     keys = ", ".join(by)
     counts = ", ".join(f"sum({name})::bigint as {name}" for name in COUNTS)
     # try_cast: a sum of hugeints beyond a bigint is null, which reads as unknown, and no error.

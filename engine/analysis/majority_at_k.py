@@ -254,11 +254,19 @@ class Sums:
             weights = np.broadcast_to(np.asarray(change, np.float64), walls.shape).ravel()
             self._sums[name][question] += np.bincount(at, weights, len(self.points) + 1)
 
-    def add_cut(self, question: int, since: NDArray[Any], wall: NDArray[Any], start: Floats, share: float) -> None:
-        """Calls that budgets between two walls cut: what they have spent there grows with the budget."""
-        cut = since < wall
-        self.add(question, since[cut], level=start[cut] * share, slope=share)
-        self.add(question, wall[cut], level=-start[cut] * share, slope=-share)
+    def add_cuts(self, question: int, rows: Rows, share: float) -> None:
+        """Calls that budgets between two walls cut: what they have spent there grows with the budget, up to a bend at
+        one rate and then at another."""
+        since, bend, wall = (np.where(rows["since"] < rows["wall"], rows[n], 0) for n in ("since", "bend", "wall"))
+        turn = np.clip(bend, since, wall)
+        for first, last, paid, slope in (
+            (since, turn, rows["entry"], rows["steep"]),
+            (turn, wall, rows["entry"] + rows["thought"], rows["slope"]),
+        ):
+            cut = first < last
+            level, rise = ((paid - rows["entered"] * slope) * share)[cut], slope[cut] * share
+            self.add(question, first[cut], level=level, slope=rise)
+            self.add(question, last[cut], level=-level, slope=-rise)
 
     def totals(self) -> dict[str, Floats]:
         """Questions x points."""
@@ -316,7 +324,7 @@ def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Int
         sums.add(walk.question, walls, n=rows["n"][whole], n_censored=rows["n_censored"][whole])
         if walk.ballot is None or orders == 1:
             sums.add(walk.question, walls, right=rows["n_right"][whole], level=rows["spent"][whole])
-            sums.add_cut(walk.question, rows["since"], rows["wall"], rows["entry"] - rows["entered"], 1.0)
+            sums.add_cuts(walk.question, rows, 1.0)
             continue
         votes, verdicts = walk.ballot.votes, walk.ballot.right
         sums.add(walk.question, np.zeros(1), ordered=1.0, drawn=len(votes))
@@ -365,11 +373,16 @@ def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
     output, paid = (rows["wall"] - rows["entered"])[orders], (rows["spent"] - rows["entry"])[orders]
     wall = (prompt + output).cumsum(axis=1)
     entered = wall - output
-    since = entered + (rows["since"] - rows["entered"])
     share = 1.0 / len(orders)
     changed = np.diff(_right(ballot, orders), axis=1, prepend=0.0)
     sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
-    sums.add_cut(walk.question, since, wall, rows["entry"] - entered, share)
+    cut = {name: rows[name][orders] for name in ("slope", "steep", "thought")}
+    cut |= {"entry": np.broadcast_to(rows["entry"], wall.shape), "entered": entered, "wall": wall}
+    cut |= {
+        "since": entered + (rows["since"] - rows["entered"]),
+        "bend": entered + (rows["bend"] - rows["entered"])[orders],
+    }
+    sums.add_cuts(walk.question, cut, share)
 
 
 def _right(ballot: Vote, orders: Ints) -> Floats:

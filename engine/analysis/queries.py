@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.analysis import prices
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.store import deltas
 from engine.store.sql import each
@@ -56,25 +57,89 @@ SPENDS = (*deltas.SPENDS, "pusd", "pwh")
 COUNTS = (*deltas.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
 MEASURES = (*COUNTS, *SPENDS)
 
-# A model the lens says nothing about keeps its stored price; one unknown part makes the whole line-up unknown.
+# A model the lens says nothing about keeps its stored price; one unknown part makes the whole line-up unknown. Walls
+# weigh a call by the dearest rates of its tier and those below it, any of its output may be reasoning.
 _RATES = f"""
-with known as (
-    select p.snapshot_id, p.model, coalesce(if(z.priced, z.assumed, p.assumed), false) as assumed,
-        {each("if(z.priced, z.@, p.@) as @", "input_pusd", "output_pusd", "cached_pusd")},
-        {each("z.@", "call_pwh", "input_pwh", "output_pwh")}
-    from prices p left join lens z using (model)),
+with priced as (
+    select snapshot_id, model, {each("z.@", *prices.RATES)}
+    from prices p join lens z using (model) where z.priced
+    union all select snapshot_id, model, {each("p.@", *prices.RATES)}
+    from {prices.STORED} p anti join (from lens where priced) using (model)),
+known as (
+    select p.*, {each("z.@", "call_pwh", "input_pwh", "output_pwh")}
+    from priced p left join (from lens where tier = 0) z using (model)),
 flags as (
     select snapshot_id, bool_or(input_pusd is null) as unpriced, bool_or(assumed) as assumed,
         bool_or(input_pwh is null) as unmeasured
     from known group by snapshot_id),
 rates as (
-    select t.tariff_no, coalesce(k.input_pusd, 0) as input_pusd, coalesce(k.output_pusd, 0) as output_pusd,
+    select t.tariff_no, coalesce(k.tier, 0) as tier, if(k.tier > 0, k.above_input_tokens, -1) as above,
+        coalesce(lead(k.above_input_tokens) over w, {deltas.MOST}) as upto,
+        {each("coalesce(k.@, 0) as @", "request_pusd", "input_pusd", "output_pusd")},
         coalesce(k.cached_pusd, k.input_pusd, 0) as cached_pusd,
+        coalesce(k.reasoning_pusd - k.output_pusd, 0) as thought_pusd,
+        coalesce(max(k.input_pusd) over u, 0) as input_weight,
+        coalesce(max(greatest(k.output_pusd, k.reasoning_pusd)) over u, 0) as output_weight,
         {each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
         coalesce(f.unpriced, false) as unpriced, coalesce(f.assumed, false) as assumed,
         coalesce(f.unmeasured, true) as unmeasured
-    from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)),
+    from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)
+    window w as (partition by t.tariff_no order by k.tier),
+        u as (partition by t.tariff_no order by k.tier rows between unbounded preceding and current row)),
 places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"""
+
+# Where a price has tiers that calls reach, steps are told apart call by call: what a step adds up over calls (the
+# spends of a trial that is not anytime, and what is taken back) says nothing of their sizes, nor does any of it say how
+# long a prompt might have been.
+_BY_CALL = f"""
+sized as (
+    select p.condition_no, q.question_no, l.repeat, l.snapshot_id, p.anytime, c.model, {each("c.@", *deltas.SPENDS)},
+        row_number() over (partition by c.trial_id order by c.ordinal) - 1 as ordinal,
+        greatest(c.bound_tokens, c.input_tokens) as reach
+    from (
+        select t.* from trials t join places using (condition_id)
+        qualify row_number() over (partition by trial_id order by attempt desc) = 1) l
+    join places p using (condition_id) join {deltas.QUESTIONS} q using (question_id)
+    join calls c on c.trial_id = l.trial_id and c.attempt = l.attempt),
+reaches as (
+    select condition_no, question_no, repeat, ordinal, max(reach) as reach from sized where anytime group by all),
+apart as (
+    select s.*, coalesce(r.reach, s.input_tokens) as reach
+    from steps s semi join places using (condition_no)
+    left join reaches r using (condition_no, question_no, repeat, ordinal) where s.kind in (1, 2)
+    union all by name
+    select s.* replace ({each("0 as @", *deltas.SPENDS)}), 0 as reach
+    from steps s semi join places using (condition_no) where s.kind in (0, 3)
+    union all by name
+    select s.* replace ({", ".join(f"c.{name} as {name}" for name in deltas.SPENDS)}, f.tariff_no as tariff_no,
+            {each("0 as @", *deltas.COUNTS)}), 0 as reach
+    from sized c join (
+        select * from steps where kind = 0 and n > 0
+        qualify row_number() over (partition by condition_no, question_no, repeat order by trial_no) = 1) s
+        using (condition_no, question_no, repeat)
+    left join {deltas.TARIFFS} f using (snapshot_id, model) where not c.anytime
+    union all by name
+    select b.* replace ({", ".join(f"-s.{name} as {name}" for name in deltas.SPENDS)}, s.tariff_no as tariff_no,
+            {each("0 as @", *deltas.COUNTS)}), 0 as reach
+    from steps b join steps s using (trial_no) semi join places on places.condition_no = b.condition_no
+    where b.kind = 3 and b.n <> 0 and s.kind = 1),
+entries as (
+    select a.*, r.output_weight, if(a.more_calls > 0, r.request_pusd, 0) as fee,
+        coalesce(sum(o.input_weight * a.input_tokens) over (
+            partition by a.trial_no, a.tariff_no order by a.ordinal
+            rows between unbounded preceding and 1 preceding), 0) + r.input_weight * a.reach as peak
+    from apart a left join rates r on r.tariff_no = a.tariff_no and a.reach > r.above and a.reach <= r.upto
+    left join rates o on o.tariff_no = a.tariff_no and a.input_tokens > o.above and a.input_tokens <= o.upto
+    where a.kind in (1, 2) and a.more_calls > 0),
+metered as (
+    select *, max(peak) over (partition by trial_no, tariff_no order by ordinal) as high from entries),
+weighed as (
+    select trial_no, ordinal, output_weight, fee + more_output * output_weight + high - coalesce(
+        lag(high) over (partition by trial_no, tariff_no order by ordinal), 0) as more_pusd
+    from metered),
+by_call as (
+    select a.*, coalesce(w.output_weight, 0)::bigint as output_weight, coalesce(w.more_pusd, 0)::bigint as more_pusd
+    from apart a left join weighed w on w.trial_no = a.trial_no and w.ordinal = a.ordinal and a.kind in (1, 2))"""
 
 
 class _Axis(NamedTuple):
@@ -87,21 +152,35 @@ class _Axis(NamedTuple):
     entry: str
     """What a call has spent before its first output token."""
     spent: str
+    token: str = "1"
+    """What one output token spends."""
+    thought: str = "0"
+    """What it spends besides where it is hidden reasoning, which comes first."""
 
 
-_MORE_PUSD = "s.more_input::bigint * r.input_pusd + s.more_output::bigint * r.output_pusd"
+_MORE_PUSD = (
+    "s.more_calls * r.request_pusd + s.more_input::bigint * r.input_pusd + s.more_output::bigint * r.output_weight"
+)
 _MORE_PWH = "s.more_calls * r.call_pwh + s.more_input::bigint * r.input_pwh + s.more_output::bigint * r.output_pwh"
-_SPENT_PUSD, _SPENT_PWH = "entry_pusd + output_tokens * output_pusd", "entry_pwh + output_tokens * output_pwh"
+_SPENT_PUSD = "entry_pusd + output_tokens * output_pusd + reasoning_tokens * thought_pusd"
+_SPENT_PWH = "entry_pwh + output_tokens * output_pwh"
 _AXES: dict[ReadingAxis, _Axis] = {
     "output_tokens": _Axis("s.output_wall", "1", "0", "output_tokens"),
     "total_tokens": _Axis("s.total_wall", "1", "input_tokens", "input_tokens + output_tokens"),
     "calls": _Axis("greatest(s.ordinal + s.more_calls, 0)", "0", "0", "calls"),
     # Money and energy add up over a trial's own calls, so their walls need a window; the others are stored.
-    "usd": _Axis(f"sum({_MORE_PUSD}) over w", "r.output_pusd", "entry_pusd", _SPENT_PUSD),
-    "wh": _Axis(f"sum({_MORE_PWH}) over w", "r.output_pwh", "entry_pwh", _SPENT_PWH),
+    "usd": _Axis(
+        f"sum({_MORE_PUSD}) over w", "r.output_weight", "entry_pusd", _SPENT_PUSD, "output_pusd", "thought_pusd"
+    ),
+    "wh": _Axis(f"sum({_MORE_PWH}) over w", "r.output_pwh", "entry_pwh", _SPENT_PWH, "output_pwh"),
 }
+# The same rows call by call, each in the tier of its own input; walls are those of the most input it might have had.
+_TIERED_USD = _AXES["usd"]._replace(wall="sum(s.more_pusd) over w", weight="s.output_weight")
+_FLAT_STEPS = "steps s join places p using (condition_no) left join (from rates where tier = 0) r using (tariff_no)"
+_TIERED_STEPS = """by_call s join places p using (condition_no) left join rates r
+    on r.tariff_no = s.tariff_no and abs(s.input_tokens) > r.above and abs(s.input_tokens) <= r.upto"""
 # Only what is shown may count cached input as cheaper: walls are cut at the plain price, as runs have them.
-_PLAIN = "s.input_tokens::double * r.input_pusd"
+_PLAIN = "s.calls * r.request_pusd::double + s.input_tokens::double * r.input_pusd"
 _DISCOUNTED = f"{_PLAIN} - s.cached_tokens::double * (r.input_pusd - r.cached_pusd)"
 
 # Where money or energy is unknown, a trial read on that axis says nothing: its presence is counted by its fate.
@@ -114,19 +193,24 @@ _FATES = {
 }
 
 
-def _read(axis: ReadingAxis, as_observed: bool) -> str:
+def _read(axis: ReadingAxis, as_observed: bool, tiered: bool) -> str:
     """Steps of the conditions read on one axis: what each adds at which wall, and how far it got there in parts.
 
     A row with `since` < wall is a call that budgets from `since` up to its wall cut: it `entered` at a wall, has spent
-    `entry` on its prompt and adds one token per `weight`.
+    `entry` on its prompt and adds one token per `weight`. Up to `bend` these are reasoning and spend `steep` per unit
+    of the wall, `thought` more in all; from there on `slope`.
     """
-    how, unknown = _AXES[axis], _UNKNOWN.get(axis, "false")
+    how, unknown = _TIERED_USD if tiered and axis == "usd" else _AXES[axis], _UNKNOWN.get(axis, "false")
     counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in deltas.COUNTS)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
     return f"""
     select *, wall - weight * more_output as entered,
         if(kind in (1, 2) and weight > 0, entered + weight, wall) as since,
         {how.entry} as entry, {how.spent} as spent,
+        coalesce({how.token} / nullif(weight, 0)::double, 0) as slope,
+        coalesce(({how.token} + {how.thought}) / nullif(weight, 0)::double, 0) as steep,
+        {how.thought} * reasoning_tokens as thought,
+        if({how.thought} = 0, entered, entered + weight * least(reasoning_tokens, more_output)) as bend,
         {each("n * @::int as n_@", "unpriced", "assumed", "unmeasured")},
         {_SPENT_PUSD} as pusd, {_SPENT_PWH} as pwh
     from (
@@ -134,17 +218,19 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
             {how.wall}::bigint as wall, {how.weight}::bigint as weight,
             s.more_output, {", ".join(counts)}, {each("s.@", *deltas.SPENDS)},
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
+            r.thought_pusd::double as thought_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
             r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
-        from steps s join places p using (condition_no) left join rates r using (tariff_no)
+        from {_TIERED_STEPS if tiered else _FLAT_STEPS}
         where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
 
 
-def _reading(grid: pl.DataFrame, lens: Lens) -> str:
+def _reading(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
     present = set(grid["axis"]) or {READING_AXES[0]}
-    branches = (_read(axis, lens.as_observed) for axis in READING_AXES if axis in present)
-    return f"{_RATES}, read as ({' union all '.join(branches)})"
+    tiered = prices.tiered(connection, rates)
+    branches = (_read(axis, lens.as_observed, tiered) for axis in READING_AXES if axis in present)
+    return f"{_RATES}{f', {_BY_CALL}' if tiered else ''}, read as ({' union all '.join(branches)})"
 
 
 def _cells(budgets: int) -> str:
@@ -160,7 +246,8 @@ begun as (
 capped as (
     select condition_no, question_no, slot, (budgets[slot + 1] - entered) // weight as cap, 1 as calls, input_tokens,
         cached_tokens, cap as output_tokens, least(reasoning_tokens, cap) as reasoning_tokens, latency_ms,
-        entry_pusd + cap * output_pusd as pusd, entry_pwh + cap * output_pwh as pwh
+        entry_pusd + cap * output_pusd + least(reasoning_tokens, cap) * thought_pusd as pusd,
+        entry_pwh + cap * output_pwh as pwh
     from begun)
 select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *MEASURES)}
 from placed where kind <> 2 and slot < len(budgets) group by all
@@ -173,6 +260,8 @@ _PER_CLUSTER = ("more", "n_censored", "k", "mean", "level", "slope")
 _SQUARES = ("ss", "sq", "qq", "clusters")
 _UNIT = 2**44
 _SHARE = f"if(scored > 0, round(@ / scored * {_UNIT}), 0)::hugeint as @"
+# Of what is in that unit already: a part of a call may spend a fraction of what it adds to a wall.
+_SCALED_SHARE = "if(scored > 0, round(@ / scored), 0)::hugeint as @"
 _DIVISORS = {
     **dict.fromkeys(("n_censored", "qq", "clusters"), 1),
     **dict.fromkeys(("mean", "level", "slope", "sq"), _UNIT),
@@ -191,13 +280,16 @@ _CURVES = f""",{_CLUSTERS},
 lines as (
     select condition_no, question_no, wall as onset, n, n_right, n_censored, spent::double as level, 0::double as slope
     from read where kind <> 2
-    union all select condition_no, question_no, since, 0, 0, 0, entry - entered::double, 1
-    from read where since < wall
-    union all select condition_no, question_no, wall, 0, 0, 0, entered::double - entry, -1
-    from read where since < wall),
+    union all select condition_no, question_no, unnest([since, bend]), 0, 0, 0,
+        unnest([level, -level]), unnest([steep, -steep])
+    from (select *, entry - entered * steep as level from read where since < wall and since < bend)
+    union all select condition_no, question_no, unnest([greatest(since, bend), wall]), 0, 0, 0,
+        unnest([level, -level]), unnest([slope, -slope])
+    from (select *, entry + thought - entered * slope as level from read where since < wall and bend < wall)),
 merged as (
     select condition_no, question_no, onset,
-        {each("sum(@::hugeint) as @", "n", "n_right", "n_censored", "level", "slope")}
+        {each("sum(@::hugeint) as @", "n", "n_right", "n_censored")},
+        {each(f"sum(round(@ * {_UNIT})::hugeint) as @", "level", "slope")}
     from lines group by condition_no, question_no, onset),
 running as (
     select condition_no, question_no, onset, n as more, n_censored, sum(n) over w as scored,
@@ -205,7 +297,7 @@ running as (
     from merged window w as (partition by condition_no, question_no order by onset)),
 means as (
     select condition_no, question_no, onset, more, n_censored, (scored > 0)::hugeint as k,
-        {each(_SHARE, "mean", "level", "slope")} from running),
+        {each(_SHARE, "mean")}, {each(_SCALED_SHARE, "level", "slope")} from running),
 deltas as (
     select condition_no, question_no, onset, more, n_censored,
         {each("@ - coalesce(lag(@) over w, 0) as @", "k", "mean", "level", "slope")}
@@ -238,14 +330,15 @@ from read join {deltas.CONDITIONS} using (condition_no) where kind > 0 or n > 0 
 
 _WALKS = f"""
 select {", ".join(("condition_no", "question_no", "repeat", "ordinal", "kind", "wall", "entered", "since"))},
-    entry::double as entry, spent::double as spent, n, n_right, n_censored
+    bend, {each("@::double as @", "entry", "spent", "slope", "steep", "thought")}, n, n_right, n_censored
 from read order by condition_no, question_no, repeat, ordinal"""
 
 _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {deltas.QUESTIONS} q using (question_no)"
 
 
 def prepare(connection: Connection) -> None:
-    """See that there are steps to read; called once per connection, before anything else here."""
+    """See that there are steps and prices to read; called once per connection, before anything else here."""
+    prices.stand_in(connection)
     if not has(connection, "steps"):
         deltas.stand_in(connection)
 
@@ -265,7 +358,7 @@ def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Da
     # The wall of no budget is above every wall, so a condition with fewer budgets than others never comes to it.
     most = max((len(budgets) for budgets in grid["budgets"]), default=0)
     spread = {f"b{i}": pl.col("budgets").list.get(i, null_on_oob=True).fill_null(2**63 - 1) for i in range(most)}
-    return _over(connection, grid.with_columns(**spread), rates, _reading(grid, lens) + _cells(most))
+    return _over(connection, grid.with_columns(**spread), rates, _reading(connection, grid, lens, rates) + _cells(most))
 
 
 def curves(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
@@ -273,17 +366,17 @@ def curves(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Dat
 
     Ordered by condition and budget; `mean` is the sum of question means. A condition without trials has no row.
     """
-    return _over(connection, grid, rates, _reading(grid, lens) + _CURVES)
+    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _CURVES)
 
 
 def ranges(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
-    return _over(connection, grid, rates, _reading(grid, lens) + _RANGES)
+    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _RANGES)
 
 
 def walks(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
-    return _over(connection, grid, rates, _reading(grid, lens) + _WALKS)
+    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _WALKS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:

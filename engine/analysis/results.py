@@ -371,7 +371,8 @@ class Results:
         """Prices stored with trials, one row per snapshot and model, a model's newest first.
 
         Columns: name (what studies call it), model (identity), the rates in pico-dollars per token, source, as_of,
-        assumed, snapshot_id, n_trials, first_used and last_used (naive UTC, null: no trial is left).
+        assumed, snapshot_id, n_trials, first_used and last_used (naive UTC, null: no trial is left), and tiers: the
+        rates by threshold, the base first, with the fee of a request; empty for a price of one rate.
         """
         with self._reading(STORED) as read:
             return listings.snapshots(read.connection)

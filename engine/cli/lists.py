@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -94,8 +95,14 @@ def models(
     # Without a word only what comes along: providers' models are thousands.
     here = [name for name in known if name.startswith(("local/", "scripted/"))]
     shown = known if word else here
-    rows = [(name, *(show.number(usd) for usd in _price(name).values())) for name in shown]
-    show.table(("model", "USD per million input", "output"), rows, numeric=(1, 2))
+    rows = []
+    for name in shown:
+        *rates, more = _price(name).values()
+        rows.append((name, *(show.number(usd) for usd in rates), str(more or "")))
+    # A column nobody has a word in is none.
+    head = ("model", "USD per million input", "output", "besides")
+    width = 4 if any(row[3] for row in rows) else 3
+    show.table(head[:width], [row[:width] for row in rows], numeric=(1, 2))
     if not word:
         show.say()
         show.say(
@@ -132,13 +139,18 @@ def _tested(db: Path, name: str, study: Path | None, usd: float, tokens: int, as
     return DONE if tested.error is None else ERROR
 
 
-def _price(name: str) -> dict[str, float | None]:
-    """USD per million tokens; None: unknown, or nobody bills it."""
-    from engine.models.prices import bundled_price
+def _price(name: str) -> dict[str, Any]:
+    """USD per million tokens, and in words what there is besides; None: unknown, or nobody bills it."""
+    from engine.models.prices import beyond_two_rates, bundled_price
 
     price = bundled_price(name)
-    rates = (None, None) if price is None else (price.input_pusd / 1e6, price.output_pusd / 1e6)
-    return dict(zip(("input_usd_per_million", "output_usd_per_million"), rates, strict=True))
+    if price is None:
+        return {"input_usd_per_million": None, "output_usd_per_million": None, "besides": None}
+    return {
+        "input_usd_per_million": price.input_pusd / 1e6,
+        "output_usd_per_million": price.output_pusd / 1e6,
+        "besides": beyond_two_rates(price).removeprefix("; ") or None,
+    }
 
 
 @click.command(cls=Verb)

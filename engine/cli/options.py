@@ -199,8 +199,9 @@ def plugin(act: Callable[..., Any]) -> Callable[..., Any]:
 def prices(act: Callable[..., Any]) -> Callable[..., Any]:
     """--prices: which prices to look through."""
     says = (
-        "stored (the default), today (the bundled list), FILE.toml with [[models]] prices, MODEL=IN/OUT in USD per "
-        "million tokens, or MODEL=xFACTOR (repeatable)"
+        "stored (the default), today (the bundled list), batch, flex or priority (that list for those levels of "
+        "service), FILE.toml with [[models]] prices, MODEL=IN/OUT in USD per million tokens, or MODEL=xFACTOR "
+        "(repeatable)"
     )
     return option("--prices", multiple=True, metavar="WHICH", help=says)(act)
 

@@ -92,7 +92,7 @@ def report(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        for sentence in (*(savings.said(listed, view) if prices else ()), *results.older()):
+        for sentence in (*(savings.said(listed, view, prices) if prices else ()), *results.older()):
             show.say(sentence)
         from engine.store.store import Store
 

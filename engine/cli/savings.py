@@ -101,7 +101,7 @@ def savings(
     a_name, b_name = map(names.over(rows), rows)
     show.say(f"a: {a_name}    b: {b_name}    ({names.task(rows[0]['task'])})")
     _month(month)
-    for sentence in said(listed, view):
+    for sentence in said(listed, view, prices):
         show.say(sentence)
     if who is not None:
         _who(who)
@@ -129,9 +129,10 @@ def view(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
     return replace(lens(listed, words), energy=Lens.of(energy=energy).energy)
 
 
-def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
-    """Which prices these are, model by model: figures, source and date."""
+def said(listed: pl.DataFrame, view: Lens, words: Sequence[str]) -> Iterator[str]:
+    """Which prices these are, model by model: figures, source and date; `words`: what --prices says."""
     from engine.analysis import listings
+    from engine.models.prices import SERVICES, beyond_two_rates
 
     prices, stored = dict(view.prices), listings.newest(listed)
     for name, identity in _models(listed).items():
@@ -141,7 +142,12 @@ def said(listed: pl.DataFrame, view: Lens) -> Iterator[str]:
             continue
         date, stand_in = price.as_of or "undated", ", assumed" if price.assumed else ""
         rates = f"${price.input_pusd / 1e6:g} in, ${price.output_pusd / 1e6:g} out per million tokens"
+        rates += beyond_two_rates(price)
         yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
+    for service in (word for word in words if word in SERVICES):
+        without = [name for name, identity in _models(listed).items() if not {name, identity} & prices.keys()]
+        if without:
+            yield f"The list has no {service} price of {', '.join(without)}; what is stored is kept."
 
 
 def energies(

@@ -3,16 +3,16 @@
 Tokens here are model tokens and a budget is a hard wall; this is not a rate limiter. Nothing here waits, calls a model
 or knows a strategy. A wall is a linear functional of (calls, metered input, output) per model, where metered input is
 the high-water mark H = max over calls of (reported input before the call + the call's prompt bound), so a loose bound
-is both safe and exact.
+is both safe and exact. In money the tokens of a call weigh what they cost in the dearest tier its bound can reach.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engine.core.errors import UsageError
-from engine.core.records import Axis, Count, ModelSetting, ModelSpend, Spend, Usage, Wall, Weights
+from engine.core.records import Axis, Count, ModelSetting, ModelSpend, Price, Spend, Usage, Wall, Weights
 
 _AXIS_WEIGHTS: dict[Axis, Weights] = {
     "output_tokens": Weights(output=1),
@@ -27,12 +27,34 @@ def weights(axis: Axis, setting: ModelSetting) -> Weights:
         return _AXIS_WEIGHTS[axis]
     if setting.price is None:
         raise UsageError(f"A money budget needs a price for {setting.name!r}: give it one under [[models]] prices.")
-    return Weights(input=setting.price.input_pusd, output=setting.price.output_pusd)
+    return money_weights(setting.price)
+
+
+def money_weights(price: Price) -> Weights:
+    """What a call, its input and its output cost at most: any of its output may turn out to be reasoning, and a call
+    that may have so much input may also have less."""
+    steps: list[tuple[int, int, int]] = []
+    given = taken = 0
+    for rates in price.rates:
+        given, taken = max(given, rates.input_pusd), max(taken, rates.output_pusd, rates.reasoning_pusd or 0)
+        steps.append((rates.above_input_tokens, given, taken))
+    (_, given, taken), *tiers = steps
+    return Weights(price.request_pusd, given, taken, tuple(tiers))
 
 
 def wall(axis: Axis, limit: int, settings: Iterable[ModelSetting]) -> Wall:
     """A wall on one axis for all models of a line-up."""
     return Wall(axis, limit, tuple((s.identity, weights(axis, s)) for s in settings))
+
+
+def worst_pusd(price: Price, bound_tokens: int, asked_tokens: int) -> int:
+    """The most one call can cost whose input is at most so long, and its reply: in the dearest tier it can reach."""
+    weights = money_weights(price)
+    given, taken = weights.at(bound_tokens)
+    # Whether a prompt is written to a cache is known afterwards alone, and writing may cost more than plain input.
+    reached = price.rates[: price.tier(bound_tokens) + 1]
+    given = max(given, *(rates.cache_write_pusd or 0 for rates in reached), *(r.cached_pusd or 0 for r in reached))
+    return weights.calls + bound_tokens * given + asked_tokens * taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,105 +66,128 @@ class Planned:
     asked_tokens: int
 
 
-class Ledger:
-    """What a trial has spent, per model, and what its walls still let through."""
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Where one model stands on one wall, in units of its axis."""
 
-    def __init__(self, walls: Sequence[Wall]) -> None:
-        self._walls = [(w.limit, dict(w.weights)) for w in walls]
-        self._meters: dict[str, ModelSpend] = {}
+    entered: int = 0
+    """Input its calls reported."""
+    high: int = 0
+    """High-water mark of the input: what was reported before a call and the most that call could add."""
+    rest: int = 0
+    """Calls and output."""
+
+    def after(self, weights: Weights, reach_tokens: int, spend: Spend) -> Meter:
+        """Once a call was made whose input could be `reach_tokens`: its bound, or a report above it."""
+        # The bound alone would be loose for later calls, the report alone would place marks before their walls.
+        dearest_input, dearest_output = weights.at(reach_tokens)
+        own, _ = weights.at(spend.input_tokens)
+        return Meter(
+            self.entered + own * spend.input_tokens,
+            max(self.high, self.entered + dearest_input * reach_tokens),
+            self.rest + weights.calls * spend.calls + dearest_output * spend.output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the models of a line-up stand on one wall."""
+
+    wall: Wall
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+
+    def after(self, model: str, reach_tokens: int, spend: Spend) -> Standing:
+        """Once this model was called; see `Meter.after`."""
+        meter = self.meters.get(model, Meter()).after(self.weights(model), reach_tokens, spend)
+        return Standing(self.wall, {**self.meters, model: meter})
+
+    def weights(self, model: str) -> Weights:
+        """What this model's calls weigh."""
+        return dict(self.wall.weights)[model]
+
+    @property
+    def place(self) -> int:
+        """How far they are, in the unit of the axis."""
+        return sum(meter.high + meter.rest for meter in self.meters.values())
+
+    @property
+    def left(self) -> int:
+        """What the wall still lets through; below 0: it is passed."""
+        return self.wall.limit - self.place
+
+    def room(self, model: str, reach_tokens: int) -> int:
+        """Longest reply of a call that could have so much input; 0: none."""
+        left, weight = self.after(model, reach_tokens, Spend(calls=1)).left, self.weights(model).at(reach_tokens)[1]
+        if left < 0:
+            return 0
+        # A wall that does not weigh output lets any length through.
+        return left // weight if weight else _UNBOUNDED
+
+
+class Ledger:
+    """What a trial has spent, per model and tier of its price, and what its walls still let through."""
+
+    def __init__(self, walls: Sequence[Wall], prices: Mapping[str, Price | None] | None = None) -> None:
+        self._walls = [Standing(each) for each in walls]
+        self._prices = prices or {}
+        self._spends: dict[tuple[str, int], ModelSpend] = {}
 
     @property
     def spends(self) -> tuple[ModelSpend, ...]:
-        """Cumulative spend, one entry per model in order of first use."""
-        return tuple(self._meters.values())
+        """Cumulative spend, one entry per model and tier in order of first use."""
+        return tuple(self._spends.values())
 
     @property
     def spent(self) -> Spend:
         """Cumulative spend over all models."""
-        return sum((meter.spend for meter in self._meters.values()), Spend())
+        return sum((part.spend for part in self._spends.values()), Spend())
 
     def granted(self, call: Planned) -> int:
         """Largest reply every wall leaves after the prompt bound, at most what is asked; 0: refused."""
-        margins = self._margins(call.model, self.high_water(call), 1)
-        return min([call.asked_tokens, *(room(left, w) for left, w in margins)])
+        return min([call.asked_tokens, *(each.room(call.model, call.bound_tokens) for each in self._walls)])
 
     def fits(self, calls: Sequence[Planned]) -> bool:
         """Whether all these calls together stay within every wall at their worst case."""
-        worst = dict(self._meters)
+        walls = self._walls
         for call in calls:
-            meter = worst.get(call.model, ModelSpend(call.model, Spend(), 0))
-            spend = Spend(1, call.bound_tokens, output_tokens=call.asked_tokens)
-            worst[call.model] = _charged(meter, call.bound_tokens, spend)
-        return self._within(worst)
+            worst = Spend(1, call.bound_tokens, output_tokens=call.asked_tokens)
+            walls = [each.after(call.model, call.bound_tokens, worst) for each in walls]
+        return all(each.left >= 0 for each in walls)
 
     def covers(self, call: Planned, spend: Spend) -> bool:
         """Whether every wall still stands after this call, whatever the provider made of the cap."""
-        return self._within(self._after(call, spend))
+        return all(each.left >= 0 for each in self._after(call, spend))
 
-    def charge(self, call: Planned, spend: Spend) -> ModelSpend:
-        """Book a call; returns the model's new cumulative spend."""
-        self._meters = self._after(call, spend)
-        return self._meters[call.model]
+    def charge(self, call: Planned, spend: Spend) -> None:
+        """Book a call."""
+        price = self._prices.get(call.model)
+        tier = price.tier(spend.input_tokens) if price else 0
+        # H takes the bound, and a report above it: an overrun is recorded, never hidden.
+        high = self.high_water(call, spend) - self.metered(call.model)
+        before = self._spends.get((call.model, tier), ModelSpend(call.model, Spend(), 0, tier))
+        self._walls = self._after(call, spend)
+        self._spends[call.model, tier] = replace(
+            before, spend=before.spend + spend, metered_input_tokens=before.metered_input_tokens + high
+        )
 
     def remaining(self, model: str) -> int | None:
         """Output tokens the tightest wall leaves this model before any prompt; None: no wall counts them."""
-        meter = self._meter(model)
         # A wall that does not weigh output says nothing about how long a reply may be.
-        rooms = [left // w.output for left, w in self._margins(model, meter.metered_input_tokens, 0) if w.output]
+        rooms = [each.left // w.output for each in self._walls if (w := each.weights(model)).output]
         return max(0, min(rooms)) if rooms else None
-
-    def _meter(self, model: str) -> ModelSpend:
-        return self._meters.get(model, ModelSpend(model, Spend(), 0))
 
     def metered(self, model: str) -> int:
         """The model's high-water mark of its input so far."""
-        return self._meter(model).metered_input_tokens
+        return sum(part.metered_input_tokens for (name, _), part in self._spends.items() if name == model)
 
-    def high_water(self, call: Planned) -> int:
-        """The model's metered input once this call's prompt is reserved."""
-        meter = self._meter(call.model)
-        return max(meter.metered_input_tokens, meter.spend.input_tokens + call.bound_tokens)
+    def high_water(self, call: Planned, spend: Spend = Spend()) -> int:
+        """The model's metered input once this call's prompt is reserved, or was reported."""
+        before = sum(part.spend.input_tokens for (name, _), part in self._spends.items() if name == call.model)
+        return max(self.metered(call.model), before + max(call.bound_tokens, spend.input_tokens))
 
-    def _after(self, call: Planned, spend: Spend) -> dict[str, ModelSpend]:
-        charged = _charged(self._meter(call.model), call.bound_tokens, spend)
-        return {**self._meters, call.model: charged}
-
-    def _margins(self, model: str, high: int, calls: int) -> list[tuple[int, Weights]]:
-        """Per wall: what is left after `calls` more calls of `model` with its input metered at `high`."""
-        meter = self._meter(model)
-        more = Spend(calls)
-        # The call itself counts on the axis of calls before its first token does.
-        state = {**self._meters, model: replace(meter, spend=meter.spend + more, metered_input_tokens=high)}
-        return [(limit - stand(state.values(), table), table[model]) for limit, table in self._walls]
-
-    def _within(self, state: dict[str, ModelSpend]) -> bool:
-        return all(stand(state.values(), table) <= limit for limit, table in self._walls)
-
-
-def _charged(meter: ModelSpend, bound: int, spend: Spend) -> ModelSpend:
-    """H takes the bound, and a report above it: an overrun is recorded, never hidden."""
-    # The bound alone would be loose for later calls, the report alone would place marks before their walls.
-    before = meter.spend.input_tokens
-    high = max(meter.metered_input_tokens, before + bound, before + spend.input_tokens)
-    return ModelSpend(meter.model, meter.spend + spend, high)
-
-
-def stand(meters: Iterable[ModelSpend], table: Mapping[str, Weights]) -> int:
-    """Where the spends of a line-up stand on a wall."""
-    return sum(position(meter, table[meter.model]) for meter in meters)
-
-
-def position(meter: ModelSpend, w: Weights) -> int:
-    """Where a cumulative spend stands on an axis: calls, metered input and output, weighed."""
-    spend = meter.spend
-    return w.calls * spend.calls + w.input * meter.metered_input_tokens + w.output * spend.output_tokens
-
-
-def room(margin: int, w: Weights) -> int:
-    """Output tokens a margin buys; a wall that does not weigh output lets any length through."""
-    if margin < 0:
-        return 0
-    return margin // w.output if w.output else _UNBOUNDED
+    def _after(self, call: Planned, spend: Spend) -> list[Standing]:
+        reach = max(call.bound_tokens, spend.input_tokens)
+        return [each.after(call.model, reach, spend) for each in self._walls]
 
 
 # Larger than any cap that is asked for, and still an integer of a database.

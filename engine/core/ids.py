@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from dataclasses import astuple
 
-from engine.core.records import Condition, Problem, Prompt, Request, TrialSpec
+from engine.core.records import Condition, Price, Problem, Prompt, Request, TrialSpec
 
 
 def canonical(value: object) -> str:
@@ -113,6 +114,12 @@ def _method(condition: Condition) -> list[object]:
     return [models, condition.strategy, condition.params, condition.prompting]
 
 
+def _listed_price(price: Price) -> list[object]:
+    """What a wall in money is cut by; of a flat price the two rates alone, as ids have always had it."""
+    more: list[object] = [] if price.flat else [price.request_pusd, [astuple(rates) for rates in price.rates]]
+    return [price.input_pusd, price.output_pusd, *more]
+
+
 def _setting(condition: Condition) -> list[object]:
     # An anytime trial at a larger budget is the same trial, gone further.
     budget = None if condition.anytime else condition.budget
@@ -120,5 +127,5 @@ def _setting(condition: Condition) -> list[object]:
     # The snapshot a money wall is cut by; other axes do not depend on prices.
     if condition.axis == "usd":
         settings = (setting for _, setting in sorted(condition.lineup, key=lambda pair: pair[0]))
-        prices = [(s.price.input_pusd, s.price.output_pusd) for s in settings if s.price is not None]
+        prices = [_listed_price(setting.price) for setting in settings if setting.price is not None]
     return [*_method(condition), condition.version, condition.axis, budget, prices]

@@ -163,8 +163,39 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """What every token of a call costs whose own input is longer than a threshold; pico-dollars as in `Price`."""
+
+    above_input_tokens: int
+    """Calls with more input than this; 0 for the base, where calls without input belong too."""
+    input_pusd: int
+    output_pusd: int
+    cached_pusd: int | None = None
+    """Cached input; None: billed as plain input."""
+    cache_write_pusd: int | None = None
+    """Cache writes; None: billed as plain input."""
+    reasoning_pusd: int | None = None
+    """Hidden reasoning; None: billed as plain output."""
+
+    def cost_pusd(self, spend: Spend, cache_discount: bool) -> int:
+        """What the tokens of calls in this tier cost."""
+        # Without the discount, because caching depends on what ran before: the same calls would cost another sum.
+        plain = spend.input_tokens * self.input_pusd + spend.output_tokens * self.output_pusd
+        if self.reasoning_pusd is not None:
+            plain += spend.reasoning_tokens * (self.reasoning_pusd - self.output_pusd)
+        if not cache_discount:
+            return plain
+        read = (self.input_pusd if self.cached_pusd is None else self.cached_pusd) - self.input_pusd
+        write = (self.input_pusd if self.cache_write_pusd is None else self.cache_write_pusd) - self.input_pusd
+        return plain + spend.cached_tokens * read + spend.cache_write_tokens * write
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
-    """Price of one model in integer pico-dollars per token (USD per million tokens x 1e6)."""
+    """Price of one model in integer pico-dollars per token (USD per million tokens x 1e6).
+
+    The rates of its own fields are those of the base: calls no longer than the first threshold of `tiers`.
+    """
 
     input_pusd: int
     output_pusd: int
@@ -178,16 +209,35 @@ class Price:
     """ISO date the figure was valid; None: unknown."""
     assumed: bool = False
     """True: a stand-in for a model nobody bills (a local one); shown as 'assumed' wherever money is."""
+    reasoning_pusd: int | None = None
+    """Hidden reasoning; None: billed as plain output."""
+    request_pusd: int = 0
+    """What every call costs besides its tokens, in pico-dollars a call."""
+    tiers: tuple[Tier, ...] = ()
+    """Other rates above thresholds, in rising order; empty: one rate for calls of any length."""
 
-    def cost_pusd(self, spend: Spend, *, cache_discount: bool = False) -> int:
-        """List price of `spend`; with `cache_discount` cached and cache-write tokens at their own rates."""
-        # Without the discount, because caching depends on what ran before: the same calls would cost another sum.
-        plain = spend.input_tokens * self.input_pusd + spend.output_tokens * self.output_pusd
-        if not cache_discount:
-            return plain
-        read = (self.input_pusd if self.cached_pusd is None else self.cached_pusd) - self.input_pusd
-        write = (self.input_pusd if self.cache_write_pusd is None else self.cache_write_pusd) - self.input_pusd
-        return plain + spend.cached_tokens * read + spend.cache_write_tokens * write
+    @property
+    def flat(self) -> bool:
+        """Whether it is rates for input and output tokens alone, whatever the call."""
+        return not self.tiers and not self.request_pusd and self.reasoning_pusd in (None, self.output_pusd)
+
+    @property
+    def rates(self) -> tuple[Tier, ...]:
+        """The base and the tiers above it; a call's tier is its place here."""
+        base = Tier(0, self.input_pusd, self.output_pusd, self.cached_pusd, self.cache_write_pusd, self.reasoning_pusd)
+        return (base, *self.tiers)
+
+    def tier(self, input_tokens: int) -> int:
+        """The tier of a call with so much input of its own, cached input included; 0: the base."""
+        return sum(input_tokens > each.above_input_tokens for each in self.tiers)
+
+    def cost_pusd(self, spend: Spend, *, cache_discount: bool = False, tier: int | None = None) -> int:
+        """List price of `spend`; with `cache_discount` cached and cache-write tokens at their own rates.
+
+        `tier`: where all its calls lie; None: it is one call, whose own input decides.
+        """
+        rates = self.rates[self.tier(spend.input_tokens) if tier is None else tier]
+        return spend.calls * self.request_pusd + rates.cost_pusd(spend, cache_discount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +321,10 @@ class ModelSpend:
     model: str
     spend: Spend
     metered_input_tokens: int
-    """High-water mark H of the input: what walls read instead of the reported input."""
+    """High-water mark H of the input: what walls read instead of the reported input. Of several tiers of a model each
+    holds what its own calls added to it."""
+    tier: int = 0
+    """Of the price the trial was planned with (`Price.tier`), where the calls of this spend lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +365,7 @@ class Mark:
     after_calls: int
     """Consumed calls when the mark was left; 0: before any."""
     spends: tuple[ModelSpend, ...]
-    """Cumulative, one per model called so far."""
+    """Cumulative, one per model called so far and tier of its price."""
     verdict: Verdict = "none"
 
 
@@ -323,6 +376,17 @@ class Weights:
     calls: int = 0
     input: int = 0
     output: int = 0
+    tiers: tuple[tuple[int, int, int], ...] = ()
+    """Input and output of calls with more input than a threshold, which comes first; rising, and never cheaper than
+    what is below."""
+
+    def at(self, input_tokens: int) -> tuple[int, int]:
+        """What an input and an output token weigh in a call that may have so much input."""
+        pair = (self.input, self.output)
+        for above, *higher in self.tiers:
+            if input_tokens > above:
+                pair = (higher[0], higher[1])
+        return pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,7 +466,7 @@ class Trial:
     calls: tuple[Call, ...]
     marks: tuple[Mark, ...]
     spends: tuple[ModelSpend, ...]
-    """Cumulative at the end, the closing call's charged prefix included; one per model."""
+    """Cumulative at the end, the closing call's charged prefix included; one per model and tier of its price."""
     started_at: datetime
     finished_at: datetime
     reader: int = 1

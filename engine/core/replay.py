@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from engine.core.budget import room, stand, wall
-from engine.core.records import Axis, Call, Cut, ModelSpend, Spend, Trial, Wall
+from engine.core.budget import Ledger, Planned, Standing, clipped, wall
+from engine.core.records import Axis, Call, Condition, Cut, ModelSpend, Price, Spend, Trial, Wall
 
 Fate = Literal["right", "wrong", "none", "failed", "stopped", "censored"]
 FATES: dict[str, str] = {
@@ -34,7 +34,8 @@ class Coverage:
     granted: int | None
     """Output tokens the walls leave the first call they do not cover; 0: refused; None: they cover all calls."""
     spends: tuple[ModelSpend, ...]
-    """Cumulative, one per model: what was covered, and the granted part of the call that was not."""
+    """Cumulative, one per model and tier of its price: what was covered, and the granted part of the call that was
+    not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,8 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     end = horizon(trial, side)
     if end is not None and budget >= end:
         return Reading(reached, None, trial.spends, lost or "censored", None, False)
-    inside = cover(trial.calls, [side])
-    # A mark counts the high-water mark of its input, as walls do: at the reported input it would come too early.
-    last = next((m for m in reversed(trial.marks) if stand(m.spends, dict(side.weights)) <= budget), None)
+    inside = cover(trial.calls, [side], prices(condition))
+    last = next((mark for mark in reversed(trial.marks) if mark.after_calls <= inside.covered), None)
     # The context window ends a trial at every budget, so it is told by how the whole trial ended.
     exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
     verdict, answer = (last.verdict, last.answer) if last else (None, None)
@@ -85,42 +85,54 @@ def horizon(trial: Trial, side: Wall) -> int | None:
     """First limit of this wall at which the trial says nothing any more; None: it ended by itself."""
     if trial.end == "stopped":
         return 0
-    spends: dict[str, ModelSpend] = {}
+    standing = Standing(side)
     for call in trial.calls:
         # From the wall on at which this call would be whole: its reply was never seen whole by the strategy.
         if call.cut and call.cut.beyond:
-            return stand(_with(spends, call, _whole_tokens(call)).values(), dict(side.weights))
-        spends = _charged(spends, call, call.spend)
+            return standing.after(call.model, _reach_tokens(call), _whole(call)).place
+        standing = standing.after(call.model, _reach_tokens(call), call.spend)
     by_itself = trial.end == "finished" or any(call.cut and call.cut.closes for call in trial.calls)
     # A strategy that broke, or went on after a failure, left no closing call: nothing of it is comparable.
     return None if by_itself else 0
 
 
-def cover(calls: Sequence[Call], walls: Sequence[Wall]) -> Coverage:
-    """What these walls, each below the horizon of whoever made the calls, let through of them."""
-    spends: dict[str, ModelSpend] = {}
+def cover(calls: Sequence[Call], walls: Sequence[Wall], prices: Mapping[str, Price | None] | None = None) -> Coverage:
+    """What these walls, each below the horizon of whoever made the calls, let through of them.
+
+    `prices`: what the tiers of the spends are told by; a model without one is in its base.
+    """
+    ledger = Ledger(walls, prices)
     for place, call in enumerate(calls):
         # The window or the limit of calls: no budget lets more through. A reply the window cut was paid for, though.
         final = call.cut is not None and call.cut.closes and not call.cut.beyond
         if final and not call.spend.calls:
-            return Coverage(place, None, tuple(spends.values()))
-        tables = [(each.limit, dict(each.weights)) for each in walls]
-        whole = _with(spends, call, _whole_tokens(call)).values()
-        if any(stand(whole, table) > limit for limit, table in tables):
+            return Coverage(place, None, ledger.spends)
+        whole = _whole(call)
+        planned = Planned(call.model, _reach_tokens(call), min(call.asked_tokens, whole.output_tokens))
+        if not ledger.covers(planned, whole):
             # The prompt is spent before the first token of the reply, also where no token is left.
-            entered = _with(spends, call, 0).values()
-            rooms = (room(limit - stand(entered, table), table[call.model]) for limit, table in tables)
-            granted = min(call.asked_tokens, _whole_tokens(call), *rooms)
+            granted = ledger.granted(planned)
             if granted >= 1:
-                reasoning = min(call.spend.reasoning_tokens, granted)
-                prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
-                part = replace(call.spend, calls=1, input_tokens=prompt, reasoning_tokens=reasoning)
-                spends = _charged(spends, call, replace(part, output_tokens=granted))
-            return Coverage(place, granted, tuple(spends.values()))
-        spends = _charged(spends, call, call.spend)
+                ledger.charge(planned, clipped(whole, granted))
+            return Coverage(place, granted, ledger.spends)
+        ledger.charge(planned, call.spend)
         if final:
-            return Coverage(place, None, tuple(spends.values()))
-    return Coverage(len(calls), None, tuple(spends.values()))
+            return Coverage(place, None, ledger.spends)
+    return Coverage(len(calls), None, ledger.spends)
+
+
+def standing(calls: Sequence[Call], side: Wall) -> int:
+    """Where a trial stands on a wall once it has made these calls, in the unit of the axis; refused ones were not."""
+    stand = Standing(side)
+    for call in calls:
+        if call.spend.calls:
+            stand = stand.after(call.model, _reach_tokens(call), call.spend)
+    return stand.place
+
+
+def prices(condition: Condition) -> dict[str, Price | None]:
+    """The prices a condition was planned with, by model identity."""
+    return {setting.identity: setting.price for _, setting in condition.lineup}
 
 
 def matches(reading: Reading, show: str) -> bool:
@@ -132,16 +144,13 @@ def matches(reading: Reading, show: str) -> bool:
     return show == "all" or reading.fate == show
 
 
-def _whole_tokens(call: Call) -> int:
-    """Output tokens a wall must hold for the whole reply; of a reply never seen, its first token."""
-    return 1 if call.seen_output_tokens is None else call.seen_output_tokens
+def _reach_tokens(call: Call) -> int:
+    """The most input it could have had, or had."""
+    return max(call.bound_tokens, call.spend.input_tokens)
 
 
-def _charged(spends: Mapping[str, ModelSpend], call: Call, spend: Spend) -> dict[str, ModelSpend]:
-    before = spends[call.model].spend if call.model in spends else Spend()
-    return {**spends, call.model: ModelSpend(call.model, before + spend, call.metered_input_tokens)}
-
-
-def _with(spends: Mapping[str, ModelSpend], call: Call, output_tokens: int) -> dict[str, ModelSpend]:
-    """Where meters stand once this call was made and generated so many tokens."""
-    return _charged(spends, call, Spend(calls=1, output_tokens=output_tokens))
+def _whole(call: Call) -> Spend:
+    """What a wall must hold for the whole reply; of a reply never seen, its first token."""
+    tokens = 1 if call.seen_output_tokens is None else call.seen_output_tokens
+    prompt = call.spend.input_tokens if call.spend.calls else call.bound_tokens
+    return replace(call.spend, calls=1, input_tokens=prompt, output_tokens=tokens)

@@ -6,7 +6,7 @@ which the ceiling counts. Reserves, books and sends nothing.
 
 from __future__ import annotations
 
-from engine.core.budget import Amount, larger, spend_of
+from engine.core.budget import Amount, larger, spend_of, worst_pusd
 from engine.core.records import Completion, Price, Usage
 from engine.models.model import Model
 
@@ -14,9 +14,8 @@ from engine.models.model import Model
 def costs(model: Model) -> bool:
     """Whether somebody bills the model: it runs elsewhere, and its price is unknown or above 0."""
     price = model.setting.price
-    return not model.local and (
-        price is None or any((price.input_pusd, price.output_pusd, price.cached_pusd, price.cache_write_pusd))
-    )
+    # A call of one token each way, whatever it reads, writes and thinks, in the dearest tier.
+    return not model.local and (price is None or worst_pusd(price, 1 << 40, 1) > 0)
 
 
 def money(model: Model, amount: Amount) -> int | None:
@@ -26,10 +25,7 @@ def money(model: Model, amount: Amount) -> int | None:
 
 def worst(model: Model, bound_tokens: int, asked_tokens: int) -> Amount:
     """The most a call can be billed as long as the provider keeps to the cap and our price holds."""
-    price = _price(model)
-    # Whether a prompt is written to a cache is known afterwards alone, and writing costs more than plain input.
-    dearest = max(price.input_pusd, price.cache_write_pusd or 0)
-    return Amount(1, bound_tokens + asked_tokens, bound_tokens * dearest + asked_tokens * price.output_pusd)
+    return Amount(1, bound_tokens + asked_tokens, worst_pusd(_price(model), bound_tokens, asked_tokens))
 
 
 def cost(model: Model, completion: Completion) -> Amount:

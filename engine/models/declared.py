@@ -84,9 +84,24 @@ class _Prices:
     output: Rate
     cached: Rate | None = None
     cache_write: Rate | None = None
+    reasoning: Rate | None = None
+    request: Annotated[float, Meta(ge=0, le=10**6)] = 0.0
+    """US dollars a call, besides its tokens."""
     source: Text = "study"
     as_of: str | None = None
     assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Tier:
+    """Prices of calls with more input of their own than a threshold."""
+
+    above_input_tokens: Annotated[int, Meta(ge=1, le=10**9)]
+    input: Rate
+    output: Rate
+    cached: Rate | None = None
+    cache_write: Rate | None = None
+    reasoning: Rate | None = None
 
 
 _OWN = (each.name for each in fields(ModelSpec) if each.name not in ("settings", "price"))
@@ -116,7 +131,7 @@ def _price(table: Table) -> Price | None:
     prices = table.table("prices")
     if prices is None:
         return None
-    prices.known(tuple(each.name for each in fields(_Prices)))
+    prices.known((*(each.name for each in fields(_Prices)), "tiers"))
     if "input" not in prices.body or "output" not in prices.body:
         raise UsageError(f"prices of {table.place} need input and output, in USD per million tokens.")
     date = prices.body.get("as_of")
@@ -124,4 +139,18 @@ def _price(table: Table) -> Price | None:
         raise prices.wrong("as_of", "a date such as 2026-01-31")
     # TOML has dates of its own, which may be written with or without quotes.
     stated = prices.fields(_Prices, as_of=None if date is None else str(date))
-    return price_from_usd_per_million(**asdict(stated))
+    return price_from_usd_per_million(**asdict(stated), tiers=_tiers(prices))
+
+
+def _tiers(prices: Table) -> list[dict[str, Any]]:
+    """The [[models.prices.tiers]] tables: every one whole, thresholds rising."""
+    if "tiers" not in prices.body:
+        return []
+    tiers: list[dict[str, Any]] = []
+    for table in prices.tables("tiers", lambda _: [each.name for each in fields(_Tier)]):
+        tiers.append(asdict(table.fields(_Tier)))
+        if len(tiers) > 1 and tiers[-2]["above_input_tokens"] >= tiers[-1]["above_input_tokens"]:
+            raise table.wrong(
+                "above_input_tokens", f"more than the {tiers[-2]['above_input_tokens']:,} of the tier before"
+            )
+    return tiers

@@ -11,14 +11,15 @@ import functools
 import importlib.metadata
 import importlib.util
 import json
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from engine.core.errors import UsageError
-from engine.core.records import PUSD_PER_USD, Price
+from engine.core.records import PUSD_PER_USD, Price, Tier
 
 FILE = "model_prices_and_context_window_backup.json"
 TEXT_MODES = frozenset({"chat", "completion", "responses"})
@@ -26,22 +27,98 @@ Entry = Mapping[str, Any]
 Amount = int | float | str | Decimal
 
 
-def bundled_price(name: str) -> Price | None:
-    """List price of a model by litellm's bundled map; None: unknown. Base tier, standard service level."""
+SERVICES = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
+"""Levels of service with a price of their own, and how the map's columns end that hold it."""
+_COLUMNS = {
+    "input_pusd": "input_cost_per_token",
+    "output_pusd": "output_cost_per_token",
+    "cached_pusd": "cache_read_input_token_cost",
+    "cache_write_pusd": "cache_creation_input_token_cost",
+}
+_THRESHOLD = re.compile(rf"(?:{'|'.join(_COLUMNS.values())})_above_(\d+)(k?)_tokens(\w*)")
+Rates = dict[str, int | None]
+
+
+def bundled_price(name: str, service: str | None = None) -> Price | None:
+    """List price of a model by litellm's bundled map; None: unknown, or not stated for this one of `SERVICES`.
+
+    Left out is what a call does not know: the hour (the price is that of the busy ones), the region, how long a cache
+    is kept (the shortest), pictures, sound and searches.
+    """
     entry = _entry(name)
     if entry is None:
         return None
-    given, taken = _pusd(entry, "input_cost_per_token"), _pusd(entry, "output_cost_per_token")
+    columns = (f"{_COLUMNS[side]}{SERVICES[service]}" for side in ("input_pusd", "output_pusd")) if service else ()
+    if any(_pusd(entry, column) is None for column in columns):
+        return None
+    steps = _listed(entry) if service is None and entry.get("tiered_pricing") else _ladder(entry, service)
     # Zero on both sides is the map's way of not knowing, or a bill by the hour; see above.
-    if given is None or taken is None or given == taken == 0:
+    if not steps or all(rates["input_pusd"] == rates["output_pusd"] == 0 for _, rates in steps):
+        return None
+    (_, base), *above = steps
+    tiers: list[Tier] = []
+    for (threshold, rates), (_, below) in zip(above, steps, strict=False):
+        if None in (rates["input_pusd"], rates["output_pusd"]):
+            return None
+        if rates != below:
+            tiers.append(Tier(threshold, **rates))  # type: ignore[arg-type]
+    given, taken = base["input_pusd"], base["output_pusd"]
+    if given is None or taken is None:
         return None
     return Price(
-        input_pusd=given,
-        output_pusd=taken,
-        cached_pusd=_pusd(entry, "cache_read_input_token_cost"),
-        cache_write_pusd=_pusd(entry, "cache_creation_input_token_cost"),
-        source=f"litellm {importlib.metadata.version('litellm')}",
+        given,
+        taken,
+        base["cached_pusd"],
+        base["cache_write_pusd"],
+        source=f"litellm {importlib.metadata.version('litellm')}{f', {service}' if service else ''}",
+        reasoning_pusd=base["reasoning_pusd"],
+        request_pusd=_pusd(entry, "input_cost_per_request") or 0,
+        tiers=tuple(tiers),
     )
+
+
+def _ladder(entry: Entry, service: str | None) -> list[tuple[int, Rates]]:
+    """The base and every threshold with the rates above it; what a threshold does not state stays as it is below."""
+    suffix = SERVICES[service] if service else ""
+    suffixes = {suffix} if service == "batch" else {"", suffix}
+
+    # Of flex and priority the map states what differs; a batch has its own columns, but for cached input maybe.
+    own_alone = set(_COLUMNS.values()) if service == "batch" else set()
+    if _pusd(entry, f"{_COLUMNS['cached_pusd']}{suffix}") is None:
+        own_alone.discard(_COLUMNS["cached_pusd"])
+
+    def stated(column: str) -> int | None:
+        own = _pusd(entry, f"{column}{suffix}")
+        return own if own is not None or column.partition("_above_")[0] in own_alone else _pusd(entry, column)
+
+    rates: Rates = {side: stated(column) for side, column in _COLUMNS.items()}
+    rates["reasoning_pusd"] = None
+    if service is None or _pusd(entry, f"output_cost_per_reasoning_token{suffix}") is not None:
+        rates["reasoning_pusd"] = _pusd(entry, f"output_cost_per_reasoning_token{suffix}")
+    words = {
+        match[0].removesuffix(match[3]).rpartition("_above_")[2]: int(match[1]) * (1000 if match[2] else 1)
+        for column in entry
+        if (match := _THRESHOLD.fullmatch(column)) and match[3] in suffixes and _pusd(entry, column) is not None
+    }
+    steps = [(0, rates)]
+    for word, threshold in sorted(words.items(), key=operator.itemgetter(1)):
+        above = {side: stated(f"{column}_above_{word}") for side, column in _COLUMNS.items()}
+        rates = {**rates, **{side: rate for side, rate in above.items() if rate is not None}}
+        # xAI bills the higher rates from the threshold on.
+        steps.append((threshold - (entry.get("litellm_provider") == "xai"), rates))
+    return steps
+
+
+def _listed(entry: Entry) -> list[tuple[int, Rates]]:
+    """The tiers of a list: each from the end of the one below, with every rate its own."""
+    steps: list[tuple[int, Rates]] = []
+    for tier in sorted(entry["tiered_pricing"], key=lambda tier: float(tier["range"][0])):
+        rates: Rates = {side: _pusd(tier, column) for side, column in _COLUMNS.items()}
+        if rates["output_pusd"] is None:
+            rates["output_pusd"] = _pusd(entry, _COLUMNS["output_pusd"])
+        rates["reasoning_pusd"] = _pusd(tier, "output_cost_per_reasoning_token")
+        steps.append((int(tier["range"][0]), rates))
+    return steps
 
 
 def context_tokens(name: str) -> int | None:
@@ -66,21 +143,58 @@ def price_from_usd_per_million(
     output: Amount,
     cached: Amount | None = None,
     cache_write: Amount | None = None,
+    reasoning: Amount | None = None,
     *,
+    request: Amount = 0,
+    tiers: Iterable[Mapping[str, Any]] = (),
     source: str = "user",
     as_of: str | None = None,
     assumed: bool = False,
 ) -> Price:
-    """A price as vendors print it, USD per million tokens. Raises UsageError for what is not a price."""
+    """A price as vendors print it, USD per million tokens, `request` USD a call. Raises UsageError for what is not a
+    price.
+
+    `tiers`: rates by the same names, each with the `above_input_tokens` from which on they hold, in rising order.
+    """
     return Price(
-        input_pusd=_per_million("input", input),
-        output_pusd=_per_million("output", output),
-        cached_pusd=None if cached is None else _per_million("cached", cached),
-        cache_write_pusd=None if cache_write is None else _per_million("cache_write", cache_write),
+        **_rates(input=input, output=output, cached=cached, cache_write=cache_write, reasoning=reasoning),
         source=source,
         as_of=as_of,
         assumed=assumed,
+        request_pusd=pusd(request),
+        tiers=tuple(
+            Tier(tier["above_input_tokens"], **_rates(**{n: v for n, v in tier.items() if n != "above_input_tokens"}))
+            for tier in tiers
+        ),
     )
+
+
+def beyond_two_rates(price: Price) -> str:
+    """In words what a price is besides its rates for input and output; empty: nothing, or starts with a semicolon."""
+    parts: list[str] = []
+    for rates in price.rates:
+        thinking = "" if rates.reasoning_pusd is None else f"${rates.reasoning_pusd / 1e6:g} for hidden reasoning"
+        if rates.above_input_tokens:
+            size = f"above {rates.above_input_tokens:,} input tokens"
+            pair = f"{size} ${rates.input_pusd / 1e6:g} in, ${rates.output_pusd / 1e6:g} out"
+            parts.append(f"{pair}, {thinking}" if thinking else pair)
+        elif thinking:
+            parts.append(thinking)
+    if price.request_pusd:
+        parts.append(f"${price.request_pusd / PUSD_PER_USD:g} a call")
+    return "".join(f"; {part}" for part in parts)
+
+
+def usd_per_million(rates: Price | Tier) -> dict[str, float]:
+    """Its rates as vendors print them, those it has; the reverse of `price_from_usd_per_million`."""
+    names = ("input", "output", "cached", "cache_write", "reasoning")
+    stated = ((name, getattr(rates, f"{name}_pusd")) for name in names)
+    # Pico-dollars a token are micro-dollars a million tokens.
+    return {name: rate / 1e6 for name, rate in stated if rate is not None}
+
+
+def _rates(**usd: Amount | None) -> dict[str, Any]:
+    return {f"{side}_pusd": _per_million(side, amount) for side, amount in usd.items() if amount is not None}
 
 
 def pusd(usd: Amount) -> int:

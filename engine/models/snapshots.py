@@ -7,27 +7,32 @@ database.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import Price
+from engine.core.records import Price, Tier
 from engine.models import declared
-from engine.models.prices import bundled_price, price_from_usd_per_million
+from engine.models.prices import SERVICES, bundled_price, price_from_usd_per_million
 
+_RATES = tuple(each.name for each in fields(Tier) if each.name.endswith("_pusd"))
 Prices = Mapping[str, Price]
 """Price by model identity or by the name a study uses; no entry: unknown, or as stored."""
 _FORM = "MODEL=INPUT/OUTPUT[/CACHED] in USD per million tokens, or MODEL=xFACTOR"
 
 
-def todays(names: Iterable[str]) -> dict[str, Price]:
-    """List prices of the bundled map by the names studies use; a name it has no price for is left out.
+def todays(names: Iterable[str], service: str | None = None) -> dict[str, Price]:
+    """List prices of the bundled map by the names studies use, standard or of one of `SERVICES`; a name it has no such
+    price for is left out, as is what runs on this machine or follows a script.
 
     `source` names the map's release, which is its date: the map carries no other.
     """
-    prices = ((name, bundled_price(name.partition("@")[0])) for name in names)
+    # Nobody lists a price for a model of this machine, and a namesake of the map would be a wrong one.
+    listed = (name for name in names if not name.startswith(("local/", "scripted/")))
+    prices = ((name, bundled_price(name.partition("@")[0], service)) for name in listed)
     return {name: price for name, price in prices if price is not None}
 
 
@@ -62,12 +67,15 @@ def scaled(prices: Prices, model: str, factor: Decimal | float) -> Price:
     def scale(rate: int) -> int:
         return round(rate * times)
 
+    def scaled_rates(rates: Price | Tier) -> dict[str, Any]:
+        every = ((name, getattr(rates, name)) for name in _RATES)
+        return {name: None if rate is None else scale(rate) for name, rate in every}
+
     return replace(
         price,
-        input_pusd=scale(price.input_pusd),
-        output_pusd=scale(price.output_pusd),
-        cached_pusd=None if price.cached_pusd is None else scale(price.cached_pusd),
-        cache_write_pusd=None if price.cache_write_pusd is None else scale(price.cache_write_pusd),
+        **scaled_rates(price),
+        request_pusd=scale(price.request_pusd),
+        tiers=tuple(replace(tier, **scaled_rates(tier)) for tier in price.tiers),
         source=f"{price.source} x {times.normalize():f}",
         assumed=True,
     )
@@ -88,7 +96,8 @@ def stated(text: str, known: Prices) -> tuple[str, Price]:
 
 
 def asked(words: Iterable[str], names: Mapping[str, str], stored: Prices) -> dict[str, Price]:
-    """What `--prices` says, word by word, later ones over earlier ones: 'today', 'stored', FILE.toml or MODEL=....
+    """What `--prices` says, word by word, later ones over earlier ones: 'today', 'batch', 'flex', 'priority', 'stored',
+    FILE.toml or MODEL=....
 
     `names`: every model of the database, name -> identity; `stored`: its newest snapshot by name. An empty mapping is
     the stored prices. Raises UsageError, also for a model the database does not know.
@@ -97,9 +106,8 @@ def asked(words: Iterable[str], names: Mapping[str, str], stored: Prices) -> dic
     for word in words:
         if word == "stored":
             prices.clear()
-        elif word == "today":
-            # Nobody lists a price for what runs on this machine, and a namesake of the map would be a wrong one.
-            prices |= todays(name for name in names if not name.startswith(("local/", "scripted/")))
+        elif word == "today" or word in SERVICES:
+            prices |= todays(names, None if word == "today" else word)
         elif "=" in word:
             name, price = stated(word, {**stored, **prices})
             if name not in names:

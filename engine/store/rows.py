@@ -20,7 +20,9 @@ Tables = dict[str, list[Row]]
 
 _SPEND = tuple(field.name for field in fields(Spend))
 _USAGE = tuple(field.name for field in fields(Usage))
-_PRICE = tuple(field.name for field in fields(records.Price))
+_TIER = tuple(field.name for field in fields(records.Tier))
+# What all prices have; whatever else one says stands in the rows of its tiers.
+_PRICE = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
 _CONDITION = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
 _TRIAL = ("run_id", "end", "verdict", "answer", "error")
 _MARK = ("ordinal", "answer", "after_calls", "verdict")
@@ -31,6 +33,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
     """All rows that the trials need, shared rows (conditions, questions, prompts, ...) once each."""
     framings: dict[str, Row] = {}
     prices: dict[tuple[str, str], Row] = {}
+    tiers: list[Row] = []
     conditions: dict[str, Row] = {}
     questions: dict[str, Row] = {}
     prompts: dict[str, Row] = {}
@@ -46,8 +49,9 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
         for _, setting in condition.lineup:
             if (snapshot, setting.identity) not in prices:
                 # A price nobody knows is a row of nulls, not a price of 0.
-                price = plain(setting.price) if setting.price else dict.fromkeys(_PRICE)
-                prices[snapshot, setting.identity] = {"snapshot_id": snapshot, "model": setting.identity, **price}
+                own, price = {"snapshot_id": snapshot, "model": setting.identity}, setting.price
+                prices[snapshot, setting.identity] = {**own, **{name: getattr(price, name, None) for name in _PRICE}}
+                tiers += [{**own, **row} for row in _tier_rows(price)]
         if condition.condition_id not in conditions:
             lineup = [[role, setting.name, setting.identity] for role, setting in condition.lineup]
             solver = dict(condition.lineup).get("solver", condition.lineup[0][1])
@@ -90,6 +94,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
     return {
         "framings": [*framings.values()],
         "prices": [*prices.values()],
+        "price_tiers": tiers,
         "conditions": [*conditions.values()],
         "questions": [*questions.values()],
         "prompts": [*prompts.values()],
@@ -105,6 +110,7 @@ def _spend_rows(key: Row, spends: Sequence[ModelSpend]) -> list[Row]:
             "model": part.model,
             **plain(part.spend),
             "metered_input_tokens": part.metered_input_tokens,
+            "tier": part.tier,
         }
         for position, part in enumerate(spends)
     ]
@@ -118,8 +124,35 @@ def prompt_id(call: Call) -> str:
 @functools.lru_cache(maxsize=1024)
 def snapshot_id(condition: records.Condition) -> str:
     """Id of the prices a trial was planned with: equal prices of equal models, equal id."""
-    prices = sorted((s.identity, s.price and [getattr(s.price, f) for f in _PRICE]) for _, s in condition.lineup)
+
+    def listed(price: records.Price) -> list[object]:
+        # Nothing is added where there is nothing to add, so that ids stay what they were.
+        tiers = [list(row.values()) for row in _tier_rows(price)]
+        return [*(getattr(price, name) for name in _PRICE), *([tiers] if tiers else [])]
+
+    prices = sorted((s.identity, s.price and listed(s.price)) for _, s in condition.lineup)
     return ids.digest("m1", prices)
+
+
+def _tier_rows(price: records.Price | None) -> list[Row]:
+    """The rates of a price, its base first, where they are more than `prices` has columns for."""
+    if price is None or price.flat:
+        return []
+    return [
+        {"tier": place, **plain(rates), "request_pusd": price.request_pusd} for place, rates in enumerate(price.rates)
+    ]
+
+
+def price_of(row: Row, tiers: Sequence[Row]) -> records.Price | None:
+    """The price that was stored, with the rows of its tiers; None: unknown."""
+    if row["input_pusd"] is None or row["output_pusd"] is None:
+        return None
+    own = {name: row[name] for name in _PRICE}
+    if not tiers:
+        return records.Price(**own)
+    base, *above = sorted(tiers, key=lambda each: int(each["tier"]))
+    rates = tuple(records.Tier(**{name: each[name] for name in _TIER}) for each in above)
+    return records.Price(**own, reasoning_pusd=base["reasoning_pusd"], request_pusd=base["request_pusd"], tiers=rates)
 
 
 def completion_row(completion: Completion, run_id: str | None) -> Row:
@@ -151,21 +184,17 @@ def _listed(examples: Iterable[Example]) -> list[list[str | None]]:
 
 def trial_of(
     head: Row,
-    prices: Sequence[Row],
+    prices: Mapping[str, records.Price | None],
     *,
     calls: Sequence[Row],
     marks: Sequence[Row],
     mark_spends: Sequence[Row],
     spends: Sequence[Row],
 ) -> Trial:
-    """The record that was stored; `head` joins trial, condition, question and framing."""
-    known = {
-        row["model"]: None if row["input_pusd"] is None else records.Price(**{name: row[name] for name in _PRICE})
-        for row in prices
-    }
+    """The record that was stored; `head` joins trial, condition, question and framing; `prices` by model identity."""
     # The price may be missing altogether: it goes with the last trial that had it.
     lineup = tuple(
-        (role, records.ModelSetting(name, model, known.get(model))) for role, name, model in json.loads(head["lineup"])
+        (role, records.ModelSetting(name, model, prices.get(model))) for role, name, model in json.loads(head["lineup"])
     )
     condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
     examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
@@ -211,7 +240,8 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
 
 
 def _model_spend(row: Row) -> ModelSpend:
-    return ModelSpend(row["model"], _spend(row), row["metered_input_tokens"])
+    # No such column in an older database, whose prices had one rate.
+    return ModelSpend(row["model"], _spend(row), row["metered_input_tokens"], row.get("tier", 0))
 
 
 def _spend(row: Row) -> Spend:

@@ -104,6 +104,32 @@ _DOUBT = "".join(f"alter table leases add column in_doubt_{kind} bigint;" for ki
 _READER = "alter table trials add column reader bigint"
 """Null: before it was kept, which is version 1."""
 
+_RATES = """
+create table price_tiers (
+    snapshot_id varchar, model varchar, tier bigint, above_input_tokens bigint not null, input_pusd bigint not null,
+    output_pusd bigint not null, cached_pusd bigint, cache_write_pusd bigint, reasoning_pusd bigint,
+    request_pusd bigint not null, primary key (snapshot_id, model, tier));
+"""
+"""Rates of prices that are not one rate for input and one for output: the base (tier 0), and those above thresholds."""
+
+
+def _tiered(table: str, columns: str, key: str) -> str:
+    """A table of spends made anew with the tier in its key; what is in it had prices of one rate."""
+    return f"""
+    alter table {table} rename to {table}_flat;
+    create table {table} (
+        trial_id varchar, attempt bigint, {columns} position bigint not null, model varchar, {_VECTOR},
+        tier bigint default 0, primary key ({key}, tier));
+    insert into {table} by name select *, 0 as tier from {table}_flat;
+    drop table {table}_flat;"""
+
+
+_TIERS = (
+    _RATES
+    + _tiered("trial_spends", "", "trial_id, attempt, model")
+    + _tiered("mark_spends", "ordinal bigint,", "trial_id, attempt, ordinal, model")
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -112,6 +138,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
     Migration(6, "by which version of the reading of answers a trial was read", _READER),
     Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
+    Migration(8, "prices that are not one flat rate, and spends by their tiers", _TIERS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -123,6 +150,7 @@ TABLES: tuple[str, ...] = (
     "questions",
     "framings",
     "prices",
+    "price_tiers",
     "trials",
     "trial_spends",
     "prompts",

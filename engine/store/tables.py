@@ -14,7 +14,7 @@ from typing import Any
 from engine.core import codec
 from engine.core.allowance import Book, Lease
 from engine.core.budget import Amount, Limits
-from engine.core.records import Trial
+from engine.core.records import Price, Trial
 from engine.store import rows
 from engine.store.sql import Connection
 
@@ -111,17 +111,30 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
         return fetch(connection, f"with chosen as materialized ({chosen}) {sql}", parameters)
 
     heads = chosen_rows(_HEADS)
-    # All of them: prices are few, and to choose among them costs a join.
-    snapshots = _grouped(fetch(connection, "select * from prices order by model"), "snapshot_id")
+    snapshots = prices(connection)
     children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
     return [
         rows.trial_of(
             head,
-            snapshots.get(head["snapshot_id"], []),
+            snapshots.get(head["snapshot_id"], {}),
             **{name: grouped.get(head["trial_id"], []) for name, grouped in children.items()},
         )
         for head in heads
     ]
+
+
+def prices(connection: Connection) -> dict[str, dict[str, Price | None]]:
+    """By snapshot and model identity, the prices that are stored. All of them: they are few."""
+    tiers: dict[tuple[str, str], list[codec.Row]] = {}
+    # A file that is only read may be older than the table.
+    if "price_tiers" in layouts(connection):
+        for row in fetch(connection, "select * from price_tiers"):
+            tiers.setdefault((row["snapshot_id"], row["model"]), []).append(row)
+    snapshots: dict[str, dict[str, Price | None]] = {}
+    for row in fetch(connection, "select * from prices order by snapshot_id, model"):
+        key = row["snapshot_id"], row["model"]
+        snapshots.setdefault(key[0], {})[key[1]] = rows.price_of(row, tiers.get(key, []))
+    return snapshots
 
 
 def book(connection: Connection) -> Book:

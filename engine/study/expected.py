@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 
-from engine.core.budget import Limits
+from engine.core.budget import Limits, money_weights
 from engine.core.records import Condition
 from engine.store.store import Store, paid
 from engine.study import history
@@ -177,7 +177,7 @@ class Prospects:
         for place, mean in zip(places, means, strict=True):
             calls, _, got, _, _, work = (value / self.repeats for value in mean)
             more = max(0.0, self.worst[place].output_tokens - got)
-            price = max((s.price.output_pusd for _, s in self.conditions[place].lineup if s.price), default=0)
+            price = max((money_weights(s.price).output for _, s in self.conditions[place].lineup if s.price), default=0)
             more_calls = max(0.0, self.worst[place].calls - calls)
             lifts.append((more_calls, 0.0, more, more, more * price, work * more / got if got else 0.0))
         ranges = []

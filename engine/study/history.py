@@ -149,26 +149,28 @@ def _within(
             bound_tokens=bound,
             cut=None if cut is None else Cut(cut),
             replayed=False,
-            spend=Spend(int(seen is not None), sent, output_tokens=got, latency_ms=latency),
+            spend=Spend(int(seen is not None), sent, 0, 0, got, reasoning, latency),
             seen_output_tokens=seen,
             metered_input_tokens=high,
         )
-        for at, (model, key, cut, asked, bound, high, seen, sent, got, latency) in enumerate(rows)
+        for at, (model, key, cut, asked, bound, high, seen, sent, got, reasoning, latency) in enumerate(rows)
         if model in settings
     ]
-    inside = replay.cover(calls, [wall(condition.axis, condition.budget, settings.values())])
+    side = wall(condition.axis, condition.budget, settings.values())
+    inside = replay.cover(calls, [side], replay.prices(condition))
     bought, work, solver = {}, 0.0, condition.solver.identity
     for call in calls[: inside.covered + bool(inside.granted)]:
         per_ms = pace.get(call.model, 0.0) / pace[solver] if pace.get(solver) else 1.0
         price = None if call.model in free else settings[call.model].price
-        bought[request_of(call.key)] = _vector(call.spend, (call.spend.latency_ms + 1) * per_ms, price)
+        bought[request_of(call.key)] = _vector(call.spend, (call.spend.latency_ms + 1) * per_ms, price, None)
         work += (call.spend.latency_ms + 1) * per_ms
-    vectors = [_vector(part.spend, 0.0, settings[part.model].price) for part in inside.spends]
+    vectors = [_vector(part.spend, 0.0, settings[part.model].price, part.tier) for part in inside.spends]
     return Asked(tuple(map(sum, zip(NOTHING, *vectors, (0.0,) * (len(NOTHING) - 1) + (work,), strict=True))), bought)
 
 
-def _vector(spend: Spend, work: float, price: Price | None) -> Vector:
-    pusd = price.cost_pusd(spend) if price else 0
+def _vector(spend: Spend, work: float, price: Price | None, tier: int | None) -> Vector:
+    """`tier` of the price: None for a single call, whose own input decides."""
+    pusd = price.cost_pusd(spend, tier=tier) if price else 0
     return (spend.calls, spend.input_tokens, spend.output_tokens, spend.total_tokens, pusd, work)
 
 
@@ -187,7 +189,8 @@ chosen as (
         and dense_rank() over (partition by place order by question_id) <= ?)
 select h.place, h.question_id, h.repeat, h.cut, c.model, c.key, c.cut, c.asked_tokens, c.bound_tokens,
     c.metered_input_tokens, coalesce(c.seen_output_tokens, k.output_tokens), coalesce(k.input_tokens, c.input_tokens),
-    coalesce(k.output_tokens, c.output_tokens), coalesce(k.latency_ms, c.latency_ms)
+    coalesce(k.output_tokens, c.output_tokens), coalesce(k.reasoning_tokens, c.reasoning_tokens),
+    coalesce(k.latency_ms, c.latency_ms)
 from chosen h left join calls c using (trial_id, attempt) left join completions k on k.key = c.key
 where c.calls is null or c.calls > 0 or k.key is not null
 order by h.place, h.question_id, h.repeat, c.ordinal"""

@@ -15,8 +15,8 @@ from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from engine.core.budget import Limits
-from engine.core.records import Completion, Condition, ModelSetting, Prompt, Request, TrialSpec, Usage
+from engine.core.budget import Limits, money_weights, worst_pusd
+from engine.core.records import Completion, Condition, ModelSetting, Price, Prompt, Request, TrialSpec, Usage
 from engine.core.tokens import utf8_bound
 from engine.models.model import Bound, Model, Rates
 from engine.strategies import is_oracle
@@ -152,43 +152,56 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
         for rehearsal in rehearsals
     ]
     prices = {name: model.setting.price for name, model in models.items()}
-    rates = {
-        name: None
-        if price is None
-        else _Rate(price.input_pusd, max(price.input_pusd, price.cache_write_pusd or 0), price.output_pusd)
-        for name, price in prices.items()
-    }
+    rates = {name: None if price is None else _rate(price, prompt) for name, price in prices.items()}
     billed = {name: _FREE if models[name].local else rate for name, rate in rates.items()}
-    money = (_money(sent, got, condition, cap, scenes, each) for each in (rates, billed))
+    money = (_money(most, sent, got, condition, cap, scenes, each) for each in (rates, billed))
     return Worst(1, most, sent, got, total, *money)
 
 
 class _Rate(NamedTuple):
-    """Pico-dollars per token; `dearest` is the most an input token may cost."""
+    """Pico-dollars a call and per token at most; `dearest` is the most an input token may cost, `plain` outside of
+    caches."""
 
+    call: int
     plain: int
     dearest: int
     output: int
 
 
-_FREE = _Rate(0, 0, 0)
+def _rate(price: Price, prompt: int) -> _Rate:
+    """The rates of the dearest tier that the longest prompt can reach."""
+    weights, call = money_weights(price), worst_pusd(price, 0, 0)
+    plain, output = weights.at(prompt)
+    dearest = (worst_pusd(price, prompt, 0) - call) // max(1, prompt)
+    return _Rate(call, plain, dearest, output)
+
+
+_FREE = _Rate(0, 0, 0, 0)
 _Scene = Sequence[tuple[str, int, int]]
 """Model (empty: whichever is dearest), prompt bound and cap of each call of a rehearsal."""
 
 
 def _money(
-    sent: int, got: int, condition: Condition, cap: int, scenes: Sequence[_Scene], rates: Mapping[str, _Rate | None]
+    calls: int,
+    sent: int,
+    got: int,
+    condition: Condition,
+    cap: int,
+    scenes: Sequence[_Scene],
+    rates: Mapping[str, _Rate | None],
 ) -> int | None:
     """Each call at the price of its own model, and no more than all that passes the walls at the dearest."""
     known = {name: rate for name, rate in rates.items() if rate is not None}
     if len(known) < len(rates):
         return None
     top = _Rate(*map(max, zip(*known.values(), strict=True)))
-    money = sent * top.dearest + got * top.output
+    money = calls * top.call + sent * top.dearest + got * top.output
     if len(known) > 1:
         priced = {**known, "": top}
         bills = [
-            sum(sent * priced[name].dearest + got * priced[name].output for name, sent, got in scene)
+            sum(
+                priced[name].call + sent * priced[name].dearest + got * priced[name].output for name, sent, got in scene
+            )
             for scene in scenes
         ]
         money = min(money, max(bills))

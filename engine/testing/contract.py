@@ -195,7 +195,7 @@ def _ended(stage: Stage, trial: Trial, when: str) -> Trial:
 
 
 def _within(stage: Stage, trial: Trial, axis: Axis, budget: int) -> None:
-    used = spent(trial.spends, axis)
+    used = spent(trial.calls, axis)
     _holds(used <= budget, f"{stage} spent {used:,} {axis} of a budget of {budget:,}")
     # A call the budget refused was asked for, but never made.
     made = sum(call.cut is not Cut.REFUSED for call in trial.calls)

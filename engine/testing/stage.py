@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.core.budget import position, weights
+from engine.core import replay
+from engine.core.budget import wall
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import (
     Axis,
+    Call,
     Condition,
     ModelSetting,
-    ModelSpend,
     Price,
     Problem,
     Question,
@@ -123,15 +124,15 @@ def stages(strategy: str | Any, params: Mapping[str, object]) -> list[Stage]:
     return [Stage(registered, instance) for instance in dict.fromkeys(instances)]
 
 
-def spent(spends: Sequence[ModelSpend], axis: Axis) -> int:
-    """Where cumulative spends stand on an axis."""
+def spent(calls: Sequence[Call], axis: Axis) -> int:
+    """Where a trial stands on an axis once it has made these calls."""
     # Each model by its own prices, where the axis is money.
-    return sum(position(meter, weights(axis, _SETTINGS[meter.model])) for meter in spends)
+    return replay.standing(calls, wall(axis, 0, _SETTINGS.values()))
 
 
 def answer_at(trial: Trial, axis: Axis, budget: int) -> str | None:
     """The answer read off a larger trial: its last mark whose wall is within the budget."""
-    within = [mark.answer for mark in trial.marks if spent(mark.spends, axis) <= budget]
+    within = [mark.answer for mark in trial.marks if spent(trial.calls[: mark.after_calls], axis) <= budget]
     return within[-1] if within else None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.core import ids
+from engine.core import ids, replay
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
@@ -93,7 +93,7 @@ def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool
         width=setting.width,
     )
     side = wall(condition.axis, condition.budget, [model for _, model in condition.lineup])
-    return Session(terms, Ledger([side]), setting.source)
+    return Session(terms, Ledger([side], replay.prices(condition)), setting.source)
 
 
 async def _drive(strategy: Any, problem: Problem, session: Session) -> tuple[End, str | None]:

@@ -245,5 +245,11 @@ def read(trial: Trial, axis: Axis, budget: int) -> Reading:
     reading = replay.read(trial, axis, budget)
     if reading.fate not in ("right", "wrong", "none"):
         return Reading(reading.fate)
-    pusd = sum(prices[part.model].cost_pusd(part.spend) for part in reading.spends) if known else None
+    # Of a trial with one reading call by call, because its stored spends are told apart by the prices it was run with.
+    parts = (
+        [(part.model, part.spend, part.tier) for part in reading.spends]
+        if condition.anytime
+        else [(call.model, call.spend, None) for call in trial.calls]
+    )
+    pusd = sum(prices[model].cost_pusd(spend, tier=tier) for model, spend, tier in parts) if known else None
     return Reading("scored", reading.fate, reading.exhausted, reading.spend, pusd)

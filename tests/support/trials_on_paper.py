@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from engine.core import replay
-from engine.core.budget import Ledger, position, wall, weights
+from engine.core.budget import Ledger, wall
 from engine.core.errors import ProviderError
 from engine.core.records import (
     Axis,
@@ -41,6 +41,7 @@ from engine.testing.stage import salted as salted
 from engine.trial import solve as trials
 from engine.trial.session import Session, TrialContext
 from engine.trial.solve import Setting, solve
+from tests.support.replayed import position, prices_of
 
 NEVER = datetime(2000, 1, 1, tzinfo=UTC)
 PRICE = Price(input_pusd=3, output_pusd=7)
@@ -239,8 +240,8 @@ def _right(answer: str, question: Question) -> bool:
 
 
 def walls_of(spends: Sequence[ModelSpend], axis: Axis) -> int:
-    """Where cumulative spends stand on an axis."""
-    return sum(position(meter, weights(axis, SETTINGS[meter.model])) for meter in spends)
+    """Where cumulative spends stand on an axis, at prices of one rate."""
+    return sum(position(meter, axis, prices_of(LINEUP)) for meter in spends)
 
 
 def total(trial: Trial) -> Spend:

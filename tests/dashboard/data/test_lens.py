@@ -77,6 +77,16 @@ def test_a_factor_on_a_price_nobody_knows_is_explained_and_leaves_it_unknown() -
     assert "sure-adder unknown" in lenses.caption(Looking(whatif=SURE, times="2"), MODELS)
 
 
+def test_a_level_of_service_keeps_the_stored_price_where_the_list_has_none_and_says_so() -> None:
+    known = Models(("openai/gpt-5.4", ADDER), ((ADDER, Price(1, 2)),))
+    lens, problems = lenses.build(Looking("batch"), known)
+    assert dict(lens.prices)["openai/gpt-5.4"].input_pusd == 1_250_000
+    assert ADDER not in dict(lens.prices)
+    assert problems == ["The list has no batch price of adder; what is stored is kept."]
+    assert lenses.said(Looking("batch"), "usd") == " at batch prices"
+    assert "above 272,000 input tokens $2.5 in, $11.25 out" in lenses.caption(Looking("batch"), known)
+
+
 def test_energy_is_figured_only_with_a_grid_and_only_for_models_of_known_size() -> None:
     sizes = ((ADDER, 3.0, 30.0),)
     assert not lenses.build(Looking(sizes=sizes), MODELS)[0].energy

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dashboard.data import studies
 from dashboard.data.studies import Form
 from engine.core.errors import BudgetscopeError, UsageError
-from engine.core.records import Price
+from engine.core.records import Price, Tier
 from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study import schema
@@ -98,6 +98,14 @@ prices = { input = 0.15, output = 0.6, cached = 0.075, source = "a page", as_of 
     assert told.price is not None
     again = studies.checked(form(models=("mine",), tables={"mine": studies.model_table(told)}))
     assert again.models == (told,)
+
+
+def test_a_price_with_tiers_comes_back_whole() -> None:
+    tiers = (Tier(200_000, 7, 9, 1, 2, 11), Tier(400_000, 8, 10))
+    price = Price(5, 6, source="study", reasoning_pusd=9, request_pusd=3 * 10**9, tiers=tiers)
+    told = ModelSpec("m", api_base="http://h/v1", price=price)
+    again = studies.checked(form(models=("m",), tables={"m": studies.model_table(told)}))
+    assert again.models[0].price == price
 
 
 def test_prices_come_back_to_the_pico_dollar() -> None:

@@ -193,3 +193,5 @@ def test_a_report_is_read_through_prices_and_on_energy(demo: list[str], capsys: 
         "price of local/smollm2-135m: $0 in, $2 out per million tokens (command line, undated)."
         in capsys.readouterr().out
     )
+    assert cli.main([*report, "--prices", "batch"]) == 0
+    assert "The list has no batch price of local/smollm2-135m; what is stored is kept." in capsys.readouterr().out

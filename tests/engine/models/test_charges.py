@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import engine
-from engine.core.budget import Limits
+from engine.core.budget import Limits, worst_pusd
 from engine.core.errors import UsageError
+from engine.core.records import Spend
 from engine.models.prices import price_from_usd_per_million
 from engine.runs import journal, worker
 from engine.runs.rate_limits import Retries
@@ -28,6 +29,35 @@ DOLLAR = 10**12
 
 def bill(run: RunDir) -> dict[str, Any]:
     return dict(engine.open(run.db).bill(run.run_id, by=()).row(0, named=True))
+
+
+def test_a_run_bills_every_call_in_the_tier_of_its_own_input_and_reserves_the_dearest_its_bound_can_reach(
+    tmp_path: Path,
+) -> None:
+    with serving() as provider:
+        tiers = "tiers = [{above_input_tokens = 29, input = 10.0, output = 20.0}]"
+        model = remote(provider).replace("output = 2.0", f"output = 2.0, request = 0.001, {tiers}")
+        text = study_text(tmp_path, model, count=3, more="[ceiling]\nusd = 90.0")
+        # Prompts of 29 and of 30 tokens, on either side of the threshold.
+        short = text.replace('name = "chain_of_thought", chain_tokens = 64', 'name = "direct", answer_tokens = 64')
+        run = prepared(tmp_path, short)
+        worker.run(run, quiet)
+    price = price_from_usd_per_million(
+        1, 2, request="0.001", tiers=[{"above_input_tokens": 29, "input": 10, "output": 20}]
+    )
+    with Store(run.db).reading() as connection:
+        sizes = connection.execute("select input_tokens, output_tokens from completions").fetchall()
+        reserved = connection.execute("select reserved_tokens, reserved_pusd from attempts").fetchall()
+        read = connection.execute(
+            "select k.input_tokens, k.output_tokens from calls c join completions k using (key)"
+        ).fetchall()
+    costs, listed = (
+        [price.cost_pusd(Spend(1, sent, output_tokens=got)) for sent, got in each] for each in (sizes, read)
+    )
+    assert {price.tier(sent) for sent, _ in sizes} == {0, 1}
+    bill_row = bill(run)
+    assert (bill_row["billed_pusd"], bill_row["list_pusd"]) == (sum(costs), sum(listed))
+    assert all(worst_pusd(price, tokens - 64, 64) == pusd for tokens, pusd in reserved)
 
 
 def test_the_ceiling_counts_a_reported_cost_that_is_higher_and_the_bill_shows_both(tmp_path: Path) -> None:

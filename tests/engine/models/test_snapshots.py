@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from engine.analysis import listings
 from engine.analysis.lens import Lens
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import Price, Spend
+from engine.core.records import Price, Spend, Tier
 from engine.models import snapshots
 from engine.models.prices import bundled_price
 from tests.engine.analysis.test_curves import stored
@@ -107,6 +108,29 @@ def test_words_are_read_in_order_and_later_ones_win() -> None:
     assert listed is not None and both["openai/gpt-4o-mini"].output_pusd == 3 * listed.output_pusd
     with pytest.raises(UnknownName, match="'scripted/b': did you mean 'scripted/a'"):
         snapshots.asked(["scripted/b=1/2"], NAMES, KNOWN)
+
+
+def test_a_level_of_service_is_a_word_and_leaves_out_what_the_list_does_not_state() -> None:
+    names = {"openai/gpt-5.4": "x", "scripted/a": "y", "deepseek/deepseek-chat": "z"}
+    for service, rate in (("batch", 1_250_000), ("flex", 1_250_000), ("priority", 5_000_000)):
+        ((name, price),) = snapshots.asked([service], names, KNOWN).items()
+        assert (name, price.input_pusd) == ("openai/gpt-5.4", rate)
+        assert price.source.endswith(f", {service}")
+
+
+def test_a_factor_multiplies_every_rate_of_every_tier() -> None:
+    price = Price(3, 7, 2, 5, reasoning_pusd=9, request_pusd=100, tiers=(Tier(9, 4, 8, None, 6, 10),))
+    doubled = snapshots.scaled({"m": price}, "m", Decimal(2))
+    assert replace(doubled, source=price.source, assumed=False) == Price(
+        6, 14, 4, 10, reasoning_pusd=18, request_pusd=200, tiers=(Tier(9, 8, 16, None, 12, 20),)
+    )
+
+
+def test_a_stored_price_with_tiers_is_the_newest_with_them(tmp_path: Path) -> None:
+    price = Price(3, 7, reasoning_pusd=9, request_pusd=100, tiers=(Tier(9, 4, 8, None, 6, 10),))
+    lineup = (("solver", replace(A, price=price)),)
+    results = stored([play(planned("output_tokens", 90, "q", lineup=lineup), [Ask(A, 9, 8, 7, 50)])], tmp_path)
+    assert listings.newest(results.snapshots()) == {A.identity: price}
 
 
 def test_the_stored_snapshot_as_a_lens_gives_the_stored_money(tmp_path: Path) -> None:

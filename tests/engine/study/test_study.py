@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, UnknownName, UsageError
-from engine.core.records import Example, Price
+from engine.core.records import Example, Price, Tier
 from engine.study.schema import CEILING_TOKENS, Study, as_json, load, parse, with_ceiling
 
 SMALL = """
@@ -68,6 +68,52 @@ def test_prices_are_pico_dollars_per_token() -> None:
     table = '[{name = "openai/x", prices = {input = 0.15, output = 0.6, cached = 0.075, as_of = 2026-01-31}}]'
     price = read(changed(models=table)).models[0].price
     assert price == Price(150_000, 600_000, 75_000, source="study", as_of="2026-01-31")
+
+
+def test_a_price_may_have_thresholds_a_fee_and_dearer_reasoning() -> None:
+    text = """
+[[models]]
+name = "m"
+[models.prices]
+input = 2.5
+output = 15
+reasoning = 20
+request = 0.005
+[[models.prices.tiers]]
+above_input_tokens = 272000
+input = 5
+output = 22.5
+cached = 0.5
+"""
+    (model,) = read(changed(models="") + text).models
+    assert model.price == Price(
+        2_500_000,
+        15_000_000,
+        source="study",
+        reasoning_pusd=20_000_000,
+        request_pusd=5 * 10**9,
+        tiers=(Tier(272_000, 5_000_000, 22_500_000, 500_000),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("tiers", "words"),
+    [
+        ("[]", ("tiers", "at least one")),
+        ("[{input=1, output=1}]", ("[[prices.tiers]] number 1", "above_input_tokens")),
+        ("[{above_input_tokens=5, input=1}]", ("[[prices.tiers]] number 1", "output")),
+        ("[{above_input_tokens=0, input=1, output=1}]", ("above_input_tokens", "from 1 to", "not 0")),
+        ("[{above_input_tokens=5, input=1, outputs=1}]", ("outputs", "output")),
+        (
+            "[{above_input_tokens=9, input=1, output=1}, {above_input_tokens=9, input=2, output=2}]",
+            ("[[prices.tiers]] number 2", "more than the 9 of the tier before", "not 9"),
+        ),
+    ],
+)
+def test_a_tier_of_a_price_that_cannot_be_is_said_with_its_place(tiers: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(changed(models=f'[{{name="m", prices={{input=1, output=1, tiers={tiers}}}}}]'))
+    assert not [word for word in words if word not in str(caught.value)], str(caught.value)
 
 
 def test_examples_of_the_study_go_to_tasks_without_their_own() -> None:

@@ -80,7 +80,8 @@ def test_the_high_water_mark_is_the_largest_input_before_a_call_plus_its_bound(
     for bound, given_input, output in parts:
         call = Planned(SOLVER.identity, bound, 9)
         assert ledger.high_water(call) == max(*marks, reported + bound)
-        meter = ledger.charge(call, Spend(1, given_input, output_tokens=output))
+        ledger.charge(call, Spend(1, given_input, output_tokens=output))
+        (meter,) = ledger.spends
         marks += [reported + bound, reported + given_input]
         reported += given_input
         assert (meter.metered_input_tokens, meter.spend.input_tokens) == (max(marks), reported)
