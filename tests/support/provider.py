@@ -83,6 +83,8 @@ class Provider:
     open: set[asyncio.Transport] = field(default_factory=set)
     held: bool = False
     """While true, replies that are ready wait; `release` sends them."""
+    sends: int | None = None
+    """Replies it sends before it holds the others; None: any number."""
     waiting: list[tuple[Connection, Fault | None, dict[str, Any]]] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop | None = None
     in_flight: int = 0
@@ -100,7 +102,7 @@ class Provider:
 
     def release(self) -> None:
         """Send what waits, and hold nothing any more; from any thread."""
-        self.held = False
+        self.held, self.sends = False, None
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self._send_waiting)
 
@@ -218,6 +220,9 @@ class Connection(asyncio.Protocol):
         if self._provider.held:
             self._provider.waiting.append((self, fault, reply))
             return
+        if self._provider.sends is not None:
+            self._provider.sends -= 1
+            self._provider.held = self._provider.sends <= 0
         if fault is None:
             self._send(200, reply)
         elif fault.kind == "cut":

@@ -31,6 +31,8 @@ class Generator:
     keep: Keep = "all"
     reach: int = 100_000
     """How many items are generated before giving up; bounds the time of a slow generator."""
+    module: str | None = None
+    """Where reasoning_gym registers it, below its own name; None: made by ourselves."""
     category: str | None = None
     """What questions are grouped by: a number in the generator's metadata; None: they are not."""
 
@@ -85,6 +87,7 @@ CATALOGUE: Mapping[str, Generator] = {
         {**_span("base", 2, 10), **_span("value", 10, 300)},
         {**_span("base", 2, 16), **_span("value", 100, 5000)},
         check="spelling",
+        module="algorithmic.base_conversion",
     ),
     "basic_arithmetic": Generator(
         "number",
@@ -92,6 +95,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _mixed(2, 2, 1, "+", "-", "*"),
         _mixed(3, 3, 1, "+", "-", "*"),
         _mixed(4, 5, 2, "+", "-", "*", brackets=True),
+        module="arithmetic.basic_arithmetic",
     ),
     "calendar_arithmetic": Generator(
         "word",
@@ -99,8 +103,17 @@ CATALOGUE: Mapping[str, Generator] = {
         _calendar(6, "weekday_offset"),
         _calendar(100, "weekday_offset"),
         _calendar(365, "weekday_of_date_from_first_date"),
+        module="arithmetic.calendar_arithmetic",
     ),
-    "chain_sum": Generator("number", _INTEGER, _sum(2, 2, 1), _sum(2, 3, 2), _sum(4, 6, 3), keep="not_negative"),
+    "chain_sum": Generator(
+        "number",
+        _INTEGER,
+        _sum(2, 2, 1),
+        _sum(2, 3, 2),
+        _sum(4, 6, 3),
+        keep="not_negative",
+        module="arithmetic.chain_sum",
+    ),
     "countdown": Generator(
         "text",
         _FORMULA,
@@ -110,6 +123,7 @@ CATALOGUE: Mapping[str, Generator] = {
         check="formula",
         keep="reachable",
         reach=4_000,
+        module="games.countdown",
     ),
     "decimal_chain_sum": Generator(
         "number",
@@ -117,6 +131,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _sum(2, 2, 1, **_span("decimal_places", 1, 1)),
         _sum(2, 3, 2, **_span("decimal_places", 1, 2)),
         _sum(4, 6, 3, **_span("decimal_places", 2, 4)),
+        module="arithmetic.decimal_chain_sum",
     ),
     "distractors": Generator(
         "number",
@@ -133,6 +148,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("family_size", 5, 6),
         _span("family_size", 7, 10),
         keep="plain_kin",
+        module="graphs.family_relationships",
     ),
     "fraction_simplification": Generator(
         "number",
@@ -142,6 +158,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _fraction(1000, 100),
         check="spelling",
         keep="proper_fraction",
+        module="arithmetic.fraction_simplification",
     ),
     "gcd": Generator(
         "number",
@@ -150,15 +167,19 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("value", 2, 100),
         _span("value", 10, 1000, **_span("numbers", 2, 3)),
         keep="few_ones",
+        module="arithmetic.gcd",
     ),
     # No presets: the level is told by the length of its solution.
-    "gsm_symbolic": Generator("number", _INTEGER, {}, {}, {}, keep="word_problem", reach=20_000),
+    "gsm_symbolic": Generator(
+        "number", _INTEGER, {}, {}, {}, keep="word_problem", reach=20_000, module="arithmetic.gsm_symbolic.gsm_symbolic"
+    ),
     "lcm": Generator(
         "number",
         _INTEGER,
         _span("value", 2, 20),
         _span("value", 2, 50),
         _span("value", 10, 100, **_span("numbers", 2, 3)),
+        module="arithmetic.lcm",
     ),
     "leg_counting": Generator(
         "number",
@@ -166,6 +187,7 @@ CATALOGUE: Mapping[str, Generator] = {
         {**_span("animals", 1, 2), **_span("instances", 1, 5)},
         {**_span("animals", 2, 3), **_span("instances", 1, 9)},
         {**_span("animals", 4, 8), **_span("instances", 1, 15)},
+        module="arithmetic.leg_counting",
     ),
     "letter_counting": Generator(
         "number",
@@ -174,6 +196,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("words", 2, 4),
         _span("words", 6, 15),
         keep="countable_letters",
+        module="algorithmic.letter_counting",
     ),
     "needle_haystack": Generator(
         "word",
@@ -182,6 +205,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("num_statements", 10, 20),
         _span("num_statements", 50, 100),
         keep="one_needle",
+        module="cognition.needle_haystack",
     ),
     "number_sequence": Generator(
         "number",
@@ -189,6 +213,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("terms", 5, 6, **_span("value", 0, 10), max_complexity=1),
         _span("terms", 5, 7, **_span("value", -50, 50), max_complexity=2),
         _span("terms", 5, 8, **_span("value", -100, 100), max_complexity=3),
+        module="cognition.number_sequences",
     ),
     "number_sorting": Generator(
         "text",
@@ -197,8 +222,11 @@ CATALOGUE: Mapping[str, Generator] = {
         _sorting(6, 0, -50, 50),
         _sorting(10, 2, -100, 100),
         check="listed",
+        module="algorithmic.number_sorting",
     ),
-    "products": Generator("number", _INTEGER, _sum(2, 2, 1), _sum(2, 2, 2), _sum(2, 3, 3)),
+    "products": Generator(
+        "number", _INTEGER, _sum(2, 2, 1), _sum(2, 2, 2), _sum(2, 3, 3), module="arithmetic.products"
+    ),
     "puzzle24": Generator(
         "text",
         _FORMULA,
@@ -208,6 +236,7 @@ CATALOGUE: Mapping[str, Generator] = {
         check="formula",
         keep="reachable",
         reach=2_000,
+        module="games.puzzle24",
     ),
     "simple_equations": Generator(
         "number",
@@ -215,6 +244,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _equation(2, 9, 0.5, 0.5, 0.0),
         _equation(3, 30, 0.4, 0.4, 0.2),
         _equation(4, 100, 0.4, 0.4, 0.2),
+        module="algebra.simple_equations",
     ),
     "simple_geometry": Generator(
         "number",
@@ -223,6 +253,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("sides", 3, 4),
         _span("sides", 5, 8, **_span("angle", 80, 170)),
         keep="convex",
+        module="geometry.simple_geometry",
     ),
     "spell_backward": Generator(
         "word",
@@ -230,6 +261,7 @@ CATALOGUE: Mapping[str, Generator] = {
         _span("word_len", 3, 3),
         _span("word_len", 4, 5),
         _span("word_len", 7, 10),
+        module="algorithmic.spell_backward",
     ),
     "syllogism": Generator(
         "yes_no",
@@ -238,5 +270,6 @@ CATALOGUE: Mapping[str, Generator] = {
         {"invalid_ratio": 0.5, "inversion_probability": 0.0},
         {"invalid_ratio": 0.5, "inversion_probability": 0.4},
         keep="sound_logic",
+        module="logic.syllogisms",
     ),
 }

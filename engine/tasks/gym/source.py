@@ -10,12 +10,17 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import itertools
 import json
 import re
+import sys
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from engine.core.records import Problem
@@ -38,12 +43,45 @@ _FORM_ORDERS = re.compile(
 )
 
 
+_turn = threading.RLock()
+_lent: dict[str, ModuleType] = {}
+
+
+@contextmanager
+def _lean() -> Iterator[None]:
+    """reasoning_gym as far as it is asked for, for as long as the block lasts.
+
+    The package and its parts import all generators at once, and with them a symbolic algebra and a plotting library:
+    seconds in every process that asks one kind of question. Whoever imports it outside of the block gets all of it.
+    """
+    with _turn:
+        if "reasoning_gym" in sys.modules:
+            yield
+            return
+        sys.modules.update(_lent)
+        try:
+            yield
+        finally:
+            for name in [name for name in sys.modules if name.partition(".")[0] == "reasoning_gym"]:
+                _lent[name] = sys.modules.pop(name)
+
+
+def _stands_empty(package: str) -> None:
+    """A package whose modules can be imported though its own file is not run."""
+    if package not in sys.modules:
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+        sys.modules[package] = importlib.util.module_from_spec(spec)
+
+
 class Source:
     """The distinct questions of one generator at one level, made as far as they are needed and then kept."""
 
     def __init__(self, generator: str, level: str) -> None:
         self.generator, self.level = generator, level
-        self._reserved = list(itertools.islice(self._distinct(EXAMPLES_FROM, set()), RESERVED))
+        with _lean():
+            self._reserved = list(itertools.islice(self._distinct(EXAMPLES_FROM, set()), RESERVED))
         texts = {_identity(generator, entry) for entry in self._reserved}
         self._entries: list[dict[str, Any]] = []
         self._more = self._distinct(ASKED_FROM, texts)
@@ -60,7 +98,8 @@ class Source:
 
     def first(self, count: int) -> list[dict[str, Any]]:
         """The first `count` distinct entries, fewer when the generator has no more."""
-        self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
+        with _lean():
+            self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
         return self._entries[:count]
 
     def _distinct(self, start: int, seen: set[str]) -> Iterator[dict[str, Any]]:
@@ -72,8 +111,13 @@ class Source:
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                gym = importlib.import_module("reasoning_gym")
-                made = gym.create_dataset(self.generator, seed=start, size=offer.reach, **config)
+                module = f"reasoning_gym.{offer.module}"
+                # From the package down, each being looked for in the one above it.
+                for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
+                    _stands_empty(part)
+                importlib.import_module(module)
+                create = importlib.import_module("reasoning_gym.factory").create_dataset
+                made = create(self.generator, seed=start, size=offer.reach, **config)
         questions, idle = 0, 0
         for item in range(offer.reach):
             try:

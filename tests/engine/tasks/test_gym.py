@@ -162,6 +162,23 @@ def test_what_is_not_arithmetic_has_no_value(text: str) -> None:
     assert evaluate(text) is None
 
 
+def test_one_kind_of_question_loads_one_generator_and_leaves_the_package_whole_to_others() -> None:
+    code = """
+import sys
+from engine.tasks import open_task
+from engine.tasks.task import TaskSpec
+
+for name in ("gym:chain_sum", "gym:gsm_symbolic", "gym:syllogism"):
+    assert list(open_task(TaskSpec(name, questions=2)).questions())
+heavy = {"matplotlib", "sympy", "pandas", "reasoning_gym"} & set(sys.modules)
+assert not heavy, heavy
+import reasoning_gym
+assert len(reasoning_gym.factory.DATASETS) > 50 and reasoning_gym.arithmetic.chain_sum
+assert len(list(open_task(TaskSpec("gym:products", questions=2)).questions())) == 2
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 def test_arithmetic_is_exact() -> None:
     assert evaluate("1/3 + 1/6") == (Fraction(1, 2), [1, 1, 3, 6])
 
