@@ -52,9 +52,9 @@ def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> l
 
 def matching(connection: Connection, sql: str, ids: Iterable[str], parameters: Sequence[Any] = ()) -> list[codec.Row]:
     """Rows of a query that names the view `wanted` (column `id`)."""
-    import pyarrow as pa
+    import polars as pl
 
-    connection.register("wanted", pa.table({"id": pa.array(list(ids), pa.string())}))
+    connection.register("wanted", pl.DataFrame({"id": list(ids)}, schema={"id": pl.String}).to_arrow())
     return fetch(connection, sql, parameters)
 
 
@@ -69,22 +69,23 @@ def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
 
 def insert(connection: Connection, content: rows.Tables) -> None:
     """Bulk insert through Arrow; rows whose key is stored are left as they are."""
-    import pyarrow as pa
+    # pyarrow's own way from rows to columns is many times slower, and imports pandas.
+    import polars as pl
 
-    kinds = {"VARCHAR": pa.string(), "BOOLEAN": pa.bool_(), "TIMESTAMP": pa.timestamp("us")}
+    kinds = {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us")}
     known = layouts(connection)
     for table, fresh in content.items():
         if not fresh:
             continue
-        # By the table's own layout: from the values alone Arrow would take a column of nulls for no type at all.
-        shape = pa.schema([(name, kinds.get(kind, pa.int64())) for name, kind in known[table]])
+        # By the table's own layout: from the values alone a column of nulls would have no type at all.
+        shape = {name: kinds.get(kind, pl.Int64()) for name, kind in known[table]}
         try:
-            arrow = pa.Table.from_pylist(fresh, schema=shape)
+            frame = pl.DataFrame(fresh, schema=shape)
         except UnicodeEncodeError:
             # A lone surrogate somewhere; looked for only now, since nearly no text has one.
             clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
-            arrow = pa.Table.from_pylist(clean, schema=shape)
-        connection.register("fresh", arrow)
+            frame = pl.DataFrame(clean, schema=shape)
+        connection.register("fresh", frame.to_arrow())
         tail = _ON_CONFLICT.get(table, "on conflict do nothing")
         connection.execute(f"insert into {table} by name select * from fresh {tail}")
         connection.unregister("fresh")

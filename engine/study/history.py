@@ -74,25 +74,25 @@ def read(store: Store, conditions: Sequence[Condition], calls: float, free: froz
     """
     if not store.path.exists() or not conditions:
         return Past(free=free)
-    import pyarrow as pa
+    import polars as pl
 
     models = sorted({setting.identity for condition in conditions for _, setting in condition.lineup})
     strategies = sorted({condition.strategy for condition in conditions})
     rows: list[Any] = []
     with store.reading() as connection:
         if twins := _twins(connection, conditions):
-            columns = zip(("condition_id", "place", "axis", "wall"), map(list, zip(*twins, strict=True)), strict=True)
-            connection.register("twins", pa.table(dict(columns)))
+            columns = ("condition_id", "place", "axis", "wall")
+            connection.register("twins", pl.DataFrame(twins, schema=columns, orient="row").to_arrow())
             # So few rows that a run starts at once; the first by their hash are a random sample.
             questions = max(8, min(MOST_QUESTIONS, int(MOST_ROWS / max(1.0, calls))))
             rows = connection.execute(_CALLS, [questions]).fetchall()
-        connection.register("wanted", pa.table({"id": pa.array(strategies, pa.string())}))
+        connection.register("wanted", pl.DataFrame({"id": strategies}).to_arrow())
         spread = {}
         for strategy, *squares in connection.execute(_SPREAD, [_ENOUGH]).fetchall():
             each, sent, got, total, work = ((square or 0.0) ** 0.5 for square in squares)
             # Money has the spread of all tokens: the query knows no price.
             spread[strategy] = dict(zip(QUANTITIES, (each, sent, got, total, total, work), strict=True))
-        connection.register("wanted", pa.table({"id": pa.array(models, pa.string())}))
+        connection.register("wanted", pl.DataFrame({"id": models}).to_arrow())
         pace = dict(connection.execute(_PACE).fetchall())
         least, middle, most = connection.execute(_AROUND).fetchall()[0]
     around = Range() if middle is None else Range(middle, least / 2, most * 2)
