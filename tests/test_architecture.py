@@ -76,6 +76,17 @@ def test_a_reading_verb_loads_no_provider_server_or_page(verb: list[str], tmp_pa
     assert not loaded_by(code) & {"litellm", "streamlit", "xllamacpp", "reasoning_gym"}
 
 
+def test_a_run_loads_neither_pandas_nor_what_other_questions_are_made_with(tmp_path: Path) -> None:
+    study = tmp_path / "s.toml"
+    study.write_text(
+        'name = "s"\nbudgets = [64]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
+        'tasks = [{ name = "gym:chain_sum", questions = 2 }]\n'
+    )
+    argv = ["run", str(study), "--db", str(tmp_path / "r.duckdb")]
+    code = f"from engine.cli import main\ntry:\n    main({argv!r})\nexcept SystemExit:\n    pass"
+    assert not loaded_by(code) & {"pandas", "sympy", "matplotlib", "litellm", "streamlit", "plotly"}
+
+
 def test_help_loads_the_standard_library_and_click() -> None:
     code = "from engine.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
     ours = loaded_by(code) - set(sys.stdlib_module_names)
