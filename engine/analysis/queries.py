@@ -5,9 +5,10 @@ them are taken back and the trial is counted as censored (or failed). A number a
 walls <= b, so cells and curves cost one pass over `steps`, whatever the number of budgets. Where a database has no
 steps yet and may not be changed they are derived for the moment.
 
-Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh') and
-`lens` (`lens.table`). Sums that are kept, `held` and `holdings`, are read and written here too; when they are made is
-the business of `materialize`, when they may be read that of `reader`.
+Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh'),
+`lens` (`lens.table`) and `within` (question_no of the questions that are read; None: all). Sums that are kept, `held`
+and `holdings`, are read and written here too; when they are made is the business of `materialize`, when they may be
+read that of `reader`.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ _FATES = {
 }
 
 
-def _read(axis: ReadingAxis, as_observed: bool) -> str:
+def _read(axis: ReadingAxis, as_observed: bool, steps: str) -> str:
     """Steps of the conditions read on one axis: what each adds at which wall, and how far it got there in parts.
 
     A row with `since` < wall is a call that budgets from `since` up to its wall cut: it `entered` at a wall, has spent
@@ -136,14 +137,15 @@ def _read(axis: ReadingAxis, as_observed: bool) -> str:
             {_DISCOUNTED if as_observed else _PLAIN} as entry_pusd, r.output_pusd::double as output_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
             r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
-        from steps s join places p using (condition_no) left join rates r using (tariff_no)
+        from {steps} s join places p using (condition_no) left join rates r using (tariff_no)
         where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
 
 
-def _reading(grid: pl.DataFrame, lens: Lens) -> str:
+def _reading(grid: pl.DataFrame, lens: Lens, within: pl.Series | None) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
+    steps = "steps" if within is None else "(from steps where question_no in (from listed))"
     present = set(grid["axis"]) or {READING_AXES[0]}
-    branches = (_read(axis, lens.as_observed) for axis in READING_AXES if axis in present)
+    branches = (_read(axis, lens.as_observed, steps) for axis in READING_AXES if axis in present)
     return f"{_RATES}, read as ({' union all '.join(branches)})"
 
 
@@ -255,7 +257,9 @@ def has(connection: Connection, table: str) -> bool:
     return bool(connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall())
 
 
-def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def changes(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+) -> pl.DataFrame:
     """Sums of MEASURES per (condition_no, question_no, slot), a slot being the place of a budget in its list.
 
     A row adds to its slot and to all later ones, or to its slot alone where `passing`.
@@ -265,25 +269,31 @@ def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Da
     # The wall of no budget is above every wall, so a condition with fewer budgets than others never comes to it.
     most = max((len(budgets) for budgets in grid["budgets"]), default=0)
     spread = {f"b{i}": pl.col("budgets").list.get(i, null_on_oob=True).fill_null(2**63 - 1) for i in range(most)}
-    return _over(connection, grid.with_columns(**spread), rates, _reading(grid, lens) + _cells(most))
+    return _over(connection, grid.with_columns(**spread), rates, within, _reading(grid, lens, within) + _cells(most))
 
 
-def curves(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def curves(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+) -> pl.DataFrame:
     """One row per (condition, wall at which its accuracy, spend or n changes): sums over questions and clusters.
 
     Ordered by condition and budget; `mean` is the sum of question means. A condition without trials has no row.
     """
-    return _over(connection, grid, rates, _reading(grid, lens) + _CURVES)
+    return _over(connection, grid, rates, within, _reading(grid, lens, within) + _CURVES)
 
 
-def ranges(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def ranges(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
-    return _over(connection, grid, rates, _reading(grid, lens) + _RANGES)
+    return _over(connection, grid, rates, within, _reading(grid, lens, within) + _RANGES)
 
 
-def walks(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def walks(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
-    return _over(connection, grid, rates, _reading(grid, lens) + _WALKS)
+    return _over(connection, grid, rates, within, _reading(grid, lens, within) + _WALKS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:
@@ -298,8 +308,12 @@ def numbers(connection: Connection) -> pl.DataFrame:
     return frame
 
 
-def _over(connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, sql: str) -> pl.DataFrame:
+def _over(
+    connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, within: pl.Series | None, sql: str
+) -> pl.DataFrame:
     connection.register("grid", grid.to_arrow())
     connection.register("lens", rates.to_arrow())
+    if within is not None:
+        connection.register("listed", within.to_frame("question_no").to_arrow())
     frame: pl.DataFrame = connection.sql(sql).pl()
     return frame

@@ -104,6 +104,11 @@ _DOUBT = "".join(f"alter table leases add column in_doubt_{kind} bigint;" for ki
 _READER = "alter table trials add column reader bigint"
 """Null: before it was kept, which is version 1."""
 
+_PLANS = """
+create table plans (
+    run_id varchar not null, task varchar not null, kind varchar not null, id varchar not null)"""
+"""The conditions and questions a run's study asked for, `kind` says which, whoever paid for their trials."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -112,6 +117,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
     Migration(6, "by which version of the reading of answers a trial was read", _READER),
     Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
+    Migration(8, "what each run's study asked for, whoever paid for it", _PLANS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -133,6 +139,7 @@ TABLES: tuple[str, ...] = (
     "mark_spends",
     "links",
     "leases",
+    "plans",
     "meta",
     "migrations",
 )

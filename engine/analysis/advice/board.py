@@ -17,6 +17,7 @@ import polars as pl
 
 from engine.analysis import frontier
 from engine.analysis.cells import scored_means
+from engine.analysis.common import on_common
 from engine.analysis.compare import Cell
 from engine.analysis.frontier import Cloud, ClusterSums, tails
 from engine.analysis.stats import LEVEL, Estimate, Flags, Interval, Sums, accuracy_interval
@@ -80,6 +81,7 @@ class Board:
 def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> Board:
     """The cells of one task; raises UsageError where none can be judged."""
     frontier.check(x)
+    cells, units = on_common(cells, units)
     sort = cells.with_columns(x=pl.col(x).cast(pl.Float64)).sort("x", "accuracy", "condition_id", nulls_last=True)
     frame = frontier.judged(sort).drop("row")
     if frame.is_empty():
