@@ -12,6 +12,7 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis import guessing
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
@@ -82,7 +83,7 @@ def render() -> None:
             capital=True,
         )
         controls.caption(lens.caption(looking, prices))
-        for sentence in queries.notes(db, study):
+        for sentence in (*guessing.sentences(cells), *queries.notes(db, study)):
             controls.caption(sentence)
         controls.warn([*problems, *unmet])
     if not info.panels and axis in ("usd", "wh"):

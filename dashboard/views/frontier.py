@@ -15,6 +15,7 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis import guessing
 from engine.analysis.common import shared_sentences
 from engine.core import names
 from engine.core import text as fmt
@@ -110,7 +111,7 @@ def render() -> None:
         controls.heading(f"{title}{aside}")
         controls.say(tables.reading_sentence(frame, x))
         controls.caption(figures.caption_sentence(info))
-        for sentence in (*shared_sentences(frame), *queries.notes(db, selection.study)):
+        for sentence in (*guessing.sentences(frame), *shared_sentences(frame), *queries.notes(db, selection.study)):
             controls.caption(sentence)
         controls.caption(MEASURED if x == "latency_ms" else "")
         controls.caption(lens.caption(looking, queries.models(db)))

@@ -6,9 +6,9 @@ walls <= b, so cells and curves cost one pass over `steps`, whatever the number 
 steps yet and may not be changed they are derived for the moment.
 
 Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh'),
-`lens` (`lens.table`) and `within` (question_no of the questions that are read; None: all). Sums that are kept, `held`
-and `holdings`, are read and written here too; when they are made is the business of `materialize`, when they may be
-read that of `reader`.
+`lens` (`lens.table`) and `within` (which questions, and which steps beside the stored). Sums that are kept, `held` and
+`holdings`, are read and written here too; when they are made is the business of `materialize`, when they may be read
+that of `reader`.
 """
 
 from __future__ import annotations
@@ -141,9 +141,23 @@ def _read(axis: ReadingAxis, as_observed: bool, steps: str) -> str:
         where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
 
 
-def _reading(grid: pl.DataFrame, lens: Lens, within: pl.Series | None) -> str:
+class Within(NamedTuple):
+    """Which steps are read."""
+
+    questions: pl.Series | None = None
+    """question_no of those that are read; None: all."""
+    drawn: pl.DataFrame | None = None
+    """More rows of steps, of trials that nobody ran; see `analysis.draws`."""
+
+
+ALL_STEPS = Within()
+
+
+def _reading(grid: pl.DataFrame, lens: Lens, within: Within) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
-    steps = "steps" if within is None else "(from steps where question_no in (from listed))"
+    listed = "" if within.questions is None else " where question_no in (from listed)"
+    more = "" if within.drawn is None else " union all by name from drawn"
+    steps = f"(from steps{listed}{more})" if listed or more else "steps"
     present = set(grid["axis"]) or {READING_AXES[0]}
     branches = (_read(axis, lens.as_observed, steps) for axis in READING_AXES if axis in present)
     return f"{_RATES}, read as ({' union all '.join(branches)})"
@@ -258,7 +272,7 @@ def has(connection: Connection, table: str) -> bool:
 
 
 def changes(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Sums of MEASURES per (condition_no, question_no, slot), a slot being the place of a budget in its list.
 
@@ -273,7 +287,7 @@ def changes(
 
 
 def curves(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """One row per (condition, wall at which its accuracy, spend or n changes): sums over questions and clusters.
 
@@ -283,14 +297,14 @@ def curves(
 
 
 def ranges(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
     return _over(connection, grid, rates, within, _reading(grid, lens, within) + _RANGES)
 
 
 def walks(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: pl.Series | None = None
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
     return _over(connection, grid, rates, within, _reading(grid, lens, within) + _WALKS)
@@ -308,12 +322,12 @@ def numbers(connection: Connection) -> pl.DataFrame:
     return frame
 
 
-def _over(
-    connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, within: pl.Series | None, sql: str
-) -> pl.DataFrame:
+def _over(connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, within: Within, sql: str) -> pl.DataFrame:
     connection.register("grid", grid.to_arrow())
     connection.register("lens", rates.to_arrow())
-    if within is not None:
-        connection.register("listed", within.to_frame("question_no").to_arrow())
+    if within.questions is not None:
+        connection.register("listed", within.questions.to_frame("question_no").to_arrow())
+    if within.drawn is not None:
+        connection.register("drawn", within.drawn.to_arrow())
     frame: pl.DataFrame = connection.sql(sql).pl()
     return frame

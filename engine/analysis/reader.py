@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from engine.analysis import cells, listings, majority_at_k, queries
 from engine.analysis import lens as lenses
+from engine.analysis.draws import Drawn, drawn, voting
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
-from engine.analysis.queries import MEASURES
+from engine.analysis.queries import MEASURES, Within
 from engine.analysis.stats import Ints
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.core import names, text
@@ -339,6 +340,8 @@ class Shown:
     """By condition how many questions its task's list has."""
     questions: frozenset[str] | None
     """Those of the lists; None: all that a condition has."""
+    voting: list[str]
+    """Ids of the conditions, shown or not, that draw a fixed number of times and stand in the same studies."""
 
 
 class Look:
@@ -366,9 +369,12 @@ class Look:
         """What the filters leave, see `FILTERS`. Raises UnknownName for a filter or a study that is not there."""
         rows, within = self.within(filters)
         # Whose reading is the newest is asked of what is shown: what stands elsewhere hides nothing here.
+        tasks = {row["task"] for row in rows}
+        votes = [row for row in self.known.conditions if row["task"] in tasks]
         if within is None:
-            return Shown(alike(rows), planned(rows, self.known.studies, self.known.asked), None)
-        return Shown(alike(rows), within.planned(rows), within.questions)
+            return Shown(alike(rows), planned(rows, self.known.studies, self.known.asked), None, voting(votes))
+        votes = list(within.of(votes, self.known.studies))
+        return Shown(alike(rows), within.planned(rows), within.questions, voting(votes))
 
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
@@ -388,6 +394,8 @@ class Read:
     lens: Lens
     questions: frozenset[str] | None = None
     """Those that are read; None: all."""
+    drawn: Drawn | None = None
+    """More draws of settings that make one request."""
 
     @property
     def connection(self) -> Connection:
@@ -397,6 +405,11 @@ class Read:
     def known(self) -> Known:
         """Conditions with labels, and what their runs planned."""
         return self.look.known
+
+    def of(self, shown: Shown) -> Read:
+        """The same look at what filters left: its questions, and all draws there are of its settings."""
+        more = drawn(self.connection, shown.conditions, shown.voting, shown.questions)
+        return replace(self, questions=shown.questions, drawn=more)
 
     def placed(
         self, known: Known, conditions: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
@@ -418,13 +431,16 @@ class Read:
         """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
         walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
-        materialized = [walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        more = self.drawn.counts if self.drawn else {}
+        materialized = [
+            id not in more and walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()
+        ]
         parts: list[pl.DataFrame] = []
         if any(materialized):
             book = self._book(where.filter(materialized))
             sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
-            if self._within is not None:
-                sums = sums.filter(pl.col("question_no").is_in(self._within.to_list()))
+            if (listed := self._within.questions) is not None:
+                sums = sums.filter(pl.col("question_no").is_in(listed.implode()))
             parts.append(units_of_sums(sums, book))
         if not all(materialized) or not parts:
             fresh = where.filter([not each for each in materialized])
@@ -483,14 +499,15 @@ class Read:
         return pl.concat([steps.filter(~theirs), recounted]).sort("condition_id", "budget")
 
     @property
-    def _within(self) -> pl.Series | None:
-        """question_no of what is read; None: all there are."""
+    def _within(self) -> Within:
+        """The steps that are read."""
+        steps = None if self.drawn is None else self.drawn.steps
         if self.questions is None:
-            return None
+            return Within(None, steps)
         every = queries.questions(self.connection)
         wanted = pl.Series("question_id", sorted(self.questions), dtype=pl.String)
-        within = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
-        return None if len(within) == every.height else within
+        listed = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
+        return Within(None if len(listed) == every.height else listed, steps)
 
     def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:
         return lenses.table(self.lens, (row["lineup"] for row in conditions))

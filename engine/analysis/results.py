@@ -20,6 +20,7 @@ from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
 from engine.analysis.equity import Equity
+from engine.analysis.guessing import guessing
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
@@ -67,6 +68,9 @@ class Results:
         any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
         Filters, one value or several: `reader.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
         n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
+        n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
+        (`analysis.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all questions
+        of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
@@ -120,13 +124,13 @@ class Results:
         with self._reading(lens) as read:
             known = read.known()
             conditions = known.named(ids)
+            shown = read.look.shown({"study": study, "condition_id": list(ids)})
             if study is not None:
-                rows, within = read.look.within({"study": study, "condition_id": list(ids)})
-                asked = {row["condition_id"]: row for row in rows}
+                asked = {row["condition_id"]: row for row in read.look.within({"study": study, "condition_id": ids})[0]}
                 for id in (id for id in ids if id not in asked):
                     raise _not_asked(study, id)
                 conditions = [asked[id] for id in dict.fromkeys(ids)]
-                read = replace(read, questions=within.questions if within else None)
+            read = read.of(replace(shown, conditions=conditions))
             # No budgets: a curve is read at every wall, and only needs to know on which axis.
             where = read.placed(known, conditions, axis, [])
             steps = read.steps(conditions, where)
@@ -183,7 +187,7 @@ class Results:
 
         `study`: on its questions alone; here and in every comparison."""
         read = self._read([a, b], study=study)
-        return compare.difference(read[a][1], read[b][1], stats.Sample(replicates, seed))
+        return compare.difference(read[a].units, read[b].units, stats.Sample(replicates, seed))
 
     def compare(
         self,
@@ -323,9 +327,20 @@ class Results:
         """Cells and the per-question sums they are made of: of each task those that one version read; see `older`."""
         with self._reading(lens) as read:
             shown = read.look.shown(filters)
-            read = replace(read, questions=shown.questions)
+            read = read.of(shown)
             units = read.units(shown.conditions, read.placed(read.known(), shown.conditions, axis, budgets))
-        return curves.cells(units, shown.conditions, shown.planned), units
+            blind = guessing(read.connection, {row["task"] for row in shown.conditions}, shown.questions)
+        draws = read.drawn.counts if read.drawn else {}
+        conditions = [
+            {
+                **row,
+                "n_draws": draws.get(row["condition_id"], 1),
+                "guess": blind[row["task"]].constant,
+                "chance": blind[row["task"]].chance,
+            }
+            for row in shown.conditions
+        ]
+        return curves.cells(units, conditions, shown.planned), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:
@@ -376,8 +391,9 @@ class Results:
             filters = {"condition_id": ids, "study": study}
             frame, units = self.measured(axis, None if budget is None else [budget], filters, lens)
             readers |= set(frame["reader"])
-            measured |= {cell: compare.at_largest(cell, units) for cell in at_wall}
-        missing = [cell for cell, (_, units) in measured.items() if units.is_empty()]
+            draws = dict(frame.select("condition_id", "n_draws").iter_rows())
+            measured |= {cell: compare.at_largest(cell, units, draws.get(cell.condition_id, 1)) for cell in at_wall}
+        missing = [cell for cell, read in measured.items() if read.units.is_empty()]
         if (missing or len(readers) > 1) and self._players(*cells)["reader"].n_unique() > 1:
             raise UsageError(
                 "These settings were read by different versions and cannot be compared; run the study of "
@@ -416,7 +432,7 @@ class Results:
         UnknownName for a condition or column that is not there, UsageError where the cells share no question.
         """
         groups, read = equity.groups(self.questions(), by), self._read([a, b], study=study)
-        cells, units = (read[a][0], read[b][0]), (read[a][1], read[b][1])
+        cells, units = (read[a].cell, read[b].cell), (read[a].units, read[b].units)
         simulated = bool(self._players(a, b)["simulated"].any())
         return equity.equity(cells, units, groups, by, (replicates, seed), simulated)
 
@@ -442,7 +458,7 @@ class Results:
         views = savings.lenses(lens, players["lineup"], energy)
         # The same trials through each lens: once half-way, and for ranges of sizes at both their ends.
         reads = [self._read([a, b], view, study) for view in views]
-        cells, units = (reads[0][a][0], reads[0][b][0]), [(read[a][1], read[b][1]) for read in reads]
+        cells, units = (reads[0][a].cell, reads[0][b].cell), [(read[a].units, read[b].units) for read in reads]
         labels = {"simulated": bool(players["simulated"].any()), "sources": savings.sources(views[0])}
         return savings.savings(cells, units, traffic, (replicates, seed), labels)
 

@@ -151,7 +151,7 @@ def scope(every: Sequence[Asked], wanted: Sequence[str] | None, conditions: Iter
     there = {row["condition_id"] for row in conditions}
     lists: dict[str, dict[tuple[frozenset[str], int], list[Asked]]] = {}
     for each in every:
-        if (wanted is None or each.study in wanted) and not there.isdisjoint(each.conditions):
+        if wanted is None or each.study in wanted:
             lists.setdefault(each.task, {}).setdefault(each.listed, []).append(each)
 
     def weight(alike: Sequence[Asked]) -> tuple[int, int, int]:
@@ -161,11 +161,18 @@ def scope(every: Sequence[Asked], wanted: Sequence[str] | None, conditions: Iter
     shown: dict[str, tuple[Asked, ...]] = {}
     apart: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for task, groups in lists.items():
-        ranked = sorted(groups.values(), key=weight, reverse=True)
+        ranked = sorted((alike for alike in groups.values() if weight(alike)[0]), key=weight, reverse=True)
+        if not ranked:
+            continue
+        # Also those without any of the conditions: what they bought of the same questions belongs to it.
         shown[task] = tuple(ranked[0])
+        called = [tuple(each.study for each in alike if not there.isdisjoint(each.conditions)) for alike in ranked]
         if len(ranked) > 1:
-            listed = tuple(f"{text.joined(e.study for e in g)} {text.plural(g[0].planned, 'question')}" for g in ranked)
-            apart.setdefault((tuple(each.study for each in ranked[0]), listed), []).append(names.task(task))
+            listed = tuple(
+                f"{text.joined(studies)} {text.plural(alike[0].planned, 'question')}"
+                for studies, alike in zip(called, ranked, strict=True)
+            )
+            apart.setdefault((called[0], listed), []).append(names.task(task))
     notes = tuple(
         f"Studies that asked unlike questions are not pooled; on {text.joined(tasks)} they asked {'; '.join(listed)}. "
         f"Shown there: {text.joined(studies)}; choose a study to see another."

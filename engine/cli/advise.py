@@ -150,8 +150,11 @@ def compare(
         return
     name = over([row_a, row_b])
     names = (
-        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}"
-        for row, cell in ((row_a, comparison.a), (row_b, comparison.b))
+        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
+        for row, cell, n in (
+            (row_a, comparison.a, comparison.draws_a),
+            (row_b, comparison.b, comparison.draws_b),
+        )
     )
     for sentence in _sentences(comparison, *names):
         show.say(sentence)

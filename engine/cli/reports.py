@@ -58,6 +58,7 @@ def report(
     as_json: bool,
 ) -> None:
     """Cells with the frontier marked, or one condition's curve."""
+    from engine.analysis import guessing
     from engine.analysis.common import shared_sentences
 
     results = engine.open(options.existing(db))
@@ -96,7 +97,7 @@ def report(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        notes = (*shared_sentences(frame), *results.notes(study=study, task=task))
+        notes = (*guessing.sentences(frame), *shared_sentences(frame), *results.notes(study=study, task=task))
         for sentence in (*(savings.said(listed, view) if prices else ()), *notes):
             show.say(sentence)
         from engine.store.store import Store
@@ -144,6 +145,7 @@ def _show(rows: Sequence[Row]) -> None:
                 chance = row.get("p_frontier")
                 labels.append("frontier" if chance is None else f"frontier ({text.share(chance)})")
             labels += [label for label in ("simulated", "partial") if row[label]]
+            labels += [text.draws(row["n_draws"])] if row["n_draws"] > 1 else []
             # An assumed price says nothing where none is known.
             if row["usd_assumed"] and row["usd"] is not None:
                 labels.append("assumed price")
@@ -164,6 +166,8 @@ def _show(rows: Sequence[Row]) -> None:
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
+    if any(row["n_draws"] > 1 for row in rows):
+        show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
 
 
 def _interval(low: float | None, high: float | None) -> str:

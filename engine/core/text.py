@@ -143,6 +143,11 @@ def joined(words: Iterable[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
+def draws(n: int | None) -> str:
+    """`mean of 12 draws`, of a number that is one; empty for a setting that is read as it was run."""
+    return f"mean of {count(n)} draws" if n is not None and n > 1 else ""
+
+
 def plural(n: int, noun: str, many: str | None = None) -> str:
     """A count with its noun: `1 setting`, `4 settings`."""
     return f"{count(n)} {noun if n == 1 else many or noun + 's'}"

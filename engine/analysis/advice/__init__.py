@@ -84,8 +84,14 @@ class Advisor:
             raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
         rows = [self.conditions.row(by_predicate=pl.col("condition_id") == name, named=True) for name in (a, b)]
         names_by_id = names.conditions(rows)
+        there = {"condition_id": [a, b], "study": study}
+        drawn = dict(
+            self.results.measured(None, None, there, self.lens)[0].select("condition_id", "n_draws").iter_rows()
+        )
+        many = {id: f" ({text.draws(n)})" for id, n in drawn.items() if n > 1}
         called = [
             names_by_id[row["condition_id"]]
+            + many.get(row["condition_id"], "")
             + ("" if row["anytime"] else f" (at its own {text.budget(row['budget'], row['axis'])})")
             for row in rows
         ]

@@ -25,7 +25,7 @@ from engine.core import names, text
 from engine.core.errors import UsageError
 
 Row = Mapping[str, Any]
-COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions")
+COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions", "n_draws")
 """What every table of evidence about settings begins with."""
 
 
@@ -144,7 +144,8 @@ class Advice:
 
 def setting(row: Row) -> str:
     """A cell of a board in a sentence: its setting and budget."""
-    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}"
+    drawn = text.draws(row.get("n_draws"))
+    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
 
 
 def more_needed(n: int | None) -> str:

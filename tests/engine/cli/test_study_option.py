@@ -50,7 +50,9 @@ def test_every_verb_that_asks_the_analysis_for_settings_takes_a_study():
 
 
 @pytest.mark.parametrize("name", SHOW_RESULTS)
-@pytest.mark.parametrize(("study", "other", "n"), [("wide", "chain_of_thought", 16), ("narrow", "self_consistency", 10)])
+@pytest.mark.parametrize(
+    ("study", "other", "n"), [("wide", "chain_of_thought", 16), ("narrow", "self_consistency", 10)]
+)
 def test_a_verb_stands_on_the_questions_of_its_study(
     name: str, study: str, other: str, n: int, database: Path, capsys: pytest.CaptureFixture[str]
 ):
