@@ -26,7 +26,8 @@ def on_common(cells: pl.DataFrame, units: pl.DataFrame) -> tuple[pl.DataFrame, p
     """
     parts, sums = [cells.filter("partial")], [units]
     for part in cells.filter(~pl.col("partial")).partition_by("task", maintain_order=True):
-        own = units.join(part.select(_KEY), on=_KEY, how="semi", maintain_order="left")
+        alone = part.height == cells.height
+        own = units if alone else units.join(part.select(_KEY), on=_KEY, how="semi", maintain_order="left")
         owners = own.filter(pl.col("n") > 0).group_by("question_id").len()
         common = owners.filter(pl.col("len") == part.height)["question_id"]
         alike = part["n_questions"].min() == part["n_questions"].max() == len(common)
