@@ -110,8 +110,8 @@ def render() -> None:
         aside = f" ({fmt.count(shown)} of {fmt.count(wish.total)} shown)" if shown < wish.total else ""
         controls.heading(f"{title}{aside}")
         controls.say(tables.reading_sentence(frame, x))
-        controls.caption(figures.caption_sentence(info))
-        for sentence in (*guessing.sentences(frame), *shared_sentences(frame), *queries.notes(db, selection.study)):
+        controls.caption(figures.caption_sentence(info), *guessing.sentences(frame))
+        for sentence in (*shared_sentences(frame), *queries.notes(db, selection.study)):
             controls.caption(sentence)
         controls.caption(MEASURED if x == "latency_ms" else "")
         controls.caption(lens.caption(looking, queries.models(db)))

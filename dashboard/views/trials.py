@@ -154,6 +154,9 @@ def render() -> None:
     with head:
         controls.heading(transcript.title(wish.condition["name"], entries, wish.budget_name(" at ", "")))
         controls.caption(transcript.counts_line(wish.condition, entries))
+        drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
+        if isinstance(drawn, int) and drawn > 1:
+            controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the trials that ran.")
         for sentence in queries.notes(db, wish.study):
             controls.caption(sentence)
         controls.warn(problems)
