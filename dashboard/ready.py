@@ -49,12 +49,12 @@ def look() -> None:
 
     db, x = queries.state(), "output_tokens"
     if queries.trouble(db) is None:
-        cells = queries.cells(db)
+        study = queries.study_choices(db)[0]
+        cells = queries.cells(db, study=study)
         task = queries.tasks(cells)[0]
-        shown = queries.of_study(db, cells.filter(task=task), queries.study_choices(db)[0])
-        ids = tuple(sorted(set(shown["condition_id"])))
+        ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
         # Every argument as the page has it: the caches share only what was asked for in the same words.
-        selection = queries.Selection(x, task, "staircase", None, ids)
+        selection = queries.Selection(x, task, "staircase", None, ids, study=study)
         frame, band = queries.frontier(db, selection), queries.band(db, selection)
         figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
 

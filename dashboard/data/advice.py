@@ -57,6 +57,7 @@ class Ask:
     b: str = ""
     model: str = ""
     strategies: tuple[str, ...] = ()  # Those that take part; empty: all.
+    study: str = queries.ALL
 
     @property
     def wall(self) -> int | None:
@@ -137,7 +138,7 @@ def _number(typed: str) -> float | None:
 @st.cache_data(max_entries=64, show_spinner=False)
 def advice(db: queries.Database, ask: Ask) -> Advice:
     """The answer of the analysis to one question. Raises UsageError, UnknownName."""
-    only: dict[str, Any] = {"strategy": list(ask.strategies)} if ask.strategies else {}
+    only: dict[str, Any] = {"study": ask.study} | ({"strategy": list(ask.strategies)} if ask.strategies else {})
     adviser = queries.results(db.path).advise(ask.task, ask.x, ask.axis, queries.REPLICATES, queries.SEED, **only)
     number = 0.0 if ask.number is None else ask.number
     match ask.question:
@@ -157,13 +158,24 @@ def advice(db: queries.Database, ask: Ask) -> Advice:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+def shared(db: queries.Database, study: str, task: str) -> list[str]:
+    """On which questions the settings of a task are held against each other, where these are not the whole list."""
+    from engine.analysis.common import on_common, shared_sentences
+
+    frame, units = queries.measured(db, study=study)
+    own = frame.filter(task=task)
+    return list(shared_sentences(on_common(own, queries.theirs(own, units))[0]))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
 def advised(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> AdvisedInfo:
     """Plain data of the frontier an answer was picked from, the answer marked on it."""
     import polars as pl
 
     from engine.analysis import frontier as of
 
-    frame, units = queries.measured(db, ask.axis if ask.wall else None, (ask.wall,) if ask.wall else None)
+    axis, walls = (ask.axis, (ask.wall,)) if ask.wall else (None, None)
+    frame, units = queries.measured(db, axis, walls, study=ask.study)
     shown = frame.filter(task=ask.task)
     if ask.strategies:
         shown = shown.filter(pl.col("strategy").is_in(list(ask.strategies)))
@@ -172,7 +184,7 @@ def advised(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> Advised
     shown = queries.distinct(shown)
     sums = queries.theirs(shown, units)
     frame = of.frontier(shown, sums, ask.x, "staircase", queries.REPLICATES, queries.SEED)
-    answer, every = advice(db, ask), queries.cells(db)
+    answer, every = advice(db, ask), queries.every(db)
     plain = figures.frontier_info(
         frame,
         queries.line(frame, "staircase"),
@@ -196,10 +208,10 @@ def crossing(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> Crossi
 
     from engine.analysis import compare, stats
 
-    evidence, every = advice(db, ask).evidence, queries.cells(db)
-    lines = queries.curves(db, (ask.a, ask.b), str(ask.axis)).values()
+    evidence, every = advice(db, ask).evidence, queries.every(db)
+    lines = queries.curves(db, (ask.a, ask.b), str(ask.axis), study=ask.study).values()
     walls = walls_of(evidence, [budget for line in lines for budget in line["budget"]])
-    _, units = queries.results(db.path).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b]})
+    _, units = queries.results(db.path).measured(ask.axis, walls, {"condition_id": [ask.a, ask.b], "study": ask.study})
     sides = [units.filter(condition_id=name) for name in (ask.b, ask.a)]
     sample, rows = stats.Sample(queries.REPLICATES, queries.SEED), []
     for wall in walls:
@@ -209,7 +221,7 @@ def crossing(db: queries.Database, ask: Ask, dark: bool, narrow: bool) -> Crossi
         rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
     more = pl.DataFrame(rows, schema=evidence.schema, orient="row")
     strategy = next(row["strategy"] for row in every.filter(condition_id=ask.b).to_dicts())
-    called = names(every.filter(task=ask.task))
+    called = names(queries.cells(db, study=ask.study).filter(task=ask.task))
     return figures.crossing_info(
         pl.concat([evidence, more]).sort("budget"),
         (called[ask.b], called[ask.a]),

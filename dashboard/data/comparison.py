@@ -40,11 +40,11 @@ class Month:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def settings(db: Database, task: str, axis: str | None) -> pl.DataFrame:
-    """Scored cells of a task with `on_frontier` in tokens; budgets on `axis`, None: on each condition's own."""
+def settings(db: Database, study: str, task: str, axis: str | None) -> pl.DataFrame:
+    """Scored cells of a study on a task, with `on_frontier` in tokens; budgets on `axis`, None: on their own."""
     from engine.analysis import frontier as of
 
-    frame, units = queries.measured(db, axis)
+    frame, units = queries.measured(db, axis, study=study)
     scored = frame.filter(frame["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
     # One replicate: who is on the frontier is asked, not with what chance.
     return of.frontier(scored, queries.theirs(scored, units), "total_tokens", "staircase", 1, SEED)
@@ -65,18 +65,19 @@ def ends(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def compared(db: Database, a: Cell, b: Cell, by: str, left: Side) -> Compared:
+def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side) -> Compared:
     """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
     results = queries.results(db.path)
-    whole = results.compare(b, a, replicates=REPLICATES, seed=SEED)
+    whole = results.compare(b, a, replicates=REPLICATES, seed=SEED, study=study)
     order = (a, b) if left == "a" else (b, a)
-    return Compared(whole, results.equity(*order, by, REPLICATES, SEED) if whole.n else None, left)
+    who = results.equity(*order, by, REPLICATES, SEED, study) if whole.n else None
+    return Compared(whole, who, left)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def against(db: Database, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
+def against(db: Database, study: str, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
     """Other settings minus A; see `Results.comparisons`."""
-    return queries.results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED)
+    return queries.results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED, study=study)
 
 
 def told_rows(found: Compared) -> pl.DataFrame:
@@ -125,7 +126,7 @@ def _keys(data: Any, above: str = "") -> Iterable[str]:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def month(db: Database, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month) -> Savings:
+def month(db: Database, study: str, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month) -> Savings:
     """A month with A and with B; its `saving` is what B saves. Raises UsageError for no number, size or zone."""
     from engine.models.energy import energy, known_energy, size
 
@@ -145,7 +146,7 @@ def month(db: Database, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month)
         known = known_energy((*players, *players.values()))
         weights = known | dict.fromkeys(unknown_sizes(lineups), energy(size(*sizes)))
     traffic, results = number(wish.per_day), queries.results(db.path)
-    return results.savings(a, b, traffic, wish.zone, weights, replicates=REPLICATES, seed=SEED)
+    return results.savings(a, b, traffic, wish.zone, weights, replicates=REPLICATES, seed=SEED, study=study)
 
 
 def number(text: str) -> float:

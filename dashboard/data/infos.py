@@ -48,13 +48,14 @@ class CurveSelection:
     shown: Filter
     orders: int | None  # Of the draws of a vote; None: the one they came in.
     looking: Looking
+    study: str = queries.ALL  # On whose questions.
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def frontier_info(db: Database, selection: Selection, label_all: bool, dark: bool, narrow: bool) -> FrontierInfo:
     """The frontier's plain data, labels placed."""
     # Colours and symbols go by all models and strategies there are, so that a filter never repaints a point.
-    frame, every = queries.frontier(db, selection), queries.cells(db)
+    frame, every = queries.frontier(db, selection), queries.every(db)
     return figures.frontier_info(
         frame,
         queries.line(frame, selection.kind),
@@ -81,9 +82,9 @@ def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
 
     A condition that ran under a budget on another axis is read on this one, but where the same strategy, parameters
     and model also ran under a budget on this axis, that one stands for both: column `own_axis`."""
-    own = queries.cells(db).select("condition_id", own_axis="axis").unique()
+    own = queries.every(db).select("condition_id", own_axis="axis")
     # The whole study at once, where its curves are few: the next filter finds them read.
-    frame, _ = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
+    frame, _ = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST, wish.study)
     cells = wish.shown.of(frame.join(own, on="condition_id", maintain_order="left")).filter(axis=wish.axis)
     home, one = pl.col("own_axis") == wish.axis, pl.col("condition_id")
     cells = cells.filter(home | (~home.any().over(VARIANT) & (one == one.first().over(VARIANT))))
@@ -95,10 +96,10 @@ def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
 @st.cache_data(max_entries=64, show_spinner=False)
 def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) -> CurvesInfo:
     """The budget curves' plain data."""
-    cells, every = curve_cells(db, wish), queries.cells(db)
+    cells, every = curve_cells(db, wish), queries.every(db)
     ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
-    _, lines = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST)
-    lines = lines or queries.curves(db, ids, wish.axis, wish.looking, wish.orders)
+    _, lines = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST, wish.study)
+    lines = lines or queries.curves(db, ids, wish.axis, wish.looking, wish.orders, wish.study)
     return figures.curves_info(
         cells,
         {condition: lines[condition] for condition in ids},
@@ -111,23 +112,24 @@ def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) ->
     )
 
 
-def told_frames(db: Database, shown: Filter) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def told_frames(db: Database, shown: Filter, study: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Points, summary and accuracy of told budgets that the filter leaves; p is corrected for the series it leaves."""
     from engine.analysis.stated_budgets import corrected
 
-    points, summary = (shown.of(frame) for frame in queries.elasticity(db))
-    return points, corrected(summary), stated_budgets.accuracy_told(points, queries.cells(db), queries.told(db))
+    points, summary = (shown.of(frame) for frame in queries.elasticity(db, study))
+    accuracy = stated_budgets.accuracy_told(points, queries.cells(db, study=study), queries.told(db))
+    return points, corrected(summary), accuracy
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def told_info(db: Database, shown: Filter, dark: bool, narrow: bool) -> ToldInfo:
+def told_info(db: Database, shown: Filter, study: str, dark: bool, narrow: bool) -> ToldInfo:
     """Plain data of both figures of told budgets."""
-    every, (points, summary, accuracy) = queries.cells(db), told_frames(db, shown)
+    every, (points, summary, accuracy) = queries.every(db), told_frames(db, shown, study)
     return figures.told_info(
         points,
         summary,
         accuracy,
-        stated_budgets.untold(points, every, queries.conditions(db)),
+        stated_budgets.untold(points, queries.cells(db, study=study), queries.conditions(db)),
         narrow=narrow,
         dark=dark,
         models=roster(every["model"]),

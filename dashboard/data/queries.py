@@ -31,7 +31,9 @@ Kind = Literal["staircase", "hull"]
 Ids = tuple[str, ...]
 Budgets = tuple[int, ...] | None  # None: those the studies declare.
 REPLICATES, SEED = 1000, 0
-ALL = "*"  # Name of all studies together, in the address.
+ALL = (
+    "*"  # Name in the address of all studies that asked the same questions, together; as `engine.analysis.reader.ALL`.
+)
 
 
 class Database(NamedTuple):
@@ -51,6 +53,7 @@ class Selection(NamedTuple):
     budgets: Budgets
     conditions: Ids
     looking: Looking = PLAIN
+    study: str = ALL  # On whose questions.
 
 
 def path() -> Path:
@@ -78,21 +81,35 @@ def results(path: str) -> Results:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _measured(db: Database, axis: str | None, budgets: Budgets, looking: Looking) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _measured(
+    db: Database, axis: str | None, budgets: Budgets, looking: Looking, study: str | None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     # The cache keys calls by the arguments as they are written: callers that leave defaults out must not read twice.
-    return results(db.path).measured(axis, budgets, {}, build(looking, models(db))[0])
+    return results(db.path).measured(axis, budgets, {"study": study}, build(looking, models(db))[0])
 
 
 def measured(
-    db: Database, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN
+    db: Database,
+    axis: str | None = None,
+    budgets: Budgets = None,
+    looking: Looking = PLAIN,
+    study: str = ALL,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All cells, and the sums per question behind them: one pass over the database, shared by every filter."""
-    return _measured(db, axis, budgets, looking)
+    """All cells of a study, and the sums per question behind them: one pass over the database for every filter.
+
+    ALL: of all studies that asked the same questions of a task; see `Results.notes`."""
+    return _measured(db, axis, budgets, looking, study)
 
 
-def cells(db: Database, axis: str | None = None, budgets: Budgets = None, looking: Looking = PLAIN) -> pl.DataFrame:
+def cells(
+    db: Database,
+    axis: str | None = None,
+    budgets: Budgets = None,
+    looking: Looking = PLAIN,
+    study: str = ALL,
+) -> pl.DataFrame:
     """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
-    return _measured(db, axis, budgets, looking)[0]
+    return _measured(db, axis, budgets, looking, study)[0]
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -108,10 +125,12 @@ def models(db: Database) -> Models:
 def _selected(db: Database, selection: Selection) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
-    frame, units = measured(db, None, selection.budgets, selection.looking)
+    from engine.analysis.common import on_common
+
+    frame, units = measured(db, None, selection.budgets, selection.looking, selection.study)
     own = pl.col("condition_id").is_in(list(selection.conditions))
     shown = distinct(frame.filter(own, task=selection.task))
-    return shown, theirs(shown, units)
+    return on_common(shown, theirs(shown, units))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -136,7 +155,7 @@ def model_lines(db: Database, selection: Selection) -> dict[str, pl.DataFrame]:
     from engine.analysis import frontier as of
 
     shown, units = _selected(db, selection)
-    lines, (x, _, kind, *_) = {}, selection
+    lines, x, kind = {}, selection.x, selection.kind
     for model in sorted(set(shown["model"])):
         # No chances are asked for, so one replicate: nothing is resampled to speak of.
         lines[model] = line(of.frontier(shown.filter(model=model), units, x, kind, 1, SEED), kind)
@@ -179,32 +198,38 @@ def _by_condition(frame: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataF
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def curves(
-    db: Database, ids: Ids, axis: str, looking: Looking = PLAIN, orders: int | None = None
+    db: Database,
+    ids: Ids,
+    axis: str,
+    looking: Looking = PLAIN,
+    orders: int | None = None,
+    study: str = ALL,
 ) -> dict[str, pl.DataFrame]:
     """Per condition the curve on one budget axis, columns `engine.analysis.curves.CURVE_SCHEMA`."""
-    return _by_condition(results(db.path).curves(ids, axis, None, build(looking, models(db))[0], orders), ids)
+    lens = build(looking, models(db))[0]
+    return _by_condition(results(db.path).curves(ids, axis, None, lens, orders, study), ids)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def budgets(
-    db: Database, axis: str, ids: Ids, looking: Looking, orders: int | None, most: int
+    db: Database, axis: str, ids: Ids, looking: Looking, orders: int | None, most: int, study: str | None
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Cells of some conditions on a budget axis, and the curves of the anytime ones unless these are over `most`."""
     lens = build(looking, models(db))[0]
     # One state of the file for both reads: a run that works on it may store trials between them.
     with results(db.path).still() as same:
-        frame, _ = same.measured(axis, None, {"condition_id": list(ids)}, lens)
+        frame, _ = same.measured(axis, None, {"condition_id": list(ids), "study": study}, lens)
         drawn = sorted(set(frame.filter("anytime")["condition_id"]))
         if len(drawn) > most:
             return frame, {}
-        lines = same.curves(drawn, axis, None, lens, orders)
+        lines = same.curves(drawn, axis, None, lens, orders, study)
     return frame, _by_condition(lines, drawn)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def elasticity(db: Database) -> tuple[pl.DataFrame, pl.DataFrame]:
+def elasticity(db: Database, study: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
-    elasticity = results(db.path).elasticity()
+    elasticity = results(db.path).elasticity(study=study)
     return elasticity.points, elasticity.summary
 
 
@@ -223,40 +248,57 @@ def conditions(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def older(db: Database) -> list[str]:
-    """What is to be said of settings that an older version read; see `Results.older`."""
-    from engine.analysis import reader
+def every(db: Database) -> pl.DataFrame:
+    """All settings of all studies, whichever is shown: what filters offer and colours go by; calibrations left out."""
+    from engine.strategies.calibration import LABEL
 
-    # Of the conditions at hand, which saves an opening of the database.
-    return reader.older(reader.chosen(conditions(db).to_dicts(), {}))
+    frame = conditions(db)
+    return frame.filter(frame["strategy"] != LABEL)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def notes(db: Database, study: str) -> list[str]:
+    """What is to be said of studies and settings that are left out; see `Results.notes`."""
+    return results(db.path).notes(study=study)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
 def studies(db: Database) -> dict[str, Ids]:
-    """Condition ids by the name of the study that ran them, the study with most tasks first."""
+    """By study the conditions it asked for, the study with most tasks first; see `Results.studies`."""
     import polars as pl
 
-    names = results(db.path).runs().select("run_id", name=pl.col("study").str.json_path_match("$.name"))
-    ran = conditions(db).select("condition_id", "task", run_id="run_ids").explode("run_id")
-    named = ran.join(names, on="run_id").drop_nulls("name").unique(["name", "condition_id"]).sort("condition_id")
-    ids = named.group_by("name").agg("condition_id", tasks=pl.col("task").n_unique())
-    ids = ids.sort("tasks", "name", descending=[True, False])
-    return {name: tuple(conditions) for name, conditions, _ in ids.iter_rows()}
+    shown = pl.col("condition_ids").list.set_intersection(every(db)["condition_id"].to_list())
+    asked = results(db.path).studies().with_columns(condition_ids=shown).filter(pl.col("condition_ids").list.len() > 0)
+    tasks = asked.group_by("study").len().sort("len", "study", descending=[True, False])["study"]
+    exploded = asked.explode("condition_ids")
+    return {study: tuple(exploded.filter(study=study)["condition_ids"].sort()) for study in tasks}
 
 
-def study_choices(db: Database) -> tuple[str, ...]:
-    """Studies by name, the one shown at first in front, and all of them together."""
+@st.cache_data(max_entries=8, show_spinner=False)
+def budget_pairs(db: Database) -> list[tuple[str, int]]:
+    """Axes and budgets anything is read at: those that studies declare or that conditions ran at."""
+    import json
+
+    pairs = {*every(db).select("axis", "budget").iter_rows(), *cells(db).select("axis", "budget").iter_rows()}
+    for study in results(db.path).runs()["study"]:
+        declared = json.loads(study)
+        pairs |= {(declared["budget_axis"], int(budget)) for budget in declared.get("budgets", ())}
+    return sorted(pairs)
+
+
+def study_choices(db: Database, having: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Studies by name, the one shown at first in front, and all of them together; `having`: those that asked for any of
+    these conditions."""
     # Several studies together may have their budgets on different axes: that is asked for, never met at first.
-    names = tuple(name for name in studies(db) if name != ALL)
+    some = None if having is None else set(having)
+    names = tuple(name for name, ids in studies(db).items() if name != ALL and (some is None or some & {*ids}))
     return (*names, ALL) if len(names) > 1 else (ALL,)
 
 
-def of_study(db: Database, cells: pl.DataFrame, study: str | None) -> pl.DataFrame:
-    """The cells of a study's conditions; of `ALL` or an unknown study all of them."""
-    import polars as pl
-
-    ids = studies(db).get(study or ALL)
-    return cells if ids is None else cells.filter(pl.col("condition_id").is_in(list(ids)))
+@st.cache_data(max_entries=32, show_spinner=False)
+def questions_of(db: Database, study: str, task: str) -> frozenset[str] | None:
+    """The questions a study asked of a task; None: all that are there."""
+    return None if study == ALL else results(db.path).questions_of(study, task)
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -155,7 +155,8 @@ def curves_info(
         for head, name, group in zip(heads, name_rows(heads), kin.values(), strict=True):
             frame = curves.get(str(head["condition_id"]))
             if measures := _measures(group, frame):
-                stops = tuple(_stop(row, name.full, lens, theme.inks(dark).muted) for row in measures)
+                full = ", ".join(filter(None, (name.full, fmt.draws(head.get("n_draws")))))
+                stops = tuple(_stop(row, full, lens, theme.inks(dark).muted) for row in measures)
                 colour, shape = colours[str(head["strategy"])], shapes[str(head["model"])]
                 ids = tuple(str(row["condition_id"]) for row in measures)
                 task_curves.append(Curve(ids, name.short, colour, shape, frame is None, stops))

@@ -155,6 +155,7 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
     if row["partial"]:
         done, planned = int(row["n_questions"] or 0), int(row["n_planned"] or 0)
         standing = f"partial: {fmt.count(done)} of {fmt.plural(planned, 'question')}, no verdict"
+    drawn = fmt.draws(row.get("n_draws"))
     lines = [
         f"<b>{safe(name)}</b>",
         measured(row["accuracy"], row["accuracy_low"], row["accuracy_high"], fmt.percent, "accuracy", muted),
@@ -162,6 +163,7 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
         "price unknown" if other_spend is None and other.money else "",
         "" if other_spend is None else f"{safe(other.form(other_spend))} {other.per}{assumed if other.money else ''}",
         standing,
+        muted_text(drawn, muted) if drawn else "",
         muted_text(cut_line(row), muted),
         muted_text(count_line(row), muted),
     ]

@@ -69,7 +69,8 @@ class Fact:
 
 def cell_name(row: Row, name: Callable[[Row], str]) -> str:
     """`Self-consistency ×12, up to 256 tokens`: the setting with the budget it is read at."""
-    return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}"
+    drawn = fmt.draws(row.get("n_draws"))
+    return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
 
 
 def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.DataFrame:
@@ -130,6 +131,8 @@ def _measures(row: Row) -> dict[str, Any]:
         "Accuracy, %": in_percent(row["accuracy"]),
         "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent),
         "Questions": row["n_questions"],
+        "Fixed answer, %": in_percent(row.get("guess")),
+        **({} if row.get("chance") is None else {"Blind choice, %": in_percent(row["chance"])}),
         **{name: in_percent(share) for name, share in rates.items()},
     }
 
@@ -160,7 +163,9 @@ def leader_sentence(cells: pl.DataFrame) -> str:
     # Budget first: accuracies at different budgets are no race.
     top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
     name = names.over(rows)
-    return f"{name(top)} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
+    drawn = fmt.draws(top.get("n_draws"))
+    called = f"{name(top)} ({drawn})" if drawn else name(top)
+    return f"{called} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
 
 
 def reading_sentence(frame: pl.DataFrame, x: str) -> str:
@@ -223,6 +228,8 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append("as cheap and as accurate as another one here")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
+    if drawn := fmt.draws(row.get("n_draws")):
+        notes.append(drawn)
     if row["simulated"]:
         notes.append("simulated model")
     # An empty cell has no price because it has no question.

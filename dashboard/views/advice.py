@@ -34,6 +34,7 @@ TAKES = {  # The inputs of each question.
     "price": ("model", "factor"),
 }
 PARAMS = (
+    Param("study", pinned=True),
     Param("task", pinned=True),
     Param("axis", "output_tokens", tuple(SPENDS)),
     Param("ask", "reach", tuple(QUESTIONS)),
@@ -57,8 +58,9 @@ def _typed(name: str, label: str, empty: str = "") -> str:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the controls ask for, and the cells of its task."""
+    """What the controls ask for, and the cells of its study and task."""
 
+    study: str
     task: str
     axis: str
     question: str
@@ -79,7 +81,7 @@ class Wish:
     def ask(self, models: Param) -> Ask:
         """The question with what was typed; draws its inputs. Raises UsageError for what cannot be meant."""
         cells, axis = self.cells, self.axis
-        ask = Ask(self.question, self.task, axis, strategies=self.honest)
+        ask = Ask(self.question, self.task, axis, strategies=self.honest, study=self.study)
         with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
             match self.question:
                 case "reach":
@@ -134,7 +136,7 @@ class Wish:
         # On the axis asked for where either can be read at any budget of it, else on the one that most were run under.
         free = cells.filter(cells["condition_id"].is_in([a, b]))["anytime"].all()
         axis = self.axis if free else str(cells["axis"].mode().sort()[0])
-        return Ask("beats", self.task, self.axis, axis, a=a, b=b)
+        return Ask("beats", self.task, self.axis, axis, a=a, b=b, study=self.study)
 
     def say(self, answer: Advice) -> None:
         """The answer, how sure it is, and every reservation about it."""
@@ -161,18 +163,22 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    cells = queries.cells(db)
+    every = queries.every(db)
     # A line-up is no one model: its players are, each of which may be left out or cost something else.
-    models = dict.fromkeys(name for model in roster(cells["model"]) for name in model.split(ARROW))
-    params = controls.offering(PARAMS, {"task": queries.tasks(cells), "model": tuple(models)})
+    models = dict.fromkeys(name for model in roster(every["model"]) for name in model.split(ARROW))
+    offered = {"study": controls.studies(db, "a", "b"), "task": queries.tasks(every), "model": tuple(models)}
+    params = controls.offering(PARAMS, offered)
     problems = url_state.load(VIEW, params)
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        task = str(controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"])))
+        study = controls.study(VIEW, by["study"])
+        cells = queries.cells(db, study=study)
+        tasks = controls.narrowed(VIEW, by["task"], queries.tasks(cells))
+        task = str(controls.choose(VIEW, tasks, "Task", controls.task_form(tasks)))
         axis = str(controls.choose(VIEW, by["axis"], "Spend counted in", SPENDS.__getitem__))
     question = str(controls.choose(VIEW, by["ask"], "Question", QUESTIONS.__getitem__))
-    controls.keep(VIEW, [name for name in by if name not in ("task", "axis", "ask", *TAKES[question])])
-    wish = Wish(task, axis, question, cells.filter(task=task))
+    controls.keep(VIEW, [name for name in by if name not in ("study", "task", "axis", "ask", *TAKES[question])])
+    wish = Wish(study, task, axis, question, cells.filter(task=task))
     if wish.money and wish.cells["usd"].null_count() == wish.cells.height:
         url_state.save(VIEW, params)
         controls.warn(problems)
@@ -194,6 +200,8 @@ def render() -> None:
             controls.say("Choose another question, task or spend, or run more on the Run page.")
         else:
             wish.say(answer)
+        for sentence in (*advice.shared(db, study, task), *queries.notes(db, study)):
+            controls.caption(sentence)
         controls.warn(problems)
     if answer is None:
         return
@@ -217,7 +225,8 @@ def render() -> None:
             ways = [(row, tables.cell_name(row, called))]
     with st.container(horizontal=True, gap="medium"):
         for row, name in ways:
-            query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": str(row["axis"])}
+            place = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": str(row["axis"])}
+            query = {"study": study, **place}
             controls.link_to("trials", f"Open the trials of {name}", query)
     evidence = None if answer.evidence.is_empty() else answer.evidence
     if evidence is not None:

@@ -30,6 +30,7 @@ from engine.strategies import entries
 VIEW = "compare"
 AXES = {"own": "As run"} | controls.SPENDS | {"usd": "Money"}
 PARAMS = (
+    Param("study", pinned=True),
     Param("task", pinned=True),
     Param("axis", "own", tuple(AXES)),
     Param("a", pinned=True),
@@ -40,7 +41,7 @@ PARAMS = (
     Param("zone", energy.WORLD, tuple(energy.GRID)),
     Param("size"),
 )
-SHOWN = f"{VIEW}.shown"  # Session key: the task and axis that were on screen last.
+SHOWN = f"{VIEW}.shown"  # Session key: the study, task and axis that were on screen last.
 MOST = 25  # Questions that are listed on a side.
 TALL, LINE, LONGEST = 330, 62, 150  # Pixels of a list and of a line, and letters of a question.
 Row = Mapping[str, Any]
@@ -52,6 +53,7 @@ class Setting:
 
     letter: str
     row: Row
+    study: str
 
     @property
     def cell(self) -> Cell:
@@ -61,7 +63,12 @@ class Setting:
     @property
     def query(self) -> dict[str, str]:
         """The way to its trials."""
-        return {"condition": self.cell.condition_id, "budget": str(self.cell.budget), "axis": str(self.cell.axis)}
+        return {
+            "study": self.study,
+            "condition": self.cell.condition_id,
+            "budget": str(self.cell.budget),
+            "axis": str(self.cell.axis),
+        }
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,10 @@ class Pair:
         with controls.fold(VIEW, "others", label) as opened:
             if not opened:
                 return
-            cells = (Setting("", row).cell for row in rows.values())
-            frame = comparison.against(db, tuple(cell for cell in cells if cell != self.a.cell), self.a.cell)
+            cells = (Setting("", row, self.a.study).cell for row in rows.values())
+            frame = comparison.against(
+                db, self.a.study, tuple(cell for cell in cells if cell != self.a.cell), self.a.cell
+            )
             by_cell = {(row["condition_id"], row["budget"]): row for row in rows.values()}
             table = differences.others_table(frame, by_cell)
             controls.table(table, "compare.others")
@@ -154,7 +163,7 @@ class Pair:
             )
             size = size if unknown else ""
             try:
-                savings = comparison.month(db, a, b, lineups, comparison.Month(per_day, str(zone), size))
+                savings = comparison.month(db, self.a.study, a, b, lineups, comparison.Month(per_day, str(zone), size))
             except UsageError as error:
                 st.warning(controls.literal(str(error)))
                 return
@@ -167,15 +176,18 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    params = controls.offering(PARAMS, {"task": queries.tasks(queries.cells(db))})
+    offered = {"study": controls.studies(db, "a", "b"), "task": queries.tasks(queries.every(db))}
+    params = controls.offering(PARAMS, offered)
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, ("per_day", "zone", "size"))
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        task = str(controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"])))
+        study = controls.study(VIEW, by["study"])
+        tasks = controls.narrowed(VIEW, by["task"], queries.tasks(queries.cells(db, study=study)))
+        task = str(controls.choose(VIEW, tasks, "Task", controls.task_form(tasks)))
         axis = str(controls.choose(VIEW, by["axis"], "Budgets in", AXES.__getitem__))
     # Settings that differ from a smaller budget in nothing are left out unless they are asked for.
-    frame = comparison.settings(db, task, None if axis == "own" else axis)
+    frame = comparison.settings(db, study, task, None if axis == "own" else axis)
     shown = {url_state.cell(*pair) for pair in queries.distinct(frame).select("condition_id", "budget").iter_rows()}
     shown |= {str(url_state.value(VIEW, side)) for side in "ab"}
     known, rows = entries(), dict[str, Row]()
@@ -194,7 +206,7 @@ def render() -> None:
     grouping, groupings = comparison.groupings(db, task)
     cheap, best = comparison.ends(rows)
     offers = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": (grouping, groupings)}
-    here, was = (task, axis), st.session_state.get(SHOWN)
+    here, was = (study, task, axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
     # Who went on to another task or axis is told nothing: what was chosen on the last one is no fault of a link.
     params, gone = url_state.settle(VIEW, params, offers, went_on=was not in (None, here))
@@ -209,7 +221,7 @@ def render() -> None:
         key = url_state.key(VIEW, side)
         column.selectbox(f"Setting {side.upper()}", list(rows), key=key, format_func=name_of)
     columns[2].selectbox("Group questions by", groupings, key=url_state.key(VIEW, "by"))
-    a, b = (Setting(side.upper(), rows[str(url_state.value(VIEW, side))]) for side in "ab")
+    a, b = (Setting(side.upper(), rows[str(url_state.value(VIEW, side))], study) for side in "ab")
     pair = Pair(a, b)
     url_state.save(VIEW, params)
     if a.cell == b.cell:
@@ -218,12 +230,14 @@ def render() -> None:
             controls.warn([*problems, *gone])
         return
     group = str(url_state.value(VIEW, "by"))
-    compared = comparison.compared(db, a.cell, b.cell, group, differences.dearer(a.row, b.row))
+    compared = comparison.compared(db, study, a.cell, b.cell, group, differences.dearer(a.row, b.row))
     finding = differences.finding(compared.whole, a.row, b.row)
     text = differences.caption(compared.whole, task, a.row, b.row)
     with head:
         controls.heading(finding)
         controls.caption(text)
+        for sentence in queries.notes(db, study):
+            controls.caption(sentence)
         controls.warn([*problems, *gone])
     groups = comparison.told_rows(compared)
     info = figures.forest_info(groups, narrow=controls.narrow(), dark=controls.dark())

@@ -12,6 +12,7 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis import guessing
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
@@ -35,17 +36,18 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    every, prices = queries.cells(db), queries.models(db)
+    every, prices = queries.every(db), queries.models(db)
     offered = {name: tuple(sorted(set(every[name]))) for name in ("task", "strategy")}
     offered |= {"model": tuple(roster(every["model"])), "study": queries.study_choices(db)}
     # At first the axis that most budgets of the first study are on.
-    usual = str(queries.of_study(db, every, offered["study"][0])["axis"].mode().sort()[0])
+    first = queries.studies(db).get(offered["study"][0], tuple(every["condition_id"]))
+    usual = str(every.filter(pl.col("condition_id").is_in(first))["axis"].mode().sort()[0])
     own = (Param("axis", usual, tuple(BUDGETS), pinned=True) if param.name == "axis" else param for param in PARAMS)
     params = (*controls.offering(tuple(own), offered), *price_panel.params(prices))
     problems = url_state.load(VIEW, params)
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
-        study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
+        study = controls.study(VIEW, by["study"])
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
         tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
@@ -54,9 +56,9 @@ def render() -> None:
             VIEW, by["votes"], "Votes", "Average over orders of draws"
         )
     looking, unmet = price_panel.draw(VIEW, prices, models)
-    every = queries.of_study(db, every, study)
+    every = queries.cells(db, study=study)
     ids, shown = tuple(sorted(set(every["condition_id"]))), infos.Filter(tasks, models, strategies)
-    wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking)
+    wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking, study)
     url_state.save(VIEW, params)
     cells = infos.curve_cells(db, wish)
     info = infos.curves_info(db, wish, controls.dark(), controls.narrow())
@@ -81,6 +83,8 @@ def render() -> None:
             capital=True,
         )
         controls.caption(lens.caption(looking, prices))
+        for sentence in (*guessing.sentences(cells), *queries.notes(db, study)):
+            controls.caption(sentence)
         controls.warn([*problems, *unmet])
     if not info.panels and axis in ("usd", "wh"):
         price_panel.missing(axis, looking, "No price is known for these models, so there is no budget in money")
@@ -92,8 +96,9 @@ def render() -> None:
         row = row | {"budget": int(budget) if budget.isdigit() else None}
         name = tables.cell_name(row, names.over(cells.to_dicts()))
         # Trials are read at budgets of the engine's axes; energy is none of them.
+        named = {"study": study}
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
-        controls.link_to("trials", f"Open the trials of {name}", {"condition": row["condition_id"], **place})
+        controls.link_to("trials", f"Open the trials of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "curves.table")
     controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)

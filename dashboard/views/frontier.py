@@ -15,6 +15,8 @@ from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis import guessing
+from engine.analysis.common import shared_sentences
 from engine.core import names
 from engine.core import text as fmt
 from engine.strategies.lineups import roster
@@ -45,9 +47,9 @@ class Wish:
     total: int  # Conditions of the task, filtered away or not.
 
     @classmethod
-    def drawn(cls, db: queries.Database, cells: pl.DataFrame, params: Sequence[Param]) -> tuple[Wish, list[str]]:
+    def drawn(cls, db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str]]:
         """Draw the controls; what they ask for, and what of it cannot be had."""
-        by, first = {param.name: param for param in params}, str(cells["axis"][0])
+        by, first = {param.name: param for param in params}, str(queries.every(db)["axis"][0])
 
         def budget_name(choice: str) -> str:
             if choice in ("all", "largest"):
@@ -56,8 +58,10 @@ class Wish:
             return fmt.up_to(int(budget), axis or first).capitalize()
 
         with st.container(horizontal=True, gap="medium"):
-            study = controls.choose(VIEW, by["study"], "Study", controls.study_name)
-            task = controls.choose(VIEW, by["task"], "Task", controls.task_form(by["task"]))
+            study = controls.study(VIEW, by["study"])
+            cells = queries.cells(db, study=study)
+            tasks = controls.narrowed(VIEW, by["task"], queries.tasks(cells))
+            task = controls.choose(VIEW, tasks, "Task", controls.task_form(tasks))
             x = controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
             kind = controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)
             choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
@@ -65,7 +69,7 @@ class Wish:
             strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
             label_all = controls.switch(VIEW, by["labels"], "Labels", "Label all points")
         looking, unmet = price_panel.draw(VIEW, queries.models(db), models)
-        own = queries.of_study(db, cells.filter(task=task), study)
+        own = cells.filter(task=task)
         total, budgets = own["condition_id"].n_unique(), None
         if choice != "all" and not own.is_empty():
             # A budget on one axis says nothing about conditions that have theirs on another: those are left out.
@@ -75,30 +79,29 @@ class Wish:
             budgets = (budget,)
         own = own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies))
         ids, line = tuple(sorted(set(own["condition_id"]))), cast("queries.Kind", kind)
-        return cls(queries.Selection(str(x), str(task), line, budgets, ids, looking), label_all, total), unmet
+        return cls(queries.Selection(str(x), str(task), line, budgets, ids, looking, study), label_all, total), unmet
 
 
 def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    cells = queries.cells(db)
-    pairs = sorted(set(cells.select("axis", "budget").iter_rows()))
+    every, pairs = queries.every(db), queries.budget_pairs(db)
     # A bare number is enough in the URL where all budgets are on one axis; "largest" of several axes says nothing.
     budgets = [f"{axis}:{budget}" for axis, budget in pairs]
     if len({axis for axis, _ in pairs}) < 2:
         budgets = ["largest", *(str(budget) for _, budget in pairs)]
     offered = {
         "study": queries.study_choices(db),
-        "task": queries.tasks(cells),
-        "model": tuple(roster(cells["model"])),
-        "strategy": tuple(sorted(set(cells["strategy"]))),
+        "task": queries.tasks(every),
+        "model": tuple(roster(every["model"])),
+        "strategy": tuple(sorted(set(every["strategy"]))),
         "budget": ("all", *budgets) if len(pairs) > 1 else ("all",),
     }
     params = (*controls.offering(PARAMS, offered), *price_panel.params(queries.models(db)))
     problems = url_state.load(VIEW, params)
     head = st.container()
-    wish, unmet = Wish.drawn(db, cells, params)
+    wish, unmet = Wish.drawn(db, params)
     selection, look = wish.selection, (controls.dark(), controls.narrow())
     x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
     info = infos.frontier_info(db, selection, wish.label_all, *look)
@@ -107,7 +110,9 @@ def render() -> None:
         aside = f" ({fmt.count(shown)} of {fmt.count(wish.total)} shown)" if shown < wish.total else ""
         controls.heading(f"{title}{aside}")
         controls.say(tables.reading_sentence(frame, x))
-        controls.caption(figures.caption_sentence(info))
+        controls.caption(figures.caption_sentence(info), *guessing.sentences(frame))
+        for sentence in (*shared_sentences(frame), *queries.notes(db, selection.study)):
+            controls.caption(sentence)
         controls.caption(MEASURED if x == "latency_ms" else "")
         controls.caption(lens.caption(looking, queries.models(db)))
         controls.warn([*problems, *unmet])
@@ -123,7 +128,7 @@ def render() -> None:
                 figure.add_scatter(**place, mode="markers", marker=ring, hoverinfo="skip", showlegend=False)
         controls.chart(figure, "frontier.figure", VIEW, title, selects=VIEW)
     keys = [url_state.cell(*pair) for pair in frame.select("condition_id", "budget").iter_rows()]
-    _cell(queries.cells(db, None, None, looking), frame, keys, looking.zone)
+    _cell(queries.cells(db, None, None, looking, selection.study), frame, keys, looking.zone, selection.study)
     url_state.save(VIEW, params)
 
     def pick(row: int | None) -> None:
@@ -142,7 +147,7 @@ def render() -> None:
     controls.downloads(VIEW, frame, params, figure_of, title, figures.caption_sentence(info))
 
 
-def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str | None) -> None:
+def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str | None, study: str) -> None:
     """The picker, and the selected cell in full."""
     rows = dict(zip(shown, frame.to_dicts(), strict=True))
     key = url_state.key(VIEW, "cell")
@@ -181,9 +186,10 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str 
         controls.caption(tables.cell_fates(row), *tables.cell_notes(row), aside)
         controls.caption(f"Model {row['model']} · parameters {row['params']}")
         query = {"condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
+        named = {"study": study}
         with st.container(horizontal=True):
-            controls.link_to("trials", "Open its trials", query)
-            controls.link_to("compare", "Compare it with another", {"task": row["task"], "a": chosen})
+            controls.link_to("trials", "Open its trials", named | query)
+            controls.link_to("compare", "Compare it with another", named | {"task": row["task"], "a": chosen})
 
 
 render()

@@ -168,6 +168,11 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
             st.rerun()
 
 
+def _study_of(db: queries.Database, status: Status) -> str:
+    """The study of a run as the other pages name it; all of them where nothing of it is stored yet."""
+    return status.name if status.name in queries.studies(db) else queries.ALL
+
+
 def _results(status: Status, busy: bool) -> None:
     """What the run has brought: its conditions at their largest budget, the way down to trials, and its bill."""
     key, began = f"run.rows.{status.run_id}", time.monotonic()
@@ -176,7 +181,8 @@ def _results(status: Status, busy: bool) -> None:
     if not status.alive or began >= due:
         try:
             db = queries.state()
-            rows = progress.results(queries.cells(db), queries.conditions(db), status.run_id)
+            scored = queries.cells(db, study=_study_of(db, status))
+            rows = progress.results(scored, queries.conditions(db), status.run_id)
         except BudgetscopeError:
             rows = []
         # Every finished trial changes the file, and with it every cached frame: while the run works, results are looked
@@ -194,17 +200,19 @@ def _results(status: Status, busy: bool) -> None:
         widths, titles = [6, 1, 3, 1, 2], ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question")
         for column, title in zip(st.columns(widths), titles, strict=True):
             column.caption(title)
+        study = _study_of(queries.state(), status)
         for row in rows[:SHOWN]:
             name, *cells = st.columns(widths, vertical_alignment="center")
             with name:
-                controls.link_to("trials", row.name, {"condition": row.condition_id, "budget": str(row.budget)})
+                place = {"condition": row.condition_id, "budget": str(row.budget)}
+                controls.link_to("trials", row.name, {"study": study, **place})
             for column, text in zip(cells, row.texts, strict=True):
                 column.text(text)
         if any(row.simulated for row in rows):
             controls.caption("Scripted models are simulated: no language model answered.")
         if len(rows) > SHOWN:
             controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
-        controls.link_to("frontier", "Open the frontier", {})
+        controls.link_to("frontier", "Open the frontier", {"study": study})
     if busy:  # A bill of calls in flight would not add up.
         return
     try:

@@ -16,7 +16,13 @@ from engine.core import text as fmt
 from engine.strategies.lineups import roster
 
 VIEW = "told"
-PARAMS = (Param("task", (), many=True), Param("model", (), many=True), Param("strategy", (), many=True), Param("cell"))
+PARAMS = (
+    Param("study", pinned=True),
+    Param("task", (), many=True),
+    Param("model", (), many=True),
+    Param("strategy", (), many=True),
+    Param("cell"),
+)
 MOST = 6  # Sentences on the page; the table has all.
 
 
@@ -24,9 +30,11 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    every, _ = queries.elasticity(db)
+    every = queries.every(db)
+    every = every.filter(every["condition_id"].is_in([row["condition_id"] for row in queries.told(db)]))
     offered = {name: tuple(sorted(set(every[name]))) for name in ("task", "strategy")}
-    params = controls.offering(PARAMS, offered | {"model": tuple(roster(every["model"]))})
+    offered |= {"model": tuple(roster(every["model"])), "study": queries.study_choices(db, every["condition_id"])}
+    params = controls.offering(PARAMS, offered)
     problems = url_state.load(VIEW, params)
     if every.is_empty():
         url_state.save(VIEW, params)
@@ -40,12 +48,13 @@ def render() -> None:
         return
     head, by = st.container(), {param.name: param for param in params}
     with st.container(horizontal=True, gap="medium"):
+        study = controls.study(VIEW, by["study"])
         tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
     shown = infos.Filter(tasks, models, strategies)
-    points, summary, accuracy = infos.told_frames(db, shown)
-    info = infos.told_info(db, shown, controls.dark(), controls.narrow())
+    points, summary, accuracy = infos.told_frames(db, shown, study)
+    info = infos.told_info(db, shown, study, controls.dark(), controls.narrow())
     url_state.save(VIEW, params)
     title = figures.told_caption(info)
     with head:  # Sentences stand above the controls and need what these chose.
@@ -57,13 +66,15 @@ def render() -> None:
         more = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
         simulated = "simulated answers" if points["simulated"].any() else ""
         controls.caption(title, stated_budgets.OURS, more, simulated, capital=True)
+        for sentence in queries.notes(db, study):
+            controls.caption(sentence)
         controls.warn(problems)
     alt = "Used output tokens against told tokens, one panel a task"
     controls.chart(figures.told_figure(info), "told.used", VIEW, alt, selects=VIEW)
     if point := controls.way_down(VIEW, accuracy, "a point", "point"):
         row, budget = point
         name = f"{names.task(row['task'])} told {fmt.number(row['told'])} tokens"
-        query = {"condition": row["condition_id"], "budget": budget}
+        query = {"study": study, "condition": row["condition_id"], "budget": budget}
         controls.link_to("trials", f"Open the trials of {name}", query)
     alt = "Accuracy against told tokens"
     controls.chart(figures.obeyed_figure(info), "told.accuracy", "told-accuracy", alt, selects=VIEW)

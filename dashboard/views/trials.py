@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -30,6 +31,7 @@ SHOW = {
     "failed": "Failed",
 }
 PARAMS = (
+    Param("study", pinned=True),
     Param("condition", pinned=True),
     Param("budget"),
     Param("axis", None, AXES),
@@ -55,14 +57,23 @@ STYLE = """<style>
 class Wish:
     """What the controls ask for."""
 
+    study: str
     condition: dict[str, Any]
     axis: Axis
     budget: int | None  # None: as they were run.
     show: str
 
     @classmethod
-    def drawn(cls, db: queries.Database, conditions: dict[str, dict[str, Any]], problems: list[str]) -> Wish:
+    def drawn(
+        cls, db: queries.Database, params: Sequence[Param], conditions: dict[str, dict[str, Any]], problems: list[str]
+    ) -> Wish:
         """Draw the controls; what they ask for."""
+        by = {param.name: param for param in params}
+        with st.container(horizontal=True, gap="medium"):
+            study = controls.study(VIEW, by["study"])
+        own = queries.studies(db).get(study)
+        conditions = {name: row for name, row in conditions.items() if own is None or name in own}
+        controls.narrowed(VIEW, by["condition"], tuple(conditions))
         several = len({row["task"] for row in conditions.values()}) > 1
 
         def name_of(condition: str) -> str:
@@ -82,10 +93,11 @@ class Wish:
                 problems.append(f"This link asks for budget {budget!r}, which is no whole number.")
                 st.session_state[key] = budget = None
             if condition["anytime"]:
-                own = queries.cells(db, axis).filter(condition_id=condition["condition_id"])["budget"].to_list()
+                cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
+                walls = {*cells["budget"], *([int(budget)] if budget else [])}
                 st.selectbox(
                     "Read at budget",
-                    [str(each) for each in sorted({*own, *([int(budget)] if budget else [])})],
+                    [str(each) for each in sorted(walls)],
                     index=None,
                     key=key,
                     placeholder="As it was run",
@@ -95,8 +107,8 @@ class Wish:
             else:  # It planned with its budget, so nobody knows what it would have done at another.
                 st.session_state[key] = None
             budget = st.session_state.get(key)
-            show = controls.choose(VIEW, PARAMS[3], "Show", SHOW.__getitem__)
-        return cls(condition, axis, None if budget is None else int(budget), show or "all")
+            show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
+        return cls(study, condition, axis, None if budget is None else int(budget), show or "all")
 
     def budget_name(self, before: str, otherwise: str) -> str:
         """The budget with a word before it; `otherwise` where trials are read as they were run."""
@@ -117,11 +129,13 @@ def render() -> None:
     for _, group in groupby(rows, key=lambda row: row["task"]):  # Names tell the conditions of one task apart.
         called |= names.conditions([*group])
     conditions = {row["condition_id"]: row | {"name": called[row["condition_id"]]} for row in rows}
-    params = controls.offering(PARAMS, {"condition": tuple(conditions)})
+    params = controls.offering(PARAMS, {"study": controls.studies(db, "condition"), "condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
     head = st.container()
-    wish = Wish.drawn(db, conditions, problems)
+    wish = Wish.drawn(db, params, conditions, problems)
     trials = queries.trials(db, wish.condition["condition_id"])
+    if (listed := queries.questions_of(db, wish.study, wish.condition["task"])) is not None:
+        trials = [trial for trial in trials if trial.spec.question.question_id in listed]
     try:
         entries = [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
     except BudgetscopeError as error:  # Money, and a price nobody knows.
@@ -140,6 +154,11 @@ def render() -> None:
     with head:
         controls.heading(transcript.title(wish.condition["name"], entries, wish.budget_name(" at ", "")))
         controls.caption(transcript.counts_line(wish.condition, entries))
+        drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
+        if isinstance(drawn, int) and drawn > 1:
+            controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the trials that ran.")
+        for sentence in queries.notes(db, wish.study):
+            controls.caption(sentence)
         controls.warn(problems)
     with st.container(key="split"):
         left, right = st.columns([5, 6], gap="medium")

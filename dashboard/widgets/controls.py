@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from dashboard.data.queries import Database
 
+ALL = "*"  # As `queries.ALL`, which cannot be imported here; see `database`.
 MOST_PILLS = 12  # More choices than this become a drop-down list.
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls"}
 PRICES = """[[models]]
@@ -84,8 +85,6 @@ def database() -> Database | None:
 
     db = queries.state()
     if (why := queries.trouble(db)) is None:
-        for sentence in queries.older(db):
-            caption(sentence)
         return db
     empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run examples/first.toml")
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
@@ -147,9 +146,31 @@ def switch(view: str, param: Param, label: str, name: str) -> bool:
     return bool(url_state.value(view, param.name) == only)
 
 
-def study_name(study: str) -> str:
-    """How a choice of `queries.study_choices` is called."""
-    return "All studies" if study == "*" else study
+def studies(db: Database, *parts: str) -> tuple[str, ...]:
+    """The studies to choose from; an address that names a condition in one of these parts, and no study, means one that
+    asked for it."""
+    from dashboard.data import queries
+
+    query = url_state.current()
+    named = [text.partition("~")[0] for part in parts for text in query.get(part, ())]
+    choices = queries.study_choices(db)
+    if named and "study" not in query:
+        asked = [name for name, ids in queries.studies(db).items() if name in choices and {*named} <= {*ids}]
+        choices = (*asked[:1], *(name for name in choices if name not in asked[:1]))
+    return choices
+
+
+def study(view: str, param: Param) -> str:
+    """The study that is shown, one of `queries.study_choices`."""
+    return choose(view, param, "Study", lambda name: "All studies" if name == ALL else name) or ALL
+
+
+def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
+    """The parameter with the choices that are left; one that went away gives way to the first of them."""
+    key = url_state.key(view, param.name)
+    if not param.many and st.session_state.get(key) not in choices:
+        st.session_state[key] = next(iter(choices), None)
+    return replace(param, choices=tuple(choices))
 
 
 def keep(view: str, names: Iterable[str]) -> None:

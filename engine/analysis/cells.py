@@ -34,7 +34,7 @@ CELL_SCHEMA: dict[str, Any] = {
     **dict.fromkeys(("anytime", "simulated"), pl.Boolean),
     "reader": pl.Int64,
     "axis": pl.String,
-    **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS), pl.Int64),
+    **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS, "n_shared", "n_draws"), pl.Int64),
     "partial": pl.Boolean,
     "much_cut": pl.Boolean,
     **{f"{name}{end}": pl.Float64 for name in ("accuracy", "accuracy_finished") for end in ("", "_low", "_high")},
@@ -44,6 +44,7 @@ CELL_SCHEMA: dict[str, Any] = {
         for end in (("", "_low", "_high") if name in WITH_INTERVAL else ("",))
     },
     "usd_assumed": pl.Boolean,
+    **dict.fromkeys(("guess", "chance"), pl.Float64),
 }
 CURVE_SCHEMA: dict[str, Any] = {
     "budget": pl.Int64,

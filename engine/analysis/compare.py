@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -232,7 +232,10 @@ class Comparison:
     more_questions: int | None
     """How many more questions of this kind would settle it with 80 % chance, if the true difference and discordance
     are what was seen. None: it is settled (the interval leaves out 0), or there is no difference to go by."""
-    groups: pl.DataFrame = field(compare=False, repr=False)
+    draws_a: int = 1
+    draws_b: int = 1
+    """How many draws of its one request each side is the mean of; 1: as it was run."""
+    groups: pl.DataFrame = field(compare=False, repr=False, kw_only=True)
     """The difference by a column of the questions: columns `GROUP_SCHEMA`, null group where the question has none;
     p_adjusted by Holm over the groups. Intervals are each group's own."""
 
@@ -242,21 +245,29 @@ class Comparison:
         return self.accuracy.settled
 
 
-Measured = tuple[Cell, pl.DataFrame]
-"""A cell with budget and axis known, and its per-question sums."""
+class Measured(NamedTuple):
+    """A cell as it was read."""
+
+    cell: Cell
+    """With budget and axis known."""
+    units: pl.DataFrame
+    """Its per-question sums."""
+    draws: int
+    """As `Comparison.draws_a`."""
 
 
-def at_largest(cell: Cell, units: pl.DataFrame) -> Measured:
+def at_largest(cell: Cell, units: pl.DataFrame, draws: int) -> Measured:
     """A cell's part of what was read for several, at its largest budget."""
     own = units.filter(pl.col("condition_id") == cell.condition_id)
     # Where no budget was asked for it was read at all that its studies declare.
     own = own.filter(pl.col("budget") == pl.col("budget").max())
-    return (Cell(cell.condition_id, *own.select("budget", "axis").row(0)) if own.height else cell), own
+    placed = Cell(cell.condition_id, *own.select("budget", "axis").row(0)) if own.height else cell
+    return Measured(placed, own, draws)
 
 
 def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> Comparison:
     """From two cells with their per-question sums, and a frame question_id, group; see `Results.compare`."""
-    pair = paired(a[1], b[1])
+    pair = paired(a.units, b.units)
     whole, delta = gap(pair, sample), pair.delta()
     ids = pair.frame["question_id"]
     detectable = None
@@ -271,8 +282,10 @@ def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> C
         for name in named.unique().sort(nulls_last=True)
     ]
     return Comparison(
-        a=a[0],
-        b=b[0],
+        a=a.cell,
+        b=b.cell,
+        draws_a=a.draws,
+        draws_b=b.draws,
         n=pair.n,
         accuracy_a=float(pair.frame["accuracy"].to_numpy().mean()) if pair.n else None,
         accuracy_b=float(pair.frame["accuracy_b"].to_numpy().mean()) if pair.n else None,
@@ -323,9 +336,9 @@ def comparisons(
 ) -> pl.DataFrame:
     """One row per pair, columns MANY_SCHEMA; see `Results.comparisons`."""
     rows = []
-    for (a, units_a), (b, units_b) in pairs:
-        row = columns(difference(units_a, units_b, sample))
-        for side, cell in (("a", a), ("b", b)):
+    for a, b in pairs:
+        row = columns(difference(a.units, b.units, sample))
+        for side, cell in (("a", a.cell), ("b", b.cell)):
             row |= {f"{side}_id": cell.condition_id, f"{side}_budget": cell.budget, f"{side}_axis": cell.axis}
         rows.append(row)
     return _corrected(pl.DataFrame(rows, schema=MANY_SCHEMA), correction)

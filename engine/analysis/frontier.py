@@ -21,6 +21,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis.cells import MEANS, scored_means
+from engine.analysis.common import on_common
 from engine.analysis.stats import Flags, Floats, replicate_weights, t_quantile
 from engine.core.errors import UnknownName
 
@@ -227,6 +228,7 @@ class Replicates:
 def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, replicates: int, seed: int) -> pl.DataFrame:
     """`cells` with x, on_frontier, p_frontier, verdict and tied; see `Results.frontier`."""
     check(x, kind)
+    cells, units = on_common(cells, units)
     frame = cells.with_columns(x=pl.col(x)).sort("task", "x", "accuracy", "condition_id", nulls_last=True)
     on = np.zeros(frame.height, dtype=np.bool_)
     tied, share = on.copy(), np.full(frame.height, np.nan)
@@ -387,6 +389,7 @@ def band(
     The height at x is the best accuracy among cells that spend at most x; x starts where 9 in 10 replicates have one.
     """
     check(x)
+    cells, units = on_common(cells, units)
     frame = cells.with_columns(x=pl.col(x))
     parts: list[pl.DataFrame] = []
     for drawn in resampled(frame, units, x, replicates, seed):

@@ -28,7 +28,7 @@ _LISTS = {
     "conditions": f"""select c.*, (select list(run_id order by run_id) from run_parts p
         where p.kind = 'condition' and p.number = i.condition_no) as run_ids
         from conditions c left join {deltas.CONDITIONS} i using (condition_id) order by condition_id""",
-    "studies": "select run_id, study from runs",
+    "studies": "select run_id, study from runs order by started_at, run_id",
     "runs": "from runs order by started_at desc, run_id",
     "questions": """select q.*, count(distinct t.trial_id) as n_trials from questions q
         left join trials t using (question_id) group by all order by task, question_id""",

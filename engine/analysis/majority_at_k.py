@@ -188,19 +188,25 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
             first.setdefault(key, answer)
     right: list[bool] = []
     for answer in first.values():
-        at, row = (rows[0]["question_no"], answer), rows[0]
-        if at not in verdicts:
-            task = _task(row["task"])
-            kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
-            problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
-            question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
-            verdicts[at] = None if task is None else task.score(answer, question) >= 1
-        verdict = verdicts[at]
+        verdict = is_right(rows[0], answer, verdicts)
         if verdict is None:
             return None
         right.append(verdict)
     order = list(first)
     return Vote(tuple(None if key is None else order.index(key) for key in keys), tuple(right))
+
+
+def is_right(row: Row, answer: str, verdicts: dict[tuple[int, str], bool | None]) -> bool | None:
+    """Whether an answer to the question of a row of `listings.draws` is right: as some mark says, else by the task's
+    scorer, which is remembered in `verdicts`; None: nobody here knows the task."""
+    at = row["question_no"], answer
+    if at not in verdicts:
+        task, (options, statement) = _task(row["task"]), codec.reading(row["data"])
+        kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
+        problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
+        question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
+        verdicts[at] = None if task is None else task.score(answer, question) >= 1
+    return verdicts[at]
 
 
 @lru_cache(maxsize=64)

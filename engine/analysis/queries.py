@@ -5,9 +5,10 @@ them are taken back and the trial is counted as censored (or failed). A number a
 walls <= b, so cells and curves cost one pass over `steps`, whatever the number of budgets. Where a database has no
 steps yet and may not be changed they are derived for the moment.
 
-Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh') and
-`lens` (`lens.table`). Sums that are kept, `held` and `holdings`, are read and written here too; when they are made is
-the business of `materialize`, when they may be read that of `reader`.
+Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh'),
+`lens` (`lens.table`) and `within` (which questions, and which steps beside the stored). Sums that are kept, `held` and
+`holdings`, are read and written here too; when they are made is the business of `materialize`, when they may be read
+that of `reader`.
 """
 
 from __future__ import annotations
@@ -88,10 +89,14 @@ rates as (
         u as (partition by t.tariff_no order by k.tier rows between unbounded preceding and current row)),
 places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"""
 
-# Where a price has tiers that calls reach, steps are told apart call by call: what a step adds up over calls (the
-# spends of a trial that is not anytime, and what is taken back) says nothing of their sizes, nor does any of it say how
-# long a prompt might have been.
-_BY_CALL = f"""
+
+def _by_call(steps: str) -> str:
+    """Steps told apart call by call, as the relation `by_call`, for where a price has tiers that calls reach.
+
+    What a step adds up over calls (the spends of a trial that is not anytime, and what is taken back) says nothing of
+    their sizes, nor does any of it say how long a prompt might have been.
+    """
+    return f"""
 sized as (
     select p.condition_no, q.question_no, l.repeat, l.snapshot_id, p.anytime, c.model, {each("c.@", *deltas.SPENDS)},
         row_number() over (partition by c.trial_id order by c.ordinal) - 1 as ordinal,
@@ -105,23 +110,23 @@ reaches as (
     select condition_no, question_no, repeat, ordinal, max(reach) as reach from sized where anytime group by all),
 apart as (
     select s.*, coalesce(r.reach, s.input_tokens) as reach
-    from steps s semi join places using (condition_no)
+    from {steps} s semi join places using (condition_no)
     left join reaches r using (condition_no, question_no, repeat, ordinal) where s.kind in (1, 2)
     union all by name
     select s.* replace ({each("0 as @", *deltas.SPENDS)}), 0 as reach
-    from steps s semi join places using (condition_no) where s.kind in (0, 3)
+    from {steps} s semi join places using (condition_no) where s.kind in (0, 3)
     union all by name
     select s.* replace ({", ".join(f"c.{name} as {name}" for name in deltas.SPENDS)}, f.tariff_no as tariff_no,
             {each("0 as @", *deltas.COUNTS)}), 0 as reach
     from sized c join (
-        select * from steps where kind = 0 and n > 0
+        select * from {steps} where kind = 0 and n > 0
         qualify row_number() over (partition by condition_no, question_no, repeat order by trial_no) = 1) s
         using (condition_no, question_no, repeat)
     left join {deltas.TARIFFS} f using (snapshot_id, model) where not c.anytime
     union all by name
     select b.* replace ({", ".join(f"-s.{name} as {name}" for name in deltas.SPENDS)}, s.tariff_no as tariff_no,
             {each("0 as @", *deltas.COUNTS)}), 0 as reach
-    from steps b join steps s using (trial_no) semi join places on places.condition_no = b.condition_no
+    from {steps} b join {steps} s using (trial_no) semi join places on places.condition_no = b.condition_no
     where b.kind = 3 and b.n <> 0 and s.kind = 1),
 entries as (
     select a.*, r.output_weight, if(a.more_calls > 0, r.request_pusd, 0) as fee,
@@ -176,7 +181,7 @@ _AXES: dict[ReadingAxis, _Axis] = {
 }
 # The same rows call by call, each in the tier of its own input; walls are those of the most input it might have had.
 _TIERED_USD = _AXES["usd"]._replace(wall="sum(s.more_pusd) over w", weight="s.output_weight")
-_FLAT_STEPS = "steps s join places p using (condition_no) left join (from rates where tier = 0) r using (tariff_no)"
+_FLAT_RATES = "join places p using (condition_no) left join (from rates where tier = 0) r using (tariff_no)"
 _TIERED_STEPS = """by_call s join places p using (condition_no) left join rates r
     on r.tariff_no = s.tariff_no and abs(s.input_tokens) > r.above and abs(s.input_tokens) <= r.upto"""
 # Only what is shown may count cached input as cheaper: walls are cut at the plain price, as runs have them.
@@ -193,7 +198,7 @@ _FATES = {
 }
 
 
-def _read(axis: ReadingAxis, as_observed: bool, tiered: bool) -> str:
+def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str) -> str:
     """Steps of the conditions read on one axis: what each adds at which wall, and how far it got there in parts.
 
     A row with `since` < wall is a call that budgets from `since` up to its wall cut: it `entered` at a wall, has spent
@@ -221,16 +226,33 @@ def _read(axis: ReadingAxis, as_observed: bool, tiered: bool) -> str:
             r.thought_pusd::double as thought_pusd,
             s.calls * r.call_pwh + s.input_tokens::double * r.input_pwh as entry_pwh,
             r.output_pwh::double as output_pwh, {each("r.@", "unpriced", "assumed", "unmeasured")}
-        from {_TIERED_STEPS if tiered else _FLAT_STEPS}
+        from {source}
         where p.axis = '{axis}' and (s.kind = 0 or not {unknown}){window})"""
 
 
-def _reading(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> str:
+class Within(NamedTuple):
+    """Which steps are read."""
+
+    questions: pl.Series | None = None
+    """question_no of those that are read; None: all."""
+    drawn: pl.DataFrame | None = None
+    """More rows of steps, of trials that nobody ran; see `analysis.draws`."""
+
+
+ALL_STEPS = Within()
+
+
+def _reading(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
+    listed = "" if within.questions is None else " where question_no in (from listed)"
+    more = "" if within.drawn is None else " union all by name from drawn"
+    steps = f"(from steps{listed}{more})" if listed or more else "steps"
     present = set(grid["axis"]) or {READING_AXES[0]}
     tiered = prices.tiered(connection, rates)
-    branches = (_read(axis, lens.as_observed, tiered) for axis in READING_AXES if axis in present)
-    return f"{_RATES}{f', {_BY_CALL}' if tiered else ''}, read as ({' union all '.join(branches)})"
+    source = _TIERED_STEPS if tiered else f"{steps} s {_FLAT_RATES}"
+    branches = (_read(axis, lens.as_observed, tiered, source) for axis in READING_AXES if axis in present)
+    by_call = f", {_by_call(steps)}" if tiered else ""
+    return f"{_RATES}{by_call}, read as ({' union all '.join(branches)})"
 
 
 def _cells(budgets: int) -> str:
@@ -348,7 +370,9 @@ def has(connection: Connection, table: str) -> bool:
     return bool(connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall())
 
 
-def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def changes(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+) -> pl.DataFrame:
     """Sums of MEASURES per (condition_no, question_no, slot), a slot being the place of a budget in its list.
 
     A row adds to its slot and to all later ones, or to its slot alone where `passing`.
@@ -358,25 +382,37 @@ def changes(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.Da
     # The wall of no budget is above every wall, so a condition with fewer budgets than others never comes to it.
     most = max((len(budgets) for budgets in grid["budgets"]), default=0)
     spread = {f"b{i}": pl.col("budgets").list.get(i, null_on_oob=True).fill_null(2**63 - 1) for i in range(most)}
-    return _over(connection, grid.with_columns(**spread), rates, _reading(connection, grid, lens, rates) + _cells(most))
+    return _over(
+        connection,
+        grid.with_columns(**spread),
+        rates,
+        within,
+        _reading(connection, grid, lens, rates, within) + _cells(most),
+    )
 
 
-def curves(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def curves(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+) -> pl.DataFrame:
     """One row per (condition, wall at which its accuracy, spend or n changes): sums over questions and clusters.
 
     Ordered by condition and budget; `mean` is the sum of question means. A condition without trials has no row.
     """
-    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _CURVES)
+    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _CURVES)
 
 
-def ranges(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def ranges(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
-    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _RANGES)
+    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _RANGES)
 
 
-def walks(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame) -> pl.DataFrame:
+def walks(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
-    return _over(connection, grid, rates, _reading(connection, grid, lens, rates) + _WALKS)
+    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _WALKS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:
@@ -391,8 +427,12 @@ def numbers(connection: Connection) -> pl.DataFrame:
     return frame
 
 
-def _over(connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, sql: str) -> pl.DataFrame:
+def _over(connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, within: Within, sql: str) -> pl.DataFrame:
     connection.register("grid", grid.to_arrow())
     connection.register("lens", rates.to_arrow())
+    if within.questions is not None:
+        connection.register("listed", within.questions.to_frame("question_no").to_arrow())
+    if within.drawn is not None:
+        connection.register("drawn", within.drawn.to_arrow())
     frame: pl.DataFrame = connection.sql(sql).pl()
     return frame

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from engine.analysis import cells, listings, majority_at_k, queries
 from engine.analysis import lens as lenses
+from engine.analysis.draws import Drawn, drawn, voting
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
-from engine.analysis.queries import MEASURES
+from engine.analysis.queries import MEASURES, Within
 from engine.analysis.stats import Ints
+from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.core import names, text
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
@@ -35,8 +37,16 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
-FILTERS = ("condition_id", "task", "model", "strategy", "anytime", "simulated")
-"""Columns `cells` and `frontier` can be narrowed by: one value or several."""
+FILTERS = ("study", "condition_id", "task", "model", "strategy", "anytime", "simulated")
+"""What `cells` and `frontier` can be narrowed by, one value or several: studies by name, and columns of conditions.
+
+A study shows what it asked for, on its own questions, whoever paid. Without one, conditions that `condition_id` names
+stand on all questions they have; else, and with `ALL`, studies that asked the same questions of a task are pooled; see
+`Results.notes`.
+"""
+
+ALL = "*"
+"""As `study`: all studies together, as far as they asked the same."""
 
 _SCHEMA: dict[str, Any] = {
     "condition_id": pl.String,
@@ -97,6 +107,7 @@ def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:
         for name, value in filters.items()
         if value is not None
     }
+    wanted.pop("study", None)
     named = not wanted.keys().isdisjoint(("condition_id", "strategy"))
     shown = [row for row in rows if named or row["strategy"] != LABEL]
     return [row for row in shown if all(row[name] in values for name, values in wanted.items())]
@@ -319,6 +330,20 @@ class Known:
         return [by_id[name] for name in dict.fromkeys(ids)]
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What filters leave of a database, to stand side by side."""
+
+    conditions: list[Row]
+    """With the runs and the largest budget of the studies that are shown."""
+    planned: dict[str, int]
+    """By condition how many questions its task's list has."""
+    questions: frozenset[str] | None
+    """Those of the lists; None: all that a condition has."""
+    voting: list[str]
+    """Ids of the conditions, shown or not, that draw a fixed number of times and stand in the same studies."""
+
+
 class Look:
     """One look at a file: the open connection, and what there is to read, which is read once."""
 
@@ -334,6 +359,32 @@ class Look:
         planned = listings.listing(self.connection, "run_questions").rows()
         return Known(conditions, studies, {(run, task): n for run, task, n in planned})
 
+    @cached_property
+    def asked(self) -> list[Asked]:
+        """What every study asked for, task by task."""
+        studies = self.known.studies
+        return asked(self.connection, studies, queries.has(self.connection, "plans"))
+
+    def shown(self, filters: Mapping[str, Any]) -> Shown:
+        """What the filters leave, see `FILTERS`. Raises UnknownName for a filter or a study that is not there."""
+        rows, within = self.within(filters)
+        # Whose reading is the newest is asked of what is shown: what stands elsewhere hides nothing here.
+        tasks = {row["task"] for row in rows}
+        votes = [row for row in self.known.conditions if row["task"] in tasks]
+        if within is None:
+            return Shown(alike(rows), planned(rows, self.known.studies, self.known.asked), None, voting(votes))
+        votes = list(within.of(votes, self.known.studies))
+        return Shown(alike(rows), within.planned(rows), within.questions, voting(votes))
+
+    def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
+        """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
+        study, rows = filters.get("study"), chosen(self.known.conditions, filters)
+        if study is None and filters.get("condition_id") is not None:
+            return rows, None
+        wanted = None if study in (None, ALL) else [study] if isinstance(study, str) else study
+        within = scope(self.asked, wanted, rows)
+        return list(within.of(rows, self.known.studies)), within
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -341,6 +392,10 @@ class Read:
 
     look: Look
     lens: Lens
+    questions: frozenset[str] | None = None
+    """Those that are read; None: all."""
+    drawn: Drawn | None = None
+    """More draws of settings that make one request."""
 
     @property
     def connection(self) -> Connection:
@@ -351,6 +406,11 @@ class Read:
         """Conditions with labels, and what their runs planned."""
         return self.look.known
 
+    def of(self, shown: Shown) -> Read:
+        """The same look at what filters left: its questions, and all draws there are of its settings."""
+        more = drawn(self.connection, shown.conditions, shown.voting, shown.questions)
+        return replace(self, questions=shown.questions, drawn=more)
+
     def placed(
         self, known: Known, conditions: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
     ) -> pl.DataFrame:
@@ -358,7 +418,7 @@ class Read:
 
         def derive(undeclared: pl.DataFrame) -> Mapping[str, list[int]]:
             # The same round budgets for all conditions whose studies declare none on the axis.
-            reach = queries.ranges(self.connection, undeclared, self.lens, self._rates(conditions))
+            reach = queries.ranges(self.connection, undeclared, self.lens, self._rates(conditions), self._within)
             if reach["first"].drop_nulls().is_empty():
                 return {condition: [0] for condition in undeclared["condition_id"]}
             lowest, highest = int(reach["first"].min()), int(reach["last"].max())  # type: ignore[arg-type]
@@ -371,15 +431,20 @@ class Read:
         """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
         walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
-        materialized = [walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()]
+        more = self.drawn.counts if self.drawn else {}
+        materialized = [
+            id not in more and walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()
+        ]
         parts: list[pl.DataFrame] = []
         if any(materialized):
             book = self._book(where.filter(materialized))
             sums = queries.read_sums(self.connection, book.conditions["condition_no"].to_list())
+            if (listed := self._within.questions) is not None:
+                sums = sums.filter(pl.col("question_no").is_in(listed.implode()))
             parts.append(units_of_sums(sums, book))
         if not all(materialized) or not parts:
             fresh = where.filter([not each for each in materialized])
-            changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions))
+            changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions), self._within)
             parts.append(units_of_changes(changes, self._book(fresh)))
         return parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
 
@@ -391,9 +456,8 @@ class Read:
 
     def steps(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """The sums behind curves, one row per change."""
-        steps = queries.curves(self.connection, where, self.lens, self._rates(conditions)).with_columns(
-            scored="n_trials"
-        )
+        rates = self._rates(conditions)
+        steps = queries.curves(self.connection, where, self.lens, rates, self._within).with_columns(scored="n_trials")
         # Those of conditions that are not anytime, all at wall 0, move to the one budget they ran at.
         walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
         own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
@@ -417,7 +481,7 @@ class Read:
         voting = where.filter(theirs)
         if voting.is_empty():
             return steps
-        walks = queries.walks(self.connection, voting, self.lens, self._rates(conditions))
+        walks = queries.walks(self.connection, voting, self.lens, self._rates(conditions), self._within)
         names = queries.numbers(self.connection).join(voting, on="condition_id").select("condition_no", "condition_id")
         ids = voting["condition_id"].to_list()
         draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
@@ -433,6 +497,17 @@ class Read:
         ]
         recounted = pl.concat(parts).select(steps.columns)
         return pl.concat([steps.filter(~theirs), recounted]).sort("condition_id", "budget")
+
+    @property
+    def _within(self) -> Within:
+        """The steps that are read."""
+        steps = None if self.drawn is None else self.drawn.steps
+        if self.questions is None:
+            return Within(None, steps)
+        every = queries.questions(self.connection)
+        wanted = pl.Series("question_id", sorted(self.questions), dtype=pl.String)
+        listed = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
+        return Within(None if len(listed) == every.height else listed, steps)
 
     def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:
         return lenses.table(self.lens, (row["lineup"] for row in conditions))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
 from engine.analysis.equity import Equity
+from engine.analysis.guessing import guessing
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
@@ -59,11 +61,16 @@ class Results:
     def cells(
         self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
     ) -> pl.DataFrame:
-        """One row per (condition, budget), columns `cells.CELL_SCHEMA`.
+        """One row per (condition, budget), columns `cells.CELL_SCHEMA`, on the questions of one study, or of studies
+        that asked the same; see `reader.FILTERS` and `notes`.
 
         Anytime conditions are read at `budgets` (default: those their studies declare) on `axis` (default: their own;
         any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
         Filters, one value or several: `reader.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
+        n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
+        n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
+        (`analysis.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all questions
+        of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
@@ -76,7 +83,12 @@ class Results:
         return self.measured(axis, budgets, filters, lens)[0]
 
     def curve(
-        self, condition_id: str, axis: str | None = None, points: Sequence[int] | None = None, lens: Lens = STORED
+        self,
+        condition_id: str,
+        axis: str | None = None,
+        points: Sequence[int] | None = None,
+        lens: Lens = STORED,
+        study: str | None = None,
     ) -> pl.DataFrame:
         """Accuracy of a condition by budget, columns `curves.CURVE_SCHEMA`.
 
@@ -85,7 +97,7 @@ class Results:
         'usd', watt-hours on 'wh'; a call cut by the budget counts fractions of a token there). A condition that is not
         anytime has one row.
         """
-        return self.curves([condition_id], axis, points, lens).drop("condition_id", "axis")
+        return self.curves([condition_id], axis, points, lens, study=study).drop("condition_id", "axis")
 
     def curves(
         self,
@@ -94,11 +106,13 @@ class Results:
         points: Sequence[int] | None = None,
         lens: Lens = STORED,
         orders: int | None = None,
+        study: str | None = None,
     ) -> pl.DataFrame:
         """The curves of several conditions in one pass: columns condition_id, axis and those of `curve`.
 
         Numbers are those of `curve`, bit for bit. In the order of `ids`; `axis` says what budget and spend count, which
-        may differ from condition to condition when none is asked for. Raises UnknownName for an id that is not there.
+        may differ from condition to condition when none is asked for. `study`: on its questions; None: on all that a
+        condition has. Raises UnknownName for an id that is not there, UsageError for one the study did not ask for.
 
         `orders`: read votes (`majority_at_k.VOTING`) not in the one order their draws came in but in so many seeded
         random ones, exactly over all of them on the axis of calls; 64 is plenty, 1 is the run itself. Trials that a
@@ -110,6 +124,13 @@ class Results:
         with self._reading(lens) as read:
             known = read.known()
             conditions = known.named(ids)
+            shown = read.look.shown({"study": study, "condition_id": list(ids)})
+            if study is not None:
+                asked = {row["condition_id"]: row for row in read.look.within({"study": study, "condition_id": ids})[0]}
+                for id in (id for id in ids if id not in asked):
+                    raise _not_asked(study, id)
+                conditions = [asked[id] for id in dict.fromkeys(ids)]
+            read = read.of(replace(shown, conditions=conditions))
             # No budgets: a curve is read at every wall, and only needs to know on which axis.
             where = read.placed(known, conditions, axis, [])
             steps = read.steps(conditions, where)
@@ -138,6 +159,9 @@ class Results:
         5 %, and one cheaper cell better beyond what the best of so many would be by luck), undecided, partial (under
         95 % of the questions: neither judged nor compared with), null (spend or accuracy unknown). Ties: cells equal in
         spend and accuracy stand or fall together; tied: on it with such a one.
+
+        n_shared: questions that all full cells of the task have scored. Where they are 90 % of the list, all numbers of
+        full cells are those on them, else each cell's on its own; `common.shared_sentences` says which.
         """
         cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
         return frontier.frontier(cells, units, x, kind, replicates, seed)
@@ -157,13 +181,24 @@ class Results:
         cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
         return frontier.band(cells, units, x, replicates, seed)
 
-    def difference(self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0) -> Difference:
-        """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test."""
-        read = self._read([a, b])
-        return compare.difference(read[a][1], read[b][1], stats.Sample(replicates, seed))
+    def difference(
+        self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0, study: str | None = None
+    ) -> Difference:
+        """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test.
+
+        `study`: on its questions alone; here and in every comparison."""
+        read = self._read([a, b], study=study)
+        return compare.difference(read[a].units, read[b].units, stats.Sample(replicates, seed))
 
     def compare(
-        self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0, lens: Lens = STORED
+        self,
+        a: Cell,
+        b: Cell,
+        by: str = "category",
+        replicates: int = 2000,
+        seed: int = 0,
+        lens: Lens = STORED,
+        study: str | None = None,
     ) -> Comparison:
         """Cell `a` against cell `b` in full, on the questions both have; see `Comparison`.
 
@@ -171,7 +206,7 @@ class Results:
         a column that is not there.
         """
         groups = equity.groups(self.questions(), by)
-        read = self._read([a, b], lens)
+        read = self._read([a, b], lens, study)
         return compare.compare(read[a], read[b], groups, stats.Sample(replicates, seed))
 
     def comparisons(
@@ -181,6 +216,7 @@ class Results:
         correction: Correction = "holm",
         replicates: int = 2000,
         seed: int = 0,
+        study: str | None = None,
     ) -> pl.DataFrame:
         """Pairs of cells, or cells each `against` one baseline: a frame of columns `compare.MANY_SCHEMA`, in order.
 
@@ -188,7 +224,7 @@ class Results:
         ones). The 95 % intervals are those of each row alone.
         """
         both = compare.both(asked, against)
-        read = self._read([cell for pair in both for cell in pair])
+        read = self._read([cell for pair in both for cell in pair], study=study)
         sample = stats.Sample(replicates, seed)
         return compare.comparisons([(read[a], read[b]) for a, b in both], correction, sample)
 
@@ -232,7 +268,37 @@ class Results:
         Numbers of two versions never stand together: of each task those are read that the newest version read whole.
         Filters: `reader.FILTERS`.
         """
-        return reader.older(reader.chosen(self.conditions().to_dicts(), filters))
+        with self._reading(STORED) as read:
+            return reader.older(read.look.within(filters)[0])
+
+    def notes(self, **filters: Any) -> list[str]:
+        """What is to be said beside what these filters show: studies that are not pooled, as they asked other
+        questions, and conditions that an older version read."""
+        with self._reading(STORED) as read:
+            rows, within = read.look.within(filters)
+            return [*(within.notes if within else ()), *reader.older(rows)]
+
+    def studies(self) -> pl.DataFrame:
+        """What each study asked for, task by task, the one that ran last at the end: columns study, task, list (studies
+        with the same number asked the same questions of the task), n_questions, and the condition_ids."""
+        with self._reading(STORED) as read:
+            asked = read.look.asked
+        lists: dict[str, list[Any]] = {}
+        rows = []
+        for each in asked:
+            known = lists.setdefault(each.task, [])
+            if each.listed not in known:
+                known.append(each.listed)
+            place = known.index(each.listed)
+            rows.append((each.study, each.task, place, each.planned, sorted(each.conditions)))
+        schema = {"study": pl.String, "task": pl.String, "list": pl.Int64, "n_questions": pl.Int64}
+        return pl.DataFrame(rows, schema=schema | {"condition_ids": pl.List(pl.String)}, orient="row")
+
+    def questions_of(self, study: str, task: str) -> frozenset[str]:
+        """Ids of the questions a study asked of a task; empty: it did not ask that task."""
+        with self._reading(STORED) as read:
+            lists = [each.questions for each in read.look.asked if (each.study, each.task) == (study, task)]
+        return lists[0] if lists else frozenset()
 
     def questions(self) -> pl.DataFrame:
         """Questions with text, target, category and the number of trials asked of each."""
@@ -261,10 +327,21 @@ class Results:
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and the per-question sums they are made of: of each task those that one version read; see `older`."""
         with self._reading(lens) as read:
-            known = read.known()
-            conditions = reader.alike(reader.chosen(known.conditions, filters))
-            units = read.units(conditions, read.placed(known, conditions, axis, budgets))
-        return curves.cells(units, conditions, reader.planned(conditions, known.studies, known.asked)), units
+            shown = read.look.shown(filters)
+            read = read.of(shown)
+            units = read.units(shown.conditions, read.placed(read.known(), shown.conditions, axis, budgets))
+            blind = guessing(read.connection, {row["task"] for row in shown.conditions}, shown.questions)
+        draws = read.drawn.counts if read.drawn else {}
+        conditions = [
+            {
+                **row,
+                "n_draws": draws.get(row["condition_id"], 1),
+                "guess": blind[row["task"]].constant,
+                "chance": blind[row["task"]].chance,
+            }
+            for row in shown.conditions
+        ]
+        return curves.cells(units, conditions, shown.planned), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:
@@ -296,10 +373,14 @@ class Results:
         """
         # A calibration looks at the targets, so it is nothing to choose.
         known, sample = self.conditions().filter(pl.col("strategy") != LABEL), stats.Sample(replicates, seed)
+        if filters.get("study") is not None:
+            with self._reading(STORED) as read:
+                asked = [row["condition_id"] for row in read.look.shown({"study": filters["study"]}).conditions]
+            known = known.filter(pl.col("condition_id").is_in(asked))
         theirs = advice.task_of(known["task"], task)
         return Advisor(self, known, theirs, x or axis or "output_tokens", axis, filters, sample, lens)
 
-    def _read(self, cells: Sequence[Cell], lens: Lens = STORED) -> dict[Cell, Measured]:
+    def _read(self, cells: Sequence[Cell], lens: Lens = STORED, study: str | None = None) -> dict[Cell, Measured]:
         """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""
         # A dict and no set: which of several unknown conditions is named must not depend on hashes.
         walls = {(cell.axis, cell.budget): None for cell in cells}
@@ -308,16 +389,20 @@ class Results:
         for axis, budget in walls:
             at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
             ids = [cell.condition_id for cell in at_wall]
-            frame, units = self.measured(axis, None if budget is None else [budget], {"condition_id": ids}, lens)
+            filters = {"condition_id": ids, "study": study}
+            frame, units = self.measured(axis, None if budget is None else [budget], filters, lens)
             readers |= set(frame["reader"])
-            measured |= {cell: compare.at_largest(cell, units) for cell in at_wall}
-        missing = [cell for cell, (_, units) in measured.items() if units.is_empty()]
+            draws = dict(frame.select("condition_id", "n_draws").iter_rows())
+            measured |= {cell: compare.at_largest(cell, units, draws.get(cell.condition_id, 1)) for cell in at_wall}
+        missing = [cell for cell, read in measured.items() if read.units.is_empty()]
         if (missing or len(readers) > 1) and self._players(*cells)["reader"].n_unique() > 1:
             raise UsageError(
                 "These settings were read by different versions and cannot be compared; run the study of "
                 "the older one again, which reads it anew from its stored replies."
             )
         for cell in missing:
+            if study is not None and self._players(cell).height:
+                raise _not_asked(study, cell.condition_id)
             raise UnknownName("condition", cell.condition_id, self.conditions()["condition_id"].to_list())
         return measured
 
@@ -327,18 +412,28 @@ class Results:
         Filters: `reader.FILTERS`. Empty frames where nothing was told.
         """
         with self._reading(STORED) as read:
-            conditions = stated_budgets.conditions(reader.alike(reader.chosen(read.known().conditions, filters)))
-            trials = stated_budgets.trials(read.connection, conditions)
+            shown = read.look.shown(filters)
+            trials = stated_budgets.trials(read.connection, stated_budgets.conditions(shown.conditions))
+            if shown.questions is not None:
+                trials = trials.filter(pl.col("question_id").is_in(sorted(shown.questions)))
         return stated_budgets.elasticity(trials, replicates, seed)
 
-    def equity(self, a: Cell, b: Cell, by: str = "category", replicates: int = 2000, seed: int = 0) -> Equity:
+    def equity(
+        self,
+        a: Cell,
+        b: Cell,
+        by: str = "category",
+        replicates: int = 2000,
+        seed: int = 0,
+        study: str | None = None,
+    ) -> Equity:
         """Who pays for moving from `a` to the cheaper `b`: the change in accuracy group by group; see `Equity`.
 
         `by`: a column of `questions`, or a key of their `data` (dots go down, 'metadata.' is left out). Raises
         UnknownName for a condition or column that is not there, UsageError where the cells share no question.
         """
-        groups, read = equity.groups(self.questions(), by), self._read([a, b])
-        cells, units = (read[a][0], read[b][0]), (read[a][1], read[b][1])
+        groups, read = equity.groups(self.questions(), by), self._read([a, b], study=study)
+        cells, units = (read[a].cell, read[b].cell), (read[a].units, read[b].units)
         simulated = bool(self._players(a, b)["simulated"].any())
         return equity.equity(cells, units, groups, by, (replicates, seed), simulated)
 
@@ -352,6 +447,7 @@ class Results:
         lens: Lens = STORED,
         replicates: int = 2000,
         seed: int = 0,
+        study: str | None = None,
     ) -> Savings:
         """Money, energy and carbon of a month with `a` and with `b`, and the accuracy between them; see `Savings`.
 
@@ -362,8 +458,8 @@ class Results:
         traffic, players = Traffic(questions_per_day, zone), self._players(a, b)
         views = savings.lenses(lens, players["lineup"], energy)
         # The same trials through each lens: once half-way, and for ranges of sizes at both their ends.
-        reads = [self._read([a, b], view) for view in views]
-        cells, units = (reads[0][a][0], reads[0][b][0]), [(read[a][1], read[b][1]) for read in reads]
+        reads = [self._read([a, b], view, study) for view in views]
+        cells, units = (reads[0][a].cell, reads[0][b].cell), [(read[a].units, read[b].units) for read in reads]
         labels = {"simulated": bool(players["simulated"].any()), "sources": savings.sources(views[0])}
         return savings.savings(cells, units, traffic, (replicates, seed), labels)
 
@@ -379,3 +475,7 @@ class Results:
 
     def _players(self, *cells: Cell) -> pl.DataFrame:
         return self.conditions().filter(pl.col("condition_id").is_in([cell.condition_id for cell in cells]))
+
+
+def _not_asked(study: str, condition_id: str) -> UsageError:
+    return UsageError(f"The study {study!r} did not ask for {condition_id}; name a study that did, or none.")

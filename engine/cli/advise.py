@@ -58,6 +58,7 @@ _LONGEST = 20
     help="what the frontier loses if the model disappears",
 )
 @_question("--price", metavar="MODEL=xFACTOR", help="what it loses, in dollars, if its price changes")
+@options.study
 @options.task("the task (needed where there are several)")
 @options.axis("what budgets count (default: what the runs used)")
 @options.as_json
@@ -71,6 +72,7 @@ def advise(
     per_right: bool,
     without: str | None,
     price: str | None,
+    study: str | None,
     task: str | None,
     axis: str | None,
     as_json: bool,
@@ -84,7 +86,7 @@ def advise(
     results = engine.open(options.existing(db))
 
     def adviser(x: str | None) -> Advisor:
-        return results.advise(task, x, axis)
+        return results.advise(task, x, axis, study=study)
 
     answers: list[Advice] = []
     if reach is not None:
@@ -94,7 +96,7 @@ def advise(
         answers.append(adviser(x).under(round(under * PUSD_PER_USD) if axis == "usd" else round(under)))
     if beats is not None:
         ask = adviser(x)
-        first, second = (options.condition(results, name, ask.task)["condition_id"] for name in beats)
+        first, second = (options.condition(results, name, ask.task, study)["condition_id"] for name in beats)
         answers.append(ask.beats(first, second))
     if next_point is not None:
         answers.append(adviser(x).next_point(None if math.isnan(next_point) else next_point))
@@ -118,29 +120,41 @@ def advise(
         show.say(answer.sentence)
         show.say()
         _evidence(answer.evidence)
+    from engine.analysis.common import shared_sentences
+
+    told = adviser(x)
+    shared = () if beats is not None and len(answers) == 1 else shared_sentences(told.cells)
+    for sentence in (*shared, *results.notes(study=study, task=told.task)):
+        show.say(sentence)
 
 
 @click.command(cls=Verb)
 @click.argument("a", metavar="A", help="label or beginning of an id, @BUDGET if you like")
 @click.argument("b", metavar="B", help="the other one, written like A")
+@options.study
 @options.task("the task (needed where there are several)")
 @options.axis("what budgets count (default: what the runs used)")
 @options.as_json
 @option("--by", default="category", metavar="COLUMN", help="column of the questions to split by")
-def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_json: bool, by: str) -> None:
+def compare(
+    db: Path, a: str, b: str, study: str | None, task: str | None, axis: str | None, as_json: bool, by: str
+) -> None:
     """One setting against another on the questions both have."""
     if axis is not None and axis not in AXES:
         raise UnknownName("axis", axis, AXES)
     results = engine.open(options.existing(db))
-    (row_a, cell_a), (row_b, cell_b) = (_cell(results, name, task, axis) for name in (a, b))
-    comparison = results.compare(cell_a, cell_b, by=by)
+    (row_a, cell_a), (row_b, cell_b) = (_cell(results, name, task, axis, study) for name in (a, b))
+    comparison = results.compare(cell_a, cell_b, by=by, study=study)
     if as_json:
         show.emit({**_jsonable(comparison), "groups": comparison.groups.to_dicts()})
         return
     name = over([row_a, row_b])
     names = (
-        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}"
-        for row, cell in ((row_a, comparison.a), (row_b, comparison.b))
+        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
+        for row, cell, n in (
+            (row_a, comparison.a, comparison.draws_a),
+            (row_b, comparison.b, comparison.draws_b),
+        )
     )
     for sentence in _sentences(comparison, *names):
         show.say(sentence)
@@ -156,7 +170,7 @@ def compare(db: Path, a: str, b: str, task: str | None, axis: str | None, as_jso
         _evidence(comparison.groups)
 
 
-def _cell(results: Results, name: str, task: str | None, axis: str | None) -> tuple[Row, Cell]:
+def _cell(results: Results, name: str, task: str | None, axis: str | None, study: str | None) -> tuple[Row, Cell]:
     """`NAME` or `NAME@BUDGET`; a budget in dollars where the axis counts them."""
     from engine.analysis import Cell
 
@@ -170,7 +184,7 @@ def _cell(results: Results, name: str, task: str | None, axis: str | None) -> tu
             budget = None
     if budget is not None and not 0 <= budget < 1e15:
         budget = None
-    row = options.condition(results, name if budget is None else label, task)
+    row = options.condition(results, name if budget is None else label, task, study)
     if budget is not None and (axis or row["axis"]) == "usd":
         budget *= PUSD_PER_USD
     return row, Cell(row["condition_id"], None if budget is None else round(budget), axis)

@@ -222,6 +222,23 @@ def task(help: str, **settings: Any) -> Decorator:
     return option("--task", help=help, shell_complete=among(_task_names), **settings)
 
 
+def study(act: Callable[..., Any]) -> Callable[..., Any]:
+    """--study: whose conditions and questions are shown."""
+    says = "what one study asked for, by its name, on its own questions (default: those that asked the same, together)"
+    return option("--study", metavar="NAME", help=says, shell_complete=_studies)(act)
+
+
+def _studies(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    import engine
+    from engine.core.errors import BudgetscopeError
+
+    try:
+        names = engine.open(database(ctx)).studies()["study"].unique().sort()
+    except BudgetscopeError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def axis(help: str) -> Decorator:
     """--axis: what budgets count."""
     return option("--axis", help=help, shell_complete=among(_axes))
@@ -362,9 +379,15 @@ def find_run(db: Path, name: str) -> RunDir:
     return run_dir.find(runs_of(db), name)
 
 
-def condition(results: Results, name: str, task: str | None) -> Row:
-    """A condition by the beginning of its id, with or without the tag, or by its label (on one task)."""
+def condition(results: Results, name: str, task: str | None, study: str | None = None) -> Row:
+    """A condition by the beginning of its id, with or without the tag, or by its label (on one task, of one study)."""
     known: Sequence[Row] = [row for row in results.conditions().to_dicts() if task in (None, row["task"])]
+    if study is not None:
+        studies = results.studies()
+        if study not in (named := set(studies["study"])):
+            raise UnknownName("study", study, named)
+        asked = {id for ids in studies.filter(study=study)["condition_ids"] for id in ids}
+        known = [row for row in known if row["condition_id"] in asked]
     # An id with its tag or without: k1-69f28c85 and 69f28c85.
     starts = ((row, (row["condition_id"], row["condition_id"].partition("-")[2])) for row in known)
     fitting = [r for r, ids in starts if name and (name == r["label"] or any(each.startswith(name) for each in ids))]

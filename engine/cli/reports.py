@@ -31,17 +31,18 @@ _NOTES = {
 }
 
 
-def results(db: Path, conditions: Iterable[str]) -> None:
-    """The cells of some conditions, task by task, and what the labels mean."""
+def results(db: Path, study: str, conditions: Iterable[str]) -> None:
+    """The cells of some conditions a study asked for, task by task, and what the labels mean."""
     found, ids = engine.open(db), list(conditions)
-    _show(found.cells(condition_id=ids).to_dicts())
-    for sentence in found.older(condition_id=ids):
+    _show(found.cells(study=study, condition_id=ids).to_dicts())
+    for sentence in found.notes(study=study, condition_id=ids):
         show.say(sentence)
 
 
 @click.command(cls=Verb)
 @options.axis("axis of the budgets to report (default: what the runs used)")
 @option("--x", help="what the frontier weighs accuracy against (default: the axis)")
+@options.study
 @options.task("one task only")
 @option("--curve", metavar="CONDITION", help="accuracy of one condition at every budget")
 @options.prices
@@ -50,18 +51,21 @@ def report(
     db: Path,
     axis: str | None,
     x: str | None,
+    study: str | None,
     task: str | None,
     curve: str | None,
     prices: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Cells with the frontier marked, or one condition's curve."""
+    from engine.analysis import guessing
+    from engine.analysis.common import shared_sentences
+
     results = engine.open(options.existing(db))
     if curve is not None:
-        condition = options.condition(results, curve, task)
-        points = results.curve(
-            condition["condition_id"], axis=axis, lens=savings.view(results.snapshots(), prices)
-        ).to_dicts()
+        condition = options.condition(results, curve, task, study)
+        lens = savings.view(results.snapshots(), prices)
+        points = results.curve(condition["condition_id"], axis=axis, lens=lens, study=study).to_dicts()
         if as_json:
             show.emit(points)
             return
@@ -82,7 +86,8 @@ def report(
     x = x or axis or "output_tokens"
     listed = results.snapshots()
     view = savings.view(listed, prices)
-    rows = results.frontier(x=x, axis=axis, task=task, lens=view).to_dicts()
+    frame = results.frontier(x=x, axis=axis, task=task, lens=view, study=study)
+    rows = frame.to_dicts()
     if as_json:
         show.emit(rows)
     elif rows:
@@ -92,7 +97,8 @@ def report(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
             "p is the share of bootstrap replicates that say so."
         )
-        for sentence in (*(savings.said(listed, view, prices) if prices else ()), *results.older()):
+        notes = (*guessing.sentences(frame), *shared_sentences(frame), *results.notes(study=study, task=task))
+        for sentence in (*(savings.said(listed, view, prices) if prices else ()), *notes):
             show.say(sentence)
         from engine.store.store import Store
 
@@ -139,6 +145,7 @@ def _show(rows: Sequence[Row]) -> None:
                 chance = row.get("p_frontier")
                 labels.append("frontier" if chance is None else f"frontier ({text.share(chance)})")
             labels += [label for label in ("simulated", "partial") if row[label]]
+            labels += [text.draws(row["n_draws"])] if row["n_draws"] > 1 else []
             # An assumed price says nothing where none is known.
             if row["usd_assumed"] and row["usd"] is not None:
                 labels.append("assumed price")
@@ -159,6 +166,8 @@ def _show(rows: Sequence[Row]) -> None:
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
+    if any(row["n_draws"] > 1 for row in rows):
+        show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -167,7 +167,7 @@ def work(directory: RunDir, planned: Plan) -> int:
     if planned.study.calibration:
         reports.calibration_table(directory.db, planned)
     else:
-        reports.results(directory.db, [condition.condition_id for condition in planned.conditions])
+        reports.results(directory.db, planned.study.name, [condition.condition_id for condition in planned.conditions])
     ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
     doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
     show.say(

@@ -58,6 +58,7 @@ _SIZE = "MODEL=ACTIVE[/TOTAL] in billions of parameters, such as local/smollm2-1
     help="energy of an input token as a share of an output token's (0: ecologits counts none)",
 )
 @option("--by", metavar="COLUMN", help="who pays: accuracy by this column of the questions or their data")
+@options.study
 @options.task("the task, where a label is on several")
 @options.prices
 @options.as_json
@@ -71,6 +72,7 @@ def savings(
     pue: float | None,
     prefill_share: float,
     by: str | None,
+    study: str | None,
     task: str | None,
     prices: tuple[str, ...],
     as_json: bool,
@@ -79,12 +81,12 @@ def savings(
     from engine.analysis import Cell
 
     results = engine.open(options.existing(db))
-    rows = [options.condition(results, name, task) for name in (a, b)]
+    rows = [options.condition(results, name, task, study) for name in (a, b)]
     today, cheaper = (Cell(row["condition_id"]) for row in rows)
     listed = results.snapshots()
     view, weights = lens(listed, prices), energies(listed, sizes, pue, prefill_share)
-    month = results.savings(today, cheaper, per_day, zone, weights, view)
-    who = None if by is None else results.equity(today, cheaper, by)
+    month = results.savings(today, cheaper, per_day, zone, weights, view, study=study)
+    who = None if by is None else results.equity(today, cheaper, by, study=study)
     if as_json:
         record = {
             "questions_per_day": month.traffic.questions_per_day,

@@ -6,7 +6,7 @@ None and not-a-number mean "not known" and are written so; zero is written as ze
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from engine.core.records import PUSD_PER_USD
 
@@ -135,6 +135,17 @@ def interval(low: float | None, high: float | None, form: Callable[[float | None
     first, last = (form(end).removesuffix("%").removesuffix(" points") for end in (low, high))
     signed = first[:1] in ("+", MINUS) or last[:1] in ("+", MINUS)
     return f"({first} to {last})" if signed else f"({first}–{last})"
+
+
+def joined(words: Iterable[str]) -> str:
+    """A list in words: `a`, `a and b`, `a, b and c`; empty for none."""
+    *before, last = [*words] or [""]
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def draws(n: int | None) -> str:
+    """`mean of 12 draws`, of a number that is one; empty for a setting that is read as it was run."""
+    return f"mean of {count(n)} draws" if n is not None and n > 1 else ""
 
 
 def plural(n: int, noun: str, many: str | None = None) -> str:

@@ -162,7 +162,7 @@ class _Worker:
             self._runner, self._progress = runner, runner.progress
             # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
             self._progress.done = min(self._last.done, self._progress.total)
-            store.save_run(self._row(planned, "running"))
+            store.save_run(self._row(planned, "running"), planned.specs)
             try:
                 await self._heart.attend(runner.run())
             finally:

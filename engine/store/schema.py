@@ -130,6 +130,11 @@ _TIERS = (
     + _tiered("mark_spends", "ordinal bigint,", "trial_id, attempt, ordinal, model")
 )
 
+_PLANS = """
+create table plans (
+    run_id varchar not null, task varchar not null, kind varchar not null, id varchar not null)"""
+"""The conditions and questions a run's study asked for, `kind` says which, whoever paid for their trials."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -139,6 +144,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, "by which version of the reading of answers a trial was read", _READER),
     Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
     Migration(8, "prices that are not one flat rate, and spends by their tiers", _TIERS),
+    Migration(9, "what each run's study asked for, whoever paid for it", _PLANS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -161,6 +167,7 @@ TABLES: tuple[str, ...] = (
     "mark_spends",
     "links",
     "leases",
+    "plans",
     "meta",
     "migrations",
 )

@@ -63,7 +63,7 @@ class RunRow:
 
     run_id: str
     study: str
-    """JSON of the declared plan; the analysis reads its keys `name`, `budgets` and `planned_questions`."""
+    """JSON of the declared plan; the analysis reads `name`, `budgets`, `budget_axis` and `planned_questions`."""
     state: str
     """running, finished, stopped, ceiling or failed."""
     started_at: datetime
@@ -149,11 +149,19 @@ class Store(Database):
                 tables.insert(connection, content)
         return len(fresh)
 
-    def save_run(self, run: RunRow) -> None:
-        """Store a run, or replace what was stored of it."""
+    def save_run(self, run: RunRow, planned: Iterable[TrialSpec] = ()) -> None:
+        """Store a run, or replace what was stored of it; `planned`: the trials its study asks for, whoever has them."""
+        asked = {
+            (spec.condition.task, kind, id)
+            for spec in planned
+            for kind, id in (("condition", spec.condition.condition_id), ("question", spec.question.question_id))
+        }
         with self.writing() as connection:
             connection.execute("delete from runs where run_id = ?", [run.run_id])
-            tables.insert(connection, {"runs": [codec.plain(run)]})
+            if asked:
+                connection.execute("delete from plans where run_id = ?", [run.run_id])
+            plans = [{"run_id": run.run_id, "task": task, "kind": kind, "id": id} for task, kind, id in sorted(asked)]
+            tables.insert(connection, {"runs": [codec.plain(run)], "plans": plans})
 
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
@@ -292,6 +300,7 @@ _DELETE_RUN = (
     "delete from trials where run_id = ?",
     "delete from attempts where run_id = ?",
     "delete from runs where run_id = ?",
+    "delete from plans where run_id = ?",
     """delete from completions where key not in (select key from calls) and (run_id = ? or run_id not in (
         select run_id from runs union all select run_id from trials))""",
     "delete from prompts where prompt_key not in (select prompt_key from calls)",

@@ -22,7 +22,7 @@ Layout = list[tuple[str, str]]
 
 _ON_CONFLICT = {
     "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
-    **dict.fromkeys(("numbers", "run_parts", "steps"), ""),
+    **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
 }
 """What to do about a key that is stored; a table without keys: nothing."""
 

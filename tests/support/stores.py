@@ -72,6 +72,18 @@ def mixed(path: Path) -> Path:
     return path
 
 
+def two_studies(path: Path) -> Path:
+    """`wide` asks 16 sums; `narrow` asks the first 10 of them, again of `direct`, which is paid by then, and of more."""
+    rows = [f"What is {n} + {n * 7 % 13}?,{n + n * 7 % 13}" for n in range(16)]
+    for name, asked, strategies in (("wide", 16, EVERY[:2]), ("narrow", 10, (EVERY[0], *EVERY[2:]))):
+        (path.parent / "sums.csv").write_text("question,answer\n" + "\n".join(rows[:asked]))
+        text = f'name="{name}"\nbudgets=[32, 512]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\n'
+        study = parse(f"{text}strategies={list(strategies)}\n", "made.toml", path.parent)
+        final = worker.run(worker.prepare(study, path), lambda _: None)
+        assert final.state == "finished", final.message
+    return path
+
+
 def all_failed(path: Path) -> Path:
     """Every trial failed, so nothing is scored."""
     model = ModelSetting("openai/gone", "openai/gone@nowhere")

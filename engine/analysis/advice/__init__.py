@@ -17,6 +17,7 @@ import polars as pl
 from engine.analysis.advice import board as boards
 from engine.analysis.advice import choose, cost, what_if
 from engine.analysis.advice.board import Advice, Board
+from engine.analysis.common import on_common
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.stats import Sample
 from engine.core import names, text
@@ -36,7 +37,7 @@ class Readings(Protocol):
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells, and the sums per question they were made of."""
 
-    def curves(self, condition_ids: Sequence[str], *, axis: str, lens: Lens) -> pl.DataFrame:
+    def curves(self, condition_ids: Sequence[str], *, axis: str, lens: Lens, study: str | None) -> pl.DataFrame:
         """Accuracy at every budget that changes anything, by condition."""
 
 
@@ -77,13 +78,20 @@ class Advisor:
     def beats(self, a: str, b: str) -> Advice:
         """From which budget on condition `a` beats `b`, both ids: `choose.beats`."""
         axis = self.axis or self._own_axis()
-        curves = self.results.curves([a, b], axis=axis, lens=self.lens)
+        study = self.filters.get("study")
+        curves = self.results.curves([a, b], axis=axis, lens=self.lens, study=study)
         if set(curves["axis"].unique()) - {axis}:
             raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
         rows = [self.conditions.row(by_predicate=pl.col("condition_id") == name, named=True) for name in (a, b)]
         names_by_id = names.conditions(rows)
+        there = {"condition_id": [a, b], "study": study}
+        drawn = dict(
+            self.results.measured(None, None, there, self.lens)[0].select("condition_id", "n_draws").iter_rows()
+        )
+        many = {id: f" ({text.draws(n)})" for id, n in drawn.items() if n > 1}
         called = [
             names_by_id[row["condition_id"]]
+            + many.get(row["condition_id"], "")
             + ("" if row["anytime"] else f" (at its own {text.budget(row['budget'], row['axis'])})")
             for row in rows
         ]
@@ -99,7 +107,7 @@ class Advisor:
             budgets = budgets[:: -(-len(budgets) // MOST_BUDGETS)]
 
         def read(budgets: Sequence[int]) -> dict[int, choose.Units]:
-            _, units = self.results.measured(axis, budgets, {"condition_id": [a, b]}, self.lens)
+            _, units = self.results.measured(axis, budgets, {"condition_id": [a, b], "study": study}, self.lens)
             pairs: dict[int, choose.Units] = {}
             for budget in budgets:
                 # One that is not anytime is at its own budget, whatever the other's.
@@ -140,6 +148,11 @@ class Advisor:
         x, left = rest["x"].to_numpy(), rest["free"].fill_null(0.0).to_numpy()
         part = np.where(using & (x > 0), 1 - left / np.where(x > 0, x, 1.0), 0.0)
         return what_if.priced(board, model, factor, 1 + (factor - 1) * part)
+
+    @property
+    def cells(self) -> pl.DataFrame:
+        """The settings advice chooses among, columns of `Results.cells`, on the questions that full ones share."""
+        return on_common(*self._measured(self.lens))[0]
 
     def _measured(self, lens: Lens) -> tuple[pl.DataFrame, pl.DataFrame]:
         cells, units = self.results.measured(self.axis, None, {"task": self.task, **self.filters}, lens)

@@ -17,6 +17,7 @@ import polars as pl
 
 from engine.analysis import frontier
 from engine.analysis.cells import scored_means
+from engine.analysis.common import on_common
 from engine.analysis.compare import Cell
 from engine.analysis.frontier import Cloud, ClusterSums, tails
 from engine.analysis.stats import LEVEL, Estimate, Flags, Floats, Interval, Sums, accuracy_interval
@@ -24,7 +25,7 @@ from engine.core import names, text
 from engine.core.errors import UsageError
 
 Row = Mapping[str, Any]
-COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions")
+COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions", "n_draws")
 """What every table of evidence about settings begins with."""
 
 
@@ -80,6 +81,7 @@ class Board:
 def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> Board:
     """The cells of one task; raises UsageError where none can be judged."""
     frontier.check(x)
+    cells, units = on_common(cells, units)
     sort = cells.with_columns(x=pl.col(x).cast(pl.Float64)).sort("x", "accuracy", "condition_id", nulls_last=True)
     frame = frontier.judged(sort).drop("row")
     if frame.is_empty():
@@ -162,7 +164,8 @@ class Advice:
 
 def setting(row: Row) -> str:
     """A cell of a board in a sentence: its setting and budget."""
-    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}"
+    drawn = text.draws(row.get("n_draws"))
+    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
 
 
 def more_needed(n: int | None) -> str:

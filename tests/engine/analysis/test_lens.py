@@ -186,8 +186,14 @@ def test_what_is_read_on_the_demo_is_what_slow_reading_of_its_trials_gives(demo:
     """Real runs: conditions that are anytime and not, at budgets inside, between and beyond their calls."""
     ids = demo.conditions().filter("anytime")["condition_id"].to_list()
     budgets = [0, 3, 64, 1000] if axis != "usd" else [0, 10**6, 10**7, 10**9]
+    once = 0
     for condition in ids[::9]:
-        assert_cells_are(demo.cells(axis, budgets, condition_id=condition), Store(demo.path).trials(condition), axis)
+        frame = demo.cells(axis, budgets, condition_id=condition)
+        # Those with more draws than were run are held to trials by hand elsewhere.
+        if frame["n_draws"].max() == 1:
+            once += 1
+            assert_cells_are(frame, Store(demo.path).trials(condition), axis)
+    assert once > 2
 
 
 @pytest.fixture(scope="module")

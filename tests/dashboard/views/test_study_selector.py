@@ -1,0 +1,98 @@
+"""Every page that shows results shows one study: what it asked for, on its own questions, named in the address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import engine
+from tests.dashboard.views.test_views import READING
+from tests.support import stores
+from tests.support.pages import run_page
+
+N = {
+    "frontier": "{n} questions",
+    "curves": "{n}",
+    "compare": "{n} questions",
+    "trials": "of {n} trials",
+    "advice": "{n} questions",
+    "told": "{n}",
+}
+"""How a page says how many questions it stands on."""
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stores.two_studies(tmp_path_factory.mktemp("studies") / "results.duckdb")
+
+
+@pytest.fixture(autouse=True)
+def _shown(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
+
+
+def direct(database: Path) -> str:
+    """The setting that both studies asked for."""
+    return str(engine.open(database).cells(study="wide", strategy="direct")["condition_id"][0])
+
+
+def words(app: AppTest) -> str:
+    assert not app.exception, app.exception[0].value
+    parts = [*app.markdown, *app.caption, *app.warning, *app.info, *app.text]
+    return "\n".join(str(part.value).replace("\\", "") for part in parts)
+
+
+@pytest.mark.parametrize("view", [view for view in READING if view != "told"])
+def test_every_page_with_results_lets_a_study_be_chosen_and_says_it_in_the_address(view: str) -> None:
+    app = run_page(view)
+    (control,) = [each for each in app.button_group if each.key == f"{view}.study"]
+    assert [*control.options] == ["narrow", "wide", "All studies"]
+    control.set_value("wide").run()
+    assert app.query_params["study"] == "wide"
+    assert not app.exception
+
+
+@pytest.mark.parametrize("view", ["frontier", "compare", "trials", "advice"])
+def test_a_page_stands_on_the_questions_of_its_study(view: str, database: Path) -> None:
+    at = {"condition": direct(database)} if view == "trials" else {}
+    for study, asked, other in (("wide", 16, 10), ("narrow", 10, 16)):
+        told = words(run_page(view, study=study, **at))
+        assert N[view].format(n=asked) in told, told
+        assert N[view].format(n=other) not in told
+
+
+def test_told_budgets_are_those_of_studies_that_told_any() -> None:
+    app = run_page("told")
+    assert not app.exception
+    assert not [each for each in app.button_group if each.key == "told.study"]
+
+
+@pytest.mark.parametrize("view", ["frontier", "curves", "compare", "advice"])
+def test_all_studies_together_say_which_lists_there_are(view: str) -> None:
+    told = words(run_page(view, study="*"))
+    assert "not pooled" in told
+    assert "narrow 10 questions" in told
+    assert "wide 16 questions" in told
+
+
+@pytest.mark.parametrize("view", ["trials", "compare", "advice"])
+def test_an_address_of_before_that_names_a_setting_alone_opens_a_study_that_asked_for_it(
+    view: str, database: Path
+) -> None:
+    chain = engine.open(database).cells(study="wide", strategy="chain_of_thought").to_dicts()[0]
+    at = (
+        {"condition": chain["condition_id"]}
+        if view == "trials"
+        else {"a": f"{chain['condition_id']}~{chain['budget']}"}
+    )
+    if view == "advice":
+        at = {"ask": "beats", "a": chain["condition_id"]}
+    app = run_page(view, **at)
+    assert app.session_state[f"{view}.study"] == "wide"
+    assert "not there (any more)" not in words(app)
+
+
+def test_a_study_that_is_gone_is_said() -> None:
+    assert "This link asks for study = 'gone'" in words(run_page("frontier", study="gone"))
