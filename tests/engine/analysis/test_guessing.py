@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,4 +82,8 @@ def test_it_stands_beside_every_accuracy_and_is_said(tmp_path: Path):
     assert frame["guess"].unique().to_list() == [best]
     assert frame["chance"].unique().to_list() == [None]
     (said,) = sentences(frame)
-    assert said.startswith("sums: without reading the questions, one fixed answer to all is right on ")
+    assert said.startswith("Without reading the questions, one fixed answer to all is right on ")
+    assert " of sums" not in said
+    twice = pl.concat([frame, frame.with_columns(task=pl.lit("letters"), guess=pl.lit(0.5))])
+    (both,) = sentences(twice)
+    assert both.endswith(" of sums, 50.0% of letters.")
