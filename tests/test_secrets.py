@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import access, queries, runs, studies
 from dashboard.text import exports
 from engine.cli import main
+from engine.models.reach import Endpoint, Reach
 from engine.store import schema
 from engine.store.store import Store
 from engine.study import schema as study
@@ -91,6 +92,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         files = config.get_option("secrets.files")
         config.set_option("secrets.files", [str(folder / "secrets.toml")])
         echoing(provider, IN_SECRETS)
+        listed = Reach(True, (Endpoint("mine", provider.api_base, "PLANTED_SECRET"),))
+        patch.setattr(access, "limits", lambda: listed)
         yield Scene(folder / "results.duckdb", _run(folder / "results.duckdb", provider), folder)
         st.secrets._reset()
         config.set_option("secrets.files", files)

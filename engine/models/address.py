@@ -137,18 +137,18 @@ def bare(name: str) -> str:
     return re.sub(r"^(openai|hosted_vllm)/", "", name)
 
 
-async def trouble(api_base: str, place: str, named: str = "api_base") -> str | None:
+async def trouble(api_base: str, place: str, named: str = "api_base", address: str | None = None) -> str | None:
     """One sentence if nobody can be reached at all, else None; sends nothing and costs nothing.
 
     Where the environment names a proxy for the address, calls go there, so it is the proxy that must be reached.
-    `named`: what holds the address.
+    `named`: what holds the address. `address`: the one it is asked at, past any proxy; None: what its name says.
     """
     at = urlsplit(api_base.strip())
-    proxy = _proxy(at)
+    proxy = None if address else _proxy(at)
     where = at if proxy is None else proxy
     try:
         async with asyncio.timeout(5):  # seconds; a firewall that drops packets would let us wait for minutes
-            _, writer = await asyncio.open_connection(where.hostname, where.port or _default_port(where))
+            _, writer = await asyncio.open_connection(address or where.hostname, where.port or _default_port(where))
     except (OSError, TimeoutError) as error:
         why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
         if proxy is not None:

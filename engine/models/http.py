@@ -82,5 +82,34 @@ class Bounded(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
+class Pinned(httpx.AsyncBaseTransport):
+    """A connection to one host at the address that was checked; no name is looked up again, and no proxy is asked.
+
+    The host's certificate is checked by its name still."""
+
+    def __init__(self, name: str, address: str) -> None:
+        self._name = name
+        self._address = address
+        # A run decides itself how many calls are in flight.
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it there. Raises UnsupportedProtocol for another host."""
+        if request.url.host != self._name:
+            raise httpx.UnsupportedProtocol("another host than was checked")
+        there = httpx.Request(
+            request.method,
+            request.url.copy_with(host=self._address),
+            headers=request.headers,  # Host is among them, by its name.
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": self._name},
+        )
+        return await self._inner.handle_async_request(there)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._inner.aclose()
+
+
 CLIENT: dict[str, Any] = {"follow_redirects": False, "event_hooks": {"response": [bounded]}}
 """How litellm is asked to make its client."""
