@@ -49,7 +49,7 @@ _FORM = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Budgetsco
 _KEPT_TO_ITSELF = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # Without any, a browser would not say that the form is our own.
     "Cache-Control": "no-store",
 }
 

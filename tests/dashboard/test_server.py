@@ -141,7 +141,7 @@ def test_a_link_lets_one_browser_in_once_and_leaves_nothing_in_the_address(behin
     code = launch.code(TOKEN, time.time())
     answer = behind.ask("GET", f"/login?code={code}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
-    assert answer.headers["referrer-policy"] == "no-referrer" and answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "same-origin" and answer.headers["cache-control"] == "no-store"
     said = answer.headers["set-cookie"].lower()
     assert "httponly" in said and "samesite=lax" in said and code not in said and TOKEN not in said
     assert door.holds(cookies_of(answer))
