@@ -5,6 +5,7 @@ Names of tasks, models and strategies come from users, so every text reaches Str
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,12 +38,16 @@ prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 OPEN = "open"  # The parameter of a view that lists the names of its open folds.
 MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
+_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
+"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
 Form = Callable[[str], str]
 
 
 def literal(text: str) -> str:
-    """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula."""
-    return " ".join(text.split()).translate(_ESCAPED)
+    """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula.
+
+    Addresses become links only after the escapes are gone, so an invisible sign stands in each."""
+    return _ADDRESS.sub(lambda found: f"{found[0]}\u2060", " ".join(text.split())).translate(_ESCAPED)
 
 
 def heading(sentence: str) -> None:
