@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import runtime
 
 from dashboard.data import door
+from dashboard.data.access import bound
 from engine.cli import launch
 
 KEPT_S = 30 * 86_400
@@ -70,7 +71,7 @@ class Door:
             return
         asks, path = HTTPConnection(scope), str(scope["path"])
         answer: Response | None = None
-        if len(Headers(scope=scope).getlist("host")) != 1 or not door.answers_to(asks.headers.get("host"), _bound()):
+        if len(Headers(scope=scope).getlist("host")) != 1 or not door.answers_to(asks.headers.get("host"), bound()):
             answer = PlainTextResponse(door.STRANGE, 403)
         elif not door.is_own(asks.headers.get("origin"), asks.headers.get("host")):
             answer = PlainTextResponse("Another page's requests are not answered here.", 403)
@@ -126,7 +127,7 @@ class Door:
     async def _upload(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A file, from a session that may start runs and keeps few of them: nothing of another reaches memory."""
         asks = HTTPConnection(scope)
-        if why := door.closed(asks.cookies, asks.headers, _bound()):
+        if why := door.closed(asks.cookies, asks.headers, bound()):
             await PlainTextResponse(why, 403)(scope, receive, send)
             return
         kept = runtime.get_instance().uploaded_file_mgr.file_storage.get(session, {})  # type: ignore[attr-defined]
@@ -140,10 +141,6 @@ class Door:
         finally:
             self._uploading[session] -= 1
             self._uploading += Counter()  # Sessions that upload nothing any more are forgotten.
-
-
-def _bound() -> str:
-    return str(st.get_option("server.address") or "")
 
 
 def _let_in(request: Request, to: str) -> Response:

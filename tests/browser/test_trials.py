@@ -44,7 +44,11 @@ def hostile(path: Path) -> Path:
     planned = trials_on_paper.spec(
         "<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),)
     )
-    condition = replace(planned.condition, task="<script>7</script> see https://198.51.100.4/x", params='{"x":"![a](http://198.51.100.2)"}')
+    condition = replace(
+        planned.condition,
+        task="<script>7</script> see https://198.51.100.4/x",
+        params='{"x":"![a](http://198.51.100.2)"}',
+    )
     condition = replace(condition, condition_id=ids.condition_id(condition))
     strategy = trials_on_paper.asking([NASTY], 400)
     trial = trials_on_paper.in_loop(
