@@ -114,7 +114,7 @@ def _checked(endpoint: Endpoint, place: str) -> Endpoint:
 
 
 def check_endpoint(spec: ModelSpec, reach: Reach) -> bool:
-    """Whether an endpoint may be asked only at the address that `address_of` finds for it; else the owner named it.
+    """Whether an endpoint may be asked only where `addresses_of` finds it; else its owner named it.
 
     Raises UsageError where it must not be asked at all; its sentence says what the owner would have to do."""
     assert spec.api_base is not None
@@ -169,8 +169,8 @@ def check_study(models: tuple[ModelSpec, ...], reach: Reach) -> None:
             check_provider(spec.model or spec.name, (spec.model or spec.name).partition("/")[0], key, reach)
 
 
-def address_of(spec: ModelSpec) -> str:
-    """The one address at which an endpoint is asked, looked up now. Raises UsageError for one that is not to be asked.
+def addresses_of(spec: ModelSpec) -> tuple[str, ...]:
+    """The only addresses at which an endpoint is asked, looked up now. Raises UsageError for what is not to be asked.
 
     A name is looked up once, and every address it has must be a public one: what answers differently a moment later
     is never asked again."""
@@ -182,12 +182,12 @@ def address_of(spec: ModelSpec) -> str:
         raise UsageError(
             f"Model {spec.name!r} cannot be reached: {host(at)} has no address ({getattr(error, 'strerror', error)})."
         ) from None
-    addresses = [str(each[4][0]) for each in found]
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     if not _is_localhost(at):
         _check_public(spec, at, addresses)
     elif not all(ipaddress.ip_address(each).is_loopback for each in addresses):
         raise UsageError(f"Model {spec.name!r} may not be asked: localhost is another machine here.")
-    return addresses[0]
+    return tuple(addresses)
 
 
 def _check_public(spec: ModelSpec, at: SplitResult, addresses: list[str]) -> None:

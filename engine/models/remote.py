@@ -85,8 +85,8 @@ class RemoteModel:
     """How requests differ from the usual on the wire; see `wire`."""
     lenient: bool = False
     """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
-    address: str | None = None
-    """The one network address an endpoint is asked at, as it was checked; None: whatever its name or a proxy says."""
+    addresses: tuple[str, ...] = ()
+    """The only network addresses an endpoint is asked at, as they were checked; none: what its name or a proxy says."""
     usage_seen: tuple[str, ...] = ()
     """Names of the figures in the last reply's report of usage."""
     remarks: Counter[str] = field(default_factory=Counter)
@@ -160,7 +160,7 @@ class RemoteModel:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
         if self.elsewhere is not None:
             return await trouble(self.elsewhere.url, self.place, self.elsewhere.variable)
-        return None if self.api_base is None else await trouble(self.api_base, self.place, address=self.address)
+        return None if self.api_base is None else await trouble(self.api_base, self.place, addresses=self.addresses)
 
     @property
     def notice(self) -> str | None:
@@ -237,7 +237,7 @@ class RemoteModel:
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
             name = urlsplit(self.api_base).hostname or ""
-            pinned = {} if self.address is None else {"transport": Pinned(name, self.address)}
+            pinned = {"transport": Pinned(name, self.addresses)} if self.addresses else {}
             self._client = loop, AsyncHTTPHandler(**CLIENT, **pinned)
         return {"client": self._client[1]}
 
@@ -261,7 +261,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
         route=f"hosted_vllm/{name}",
         place=f"{name} at {where}",
         api_base=declared.api_base.strip().rstrip("/"),
-        address=reach.address_of(declared) if pinned and sends else None,
+        addresses=reach.addresses_of(declared) if pinned and sends else (),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         lenient=declared.finish == "lenient",

@@ -126,7 +126,8 @@ def test_with_a_token_a_browser_starts_runs_only_with_its_cookie(
     app = opened(address, TOKEN)
     assert offers(app) == set()
     assert "open the link that budgetscope printed" in told(app)
-    assert '<a href="/login" target="_self">' in "".join(str(each) for each in app.get("html"))
+    drawn: Any = app.get("html")
+    assert '<a href="/login" target="_self">' in "".join(each.body for each in drawn)
     name, value = launch.cookie(TOKEN)
     for wrong in ({name: value[:-1]}, {name: TOKEN}, {f"{name}x": value}, dict([launch.cookie(f"{TOKEN}x")])):
         served(monkeypatch, wrong)

@@ -225,7 +225,7 @@ def test_limits_nobody_can_read_allow_nothing(monkeypatch: pytest.MonkeyPatch) -
 def test_no_redirect_is_followed(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     held_to(AT_HOME, monkeypatch)
     with serving() as other:
-        for kind in ("redirect_get", "redirect_post"):
+        for kind in ("redirect_get", "redirect"):
             provider.faults.append(Fault(kind, {"to": f"{other.api_base}/chat/completions"}))
             with pytest.raises(ProviderError):
                 asked(ModelSpec("mine", provider.api_base))
@@ -257,6 +257,25 @@ def test_a_name_is_looked_up_once_and_asked_where_it_was_checked(
     assert asked(ModelSpec("mine", f"http://model.example:{port}/v1")).text
     assert looked_up == ["model.example"]
     assert provider.served[0].headers["host"] == f"model.example:{port}"
+
+
+def test_of_several_addresses_the_one_that_answers_is_asked(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where localhost is ::1 first, and the server listens on 127.0.0.1 alone."""
+    held_to(AT_HOME, monkeypatch)
+    real = socket.getaddrinfo
+
+    def both(name: Any, port: Any, *args: Any, **more: Any) -> Any:
+        names = ("127.0.0.9", "127.0.0.1") if name == "localhost" else (name,)
+        return [found for each in names for found in real(each, port, *args, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    spec = ModelSpec("mine", provider.api_base.replace("127.0.0.1", "localhost"))
+    model: Any = open_model("mine", {"mine": spec})
+    assert model.addresses == ("127.0.0.9", "127.0.0.1")
+    assert asyncio.run(model.probe()) is None
+    assert asked(spec).text
 
 
 @pytest.mark.parametrize(
