@@ -1,7 +1,7 @@
 """`python -m dashboard [--server.port=8501 …]`: Streamlit's server with the flags it knows, made ready early.
 
-`budgetscope` starts the dashboard this way. `streamlit run dashboard/app.py` shows the same pages; only the first one
-comes a little later.
+`budgetscope` starts the dashboard this way. `streamlit run dashboard/app.py` shows the same pages and starts no runs;
+the first one comes a little later.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ def main() -> NoReturn:
     from streamlit.web import cli
 
     ready.begin()
-    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
+    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("server.py")), *sys.argv[1:]]
     try:
         cli.main(prog_name="streamlit")
+    except KeyboardInterrupt:
+        leave(0)
     except SystemExit as end:
         leave(end.code if isinstance(end.code, int) else int(end.code is not None))
     leave(0)

@@ -8,10 +8,10 @@ page opens with, which the caches then share. Never draws on a page.
 from __future__ import annotations
 
 import importlib
-import socket
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 
 MODULES = (
     "numpy",
@@ -68,15 +68,19 @@ def _get_ready() -> None:
 
 
 def _await_server() -> None:
-    """Until somebody answers on the port: work done earlier would only keep the server from getting there."""
+    """Until the server answers: work done earlier would only keep it from getting there.
+
+    A connection alone says nothing: the port listens long before anybody reads from it."""
     from streamlit import get_option, runtime
 
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         # Options asked for before the server exists would be read without its flags.
-        with suppress(OSError):
+        with suppress(OSError, HTTPException):
             if runtime.exists():
-                address = (get_option("server.address") or "localhost", get_option("server.port"))
-                socket.create_connection(address, timeout=1).close()
-                return
+                where = (get_option("server.address") or "localhost", get_option("server.port"))
+                with closing(HTTPConnection(*where, timeout=PATIENCE_S)) as health:
+                    health.request("GET", "/_stcore/health")
+                    if health.getresponse().status == 200:
+                        return
         time.sleep(0.02)

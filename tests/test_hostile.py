@@ -133,3 +133,16 @@ def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatc
     page = controls.as_html(figure, evil, evil)
     assert "<script>window.broken" not in page
     assert "<img src=x" not in page
+
+
+@given(
+    st.text(max_size=10),
+    st.sampled_from(["https://", "HTTP://", "www.", "ftp.www.", "a@", "a.b+c@"]),
+    st.text(max_size=10),
+)
+def test_no_address_in_a_shown_text_becomes_a_link(before: str, kind: str, after: str) -> None:
+    """As Markdown looks for addresses, once the escapes are gone."""
+    shown = controls.literal(f"{before}{kind}evil.example/x{after}").replace("\\", "")
+    assert not re.search(r"https?://|www(?=\.)", shown, re.IGNORECASE)
+    assert not re.search(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", shown)
+    assert shown.replace("\u2060", "").count("evil.example/x")

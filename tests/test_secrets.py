@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import Any
 import polars as pl
 import pytest
 import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as texts
 from streamlit import config
 from streamlit.runtime.secrets import Secrets
 from streamlit.testing.v1 import AppTest
@@ -20,6 +23,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import access, queries, runs, studies
 from dashboard.text import exports
 from engine.cli import main
+from engine.models.reach import Endpoint, Reach
 from engine.store import schema
 from engine.store.store import Store
 from engine.study import schema as study
@@ -91,6 +95,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         files = config.get_option("secrets.files")
         config.set_option("secrets.files", [str(folder / "secrets.toml")])
         echoing(provider, IN_SECRETS)
+        listed = Reach(True, (Endpoint("mine", provider.api_base, "PLANTED_SECRET"),))
+        patch.setattr(access, "limits", lambda: listed)
         yield Scene(folder / "results.duckdb", _run(folder / "results.duckdb", provider), folder)
         st.secrets._reset()
         config.set_option("secrets.files", files)
@@ -199,17 +205,40 @@ def test_missing_or_odd_secrets_neither_warn_nor_stop_anything(
     assert "".join(capsys.readouterr()) == ""
 
 
+KEY = "Zq7/J+w9=PLANTed-KeyPart"
+
+
 @pytest.mark.parametrize(
     "said",
     [
-        "Zq7/J+w9=PLANTed-KeyPart",
+        KEY,
         "Zq7%2FJ%2Bw9%3DPLANTed-KeyPart",
+        "Zq7%2fJ%2bw9%3dPLANTed-KeyPart",
+        "".join(f"%{ord(letter):02x}" for letter in KEY),
+        "".join(f"%{ord(letter):02X}" for letter in KEY),
         r"Zq7\/J+w9=PLANTed-KeyPart",
-        "WnE3L0ordzk9UExBTlRlZC1LZXlQYXJ0",
+        base64.b64encode(KEY.encode()).decode(),
+        base64.b64encode(f"Bearer {KEY}".encode()).decode(),
+        base64.b64encode(f"user:{KEY}".encode()).decode(),
+        base64.urlsafe_b64encode(f"ab{KEY} and more".encode()).decode(),
+        KEY.encode().hex(),
+        KEY.encode().hex().upper(),
+        KEY[::-1],
     ],
 )
 def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
     from engine.models.faults import redacted
 
-    shown = redacted(f"bad key {said} given", "Zq7/J+w9=PLANTed-KeyPart")
-    assert "PLANTed" not in shown and "WnE3L0" not in shown and shown.startswith("bad key")
+    shown = redacted(f"bad key {said} given", KEY)
+    assert shown.startswith("bad key") and "[key]" in shown
+    # At most the few letters at either end that base64 mixes with the text beside the key are left.
+    left = shown.removeprefix("bad key ").removesuffix(" given").replace("[key]", " ").split()
+    assert all(said.startswith(part) or said.endswith(part) for part in left)
+    assert all(len(part) <= 14 for part in left)
+
+
+@given(texts.binary(max_size=7), texts.text("abcXYZ019+/=-_", min_size=16, max_size=40), texts.binary(max_size=7))
+def test_base64_hides_no_key_whatever_stands_around_it(before: bytes, key: str, after: bytes) -> None:
+    from engine.models.faults import redacted
+
+    assert "[key]" in redacted(base64.b64encode(before + key.encode() + after).decode(), key)

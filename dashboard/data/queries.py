@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import streamlit as st
 
 import engine
+from dashboard.data import access
 from dashboard.data.lens import PLAIN, Looking, Models, build
 from dashboard.text.progress import Forecast, forecast
 from engine.core.errors import BudgetscopeError
+from engine.models.reach import check_study
 from engine.store.store import Store, default_path, fingerprint
 
 if TYPE_CHECKING:
@@ -352,6 +354,7 @@ def expected(text: str, db: Database) -> Forecast:
 
     try:
         study = parse(text, "this study")
+        check_study(study.models, access.limits())
         planned = plan(study, sends=False)
         spend = expected_spend(planned, Path(db.path))
         told = forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)

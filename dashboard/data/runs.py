@@ -20,9 +20,10 @@ from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.records import PUSD_PER_USD
 from engine.models.declared import ModelSpec
+from engine.models.reach import check_study
 from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
-from engine.study.schema import Study, load
+from engine.study.schema import Study, load, parse
 
 LONGEST_TEST_S = 180.0  # The longest a test of a model is waited for.
 LOG_BYTES = 20_000  # How much of a log's end is shown.
@@ -45,6 +46,7 @@ def start(study: Study, db: Path) -> RunDir:
     from engine.runs.worker import prepare
 
     access.require()
+    check_study(study.models, access.limits())
     run = prepare(study, db.resolve())
     _spawn(run, [])
     return run
@@ -66,6 +68,12 @@ def resume(run: RunDir, ceiling: Limits = Limits()) -> None:
     status = run_dir.read(run)
     if status.alive or starting(status):
         raise RunError(f"Run {run.run_id} is already being worked on.")
+    try:
+        models = load(run.study).models
+    except BudgetscopeError:
+        models = ()  # Its own process says what is wrong with it, and is held to the same limits.
+    # Whoever started it, a terminal perhaps, could reach more than a page.
+    check_study(models, access.limits())
     usd = None if ceiling.pusd is None else f"{ceiling.pusd / PUSD_PER_USD:.12f}"  # Pico-dollars, to the last one.
     wished = {"--tokens": ceiling.tokens, "--calls": ceiling.calls, "--usd": usd}
     _spawn(run, [str(part) for pair in wished.items() if pair[1] is not None for part in pair])
@@ -129,6 +137,7 @@ def uploads(db: Path) -> Path:
 def ask_once(name: str, study: str, db: Path) -> tuple[bool, str]:
     """One call to a model of a study's text, which bills; whether it replied, and what came back, in lines."""
     access.require()
+    check_study(parse(study, "this study").models, access.limits())
     own = settle(db)
     with tempfile.NamedTemporaryFile("w", dir=own.resolve().parent, prefix=".test-", suffix=".toml") as file:
         file.write(study)

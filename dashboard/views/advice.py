@@ -121,7 +121,7 @@ class Wish:
             if chosen_before and chosen_before not in settings:
                 st.session_state[key] = None
                 gone = "which is not a setting of this task (any more)."
-                controls.warn([f"This link asks for {name} = {chosen_before!r}, {gone}"])
+                controls.warn([f"This link asks for {name} = {url_state.quoted(chosen_before)}, {gone}"])
             form, hint = settings.__getitem__, settings[usual]
             st.selectbox(label, list(settings), index=None, key=key, format_func=form, placeholder=hint, width=350)
             return str(st.session_state.get(key) or usual)

@@ -158,7 +158,9 @@ def _cell(cells: pl.DataFrame, frame: pl.DataFrame, shown: list[str], zone: str 
             if url_state.cell(row["condition_id"], row["budget"]) == chosen:
                 rows[chosen] = row
     if chosen is not None and chosen not in rows:
-        st.warning(controls.literal(f"This link asks for cell {chosen!r}, which is not there (any more)."))
+        st.warning(
+            controls.literal(f"This link asks for cell {url_state.quoted(chosen)}, which is not there (any more).")
+        )
         st.session_state[key] = chosen = None
     called = names.over([*rows.values()])
     st.selectbox(

@@ -54,7 +54,9 @@ def render() -> None:
         try:
             run = runs.find(db, str(wanted))
         except BudgetscopeError:
-            problems.append(f"There is no run {wanted!r} beside {db.name}; the list below has those there are.")
+            problems.append(
+                f"There is no run {url_state.quoted(wanted)} beside {db.name}; the list below has those there are."
+            )
     # A link that prepares a run fills the form before it is drawn.
     if access.may_spend():
         problems += study_form.fill(VIEW)

@@ -90,7 +90,7 @@ class Wish:
             budget = st.session_state.get(key)
             # Eighteen digits: what is longer does not fit the database's integers.
             if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
-                problems.append(f"This link asks for budget {budget!r}, which is no whole number.")
+                problems.append(f"This link asks for budget {url_state.quoted(budget)}, which is no whole number.")
                 st.session_state[key] = budget = None
             if condition["anytime"]:
                 cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
@@ -149,7 +149,9 @@ def render() -> None:
             chosen = entry
             break
         if wanted and name == "trial" and not url_state.value(VIEW, "question"):
-            problems.append(f"This link asks for {name} {wanted!r}, which this condition does not have.")
+            problems.append(
+                f"This link asks for {name} {url_state.quoted(wanted)}, which this condition does not have."
+            )
     at = shown.index(chosen) if chosen in shown else None
     with head:
         controls.heading(transcript.title(wish.condition["name"], entries, wish.budget_name(" at ", "")))

@@ -5,6 +5,7 @@ Names of tasks, models and strategies come from users, so every text reaches Str
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 import streamlit as st
 
 from dashboard import theme
-from dashboard.data.access import LOCKED, closed, how_to_start, unlock
+from dashboard.data.access import closed, how_to_start
+from dashboard.data.door import LOCKED
 from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -36,14 +38,17 @@ name = "provider/model"
 prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 OPEN = "open"  # The parameter of a view that lists the names of its open folds.
 MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
-TYPED, NOTE = "access.typed", "access.note"
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
+_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
+"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
 Form = Callable[[str], str]
 
 
 def literal(text: str) -> str:
-    """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula."""
-    return " ".join(text.split()).translate(_ESCAPED)
+    """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula.
+
+    Addresses become links only after the escapes are gone, so an invisible sign stands in each."""
+    return _ADDRESS.sub(lambda found: f"{found[0]}\u2060", " ".join(text.split())).translate(_ESCAPED)
 
 
 def heading(sentence: str) -> None:
@@ -410,21 +415,9 @@ _CSS = """
 
 
 def door() -> None:
-    """Say why nothing can be started here, with a field for the token where one would help."""
-    why = closed()
-    if why is None:
+    """Say why nothing can be started here, with the way to the token where one would help."""
+    if (why := closed()) is None:
         return
     st.info(literal(why), icon=":material/lock:")
-    if why != LOCKED:
-        return
-
-    def tried() -> None:
-        # The token is taken out of the session before it is looked at: no run keeps it.
-        typed, st.session_state[TYPED] = st.session_state[TYPED], ""
-        st.session_state[NOTE] = unlock(typed or "")
-
-    with st.form("access.door", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("Launch token", type="password", key=TYPED, max_chars=200, autocomplete="off", width=320)
-        st.form_submit_button("Unlock", icon=":material/lock_open:", on_click=tried)
-    if note := st.session_state.get(NOTE):
-        st.warning(literal(note))
+    if why == LOCKED:
+        st.html('<a href="/login" target="_self">Enter the launch token</a>')

@@ -19,7 +19,7 @@ from dashboard.data import access, studies
 from dashboard.data.studies import Form
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
-from engine.core.errors import BudgetscopeError, shortened
+from engine.core.errors import BudgetscopeError
 from engine.core.records import AnswerKind
 from engine.models.declared import ModelSpec
 from engine.models.local import BUNDLED
@@ -380,7 +380,7 @@ def into(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             if name in keys and value:
                 fields[keys[name]] = value
             else:
-                problems.append(f"This link asks for {part} = {shortened(text)!r}, which is not there (any more).")
+                problems.append(f"This link asks for {part} = {url_state.quoted(text)}, which is not there (any more).")
     return fields, problems[: url_state.MOST_SAID]
 
 

@@ -13,6 +13,7 @@ also after quick clicks; if the address is the one we replaced less than `LATE_S
 from __future__ import annotations
 
 import difflib
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +67,13 @@ def select_clicked(view: str, chart: str) -> None:
         st.session_state[key(view, "cell")] = cell(*point[:2])
 
 
+def quoted(text: object) -> str:
+    """What a link asked for, in quotes, where it could be a name of ours; a sentence of somebody else's is left out."""
+    name = str(text)
+    ours = re.fullmatch(r"[\w.~*/+:-]{1,80}", name) and "//" not in name and "www." not in name.lower()
+    return repr(name) if ours else "'…'"
+
+
 def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
     """Values of a query, defaults where it is silent or wrong, and one sentence for each part it could not use."""
     known = {param.name: param for param in params}
@@ -74,7 +82,7 @@ def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
         if name not in known:
             near = difflib.get_close_matches(shortened(name), list(known), n=1)
             hint = f" Did it mean {near[0]!r}?" if near else ""
-            problems.append(f"This link has a part {shortened(name)!r} that this page does not know.{hint}")
+            problems.append(f"This link has a part {quoted(name)} that this page does not know.{hint}")
     for name, param in known.items():
         texts = list(query.get(name, ()))
         fitting = [text for text in texts if param.choices is None or text in param.choices]
@@ -83,7 +91,7 @@ def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
         else:
             values[name] = next(iter(fitting or _texts(param.default)), None)
         problems += [
-            f"This link asks for {name} = {shortened(text)!r}, which is not there (any more)."
+            f"This link asks for {name} = {quoted(text)}, which is not there (any more)."
             for text in texts
             if text not in fitting
         ]
@@ -137,7 +145,7 @@ def settle(
     for name, (default, choices) in offers.items():
         chosen = value(view, name)
         if chosen is not None and chosen not in choices and not went_on:
-            problems.append(f"This link asks for {name} = {shortened(chosen)!r}, which is not there (any more).")
+            problems.append(f"This link asks for {name} = {quoted(chosen)}, which is not there (any more).")
         if chosen not in choices or (went_on and name not in current()):
             st.session_state[key(view, name)] = default
     return tuple(replace(p, default=offers[p.name][0]) if p.name in offers else p for p in params), problems

@@ -18,6 +18,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -124,16 +125,44 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @option("--port", type=options.port, default="8501", group="Dashboard", help="port of the dashboard (8501)")
 @option("--host", default="127.0.0.1", group="Dashboard", help="address it listens on (127.0.0.1: this machine alone)")
 @option("--read-only", is_flag=True, group="Dashboard", help="show results, start no runs")
+@option("--no-token", is_flag=True, group="Dashboard", help="whoever reaches the port of this machine may start runs")
+@option("--private", is_flag=True, group="Dashboard", help="looking takes the printed link (or the launch token) too")
+@option(
+    *("--allow-host", "hosts"),
+    multiple=True,
+    metavar="NAME",
+    group="Dashboard",
+    help="name the dashboard answers to besides its address, such as a proxy's (repeatable)",
+)
+@option(
+    *("--allow-endpoint", "endpoints"),
+    multiple=True,
+    metavar="NAME=URL,KEY_VAR",
+    group="Dashboard",
+    help="endpoint that runs started from a page may ask, and the variable of the key that may go there (repeatable)",
+)
+@option(
+    *("--allow-endpoints", "endpoint_file"),
+    type=Path,
+    metavar="FILE.toml",
+    group="Dashboard",
+    help="the same, as [[endpoints]] tables with name, url and key",
+)
 @options.plugin
 @click.pass_context
-def budgetscope(ctx: click.Context, port: int, host: str, read_only: bool) -> int | None:
+def budgetscope(ctx: click.Context, /, port: int, host: str, **wishes: Any) -> int | None:
     """Without a verb: the dashboard."""
     if ctx.invoked_subcommand is not None:
         return None
     with options.plugged(ctx):
         from engine.cli import serve
+        from engine.models import reach
 
-        return serve.serve(options.database(ctx), host, port, read_only, ctx.meta.get(options.PLUGINS, ()))
+        file = wishes.pop("endpoint_file")
+        listed = [*map(reach.listed, wishes.pop("endpoints")), *(() if file is None else reach.read(file))]
+        modules = tuple(ctx.meta.get(options.PLUGINS, ()))
+        asked = serve.Wishes(**wishes, modules=modules, endpoints=tuple(listed))
+        return serve.serve(options.database(ctx), host, port, asked)
 
 
 # In front, so that --help lists them first.

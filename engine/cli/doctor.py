@@ -26,8 +26,8 @@ from typing import Any, Literal
 import click
 
 from engine.cli import show
+from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
-from engine.cli.serve import LAUNCH_TOKEN, launch_token, token_fault
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -271,7 +271,7 @@ def checks(db: Path) -> Iterator[Finding]:
     elif launch_token():
         yield _ok("launch token", f"{LAUNCH_TOKEN} is set: asked for before runs are started on the page")
     else:
-        without = "a dashboard that other machines can reach is read-only without it"
+        without = "a dashboard makes one at each start, and one that other machines can reach is read-only"
         yield _ok("launch token", f"{LAUNCH_TOKEN} is not set; {without}")
     if browser := next((path for path in map(shutil.which, BROWSERS) if path), None):
         yield _ok("browser", f"{browser} (saving figures as PNG, browser tests)")

@@ -5,46 +5,73 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from engine.cli import show
+from engine.cli import launch, show
 from engine.core.errors import RunError, UsageError
+from engine.models import reach
+from engine.models.reach import Endpoint, Reach
 from engine.strategies import plugins
 
 START_S = 60.0
 """How long the server may take until it answers."""
-LAUNCH_TOKEN = "BUDGETSCOPE_LAUNCH_TOKEN"
-"""Variable with the word that lets somebody start runs on a server others can reach."""
-SHORTEST_TOKEN = 16
+READ_ONLY, NO_TOKEN, PRIVATE, ALLOWED_HOSTS = (
+    f"BUDGETSCOPE_{name}" for name in ("READ_ONLY", "NO_TOKEN", "PRIVATE", "ALLOWED_HOSTS")
+)
+"""Variables that tell the server's process what its owner asked for."""
 
 
-def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str] = ()) -> int:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the owner of a dashboard asks for."""
+
+    read_only: bool = False
+    no_token: bool = False
+    """Whoever reaches the port of this machine may start runs."""
+    private: bool = False
+    """Looking takes the launch token too."""
+    hosts: tuple[str, ...] = ()
+    """Names it answers to besides its address."""
+    modules: tuple[str, ...] = ()
+    """Plugins."""
+    endpoints: tuple[Endpoint, ...] = ()
+    """What runs started from a page may ask."""
+
+
+def serve(db: Path, host: str, port: int, wishes: Wishes = Wishes()) -> int:
     """Start the dashboard, say where it is once it answers, and wait for it; Ctrl-C ends both quietly."""
     page = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
     if not page.exists():
         raise UsageError("The dashboard is not part of this installation; `budgetscope --help` lists the verbs.")
-    if fault := token_fault():
+    if fault := launch.token_fault():
         raise UsageError(fault)
+    if wishes.no_token and (wishes.private or launch.launch_token()):
+        other = "--private" if wishes.private else launch.LAUNCH_TOKEN
+        raise UsageError(f"--no-token and {other} contradict each other; leave one of them out.")
     check_port(host, port)
-    if not read_only and not is_loopback(host):
-        rule = "starting runs there takes the launch token" if launch_token() else "it starts no runs (read-only)"
+    given = environment(db, host, wishes)
+    if not wishes.read_only and not is_loopback(host):
+        rule = (
+            "starting runs there takes the launch token" if launch.launch_token() else "it starts no runs (read-only)"
+        )
         show.tell(f"{host} can be reached from other machines, so {rule}.")
     for name in (signal.SIGTERM, signal.SIGHUP):
         # Ended like Ctrl-C, so that the server goes with its parent.
         signal.signal(name, _interrupt)
     server = subprocess.Popen(
         command(page, host, port),
-        env=environment(db, host, read_only, modules),
+        env=given,
         cwd=page.parents[1],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -53,7 +80,9 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
     )
     try:
         _await_answer(server, host, port)
-        show.say(f"Budgetscope is at {address(host, port)} (Ctrl-C stops it)")
+        token = given[launch.LAUNCH_TOKEN]
+        link = f"/login?code={launch.code(token, time.time())}" if token else ""
+        show.say(f"Budgetscope is at {address(host, port)}{link} (Ctrl-C stops it)")
         sys.stdout.flush()
         return server.wait()
     except KeyboardInterrupt:
@@ -70,13 +99,16 @@ def serve(db: Path, host: str, port: int, read_only: bool, modules: Sequence[str
 
 
 def command(page: Path, host: str, port: int) -> list[str]:
-    """The server's command line: it asks nobody on the network for its address and sends no statistics."""
+    """The server's command line: it asks nobody on the network for its address and sends no statistics.
+
+    Names it answers to are looked at by our own door, in front of Streamlit's."""
     settings = {
         "server.address": host,
         "server.port": str(port),
         "server.headless": "true",
         "server.fileWatcherType": "none",
         "server.maxUploadSize": "6",
+        "server.allowedHosts": "*",
         "logger.level": "warning",
         "logger.enableRich": "false",
         "browser.gatherUsageStats": "false",
@@ -86,24 +118,24 @@ def command(page: Path, host: str, port: int) -> list[str]:
     return [sys.executable, "-m", page.parent.name, *flags]
 
 
-def environment(db: Path, host: str, read_only: bool, modules: Sequence[str] = ()) -> Mapping[str, str]:
-    """What the page needs to know: the database, and whether it may start runs."""
-    exposed = not is_loopback(host) and not launch_token()
-    locked = read_only or exposed or os.environ.get("BUDGETSCOPE_READ_ONLY")
-    wishes = {"BUDGETSCOPE_DB": str(db.resolve()), "BUDGETSCOPE_READ_ONLY": "1" if locked else ""}
-    return {**os.environ, **wishes, **plugins.environment(list(modules))}
+def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
+    """What the server's process needs to know: the database, who may start runs, and where these may send requests.
 
-
-def launch_token() -> str:
-    """The launch token of this server; empty: none is set."""
-    return os.environ.get(LAUNCH_TOKEN, "").strip()
-
-
-def token_fault() -> str | None:
-    """Why the launch token cannot be used; None: it can, or there is none."""
-    if not 0 < len(launch_token()) < SHORTEST_TOKEN:
-        return None
-    return f"{LAUNCH_TOKEN} has fewer than {SHORTEST_TOKEN} characters and could be guessed; set a longer one."
+    Its launch token is the owner's, or one made here that a link stands for; empty: nobody needs or has one."""
+    token = launch.launch_token()
+    locked = wishes.read_only or (not is_loopback(host) and not token) or bool(os.environ.get(READ_ONLY))
+    if not token and not wishes.no_token and (wishes.private or not locked):
+        token = secrets.token_urlsafe(32)
+    given = {
+        "BUDGETSCOPE_DB": str(db.resolve()),
+        READ_ONLY: "1" if locked else "",
+        NO_TOKEN: "1" if wishes.no_token else "",
+        PRIVATE: "1" if wishes.private else "",
+        ALLOWED_HOSTS: ",".join(wishes.hosts),
+        launch.LAUNCH_TOKEN: token,
+    }
+    reachable = reach.variable(Reach(is_loopback(host), wishes.endpoints))
+    return {**os.environ, **plugins.environment(list(wishes.modules)), **reachable, **given}
 
 
 def address(host: str, port: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -137,28 +138,31 @@ def bare(name: str) -> str:
     return re.sub(r"^(openai|hosted_vllm)/", "", name)
 
 
-async def trouble(api_base: str, place: str, named: str = "api_base") -> str | None:
+async def trouble(api_base: str, place: str, named: str = "api_base", addresses: Sequence[str] = ()) -> str | None:
     """One sentence if nobody can be reached at all, else None; sends nothing and costs nothing.
 
     Where the environment names a proxy for the address, calls go there, so it is the proxy that must be reached.
-    `named`: what holds the address.
+    `named`: what holds the address. `addresses`: the only ones it is asked at, past any proxy; none: its name's.
     """
     at = urlsplit(api_base.strip())
-    proxy = _proxy(at)
+    proxy = None if addresses else _proxy(at)
     where = at if proxy is None else proxy
-    try:
-        async with asyncio.timeout(5):  # seconds; a firewall that drops packets would let us wait for minutes
-            _, writer = await asyncio.open_connection(where.hostname, where.port or _default_port(where))
-    except (OSError, TimeoutError) as error:
-        why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
-        if proxy is not None:
-            return (
-                f"{place} cannot be reached: the proxy at {host(proxy)} that HTTP_PROXY or HTTPS_PROXY names does not "
-                f"answer ({why.lower()}); mend it, or list the host in NO_PROXY."
-            )
-        return f"{place} cannot be reached ({why.lower()}): is the server running, and is {named} right?"
-    writer.close()
-    return None
+    why = ""
+    for name in addresses or (where.hostname,):
+        try:
+            async with asyncio.timeout(5):  # seconds; a firewall that drops packets would let us wait for minutes
+                _, writer = await asyncio.open_connection(name, where.port or _default_port(where))
+        except (OSError, TimeoutError) as error:
+            why = "nobody answered in time" if isinstance(error, TimeoutError) else (error.strerror or "no such host")
+        else:
+            writer.close()
+            return None
+    if proxy is not None:
+        return (
+            f"{place} cannot be reached: the proxy at {host(proxy)} that HTTP_PROXY or HTTPS_PROXY names does not "
+            f"answer ({why.lower()}); mend it, or list the host in NO_PROXY."
+        )
+    return f"{place} cannot be reached ({why.lower()}): is the server running, and is {named} right?"
 
 
 def _proxy(at: SplitResult) -> SplitResult | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,6 +106,8 @@ class _Tier:
 
 
 _OWN = (each.name for each in fields(ModelSpec) if each.name not in ("settings", "price"))
+_KEY_LIKE = re.compile("sk_|pk_|rk_|gh[opsu]_|github_pat_|hf_|gsk_|xai_|glpat_|AKIA|AIza|eyJ")
+"""Beginnings of keys that providers give out, in letters that a name may have as well."""
 KEYS = (*_OWN, "prices", *(each.name for each in fields(Settings)))
 """Keys of the table: the settings stand beside the others."""
 
@@ -121,10 +124,29 @@ def model_spec(table: Table, folder: Path) -> ModelSpec:
     if model.api_base is not None:
         # Here already: an address with a user name or a key in it must not reach the stored study.
         checked_url(model.api_base, model.name)
-    # A key pasted here by mistake is refused before the study is stored, and is not repeated in the sentence.
-    if model.api_key_env is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", model.api_key_env):
-        raise UsageError(f"api_key_env in {table.place} must be the name of an environment variable, never a key.")
+    if model.api_key_env is not None:
+        key_variable(model.api_key_env, f"api_key_env in {table.place}")
     return model if model.gguf is None else replace(model, gguf=str(located(model.gguf, folder)))
+
+
+def key_variable(name: str, place: str) -> str:
+    """The name of the variable that holds a key. Raises UsageError for one that may be a key itself, repeating it not.
+
+    Here already, so that a key pasted by mistake is neither stored with the study nor shown."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", name) or _KEY_LIKE.match(name) or _is_random(name):
+        raise UsageError(f"{place} must be the name of an environment variable, never a key.")
+    return name
+
+
+def _is_random(name: str) -> bool:
+    """Whether a part of a name is long and mixed as nobody names a variable: digits among letters, or both cases."""
+    for part in name.split("_"):
+        turns = sum(one.isdigit() != other.isdigit() for one, other in pairwise(part))
+        cases = sum(one.islower() != other.islower() for one, other in pairwise(part))
+        humped = re.fullmatch(r"(?:[A-Za-z]?[a-z]{2,}|[A-Z]+)+\d*", part)  # someVeryLongName
+        if len(part) >= 16 and (turns >= 4 or (cases >= 6 and not humped)):
+            return True
+    return False
 
 
 def _price(table: Table) -> Price | None:

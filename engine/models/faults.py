@@ -338,11 +338,24 @@ def keys_at_hand(key: str | None, least: int) -> tuple[str, ...]:
             text = json.dumps(value)[1:-1]
             # JSON may write any sign as an escape, and a slash with a backslash before it.
             signs = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in value)
-            # Without the padding: that depends on what follows in the same text.
-            coded = base64.b64encode(value.encode("utf-8", "replace")).decode().rstrip("=")
-            forms |= {value, quote(value, safe=""), quote(value), text, text.replace("/", "\\/"), signs, coded}
+            raw = value.encode("utf-8", "replace")
+            percents = {quote(value, safe=""), quote(value), "".join(f"%{byte:02X}" for byte in raw)}
+            percents |= {re.sub("%..", lambda code: code[0].lower(), each) for each in percents}
+            forms |= {value, value[::-1], text, text.replace("/", "\\/"), signs, raw.hex(), raw.hex().upper()}
+            forms |= percents | _coded(raw)
     # Longest first, or a key that another begins with would leave the other's end standing.
     return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _coded(raw: bytes) -> set[str]:
+    """What base64 makes of a key wherever it stands in a text, such as behind 'Bearer ' or a user's name."""
+    cores = set()
+    for before in range(3):
+        # Left out: what depends on the text before it, and on what follows.
+        core = base64.b64encode(b"\0" * before + raw)[(0, 2, 3)[before] :].decode().rstrip("=")
+        core = core[: len(core) - 1 if (before + len(raw)) % 3 else None]
+        cores |= {core, core.replace("+", "-").replace("/", "_")}
+    return cores
 
 
 def blotted(text: str, keys: Iterable[str]) -> str:

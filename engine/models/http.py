@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import httpx
@@ -80,6 +80,42 @@ class Bounded(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         """Give the connection back."""
         await self._stream.aclose()
+
+
+class Pinned(httpx.AsyncBaseTransport):
+    """A connection to one host at the addresses that were checked, the first that answers; no name is looked up again,
+    and no proxy is asked.
+
+    The host's certificate is checked by its name still."""
+
+    def __init__(self, name: str, addresses: Sequence[str]) -> None:
+        self._name = name
+        self._addresses = addresses
+        # A run decides itself how many calls are in flight.
+        self._inner = httpx.AsyncHTTPTransport(trust_env=False, limits=httpx.Limits(max_connections=None))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it there. Raises UnsupportedProtocol for another host."""
+        if request.url.host != self._name:
+            raise httpx.UnsupportedProtocol("another host than was checked")
+        refused = httpx.ConnectError("no address")
+        for address in self._addresses:
+            there = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,  # Host is among them, by its name.
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": self._name},
+            )
+            try:
+                return await self._inner.handle_async_request(there)
+            except httpx.ConnectError as error:  # Nothing was sent there.
+                refused = error
+        raise refused
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._inner.aclose()
 
 
 CLIENT: dict[str, Any] = {"follow_redirects": False, "event_hooks": {"response": [bounded]}}

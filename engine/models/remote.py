@@ -18,11 +18,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import known_models, prices, wire
+from engine.models import known_models, prices, reach, wire
 from engine.models import settings as mapping
 from engine.models.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.declared import ModelSpec
@@ -84,6 +85,8 @@ class RemoteModel:
     """How requests differ from the usual on the wire; see `wire`."""
     lenient: bool = False
     """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
+    addresses: tuple[str, ...] = ()
+    """The only network addresses an endpoint is asked at, as they were checked; none: what its name or a proxy says."""
     usage_seen: tuple[str, ...] = ()
     """Names of the figures in the last reply's report of usage."""
     remarks: Counter[str] = field(default_factory=Counter)
@@ -157,7 +160,7 @@ class RemoteModel:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
         if self.elsewhere is not None:
             return await trouble(self.elsewhere.url, self.place, self.elsewhere.variable)
-        return None if self.api_base is None else await trouble(self.api_base, self.place)
+        return None if self.api_base is None else await trouble(self.api_base, self.place, addresses=self.addresses)
 
     @property
     def notice(self) -> str | None:
@@ -229,18 +232,21 @@ class RemoteModel:
             return {}
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        from engine.models.http import CLIENT
+        from engine.models.http import CLIENT, Pinned
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
-            self._client = loop, AsyncHTTPHandler(**CLIENT)
+            name = urlsplit(self.api_base).hostname or ""
+            pinned = {"transport": Pinned(name, self.addresses)} if self.addresses else {}
+            self._client = loop, AsyncHTTPHandler(**CLIENT, **pinned)
         return {"client": self._client[1]}
 
 
 def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
-    at = checked_url(declared.api_base, declared.name)
+    at, limits = checked_url(declared.api_base, declared.name), reach.current()
+    pinned = limits is not None and reach.check_endpoint(declared, limits)
     name = declared.model or bare(declared.name)
     where, settings = host(at), declared.settings
     # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
@@ -255,6 +261,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
         route=f"hosted_vllm/{name}",
         place=f"{name} at {where}",
         api_base=declared.api_base.strip().rstrip("/"),
+        addresses=reach.addresses_of(declared) if pinned and sends else (),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         lenient=declared.finish == "lenient",
@@ -282,6 +289,8 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
         bare, provider = map(str, loaded().get_llm_provider(model_name)[:2])
     except Exception:
         raise UnknownName("model", model_name, known_models()) from None
+    if (limits := reach.current()) is not None:
+        reach.check_provider(model_name, provider, spec.api_key_env, limits)
     key = _key(spec) if sends else None
     if sends and key is None:
         keys = loaded().validate_environment(model_name)["missing_keys"]

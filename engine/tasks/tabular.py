@@ -213,13 +213,15 @@ def _separated(separator: str) -> Kind:
 
 
 @contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
-    """A Parquet file by Arrow's reader, which meets broken files with errors where others stop the whole process."""
+def _parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
+    """A Parquet file by Arrow's reader, which meets broken files with errors where others stop the whole process.
+
+    Texts of the `packed` leaves come as the file holds them, each different one once."""
     import pyarrow
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path, memory_map=False) as table:
+        with parquet.ParquetFile(path, memory_map=False, read_dictionary=list(packed)) as table:
             yield table
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
@@ -243,14 +245,52 @@ def _parquet_rows(path: Path, columns: Sequence[str], most_bytes: int, lists: st
         # Not column by column: Arrow aborts the process over a group that lacks one.
         if sum(meta.row_group(at).total_byte_size for at in range(meta.num_row_groups)) > most_bytes:
             raise _too_much(path, most_bytes)
-        number = 0
+        packed = _packed_leaves(path, meta, columns, most_bytes)
+    with _parquet(path, packed) as table:
+        number = size = 0
         for batch in table.iter_batches(batch_size=1024, columns=list(dict.fromkeys(columns))):
+            # A few bytes may say one long text a thousand times: it is counted before it is written out.
+            size += sum(_unpacked_bytes(batch.column(name)) for name in columns)
+            if size > most_bytes:
+                raise _too_much(path, most_bytes)
             cells = [batch.column(name).to_pylist() for name in columns]
             for at in range(batch.num_rows):
                 number += 1
                 yield tuple(
                     _text(path, c[at], name, number, name == lists) for c, name in zip(cells, columns, strict=True)
                 )
+
+
+def _packed_leaves(path: Path, meta: Any, columns: Sequence[str], most_bytes: int) -> list[str]:
+    """Leaves of these columns that hold texts. Raises UsageError for what cannot be read without unpacking too much."""
+    leaves = dict[str, None]()
+    for group in map(meta.row_group, range(meta.num_row_groups)):
+        for leaf in map(group.column, range(group.num_columns)):
+            if leaf.path_in_schema.partition(".")[0] not in columns and leaf.path_in_schema not in columns:
+                continue
+            # Each text may repeat the one before it, by as much as the whole of the leaf.
+            repeats = leaf.total_uncompressed_size if "DELTA_BYTE_ARRAY" in leaf.encodings else 1
+            if leaf.num_values * repeats > most_bytes:
+                raise _too_much(path, most_bytes)
+            if leaf.physical_type == "BYTE_ARRAY":
+                leaves[leaf.path_in_schema] = None
+    return list(leaves)
+
+
+def _unpacked_bytes(column: Any) -> int:
+    """Bytes of a column's texts once each is written out."""
+    from pyarrow import compute, types
+
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        return _unpacked_bytes(column.flatten())
+    if types.is_struct(column.type):
+        return sum(map(_unpacked_bytes, column.flatten()))
+    if not types.is_dictionary(column.type):
+        return int(column.nbytes)
+    if not (types.is_string(column.type.value_type) or types.is_large_string(column.type.value_type)):
+        return int(column.nbytes)
+    lengths = compute.take(compute.binary_length(column.dictionary), column.indices)
+    return int(compute.sum(lengths.cast("int64")).as_py() or 0)
 
 
 def _parquet_names(path: Path) -> list[str]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,15 @@ class Stage:
     url: str
     db: Path
     browser: Any
+    cookies: list[Any] = field(default_factory=list)
+    """What the printed link was exchanged for; empty: it prints none, and one only reads."""
     wrong: list[str] = field(default_factory=list)
 
     def open(self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light") -> Any:
         """A page in a browser of its own, once the server is done with its first run."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         context.set_default_timeout(PATIENCE_MS)
+        context.add_cookies(self.cookies)
         page = context.new_page()
         page.on("console", lambda m: self._heard(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -64,14 +67,23 @@ def staged(db: Path, browser: Any, *flags: str) -> Iterator[Stage]:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
-            found = re.search(r"http://\S+", process.stdout.readline())
+            found = re.search(r"(http://[^/\s]+)(/login\S+)?", process.stdout.readline())
             assert found
-            stage = Stage(found[0], db, browser)
+            stage = Stage(found[1], db, browser, _let_in(browser, found[0]) if found[2] else [])
             yield stage
             stage.leave()
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
+
+
+def _let_in(browser: Any, link: str) -> list[Any]:
+    """The cookies of a browser that opened the printed link, which leads away from itself."""
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto(link)
+        assert "login" not in page.url and "code" not in page.url
+        return list(context.cookies())
 
 
 def _free_port() -> int:

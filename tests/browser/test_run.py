@@ -190,6 +190,29 @@ def test_the_demo_is_never_written_and_the_page_says_where_results_go(tmp_path: 
     assert len(Store(tmp_path / "results.local.duckdb").runs()) == 2
 
 
+def test_who_opened_the_link_keeps_the_right_and_who_did_not_reads_until_the_token_is_typed(
+    tmp_path: Path, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse")
+    with staged(tmp_path / "results.duckdb", browser) as stage:
+        page = stage.open("/run")
+        expect(page.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
+        page.reload()
+        expect(page.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
+        second = page.context.new_page()
+        second.goto(f"{stage.url}/run")
+        expect(second.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
+        stage.cookies = []
+        other = stage.open("/run")
+        expect(other.get_by_text("takes the launch token")).to_be_visible(timeout=LONG_MS)
+        expect(other.get_by_role("button", name="Launch")).to_have_count(0)
+        other.get_by_role("link", name="Enter the launch token").click()
+        other.get_by_label("Launch token").fill("0123456789-correct-horse")
+        other.get_by_role("button", name="Unlock").click()
+        expect(other.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
+        assert other.url == f"{stage.url}/run"
+
+
 def test_a_read_only_dashboard_shows_runs_and_starts_none(tmp_path: Path, browser: Any) -> None:
     db = tmp_path / "results.duckdb"
     with ThreadPoolExecutor(1) as other:

@@ -44,7 +44,11 @@ def hostile(path: Path) -> Path:
     planned = trials_on_paper.spec(
         "<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),)
     )
-    condition = replace(planned.condition, task="<script>alert(7)</script>", params='{"x":"![a](http://198.51.100.2)"}')
+    condition = replace(
+        planned.condition,
+        task="<script>7</script> see https://198.51.100.4/x",
+        params='{"x":"![a](http://198.51.100.2)"}',
+    )
     condition = replace(condition, condition_id=ids.condition_id(condition))
     strategy = trials_on_paper.asking([NASTY], 400)
     trial = trials_on_paper.in_loop(
@@ -198,4 +202,9 @@ def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: P
         assert page.evaluate("window.broken") is None
         main = page.locator("[data-testid=stMain]")
         assert main.locator("script, img, a[href^='javascript'], .katex, h1").count() == 0
+        assert main.locator("a[href*='198.51.100']").count() == 0, "an address is shown and leads nowhere"
         assert not [url for url in asked if "198.51.100" in url]
+        linked = stage.open("/run?run=Sign%20in%20again%20at%20https://198.51.100.3/login")
+        expect(linked.get_by_text("There is no run")).to_be_visible()
+        expect(linked.get_by_text("Sign in again")).to_have_count(0)
+        assert linked.locator("[data-testid=stMain] a[href*='198.51.100']").count() == 0

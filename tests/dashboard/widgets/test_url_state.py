@@ -58,6 +58,13 @@ def test_a_pinned_value_is_written_even_when_it_is_the_default() -> None:
         ({"zzz": ["a"]}, "This link has a part 'zzz' that this page does not know."),
         ({"model": ["a", "q"]}, "This link asks for model = 'q', which is not there (any more)."),
         ({"x": ["time"]}, "This link asks for x = 'time', which is not there (any more)."),
+        (
+            {"x": ["Sign in again at https://evil.example"]},
+            "This link asks for x = '…', which is not there (any more).",
+        ),
+        ({"x": ["https://evil.example/"]}, "This link asks for x = '…', which is not there (any more)."),
+        ({"x": ["www.evil.example"]}, "This link asks for x = '…', which is not there (any more)."),
+        ({"Please sign in": ["a"]}, "This link has a part '…' that this page does not know."),
     ],
 )
 def test_what_cannot_be_used_is_explained_in_one_sentence(query: dict[str, list[str]], sentence: str) -> None:

@@ -419,7 +419,7 @@ def test_hostile_text_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]
 
 
 def test_the_dashboard_is_told_its_port_host_database_and_mode(tmp_path: Path) -> None:
-    told = serve.environment(tmp_path / "r.duckdb", "127.0.0.1", read_only=True)
+    told = serve.environment(tmp_path / "r.duckdb", "127.0.0.1", serve.Wishes(read_only=True))
     assert told["BUDGETSCOPE_DB"] == str(tmp_path / "r.duckdb")
     assert told["BUDGETSCOPE_READ_ONLY"] == "1"
     flags: Sequence[str] = serve.command(Path("app.py"), "0.0.0.0", 8600)

@@ -17,7 +17,7 @@ import pytest
 
 from engine.cli import doctor, main
 from engine.cli.doctor import Finding, findings
-from engine.cli.serve import LAUNCH_TOKEN
+from engine.cli.launch import LAUNCH_TOKEN
 from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
 from engine.runs.worker import prepare

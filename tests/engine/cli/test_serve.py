@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import main, serve
+from engine.cli import launch, main, serve
+from engine.cli.serve import Wishes
 from engine.core.errors import UsageError
 from tests import ROOT
 from tests.support.children import spawned
@@ -63,13 +64,16 @@ def test_an_address_of_another_machine_is_refused_in_one_sentence(host: str) -> 
     ],
 )
 def test_only_loopback_may_start_runs(host: str, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("BUDGETSCOPE_READ_ONLY", raising=False)
+    for name in (serve.READ_ONLY, launch.LAUNCH_TOKEN):
+        monkeypatch.delenv(name, raising=False)
     assert serve.is_loopback(host) is near
-    assert serve.environment(Path("r.duckdb"), host, read_only=False)["BUDGETSCOPE_READ_ONLY"] == ("" if near else "1")
+    given = serve.environment(Path("r.duckdb"), host, Wishes())
+    assert given[serve.READ_ONLY] == ("" if near else "1")
+    assert bool(given[launch.LAUNCH_TOKEN]) is near, "spending takes a token, and who only looks needs none"
 
 
 def test_read_only_and_the_database_travel_in_the_environment(tmp_path: Path) -> None:
-    given = serve.environment(tmp_path / "x.duckdb", "127.0.0.1", read_only=True)
+    given = serve.environment(tmp_path / "x.duckdb", "127.0.0.1", Wishes(read_only=True))
     assert given["BUDGETSCOPE_READ_ONLY"] == "1"
     assert given["BUDGETSCOPE_DB"] == str((tmp_path / "x.duckdb").resolve())
 
@@ -96,7 +100,8 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
     with spawned(command, cwd=ROOT, start_new_session=True, text=True, **pipes) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line == f"Budgetscope is at http://127.0.0.1:{port} (Ctrl-C stops it)\n"
+        link = rf"http://127\.0\.0\.1:{port}/login\?code=[\da-f-]+"
+        assert re.fullmatch(rf"Budgetscope is at {link} \(Ctrl-C stops it\)\n", line)
         with socket.create_connection(("127.0.0.1", port), timeout=5):
             pass
         os.killpg(process.pid, wish)
@@ -106,6 +111,37 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
     while serve._fault("127.0.0.1", port) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     serve.check_port("127.0.0.1", port)
+
+
+def test_each_dashboard_makes_a_token_of_its_own_unless_its_owner_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(launch.LAUNCH_TOKEN, raising=False)
+    made = [serve.environment(Path("r.duckdb"), "127.0.0.1", Wishes())[launch.LAUNCH_TOKEN] for _ in range(2)]
+    assert made[0] != made[1] and all(len(token) > 40 for token in made)
+    assert not serve.environment(Path("r.duckdb"), "127.0.0.1", Wishes(no_token=True))[launch.LAUNCH_TOKEN]
+    assert serve.environment(Path("r.duckdb"), "0.0.0.0", Wishes(private=True))[launch.LAUNCH_TOKEN]
+    monkeypatch.setenv(launch.LAUNCH_TOKEN, "a word of its owner")
+    assert serve.environment(Path("r.duckdb"), "::", Wishes())[launch.LAUNCH_TOKEN] == "a word of its owner"
+
+
+@pytest.mark.parametrize("flags", [["--private"], []])
+def test_no_token_beside_what_asks_for_one_is_refused(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(launch.LAUNCH_TOKEN, "" if flags else "a word of its owner")
+    assert main(["--no-token", *flags]) == 2
+    assert "contradict each other" in capsys.readouterr().err
+
+
+def test_a_code_is_good_for_ten_minutes_and_only_from_who_has_the_token() -> None:
+    code = launch.code("token of 16 letters", 1000.0)
+    assert launch.is_code(code, "token of 16 letters", 1000.0) and launch.is_code(code, "token of 16 letters", 1599.0)
+    assert not launch.is_code(code, "token of 16 letters", 1600.5)
+    assert not launch.is_code(code, "another token here", 1000.0)
+    later = code.replace("1600-", "9999999999-", 1)
+    for wrong in (later, code[:-1], "", "-", "1600--", f"{code}0", "\ud800"):
+        assert not launch.is_code(wrong, "token of 16 letters", 1000.0)
+    assert not launch.is_code(launch.code("", 0.0), "", 0.0), "no token, no link"
+    assert "token of 16" not in code + "".join(launch.cookie("token of 16 letters"))
 
 
 BUSY = """

@@ -312,7 +312,7 @@ def test_doctor_names_each_plugin_and_each_fault(home: Path) -> None:
 def test_the_dashboard_is_told_of_plugins_by_its_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     monkeypatch.setenv(plugins.VARIABLE, "first")
-    given = serve.environment(Path("r.duckdb"), "127.0.0.1", False, ["my_strategy"])
+    given = serve.environment(Path("r.duckdb"), "127.0.0.1", serve.Wishes(modules=("my_strategy",)))
     assert given[plugins.VARIABLE] == "first,my_strategy" and given[plugins.FOLDERS].split(os.pathsep) == [str(home)]
     monkeypatch.delenv(plugins.VARIABLE)
     assert plugins.VARIABLE not in plugins.environment(())

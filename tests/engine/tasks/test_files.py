@@ -13,6 +13,7 @@ import pytest
 from engine.core.errors import UnknownName, UsageError
 from engine.tasks import open_task
 from engine.tasks.files import guess_kind
+from engine.tasks.tabular import read_rows
 from engine.tasks.task import TaskSpec
 from tests.support.task_contract import TaskContract
 
@@ -244,3 +245,40 @@ def test_formulas_and_code_in_a_table_stay_text(tmp_path: Path) -> None:
 
 def _ids(spec: TaskSpec) -> list[str]:
     return [question.question_id for question in open_task(spec).questions()]
+
+
+def _repeated(path: Path, encoding: str | None) -> Path:
+    """Few packed bytes that stand for 1.8 GB: one text of a megabyte, 1,800 times."""
+    import pyarrow
+    from pyarrow import parquet
+
+    cells = pyarrow.array(["q" * 1_000_000] * (1800 if encoding is None else 90))
+    table = pyarrow.table({"question": cells, "answer": ["1"] * len(cells)})
+    more = {} if encoding is None else {"use_dictionary": False, "column_encoding": {"question": encoding}}
+    parquet.write_table(table, path, compression="zstd", **more)
+    return path
+
+
+@pytest.mark.parametrize("encoding", [None, "DELTA_BYTE_ARRAY"])
+def test_a_small_parquet_file_that_stands_for_gigabytes_is_refused_before_it_is_unpacked(
+    encoding: str | None, tmp_path: Path
+) -> None:
+    import pyarrow
+
+    path, usual = _repeated(tmp_path / "x.parquet", encoding), pyarrow.default_memory_pool()
+    assert path.stat().st_size < 10_000
+    pyarrow.set_memory_pool(watched := pyarrow.proxy_memory_pool(usual))
+    try:
+        with pytest.raises(UsageError, match="unpacks to more than 5,000,000 bytes"):
+            read_rows(path, ("question", "answer"), most_bytes=5_000_000)
+    finally:
+        pyarrow.set_memory_pool(usual)
+    assert watched.max_memory() < 20_000_000
+
+
+def test_one_row_that_lists_the_same_text_a_million_times_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"question": ["a"], "choices": [["c" * 1000] * 1_000_000]}).write_parquet(path)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        read_rows(path, ("question", "choices"), lists="choices", most_bytes=5_000_000)
