@@ -206,6 +206,7 @@ def board_of(right: Floats, spend: Floats, cluster: NDArray[np.intp], replicates
             "accuracy_low": [low for low, _ in intervals],
             "accuracy_high": [high for _, high in intervals],
             "n_questions": [len(right)] * len(names),
+            "n_draws": [1] * len(names),
             "n_right": counts,
             "n_wrong": len(right) - counts,
             "n_none": [0] * len(names),

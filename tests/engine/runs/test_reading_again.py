@@ -131,8 +131,12 @@ def test_two_settings_of_unlike_readings_are_not_compared(db: Path) -> None:
 def test_a_database_from_before_versions_were_kept_counts_as_the_first(tmp_path: Path) -> None:
     db = made(tmp_path / "results.duckdb")
     with duckdb.connect(str(db)) as connection:
-        connection.execute("""alter table trials drop column reader; alter table completions drop column sent_tokens; drop table plans;
-            delete from migrations where number >= 6""")
+        connection.execute("""
+            alter table trials drop column reader; alter table completions drop column sent_tokens;
+            drop table plans; drop table price_tiers; delete from migrations where number >= 6""")
+        for table in ("trial_spends", "mark_spends"):
+            connection.execute(f"""create table flat as select * exclude (tier) from {table}; drop table {table};
+                alter table flat rename to {table}""")
     ids = [str(trial_id) for (trial_id,) in rows(db, "select trial_id from trials")]
     assert {done.reader for done in Store(db).done(ids).values()} == {1}
     assert not engine.open(db).cells().is_empty()
