@@ -35,7 +35,8 @@ HOSTILE = f"{NASTY} Answer: <b>A</b>"
 
 def hostile(path: Path) -> Path:
     """One trial whose question, target, answer, prompt, reply and names are all out to break the page."""
-    question = Question("q1-nasty", "test", Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
+    task = "<script>7</script> see https://198.51.100.4/x"
+    question = Question("q1-nasty", task, Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
     model = ScriptedModel(
         ModelSetting("scripted/<script>alert(9)</script>", trials_on_paper.SOLVER.identity),
         lambda request, rng: HOSTILE,
@@ -44,11 +45,7 @@ def hostile(path: Path) -> Path:
     planned = trials_on_paper.spec(
         "<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),)
     )
-    condition = replace(
-        planned.condition,
-        task="<script>7</script> see https://198.51.100.4/x",
-        params='{"x":"![a](http://198.51.100.2)"}',
-    )
+    condition = replace(planned.condition, task=task, params='{"x":"![a](http://198.51.100.2)"}')
     condition = replace(condition, condition_id=ids.condition_id(condition))
     strategy = trials_on_paper.asking([NASTY], 400)
     trial = trials_on_paper.in_loop(
