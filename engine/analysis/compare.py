@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.analysis import stats
 from engine.analysis.cells import MEANS, scored_means
-from engine.analysis.stats import Correction, Estimate, Floats, Interval, Sample
+from engine.analysis.stats import Correction, Estimate, Floats, Interval, Sample, Sums
 from engine.core.errors import UsageError
 
 FEW_DISCORDANT = 25
@@ -49,8 +49,8 @@ class Difference:
     """Questions on which a's mean is higher."""
     b_better: int
     p_value: float
-    """Exact McNemar mid-p over those questions (a sign test where there are repeats); questions of one text together
-    count once."""
+    """Exact McNemar mid-p over those questions, of one text together counted once; where accuracies are means of
+    repeats or of draws, a t-test of the mean difference over texts."""
     method: str
     """score, bootstrap or none."""
 
@@ -131,8 +131,13 @@ def gap(pair: Paired, sample: Sample) -> Difference:
     """The difference in accuracy with its interval and test."""
     delta = pair.delta()
     better, worse = flips(delta)
-    discordant = flips(pair.summed(delta))
-    p_value = stats.mcnemar_midp(*discordant)
+    by_text = pair.summed(delta)
+    discordant = flips(by_text)
+    if np.isin(np.round(delta, 9), (-1.0, 0.0, 1.0)).all():
+        p_value = stats.mcnemar_midp(*discordant)
+    else:
+        # Means of repeats or of draws: that one is a little above the other on most questions says nothing of how much.
+        p_value = stats.t_test(Sums.of(by_text, pair.sizes()))
     if not pair.n:
         return Difference(0, None, None, None, 0, 0, p_value, "none")
     # By clusters: questions of one text that flip together are one observation.
@@ -219,7 +224,7 @@ class Comparison:
     method: str
     """How its interval was made: score (Tango 1998, under 25 discordant questions), bootstrap (over clusters), none."""
     p_value: float
-    """Exact McNemar mid-p, two-sided; 1 where nothing differs."""
+    """As `Difference.p_value`, two-sided; 1 where nothing differs."""
     won: tuple[str, ...]
     """Ids of the questions on which a is better: right where b is wrong, or more often right over repeats."""
     lost: tuple[str, ...]

@@ -155,6 +155,16 @@ def mean_interval(sums: Sums, level: float = LEVEL) -> Interval:
     return max(0.0, sums.mean - half), sums.mean + half
 
 
+def t_test(sums: Sums) -> float:
+    """Two-sided p of Student's t-test that a mean over clusters is 0; 1 where nothing differs or one cluster is all."""
+    free = round(sums.clusters) - 1
+    if free < 1 or sums.variance < 1e-18:
+        return 1.0 if free < 1 or abs(sums.mean) < 1e-9 else 0.0
+    squared = sums.mean**2 / (sums.variance * (free + 1) / free)
+    # By the beta function, as in `t_quantile`: P(|t| > q) = I_x(free/2, 1/2) at x = free / (free + q^2).
+    return beta_cdf(free / (free + squared), free / 2, 0.5)
+
+
 def tango(only_a: float, only_b: float, n: float, level: float = LEVEL) -> Interval:
     """Score interval of the difference a - b of paired proportions (Tango 1998, Statistics in Medicine 17:891).
 

@@ -12,10 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis import Cell
-from engine.analysis.stats import adjusted, detectable, mcnemar_midp, questions_needed, sure_of_share, wilson, z_of
+from engine.analysis.compare import gap
+from engine.analysis.stats import (
+    Sample,
+    adjusted,
+    detectable,
+    mcnemar_midp,
+    questions_needed,
+    sure_of_share,
+    wilson,
+    z_of,
+)
 from engine.core.errors import UnknownName, UsageError
 from tests.support.outcomes import id_of, stored, trials_of
 from tests.support.replayed import NO_PRICE
+from tests.support.simulated import pair_of
 
 
 def test_a_comparison_names_the_questions_won_and_lost_and_every_spend(tmp_path: Path):
@@ -183,3 +194,16 @@ def test_the_questions_that_show_a_share_show_it_four_times_in_five():
     right = np.random.default_rng(2).binomial(n, 0.8, size=4000)
     passed = np.mean([wilson(int(k), n, 0.9)[0] >= 0.6 for k in right])
     assert passed == pytest.approx(0.8, abs=0.06)
+
+
+def test_being_a_little_ahead_on_most_questions_is_no_proof_of_a_difference():
+    # One side is a mean of 10 draws, right once on most questions where the other is wrong, and wrong where it is right.
+    means = np.array([[0.1, 0.0]] * 36 + [[0.1, 1.0]] * 4)
+    found = gap(pair_of(means, np.arange(40)), Sample(400, 0))
+    assert found.mean == pytest.approx(0.0)
+    assert found.p_value > 0.9
+    surely = np.array([[0.3 + 0.05 * (q % 4), 0.0] for q in range(40)])
+    assert gap(pair_of(surely, np.arange(40)), Sample(400, 0)).p_value < 1e-6
+    # Of single trials it is McNemar's, as before.
+    single = np.array([[1.0, 0.0]] * 9 + [[0.0, 1.0]] * 2 + [[1.0, 1.0]] * 9)
+    assert gap(pair_of(single, np.arange(20)), Sample(400, 0)).p_value == mcnemar_midp(9, 2)

@@ -17,6 +17,7 @@ from engine.analysis.stats import (
     mcnemar_midp,
     mean_interval,
     t_quantile,
+    t_test,
     wilson,
     z_of,
 )
@@ -40,6 +41,14 @@ def test_beta_quantiles(p: float, a: float, b: float) -> None:
 def test_quantiles_of_student_and_of_the_normal_distribution(level: float, free: int) -> None:
     assert t_quantile(level, free) == pytest.approx(special.stdtrit(free, (1 + level) / 2), rel=1e-6)
     assert z_of(level) == pytest.approx(special.ndtri((1 + level) / 2), rel=1e-9)
+
+
+@given(st.lists(st.integers(-13, 13), min_size=2, max_size=60))
+def test_students_test_of_a_mean(thirteenths: list[int]) -> None:
+    values = np.array(thirteenths) / 13
+    assume(values.std() > 1e-6)
+    found = t_test(Sums.of(values, np.ones(len(values))))
+    assert found == pytest.approx(float(stats.ttest_1samp(values, 0).pvalue), rel=1e-6, abs=1e-12)
 
 
 @given(counts, levels)
