@@ -200,7 +200,7 @@ def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
     yield (
         f"{a} is right on {show.percent(comparison.accuracy_a)} of the {comparison.n:,} questions both have, {b} on "
         f"{show.percent(comparison.accuracy_b)}: {points} ({comparison.method} interval; "
-        f"McNemar mid-p {text.p_value(comparison.p_value)})."
+        f"p {text.p_value(comparison.p_value)})."
     )
     yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
     if comparison.settled:
