@@ -70,7 +70,7 @@ def select_clicked(view: str, chart: str) -> None:
 def quoted(text: object) -> str:
     """What a link asked for, in quotes, where it could be a name of ours; a sentence of somebody else's is left out."""
     name = str(text)
-    ours = re.fullmatch(r"[\w.~*/+:-]{1,80}", name) and "//" not in name and "www." not in name.lower()
+    ours = re.fullmatch(r"[\w.~*/+:=-]{1,80}", name) and "//" not in name and "www." not in name.lower()
     return repr(name) if ours else "'…'"
 
 
