@@ -19,6 +19,7 @@ from dashboard.data import access
 from dashboard.data.lens import PLAIN, Looking, Models, build
 from dashboard.text.progress import Forecast, forecast
 from engine.core.errors import BudgetscopeError
+from engine.core.names import ALL_STUDIES
 from engine.models.reach import check_study
 from engine.store.store import Store, default_path, fingerprint
 
@@ -33,9 +34,7 @@ Kind = Literal["staircase", "hull"]
 Ids = tuple[str, ...]
 Budgets = tuple[int, ...] | None  # None: those the studies declare.
 REPLICATES, SEED = 1000, 0
-ALL = (
-    "*"  # Name in the address of all studies that asked the same questions, together; as `engine.analysis.reader.ALL`.
-)
+ALL = ALL_STUDIES
 
 
 class Database(NamedTuple):

@@ -289,7 +289,7 @@ def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
             "Budget": fmt.budget(row["budget"], axis),
             "Difference, points": in_percent(row["difference"]),
             **interval,
-            "Mid-p": None if row["p_value"] is None else float(f"{row['p_value']:.2g}"),
+            "Difference, p": None if row["p_value"] is None else float(f"{row['p_value']:.2g}"),
             "Questions": row["n"],
         }
     # What is lost without a setting or at another price; the last row, without a spend, is over all of them.

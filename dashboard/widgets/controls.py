@@ -23,6 +23,7 @@ from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
+from engine.core.names import ALL_STUDIES
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from dashboard.data.queries import Database
 
-ALL = "*"  # As `queries.ALL`, which cannot be imported here; see `database`.
 MOST_PILLS = 12  # More choices than this become a drop-down list.
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls"}
 PRICES = """[[models]]
@@ -167,7 +167,7 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
 
 def study(view: str, param: Param) -> str:
     """The study that is shown, one of `queries.study_choices`."""
-    return choose(view, param, "Study", lambda name: "All studies" if name == ALL else name) or ALL
+    return choose(view, param, "Study", lambda name: "All studies" if name == ALL_STUDIES else name) or ALL_STUDIES
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
@@ -262,7 +262,7 @@ def spoken(title: str) -> Callable[[Any], str]:
         return lambda share: fmt.points(share / 100).removesuffix(" points")
     if "$" in title:
         return lambda usd: fmt.money(usd).replace("$", "", 1)
-    if title == "Mid-p" or title.endswith(", p"):
+    if title.endswith(", p"):
         return fmt.p_value
     return fmt.number
 

@@ -201,12 +201,19 @@ def is_right(row: Row, answer: str, verdicts: dict[tuple[int, str], bool | None]
     scorer, which is remembered in `verdicts`; None: nobody here knows the task."""
     at = row["question_no"], answer
     if at not in verdicts:
-        task, (options, statement) = _task(row["task"]), codec.reading(row["data"])
+        options, statement = codec.reading(row["data"])
         kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
         problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
         question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
-        verdicts[at] = None if task is None else task.score(answer, question) >= 1
+        verdicts[at] = _scored(question, answer)
     return verdicts[at]
+
+
+@lru_cache(maxsize=20_000)
+def _scored(question: Question, answer: str) -> bool | None:
+    # Kept: every look at the same database judges the same answers.
+    task = _task(question.task)
+    return None if task is None else bool(task.score(answer, question) >= 1)
 
 
 @lru_cache(maxsize=64)

@@ -41,12 +41,9 @@ FILTERS = ("study", "condition_id", "task", "model", "strategy", "anytime", "sim
 """What `cells` and `frontier` can be narrowed by, one value or several: studies by name, and columns of conditions.
 
 A study shows what it asked for, on its own questions, whoever paid. Without one, conditions that `condition_id` names
-stand on all questions they have; else, and with `ALL`, studies that asked the same questions of a task are pooled; see
-`Results.notes`.
+stand on all questions they have; else, and with `names.ALL_STUDIES`, studies that asked the same questions of a task
+are pooled; see `Results.notes`.
 """
-
-ALL = "*"
-"""As `study`: all studies together, as far as they asked the same."""
 
 _SCHEMA: dict[str, Any] = {
     "condition_id": pl.String,
@@ -381,7 +378,7 @@ class Look:
         study, rows = filters.get("study"), chosen(self.known.conditions, filters)
         if study is None and filters.get("condition_id") is not None:
             return rows, None
-        wanted = None if study in (None, ALL) else [study] if isinstance(study, str) else study
+        wanted = None if study in (None, names.ALL_STUDIES) else [study] if isinstance(study, str) else study
         within = scope(self.asked, wanted, rows)
         return list(within.of(rows, self.known.studies)), within
 

@@ -184,7 +184,7 @@ class Results:
     def difference(
         self, a: Cell, b: Cell, replicates: int = 2000, seed: int = 0, study: str | None = None
     ) -> Difference:
-        """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and exact test.
+        """Accuracy of cell `a` minus that of `b` on the questions both have, with interval and test.
 
         `study`: on its questions alone; here and in every comparison."""
         read = self._read([a, b], study=study)

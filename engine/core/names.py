@@ -19,6 +19,8 @@ from engine.core import text
 Row = Mapping[str, Any]
 Variant = tuple[str, str, str, str]
 """What is the same along all budgets of a setting: task, strategy, model, parameters."""
+ALL_STUDIES = "*"
+"""As the name of a study, in a call or an address: all of them together, as far as they asked the same questions."""
 ARROW = " → "
 """Stands between the models of a line-up, smallest first."""
 

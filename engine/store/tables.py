@@ -77,14 +77,15 @@ def insert(connection: Connection, content: rows.Tables) -> None:
     for table, fresh in content.items():
         if not fresh:
             continue
-        # By the table's own layout: from the values alone a column of nulls would have no type at all.
+        # By the table's own layout: from the values alone a column of nulls would have no type at all. By columns, as a
+        # list of rows would be cast without a word: 1.5 to 1.
         shape = {name: kinds.get(kind, pl.Int64()) for name, kind in known[table]}
         try:
-            frame = pl.DataFrame(fresh, schema=shape)
+            frame = pl.DataFrame({name: [row.get(name) for row in fresh] for name in shape}, schema=shape)
         except UnicodeEncodeError:
             # A lone surrogate somewhere; looked for only now, since nearly no text has one.
             clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
-            frame = pl.DataFrame(clean, schema=shape)
+            frame = pl.DataFrame({name: [row.get(name) for row in clean] for name in shape}, schema=shape)
         connection.register("fresh", frame.to_arrow())
         tail = _ON_CONFLICT.get(table, "on conflict do nothing")
         connection.execute(f"insert into {table} by name select * from fresh {tail}")

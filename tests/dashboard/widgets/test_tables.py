@@ -30,7 +30,7 @@ controls.table(pl.DataFrame({{"Tokens": [98765.4] * {MOST_WORDED + 1}}}), "large
         ("Behind, points", 3.0, "+3.0"),
         ("Cost per 1,000 questions, $", 0.5, "0.50"),
         ("Cost per 1,000 questions, $", 1230.2, "1,230"),
-        ("Mid-p", 0.0004, "< 0.001"),
+        ("Difference, p", 0.0004, "< 0.001"),
         ("Chance by luck, p", 0.6, "0.60"),
         ("Output tokens per question", 98765.4, "98,765"),
         ("Questions", 60, "60"),

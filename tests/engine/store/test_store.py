@@ -38,7 +38,7 @@ from engine.core.records import (
     TrialSpec,
     Usage,
 )
-from engine.store import schema
+from engine.store import schema, tables
 from engine.store.store import Batch, Done, RunRow, Store, default_path, fingerprint, writable
 from tests import ROOT
 from tests.support import records
@@ -472,3 +472,13 @@ def test_a_database_that_lacks_a_table_is_refused_in_a_sentence(store: Store, tm
         connection.execute("drop table mark_spends")
     with pytest.raises(NotADatabase, match="lacks the table 'mark_spends'"):
         Store(store.path).export(tmp_path / "out.csv", "csv", "trials")
+
+
+def test_a_value_of_another_kind_is_refused_and_not_cast():
+    with duckdb.connect() as connection:
+        connection.execute("create table t (k bigint primary key, n bigint, b boolean, s varchar)")
+        for wrong in ({"n": 1.5}, {"n": "3"}, {"b": 7}, {"s": 7}):
+            with pytest.raises(TypeError):
+                tables.insert(connection, {"t": [wrong]})
+        tables.insert(connection, {"t": [{"k": 1, "n": 3, "b": True}, {"k": 2, "s": "x"}]})
+        assert connection.execute("from t").fetchall() == [(1, 3, True, None), (2, None, None, "x")]
