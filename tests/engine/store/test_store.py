@@ -481,4 +481,4 @@ def test_a_value_of_another_kind_is_refused_and_not_cast():
             with pytest.raises(TypeError):
                 tables.insert(connection, {"t": [wrong]})
         tables.insert(connection, {"t": [{"k": 1, "n": 3, "b": True}, {"k": 2, "s": "x"}]})
-        assert connection.execute("from t").fetchall() == [(1, 3, True, None), (2, None, None, "x")]
+        assert connection.execute("from t order by k").fetchall() == [(1, 3, True, None), (2, None, None, "x")]
