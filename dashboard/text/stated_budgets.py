@@ -30,7 +30,8 @@ told_tokens = [2, 4, 8, 16, 32, 64, 128, 256]"""
 """How a study tells budgets."""
 OURS = (
     "kept: at most what was told, mean over told budgets · elasticity is our own number: d ln(used) / d ln(told) with "
-    "a level for each question, so 1 follows what is told, 0 ignores it, and below 0 asking for less gets more"
+    "a level for each question, so 1 follows what is told, 0 ignores it, and below 0 asking for less gets more · "
+    "p is corrected for all series shown (Holm)"
 )
 
 __all__ = ["OURS", "RUN", "accuracy_told", "heading", "points_table", "sentences", "summary_table", "untold"]
@@ -96,10 +97,7 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     rebounds = sum(_rebounds(row) for row in rows) or "none"
     spread = f"{fmt.percent(min(shares))} to {fmt.percent(max(shares))}"
     many = fmt.plural(len(rows), "series", "series")
-    return (
-        f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}, "
-        "p corrected for all of them"
-    )
+    return f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}"
 
 
 def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:

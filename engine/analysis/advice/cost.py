@@ -103,7 +103,9 @@ def per_right(board: Board) -> Advice:
     yields, drawn = (cloud.accuracy / np.maximum(cloud.x, free) for cloud in (board.point, board.drawn))
     stay = maybe_best(yields[0], drawn, int(table["cell"][0]), board.clusters)
     table = table.with_columns(maybe_best=pl.Series([stay[cell] for cell in table["cell"]])).drop("cell")
-    best, rivals = table.row(0, named=True), sum(stay) - 1
+    # A setting that a larger budget did not change is one rival, not two.
+    alike = table.filter("maybe_best").unique(["condition_id", "x", "accuracy"], keep="first", maintain_order=True)
+    best, rivals = table.row(0, named=True), alike.height - 1
     if math.isinf(best["cost"]):
         sentence = (
             f"Nothing was right on {text.plural(board.n, 'question')}, so a right answer has no price: it is infinite."
@@ -114,17 +116,17 @@ def per_right(board: Board) -> Advice:
     value = Estimate(best["cost"], best["low"], best["high"])
     hopeless = table.filter(pl.col("cost").is_infinite()).height
     none = f" {hopeless} of {table.height} settings were never right: theirs is infinite." if hopeless else ""
-    alike = ""
+    doubt = ""
     if rivals:
-        second = table.filter("maybe_best").row(1, named=True)
-        alike = (
+        second = alike.row(1, named=True)
+        doubt = (
             f", but {rivals} other{'s' * (rivals > 1)} may be as cheap, first {setting(second)} with "
             f"{text.spend(second['cost'], board.x)}"
         )
     opening = "Not decided: a right answer was seen cheapest" if rivals else "A right answer is cheapest"
     sentence = (
         f"{opening} with {setting(best)}: {text.spend(best['cost'], board.x)} ({_range(board.x, value)}), right on "
-        f"{text.percent(best['accuracy'])} of {text.plural(best['n_questions'], 'question')}{alike}.{none}"
+        f"{text.percent(best['accuracy'])} of {text.plural(best['n_questions'], 'question')}{doubt}.{none}"
     )
     return Advice("per_right", sentence, not rivals, board.n, cell_of(best), value, None, table)
 
