@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+import warnings
 from fractions import Fraction
 
 import pytest
@@ -48,7 +49,10 @@ class TestEveryGenerator(TaskContract):
 @pytest.mark.parametrize("generator", sorted({*known_generators()} - OWN.keys()))
 def test_the_generators_own_verifier_agrees_on_the_target(generator: str) -> None:
     """After the round trip through JSON, so that stored questions can still be checked against it."""
-    import reasoning_gym
+    with warnings.catch_warnings():
+        # Compiled for the first time, some of its packages are warned of.
+        warnings.simplefilter("ignore")
+        import reasoning_gym
 
     made = source(generator, "easy")
     verifier = reasoning_gym.create_dataset(generator, seed=0, size=1)
