@@ -115,6 +115,8 @@ class Source:
                 # From the package down, each being looked for in the one above it.
                 for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
                     _stands_empty(part)
+                # Before any generator: some import the factory first, which then imports itself by way of this one.
+                importlib.import_module("reasoning_gym.coaching")
                 importlib.import_module(module)
                 create = importlib.import_module("reasoning_gym.factory").create_dataset
                 made = create(self.generator, seed=start, size=offer.reach, **config)

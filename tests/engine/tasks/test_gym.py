@@ -183,6 +183,20 @@ assert len(list(open_task(TaskSpec("gym:products", questions=2)).questions())) =
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
 
 
+def test_every_generator_can_be_the_first_that_a_process_asks() -> None:
+    code = """
+import sys
+from engine.tasks.gym import known_generators, source
+
+for generator in sorted({*known_generators()} - source.OWN.keys()):
+    source._lent.clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "reasoning_gym"]:
+        del sys.modules[name]
+    assert source.source(generator, "easy").first(1), generator
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 def test_arithmetic_is_exact() -> None:
     assert evaluate("1/3 + 1/6") == (Fraction(1, 2), [1, 1, 3, 6])
 
