@@ -16,6 +16,7 @@ from dashboard.figures.ink import SELECTABLE, SILENT, Trace, hovering, interval_
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.names import Name, Row, name_rows, short_models, variant
 from dashboard.theme import Inks, fade
+from engine.core import names
 from engine.core import text as fmt
 
 __all__ = [
@@ -163,6 +164,8 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
         "price unknown" if other_spend is None and other.money else "",
         "" if other_spend is None else f"{safe(other.form(other_spend))} {other.per}{assumed if other.money else ''}",
         standing,
+        safe(names.IDLE) if row.get("idle") else "",
+        *(muted_text(safe(fact), muted) for fact in (row.get("mechanism") or "").split("; ")),
         muted_text(drawn, muted) if drawn else "",
         muted_text(cut_line(row), muted),
         muted_text(count_line(row), muted),

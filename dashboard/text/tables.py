@@ -232,6 +232,10 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(drawn)
     if row["simulated"]:
         notes.append("simulated model")
+    if row.get("idle"):
+        notes.append(names.IDLE)
+    if row.get("mechanism"):
+        notes.append(str(row["mechanism"]))
     # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
         notes.append("price unknown")

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.core import names
+from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.records import Call, Cut, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
@@ -45,6 +45,7 @@ __all__ = [
     "document_title",
     "facts_line",
     "list_mark",
+    "mechanism_line",
     "prompt_title",
     "table",
     "title",
@@ -185,6 +186,12 @@ def facts_line(entry: Entry) -> str:
     # A first attempt and the first repeat are what one expects, and not said.
     parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
+
+
+def mechanism_line(trial: Trial, reading: Reading) -> str:
+    """What the strategy stated of its mechanism by the calls this budget covers; empty: nothing."""
+    stated = replay.stated(trial, reading.covered)
+    return " · ".join(f"{visible(name, 80)}: {'yes' if holds else 'no'}" for (_, name), holds in stated.items())
 
 
 def table(shown: Sequence[Entry]) -> pl.DataFrame:

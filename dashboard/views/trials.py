@@ -217,6 +217,8 @@ def _trial(db: queries.Database, wish: Wish, chosen: Entry, shown: list[Entry], 
                 st.badge(f"ended by the {wall}", color="gray")
         st.text(transcript.verdict_line(trial, reading))
         controls.caption(transcript.facts_line(chosen))
+        if mechanism := transcript.mechanism_line(trial, reading):
+            st.text(mechanism)
     replies = queries.completions(db, tuple(call.key for call in trial.calls))
     if not trial.calls:
         controls.caption("This trial made no call.")

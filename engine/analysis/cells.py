@@ -45,6 +45,8 @@ CELL_SCHEMA: dict[str, Any] = {
     },
     "usd_assumed": pl.Boolean,
     **dict.fromkeys(("guess", "chance"), pl.Float64),
+    "mechanism": pl.String,
+    "idle": pl.Boolean,
 }
 CURVE_SCHEMA: dict[str, Any] = {
     "budget": pl.Int64,

@@ -355,6 +355,29 @@ select {", ".join(("condition_no", "question_no", "repeat", "ordinal", "kind", "
     bend, {each("@::double as @", "entry", "spent", "slope", "steep", "thought")}, n, n_right, n_censored
 from read order by condition_no, question_no, repeat, ordinal"""
 
+# A fact counts from the wall of its call on, and no further than the trial's data reach; a trial that is not anytime is
+# read whole. Several trials of one place say one thing between them.
+_FACTS = f""",
+stated as (
+    select i.condition_no, q.question_no, t.repeat, f.kind as fact_kind, f.name, f.holds,
+        if(p.anytime, f.after_calls - 1, -1) as ordinal
+    from facts f join (
+        select trial_id, max(attempt) as attempt from trials semi join grid using (condition_id) group by trial_id)
+        using (trial_id, attempt)
+    join trials t using (trial_id, attempt) join {deltas.CONDITIONS} i using (condition_id)
+    join {deltas.QUESTIONS} q using (question_id) join places p using (condition_no)),
+reach as (
+    select condition_no, question_no, repeat, min(wall) as last from read where kind = 3 group by all),
+since as (
+    select condition_no, question_no, repeat, ordinal, min(wall) as wall
+    from read where kind = 1 or (kind = 0 and n > 0) group by all),
+told as (
+    select s.*, p.condition_id, p.axis, unnest(p.budgets) as budget, w.wall, r.last
+    from stated s join since w using (condition_no, question_no, repeat, ordinal) join places p using (condition_no)
+    left join reach r using (condition_no, question_no, repeat))
+select condition_id, axis, budget, question_no, repeat, fact_kind as kind, name as fact, bool_or(holds) as holds
+from told where (wall <= budget or ordinal = -1) and (last is null or budget < last) group by all"""
+
 _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {deltas.QUESTIONS} q using (question_no)"
 
 
@@ -413,6 +436,14 @@ def walks(
 ) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
     return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _WALKS)
+
+
+def facts(
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+) -> pl.DataFrame:
+    """What trials stated of their mechanism, as far as each budget covers it: one row per (condition_id, axis, budget,
+    question_no, repeat, kind, fact) with `holds`."""
+    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _FACTS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from engine.analysis import lens as lenses
 from engine.analysis.draws import Drawn, drawn, voting
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
+from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.queries import MEASURES, Within
 from engine.analysis.stats import Ints
 from engine.analysis.studies import Asked, Scope, asked, scope
@@ -373,6 +374,14 @@ class Look:
         votes = list(within.of(votes, self.known.studies))
         return Shown(alike(rows), within.planned(rows), within.questions, voting(votes))
 
+    @cached_property
+    def explained(self) -> frozenset[str]:
+        """Ids of the conditions whose trials state facts of their mechanism."""
+        if not queries.has(self.connection, "facts"):
+            return frozenset()
+        sql = "select distinct condition_id from trials semi join facts using (trial_id)"
+        return frozenset(id for (id,) in self.connection.execute(sql).fetchall())
+
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
         study, rows = filters.get("study"), chosen(self.known.conditions, filters)
@@ -444,6 +453,15 @@ class Read:
             changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions), self._within)
             parts.append(units_of_changes(changes, self._book(fresh)))
         return parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
+
+    def mechanisms(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
+        """Rates of what trials state of their mechanism, columns `mechanisms.MECHANISM_SCHEMA`."""
+        theirs = where.filter(pl.col("condition_id").is_in(sorted(self.look.explained)))
+        if theirs.is_empty():
+            return pl.DataFrame(schema=MECHANISM_SCHEMA)
+        stated = queries.facts(self.connection, theirs, self.lens, self._rates(conditions), self._within)
+        clusters = dict(queries.questions(self.connection).select("question_no", "cluster").iter_rows())
+        return mechanisms(stated, clusters)
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(

@@ -22,6 +22,7 @@ from engine.analysis.compare import Cell, Comparison, Difference, Measured
 from engine.analysis.equity import Equity
 from engine.analysis.guessing import guessing
 from engine.analysis.lens import STORED, Lens
+from engine.analysis.mechanisms import told
 from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
 from engine.analysis.stated_budgets import Elasticity
@@ -70,7 +71,8 @@ class Results:
         n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
         n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
         (`analysis.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all questions
-        of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
+        of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`). mechanism,
+        idle: what trials state of the strategy's mechanism, see `mechanisms`; null where nothing was stated.
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;
@@ -243,6 +245,22 @@ class Results:
         with self._looking() as look:
             return listings.bill(look.connection, run_id, by)
 
+    def mechanisms(
+        self, axis: str | None = None, budgets: Sequence[int] | None = None, lens: Lens = STORED, **filters: Any
+    ) -> pl.DataFrame:
+        """Whether the mechanism each strategy is named for was at work: columns `mechanisms.MECHANISM_SCHEMA`, one row
+        per (condition, budget, fact), read as `cells` are.
+
+        kind: could_work, whether what the mechanism rests on was there; acted, whether it changed what was done.
+        share: of the questions on which it was stated by a call that the budget covers, mean over their trials; low,
+        high: 95 %. idle: what it rests on was surely there on fewer than one question in five. No row: nothing was
+        stated, which is unknown.
+        """
+        with self._reading(lens) as read:
+            shown = read.look.shown(filters)
+            read = read.of(shown)
+            return read.mechanisms(shown.conditions, read.placed(read.known(), shown.conditions, axis, budgets))
+
     def runs(self) -> pl.DataFrame:
         """Runs, newest first: columns as `store.RunRow`; times naive UTC, money in pico-dollars."""
         return self._listing("runs")
@@ -329,7 +347,9 @@ class Results:
         with self._reading(lens) as read:
             shown = read.look.shown(filters)
             read = read.of(shown)
-            units = read.units(shown.conditions, read.placed(read.known(), shown.conditions, axis, budgets))
+            where = read.placed(read.known(), shown.conditions, axis, budgets)
+            units = read.units(shown.conditions, where)
+            stated = read.mechanisms(shown.conditions, where)
             blind = guessing(read.connection, {row["task"] for row in shown.conditions}, shown.questions)
         draws = read.drawn.counts if read.drawn else {}
         conditions = [
@@ -341,7 +361,7 @@ class Results:
             }
             for row in shown.conditions
         ]
-        return curves.cells(units, conditions, shown.planned), units
+        return told(curves.cells(units, conditions, shown.planned), stated), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:

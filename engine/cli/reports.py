@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _HEAD = ("condition", "strategy", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost", "")
 _NOTES = {
+    "idle": f"mechanism idle: the setting {names.IDLE}: what it rests on was there on under 20% of questions.",
     "simulated": "simulated: answered by a script, not by a language model.",
     "usd_assumed": "assumed price: a stand-in, because nobody bills this model.",
     "partial": "partial: fewer than 95% of the study's questions are scored, so it gets no verdict.",
@@ -149,6 +150,8 @@ def _show(rows: Sequence[Row]) -> None:
             # An assumed price says nothing where none is known.
             if row["usd_assumed"] and row["usd"] is not None:
                 labels.append("assumed price")
+            if row["idle"]:
+                labels.append("mechanism idle")
             if row["n_failed"]:
                 labels.append(f"{row['n_failed']:,} failed")
             lines.append(
@@ -162,6 +165,10 @@ def _show(rows: Sequence[Row]) -> None:
             )
         show.say(f"{names.task(task)} [{task}]")
         show.table(_HEAD, lines, numeric=range(3, 10))
+        # At its largest budget: below it the same facts stand on fewer trials.
+        last = {row["condition_id"]: at for at, row in enumerate(cells) if row["mechanism"]}
+        for at in sorted(last.values()):
+            show.say(f"{lines[at][1]}, {lines[at][2]}, {lines[at][3]}: {cells[at]['mechanism']}.")
         show.say()
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):

@@ -21,6 +21,8 @@ Variant = tuple[str, str, str, str]
 """What is the same along all budgets of a setting: task, strategy, model, parameters."""
 ALL_STUDIES = "*"
 """As the name of a study, in a call or an address: all of them together, as far as they asked the same questions."""
+IDLE = "did not do what its name says with this model"
+"""Of a setting whose mechanism had nothing to work on; see `analysis.mechanisms`."""
 ARROW = " → "
 """Stands between the models of a line-up, smallest first."""
 

@@ -26,6 +26,7 @@ AnswerKind = Literal["number", "choice", "expression", "yes_no", "word", "text"]
 Which = Literal["last", "first"]
 """Which of several answers that a reply states is its answer; benchmarks differ."""
 Verdict = Literal["right", "wrong", "none"]
+FactKind = Literal["could_work", "acted"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
 Finish = Literal["stop", "length", "filter", "unsaid", "other"]
 """How a reply ended by its provider's word. `unsaid`: kept as a stop though nobody said so; `other` stands in what
@@ -370,6 +371,23 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What a strategy states of its own mechanism in one trial; at a budget it counts where its call is covered.
+
+    A trial on which nothing was stated says nothing: that is unknown and not False.
+    """
+
+    ordinal: int
+    kind: FactKind
+    """could_work: whether what the mechanism rests on was there; acted: whether it changed what was done."""
+    name: str
+    """In words: 'estimate read', 'escalated'."""
+    holds: bool
+    after_calls: int
+    """Consumed calls when it was stated; 0: before any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """Prices of one axis for one model: wall = calls*c + metered input*i + output*o, all integers."""
 
@@ -472,3 +490,5 @@ class Trial:
     reader: int = 1
     """Version of the reading that left answers, votes and verdicts (`core.answers.READER_VERSION`); 1 also for trials
     stored before it was kept."""
+    facts: tuple[Fact, ...] = ()
+    """What the strategy stated of its mechanism, in order; empty also for trials stored before it was kept."""

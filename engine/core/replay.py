@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.core.budget import Ledger, Planned, Standing, clipped, wall
-from engine.core.records import Axis, Call, Condition, Cut, ModelSpend, Price, Spend, Trial, Wall
+from engine.core.records import Axis, Call, Condition, Cut, FactKind, ModelSpend, Price, Spend, Trial, Wall
 
 Fate = Literal["right", "wrong", "none", "failed", "stopped", "censored"]
 FATES: dict[str, str] = {
@@ -79,6 +79,16 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
     verdict, answer = (last.verdict, last.answer) if last else (None, None)
     return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
+
+
+def stated(trial: Trial, covered: int) -> dict[tuple[FactKind, str], bool]:
+    """By kind and name, whether a fact of the strategy's mechanism held within the first `covered` calls; those that
+    were not stated until then are left out."""
+    facts: dict[tuple[FactKind, str], bool] = {}
+    for fact in trial.facts:
+        if fact.after_calls <= covered:
+            facts[fact.kind, fact.name] = facts.get((fact.kind, fact.name), False) or fact.holds
+    return facts
 
 
 def horizon(trial: Trial, side: Wall) -> int | None:

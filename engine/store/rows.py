@@ -25,6 +25,7 @@ _TIER = tuple(field.name for field in fields(records.Tier))
 _PRICE = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
 _CONDITION = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
 _TRIAL = ("run_id", "end", "verdict", "answer", "error")
+_FACT = tuple(field.name for field in fields(records.Fact))
 _MARK = ("ordinal", "answer", "after_calls", "verdict")
 _CALL = tuple(field.name for field in fields(Call) if field.name not in ("messages", "spend"))
 
@@ -37,7 +38,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
     conditions: dict[str, Row] = {}
     questions: dict[str, Row] = {}
     prompts: dict[str, Row] = {}
-    many: Tables = {name: [] for name in ("trials", "trial_spends", "calls", "marks", "mark_spends")}
+    many: Tables = {name: [] for name in ("trials", "trial_spends", "calls", "marks", "mark_spends", "facts")}
     for trial in trials:
         spec, key = trial.spec, {"trial_id": trial.spec.trial_id, "attempt": trial.attempt}
         condition, question, problem = spec.condition, spec.question, spec.question.problem
@@ -91,6 +92,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
         for mark in trial.marks:
             many["marks"].append({**key, **{name: getattr(mark, name) for name in _MARK}})
             many["mark_spends"] += _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)
+        many["facts"] += [{**key, **plain(fact)} for fact in trial.facts]
     return {
         "framings": [*framings.values()],
         "prices": [*prices.values()],
@@ -190,6 +192,7 @@ def trial_of(
     marks: Sequence[Row],
     mark_spends: Sequence[Row],
     spends: Sequence[Row],
+    facts: Sequence[Row],
 ) -> Trial:
     """The record that was stored; `head` joins trial, condition, question and framing; `prices` by model identity."""
     # The price may be missing altogether: it goes with the last trial that had it.
@@ -224,6 +227,7 @@ def trial_of(
         attempt=head["attempt"],
         # No such column in an older database, and null in the rows it had.
         reader=head.get("reader") or 1,
+        facts=tuple(records.Fact(**{name: row[name] for name in _FACT}) for row in facts),
         **{name: head[name] for name in _TRIAL},
     )
 

@@ -135,6 +135,11 @@ create table plans (
     run_id varchar not null, task varchar not null, kind varchar not null, id varchar not null)"""
 """The conditions and questions a run's study asked for, `kind` says which, whoever paid for their trials."""
 
+_FACTS = """
+create table facts (
+    trial_id varchar, attempt bigint, ordinal bigint, kind varchar not null, name varchar not null,
+    holds boolean not null, after_calls bigint not null, primary key (trial_id, attempt, ordinal))"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -145,6 +150,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
     Migration(8, "prices that are not one flat rate, and spends by their tiers", _TIERS),
     Migration(9, "what each run's study asked for, whoever paid for it", _PLANS),
+    Migration(10, "what strategies state of their own mechanism", _FACTS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -165,6 +171,7 @@ TABLES: tuple[str, ...] = (
     "calls",
     "marks",
     "mark_spends",
+    "facts",
     "links",
     "leases",
     "plans",

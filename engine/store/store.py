@@ -296,7 +296,7 @@ from calls semi join latest using (trial_id, attempt) semi join completions usin
 _SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
 # In this order: each statement asks what those before it have left.
 _DELETE_RUN = (
-    *(f"delete from {table} where {_OWN}" for table in ("calls", "marks", "mark_spends", "trial_spends")),
+    *(f"delete from {table} where {_OWN}" for table in ("calls", "marks", "mark_spends", "trial_spends", "facts")),
     "delete from trials where run_id = ?",
     "delete from attempts where run_id = ?",
     "delete from runs where run_id = ?",

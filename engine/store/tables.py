@@ -42,6 +42,8 @@ _CHILDREN = {
     "spends": "select x.* from trial_spends x semi join chosen using (trial_id, attempt) order by trial_id, position",
 }
 
+_FACTS = "select x.* from facts x semi join chosen using (trial_id, attempt) order by trial_id, ordinal"
+
 
 def fetch(connection: Connection, sql: str, parameters: Sequence[Any] = ()) -> list[codec.Row]:
     """All rows of a query as dicts."""
@@ -115,6 +117,9 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
     heads = chosen_rows(_HEADS)
     snapshots = prices(connection)
     children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
+    # A file that is only read may be older than the table.
+    stated = chosen_rows(_FACTS) if "facts" in layouts(connection) else []
+    children["facts"] = _grouped(stated, "trial_id")
     return [
         rows.trial_of(
             head,

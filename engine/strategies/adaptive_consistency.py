@@ -34,7 +34,7 @@ class AdaptiveConsistency:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Vote after every chain, until the vote is settled."""
-        votes = Votes()
+        votes, drawn = Votes(), 0
         chains = session.stream(
             chain_prompt(problem),
             self.samples,
@@ -48,5 +48,7 @@ class AdaptiveConsistency:
             if votes.leader is not None:
                 yield votes.leader
             # After the yield, so that the chain which settles the vote has left its mark.
-            if votes.p_majority >= self.confidence:
+            settled, drawn = votes.p_majority >= self.confidence, drawn + 1
+            session.acted("stopped early", settled and drawn < self.samples)
+            if settled:
                 return

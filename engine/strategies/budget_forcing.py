@@ -36,6 +36,7 @@ class BudgetForcing:
         asked, thought = chain_prompt(problem), ""
         for cue in ("", *[WAIT] * self.waits):
             said = await session.ask(_begun(asked, thought + cue), self.chain_tokens, temperature=self.temperature)
+            session.acted("made to think on", bool(cue))
             thought = f"{thought}{cue}{said.text}".rstrip()
             if (answer := answer_in(said)) is not None:
                 yield answer

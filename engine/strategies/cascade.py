@@ -44,7 +44,9 @@ class Cascade:
                 yield votes.leader
         # The leader's share of the votes, as whole votes again, over all chains: one without an answer agrees with
         # nobody.
-        if round(votes.agreement * voters) / self.samples >= self.agreement:
+        agreed = round(votes.agreement * voters) / self.samples >= self.agreement
+        session.acted("escalated", not agreed)
+        if agreed:
             return
         # The same request: its answer is then the strong model's own chain of thought, shared with it.
         reply = await session.ask(asked, self.chain_tokens, model="strong", temperature=self.temperature)

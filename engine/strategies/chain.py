@@ -6,6 +6,8 @@ a word here changes what all of them send: bump their versions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.core import answers
 from engine.core.records import Example, Message, Problem, Prompt
 from engine.trial.session import Reply
@@ -49,8 +51,7 @@ def rating_prompt(asked: Prompt, reply: Reply) -> Prompt:
 
 def rating_in(reply: Reply) -> int:
     """The stated number from 1 to 10; 1 when none can be read, so that a muddled rating never lifts an answer."""
-    stated = answers.bracketed_integer(reply.text)
-    return stated if stated is not None and stated <= 10 else 1
+    return answers.rating_of(reply.text) or 1
 
 
 def answer_in(reply: Reply) -> str | None:
@@ -58,6 +59,17 @@ def answer_in(reply: Reply) -> str | None:
     if reply.truncated:
         return None
     return answers.extract(reply.text, reply.kind, statement=reply.statement, options=reply.options)
+
+
+def moved(before: Sequence[Reply], after: Sequence[Reply]) -> bool:
+    """Whether any of the replies states another answer than the one in its place before."""
+    return any(_key(one) != _key(other) for one, other in zip(before, after, strict=True))
+
+
+def _key(reply: Reply) -> str | None:
+    answer = answer_in(reply)
+    # In the form votes are counted in, so that two spellings of one answer agree.
+    return None if answer is None else answers.vote_key(answer)
 
 
 def _asked(question: str, context: str | None, instructions: str, how: str) -> str:

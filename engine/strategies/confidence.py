@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from math import exp
 
-from engine.core.answers import Votes, extract
+from engine.core.answers import Votes, extract, rating_of
 from engine.core.records import Message, Problem, Prompt
 from engine.strategies.chain import (
     CHAIN_TOKENS,
@@ -42,9 +42,13 @@ class RatedVote:
         """What an answer weighs in the vote."""
         raise NotImplementedError
 
+    def word(self, judgement: Reply) -> int | str | None:
+        """What it says; None: nothing that can be read."""
+        return rating_of(judgement.text)
+
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Vote after every judgement."""
-        votes, request = Votes(), chain_prompt(problem)
+        votes, request, judgements = Votes(), chain_prompt(problem), list[object]()
         async for chain in session.stream(request, self.samples, self.chain_tokens, temperature=self.temperature):
             answer = answer_in(chain)
             if answer is None:
@@ -53,6 +57,9 @@ class RatedVote:
             judge = self.judgement(request, chain)
             judged = await session.ask(judge, self.rating_tokens, role="judge", temperature=self.temperature)
             votes.add(answer, self.weight(judged))
+            judgements.append(self.word(judged))
+            if len(judgements) > 1:
+                session.could_work("judgements read and different", len({*judgements} - {None}) > 1)
             if votes.leader is not None:
                 yield votes.leader
 
@@ -61,7 +68,7 @@ SOFTEST = 0.01
 """Below this the highest rating decides alone."""
 
 
-@strategy("confidence_vote", anytime=True, family="sampling", calls="2 * samples")
+@strategy("confidence_vote", anytime=True, family="sampling", calls="2 * samples", version=2)
 @dataclass(frozen=True)
 class ConfidenceVote(RatedVote):
     """Vote over chains weighted by a softmax of their stated confidences (Taubenfeld et al. 2025, arXiv 2502.06233).
@@ -87,7 +94,7 @@ DENIED = 1e-6
 """Weight of an answer the model denies: it leads only where nothing else was said."""
 
 
-@strategy("self_confident", anytime=True, family="sampling", calls="2 * samples")
+@strategy("self_confident", anytime=True, family="sampling", calls="2 * samples", version=2)
 @dataclass(frozen=True)
 class SelfConfident(RatedVote):
     """Vote over chains, each weighted by the model's stated confidence in it (Wang et al. 2024, arXiv 2406.06461).
@@ -110,9 +117,13 @@ class SelfConfident(RatedVote):
         question = Message("user", "Is this answer right? Reply with yes or no alone.")
         return (*chain_request, Message("assistant", chain.text), question)
 
+    def word(self, judgement: Reply) -> int | str | None:
+        """The rating, or with two levels yes or no."""
+        return super().word(judgement) if self.levels != 2 else extract(judgement.text, "yes_no")
+
     def weight(self, judgement: Reply) -> float:
         """The rating itself, or 1 for a yes."""
         if self.levels != 2:
             return rating_in(judgement)
         # No 'yes' that can be read counts as a no: a muddled judgement must not lift an answer.
-        return 1.0 if extract(judgement.text, "yes_no") == "yes" else DENIED
+        return 1.0 if self.word(judgement) == "yes" else DENIED

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import Votes, bracketed_integer
+from engine.core.answers import Votes, rating_of
 from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("difficulty_adaptive", anytime=True, family="sampling", calls="1 + samples")
+@strategy("difficulty_adaptive", anytime=True, family="sampling", calls="1 + samples", version=2)
 @dataclass(frozen=True)
 class DifficultyAdaptive:
     """Judge how hard the question is, then draw as many chains as it deserves (Wang et al. 2024, arXiv 2408.13457).
@@ -41,7 +41,10 @@ class DifficultyAdaptive:
         told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
         said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
         # A judgement without a number is no reason to save chains.
-        hard = (bracketed_integer(said.text) or HARDEST) > self.easy
+        rated = rating_of(said.text)
+        hard = (rated or HARDEST) > self.easy
+        session.could_work("difficulty read", rated is not None)
+        session.acted("called easy", not hard)
         votes = Votes()
         # One chain and no vote is where the paper saves; the vote below ends by itself.
         most = self.samples if hard else 1
@@ -51,7 +54,9 @@ class DifficultyAdaptive:
             votes.add(answer_in(chain))
             if votes.leader is not None:
                 yield votes.leader
-            if votes.p_majority >= self.confidence:
+            settled = votes.p_majority >= self.confidence
+            session.acted("stopped early", settled and hard)
+            if settled:
                 return
 
 

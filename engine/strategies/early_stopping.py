@@ -47,7 +47,9 @@ class EarlyStopping:
             votes.add(answers[-1])
             if votes.leader is not None:
                 yield votes.leader
-            if len(answers) % self.window == 0 and (agreed := _agreed(answers[-self.window :])) is not None:
+            agreed = _agreed(answers[-self.window :]) if len(answers) % self.window == 0 else None
+            session.acted("stopped early", agreed is not None and len(answers) < self.samples)
+            if agreed is not None:
                 yield agreed
                 return
 

@@ -34,11 +34,13 @@ class FilteredContext:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """One chain over what was kept."""
-        if problem.context:
+        document = problem.context
+        if document:
             # Ranked by us and not by the model: choosing costs nothing of the budget.
-            kept = retrieval.kept(problem.context, problem.text, self.parts, self.kept_tokens)
+            kept = retrieval.kept(document, problem.text, self.parts, self.kept_tokens)
             problem = replace(problem, context=kept)
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
+        session.could_work("a part left out", problem.context != document)
         answer = answer_in(reply)
         if answer is not None:
             yield answer

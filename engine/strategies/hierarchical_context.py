@@ -37,9 +37,12 @@ class HierarchicalContext:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Summaries, notes, chain."""
-        if problem.context and not retrieval.fits(problem.context, self.summary_tokens):
-            problem = replace(problem, context=await self._notes(problem, problem.context, session))
+        document = problem.context or ""
+        long = not retrieval.fits(document, self.summary_tokens)
+        if long:
+            problem = replace(problem, context=await self._notes(problem, document, session))
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
+        session.could_work("a document longer than its summaries", long)
         answer = answer_in(reply)
         if answer is not None:
             yield answer

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import listed
+from engine.core.answers import items
 from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("least_to_most", anytime=True, family="decomposition", calls="2 + parts")
+@strategy("least_to_most", anytime=True, family="decomposition", calls="2 + parts", version=2)
 @dataclass(frozen=True)
 class LeastToMost:
     """Split a question into simpler ones and answer them in order (Zhou et al. 2022, arXiv 2205.10625).
@@ -35,10 +35,12 @@ class LeastToMost:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Split, solve the parts, then the whole."""
         plan = await session.ask(framed(problem, SPLIT), self.plan_tokens, role="plan", temperature=self.temperature)
+        parts = items(plan.text)[: self.parts]
+        session.could_work("question split", len(parts) > 1)
         solved: list[str] = []
         # The easiest stand first, so a split that is too long loses its hardest questions, which the last call answers
         # anyway.
-        for part in listed(plan.text)[: self.parts]:
+        for part in parts:
             # All answers so far in one turn: the worked examples before it stay as they are in every call.
             told = framed(problem, "\n\n".join((*solved, PART.format(part=part))))
             said = await session.ask(told, self.part_tokens, role="part", temperature=self.temperature)

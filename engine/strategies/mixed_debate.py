@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.core.answers import Votes
 from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt, moved
 from engine.strategies.registry import strategy
 from engine.trial.session import Reply, Session
 
@@ -48,8 +48,10 @@ class MixedDebate:
             said = [(*talk, Message("assistant", reply.text)) for talk, reply in zip(talks, replies, strict=True)]
             talks = [(*talk, _others(replies, agent)) for agent, talk in enumerate(said)]
             # One batch for each model; together they stand in the order of the talks.
+            before = replies
             replies = await session.ask_many(talks[:n], cap, role="debate", temperature=heat)
             replies += await session.ask_many(talks[n:], cap, role="debate", model="second", temperature=heat)
+            session.acted("an answer changed", moved(before, replies))
             votes = Votes()
             for reply in replies:
                 votes.add(answer_in(reply))

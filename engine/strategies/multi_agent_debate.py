@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.core.answers import Votes
 from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, chain_prompt, moved
 from engine.strategies.registry import strategy
 from engine.trial.session import Reply, Session
 
@@ -43,7 +43,9 @@ class MultiAgentDebate:
         talks = [(*asked, Message("assistant", reply.text)) for reply in replies]
         for _ in range(self.rounds - 1):
             heard = [(*talk, _others(replies, agent)) for agent, talk in enumerate(talks)]
+            before = replies
             replies = await session.ask_many(heard, self.chain_tokens, role="debate", temperature=self.temperature)
+            session.acted("an answer changed", moved(before, replies))
             talks = [(*talk, Message("assistant", reply.text)) for talk, reply in zip(heard, replies, strict=True)]
             # Of this round alone: who has changed their mind votes once.
             if (majority := _majority(replies)) is not None:

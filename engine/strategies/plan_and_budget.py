@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import listed
+from engine.core.answers import items
 from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("plan_and_budget", anytime=True, family="decomposition", calls="2 + parts")
+@strategy("plan_and_budget", anytime=True, family="decomposition", calls="2 + parts", version=2)
 @dataclass(frozen=True)
 class PlanAndBudget:
     """Split a question and give each part a share of the tokens that decays (Lin et al. 2025, arXiv 2505.16122).
@@ -37,7 +37,8 @@ class PlanAndBudget:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Plan, work the parts within their shares, conclude."""
         plan = await session.ask(framed(problem, SPLIT), self.plan_tokens, role="plan", temperature=self.temperature)
-        parts = listed(plan.text)[: self.parts]
+        parts = items(plan.text)[: self.parts]
+        session.could_work("question split", len(parts) > 1)
         solved: list[str] = []
         for part, share in zip(parts, shares(self.parts_tokens, len(parts), self.decay), strict=True):
             told = framed(problem, "\n\n".join((*solved, PART.format(tokens=share, part=part))))

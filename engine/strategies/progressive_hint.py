@@ -43,7 +43,9 @@ class ProgressiveHint:
             yield answer
             answers.append(answer)
             # In the form votes are counted in, so that two spellings of one answer agree.
-            if len(answers) >= self.agree and len({normalise(last) for last in answers[-self.agree :]}) == 1:
+            agreed = len(answers) >= self.agree and len({normalise(last) for last in answers[-self.agree :]}) == 1
+            session.acted("an answer changed", len({normalise(each) for each in answers}) > 1)
+            if agreed:
                 return
 
 

@@ -70,8 +70,11 @@ class Reflexion(Reflecting):
         """By the model's own word."""
         request = (*talk, Message("user", JUDGE))
         judged = await session.ask(request, self.judge_tokens, role="judge", temperature=self.temperature)
+        word = extract(judged.text, "yes_no")
+        session.could_work("judge's word read", word is not None)
         # What cannot be read is no yes: then it reflects and tries again.
-        return extract(judged.text, "yes_no") == "yes"
+        session.acted("attempt judged wrong", word != "yes")
+        return word == "yes"
 
 
 @strategy("reflexion_oracle", anytime=True, family="refinement", calls="2 * attempts - 1", oracle=True)
@@ -96,4 +99,6 @@ class ReflexionOracle(Reflecting):
 
     async def satisfied(self, talk: Prompt, answer: str | None, session: Session) -> bool:
         """By the target; an attempt without an answer is not right."""
-        return answer is not None and session.oracle(answer)
+        right = answer is not None and session.oracle(answer)
+        session.acted("attempt judged wrong", not right)
+        return right

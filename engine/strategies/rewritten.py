@@ -29,12 +29,16 @@ class Rewriting:
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Rewrite, then chain."""
-        if problem.context and (wanted := self.rewrite(problem, problem.context)):
+        wanted = self.rewrite(problem, problem.context) if problem.context else None
+        if wanted:
             text, cap, role = wanted
             # Without the worked examples: a rewrite needs none, and more questions share it so.
             reply = await session.ask((Message("user", text),), cap, role=role, temperature=self.temperature)
+            session.acted("rewrite read", bool(reply.text.strip()))
             problem = replace(problem, context=reply.text.strip() or problem.context)
+        # Said once a call was made, like whatever else is said of a trial.
         reply = await session.ask(chain_prompt(problem), self.chain_tokens, temperature=self.temperature)
+        session.could_work("a document to rewrite", wanted is not None)
         answer = answer_in(reply)
         if answer is not None:
             yield answer

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import bracketed_integer
+from engine.core.answers import rating_of
 from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("router", anytime=True, family="line-up", calls="2", roles=("strong",))
+@strategy("router", anytime=True, family="line-up", calls="2", version=2, roles=("strong",))
 @dataclass(frozen=True)
 class Router:
     """Judge how hard the question is, and send the hard ones to a strong model (Ong et al. 2024, arXiv 2406.18665).
@@ -39,7 +39,10 @@ class Router:
         told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
         said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
         # A judgement without a number is no reason to trust the cheap model.
-        hard = (bracketed_integer(said.text) or HARDEST) > self.easy
+        rated = rating_of(said.text)
+        hard = (rated or HARDEST) > self.easy
+        session.could_work("difficulty read", rated is not None)
+        session.acted("sent to the strong model", hard)
         model = "strong" if hard else "solver"
         # The same request to either: the reply is that model's own chain of thought, shared with it.
         reply = await session.ask(asked, self.chain_tokens, model=model, temperature=self.temperature)

@@ -36,7 +36,9 @@ class SelfAsk:
         for _ in range(self.followups):
             asked = await session.ask(talk, self.followup_tokens, role="plan", temperature=self.temperature)
             # Anywhere in the reply: models like to wrap the words in a sentence.
-            if ENOUGH in asked.text.upper():
+            enough = ENOUGH in asked.text.upper()
+            session.acted("a follow-up asked", not enough)
+            if enough:
                 break
             talk = (*talk, Message("assistant", asked.text), Message("user", REPLY))
             said = await session.ask(talk, self.followup_tokens, role="part", temperature=self.temperature)

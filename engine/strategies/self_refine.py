@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.strategies.chain import CHAIN_TOKENS, TEMPERATURE, answer_in, chain_prompt, moved
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
@@ -45,10 +45,14 @@ class SelfRefine:
             talk = (*asked, Message("assistant", draft.text), Message("user", CRITICISE))
             critique = await session.ask(talk, self.critique_tokens, role="critique", temperature=self.temperature)
             # Anywhere in the reply: models like to wrap the words in a sentence.
-            if SOUND in critique.text.upper():
+            sound = SOUND in critique.text.upper()
+            session.acted("a mistake found", not sound)
+            if sound:
                 return
             talk = (*talk, Message("assistant", critique.text), Message("user", REWRITE))
+            before = draft
             draft = await session.ask(talk, self.chain_tokens, role="refine", temperature=self.temperature)
+            session.acted("an answer changed", moved([before], [draft]))
 
 
 SOUND = "NO ERRORS"

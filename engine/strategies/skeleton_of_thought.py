@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import listed
+from engine.core.answers import items
 from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("skeleton_of_thought", anytime=True, family="decomposition", calls="2 + points")
+@strategy("skeleton_of_thought", anytime=True, family="decomposition", calls="2 + points", version=2)
 @dataclass(frozen=True)
 class SkeletonOfThought:
     """Outline the answer, expand its points independently, conclude (Ning et al. 2023, arXiv 2307.15337).
@@ -36,7 +36,8 @@ class SkeletonOfThought:
         """Outline, expand, conclude."""
         told = framed(problem, OUTLINE.format(points=self.points))
         outline = await session.ask(told, self.plan_tokens, role="plan", temperature=self.temperature)
-        points = listed(outline.text)[: self.points]
+        points = items(outline.text)[: self.points]
+        session.could_work("outline of several points", len(points) > 1)
         asked = [framed(problem, EXPAND.format(outline="\n".join(points), point=point)) for point in points]
         # At once: no point sees another, which is the paper's gain in time.
         parts = await session.ask_many(asked, self.point_tokens, role="part", temperature=self.temperature)

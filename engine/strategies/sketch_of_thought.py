@@ -35,6 +35,7 @@ class SketchOfThought:
         choice = await session.ask(told, self.choice_tokens, role="plan", temperature=self.temperature)
         # 'B.', '(B)' and 'b' are one choice; of a sentence the first word decides.
         letter = next((word.strip(".,:;()\"'*") for word in choice.text.upper().split()), "A")
+        session.could_work("choice read", letter in NOTATIONS)
         told = framed(problem, f"{NOTATIONS.get(letter, NOTATIONS['A'])} {END}")
         answer = answer_in(await session.ask(told, self.chain_tokens, temperature=self.temperature))
         if answer is not None:

@@ -33,6 +33,7 @@ class StepBack:
         told = framed(problem, ABSTRACT)
         principle = await session.ask(told, self.principle_tokens, role="plan", temperature=self.temperature)
         # Used even where its cap cut it: half a rule is a hint as well.
+        session.could_work("principle stated", bool(principle.text.strip()))
         told = framed(problem, f"{KNOWN}\n{principle.text}\n\n{STEPS}")
         answer = answer_in(await session.ask(told, self.chain_tokens, temperature=self.temperature))
         if answer is not None:

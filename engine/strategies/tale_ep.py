@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import bracketed_integer
+from engine.core.answers import estimate_in
 from engine.core.records import Message, Problem
 from engine.strategies.chain import CHAIN_TOKENS, STATED, STEPS, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("tale_ep", anytime=True, family="told budget", calls="2")
+@strategy("tale_ep", anytime=True, family="told budget", calls="2", version=2)
 @dataclass(frozen=True)
 class TaleEP:
     """Estimate the tokens an answer needs, then reason under that told budget (Han et al. 2024, arXiv 2412.18547).
@@ -35,9 +35,12 @@ class TaleEP:
         # Of the bare question, as in the paper: worked examples would be estimated along with it.
         asked = (Message("user", ESTIMATE.format(question=_question(problem))),)
         estimate = await session.ask(asked, self.estimate_tokens, role="estimate", temperature=self.temperature)
-        tokens = bracketed_integer(estimate.text)
+        tokens = estimate_in(estimate.text)
+        session.could_work("estimate read", tokens is not None)
         how = STEPS if tokens is None else f"{STEPS} {STATED.format(tokens=tokens)}"
         reply = await session.ask(framed(problem, how), self.chain_tokens, temperature=self.temperature)
+        if tokens is not None:
+            session.acted("told budget kept", reply.output_tokens <= tokens)
         answer = answer_in(reply)
         if answer is not None:
             yield answer

@@ -34,6 +34,8 @@ class ToldBudget:
         # `remaining` is asked for last: whoever looks at it is no longer the same trial at every budget.
         tokens = self.told_tokens or session.remaining or self.chain_tokens
         prompt = framed(problem, f"{STEPS} {STATED.format(tokens=tokens)}")
-        answer = answer_in(await session.ask(prompt, self.chain_tokens, temperature=self.temperature))
+        reply = await session.ask(prompt, self.chain_tokens, temperature=self.temperature)
+        session.acted("told budget kept", reply.output_tokens <= tokens)
+        answer = answer_in(reply)
         if answer is not None:
             yield answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import bracketed_integer, listed
+from engine.core.answers import items, rating_of
 from engine.core.records import Problem
 from engine.strategies.chain import CHAIN_TOKENS, END, TEMPERATURE, answer_in, framed
 from engine.strategies.registry import strategy
@@ -17,6 +17,7 @@ from engine.trial.session import Session
     anytime=True,
     family="search",
     calls="1 + (1 + (depth - 1) * min(breadth, thoughts)) * (1 + thoughts * valuations)",
+    version=2,
 )
 @dataclass(frozen=True)
 class TreeOfThoughts:
@@ -32,7 +33,7 @@ class TreeOfThoughts:
     thoughts: int = 3
     valuations: int = 1
     thought_tokens: int = 128
-    value_tokens: int = 16
+    value_tokens: int = 32
     chain_tokens: int = CHAIN_TOKENS
     temperature: float = TEMPERATURE
 
@@ -48,8 +49,9 @@ class TreeOfThoughts:
         for _ in range(self.depth):
             steps = [step for path in kept for step in await self._proposed(problem, session, path)]
             values = [await self._value(problem, session, path) for path in steps]
+            session.could_work("values read and different", len({*values} - {None}) > 1)
             # Stable: of equal values the earlier step stays.
-            ranked = sorted(range(len(steps)), key=lambda at: -values[at])
+            ranked = sorted(range(len(steps)), key=lambda at: -(values[at] or 0))
             # Without a single proposal the search ends where it stands.
             kept = [steps[at] for at in ranked[: self.breadth]] or kept
         told = framed(problem, f"{SO_FAR}{kept[0]}\n\n{FINISH}")
@@ -61,13 +63,15 @@ class TreeOfThoughts:
         told = framed(problem, f"{SO_FAR}{path}\n\n{PROPOSE.format(thoughts=self.thoughts)}")
         said = await session.ask(told, self.thought_tokens, role="propose", temperature=self.temperature)
         # A step that is proposed twice would be rated twice, and could fill the beam alone.
-        return [f"{path}\n{step}" for step in list(dict.fromkeys(listed(said.text)))[: self.thoughts]]
+        return [f"{path}\n{step}" for step in list(dict.fromkeys(items(said.text)))[: self.thoughts]]
 
-    async def _value(self, problem: Problem, session: Session, path: str) -> int:
+    async def _value(self, problem: Problem, session: Session, path: str) -> int | None:
+        """The sum of the ratings that can be read; None: none can."""
         # The same request several times is several draws of it.
         asked = [framed(problem, f"{SO_FAR}{path}\n\n{VALUE}")] * self.valuations
         said = await session.ask_many(asked, self.value_tokens, role="value", temperature=self.temperature)
-        return sum(bracketed_integer(reply.text) or 0 for reply in said)
+        read = [value for reply in said if (value := rating_of(reply.text)) is not None]
+        return sum(read) if read else None
 
 
 SO_FAR = "Steps so far:"

@@ -121,7 +121,8 @@ def anytime_is_true(stages: Sequence[Stage]) -> None:
         where = f"{stage} is not anytime: at {budget:,} {axis}, read off a trial with three times as much,"
         asks = ([call.key for call in trial.calls] for trial in (small, large))
         yields = ([mark.answer for mark in trial.marks] for trial in (small, large))
-        for what, (less, more) in (("asks", asks), ("yields", yields)):
+        states = ([(fact.kind, fact.name, fact.holds, fact.after_calls) for fact in t.facts] for t in (small, large))
+        for what, (less, more) in (("asks", asks), ("yields", yields), ("states", states)):
             # A trial cut short is the beginning of a longer one.
             begins = less == more[: len(less)]
             _holds(begins, f"{where} it {what} something else, so what it {what} depends on the budget")

@@ -21,6 +21,8 @@ from engine.core.records import (
     Call,
     Completion,
     Cut,
+    Fact,
+    FactKind,
     Mark,
     Message,
     ModelSpend,
@@ -124,6 +126,7 @@ class Session:
         """Why no further call is made; None: open."""
         self.calls: list[Call] = []
         self.marks: list[Mark] = []
+        self.facts: list[Fact] = []
         self._context = context
         self._ledger = ledger
         self._source = source
@@ -205,6 +208,22 @@ class Session:
         # Equal answers leave one mark: the same curve from a third of the rows.
         if not self.marks or self.marks[-1].answer != answer:
             self.marks.append(Mark(len(self.marks), answer, len(self.calls), self.spends))
+
+    def could_work(self, name: str, holds: bool) -> None:
+        """State whether what the strategy's mechanism rests on was there: 'estimate read', 'values differ'.
+
+        May be stated again and again; of a trial it holds once it held at any call. Changes no answer and no id."""
+        self._state("could_work", name, holds)
+
+    def acted(self, name: str, holds: bool) -> None:
+        """State whether the mechanism changed what was done: 'escalated', 'stopped early'; else as `could_work`."""
+        self._state("acted", name, holds)
+
+    def _state(self, kind: FactKind, name: str, holds: bool) -> None:
+        # The first word on it, and the call from which on it holds: the others say nothing new.
+        before = [fact.holds for fact in self.facts if (fact.kind, fact.name) == (kind, name)]
+        if not before or (holds and not any(before)):
+            self.facts.append(Fact(len(self.facts), kind, name, bool(holds), len(self.calls)))
 
     def _draft(
         self, prompt: str | Prompt, cap: int, role: str, model: str, temperature: float, stop: tuple[str, ...]

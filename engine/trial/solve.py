@@ -73,6 +73,7 @@ async def solve(
         started_at=began,
         finished_at=datetime.now(UTC),
         reader=READER_VERSION,
+        facts=tuple(session.facts),
     )
 
 

@@ -1,11 +1,13 @@
 """Reads the answer in a model's text, decides when two answers are the same, and counts votes.
 
-A map of the package: `reading` finds the answer of a reply with the help of `statements` (where it is stated),
-`markup` (what of the text is meant for the reader), `numbers`, `choices` and `expressions` (what stands there);
+A map of the package: `reading` finds the answer of a reply with the help of `statements` (where it is stated), `asides`
+finds what else strategies ask for (estimates, ratings, lists), `markup` (what of the text is meant for the reader),
+`numbers`, `choices` and `expressions` (what stands there);
 `comparison` says when two answers agree, `spelling` gives one form to texts, `votes` counts. It knows kinds of answers,
 never tasks, targets or verdicts; no text is evaluated, every function ends in time and none raises.
 """
 
+from engine.core.answers.asides import estimate_in, items, rating_of
 from engine.core.answers.choices import MOST_OPTIONS, letter_of, lettered, written
 from engine.core.answers.comparison import same, vote_key
 from engine.core.answers.expressions import value_key
@@ -27,7 +29,9 @@ __all__ = [
     "Votes",
     "beta_rule",
     "bracketed_integer",
+    "estimate_in",
     "extract",
+    "items",
     "latin",
     "letter_of",
     "lettered",
@@ -35,6 +39,7 @@ __all__ = [
     "normalise",
     "number_value",
     "plain",
+    "rating_of",
     "same",
     "stated",
     "value_key",
