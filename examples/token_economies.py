@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 import engine
-from engine.analysis import Cell, Results
+from engine.analysis import Cell, Results, stats
 
 STUDY, AXIS, BUDGETS = "token_economies", "total_tokens", (500, 1000, 2000)
 BASELINE = "self_consistency"
@@ -28,7 +28,11 @@ def main(path: str) -> None:
     mine = conditions(results)
     told = pl.col("strategy") == "told_budget"
     for title, frame in (
-        (f"{BASELINE} against the others at equal {AXIS}", against(results, mine.filter(~told))),
+        (f"{BASELINE} against the others under equal caps on {AXIS}", against(results, mine.filter(~told))),
+        (
+            f"{BASELINE} against the others where both have spent the same {AXIS}",
+            at_equal_spend(results, mine.filter(~told)),
+        ),
         ("More budget against less: 2,000 against 500 tokens", grown(results, mine.filter(~told))),
         ("Input tokens of a debate, round by round", debate(results, mine)),
         ("Output tokens by told budget", obeyed(results, mine.filter(told))),
@@ -63,6 +67,31 @@ def against(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
         for budget in BUDGETS
     ]
     return _told(results, pairs)
+
+
+def at_equal_spend(results: Results, mine: pl.DataFrame) -> pl.DataFrame:
+    """The baseline, at the budget where it has spent as much as the other under the largest cap, minus that other."""
+    rows = []
+    for task, base in mine.filter(strategy=BASELINE).select("task", "condition_id").iter_rows():
+        for row in mine.filter(pl.col("strategy") != BASELINE, task=task).iter_rows(named=True):
+            other = Cell(row["condition_id"], BUDGETS[-1], AXIS)
+            found = results.equal_spend(base, other, x=AXIS, axis=AXIS, study=STUDY)
+            rows.append(
+                {
+                    "task": task,
+                    "strategy": row["strategy"],
+                    "spend": found.spend,
+                    "n": found.n,
+                    "difference": found.difference.mean,
+                    "low": found.difference.low,
+                    "high": found.difference.high,
+                    "p_value": found.p_value,
+                    "beyond": found.beyond,
+                }
+            )
+    frame = pl.DataFrame(rows)
+    adjusted = pl.Series("p_adjusted", stats.adjusted(frame["p_value"].to_list(), "holm"))
+    return frame.with_columns(adjusted).drop("p_value").sort("task", "strategy")
 
 
 def grown(results: Results, mine: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from engine.analysis import advice, compare, equity, frontier, listings, queries
 from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
+from engine.analysis.equal_spend import EqualSpend, equal_spend
 from engine.analysis.equity import Equity
 from engine.analysis.guessing import guessing
 from engine.analysis.lens import STORED, Lens
@@ -210,6 +211,32 @@ class Results:
         groups = equity.groups(self.questions(), by)
         read = self._read([a, b], lens, study)
         return compare.compare(read[a], read[b], groups, stats.Sample(replicates, seed))
+
+    def equal_spend(
+        self,
+        a: str,
+        b: Cell,
+        x: str = "output_tokens",
+        axis: str | None = None,
+        budgets: Sequence[int] | None = None,
+        replicates: int = 2000,
+        seed: int = 0,
+        lens: Lens = STORED,
+        study: str | None = None,
+    ) -> EqualSpend:
+        """Condition `a`, at the budget where its mean spend `x` equals that of cell `b`, against `b`; see `EqualSpend`.
+
+        `a` is read at `budgets` on `axis` (default: those its studies declare, b's axis). Raises UnknownName for a
+        condition or a spend that is not there.
+        """
+        if x not in curves.MEANS:
+            raise UnknownName("spend", x, curves.MEANS)
+        read = self._read([b], lens, study)[b]
+        frame, units = self.measured(axis or read.cell.axis, budgets, {"condition_id": a, "study": study}, lens)
+        if frame.is_empty():
+            raise UnknownName("condition", a, self.conditions()["condition_id"].to_list())
+        by_budget = [units.filter(budget=wall) for wall in sorted(set(frame["budget"]))]
+        return equal_spend(by_budget, read.units, x, stats.Sample(replicates, seed))
 
     def comparisons(
         self,

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engine.analysis import stats
 from engine.analysis.stats import Estimate, Floats, Sums
-from engine.core.answers import bracketed_integer
+from engine.core.answers import bracketed_integer, estimate_in
 
 if TYPE_CHECKING:
     from engine.analysis.reader import Row
@@ -83,7 +83,8 @@ def trials(connection: Connection, told: Sequence[Row]) -> pl.DataFrame:
         if not answers:
             continue
         estimates = part.filter(role=ESTIMATE)["said"].to_list()
-        stated = bracketed_integer((estimates or [""])[0] or "")
+        # As the strategy read it: version 1 saw no other form than the one it asked for.
+        stated = (estimate_in if condition["version"] > 1 else bracketed_integer)((estimates or [""])[0] or "")
         # What else two conditions must share to be one series: parameters, version and prompting.
         params = {key: value for key, value in json.loads(condition["params"]).items() if key != "told_tokens"}
         params |= {"version": condition["version"], "prompting": condition["prompting"]}

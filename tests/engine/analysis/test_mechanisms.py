@@ -85,8 +85,8 @@ def test_a_fact_counts_from_the_call_on_that_it_was_stated_after(tmp_path: Path)
 def test_a_mechanism_that_surely_never_could_work_makes_the_setting_idle_and_one_that_never_acted_does_not(
     tmp_path: Path,
 ) -> None:
-    read_, quiet = ("could_work", "estimate read", False, 1), ("acted", "stopped early", False, 1)
-    trials = [stating(trial, read_, quiet) for trial in growing("tale_ep", [0] * 30)]
+    unread, quiet = ("estimate read", False, 1), ("stopped early", False, 1)
+    trials = [stating(trial, ("could_work", *unread), ("acted", *quiet)) for trial in growing("tale_ep", [0] * 30)]
     results = stored(trials, tmp_path)
     rates = {row["fact"]: row for row in results.mechanisms(budgets=[100]).to_dicts()}
     assert rates["estimate read"]["high"] < IDLE_BELOW and rates["estimate read"]["idle"]
