@@ -12,19 +12,28 @@ from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
 
-@strategy("hierarchical_context", anytime=True, family="context", calls="1 + sections + min(chosen, sections)")
+@strategy(
+    "hierarchical_context",
+    anytime=True,
+    family="context",
+    calls="1 + sections + (levels - 1) * min(chosen, sections)",
+    version=2,
+)
 @dataclass(frozen=True)
 class HierarchicalContext:
     """Summarise all sections, reread those that matter, answer from the notes (Sarthi et al. 2024, arXiv 2401.18059).
 
-    Budget: summaries of up to `sections` sections that share `summary_tokens`; notes on the `chosen` ones whose text
-    and summary match the question best (BM25), sharing `detail_tokens` (ReadAgent's gists and look-ups: Lee et al.
-    2024, arXiv 2402.09727); one chain of at most `chain_tokens` that reads notes and remaining summaries in order. A
-    document of at most `summary_tokens` is read whole: then, or without one, this is chain of thought.
+    Budget: summaries of up to `sections` sections that share `summary_tokens`; on each further of `levels`, notes on the
+    `chosen` ones whose text and summary match the question best (BM25), whole on the second level and on each deeper
+    one the best of `sections` parts of what was read before, all sharing `detail_tokens` (ReadAgent's gists and
+    look-ups: Lee et al. 2024, arXiv 2402.09727); one chain of at most `chain_tokens` that reads notes and remaining
+    summaries in order. A document of at most `summary_tokens` is read whole: then, or without one, this is chain of
+    thought.
     """
 
     sections: int = 4
     chosen: int = 1
+    levels: int = 2
     summary_tokens: int = 128
     detail_tokens: int = 128
     chain_tokens: int = CHAIN_TOKENS
@@ -32,8 +41,8 @@ class HierarchicalContext:
 
     @property
     def calls(self) -> int:
-        """At most 1 + `sections` + `chosen`."""
-        return 1 + self.sections + min(self.chosen, self.sections)
+        """At most 1 + `sections`, and `chosen` on every level below the first."""
+        return 1 + self.sections + (self.levels - 1) * min(self.chosen, self.sections)
 
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Summaries, notes, chain."""
@@ -56,11 +65,18 @@ class HierarchicalContext:
         order = retrieval.rank([f"{text}\n{note}" for text, note in zip(texts, notes, strict=True)], problem.text)
         # In the document's order again: the notes are read as one text.
         chosen = sorted(order[: self.chosen])
-        share = retrieval.share(self.detail_tokens, len(chosen))
-        asked = [DETAIL.format(text=texts[at], tokens=share, **told) for at in chosen]
-        for at, note in zip(chosen, await self._said(session, share, "detail", asked), strict=True):
-            # An empty reading leaves the rough summary in its place.
-            notes[at] = note or notes[at]
+        share = retrieval.share(self.detail_tokens, len(chosen) * (self.levels - 1))
+        looked = {at: texts[at] for at in chosen}
+        for level in range(1, self.levels):
+            asked = [DETAIL.format(text=part, tokens=share, **told) for part in looked.values()]
+            for at, note in zip(looked, await self._said(session, share, "detail", asked), strict=True):
+                # An empty reading leaves the rough summary in its place; a closer one stands below the one before.
+                notes[at] = (note or notes[at]) if level == 1 else "\n".join(filter(None, (notes[at], note)))
+            # Of each part that was read, the part of it that matches best; what cannot be divided was read whole.
+            finer = {at: retrieval.sections(part, self.sections) for at, part in looked.items()}
+            looked = {
+                at: parts[retrieval.rank(parts, problem.text)[0]] for at, parts in finer.items() if len(parts) > 1
+            }
         # Where all summaries are empty the document itself is better than nothing.
         return "\n\n".join(filter(None, notes)) or context
 

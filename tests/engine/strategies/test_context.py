@@ -161,6 +161,18 @@ def test_each_level_of_the_hierarchy_shares_its_own_tokens(sections: int, chosen
     assert sum(call.asked_tokens for call in calls) <= 40 + 30
 
 
+def test_each_further_level_looks_closer_at_the_best_part_of_what_was_read_before() -> None:
+    params: dict[str, Any] = {"sections": 2, "chosen": 1, "summary_tokens": 20, "detail_tokens": 60}
+    for levels, read in ((1, []), (2, [4]), (3, [4, 2]), (4, [4, 2, 1]), (7, [4, 2, 1, 0])):
+        trial = _play("hierarchical_context", fixed("note"), levels=levels, **params)
+        details = [call for call in trial.calls if call.role == "detail"]
+        assert [sum(line in _told(call) for line in LINES) for call in details] == read
+        # At last a sentence, which cannot be divided. Each part lies in the one before, and all share the tokens of a closer look.
+        assert all(call.asked_tokens == 60 // (levels - 1) for call in details)
+        notes = _told(trial.calls[-1]).count("note")
+        assert notes == 2 if levels == 1 else notes == len(read) + 1
+
+
 def test_an_empty_closer_look_leaves_the_summary_and_without_any_note_the_document_is_read() -> None:
     params: dict[str, Any] = {"summary_tokens": 40, "detail_tokens": 30}
     script = _by_cap(cap10="gist", cap30="")
