@@ -28,7 +28,7 @@ from dashboard.figures.ink import (
     stroke,
 )
 from dashboard.figures.lettering import plain, safe
-from dashboard.figures.marks import measured, muted_text
+from dashboard.figures.marks import baseline_marks, baselines, measured, muted_text
 from dashboard.figures.names import Row, name_rows, variant
 from dashboard.figures.tiling import (
     EndLabel,
@@ -106,6 +106,8 @@ class Panel:
     task: str
     curves: tuple[Curve, ...]
     labels: tuple[EndLabel, ...]
+    baselines: tuple[tuple[float, str], ...]
+    """What is scored without reading the questions, with its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,11 @@ def curves_info(
     every = [curve for of_task in drawn.values() for curve in of_task]
     all_stops = [stop for curve in every for stop in curve.stops]
     tiling = tiling_for(len(drawn), [curve.name for curve in every], narrow=narrow)
-    y = accuracy_scale([s.y for s in all_stops], [e for s in all_stops for e in (s.low, s.high) if e is not None])
+    blind = {task: baselines(tasks[task]) for task in drawn}
+    levels = [at for lines in blind.values() for at, _ in lines]
+    y = accuracy_scale(
+        [*(s.y for s in all_stops), *levels], [e for s in all_stops for e in (s.low, s.high) if e is not None]
+    )
     # Ticks by the room that curves have; then the axis grows to the right, and names stand in what it gained.
     x = log_scale([s.x for s in all_stops], tick=lens.tick, pixels=tiling.across - tiling.reserve)
     x = replace(x, high=x.high + (x.high - x.low) * tiling.widening)
@@ -174,7 +180,7 @@ def curves_info(
     for task, of_task in drawn.items():
         last = [curve.stops[-1] for curve in of_task]
         places = [(x.fraction(s.x) * tiling.across, (1 - y.fraction(s.y)) * tiling.high) for s in last]
-        panels.append(Panel(task, of_task, end_labels(places, tiling)))
+        panels.append(Panel(task, of_task, end_labels(places, tiling), blind[task]))
     return CurvesInfo(lens, dark, tuple(panels), x, y, tiling)
 
 
@@ -231,6 +237,9 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
         # Bands lie over one another, so many of them are paler.
         opacity = 0.13 if len(panel.curves) <= 5 else 0.08
         traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, opacity)), i)
+        lines, names_of_lines = baseline_marks(panel.baselines, scale, inks)
+        traces += placed(lines, i)
+        notes += noted(names_of_lines, i)
         # Names begin ten pixels right of the longest curve.
         farthest = max(scale.place(curve.stops[-1].x) for curve in panel.curves)
         column = math.log10(farthest) + 10 / info.tiling.across * (scale.high - scale.low)

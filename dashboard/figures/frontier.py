@@ -40,7 +40,20 @@ from dashboard.figures.ink import (
 from dashboard.figures.labels import SIZE, SMALL, Label, labels_for, worth_naming
 from dashboard.figures.legend import Entry, Group, legends, row_count
 from dashboard.figures.lettering import plain, safe
-from dashboard.figures.marks import CUT, LIKELY, POSSIBLE, SIZES, SLASH, Point, cell_marks, ends, families, points_of
+from dashboard.figures.marks import (
+    CUT,
+    LIKELY,
+    POSSIBLE,
+    SIZES,
+    SLASH,
+    Point,
+    baseline_marks,
+    baselines,
+    cell_marks,
+    ends,
+    families,
+    points_of,
+)
 from dashboard.theme import Inks, fade
 from engine.core import names
 from engine.core import text as fmt
@@ -114,6 +127,8 @@ class FrontierInfo:
     """Corners of the frontier's line: spend, accuracy."""
     band: tuple[tuple[float, float, float], ...]
     """Spend, 10% and 90% of the bootstrap frontiers."""
+    baselines: tuple[tuple[float, str], ...]
+    """What is scored without reading the questions, with its name."""
     labels: tuple[Label, ...]
     x_scale: LogScale
     y_scale: AccuracyScale
@@ -150,7 +165,8 @@ def frontier_info(
     box = box_for(across, row_count(legend, box_for(across, 0).plot[0]))
     x_ends = ends(points, "x_low", "x_high")
     x_scale = log_scale([p.x for p in points], tick=lens.tick, pixels=box.plot[0], edges=x_ends)
-    y_scale = accuracy_scale([p.y for p in points], ends(points, "y_low", "y_high"))
+    blind = baselines(shown)
+    y_scale = accuracy_scale([*(p.y for p in points), *(at for at, _ in blind)], ends(points, "y_low", "y_high"))
     path, outline = corners(line, lens, kind), tuple[tuple[float, float, float], ...]()
     if band is not None:
         known = band.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high")
@@ -180,6 +196,7 @@ def frontier_info(
         families=families(points),
         line=path,
         band=outline,
+        baselines=blind,
         labels=labels_for(points, path, x_scale, y_scale, box, worth_naming(points, every=label_all)),
         x_scale=x_scale,
         y_scale=y_scale,
@@ -246,6 +263,8 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
+    lines, names_of_lines = baseline_marks(info.baselines, scale, inks)
+    traces += lines
     for family in ([info.points[i] for i in members] for members in info.families):
         pen = {"width": 1.2, "color": fade(family[0].colour, 0.4)}
         traces.append(stroke([scale.place(p.x) for p in family], [p.y for p in family], pen))
@@ -259,6 +278,7 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold),
         note("↖ better", x=0, y=1, xanchor="left", yanchor="top", xshift=3, yshift=-4, font=quiet),
         frontier_title(info, inks),
+        *names_of_lines,
         *(label_annotation(info, label, inks) for label in info.labels),
     ]
     sides = {"xaxis": spend_axis(scale, inks), "yaxis": accuracy_axis(info.y_scale, inks), "annotations": notes}

@@ -12,7 +12,7 @@ from typing import Literal
 
 from dashboard import theme
 from dashboard.figures.axes import AXES, Lens, LogScale
-from dashboard.figures.ink import SELECTABLE, SILENT, Trace, hovering, interval_bars
+from dashboard.figures.ink import SELECTABLE, SILENT, Trace, hovering, interval_bars, note, stroke
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.names import Name, Row, name_rows, short_models, variant
 from dashboard.theme import Inks, fade
@@ -171,6 +171,35 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
         muted_text(count_line(row), muted),
     ]
     return "<br>".join(line for line in lines if line)
+
+
+NEAR = 0.02
+"""Two baselines nearer to each other than this are one line."""
+
+
+def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
+    """What somebody scores on the one task of these rows who does not read the questions, with its name."""
+    if len({row["task"] for row in rows}) != 1:
+        return ()
+    known = [(rows[0].get(column), words) for column, words in (("guess", "one fixed answer"), ("chance", "chance"))]
+    lines = [(float(value), words) for value, words in known if value is not None]
+    if len(lines) == 2 and abs(lines[0][0] - lines[1][0]) < NEAR:
+        return ((lines[0][0], "one fixed answer, chance"),)
+    return tuple(lines)
+
+
+def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> tuple[list[Trace], list[Trace]]:
+    """A dotted line across the plot for each, and its name above its left end."""
+    # A decade past either edge, so that panning does not show its ends at once.
+    across = [10 ** (scale.low - 1), 10 ** (scale.high + 1)]
+    pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
+    font = {"size": 11, "color": inks.muted}
+    notes = [
+        note(f"{words} {safe(fmt.percent(at))}", x=0, xanchor="left", y=at, yanchor="bottom", xshift=3, font=font)
+        | {"xref": "x domain", "yref": "y"}
+        for at, words in lines
+    ]
+    return [stroke(across, [at, at], pen) for at, _ in lines], notes
 
 
 def measured(

@@ -239,6 +239,33 @@ def test_a_hull_is_a_straight_line_bent_by_the_log_axis() -> None:
     assert "convex hull" in figures.caption_sentence(info)
 
 
+@pytest.mark.parametrize(
+    ("guess", "chance", "lines"),
+    [
+        (0.55, 0.25, ((0.55, "one fixed answer"), (0.25, "chance"))),
+        (0.26, 0.25, ((0.26, "one fixed answer, chance"),)),
+        (0.55, None, ((0.55, "one fixed answer"),)),
+        (None, None, ()),
+    ],
+)
+def test_what_is_scored_without_reading_the_questions_is_a_line_in_sight(guess, chance, lines) -> None:
+    cells = study(6).with_columns(guess=pl.lit(guess, pl.Float64), chance=pl.lit(chance, pl.Float64))
+    info = figures.frontier_info(cells, line_of(cells), x="total_tokens")
+    assert info.baselines == lines
+    assert all(info.y_scale.low <= at <= info.y_scale.high for at, _ in lines)
+    figure = figures.frontier_figure(info)
+    assert [trace.y[0] for trace in figure.data if trace.mode == "lines" and trace.line.dash == "dot"] == [
+        at for at, _ in lines
+    ]
+    said = [note.text for note in figure.layout.annotations]
+    assert all(any(text.startswith(words) for text in said) for _, words in lines)
+
+
+def test_of_several_tasks_at_once_no_line_could_hold_for_all() -> None:
+    cells = pl.concat([study(3), study(3).with_columns(task=pl.lit("other"))]).with_columns(guess=0.5, chance=0.2)
+    assert figures.frontier_info(cells, None, x="total_tokens").baselines == ()
+
+
 def test_a_figure_of_many_cells_uses_webgl() -> None:
     line = line_of(cells := study(1200))
     figure = figures.frontier_figure(figures.frontier_info(cells, line, x="total_tokens"))
