@@ -145,7 +145,7 @@ async def trouble(api_base: str, place: str, named: str = "api_base", addresses:
     `named`: what holds the address. `addresses`: the only ones it is asked at, past any proxy; none: its name's.
     """
     at = urlsplit(api_base.strip())
-    proxy = None if addresses else _proxy(at)
+    proxy = None if addresses else proxy_of(at)
     where = at if proxy is None else proxy
     why = ""
     for name in addresses or (where.hostname,):
@@ -165,7 +165,7 @@ async def trouble(api_base: str, place: str, named: str = "api_base", addresses:
     return f"{place} cannot be reached ({why.lower()}): is the server running, and is {named} right?"
 
 
-def _proxy(at: SplitResult) -> SplitResult | None:
+def proxy_of(at: SplitResult) -> SplitResult | None:
     """The proxy the environment names for an address; None: none, or one that is no address."""
     proxies = getproxies()
     named = proxies.get(at.scheme) or proxies.get("all")

@@ -102,6 +102,7 @@ class LocalModel:
                 timeout_s=self.timeout_s,
                 # The server closes idle connections by a clock of its own, sometimes just as a request goes out.
                 reuse=False,
+                local=True,
                 continues=self.continues,
                 # The temperature is in the request already; see `temperature`.
                 sends={WORDS[name]: value for name, value in self.settings.given.items() if name != "temperature"},

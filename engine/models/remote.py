@@ -1,4 +1,4 @@
-"""Models behind an HTTP endpoint, called through litellm; the only place that imports it.
+"""Models behind an HTTP endpoint: declared ones are asked directly, providers through litellm, which only this imports.
 
 One attempt per call: hidden retries, price look-ups, telemetry and debug prints of litellm are switched off. Knows
 nothing of budgets, trials or pools. Keys are read from the environment when a model is opened and go nowhere but into
@@ -17,7 +17,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.core import tokens
@@ -32,6 +32,9 @@ from engine.models.model import Bound, Rates
 from engine.models.replies import Expected, Heard, completion, plain, shaped
 from engine.models.usage import fields_seen
 
+if TYPE_CHECKING:
+    from engine.models.direct import Direct
+
 log = logging.getLogger(__name__)
 
 PARALLEL = 16
@@ -44,6 +47,8 @@ CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
 """How an endpoint is told to go on with the last turn; words of vLLM, SGLang and llama.cpp."""
 PROBED_TOKENS = 4096
 """Cap of a request that is mapped and never sent."""
+LANE = "BUDGETSCOPE_LANE"
+"""Variable that makes requests to endpoints go through litellm too, where it is 'litellm'."""
 NO_KEY = "none"
 """Sent where no key is declared, so that no key of another provider ever is."""
 
@@ -96,6 +101,7 @@ class RemoteModel:
 
     _keys: tuple[str, ...] = field(init=False, repr=False, default=())
     _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
+    _direct: Direct | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
@@ -114,15 +120,23 @@ class RemoteModel:
 
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
+        direct = self.direct
         # The import takes seconds, in which other models of the loop go on.
-        litellm = loaded() if loaded.cache_info().currsize else await asyncio.to_thread(loaded)
+        if not (direct or loaded.cache_info().currsize):
+            await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
         began, heard = clock(), Heard()
         reply: Any = None
         try:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
-                reply = await litellm.acompletion(**self._sent(request), **self._client_here(), logger_fn=heard)
+                if direct:
+                    heard.body = await self._connections().post(
+                        wire.body(self._sent(request), self.route.partition("/")[2])
+                    )
+                else:
+                    sent = self._sent(request)
+                    reply = await loaded().acompletion(**sent, **self._client_here(), logger_fn=heard)
         except TimeoutError as error:
             raise InDoubt(
                 f"The call to {self.place} timed out after it was sent; it may have been billed.", kind="in_doubt"
@@ -130,9 +144,9 @@ class RemoteModel:
         except Exception as error:
             failed = fault(error, self.place, self.key, request.cap_tokens)
             # litellm also refuses bodies that say what happened: those are read, unless the status said it all.
-            body = plain(heard.body) if said_status(error) in (None, 200) else None
+            said = plain(heard.body) if said_status(error) in (None, 200) else None
             # What was no UTF-8 had to be read with gaps, in which anything may have stood.
-            if body is None or not shaped(body) or "\ufffd" in (heard.body or ""):
+            if said is None or not shaped(said) or "\ufffd" in (heard.body or ""):
                 # Without its cause: the chain of litellm's errors may hold the key, and a traceback would print it.
                 raise failed from None
         expected = Expected(
@@ -172,8 +186,15 @@ class RemoteModel:
         )
         return f"{self.setting.name} is asked at {self.elsewhere.where}, as {self.elsewhere.variable} says{price}."
 
+    @property
+    def direct(self) -> bool:
+        """Whether requests go to an endpoint as they are, without litellm; decides speed, and nothing that is sent."""
+        return self.api_base is not None and os.environ.get(LANE) != "litellm"
+
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
+        if self._direct is not None:
+            await self._direct.close()
         client, self._client = self._client, None
         # Of another loop it cannot be closed: that loop is over, and took its connections along.
         if client is not None and client[0] is asyncio.get_running_loop():
@@ -225,6 +246,15 @@ class RemoteModel:
                 # The environment's own value, whose spaces litellm would keep.
                 sent["api_base"] = self.elsewhere.url
         return wire.applied(sent, self.rename, self.omit, self.extra)
+
+    def _connections(self) -> Direct:
+        if self._direct is None:
+            from engine.models.direct import Direct
+
+            key, addresses = self.key or NO_KEY, self.addresses
+            # A proxy of the environment must not come between us and this machine.
+            self._direct = Direct(self.api_base or "", key, self.timeout_s, addresses, self.reuse, not self.local)
+        return self._direct
 
     def _client_here(self) -> dict[str, Any]:
         """An endpoint anybody may have written down is called with a client of our own, one per event loop."""

@@ -22,6 +22,10 @@ OURS = (
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "temperature", "seed"),
 )
 """Fields that decide what is asked, billed or read, and so are nobody's to add."""
+LITELLMS = frozenset(
+    ("model", "timeout", "max_retries", "num_retries", "extra_headers", "extra_body", "api_base", "api_key")
+)
+"""Words of a request that are for litellm and not for the endpoint."""
 _SECRET = re.compile("api[_-]?key|authorization|secret|password|bearer|access[_-]?token", re.IGNORECASE)
 LARGEST_EXTRA = 2000
 """Characters of JSON that may be added to every request."""
@@ -77,3 +81,9 @@ def applied(
     # The body's own words: what litellm does not know it would refuse, or drop.
     own = {new: kept.pop(name) for name, new in (rename or {}).items() if name in kept}
     return {**kept, "extra_body": {**(extra or {}), **own}}
+
+
+def body(sent: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """A request in litellm's words as the JSON object an endpoint is sent for it."""
+    own = {name: value for name, value in sent.items() if name not in LITELLMS}
+    return {"model": model, **own, **sent.get("extra_body", {})}

@@ -23,9 +23,9 @@ from engine.trial.session import Session
 class HierarchicalContext:
     """Summarise all sections, reread those that matter, answer from the notes (Sarthi et al. 2024, arXiv 2401.18059).
 
-    Budget: summaries of up to `sections` sections that share `summary_tokens`; on each further of `levels`, notes on the
-    `chosen` ones whose text and summary match the question best (BM25), whole on the second level and on each deeper
-    one the best of `sections` parts of what was read before, all sharing `detail_tokens` (ReadAgent's gists and
+    Budget: summaries of up to `sections` sections that share `summary_tokens`; on each further one of `levels`, notes
+    on the `chosen` ones whose text and summary match the question best (BM25), whole on the second level and on each
+    deeper one the best of `sections` parts of what was read before, all sharing `detail_tokens` (ReadAgent's gists, its
     look-ups: Lee et al. 2024, arXiv 2402.09727); one chain of at most `chain_tokens` that reads notes and remaining
     summaries in order. A document of at most `summary_tokens` is read whole: then, or without one, this is chain of
     thought.

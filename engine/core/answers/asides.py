@@ -33,7 +33,7 @@ _NAMED = re.compile(
 _FIRST = re.compile(rf"[\s*_(\[]{{0,6}}{_DIGITS}[\s*_)\]]{{0,6}}(?:[.,:;\n-]|$)")
 _SECOND = re.compile(r"\n\s{0,4}\(?2[.)]")
 """A list: its first number is none that was asked for."""
-_NUMBER = re.compile(rf"(?<![0-9.,/]){_DIGITS}(?![0-9.]*[0-9/%])")
+_NUMBER = re.compile(rf"(?<![0-9.,/-]){_DIGITS}(?![0-9.]*[0-9/%])")
 _ANSWERS = re.compile(r"\b(?:answer|sum|result|solution|total)\b|=", re.I)
 
 _NUMBERED = re.compile(

@@ -32,6 +32,8 @@ from tests.support.effort import cases
         ("There are 15 trees and 6 more, so 21.", None),
         ("0", None),
         ("[[0]]", None),
+        ("[[-3]]", None),
+        ("-3", None),
         ("99999999", None),
         ("", None),
         ("It depends.", None),
