@@ -52,7 +52,8 @@ def _lean() -> Iterator[None]:
     """reasoning_gym as far as it is asked for, for as long as the block lasts.
 
     The package and its parts import all generators at once, and with them a symbolic algebra and a plotting library:
-    seconds in every process that asks one kind of question. Whoever imports it outside of the block gets all of it.
+    seconds in every process that asks one kind of question; some of what those need we do not even install. Whoever
+    imports it outside of the block gets all of it.
     """
     with _turn:
         if "reasoning_gym" in sys.modules:
@@ -73,6 +74,22 @@ def _stands_empty(package: str) -> None:
         if spec is None:
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         sys.modules[package] = importlib.util.module_from_spec(spec)
+
+
+def dataset(generator: str, level: str, start: int) -> Any:
+    """What makes the items from number `start` on, by reasoning_gym or of our own; items are read by number."""
+    offer = CATALOGUE[generator]
+    if generator in OWN:
+        return OWN[generator](seed=start, **offer.preset(level))
+    with _lean(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = f"reasoning_gym.{offer.module}"
+        # From the package down, each being looked for in the one above it.
+        for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
+            _stands_empty(part)
+        importlib.import_module(module)
+        create = importlib.import_module("reasoning_gym.factory").create_dataset
+        return create(generator, seed=start, size=offer.reach, **offer.preset(level))
 
 
 class Source:
@@ -104,22 +121,7 @@ class Source:
 
     def _distinct(self, start: int, seen: set[str]) -> Iterator[dict[str, Any]]:
         """Entries from item `start` on whose text is not among those seen, and which are worth asking."""
-        offer = CATALOGUE[self.generator]
-        config = offer.preset(self.level)
-        if self.generator in OWN:
-            made = OWN[self.generator](seed=start, **config)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                module = f"reasoning_gym.{offer.module}"
-                # From the package down, each being looked for in the one above it.
-                for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
-                    _stands_empty(part)
-                # Before any generator: some import the factory first, which then imports itself by way of this one.
-                importlib.import_module("reasoning_gym.coaching")
-                importlib.import_module(module)
-                create = importlib.import_module("reasoning_gym.factory").create_dataset
-                made = create(self.generator, seed=start, size=offer.reach, **config)
+        offer, made = CATALOGUE[self.generator], dataset(self.generator, self.level, start)
         questions, idle = 0, 0
         for item in range(offer.reach):
             try:
