@@ -28,6 +28,7 @@ import click
 from engine.cli import show
 from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
+from engine.core import shipped
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -56,9 +57,11 @@ _ok, _warn, _fail = partial(Finding, "ok"), partial(Finding, "warn"), partial(Fi
 
 def findings(db: Path) -> Iterator[Finding]:
     """Everything about one database, its folder and its runs."""
+    from engine.store.store import local_copy
+
     opened = _database(db)
     yield opened
-    yield from _room(db)
+    yield from _room(local_copy(db) if db == shipped.demo() else db)
     runs = run_dir.list_runs(db)
     for each in runs:
         yield from _run(run_dir.at(db, each.run_id), each)

@@ -55,6 +55,7 @@ def strategies(as_json: bool) -> None:
 def tasks(as_json: bool) -> None:
     """The generated tasks by name, those of plugins, and how a file of one's own is named."""
     from engine.tasks import task_names
+    from engine.tasks.gym.source import OWN, STORED, can_generate
 
     names = task_names()
     if as_json:
@@ -62,6 +63,9 @@ def tasks(as_json: bool) -> None:
         return
     for name in names:
         show.say(name)
+    if not can_generate():
+        here = ", ".join(sorted({*OWN, *(path.name.partition(".")[0] for path in STORED.glob("*.jsonl"))}))
+        show.say(f'Here without a generator: {here}; `pip install "budgetscope[gym]"` brings the others.')
     show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
 
 
@@ -108,7 +112,7 @@ def models(
         show.say(
             f"{len(known) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
         )
-        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
+        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf.")
         show.say("`budgetscope models test NAME` asks one once, says what came back, and bills that call.")
     return DONE
 

@@ -22,6 +22,7 @@ from engine.cli import launch, show
 from engine.core.errors import RunError, UsageError
 from engine.models import reach
 from engine.models.reach import Endpoint, Reach
+from engine.store.store import FOLDER
 from engine.strategies import plugins
 
 START_S = 60.0
@@ -128,6 +129,7 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
         token = secrets.token_urlsafe(32)
     given = {
         "BUDGETSCOPE_DB": str(db.resolve()),
+        FOLDER: str(Path.cwd()),
         READ_ONLY: "1" if locked else "",
         NO_TOKEN: "1" if wishes.no_token else "",
         PRIVATE: "1" if wishes.private else "",
