@@ -195,7 +195,7 @@ def _leftovers(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
                 yield _warn("leftover", f"{path} is half a file of a process that was killed; delete it")
 
 
-NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow", "reasoning-gym")
+NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow")
 KEYS = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY"),
     *("GROQ_API_KEY", "DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "TOGETHERAI_API_KEY"),
@@ -225,6 +225,7 @@ def checks(db: Path) -> Iterator[Finding]:
     """Of the installation, of one database, and of what studies beside it name."""
     from engine.strategies import entries, plugins
     from engine.study.schema import load
+    from engine.tasks.gym.source import can_generate
 
     version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
@@ -234,6 +235,11 @@ def checks(db: Path) -> Iterator[Finding]:
             yield _ok(name, metadata.version(name))
         except metadata.PackageNotFoundError:
             yield _fail(name, "missing; run `uv sync` (or `pip install budgetscope`)")
+    if can_generate():
+        yield _ok("reasoning-gym", metadata.version("reasoning-gym"))
+    else:
+        without = "the questions of the examples come along, those of other generators do not"
+        yield _warn("reasoning-gym", f'{without}; `pip install "budgetscope[gym]"`')
     yield from findings(db)
     declared = []
     for each in run_dir.list_runs(db):
