@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from email.message import Message
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
@@ -86,3 +87,29 @@ def test_every_extra_is_a_group_of_a_clone_by_the_same_name() -> None:
     groups = PROJECT["dependency-groups"]
     assert {name: [f"budgetscope[{name}]"] for name in extras} == {name: groups[name] for name in extras}
     assert set(extras) <= set(PROJECT["tool"]["uv"]["default-groups"])
+
+
+class Stating:
+    """An installed package as far as it says what it is."""
+
+    version = "1.0"
+
+    def __init__(self, name: str, **fields: str) -> None:
+        self.metadata = Message()
+        for field, value in {"Name": name, **fields}.items():
+            self.metadata[field.replace("_", "-")] = value
+
+
+def test_a_package_that_states_no_licence_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    main = runpy.run_path(str(ROOT / ".ci" / "licences"))["main"]
+    told = [
+        Stating("spdx", License_Expression="MIT"),
+        Stating("classified", Classifier="License :: OSI Approved :: BSD License", License="a page of text"),
+        Stating("worded", License="Apache 2.0\n\nand more"),
+        Stating("zss"),
+    ]
+    assert main(told) == 0
+    listed = capsys.readouterr().out
+    assert [line.split(maxsplit=2)[2] for line in listed.splitlines()][:3] == ["BSD License", "MIT", "Apache 2.0"]
+    assert main([*told, Stating("silent", License="UNKNOWN")]) == 1
+    assert "No licence is stated by silent:" in capsys.readouterr().err
