@@ -53,7 +53,7 @@ COMPLETION = "_BUDGETSCOPE_COMPLETE"
 """Variable in which a shell says what it wants completed."""
 _WHERE = (
     "Without a verb the dashboard starts. The database is --db, else BUDGETSCOPE_DB, else results.local.duckdb where "
-    "it exists, else results.duckdb."
+    "it exists, else results.duckdb, else the demo that came along."
 )
 
 
