@@ -42,11 +42,11 @@ def open(path: Path | str) -> Results:
 def estimate(study: Study | Path | str, db: Path | str | None = None) -> ExpectedSpend:
     """What a study will probably spend by the history in `db`, and what it can spend at most; calls no model.
 
-    `study`: a `Study`, or the path of its TOML file. `db`: None is BUDGETSCOPE_DB, else results.local.duckdb where it
-    is, else results.duckdb. Raises UsageError for a study that does not hold together, StoreError for a file that
+    `study`: a `Study`, the path of its TOML file, or the name of an example. `db`: None is BUDGETSCOPE_DB, else results.local.duckdb where it
+    is, else results.duckdb, else the demo that came along. Raises UsageError for a study that does not hold together, StoreError for a file that
     cannot be read.
 
-        >>> spend = engine.estimate("examples/first.toml")
+        >>> spend = engine.estimate("first")
         >>> spend.worst.output_tokens, spend.expected
     """
     from engine.study.expected import expected_spend
@@ -64,7 +64,7 @@ def run(
     how the run stands about once a second. The run obeys its ceiling and the day's allowance, and can be resumed
     whatever happens to this process. Raises UsageError and RunError before anything is spent.
 
-        >>> status = engine.run("examples/first.toml", "mine.duckdb")
+        >>> status = engine.run("first", "mine.duckdb")
         >>> status.state, status.done, status.spent.tokens
     """
     from engine.runs import worker
@@ -92,7 +92,7 @@ def calibrate(study: Study | Path | str, db: Path | str | None = None, feasibili
     It uses the targets, so it is no strategy. One row a question: vanilla_tokens, vanilla_right, found_budget and
     found_tokens (tokens; null: there is none) and what names the question. Repeating it pays nothing.
 
-        >>> engine.calibrate("examples/first.toml", "mine.duckdb").select("question_id", "found_budget")
+        >>> engine.calibrate("first", "mine.duckdb").select("question_id", "found_budget")
     """
     import polars as pl
 

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from dashboard.data import access
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.records import PUSD_PER_USD
+from engine.models import bundled
 from engine.models.declared import ModelSpec
 from engine.models.reach import check_study
 from engine.runs import run_dir
@@ -132,6 +133,17 @@ def declared(db: Path) -> dict[str, ModelSpec]:
 def uploads(db: Path) -> Path:
     """Where uploaded task files of a database are kept."""
     return db.with_name(f"{db.stem}.uploads").resolve()
+
+
+def missing(models: Iterable[str]) -> list[str]:
+    """Those of the models that come along by name and are not on this machine yet."""
+    return [name for name in models if name in bundled.BUNDLED and bundled.file_of(name) is None]
+
+
+def fetch(name: str) -> None:
+    """Bring a bundled model's file to this machine. Raises RunError where it cannot be had."""
+    access.require()
+    bundled.fetch(name)
 
 
 def ask_once(name: str, study: str, db: Path) -> tuple[bool, str]:

@@ -19,6 +19,7 @@ from engine.core import text as fmt
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
 from engine.core.records import PUSD_PER_USD
+from engine.models.bundled import BUNDLED
 from engine.models.prices import pusd
 from engine.runs.expectation import held
 from engine.runs.run_dir import RunDir, Status, read
@@ -287,6 +288,20 @@ def _test(models: list[str], text: str, db: Path) -> None:
             (st.code if replied else st.warning)(said if replied else controls.literal(said))
 
 
+def _fetch(missing: list[str]) -> None:
+    """Bring bundled models that did not come with the installation."""
+    for name in missing:
+        if st.button(f"Fetch {name} ({BUNDLED[name].megabytes} MB)", icon=":material/download:"):
+            try:
+                with st.spinner("Fetching the model …"):
+                    runs.fetch(name)
+            except BudgetscopeError as error:
+                st.error(controls.literal(str(error)))
+            else:
+                queries.expected.clear()  # It keeps what was wrong.
+                st.rerun()
+
+
 def _compose() -> None:
     """Form, study file, what it can cost and the buttons; a change here redraws this part alone."""
     db = queries.path()
@@ -301,6 +316,7 @@ def _compose() -> None:
     with st.container():
         if forecast.fault:
             st.warning(controls.literal(forecast.fault))
+            _fetch(runs.missing(form.models))
         else:
             controls.figures(forecast.figures)
             controls.caption(forecast.note)

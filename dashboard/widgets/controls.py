@@ -91,7 +91,7 @@ def database() -> Database | None:
     db = queries.state()
     if (why := queries.trouble(db)) is None:
         return db
-    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run examples/first.toml")
+    empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first")
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
     return None
 

@@ -21,8 +21,8 @@ from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AnswerKind
+from engine.models.bundled import BUNDLED
 from engine.models.declared import ModelSpec
-from engine.models.local import BUNDLED
 from engine.strategies import entries
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import LEVELS

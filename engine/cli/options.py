@@ -346,7 +346,7 @@ def writable(db: Path) -> Path:
 def existing(db: Path) -> Path:
     """The database, which must be there. Raises UsageError."""
     if not db.exists():
-        raise UsageError(f"There is no database {db} yet; `budgetscope run examples/first.toml` makes one.")
+        raise UsageError(f"There is no database {db} yet; `budgetscope run first` makes one.")
     return db
 
 
@@ -366,9 +366,10 @@ def unwritable(folder: Path) -> str | None:
 def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
     from engine.runs import run_dir
+    from engine.store.store import local_copy
 
     # Only where the database has no runs of its own: a demo never has.
-    local = db.with_name(f"{db.stem}.local.duckdb")
+    local = local_copy(db)
     return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
 
 

@@ -106,7 +106,7 @@ def report(
         if why := reasons.said(reasons.grouped(Store(options.existing(db)).failures(task))):
             show.say(f"Failed trials are not scored. Why they failed: {why}.")
     else:
-        show.say("Nothing to report yet; start with `budgetscope run examples/first.toml`.")
+        show.say("Nothing to report yet; start with `budgetscope run first`.")
 
 
 @click.command(cls=Verb)

@@ -114,7 +114,7 @@ def runs(db: Path, as_json: bool) -> None:
     if as_json:
         show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected])
     elif not expected:
-        show.say(f"No runs beside {db}; start one with `budgetscope run examples/first.toml`.")
+        show.say(f"No runs beside {db}; start one with `budgetscope run first`.")
     else:
         rows = [
             (

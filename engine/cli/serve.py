@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -22,6 +23,7 @@ from engine.cli import launch, show
 from engine.core.errors import RunError, UsageError
 from engine.models import reach
 from engine.models.reach import Endpoint, Reach
+from engine.store.store import FOLDER
 from engine.strategies import plugins
 
 START_S = 60.0
@@ -39,6 +41,8 @@ class Wishes:
     read_only: bool = False
     no_token: bool = False
     """Whoever reaches the port of this machine may start runs."""
+    no_browser: bool = False
+    """Say the address and open nothing, also where there is a browser."""
     private: bool = False
     """Looking takes the launch token too."""
     hosts: tuple[str, ...] = ()
@@ -81,9 +85,15 @@ def serve(db: Path, host: str, port: int, wishes: Wishes = Wishes()) -> int:
     try:
         _await_answer(server, host, port)
         token = given[launch.LAUNCH_TOKEN]
-        link = f"/login?code={launch.code(token, time.time())}" if token else ""
-        show.say(f"Budgetscope is at {address(host, port)}{link} (Ctrl-C stops it)")
+
+        def link() -> str:
+            """With a code of its own: each is good once."""
+            return address(host, port) + (f"/login?code={launch.code(token, time.time())}" if token else "")
+
+        show.say(f"Budgetscope is at {link()} (Ctrl-C stops it)")
         sys.stdout.flush()
+        if not wishes.no_browser and has_browser(host):
+            webbrowser.open(link())
         return server.wait()
     except KeyboardInterrupt:
         return 0
@@ -128,6 +138,7 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
         token = secrets.token_urlsafe(32)
     given = {
         "BUDGETSCOPE_DB": str(db.resolve()),
+        FOLDER: str(Path.cwd()),
         READ_ONLY: "1" if locked else "",
         NO_TOKEN: "1" if wishes.no_token else "",
         PRIVATE: "1" if wishes.private else "",
@@ -136,6 +147,13 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
     }
     reachable = reach.variable(Reach(is_loopback(host), wishes.endpoints))
     return {**os.environ, **plugins.environment(list(wishes.modules)), **reachable, **given}
+
+
+def has_browser(host: str) -> bool:
+    """Whether whoever started this sits before a screen of this machine: a terminal, a desktop, no ssh and no CI."""
+    away = any(os.environ.get(name) for name in ("CI", "SSH_CONNECTION", "SSH_TTY"))
+    desktop = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return sys.stdout.isatty() and is_loopback(host) and bool(desktop) and not away
 
 
 def address(host: str, port: int) -> str:

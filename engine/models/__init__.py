@@ -58,7 +58,7 @@ def notices(models: Iterable[Model]) -> list[str]:
 
 def known_models() -> tuple[str, ...]:
     """Names that `open_model` takes as they are; any endpoint or GGUF file may be declared besides."""
-    from engine.models.local import BUNDLED
+    from engine.models.bundled import BUNDLED
     from engine.models.prices import priced_names
     from engine.models.scripted import names
 

@@ -22,7 +22,7 @@ SLOT_TOKENS = 4096
 BATCH_TOKENS = 8
 """Tokens per step. Larger steps pick other CPU kernels, whose rounding makes a text depend on its company and on what
 the prefix cache held: of 32 seeded replies 14 to 22 changed at llama.cpp's own 512, none at 8."""
-INSTALL = "uv sync --group local"
+INSTALL = "`pip install xllamacpp`, in a clone `uv sync`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _start(path: Path, name: str) -> tuple[Any, Running]:
     try:
         import xllamacpp
     except ImportError as error:
-        raise UsageError(f"Local models need llama.cpp: run `{INSTALL}`.") from error
+        raise UsageError(f"Local models need llama.cpp: {INSTALL}.") from error
     key = secrets.token_hex(16)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)

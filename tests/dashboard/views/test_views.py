@@ -151,7 +151,7 @@ def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Pat
     said = words(opened(name or str(tmp_path / "none.duckdb"), view))
     assert ("There is no database at" if name is None else EMPTY) in said
     assert "Start a run on the Run page or in a terminal" in said
-    assert "budgetscope run examples/first.toml" in said
+    assert "budgetscope run first" in said
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import signal
 import socket
@@ -111,6 +112,60 @@ def test_it_says_one_line_once_it_answers_and_stops_without_a_word(tmp_path: Pat
     while serve._fault("127.0.0.1", port) is not None and time.monotonic() < deadline:
         time.sleep(0.05)
     serve.check_port("127.0.0.1", port)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody before a screen, whose browser writes down what it is asked to open."""
+    browser = tmp_path / "browser"
+    browser.write_text(
+        f"#!/bin/sh\nprintf '%s' \"$1\" > {tmp_path}/opening && mv {tmp_path}/opening {tmp_path}/opened\n"
+    )
+    browser.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "SSH_CONNECTION", "SSH_TTY")}
+    return kept | {"DISPLAY": ":99", "BROWSER": f"{browser} %s"}
+
+
+def test_the_browser_opens_with_a_link_of_its_own(tmp_path: Path, desk: dict[str, str]) -> None:
+    with taken() as busy:
+        port = busy.getsockname()[1]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "engine", "--port", str(port), "--db", str(tmp_path / "r.duckdb")]
+    with spawned(command, cwd=ROOT, env=desk, start_new_session=True, stdout=theirs) as process:
+        line = os.read(ours, 1000).decode()
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "opened").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(30)
+    os.close(ours)
+    os.close(theirs)
+    opened = (tmp_path / "opened").read_text()
+    assert opened.startswith(f"http://127.0.0.1:{port}/login?code=") and opened not in line
+
+
+@pytest.mark.parametrize(
+    ("host", "terminal", "more", "opens"),
+    [
+        ("127.0.0.1", True, {}, True),
+        ("127.0.0.1", True, {"DISPLAY": "", "WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("127.0.0.1", True, {"DISPLAY": ""}, False),
+        ("127.0.0.1", False, {}, False),
+        ("127.0.0.1", True, {"CI": "true"}, False),
+        ("127.0.0.1", True, {"SSH_CONNECTION": "203.0.113.7 1 203.0.113.8 22"}, False),
+        ("0.0.0.0", True, {}, False),
+    ],
+)
+def test_a_browser_is_opened_only_for_who_sits_before_the_screen(
+    host: str, terminal: bool, more: dict[str, str], opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CI", "SSH_CONNECTION", "SSH_TTY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"DISPLAY": ":0", **more}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert serve.has_browser(host) is opens
 
 
 def test_each_dashboard_makes_a_token_of_its_own_unless_its_owner_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
