@@ -42,9 +42,9 @@ def open(path: Path | str) -> Results:
 def estimate(study: Study | Path | str, db: Path | str | None = None) -> ExpectedSpend:
     """What a study will probably spend by the history in `db`, and what it can spend at most; calls no model.
 
-    `study`: a `Study`, the path of its TOML file, or the name of an example. `db`: None is BUDGETSCOPE_DB, else results.local.duckdb where it
-    is, else results.duckdb, else the demo that came along. Raises UsageError for a study that does not hold together, StoreError for a file that
-    cannot be read.
+    `study`: a `Study`, the path of its TOML file, or the name of an example. `db`: None is BUDGETSCOPE_DB, else
+    results.local.duckdb where it is, else results.duckdb, else the demo that came along. Raises UsageError for a study
+    that does not hold together, StoreError for a file that cannot be read.
 
         >>> spend = engine.estimate("first")
         >>> spend.worst.output_tokens, spend.expected
