@@ -23,9 +23,8 @@ questions = 3
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a study that costs nothing where the examples expect one."""
-    (tmp_path / "examples").mkdir()
-    (tmp_path / "examples" / "first.toml").write_text(STUDY)
+    """A working directory with a study that costs nothing under the name of an example, before which it goes."""
+    (tmp_path / "first").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BUDGETSCOPE_DB", raising=False)
     return tmp_path
@@ -44,16 +43,16 @@ def _examples(function: object) -> list[str]:
 
 
 def test_a_run_is_what_the_terminal_makes_of_the_same_study(folder: Path) -> None:
-    status = engine.run("examples/first.toml", "mine.duckdb")
+    status = engine.run("first", "mine.duckdb")
     assert (status.state, status.done, dict(status.ends)["finished"]) == ("finished", 3, 3)
     cells = engine.open("mine.duckdb").cells()
     assert sorted(cells["budget"]) == [64, 512] and set(cells["n_questions"]) == {3}
-    again = engine.run("examples/first.toml", "mine.duckdb")
+    again = engine.run("first", "mine.duckdb")
     assert again.spent.calls == 0, "a study that is stored is paid for again"
 
 
 def test_an_estimate_knows_the_worst_case_before_anything_ran(folder: Path) -> None:
-    spend = engine.estimate("examples/first.toml", "mine.duckdb")
+    spend = engine.estimate("first", "mine.duckdb")
     assert spend.expected is None and spend.worst.calls == 3
     assert not (folder / "mine.duckdb").exists(), "an estimate made a database"
 
