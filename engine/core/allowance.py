@@ -92,19 +92,25 @@ class Book:
         self._put(Lease(run_id, day, Limits(), spent, in_doubt, False, now))
 
     def settle(self, run_id: str, spent: Amount, in_doubt: Amount) -> None:
-        """Give back what a run's lease did not need, given all that was charged to the run, on any day."""
-        own = self.of_run(run_id)
+        """Give back what a run's lease did not need, given all that was charged to the run, on any day.
+
+        What the lease was charged before never falls."""
+        for lease in (lease for lease in self.of_run(run_id) if lease.held):
+            self._put(replace(self._charged(lease, spent, in_doubt), held=False))
+
+    def _charged(self, lease: Lease, spent: Amount, in_doubt: Amount) -> Lease:
+        """A lease with its part of all that was charged to its run; what it was charged never falls."""
         # A run counts all it was ever charged; what earlier days were charged of it is theirs.
-        others = [lease for lease in own if not lease.held]
-        for lease in (lease for lease in own if lease.held):
-            alone = _without(spent, (other.spent for other in others))
-            doubt = _without(in_doubt, (other.in_doubt for other in others))
-            self._put(replace(lease, spent=alone, in_doubt=doubt, held=False))
+        others = [other for other in self.of_run(lease.run_id) if not other.held]
+        known = _without(spent, (other.spent for other in others)).most(lease.spent)
+        # By the sum: what a day knows the outcome of may be known to be missing today, and then it is in doubt.
+        whole = _without(spent + in_doubt, (other.charged for other in others)).most(lease.charged)
+        return replace(lease, spent=whole.least(known), in_doubt=whole.above(known))
 
     def forfeit(self, run_id: str, stored: Amount = Amount()) -> None:
-        """Settle the lease of a run that left no journal: all that it was lent counts as in doubt.
+        """Settle the lease of a run whose journal is gone or damaged: all that it was lent counts as in doubt.
 
-        `stored`: what the database holds of its attempts, on any day; charged where it was lent without limit.
+        `stored`: what is known of its attempts, on any day; charged where it was lent without limit.
         """
         own = self.of_run(run_id)
         known = _without(stored, (lease.charged for lease in own))
@@ -158,5 +164,4 @@ def _known(limits: Limits) -> Amount:
 
 def _without(total: Amount, parts: Iterable[Amount]) -> Amount:
     """What is left of a total, kind by kind, at least 0."""
-    rest = total - sum(parts, Amount())
-    return Amount(max(0, rest.calls), max(0, rest.tokens), max(0, rest.pusd))
+    return total.above(sum(parts, Amount()))

@@ -228,6 +228,19 @@ class Amount:
     def __sub__(self, other: Amount) -> Amount:
         return Amount(self.calls - other.calls, self.tokens - other.tokens, self.pusd - other.pusd)
 
+    def above(self, other: Amount) -> Amount:
+        """What it has more than another, kind by kind, at least 0."""
+        more = self - other
+        return Amount(max(0, more.calls), max(0, more.tokens), max(0, more.pusd))
+
+    def least(self, other: Amount) -> Amount:
+        """The smaller of the two, kind by kind."""
+        return self - self.above(other)
+
+    def most(self, other: Amount) -> Amount:
+        """The larger of the two, kind by kind."""
+        return self + other.above(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -330,8 +343,7 @@ class Ceiling:
         self._release(reserved)
         self.spent += actual
         # Booked in full, as it was billed; it is known only now, when it is too late to refuse the call.
-        over = actual - reserved
-        self.overrun += Amount(max(0, over.calls), max(0, over.tokens), max(0, over.pusd))
+        self.overrun += actual.above(reserved)
 
     def doubt(self, reserved: Amount) -> None:
         """Keep a reservation charged: it was sent and no outcome came back."""

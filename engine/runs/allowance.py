@@ -18,11 +18,11 @@ from engine.core.allowance import Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError, StoreError
 from engine.core.records import PUSD_PER_USD, Attempt
-from engine.runs import journal, run_dir
+from engine.runs import run_dir
+from engine.runs.account import Account, account
 from engine.runs.dispatcher import Gate
 from engine.runs.journal import History
 from engine.runs.run_dir import RunDir
-from engine.store import tables
 from engine.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ class RunAllowance:
         """False: nobody bills these models, so the run wants no money of the day."""
         self.day: str | None = None
         """The day of the last lease; None: none was taken yet."""
+        self.forfeited = Amount()
+        """What the leases say that the run was charged and nothing else knows of, when the last one was taken."""
         self._refused: str | None = None
         self._over = False
         self._rolling: asyncio.Task[None] | None = None
@@ -52,27 +54,37 @@ class RunAllowance:
         """Whether the day of the lease is over."""
         return self.day is not None and day_of(self._clock()) > self.day
 
-    def take(self, ceiling: Ceiling, past: Iterable[Attempt] = ()) -> Limits:
+    def take(self, ceiling: Ceiling, past: Account | None = None) -> Limits:
         """Settle what can be settled and lease what the run can use of today; returns what was lent.
 
-        `past`: attempts of earlier sessions, for days of which the database knows no lease. Nothing may be in flight.
-        Raises RunError when today has nothing left.
+        `past`: the account of earlier sessions, for days of which the database knows no lease, and for a lease that was
+        held when its journal was damaged. What the leases say above `ceiling` is charged to it as in doubt. Nothing may
+        be in flight. Raises RunError when today has nothing left.
         """
-        left = ceiling.limits.left(ceiling.charged)
-        wants = left if self._billed else left.least(Limits(pusd=0))
         dead = reckoned(self._run.db, self._store.read_book().held, but=self._run.run_id)
         now = self._clock()
         with self._store.book() as book:
             settle_dead(book, dead)
-            if not book.of_run(self._run.run_id):
+            if past is not None and not book.of_run(self._run.run_id):
                 # Spent before there were leases, or under a database that was lost: each day is charged its own part.
                 by_day: dict[str, list[Attempt]] = {}
-                for attempt in past:
+                for attempt in past.history.billed:
                     by_day.setdefault(day_of(attempt.started_at), []).append(attempt)
-                for day, attempts in by_day.items():
-                    charged = History(attempts=attempts)
-                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt, now)
-            book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
+                days = {day: History(attempts=attempts) for day, attempts in by_day.items()}
+                if past.untold != Amount():
+                    days.setdefault(day_of(past.seen_at), History())
+                for day, charged in days.items():
+                    untold = past.untold if day == day_of(past.seen_at) else Amount()
+                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt + untold, now)
+            if past is not None and past.incomplete:
+                book.forfeit(self._run.run_id, ceiling.charged)
+            else:
+                book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
+            leased = sum((lease.charged for lease in book.of_run(self._run.run_id)), Amount())
+            self.forfeited = leased.above(ceiling.charged)
+            ceiling.in_doubt += self.forfeited
+            left = ceiling.limits.left(ceiling.charged)
+            wants = left if self._billed else left.least(Limits(pusd=0))
             lease = book.lend(self._run.run_id, wants, now)
         self.day = day_of(now)
         if lease is None:
@@ -135,18 +147,17 @@ class RunAllowance:
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """What the journal of a run that seems dead says it was charged."""
+    """What a run that seems dead was charged."""
 
     run: RunDir
     size: int | None
-    """Bytes that were read; None: there is no journal, and `spent` is what the database holds."""
-    spent: Amount = Amount()
-    in_doubt: Amount = Amount()
+    """Bytes of its journal that were read; None: there is none."""
+    account: Account
 
     @property
     def holds(self) -> bool:
         """Whether nobody lives, or came to life and died again, since the journal was read."""
-        return not run_dir.is_alive(self.run) and _size(self.run.journal) == self.size
+        return not run_dir.is_alive(self.run) and self.run.journal_bytes == self.size
 
 
 def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping[str, Reckoning]:
@@ -161,13 +172,7 @@ def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping
         if not run_dir.is_dead(run) and not any(row.finished_at for row in Store(db).runs() if row.run_id == run_id):
             continue
         # Before the journal is read: one that grew since belongs to a run that is not dead.
-        size = _size(run.journal)
-        if size is None:
-            with Store(db).reading() as connection:
-                reckonings[run_id] = Reckoning(run, None, tables.charged(connection, run_id))
-        else:
-            history = journal.read(run.journal)
-            reckonings[run_id] = Reckoning(run, size, history.spent, history.in_doubt)
+        reckonings[run_id] = Reckoning(run, run.journal_bytes, account(run))
     return reckonings
 
 
@@ -176,10 +181,11 @@ def settle_dead(book: Book, dead: Mapping[str, Reckoning]) -> None:
     for run_id, reckoning in dead.items():
         if not reckoning.holds:
             continue
-        if reckoning.size is None:
-            book.forfeit(run_id, reckoning.spent)
+        charged = reckoning.account
+        if charged.incomplete:
+            book.forfeit(run_id, charged.spent + charged.in_doubt)
         else:
-            book.settle(run_id, reckoning.spent, reckoning.in_doubt)
+            book.settle(run_id, charged.spent, charged.in_doubt)
 
 
 def settled(store: Store) -> Book:
@@ -215,10 +221,3 @@ def refusal(book: Book, wants: Limits, now: datetime) -> str:
         f"Nothing is left of today's allowance: {', '.join(accounts)}; the day ends at "
         f"{end_of(day):%Y-%m-%d %H:%M} UTC, or change it with `budgetscope allowance`."
     )
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

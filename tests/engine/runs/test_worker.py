@@ -203,7 +203,7 @@ def test_rubbish_in_the_middle_of_a_journal_is_reported_and_costs_nothing_else(t
     run.db.unlink()
     ended = worker.run(run, quiet)
     assert ended.state == "finished" and ended.in_doubt.calls == 1
-    assert ended.message == "Unreadable lines of its journal: 1; calls whose outcome they held count as in doubt."
+    assert ended.message is not None and "journal is damaged (1 line cannot be read)" in ended.message
     assert rows_of(run.db) == before
 
 
