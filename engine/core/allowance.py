@@ -26,7 +26,7 @@ class Lease:
     lent: Limits
     """Most the run may be charged on that day, in all; None: that kind is not limited."""
     spent: Amount
-    """Charged with a known outcome; while the lease is held, by earlier sessions of the day."""
+    """Charged with a known outcome; while the lease is held, as of the run's last look."""
     in_doubt: Amount
     """Charged at its worst case, without a known outcome; while the lease is held, as `spent`."""
     held: bool
@@ -120,6 +120,51 @@ class Book:
             lost = Amount(*(max(getattr(left, kind), getattr(known, kind)) for kind in KINDS))
             self._put(replace(lease, in_doubt=lease.in_doubt + lost, held=False))
 
+    def look(
+        self, run_id: str, day: str, spent: Amount, in_doubt: Amount, in_flight: Amount, wants: Limits
+    ) -> Lease | None:
+        """Note what a run that holds a lease was charged so far, and fit the lease to the allowance as it is now.
+
+        `spent` and `in_doubt`: all that was charged to the run, on any day; `in_flight`: its reservations, which no
+        lease takes back; `wants`: what is left of the run's own ceiling, up to which its lease may grow. None: the run
+        holds no lease on this day.
+        """
+        lease = self._leases.get((run_id, day))
+        if lease is None or not lease.held:
+            return None
+        self._put(self._charged(lease, spent, in_doubt))
+        self.share_out(day)
+        lease = self._leases[run_id, day]
+        needs, free, ceiling = lease.charged + in_flight, self.free(day), wants.beyond(lease.charged)
+        lent: list[int | None] = []
+        for kind in KINDS:
+            now, spare, most = getattr(lease.lent, kind), getattr(free, kind), getattr(ceiling, kind)
+            if now is not None:
+                larger = [limit for limit in (most, None if spare is None else now + spare) if limit is not None]
+                now = max(now, getattr(needs, kind), min(larger)) if larger else None
+            lent.append(now)
+        self._put(replace(lease, lent=Limits(*lent)))
+        return self._leases[run_id, day]
+
+    def share_out(self, day: str) -> None:
+        """Where the leases of a day come to more than it allows, as when it was lowered: shrink those that are held.
+
+        Each keeps what it was charged, and of what is left a share by its size; one without limit is as large as the
+        day.
+        """
+        charged = sum((lease.charged for lease in self.of_day(day)), Amount())
+        for kind in KINDS:
+            allowed = getattr(self.allowance, kind)
+            if allowed is None:
+                continue
+            held = [lease for lease in self.of_day(day) if lease.held]
+            sizes = [allowed if getattr(each.lent, kind) is None else getattr(each.rest, kind) for each in held]
+            left, whole = max(0, allowed - getattr(charged, kind)), sum(sizes)
+            for lease, size in zip(held, sizes, strict=True):
+                share = size if whole <= left else size * left // whole
+                lent = {**_by_kind(lease.lent), kind: getattr(lease.charged, kind) + share}
+                self._put(replace(lease, lent=Limits(**lent)))
+
     def lend(self, run_id: str, wants: Limits, now: datetime) -> Lease | None:
         """Lend a run what it wants of today, as far as today has it; None: today has nothing left of some kind.
 
@@ -143,6 +188,8 @@ class Book:
         return [kind for kind in KINDS if getattr(free, kind) == 0 and getattr(wants, kind) != 0]
 
     def _put(self, lease: Lease) -> None:
+        if self._leases.get((lease.run_id, lease.day)) == lease:
+            return
         self._leases[lease.run_id, lease.day] = lease
         self._changed.add((lease.run_id, lease.day))
 
@@ -160,6 +207,10 @@ def end_of(day: str) -> datetime:
 def _known(limits: Limits) -> Amount:
     """Limits as an amount; 0 of a kind without limit."""
     return Amount(*(getattr(limits, kind) or 0 for kind in KINDS))
+
+
+def _by_kind(limits: Limits) -> dict[str, int | None]:
+    return {kind: getattr(limits, kind) for kind in KINDS}
 
 
 def _without(total: Amount, parts: Iterable[Amount]) -> Amount:

@@ -303,6 +303,7 @@ class Ceiling:
         self.day_is_short = False
         """Whether what did not fit last would have fitted under the run's own ceiling: the day's lease stopped it."""
         self._reach = Limits()
+        self._lent_from = Amount()
 
     @property
     def charged(self) -> Amount:
@@ -319,9 +320,14 @@ class Ceiling:
         # What is in flight was reserved under the old lease, and the new one counts from what is charged.
         if self.in_flight:
             raise AssertionError("a lease was changed under calls in flight")
-        self.lent = lease
-        self._reach = lease.beyond(self.charged)
+        self._lent_from = self.charged
+        self.relend(lease)
         self.paused = False
+
+    def relend(self, lease: Limits) -> None:
+        """Go on with at most `lease` beyond what was charged when it was taken; what is in flight is not taken back."""
+        self.lent = lease
+        self._reach = lease.beyond(self._lent_from)
 
     def try_reserve(self, amount: Amount) -> bool:
         """Hold back the worst case of one attempt; False: it does not fit now."""

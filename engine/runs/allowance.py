@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +29,8 @@ from engine.store.store import Store
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+LOOK_S = 2.0
+"""Seconds between two looks of a running run at the allowance."""
 RETURN_S = 10.0
 """Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
 
@@ -35,7 +38,14 @@ RETURN_S = 10.0
 class RunAllowance:
     """One run's dealings with the day's allowance, in the process that holds the run's lock."""
 
-    def __init__(self, run: RunDir, clock: Clock = run_dir.now, *, billed: bool = True) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        clock: Clock = run_dir.now,
+        *,
+        billed: bool = True,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._run = run
         self._store = Store(run.db)
         self._clock = clock
@@ -47,7 +57,11 @@ class RunAllowance:
         """What the leases say that the run was charged and nothing else knows of, when the last one was taken."""
         self._refused: str | None = None
         self._over = False
-        self._rolling: asyncio.Task[None] | None = None
+        self._steady = steady
+        self._looked_at = steady()
+        self._lent_from = Amount()
+        """What the last lease was charged when it was taken."""
+        self._dealing: asyncio.Task[None] | None = None
 
     @property
     def due(self) -> bool:
@@ -83,26 +97,65 @@ class RunAllowance:
             leased = sum((lease.charged for lease in book.of_run(self._run.run_id)), Amount())
             self.forfeited = leased.above(ceiling.charged)
             ceiling.in_doubt += self.forfeited
-            left = ceiling.limits.left(ceiling.charged)
-            wants = left if self._billed else left.least(Limits(pusd=0))
+            wants = self._wants(ceiling)
             lease = book.lend(self._run.run_id, wants, now)
         self.day = day_of(now)
         if lease is None:
             raise RunError(refusal(book, wants, now))
-        lent = lease.lent.left(lease.charged)
+        self._lent_from = lease.charged
+        return self._usable(lease)
+
+    def _wants(self, ceiling: Ceiling) -> Limits:
+        left = ceiling.limits.left(ceiling.charged)
+        return left if self._billed else left.least(Limits(pusd=0))
+
+    def _usable(self, lease: Lease) -> Limits:
+        """What a lease lets the run spend beyond what it was charged when it was taken."""
+        lent = lease.lent.left(self._lent_from)
         return lent if self._billed else replace(lent, pusd=None)
 
     def watch(self, gate: Gate) -> None:
-        """Look at the clock. After midnight, let what is in flight settle under the old day's lease, then take another.
+        """Look at the clock. Every `LOOK_S`, say what was spent, and fit the lease to the allowance as it is by then.
 
-        A call is charged to the day whose lease reserved it; until the last one is settled, nothing is reserved.
+        After midnight, let what is in flight settle under the old day's lease, then take another. A call is charged to
+        the day whose lease reserved it; until the last one is settled, nothing is reserved.
         """
-        if self._over or not self.due or (self._rolling is not None and not self._rolling.done()):
+        if self._over or (self._dealing is not None and not self._dealing.done()):
+            return
+        if not self.due:
+            if self.day is not None and self._steady() - self._looked_at >= LOOK_S:
+                self._looked_at = self._steady()
+                self._dealing = asyncio.create_task(self._look(gate, self.day))
             return
         # Calls in flight were reserved under the old day's lease and are settled on it, before the new one is taken.
         gate.ceiling.paused = True
         if not gate.ceiling.in_flight:
-            self._rolling = asyncio.create_task(self._roll_over(gate))
+            self._dealing = asyncio.create_task(self._roll_over(gate))
+
+    async def _look(self, gate: Gate, day: str) -> None:
+        store, own, ceiling = Store(self._run.db, wait_s=LOOK_S), self._run.run_id, gate.ceiling
+
+        def adjusted(book: Book, dead: Mapping[str, Reckoning]) -> Lease | None:
+            settle_dead(book, dead)
+            return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
+
+        def adjust() -> Lease | None:
+            book = store.read_book()
+            dead = reckoned(self._run.db, book.held, but=own)
+            lease = adjusted(book, dead)
+            if book.changed:
+                with store.book() as book:
+                    lease = adjusted(book, dead)
+            return lease
+
+        try:
+            lease = await asyncio.to_thread(adjust)
+        except StoreError as error:
+            # The lease it has holds; the next look comes soon.
+            log.info("the allowance could not be looked at: %s", error)
+            return
+        if lease is not None:
+            gate.relend(self._usable(lease))
 
     async def _roll_over(self, gate: Gate) -> None:
         try:
@@ -136,8 +189,8 @@ class RunAllowance:
                 book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
 
         self._over = True
-        if self._rolling is not None:
-            await self._rolling
+        if self._dealing is not None:
+            await self._dealing
         try:
             if self.day is not None:
                 await asyncio.to_thread(settle)

@@ -182,6 +182,11 @@ class Gate:
         self.ceiling.lend(lease)
         self._wake()
 
+    def relend(self, lease: Limits) -> None:
+        """Go on under a lease that was made smaller or larger, whatever is in flight."""
+        self.ceiling.relend(lease)
+        self._wake()
+
     def close(self, reserved: Amount, bill: Amount | None) -> None:
         """Book what an attempt cost (None: unknown, it stays charged) and let the next one look for room."""
         if bill is None:
