@@ -47,7 +47,7 @@ class RunAllowance:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
-        self._store = Store(run.db)
+        self._store, self._looking = Store(run.db), Store(run.db, wait_s=LOOK_S)
         self._clock = clock
         self._billed = billed
         """False: nobody bills these models, so the run wants no money of the day."""
@@ -133,20 +133,11 @@ class RunAllowance:
             self._dealing = asyncio.create_task(self._roll_over(gate))
 
     async def _look(self, gate: Gate, day: str) -> None:
-        store, own, ceiling = Store(self._run.db, wait_s=LOOK_S), self._run.run_id, gate.ceiling
-
-        def adjusted(book: Book, dead: Mapping[str, Reckoning]) -> Lease | None:
-            settle_dead(book, dead)
-            return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
+        own, ceiling = self._run.run_id, gate.ceiling
 
         def adjust() -> Lease | None:
-            book = store.read_book()
-            dead = reckoned(self._run.db, book.held, but=own)
-            lease = adjusted(book, dead)
-            if book.changed:
-                with store.book() as book:
-                    lease = adjusted(book, dead)
-            return lease
+            with self._looking.book() as book:
+                return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
 
         try:
             lease = await asyncio.to_thread(adjust)
