@@ -26,7 +26,7 @@ class Lease:
     lent: Limits
     """Most the run may be charged on that day, in all; None: that kind is not limited."""
     spent: Amount
-    """Charged with a known outcome; while the lease is held, by earlier sessions of the day."""
+    """Charged with a known outcome; while the lease is held, as of the run's last look."""
     in_doubt: Amount
     """Charged at its worst case, without a known outcome; while the lease is held, as `spent`."""
     held: bool
@@ -92,19 +92,25 @@ class Book:
         self._put(Lease(run_id, day, Limits(), spent, in_doubt, False, now))
 
     def settle(self, run_id: str, spent: Amount, in_doubt: Amount) -> None:
-        """Give back what a run's lease did not need, given all that was charged to the run, on any day."""
-        own = self.of_run(run_id)
+        """Give back what a run's lease did not need, given all that was charged to the run, on any day.
+
+        What the lease was charged before never falls."""
+        for lease in (lease for lease in self.of_run(run_id) if lease.held):
+            self._put(replace(self._charged(lease, spent, in_doubt), held=False))
+
+    def _charged(self, lease: Lease, spent: Amount, in_doubt: Amount) -> Lease:
+        """A lease with its part of all that was charged to its run; what it was charged never falls."""
         # A run counts all it was ever charged; what earlier days were charged of it is theirs.
-        others = [lease for lease in own if not lease.held]
-        for lease in (lease for lease in own if lease.held):
-            alone = _without(spent, (other.spent for other in others))
-            doubt = _without(in_doubt, (other.in_doubt for other in others))
-            self._put(replace(lease, spent=alone, in_doubt=doubt, held=False))
+        others = [other for other in self.of_run(lease.run_id) if not other.held]
+        known = _without(spent, (other.spent for other in others)).most(lease.spent)
+        # By the sum: what a day knows the outcome of may be known to be missing today, and then it is in doubt.
+        whole = _without(spent + in_doubt, (other.charged for other in others)).most(lease.charged)
+        return replace(lease, spent=whole.least(known), in_doubt=whole.above(known))
 
     def forfeit(self, run_id: str, stored: Amount = Amount()) -> None:
-        """Settle the lease of a run that left no journal: all that it was lent counts as in doubt.
+        """Settle the lease of a run whose journal is gone or damaged: all that it was lent counts as in doubt.
 
-        `stored`: what the database holds of its attempts, on any day; charged where it was lent without limit.
+        `stored`: what is known of its attempts, on any day; charged where it was lent without limit.
         """
         own = self.of_run(run_id)
         known = _without(stored, (lease.charged for lease in own))
@@ -113,6 +119,51 @@ class Book:
             left = _known(lease.lent.left(lease.charged))
             lost = Amount(*(max(getattr(left, kind), getattr(known, kind)) for kind in KINDS))
             self._put(replace(lease, in_doubt=lease.in_doubt + lost, held=False))
+
+    def look(
+        self, run_id: str, day: str, spent: Amount, in_doubt: Amount, in_flight: Amount, wants: Limits
+    ) -> Lease | None:
+        """Note what a run that holds a lease was charged so far, and fit the lease to the allowance as it is now.
+
+        `spent` and `in_doubt`: all that was charged to the run, on any day; `in_flight`: its reservations, which no
+        lease takes back; `wants`: what is left of the run's own ceiling, up to which its lease may grow. None: the run
+        holds no lease on this day.
+        """
+        lease = self._leases.get((run_id, day))
+        if lease is None or not lease.held:
+            return None
+        self._put(self._charged(lease, spent, in_doubt))
+        self.share_out(day)
+        lease = self._leases[run_id, day]
+        needs, free, ceiling = lease.charged + in_flight, self.free(day), wants.beyond(lease.charged)
+        lent: list[int | None] = []
+        for kind in KINDS:
+            now, spare, most = getattr(lease.lent, kind), getattr(free, kind), getattr(ceiling, kind)
+            if now is not None:
+                larger = [limit for limit in (most, None if spare is None else now + spare) if limit is not None]
+                now = max(now, getattr(needs, kind), min(larger)) if larger else None
+            lent.append(now)
+        self._put(replace(lease, lent=Limits(*lent)))
+        return self._leases[run_id, day]
+
+    def share_out(self, day: str) -> None:
+        """Where the leases of a day come to more than it allows, as when it was lowered: shrink those that are held.
+
+        Each keeps what it was charged, and of what is left a share by its size; one without limit is as large as the
+        day.
+        """
+        charged = sum((lease.charged for lease in self.of_day(day)), Amount())
+        for kind in KINDS:
+            allowed = getattr(self.allowance, kind)
+            if allowed is None:
+                continue
+            held = [lease for lease in self.of_day(day) if lease.held]
+            sizes = [allowed if getattr(each.lent, kind) is None else getattr(each.rest, kind) for each in held]
+            left, whole = max(0, allowed - getattr(charged, kind)), sum(sizes)
+            for lease, size in zip(held, sizes, strict=True):
+                share = size if whole <= left else size * left // whole
+                lent = {**_by_kind(lease.lent), kind: getattr(lease.charged, kind) + share}
+                self._put(replace(lease, lent=Limits(**lent)))
 
     def lend(self, run_id: str, wants: Limits, now: datetime) -> Lease | None:
         """Lend a run what it wants of today, as far as today has it; None: today has nothing left of some kind.
@@ -137,6 +188,8 @@ class Book:
         return [kind for kind in KINDS if getattr(free, kind) == 0 and getattr(wants, kind) != 0]
 
     def _put(self, lease: Lease) -> None:
+        if self._leases.get((lease.run_id, lease.day)) == lease:
+            return
         self._leases[lease.run_id, lease.day] = lease
         self._changed.add((lease.run_id, lease.day))
 
@@ -156,7 +209,10 @@ def _known(limits: Limits) -> Amount:
     return Amount(*(getattr(limits, kind) or 0 for kind in KINDS))
 
 
+def _by_kind(limits: Limits) -> dict[str, int | None]:
+    return {kind: getattr(limits, kind) for kind in KINDS}
+
+
 def _without(total: Amount, parts: Iterable[Amount]) -> Amount:
     """What is left of a total, kind by kind, at least 0."""
-    rest = total - sum(parts, Amount())
-    return Amount(max(0, rest.calls), max(0, rest.tokens), max(0, rest.pusd))
+    return total.above(sum(parts, Amount()))

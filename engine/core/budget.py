@@ -228,6 +228,19 @@ class Amount:
     def __sub__(self, other: Amount) -> Amount:
         return Amount(self.calls - other.calls, self.tokens - other.tokens, self.pusd - other.pusd)
 
+    def above(self, other: Amount) -> Amount:
+        """What it has more than another, kind by kind, at least 0."""
+        more = self - other
+        return Amount(max(0, more.calls), max(0, more.tokens), max(0, more.pusd))
+
+    def least(self, other: Amount) -> Amount:
+        """The smaller of the two, kind by kind."""
+        return self - self.above(other)
+
+    def most(self, other: Amount) -> Amount:
+        """The larger of the two, kind by kind."""
+        return self + other.above(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -290,6 +303,7 @@ class Ceiling:
         self.day_is_short = False
         """Whether what did not fit last would have fitted under the run's own ceiling: the day's lease stopped it."""
         self._reach = Limits()
+        self._lent_from = Amount()
 
     @property
     def charged(self) -> Amount:
@@ -306,9 +320,14 @@ class Ceiling:
         # What is in flight was reserved under the old lease, and the new one counts from what is charged.
         if self.in_flight:
             raise AssertionError("a lease was changed under calls in flight")
-        self.lent = lease
-        self._reach = lease.beyond(self.charged)
+        self._lent_from = self.charged
+        self.relend(lease)
         self.paused = False
+
+    def relend(self, lease: Limits) -> None:
+        """Go on with at most `lease` beyond what was charged when it was taken; what is in flight is not taken back."""
+        self.lent = lease
+        self._reach = lease.beyond(self._lent_from)
 
     def try_reserve(self, amount: Amount) -> bool:
         """Hold back the worst case of one attempt; False: it does not fit now."""
@@ -330,8 +349,7 @@ class Ceiling:
         self._release(reserved)
         self.spent += actual
         # Booked in full, as it was billed; it is known only now, when it is too late to refuse the call.
-        over = actual - reserved
-        self.overrun += Amount(max(0, over.calls), max(0, over.tokens), max(0, over.pusd))
+        self.overrun += actual.above(reserved)
 
     def doubt(self, reserved: Amount) -> None:
         """Keep a reservation charged: it was sent and no outcome came back."""

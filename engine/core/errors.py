@@ -109,6 +109,8 @@ class ProviderError(BudgetscopeError):
         """Seconds the provider asked us to wait; None when it did not say."""
         self.usage = usage
         """What the provider said that the failed attempt took, which is then charged; None: it did not say."""
+        self.begun = False
+        """True: part of a reply came with it, so it is not free, whatever its kind is before the work."""
         self.not_charged = False
         """True: the provider states that it bills no such failure; see `engine.models.faults.NOT_CHARGED`."""
 

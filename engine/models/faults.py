@@ -86,7 +86,9 @@ BY_STATUS: Mapping[int, str] = {
     **dict.fromkeys((500, 502, 503, 529), "server"),
 }
 """Kind by HTTP status, and by the code of an error inside a 200 alike; words may say more, see `by_status`. Of the rest
-every 5xx is 'server', every 3xx and 4xx 'refused'."""
+every 5xx is 'server', every 3xx and 4xx 'refused'. What a server says before it begins (a wrong request, a conflict, a
+rate) is free; what may come from behind one that had begun (408, 499 and every 5xx, a gateway's page, an error object
+nobody knows) may have been billed."""
 MENDS = {
     401: "; look at its key (api_key_env)",
     402: "; look at its account",
@@ -121,7 +123,7 @@ CODES: Mapping[str, int] = {
 """Words that stand where a code does in an error object, as the HTTP status they stand for."""
 _ACCIDENTS = {
     "rate_limit": "429",
-    "server": "500 502 503 odd_error body",
+    "server": "500 502 503 529 odd_error body",
     "refused": "400 401 403 404 409 422 policy no_money redirect redirect_get",
     "context": "context 413",
     "in_doubt": "408 499 504 524 hang drip cut cut_head cut_body",
@@ -172,7 +174,8 @@ def charge(error: BaseException) -> Usage | Literal["nothing", "worst case"]:
         # Whatever broke us in the middle of a call, the call went out.
         return "worst case"
     outcome = OUTCOMES.get(error.kind)
-    if error.not_charged or (outcome is not None and outcome.charged == "nothing"):
+    free = outcome is not None and outcome.charged == "nothing" and not error.begun
+    if error.not_charged or free:
         return "nothing" if error.usage is None or error.not_charged else error.usage
     if error.usage is not None:
         return error.usage

@@ -138,6 +138,7 @@ def read(sent: Mapping[str, Any], expected: Expected) -> Completion:
         text = text.removeprefix(_storable(last.content))
     if part.error is not None:
         failed = faults.sent_error(part.error, place, expected.key, request.cap_tokens)
+        failed.begun = bool(text)
         raise _failed(failed, part, text, expected, spoilt=True)
     end = "filter" if part.refusal else _ending(part, expected)
     if end is None or end == "error":
@@ -179,8 +180,8 @@ def _failed(failed: ProviderError, part: _Part, text: str, expected: Expected, *
     taken: Usage | None
     try:
         taken = usage.read(part.usage, text, expected.request, expected.bound, expected.place)
-    except ProviderError:
-        taken = None
+    except ProviderError as error:
+        taken = error.usage
     # Counts of our own are no bound of what was billed: then it stays at its worst case.
     failed.usage = None if taken is None or taken.estimated else taken
     empty = not text and (failed.usage is None or not failed.usage.output_tokens)

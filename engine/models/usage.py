@@ -29,6 +29,8 @@ MOST_USD = 10**6
 """No call costs more."""
 BELOW = "a total below the sum of its parts, which was ignored"
 """What is remarked of such a report."""
+THOUGHT = "more reasoning tokens than completion tokens, which were counted beside them"
+"""What is remarked of such another."""
 
 # Dialects: OpenAI's chat and responses, Anthropic's, Google's, Bedrock's, Cohere's, Ollama's, DeepSeek's, Moonshot's.
 INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens", "prompt_eval_count")
@@ -103,18 +105,19 @@ def read(
     else:
         if beside and (beside > given or any(counts.has(name) for name in OUTSIDE)):
             given += beside
-        if reasoning and (reasoning > taken or any(counts.has(name) for name in BESIDE)):
+        if reasoning and any(counts.has(name) for name in BESIDE):
             taken += reasoning
+    if not estimated and reasoning is not None and reasoning > taken:
+        # Hidden in no total: whichever of the two figures is wrong, the dearer reading is the one not to miss.
+        if remark is not None:
+            remark(THOUGHT)
+        taken += reasoning
     if not estimated and silent and text:
         # A text of no tokens: what it took is not in the figures.
         estimated, taken = True, taken + _counted(text, request)
     if not estimated and size > MOST_BYTES * (taken + 1):
         raise malformed(place, f"it holds {size:,} bytes and claims {taken} output tokens")
-    _check_plausible(given - beside, bound, "input", place)
-    if taken > request.asked_tokens:
-        # Within the cap that was asked for nothing is absurd: a model may think for long and say a word.
-        _check_plausible(taken - (reasoning or 0), size, "output", place)
-    return Usage(
+    claimed = Usage(
         input_tokens=given,
         output_tokens=taken,
         cached_tokens=_within(cached, given),
@@ -122,6 +125,11 @@ def read(
         reasoning_tokens=_within(reasoning, taken),
         estimated=estimated,
     )
+    _check_plausible(given - beside, bound, "input", place, claimed)
+    if taken > request.asked_tokens:
+        # Within the cap that was asked for nothing is absurd: a model may think for long and say a word.
+        _check_plausible(taken - (reasoning or 0), size, "output", place, claimed)
+    return claimed
 
 
 def _completed(
@@ -223,9 +231,12 @@ def _within(part: int | None, whole: int) -> int | None:
     return part if part is not None and part <= whole else None
 
 
-def _check_plausible(tokens: int, size: int, side: str, place: str) -> None:
+def _check_plausible(tokens: int, size: int, side: str, place: str, claimed: Usage) -> None:
     if tokens > ABSURD * size + 1000:
-        raise malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
+        failed = malformed(place, f"it claims {tokens} {side} tokens for {size} bytes")
+        # No reply to build on, but what its provider will bill.
+        failed.usage = None if claimed.estimated else claimed
+        raise failed
 
 
 def malformed(place: str, why: str) -> ProviderError:

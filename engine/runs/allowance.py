@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,16 +19,18 @@ from engine.core.allowance import Book, Lease, day_of, end_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError, StoreError
 from engine.core.records import PUSD_PER_USD, Attempt
-from engine.runs import journal, run_dir
+from engine.runs import run_dir
+from engine.runs.account import Account, account
 from engine.runs.dispatcher import Gate
 from engine.runs.journal import History
 from engine.runs.run_dir import RunDir
-from engine.store import tables
 from engine.store.store import Store
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
+LOOK_S = 2.0
+"""Seconds between two looks of a running run at the allowance."""
 RETURN_S = 10.0
 """Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
 
@@ -35,62 +38,115 @@ RETURN_S = 10.0
 class RunAllowance:
     """One run's dealings with the day's allowance, in the process that holds the run's lock."""
 
-    def __init__(self, run: RunDir, clock: Clock = run_dir.now, *, billed: bool = True) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        clock: Clock = run_dir.now,
+        *,
+        billed: bool = True,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._run = run
-        self._store = Store(run.db)
+        self._store, self._looking = Store(run.db), Store(run.db, wait_s=LOOK_S)
         self._clock = clock
         self._billed = billed
         """False: nobody bills these models, so the run wants no money of the day."""
         self.day: str | None = None
         """The day of the last lease; None: none was taken yet."""
+        self.forfeited = Amount()
+        """What the leases say that the run was charged and nothing else knows of, when the last one was taken."""
         self._refused: str | None = None
         self._over = False
-        self._rolling: asyncio.Task[None] | None = None
+        self._steady = steady
+        self._looked_at = steady()
+        self._lent_from = Amount()
+        """What the last lease was charged when it was taken."""
+        self._dealing: asyncio.Task[None] | None = None
 
     @property
     def due(self) -> bool:
         """Whether the day of the lease is over."""
         return self.day is not None and day_of(self._clock()) > self.day
 
-    def take(self, ceiling: Ceiling, past: Iterable[Attempt] = ()) -> Limits:
+    def take(self, ceiling: Ceiling, past: Account | None = None) -> Limits:
         """Settle what can be settled and lease what the run can use of today; returns what was lent.
 
-        `past`: attempts of earlier sessions, for days of which the database knows no lease. Nothing may be in flight.
-        Raises RunError when today has nothing left.
+        `past`: the account of earlier sessions, for days of which the database knows no lease, and for a lease that was
+        held when its journal was damaged. What the leases say above `ceiling` is charged to it as in doubt. Nothing may
+        be in flight. Raises RunError when today has nothing left.
         """
-        left = ceiling.limits.left(ceiling.charged)
-        wants = left if self._billed else left.least(Limits(pusd=0))
         dead = reckoned(self._run.db, self._store.read_book().held, but=self._run.run_id)
         now = self._clock()
         with self._store.book() as book:
             settle_dead(book, dead)
-            if not book.of_run(self._run.run_id):
+            if past is not None and not book.of_run(self._run.run_id):
                 # Spent before there were leases, or under a database that was lost: each day is charged its own part.
                 by_day: dict[str, list[Attempt]] = {}
-                for attempt in past:
+                for attempt in past.history.billed:
                     by_day.setdefault(day_of(attempt.started_at), []).append(attempt)
-                for day, attempts in by_day.items():
-                    charged = History(attempts=attempts)
-                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt, now)
-            book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
+                days = {day: History(attempts=attempts) for day, attempts in by_day.items()}
+                if past.untold != Amount():
+                    days.setdefault(day_of(past.seen_at), History())
+                for day, charged in days.items():
+                    untold = past.untold if day == day_of(past.seen_at) else Amount()
+                    book.remember(self._run.run_id, day, charged.spent, charged.in_doubt + untold, now)
+            if past is not None and past.incomplete:
+                book.forfeit(self._run.run_id, ceiling.charged)
+            else:
+                book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt)
+            leased = sum((lease.charged for lease in book.of_run(self._run.run_id)), Amount())
+            self.forfeited = leased.above(ceiling.charged)
+            ceiling.in_doubt += self.forfeited
+            wants = self._wants(ceiling)
             lease = book.lend(self._run.run_id, wants, now)
         self.day = day_of(now)
         if lease is None:
             raise RunError(refusal(book, wants, now))
-        lent = lease.lent.left(lease.charged)
+        self._lent_from = lease.charged
+        return self._usable(lease)
+
+    def _wants(self, ceiling: Ceiling) -> Limits:
+        left = ceiling.limits.left(ceiling.charged)
+        return left if self._billed else left.least(Limits(pusd=0))
+
+    def _usable(self, lease: Lease) -> Limits:
+        """What a lease lets the run spend beyond what it was charged when it was taken."""
+        lent = lease.lent.left(self._lent_from)
         return lent if self._billed else replace(lent, pusd=None)
 
     def watch(self, gate: Gate) -> None:
-        """Look at the clock. After midnight, let what is in flight settle under the old day's lease, then take another.
+        """Look at the clock. Every `LOOK_S`, say what was spent, and fit the lease to the allowance as it is by then.
 
-        A call is charged to the day whose lease reserved it; until the last one is settled, nothing is reserved.
+        After midnight, let what is in flight settle under the old day's lease, then take another. A call is charged to
+        the day whose lease reserved it; until the last one is settled, nothing is reserved.
         """
-        if self._over or not self.due or (self._rolling is not None and not self._rolling.done()):
+        if self._over or (self._dealing is not None and not self._dealing.done()):
+            return
+        if not self.due:
+            if self.day is not None and self._steady() - self._looked_at >= LOOK_S:
+                self._looked_at = self._steady()
+                self._dealing = asyncio.create_task(self._look(gate, self.day))
             return
         # Calls in flight were reserved under the old day's lease and are settled on it, before the new one is taken.
         gate.ceiling.paused = True
         if not gate.ceiling.in_flight:
-            self._rolling = asyncio.create_task(self._roll_over(gate))
+            self._dealing = asyncio.create_task(self._roll_over(gate))
+
+    async def _look(self, gate: Gate, day: str) -> None:
+        own, ceiling = self._run.run_id, gate.ceiling
+
+        def adjust() -> Lease | None:
+            with self._looking.book() as book:
+                return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
+
+        try:
+            lease = await asyncio.to_thread(adjust)
+        except StoreError as error:
+            # The lease it has holds; the next look comes soon.
+            log.info("the allowance could not be looked at: %s", error)
+            return
+        if lease is not None:
+            gate.relend(self._usable(lease))
 
     async def _roll_over(self, gate: Gate) -> None:
         try:
@@ -124,8 +180,8 @@ class RunAllowance:
                 book.settle(self._run.run_id, ceiling.spent, ceiling.in_doubt + ceiling.reserved)
 
         self._over = True
-        if self._rolling is not None:
-            await self._rolling
+        if self._dealing is not None:
+            await self._dealing
         try:
             if self.day is not None:
                 await asyncio.to_thread(settle)
@@ -135,18 +191,17 @@ class RunAllowance:
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """What the journal of a run that seems dead says it was charged."""
+    """What a run that seems dead was charged."""
 
     run: RunDir
     size: int | None
-    """Bytes that were read; None: there is no journal, and `spent` is what the database holds."""
-    spent: Amount = Amount()
-    in_doubt: Amount = Amount()
+    """Bytes of its journal that were read; None: there is none."""
+    account: Account
 
     @property
     def holds(self) -> bool:
         """Whether nobody lives, or came to life and died again, since the journal was read."""
-        return not run_dir.is_alive(self.run) and _size(self.run.journal) == self.size
+        return not run_dir.is_alive(self.run) and self.run.journal_bytes == self.size
 
 
 def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping[str, Reckoning]:
@@ -161,13 +216,7 @@ def reckoned(db: Path, held: Iterable[Lease], but: str | None = None) -> Mapping
         if not run_dir.is_dead(run) and not any(row.finished_at for row in Store(db).runs() if row.run_id == run_id):
             continue
         # Before the journal is read: one that grew since belongs to a run that is not dead.
-        size = _size(run.journal)
-        if size is None:
-            with Store(db).reading() as connection:
-                reckonings[run_id] = Reckoning(run, None, tables.charged(connection, run_id))
-        else:
-            history = journal.read(run.journal)
-            reckonings[run_id] = Reckoning(run, size, history.spent, history.in_doubt)
+        reckonings[run_id] = Reckoning(run, run.journal_bytes, account(run))
     return reckonings
 
 
@@ -176,10 +225,11 @@ def settle_dead(book: Book, dead: Mapping[str, Reckoning]) -> None:
     for run_id, reckoning in dead.items():
         if not reckoning.holds:
             continue
-        if reckoning.size is None:
-            book.forfeit(run_id, reckoning.spent)
+        charged = reckoning.account
+        if charged.incomplete:
+            book.forfeit(run_id, charged.spent + charged.in_doubt)
         else:
-            book.settle(run_id, reckoning.spent, reckoning.in_doubt)
+            book.settle(run_id, charged.spent, charged.in_doubt)
 
 
 def settled(store: Store) -> Book:
@@ -215,10 +265,3 @@ def refusal(book: Book, wants: Limits, now: datetime) -> str:
         f"Nothing is left of today's allowance: {', '.join(accounts)}; the day ends at "
         f"{end_of(day):%Y-%m-%d %H:%M} UTC, or change it with `budgetscope allowance`."
     )
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

@@ -28,11 +28,34 @@ from engine.runs.rate_limits import Lane, Retries
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
-    """What a model's worst case is multiplied with; 1 while it keeps to its caps."""
+class Excess:
+    """The most that came of a worst case: so many times as much, and so much more, whichever is larger."""
 
-    tokens: Fraction = Fraction(1)
-    pusd: Fraction = Fraction(1)
+    times: Fraction = Fraction(1)
+    more: int = 0
+    """What a fee adds to a small call is not in its ratio to a large one, nor in any ratio to a price of 0."""
+
+    def on(self, worst: int) -> int:
+        """What is held back for a worst case; no fraction of a token or pico-dollar is left out."""
+        # Fractions, rounded up: a float would lose the last token of a large reservation.
+        return max(math.ceil(worst * self.times), worst + self.more)
+
+    def under(self, reserved: int) -> int:
+        """The worst case for which so much was held back."""
+        return max(0, min(int(reserved / self.times), reserved - self.more))
+
+    def after(self, worst: int, billed: int) -> Excess:
+        """Once so much was billed of a worst case."""
+        times = Fraction(billed, worst) if worst else self.times
+        return Excess(max(self.times, times), max(self.more, billed - worst))
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """What a model's worst case is widened by; nothing while it keeps to its caps."""
+
+    tokens: Excess = Excess()
+    pusd: Excess = Excess()
 
 
 class Overruns:
@@ -40,7 +63,10 @@ class Overruns:
 
     def __init__(self, past: Iterable[Attempt] = ()) -> None:
         self._factors: dict[str, Factor] = {}
-        billed = [attempt for attempt in past if attempt.outcome == "ok"]
+        billed = [attempt for attempt in past if attempt.outcome != "in_doubt" and attempt.charged_tokens]
+        kept = (a for a in billed if a.outcome == "ok" and a.charged_tokens <= a.reserved_tokens)
+        self.met = frozenset(attempt.model for attempt in kept)
+        """Models that told what a call took, within what was reserved for it."""
         # Attempts know their widened reservation alone: it held the factor of the replies that had come by then. So
         # starts and ends are gone through as they happened; the first time an attempt is met it starts.
         moments = [(attempt.started_at, n) for n, attempt in enumerate(billed)]
@@ -51,33 +77,24 @@ class Overruns:
             if n not in begun:
                 begun[n] = self._factors.get(attempt.model, Factor())
                 continue
-            tokens = begun[n].tokens * _over(attempt.charged_tokens, attempt.reserved_tokens)
-            pusd = begun[n].pusd * _over(attempt.charged_pusd or 0, attempt.reserved_pusd or 0)
-            self._raise(attempt.model, Factor(tokens, pusd))
+            tokens, pusd = (
+                begun[n].tokens.under(attempt.reserved_tokens),
+                begun[n].pusd.under(attempt.reserved_pusd or 0),
+            )
+            self.saw(
+                attempt.model, Amount(1, tokens, pusd), Amount(1, attempt.charged_tokens, attempt.charged_pusd or 0)
+            )
 
     def widened(self, model: str, worst: Amount) -> Amount:
-        """The worst case a model was seen to be capable of; no fraction of a token or pico-dollar is left out."""
-        factor = self._factors.get(model)
-        if factor is None:
-            return worst
-        # Fractions, rounded up: a float would lose the last token of a large reservation.
-        tokens, pusd = math.ceil(worst.tokens * factor.tokens), math.ceil(worst.pusd * factor.pusd)
-        return replace(worst, tokens=tokens, pusd=pusd)
+        """The worst case a model was seen to be capable of."""
+        factor = self._factors.get(model, Factor())
+        return replace(worst, tokens=factor.tokens.on(worst.tokens), pusd=factor.pusd.on(worst.pusd))
 
     def saw(self, model: str, worst: Amount, billed: Amount) -> None:
         """Remember what a call was billed, whose worst case by the cap it was given was `worst`."""
-        self._raise(model, Factor(_over(billed.tokens, worst.tokens), _over(billed.pusd, worst.pusd)))
-
-    def _raise(self, model: str, seen: Factor) -> None:
         known = self._factors.get(model, Factor())
-        worst = Factor(max(known.tokens, seen.tokens), max(known.pusd, seen.pusd))
-        if worst != Factor():
-            self._factors[model] = worst
-
-
-def _over(billed: int, reserved: int) -> Fraction:
-    # A price of 0 reserves nothing, and nothing can be multiplied into what a provider then charges.
-    return Fraction(billed, reserved) if reserved and billed > reserved else Fraction(1)
+        seen = Factor(known.tokens.after(worst.tokens, billed.tokens), known.pusd.after(worst.pusd, billed.pusd))
+        self._factors[model] = seen
 
 
 _T = TypeVar("_T")
@@ -165,6 +182,11 @@ class Gate:
         self.ceiling.lend(lease)
         self._wake()
 
+    def relend(self, lease: Limits) -> None:
+        """Go on under a lease that was made smaller or larger, whatever is in flight."""
+        self.ceiling.relend(lease)
+        self._wake()
+
     def close(self, reserved: Amount, bill: Amount | None) -> None:
         """Book what an attempt cost (None: unknown, it stays charged) and let the next one look for room."""
         if bill is None:
@@ -202,7 +224,14 @@ class Dispatcher:
         # A fresh random id per attempt costs half a millisecond of system call; one per dispatcher and a count do not.
         self._series, self._sent_so_far = uuid.uuid4().hex, itertools.count()
         self._lanes = {
-            name: Lane(model.parallel, model.rates, gate, name=model.setting.name, careful=not model.local)
+            name: Lane(
+                model.parallel,
+                model.rates,
+                gate,
+                name=model.setting.name,
+                careful=not model.local,
+                met=name in self._overruns.met,
+            )
             for name, model in models.items()
         }
 
@@ -242,10 +271,9 @@ class Dispatcher:
     async def _attempt(self, model: Model, lane: Lane, request: Request, ordinal: int) -> Completion:
         bound = await model.bound(request.messages)
         by_cap = charges.worst(model, bound.tokens, request.cap_tokens)
-        worst = await self._reserved(request.model, by_cap)
+        worst, sent = await self._reserved(lane, request.model, by_cap)
         bill: Amount | None = Amount()
         try:
-            sent = await lane.pace(worst.tokens)
             money = charges.money(model, worst)
             # Noted as one in doubt before it is sent: what it is if nothing more is heard of it.
             attempt = Attempt(
@@ -272,7 +300,8 @@ class Dispatcher:
             bill = None
             completion = await self._sent(model, request, attempt, by_cap)
             bill = None if _unknown(model, completion, attempt) else charges.counted(model, completion)
-            lane.speed_up()
+            kept = bill is None or bill.above(worst) == Amount()
+            lane.speed_up(told=not completion.usage.estimated, kept=kept)
             return completion
         except ProviderError as error:
             bill = _charged(model, error)
@@ -286,13 +315,20 @@ class Dispatcher:
             # Without a known outcome the reservation stays charged, whatever went wrong here.
             self._gate.close(worst, bill)
 
-    async def _reserved(self, model: str, by_cap: Amount) -> Amount:
-        """Hold back the worst the model is known to make of a cap, also when it became known while we waited."""
+    async def _reserved(self, lane: Lane, model: str, by_cap: Amount) -> tuple[Amount, int]:
+        """Hold back the worst the model is known to make of a cap, also when it became known while we waited.
+
+        Returns it with what the lane wants to know when the call is sent."""
         while True:
             worst = self._overruns.widened(model, by_cap)
             await self._gate.reserve(worst)
+            try:
+                sent = await lane.pace(worst.tokens)
+            except BaseException:
+                self._gate.close(worst, Amount())
+                raise
             if worst == self._overruns.widened(model, by_cap):
-                return worst
+                return worst, sent
             self._gate.close(worst, Amount())
 
     async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
@@ -23,7 +25,8 @@ from engine.core.budget import Amount, larger
 from engine.core.records import Attempt, Completion
 
 _CLOSED = -1
-_INTENT = b'{"intent":'
+_INTENT, _OUTCOME = b'{"intent":', b'{"outcome":'
+_NAMED = re.compile(rb'\{"(?:intent|outcome)": ?\{"attempt_id": ?"([\w-]+)"')
 
 
 @dataclass(slots=True)
@@ -35,6 +38,11 @@ class History:
     """Every attempt; those without outcome are 'in_doubt' with their whole reservation charged."""
     unreadable: int = 0
     """Lines that say nothing, a torn last one not counted; calls whose outcome they held are in doubt."""
+    unread: list[str | None] = field(default_factory=list)
+    """Of these, those after the last word of what is untold, by the attempt they begin to name; None: they name none.
+    """
+    untold: Amount = Amount()
+    """Charged for attempts nobody knows any more; part of what is in doubt."""
     reported_pusd: dict[str, int] = field(default_factory=dict)
     """By attempt, the pico-dollars its provider itself reported, where it did."""
 
@@ -53,7 +61,7 @@ class History:
     @property
     def in_doubt(self) -> Amount:
         """What attempts without a known outcome may have cost."""
-        return sum((charged(a) for a in self.attempts if a.outcome == "in_doubt"), Amount())
+        return sum((charged(a) for a in self.attempts if a.outcome == "in_doubt"), self.untold)
 
 
 def charged(attempt: Attempt) -> Amount:
@@ -68,11 +76,13 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 1))
-            torn = file.read(1) not in (b"", b"\n")
-        # A line torn by a kill is ended first: the next one would be lost with it.
-        self._lines: list[bytes] = [b"\n"] if torn else []
+        last = _last_line(path)
+        if last and _is_torn(last) and not _is_json(last):
+            # Nobody was told of it, and it is no damage once others follow.
+            os.ftruncate(self._file, path.stat().st_size - len(last))
+            last = b""
+        # Any other last line is ended first: the next one would be lost with it.
+        self._lines: list[bytes] = [b"\n"] if last else []
         self._writing: asyncio.Future[None] | None = None
         self._flush()
 
@@ -84,6 +94,12 @@ class Journal:
         """Note what became of it, with the reply if there is one."""
         reply = None if completion is None else codec.jsonable(completion)
         self._write({"outcome": codec.jsonable(attempt), "completion": reply})
+
+    def restore(self, attempts: Iterable[Attempt], untold: Amount) -> None:
+        """Note attempts it does not hold, and what was charged for those nobody knows: from here on it is whole."""
+        for attempt in attempts:
+            self._write({"outcome": codec.jsonable(attempt), "completion": None})
+        self._write({"untold": codec.jsonable(untold)})
 
     async def written(self) -> None:
         """Wait until all lines noted so far are in the file. Raises OSError if they cannot be."""
@@ -146,6 +162,31 @@ class Journal:
             raise
 
 
+def _is_torn(line: bytes) -> bool:
+    """Whether a line was being written when the process died: it lacks its end, and begins as lines do."""
+    begins = any(line.startswith(start) or start.startswith(line) for start in (_INTENT, _OUTCOME))
+    return begins and not line.endswith(b"\n")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        codec.parsed(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _last_line(path: Path) -> bytes:
+    """What stands after the last line's end; empty where the last line has one."""
+    size, step = path.stat().st_size, 1 << 16
+    with path.open("rb") as file:
+        tail = b""
+        while len(tail) < size and b"\n" not in tail:
+            file.seek(max(0, size - len(tail) - step))
+            tail, step = file.read(), 2 * step
+    return tail[tail.rfind(b"\n") + 1 :]
+
+
 def read(path: Path) -> History:
     """All that a journal acknowledges; a missing file is an empty history, an unreadable line is counted."""
     history = History()
@@ -161,11 +202,17 @@ def read(path: Path) -> History:
                 entry = codec.parsed(line)
                 if not isinstance(entry, dict):
                     raise ValueError("no line of a journal")
+                if "untold" in entry:
+                    history.untold += codec.record(Amount, entry["untold"])
+                    history.unread.clear()
+                    continue
                 attempt = codec.record(Attempt, entry.get("outcome") or entry.get("intent"))
                 completion = codec.record(Completion, entry["completion"]) if entry.get("completion") else None
             except ValueError:
-                # A last line without its end was being written when the process died: nobody was told of it.
-                history.unreadable += line.endswith(b"\n")
+                if not _is_torn(line):
+                    named = _NAMED.match(line)
+                    history.unread.append(named.group(1).decode() if named else None)
+                    history.unreadable += 1
                 continue
             # An outcome replaces its intent, never the other way: lines of one write may come again after a torn one.
             if entry.get("outcome") or attempt.attempt_id not in attempts:

@@ -27,8 +27,7 @@ BURST = 10
 STEP = 10
 """Good replies in a row that earn one more call at once."""
 DOUBTFUL = 5
-"""Doubtful outcomes in a row after which a model is asked one call at a time; before its first reply no more calls than
-this are on their way."""
+"""Doubtful outcomes in a row after which a model is asked one call at a time, as it is before its first usage."""
 PROBES = 5
 """Calls, one at a time, that may end in doubt before the model is asked no more in this run."""
 _T = TypeVar("_T")
@@ -112,8 +111,11 @@ class Bucket:
 class Lane:
     """The calls of one model on their way out."""
 
-    def __init__(self, parallel: int, rates: Rates, gate: Stoppable, *, name: str = "", careful: bool = False) -> None:
-        """`careful`: a call that ends in doubt may cost, so an outage is met with as few as possible."""
+    def __init__(
+        self, parallel: int, rates: Rates, gate: Stoppable, *, name: str = "", careful: bool = False, met: bool = False
+    ) -> None:
+        """`careful`: a call may cost, so an outage, and what the model makes of a cap, is met with as few as possible.
+        `met`: it told its usage before, and kept to what was reserved for it."""
         self.name = name
         self.width = parallel
         """Calls at once, as of now: halved by a rate-limit error, at least 1; one more after every STEP successes."""
@@ -125,8 +127,8 @@ class Lane:
         self._streak = 0
         self._resumes_at = 0.0
         self._careful = careful
-        self._proven = False
-        self._doubts = self._probes = 0
+        self._met = met
+        self._untold = self._doubts = self._probes = 0
         wanted = (rates.requests_per_minute, rates.tokens_per_minute)
         self._requests, self._tokens = (None if rate is None else Bucket(rate, gate) for rate in wanted)
 
@@ -134,7 +136,9 @@ class Lane:
     def says(self) -> str | None:
         """What is unusual about this model now, in one sentence; None: nothing."""
         if self._doubts < DOUBTFUL:
-            return None
+            if not self._untold:
+                return None
+            return f"{self.name} tells no usage, so each call counts at its worst case, and it is asked one at a time."
         calls = f"{self._doubts} calls of {self.name} in a row ended in doubt"
         if self.closed:
             return f"{calls}, each charged at its worst case, so it is asked no more; resume tries again."
@@ -148,7 +152,12 @@ class Lane:
     @property
     def _places(self) -> int:
         """Calls at once, as of now; in doubt no more than may end so."""
-        if not self._careful or (self._proven and not self._doubts):
+        if not self._careful:
+            return self.width
+        # What a provider makes of a cap is not known before it told a usage within it: until then one call may tell.
+        if not self._met:
+            return 1
+        if not self._doubts:
             return self.width
         return max(1, min(self.width, DOUBTFUL - self._doubts))
 
@@ -218,13 +227,17 @@ class Lane:
         self.width = max(1, self.width // 2)
         log.info("rate limited: at most %d calls at once", self.width)
 
-    def speed_up(self) -> None:
-        """Count a good reply."""
+    def speed_up(self, *, told: bool, kept: bool = True) -> None:
+        """Count a good reply; `told`: its usage came with it, `kept`: it is within what was reserved."""
         self._streak += 1
         if self._streak >= STEP and self.width < self._parallel:
             self._streak = 0
             self.width += 1
-        self._proven, self._doubts, self._probes = True, 0, 0
+        self._met = kept and (self._met or told)
+        self._untold = 0 if told or self._met or not self._careful else self._untold + 1
+        self._doubts = self._probes = 0
+        if self._untold == 1:
+            log.warning("%s", self.says)
         self._admit()
 
     def _admit(self) -> None:

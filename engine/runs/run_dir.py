@@ -50,6 +50,14 @@ class RunDir:
         return self.path / "journal.jsonl"
 
     @property
+    def journal_bytes(self) -> int | None:
+        """How long its journal is; None: there is none."""
+        try:
+            return self.journal.stat().st_size
+        except OSError:
+            return None
+
+    @property
     def log(self) -> Path:
         """What went wrong, line by line."""
         return self.path / "log.txt"
@@ -89,6 +97,8 @@ class Status:
     ran_s: _Seconds | None = None
     """Seconds it was worked on, over all its sessions; pauses between them and time it was suspended for left out.
     None: it never was, or an older version worked on it."""
+    noted_bytes: Count = 0
+    """How long its journal was; a shorter one has lost something. 0: not known."""
     message: str | None = None
     """One sentence on why it ended as it did; None: nothing to say."""
     reasons: Mapping[str, Count] = field(default_factory=dict)

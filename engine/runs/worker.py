@@ -24,6 +24,7 @@ from engine.core.errors import BudgetscopeError, RunError, StoreError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.runs import allowance, expectation, journal, reasons, run_dir
+from engine.runs.account import Account, account
 from engine.runs.allowance import RunAllowance
 from engine.runs.dispatcher import Gate
 from engine.runs.process import Heartbeat, SteadyLoop, Wish
@@ -110,7 +111,7 @@ class _Worker:
         self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
-        self._unreadable = 0
+        self._past: Account | None = None
         self._priced = False
         self._estimate: str | None = None
 
@@ -146,9 +147,10 @@ class _Worker:
                 raise RunError(trouble)
         store = Store(self._dir.db)
         store.create()
-        history = journal.read(self._dir.journal)
-        self._unreadable = history.unreadable
-        ceiling = Ceiling(self._study.ceiling, history.spent, history.in_doubt)
+        past = self._past = account(self._dir)
+        if past.damage:
+            log.warning("%s", past.damage)
+        ceiling = Ceiling(self._study.ceiling, past.spent, past.in_doubt)
         self._gate = Gate(ceiling)
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         billed = any(map(charges.costs, planned.models.values()))
@@ -156,9 +158,12 @@ class _Worker:
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
-            ceiling.lend(lease.take(ceiling, history.billed))
+            ceiling.lend(lease.take(ceiling, past))
             notes = journal.Journal(self._dir.journal)
-            runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=history, retries=self._retries)
+            if past.damage or lease.forfeited != Amount():
+                notes.restore(past.lacking, past.untold + lease.forfeited)
+            told, retries = past.history, self._retries
+            runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=told, retries=retries)
             self._runner, self._progress = runner, runner.progress
             # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
             self._progress.done = min(self._last.done, self._progress.total)
@@ -202,7 +207,7 @@ class _Worker:
         gate = self._gate
         if gate and gate.trouble:
             return "failed", gate.trouble
-        remarks = []
+        remarks = [damage] if (damage := self._damage) else []
         over = gate.ceiling.overrun if gate else Amount()
         if over.tokens:
             remarks.append(
@@ -216,16 +221,24 @@ class _Worker:
             why = self._allowance.why_full(gate.ceiling) if self._allowance else ""
             return "ceiling", " ".join([why, *remarks])
         if gate and gate.stopped:
-            return "stopped", "Stopped as asked; resume goes on."
+            return "stopped", " ".join(["Stopped as asked; resume goes on.", *remarks])
         if failed := self._progress.ends["failed"]:
             why = reasons.said(self._progress.reasons)
             remarks.insert(0, f"{text.plural(failed, 'trial')} failed ({why}); resume tries them again.")
         if self._runner:
             remarks += self._runner.remarks
-        if lines := self._unreadable:
-            doubt = "calls whose outcome they held count as in doubt"
-            remarks.insert(0, f"Unreadable lines of its journal: {lines:,}; {doubt}.")
         return "finished", " ".join(remarks) or None
+
+    @property
+    def _damage(self) -> str | None:
+        """What is wrong with the journal of earlier sessions and what came of it; None: nothing."""
+        damage = self._past.damage if self._past else None
+        lost = self._allowance.forfeited if self._allowance else Amount()
+        if lost == Amount():
+            return damage
+        money = f" and {text.money(lost.pusd / PUSD_PER_USD)}" if self._priced else ""
+        said = damage or "The run's journal holds less than its leases were charged."
+        return f"{said[:-1]}: {text.count(lost.tokens)} tokens{money} more, as in doubt."
 
     def _tell(self, state: State, message: str | None = None) -> Status:
         ran_s = time.monotonic() - self._began - self._heart.suspended_s
@@ -262,6 +275,7 @@ class _Worker:
             started_at=self._started_at,
             heartbeat_at=run_dir.now(),
             ran_s=self._before_s + ran_s,
+            noted_bytes=(self._dir.journal_bytes or 0) if self._gate else self._last.noted_bytes,
             message=message,
         )
         try:

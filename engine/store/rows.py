@@ -169,6 +169,17 @@ def attempt_row(attempt: Attempt, run_id: str | None) -> Row:
     return {**plain(attempt), "run_id": run_id}
 
 
+def attempt_of(row: Mapping[str, Any]) -> Attempt:
+    """The dispatch that was stored; a charge is never below 0."""
+    names = {field.name for field in fields(Attempt)} - {"started_at", "charged_tokens", "charged_pusd"}
+    return Attempt(
+        started_at=aware(row["started_at"]),
+        charged_tokens=max(0, row["charged_tokens"]),
+        charged_pusd=row["charged_pusd"] and max(0, row["charged_pusd"]),
+        **{name: row[name] for name in names},
+    )
+
+
 def framing_id(problem: Problem) -> str:
     """Key of the framings table: how a question was put, apart from its own text."""
     # Cached by these parts, since a problem with its text is another for every question.

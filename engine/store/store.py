@@ -242,6 +242,12 @@ class Store(Database):
             stored = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
         return {row["key"]: rows.completion_of(row) for row in stored}
 
+    def attempts(self, run_id: str) -> list[tuple[Attempt, int | None]]:
+        """All stored attempts of a run, each with the pico-dollars its provider reported; None: it did not."""
+        with self.reading() as connection:
+            stored = tables.fetch(connection, _ATTEMPTS, [run_id])
+        return [(rows.attempt_of(row), row["provider_cost_pusd"]) for row in stored]
+
     def failures(self, task: str | None = None) -> list[tuple[str | None, int]]:
         """Why trials failed whose last attempt did, with how many; of one task, or of all."""
         with self.reading() as connection:
@@ -300,6 +306,10 @@ where created_at >= ? and request in (
     select split_part(key, '@', 1) from attempts where model in (from wanted)
     union all select split_part(key, '@', 1) from calls where model in (from wanted))
 group by request"""
+
+_ATTEMPTS = """
+select a.*, if(outcome = 'ok', provider_cost_pusd, null) as provider_cost_pusd
+from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ? order by attempt_id"""
 
 _OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
 _REPLIES_READ = """

@@ -176,20 +176,7 @@ def save_leases(connection: Connection, leases: Iterable[Lease]) -> None:
     insert(connection, {"leases": content})
 
 
-def charged(connection: Connection, run_id: str) -> Amount:
-    """What a run's stored attempts count against its ceiling; see `journal.History`."""
-    (row,) = fetch(connection, _CHARGED, [run_id])
-    return Amount(row["calls"], row["tokens"], row["pusd"])
-
-
 _KINDS = ("calls", "tokens", "pusd")
-# A provider's own cost counts where it is more than ours.
-_CHARGED = """
-select count(*) filter (charged_tokens > 0 or outcome in ('ok', 'in_doubt'))::bigint as calls,
-    coalesce(sum(charged_tokens), 0)::bigint as tokens,
-    coalesce(sum(greatest(coalesce(charged_pusd, 0),
-        if(outcome = 'ok' and charged_pusd is not null, coalesce(provider_cost_pusd, 0), 0))), 0)::bigint as pusd
-from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ?"""
 
 
 def _grouped(content: Iterable[codec.Row], name: str) -> dict[str, list[codec.Row]]:

@@ -83,6 +83,7 @@ KINDS = (
     "503",
     "504",
     "524",
+    "529",
     "context",
     "policy",
     "no_money",

@@ -17,7 +17,7 @@ import json
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -76,6 +76,8 @@ class Provider:
     """Calls at once beyond which it answers 429; needs a latency. None: any number."""
     window: int | None = None
     """Tokens of prompt and cap beyond which it refuses as vLLM does; None: any number."""
+    bends: Callable[[dict[str, Any], int], None] | None = None
+    """What it makes of every good reply, given how many it answered before; None: nothing."""
     faults: deque[Fault | None] = field(default_factory=deque)
     """Consumed in order of arrival; empty: the prompt's own directive, else a good reply."""
     served: list[Served] = field(default_factory=list)
@@ -116,6 +118,7 @@ class Provider:
         fault = self.faults.popleft() if self.faults else fault_in(last_text(served.body))
         reply = completion(served.body, self.skill)
         prompt, cap = reply["usage"]["prompt_tokens"], int(served.body.get("max_tokens") or 0)
+        generated = reply["usage"]["completion_tokens"]
         if fault is None and self.window is not None and prompt + cap > self.window:
             says = (
                 f"'max_tokens' or 'max_completion_tokens' is too large: {cap}. This model's maximum context length is "
@@ -123,8 +126,10 @@ class Provider:
             )
             fault = Fault("body", {"status": "400", "body": json.dumps({"error": {"message": says, "code": 400}})})
         served.fault = fault.kind if fault else None
-        served.prompt_tokens = reply["usage"]["prompt_tokens"]
-        served.completion_tokens = reply["usage"]["completion_tokens"]
+        if self.bends is not None and fault is None:
+            self.bends(reply, len(self.served))
+        served.prompt_tokens = prompt
+        served.completion_tokens = generated
         self.served.append(served)
         if self.log is not None:
             self.log.write(json.dumps(served.row()) + "\n")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -33,6 +34,12 @@ class Worker:
     day: str
     open: list[tuple[Amount, str]] = field(default_factory=list)
     alive: bool = True
+    lent_from: Amount = Amount()
+    """What its lease was charged when it was taken."""
+
+    def lend(self, lease: Lease | None) -> None:
+        self.lent_from = lease.charged if lease else Amount()
+        self.ceiling.lend(lease.lent.left(lease.charged) if lease else Limits(0, 0, 0))
 
 
 class Days(RuleBasedStateMachine):
@@ -78,7 +85,7 @@ class Days(RuleBasedStateMachine):
         self.commit(book)
         self.workers[run] = Worker(ceiling, day_of(self.now), alive=lease is not None)
         if lease is not None:
-            ceiling.lend(lease.lent.left(lease.charged))
+            self.workers[run].lend(lease)
 
     @precondition(lambda self: self.living())
     @rule(data=st.data(), amount=amounts)
@@ -113,6 +120,20 @@ class Days(RuleBasedStateMachine):
         worker.ceiling.in_doubt += worker.ceiling.reserved
         worker.ceiling.reserved, worker.ceiling.in_flight, worker.open, worker.alive = Amount(), 0, [], False
 
+    @precondition(lambda self: self.living())
+    @rule(data=st.data())
+    def look(self, data: st.DataObject) -> None:
+        """A living run says what it spent, and takes what became free."""
+        run, worker = self.pick(data)
+        book, ceiling = self.transaction(), worker.ceiling
+        wants = ceiling.limits.left(ceiling.charged)
+        seen = book.look(run, worker.day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, wants)
+        if seen is None:
+            return
+        assert seen.charged == self.charged_so_far(run, worker)
+        self.commit(book)
+        ceiling.relend(seen.lent.left(worker.lent_from))
+
     @rule()
     def midnight(self) -> None:
         self.now += timedelta(days=1)
@@ -129,7 +150,7 @@ class Days(RuleBasedStateMachine):
         lease = book.lend(run, worker.ceiling.limits.left(worker.ceiling.charged), self.now)
         self.commit(book)
         worker.day = day_of(self.now)
-        worker.ceiling.lend(lease.lent.left(lease.charged) if lease else Limits(0, 0, 0))
+        worker.lend(lease)
 
     @precondition(lambda self: self.raises < 2)
     @rule(more=st.integers(0, 5))
@@ -159,6 +180,10 @@ class Days(RuleBasedStateMachine):
                 if allowed is not None:
                     still = sum(getattr(worker.ceiling.free, kind) for worker in living)
                     assert getattr(self.charged_to(day), kind) + still <= allowed
+
+    def charged_so_far(self, run: str, worker: Worker) -> Amount:
+        """What the day was charged by a run but for what is in flight."""
+        return self.charged.get((run, worker.day), Amount()) - worker.ceiling.reserved
 
     def charged_to(self, day: str) -> Amount:
         return sum((amount for (_, other), amount in self.charged.items() if other == day), Amount())
@@ -235,6 +260,67 @@ def test_a_dead_run_without_a_journal_is_charged_its_stored_attempts_where_it_wa
     book.forfeit("lost", Amount(9, 100, 50))
     (after,) = book.changed
     assert after.charged == Amount(7, 70, 46) and not after.held, "calls and money as stored, tokens as stored or lent"
+
+
+sizes = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 40), st.integers(0, 30)), min_size=1, max_size=5)
+
+
+@given(runs=sizes, lowered=st.integers(0, 200), data=st.data())
+@cases(150)
+def test_a_lowered_allowance_leaves_each_run_what_it_was_charged_what_flies_and_its_share(
+    runs: list[tuple[int, int, int]], lowered: int, data: st.DataObject
+) -> None:
+    spent = {f"r{n}": Amount(0, each[0]) for n, each in enumerate(runs)}
+    flying = {f"r{n}": Amount(0, each[1]) for n, each in enumerate(runs)}
+    rest = {f"r{n}": each[2] for n, each in enumerate(runs)}
+    held = [lease(run, Limits(tokens=spent[run].tokens + flying[run].tokens + rest[run]), spent[run]) for run in spent]
+    book = Book(Limits(tokens=lowered), held)
+    for run in data.draw(st.permutations(sorted(spent))):
+        seen = book.look(run, "2031-05-04", spent[run], Amount(), flying[run], Limits(tokens=0))
+        assert seen is not None and seen.charged == spent[run]
+        assert seen.lent.tokens is not None and seen.lent.tokens >= (spent[run] + flying[run]).tokens
+    left = max(0, lowered - sum(amount.tokens for amount in spent.values()))
+    whole = sum(flying[run].tokens + rest[run] for run in spent)
+    for run in spent:
+        share = (flying[run].tokens + rest[run]) * min(left, whole) // (whole or 1)
+        (after,) = book.of_run(run)
+        assert after.lent.tokens is not None
+        assert after.lent.tokens - spent[run].tokens <= max(flying[run].tokens, share)
+    excess = sum(amount.tokens for amount in flying.values())
+    assert (
+        sum(each.lent.tokens or 0 for each in book.held)
+        <= max(lowered, sum(each.tokens for each in spent.values())) + excess
+    )
+
+
+def test_a_share_goes_by_the_size_of_the_lease_and_all_shrink_at_the_first_look() -> None:
+    book = Book(Limits(tokens=70), [lease("a", Limits(tokens=100), Amount(0, 10)), lease("b", Limits(tokens=30))])
+    seen = book.look("a", "2031-05-04", Amount(0, 30), Amount(), Amount(), Limits(tokens=900))
+    assert seen is not None and seen.lent.tokens == 30 + 28 and book.of_run("b")[0].lent.tokens == 12
+    assert book.free("2031-05-04").tokens == 0
+
+
+def test_a_raised_allowance_lets_a_lease_grow_to_the_runs_own_ceiling() -> None:
+    book = Book(Limits(tokens=500), [lease("a", Limits(tokens=100), Amount(0, 60)), lease("b", Limits(tokens=50))])
+    seen = book.look("a", "2031-05-04", Amount(0, 90), Amount(), Amount(0, 10), Limits(tokens=200))
+    assert seen is not None and (seen.lent.tokens, seen.charged.tokens) == (290, 90)
+    book.allowance = Limits()
+    seen = book.look("a", "2031-05-04", Amount(0, 90), Amount(), Amount(), Limits())
+    assert seen is not None and seen.lent == Limits()
+
+
+def test_a_lease_without_limit_is_given_one_once_the_day_has() -> None:
+    book = Book(Limits(tokens=100), [lease("a", Limits()), lease("b", Limits(tokens=300))])
+    seen = book.look("a", "2031-05-04", Amount(0, 40), Amount(), Amount(), Limits())
+    assert seen is not None and seen.lent == Limits(None, 40 + 15, None)
+
+
+def test_what_a_lease_was_charged_never_falls() -> None:
+    book = Book(Limits(tokens=100), [lease("a", Limits(tokens=60), Amount(3, 40, 5))])
+    book.look("a", "2031-05-04", Amount(1, 10), Amount(), Amount(), Limits(tokens=9))
+    book.settle("a", Amount(2, 20), Amount(0, 9))
+    (after,) = book.of_run("a")
+    assert after.charged == Amount(3, 40, 5) and not after.held
 
 
 @pytest.mark.parametrize("hours", [0, 11.99])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.core import ids, tokens
-from engine.core.budget import Ceiling, Limits
+from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, ProviderError
 from engine.core.records import Attempt, Completion, Message, Price, Request
 from engine.models import http, open_model
@@ -112,6 +112,51 @@ def test_every_accident_is_charged_and_tried_again_as_the_table_states(provider:
     assert first.charged_tokens == _charge(stated.charged, first, result)
     assert (ceiling.overrun.tokens > 0) == (ACCIDENTS[accident] == "overrun")
     assert ceiling.in_flight == 0
+
+
+UNBEGUN = {
+    "429": "a rate is looked at before the work",
+    "no_money": "so is an account",
+    **dict.fromkeys(("400", "422", "413", "context", "policy"), "a request is looked at before the work"),
+    **dict.fromkeys(("401", "403"), "so is a key"),
+    **dict.fromkeys(("404", "redirect", "redirect_get"), "nobody is there to work"),
+    "409": "a conflict says that this request was not taken up",
+}
+"""Accidents a provider bills nothing for, and why; after any other it may have sent its bill before it failed."""
+
+
+def billed(accident: str) -> int:
+    """Tokens a provider has billed for the request when it fails so: all that it generated, whatever it says."""
+    extra = {"over_cap": 600}.get(accident, 0)
+    return 0 if accident in UNBEGUN else 8 + 24 + extra
+
+
+@pytest.mark.parametrize("accident", STAGED)
+def test_a_provider_that_bills_before_it_fails_bills_no_more_than_is_booked(provider: Provider, accident: str) -> None:
+    provider.faults.extend([Fault(accident)] * 2)
+    _, noted, ceiling = bought(endpoint(provider, patience(accident)))
+    provider.faults.clear()
+    assert provider.served[-1].prompt_tokens + provider.served[-1].completion_tokens == 8 + 24
+    assert ceiling.charged.tokens >= billed(accident) * len(noted)
+    assert (ceiling.charged == Amount()) == (accident in UNBEGUN), "free is what was never begun, and nothing else"
+
+
+@pytest.mark.parametrize("accident", ["500", "503", "529", "408", "cut", "page", "garbage", "unfinished"])
+def test_half_the_replies_lost_after_they_were_billed_pass_no_ceiling(accident: str, provider: Provider) -> None:
+    fault = Fault("finish", {"word": '"error"', "said": "half a"}) if accident == "unfinished" else Fault(accident)
+    before = len(provider.served)
+    provider.faults.extend([fault, None] * 40)
+    ceiling = Ceiling(Limits(tokens=2_000))
+    buyer = Dispatcher({"m": endpoint(provider)}, Gate(ceiling), Noted(), HURRY)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(buyer.purchase(request(f"What is {n} + 3?")) for n in range(40)), return_exceptions=True)
+
+    asyncio.run(all_of_them())
+    provider.faults.clear()
+    served = provider.served[before:]
+    bill = sum(one.prompt_tokens + one.completion_tokens for one in served)
+    assert len(served) > 10 and bill <= ceiling.charged.tokens <= 2_000
 
 
 def _charge(charged: str, attempt: Attempt, result: object) -> int:

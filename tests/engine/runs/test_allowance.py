@@ -191,6 +191,75 @@ def test_a_run_to_which_the_new_day_has_nothing_to_lend_ends_and_says_so(tmp_pat
     assert [(lease.day, lease.held) for lease in leases(run.db)] == [("2031-05-04", False)]
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_a_lowered_allowance_reaches_a_running_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    monkeypatch.setattr(allowance, "LOOK_S", 0.0)
+    with serving(sends=12) as provider:
+        run = prepared(tmp_path, study_text(tmp_path, remote(provider), count=40, more="[ceiling]\nusd = 1.0"))
+        store = allowing(run.db, tokens=40_000)
+        seen: list[tuple[Amount, Amount, Limits | None]] = []
+
+        def watch(now: Status) -> None:
+            if now.state != "running" or not provider.waiting:
+                return
+            (lease,) = leases(run.db)
+            if lease.held and lease.charged == now.spent + now.in_doubt:
+                seen.append((lease.charged, now.reserved, now.lease))
+            if len(seen) == 1 and store.read_book().allowance.tokens == 40_000:
+                if others:
+                    with store.book() as book:
+                        book.remember("other", lease.day, Amount(1, 900), Amount(), run_dir.now())
+                store.set_allowance(Limits(tokens=1_500))
+            if len(seen) > 1 and now.lease is not None and now.lease.tokens != 40_000:
+                provider.release()
+
+        ended = worker.run(run, watch)
+    spent, flying, _ = seen[0]
+    assert spent.calls == 12, "what is spent shows while it is spent"
+    most = max(1_500 - 900 * others, (spent + flying).tokens)
+    assert ended.state == "ceiling" and spent.tokens <= ended.spent.tokens <= most
+    assert ended.message is not None and "allowance" in ended.message
+    assert [(lease.held, lease.charged) for lease in leases(run.db)] == [(False, ended.spent)]
+
+
+def test_a_raised_allowance_lets_a_running_run_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "LOOK_S", 0.0)
+    with serving(sends=6) as provider:
+        run = prepared(tmp_path, study_text(tmp_path, remote(provider), count=6, more="[ceiling]\nusd = 1.0"))
+        store = allowing(run.db, tokens=1_200)
+
+        def watch(now: Status) -> None:
+            store.set_allowance(Limits(tokens=100_000))
+            if now.lease is not None and now.lease.tokens == 100_000:
+                provider.release()
+
+        ended = worker.run(run, watch)
+    assert ended.state == "finished" and ended.spent.tokens > 1_200
+
+
+def test_a_run_looks_at_the_allowance_every_two_seconds(tmp_path: Path) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    store, seconds = allowing(run.db, tokens=900), [0.0]
+    tenant = allowance.RunAllowance(run, steady=lambda: seconds[0])
+    gate = Gate(Ceiling(Limits()))
+    gate.ceiling.lend(tenant.take(gate.ceiling))
+    store.set_allowance(Limits(tokens=500))
+
+    async def after(now: float) -> int | None:
+        seconds[0] = now
+        tenant.watch(gate)
+        if tenant._dealing is not None:
+            await tenant._dealing
+        return gate.ceiling.free.tokens
+
+    async def looks() -> list[int | None]:
+        return [await after(now) for now in (1.9, 2.0, 3.0)]
+
+    assert asyncio.run(looks()) == [900, 500, 500]
+
+
 def test_a_run_stopped_by_the_days_allowance_says_it_was_that(tmp_path: Path) -> None:
     run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"', count=40))
     allowing(run.db, tokens=500)

@@ -39,8 +39,8 @@ def db(tmp_path: Path) -> Path:
 
 @contextmanager
 def holding(stage: Stage, db: Path, *argv: str, hook: str | None = None) -> Iterator[ForkServerProcess]:
-    """A run whose first replies are ready and held back; the block lets them go."""
-    stage.provider.held = True
+    """A run whose replies are ready and held back, but for the first, which goes alone; the block lets them go."""
+    stage.provider.sends = 1
     child = killer.start(argv or stage.argv(db), out(db), hook)
     try:
         killer.until(lambda: len(stage.provider.waiting) == PARALLEL or not child.is_alive())
@@ -144,7 +144,7 @@ def test_a_full_disk_under_the_journal_ends_the_run_and_the_database_has_all(sta
             stage.provider.release()
             assert killer.ended(child) == 1
     assert told(db).state == "failed" and "journal cannot be written" in str(told(db).message)
-    assert len(stage.provider.served) - before == PARALLEL == len(killer.table(db, "completions"))
+    assert len(stage.provider.served) - before == PARALLEL + 1 == len(killer.table(db, "completions"))
     resumed(db)
     nothing_lost_or_paid_twice(stage, db, before)
 
@@ -158,7 +158,7 @@ def test_where_neither_journal_nor_database_can_be_written_the_run_waits_for_roo
             killer.until(lambda: "Neither journal nor database" in str(told(db).message) or not child.is_alive())
             assert child.is_alive()
         assert killer.ended(child) == 1
-    assert len(journal.read(run.journal).completions) == PARALLEL == len(killer.table(db, "completions"))
+    assert len(journal.read(run.journal).completions) == PARALLEL + 1 == len(killer.table(db, "completions"))
     resumed(db)
     nothing_lost_or_paid_twice(stage, db, before)
 
@@ -185,7 +185,7 @@ def test_a_closed_terminal_and_a_polite_word_end_a_run_cleanly(stage: Stage, db:
         stage.provider.release()
         assert killer.ended(child) == 3, out(db).read_text()
     assert (told(db).state, told(db).in_doubt.calls) == ("stopped", 0)
-    assert len(stage.provider.served) - before == PARALLEL
+    assert len(stage.provider.served) - before == PARALLEL + 1
     resumed(db)
     nothing_lost_or_paid_twice(stage, db, before)
 

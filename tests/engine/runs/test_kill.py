@@ -53,7 +53,7 @@ def _killed(stage: Stage, db: Path, out: Path, point: str) -> int:
     argv = stage.argv(db)
     if point != IN_FLIGHT:
         return killer.run(argv, out, point)
-    stage.provider.held = True
+    stage.provider.sends = 1
     try:
         child = killer.start(argv, out)
         killer.until(lambda: len(stage.provider.waiting) == PARALLEL)
@@ -71,7 +71,7 @@ def _as_the_point_says(point: str, served: int, history: journal.History) -> Non
         case "before the first intent":
             assert (served, len(history.attempts)) == (0, 0)
         case "while a reply is in flight":
-            assert (served, known, doubtful) == (PARALLEL, 0, PARALLEL)
+            assert (served, known, doubtful) == (PARALLEL + 1, 1, PARALLEL)
         case "after an intent, before dispatch":
             assert doubtful >= 1 and served < len(history.attempts)
         case "after the provider served, before the journal has it":

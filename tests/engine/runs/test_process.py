@@ -32,7 +32,7 @@ def suspended(folder: Path, provider: Provider) -> Iterator[tuple[RunDir, subpro
         "prices = {input = 1.0, output = 2.0}}"
     )
     run = prepared(folder, study_text(folder, model, count=4, more="[ceiling]\nusd = 1.0"))
-    provider.held = True
+    provider.sends = 1
     command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
     with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         until(lambda: len(provider.waiting) == 4)

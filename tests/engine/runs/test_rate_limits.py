@@ -251,7 +251,7 @@ def test_calls_at_once_stay_between_one_and_what_is_declared(replies: list[bool]
         for good in replies:
             sent, before = await one.pace(1), one.width
             if good:
-                one.speed_up()
+                one.speed_up(told=True)
                 assert before <= one.width <= before + 1
             else:
                 one.slow_down(sent)
@@ -266,7 +266,7 @@ def test_good_replies_win_the_places_back_one_by_one() -> None:
     one.slow_down(0)
     widths = []
     for _ in range(6 * STEP):
-        one.speed_up()
+        one.speed_up(told=True)
         widths.append(one.width)
     assert widths[STEP - 2 : STEP] == [4, 5] and widths[-1] == 8
 
