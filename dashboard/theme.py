@@ -145,7 +145,7 @@ SHAPES = (
     Shape("hexagon2", 1.05),
     Shape("triangle-right", 1.12),
     Shape("x", 1.0),
-    Shape("hourglass", 1.05),
+    Shape("hexagram", 1.2),
 )
 
 

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Results
+    from engine.analysis.trial_list import TrialPage
     from engine.core.budget import Limits
-    from engine.core.records import Completion, Trial
+    from engine.core.records import Axis, Completion
 
 Kind = Literal["staircase", "hull"]
 Ids = tuple[str, ...]
+Wanted = tuple[str | None, str | None]  # A trial and a question; None: none was asked for.
 Budgets = tuple[int, ...] | None  # None: those the studies declare.
 REPLICATES, SEED = 1000, 0
 ALL = ALL_STUDIES
@@ -314,10 +316,34 @@ def trial_rows(db: Database, condition: str) -> pl.DataFrame:
     return results(db.path).trial_rows(condition)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the trials …")
-def trials(db: Database, condition: str) -> list[Trial]:
-    """The last attempt of every trial of a condition, by question; shared between sessions and never changed."""
-    return sorted(Store(db.path).trials(condition), key=lambda each: (each.spec.question.question_id, each.spec.repeat))
+@st.cache_resource(max_entries=32, show_spinner="Reading the trials …")
+def trial_page(
+    db: Database,
+    study: str,
+    task: str,
+    condition: str,
+    axis: Axis,
+    budget: int | None,
+    show: str,
+    find: str,
+    wanted: Wanted,
+) -> TrialPage:
+    """A page of the trials of a condition on a study's questions, around the trial or question that is wanted."""
+    from engine.analysis.trial_list import trial_page as of
+
+    asked = questions_of(db, study, task)
+    with Store(db.path).reading() as connection:
+        return of(
+            connection,
+            condition,
+            axis,
+            budget,
+            show=show,
+            find=find,
+            questions=asked,
+            trial_id=wanted[0],
+            question_id=wanted[1],
+        )
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

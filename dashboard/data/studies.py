@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.core import toml
+from engine.core import files, toml
 from engine.core.errors import BudgetscopeError, UsageError
 from engine.core.records import PUSD_PER_USD
 from engine.models.declared import ModelSpec
@@ -156,14 +156,14 @@ def save_upload(folder: Path, name: str, content: bytes) -> Path:
         raise UsageError(f"{path.name} is none of {', '.join(ENDINGS)}; save it as one of these.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        files.replace(path, content)
         # Columns first: they take a look at the first row, rows take the whole file.
         if (columns := len(column_names(path, MOST_BYTES))) > MOST_COLUMNS:
             raise UsageError(f"{path.name} has {columns:,} columns; an upload may have {MOST_COLUMNS:,}.")
         if (rows := len(read_rows(path, (), most_bytes=MOST_BYTES))) > MOST_ROWS:
             raise UsageError(f"{path.name} has {rows:,} rows; an upload may have {MOST_ROWS:,}.")
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be kept in {folder} ({error.strerror or error}).") from None
+        raise UsageError(f"{path.name} cannot be kept in {folder} ({files.why(error)}).") from None
     except BudgetscopeError:
         path.unlink(missing_ok=True)
         raise

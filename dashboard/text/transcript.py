@@ -7,7 +7,6 @@ out the characters that would steer a screen or hide text.
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -159,21 +158,21 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
     return f"The answer {_quoted(reading.answer)} is {reading.fate}{ending}; the target is {target}."
 
 
-def title(label: str, entries: Sequence[Entry], at: str) -> str:
-    """What came out, in one sentence; `at` names the budget."""
-    fates = Counter(entry.reading.fate for entry in entries)
+def title(label: str, fates: Mapping[str, int], at: str) -> str:
+    """What came out, in one sentence; `fates`: trials by fate, `at` names the budget."""
     # Failed, stopped and censored trials are no evidence, so they are not in n.
-    scored = fates["right"] + fates["wrong"] + fates["none"]
-    return f"{label}: {fmt.count(fates['right'])} of {fmt.plural(scored, 'trial')} right{at}"
+    scored = sum(fates.get(fate, 0) for fate in ("right", "wrong", "none"))
+    return f"{label}: {fmt.count(fates.get('right', 0))} of {fmt.plural(scored, 'trial')} right{at}"
 
 
-def counts_line(condition: Mapping[str, Any], entries: Sequence[Entry]) -> str:
-    """Task, model, the budget the condition ran at, and its trials by fate."""
-    fates = Counter(entry.reading.fate for entry in entries)
+def counts_line(condition: Mapping[str, Any], fates: Mapping[str, int], ended: int) -> str:
+    """Task, model, the budget the condition ran at, and its trials by fate, with how many the budget ended."""
     # Shares of all trials here, unlike in the title, so that they add up.
-    counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / len(entries))})" for fate, n in fates.most_common()]
-    if ended := sum(entry.reading.exhausted for entry in entries):
-        counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / len(entries))})")
+    total = sum(fates.values())
+    most_first = sorted(fates.items(), key=lambda each: -each[1])
+    counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / total)})" for fate, n in most_first]
+    if ended:
+        counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / total)})")
     simulated = ["simulated: no real model"] if condition["simulated"] else []
     run_at = f"run at {fmt.budget(condition['budget'], condition['axis'])}"
     return " · ".join([names.task(condition["task"]), names.model(condition["model"]), *simulated, run_at, *counts])

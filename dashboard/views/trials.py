@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal, cast
 
@@ -15,6 +15,7 @@ from dashboard.text import transcript
 from dashboard.text.transcript import Entry
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
+from engine.analysis.trial_list import PAGE, Key, TrialPage
 from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
@@ -36,6 +37,7 @@ PARAMS = (
     Param("budget"),
     Param("axis", None, AXES),
     Param("show", "all", tuple(SHOW)),
+    Param("find"),
     Param("question"),
     Param("trial"),
 )
@@ -62,6 +64,7 @@ class Wish:
     axis: Axis
     budget: int | None  # None: as they were run.
     show: str
+    find: str  # Words of question, target or answer; empty: any.
 
     @classmethod
     def drawn(
@@ -108,7 +111,10 @@ class Wish:
                 st.session_state[key] = None
             budget = st.session_state.get(key)
             show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
-        return cls(study, condition, axis, None if budget is None else int(budget), show or "all")
+            help = "Words that a question, target or answer holds"
+            st.text_input("Search", key=url_state.key(VIEW, "find"), width=160, max_chars=200, help=help)
+            find = str(url_state.value(VIEW, "find") or "").strip()
+        return cls(study, condition, axis, None if budget is None else int(budget), show or "all", find)
 
     def budget_name(self, before: str, otherwise: str) -> str:
         """The budget with a word before it; `otherwise` where trials are read as they were run."""
@@ -133,29 +139,22 @@ def render() -> None:
     problems = url_state.load(VIEW, params)
     head = st.container()
     wish = Wish.drawn(db, params, conditions, problems)
-    trials = queries.trials(db, wish.condition["condition_id"])
-    if (listed := queries.questions_of(db, wish.study, wish.condition["task"])) is not None:
-        trials = [trial for trial in trials if trial.spec.question.question_id in listed]
+    key = url_state.value(VIEW, "trial"), url_state.value(VIEW, "question")
+    asked = (db, wish.study, wish.condition["task"], wish.condition["condition_id"], wish.axis)
     try:
-        entries = [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in trials]
+        page = queries.trial_page(*asked, wish.budget, wish.show, wish.find, key)
+        entries = [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in page.trials]
     except BudgetscopeError as error:  # Money, and a price nobody knows.
         problems.append(str(error))
-        entries = [Entry(trial, replay.read(trial)) for trial in trials]
-    shown = [entry for entry in entries if replay.matches(entry.reading, wish.show)]
-    chosen = shown[0] if shown else None
-    for name in ("trial", "question"):  # The trial of the link, else the first of its question.
-        wanted = url_state.value(VIEW, name)
-        if entry := next((entry for entry in entries if getattr(entry, f"{name}_id") == wanted), None):
-            chosen = entry
-            break
-        if wanted and name == "trial" and not url_state.value(VIEW, "question"):
-            problems.append(
-                f"This link asks for {name} {url_state.quoted(wanted)}, which this condition does not have."
-            )
-    at = shown.index(chosen) if chosen in shown else None
+        wish = replace(wish, budget=None)
+        page = queries.trial_page(*asked, None, wish.show, wish.find, key)
+        entries = [Entry(trial, replay.read(trial)) for trial in page.trials]
+    if key[0] and not page.known:
+        problems.append(f"This link asks for trial {url_state.quoted(key[0])}, which this condition does not have.")
+    chosen = None if page.chosen is None else Entry(page.chosen, replay.read(page.chosen, wish.axis, wish.budget))
     with head:
-        controls.heading(transcript.title(wish.condition["name"], entries, wish.budget_name(" at ", "")))
-        controls.caption(transcript.counts_line(wish.condition, entries))
+        controls.heading(transcript.title(wish.condition["name"], page.fates, wish.budget_name(" at ", "")))
+        controls.caption(transcript.counts_line(wish.condition, page.fates, page.ended))
         drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
         if isinstance(drawn, int) and drawn > 1:
             controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the trials that ran.")
@@ -167,40 +166,53 @@ def render() -> None:
 
     def pick(row: int | None) -> None:
         if row is not None:  # A row that is let go keeps its trial on screen: one is always read.
-            _choose(shown[row])
+            _choose(Key(entries[row].trial_id, entries[row].question_id))
 
     with left:
-        controls.caption(f"{fmt.count(len(shown))} of {fmt.plural(len(entries), 'trial')} shown")
-        if shown:
-            table = transcript.table(shown)
+        controls.caption(f"{fmt.count(page.shown)} of {fmt.plural(page.total, 'trial')} shown")
+        if page.shown > PAGE:
+            last = page.first + len(entries)
+            with st.container(horizontal=True, vertical_alignment="center"):
+                turn("Previous", "left", "page of trials", page.page_before)
+                turn("Next", "right", "page of trials", page.page_after)
+                controls.caption(f"{fmt.count(page.first + 1)} to {fmt.count(last)}, by question")
+        if entries:
+            table = transcript.table(entries)
+            row = None if page.at is None else page.at - page.first
             widths = {name: st.column_config.Column(width=WIDTHS.get(name, 60)) for name in table.columns}
             tallest, alt = 360 if controls.narrow() else 640, "Trials of this condition"
-            controls.table(table, "trials.table", formats=widths, tallest=tallest, alt=alt, row=at, pick=pick)
+            controls.table(table, "trials.table", formats=widths, tallest=tallest, alt=alt, row=row, pick=pick)
         else:
             st.markdown("No trial is like that; choose another filter or budget above.")
     with right:
         if chosen is None:
             controls.caption("Choose a trial to read it call by call.")
         else:
-            _trial(db, wish, chosen, shown, at)
+            _trial(db, wish, chosen, page)
     url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
 
 
-def _choose(entry: Entry | None) -> None:
-    st.session_state[url_state.key(VIEW, "trial")] = entry.trial_id if entry else None
-    st.session_state[url_state.key(VIEW, "question")] = entry.question_id if entry else None
+def _choose(key: Key) -> None:
+    st.session_state[url_state.key(VIEW, "trial")] = key.trial_id
+    st.session_state[url_state.key(VIEW, "question")] = key.question_id
 
 
-def _trial(db: queries.Database, wish: Wish, chosen: Entry, shown: list[Entry], at: int | None) -> None:
+def turn(label: str, arrow: str, noun: str, to: Key | None) -> None:
+    """A button to another trial; a page of the list is turned to by its first one, so that a link to it holds."""
+    icon = f":material/chevron_{arrow}:" if "page" in noun else f":material/arrow_{arrow}:"
+    named = f"{label} page" if "page" in noun else label
+    st.button(named, icon=icon, disabled=to is None, on_click=_choose, args=(to,), help=f"{label} {noun}")
+
+
+def _trial(db: queries.Database, wish: Wish, chosen: Entry, page: TrialPage) -> None:
     """A trial in full: the way to those before and after, its question, how it stands, and every call in order."""
-    before = shown[at - 1] if at else None
-    after = shown[at + 1] if at is not None and at + 1 < len(shown) else None
     with st.container(horizontal=True, vertical_alignment="center"):
-        for label, arrow, entry in (("Previous", "back", before), ("Next", "forward", after)):
-            icon, text = f":material/arrow_{arrow}:", f"{label} trial"
-            st.button(label, icon=icon, disabled=entry is None, on_click=_choose, args=(entry,), help=text)
-        where = "Hidden by the filter above" if at is None else f"Trial {at + 1} of {fmt.count(len(shown))}"
+        turn("Previous", "back", "trial", page.before)
+        turn("Next", "forward", "trial", page.after)
+        where = "Hidden by the filter above"
+        if page.at is not None:
+            where = f"Trial {fmt.count(page.at + 1)} of {fmt.count(page.shown)}"
         controls.caption(where)
     trial, reading = chosen.trial, chosen.reading
     problem = trial.spec.question.problem

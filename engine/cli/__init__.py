@@ -198,6 +198,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # leave quietly, and let the interpreter find an open pipe when it flushes at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
+    except OSError as error:
+        if "--debug" in args:
+            raise
+        from engine.core import files
+
+        # A disk, a right, a name: nothing of ours is broken.
+        return _complain(f"{error.filename or 'A file'} cannot be used: {files.why(error)}.", ERROR)
     except Exception as error:
         # Looked for among the words: what broke may be the reading of options.
         if "--debug" in args:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import Verb, option
+from engine.core import files
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
@@ -59,10 +60,7 @@ def calibrate(
         # Before anything is paid.
         if out.suffix.lower() not in ENDINGS:
             raise UnknownName("ending of --out", out.suffix or out.name, ENDINGS)
-        if not out.resolve().parent.is_dir():
-            raise UsageError(f"There is no folder {out.resolve().parent} to write {out.name} to.")
-        if out.exists() and not out.is_file():
-            raise UsageError(f"{out} is not a file that may be replaced; choose another name.")
+        options.replaceable(db, out)
     if path is None:
         study = _study(task, model, questions)
     else:
@@ -104,23 +102,19 @@ def _study(task: str | None, model: str | None, questions: int | None) -> Study:
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    # Renamed into place: a write that fails half-way leaves an older file as it was.
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    out = io.StringIO(newline="")
+    if path.suffix.lower() == ".csv":
+        cells = ([_cell(value) for value in row.values()] for row in rows)
+        csv.writer(out).writerows([*rows[:1], *cells])
+    else:
+        out.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
     try:
-        with part.open("w", encoding="utf-8", errors="replace", newline="") as file:
-            if path.suffix.lower() == ".csv":
-                cells = ([_cell(value) for value in row.values()] for row in rows)
-                csv.writer(file).writerows([*rows[:1], *cells])
-            else:
-                file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-        part.replace(path)
+        files.replace(path, out.getvalue().encode(errors="replace"))
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written ({error.strerror}); the calibration is stored, so the same command "
+            f"{path} cannot be written ({files.why(error)}); the calibration is stored, so the same command "
             "with another --out pays nothing."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _cell(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import stat
 import subprocess
@@ -28,7 +27,7 @@ import click
 from engine.cli import show
 from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
-from engine.core import shipped
+from engine.core import files, shipped
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -38,6 +37,8 @@ LITTLE, TOO_LITTLE = 2_000_000_000, 200_000_000
 """Free bytes of disk below which a run is in danger, and below which none should start."""
 MOST_READ = 64_000_000
 """Bytes of a journal that are read line by line; of a longer one only the end is looked at."""
+MOST_CHECKED = 2_000_000_000
+"""Bytes of a database that is read to its end; a larger one is only measured."""
 SLACK = timedelta(minutes=2)
 """How far two clocks of one network may differ."""
 
@@ -114,6 +115,8 @@ def _database(db: Path) -> Finding:
     store = Store(db, wait_s=5)
     try:
         version = store.version()
+        if damage := store.damage(MOST_CHECKED):
+            return _fail("database", f"{db} is damaged ({damage}); restore a copy, or run its studies into another")
         if version < SCHEMA_VERSION:
             upgrade = f"the next opening upgrades it to {SCHEMA_VERSION}, and older programs read it no more"
             return _warn("database", f"{db} has schema version {version}; {upgrade}")
@@ -163,7 +166,7 @@ def _run(run: RunDir, now: Status) -> Iterator[Finding]:
         return
     except OSError as error:
         restore = "restore it before you resume: what it holds was paid for"
-        yield _fail(what, f"{run.journal} cannot be read ({error.strerror}); {restore}")
+        yield _fail(what, f"{run.journal} cannot be read ({files.why(error)}); {restore}")
         return
     if lines:
         doubt = "calls whose outcome they held stay charged at their worst case"
@@ -178,21 +181,12 @@ def _run(run: RunDir, now: Status) -> Iterator[Finding]:
 
 def _leftovers(db: Path, runs: Iterable[Status]) -> Iterator[Finding]:
     """Half-made files of processes that were killed; they hold no lock and are only in the way."""
-    made = re.compile(r"\.(?:.+\.(\d+)\.[0-9a-f]{8}(?:\.wal)?|status\.(\d+))")
-    for folder in [db.parent, *(run_dir.folder(db) / each.run_id for each in runs)]:
-        for path in sorted(folder.glob(".*")) if folder.is_dir() else ():
-            match = made.fullmatch(path.name)
-            # A status file lies in a run's own folder, whatever the database is called.
-            if match is None or not (path.name.startswith(f".{db.name}.") or match[2]):
-                continue
-            try:
-                # Signal 0 only asks whether there is such a process.
-                os.kill(int(match[1] or match[2]), 0)
-            except PermissionError:
-                # It lives, as somebody else's.
-                continue
-            except (OSError, OverflowError):
-                yield _warn("leftover", f"{path} is half a file of a process that was killed; delete it")
+    found = files.leftovers(db.parent, lambda name: name == db.name)
+    runs_folder = run_dir.folder(db)
+    for folder in (runs_folder, *(runs_folder / each.run_id for each in runs)):
+        found += files.leftovers(folder)
+    for path in found:
+        yield _warn("leftover", f"{path} is half a file of a process that was killed; delete it")
 
 
 NEEDED = ("duckdb", "polars", "streamlit", "plotly", "litellm", "tiktoken", "numpy", "pyarrow")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.core import files
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -321,14 +322,15 @@ def _float(text: str) -> float:
 
 def database(ctx: click.Context) -> Path:
     """--db, else BUDGETSCOPE_DB, else the local copy of the demo, else the demo."""
+    from engine.store.database import refuse_by_name
     from engine.store.store import default_path
 
     db: Path | None = ctx.meta.get(DB)
-    if db is None:
-        return default_path()
     # an empty --db arrives as the folder itself
-    if str(db) in ("", "."):
+    if db is not None and str(db) in ("", "."):
         raise UsageError("--db is empty; name a database file, or leave it out.")
+    db = db or default_path()
+    refuse_by_name(db)
     return db
 
 
@@ -350,6 +352,27 @@ def existing(db: Path) -> Path:
     return db
 
 
+def replaceable(db: Path, out: Path) -> Path:
+    """The same. Raises UsageError for what --out may not replace: a folder, a device, or a file of ours."""
+    from engine.runs import run_dir
+    from engine.store.database import is_database
+
+    target = out.resolve()
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder; name a file in it.")
+    if not target.parent.is_dir():
+        raise UsageError(
+            f"{out} cannot be written: there is no folder {target.parent}; make it first, or name another."
+        )
+    ours = run_dir.is_ours(db, target)
+    if ours or (target.exists() and (not target.is_file() or is_database(target))):
+        what = "belongs to the database or its runs" if ours else "is not a file that may be replaced"
+        raise UsageError(f"{out} {what}; choose another name.")
+    if why := unwritable(target.parent):
+        raise UsageError(f"{out} cannot be written: nothing can be made in {target.parent} ({why}).")
+    return out
+
+
 def unwritable(folder: Path) -> str | None:
     """Why no file can be made in a folder; None: one can."""
     import tempfile
@@ -359,7 +382,7 @@ def unwritable(folder: Path) -> str | None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        return (error.strerror or str(error)).lower()
+        return files.why(error)
     return None
 
 

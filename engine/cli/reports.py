@@ -15,7 +15,7 @@ import engine
 from engine.cli import options, savings, show
 from engine.cli.options import Row, Verb, option
 from engine.core import names, text
-from engine.core.errors import UnknownName, UsageError
+from engine.core.errors import UnknownName
 from engine.runs import reasons
 from engine.strategies.calibration import LABEL
 from engine.study.calibrating import Found, found_in
@@ -125,13 +125,7 @@ def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: 
     from engine.store.store import Store
 
     options.existing(db)
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder; name a file in it.")
-    if not out.parent.is_dir():
-        raise UsageError(f"{out} cannot be written: there is no folder {out.parent}; make it first, or name another.")
-    if why := options.unwritable(out.parent):
-        raise UsageError(f"{out} cannot be written: nothing can be made in {out.parent} ({why}).")
-    Store(db).export(out, form, table)
+    Store(db).export(options.replaceable(db, out), form, table)
     show.say(f"{table} written to {out}.")
 
 

@@ -11,6 +11,7 @@ import click
 
 from engine.cli import estimates, options, reports, show
 from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
+from engine.core import files
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
@@ -44,20 +45,17 @@ def run(db: Path, path: Path) -> int:
 )
 def resume(db: Path, name: str, usd: float | None, tokens: int | None, calls: int | None) -> int:
     """Go on where a run was, under a new ceiling if one is given."""
+    from engine.runs import worker
     from engine.study.plan import plan
-    from engine.study.schema import load, with_ceiling
+    from engine.study.schema import with_ceiling
 
     directory = options.find_run(db, name)
     ceiling = Limits(calls, tokens, None if usd is None else pusd(usd))
     if ceiling != Limits():
         if run_dir.is_alive(directory):
             raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
-        text = with_ceiling(directory.study.read_text(encoding="utf-8"), ceiling)
-        # renamed into place: a kill in the middle of a write would leave a run without its study
-        part = directory.path / ".study.toml"
-        part.write_text(text, encoding="utf-8")
-        part.replace(directory.study)
-    return work(directory, plan(load(directory.study)))
+        files.replace(directory.study, with_ceiling(worker.kept_study(directory).text, ceiling))
+    return work(directory, plan(worker.kept_study(directory)))
 
 
 @click.command(cls=Verb)

@@ -138,4 +138,5 @@ def line(status: Status) -> str:
     parts += [f"free {limits(status.free)}"] if status.free != Limits() else []
     parts += [f"ceiling {limits(status.ceiling)}"]
     parts += [f"{duration(status.seconds_left)} left"] if status.seconds_left is not None else []
+    parts += [clean(status.message)] if status.alive and status.message else []
     return " | ".join(parts)

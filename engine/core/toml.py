@@ -27,6 +27,8 @@ Text = Annotated[str, Meta(pattern=r"\S")]
 """A text that is not empty."""
 LARGEST = 10**12
 """No number in a study is larger."""
+MOST_ENTRIES = 1_000
+"""No list in a study is longer: they multiply."""
 # A study has kilobytes; a data file named by mistake would be parsed for minutes.
 _LARGEST_FILE_BYTES = 4_000_000
 _REQUIRED: Any = object()
@@ -193,6 +195,10 @@ class Table:
         values = self.body.get(key)
         if not isinstance(values, list) or not values:
             raise self.wrong(key, f"a list with at least one entry{more}")
+        if len(values) > MOST_ENTRIES:
+            raise UsageError(
+                f"{key} in {self.place} has {len(values):,} entries and the most is {MOST_ENTRIES:,}; leave some out."
+            )
         return values
 
     def tables(self, key: str, known: Callable[[Mapping[str, Any]], Iterable[str]]) -> list[Table]:

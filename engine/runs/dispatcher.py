@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
+from engine.core import files
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import CeilingReached, ContextOverflow, ProviderError, RunStopped
 from engine.core.ids import completion_key
@@ -368,7 +369,7 @@ class Dispatcher:
 
     def _stop_unwritten(self, error: OSError) -> None:
         """Stop the run, which then stores what it has; what was paid for is kept, and nothing more is bought."""
-        self._gate.stop(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+        self._gate.stop(f"The journal cannot be written ({files.why(error)}), so nothing more is sent.")
 
 
 def _fitted(model: Model, request: Request, error: ContextOverflow) -> Request:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.core import files
 from engine.runs.run_dir import RunDir, Status, running_s
 from engine.study.expected import Expectation, expected_spend
 from engine.study.plan import Plan
@@ -34,7 +36,12 @@ def noted(run: RunDir, plan: Plan) -> str | None:
     """
     note = run.path / "estimate.json"
     try:
-        if not note.exists():
+        kept = note.read_bytes() if note.exists() else b""
+        with suppress(ValueError):
+            if isinstance(json.loads(kept), dict):
+                return kept.decode()
+        # Lost or torn: worked out anew as long as nothing was sent, or it would leave out what is paid by now.
+        if not run.journal.exists() or not run.journal.stat().st_size:
             spend = expected_spend(plan, run.db)
             lines = [
                 {
@@ -47,11 +54,12 @@ def noted(run: RunDir, plan: Plan) -> str | None:
                 for line in spend.lines
             ]
             whole = {"expected": _ends(spend.expected), "worst": asdict(spend.worst), "stored": spend.stored}
-            note.write_text(json.dumps({**whole, "lines": lines}), encoding="utf-8")
-        return note.read_text(encoding="utf-8")
+            written = json.dumps({**whole, "lines": lines})
+            files.replace(note, written)
+            return written
     except Exception as error:
         log.warning("no estimate: %s", error)
-        return None
+    return None
 
 
 def held(run: RunDir, now: Status) -> tuple[Held, ...]:

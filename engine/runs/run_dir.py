@@ -20,7 +20,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from engine.core import codec
+from engine.core import codec, files
 from engine.core.budget import Amount, Limits
 from engine.core.errors import AlreadyRunning, RunError, UnknownName
 from engine.core.records import Count, Moment
@@ -114,6 +114,19 @@ def folder(db: Path) -> Path:
     return db.with_name(f"{stem}.runs" if stem != db.name else f"{db.name}-runs")
 
 
+def is_ours(db: Path, path: Path) -> bool:
+    """Whether a path, under whatever name, is a database's file or log, or lies among its runs and uploads, or in the
+    folder of any other run."""
+    db, path = db.resolve(), path.resolve()
+    log = db.with_name(f"{db.name}.wal")
+    beside = {folder(db), db.with_name(f"{db.name}.tmp"), db.with_name(f"{db.stem}.uploads")}
+    # A second hard link to a file is that file.
+    if path in (db, log) or (path.exists() and db.exists() and db.samefile(path)):
+        return True
+    runs = (each for each in path.parents if (each / "study.toml").is_file() and (each / "status.json").is_file())
+    return bool(beside & {path, *path.parents}) or any(runs)
+
+
 def at(db: Path, run_id: str) -> RunDir:
     """The directory of a run by its whole id, whether or not it is there."""
     # The name alone: an id that came with a foreign database must not lead out of the folder of runs.
@@ -150,16 +163,24 @@ def read(run: RunDir) -> Status:
     except FileNotFoundError:
         status = Status(run.run_id, run.run_id, "new", False, None, 0, 0)
     except (OSError, ValueError):
-        return Status(run.run_id, run.run_id, "dead", False, None, 0, 0, message="Its status file is unreadable.")
+        alive = is_alive(run)
+        state: State = "running" if alive else "dead"
+        return Status(run.run_id, run.run_id, state, alive, None, 0, 0, message="Its status file is unreadable.")
     alive = is_alive(run)
     if status.state in ("running", "stopping") and not alive:
-        return replace(status, state="dead", alive=False, seconds_left=None)
+        message = "The disk is full; make room, and resume." if files.is_full(run.path) else status.message
+        return replace(status, state="dead", alive=False, seconds_left=None, message=message)
     last = status.heartbeat_at
     silent = last is not None and (now() - last).total_seconds() > SILENT_S
     if alive and last and silent and status.state in ("running", "stopping"):
-        message = (
-            f"Not responding since {last:%H:%M:%S} UTC: suspended, or the machine is; it goes on once it is woken."
-        )
+        since = f"since {last:%H:%M:%S} UTC"
+        # It cannot say so itself: there is no room for that either.
+        if files.is_full(run.path):
+            message = (
+                f"The disk is full, so nothing can be written {since}; make room, and it goes on or ends by itself."
+            )
+        else:
+            message = f"Not responding {since}: suspended, or the machine is; it goes on once it is woken."
         return replace(status, alive=True, seconds_left=None, message=message)
     return replace(status, alive=alive)
 
@@ -172,16 +193,13 @@ def running_s(status: Status) -> float | None:
 
 
 def write(run: RunDir, status: Status) -> None:
-    """Replace the status file in one step, so that no reader sees half of it."""
-    # By process: a worker that was thought dead and the one that followed it must not share a half-written file.
-    part = run.path / f".status.{os.getpid()}"
-    part.write_text(json.dumps(codec.jsonable(status)), encoding="utf-8")
-    part.replace(run.path / "status.json")
+    """Replace the status file. Raises OSError."""
+    files.replace(run.path / "status.json", json.dumps(codec.jsonable(status)))
 
 
 def request_stop(run: RunDir, now: bool = False) -> None:
     """Ask a run to stop: calls in flight finish and are kept, or are given up `now` (and stay in doubt)."""
-    (run.path / "stop").write_text("now" if now else "stop", encoding="utf-8")
+    files.replace(run.path / "stop", "now" if now else "stop")
 
 
 def stop_requested(run: RunDir) -> str | None:
@@ -241,7 +259,8 @@ def _directories(db: Path) -> list[Path]:
     """Directories made by runs; anything else there is somebody's own, and so is what a link leads to."""
     runs = folder(db)
     paths = runs.iterdir() if runs.is_dir() else ()
-    return sorted(path for path in paths if not path.is_symlink() and (path / "study.toml").is_file())
+    named = (path for path in paths if not path.name.startswith(".") and not path.is_symlink())
+    return sorted(path for path in named if (path / "study.toml").is_file())
 
 
 def now() -> datetime:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from engine.core import files
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.runs import reasons
@@ -204,7 +205,7 @@ class Runner:
             await self._notes.written()
             await asyncio.to_thread(self._notes.sync)
         except OSError as error:
-            self._broke(f"The journal cannot be written ({error.strerror}), so nothing more is sent.")
+            self._broke(f"The journal cannot be written ({files.why(error)}), so nothing more is sent.")
             return False
         return True
 

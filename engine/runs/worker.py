@@ -11,16 +11,19 @@ import json
 import logging
 import os
 import platform
+import re
 import secrets
+import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 
-from engine.core import ids, text
+from engine.core import files, ids, text, toml
 from engine.core.budget import Amount, Ceiling, Limits
-from engine.core.errors import BudgetscopeError, RunError, StoreError
+from engine.core.errors import BudgetscopeError, RunError, StoreError, UsageError
 from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.runs import allowance, expectation, journal, reasons, run_dir
@@ -32,7 +35,7 @@ from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir, State, Status
 from engine.runs.runner import Progress, Runner
 from engine.store import deltas
-from engine.store.store import RunRow, Store
+from engine.store.store import RunRow, Store, asked_for
 from engine.strategies import plugins
 from engine.study.plan import Plan, plan
 from engine.study.schema import Study, as_json, load
@@ -47,14 +50,41 @@ def prepare(study: Study, db: Path) -> RunDir:
     run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
     run = run_dir.at(db, run_id)
     source = _kept_text(study)
+    sweep(run)
+    part = replace(run, path=files.part_of(run.path))
     try:
-        run.path.mkdir(parents=True)
-        # Last but the status: a directory with a study is a run, and one without is nobody's.
-        run.study.write_text(source, encoding="utf-8")
-        run_dir.write(run, Status(run.run_id, study.name, "new", False, None, 0, 0))
+        part.path.mkdir(parents=True)
+        files.replace(part.study, source)
+        run_dir.write(part, Status(run.run_id, study.name, "new", False, None, 0, 0))
+        # Whole or not at all, whenever this is killed.
+        part.path.rename(run.path)
     except OSError as error:
-        raise RunError(f"{run.path} cannot be made ({error.strerror}).") from error
+        shutil.rmtree(part.path, ignore_errors=True)
+        raise RunError(f"{run.path} cannot be made ({files.why(error)}).") from error
     return run
+
+
+def sweep(run: RunDir) -> None:
+    """Delete what processes that were killed left half-made beside a database, among its runs and in this one."""
+    db = run.db.resolve()
+    files.sweep(db.parent, lambda name: name == db.name)
+    files.sweep(run.path.parent)
+    files.sweep(run.path)
+
+
+def kept_study(run: RunDir) -> Study:
+    """The study a run was started with. Raises RunError where its own copy is damaged, which is nobody's mistake."""
+    try:
+        if toml.read(run.study).strip():
+            return load(run.study)
+        why = "it is empty"
+    except UsageError as error:
+        # What it was started with was a study: what is wrong with it was written by hand, or is damage.
+        why = str(error).rstrip(".")
+    raise RunError(
+        f"The copy of the study that run {run.run_id} keeps cannot be used: {why}. Put it right in {run.study}, or run "
+        "the study from its own file again: what is stored is not paid again."
+    )
 
 
 def _kept_text(study: Study) -> str:
@@ -76,16 +106,26 @@ def run(
     BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
     """
     with run_dir.held(directory):
+        sweep(directory)
         # A wish to stop that the last session obeyed, or never saw, is none of this one's.
         (directory.path / "stop").unlink(missing_ok=True)
-        handler = logging.FileHandler(directory.log, delay=True, encoding="utf-8")
+        handler = _RunLog(directory.log, delay=True, encoding="utf-8")
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logging.getLogger("engine").addHandler(handler)
         try:
             return _Worker(directory, on_status, retries, clock, planned).work()
         finally:
             logging.getLogger("engine").removeHandler(handler)
-            handler.close()
+            # What a full disk did not take is still to be written, and is refused again.
+            with suppress(OSError):
+                handler.close()
+
+
+class _RunLog(logging.FileHandler):
+    """A run's log: a line that a full disk refuses is lost, and nothing is said of that anywhere else."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Of a line that cannot be written."""
 
 
 class _Worker:
@@ -103,15 +143,17 @@ class _Worker:
         self._started_at = self._last.started_at or run_dir.now()
         self._before_s = run_dir.running_s(self._last) or 0.0
         # Under the lock nobody changes the file any more; before it, another process may have raised the ceiling.
-        current = planned is not None and directory.study.read_text(encoding="utf-8") == _kept_text(planned.study)
+        current = planned is not None and toml.read(directory.study) == _kept_text(planned.study)
         self._planned = planned if current else None
-        self._study = self._planned.study if self._planned else load(directory.study)
+        self._study = self._planned.study if self._planned else kept_study(directory)
         self._progress = Progress()
         self._gate: Gate | None = None
         self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._past: Account | None = None
+        self._unwritten: str | None = None
+        """Why the last status could not be written; None: it was."""
         self._priced = False
         self._estimate: str | None = None
 
@@ -128,7 +170,7 @@ class _Worker:
             self._tell("failed", str(error))
             raise
         except OSError as error:
-            trouble = f"{self._dir.path} cannot be written ({error.strerror}); mend that and resume."
+            trouble = f"{error.filename or self._dir.path} cannot be used ({files.why(error)}); mend that and resume."
             self._tell("failed", trouble)
             raise RunError(trouble) from error
         except BaseException as error:
@@ -278,11 +320,16 @@ class _Worker:
             noted_bytes=(self._dir.journal_bytes or 0) if self._gate else self._last.noted_bytes,
             message=message,
         )
+        before, self._unwritten = self._unwritten, None
         try:
             run_dir.write(self._dir, now)
         except OSError as error:
             # The status is display; the run goes on without it, the journal decides what can still be sent.
-            log.warning("the status cannot be written: %s", error)
+            self._unwritten = f"Its status cannot be written: {files.why(error)}."
+            now = replace(now, message=message or self._unwritten)
+            # Once, not with every beat: the log would help to fill the disk.
+            if self._unwritten != before:
+                log.warning("the status cannot be written: %s", files.why(error))
         self._report(now)
         return now
 
@@ -313,16 +360,32 @@ class _Worker:
 
 
 def same_as_before(directory: RunDir, planned: Plan) -> None:
-    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError."""
+    """A run is one plan: data that changed since it started would be mixed with what is stored. Raises RunError.
+
+    A note of the plan that is missing, empty or torn is written anew where the database knows the plan, or nothing
+    was sent."""
     now = ids.digest("r1", sorted(spec.trial_id for spec in planned.specs))
-    noted = directory.path / "plan"
-    if not noted.exists():
-        noted.write_text(now, encoding="utf-8")
-    elif noted.read_text(encoding="utf-8") != now:
+    note = directory.path / "plan"
+    noted = note.read_text(encoding="utf-8", errors="replace").strip() if note.exists() else None
+    if noted == now:
+        return
+    changed = bool(re.fullmatch("r1-[0-9a-f]{32}", noted or ""))
+    if not changed:
+        store = Store(directory.db)
+        stored = store.planned(directory.run_id) if directory.db.exists() else None
+        sent = directory.journal.exists() and directory.journal.stat().st_size > 0
+        if stored is None and noted is not None and sent:
+            raise RunError(
+                f"The note of what run {directory.run_id} asks is damaged ({note}), so nobody can tell whether its "
+                "questions are still the same; delete that file to go on with them as they are now."
+            )
+        changed = stored is not None and stored != asked_for(planned.specs)
+    if changed:
         raise RunError(
             f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "
             "data back, or start a new run."
         )
+    files.replace(note, now)
 
 
 def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:

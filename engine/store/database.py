@@ -8,6 +8,7 @@ closing it would drop DuckDB's lock on it. Knows no table.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import re
@@ -20,7 +21,8 @@ from pathlib import Path
 
 import duckdb
 
-from engine.core.errors import NotADatabase, StoreBusy, StoreError
+from engine.core import files
+from engine.core.errors import NotADatabase, StoreBusy, StoreError, shortened
 from engine.store import schema
 from engine.store.sql import Connection, quoted
 
@@ -80,6 +82,8 @@ def lock_for(path: Path) -> ReadWriteLock:
         return _LOCKS.setdefault(path.resolve(), ReadWriteLock())
 
 
+_HEADERS_BYTES = 3 * 4096
+"""In front of the blocks of a DuckDB file: its own header, and two of the database that take turns."""
 # A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
 _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
@@ -105,15 +109,16 @@ class Database:
 
     def create(self) -> None:
         """Make the file with its tables, or check and upgrade the one that is there."""
+        refuse_by_name(self.path)
         if self.path.exists():
             self._check(writing=True)
             return
         if not self.path.parent.is_dir():
             raise StoreError(f"There is no folder {self.path.parent} to create {self.path.name} in.")
         # Under another name until it is whole, so that nobody opens a file without tables.
-        fresh = _sibling(self.path)
+        fresh = files.part_of(self.path)
         try:
-            with _translated(self.path), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
+            with _translated(self.path), duckdb.connect(str(fresh.absolute()), config=dict(_CLOSED)) as connection:
                 schema.migrate(connection)
             identity = _identity(fresh)
             _publish(fresh, self.path)
@@ -158,9 +163,36 @@ class Database:
             connection.execute("set enable_external_access = false")
             yield connection
 
+    def damage(self, most_bytes: int) -> str | None:
+        """What is wrong with the file, read to its end where it has at most so many bytes; None: nothing was seen."""
+        try:
+            _refuse_by_looks(self.path)
+            # As it is: looking at an older one upgrades nothing.
+            with self._opened() as connection:
+                size = self.path.stat().st_size
+                # A log that is waiting to be written into the file may need blocks that the file does not have yet.
+                if not Path(f"{self.path}.wal").exists():
+                    ((block, blocks),) = connection.execute(
+                        "select block_size, total_blocks from pragma_database_size()"
+                    ).fetchall()
+                    whole = _HEADERS_BYTES + block * blocks
+                    if size < whole:
+                        return f"its end is missing: it has {size:,} bytes of {whole:,}"
+                if size <= most_bytes:
+                    tables = connection.execute("select table_name from duckdb_tables() where not internal")
+                    for (table,) in tables.fetchall():
+                        # Each value is read, and with it the checksum of its block.
+                        connection.execute(f'select max(hash(columns(*))) from "{table}"').fetchall()
+        except StoreBusy:
+            raise
+        except StoreError as error:
+            return str(error)
+        return None
+
     def copy_to(self, target: Path) -> None:
         """Copy the file byte for byte to a name that is not taken; a target that appears meanwhile is kept."""
-        fresh = _sibling(target)
+        files.sweep(target.parent, lambda name: name == target.name)
+        fresh = files.part_of(target)
         self._check()
         try:
             with self._turn(alone=True):
@@ -169,7 +201,7 @@ class Database:
                     with suppress(FileNotFoundError):
                         shutil.copyfile(f"{self.path}{suffix}", f"{fresh}{suffix}")
             # One file again, so that one rename publishes it.
-            with _translated(target), duckdb.connect(str(fresh), config=dict(_CLOSED)) as connection:
+            with _translated(target), duckdb.connect(str(fresh.absolute()), config=dict(_CLOSED)) as connection:
                 connection.execute("checkpoint")
             _publish(fresh, target)
         finally:
@@ -218,7 +250,7 @@ class Database:
             deadline, pause = time.monotonic() + self.wait_s, 0.004
             while True:
                 try:
-                    connection = duckdb.connect(str(self.path), read_only=read_only, config=dict(config))
+                    connection = duckdb.connect(str(self.path.absolute()), read_only=read_only, config=dict(config))
                     break
                 except (duckdb.IOException, duckdb.ConnectionException) as error:
                     # Another process has it, or this one has it open in another way; anything else is no lock.
@@ -243,10 +275,6 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{random.getrandbits(32):08x}")
-
-
 def _publish(fresh: Path, path: Path) -> None:
     """Give a finished file its name, unless another process was first."""
     # A link, unlike a rename, fails where the name is taken; some file systems have none.
@@ -259,7 +287,34 @@ def _publish(fresh: Path, path: Path) -> None:
             fresh.replace(path)
 
 
+def is_database(path: Path) -> bool:
+    """Whether a file that this process has not opened begins as DuckDB's do."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"DUCK"
+
+
+def refuse_by_name(path: Path) -> None:
+    """Raise StoreError for a path that DuckDB would read as another, or beside which nothing can be kept."""
+    whole = path.absolute()
+    # What follows a ? is a list of options to DuckDB, and a backslash is a slash.
+    if odd := next((sign for sign in "?\\" if sign in str(whole)), None):
+        raise StoreError(f"{path} has a {odd} in its path, which the database cannot keep; choose another name.")
+    if (size := len(os.fsencode(path.name))) > files.LONGEST_NAME_BYTES:
+        raise StoreError(
+            f"The name of the database has {size:,} bytes, and the most is {files.LONGEST_NAME_BYTES}: its log and "
+            "its runs are called after it; choose a shorter one."
+        )
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        # What is missing is said where it is needed.
+        return
+    except OSError as error:
+        raise StoreError(f"The database {shortened(str(path))} cannot be reached: {files.why(error)}.") from None
+
+
 def _refuse_by_looks(path: Path) -> None:
+    refuse_by_name(path)
     if path.is_dir():
         raise NotADatabase(f"{path} is a folder; name a database file in it.")
     if not path.exists():
@@ -269,6 +324,10 @@ def _refuse_by_looks(path: Path) -> None:
         raise NotADatabase(f"{path} is an empty file, not a database; remove it or choose another name.")
     if not os.access(path, os.R_OK):
         raise StoreError(f"{path} may not be read by this user; change its permissions or choose another file.")
+
+
+_FULL = {os.strerror(number): files.why(OSError(number, "")) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)}
+"""Words of the system for want of room, and ours."""
 
 
 @contextmanager
@@ -285,6 +344,8 @@ def _translated(path: Path) -> Iterator[None]:
         elif "Corrupt database" in text or "Could not read enough bytes" in text:
             kind = NotADatabase
             sentence = f"{path} is a damaged DuckDB database; restore a copy or choose another file name."
+        elif full := next((why for words, why in _FULL.items() if words in text), None):
+            sentence = f"{path} could not be written: {full}; make room and try again."
         elif "Permission denied" in text or "Read-only file system" in text:
             sentence = f"{path} may not be written by this user; change its permissions or choose another folder."
         raise kind(sentence) from error

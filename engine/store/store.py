@@ -7,7 +7,6 @@ Owns every insert, delete and export. A flush is one transaction and idempotent.
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from engine.core import codec, shipped
+from engine.core import codec, files, shipped
 from engine.core.allowance import Book
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
@@ -166,17 +165,21 @@ class Store(Database):
 
     def save_run(self, run: RunRow, planned: Iterable[TrialSpec] = ()) -> None:
         """Store a run, or replace what was stored of it; `planned`: the trials its study asks for, whoever has them."""
-        asked = {
-            (spec.condition.task, kind, id)
-            for spec in planned
-            for kind, id in (("condition", spec.condition.condition_id), ("question", spec.question.question_id))
-        }
+        asked = asked_for(planned)
         with self.writing() as connection:
             connection.execute("delete from runs where run_id = ?", [run.run_id])
             if asked:
                 connection.execute("delete from plans where run_id = ?", [run.run_id])
             plans = [{"run_id": run.run_id, "task": task, "kind": kind, "id": id} for task, kind, id in sorted(asked)]
             tables.insert(connection, {"runs": [codec.plain(run)], "plans": plans})
+
+    def planned(self, run_id: str) -> set[tuple[str, str, str]] | None:
+        """What a run's study asks for, as `asked_for` says it; None: that was not stored."""
+        with self.reading() as connection:
+            if "plans" not in tables.layouts(connection):
+                return None
+            stored = tables.fetch(connection, "select task, kind, id from plans where run_id = ?", [run_id])
+        return {(row["task"], row["kind"], row["id"]) for row in stored} or None
 
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
@@ -271,7 +274,8 @@ class Store(Database):
         if target == self.path.resolve() or (target.exists() and not target.is_file()):
             raise StoreError(f"{target} is not a file an export may replace; choose another name.")
         # Beside the target and renamed at the end: what was there before stays until the new file is whole.
-        part = target.with_name(f".{target.name}.{os.getpid()}.{random.getrandbits(32):08x}")
+        files.sweep(target.parent, lambda name: name == target.name)
+        part = files.part_of(target)
         try:
             with self.writing_out(part) as connection:
                 columns = ", ".join(
@@ -350,6 +354,15 @@ def _guarded(name: str) -> str:
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
     text = f"""replace("{name}", chr(0), '\ufffd')"""
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
+
+
+def asked_for(planned: Iterable[TrialSpec]) -> set[tuple[str, str, str]]:
+    """The conditions and questions of some trials: task, which of the two, and id."""
+    return {
+        (spec.condition.task, kind, id)
+        for spec in planned
+        for kind, id in (("condition", spec.condition.condition_id), ("question", spec.question.question_id))
+    }
 
 
 def paid(spec: TrialSpec, done: Done | None) -> bool:

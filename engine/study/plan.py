@@ -19,12 +19,13 @@ from engine.models import charges, open_model
 from engine.models.model import Model
 from engine.strategies import build, entry, lineups
 from engine.strategies.registry import parameters
-from engine.study.schema import Study
+from engine.study.schema import StrategySpec, Study
 from engine.tasks import open_task
 from engine.tasks.task import Task
 
 MOST_TRIALS = 1_000_000
-"""No run plans more."""
+MOST_CONDITIONS = 20_000
+"""No run plans more of them."""
 Teams = Mapping[str, Sequence[lineups.Roles]]
 """By strategy, the models it is run with."""
 
@@ -63,6 +64,14 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
         raise UsageError(
             f"The model {idle!r} has no part in the study: no strategy is run with it alone or in a "
             "line-up; add one that is, or take the model out."
+        )
+    budgets = {choice: 1 if _anytime(choice) else len(study.budgets) for choice in study.strategies}
+    asked = len(study.tasks) * sum(len(teams[choice.name]) * number for choice, number in budgets.items())
+    # Before anything is opened: making each of them takes its time.
+    if asked > MOST_CONDITIONS:
+        raise UsageError(
+            f"The study asks for {asked:,} conditions (tasks × models × strategies × budgets) and a run plans at "
+            f"most {MOST_CONDITIONS:,}; ask for fewer of them."
         )
     models = _opened(study, teams, sends)
     tasks: dict[str, Task] = {}
@@ -103,6 +112,11 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
     notes = tuple(note for task in tasks.values() if (note := getattr(task, "note", "")))
     return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, notes)
+
+
+def _anytime(choice: StrategySpec) -> bool:
+    """Whether a strategy answers for every smaller budget at the largest one."""
+    return entry(choice.name).anytime(build(choice.name, dict(choice.params)))
 
 
 def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:

@@ -210,6 +210,7 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
         return ("name", *entry(name).knobs) if isinstance(name, str) else body
 
     choices: list[StrategySpec] = []
+    combinations = 0
     for table in top.tables("strategies", known):
         name = table.value("name", Text)
         if not entry(name).listed:
@@ -217,8 +218,11 @@ def _strategies(top: Table) -> tuple[StrategySpec, ...]:
         # Sorted, so that the order of a table decides nothing.
         knobs = {key: value for key, value in sorted(table.body.items()) if key != "name"}
         swept = [table.items(key) if isinstance(value, list) else [value] for key, value in knobs.items()]
-        if math.prod(len(values) for values in swept) > _MOST_CHOICES:
-            raise UsageError(f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations.")
+        combinations += math.prod(len(values) for values in swept)
+        if combinations > _MOST_CHOICES:
+            raise UsageError(
+                f"{table.place} sweeps over more than {_MOST_CHOICES:,} combinations, with those before it."
+            )
         for values in itertools.product(*swept):
             choices.append(StrategySpec(name, tuple(zip(knobs, values, strict=True))))
             try:

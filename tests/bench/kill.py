@@ -1,8 +1,9 @@
 """Kills runs at random moments and resumes them, until nothing is left to do; then does the books.
 
-    python -m tests.bench.kill [--kills 50] [--seed 7] [--questions 40] [--latency-ms 15]
+    python -m tests.bench.kill [--kills 200] [--runs 50] [--seed 7] [--questions 40] [--latency-ms 15]
 
-Every run is a real process of the command line against a real local server. A kill is a SIGKILL after a random time, or
+Every second run is started as a page starts it (its folder made by another process, then `resume`), every third over a
+database of an older schema, which the run upgrades; one resume in six has another beside it. Every run is a real process of the command line against a real local server. A kill is a SIGKILL after a random time, or
 at a random one of the points that the tests name. Exit code 1 if a reply that was acknowledged is missing, a request was
 asked again although its reply was there, more tokens were served than were charged or than the ceiling, or the results
 differ from those of a run that nobody disturbed.
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from engine.core.records import Completion
 from engine.runs import journal, run_dir
+from engine.runs.worker import prepare
+from engine.study.schema import load
 from tests.support import killer
 from tests.support.provider import Provider, serving
 
@@ -63,8 +66,15 @@ class Tally:
 
 def disturbed(argv: Sequence[str], out: Path, chance: random.Random) -> str | None:
     """Run a command and kill it somewhere; where it died, or None: it was done before."""
-    if chance.random() < 0.35:
-        point = chance.choice(list(killer.POINTS))
+    if argv[0] == "resume" and chance.random() < 1 / 6:
+        both = [killer.start(argv, out) for _ in range(2)]
+        both[0].join(chance.uniform(0.0, LONGEST_S))
+        for child in both:
+            child.kill()
+        return "two resumes at once" if min(map(killer.ended, both)) < 0 else None
+    if chance.random() < 0.5:
+        starts = [killer.IN_A_START] if argv[0] == "run" else []
+        point = chance.choice([*killer.POINTS, *starts])
         return point if killer.run(argv, out, point) < 0 else None
     child = killer.start(argv, out)
     child.join(chance.uniform(0.0, LONGEST_S))
@@ -72,12 +82,17 @@ def disturbed(argv: Sequence[str], out: Path, chance: random.Random) -> str | No
     return "a random moment" if killer.ended(child) < 0 else None
 
 
-def one_run(folder: Path, study: Path, wanted: int, chance: random.Random, tally: Tally) -> Path | None:
+def one_run(folder: Path, study: Path, wanted: int, runs: int, chance: random.Random, tally: Tally) -> Path | None:
     """One run under fire until it is done or was killed often enough, then resumed in peace; its database."""
     db, out = folder / "results.duckdb", folder / "out"
     argv = ["run", str(study), "--db", str(db)]
     seen: dict[str, Completion] = {}
-    while tally.kills < wanted:
+    if tally.runs % 3 == 0:
+        killer.aged(db)
+    if tally.runs % 2:
+        argv = ["resume", prepare(load(study), db).run_id, "--db", str(db)]
+    most = tally.kills + chance.randint(1, 2 * max(1, wanted // runs))
+    while tally.kills < min(most, wanted):
         died = disturbed(argv, out, chance)
         if run_dir.list_runs(db):
             run = killer.run_of(db)
@@ -134,11 +149,11 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
         calm = folder / "calm.duckdb"
         assert killer.run(["run", str(study), "--db", str(calm)], folder / "out") == 0, (folder / "out").read_text()
         wanted = killer.findings(calm)
-        while tally.kills < options.kills and not tally.faults:
+        while (tally.kills < options.kills or tally.runs < options.runs) and not tally.faults:
             home = folder / f"run{tally.runs}"
             home.mkdir()
             before = len(provider.served)
-            db = one_run(home, study, options.kills, chance, tally)
+            db = one_run(home, study, options.kills, options.runs, chance, tally)
             if db is not None:
                 books(db, provider, before, ceiling, tally)
                 if run_dir.read(killer.run_of(db)).state == "ceiling":
@@ -151,7 +166,8 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
 def main() -> int:
     """Print the books; 1 on any loss."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=50, help="at least so many")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--questions", type=int, default=40)
     parser.add_argument("--latency-ms", type=float, default=15.0)

@@ -33,6 +33,12 @@ class Stage:
 
     def open(self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light") -> Any:
         """A page in a browser of its own, once the server is done with its first run."""
+        return self.open_watched(path, [], width=width, height=height, scheme=scheme)
+
+    def open_watched(
+        self, path: str, requests: list[str], *, width: int = 1440, height: int = 1000, scheme: str = "light"
+    ) -> Any:
+        """The same; every address the browser asks for is added to `requests`."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         context.set_default_timeout(PATIENCE_MS)
         context.add_cookies(self.cookies)
@@ -40,6 +46,7 @@ class Stage:
         page.on("console", lambda m: self._heard(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("dialog", self._met)
+        page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{self.url}{path}")
         page.locator("h4").first.wait_for()
         return page

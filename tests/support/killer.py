@@ -25,9 +25,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import duckdb
+
 from engine.core.records import Completion
 from engine.runs import journal
 from engine.runs.run_dir import RunDir, find, list_runs
+from engine.store import schema
 from engine.store.store import Store
 from tests.support.provider import Provider, Served, serving
 
@@ -127,12 +130,15 @@ POINTS: dict[str, Callable[[], None]] = {
     ),
     "between trial end and flush": lambda: _after_await("engine.runs.runner:solve", 3),
     "in the middle of a flush": _half_a_flush,
+    "in the middle of a migration": lambda: _before("engine.store.schema:_apply", 3),
     "after the last flush, before the final status": _before_the_last_word,
 }
-"""What a child does to itself. The eighth point, while a reply is in flight, is the parent's: it holds the reply back."""
+"""What a child does to itself. The last point, while a reply is in flight, is the parent's: it holds the reply back."""
 
+IN_A_START = "while a start makes its folder"
 HOOKS: dict[str, Callable[[], None]] = {
     **POINTS,
+    IN_A_START: lambda: _before("engine.core.files:replace", 2),
     "nohup": lambda: _ignore(signal.SIGHUP),
 }
 
@@ -267,6 +273,15 @@ def staged(folder: Path) -> Iterator[Stage]:
         study.write_text(text, encoding="utf-8")
         assert run(["run", str(study), "--db", str(db)], out) == 0, out.read_text(encoding="utf-8")
         yield Stage(provider, study, findings(db), len(provider.served), run_of(db).journal.stat().st_size)
+
+
+def aged(db: Path, version: int = 4) -> Path:
+    """A database of an older schema, which the first run that opens it upgrades."""
+    with duckdb.connect(str(db)) as connection:
+        connection.execute(schema._RECORD)
+        for step in schema.MIGRATIONS[:version]:
+            schema._apply(connection, step)
+    return db
 
 
 def run_of(db: Path) -> RunDir:

@@ -565,3 +565,8 @@ def test_figures_never_load_streamlit_or_the_database() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_every_shape_can_be_drawn_whole_and_as_a_partial_point() -> None:
+    for shape in theme.SHAPES:
+        go.Scatter(marker={"symbol": [shape.symbol, f"{shape.symbol}-open-dot"]})

@@ -21,7 +21,7 @@ from engine.runs import journal, run_dir, worker
 from engine.runs.process import EVERY_S, Heartbeat
 from engine.runs.run_dir import RunDir, Status
 from engine.study.schema import load
-from tests.support import killer
+from tests.support import disks, killer
 from tests.support.children import spawned
 from tests.support.killer import PARALLEL, Stage
 
@@ -161,6 +161,29 @@ def test_where_neither_journal_nor_database_can_be_written_the_run_waits_for_roo
     assert len(journal.read(run.journal).completions) == PARALLEL + 1 == len(killer.table(db, "completions"))
     resumed(db)
     nothing_lost_or_paid_twice(stage, db, before)
+
+
+def test_a_run_on_a_full_disk_says_so_waits_for_room_and_loses_nothing(stage: Stage, tmp_path: Path) -> None:
+    with disks.small_disk(tmp_path / "small") as folder:
+        before, db, told_to = len(stage.provider.served), folder / "results.duckdb", tmp_path / "said.txt"
+        stage.provider.held = True
+        child = killer.start(stage.argv(db), told_to)
+        try:
+            killer.until(lambda: len(stage.provider.waiting) == PARALLEL or not child.is_alive())
+            ballast = disks.fill(folder)
+            stage.provider.release()
+            killer.until(lambda: "the disk is full" in told_to.read_text(encoding="utf-8"))
+            assert "suspended" not in told_to.read_text(encoding="utf-8")
+            ballast.unlink()
+            killer.ended(child)
+        finally:
+            stage.provider.release()
+            child.kill()
+            child.join()
+        assert len(logged(db).splitlines()) < 12
+        run = killer.run_of(db)
+        assert killer.run(["resume", run.run_id, "--db", str(db)], told_to) == 0, told_to.read_text()
+        nothing_lost_or_paid_twice(stage, db, before)
 
 
 def test_a_second_worker_on_one_run_leaves_at_once(stage: Stage, db: Path) -> None:

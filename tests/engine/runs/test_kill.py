@@ -22,8 +22,38 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield made
 
 
-def test_there_are_eight_kill_points() -> None:
-    assert len(set(NAMES)) == 8
+def test_there_are_nine_kill_points() -> None:
+    assert len(set(NAMES)) == 9
+
+
+def test_killed_in_an_upgrade_of_an_older_database_it_ends_as_if_nothing_had_happened(
+    tmp_path: Path, stage: Stage
+) -> None:
+    db, out = killer.aged(tmp_path / "results.duckdb"), tmp_path / "out"
+    before = len(stage.provider.served)
+    assert killer.run(stage.argv(db), out, "in the middle of a migration") == -signal.SIGKILL
+    # It is upgraded before the run has its folder, so the study is started again.
+    assert run_dir.list_runs(db) == []
+    assert killer.run(stage.argv(db), out) == 0, out.read_text()
+    book = killer.account(killer.run_of(db), stage.provider.served[before:])
+    assert (book.lost, book.needless, book.asked_twice, book.served) == (0, 0, 0, stage.calls)
+    assert killer.findings(db) == stage.calm
+
+
+def test_two_resumes_at_once_are_one_and_nothing_is_asked_twice(tmp_path: Path, stage: Stage) -> None:
+    db, out = tmp_path / "results.duckdb", tmp_path / "out"
+    before = len(stage.provider.served)
+    assert killer.run(stage.argv(db), out, "between trial end and flush") == -signal.SIGKILL
+    run = killer.run_of(db)
+    in_flight = journal.read(run.journal).in_doubt.calls
+    argv = ["resume", run.run_id, "--db", str(db)]
+    both = [killer.start(argv, tmp_path / f"out{n}") for n in range(2)]
+    codes = sorted(killer.ended(child) for child in both)
+    # The second leaves at once, or comes when all is done and finds nothing left.
+    assert codes in ([0, 1], [0, 0])
+    book = killer.account(run, stage.provider.served[before:])
+    assert (book.lost, book.needless) == (0, 0) and book.asked_twice <= in_flight
+    assert killer.findings(db) == stage.calm
 
 
 @pytest.mark.parametrize("point", NAMES, ids=lambda name: name.replace(" ", "_").replace(",", ""))

@@ -184,8 +184,8 @@ def test_stopping_keeps_what_was_in_flight_and_resume_goes_on(tmp_path: Path, pr
 
 
 def test_the_journal_is_synced_once_for_each_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[int] = []
-    monkeypatch.setattr(os, "fsync", synced.append)
+    synced: list[journal.Journal] = []
+    monkeypatch.setattr(journal.Journal, "sync", lambda journal: synced.append(journal))
     run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
     began = time.monotonic()
     worker.run(run, quiet)

@@ -1,0 +1,84 @@
+"""Memory of a dashboard under several browsers beside a run: it should be flat once every page was seen.
+
+    python -m tests.bench.sessions [--minutes 10] [--sessions 10]
+
+Each session turns over the pages, one after another, while a run of the command line stores answers into the same
+database. What the server holds (RSS) is read after every round; growth is the last quarter's mean beyond the second's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests import ROOT
+from tests.bench.kill import STUDY
+from tests.browser.conftest import launched
+from tests.browser.stage import staged
+from tests.support import doors, hostile, killer, stores
+from tests.support.provider import serving
+
+
+def memory_mb(port: str) -> float:
+    """What the processes of the server on a port hold."""
+    total = 0.0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            words = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ")
+            if f"--server.port={port} ".encode() in words:
+                total += int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) / 1024  # type: ignore[index]
+        except (OSError, TypeError):
+            continue
+    return total
+
+
+def main() -> None:
+    """Print a line a round, then the growth."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--sessions", type=int, default=10)
+    given = parser.parse_args()
+    seen: list[tuple[float, float]] = []
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name, serving(latency_s=0.3) as provider:
+        folder = Path(name)
+        db = hostile.in_thread(stores.small, folder / "r.duckdb")
+        data = killer.sums(folder / "sums.jsonl", 2_000)
+        study = folder / "s.toml"
+        text = STUDY.format(api_base=provider.api_base, data=data, ceiling=5_000_000)
+        study.write_text(text.replace("parallel = 8", "parallel = 2"), encoding="utf-8")
+        command = [sys.executable, "-m", "engine", "run", str(study), "--db", str(db)]
+        quiet = subprocess.DEVNULL
+        with (
+            staged(db, launched(playwright.chromium), "--read-only") as stage,
+            subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet) as run,
+        ):
+            port, began, rounds = stage.url.rpartition(":")[2], time.monotonic(), 0
+            pages = [stage.open("/") for _ in range(given.sessions)]
+            views = doors.doors("page")
+            while time.monotonic() - began < 60 * given.minutes:
+                for at, page in enumerate(pages):
+                    page.goto(f"{stage.url}/{views[(rounds + at) % len(views)].path}")
+                    page.locator("h4").first.wait_for()
+                rounds += 1
+                seen.append(((time.monotonic() - began) / 60, memory_mb(port)))
+                print(f"{seen[-1][0]:6.1f} min {seen[-1][1]:7.0f} MB, {rounds * given.sessions} loads", flush=True)
+            print(f"the run was {'still working' if run.poll() is None else 'done'}")
+            run.terminate()
+            run.wait()
+            stage.wrong.clear()
+    sizes = [size for _, size in seen]
+    quarter = max(1, len(sizes) // 4)
+    grown = statistics.mean(sizes[-quarter:]) - statistics.mean(sizes[quarter : 2 * quarter] or sizes[:1])
+    print(f"grown by {grown:+.0f} MB from the second quarter to the last, of {sizes[-1]:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""A database full of hostile strings, on every page: nothing runs, nothing is asked of others, no link leads away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.stage import staged
+from tests.support import hostile
+from tests.support.hostile import PER_DATABASE, STRINGS, Walked
+
+pytest.importorskip("playwright.sync_api")
+
+
+def test_there_are_a_hundred_strings() -> None:
+    assert len(set(STRINGS)) == len(STRINGS) >= 100
+
+
+def test_no_page_runs_loads_or_links_what_a_string_says(tmp_path: Path, browser: Any) -> None:
+    """One database, with a string of every shape that the bench walks through at length."""
+    some = STRINGS[:: len(STRINGS) // PER_DATABASE][:PER_DATABASE]
+    walked = Walked()
+    with staged(hostile.in_thread(hostile.database, tmp_path / "r.duckdb", some), browser, "--read-only") as stage:
+        hostile.walk(stage, some, walked)
+    assert walked.loads == 16
+    assert (walked.executed, walked.outside, walked.live, walked.broken) == ([], [], [], [])

@@ -1,0 +1,189 @@
+"""Strings that are out to break a page, a database full of them, and a walk through every page in a real browser."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import engine
+from engine.core import ids
+from engine.core.records import ModelSetting
+from engine.runs import run_dir, worker
+from engine.runs.run_dir import Status
+from engine.store.store import Batch, Store
+from engine.study.schema import parse
+from tests.browser.stage import Stage
+from tests.support import doors, stores
+
+AWAY = "198.51.100.7"
+"""Nobody's address: whatever asks it, or leads there, was made by one of the strings."""
+_SCRIPTS = ("window.broken=1", "alert(1)")
+_SHAPES = (
+    "<script>{}</script>",
+    "</script><script>{}</script>",
+    "<img src=x onerror={}>",
+    "<svg onload={}>",
+    "<svg><script>{}</script></svg>",
+    "<details open ontoggle={}>",
+    "<iframe srcdoc='<script>parent.{}</script>'></iframe>",
+    "<body onload={}>",
+    "<input autofocus onfocus={}>",
+    "<a href='javascript:{}'>go</a>",
+    "[go](javascript:{})",
+    "'\"><script>{}</script>",
+    "${{{}}}",
+    "{{{{constructor.constructor('{}')()}}}}",
+    "<math><mtext><script>{}</script></mtext></math>",
+    '"onmouseover={} x="',
+    "<style onload={}></style>",
+    "<video><source onerror={}></video>",
+    "&lt;script&gt;{}&lt;/script&gt;",
+    "<scr<script>ipt>{}</scr</script>ipt>",
+)
+_ADDRESSES = (f"http://{AWAY}/x", f"https://{AWAY}/x", f"//{AWAY}/x", f"www.{AWAY}.example/x", f"a@{AWAY}.example")
+_LINKS = (
+    "{}",
+    "[click]({})",
+    "![pixel]({})",
+    "<{}>",
+    "<a href='{}'>go</a>",
+    "<img src='{}'>",
+    "<link rel=stylesheet href='{}'>",
+    "<style>@import '{}';</style>",
+    "<meta http-equiv=refresh content='0;url={}'>",
+    "[a]: {}\n[a]",
+    ":material/home: :red[{}]",
+    "<form action='{}'><button>go</button></form>",
+)
+_OTHERS = (
+    "$\\href{http://198.51.100.7}{x}$",
+    "\\u003cscript\\u003ewindow.broken=1",
+    "\u202e\u2066 rtl",
+    "\x00\x07",
+    "{{7*7}}",
+    "%3Cscript%3E",
+    "a" * 3_000,
+    "# head\n- item\n> quote",
+    "`code` ~~x~~ | a | b |",
+    '=HYPERLINK("http://198.51.100.7")',
+)
+STRINGS: tuple[str, ...] = (
+    *(shape.format(script) for shape in _SHAPES for script in _SCRIPTS),
+    *(link.format(address) for link in _LINKS for address in _ADDRESSES),
+    *_OTHERS,
+)
+PER_DATABASE = 12
+"""Strings of one database: each names a setting, and a figure shows so many."""
+STUDY = 'name = {}\nbudgets = [64]\nmodels = ["scripted/adder"]\ntasks = ["gym:chain_sum"]\nstrategies = ["direct"]\n'
+
+
+@dataclass
+class Walked:
+    """What came of it."""
+
+    strings: int = 0
+    loads: int = 0
+    """Pages opened."""
+    shown: int = 0
+    """Times a string was looked for on a page: strings of a database times its pages."""
+    executed: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    """Requests to anybody but the dashboard."""
+    live: list[str] = field(default_factory=list)
+    """Links, forms and frames of a page that lead anywhere else, or run something."""
+    broken: list[str] = field(default_factory=list)
+    """Pages that ended in an error of ours."""
+
+
+def database(path: Path, strings: Sequence[str]) -> Path:
+    """Each string names a model, is asked, wanted, answered and replied; together they name task, study and run."""
+    stores.studied(path, questions=2, models='"scripted/adder"', strategies=["direct"], budgets=[64])
+    store = Store(path)
+    [condition] = engine.open(path).conditions()["condition_id"]
+    trials = store.trials(condition)
+    for at, text in enumerate(strings):
+        task, batch, replies = strings[0], [], []
+        setting = ModelSetting(f"scripted/{text}", f"scripted/{text}@{at}")
+        own = replace(trials[0].spec.condition, task=task, lineup=(("solver", setting),))
+        own = replace(own, condition_id=ids.condition_id(own))
+        for n, trial in enumerate(trials):
+            problem = replace(trial.spec.question.problem, text=f"{text} {n}")
+            question = replace(trial.spec.question, question_id=f"q1-{at}-{n}", task=task, problem=problem, target=text)
+            question = replace(question, category=text)
+            spec = replace(trial.spec, trial_id=f"t1-{at}-{n}", condition=own, question=question)
+            made = store.completions([call.key for call in trial.calls])
+            calls = []
+            for call in trial.calls:
+                key = f"{call.key.partition('@')[0]}-{at}@hostile"
+                replies.append(replace(made[call.key], key=key, text=text))
+                calls.append(replace(call, key=key, model=setting.identity, messages=_said(call.messages, text)))
+            spends = tuple(replace(spend, model=setting.identity) for spend in trial.spends)
+            marks = tuple(
+                replace(m, answer=text, spends=tuple(replace(s, model=setting.identity) for s in m.spends))
+                for m in trial.marks
+            )
+            batch.append(
+                replace(trial, spec=spec, run_id="hostile", answer=text, calls=tuple(calls), marks=marks, spends=spends)
+            )
+        store.flush(Batch(trials=tuple(batch), completions=tuple(replies), run_id="hostile"))
+    row = store.runs()[0]
+    study = {**json.loads(row.study), "name": strings[1 % len(strings)], "planned_questions": {strings[0]: 2}}
+    store.save_run(replace(row, run_id="hostile", study=json.dumps(study), error=strings[2 % len(strings)]))
+    for text in strings[:3]:
+        run = worker.prepare(parse(STUDY.format(json.dumps(text.replace("\x00", " ").replace("\x07", " "))), "s"), path)
+        run_dir.write(run, Status(run.run_id, text, "failed", False, None, 1, 2, message=text, reasons={text: 2}))
+        run.log.write_text(text, encoding="utf-8", errors="replace")
+    return path
+
+
+def _said(messages: Any, text: str) -> Any:
+    return tuple(replace(message, content=text) for message in messages)
+
+
+def in_thread(make: Any, *arguments: Any) -> Any:
+    """What it returns; an event loop of its own, as the browser's driver has one here."""
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(make, *arguments).result()
+
+
+LIVE = """() => [...document.querySelectorAll(
+    '[data-testid=stMain] a[href], [data-testid=stMain] form[action], [data-testid=stMain] iframe, ' +
+    '[data-testid=stMain] img[src], [data-testid=stMain] script, [data-testid=stMain] object, [data-testid=stMain] embed')]
+    .map(each => each.href || each.action || each.src || each.srcdoc || each.tagName)
+    .map(String)"""
+
+
+def walk(stage: Stage, strings: Sequence[str], walked: Walked) -> None:
+    """Open every page that brings text: as it is, and with a string for each word of its address."""
+    own = urlsplit(stage.url).netloc
+    for page_door in doors.doors("page", "text"):
+        words = ("study", "task", "model", "condition", "trial", "run", "cell", "x", "a", "b", "find", "question")
+        asked = "&".join(f"{word}={quote(text)}" for word, text in zip(words, itertools.cycle(strings), strict=False))
+        for query in ("", f"?{asked[:6_000]}"):
+            requests: list[str] = []
+            page = stage.open_watched(f"/{page_door.path}{query}", requests)
+            page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+            where = f"{page_door.name}{' by a link' if query else ''}"
+            walked.loads += 1
+            walked.shown += len(strings)
+            if page.evaluate("window.broken") is not None:
+                walked.executed.append(where)
+            walked.outside += [f"{where}: {url[:200]}" for url in requests if not _is_own(url, own)]
+            walked.live += [f"{where}: {href[:200]}" for href in page.evaluate(LIVE) if not _is_own(href, own)]
+            walked.broken += [f"{where}: {each}" for each in page.get_by_test_id("stException").all_inner_texts()]
+            page.context.close()
+    walked.executed += [each for each in stage.wrong if "dialog" in each]
+    walked.broken += [each for each in stage.wrong if "dialog" not in each]
+    stage.wrong.clear()
+    walked.strings += len(strings)
+
+
+def _is_own(url: str, own: str) -> bool:
+    at = urlsplit(url)
+    return at.scheme in ("data", "blob", "about") or (at.scheme in ("http", "https", "ws", "wss") and at.netloc == own)
