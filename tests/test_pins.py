@@ -43,7 +43,7 @@ def installed() -> dict[str, str]:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue  # of a group that was left out, or kept out by an override
+            continue  # of a group that was left out, or kept out of every installation
         for wanted in {("", name), *((extra, name) for extra in requirement.extras)} - seen:
             seen.add(wanted)
             waiting += [(wanted[0], Requirement(line)) for line in requires(name) or ()]
@@ -75,7 +75,7 @@ def test_everything_installed_has_its_pinned_version() -> None:
 
 
 def test_nothing_is_built_on_a_users_machine_but_our_own_package() -> None:
-    never = {Requirement(line).name for line in PROJECT["tool"]["uv"]["override-dependencies"]}
+    never = set(PROJECT["tool"]["uv"]["exclude-dependencies"])
     assert never >= SOURCE_ALONE
     assert not never & {Requirement(pin).name for pin in PINS} and not never & set(installed())
     # An index that has lost a wheel is found where there is a network: by the checks themselves.
