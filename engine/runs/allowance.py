@@ -61,6 +61,8 @@ class RunAllowance:
         self._looked_at = steady()
         self._lent_from = Amount()
         """What the last lease was charged when it was taken."""
+        self._free = False
+        """Whether no allowance was ever seen since the last lease was taken."""
         self._dealing: asyncio.Task[None] | None = None
 
     @property
@@ -102,7 +104,7 @@ class RunAllowance:
         self.day = day_of(now)
         if lease is None:
             raise RunError(refusal(book, wants, now))
-        self._lent_from = lease.charged
+        self._lent_from, self._free = lease.charged, book.allowance == Limits()
         return self._usable(lease)
 
     def _wants(self, ceiling: Ceiling) -> Limits:
@@ -136,6 +138,10 @@ class RunAllowance:
         own, ceiling = self._run.run_id, gate.ceiling
 
         def adjust() -> Lease | None:
+            # Nothing is shared out where nothing is limited; to see that costs a fraction of writing what was spent.
+            if self._free and self._looking.read_book().allowance == Limits():
+                return None
+            self._free = False
             with self._looking.book() as book:
                 return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
 
