@@ -21,7 +21,7 @@ from engine.study import schema
 from tests.support.provider import Provider, serving
 
 PATIENCE_S = 90.0
-QUESTIONS = 100
+QUESTIONS = 300
 """Trials of `long`, many more than are in flight at once."""
 STUDY = """name = "small"
 budgets = [16, 64]

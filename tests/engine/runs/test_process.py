@@ -60,7 +60,7 @@ def test_a_reply_that_never_came_is_given_up_after_the_rest_of_its_time(tmp_path
             provider.waiting.clear()
             woken = time.monotonic() + TIMEOUT_S + GAP_S
             until(lambda: time.monotonic() > woken)
-            provider.held = False
+            provider.release()
         ended = run_dir.read(run)
     assert ended.state == "finished" and ended.in_doubt.calls == 4
 

@@ -297,7 +297,7 @@ def test_a_task_and_a_model_need_no_study(calibrate: Command) -> None:
         (["--task", "gym:chain_sum", "--model", "openai/gpt-4o-mini"], "needs a money ceiling|OPENAI_API_KEY"),
         (["sums.toml", "--feasibility", "greddy"], "did you mean 'greedy'"),
         (["sums.toml", "--out", "b.xlsx"], "ending of --out"),
-        (["sums.toml", "--out", "no/b.csv"], "There is no folder"),
+        (["sums.toml", "--out", "no/b.csv"], "there is no folder"),
         (["sums.toml", "--out", "."], "ending of --out"),
         (["sums.toml", "--ceiling-tokens", "0"], "is no positive number"),
         (["sums.toml", "--questions", "-1"], "is no positive number"),
