@@ -263,7 +263,7 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
-    lines, names_of_lines = baseline_marks(info.baselines, scale, inks)
+    lines, names_of_lines = baseline_marks(info.baselines, scale, inks, right=True)
     traces += lines
     for family in ([info.points[i] for i in members] for members in info.families):
         pen = {"width": 1.2, "color": fade(family[0].colour, 0.4)}

@@ -188,14 +188,17 @@ def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
     return tuple(lines)
 
 
-def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> tuple[list[Trace], list[Trace]]:
-    """A dotted line across the plot for each, and its name above its left end."""
+def baseline_marks(
+    lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks, *, right: bool = False
+) -> tuple[list[Trace], list[Trace]]:
+    """A dotted line across the plot for each, and its name above its left or right end."""
     # A decade past either edge, so that panning does not show its ends at once.
     across = [10 ** (scale.low - 1), 10 ** (scale.high + 1)]
     pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
     font = {"size": 11, "color": inks.muted}
+    side = {"x": 1, "xanchor": "right"} if right else {"x": 0, "xanchor": "left", "xshift": 3}
     notes = [
-        note(f"{words} {safe(fmt.percent(at))}", x=0, xanchor="left", y=at, yanchor="bottom", xshift=3, font=font)
+        note(f"{words} {safe(fmt.percent(at))}", y=at, yanchor="bottom", font=font, **side)
         | {"xref": "x domain", "yref": "y"}
         for at, words in lines
     ]
