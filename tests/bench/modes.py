@@ -42,6 +42,10 @@ class _Always(deque[Fault | None]):
         return self[0]
 
 
+# A model that answers nothing of use is probed more and more seldom before a run gives it up.
+killer.DONE_S = 900.0
+
+
 def one(folder: Path, mode: Mode, ceiling: int, questions: int) -> str:
     """A line of the table."""
     db, study = folder / "results.duckdb", folder / "study.toml"
