@@ -165,7 +165,7 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
         "" if other_spend is None else f"{safe(other.form(other_spend))} {other.per}{assumed if other.money else ''}",
         standing,
         safe(names.IDLE) if row.get("idle") else "",
-        *(muted_text(safe(fact), muted) for fact in (row.get("mechanism") or "").split("; ")),
+        *(muted_text(safe(fact), muted) for fact in (row.get("mechanism") or "").split("; ") if fact),
         muted_text(drawn, muted) if drawn else "",
         muted_text(cut_line(row), muted),
         muted_text(count_line(row), muted),

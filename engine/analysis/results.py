@@ -181,7 +181,7 @@ class Results:
         **filters: Any,
     ) -> pl.DataFrame:
         """10-90 % band of the bootstrap staircases on a log grid: columns task, x, low, middle, high."""
-        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens)
+        cells, units = self.measured(axis, budgets, {"task": task, **filters}, lens, explain=False)
         return frontier.band(cells, units, x, replicates, seed)
 
     def difference(
@@ -232,7 +232,9 @@ class Results:
         if x not in curves.MEANS:
             raise UnknownName("spend", x, curves.MEANS)
         read = self._read([b], lens, study)[b]
-        frame, units = self.measured(axis or read.cell.axis, budgets, {"condition_id": a, "study": study}, lens)
+        frame, units = self.measured(
+            axis or read.cell.axis, budgets, {"condition_id": a, "study": study}, lens, explain=False
+        )
         if frame.is_empty():
             raise UnknownName("condition", a, self.conditions()["condition_id"].to_list())
         by_budget = [units.filter(budget=wall) for wall in sorted(set(frame["budget"]))]
@@ -368,15 +370,23 @@ class Results:
             return listings.listing(look.connection, name)
 
     def measured(
-        self, axis: str | None, budgets: Sequence[int] | None, filters: Mapping[str, Any], lens: Lens = STORED
+        self,
+        axis: str | None,
+        budgets: Sequence[int] | None,
+        filters: Mapping[str, Any],
+        lens: Lens = STORED,
+        *,
+        explain: bool = True,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Cells and the per-question sums they are made of: of each task those that one version read; see `older`."""
+        """Cells and the per-question sums they are made of: of each task those that one version read; see `older`.
+
+        `explain`: False where nobody looks at the mechanism, which costs a pass over the steps of its own."""
         with self._reading(lens) as read:
             shown = read.look.shown(filters)
             read = read.of(shown)
             where = read.placed(read.known(), shown.conditions, axis, budgets)
             units = read.units(shown.conditions, where)
-            stated = read.mechanisms(shown.conditions, where)
+            stated = read.mechanisms(shown.conditions, where) if explain else None
             blind = guessing(read.connection, {row["task"] for row in shown.conditions}, shown.questions)
         draws = read.drawn.counts if read.drawn else {}
         conditions = [
@@ -388,7 +398,8 @@ class Results:
             }
             for row in shown.conditions
         ]
-        return told(curves.cells(units, conditions, shown.planned), stated), units
+        cells = curves.cells(units, conditions, shown.planned)
+        return cells if stated is None else told(cells, stated), units
 
     @contextmanager
     def _looking(self) -> Iterator[Look]:
@@ -437,7 +448,7 @@ class Results:
             at_wall = [cell for cell in cells if (cell.axis, cell.budget) == (axis, budget)]
             ids = [cell.condition_id for cell in at_wall]
             filters = {"condition_id": ids, "study": study}
-            frame, units = self.measured(axis, None if budget is None else [budget], filters, lens)
+            frame, units = self.measured(axis, None if budget is None else [budget], filters, lens, explain=False)
             readers |= set(frame["reader"])
             draws = dict(frame.select("condition_id", "n_draws").iter_rows())
             measured |= {cell: compare.at_largest(cell, units, draws.get(cell.condition_id, 1)) for cell in at_wall}

@@ -44,6 +44,8 @@ SCHEMA: dict[str, Any] = {
     "on_frontier": pl.Boolean,
     "p_frontier": pl.Float64,
     "verdict": pl.String,
+    "mechanism": pl.String,
+    "idle": pl.Boolean,
 }
 
 

@@ -54,33 +54,32 @@ def estimate_in(text: str) -> int | None:
     """How many tokens a reply says an answer takes, from 1 to 1,000,000; None: it says no number that is surely that.
 
     From '[[50]]' (TALE, arXiv 2412.18547), '[50]', 'about 50 tokens', '**50**', '50'; of a range its upper end."""
-    text = text[:_LOOKED_AT]
-    return next(
-        (int(digits) for digits in _stated(text, _OF_TOKENS) if 1 <= int(digits) <= MOST_TOKENS),
-        None,
-    )
+    return _stated(text[:_LOOKED_AT], _OF_TOKENS, MOST_TOKENS)
 
 
 def rating_of(text: str) -> int | None:
     """The whole number from 1 to 10 that a reply rates something by; None: it says none.
 
     From '[[7]]', '[7]', '7/10', 'Score: 7', '7. Because ...', '7'."""
-    text = text[:_LOOKED_AT]
-    return next((int(digits) for digits in _stated(text, _OF_TEN) if 1 <= int(digits) <= BEST), None)
+    return _stated(text[:_LOOKED_AT], _OF_TEN, BEST)
 
 
-def _stated(text: str, own: re.Pattern[str]) -> Iterator[str]:
-    """Digits of the numbers a reply may mean, the surest first; `own` is how this kind of number is written."""
+def _stated(text: str, own: re.Pattern[str], most: int) -> int | None:
+    """The surest number from 1 to `most` that a reply may mean; `own` is how this kind of number is written."""
     asked = bracketed_integer(text)
-    if asked is not None:
-        yield str(asked)
+    candidates = (asked, *(int(digits.replace(",", "")) for digits in _candidates(text, own)))
+    return next((number for number in candidates if number is not None and 1 <= number <= most), None)
+
+
+def _candidates(text: str, own: re.Pattern[str]) -> Iterator[str]:
+    """Digits of the numbers it may mean beside what stands in double brackets, the surest first."""
     for form in (_IN_BRACKETS, own, _NAMED):
         # The last one: a model that thinks aloud comes to its number at the end.
         found = [match[1] for match in form.finditer(text)]
         if found:
-            yield found[-1].replace(",", "")
+            yield found[-1]
     if (first := _FIRST.match(text)) and not _SECOND.search(text):
-        yield first[1].replace(",", "")
+        yield first[1]
     numbers = {match[1].replace(",", "") for match in _NUMBER.finditer(text)}
     if len(numbers) == 1 and len(text.split()) <= _LOOSE and not _ANSWERS.search(text):
         yield numbers.pop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import tomllib
@@ -19,6 +20,7 @@ from dashboard import figures, theme
 from dashboard.figures.axes import accuracy_scale, log_scale
 from dashboard.figures.curves import CurvesInfo
 from dashboard.figures.frontier import FrontierInfo
+from engine.core import names
 from engine.core.text import money_tick
 from engine.strategies import entries
 from tests import ROOT
@@ -159,6 +161,17 @@ def test_the_hover_text_has_every_number_with_its_interval_and_n() -> None:
     text = info.points[0].hover
     for part in ("67.4%", "(62.4–72.4)", "&#36;0.104", "104 tokens per question", "97% chance", "n = 100 questions"):
         assert part in text
+
+
+def test_the_hover_text_says_whether_the_mechanism_fired_and_has_no_empty_line_where_nobody_knows() -> None:
+    facts = "estimate read: 0.0% (0.0–11.7) of 30 questions; told budget kept: 40.0% (24.6–57.7) of 30 questions"
+    told, silent = (
+        info_of(frame(cell(mechanism=said, idle=idle))).points[0].hover.split("<br>")
+        for said, idle in ((facts, True), (None, None))
+    )
+    assert [line for line in silent if not re.sub("<[^>]*>", "", line)] == []
+    said = [re.sub("<[^>]*>", "", line) for line in told]
+    assert said[said.index(names.IDLE) + 1 :][:2] == facts.split("; ")
 
 
 def test_budgets_of_one_condition_are_joined_by_a_line() -> None:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.answers import bracketed_integer, extract, normalise, number_value, same, vote_key
+from engine.core.answers import (
+    bracketed_integer,
+    estimate_in,
+    extract,
+    items,
+    normalise,
+    number_value,
+    rating_of,
+    same,
+    vote_key,
+)
 from engine.core.records import AnswerKind
 
 MEGABYTE = 1_000_000
@@ -181,7 +191,7 @@ HOSTILE = (
 def test_time_grows_in_step_with_hostile_text(unit: str) -> None:
     """Sixteen times the text may take 16 times as long, not 256 times; the bound leaves room for a busy machine."""
     small, large = unit * (MEGABYTE // 64 // len(unit)), unit * (MEGABYTE // 4 // len(unit))
-    for read in (_extract_all, normalise, bracketed_integer, vote_key, _equal_to_itself):
+    for read in (_extract_all, normalise, estimate_in, rating_of, items, vote_key, _equal_to_itself):
         assert _seconds(read, large) < 1.0 + 60 * _seconds(read, small), read
 
 
