@@ -1,4 +1,4 @@
-"""Endpoints that speak OpenAI's protocol, asked without a library of providers: one request, one body, as it was sent.
+"""Servers asked without a library of providers, by what they speak of OpenAI's protocol: one request, one body as sent.
 
 What is put on the wire and what is read is what litellm's lane puts there and reads; `remote` chooses the lane, and no
 identity knows of it. What goes wrong is httpx's own exception, or an `HTTPStatusError` with the body's words, which
@@ -25,7 +25,7 @@ class Direct:
     def __init__(
         self, api_base: str, key: str, timeout_s: float, addresses: Sequence[str], reuse: bool, proxies: bool
     ) -> None:
-        self._url = f"{api_base}/chat/completions"
+        self._base = api_base
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         if not reuse:
             self._headers["Connection"] = "close"
@@ -34,13 +34,15 @@ class Direct:
         self._proxies = proxies
         self._client: tuple[asyncio.AbstractEventLoop, httpx.AsyncClient] | None = None
 
-    async def post(self, sent: Mapping[str, Any]) -> str:
-        """The body of the reply. Raises httpx's exceptions, and UnicodeDecodeError for what is no UTF-8."""
+    async def post(self, path: str, sent: Mapping[str, Any]) -> str:
+        """The body of the reply to an object sent to a path below the address. Raises httpx's exceptions, and
+        UnicodeDecodeError for what is no UTF-8."""
         try:
             # Escaped throughout, because a lone surrogate has no other form.
-            reply = await self._here().post(self._url, content=json.dumps(sent).encode(), headers=self._headers)
+            url = f"{self._base}{path}"
+            reply = await self._here().post(url, content=json.dumps(sent).encode(), headers=self._headers)
         except httpx.ConnectError as error:
-            if self._proxies and not self._addresses and proxy_of(urlsplit(self._url)):
+            if self._proxies and not self._addresses and proxy_of(urlsplit(self._base)):
                 raise httpx.ProxyError(str(error)) from error
             raise
         except httpx.RemoteProtocolError as error:
@@ -62,7 +64,7 @@ class Direct:
     def _here(self) -> httpx.AsyncClient:
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
-            pinned = Pinned(urlsplit(self._url).hostname or "", self._addresses) if self._addresses else None
+            pinned = Pinned(urlsplit(self._base).hostname or "", self._addresses) if self._addresses else None
             # A run decides itself how many calls are in flight.
             limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
             client = httpx.AsyncClient(

@@ -7,10 +7,11 @@ its file and starts nothing: the server comes up with the first count or call.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.core import tokens
 from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
@@ -22,6 +23,9 @@ from engine.models.llama import SLOT_TOKENS, SLOTS, Running, content_hash, runni
 from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.models.direct import Direct
 
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
@@ -61,7 +65,7 @@ class LocalModel:
     _counts: OrderedDict[Prompt, int] = field(default_factory=OrderedDict, repr=False)
     _running: Running | None = field(default=None, repr=False)
     _remote: RemoteModel | None = field(default=None, repr=False)
-    _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(default=None, repr=False)
+    _counting: Direct | None = field(default=None, repr=False)
 
     async def bound(self, messages: Prompt) -> Bound:
         """The server's own count of the prompt as its template writes it. Raises ProviderError if it cannot count."""
@@ -114,9 +118,8 @@ class LocalModel:
 
     async def close(self) -> None:
         """Give back the connections; the server stays for the process."""
-        if self._client is not None and self._client[0] is asyncio.get_running_loop():
-            await self._client[1].aclose()
-        self._client = None
+        if self._counting is not None:
+            await self._counting.close()
         if self._remote is not None:
             await self._remote.close()
 
@@ -128,16 +131,14 @@ class LocalModel:
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
-        server, loop = await self._server(), asyncio.get_running_loop()
-        if self._client is None or self._client[0] is not loop:
-            # A proxy in the environment must not come between us and this machine.
-            self._client = (loop, httpx.AsyncClient(timeout=self.timeout_s, trust_env=False))
-        headers = {"Authorization": f"Bearer {server.key}", "Connection": "close"}
+        from engine.models.direct import Direct
+
+        server = await self._server()
+        if self._counting is None:
+            self._counting = Direct(server.url, server.key, self.timeout_s, (), reuse=False, proxies=False)
         try:
-            reply = await self._client[1].post(f"{server.url}{path}", json=body, headers=headers)
-            reply.raise_for_status()
-            return dict(reply.json())
-        except (httpx.HTTPError, ValueError) as error:
+            return dict(json.loads(await self._counting.post(path, body)))
+        except (httpx.HTTPError, ValueError, TypeError) as error:
             why = f"{self.served} could not count a prompt: {type(error).__name__}."
             raise ProviderError(why, kind="connection") from None
 

@@ -47,6 +47,8 @@ CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
 """How an endpoint is told to go on with the last turn; words of vLLM, SGLang and llama.cpp."""
 PROBED_TOKENS = 4096
 """Cap of a request that is mapped and never sent."""
+CHAT = "/chat/completions"
+"""Where endpoints take what is asked, below their address."""
 LANE = "BUDGETSCOPE_LANE"
 """Variable that makes requests to endpoints go through litellm too, where it is 'litellm'."""
 NO_KEY = "none"
@@ -131,9 +133,8 @@ class RemoteModel:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
                 if direct:
-                    heard.body = await self._connections().post(
-                        wire.body(self._sent(request), self.route.partition("/")[2])
-                    )
+                    sent = wire.body(self._sent(request), self.route.partition("/")[2])
+                    heard.body = await self._connections().post(CHAT, sent)
                 else:
                     sent = self._sent(request)
                     reply = await loaded().acompletion(**sent, **self._client_here(), logger_fn=heard)
