@@ -113,7 +113,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "a step is priced in the tier of its bound",
-        "engine/analysis/queries.py",
+        "engine/analysis/sql/queries.py",
         "abs(s.input_tokens) > r.above and abs(s.input_tokens) <= r.upto",
         "s.reach > r.above and s.reach <= r.upto",
         _in("analysis", "tiers", "dearest_tier"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Results
-    from engine.analysis.trial_list import TrialPage
+    from engine.analysis.sql.trial_list import TrialPage
     from engine.core.budget import Limits
     from engine.core.records import Axis, Completion
 
@@ -118,7 +118,7 @@ def cells(
 @st.cache_data(max_entries=8, show_spinner=False)
 def models(db: Database) -> Models:
     """The models prices are stored of, with the newest one each."""
-    from engine.analysis.listings import newest
+    from engine.analysis.sql.listings import newest
 
     listed = results(db.path).snapshots()
     names, stored = dict(sorted(listed.select("name", "model").unique().rows())), newest(listed)
@@ -329,7 +329,7 @@ def trial_page(
     wanted: Wanted,
 ) -> TrialPage:
     """A page of the trials of a condition on a study's questions, around the trial or question that is wanted."""
-    from engine.analysis.trial_list import trial_page as of
+    from engine.analysis.sql.trial_list import trial_page as of
 
     asked = questions_of(db, study, task)
     with Store(db.path).reading() as connection:

@@ -15,7 +15,7 @@ from dashboard.text import transcript
 from dashboard.text.transcript import Entry
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
-from engine.analysis.trial_list import PAGE, Key, TrialPage
+from engine.analysis.sql.trial_list import PAGE, Key, TrialPage
 from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from engine.analysis import queries
 from engine.analysis.lens import STORED
 from engine.analysis.reader import Look, Read
+from engine.analysis.sql import queries
 from engine.store import deltas
 from engine.store.store import Store
 

@@ -17,13 +17,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis import cells, listings, majority_at_k, queries
+from engine.analysis import cells, majority_at_k
 from engine.analysis import lens as lenses
-from engine.analysis.draws import Drawn, drawn, voting
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
-from engine.analysis.queries import MEASURES, Within
+from engine.analysis.sql import listings, queries
+from engine.analysis.sql.draws import Drawn, drawn, voting
+from engine.analysis.sql.queries import MEASURES, Within
 from engine.analysis.stats import Ints
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.core import names, text

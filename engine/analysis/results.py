@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import advice, compare, equity, frontier, listings, queries, reader, savings, stated_budgets, stats
+from engine.analysis import advice, compare, equity, frontier, reader, savings, stated_budgets, stats
 from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
@@ -26,6 +26,7 @@ from engine.analysis.lens import STORED, Lens
 from engine.analysis.mechanisms import told
 from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
+from engine.analysis.sql import listings, queries
 from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
 from engine.core.errors import UnknownName, UsageError
@@ -71,9 +72,9 @@ class Results:
         Filters, one value or several: `reader.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
         n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
         n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
-        (`analysis.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all questions
-        of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`). mechanism,
-        idle: what trials state of the strategy's mechanism, see `mechanisms`; null where nothing was stated.
+        (`analysis.sql.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all
+        questions of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
+        mechanism, idle: what trials state of the strategy's mechanism, see `mechanisms`; null where nothing was stated.
 
         accuracy: question means over scored repeats, then over questions; `_low`, `_high` 95 %. Failed and stopped
         trials are counted, never scored; `n_censored` trials ran to a wall and say nothing at this budget;

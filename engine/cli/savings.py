@@ -111,8 +111,8 @@ def savings(
 
 def lens(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
     """What --prices asks for over the stored prices `Results.snapshots` lists. Raises UsageError, UnknownName."""
-    from engine.analysis import listings
     from engine.analysis.lens import STORED, Lens
+    from engine.analysis.sql import listings
     from engine.models.snapshots import asked
 
     if not words:
@@ -133,7 +133,7 @@ def view(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
 
 def said(listed: pl.DataFrame, view: Lens, words: Sequence[str]) -> Iterator[str]:
     """Which prices these are, model by model: figures, source and date; `words`: what --prices says."""
-    from engine.analysis import listings
+    from engine.analysis.sql import listings
     from engine.models.prices import SERVICES, beyond_two_rates
 
     prices, stored = dict(view.prices), listings.newest(listed)

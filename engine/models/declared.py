@@ -14,8 +14,8 @@ from engine.core.errors import UsageError
 from engine.core.records import Price
 from engine.core.toml import Table, Text, located
 from engine.models import wire
-from engine.models.address import checked_url
 from engine.models.model import Rates
+from engine.models.net.address import checked_url
 from engine.models.prices import price_from_usd_per_million
 from engine.models.settings import Settings
 

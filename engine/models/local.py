@@ -25,7 +25,7 @@ from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.models.direct import Direct
+    from engine.models.net.direct import Direct
 
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
@@ -131,7 +131,7 @@ class LocalModel:
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
-        from engine.models.direct import Direct
+        from engine.models.net.direct import Direct
 
         server = await self._server()
         if self._counting is None:

@@ -19,8 +19,8 @@ import msgspec
 from engine.core import toml
 from engine.core.errors import UsageError
 from engine.core.toml import Text
-from engine.models.address import DEFAULTS, checked_url, elsewhere, host
 from engine.models.declared import ModelSpec, key_variable
+from engine.models.net.address import DEFAULTS, checked_url, elsewhere, host
 
 VARIABLE = "BUDGETSCOPE_REACH"
 """Holds the reach of a process that a page started, as JSON; where it is not set, the owner acts."""

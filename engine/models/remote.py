@@ -25,15 +25,15 @@ from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
 from engine.models import known_models, prices, reach, wire
 from engine.models import settings as mapping
-from engine.models.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand, said_status
 from engine.models.model import Bound, Rates
+from engine.models.net.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.replies import Expected, Heard, completion, plain, shaped
 from engine.models.usage import fields_seen
 
 if TYPE_CHECKING:
-    from engine.models.direct import Direct
+    from engine.models.net.direct import Direct
 
 log = logging.getLogger(__name__)
 
@@ -250,7 +250,7 @@ class RemoteModel:
 
     def _connections(self) -> Direct:
         if self._direct is None:
-            from engine.models.direct import Direct
+            from engine.models.net.direct import Direct
 
             key, addresses = self.key or NO_KEY, self.addresses
             # A proxy of the environment must not come between us and this machine.
@@ -263,7 +263,7 @@ class RemoteModel:
             return {}
         from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        from engine.models.http import CLIENT, Pinned
+        from engine.models.net.http import CLIENT, Pinned
 
         loop = asyncio.get_running_loop()
         if self._client is None or self._client[0] is not loop:
@@ -384,7 +384,7 @@ def loaded() -> Any:
         if collecting:
             gc.enable()
 
-    from engine.models.http import ground
+    from engine.models.net.http import ground
 
     ground(AsyncHTTPHandler, HTTPHandler, BaseOpenAILLM)
     litellm.suppress_debug_info = True

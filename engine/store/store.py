@@ -1,7 +1,7 @@
 """What is stored and read back as records: trials, completions, attempts and runs.
 
 Owns every insert, delete and export. A flush is one transaction and idempotent. Never aggregates: that is
-`analysis.queries`; never decides how a file is opened: that is `database`.
+`analysis.sql.queries`; never decides how a file is opened: that is `database`.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import trial_list
-from engine.analysis.trial_list import TrialPage, trial_page
+from engine.analysis.sql import trial_list
+from engine.analysis.sql.trial_list import TrialPage, trial_page
 from engine.core import replay
 from engine.core.errors import UsageError
 from engine.core.records import Axis, Trial

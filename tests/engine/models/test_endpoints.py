@@ -15,8 +15,8 @@ from dashboard.data import studies
 from engine.core.errors import ProviderError, UnknownName, UsageError
 from engine.core.records import Message, Request
 from engine.models import notices, open_model
-from engine.models.address import elsewhere
 from engine.models.declared import ModelSpec
+from engine.models.net.address import elsewhere
 from engine.models.remote import RemoteModel, loaded
 from engine.study.schema import as_json, parse
 from tests.support.provider import Provider, free_port, serving

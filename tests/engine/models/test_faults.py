@@ -16,9 +16,10 @@ from engine.core import ids, tokens
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import BudgetscopeError, ProviderError
 from engine.core.records import Attempt, Completion, Message, Price, Request
-from engine.models import http, open_model
+from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
+from engine.models.net import http
 from engine.models.remote import RemoteModel
 from engine.runs import journal, worker
 from engine.runs.dispatcher import Dispatcher, Gate

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis import listings
 from engine.analysis.lens import Lens
+from engine.analysis.sql import listings
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price, Spend, Tier
 from engine.models import snapshots

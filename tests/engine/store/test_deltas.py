@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import queries
 from engine.analysis.materialize import materialize
+from engine.analysis.sql import queries
 from engine.core.records import AXES, Trial
 from engine.runs import worker
 from engine.store import deltas, schema

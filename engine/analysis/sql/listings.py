@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from engine.analysis import prices
+from engine.analysis.sql import prices
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName
 from engine.core.records import Price

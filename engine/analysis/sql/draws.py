@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine.analysis import listings
 from engine.analysis.majority_at_k import VOTING, is_right
+from engine.analysis.sql import listings
 from engine.core import answers, codec
 from engine.core.records import AnswerKind, Which
 from engine.store import deltas

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from engine.models.address import proxy_of
-from engine.models.http import CLIENT, Pinned, ReplyRefused
+from engine.models.net.address import proxy_of
+from engine.models.net.http import CLIENT, Pinned, ReplyRefused
 
 
 class Direct:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from engine.analysis import prices
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
+from engine.analysis.sql import prices
 from engine.store import deltas
 from engine.store.sql import each
 
@@ -236,7 +236,7 @@ class Within(NamedTuple):
     questions: pl.Series | None = None
     """question_no of those that are read; None: all."""
     drawn: pl.DataFrame | None = None
-    """More rows of steps, of trials that nobody ran; see `analysis.draws`."""
+    """More rows of steps, of trials that nobody ran; see `analysis.sql.draws`."""
 
 
 ALL_STEPS = Within()

@@ -1,0 +1,1 @@
+"""Where an endpoint is, and over which connections a request reaches it."""
