@@ -215,7 +215,7 @@ def _results(status: Status, busy: bool) -> None:
             controls.caption("Scripted models are simulated: no language model answered.")
         if len(rows) > SHOWN:
             controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
-        controls.link_to("frontier", "Open the frontier", {"study": study})
+        controls.link_to("explore", "See your results", {"study": study})
     if busy:  # A bill of calls in flight would not add up.
         return
     try:
