@@ -55,7 +55,7 @@ def look() -> None:
         ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
         # Every argument as the page has it: the caches share only what was asked for in the same words.
         selection = queries.Selection(x, task, "staircase", None, ids, study=study)
-        info = infos.frontier_info(db, selection, figures.Handles(), None, False, False)
+        info = infos.frontier_info(db, selection, figures.Handles(), None, False, "wide")
         figures.frontier_figure(info).to_dict()
 
 

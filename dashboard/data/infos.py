@@ -15,6 +15,7 @@ from dashboard.data import lens, queries
 from dashboard.data.lens import Looking
 from dashboard.data.queries import Database, Selection
 from dashboard.figures import CurvesInfo, FrontierInfo, Handles, ToldInfo
+from dashboard.figures.axes import Room
 from dashboard.text import stated_budgets
 from engine.strategies.lineups import roster
 
@@ -58,7 +59,7 @@ def frontier_info(
     handles: Handles,
     selected: tuple[str, int | None] | None,
     dark: bool,
-    narrow: bool,
+    room: Room,
 ) -> FrontierInfo:
     """The plain data of the figure of Explore, labels placed."""
     # Colours and symbols go by all models and strategies there are, so that a filter never repaints a point.
@@ -71,7 +72,7 @@ def frontier_info(
         kind=selection.kind,
         handles=handles,
         selected=selected,
-        narrow=narrow,
+        room=room,
         dark=dark,
         models=roster(every["model"]),
         strategies=sorted(set(every["strategy"])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dashboard.figures.lettering import width
 from dashboard.figures.names import Row
@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 # What is laid out, not what is drawn: figures stretch to their column, on a wide window and on one of 768 pixels.
-WIDTH, NARROW = 960, 704
-HEIGHT, LOW = 544, 470
+WIDTH, NARROW, PHONE = 960, 704, 352
+HEIGHT, LOW = 520, 470
 LEFT, RIGHT, TOP, FOOT = 46, 14, 34, 46
 
 
@@ -95,9 +95,14 @@ class Box:
         return self.width - LEFT - RIGHT, self.height - TOP - self.bottom
 
 
-def box_for(*, narrow: bool) -> Box:
+Room = Literal["wide", "narrow", "phone"]
+ROOMS: tuple[Room, ...] = get_args(Room)
+"""How wide a window is: from 1,100 pixels, from 560, less."""
+
+
+def box_for(room: Room) -> Box:
     """The box of the figure of Explore."""
-    return Box(NARROW if narrow else WIDTH, LOW if narrow else HEIGHT, FOOT)
+    return Box({"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room], HEIGHT if room == "wide" else LOW, FOOT)
 
 
 COARSE, FINE = (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)

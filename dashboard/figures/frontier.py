@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard import theme
-from dashboard.figures.axes import AXES, AccuracyScale, Box, Lens, LogScale, accuracy_scale, box_for, log_scale
+from dashboard.figures.axes import AXES, AccuracyScale, Box, Lens, LogScale, Room, accuracy_scale, box_for, log_scale
 from dashboard.figures.ink import (
     SILENT,
     Trace,
@@ -48,7 +48,7 @@ MIXES = 16
 CROWD = 1000
 """From so many marks on the quiet ones are drawn with WebGL."""
 MANY = 12
-"""From more curves than this only those that touch the frontier keep their colour and their name."""
+"""From more curves than this, and on a phone, only those that touch the frontier keep their colour and their name."""
 GLYPHS = {
     "circle": "●",
     "square": "■",
@@ -85,7 +85,7 @@ class FrontierInfo:
     assumed: bool
     """Whether some money shown rests on a stand-in price."""
     dark: bool
-    narrow: bool
+    room: Room
     box: Box
     points: tuple[Point, ...]
     curves: tuple[tuple[int, ...], ...]
@@ -128,7 +128,7 @@ def frontier_info(
     kind: Kind = "staircase",
     handles: Handles = Handles(),
     selected: tuple[str, int | None] | None = None,
-    narrow: bool = False,
+    room: Room = "wide",
     dark: bool = False,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
@@ -144,7 +144,7 @@ def frontier_info(
     lens, rows = replace(AXES[x], said=said), frame.to_dicts()
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
-    curves, box = curves_of(points), box_for(narrow=narrow)
+    curves, box = curves_of(points), box_for(room)
     chosen = next((i for i, p in enumerate(points) if (p.condition_id, p.budget) == selected), None)
     spends = [p.x for p in points]
     x_scale = log_scale(
@@ -160,7 +160,7 @@ def frontier_info(
         known = band.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high")
         outline = tuple((float(at) * lens.scale, float(low), float(high)) for at, low, high in known.iter_rows())
     touching = [any(points[i].front for i in curve) for curve in curves]
-    named = tuple(touches or len(curves) <= MANY for touches in touching)
+    named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
     questions = [int(row["n_questions"] or 0) for row in shown]
     conditions = {p.condition_id for p in points}
     return FrontierInfo(
@@ -168,7 +168,7 @@ def frontier_info(
         kind=kind,
         assumed=lens.money and any(bool(row["usd_assumed"]) for row in shown),
         dark=dark,
-        narrow=narrow,
+        room=room,
         box=box,
         points=points,
         curves=curves,
@@ -185,7 +185,7 @@ def frontier_info(
             y_scale,
             box,
             handles=(handles.most, handles.least),
-            narrow=narrow,
+            narrow=room != "wide",
         ),
         handles=handles,
         selected=chosen,
@@ -307,10 +307,12 @@ def _typed(value: float) -> str:
 
 def _key(info: FrontierInfo) -> str:
     """What large, small, grey and upright mean, and which shape is which model; one line."""
+    if info.room == "phone":
+        return ""
     if len(info.models) > 1:
         every = [f"{GLYPHS[p.shape.symbol]} {safe(p.model)}" for p in info.models]
         return "\u00a0\u00a0\u00a0".join(every[:4] + ([f"and {len(every) - 4} more"] if len(every) > 4 else []))
-    words = ["● on the frontier", "" if info.narrow else "• other budget"]
+    words = ["● on the frontier", "" if info.room == "narrow" else "• other budget"]
     words.append("▬ where the frontier may be (80%)" if info.band else "")
     return "\u00a0\u00a0\u00a0\u00a0".join(word for word in (*words, "│ 95% interval") if word)
 

@@ -225,7 +225,7 @@ def _side(lines: Floats, points: Floats) -> Floats:
 
 SIZE, SMALL, CHIP, HEIGHT = 14.0, 13.0, 13.0, 17.0
 """Font sizes in pixels of a curve's name, of a budget and of a handle's chip, and the height of a line."""
-OVER_CURVE, OVER_BAR, OVER_STAIR = 0.5, 0.5, 3.0
+OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 0.5, 8.0
 """What a label's place costs for each line it covers."""
 PIECE = 14.0
 """Slanted lines are covered by boxes of this many pixels."""

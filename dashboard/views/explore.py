@@ -167,8 +167,12 @@ def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tup
     """Where the handles start for the study, task and axis that address and controls name now; what stood where it
     started for others moves along."""
 
+    query = url_state.current()
+    # A link, Back or Forward: what controls say is of before.
+    led = query != url_state.value(VIEW, "url")
+
     def named(name: str, choices: Sequence[str]) -> str:
-        typed = url_state.value(VIEW, name) or next(iter(url_state.current().get(name, ())), None)
+        typed = next(iter(query.get(name, ())), None) if led else url_state.value(VIEW, name)
         return str(typed) if typed in choices else next(iter(choices), "")
 
     study, x = named("study", offered["study"]), named("x", tuple(SPENDS))
@@ -177,7 +181,11 @@ def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tup
     for name, old, new in zip(("most", "least"), before, start, strict=True):
         key = url_state.key(VIEW, name)
         # A spend is a number of one axis only.
-        if key in st.session_state and ((st.session_state[key] or "") == old or (name == "most" and axis != x)):
+        if (
+            not led
+            and key in st.session_state
+            and ((st.session_state[key] or "") == old or (name == "most" and axis != x))
+        ):
             st.session_state[key] = new or None
     st.session_state[f"{VIEW}.start"] = start, x
     return start
@@ -206,7 +214,7 @@ def render() -> None:
     params = (*controls.offering(tuple(own), offered), *price_panel.params(queries.models(db)))
     problems = url_state.load(VIEW, params)
     wish, unmet = _wish(db, params)
-    selection, look = wish.selection, (controls.dark(), controls.narrow())
+    selection, look = wish.selection, (controls.dark(), controls.room())
     x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
     rows = {url_state.cell(row["condition_id"], row["budget"]): row for row in frame.to_dicts()}
     verdicts, pick = dict[tables.Key, str](), None
@@ -229,7 +237,7 @@ def render() -> None:
     controls.heading(heading)
     if lead or rest:
         colon = ":" if rest else ""
-        st.markdown(f":primary[**{controls.literal(lead)}{colon}**] {controls.literal(rest)}")
+        st.container(key="lead").markdown(f":primary[**{controls.literal(lead)}{colon}**] {controls.literal(rest)}")
     controls.warn([*problems, *unmet])
     at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen else None
     info = infos.frontier_info(db, selection, wish.handles, at, *look)

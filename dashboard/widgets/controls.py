@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dashboard.data.queries import Database
+    from dashboard.figures.axes import Room
 
 MOST_PILLS = 12  # More choices than this become a drop-down list.
 SPENDS = {"output_tokens": "Output tokens", "total_tokens": "All tokens", "calls": "Calls"}
@@ -382,9 +383,16 @@ def dark() -> bool:
     return st.context.theme.type == "dark"
 
 
+def room() -> Room:
+    """What figures have room for; the browser says so once it has drawn the page."""
+    from dashboard.figures.axes import ROOMS  # Brings numbers of figures only; see `database`.
+
+    return ROOMS[min(int(st.session_state.get("narrow", 0)), 2)]
+
+
 def narrow() -> bool:
-    """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
-    return bool(st.session_state.get("narrow", False))
+    """Whether the window is too small for wide figures."""
+    return bool(st.session_state.get("narrow", 0))
 
 
 _WATCH = """
@@ -397,7 +405,8 @@ export default function ({ data, setStateValue }) {
   }
   let narrow = data.narrow, ink = null;
   const look = () => {
-    const now = window.innerWidth < 1100, paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
+    const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
+    const paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
     if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
     if (ink !== null && paper !== ink) setStateValue("paper", paper);
     ink = paper;
@@ -418,12 +427,12 @@ def watch_browser(*, charts: bool = False) -> None:
     heard: Callable[[], None] = lambda: None  # noqa: E731
     seen = mount(
         key="browser",
-        data={"narrow": narrow(), "ahead": _chart_program() if charts else ""},
-        default={"narrow": narrow(), "paper": ""},
+        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _chart_program() if charts else ""},
+        default={"narrow": int(st.session_state.get("narrow", 0)), "paper": ""},
         on_narrow_change=heard,
         on_paper_change=heard,
     )
-    st.session_state["narrow"] = bool(seen.narrow)
+    st.session_state["narrow"] = int(seen.narrow or 0)
 
 
 @lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.

@@ -173,7 +173,7 @@ def test_budgets_are_told_on_a_curve_with_three_or_more_points_on_the_frontier()
         rows = [
             cell(budget=b, spend=b, accuracy=0.1 + 0.2 * i, on_frontier=i < front) for i, b in enumerate((64, 256, 999))
         ]
-        return {label.text for label in info_of(frame(*rows), narrow=narrow).labels}
+        return {label.text for label in info_of(frame(*rows), room="narrow" if narrow else "wide").labels}
 
     assert texts(2) == {"Direct"}
     assert texts(3) == {"Direct", "up to 64", "up to 256", "up to 999"}

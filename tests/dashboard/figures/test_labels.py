@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.figures.axes import Room
 from dashboard.figures.frontier import FrontierInfo, Handles, frontier_info
 from dashboard.figures.labels import HEIGHT, RIGHT, SIZE, SMALL, UP_LEFT, Ask, Place, Plane, Scene, place
 from dashboard.figures.lettering import plain, safe, short_model, width
@@ -88,13 +89,13 @@ def drawn_boxes(info: FrontierInfo) -> list[Box]:
     return boxes
 
 
-@pytest.mark.parametrize("narrow", [False, True], ids=["960", "704"])
+@pytest.mark.parametrize("room", ["wide", "narrow"])
 @pytest.mark.parametrize("seed", range(3))
-def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(narrow: bool, seed: int) -> None:
+def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(room: Room, seed: int) -> None:
     cells = study(30, seed)
     cells = cells.with_columns(on_frontier=cells["p_frontier"] > 0.5)
     handles = Handles(most=float(cells["total_tokens"].quantile(0.7) or 0), least=0.5)
-    info = frontier_info(cells, line_of(cells), x="total_tokens", handles=handles, narrow=narrow)
+    info = frontier_info(cells, line_of(cells), x="total_tokens", handles=handles, room=room)
     across, high = info.box.plot
     boxes = drawn_boxes(info)
     assert overlaps(boxes) == 0
