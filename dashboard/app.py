@@ -51,7 +51,8 @@ def pages() -> list[st.Page]:
         st.Page(partial(moved, *place), title="Budgetscope", url_path=path, visibility="hidden")
         for path, place in MOVED.items()
     ]
-    return shown + hidden
+    kept = st.Page(VIEWS / "snapshot.py", title="Snapshot", url_path="snapshot", visibility="hidden")
+    return [*shown, kept, *hidden]
 
 
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")

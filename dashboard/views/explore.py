@@ -12,12 +12,13 @@ import polars as pl
 import streamlit as st
 
 from dashboard import figures
-from dashboard.data import infos, lens, queries
+from dashboard.data import frozen, infos, lens, queries
 from dashboard.figures import Handles
 from dashboard.text import tables
 from dashboard.widgets import controls, panel, price_panel, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import guessing
+from engine.analysis.advice.decide import MARGIN
 from engine.analysis.common import shared_sentences
 from engine.core import names
 from engine.core import text as fmt
@@ -28,8 +29,6 @@ VIEW = "explore"
 SPENDS = controls.SPENDS | {"usd": "Cost", "latency_ms": "Seconds", "wh": "Energy (Wh)"}
 MEASURED = "Seconds are those of the calls one after the other, under the load there was; a call cut short counts whole"
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
-MARGIN = 0.03
-"""Accuracy that is given away for a lower spend, as a share."""
 OFF = "off"
 """What an emptied handle says in the address."""
 LONGEST = 12
@@ -235,9 +234,7 @@ def render() -> None:
         asked = None
     chosen = asked or (pick if pick in rows else None)
     controls.heading(heading)
-    if lead or rest:
-        colon = ":" if rest else ""
-        st.container(key="lead").markdown(f":primary[**{controls.literal(lead)}{colon}**] {controls.literal(rest)}")
+    controls.lead(lead, rest)
     controls.warn([*problems, *unmet])
     at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen else None
     info = infos.frontier_info(db, selection, wish.handles, at, *look)
@@ -271,10 +268,15 @@ def render() -> None:
         lens.caption(looking, queries.models(db)),
     ):
         controls.caption(sentence)
-    # The file shows the figure without the ring: what a visitor clicked is no part of the finding.
-    plain = partial(infos.frontier_info, db, selection, wish.handles, None, *look)
-    text = f"{lead}: {rest}" if lead else figures.caption_sentence(info)
-    controls.share(VIEW, frame, params, lambda: figures.frontier_figure(plain()), heading, text)
+
+    def view() -> frozen.Frozen:
+        query = url_state.written(
+            params, {param.name: url_state.value(VIEW, param.name) for param in params}, whole=True
+        )
+        return frozen.of(db, selection, wish.handles, chosen, query)
+
+    link = url_state.address(VIEW, params)
+    controls.share(VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()))
 
 
 def _table(

@@ -23,6 +23,7 @@ from dashboard.widgets import url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
+from engine.core.errors import BudgetscopeError
 from engine.core.names import ALL_STUDIES
 
 if TYPE_CHECKING:
@@ -55,6 +56,13 @@ def literal(text: str) -> str:
 def heading(sentence: str) -> None:
     """Headline: what the page found, in one sentence."""
     st.markdown(f"# {literal(sentence)}")
+
+
+def lead(what: str, rest: str) -> None:
+    """The line under a heading: what to do, and what that gets; nothing where there is neither."""
+    if what or rest:
+        colon = ":" if rest else ""
+        st.container(key="lead").markdown(f":primary[**{literal(what)}{colon}**] {literal(rest)}")
 
 
 def say(sentence: str) -> None:
@@ -297,11 +305,12 @@ def copy_link(view: str, params: Sequence[Param], values: Mapping[str, object] |
         st.code(url_state.address(view, params, values), language=None, wrap_lines=True)
 
 
-def link_to(page: str, label: str, query: Mapping[str, str]) -> None:
+def link_to(page: str, label: str, query: Mapping[str, str | Sequence[str]]) -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"
     if (Path(__file__).parents[1] / path).exists():
-        st.page_link(path, label=literal(label), icon=":material/arrow_forward:", query_params=dict(query))
+        parts = {name: value if isinstance(value, str) else [*value] for name, value in query.items()}
+        st.page_link(path, label=literal(label), icon=":material/arrow_forward:", query_params=parts)
 
 
 def downloads(
@@ -331,22 +340,30 @@ def downloads(
 
 
 def share(
-    name: str,
-    frame: pl.DataFrame,
-    params: Sequence[Param],
-    figure: Callable[[], go.Figure],
-    title: str,
-    text: str,
+    name: str, frame: pl.DataFrame, params: Sequence[Param], page: Callable[[], str], freeze: Callable[[], str]
 ) -> None:
-    """The menu at the top right: the link to what is on screen, the figure as a page, the table as CSV and Parquet."""
+    """The menu at the top right: the link to what is on screen, a snapshot of it, the view as one page, the table.
+
+    `page` makes the page, `freeze` keeps a snapshot and returns its id; both work when they are asked."""
     from dashboard.text import exports
 
     with st.container(key="share"), st.popover("Share", icon=":material/link:"):
         st.markdown("**Link to what you see**")
         st.code(url_state.address(name, params), language=None, wrap_lines=True)
+        st.markdown("**Snapshot**")
+        if (why := closed()) is None:
+            if st.button("Freeze as snapshot", help="A short link to these numbers, for ever"):
+                try:
+                    st.session_state[f"{name}.frozen"] = freeze()
+                except BudgetscopeError as error:
+                    st.warning(literal(str(error)))
+            if kept := st.session_state.get(f"{name}.frozen"):
+                st.code(f"{url_state.root()}/snapshot?id={kept}", language=None, wrap_lines=True)
+        else:
+            caption(why)
         parquet = "application/vnd.apache.parquet"
         files: list[tuple[str, str, str, Callable[[], bytes]]] = [
-            ("Figure as a page", "html", "text/html", lambda: as_html(figure(), title, text).encode()),
+            ("Save as one page", "html", "text/html", lambda: page().encode()),
             ("Table (CSV)", "csv", "text/csv", partial(exports.as_csv, frame)),
             ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
         ]

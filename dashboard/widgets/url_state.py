@@ -178,6 +178,12 @@ def address(view: str, params: Sequence[Param], values: Mapping[str, object] | N
     return f"{page}?{query}" if query else page
 
 
+def root() -> str:
+    """The address of the dashboard, without its last slash."""
+    parts = (st.context.url or "").split("?")[0].split("/")
+    return "/".join(parts[:3])
+
+
 def current() -> dict[str, list[str]]:
     """The URL's query as it is."""
     return {name: st.query_params.get_all(name) for name in st.query_params}

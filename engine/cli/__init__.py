@@ -37,6 +37,7 @@ VERBS = {
     "allowance": ("money", "set or show what a day (UTC) allows to all runs together"),
     "estimate": ("estimates", "say what a study will cost, and at most; calls no model"),
     "report": ("reports", "accuracy against spend, with intervals and the frontier"),
+    "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
     "export": ("reports", "write a table to a file"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -255,6 +255,18 @@ class Store(Database):
         """Why trials failed whose last attempt did, with how many; of one task, or of all."""
         with self.reading() as connection:
             return [(row["error"], row["n"]) for row in tables.fetch(connection, _FAILURES, [task, task])]
+
+    def keep_link(self, link_id: str, view: str) -> None:
+        """Keep what a short link shows; the same id again changes nothing."""
+        with self.writing() as connection:
+            row = [link_id, view, codec.naive(datetime.now(UTC))]
+            connection.execute("insert into links values (?, ?, ?) on conflict do nothing", row)
+
+    def link(self, link_id: str) -> str | None:
+        """What a short link shows; None: there is none of this id."""
+        with self.reading() as connection:
+            kept = connection.execute("select view from links where link_id = ?", [link_id]).fetchone()
+        return None if kept is None else str(kept[0])
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""

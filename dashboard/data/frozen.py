@@ -1,0 +1,368 @@
+"""What a page of Explore showed, as plain data that outlives its database: for short links and for saved pages.
+
+A snapshot holds frames and texts, never a query: it says the same numbers whatever is added, deleted or migrated
+later. It is kept in the table `links` under the hash of its content. What comes out of a file is as hostile as any
+other database: it is read with limits and drawn by the same code as live data, which escapes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from dashboard import figures
+from dashboard.data import lens, queries
+from dashboard.data.queries import Database, Selection
+from dashboard.figures import FrontierInfo, Handles
+from dashboard.figures.axes import Room
+from dashboard.text import saved_page, tables
+from engine.analysis import guessing
+from engine.analysis.advice.decide import MARGIN
+from engine.core import codec, names, replay
+from engine.core.errors import BudgetscopeError, UsageError
+from engine.core.records import AXES
+from engine.store.store import Store, writable
+from engine.strategies.lineups import roster
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MOST_BYTES = 1_000_000
+"""Of a snapshot as it is stored."""
+MOST_UNPACKED = 16_000_000
+"""Of what one may unpack to."""
+FORM = 1
+"""Version of the form snapshots are stored in."""
+VERDICT = ("condition_id", "budget", "verdict")
+ANSWERS, CALLS, LETTERS = 3, 4, 1500
+"""Answers that come along, calls of each, and letters of a text."""
+COLUMNS = [
+    "condition_id",
+    "task",
+    "model",
+    "strategy",
+    "params",
+    "axis",
+    "budget",
+    "simulated",
+    "partial",
+    "reader",
+    "n_questions",
+    "n_planned",
+    "n_trials",
+    "n_right",
+    "n_wrong",
+    "n_none",
+    "n_exhausted",
+    "n_failed",
+    "n_stopped",
+    "n_censored",
+    "n_draws",
+    "much_cut",
+    "tied",
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "accuracy_finished",
+    "calls",
+    "calls_low",
+    "calls_high",
+    "input_tokens",
+    "output_tokens",
+    "output_tokens_low",
+    "output_tokens_high",
+    "total_tokens",
+    "total_tokens_low",
+    "total_tokens_high",
+    "cached_tokens",
+    "latency_ms",
+    "latency_ms_low",
+    "latency_ms_high",
+    "usd",
+    "usd_low",
+    "usd_high",
+    "usd_assumed",
+    "wh",
+    "wh_low",
+    "wh_high",
+    "guess",
+    "chance",
+    "mechanism",
+    "idle",
+    "on_frontier",
+    "p_frontier",
+    "verdict",
+    "x",
+]
+"""What of a frontier frame the figure, the table and the panel show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the selected point, cut to what a reader needs."""
+
+    question: str
+    expected: str
+    fate: str
+    """A key of `replay.FATES`."""
+    said: str
+    """Empty: nothing."""
+    replies: tuple[str, ...]
+    """Texts of its calls, in order, as far as the budget let them through."""
+    calls: int
+    """How many calls that were, also those left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What was on screen."""
+
+    form: int
+    made: str
+    """ISO 8601, UTC."""
+    program: str
+    """Version of Budgetscope; empty: unknown."""
+    heading: str
+    lead: str
+    rest: str
+    study: str
+    task: str
+    x: str
+    kind: str
+    most: float | None
+    """Handle in the unit of the axis; None: off."""
+    least: float | None
+    """A share; None: off."""
+    selected: str | None
+    """The point in the panel, as addresses name it; None: none."""
+    said: str
+    """What spends rest on, for the axis title."""
+    models: tuple[str, ...]
+    """All there were, in the order shapes were given out."""
+    strategies: tuple[str, ...]
+    verdicts: tuple[tuple[str, int, str], ...]
+    """Condition, budget, verdict; in the order of the table."""
+    notes: tuple[str, ...]
+    frame: str
+    """Rows of the frontier frame, JSON."""
+    line: str
+    band: str
+    mark: str
+    """Of the numbers, to tell whether newer ones exist."""
+    query: dict[str, list[str]]
+    """The address of the live view."""
+    answers: tuple[Answer, ...]
+
+    def rows(self) -> pl.DataFrame:
+        """The frontier frame."""
+        import polars as pl
+
+        frame = pl.read_json(io.StringIO(self.frame), infer_schema_length=None)
+        return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
+
+    def info(self, dark: bool, room: Room) -> FrontierInfo:
+        """The figure's plain data."""
+        import polars as pl
+
+        line, band = (pl.read_json(io.StringIO(text)) if text else None for text in (self.line, self.band))
+        point = (self.selected or "").rpartition("~")
+        return figures.frontier_info(
+            self.rows(),
+            line,
+            band,
+            x=self.x,
+            kind="hull" if self.kind == "hull" else "staircase",
+            handles=Handles(self.most, self.least),
+            selected=(point[0], int(point[2])) if point[2].isdigit() else None,
+            room=room,
+            dark=dark,
+            models=self.models,
+            strategies=self.strategies,
+            said=self.said,
+        )
+
+    def table(self) -> pl.DataFrame:
+        """All settings, as the page had them."""
+        verdicts: dict[tables.Key, str] = {(id, budget): verdict for id, budget, verdict in self.verdicts}
+        return tables.settings_table(self.rows(), verdicts, self.x).drop("condition_id", "budget")
+
+
+def compose(
+    db: Database,
+    selection: Selection,
+    handles: Handles,
+    sentences: tuple[str, str, str],
+    verdicts: Sequence[tuple[str, int, str]],
+    selected: str | None,
+    notes: Sequence[str],
+    query: dict[str, list[str]],
+) -> Frozen:
+    """What Explore shows of a selection; `sentences`: heading, lead and rest of its decision."""
+    frame, every = queries.frontier(db, selection), queries.every(db)
+    shown = frame.select([name for name in COLUMNS if name in frame.columns])
+    band = queries.band(db, selection) if selection.kind == "staircase" else None
+    try:
+        program = version("budgetscope")
+    except PackageNotFoundError:
+        program = ""
+    return Frozen(
+        form=FORM,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        program=program,
+        heading=sentences[0],
+        lead=sentences[1],
+        rest=sentences[2],
+        study=selection.study,
+        task=selection.task,
+        x=selection.x,
+        kind=selection.kind,
+        most=handles.most,
+        least=handles.least,
+        selected=selected,
+        said=lens.said(selection.looking, selection.x),
+        models=tuple(roster(every["model"])),
+        strategies=tuple(sorted(set(every["strategy"]))),
+        verdicts=tuple(verdicts),
+        notes=tuple(notes),
+        frame=shown.write_json(),
+        line=_written(queries.line(frame, selection.kind)),
+        band="" if band is None else _written(band),
+        mark=mark(db, selection.study, selection.task),
+        query=query,
+        answers=_answers(db, selection, frame, selected),
+    )
+
+
+def _written(frame: pl.DataFrame) -> str:
+    """JSON; empty for no row, which would not come back with its columns."""
+    return "" if frame.is_empty() else frame.write_json()
+
+
+def mark(db: Database, study: str, task: str) -> str:
+    """What changes as soon as a task's numbers in a study do."""
+    cells = queries.cells(db, study=study).filter(task=task)
+    numbers = cells.select("condition_id", "axis", "budget", "n_trials", "accuracy", "total_tokens").sort(
+        "condition_id", "axis", "budget"
+    )
+    return hashlib.sha256(numbers.write_csv(float_precision=9).encode()).hexdigest()[:16]
+
+
+def freeze(db: Database, frozen: Frozen) -> str:
+    """Keep a snapshot, in the local copy where `db` is the demo; returns its id. Raises UsageError where it is too
+    large."""
+    packed = base64.b64encode(zlib.compress(codec.dumped(codec.jsonable(frozen)).encode(), 9)).decode()
+    if len(packed) > MOST_BYTES:
+        raise UsageError(f"This view has {len(packed):,} bytes; a snapshot may have {MOST_BYTES:,}. Filter it first.")
+    # Of the content alone: the same view frozen again the same second is the same link.
+    link = hashlib.sha256(packed.encode()).hexdigest()[:16]
+    Store(writable(db.path)).keep_link(link, packed)
+    return link
+
+
+def thaw(db: Database, link: str) -> Frozen | None:
+    """The snapshot of this id; None: there is none. Raises UsageError for one that cannot be read."""
+    packed = Store(db.path).link(link)
+    if packed is None:
+        return None
+    try:
+        unpack = zlib.decompressobj()
+        body = unpack.decompress(base64.b64decode(packed, validate=True), MOST_UNPACKED)
+        if unpack.unconsumed_tail:
+            raise ValueError("too large")
+        frozen = codec.record(Frozen, json.loads(body))
+        # Drawn once here, so that what a page meets later is known to be whole.
+        frozen.info(False, "wide")
+        frozen.table()
+    except Exception as error:
+        raise UsageError(f"The snapshot {link} cannot be read: it is damaged or of another version.") from error
+    return frozen
+
+
+def _answers(db: Database, selection: Selection, frame: pl.DataFrame, selected: str | None) -> tuple[Answer, ...]:
+    condition, _, budget = (selected or "").rpartition("~")
+    rows = [row for row in frame.filter(condition_id=condition).to_dicts() if str(row["budget"]) == budget]
+    if not rows or rows[0]["axis"] not in AXES:
+        return ()
+    axis, at = rows[0]["axis"], rows[0]["budget"]
+    page = queries.trial_page(db, selection.study, selection.task, condition, axis, at, "all", "", (None, None))
+    answers = []
+    for trial in page.trials[:ANSWERS]:
+        read = replay.read(trial, axis, at)
+        covered = trial.calls[: read.covered]
+        kept = queries.completions(db, tuple(call.key for call in covered[:CALLS]))
+        texts = [kept[call.key].text[:LETTERS] for call in covered[:CALLS] if call.key in kept]
+        question = trial.spec.question
+        answers.append(
+            Answer(
+                codec.storable(question.problem.text[:LETTERS]),
+                codec.storable(question.target[:LETTERS]),
+                read.fate,
+                codec.storable((read.answer or "")[:LETTERS]),
+                tuple(map(codec.storable, texts)),
+                len(covered),
+            )
+        )
+    return tuple(answers)
+
+
+def of(
+    db: Database,
+    selection: Selection,
+    handles: Handles,
+    selected: str | None,
+    query: dict[str, list[str]],
+) -> Frozen:
+    """The view of a selection with the decision of now; `selected` None: its pick stands in the panel."""
+    most = None if handles.most is None else handles.most / figures.AXES[selection.x].scale
+    try:
+        made = queries.decision(db, selection, most, handles.least, MARGIN)
+        sentences = (made.heading, made.lead, made.rest)
+        verdicts = [(id, budget, word) for id, budget, word in made.verdicts.select(*VERDICT).iter_rows()]
+        pick = f"{made.cell.condition_id}~{made.cell.budget}" if made.cell else None
+    except BudgetscopeError as error:
+        sentences, verdicts, pick = (str(error), "", ""), [], None
+    notes = (*guessing.sentences(queries.frontier(db, selection)), *queries.notes(db, selection.study))
+    return compose(db, selection, handles, sentences, verdicts, selected or pick, notes, query)
+
+
+def facts(frozen: Frozen) -> list[tuple[str, str]]:
+    """What a reader must know of where the numbers come from."""
+    rows = frozen.rows()
+    models = sorted({names.model(str(model)) for model in rows["model"]})
+    prices = "assumed prices" if rows["usd_assumed"].any() else "prices unknown" if rows["usd"].is_null().all() else ""
+    return [
+        ("Task", names.task(frozen.task)),
+        ("Study", "" if frozen.study == queries.ALL else frozen.study),
+        ("Model", ", ".join(models)),
+        ("Questions", str(rows["n_questions"].max() or 0)),
+        ("Money", prices),
+        ("Made", f"{frozen.made[:10]} with Budgetscope {frozen.program}".strip()),
+    ]
+
+
+def as_page(frozen: Frozen, link: str) -> str:
+    """The view as one HTML file; `link`: where the live view is, empty: nowhere."""
+    answers = [(a.question, a.expected, a.fate, a.said, a.replies, a.calls) for a in frozen.answers]
+    figure = figures.frontier_figure(frozen.info(False, "wide"))
+    sentences = (frozen.heading, frozen.lead, frozen.rest)
+    return saved_page.saved_page(
+        figure, frozen.table(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
+    )
+
+
+def as_markdown(frozen: Frozen) -> str:
+    """The view as Markdown."""
+    return saved_page.markdown(frozen.table(), (frozen.heading, frozen.lead, frozen.rest), facts(frozen))
+
+
+def title(frozen: Frozen) -> str:
+    """`Sums (easy) · demo`."""
+    return " · ".join(part for part in (names.task(frozen.task), frozen.study) if part and part != queries.ALL)

@@ -1,0 +1,154 @@
+"""A view of Explore as one HTML file: finding, figure, table, answers, how the numbers were made; needs no network.
+
+Every text of a model, a question or a study is escaped; the page's own policy lets nothing be loaded or connected to.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit
+
+from dashboard import theme
+from dashboard.text import exports
+from dashboard.text.tables import said
+from engine.core import text as fmt
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    import polars as pl
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
+    "connect-src 'none'; form-action 'none'; base-uri 'none'"
+)
+"""What a saved page may do: run what it brings, load nothing, connect to nothing."""
+METHOD = (
+    "A budget is a hard wall around one attempt at one question; smaller budgets are read off the same answers.",
+    "Accuracy counts right answers among all that were scored; no answer is not right, a failure is not wrong.",
+    "Intervals are 95%, questions are the sampling unit; the frontier's band holds 80% of 1,000 resamplings.",
+    "What is recommended is the cheapest setting within three points of the highest accuracy that the limits accept.",
+)
+PAGE = """
+:root { --text: TEXT; --muted: MUTED; --border: BORDER; --primary: PRIMARY; }
+@font-face { font-family: "Source Sans"; src: url(FONT) format("woff2"); font-weight: 200 900; }
+body { margin: 0; background: SECOND; color: var(--text); font: 15px/1.45 FAMILY; }
+main { max-width: 1180px; margin: 20px auto; padding: 28px 36px; background: GROUND; border: 1px solid var(--border);
+  border-radius: 10px; }
+header { display: flex; align-items: center; gap: 14px; color: var(--muted); font-size: 14px; margin-bottom: 12px; }
+header a { margin-left: auto; }
+h1 { font-size: 27px; line-height: 34px; font-weight: 650; letter-spacing: -.35px; margin: 0 0 4px; }
+h2 { font-size: 18px; font-weight: 650; margin: 22px 0 6px; }
+.lead { font-size: 16.5px; margin: 0 0 8px; } .lead b { color: var(--primary); }
+a { color: var(--primary); }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
+.wide { overflow-x: auto; }
+th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--border); white-space: nowrap; }
+th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child, td:nth-child(2) { text-align: left; }
+details { border-top: 1px solid var(--border); padding: 6px 0; } summary { cursor: pointer; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 "Source Code", ui-monospace, monospace;
+  background: SECOND; border-radius: 6px; padding: 8px 10px; margin: 6px 0; }
+.muted { color: var(--muted); }
+"""
+
+
+def saved_page(
+    figure: go.Figure,
+    table: pl.DataFrame,
+    data: pl.DataFrame,
+    sentences: tuple[str, str, str],
+    facts: Iterable[tuple[str, str]],
+    answers: Iterable[tuple[str, str, str, str, tuple[str, ...], int]],
+    notes: Iterable[str],
+    link: str,
+) -> str:
+    """The page. `sentences`: heading, lead and rest; `facts`: what and value, of model, study, date, version.
+
+    `answers`: question, expected, fate, what was said, replies and number of calls; `data`: what the link to the data
+    holds; `link`: address of the live view, empty: none."""
+    heading, lead, rest = (escape(sentence) for sentence in sentences)
+    body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    csv = base64.b64encode(exports.as_csv(data)).decode()
+    live = f'<a href="{escape(link)}">Open in Budgetscope</a>' if link.startswith(("http://", "https://")) else ""
+    advice = f'<p class="lead"><b>{lead}{":" if rest else ""}</b> {rest}</p>' if lead or rest else ""
+    told = "".join(f"<li>{escape(sentence)}</li>" for sentence in (*METHOD, *notes))
+    known = "".join(f"<tr><td>{escape(what)}</td><td>{escape(value)}</td></tr>" for what, value in facts if value)
+    wordmark = Path(__file__).parents[1].joinpath("wordmark.svg").read_text("utf-8")
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">'
+        f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
+        f"<header>{wordmark}<span>one file, works offline</span>"
+        f'<a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</header>'
+        f"<h1>{heading}</h1>{advice}{body}"
+        f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
+        f"{_answers(answers)}"
+        f"<h2>How the numbers were made</h2><ul>{told}</ul><table>{known}</table></main></body></html>"
+    )
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    inks, folder = theme.LIGHT, Path(streamlit.__file__).parent / "static" / "static" / "media"
+    files = sorted(folder.glob("SourceSansVF-Upright*.woff2"))
+    font = "data:font/woff2;base64," + base64.b64encode(files[0].read_bytes()).decode() if files else "data:,"
+    css = PAGE
+    for name, value in {
+        "GROUND": inks.background,
+        "SECOND": inks.secondary,
+        "TEXT": inks.text,
+        "MUTED": inks.muted,
+        "BORDER": inks.border,
+        "PRIMARY": inks.primary,
+        "FAMILY": theme.FONT,
+        "FONT": font,
+    }.items():
+        css = css.replace(name, value)
+    return css
+
+
+def _table(table: pl.DataFrame) -> str:
+    def cell(value: object) -> str:
+        return fmt.UNKNOWN if value is None else fmt.number(value) if isinstance(value, float) else str(value)
+
+    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
+    rows = ("".join(f"<td>{escape(cell(value))}</td>" for value in row) for row in table.iter_rows())
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
+
+
+def _answers(answers: Iterable[tuple[str, str, str, str, tuple[str, ...], int]]) -> str:
+    parts = []
+    for question, expected, fate, answer, replies, calls in answers:
+        mark, words = said(fate, answer, expected)
+        texts = "".join(f"<pre>{escape(text)}</pre>" for text in replies)
+        more = (
+            f'<p class="muted">{len(replies)} of {fmt.plural(calls, "call")} shown</p>' if calls > len(replies) else ""
+        )
+        asked = f"<pre>{escape(question)}</pre>"
+        parts.append(f"<details><summary>{escape(f'{mark} {words}')}</summary>{asked}{texts}{more}</details>")
+    return f"<h2>Some of its answers</h2>{''.join(parts)}" if parts else ""
+
+
+def markdown(table: pl.DataFrame, sentences: tuple[str, str, str], facts: Iterable[tuple[str, str]]) -> str:
+    """The finding and the table for a README or a comment; names are written letter by letter."""
+    heading, lead, rest = sentences
+    names = ["Setting", "Budget", "Accuracy", "95%", "Output tokens", "Cost per 1,000, $", "Verdict"]
+    lines = [f"**{_plain(heading)}**", "", _plain(f"{lead}: {rest}" if rest else lead), ""]
+    lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for row in table.select(names).iter_rows():
+        cells = (fmt.UNKNOWN if v is None else fmt.number(v) if isinstance(v, float) else str(v) for v in row)
+        lines.append("| " + " | ".join(map(_plain, cells)) + " |")
+    lines += ["", " · ".join(_plain(f"{what} {value}") for what, value in facts if value)]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(words: str) -> str:
+    """Text that Markdown shows letter by letter on one line."""
+    line = " ".join(words.split())
+    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#!~$@" else sign for sign in line).replace("://", ":\u2060//")

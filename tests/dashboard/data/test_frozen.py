@@ -1,0 +1,124 @@
+"""A frozen view says the same numbers for ever, and a saved page needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.data import frozen, queries
+from dashboard.data.frozen import Frozen
+from dashboard.figures import Handles
+from dashboard.text.saved_page import POLICY
+from engine.core.errors import UsageError
+from engine.store.store import Store, fingerprint
+from tests import ROOT
+from tests.support import hostile, stores
+from tests.support.pages import run_page
+
+
+def view(path: Path, task: str = "", **handles: float) -> tuple[queries.Database, Frozen]:
+    """What Explore shows of a task of this database."""
+    db = queries.Database(str(path), fingerprint(path))
+    study = queries.study_choices(db)[0]
+    cells = queries.cells(db, study=study)
+    task = task or queries.tasks(cells)[0]
+    ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
+    selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
+    return db, frozen.of(db, selection, Handles(**handles), None, {"task": [task]})
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return stores.small(tmp_path / "results.duckdb")
+
+
+def opened(path: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> tuple[AppTest, str]:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
+    app = run_page("snapshot", id=link)
+    assert not app.exception, app.exception[0].value
+    parts = [*app.markdown, *app.caption, *app.warning, *app.info]
+    return app, "\n".join(str(part.value) for part in parts).replace("\\", "")
+
+
+def test_what_was_frozen_comes_back_as_it_was(path: Path) -> None:
+    db, shown = view(path, most=300.0, least=0.5)
+    link = frozen.freeze(db, shown)
+    again = frozen.thaw(queries.Database(str(path), fingerprint(path)), link)
+    assert again == shown
+    assert again is not None and again.info(False, "wide") == shown.info(False, "wide")
+    assert again.table().equals(shown.table())
+    assert frozen.freeze(db, shown) == link, "the same view is the same link"
+
+
+def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there_is_other(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, shown = view(path)
+    link = frozen.freeze(db, shown)
+    app, said = opened(path, link, monkeypatch)
+    assert shown.heading in said and "The database says something else by now" not in said
+    table = app.dataframe[0].value
+    for run in Store(path).runs():
+        Store(path).delete_run(run.run_id)
+    app, said = opened(path, link, monkeypatch)
+    assert shown.heading in said and shown.lead in said
+    assert "The database says something else by now" in said
+    assert app.dataframe[0].value.equals(table)
+
+
+def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot(tmp_path: Path) -> None:
+    demo = Path(shutil.copyfile(ROOT / "results.duckdb", tmp_path / "demo.duckdb"))
+    before = demo.read_bytes()
+    db, shown = view(demo)
+    link = frozen.freeze(db, shown)
+    assert demo.read_bytes() == before
+    assert Store(tmp_path / "demo.local.duckdb").link(link) is not None
+
+
+@pytest.mark.parametrize("link", ["", "gone", "../../etc/passwd", "' or 1=1 --"])
+def test_a_snapshot_nobody_made_is_said(path: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "There is no such snapshot here" in opened(path, link, monkeypatch)[1]
+
+
+def test_a_damaged_snapshot_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(path).keep_link("bad", base64.b64encode(b"nonsense").decode())
+    assert "The snapshot bad cannot be read" in opened(path, "bad", monkeypatch)[1]
+
+
+def test_a_view_too_large_to_keep_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, shown = view(path)
+    monkeypatch.setattr(frozen, "MOST_BYTES", 1000)
+    with pytest.raises(UsageError, match="a snapshot may have 1,000"):
+        frozen.freeze(db, shown)
+
+
+def test_a_saved_page_says_the_finding_and_needs_no_network(path: Path) -> None:
+    _, shown = view(path)
+    page = frozen.as_page(shown, "http://localhost:8501/?task=x")
+    assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page
+    for wanted in (shown.heading, shown.lead, "All settings", "How the numbers were made", "Data (CSV)"):
+        assert wanted in page
+    assert 'href="http://localhost:8501/?task=x"' in page
+    own = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert len(re.findall(r"""(?:src|href)=["'](?:https?:)?//""", own)) == 1, "the link back alone"
+    assert not re.search(r"<script[^>]*src=", page)
+    assert len(page) < 8_000_000
+
+
+def test_a_saved_page_holds_no_html_of_a_model_a_question_or_a_study(tmp_path: Path) -> None:
+    some = [text for text in hostile.STRINGS if "<" in text][:6]
+    path = hostile.in_thread(hostile.database, tmp_path / "r.duckdb", some)
+    _, shown = view(path)
+    page = frozen.as_page(shown, "javascript:alert(1)")
+    body = page[page.index("</header>") :]
+    assert "javascript:alert(1)" not in page[: page.index("<h1>")]
+    told = body[body.index("All settings") :]
+    for text in some:
+        assert text not in told
+    written = frozen.as_markdown(shown)
+    assert not re.search(r"(?<!\\)<(script|img|svg|iframe)", written)
