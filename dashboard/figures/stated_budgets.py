@@ -59,7 +59,7 @@ SURE = 0.05
 KEY = ("task", "model", "strategy", "settings")
 TICK_GAP = 8
 """Pixels between two told budgets that are written."""
-TITLE = "<b>Told budget</b>, output tokens, log scale"
+TITLE = "<b>Stated budget</b>, output tokens, log scale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _used(row: Row, cell: Row | None, muted: str) -> Stop:
 def _scored(row: Row, muted: str) -> Stop:
     value, low, high = row["accuracy"], row["accuracy_low"], row["accuracy_high"]
     lines = (
-        f"<b>told {safe(fmt.number(row['told']))} tokens</b>",
+        f"<b>stated {safe(fmt.number(row['told']))} tokens</b>",
         measured(value, low, high, fmt.percent, "accuracy", muted),
         muted_text(f"n = {fmt.plural(row['n_questions'], 'question')} · 95% intervals", muted),
     )
@@ -251,7 +251,7 @@ def told_caption(info: ToldInfo) -> str:
     parts = [
         "mean output tokens of whole replies, with 95% intervals",
         "below the grey line the budget is kept on average",
-        "dashed: chain of thought that is told nothing" if any(s.level.used is not None for s in every) else "",
+        "dashed: chain of thought without a stated budget" if any(s.level.used is not None for s in every) else "",
         "▲ the floor: below it use is found to rise again" if any(s.floor for s in every) else "",
         "hollow: budgets the model stated itself" if any(s.stated for s in every) else "",
     ]
@@ -262,7 +262,7 @@ def told_figure(info: ToldInfo) -> go.Figure:
     """Mean used against told tokens, log-log; without a series, a figure with one sentence."""
     inks, x, y = theme.inks(info.dark), info.x_scale, info.used_scale
     if not info.panels:
-        return empty_figure("No model was told a budget here.", inks)
+        return empty_figure("No prompt here states a budget.", inks)
     diagonal, across = (max(x.low, y.low), min(x.high, y.high)), _across(info)
     traces, notes = list[Trace](), list[dict[str, Any]]()
     # The untold level is named once, in the panel whose marks at the left are farthest from it; of equals, the first.
@@ -299,7 +299,7 @@ def obeyed_figure(info: ToldInfo) -> go.Figure:
     """Accuracy against told tokens; without a scored series, a figure with one sentence."""
     inks = theme.inks(info.dark)
     if not any(series.accuracy for panel in info.panels for series in panel.series):
-        return empty_figure("No told budget has a scored question here.", inks)
+        return empty_figure("No stated budget has a scored question here.", inks)
     traces, notes, across = list[Trace](), list[dict[str, Any]](), _across(info)
     pen = {"width": 1.3, "dash": "dash", "color": fade(inks.text, 0.6)}
     for i, panel in enumerate(info.panels):

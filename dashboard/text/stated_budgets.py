@@ -29,8 +29,8 @@ name = "told_budget"
 told_tokens = [2, 4, 8, 16, 32, 64, 128, 256]"""
 """How a study tells budgets."""
 OURS = (
-    "kept: at most what was told, mean over told budgets · elasticity is our own number: d ln(used) / d ln(told) with "
-    "a level for each question, so 1 follows what is told, 0 ignores it, and below 0 asking for less gets more · "
+    "kept: at most what was stated, mean over stated budgets · elasticity is our own number: d ln(used) / d ln(told) "
+    "with a level for each question, so 1 follows what is told, 0 ignores it, and below 0 asking for less gets more · "
     "p is corrected for all series shown (Holm)"
 )
 
@@ -86,26 +86,39 @@ def untold(points: pl.DataFrame, cells: pl.DataFrame, conditions: pl.DataFrame) 
     return pl.DataFrame(against, schema=schema)
 
 
+HEEDED = 0.25
+"""Elasticity under which, at the upper end of its interval, a stated budget is not heeded: ten times the number stated
+changes the tokens used by less than 1.8 times."""
+
+
 def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
-    """The finding of the series shown, in one sentence; that of a single one has its n and interval."""
+    """The finding of the series shown, in at most 18 words: whether stated budgets are heeded, and kept."""
     rows = summary.to_dicts()
-    if len(rows) == 1:
-        return f"{short_model(rows[0]['model'])} on {_sentence(points, rows[0])}"
     shares = [share for row in rows if (share := _kept(points, row)[0]) is not None]
     if not shares:
-        return "Too few told budgets to compare yet"
-    rebounds = sum(_rebounds(row) for row in rows) or "none"
-    spread = f"{fmt.percent(min(shares))} to {fmt.percent(max(shares))}"
-    many = fmt.plural(len(rows), "series", "series")
-    return f"A told budget is kept in {spread} of replies; use rises again below some floor in {rebounds} of {many}"
+        return "Too few stated budgets to compare yet"
+    models = {short_model(row["model"]) for row in rows}
+    ends = [row["elasticity_high"] for row in rows]
+    least, most = (pick(row[end] for row in rows) for pick, end in ((min, "least_told"), (max, "most_told")))
+    span = f"from {fmt.number(least)} to {fmt.number(most)} stated tokens"
+    if rebounds := sum(_rebounds(row) for row in rows):
+        many = fmt.plural(len(rows), "series", "series")
+        return f"Stating less than some floor costs more, in {fmt.count(rebounds)} of {many}"
+    if all(end is not None and end < HEEDED for end in ends):
+        if len(models) == 1:
+            return f"{models.pop()} ignores a stated budget: {span}, its replies hardly change"
+        return f"No model here heeds a stated budget: {span}, replies hardly change"
+    low, high = (fmt.accuracy(share, None) for share in (min(shares), max(shares)))
+    spread = low if low == high else f"{low} to {high}"
+    return f"A stated budget is kept in {spread} of replies, {span}"
 
 
 def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
-    """One for each of several series."""
+    """One for each series, with n and intervals."""
     rows = summary.to_dicts()
     several = summary["model"].n_unique() > 1 if rows else False
     names = [f"{short_model(row['model'])} on " if several else "" for row in rows]
-    return [f"{name}{_sentence(points, row)}." for name, row in zip(names, rows, strict=True)] if len(rows) > 1 else []
+    return [f"{name}{_sentence(points, row)}." for name, row in zip(names, rows, strict=True)]
 
 
 def _sentence(points: pl.DataFrame, row: Row) -> str:
@@ -113,13 +126,13 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
     kept = f"kept in {fmt.percent(share)} {fmt.interval(low, high, fmt.percent)} of replies".replace("  ", " ")
     n, floor, least = fmt.plural(row["n_questions"], "question"), fmt.number(row["floor"]), row["least_told"]
     if row["p_rebound"] is None:
-        rebound = f"too few questions with every told budget to look for a rebound ({n})"
+        rebound = f"too few questions with every stated budget to look for a rebound ({n})"
     elif not _rebounds(row):
         where = "down to" if row["floor"] == least else "below"
         rebound = f"no rebound {where} {floor} tokens seen in {n} (p {fmt.p_value(row['p_adjusted'])})"
     else:
         more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
-        rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when told"
+        rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when stated"
         rebound += f" {fmt.number(least)}, on {n}"
     ends = fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed)
     slope = f"elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
@@ -159,7 +172,7 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
             "Task": names.task(row["task"]),
             "Model": short_model(row["model"]),
             "Strategy": names.strategy(row["strategy"]),
-            "Told tokens": row["told"],
+            "Stated tokens": row["told"],
             "Used tokens": row["used"],
             "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], fmt.number),
             "Kept, %": in_percent(row["obeyed"]),
@@ -183,7 +196,7 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
             "Task": names.task(row["task"]),
             "Model": short_model(row["model"]),
             "Strategy": names.strategy(row["strategy"]),
-            "Told": f"{fmt.number(row['least_told'])}–{fmt.number(row['most_told'])}",
+            "Stated": f"{fmt.number(row['least_told'])}–{fmt.number(row['most_told'])}",
             "Elasticity (ours)": None if row["elasticity"] is None else round(row["elasticity"], 3),
             "95% interval": fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed),
             "Least use when told": row["floor"],

@@ -74,14 +74,14 @@ def draw(
     else:
         alt = "Accuracy by budget, one panel a task"
         controls.chart(figures.curves_figure(info), "budgets.figure", VIEW, alt, selects=VIEW)
-    if point := controls.way_down(VIEW, cells, "a step of a curve", "condition"):
+    if point := controls.way_down(VIEW, cells, "a step of a curve", "setting"):
         row, budget = point
         row = row | {"budget": int(budget) if budget.isdigit() else None}
         name = tables.cell_name(row, names.over(cells.to_dicts()))
         # Trials are read at budgets of the engine's axes; energy is none of them.
         named = {"study": study}
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
-        controls.link_to("trials", f"Open the trials of {name}", named | {"condition": row["condition_id"], **place})
+        controls.link_to("trials", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
     controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)

@@ -24,6 +24,29 @@ RULES = (
     "The chance of being on the frontier is the share of bootstrap samples of the questions in which nothing cheaper "
     "is as good.",
 )
+WORDS = (
+    ("Setting", "a strategy with its parameters and its model; a point is a setting at a budget."),
+    ("Answer", "one question answered by one setting; a call is one request to a model, a thought one chain."),
+    ("Budget", "what one answer may spend at most: output tokens, all tokens, calls or money."),
+    ("Cut off by the budget", "the next call did not fit any more, or fitted in part; what was said before counts."),
+    ("Stated budget", "a number of tokens the prompt asks the model to stay under; nothing enforces it."),
+    ("Frontier", "the points that nothing cheaper equals; its band holds 80% of resampled frontiers."),
+    ("Chance of being best", "the share of resamplings in which nothing cheaper is as good."),
+    ("Too close to call", "the 95% interval of the paired difference holds zero."),
+    ("Mechanism", "what a strategy rests on, such as a readable estimate; rates stand beside the accuracy."),
+)
+DEPARTURES = (
+    "Self-confident weighting (SC²): the paper names the idea and no formula; the weights here are our reading of it.",
+    "Least-to-most splits without worked examples; the paper gives examples of each task.",
+    "Reflexion keeps all its attempts and reflections in the prompt; without an oracle the model judges itself.",
+    "A budget on output tokens counts hidden reasoning, as providers bill it.",
+)
+RESPONSIBLE = (
+    "An accuracy holds for these questions and this model. For decisions about people, in medicine, science or "
+    "finance, measure on questions of your own and look at who loses: Compare shows groups.",
+    "Fewer tokens are less energy, and sometimes worse answers for the hardest questions: read both numbers.",
+    "Questions and answers are sent to the models you choose, and stored in your database; keys are never stored.",
+)
 WIDTHS = {"Strategy": 170, "Family": 110, "What it does": 420, "Calls per question, at most": 190}  # Pixels.
 
 
@@ -69,7 +92,7 @@ def render() -> None:
                 promise += "to choose."
             elif entry.anytime(entry.make()):
                 promise = "With its defaults it knows nothing of the budget: one attempt gives its whole curve."
-            st.markdown(f"##### {controls.literal(entry.name)}")
+            st.markdown(f"## {controls.literal(entry.name)}")
             for sentence in (entry.idea, entry.text, promise):
                 controls.say(sentence.replace("`", ""))
             if origin := plugins.origin(entry.name):
@@ -86,9 +109,16 @@ def render() -> None:
                 )
             controls.link_to("explore", "Its results", {"strategy": entry.name})
     url_state.save(VIEW, params)
-    st.markdown("##### How the numbers are made")
+    st.markdown("## How the numbers are made")
     for rule in RULES:
         st.markdown(f"- {controls.literal(rule)}")
+    st.markdown("## Words")
+    for word, meaning in WORDS:
+        st.markdown(f"- **{controls.literal(word)}**: {controls.literal(meaning)}")
+    for title, sentences in (("Where a strategy departs from its paper", DEPARTURES), ("Responsible use", RESPONSIBLE)):
+        st.markdown(f"## {title}")
+        for sentence in sentences:
+            st.markdown(f"- {controls.literal(sentence)}")
     controls.copy_link(VIEW, params)
 
 

@@ -57,14 +57,14 @@ def draw(
         for sentence in queries.notes(db, study):
             controls.caption(sentence)
         controls.warn(problems)
-    alt = "Used output tokens against told tokens, one panel a task"
+    alt = "Used output tokens against stated tokens, one panel a task"
     controls.chart(figures.told_figure(info), "told.used", VIEW, alt, selects=VIEW)
     if point := controls.way_down(VIEW, accuracy, "a point", "point"):
         row, budget = point
-        name = f"{names.task(row['task'])} told {fmt.number(row['told'])} tokens"
+        name = f"{names.task(row['task'])} at {fmt.number(row['told'])} stated tokens"
         query = {"study": study, "condition": row["condition_id"], "budget": budget}
-        controls.link_to("trials", f"Open the trials of {name}", query)
-    alt = "Accuracy against told tokens"
+        controls.link_to("trials", f"Read the answers of {name}", query)
+    alt = "Accuracy against stated tokens"
     controls.chart(figures.obeyed_figure(info), "told.accuracy", "told-accuracy", alt, selects=VIEW)
     table = stated_budgets.summary_table(summary)
     if not table.is_empty():  # One told budget alone has no elasticity.
@@ -73,4 +73,4 @@ def draw(
     table = stated_budgets.points_table(points, accuracy)
     if not table.is_empty():
         controls.table(table, "told.table.told")
-        controls.downloads(VIEW, points, params, partial(figures.told_figure, info), "Told budgets", title)
+        controls.downloads(VIEW, points, params, partial(figures.told_figure, info), "Stated budgets", title)

@@ -295,7 +295,7 @@ def way_down(view: str, frame: pl.DataFrame, point: str, noun: str) -> tuple[dic
     if url_state.value(view, "cell") and rows:
         return rows[0], budget
     gone = f"The selected {noun} is not among those shown."
-    caption(gone if url_state.value(view, "cell") else f"Click {point} to go to its trials.")
+    caption(gone if url_state.value(view, "cell") else f"Click {point} to read its answers.")
     return None
 
 

@@ -51,6 +51,10 @@ def points(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=POINTS)
 
 
+def _said(frame: pl.DataFrame, of: pl.DataFrame) -> str:
+    return "\n".join(stated_budgets.sentences(frame, of))
+
+
 FALLING = points(point(2, 40), point(8, 20), point(64, 50))
 
 
@@ -108,25 +112,23 @@ def test_hostile_names_are_letters_on_the_figure(dark: bool) -> None:
 
 
 def test_nothing_told_is_a_figure_that_says_so() -> None:
-    assert "No model was told a budget" in texts(figures.told_figure(info(points())))
-    assert "No told budget has a scored question" in texts(figures.obeyed_figure(info(points())))
+    assert "No prompt here states a budget" in texts(figures.told_figure(info(points())))
+    assert "No stated budget has a scored question" in texts(figures.obeyed_figure(info(points())))
 
 
 def test_without_a_rebound_the_sentence_says_how_many_questions_saw_none() -> None:
-    said = stated_budgets.heading(FALLING, summary(0.6))
+    said = _said(FALLING, summary(0.6))
     assert "no rebound below 8 tokens seen in 30 questions (p 0.60)" in said
     assert "kept in 50.0% (30.0–70.0) of replies" in said
     assert "elasticity (ours) 0.10 (0.05–0.15)" in said
 
 
 def test_a_rebound_is_told_in_tokens_with_its_interval() -> None:
-    assert "use rises again below 8 tokens: 12 (6–18) tokens more when told 2" in stated_budgets.heading(
-        FALLING, summary(0.01)
-    )
+    assert "use rises again below 8 tokens: 12 (6–18) tokens more when stated 2" in _said(FALLING, summary(0.01))
 
 
 def test_use_that_only_falls_has_no_rebound_down_to_the_least_told() -> None:
-    assert "no rebound down to 2 tokens" in stated_budgets.heading(FALLING, summary(0.9, floor=2.0, rebound=None))
+    assert "no rebound down to 2 tokens" in _said(FALLING, summary(0.9, floor=2.0, rebound=None))
 
 
 def test_accuracy_is_found_for_the_same_settings_only_and_at_the_largest_wall() -> None:
@@ -171,7 +173,7 @@ def test_the_demo_says_how_often_budgets_are_kept_with_n_intervals_and_whose_num
     demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, said = opened(demo, monkeypatch)
-    assert "A told budget is kept in" in said
+    assert " stated budget" in said
     assert said.count("of replies, ") == 4
     assert "elasticity is our own number" in said
 
@@ -181,4 +183,4 @@ def test_a_link_restores_task_and_point(demo: Path, monkeypatch: pytest.MonkeyPa
     assert app.session_state["budgets.task"] == ["gym:gcd/easy"]
     assert "The selected point is not among those shown" in said
     assert "Did it mean 'strategy'?" in said
-    assert "on Divisors (easy): kept in" in said
+    assert "Divisors (easy): kept in" in said

@@ -34,9 +34,9 @@ STATED = {
     "one trial": UNTOLD,
     "all wrong": UNTOLD,
     "all failed": UNTOLD,
-    "small": "A told budget is kept in",
+    "small": " stated budget",
     "mixed": UNTOLD,
-    "demo": "of 4 series",
+    "demo": "ignores a stated budget: from 16 to 256 stated tokens",
 }
 """What the second half of Budgets must say."""
 SAYS: dict[str, dict[str, str]] = {
