@@ -45,9 +45,9 @@ def how_to_start() -> str:
     """How somebody who sees this session can start a run, as the beginning of a sentence."""
     why = closed()
     if why is None:
-        return "Start a run on the Run page or in a terminal"
+        return "Start a run on the Runs page or in a terminal"
     if why == door.LOCKED:
-        return "Unlock the Run page with the launch token and start a run there, or start one in a terminal"
+        return "Unlock the Runs page with the launch token and start a run there, or start one in a terminal"
     return "This dashboard starts no runs: start one in a terminal of its machine"
 
 

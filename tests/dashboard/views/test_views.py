@@ -145,7 +145,7 @@ def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) 
 def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Path, view: str, name: str | None) -> None:
     said = words(opened(name or str(tmp_path / "none.duckdb"), view))
     assert ("There is no database at" if name is None else EMPTY) in said
-    assert "Start a run on the Run page or in a terminal" in said
+    assert "Start a run on the Runs page or in a terminal" in said
     assert "budgetscope run first" in said
 
 
@@ -153,7 +153,7 @@ def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Pat
     ("name", "value", "way"),
     [
         ("BUDGETSCOPE_READ_ONLY", "1", "This dashboard starts no runs: start one in a terminal of its machine"),
-        ("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse", "Unlock the Run page with the launch token"),
+        ("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse", "Unlock the Runs page with the launch token"),
     ],
 )
 def test_where_no_run_can_be_started_no_page_says_to_start_one_here(
