@@ -34,7 +34,7 @@ def board_of(right: np.ndarray, spends: Sequence[float], *, x: str = "output_tok
     """A board of settings whose answers are the rows of `right` (settings x questions, 0 or 1)."""
     settings, n = right.shape
     order = np.lexsort((right.mean(axis=1), spends))
-    right, spends = right[order].astype(float), np.asarray(spends, float)[order]
+    right, spends = right[order].astype(float), [float(spends[i]) for i in order]
     names = [NAMES[i] if i < len(NAMES) else f"Setting {i}" for i in order]
     frame = pl.DataFrame(
         {
