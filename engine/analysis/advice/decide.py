@@ -219,6 +219,22 @@ def decide(
     )
 
 
+def unknown(cells: pl.DataFrame, x: str) -> Decision:
+    """Where no point can be judged: what is missing, and what would help. `cells`: columns of `Results.cells`."""
+    what = AXES.get(x, x.replace("_", " "))
+    full = cells.filter(~pl.col("partial"))
+    if cells["accuracy"].null_count() == cells.height:
+        return Decision("No answer has been scored here yet", "Run a study, or choose another", "", 0)
+    if full.is_empty():
+        row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
+        asked = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')}"
+        rest = f"the fullest setting has answered {asked}; a comparison needs 95%."
+        return Decision("Too few questions are answered so far to compare settings", "Let the run finish", rest, 0)
+    instead = "output tokens" if x != "output_tokens" else "calls"
+    heading = f"The {what} of these settings {'are' if what.endswith('s') else 'is'} not known"
+    return Decision(heading, f"Weigh accuracy against {instead}", "those are known.", 0)
+
+
 def _bounds(board: Board, pick: int, gaps: _Gaps, high: Floats, corner: list[int], margin: float) -> dict[int, float]:
     """Upper 95% ends of how far points are behind the truly best of the corner, as shares: of the pick, and of those of
     the corner that are not surely less accurate; 0 without rivals.
