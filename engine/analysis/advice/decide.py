@@ -223,6 +223,8 @@ def unknown(cells: pl.DataFrame, x: str) -> Decision:
     """Where no point can be judged: what is missing, and what would help. `cells`: columns of `Results.cells`."""
     what = AXES.get(x, x.replace("_", " "))
     full = cells.filter(~pl.col("partial"))
+    if cells.is_empty():
+        return Decision("There is no setting to choose from here", "Run a study, or choose another", "", 0)
     if cells["accuracy"].null_count() == cells.height:
         return Decision("No answer has been scored here yet", "Run a study, or choose another", "", 0)
     if full.is_empty():
