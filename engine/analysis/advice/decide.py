@@ -403,8 +403,12 @@ def _heading(board: Board) -> str:
         return _first_short(f"{words}, {least}", words, f"No setting is measurably better than a cheaper one, {least}")
     part = min(PARTS, key=lambda parts: abs(math.log(float(x[top] / x[low]) / parts)))
     ratio = "under a hundredth" if x[top] / x[low] > 150 else PARTS[part]
-    cheaper = f"{first} gets {_short(board, low)} for {ratio} of the {AXES[board.x]}"
-    return _first_short(f"{names[top]} is most accurate, {won}; {cheaper}", *plain)
+    cheaper = f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
+    return _first_short(
+        f"{names[top]} is most accurate, {won}; {first} gets {cheaper}",
+        f"{names[top]} gets {won}; {first} {cheaper}",
+        *plain,
+    )
 
 
 def _first_short(*wordings: str) -> str:

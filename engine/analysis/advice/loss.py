@@ -91,7 +91,9 @@ def cost_of(
     best = int(np.argmin(np.round(values, 15)))
     least = drawn <= drawn.min(axis=1, keepdims=True) * (1 + 1e-12)
     chances = least.mean(axis=0)
-    stay = maybe_best(-values, -drawn, best, board.clusters)
+    # In parts of the smallest, as tests of shares take what is under a billionth for no difference.
+    scale = float(min(values[values > 0], default=1.0))
+    stay = maybe_best(-values / scale, -drawn / scale, best, board.clusters)
     ends = [Estimate.of(float(values[at]), percentiles(drawn[:, at], board.clusters)) for at in range(len(known))]
     by_cell = dict(zip(known.tolist(), range(len(known)), strict=True))
     rows = []
@@ -109,8 +111,9 @@ def cost_of(
     called = [f"{each['name']} {text.up_to(each['budget'], each['axis'])}" for each in map(board.row, known.tolist())]
     many = f"{text.money(1000 * float(values[best]))} per 1,000 questions"
     interval = text.interval(loss.low, loss.high, lambda usd: text.money(None if usd is None else 1000 * usd))
-    price = f"{text.money(1000 * means[0][int(known[best])])} of it the model's price"
-    sentence = f"{stakes} {called[best]} costs least in all: {many} {interval}, {price}."
+    price = text.money(1000 * means[0][int(known[best])])
+    part = f", {price} of it the price of the model" if any(usd for usd, _ in costs) else ""
+    sentence = f"{stakes} {called[best]} costs least in all: {many} {interval}{part}."
     if len(known) > 1:
         doubt = f"; {called[rivals[0]]} may cost no more" if rivals else ""
         sentence += f" It is the cheapest in {text.share(float(chances[best]))} of resamples{doubt}."
