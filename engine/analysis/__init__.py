@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.analysis.advice import Advisor
 from engine.analysis.advice.board import Advice
+from engine.analysis.advice.decide import Decision
+from engine.analysis.advice.loss import Loss
 from engine.analysis.compare import Cell, Comparison, Difference
 from engine.analysis.frontier import frontier_line
 from engine.analysis.lens import STORED, Lens
@@ -16,9 +18,11 @@ __all__ = [
     "Advisor",
     "Cell",
     "Comparison",
+    "Decision",
     "Difference",
     "Estimate",
     "Lens",
+    "Loss",
     "Results",
     "frontier_line",
 ]

@@ -18,6 +18,7 @@ import polars as pl
 from engine.analysis import advice, compare, equity, frontier, reader, savings, stated_budgets, stats
 from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
+from engine.analysis.advice.decide import MARGIN, Decision
 from engine.analysis.compare import Cell, Comparison, Difference, Measured
 from engine.analysis.equal_spend import EqualSpend, equal_spend
 from engine.analysis.equity import Equity
@@ -438,6 +439,24 @@ class Results:
             known = known.filter(pl.col("condition_id").is_in(asked))
         theirs = advice.task_of(known["task"], task)
         return Advisor(self, known, theirs, x or axis or "output_tokens", axis, filters, sample, lens)
+
+    def decide(
+        self,
+        task: str | None = None,
+        x: str = "output_tokens",
+        *,
+        spend_at_most: float | None = None,
+        reach_at_least: float | None = None,
+        margin: float = MARGIN,
+        **filters: Any,
+    ) -> Decision:
+        """What to use for a task: the cheapest setting within `margin` of the most accurate one that is accepted.
+
+        Accepted is a mean spend `x` a question of at most `spend_at_most` (in the column's unit) and a mean accuracy of
+        at least `reach_at_least` (a share); None: no such limit. See `Decision`, and `advise` for lens, axis, seed and
+        filters. No task: the only one there is. Raises UsageError, UnknownName.
+        """
+        return self.advise(task, x, **filters).decide(spend_at_most, reach_at_least, margin)
 
     def _read(self, cells: Sequence[Cell], lens: Lens = STORED, study: str | None = None) -> dict[Cell, Measured]:
         """Cells with budget and axis known, and their per-question sums; one reading for all at the same wall."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -21,9 +22,13 @@ from engine.strategies.calibration import LABEL
 from engine.study.calibrating import Found, found_in
 
 if TYPE_CHECKING:
+    from engine.analysis import Decision
     from engine.study.plan import Plan
 
-_HEAD = ("condition", "strategy", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost", "")
+_HEAD = (
+    *("condition", "setting", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost"),
+    *("cut off", "no answer", "verdict", ""),
+)
 _NOTES = {
     "idle": f"mechanism idle: the setting {names.IDLE}: what it rests on was there on under 20% of questions.",
     "simulated": "simulated: answered by a script, not by a language model.",
@@ -33,9 +38,11 @@ _NOTES = {
 
 
 def results(db: Path, study: str, conditions: Iterable[str]) -> None:
-    """The cells of some conditions a study asked for, task by task, and what the labels mean."""
+    """The cells of some conditions a study asked for, task by task: what to use, a table, and what its labels mean."""
     found, ids = engine.open(db), list(conditions)
-    _show(found.cells(study=study, condition_id=ids).to_dicts())
+    rows = found.cells(study=study, condition_id=ids).to_dicts()
+    tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
+    _show(rows, {task: found.decide(task, study=study, condition_id=ids) for task in tasks})
     for sentence in found.notes(study=study, condition_id=ids):
         show.say(sentence)
 
@@ -58,7 +65,7 @@ def report(
     prices: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Cells with the frontier marked, or one condition's curve."""
+    """What to use for each task and every point beside it, with the frontier marked; or one condition's curve."""
     from engine.analysis import guessing
     from engine.analysis.common import shared_sentences
 
@@ -92,7 +99,8 @@ def report(
     if as_json:
         show.emit(rows)
     elif rows:
-        _show(rows)
+        tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
+        _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
         unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
@@ -129,46 +137,83 @@ def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: 
     show.say(f"{table} written to {out}.")
 
 
-def _show(rows: Sequence[Row]) -> None:
-    """A table for each task, and what its labels mean."""
+def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
+    """For each task what to use, then a table of its points, recommended first, and what its labels mean."""
     for task, group in groupby(sorted(rows, key=lambda row: str(row["task"])), key=lambda row: str(row["task"])):
-        cells = [*group]
-        lines = []
-        for row, setting in zip(cells, names.settings(cells), strict=True):
-            labels = []
-            if row.get("on_frontier"):
-                chance = row.get("p_frontier")
-                labels.append("frontier" if chance is None else f"frontier ({text.share(chance)})")
-            labels += [label for label in ("simulated", "partial") if row[label]]
-            labels += [text.draws(row["n_draws"])] if row["n_draws"] > 1 else []
-            # An assumed price says nothing where none is known.
-            if row["usd_assumed"] and row["usd"] is not None:
-                labels.append("assumed price")
-            if row["idle"]:
-                labels.append("mechanism idle")
-            if row["n_failed"]:
-                labels.append(f"{row['n_failed']:,} failed")
-            lines.append(
-                (
-                    *(options.short(row), setting.strategy, names.model(row["model"])),
-                    *(show.budget(row["budget"], row["axis"]), show.number(row["n_questions"])),
-                    *(show.percent(row["accuracy"]), _interval(row["accuracy_low"], row["accuracy_high"])),
-                    *(show.number(row["output_tokens"]), show.number(row["total_tokens"]), show.dollars(row["usd"])),
-                    ", ".join(labels),
-                )
-            )
         show.say(f"{names.task(task)} [{task}]")
-        show.table(_HEAD, lines, numeric=range(3, 10))
+        decision = decisions.get(task)
+        verdicts: dict[tuple[str, str, int], str] = {}
+        if decision is not None:
+            show.say(decision.heading + ".")
+            show.say(decision.sentence)
+            keys = decision.verdicts.select("condition_id", "axis", "budget", "verdict").iter_rows()
+            verdicts = {(condition, axis, budget): verdict for condition, axis, budget, verdict in keys}
+        cells = [*_merged(group, verdicts)]
+        lines = [
+            (
+                *(options.short(row), setting.strategy, names.model(row["model"])),
+                *(show.budget(row["budget"], row["axis"]), show.number(row["n_questions"])),
+                *(show.percent(row["accuracy"]), _interval(row["accuracy_low"], row["accuracy_high"])),
+                *(show.number(row["output_tokens"]), show.number(row["total_tokens"]), show.dollars(row["usd"])),
+                *(_of_scored(row, "n_exhausted"), _of_scored(row, "n_none")),
+                *(verdicts.get((row["condition_id"], row["axis"], row["budget"]), ""), ", ".join(_labels(row))),
+            )
+            for row, setting in zip(cells, names.settings(cells), strict=True)
+        ]
+        show.table(_HEAD, lines, numeric=range(3, 12))
         # At its largest budget: below it the same facts stand on fewer trials.
         last = {row["condition_id"]: at for at, row in enumerate(cells) if row["mechanism"]}
-        for at in sorted(last.values()):
-            show.say(f"{lines[at][1]}, {lines[at][2]}, {lines[at][3]}: {cells[at]['mechanism']}.")
+        largest = {row["condition_id"]: row for row in sorted(cells, key=lambda row: row["budget"])}
+        for condition, at in sorted(last.items(), key=lambda each: each[1]):
+            row = largest[condition]
+            budget = show.budget(row["budget"], row["axis"])
+            show.say(f"{lines[at][1]}, {lines[at][2]}, {budget}: {row['mechanism']}.")
         show.say()
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
     if any(row["n_draws"] > 1 for row in rows):
         show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
+
+
+def _merged(group: Iterable[Row], verdicts: Mapping[tuple[str, str, int], str]) -> Iterable[Row]:
+    """The points of a task, recommended first, then by verdict and spend; those of one setting that are equal in spend
+    and accuracy are one, which the smallest budget names."""
+    order = [*dict.fromkeys(verdicts.values())]
+
+    def place(row: Row) -> tuple[int, float, int]:
+        verdict = verdicts.get((row["condition_id"], row["axis"], row["budget"]))
+        spend = row.get("x", row["output_tokens"])
+        rank = order.index(verdict) if verdict is not None else len(order)
+        return rank, math.inf if spend is None else spend, row["budget"]
+
+    points: dict[tuple[Any, ...], Row] = {}
+    for row in sorted(group, key=place):
+        same = (row["condition_id"], row["axis"], row["accuracy"], row["output_tokens"], row["total_tokens"])
+        points.setdefault((*same, row["n_questions"], row["n_failed"], row["n_exhausted"]), row)
+    return points.values()
+
+
+def _labels(row: Row) -> Iterable[str]:
+    if row.get("on_frontier"):
+        chance = row.get("p_frontier")
+        yield "frontier" if chance is None else f"frontier ({text.share(chance)})"
+    yield from (label for label in ("simulated", "partial") if row[label])
+    if row["n_draws"] > 1:
+        yield text.draws(row["n_draws"])
+    # An assumed price says nothing where none is known.
+    if row["usd_assumed"] and row["usd"] is not None:
+        yield "assumed price"
+    if row["idle"]:
+        yield "mechanism idle"
+    if row["n_failed"]:
+        yield f"{row['n_failed']:,} failed"
+
+
+def _of_scored(row: Row, count: str) -> str:
+    """A count as a share of the scored answers."""
+    scored = row["n_right"] + row["n_wrong"] + row["n_none"]
+    return show.percent(row[count] / scored) if scored else show.UNKNOWN
 
 
 def _interval(low: float | None, high: float | None) -> str:

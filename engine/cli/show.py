@@ -136,7 +136,8 @@ def line(status: Status) -> str:
     parts += [f"reserved {number(status.reserved.tokens)} tokens"] if status.reserved.tokens else []
     parts += [f"in doubt {number(status.in_doubt.tokens)} tokens"] if status.in_doubt.tokens else []
     parts += [f"free {limits(status.free)}"] if status.free != Limits() else []
-    parts += [f"ceiling {limits(status.ceiling)}"]
+    # A start that failed before its study was read has none to tell, which is not a run without a ceiling.
+    parts += [f"ceiling {limits(status.ceiling)}"] if status.ceiling != Limits() else []
     parts += [f"{duration(status.seconds_left)} left"] if status.seconds_left is not None else []
     parts += [clean(status.message)] if status.alive and status.message else []
     return " | ".join(parts)

@@ -14,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
+from engine.analysis import frontier
 from engine.analysis.advice import board as boards
-from engine.analysis.advice import choose, cost, decide, what_if
+from engine.analysis.advice import choose, cost, decide, loss, what_if
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.advice.decide import Decision
+from engine.analysis.advice.loss import Loss
 from engine.analysis.common import on_common
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.stats import Sample
@@ -124,8 +126,19 @@ class Advisor:
     def decide(
         self, spend_at_most: float | None = None, reach_at_least: float | None = None, margin: float = decide.MARGIN
     ) -> Decision:
-        """What to use within these limits: `decide.decide`."""
-        return decide.decide(self._board(), spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
+        """What to use within these limits: `decide.decide`; where nothing can be judged, what is missing."""
+        cells, units = self._measured(self.lens)
+        frontier.check(self.x)
+        if cells.filter(
+            ~pl.col("partial") & pl.col(self.x).is_not_null() & pl.col("accuracy").is_not_null()
+        ).is_empty():
+            return decide.unknown(cells, self.x)
+        board = boards.board(cells, units, self.x, self.sample.replicates, self.sample.seed)
+        return decide.decide(board, spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
+
+    def cost_of(self, wrong_usd: float, missing_usd: float | None = None, second_usd: float = 0.0) -> Loss:
+        """Which setting costs least where mistakes and waiting cost money: `loss.cost_of`."""
+        return loss.cost_of(self._board(), wrong_usd, missing_usd, second_usd, self.sample.seed)
 
     def next_point(self, spend: float | None = None) -> Advice:
         """What the next percentage point costs at a spend: `cost.next_point`."""

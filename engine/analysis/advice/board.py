@@ -27,6 +27,9 @@ from engine.core.errors import UsageError
 Row = Mapping[str, Any]
 COLUMNS = ("condition_id", "label", "name", "axis", "budget", "x", "accuracy", "n_questions", "n_draws")
 """What every table of evidence about settings begins with."""
+LOSSES = ("wrong", "none", "usd", "latency_ms")
+"""What a question may cost: shares of answers that are wrong, and that are none, dollars and milliseconds. Not a
+number where one is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Board:
     frame: pl.DataFrame
     """Columns of `Results.cells`, `name` (what people call the setting among these) and x, sorted by it."""
     sums: ClusterSums
-    """Of accuracy, and of `unsolved`: the questions that are never right."""
+    """Of accuracy, of `unsolved` (the questions that are never right), and of `LOSSES`."""
     drawn: Cloud
     """Joint bootstrap, replicates x cells."""
 
@@ -94,8 +97,12 @@ def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, see
     drawn = frontier.resampled(frame, units, x, replicates, seed)
     if len(drawn) > 1:
         raise UsageError("Advice is about one task at a time.")
-    means = scored_means(units).with_columns(unsolved=(pl.col("accuracy") == 0).cast(pl.Float64))
-    return Board(x, frame, frontier.cluster_sums(frame, means, ("accuracy", "unsolved")), drawn[0].cloud)
+    means = scored_means(units).with_columns(
+        unsolved=(pl.col("accuracy") == 0).cast(pl.Float64),
+        wrong=pl.col("n_wrong") / pl.col("n"),
+        none=pl.col("n_none") / pl.col("n"),
+    )
+    return Board(x, frame, frontier.cluster_sums(frame, means, ("accuracy", "unsolved", *LOSSES)), drawn[0].cloud)
 
 
 def critical(board: Board) -> float:

@@ -13,20 +13,33 @@ from statistics import NormalDist
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from engine.analysis import stats
-from engine.analysis.advice.board import BEST, Board, cell_of
+from engine.analysis.advice.board import Board, cell_of
 from engine.analysis.compare import Cell
 from engine.analysis.frontier import far_behind, flags, tails
-from engine.analysis.stats import LEVEL, Estimate
+from engine.analysis.stats import LEVEL, Estimate, Flags, Floats
 from engine.core import text
+from engine.core.errors import UsageError
 
 MARGIN = 0.03
 """Accuracy that is given away for a lower spend unless the reader says otherwise, as a share."""
-RECOMMENDED, CLOSE, BETTER, WORSE = "recommended", "too close to call", "better, costs more", "less accurate"
+RECOMMENDED, CLOSE, NO_BETTER = "recommended", "too close to call", "costs more, no better"
+BETTER, WORSE = "measurably better, costs more", "less accurate"
 OVER, UNDER = "over the spend", "under the accuracy"
-ORDER = (RECOMMENDED, BETTER, CLOSE, WORSE, OVER, UNDER)
+ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, OVER, UNDER)
 """Verdicts of points beside the pick, in the order tables have them."""
+SCHEMA = {
+    **dict.fromkeys(("condition_id", "axis"), pl.String),
+    "budget": pl.Int64,
+    **dict.fromkeys(("x", "accuracy", "regret", "regret_high", "behind", "behind_low", "behind_high"), pl.Float64),
+    "equivalent": pl.Boolean,
+    "verdict": pl.String,
+}
+"""Columns of `Decision.verdicts`."""
+EQUIVALENT = 0.90
+"""Confidence of the interval that has to lie within the margin: two one-sided tests at 5% each (Schuirmann 1987)."""
 MOST_WORDS = 18
 """Of a heading."""
 WORTH = 20
@@ -48,12 +61,14 @@ AXES = {
     "total_tokens": "tokens",
     "input_tokens": "input tokens",
     "reasoning_tokens": "reasoning tokens",
+    "cached_tokens": "cached tokens",
     "calls": "calls",
     "usd": "cost",
     "wh": "energy",
     "latency_ms": "time",
 }
 """What is spent, as the heading says it."""
+_EVEN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,56 +82,88 @@ class Decision:
     rest: str
     """What it gets, what it may lose, what else would cost; empty where there is nothing to say."""
     n: int
-    """Questions all settings are held against each other on."""
+    """Questions all settings are held against each other on; 0: nothing is known."""
     cell: Cell | None = None
     """The pick; None: nothing is accepted, or nothing is known."""
     accuracy: Estimate | None = None
-    """Of the pick, a share, with its 95% interval."""
+    """Of the pick, a share, with its 95% interval; None without a pick."""
     regret: float | None = None
-    """How far the pick is behind the highest accuracy in the accepted corner, as measured; a share."""
+    """How far the pick is behind the highest accuracy in the accepted corner, as measured; a share, 0: nothing there is
+    more accurate; None without a pick."""
     bound: float | None = None
-    """Upper 95% end of that, for the true accuracies: joint over all rivals; a share."""
+    """Upper 95% end of that, for the true accuracies: joint over all rivals; a share, 0: there is no rival; None
+    without a pick."""
     more_questions: int | None = None
     """How many more questions would tell the pick from its nearest rival with 80% chance, if the truth is what was
     seen; None: none is too close to call, or nothing would."""
-    verdicts: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False, repr=False)
-    """One row per point, recommended first: condition_id, axis, budget, x (mean spend a question), accuracy, behind
-    (the pick's accuracy minus its own, a share), behind_low and behind_high (95% interval), equivalent (its 90%
-    interval lies within the margin), verdict (`ORDER`)."""
+    verdicts: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=SCHEMA), compare=False, repr=False)
+    """One row per point of the board, recommended first, columns `SCHEMA`: condition_id, axis, budget; x, mean spend a
+    question in the axis' unit; accuracy, a share; regret and regret_high as `regret` and `bound` would be with this
+    point as the pick, null outside the corner, the bound null too where it is surely less accurate; behind (accuracy of
+    the pick minus its own, on the questions both have) with the ends of its 95% interval; equivalent (its 90% interval
+    lies within the margin); verdict, one of `ORDER`. Where nothing is accepted the nearest stands for the pick. Points
+    equal to the pick in spend and every answer are recommended with it, for they are the same."""
+
+    @property
+    def sentence(self) -> str:
+        """What to do and what it gets, in one line."""
+        return f"{self.lead}: {self.rest}" if self.rest else f"{self.lead}."
 
 
 @dataclass(frozen=True, slots=True)
-class _Gap:
-    """Accuracy of a rival minus the pick's, on their questions."""
+class _Gaps:
+    """Accuracy of every point minus that of one, on the questions both have; arrays over the board."""
 
-    mean: float
-    rival_only: float
-    pick_only: float
-    pairs: float
-    """Independent pairs of right-or-wrong answers that would vary as much."""
+    mean: Floats
+    ahead: Floats
+    """Independent pairs in which the other alone is right."""
+    behind: Floats
+    """Those in which the one alone is."""
+    pairs: Floats
+    """Independent pairs of right-or-wrong answers that would vary as much; 0: no question is shared."""
+    same: Flags
+    """Equal in spend and in every answer, so that the difference is none."""
 
     @classmethod
-    def of(cls, board: Board, rival: int, pick: int) -> _Gap:
-        """From sums per text, so that repeats and doubles of a question count as what they are worth."""
-        sums, counts = board.sums.of["accuracy"], board.sums.n
-        n = float(counts[pick].sum())
-        apart = sums[rival] - sums[pick]
-        ahead, behind = float(np.maximum(apart, 0).sum()), float(np.maximum(-apart, 0).sum())
-        mean = (ahead - behind) / n
-        # The variance of a mean over clusters, against that of so many independent pairs.
-        own = float(((apart - mean * counts[pick]) ** 2).sum()) / n**2
-        plain = ((ahead + behind) / n - mean**2) / n
-        pairs = n * plain / own if own > 1e-12 and plain > 0 else float(board.clusters)
-        return cls(mean, ahead / n * pairs, behind / n * pairs, pairs)
+    def over(cls, board: Board, one: int) -> _Gaps:
+        """Of all points, over one."""
+        return cls._of(board, one, np.arange(board.frame.height))
 
-    def interval(self, level: float) -> tuple[float, float]:
-        """Score interval of the difference."""
-        return stats.tango(self.rival_only, self.pick_only, self.pairs, level)
+    @classmethod
+    def between(cls, board: Board, cells: list[int]) -> _Gaps:
+        """Of some points over each of them: square arrays, a row for each one."""
+        each = [cls._of(board, one, np.array(cells)) for one in cells]
+        names = ("mean", "ahead", "behind", "pairs", "same")
+        return cls(*(np.stack([getattr(gaps, name) for gaps in each]) for name in names))
 
-    @property
-    def discordance(self) -> float:
-        """Share of pairs that differ."""
-        return (self.rival_only + self.pick_only) / self.pairs
+    @classmethod
+    def _of(cls, board: Board, one: int, others: NDArray[np.intp]) -> _Gaps:
+        # From sums per text, so that repeats and doubles of a question count as what they are worth.
+        accuracy = board.sums.of["accuracy"]
+        sums, counts, own, asked = accuracy[others], board.sums.n[others], accuracy[one], board.sums.n[one]
+        weight = np.minimum(counts, asked)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            apart = np.where(weight > 0, (sums / counts - own / asked) * weight, 0.0)
+            n = weight.sum(axis=1)
+            ahead, behind = np.maximum(apart, 0).sum(axis=1) / n, np.maximum(-apart, 0).sum(axis=1) / n
+            mean = np.where(n > 0, ahead - behind, 0.0)
+            # The variance of a mean over clusters, against that of so many independent pairs.
+            clustered = ((apart - mean[:, None] * weight) ** 2).sum(axis=1) / n**2
+            plain = (ahead + behind - mean**2) / n
+            pairs = np.where((clustered > 1e-12) & (plain > 0), n * plain / clustered, (weight > 0).sum(axis=1))
+        same = (sums == own).all(axis=1) & (counts == asked).all(axis=1)
+        x = board.point.x[0]
+        ahead, behind = np.where(n > 0, ahead * pairs, 0.0), np.where(n > 0, behind * pairs, 0.0)
+        return cls(mean, ahead, behind, pairs, same & (x[others] == x[one]))
+
+    def high(self, z: float) -> Floats:
+        """Upper ends of the differences; 1 where no question is shared, 0 where nothing can differ."""
+        ends = stats.tango_high(self.ahead, self.behind, np.maximum(self.pairs, _EVEN), z)
+        return np.where(self.same, 0.0, np.where(self.pairs > 0, ends, 1.0))
+
+    def low(self, z: float) -> Floats:
+        """Lower ends."""
+        return -replace(self, ahead=self.behind, behind=self.ahead).high(z)
 
 
 def decide(
@@ -125,155 +172,248 @@ def decide(
     """The cheapest setting of the accepted corner within `margin` of the highest accuracy there.
 
     `spend_at_most`: mean spend a question in the unit of `board.x`; `reach_at_least` and `margin` are shares; None: no
-    such limit.
+    such limit. Raises UsageError for a limit that is none.
     """
+    if spend_at_most is not None and not spend_at_most >= 0:
+        raise UsageError(f"A spend is a number from 0 on, not {spend_at_most:g}.")
+    for share, what in ((reach_at_least, "An accuracy to reach"), (margin, "A margin")):
+        if share is not None and not 0 <= share <= 1:
+            raise UsageError(f"{what} is a share between 0 and 1, not {share:g}.")
     x, accuracy = board.point.x[0], board.point.accuracy[0]
-    over = x > math.inf if spend_at_most is None else x > spend_at_most * (1 + 1e-9)
-    under = accuracy < 0 if reach_at_least is None else accuracy < reach_at_least - 1e-9
+    over = x > math.inf if spend_at_most is None else x > spend_at_most * (1 + _EVEN)
+    under = accuracy < 0 if reach_at_least is None else accuracy < reach_at_least - _EVEN
     corner = [int(cell) for cell in np.flatnonzero(~over & ~under)]
     heading = _heading(board)
     if not corner:
-        nearest = _nearest(board, over, under)
-        verdicts = _table(board, nearest, over, under, margin)
-        return replace(_nothing(board, nearest, spend_at_most, reach_at_least, heading), verdicts=verdicts)
+        nearest = _nearest(board, over)
+        gaps, z = _Gaps.over(board, nearest), stats.z_of(LEVEL)
+        ends = gaps.low(z), gaps.high(z)
+        table = _table(board, nearest, gaps, ends, over, under, margin, {}, {})
+        lead, rest = _nothing(board, nearest, over, under, spend_at_most, reach_at_least)
+        return Decision(heading, lead, rest, board.n, verdicts=table)
     highest = float(accuracy[corner].max())
-    # The board is sorted by spend, and of equal spends the less accurate comes first.
-    within = [cell for cell in corner if accuracy[cell] >= highest - margin - 1e-9]
-    pick = max((cell for cell in within if x[cell] == x[within[0]]), key=lambda cell: accuracy[cell])
-    bound = regret_bound(board, pick, [cell for cell in corner if cell != pick])
-    row, z = board.row(pick), stats.z_of(LEVEL)
+    budgets = board.frame["budget"].to_list()
+    # Of points equal in both the smallest budget, which names them.
+    pick = min(
+        (cell for cell in corner if accuracy[cell] >= highest - margin - _EVEN),
+        key=lambda cell: (x[cell], -accuracy[cell], budgets[cell]),
+    )
+    gaps, z = _Gaps.over(board, pick), stats.z_of(LEVEL)
+    low, high = gaps.low(z), gaps.high(z)
+    bounds = _bounds(board, pick, gaps, high, corner, margin)
+    regrets = {cell: highest - float(accuracy[cell]) for cell in corner}
+    table = _table(board, pick, gaps, (low, high), over, under, margin, regrets, bounds)
+    row = board.row(pick)
     estimate = Estimate(float(accuracy[pick]), *board.interval(pick, z))
-    table = _table(board, pick, over, under, margin)
-    lead = f"Use {row['name']} {text.up_to(row['budget'], row['axis'])}"
-    best = min((cell for cell in corner if accuracy[cell] == highest), key=lambda cell: x[cell])
-    more, rival = _rival(board, pick, [cell for cell in corner if accuracy[cell] > accuracy[pick]] or corner)
-    sentences = [_gets(board, pick, estimate, bound, best, alone=len(corner) == 1)]
-    if rival is not None and more is not None:
-        sentences.append(f"Too close to call with {_called(board, rival)}: {_about(more)} more questions would tell.")
-    regret = highest - float(accuracy[pick])
-    said = " ".join(sentences)
-    return Decision(heading, lead, said, board.n, cell_of(row), estimate, regret, bound, more, table)
+    best = min((cell for cell in corner if accuracy[cell] == highest), key=lambda cell: (x[cell], budgets[cell]))
+    sentences = [_gets(board, pick, estimate, bounds[pick], best, corner)]
+    more, rivals = _open(board, gaps, pick, [cell for cell in corner if low[cell] <= 0 <= high[cell]])
+    if more is not None:
+        others = f" and {text.plural(len(rivals) - 1, 'other point')}" if len(rivals) > 1 else ""
+        told = f"{_about(more)} more questions would tell{' it apart' if others else ''}"
+        sentences.append(f"Too close to call with {_called(board, rivals[0])}{others}: {told}.")
+    lead = f"Use {_called(board, pick)}"
+    return Decision(
+        *(heading, lead, " ".join(sentences), board.n, cell_of(row)),
+        *(estimate, regrets[pick], bounds[pick], more, table),
+    )
 
 
-def regret_bound(board: Board, pick: int, rivals: list[int]) -> float:
-    """Upper 95% end of how far a pick is behind the truly best of its rivals; a share, 0 without rivals.
+def unknown(cells: pl.DataFrame, x: str) -> Decision:
+    """Where no point can be judged: what is missing, and what would help. `cells`: columns of `Results.cells`."""
+    what = AXES.get(x, x.replace("_", " "))
+    full = cells.filter(~pl.col("partial"))
+    if cells.is_empty():
+        return Decision("There is no setting to choose from here", "Run a study, or choose another", "", 0)
+    if cells["accuracy"].null_count() == cells.height:
+        return Decision("No answer has been scored here yet", "Run a study, or choose another", "", 0)
+    if full.is_empty():
+        row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
+        asked = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')}"
+        rest = f"the fullest setting has answered {asked}; a comparison needs 95%."
+        return Decision("Too few questions are answered so far to compare settings", "Let the run finish", rest, 0)
+    instead = "output tokens" if x != "output_tokens" else "calls"
+    heading = f"The {what} of these settings {'are' if what.endswith('s') else 'is'} not known"
+    return Decision(heading, f"Weigh accuracy against {instead}", "those are known.", 0)
 
-    Simultaneous over the rivals (max-t over the joint bootstrap of their leads), so it holds whichever is best; each
-    bound is a score bound, which holds where few questions or none tell two settings apart. The pick was chosen for
-    being ahead in the same answers, so each takes half of the doubt. Rivals far behind do not widen it (Hansen 2005,
-    J. Business & Economic Statistics 23:365).
+
+def _bounds(board: Board, pick: int, gaps: _Gaps, high: Floats, corner: list[int], margin: float) -> dict[int, float]:
+    """Upper 95% ends of how far points are behind the truly best of the corner, as shares: of the pick, and of those of
+    the corner that are not surely less accurate; 0 without rivals.
+
+    Each is the largest of the rivals' upper ends at a quantile (`_critical`) at which all hold together, so it covers
+    whichever is best. These are score bounds (Tango), exact where no question tells two settings apart.
     """
-    if not rivals:
-        return 0.0
-    gaps = [_Gap.of(board, rival, pick) for rival in rivals]
-    leads = board.drawn.accuracy[:, rivals] - board.drawn.accuracy[:, [pick]]
-    off = leads - np.array([gap.mean for gap in gaps])
-    spread = off.std(axis=0)
-    _, widening = tails(board.clusters, BEST)
-    varies = spread > 1e-9
-    scores = np.array([gap.mean for gap in gaps]) / np.where(varies, spread, math.inf)
-    candidates = varies & (scores >= far_behind(board.clusters, BEST))
-    least = NormalDist().inv_cdf(BEST)
-    critical = least
-    if candidates.any():
-        critical = max(least, float(np.quantile((-off[:, candidates] / spread[candidates]).max(axis=1), BEST)))
-    if not math.isfinite(widening):
-        return 1.0
-    level = 2 * NormalDist().cdf(critical * widening) - 1
-    return max(0.0, *(gap.interval(min(level, 1 - 1e-9))[1] for gap in gaps))
+    if len(corner) == 1:
+        return {pick: 0.0}
+    critical, accuracy = _critical(board, pick, corner, margin), board.point.accuracy[0]
+    if not math.isfinite(critical):
+        return dict.fromkeys(corner, 1.0)
+    rivals = [cell for cell in corner if high[cell] >= 0]
+    ends = _Gaps.between(board, rivals).high(critical).max(axis=1)
+    # Never under what was seen.
+    bounds = dict(zip(rivals, np.maximum(ends, accuracy[rivals].max() - accuracy[rivals]).tolist(), strict=True))
+    # A rival that is surely behind the pick alone may not be surely behind together with all others.
+    return bounds | {pick: max(bounds[pick], float(gaps.high(critical)[corner].max()))}
 
 
-def _table(board: Board, pick: int, over: stats.Flags, under: stats.Flags, margin: float) -> pl.DataFrame:
+def _critical(board: Board, pick: int, corner: list[int], margin: float) -> float:
+    """The quantile at which the bounds on all rivals hold together with 95% confidence; infinite for one cluster.
+
+    What can go wrong is that the truly best was unlucky beside the pick: so one-sided deviations from one control, as
+    in multiple comparisons with the best (Hsu 1984, Annals of Statistics 12:1136), which hold for whichever is picked.
+    Their largest, studentised, comes from the joint bootstrap, so settings that answer alike add little and identical
+    ones nothing. The control is the pick, and then the best seen; the larger quantile counts. Rivals far behind do not
+    widen it (Hansen 2005, J. Business & Economic Statistics 23:365).
+    """
+    accuracy = board.point.accuracy[0][corner]
+    off = np.nan_to_num(board.drawn.accuracy[:, corner] - accuracy)
+    critical = NormalDist().inv_cdf(LEVEL)
+    least, (_, widening) = critical, tails(board.clusters, LEVEL)
+    for control, luck in ((corner.index(pick), -1.0), (int(np.argmax(accuracy)), 1.0)):
+        deviations = luck * (off - off[:, [control]])
+        spread = np.sqrt(np.maximum((deviations**2).mean(axis=0) - deviations.mean(axis=0) ** 2, 0.0))
+        near = (spread > _EVEN) & (accuracy - accuracy[control] + margin >= far_behind(board.clusters) * spread)
+        if near.any():
+            largest = (deviations[:, near] / spread[near]).max(axis=1)
+            critical = max(critical, float(np.quantile(largest, LEVEL)))
+    return max(critical, least) * widening
+
+
+def _table(
+    board: Board,
+    pick: int,
+    gaps: _Gaps,
+    ends: tuple[Floats, Floats],
+    over: Flags,
+    under: Flags,
+    margin: float,
+    regrets: dict[int, float],
+    bounds: dict[int, float],
+) -> pl.DataFrame:
     """Every point beside the pick; see `Decision.verdicts`."""
+    (low, high), tight = ends, stats.z_of(EQUIVALENT)
+    alike = (gaps.low(tight) >= -margin) & (gaps.high(tight) <= margin)
     rows = []
-    for cell in range(board.frame.height):
-        gap = _Gap.of(board, cell, pick)
-        low, high = (0.0, 0.0) if cell == pick else gap.interval(LEVEL)
-        tight = (0.0, 0.0) if cell == pick else gap.interval(0.90)
-        verdict = CLOSE if low <= 0 <= high else BETTER if low > 0 else WORSE
+    for cell, point in enumerate(board.frame.select("condition_id", "axis", "budget", "x", "accuracy").iter_rows()):
         if over[cell] or under[cell]:
             verdict = OVER if over[cell] else UNDER
-        elif cell == pick:
+        elif gaps.same[cell]:
             verdict = RECOMMENDED
-        rows.append((-gap.mean, -high, -low, -margin <= tight[0] and tight[1] <= margin, verdict))
-    names = {"behind": pl.Float64, "behind_low": pl.Float64, "behind_high": pl.Float64, "equivalent": pl.Boolean}
-    told = pl.DataFrame(rows, schema=names | {"verdict": pl.Enum(ORDER)}, orient="row")
-    whole = pl.concat([board.frame.select("condition_id", "axis", "budget", "x", "accuracy"), told], how="horizontal")
-    return whole.sort("verdict", "x").with_columns(pl.col("verdict").cast(pl.String))
+        elif low[cell] > 0 or high[cell] < 0:
+            verdict = BETTER if low[cell] > 0 else WORSE
+        else:
+            dearer = board.point.x[0][cell] > board.point.x[0][pick]
+            verdict = NO_BETTER if dearer and high[cell] <= margin else CLOSE
+        # Zero is added, or a negative one would be written with its sign.
+        behind = (float(0.0 - each[cell]) + 0.0 for each in (gaps.mean, high, low))
+        rows.append((*point, regrets.get(cell), bounds.get(cell), *behind, bool(alike[cell]), verdict))
+    table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    rank, own = table["verdict"].cast(pl.Enum(ORDER)), pl.int_range(pl.len()) != pick
+    return table.sort(rank, own, "x", "budget", maintain_order=True)
 
 
-def _rival(board: Board, pick: int, cells: list[int]) -> tuple[int | None, int | None]:
-    """The most accurate of some points whose difference to the pick is open, and how many questions would settle it."""
+def _open(board: Board, gaps: _Gaps, pick: int, cells: list[int]) -> tuple[int | None, list[int]]:
+    """How many more questions would tell the pick from the rival nearest to being better; the rivals that are open,
+    that one first. Those more accurate come before those that are not; None and no rivals: no number would do."""
+    accuracy, x = board.point.accuracy[0], board.point.x[0]
+    rivals = [cell for cell in cells if not gaps.same[cell]]
+    # The same setting at the same spend is one point, however many budgets have it.
+    rivals = [*{(accuracy[cell], x[cell]): cell for cell in reversed(rivals)}.values()]
+    rivals.sort(key=lambda cell: (-accuracy[cell], x[cell]))
+    if any(accuracy[cell] > accuracy[pick] for cell in rivals):
+        rivals = [cell for cell in rivals if accuracy[cell] > accuracy[pick]]
+    for at, cell in enumerate(rivals):
+        if abs(gaps.mean[cell]) > _EVEN and gaps.pairs[cell] > 0:
+            discordance = float((gaps.ahead[cell] + gaps.behind[cell]) / gaps.pairs[cell])
+            needed = stats.questions_needed(float(gaps.mean[cell]), discordance)
+            if needed is not None and gaps.pairs[cell] < needed <= WORTH * gaps.pairs[cell]:
+                return math.ceil(needed * board.n / gaps.pairs[cell]) - board.n, [cell, *rivals[:at], *rivals[at + 1 :]]
+    return None, []
+
+
+def _nearest(board: Board, over: Flags) -> int:
+    """What comes closest where nothing is accepted: the best within the spend, else the cheapest of all."""
     accuracy = board.point.accuracy[0]
-    for cell in sorted(cells, key=lambda cell: -accuracy[cell]):
-        gap = _Gap.of(board, cell, pick)
-        low, high = gap.interval(LEVEL)
-        if cell != pick and low <= 0 <= high and abs(gap.mean) > 1e-9:
-            needed = stats.questions_needed(gap.mean, gap.discordance)
-            if needed is not None and gap.pairs < needed <= WORTH * gap.pairs:
-                return math.ceil(needed * board.n / gap.pairs) - board.n, cell
-    return None, None
+    # The board is sorted by spend, so of equals the cheapest comes first.
+    return int(np.argmax(np.where(over, -1.0, accuracy))) if (~over).any() else 0
 
 
-def _nearest(board: Board, over: stats.Flags, under: stats.Flags) -> int:
-    """What comes closest where nothing is accepted: the best within the spend, else the cheapest accurate one, else the
-    cheapest of all."""
-    accuracy = board.point.accuracy[0]
-    if (~over).any():
-        return int(np.argmax(np.where(over, -1.0, accuracy)))
-    return int(np.flatnonzero(~under)[0]) if (~under).any() else 0
-
-
-def _nothing(board: Board, nearest: int, most: float | None, least: float | None, heading: str) -> Decision:
-    limits = [f"reaches {text.accuracy(least, 0)}"] if least is not None else []
-    limits += [f"within {text.spend(most, board.x)}"] if most is not None else []
-    lead = f"Nothing {' '.join(limits)}" if least is not None else f"Nothing stays {' '.join(limits)}"
+def _nothing(
+    board: Board, nearest: int, over: Flags, under: Flags, most: float | None, least: float | None
+) -> tuple[str, str]:
+    limit = f" within {_amount(most, board.x)}" if most is not None else ""
+    lead = f"Nothing stays{limit}" if least is None else f"Nothing reaches {text.accuracy(least, 0)}{limit}"
     estimate = Estimate(float(board.point.accuracy[0][nearest]), *board.interval(nearest, stats.z_of(LEVEL)))
-    rest = f"the nearest is {_called(board, nearest)}, {_share(board, nearest, estimate)} for {_spend(board, nearest)}."
-    return Decision(heading, lead, rest, board.n)
+    rest = f"the nearest is {_called(board, nearest)}, {_share(board, nearest, estimate)} for {_spend(board, nearest)}"
+    if least is not None and most is not None and (~under).any():
+        cheapest = int(np.flatnonzero(~under)[0])
+        if cheapest != nearest:
+            rest += f"; the cheapest that reaches it is {_called(board, cheapest)}, for {_spend(board, cheapest)}"
+    return lead, f"{rest}."
 
 
-def _gets(board: Board, pick: int, estimate: Estimate, bound: float, best: int, *, alone: bool) -> str:
-    """`65% (52–76) for 199 output tokens. At most 4 points below the best (95%), which costs 11% more.`"""
+def _gets(board: Board, pick: int, estimate: Estimate, bound: float, best: int, corner: list[int]) -> str:
+    """`65% (52–76) for 199 output tokens. At most 4 points below the best (95%); up to 512 tokens gets 67% and costs
+    11% more.`"""
     start = f"{_share(board, pick, estimate)} for {_spend(board, pick)}"
-    if alone:
-        return f"{start}, the only point within these limits."
-    loss = f"At most {max(1, math.ceil(100 * bound - 1e-6))} points below the best (95%)"
-    ratio = float(board.point.x[0][best] / board.point.x[0][pick]) if board.point.x[0][pick] > 0 else math.inf
-    if best == pick or not math.isfinite(ratio):
-        return f"{start}, the most accurate here. {loss}."
-    dearer = f"costs {text.number(round(100 * (ratio - 1)))}% more" if ratio < 2 else f"costs ×{text.number(ratio)}"
+    if len(corner) == 1:
+        return f"{start}, the only point {'there is' if board.frame.height == 1 else 'within these limits'}."
+    points = text.plural(max(1, math.ceil(100 * bound - 1e-6)), "point")
+    accuracy, x = board.point.accuracy[0], board.point.x[0]
+    if accuracy[best] <= accuracy[pick] + _EVEN:
+        return f"{start}, the most accurate here. Another may be better by at most {points} (95%)."
     name = text.up_to(board.row(best)["budget"], board.row(best)["axis"])
     if board.row(best)["name"] != board.row(pick)["name"]:
         name = _called(board, best)
-    return f"{start}. {loss}; {name} gets {text.accuracy(float(board.point.accuracy[0][best]), board.n)} and {dearer}."
+    gets = f"{name} gets {_short(board, best)}"
+    if x[pick] > 0:
+        more = float(x[best] / x[pick])
+        percent = f"{text.percent(more - 1)}".replace(".0%", "%") if more < 1.01 else f"{round(100 * (more - 1))}%"
+        gets += f" and costs {percent} more" if more < 2 else f" and costs ×{text.number(more)}"
+    else:
+        gets += f" for {_spend(board, best)}"
+    return f"{start}. At most {points} below the best (95%); {gets}."
 
 
 def _heading(board: Board) -> str:
     """The finding: who is most accurate, and what the cheap choice gives."""
     x, accuracy = board.point.x[0], board.point.accuracy[0]
     top = int(np.lexsort((x, -accuracy))[0])
-    names, n = board.frame["name"].to_list(), board.n
-    won = text.accuracy(float(accuracy[top]), n)
+    names = board.frame["name"].to_list()
+    won = _short(board, top)
     if accuracy[top] <= 0:
         return "No setting answered a question right here"
+    spent = f"{won} for {_spend(board, top)}"
+    plain = [f"{names[top]} is most accurate, {spent}", f"{spent} is the most any setting gets here"]
     if len(set(names)) == 1:
-        return f"{names[top]} gets {won} for {_spend(board, top)}; there is nothing to compare it with yet"
+        alone = "there is nothing to compare it with yet"
+        return _first_short(f"{names[top]} gets {spent}; {alone}", f"It gets {spent}; {alone}")
     front = [int(cell) for cell in np.flatnonzero(flags(x[None], accuracy[None])[0]) if names[cell] != names[top]]
-    plain = f"{names[top]} is most accurate, {won} for {_spend(board, top)}"
     cheap = [cell for cell in front if 0 < x[cell] <= x[top] * 0.67]
     if not cheap:
-        return plain if len(plain.split()) <= MOST_WORDS else f"{won} is the most any setting gets here"
-    # Of the cheapest setting on the frontier, where it is best.
-    low = max((cell for cell in cheap if names[cell] == names[cheap[0]]), key=lambda cell: accuracy[cell])
-    if _Gap.of(board, top, low).interval(LEVEL)[0] <= 0:
-        words = f"No setting is measurably better than {names[low]}, {_short(board, low)} for {_spend(board, low)}"
-        return words if len(words.split()) <= MOST_WORDS else f"No setting is measurably better than {names[low]}"
+        return _first_short(*plain)
+    # The cheapest setting that gets half of it, where it is best; where none does, the best of the cheap ones.
+    half = [cell for cell in cheap if accuracy[cell] >= accuracy[top] / 2]
+    first = names[half[0]] if half else names[max(cheap, key=lambda cell: accuracy[cell])]
+    low = max((cell for cell in cheap if names[cell] == first), key=lambda cell: (accuracy[cell], -x[cell]))
+    if _Gaps.over(board, low).low(stats.z_of(LEVEL))[top] <= 0:
+        words = f"No setting is measurably better than {first}"
+        least = f"{_short(board, low)} for {_spend(board, low)}"
+        return _first_short(f"{words}, {least}", words, f"No setting is measurably better than a cheaper one, {least}")
     part = min(PARTS, key=lambda parts: abs(math.log(float(x[top] / x[low]) / parts)))
     ratio = "under a hundredth" if x[top] / x[low] > 150 else PARTS[part]
-    cheaper = f"{names[low]} gets {_short(board, low)} for {ratio} of the {AXES[board.x]}"
-    words = f"{names[top]} is most accurate, {won}; {cheaper}"
-    return words if len(words.split()) <= MOST_WORDS else plain
+    cheaper = f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
+    return _first_short(
+        f"{names[top]} is most accurate, {won}; {first} gets {cheaper}",
+        f"{names[top]} gets {won}; {first} {cheaper}",
+        *plain,
+    )
+
+
+def _first_short(*wordings: str) -> str:
+    """The first of several wordings that is no longer than a heading may be; names may have any number of words."""
+    return next((words for words in wordings if len(words.split()) <= MOST_WORDS), wordings[-1])
 
 
 def _called(board: Board, cell: int) -> str:
@@ -292,11 +432,14 @@ def _share(board: Board, cell: int, estimate: Estimate) -> str:
 
 
 def _spend(board: Board, cell: int) -> str:
-    """`199 output tokens`, `$0.023 per 1,000 questions`."""
-    value = float(board.point.x[0][cell])
-    if board.x == "usd":
-        return f"{text.money(1000 * value)} per 1,000 questions"
-    return text.spend(round(value) if value >= 10 else value, board.x)
+    return _amount(float(board.point.x[0][cell]), board.x)
+
+
+def _amount(value: float, x: str) -> str:
+    """`199 output tokens`, `$0.023 per 1,000 questions`, `free`."""
+    if x == "usd":
+        return f"{text.money(1000 * value)} per 1,000 questions" if value else "free"
+    return text.spend(round(value) if value >= 10 and x != "latency_ms" else value, x)
 
 
 def _about(n: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from engine.analysis import stats
+from engine.analysis import Results, stats
 from engine.analysis.advice.board import Board
-from engine.analysis.advice.decide import MOST_WORDS, Decision, decide
+from engine.analysis.advice.decide import MOST_WORDS, SCHEMA, Decision, decide
 from engine.analysis.frontier import Cloud, ClusterSums
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import ModelSetting, Price
 from tests.support.effort import cases
+from tests.support.outcomes import stored, trials_of
 
 NAMES = [
     "Direct",
@@ -94,9 +98,9 @@ def shortfalls(truth: Sequence[float], n: int, many: int, seed: int) -> tuple[fl
 @pytest.mark.parametrize("n", [20, 60, 200])
 @pytest.mark.parametrize("truth", [ALIKE, BETTER, GRADED], ids=["all equal", "one better", "twelve graded"])
 def test_the_bound_covers_what_the_pick_loses_and_is_no_wider_than_it_must_be(truth: list[float], n: int) -> None:
-    covered, bound, allowed = shortfalls(truth, n, many=40, seed=n)
-    # 95% less two standard errors of 40 worlds; `tests/bench/decisions.py` has many more.
-    assert covered >= 0.95 - 2 * math.sqrt(0.95 * 0.05 / 40)
+    covered, bound, allowed = shortfalls(truth, n, many=30, seed=n)
+    # 95% less two standard errors of 30 worlds; `tests/bench/decisions.py` has many more.
+    assert covered >= 0.95 - 2 * math.sqrt(0.95 * 0.05 / 30)
     assert bound <= 1.5 * allowed
 
 
@@ -195,3 +199,113 @@ def test_every_decision_keeps_its_promises(
         assert pick in corner and scores[pick] >= highest - 0.03 - 1e-6
         assert decision.bound is not None and decision.bound >= decision.regret - 1e-9  # type: ignore[operator]
         assert all(spends[i] >= spends[pick] for i in corner if scores[i] >= highest - 0.03)
+
+
+def table_of(right: np.ndarray, spends: Sequence[float], **limits: float) -> dict[str, str]:
+    return dict(decide(board_of(right, spends), **limits).verdicts.select("condition_id", "verdict").iter_rows())
+
+
+def test_verdicts_say_what_a_dearer_point_adds() -> None:
+    right = np.zeros((3, 400))
+    right[0, :200], right[1, :202], right[2, :260] = 1, 1, 1
+    assert table_of(right, [10, 20, 30], margin=0.2) == {
+        "k0": "recommended",
+        "k1": "costs more, no better",
+        "k2": "measurably better, costs more",
+    }
+
+
+def test_a_point_that_is_the_pick_again_adds_nothing_and_the_smaller_budget_names_it() -> None:
+    right = np.zeros((3, 60))
+    right[0, :30], right[1, 20:52], right[2, 20:52] = 1, 1, 1
+    once, twice = decide(board_of(right[:2], [10, 20])), decide(board_of(right, [10, 20, 20]))
+    assert once.bound == twice.bound
+    assert twice.verdicts["verdict"].to_list().count("recommended") == 2
+    assert twice.cell is not None and twice.cell.condition_id == once.cell.condition_id  # type: ignore[union-attr]
+
+
+def test_where_no_question_tells_two_apart_the_bound_is_exact() -> None:
+    right = np.tile(np.arange(20) < 9, (2, 1))
+    bound = decide(board_of(right, [10, 20])).bound
+    # A rival better on a share p of the questions is never seen ahead in 20 of them with probability (1 - p)^20.
+    assert bound is not None and (1 - bound) ** 20 <= 0.05
+
+
+@cases(60)
+@given(
+    only_a=some.integers(0, 12), only_b=some.integers(0, 12), more=some.integers(0, 60), level=some.floats(0.5, 0.99)
+)
+def test_many_upper_ends_are_those_of_single_intervals(only_a: int, only_b: int, more: int, level: float) -> None:
+    n = float(only_a + only_b + more + 1)
+    many = stats.tango_high(np.array([float(only_a)]), np.array([float(only_b)]), np.array([n]), stats.z_of(level))
+    single = stats.tango(only_a, only_b, n, level)[1]
+    assert many[0] >= single - 1e-6
+    assert many[0] == pytest.approx(single, abs=1e-6) or only_a == only_b == 0
+
+
+def test_limits_that_are_none_are_refused() -> None:
+    board = board_of(np.array([[1.0, 0.0] * 10]), [12])
+    for wrong in ({"spend_at_most": -1.0}, {"reach_at_least": 60.0}, {"margin": -0.1}):
+        with pytest.raises(UsageError):
+            decide(board, **wrong)
+
+
+N = 60
+DEAR = ModelSetting("scripted/dear", "scripted/dear@1", Price(3_000_000, 7_000_000))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Cheap and poor, middling, and dear and good."""
+    return stored(
+        tmp_path_factory.mktemp("decided"),
+        trials_of("cheap", [(10 + i % 3, i % 10 < 2) for i in range(N)]),
+        trials_of("middling", [(50 + i % 5, i % 10 < 6) for i in range(N)]),
+        trials_of("good", [(200 + i % 7, i % 10 < 9) for i in range(N)], lineup=(("solver", DEAR),)),
+    )
+
+
+def test_a_database_is_asked_what_to_use(results: Results) -> None:
+    decision = results.decide(spend_at_most=100)
+    assert decision.lead.startswith("Use Middling · a up to ")
+    assert decision.verdicts.columns == [*SCHEMA]
+    assert decision.verdicts["verdict"].to_list() == ["recommended", "less accurate", "over the spend"]
+    assert decision.sentence.startswith(f"{decision.lead}: 60% (")
+    assert results.decide().lead.startswith("Use Good · dear")
+    assert decision.heading == "Good · dear gets 90%; Middling · a 60% for a quarter of the output tokens"
+
+
+def test_an_unknown_spend_is_said_and_never_taken_for_none(results: Results) -> None:
+    decision = results.decide(x="wh")
+    assert decision.heading == "The energy of these settings is not known"
+    assert (decision.cell, decision.bound, decision.n, decision.verdicts.height) == (None, None, 0, 0)
+    with pytest.raises(UnknownName, match="output_tokens"):
+        results.decide(x="output_token")
+
+
+@pytest.mark.parametrize(("wrong", "named"), [(0.0, "Cheap · a"), (1.0, "Good · dear")])
+def test_what_a_mistake_costs_decides_which_setting_is_cheapest(results: Results, wrong: float, named: str) -> None:
+    loss = results.advise().cost_of(wrong)
+    assert loss.cell is not None and loss.loss is not None
+    assert f" {named} up to " in loss.sentence
+    rows = loss.table.to_dicts()
+    assert [row["loss"] for row in rows] == sorted(row["loss"] for row in rows)
+    for row in rows:
+        assert row["loss"] == pytest.approx(row["price"] + wrong * (row["wrong"] + row["none"]))
+        assert row["loss_low"] <= row["loss"] <= row["loss_high"]
+    assert loss.decided and loss.chance is not None and loss.chance > 0.95
+
+
+def test_settings_whose_price_is_unknown_are_left_out_of_decisions_in_money_and_that_is_said(tmp_path: Path) -> None:
+    unpriced = ModelSetting("scripted/dear", "scripted/dear@2", None)
+    results = stored(
+        tmp_path,
+        trials_of("cheap", [(10 + i % 3, i % 10 < 2) for i in range(N)]),
+        trials_of("good", [(200 + i % 7, i % 10 < 9) for i in range(N)], lineup=(("solver", unpriced),)),
+    )
+    loss = results.advise().cost_of(1.0)
+    assert (loss.left_out, loss.cell is not None) == (1, True)
+    assert loss.sentence.endswith("1 point left out: price unknown.")
+    assert loss.table.filter(pl.col("loss").is_null()).height == 1
+    with pytest.raises(UsageError, match="a number of dollars"):
+        results.advise().cost_of(-1.0)

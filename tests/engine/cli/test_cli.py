@@ -174,6 +174,11 @@ def test_report_marks_the_frontier_and_reads_one_curve(ran: Path, inside: Comman
     report = inside(ran, "report")
     assert report.code == 0, report.err
     assert "frontier" in report.out
+    # What to use comes first, then the point that is used.
+    title, heading, advice, head, first = report.out.splitlines()[:5]
+    assert title.endswith("[file:sums]")
+    assert heading.endswith(".") and advice.startswith("Use ")
+    assert head.split()[-5:] == ["cut", "off", "no", "answer", "verdict"] and "recommended" in first
     rows = json.loads(inside(ran, "report", "--json", "--x", "total_tokens").out)
     assert {row["strategy"] for row in rows} == {"direct", "self_consistency", "told_budget"}
     anytime = next(row for row in rows if row["strategy"] == "self_consistency")
@@ -386,6 +391,8 @@ def test_the_progress_line_says_spent_reserved_and_ceiling() -> None:
         assert part in said
     assert "\x1b" not in said
     assert show.UNKNOWN in line(Status("r", "s", "running", True, 1, 5, 9, spent=Amount(7, 15, 0), priced=False))
+    # A start that failed has no ceiling to tell.
+    assert "ceiling" in said and "ceiling" not in line(Status("r", "s", "failed", False, 1, 0, 0))
 
 
 @pytest.mark.parametrize(
