@@ -21,6 +21,8 @@ UNITS = {
     "latency_ms": "ms",
 }
 """What an axis counts, as it follows a number or heads a column."""
+FINE = 500
+"""Questions from which on an accuracy is told to a tenth of a percent."""
 
 
 def count(value: int | None) -> str:
@@ -60,6 +62,14 @@ def percent(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     return f"{_tenths(fraction)}%".replace("-", MINUS)
+
+
+def accuracy(fraction: float | None, n: int | None) -> str:
+    """A share of so many questions as it supports: `67%` under 500 of them, `67.4%` from there on."""
+    # A few in hundreds are not none, nor all but a few all.
+    if fraction is None or (n or 0) >= FINE or 0 < fraction < 0.005 or 0.995 < fraction < 1:
+        return percent(fraction)
+    return f"{round(100 * fraction)}%"
 
 
 def points(fraction: float | None) -> str:
