@@ -1,8 +1,10 @@
-"""The dashboard's entry: page settings, navigation, one look. `budgetscope` starts it, `streamlit run` works too."""
+"""The dashboard's entry: page settings, wordmark, navigation, one look. `budgetscope` starts it, or `streamlit run`."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -12,31 +14,49 @@ from dashboard.widgets import controls, url_state
 HERE = Path(__file__).parent
 VIEWS = HERE / "views"
 PAGES = (
-    ("frontier", "Frontier", ""),
-    ("advice", "Advice", "advice"),
-    ("curves", "Budget curves", "curves"),
-    ("told", "Told budgets", "told"),
+    ("explore", "Explore", ""),
     ("compare", "Compare", "compare"),
-    ("trials", "Trials", "trials"),
-    ("run", "Run", "run"),
-    ("method", "Method", "method"),
+    ("budgets", "Budgets", "budgets"),
+    ("trials", "Answers", "answers"),
+    ("run", "Runs", "runs"),
+    ("help", "Help", "help"),
 )
+"""Module in `views`, name in the navigation, address."""
 
-CHARTS = ("", "advice", "curves", "told", "compare")
+CHARTS = ("", "compare", "budgets")
 """Pages with figures."""
+
+MOVED = {
+    "frontier": ("explore", {}),
+    "advice": ("explore", {}),
+    "curves": ("budgets", {}),
+    "told": ("budgets", {"show": "stated"}),
+    "trials": ("trials", {}),
+    "run": ("run", {}),
+    "method": ("help", {}),
+}
+"""Addresses that older links have: the page that took the place, and what of it."""
+
+
+def moved(view: str, query: dict[str, str]) -> None:
+    """Lead an older address to the page that took its place, with what it asked for."""
+    asked: dict[str, Any] = {name: st.query_params.get_all(name) for name in st.query_params}
+    st.switch_page(VIEWS / f"{view}.py", query_params=asked | query)
 
 
 def pages() -> list[st.Page]:
-    """One page per view, the frontier at the root."""
-    return [
-        st.Page(VIEWS / f"{name}.py", title=title, url_path=path, default=not path)
-        for name, title, path in PAGES
-        if (VIEWS / f"{name}.py").exists()
+    """One page per view, Explore at the root; older addresses are there and not shown."""
+    shown = [st.Page(VIEWS / f"{name}.py", title=title, url_path=path, default=not path) for name, title, path in PAGES]
+    hidden = [
+        st.Page(partial(moved, *place), title="Budgetscope", url_path=path, visibility="hidden")
+        for path, place in MOVED.items()
     ]
+    return shown + hidden
 
 
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
+st.logo(str(HERE / f"wordmark{'-dark' if controls.dark() else ''}.svg"), size="large")
 controls.dress()
 controls.watch_browser(charts=page.url_path in CHARTS)
 ready.load()

@@ -45,7 +45,7 @@ def load() -> None:
 def look() -> None:
     """Ask for what the home page shows when it is opened without a wish, and draw it once for nobody."""
     from dashboard import figures
-    from dashboard.data import queries
+    from dashboard.data import infos, queries
 
     db, x = queries.state(), "output_tokens"
     if queries.trouble(db) is None:
@@ -55,8 +55,8 @@ def look() -> None:
         ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
         # Every argument as the page has it: the caches share only what was asked for in the same words.
         selection = queries.Selection(x, task, "staircase", None, ids, study=study)
-        frame, band = queries.frontier(db, selection), queries.band(db, selection)
-        figures.frontier_figure(figures.frontier_info(frame, queries.line(frame, "staircase"), band, x=x)).to_dict()
+        info = infos.frontier_info(db, selection, figures.Handles(), None, False, "wide")
+        figures.frontier_figure(info).to_dict()
 
 
 def _get_ready() -> None:

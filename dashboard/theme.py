@@ -46,6 +46,13 @@ class Inks:
     border: str
     band: float
     warning: str
+    tint: str
+    """Ground of what is chosen."""
+    edge: str
+    """Edge of a control: 3:1 or more on the ground."""
+    right: str
+    cut: str
+    """The budget's cut, and the ceiling of a run."""
 
 
 LIGHT = Inks(
@@ -60,6 +67,10 @@ LIGHT = Inks(
     border="#e2e5ea",
     band=0.09,
     warning="#a32e00",
+    tint="#eaf0fe",
+    edge="#8a909c",
+    right="#1b6c3a",
+    cut="#c8102e",
 )
 
 DARK = Inks(
@@ -74,6 +85,10 @@ DARK = Inks(
     border="#2a303a",
     band=0.13,
     warning="#f2946b",
+    tint="#1d2740",
+    edge="#737b89",
+    right="#7fbe99",
+    cut="#ff6b7a",
 )
 
 STRATEGIES = {

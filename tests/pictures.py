@@ -21,9 +21,9 @@ from tests import ROOT
 from tests.browser.conftest import NAMES
 from tests.browser.stage import Stage, staged
 
-HEIGHTS = {"frontier": 1180, "curves": 1000, "compare": 1500, "trials": 1180, "method": 1000, "run": 1080}
-FRONTIER = f"/?task={quote('gym:syllogism/easy', safe='')}"
-COMPARE = FRONTIER.replace("/?", "/compare?")
+HEIGHTS = {"explore": 900, "budgets": 1000, "compare": 1200, "answers": 1000, "help": 1000, "runs": 900}
+EXPLORE = f"/?task={quote('gym:chain_sum/easy', safe='')}"
+COMPARE = EXPLORE.replace("/?", "/compare?")
 
 
 def main() -> None:
@@ -55,16 +55,16 @@ def _arguments() -> argparse.Namespace:
 
 def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
     """Each page by name, drawn to the end."""
-    read = (("frontier", FRONTIER), ("curves", "/curves"), ("compare", COMPARE), ("trials", _trial(stage)))
-    for name, path in (*read, ("method", "/method")):
+    read = (("explore", EXPLORE), ("budgets", "/budgets"), ("compare", COMPARE), ("answers", _trial(stage)))
+    for name, path in (*read, ("help", "/help")):
         yield name, _opened(stage, path, name, width, scheme)
-    yield "run", _running(stage, width, scheme)
+    yield "runs", _running(stage, width, scheme)
 
 
 def _opened(stage: Stage, path: str, name: str, width: int, scheme: str) -> Any:
     page = stage.open(path, width=width, height=HEIGHTS[name], scheme=scheme)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-    if name in ("frontier", "curves", "compare"):
+    if name in ("explore", "budgets"):
         page.wait_for_selector(".js-plotly-plot .main-svg")
     _rested(page)
     return page
@@ -84,19 +84,19 @@ def _trial(stage: Stage) -> str:
     known = engine.open(stage.db).conditions()
     chosen = known.filter(strategy="self_consistency", task="gym:chain_sum/easy").row(0, named=True)["condition_id"]
     rows = engine.open(stage.db).trial_rows(chosen).filter(verdict="right").sort("calls", descending=True)
-    return f"/trials?condition={quote(chosen)}&trial={quote(rows.row(0, named=True)['trial_id'])}"
+    return f"/answers?condition={quote(chosen)}&trial={quote(rows.row(0, named=True)['trial_id'])}"
 
 
 def _running(stage: Stage, width: int, scheme: str) -> Any:
     """A small run with the bundled model, started from its page and watched to the end."""
-    page = stage.open("/run", width=width, height=HEIGHTS["run"], scheme=scheme)
+    page = stage.open("/runs", width=width, height=HEIGHTS["runs"], scheme=scheme)
     button = page.get_by_role("button", name="Launch")
     button.wait_for()
     page.wait_for_function("!document.querySelector('[data-testid=stSpinner]')")
     button.click()
     page.wait_for_url("**run=*", timeout=120_000)
-    page.get_by_role("heading", level=4).filter(has_text="finished").wait_for(timeout=600_000)
-    page.wait_for_selector("text=Open the frontier")
+    page.get_by_role("heading", level=1).filter(has_text="finished").wait_for(timeout=600_000)
+    page.wait_for_selector("text=See your results")
     _rested(page)
     for each in run_dir.list_runs(stage.db.with_name("results.local.duckdb")):
         assert not each.alive, each

@@ -109,13 +109,13 @@ def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     assert not Store(db).runs()[0].state.startswith("x")
 
 
-@pytest.mark.parametrize("view", ["frontier", "curves", "trials", "run"])
+@pytest.mark.parametrize("view", ["explore", "budgets", "trials", "run"])
 def test_an_address_full_of_odd_things_opens_the_page_and_explains(
     db: Path, view: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
     app = AppTest.from_file(str(APP), default_timeout=60)
-    if view != "frontier":
+    if view != "explore":
         app.switch_page(f"views/{view}.py")
     names = ("x", "task", "model", "cell", "condition", "budget", "trial", "run", "show", "line", "axis", "__class__")
     for at, name in enumerate(names):

@@ -14,7 +14,8 @@ from dashboard import figures
 from dashboard.data import lens, queries
 from dashboard.data.lens import Looking
 from dashboard.data.queries import Database, Selection
-from dashboard.figures import CurvesInfo, FrontierInfo, PanelsInfo, ToldInfo
+from dashboard.figures import CurvesInfo, FrontierInfo, Handles, ToldInfo
+from dashboard.figures.axes import Room
 from dashboard.text import stated_budgets
 from engine.strategies.lineups import roster
 
@@ -52,8 +53,15 @@ class CurveSelection:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def frontier_info(db: Database, selection: Selection, label_all: bool, dark: bool, narrow: bool) -> FrontierInfo:
-    """The frontier's plain data, labels placed."""
+def frontier_info(
+    db: Database,
+    selection: Selection,
+    handles: Handles,
+    selected: tuple[str, int | None] | None,
+    dark: bool,
+    room: Room,
+) -> FrontierInfo:
+    """The plain data of the figure of Explore, labels placed."""
     # Colours and symbols go by all models and strategies there are, so that a filter never repaints a point.
     frame, every = queries.frontier(db, selection), queries.every(db)
     return figures.frontier_info(
@@ -61,20 +69,15 @@ def frontier_info(db: Database, selection: Selection, label_all: bool, dark: boo
         queries.line(frame, selection.kind),
         queries.band(db, selection) if selection.kind == "staircase" else None,
         x=selection.x,
-        label_all=label_all,
-        narrow=narrow,
+        kind=selection.kind,
+        handles=handles,
+        selected=selected,
+        room=room,
         dark=dark,
         models=roster(every["model"]),
         strategies=sorted(set(every["strategy"])),
         said=lens.said(selection.looking, selection.x),
     )
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def panels_info(db: Database, selection: Selection, label_all: bool, dark: bool, narrow: bool) -> PanelsInfo:
-    """Plain data of each model's own frontier."""
-    whole = frontier_info(db, selection, label_all, dark, narrow)
-    return figures.panels_info(whole, queries.model_lines(db, selection), narrow=narrow)
 
 
 def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Results
+    from engine.analysis.advice.decide import Decision
     from engine.analysis.sql.trial_list import TrialPage
     from engine.core.budget import Limits
     from engine.core.records import Axis, Completion
@@ -153,16 +154,13 @@ def band(db: Database, selection: Selection) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def model_lines(db: Database, selection: Selection) -> dict[str, pl.DataFrame]:
-    """Per model the line through its own frontier."""
-    from engine.analysis import frontier as of
-
-    shown, units = _selected(db, selection)
-    lines, x, kind = {}, selection.x, selection.kind
-    for model in sorted(set(shown["model"])):
-        # No chances are asked for, so one replicate: nothing is resampled to speak of.
-        lines[model] = line(of.frontier(shown.filter(model=model), units, x, kind, 1, SEED), kind)
-    return lines
+def decision(db: Database, selection: Selection, most: float | None, least: float | None, margin: float) -> Decision:
+    """What to use of the settings selected, within these limits; see `Advisor.decide`."""
+    lens, own = build(selection.looking, models(db))[0], {"condition_id": [*selection.conditions]}
+    adviser = results(db.path).advise(
+        selection.task, selection.x, None, REPLICATES, SEED, lens, study=selection.study, **own
+    )
+    return adviser.decide(most, least, margin)
 
 
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:

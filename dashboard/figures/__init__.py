@@ -3,29 +3,23 @@
 Draw with `st.plotly_chart(figure, theme=None, config=CONFIG)`; `customdata` of a mark is [condition_id, budget].
 """
 
-from dashboard.figures.advice import AdvisedInfo, advised_caption, advised_figure, advised_info
 from dashboard.figures.axes import AXES
 from dashboard.figures.crossing import CrossingInfo, crossing_caption, crossing_figure, crossing_info
 from dashboard.figures.curves import CurvesInfo, curves_caption, curves_figure, curves_info
 from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
-from dashboard.figures.frontier import FrontierInfo, caption_sentence, frontier_figure, frontier_info, title_sentence
+from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info
 from dashboard.figures.ink import CONFIG, empty_figure
-from dashboard.figures.panels import PanelsInfo, panels_figure, panels_info
 from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
 
 __all__ = [
     "AXES",
     "CONFIG",
-    "AdvisedInfo",
     "CrossingInfo",
     "CurvesInfo",
     "ForestInfo",
     "FrontierInfo",
-    "PanelsInfo",
+    "Handles",
     "ToldInfo",
-    "advised_caption",
-    "advised_figure",
-    "advised_info",
     "caption_sentence",
     "crossing_caption",
     "crossing_figure",
@@ -39,9 +33,6 @@ __all__ = [
     "frontier_figure",
     "frontier_info",
     "obeyed_figure",
-    "panels_figure",
-    "panels_info",
-    "title_sentence",
     "told_caption",
     "told_figure",
     "told_info",

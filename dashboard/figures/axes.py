@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dashboard.figures.lettering import width
 from dashboard.figures.names import Row
@@ -16,7 +16,6 @@ __all__ = [
     "FOOT",
     "HEIGHT",
     "LEFT",
-    "LEGEND_ROW",
     "NARROW",
     "RIGHT",
     "TOP",
@@ -33,8 +32,9 @@ __all__ = [
 ]
 
 # What is laid out, not what is drawn: figures stretch to their column, on a wide window and on one of 768 pixels.
-WIDTH, NARROW, HEIGHT = 960, 704, 560
-LEFT, RIGHT, TOP, FOOT, LEGEND_ROW = 46, 14, 30, 50, 24
+WIDTH, NARROW, PHONE = 960, 704, 352
+HEIGHT, LOW = 520, 470
+LEFT, RIGHT, TOP, FOOT = 46, 14, 34, 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Lens:
 
 AXES: dict[str, Lens] = {
     "usd": Lens("usd", "Cost per 1,000 questions", "per 1,000 questions", 1000.0, True),
-    "total_tokens": Lens("total_tokens", "Tokens per question", "tokens per question"),
+    "total_tokens": Lens("total_tokens", "All tokens per question", "tokens per question"),
     "output_tokens": Lens("output_tokens", "Output tokens per question", "output tokens per question"),
     "input_tokens": Lens("input_tokens", "Input tokens per question", "input tokens per question"),
     "reasoning_tokens": Lens("reasoning_tokens", "Reasoning tokens per question", "reasoning tokens per question"),
@@ -83,7 +83,7 @@ AXES: dict[str, Lens] = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A figure in pixels; `bottom` is the margin that holds axis title and legends."""
+    """A figure in pixels; `bottom` is the margin that holds the axis title."""
 
     width: int
     height: int
@@ -95,9 +95,14 @@ class Box:
         return self.width - LEFT - RIGHT, self.height - TOP - self.bottom
 
 
-def box_for(width: int, legend_rows: int, height: int = HEIGHT) -> Box:
-    """The box of a figure with so many legend rows."""
-    return Box(width, height, FOOT + LEGEND_ROW * legend_rows)
+Room = Literal["wide", "narrow", "phone"]
+ROOMS: tuple[Room, ...] = get_args(Room)
+"""How wide a window is: from 1,100 pixels, from 560, less."""
+
+
+def box_for(room: Room) -> Box:
+    """The box of the figure of Explore."""
+    return Box({"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room], HEIGHT if room == "wide" else LOW, FOOT)
 
 
 COARSE, FINE = (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboard import theme
-from dashboard.figures.axes import NARROW, WIDTH, AccuracyScale, Box, Lens, LogScale, box_for, log_scale, signed_ticks
+from dashboard.figures.axes import FOOT, NARROW, WIDTH, AccuracyScale, Box, Lens, LogScale, log_scale, signed_ticks
 from dashboard.figures.curves import BUDGETS, budget_line
 from dashboard.figures.ink import (
     accuracy_axis,
@@ -90,7 +90,7 @@ def crossing_info(
             muted_text(count, inks.muted),
         )
         gaps.append(Gap(x, mean, low, high, "<br>".join(lines)))
-    box = box_for(NARROW if narrow else WIDTH, 0, HEIGHT)
+    box = Box(NARROW if narrow else WIDTH, HEIGHT, FOOT)
     x_scale = log_scale([gap.x for gap in gaps], tick=lens.tick, pixels=box.plot[0])
     # From below zero to above it, whatever the data, in steps that give six ticks or so.
     least, most = min([-0.02, *(gap.low for gap in gaps)]), max([0.02, *(gap.high for gap in gaps)])

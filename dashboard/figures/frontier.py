@@ -1,7 +1,7 @@
-"""The frontier figure: accuracy against spend, each cell with its chance of being on the frontier; and its sentences.
+"""The figure of Explore: accuracy against spend, one curve per setting through its budgets, the frontier over them.
 
 `FrontierInfo` is plain data with equality. Frames are read, never changed; spends in them are means per question, money
-is shown per 1,000 questions. A value of zero is drawn, a missing one is counted.
+and energy are shown per 1,000 questions. A value of zero is drawn, a missing one is counted.
 """
 
 from __future__ import annotations
@@ -13,23 +13,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard import theme
-from dashboard.figures.axes import (
-    AXES,
-    NARROW,
-    WIDTH,
-    AccuracyScale,
-    Box,
-    Lens,
-    LogScale,
-    accuracy_scale,
-    box_for,
-    log_scale,
-)
+from dashboard.figures.axes import AXES, AccuracyScale, Box, Lens, LogScale, Room, accuracy_scale, box_for, log_scale
 from dashboard.figures.ink import (
+    SILENT,
     Trace,
     accuracy_axis,
     empty_figure,
     halo,
+    interval_bars,
     layout,
     note,
     painted,
@@ -37,23 +28,9 @@ from dashboard.figures.ink import (
     spend_title,
     stroke,
 )
-from dashboard.figures.labels import SIZE, SMALL, Label, labels_for, worth_naming
-from dashboard.figures.legend import Entry, Group, legends, row_count
+from dashboard.figures.labels import CHIP, SIZE, SMALL, Label, labels_for
 from dashboard.figures.lettering import plain, safe
-from dashboard.figures.marks import (
-    CUT,
-    LIKELY,
-    POSSIBLE,
-    SIZES,
-    SLASH,
-    Point,
-    baseline_marks,
-    baselines,
-    cell_marks,
-    ends,
-    families,
-    points_of,
-)
+from dashboard.figures.marks import Point, baseline_marks, baselines, curves_of, marks, points_of
 from dashboard.theme import Inks, fade
 from engine.core import names
 from engine.core import text as fmt
@@ -62,67 +39,59 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import polars as pl
 
-__all__ = [
-    "Counts",
-    "FrontierInfo",
-    "Kind",
-    "caption_sentence",
-    "corners",
-    "frontier_figure",
-    "frontier_info",
-    "frontier_title",
-    "label_annotation",
-    "line_trace",
-    "title_sentence",
-]
-
+__all__ = ["FrontierInfo", "Handles", "Kind", "caption_sentence", "frontier_figure", "frontier_info"]
 
 Kind = Literal["staircase", "hull"]
-"""Non-dominated staircase, or upper convex hull: what mixing two conditions at random could buy."""
+"""Non-dominated staircase, or upper convex hull: what mixing two settings at random could buy."""
 MIXES = 16
 """Points per edge of a hull, whose straight mixtures are bent on a log axis."""
 CROWD = 1000
-"""From so many marks on they are drawn with WebGL, without interval bars."""
+"""From so many marks on the quiet ones are drawn with WebGL."""
+MANY = 12
+"""From more curves than this, and on a phone, only those that touch the frontier keep their colour and their name."""
+GLYPHS = {
+    "circle": "●",
+    "square": "■",
+    "diamond": "◆",
+    "triangle-up": "▲",
+    "triangle-down": "▼",
+    "pentagon": "⬟",
+    "star": "★",
+    "cross": "✚",
+    "hexagon2": "⬢",
+    "triangle-right": "▶",
+    "x": "✖",
+    "hexagram": "✶",
+}
+"""How the key writes the shape of a model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Conditions and questions behind a figure, for its sentences."""
+class Handles:
+    """What the reader asks for, in the unit of the axis and as a share; None: no such limit."""
 
-    conditions: int
-    """Shown; a condition with several budgets counts once."""
-    could: int
-    """With a cell whose chance of being on the frontier is 5% or more."""
-    probable: int
-    """50% or more."""
-    partial: int
-    """Shown without a verdict: too few questions are scored."""
-    judged: bool
-    """Whether any chance is known."""
-    hidden: int
-    """In the frame, but without a place on these axes: spend or accuracy unknown."""
-    simulated: int
-    """Answered by a simulated model."""
-    best: float
-    """Highest accuracy shown."""
-    questions: tuple[int, int]
-    """Least and most scored questions of the cells shown."""
-    tasks: tuple[str, ...]
+    most: float | None = None
+    """Spend at most."""
+    least: float | None = None
+    """Reach at least."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierInfo:
-    """Everything the frontier figure shows."""
+    """Everything the figure shows."""
 
     lens: Lens
     kind: Kind
     assumed: bool
     """Whether some money shown rests on a stand-in price."""
     dark: bool
+    room: Room
     box: Box
     points: tuple[Point, ...]
-    families: tuple[tuple[int, ...], ...]
-    """Points of one condition in the order of their budgets."""
+    curves: tuple[tuple[int, ...], ...]
+    """Points of one setting in the order of their budgets."""
+    named: tuple[bool, ...]
+    """Which curves keep colour and name."""
     line: tuple[tuple[float, float], ...]
     """Corners of the frontier's line: spend, accuracy."""
     band: tuple[tuple[float, float, float], ...]
@@ -130,10 +99,24 @@ class FrontierInfo:
     baselines: tuple[tuple[float, str], ...]
     """What is scored without reading the questions, with its name."""
     labels: tuple[Label, ...]
+    handles: Handles
+    selected: int | None
     x_scale: LogScale
     y_scale: AccuracyScale
-    legend: tuple[Group, ...]
-    counts: Counts
+    questions: tuple[int, int]
+    """Least and most scored questions of the points shown."""
+    tasks: tuple[str, ...]
+    hidden: int
+    """Settings without a place on these axes: spend or accuracy unknown."""
+    partial: int
+    """Settings shown without a verdict: too few questions are scored."""
+    simulated: int
+    """Settings answered by a simulated model."""
+
+    @property
+    def models(self) -> tuple[Point, ...]:
+        """One point of each model shown, in the order shapes were given out."""
+        return tuple(sorted({p.model: p for p in self.points}.values(), key=lambda p: theme.SHAPES.index(p.shape)))
 
 
 def frontier_info(
@@ -143,69 +126,81 @@ def frontier_info(
     *,
     x: str,
     kind: Kind = "staircase",
-    label_all: bool = False,
-    narrow: bool = False,
+    handles: Handles = Handles(),
+    selected: tuple[str, int | None] | None = None,
+    room: Room = "wide",
     dark: bool = False,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
     said: str = "",
 ) -> FrontierInfo:
-    """What the frontier figure of `frame` shows on axis `x` (a key of `axes.AXES`).
+    """What the figure of `frame` shows on axis `x` (a key of `axes.AXES`).
 
-    `frame`: frontier frame, one row per cell. `line`: the frontier's line (x, accuracy). `band`: the 10-90% band of
-    bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `models` and `strategies` are
-    all there are, whatever is filtered: with them shapes and colours stay put. `said`: what spends rest on, for the
-    axis title. Raises KeyError for an unknown axis."""
+    `frame`: frontier frame, one row per setting and budget. `line`: the frontier's line (x, accuracy). `band`: the
+    10-90% band of bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `selected`:
+    condition and budget of the point that is looked at. `models` and `strategies` are all there are, whatever is
+    filtered: with them shapes and colours stay put. `said`: what spends rest on, for the axis title. Raises KeyError
+    for an unknown axis."""
     lens, rows = replace(AXES[x], said=said), frame.to_dicts()
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
-    legend = _legend(points, dark)
-    # Legends wrap by the width of the plot, and their rows make the margin below it.
-    across = NARROW if narrow else WIDTH
-    box = box_for(across, row_count(legend, box_for(across, 0).plot[0]))
-    x_ends = ends(points, "x_low", "x_high")
-    x_scale = log_scale([p.x for p in points], tick=lens.tick, pixels=box.plot[0], edges=x_ends)
-    blind = baselines(shown)
-    y_scale = accuracy_scale([*(p.y for p in points), *(at for at, _ in blind)], ends(points, "y_low", "y_high"))
-    path, outline = corners(line, lens, kind), tuple[tuple[float, float, float], ...]()
+    curves, box = curves_of(points), box_for(room)
+    chosen = next((i for i, p in enumerate(points) if (p.condition_id, p.budget) == selected), None)
+    spends = [p.x for p in points]
+    x_scale = log_scale(
+        spends, tick=lens.tick, pixels=box.plot[0], edges=[] if handles.most is None else [handles.most]
+    )
+    # Intervals of the frontier may reach above its points, and are cut below: a wide one would flatten everything.
+    blind, tops = baselines(shown), [p.y_high for i, p in enumerate(points) if p.front or i == chosen]
+    heights = [*(p.y for p in points), *(at for at, _ in blind)]
+    floor = [0.0] if min((p.y for p in points), default=1.0) < 0.2 else []
+    y_scale = accuracy_scale([*heights, *floor], [top for top in tops if top is not None])
+    path, outline = _corners(line, lens, kind), tuple[tuple[float, float, float], ...]()
     if band is not None:
         known = band.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high")
         outline = tuple((float(at) * lens.scale, float(low), float(high)) for at, low, high in known.iter_rows())
+    touching = [any(points[i].front for i in curve) for curve in curves]
+    named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
     questions = [int(row["n_questions"] or 0) for row in shown]
-    conditions, chances = {p.condition_id for p in points}, [(p.condition_id, p.chance or 0.0) for p in points]
-    counts = Counts(
-        conditions=len(conditions),
-        could=len({condition for condition, chance in chances if chance >= POSSIBLE}),
-        probable=len({condition for condition, chance in chances if chance >= LIKELY}),
-        partial=len({p.condition_id for p in points if p.tier == "partial"}),
-        judged=any(p.chance is not None for p in points),
-        # A condition one of whose budgets has a place is not missing.
-        hidden=len({str(row["condition_id"]) for row in rows} - conditions),
-        simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
-        best=max((p.y for p in points), default=0.0),
-        questions=(min(questions, default=0), max(questions, default=0)),
-        tasks=tuple(sorted(map(plain, names.tasks(str(row["task"]) for row in shown).values()))),
-    )
+    conditions = {p.condition_id for p in points}
     return FrontierInfo(
         lens=lens,
         kind=kind,
         assumed=lens.money and any(bool(row["usd_assumed"]) for row in shown),
         dark=dark,
+        room=room,
         box=box,
         points=points,
-        families=families(points),
+        curves=curves,
+        named=named,
         line=path,
         band=outline,
         baselines=blind,
-        labels=labels_for(points, path, x_scale, y_scale, box, worth_naming(points, every=label_all)),
+        labels=labels_for(
+            points,
+            [curve for curve, keeps in zip(curves, named, strict=True) if keeps],
+            curves,
+            path,
+            x_scale,
+            y_scale,
+            box,
+            handles=(handles.most, handles.least),
+            narrow=room != "wide",
+        ),
+        handles=handles,
+        selected=chosen,
         x_scale=x_scale,
         y_scale=y_scale,
-        legend=legend,
-        counts=counts,
+        questions=(min(questions, default=0), max(questions, default=0)),
+        tasks=tuple(sorted(map(plain, names.tasks(str(row["task"]) for row in shown).values()))),
+        # A setting one of whose budgets has a place is not missing.
+        hidden=len({str(row["condition_id"]) for row in rows} - conditions),
+        partial=len({row["condition_id"] for row in shown if row["partial"]}),
+        simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
     )
 
 
-def corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind = "staircase") -> tuple[tuple[float, float], ...]:
+def _corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind) -> tuple[tuple[float, float], ...]:
     """A line frame (x, accuracy) in the unit of the axis; the edges of a hull filled in with their mixtures."""
     if frame is None:
         return ()
@@ -218,100 +213,120 @@ def corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind = "staircase") ->
     return (*mixes, *points[-1:])
 
 
-def _legend(points: Sequence[Point], dark: bool) -> tuple[Group, ...]:
-    if not points:
-        return ()
-    inks = theme.inks(dark)
-    grey, pale = inks.muted, theme.blend(inks.muted, inks.background, 0.45)
-    strategies = sorted({p.strategy: p for p in points}.values(), key=lambda p: theme.rank(p.strategy))
-    # In the order shapes were given out, which is that of all models, shown or not.
-    models = sorted({p.model: p for p in points}.values(), key=lambda p: theme.SHAPES.index(p.shape))
-    # Grey, for here size and fill speak, not the colour.
-    chances = [
-        Entry("over 50%", "circle", SIZES["likely"], grey, grey),
-        Entry("5–50%", "circle", SIZES["possible"], pale, grey, 1.6),
-        Entry("under 5%", "circle", SIZES["unlikely"], inks.background, grey, 1.6),
-    ]
-    if any(p.tier == "partial" for p in points):
-        chances.append(Entry("partial", "circle-open-dot", SIZES["partial"], grey, grey, 1.2))
-    groups = (
-        Group(
-            "Strategy",
-            tuple(Entry(plain(names.strategy(p.strategy)), "circle", 11.0, p.colour, p.colour) for p in strategies),
-        ),
-        Group("Model", tuple(Entry(p.model, p.shape.symbol, 11.0 * p.shape.factor, grey, grey) for p in models)),
-        Group("Chance on frontier", tuple(chances)),
-    )
-    slash = Entry(CUT, "line-ne-open", SLASH, inks.text, inks.text, 1.4)
-    return (*groups, Group("", (slash,))) if any(p.cut for p in points) else groups
-
-
 def frontier_figure(info: FrontierInfo) -> go.Figure:
     """Draw it; an info without points becomes a figure with one sentence."""
     inks, scale = theme.inks(info.dark), info.x_scale
     if not info.points:
-        reason = "Nothing to show yet: run a study, or widen the filters."
-        if info.counts.hidden:
+        reason = "Nothing to show yet: run a study, or widen the filter."
+        if info.hidden:
             lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column, "scored questions")
             way = "choose another axis, or set prices and energy."
-            reason = f"None of the {info.counts.hidden} conditions here has {lacking}: {way}"
+            reason = f"None of the {fmt.plural(info.hidden, 'setting')} here has {lacking}: {way}"
         return empty_figure(reason, inks)
-    traces = list[Trace]()
+    ink = {
+        info.points[curve[0]].family: info.points[curve[0]].colour if keeps else inks.axis
+        for curve, keeps in zip(info.curves, info.named, strict=True)
+    }
+    # Over the edges, so that panning does not show their ends at once.
+    left, right = 10 ** (scale.low - 1), 10 ** (scale.high + 1)
+    traces, chips = _handles(info.handles, scale, (left, right), inks)
     if info.band:
-        # One closed outline, up along the low edge and back along the high one, run on past the right edge.
-        x = [*(scale.place(x) for x, _, _ in info.band), 10 ** (scale.high + 1)]
+        # One closed outline, up along the low edge and back along the high one.
+        x = [*(scale.place(x) for x, _, _ in info.band), right]
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
     lines, names_of_lines = baseline_marks(info.baselines, scale, inks, right=True)
     traces += lines
-    for family in ([info.points[i] for i in members] for members in info.families):
-        pen = {"width": 1.2, "color": fade(family[0].colour, 0.4)}
-        traces.append(stroke([scale.place(p.x) for p in family], [p.y for p in family], pen))
     if info.line:
-        traces.append(line_trace(info.line, info, inks))
-    # Families and the line lie under the marks, so that every mark can be met by the pointer.
-    traces += cell_marks(info.points, scale, inks, crowded=len(info.points) > CROWD)
-    swatches, frames = legends(info.legend, info.box, inks)
+        x = [*(scale.place(x) for x, _ in info.line), right]
+        y = [*(y for _, y in info.line), info.line[-1][1]]
+        pen = {"shape": "hv" if info.kind == "staircase" else "linear", "width": 2.2, "color": inks.line}
+        traces.append(stroke(x, y, pen))
+    looked_at = None if info.selected is None else info.points[info.selected]
+    # Grey curves lie under coloured ones, and all of them under the marks, so that the pointer meets every mark.
+    for curve in sorted(info.curves, key=lambda curve: ink[info.points[curve[0]].family] != inks.axis):
+        members = [info.points[i] for i in curve]
+        chosen = looked_at is not None and members[0].family == looked_at.family
+        pen = {"width": 1.6, "color": fade(ink[members[0].family], 0.9 if chosen else 0.6)}
+        traces.append(stroke([scale.place(p.x) for p in members], [p.y for p in members], pen))
+    traces += marks(info.points, ink, scale, inks, crowded=len(info.points) > CROWD)
+    if looked_at:
+        at = [scale.place(looked_at.x)]
+        ring = {"symbol": "circle-open", "size": 23, "color": inks.primary, "line": {"width": 2}}
+        mark = {"type": "scatter", "x": at, "y": [looked_at.y], "mode": "markers", "marker": ring | {"opacity": 1}}
+        bar = interval_bars([looked_at.y], [looked_at.y_low], [looked_at.y_high], ink[looked_at.family], 2.0)
+        traces.append(mark | SILENT | {"cliponaxis": False, "error_y": bar})
     bold, quiet = {"size": 13, "color": inks.text}, {"size": 12, "color": inks.muted}
+    aside = ", log scale" + (", assumed prices" if info.assumed else "")
     notes = [
-        note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=8, font=bold),
-        note("↖ better", x=0, y=1, xanchor="left", yanchor="top", xshift=3, yshift=-4, font=quiet),
-        frontier_title(info, inks),
+        note("<b>Accuracy</b>", x=0, y=1, xanchor="left", yanchor="bottom", xshift=-42, yshift=10, font=bold),
+        note("↖ better", x=0, y=1, xanchor="left", yanchor="bottom", xshift=20, yshift=10, font=quiet),
+        note(_key(info), x=1, y=1, xanchor="right", yanchor="bottom", yshift=10, font=quiet),
+        spend_title(f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}", inks),
         *names_of_lines,
-        *(label_annotation(info, label, inks) for label in info.labels),
+        *(_annotation(info, label, inks) for label in info.labels),
+        *chips,
     ]
     sides = {"xaxis": spend_axis(scale, inks), "yaxis": accuracy_axis(info.y_scale, inks), "annotations": notes}
-    return painted([*traces, *swatches], layout(inks, info.box) | frames | sides)
+    return painted(traces, layout(inks, info.box) | sides)
 
 
-def line_trace(line: tuple[tuple[float, float], ...], info: FrontierInfo, inks: Inks) -> Trace:
-    """The frontier's line, run on to the right edge."""
-    # A decade past the edge, so that panning to the right does not show its end at once.
-    x = [*(info.x_scale.place(x) for x, _ in line), 10 ** (info.x_scale.high + 1)]
-    y = [*(y for _, y in line), line[-1][1]]
-    pen = {"shape": "hv" if info.kind == "staircase" else "linear", "width": 2, "color": fade(inks.line, 0.85)}
-    return stroke(x, y, pen)
+def _handles(
+    handles: Handles, scale: LogScale, edges: tuple[float, float], inks: Inks
+) -> tuple[list[Trace], list[dict[str, Any]]]:
+    """The accepted corner, the two lines that bound it, and their chips."""
+    traces, chips = list[Trace](), list[dict[str, Any]]()
+    (left, right), most, least = edges, handles.most, handles.least
+    pen = {"width": 1.6, "dash": "dash", "color": inks.primary}
+    chip = {"showarrow": False, "bgcolor": inks.primary, "borderpad": 5}
+    chip |= {"font": {"size": CHIP, "color": inks.background, "weight": 650}}
+    if most is None and least is None:
+        return traces, chips
+    end = right if most is None else scale.place(most)
+    ground: dict[str, Any] = {"fill": "toself", "fillcolor": fade(inks.primary, 0.055)}
+    floor = -1.0 if least is None else least
+    traces.append(stroke([left, end, end, left], [floor, floor, 2.0, 2.0], {"width": 0}, **ground))
+    if most is not None:
+        traces.append(stroke([end, end], [-1.0, 2.0], pen))
+        words = f"spend at most {safe(_typed(most))}"
+        place = {"x": math.log10(end), "y": 0, "yref": "y domain", "xanchor": "right", "yanchor": "bottom"}
+        chips.append(chip | place | {"text": words, "xshift": -6, "yshift": 10})
+    if least is not None:
+        traces.append(stroke([left, right], [least, least], pen))
+        words = f"reach at least {fmt.number(100 * least)}%"
+        place = {"x": 0, "xref": "x domain", "y": least, "xanchor": "left", "yanchor": "middle"}
+        chips.append(chip | place | {"text": words, "xshift": 8})
+    return traces, chips
 
 
-def frontier_title(info: FrontierInfo, inks: Inks) -> dict[str, Any]:
-    """The title of the spend axis, with what its values rest on."""
-    aside = ", log scale" + (", assumed prices" if info.assumed else "")
-    return spend_title(f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}", inks)
+def _typed(value: float) -> str:
+    """A limit as it was asked for, to four digits."""
+    return f"{value:,.4g}" if 0.001 <= value < 10_000 else fmt.number(value)
 
 
-def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
+def _key(info: FrontierInfo) -> str:
+    """What large, small, grey and upright mean, and which shape is which model; one line."""
+    if info.room == "phone":
+        return ""
+    if len(info.models) > 1:
+        every = [f"{GLYPHS[p.shape.symbol]} {safe(p.model)}" for p in info.models]
+        return "\u00a0\u00a0\u00a0".join(every[:4] + ([f"and {len(every) - 4} more"] if len(every) > 4 else []))
+    words = ["● on the frontier", "" if info.room == "narrow" else "• other budget"]
+    words.append("▬ where the frontier may be (80%)" if info.band else "")
+    return "\u00a0\u00a0\u00a0\u00a0".join(word for word in (*words, "│ 95% interval") if word)
+
+
+def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
     """A placed label as plotly wants it; plotly draws leaders from the mark towards the label's centre."""
     point = info.points[label.point]
-    quiet = point.tier in ("unlikely", "partial")
-    ink = inks.muted if quiet else theme.label_colours([point.strategy], dark=info.dark)[point.strategy]
-    name = f"<b>{safe(label.text)}</b>" if point.tier == "likely" else safe(label.text)
-    share = f'\u00a0\u00a0<span style="color:{inks.muted}">{safe(label.share)}</span>' if label.share else ""
+    ink = theme.label_colours([point.strategy], dark=info.dark)[point.strategy] if label.name else inks.muted
+    more = f'<span style="color:{inks.muted};font-weight:400"> · {safe(label.model)}</span>' if label.model else ""
     return {
         # A logarithm: annotations on a log axis want one.
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
-        "text": name + share,
+        "text": safe(label.text) + more,
         "showarrow": True,
         "ax": label.dx,
         "ay": label.dy,
@@ -324,52 +339,35 @@ def label_annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, 
         # A label over a mark may not take its click.
         "captureevents": False,
         # The leader ends at the edge of the mark, not at its centre.
-        "standoff": SIZES[point.tier] * point.shape.factor / 2 + 1.5,
-        "font": {"size": SMALL if quiet else SIZE, "color": ink, "shadow": halo(inks)},
+        "standoff": point.radius + 1.5,
+        "font": {
+            "size": SIZE if label.name else SMALL,
+            "color": ink,
+            "shadow": halo(inks),
+            "weight": 650 if label.bold else 500 if label.name else 400,
+        },
     }
 
 
-def title_sentence(info: FrontierInfo) -> str:
-    """`18 of 30 conditions could be on the frontier; 14 probably are`."""
-    counts = info.counts
-    shown, could, probable = fmt.plural(counts.conditions, "condition"), counts.could, counts.probable
-    if counts.conditions == 0:
-        return "No condition to show yet"
-    if not counts.judged and counts.partial:
-        # Without a chance anywhere, partial cells are why there is no verdict.
-        every = "The only condition is" if counts.conditions == 1 else f"All {shown} are"
-        return f"{every} partial: no verdict yet"
-    if not counts.judged:
-        return shown
-    if counts.best == 0:
-        return f"{shown}, and no question answered right"
-    if counts.conditions == 1:
-        return "One condition: nothing to compare it with yet"
-    if could == probable:
-        return f"{fmt.count(could)} of {shown} {'is' if could == 1 else 'are'} probably on the frontier"
-    rest = f"{fmt.count(probable)} probably {'is' if probable == 1 else 'are'}" if probable else "none stands out"
-    return f"{fmt.count(could)} of {shown} could be on the frontier; {rest}"
-
-
 def caption_sentence(info: FrontierInfo) -> str:
-    """Data set, n, what bar, band and percentage mean, and what is not shown or rests on an assumption."""
-    counts, (least, most) = info.counts, info.counts.questions
-    if counts.conditions == 0:
+    """Task, model and n, and what is not shown or rests on an assumption."""
+    if not info.points:
         return ""
+    least, most = info.questions
     lacking = {"usd": "unknown price or accuracy", "wh": "unknown energy or accuracy"}
-    reason = lacking.get(info.lens.column, "nothing scored")
     questions = fmt.plural(most, "question")
-    simulated = "simulated answers" if counts.simulated == counts.conditions else f"{counts.simulated} simulated"
+    settings = len({p.condition_id for p in info.points})
+    simulated = "simulated answers" if info.simulated == settings else f"{info.simulated} simulated"
     parts = [
-        " and ".join(counts.tasks) if len(counts.tasks) < 3 else fmt.plural(len(counts.tasks), "task"),
-        questions if least == most else f"{fmt.count(least)} to {questions}",
-        "bars are 95% intervals"
-        + (", the grey band holds 80% of bootstrap frontiers at each spend" if info.band else ""),
-        "the line is the convex hull: what mixing two conditions could buy" if info.kind == "hull" else "",
-        "percentages in labels: chance of being on the frontier" if any(label.share for label in info.labels) else "",
-        f"{fmt.count(counts.partial)} partial, without verdict" if counts.partial else "",
-        f"{fmt.plural(counts.hidden, 'condition')} not shown: {reason}" if counts.hidden else "",
-        simulated if counts.simulated else "",
+        " and ".join(info.tasks) if len(info.tasks) < 3 else fmt.plural(len(info.tasks), "task"),
+        info.models[0].model if len(info.models) == 1 else "",
+        "n = " + (questions if least == most else f"{fmt.count(least)} to {questions}"),
+        "the line is the convex hull: what mixing two settings could buy" if info.kind == "hull" else "",
+        f"{fmt.count(info.partial)} partial, without verdict" if info.partial else "",
+        f"{fmt.plural(info.hidden, 'setting')} not shown: {lacking.get(info.lens.column, 'nothing scored')}"
+        if info.hidden
+        else "",
+        simulated if info.simulated else "",
         "some prices are assumed" if info.assumed else "",
     ]
     return " · ".join(part for part in parts if part)

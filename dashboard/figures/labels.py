@@ -5,13 +5,13 @@ distance, marks and lines it covers, marks its leader passes. The best 70 places
 coordinate descent from seeded starts picks one each. What still overlaps is left out, least important first: a label
 that cannot be read is worse than a mark that is named on hover. Deterministic for equal input. y grows downwards.
 
-`labels_for` turns the points and the staircase of a frontier into pixels and asks for places.
+`labels_for` turns the curves and the staircase of a frontier into pixels and asks for places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from dashboard.figures.axes import AccuracyScale, Box, LogScale
 from dashboard.figures.lettering import width
-from dashboard.figures.marks import SIZES, Point, Tier
-from engine.core import text as fmt
+from dashboard.figures.marks import Point
 
 __all__ = [
-    "DOWN_RIGHT",
+    "CHIP",
     "LEADER",
+    "RIGHT",
     "SIZE",
     "SMALL",
     "UP_LEFT",
@@ -35,8 +35,6 @@ __all__ = [
     "Scene",
     "labels_for",
     "place",
-    "text_width",
-    "worth_naming",
 ]
 
 
@@ -46,9 +44,9 @@ Floats = NDArray[np.float32]
 ANGLES, DISTANCES = 24, (0.0, 3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0)
 GAP, KEPT, STARTS, SWEEPS, SEED = 9.0, 70, 12, 30, 11
 """Least pixels from mark to label, places of a label that are weighed, and the descent's starts, rounds and seed."""
-LEADER = 14.0
+LEADER = 40.0
 """A label farther from its mark than this gets a leader line."""
-UP_LEFT, DOWN_RIGHT = (-0.82, -0.57), (0.82, 0.57)
+UP_LEFT, RIGHT = (-0.82, -0.57), (0.97, -0.22)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +223,14 @@ def _side(lines: Floats, points: Floats) -> Floats:
     return np.asarray(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
 
-SIZE, SMALL, HEIGHT = 12.5, 11.0, 16.0
-MOST, FEW = 34, 16
-"""Most labels a figure holds, and how many may be on it before unsure points go without."""
-CORNER = (0.0, 4.0, 52.0, 24.0)
-"""Where "better" is written."""
-CROSSING: dict[Tier, float] = {"likely": 1.2, "possible": 0.5, "unlikely": 0.5, "partial": 0.5}
-ORDER: dict[Tier, int] = {"likely": 0, "possible": 1, "unlikely": 2, "partial": 3}
-STAIR = 3.0
+SIZE, SMALL, CHIP, HEIGHT = 14.0, 13.0, 13.0, 17.0
+"""Font sizes in pixels of a curve's name, of a budget and of a handle's chip, and the height of a line."""
+OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 0.5, 8.0
+"""What a label's place costs for each line it covers."""
+PIECE = 14.0
+"""Slanted lines are covered by boxes of this many pixels."""
+ENOUGH = 3
+"""So many points of a curve on the frontier are told apart by their budgets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +239,12 @@ class Label:
 
     point: int
     text: str
-    share: str
-    """Chance after the name; empty for cells without one, and for unlikely ones."""
+    model: str
+    """Said after the name, in muted ink; empty where one model is shown."""
+    name: bool
+    """The name of a curve; else the budget of a point."""
+    bold: bool
+    """Of a curve that touches the frontier."""
     dx: float
     dy: float
     leader: bool
@@ -262,67 +264,84 @@ class Plane:
         return self.x.fraction(x) * self.across, (1 - self.y.fraction(y)) * self.high
 
 
-def worth_naming(points: Sequence[Point], *, every: bool = False) -> list[int]:
-    """The likely points and the best of the possible ones (with `every`, all), those that matter most first."""
-    wanted = [i for i, p in enumerate(points) if every or p.tier in ("likely", "possible")]
-    likely = sum(points[i].tier == "likely" for i in wanted)
-    # Possible points fill up what likely ones leave of FEW; many likely ones are all named, up to MOST.
-    most = MOST if every else min(MOST, max(FEW, likely))
-    return sorted(wanted, key=lambda i: (ORDER[points[i].tier], -(points[i].chance or 0.0), i))[:most]
-
-
 def labels_for(
     points: Sequence[Point],
+    named: Sequence[Sequence[int]],
+    curves: Sequence[Sequence[int]],
     line: Sequence[tuple[float, float]],
     x: LogScale,
     y: AccuracyScale,
     box: Box,
-    chosen: Sequence[int],
+    *,
+    handles: tuple[float | None, float | None] = (None, None),
+    narrow: bool = False,
 ) -> tuple[Label, ...]:
-    """Placed labels of the chosen points, most important first; one without a legible place is left out."""
-    plane, named, texts, asks = Plane(x, y, *box.plot), set[str](), list[str](), list[Ask]()
-    for point in (points[i] for i in chosen):
-        # Of a condition's budgets the likeliest is named in full, other likely ones in short, the rest by their budget.
-        again = point.name.again if point.tier == "likely" else point.name.at or point.name.again
-        texts.append(again if point.family in named else point.name.short)
-        named.add(point.family)
-        prefer = UP_LEFT if point.tier == "likely" else DOWN_RIGHT
-        at, wide = plane.at(point.x, point.y), text_width(point, texts[-1])
-        asks.append(Ask(*at, _radius(point), wide, HEIGHT, prefer))
+    """The name of each curve of `named` at its last point; budgets of frontier points where a curve has several.
+
+    `line`: corners of the frontier. `handles`: the limits of spend and accuracy whose chips nothing may cover. What has
+    no legible place is left out and told on hover."""
+    plane, several = Plane(x, y, *box.plot), len({p.model for p in points}) > 1
+    wanted, asks = list[Label](), list[Ask]()
+    for curve in sorted(named, key=lambda curve: not any(points[i].front for i in curve)):
+        last, front = points[curve[-1]], [i for i in curve if points[i].front]
+        name = last.name.short.removesuffix(f", {last.name.at}") if last.name.at else last.name.short
+        strategy, model = (name.partition(" · ")[0], last.model) if several else (name, "")
+        wanted.append(Label(curve[-1], strategy, model, True, bool(front), 0, 0, False))
+        budgets = front if len(front) >= ENOUGH else []
+        wanted += [
+            Label(i, _short(points[i].name.at), "", False, False, 0, 0, False)
+            for i in budgets
+            if points[i].name.at and not (narrow and i == front[-1])
+        ]
+    wanted.sort(key=lambda label: (not label.bold, not label.name))
+    for label in wanted:
+        point = points[label.point]
+        at = plane.at(point.x, point.y)
+        wide = width(label.text, SIZE if label.name else SMALL, bold=label.bold)
+        wide += width(f" · {label.model}", SIZE) if label.model else 0
+        near_edge = at[0] + wide + 16 > plane.across
+        prefer = UP_LEFT if not label.name or label.bold or near_edge else RIGHT
+        asks.append(Ask(*at, point.radius, wide + 4, HEIGHT, prefer))
     bars = list[tuple[float, float, float, float, float]]()
     for p in points:
-        cost = CROSSING[p.tier]
-        if p.x_low is not None and p.x_high is not None:
-            bars.append((*plane.at(p.x_low, p.y), *plane.at(p.x_high, p.y), cost))
-        if p.y_low is not None and p.y_high is not None:
-            bars.append((*plane.at(p.x, p.y_low), *plane.at(p.x, p.y_high), cost))
+        if p.front and p.y_low is not None and p.y_high is not None:
+            bars.append((*plane.at(p.x, p.y_low), *plane.at(p.x, p.y_high), OVER_BAR))
+    for curve in curves:
+        for one, other in pairwise(curve):
+            bars += _pieces(plane.at(points[one].x, points[one].y), plane.at(points[other].x, points[other].y))
     corners = [plane.at(*corner) for corner in line]
     for (x0, y0), (x1, y1) in pairwise(corners):
-        bars += [(x0, y0, x1, y0, STAIR), (x1, y0, x1, y1, STAIR)]
+        bars += [(x0, y0, x1, y0, OVER_STAIR), (x1, y0, x1, y1, OVER_STAIR)]
     if corners:
         # The frontier's line runs on to the right edge.
-        bars.append((*corners[-1], plane.across, corners[-1][1], STAIR))
-    marks = tuple((*plane.at(p.x, p.y), _radius(p)) for p in points)
-    places = place(asks, Scene(plane.across, plane.high, marks, tuple(bars), (CORNER,)))
+        bars.append((*corners[-1], plane.across, corners[-1][1], OVER_STAIR))
+    most, least = handles
+    blocks = list[tuple[float, float, float, float]]()
+    if most is not None:
+        edge = plane.at(most, 0)[0]
+        blocks.append((edge - 190, plane.high - 40, edge + 3, plane.high))
+        bars.append((edge, 0, edge, plane.high, OVER_STAIR))
+    if least is not None:
+        up = plane.at(0, least)[1]
+        blocks.append((0, up - 14, 160, up + 14))
+        bars.append((0, up, plane.across, up, OVER_STAIR))
+    circles = tuple((*plane.at(p.x, p.y), p.radius) for p in points)
+    places = place(asks, Scene(plane.across, plane.high, circles, tuple(bars), tuple(blocks)))
     return tuple(
-        Label(i, text, _share(points[i]), spot.dx, spot.dy, spot.leader)
-        for i, text, spot in zip(chosen, texts, places, strict=True)
+        replace(label, dx=spot.dx, dy=spot.dy, leader=spot.leader)
+        for label, spot in zip(wanted, places, strict=True)
         if spot is not None
     )
 
 
-def text_width(point: Point, text: str) -> float:
-    """Pixels a label takes beside `point`."""
-    if point.tier in ("unlikely", "partial"):
-        return width(text, SMALL) + 4
-    # No-break spaces: plotly would collapse plain ones.
-    share = "\u00a0\u00a0" + _share(point) if point.chance is not None else ""
-    return width(text, SIZE, bold=point.tier == "likely") + width(share, SIZE) + 4
+def _short(limit: str) -> str:
+    """`up to 64` of `up to 64 tokens`: what is counted stands at the axis."""
+    return limit.removesuffix(" tokens in all").removesuffix(" tokens").removesuffix(" calls")
 
 
-def _share(point: Point) -> str:
-    return "" if point.chance is None or point.tier == "unlikely" else fmt.share(point.chance)
-
-
-def _radius(point: Point) -> float:
-    return SIZES[point.tier] * point.shape.factor / 2 + 0.8
+def _pieces(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float, float, float, float]]:
+    """A slanted line as a row of small boxes: the placing knows upright and level ones only."""
+    (x0, y0), (x1, y1) = start, end
+    count = max(1, min(60, round(max(abs(x1 - x0), abs(y1 - y0)) / PIECE)))
+    stops = [(x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count) for i in range(count + 1)]
+    return [(*one, *other, OVER_CURVE) for one, other in pairwise(stops)]

@@ -1,6 +1,6 @@
-"""Cells as marks: where each sits, how likely it is on the frontier, what it says when pointed at, its paint.
+"""Points as marks: where each setting sits at each budget, what it says when pointed at, its paint.
 
-A hover text is escaped HTML: name, accuracy, spend, chance and n, each with its interval.
+Those on the frontier are large and have intervals; the others are quiet. A hover text is escaped HTML.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from dashboard import theme
-from dashboard.figures.axes import AXES, Lens, LogScale
-from dashboard.figures.ink import SELECTABLE, SILENT, Trace, hovering, interval_bars, note, stroke
+from dashboard.figures.axes import Lens, LogScale
+from dashboard.figures.ink import SELECTABLE, Trace, hovering, interval_bars, note, stroke
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.names import Name, Row, name_rows, short_models, variant
 from dashboard.theme import Inks, fade
@@ -20,43 +19,28 @@ from engine.core import names
 from engine.core import text as fmt
 
 __all__ = [
-    "CUT",
-    "LIKELY",
-    "POSSIBLE",
-    "SIZES",
-    "SLASH",
+    "FRONT",
+    "QUIET",
     "Point",
-    "Tier",
-    "cell_marks",
+    "baseline_marks",
+    "baselines",
     "count_line",
+    "curves_of",
     "cut_line",
-    "ends",
-    "families",
+    "marks",
     "measured",
     "muted_text",
     "points_of",
     "shares",
 ]
 
-
-Tier = Literal["likely", "possible", "unlikely", "partial"]
-LIKELY, POSSIBLE = 0.5, 0.05
-CUT, SLASH = "over 10% of trials ended by the budget", 17.0
-"""What a slash through a mark means, and its length in pixels."""
-SIZES: dict[Tier, float] = {"likely": 13.5, "possible": 11.0, "unlikely": 8.5, "partial": 8.5}
-BARS: dict[Tier, tuple[float, float]] = {
-    # In drawing order, the likely ones on top.
-    "partial": (1.0, 0.35),
-    "unlikely": (1.0, 0.35),
-    "possible": (1.1, 0.5),
-    "likely": (1.5, 0.8),
-}
-"""Width and opacity of interval bars."""
+FRONT, QUIET = 13.0, 5.5
+"""Diameters in pixels of a point on the frontier and of any other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One cell as it is drawn; x in the unit of the axis, y a fraction."""
+    """A setting at a budget as it is drawn; x in the unit of the axis, y a fraction."""
 
     condition_id: str
     budget: int | None
@@ -70,27 +54,28 @@ class Point:
     hover: str
     """Escaped, ready for plotly."""
     x: float
-    x_low: float | None
-    x_high: float | None
     y: float
     y_low: float | None
     y_high: float | None
     chance: float | None
-    """Of being on the frontier; None: not known, or partial."""
-    tier: Tier
-    """How it is drawn; without a chance, cells on the point-estimate frontier count as possible."""
+    """Of being best for its spend; None: not known, or partial."""
+    front: bool
+    """Whether it is on the measured frontier; a partial point never is."""
     colour: str
     shape: theme.Shape
     family: str
-    """Equal for the budgets of one condition."""
-    cut: bool = False
-    """Whether the budget ended so many of its trials that its accuracy says as much about the budget."""
+    """Equal for the budgets of one setting."""
+
+    @property
+    def radius(self) -> float:
+        """Pixels from the centre of its mark to the edge."""
+        return (FRONT if self.front else QUIET) * self.shape.factor / 2
 
 
 def points_of(
     rows: Sequence[Row], lens: Lens, dark: bool, models: Sequence[str], strategies: Sequence[str]
 ) -> tuple[Point, ...]:
-    """The cells of a frontier frame as marks on the axis `lens`; every row has a spend and an accuracy.
+    """The rows of a frontier frame as marks on the axis `lens`; every row has a spend and an accuracy.
 
     `models` and `strategies` come before those of the rows, so that shapes and colours stay put under a filter."""
     # Models of the rows sorted, since the order of rows changes with every filter.
@@ -100,11 +85,6 @@ def points_of(
     points = []
     for row, name in zip(rows, name_rows(rows), strict=True):
         model, chance = str(row["model"]), None if row["partial"] else row["p_frontier"]
-        tier: Tier = "possible" if row["on_frontier"] else "unlikely"
-        if row["partial"]:
-            tier = "partial"
-        elif chance is not None:
-            tier = "likely" if chance >= LIKELY else "possible" if chance >= POSSIBLE else "unlikely"
         point = Point(
             condition_id=str(row["condition_id"]),
             budget=row["budget"],
@@ -114,60 +94,47 @@ def points_of(
             name=name,
             hover=_hover_text(row, name.full, lens, chance, muted),
             x=lens.value(row) or 0.0,
-            x_low=lens.value(row, "_low"),
-            x_high=lens.value(row, "_high"),
             y=float(row["accuracy"]),
             y_low=row["accuracy_low"],
             y_high=row["accuracy_high"],
             chance=chance,
-            tier=tier,
+            front=bool(row["on_frontier"]) and not row["partial"],
             colour=colours[str(row["strategy"])],
             shape=shapes[model],
             # A separator that no name holds, so that two variants never join to one text.
             family="\x1f".join(variant(row)),
-            cut=bool(row.get("much_cut")),
         )
         points.append(point)
     return tuple(points)
 
 
-def ends(points: Sequence[Point], *names: str) -> Iterator[float]:
-    """The known ends of the points' intervals."""
-    every = (getattr(point, name) for point in points for name in names)
-    return (end for end in every if end is not None)
-
-
-def families(points: Sequence[Point]) -> tuple[tuple[int, ...], ...]:
-    """The points of each condition that is shown at several budgets, by budget."""
+def curves_of(points: Sequence[Point]) -> tuple[tuple[int, ...], ...]:
+    """The points of each setting by budget: its curve, of one point where it is shown at one."""
     kin: dict[str, list[int]] = defaultdict(list)
     for i, point in enumerate(points):
         kin[point.family].append(i)
-    return tuple(tuple(sorted(f, key=lambda i: (points[i].budget or 0, i))) for f in kin.values() if len(f) > 1)
+    return tuple(tuple(sorted(curve, key=lambda i: (points[i].budget or 0, i))) for curve in kin.values())
 
 
 def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: str) -> str:
-    """The lines of a cell, for plotly; `muted` is the ink of what comes second."""
-    assumed = " (assumed price)" if row["usd_assumed"] else ""
+    """The lines of a point, for plotly; `muted` is the ink of what comes second."""
+    assumed = " (assumed price)" if lens.money and row["usd_assumed"] else ""
     spend, low, high = (lens.value(row, end) for end in ("", "_low", "_high"))
-    # Money and tokens explain each other, so the one that is not on the axis is said as well.
-    other = AXES["total_tokens"] if lens.money else AXES["usd"]
-    other_spend = other.value(row)
-    standing = "" if chance is None else f"{safe(fmt.share(chance))} chance of being on the frontier"
+    standing = "" if chance is None else f"{safe(fmt.share(chance))} chance of being best for its spend"
     if row["partial"]:
         done, planned = int(row["n_questions"] or 0), int(row["n_planned"] or 0)
         standing = f"partial: {fmt.count(done)} of {fmt.plural(planned, 'question')}, no verdict"
+    said: Callable[[float | None], str] = lambda share: fmt.accuracy(share, row["n_questions"])  # noqa: E731
     drawn = fmt.draws(row.get("n_draws"))
     lines = [
         f"<b>{safe(name)}</b>",
-        measured(row["accuracy"], row["accuracy_low"], row["accuracy_high"], fmt.percent, "accuracy", muted),
-        measured(spend, low, high, lens.form, lens.per + (assumed if lens.money else ""), muted),
-        "price unknown" if other_spend is None and other.money else "",
-        "" if other_spend is None else f"{safe(other.form(other_spend))} {other.per}{assumed if other.money else ''}",
+        measured(row["accuracy"], row["accuracy_low"], row["accuracy_high"], said, "accuracy", muted),
+        measured(spend, low, high, lens.form, lens.per + assumed, muted),
+        safe(cut_line(row)),
         standing,
         safe(names.IDLE) if row.get("idle") else "",
         *(muted_text(safe(fact), muted) for fact in (row.get("mechanism") or "").split("; ") if fact),
         muted_text(drawn, muted) if drawn else "",
-        muted_text(cut_line(row), muted),
         muted_text(count_line(row), muted),
     ]
     return "<br>".join(line for line in lines if line)
@@ -213,7 +180,7 @@ def measured(
     what: str,
     muted: str,
 ) -> str:
-    """`67.4%  (63.2–71.4)  accuracy`."""
+    """`67%  (63–71)  accuracy`."""
     ends = fmt.interval(low, high, form)
     return f"{safe(form(value))}  {muted_text(safe(ends), muted) + '  ' if ends else ''}{what}"
 
@@ -224,19 +191,24 @@ def muted_text(text: str, colour: str) -> str:
 
 
 def cut_line(row: Row) -> str:
-    """`12.5% out of budget · 4.0% no answer · 0.0% failed`, and accuracy without those the budget ended."""
-    parts = [f"{fmt.percent(share)} {word}" for word, share in shares(row).items() if share is not None]
+    """`27% cut off by the budget · 4% no answer`, where any were; and accuracy without those the budget ended."""
+    n = row["n_questions"]
+    parts = [f"{fmt.accuracy(share, n)} {word}" for word, share in shares(row).items() if share]
     if row.get("n_exhausted") and row.get("accuracy_finished") is not None:
-        parts.append(f"{fmt.percent(row['accuracy_finished'])} of the others right")
+        parts.append(f"{fmt.accuracy(row['accuracy_finished'], n)} of the others right")
     return " · ".join(parts)
 
 
 def shares(row: Row) -> dict[str, float | None]:
-    """What share of a cell's trials did not come to an answer by themselves; None: there are none to count."""
+    """What share of a point's answers did not end by themselves; None: there are none to count."""
     scored = sum(int(row.get(name) or 0) for name in ("n_right", "n_wrong", "n_none"))
-    # Failed trials are never scored, so theirs is a share of all.
+    # Failed ones are never scored, so theirs is a share of all.
     every = int(row.get("n_trials") or 0)
-    counts = (("n_exhausted", "out of budget", scored), ("n_none", "no answer", scored), ("n_failed", "failed", every))
+    counts = (
+        ("n_exhausted", "cut off by the budget", scored),
+        ("n_none", "no answer", scored),
+        ("n_failed", "failed", every),
+    )
     return {word: int(row.get(name) or 0) / of if of else None for name, word, of in counts}
 
 
@@ -244,53 +216,35 @@ def count_line(row: Row) -> str:
     """`n = 500 questions · 95% intervals`, with what was left out."""
     parts = [f"n = {fmt.plural(int(row['n_questions'] or 0), 'question')}", "95% intervals"]
     if row.get("n_censored"):
-        parts.append(f"{fmt.count(int(row['n_censored']))} censored")
+        parts.append(f"{fmt.count(int(row['n_censored']))} not observed up to this budget")
     if row.get("simulated"):
         parts.append("simulated model")
     return " · ".join(parts)
 
 
-def cell_marks(points: Sequence[Point], scale: LogScale, inks: Inks, *, crowded: bool = False) -> Iterator[Trace]:
-    """Marks with their interval bars, `customdata` leading back to the cell, and slashes through those much cut.
+def marks(
+    points: Sequence[Point], ink: dict[str, str], scale: LogScale, inks: Inks, *, crowded: bool = False
+) -> Iterator[Trace]:
+    """Marks, `customdata` leading back to the point: the quiet ones, then those of the frontier with their intervals.
 
-    `crowded`: drawn with WebGL, which knows neither bars nor slashes at that speed."""
-    for tier, (thick, opacity) in BARS.items():
-        # A trace has one colour of bars and of hover box, so each strategy of a tier is a trace.
-        for colour in dict.fromkeys(p.colour for p in points):
-            group = [p for p in points if p.tier == tier and p.colour == colour]
-            if not group:
-                continue
-            fill, outline, width = {
-                "likely": (colour, inks.background, 1.5),
-                "possible": (theme.blend(colour, inks.background, 0.45), colour, 1.6),
-                "unlikely": (inks.background, colour, 1.6),
-                "partial": (colour, colour, 1.2),
-            }[tier]
+    `ink`: by setting (`Point.family`) its colour. `crowded`: the quiet ones are drawn with WebGL."""
+    for front in (False, True):
+        # A trace has one colour of hover box, so each colour is a trace.
+        for colour in dict.fromkeys(ink[p.family] for p in points if p.front == front):
+            group = [p for p in points if p.front == front and ink[p.family] == colour]
+            x, y = [scale.place(p.x) for p in group], [p.y for p in group]
             marker = {
-                "symbol": [p.shape.symbol + ("-open-dot" if tier == "partial" else "") for p in group],
-                "size": [round(SIZES[tier] * p.shape.factor, 2) for p in group],
-                "color": fill,
-                "line": {"color": outline, "width": width},
+                "symbol": [p.shape.symbol for p in group],
+                "size": [round(2 * p.radius, 2) for p in group],
+                "color": colour,
+                "line": {"color": inks.background, "width": 1.6 if front else 0.6},
                 # Said, because plotly pales marks of several sizes to 0.7 by itself.
                 "opacity": 1,
             }
-            x, y, pale = [scale.place(p.x) for p in group], [p.y for p in group], fade(colour, opacity)
-            # Placed before they are subtracted: an end of zero has no logarithm and ends where zero is drawn.
-            lows = [None if p.x_low is None else scale.place(p.x_low) for p in group]
-            highs = [None if p.x_high is None else scale.place(p.x_high) for p in group]
             trace = {"type": "scatter", "x": x, "y": y, "mode": "markers", "marker": marker, "showlegend": False}
             trace |= {"customdata": [[p.condition_id, p.budget] for p in group]} | SELECTABLE
             trace |= hovering([p.hover for p in group], colour)
-            if crowded:
-                yield trace | {"type": "scattergl"}
-                continue
-            bars = interval_bars(y, [p.y_low for p in group], [p.y_high for p in group], pale, thick)
-            trace |= {"error_x": interval_bars(x, lows, highs, pale, thick), "error_y": bars}
-            yield trace | {"cliponaxis": False}
-    slashed = [point for point in points if point.cut]
-    if slashed and not crowded:
-        pen = {"symbol": "line-ne-open", "size": SLASH, "color": inks.text, "line": {"width": 1.4, "color": inks.text}}
-        x, y = [scale.place(p.x) for p in slashed], [p.y for p in slashed]
-        trace = {"type": "scatter", "x": x, "y": y, "mode": "markers", "marker": pen | {"opacity": 1}, **SILENT}
-        # A slash stays dark when its mark is paled by a selection.
-        yield trace | {"cliponaxis": False, "unselected": {"marker": {"opacity": 1}}}
+            if front:
+                lows, highs = [p.y_low for p in group], [p.y_high for p in group]
+                trace["error_y"] = interval_bars(y, lows, highs, fade(colour, 0.45), 1.2)
+            yield trace | ({"type": "scattergl"} if crowded and not front else {"cliponaxis": False})

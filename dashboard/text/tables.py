@@ -1,4 +1,4 @@
-"""What pages say in words and columns about cells: the tables, the sentence of reading, lines of one cell, evidence.
+"""What pages say in words and columns about settings: their tables, and the lines of one in the panel.
 
 Pure: frames and rows in, text and frames out; knows neither Streamlit nor a database. Texts are plain, not escaped.
 A table has one column per measured thing, its unit in the title; spends are those of the figure (money per 1,000
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard.figures import AXES
-from dashboard.figures.axes import Lens
 from dashboard.figures.marks import shares
 from engine.core import names
 from engine.core import text as fmt
@@ -23,48 +21,28 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
-    "NO_BOUND",
-    "SPENDS",
-    "Fact",
-    "cell_facts",
-    "cell_fates",
+    "Key",
     "cell_name",
     "cell_notes",
-    "cells_table",
+    "cost_line",
     "curve_table",
     "energy_line",
-    "evidence_table",
     "in_percent",
     "leader_sentence",
-    "reading_sentence",
+    "panel_lines",
+    "said",
+    "settings_table",
+    "short_question",
+    "standing",
 ]
 
 
 Row = Mapping[str, Any]
-NO_BOUND = "no bound"
-SPENDS = ("output_tokens", "total_tokens", "calls", "usd")
-FATES = (
-    ("n_right", "right"),
-    ("n_wrong", "wrong"),
-    ("n_none", "without answer"),
-    ("n_exhausted", "ended by the budget"),
-    ("n_failed", "failed"),
-    ("n_stopped", "stopped"),
-    ("n_censored", "not observed up to this budget"),
-)
-CUT = ("n_exhausted", "n_none", "n_failed")
-"""Fates told with their share, in the order of `shares`."""
-ALWAYS = ("n_right", "n_wrong", "n_none", "n_failed")
-"""Fates that are told even when they befell no trial."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A measured value of a cell: what it is, the value, its interval or what stands in for one."""
-
-    what: str
-    value: str
-    aside: str
+FATE_WORDS = {"none": "no answer", "failed": "failed", "stopped": "stopped", "censored": "not observed so far"}
+SHORT = 14
+"""Letters of an answer in the panel."""
+Key = tuple[str, int | None]
+"""A point: condition and budget."""
 
 
 def cell_name(row: Row, name: Callable[[Row], str]) -> str:
@@ -73,32 +51,106 @@ def cell_name(row: Row, name: Callable[[Row], str]) -> str:
     return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
 
 
-def cells_table(frame: pl.DataFrame, x: str, zone: str | None = None) -> pl.DataFrame:
-    """The readable columns of a frontier frame on spend axis `x`, in its order; energy and CO2e where a grid `zone` is
-    named."""
+def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zone: str | None = None) -> pl.DataFrame:
+    """All points of a task with every spend: recommended first, then by verdict and spend on axis `x`.
+
+    `verdicts`: by condition and budget what is said of a point beside the recommended one; a point without one is not
+    judged. Energy and CO2e stand there where a grid `zone` is named."""
     import polars as pl
 
-    lens, name, rows = AXES[x], names.over(frame.to_dicts()), []
-    for row in frame.to_dicts():
-        spend, low, high = (lens.value(row, end) for end in ("", "_low", "_high"))
-        standing = "" if row["p_frontier"] is None else f"{fmt.share(row['p_frontier'])} ({row['verdict']})"
+    name, order = names.over(frame.to_dicts()), [*dict.fromkeys(verdicts.values())]
+
+    def place(row: Row) -> tuple[int, float]:
+        verdict = verdicts.get((row["condition_id"], row["budget"]))
+        return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
+
+    rows = []
+    for row in sorted(frame.to_dicts(), key=place):
+        n, verdict = row["n_questions"], verdicts.get((row["condition_id"], row["budget"]))
         cells = {
             "Setting": name(row),
-            **_measures(row),
-            _spend_title(lens): spend,
-            f"{'Cost' if lens.money else 'Spend'}, 95% interval": fmt.interval(low, high, lens.form),
+            "Budget": fmt.up_to(row["budget"], row["axis"]),
+            "Accuracy": in_percent(row["accuracy"]),
+            "95%": fmt.interval(row["accuracy_low"], row["accuracy_high"], _accuracy(n)),
+            "Output tokens": row["output_tokens"],
+            "All tokens": row["total_tokens"],
+            "Calls": row["calls"],
+            "Cost per 1,000, $": None if row["usd"] is None else 1000 * row["usd"],
+            "Seconds": None if row["latency_ms"] is None else row["latency_ms"] / 1000,
             **_energy(row, zone),
-            "On the frontier": "partial, no verdict" if row["verdict"] == "partial" else standing,
-            "Right": row["n_right"],
-            "Wrong": row["n_wrong"],
-            "No answer": row["n_none"],
-            "Out of budget": row["n_exhausted"],
-            "Failed": row["n_failed"],
-            "Censored": row["n_censored"],
+            "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
+            "No answer": fmt.accuracy(shares(row)["no answer"], n),
+            "Questions": n,
+            "Verdict": verdict or ("partial, no verdict" if row["partial"] else "not judged"),
             "Notes": " · ".join(cell_notes(row, x)),
+            "condition_id": row["condition_id"],
+            "budget": row["budget"],
         }
         rows.append(cells)
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def cost_line(row: Row) -> str:
+    """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `price unknown`."""
+    if row["usd"] is None:
+        return "price unknown"
+    return fmt.money(1000 * row["usd"]) + (" (assumed)" if row["usd_assumed"] else "")
+
+
+def panel_lines(row: Row) -> list[tuple[str, str, str]]:
+    """The lines of a point in the panel: what, value, aside."""
+    n, lines = row["n_questions"], []
+    for what, column in (("Output tokens", "output_tokens"), ("All tokens", "total_tokens")):
+        ends = fmt.interval(row[f"{column}_low"], row[f"{column}_high"], _whole)
+        lines.append((what, _whole(row[column]), ends))
+    lines.append(("Calls", fmt.number(row["calls"]), ""))
+    lines.append(("Cost per 1,000 questions", *cost_line(row).partition(" ")[::2]))
+    cut, none = shares(row)["cut off by the budget"], shares(row)["no answer"]
+    of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(row['n_right'] + row['n_wrong'] + row['n_none'])})"
+    lines.append(("Cut off by the budget", fmt.accuracy(cut, n), of if cut else ""))
+    if none:
+        lines.append(("No answer", fmt.accuracy(none, n), ""))
+    if row["n_failed"]:
+        lines.append(("Failed", fmt.count(row["n_failed"]), "of " + fmt.plural(row["n_trials"], "answer")))
+    if row.get("p_frontier") is not None and not row["partial"]:
+        lines.append(("Chance of being best", fmt.share(row["p_frontier"]), "for its spend"))
+    for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
+        if row.get(column) is not None:
+            lines.append((f"{what} scores", fmt.accuracy(row[column], n), ""))
+    return lines
+
+
+def _whole(value: float | None) -> str:
+    return fmt.number(None if value is None else round(value) if abs(value) >= 10 else value)
+
+
+def _accuracy(n: int | None) -> Callable[[float | None], str]:
+    return lambda share: fmt.accuracy(share, n)
+
+
+def standing(row: Row) -> str:
+    """`52–76% · 39 of 60 right`; means of repeats have no count of their own."""
+    n, scored = row["n_questions"], row["n_right"] + row["n_wrong"] + row["n_none"]
+    ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], _accuracy(n)).strip("()")
+    return " · ".join(filter(None, (ends and f"{ends}%", f"{row['n_right']:,} of {scored:,} right")))
+
+
+def short_question(text: str, longest: int) -> str:
+    """Its first paragraph on one line: what stands after a colon, where that is short, else its end."""
+    line = " ".join(text.strip().partition("\n\n")[0].split())
+    after = line.rpartition(": ")[2]
+    line = after if 0 < len(after) <= longest else line
+    return line if len(line) <= longest else "…" + line[1 - longest :].lstrip()
+
+
+def said(fate: str, answer: str | None, target: str) -> tuple[str, str]:
+    """Mark and words for what an answer said: `✓`, `said 15`; `✕`, `said 10, is 4`; no answer is never called wrong."""
+    words, right = (text if len(text) <= SHORT else text[: SHORT - 1] + "…" for text in (answer or "", target))
+    if fate == "right":
+        return "✓", f"said {words}"
+    if fate == "wrong":
+        return "✕", f"said {words}, is {right}"
+    return "–", FATE_WORDS.get(fate, fate)
 
 
 def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
@@ -168,55 +220,9 @@ def leader_sentence(cells: pl.DataFrame) -> str:
     return f"{called} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
 
 
-def reading_sentence(frame: pl.DataFrame, x: str) -> str:
-    """What the frontier says, with n: the most accurate cell on it and the cheapest one; empty without a frontier."""
-    lens = AXES[x]
-    rows = [row for row in frame.to_dicts() if row["on_frontier"] and lens.value(row) is not None]
-    if not rows:
-        return ""
-    # Cheapest first, and of equally cheap ones the best, which is the one on the frontier.
-    rows.sort(key=lambda row: (lens.value(row) or 0.0, -row["accuracy"]))
-    top, low = max(rows, key=lambda row: row["accuracy"]), rows[0]
-    most, least = (f"{lens.form(lens.value(row))} {lens.per}" for row in (top, low))
-    name = names.over(frame.to_dicts())
-    best = f"{cell_name(top, name)} is the most accurate, {_scored(top)} for {most}"
-    if low == top:
-        return f"{best}; nothing here is cheaper and as accurate."
-    return f"{best}; {cell_name(low, name)} spends least, {least}, for {_scored(low)}."
-
-
 def _scored(row: Row) -> str:
     ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
     return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
-
-
-def cell_facts(row: Row) -> list[Fact]:
-    """Accuracy and all spends of a cell, each with its interval."""
-    accuracy_ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
-    asides = (accuracy_ends, f"n = {fmt.plural(row['n_questions'], 'question')}")
-    facts = [Fact("Accuracy", fmt.percent(row["accuracy"]), " · ".join(aside for aside in asides if aside))]
-    for column in SPENDS:
-        lens = AXES[column]
-        note = "assumed price" if lens.money and row["usd_assumed"] else ""
-        ends = fmt.interval(lens.value(row, "_low"), lens.value(row, "_high"), lens.form)
-        # The title of an axis, cut in two: what it is before its value, per what behind it.
-        what, _, per = lens.title.partition(" per ")
-        aside = " · ".join(part for part in (f"{ends} per {per}".strip(), note) if part)
-        facts.append(Fact(what, lens.form(lens.value(row)), aside))
-    return facts
-
-
-def cell_fates(row: Row) -> str:
-    """What became of the trials: `41 right · 15 wrong · 4 without answer · ...`; right and wrong always stand there."""
-    rates = {name: f" ({fmt.percent(share)})" for name, share in zip(CUT, shares(row).values(), strict=True) if share}
-    fates = [
-        f"{fmt.count(row[name])} {word}{rates.get(name, '')}" for name, word in FATES if row[name] or name in ALWAYS
-    ]
-    finished = row.get("accuracy_finished")
-    if row["n_exhausted"] and finished is not None:
-        ends = fmt.interval(row["accuracy_finished_low"], row["accuracy_finished_high"], fmt.percent)
-        fates.append(f"{fmt.percent(finished)} {ends} right of those the budget did not end, which are the easy ones")
-    return f"{fmt.plural(row['n_trials'], 'trial')}: " + " · ".join(fates)
 
 
 def cell_notes(row: Row, x: str | None = None) -> list[str]:
@@ -242,68 +248,6 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
     elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes
-
-
-def evidence_table(asked: str, evidence: pl.DataFrame, x: str, axis: str | None = None) -> pl.DataFrame:
-    """What an answer was read off, in readable columns (`asked`: `Advice.asked`); `axis` counts the budgets of 'beats'.
-
-    Settings that a larger budget did not change are told once, at the smallest."""
-    import polars as pl
-
-    if {"condition_id", "x", "accuracy"} <= set(evidence.columns):
-        evidence = evidence.unique(["condition_id", "x", "accuracy"], keep="first", maintain_order=True)
-    rows = [_evidence(asked, row, AXES[x], str(axis)) for row in evidence.to_dicts()]
-    return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _evidence(asked: str, row: Row, lens: Lens, axis: str) -> dict[str, Any]:
-    """A row of evidence; each question has columns of its own."""
-
-    def bound(value: float | None, infinite: str = NO_BOUND) -> str:
-        return infinite if value is not None and math.isinf(value) else lens.form(value)
-
-    unit = "$ per 1,000 questions" if lens.money else lens.per.removesuffix(" per question")
-    if asked in ("per_right", "next_point"):
-        low, high, cost = (None if row[part] is None else row[part] * lens.scale for part in ("low", "high", "cost"))
-        interval = {"95% interval": fmt.interval(low, high, bound)}
-    elif asked in ("without", "price", "beats"):
-        interval = {"95% interval": fmt.interval(row["low"], row["high"], fmt.points)}
-    if asked in ("reach", "under", "per_right"):
-        setting = {
-            "Setting": cell_name(row, lambda one: str(one["name"])),
-            _spend_title(lens): row["x"] * lens.scale,
-            "Accuracy, %": in_percent(row["accuracy"]),
-            "Questions": row["n_questions"],
-        }
-        if asked == "reach":
-            ends = {"At least, joint, %": in_percent(row["least"]), "At most, joint, %": in_percent(row["most"])}
-            return setting | {"Reaches it": "yes" if row["reaches"] else ""} | ends
-        if asked == "under":
-            standing = "best seen" if row["behind"] == 0 else "may be as good" if row["maybe_best"] else "beaten"
-            return setting | {"Behind, points": in_percent(row["behind"]), "Standing": standing}
-        title = "Cost of 1,000 right answers, $" if lens.money else f"Cost of a right answer, {unit}"
-        cheapest = {"Standing": "may be the cheapest" if row["maybe_best"] else "beaten"}
-        shares = {"Never right, %": in_percent(row["unsolved"])}
-        return setting | {title: bound(cost, "infinite"), **interval, **cheapest, **shares}
-    if asked == "next_point":
-        ends = {"From, %": in_percent(row["accuracy_from"]), "To, %": in_percent(row["accuracy_to"])}
-        return {"From": row["from_"], "To": row["to"], **ends, f"A point more, {unit}": bound(cost), **interval}
-    if asked == "beats":
-        return {
-            "Budget": fmt.budget(row["budget"], axis),
-            "Difference, points": in_percent(row["difference"]),
-            **interval,
-            "Difference, p": None if row["p_value"] is None else float(f"{row['p_value']:.2g}"),
-            "Questions": row["n"],
-        }
-    # What is lost without a setting or at another price; the last row, without a spend, is over all of them.
-    spent = "hypervolume, share of its box" if row["x"] is None else lens.form(row["x"] * lens.scale)
-    sides = {"Now, %": in_percent(row["before"]), "Then, %": in_percent(row["after"])}
-    return {_spend_title(lens): spent, **sides, "Lost, points": in_percent(row["lost"]), **interval}
-
-
-def _spend_title(lens: Lens) -> str:
-    return f"{lens.title}{', $' if lens.money else ''}"
 
 
 def in_percent(value: float | None) -> float | None:

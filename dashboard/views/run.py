@@ -7,7 +7,6 @@ from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import polars as pl
 import streamlit as st
@@ -23,7 +22,6 @@ from engine.core import names
 from engine.core import text as fmt
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
-from engine.core.names import ALL_STUDIES
 from engine.core.records import PUSD_PER_USD
 from engine.models.prices import pusd
 from engine.runs.expectation import held
@@ -360,8 +358,7 @@ def _figure(so_far: Live | None, busy: bool) -> None:
         )
         return
     x = "usd" if (so_far.frame["axis"] == "usd").all() else "output_tokens"
-    look = {"dark": controls.dark(), "narrow": controls.narrow()}
-    info = figures.frontier_info(so_far.frame, so_far.line, x=x, **look)
+    info = figures.frontier_info(so_far.frame, so_far.line, x=x, room=controls.room(), dark=controls.dark())
     controls.chart(figures.frontier_figure(info), "run.figure", VIEW, "Accuracy against spend, so far")
     every = f"all {len(so_far.settings)} settings have answered" if len(so_far.settings) > 1 else "are answered"
     words = f"On the {fmt.plural(so_far.common, 'question')} that {every}"
@@ -392,19 +389,11 @@ def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> N
     )
     if so_far and not busy:
         with st.container(key="results"):
-            controls.link_to("explore" if _has("explore") else "frontier", "See your results", _results(so_far))
+            controls.link_to("explore", "See your results", {"study": so_far.study, "task": so_far.task})
     if access.may_spend():
         _actions(run, status, busy)
     controls.caption(progress.against(held(run, status), status))
     controls.copy_link(VIEW, RUN)
-
-
-def _has(page: str) -> bool:
-    return (Path(__file__).parent / f"{page}.py").exists()
-
-
-def _results(so_far: Live) -> dict[str, str]:
-    return {"study": so_far.study, "task": so_far.task}
 
 
 def _setting(each: progress.Result, colour: str) -> str:
@@ -490,16 +479,8 @@ def _bill(status: Status) -> None:
 
 
 def _css() -> str:
-    """The page's own style, in the inks of the theme."""
-    inks = theme.inks(controls.dark())
-    tint, edge, right, cut = (
-        ("#1d2740", "#737b89", "#7fbe99", "#ff6b7a") if controls.dark() else ("#eaf0fe", "#8a909c", "#1b6c3a", "#c8102e")
-    )
-    colours = {"primary": inks.primary, "muted": inks.muted, "border": inks.border, "ground": inks.background}
-    colours |= {"soft": inks.secondary, "tint": tint, "edge": edge, "right": right, "cut": cut, "track": inks.grid}
-    colours |= {"ink": inks.text}
-    style = Path(__file__).with_name("run.css").read_text("utf-8")
-    return ":root{" + "".join(f"--run-{name}:{ink};" for name, ink in colours.items()) + "}" + style
+    """The page's own style; its colours are those of `controls.dress`."""
+    return Path(__file__).with_name("run.css").read_text("utf-8")
 
 
 render()

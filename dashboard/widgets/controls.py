@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from html import escape
 from pathlib import Path
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dashboard.data.queries import Database
+    from dashboard.figures.axes import Room
 
 MOST_PILLS = 12  # More choices than this become a drop-down list.
-SPENDS = {"output_tokens": "Output tokens", "total_tokens": "Total tokens", "calls": "Calls"}
+SPENDS = {"output_tokens": "Output tokens", "total_tokens": "All tokens", "calls": "Calls"}
 PRICES = """[[models]]
 name = "provider/model"
 prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
@@ -53,7 +54,7 @@ def literal(text: str) -> str:
 
 def heading(sentence: str) -> None:
     """Headline: what the page found, in one sentence."""
-    st.markdown(f"#### {literal(sentence)}")
+    st.markdown(f"# {literal(sentence)}")
 
 
 def say(sentence: str) -> None:
@@ -127,6 +128,13 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     return None if chosen is None else str(chosen)
 
 
+def select(view: str, param: Param, label: str, form: Form = str) -> str:
+    """Single choice from a list, its label before it; without a choice to make the list has one entry."""
+    key = url_state.key(view, param.name)
+    st.selectbox(label, list(param.choices or ()), key=key, format_func=form, width=270)
+    return str(st.session_state.get(key))
+
+
 def choose_many(view: str, param: Param, label: str, form: Form = str) -> tuple[str, ...]:
     """Multiple choice among the parameter's choices; none chosen means all, which is what comes back then."""
     choices, key = list(param.choices or ()), url_state.key(view, param.name)
@@ -165,9 +173,14 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
     return choices
 
 
+def study_name(study: str) -> str:
+    """How a study is called."""
+    return "All studies" if study == ALL_STUDIES else study
+
+
 def study(view: str, param: Param) -> str:
     """The study that is shown, one of `queries.study_choices`."""
-    return choose(view, param, "Study", lambda name: "All studies" if name == ALL_STUDIES else name) or ALL_STUDIES
+    return choose(view, param, "Study", study_name) or ALL_STUDIES
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
@@ -314,9 +327,36 @@ def downloads(
     with st.container(horizontal=True):
         if params is not None:
             copy_link(name, params)
-        for label, ending, mime, made in files:
-            file, icon = f"{name}.{ending}", ":material/download:"
-            st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=icon)
+        _save(name, files)
+
+
+def share(
+    name: str,
+    frame: pl.DataFrame,
+    params: Sequence[Param],
+    figure: Callable[[], go.Figure],
+    title: str,
+    text: str,
+) -> None:
+    """The menu at the top right: the link to what is on screen, the figure as a page, the table as CSV and Parquet."""
+    from dashboard.text import exports
+
+    with st.container(key="share"), st.popover("Share", icon=":material/link:"):
+        st.markdown("**Link to what you see**")
+        st.code(url_state.address(name, params), language=None, wrap_lines=True)
+        parquet = "application/vnd.apache.parquet"
+        files: list[tuple[str, str, str, Callable[[], bytes]]] = [
+            ("Figure as a page", "html", "text/html", lambda: as_html(figure(), title, text).encode()),
+            ("Table (CSV)", "csv", "text/csv", partial(exports.as_csv, frame)),
+            ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
+        ]
+        _save(name, files)
+
+
+def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]]) -> None:
+    for label, ending, mime, made in files:
+        file, icon = f"{name}.{ending}", ":material/download:"
+        st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=icon)
 
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:
@@ -343,9 +383,16 @@ def dark() -> bool:
     return st.context.theme.type == "dark"
 
 
+def room() -> Room:
+    """What figures have room for; the browser says so once it has drawn the page."""
+    from dashboard.figures.axes import ROOMS  # Brings numbers of figures only; see `database`.
+
+    return ROOMS[min(int(st.session_state.get("narrow", 0)), 2)]
+
+
 def narrow() -> bool:
-    """Whether the window is too small for wide figures; the browser says so once it has drawn the page."""
-    return bool(st.session_state.get("narrow", False))
+    """Whether the window is too small for wide figures."""
+    return bool(st.session_state.get("narrow", 0))
 
 
 _WATCH = """
@@ -358,7 +405,8 @@ export default function ({ data, setStateValue }) {
   }
   let narrow = data.narrow, ink = null;
   const look = () => {
-    const now = window.innerWidth < 920, paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
+    const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
+    const paper = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
     if (now !== narrow) { narrow = now; setStateValue("narrow", now); }
     if (ink !== null && paper !== ink) setStateValue("paper", paper);
     ink = paper;
@@ -379,12 +427,12 @@ def watch_browser(*, charts: bool = False) -> None:
     heard: Callable[[], None] = lambda: None  # noqa: E731
     seen = mount(
         key="browser",
-        data={"narrow": narrow(), "ahead": _chart_program() if charts else ""},
-        default={"narrow": narrow(), "paper": ""},
+        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _chart_program() if charts else ""},
+        default={"narrow": int(st.session_state.get("narrow", 0)), "paper": ""},
         on_narrow_change=heard,
         on_paper_change=heard,
     )
-    st.session_state["narrow"] = bool(seen.narrow)
+    st.session_state["narrow"] = int(seen.narrow or 0)
 
 
 @lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.
@@ -395,23 +443,15 @@ def _chart_program() -> str:
 
 
 def dress() -> None:
-    """Style of every page: width, spacing and caption ink."""
-    st.html(f"<style>{_CSS.replace('MUTED', theme.inks(dark()).muted)}</style>")
+    """Style of every page: `style.css` with the inks of the theme."""
+    inks = theme.inks(dark())
+    colours = "".join(f"--bs-{name}:{ink};" for name, ink in asdict(inks).items() if isinstance(ink, str))
+    st.html(f"<style>:root{{{colours}}}{_style()}</style>")
 
 
-_CSS = """
-[data-testid="stMainBlockContainer"] { max-width: 1120px; padding: 3.4rem 1.25rem 4rem; }
-[data-testid="stMainBlockContainer"] h4 { padding: 0 0 .35rem; font-size: 1.4rem; }
-[data-testid="stHeaderActionElements"] { display: none; }
-[data-testid="stCaptionContainer"] { opacity: 1; }
-[data-testid="stCaptionContainer"] p { color: MUTED; }
-[data-testid="stMetricValue"] { font-size: 1.35rem; }
-[data-testid="stHorizontalBlock"]:has([data-testid="stButtonGroup"]) { row-gap: .35rem; column-gap: 1.5rem; }
-[data-testid="stColumn"] [data-testid="stVerticalBlock"]:has([data-testid="stMetric"]) { gap: 0; }
-[data-testid="stButtonGroup"] { display: flex; align-items: center; gap: .6rem; }
-[data-testid="stButtonGroup"] > label { margin: 0; min-height: 0; width: auto; }
-[data-testid="stButtonGroup"] > label p { color: MUTED; white-space: nowrap; }
-"""
+@lru_cache(maxsize=1)
+def _style() -> str:
+    return Path(__file__).parents[1].joinpath("style.css").read_text("utf-8")
 
 
 def door() -> None:

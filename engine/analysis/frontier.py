@@ -117,7 +117,7 @@ def outdone(leads: Floats, deviations: Floats, clusters: int, sure: float = SURE
     variance = np.vecdot(deviations, deviations) / replicates - (deviations @ np.full(replicates, 1 / replicates)) ** 2
     spread = np.sqrt(np.maximum(variance, 0.0))
     scores = leads / np.where(spread > _EVEN, spread, math.inf)
-    candidates = (spread > _EVEN) & (scores >= _far_behind(clusters, sure))
+    candidates = (spread > _EVEN) & (scores >= far_behind(clusters, sure))
     largest = scores[candidates].max(initial=0.0) / widening
     if largest <= NormalDist().inv_cdf(sure):
         return False
@@ -125,7 +125,7 @@ def outdone(leads: Floats, deviations: Floats, clusters: int, sure: float = SURE
     return bool(reached.mean() <= 1 - sure)
 
 
-def _far_behind(clusters: int, sure: float = SURE) -> float:
+def far_behind(clusters: int, sure: float = SURE) -> float:
     """The studentised lead below which a rival is no candidate: negative."""
     # Hansen 2005: -sqrt(2 log log n), for n clusters; below 16 the logarithms are too small to mean anything.
     return -tails(clusters, sure)[1] * math.sqrt(2 * math.log(math.log(max(clusters, 16))))
@@ -155,7 +155,7 @@ class _Rivals:
         rows = Cloud(np.ascontiguousarray(drawn.x.T), np.ascontiguousarray(drawn.accuracy.T))
         still = Cloud(point.x.T, point.accuracy.T)
         leads = point.accuracy - still.accuracy
-        behind = leads < _far_behind(clusters) * _spreads(rows.accuracy)
+        behind = leads < far_behind(clusters) * _spreads(rows.accuracy)
         mean, spread, odds = rows.x.mean(axis=1), _spreads(rows.x), math.sqrt((1 - SURE) / SURE)
         dearer = mean - mean[:, None]
         cheaper, dear = dearer < -spread / odds, dearer > spread * odds

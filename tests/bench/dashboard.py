@@ -36,8 +36,8 @@ DEMO = ROOT / "results.duckdb"
 OPEN_S, REPAINT_S, RERUN_S = 4.0, 1.0, 0.3
 """Targets: server up to first chart; a filter to its repaint; the server's part of one run."""
 FILTERS = {
-    "frontier": ("frontier.x", "calls"),
-    "curves": ("curves.axis", "calls"),
+    "explore": ("explore.x", "calls"),
+    "budgets": ("budgets.axis", "calls"),
     "trials": ("trials.show", "wrong"),
     "run": ("form.axis", "calls"),
 }
@@ -196,7 +196,7 @@ def reruns(page: str, db: str) -> dict[str, float]:
 
     os.environ["BUDGETSCOPE_DB"] = db
     app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
-    if page != "frontier":
+    if page != "explore":
         app.switch_page(f"views/{page}.py")
     name, choice = FILTERS[page]
     first, again = (_used(app.run) for _ in range(2))

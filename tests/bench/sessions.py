@@ -66,7 +66,7 @@ def main() -> None:
             while time.monotonic() - began < 60 * given.minutes:
                 for at, page in enumerate(pages):
                     page.goto(f"{stage.url}/{views[(rounds + at) % len(views)].path}")
-                    page.locator("h4").first.wait_for()
+                    page.locator("h1").first.wait_for()
                 rounds += 1
                 seen.append(((time.monotonic() - began) / 60, memory_mb(port)))
                 print(f"{seen[-1][0]:6.1f} min {seen[-1][1]:7.0f} MB, {rounds * given.sessions} loads", flush=True)

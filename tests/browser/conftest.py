@@ -63,7 +63,7 @@ class Site:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
         page.goto(f"{self.url}{path}")
-        settled(page, ".js-plotly-plot .main-svg" if figure else "h4")
+        settled(page, ".js-plotly-plot .main-svg" if figure else "h1")
         return page
 
     def _hear(self, message: Any) -> None:

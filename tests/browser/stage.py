@@ -48,7 +48,7 @@ class Stage:
         page.on("dialog", self._met)
         page.on("request", lambda request: requests.append(request.url))
         page.goto(f"{self.url}{path}")
-        page.locator("h4").first.wait_for()
+        page.locator("h1").first.wait_for()
         return page
 
     def _heard(self, kind: str, text: str, url: str) -> None:

@@ -40,11 +40,10 @@ def test_back_and_forward_undo_and_redo_each_choice(site: Site) -> None:
     pill(page, "Accuracy against", "Cost").click()
     page.wait_for_url("**/?x=usd")
     settled(page)
-    pill(page, "Frontier", "Hull (mixing two)").click()
-    page.wait_for_url("**/?x=usd&line=hull")
+    pill(page, "Accuracy against", "Calls").click()
+    page.wait_for_url("**/?x=calls")
     settled(page)
     back(page)
-    chosen(page, "Frontier", "Staircase")
     chosen(page, "Accuracy against", "Cost")
     back(page)
     chosen(page, "Accuracy against", "Output tokens")
@@ -52,43 +51,43 @@ def test_back_and_forward_undo_and_redo_each_choice(site: Site) -> None:
     page.go_forward()
     chosen(page, "Accuracy against", "Cost")
     page.go_forward()
-    chosen(page, "Frontier", "Hull (mixing two)")
-    assert query(page) == {"x": ["usd"], "line": ["hull"]}
+    chosen(page, "Accuracy against", "Calls")
+    assert query(page) == {"x": ["calls"]}
 
 
 def test_quick_clicks_lose_nothing(site: Site) -> None:
     page = site.open("/")
-    for group, name in (("Strategy", "Direct"), ("Strategy", "Stated budget"), ("Accuracy against", "Calls")):
+    still(page)
+    page.get_by_role("button", name="Filter").click()
+    for group, name in (("Strategy", "Direct"), ("Strategy", "Stated budget"), ("Model", "adder")):
         pill(page, group, name).click()
-    page.wait_for_function("location.search.includes('x=calls') && location.search.includes('told_budget')")
+    page.wait_for_function("location.search.includes('model=') && location.search.includes('told_budget')")
     settled(page)
-    assert query(page) == {"x": ["calls"], "strategy": ["direct", "told_budget"]}
+    assert query(page) == {"model": ["scripted/adder"], "strategy": ["direct", "told_budget"]}
 
 
 def test_the_copied_link_opens_the_same_view_in_a_fresh_browser(site: Site) -> None:
-    page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency", height=1300)
-    page.get_by_role("combobox", name="Cell").click()
-    page.get_by_role("option").nth(1).click()
-    page.wait_for_function("location.search.includes('cell=')")
-    settled(page)
-    heading = page.get_by_role("heading", level=4).first.inner_text()
-    page.get_by_text("Copy link").click()
-    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    page = site.open("/?x=total_tokens&budget=128&strategy=direct&strategy=self_consistency&most=90", height=1300)
+    still(page)
+    heading = page.get_by_role("heading", level=1).first.inner_text()
+    panel = page.locator(".st-key-panel").inner_text()
+    page.get_by_role("button", name="Share").click()
+    link = page.locator("[data-testid=stPopoverBody] code").first.inner_text()
+    assert "most=90" in link
     other = site.open(link.removeprefix(site.url), fresh=True)
-    expect(other.get_by_role("heading", level=4).first).to_have_text(heading)
-    chosen(other, "Accuracy against", "Total tokens")
-    chosen(other, "Budgets shown", "Up to 128 tokens")
-    assert query(other)["cell"] == query(page)["cell"]
-    expect(other.get_by_text("12 trials:")).to_be_visible()
+    expect(other.get_by_role("heading", level=1).first).to_have_text(heading)
+    chosen(other, "Accuracy against", "All tokens")
+    expect(other.get_by_role("textbox", name="Spend at most")).to_have_value("90")
+    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText === text", arg=panel)
 
 
 def test_another_page_and_back_keeps_the_filters(site: Site) -> None:
     page = site.open("/?x=usd&model=scripted%2Fadder")
-    page.get_by_role("link", name="Budget curves").click()
-    page.wait_for_url("**/curves*")
+    page.get_by_role("link", name="Budgets").click()
+    page.wait_for_url("**/budgets*")
     expect(page.get_by_text("What a larger budget buys on 2 tasks")).to_be_visible()
     pill(page, "Budget in", "Calls").click()
-    page.wait_for_url("**/curves?axis=calls")
+    page.wait_for_url("**/budgets?axis=calls")
     back(page)
     chosen(page, "Budget in", "Output tokens")
     back(page)

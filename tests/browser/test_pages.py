@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from tests.browser.conftest import PATIENCE_MS, Site, settled, still
 
 pytest.importorskip("playwright.sync_api")
-from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -18,6 +16,28 @@ FITS = """width => {
   const box = selector => document.querySelector(selector).getBoundingClientRect();
   const block = box("[data-testid=stMainBlockContainer]"), figure = box(".js-plotly-plot");
   return document.scrollingElement.scrollWidth <= width && block.left <= figure.left && figure.right <= block.right;
+}"""
+IN_VIEW = """() => {
+  const panel = document.querySelector('.st-key-panel .bs-big').getBoundingClientRect();
+  return panel.top >= 0 && panel.bottom <= window.innerHeight && panel.right <= window.innerWidth;
+}"""
+ABOVE_THE_FOLD = """() => {
+  const box = selector => document.querySelector(selector).getBoundingClientRect();
+  const figure = box('.js-plotly-plot'), foot = box('.st-key-switch [data-testid=stButtonGroup]');
+  return figure.top <= 205 && foot.bottom <= window.innerHeight && box('h1').top > 0;
+}"""
+OVERLAPS = """() => {
+  const labels = [...document.querySelectorAll('.js-plotly-plot .annotation-text-g')]
+    .map(e => [e.textContent, e.querySelector('text').getBoundingClientRect()]);
+  const paper = document.querySelector('.js-plotly-plot').getBoundingClientRect(), wrong = [];
+  labels.forEach(([one, a], i) => {
+    if (a.left < paper.left - 1 || a.right > paper.right + 1 || a.bottom > paper.bottom + 1) wrong.push([one, 'cut']);
+    labels.slice(i + 1).forEach(([other, b]) => {
+      if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2)
+        wrong.push([one, other]);
+    });
+  });
+  return wrong;
 }"""
 POINTS = ".js-plotly-plot .scatterlayer .trace .points path"
 
@@ -35,7 +55,7 @@ def click_point(page: Any, number: int) -> None:
     page.mouse.up()
 
 
-@pytest.mark.parametrize("path", ["/", "/curves"])
+@pytest.mark.parametrize("path", ["/", "/budgets"])
 @pytest.mark.parametrize(("scheme", "ink"), [("light", "255, 255, 255"), ("dark", "17, 20, 25")])
 def test_figures_wear_the_theme_of_the_browser(site: Site, path: str, scheme: str, ink: str) -> None:
     assert ink in paper(site.open(path, scheme=scheme))
@@ -49,12 +69,12 @@ def test_figures_follow_a_theme_that_changes(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize(("path", "says"), [("/method", "strategies in")])
+@pytest.mark.parametrize(("path", "says"), [("/help", "strategies in")])
 def test_a_page_without_a_figure_opens_without_a_complaint(site: Site, path: str, says: str) -> None:
-    expect(site.open(path, figure=False).get_by_role("heading", level=4).first).to_contain_text(says)
+    expect(site.open(path, figure=False).get_by_role("heading", level=1).first).to_contain_text(says)
 
 
-@pytest.mark.parametrize("path", ["/", "/curves"])
+@pytest.mark.parametrize("path", ["/", "/budgets"])
 def test_nothing_is_wider_than_the_window(site: Site, path: str) -> None:
     page = site.open(path, width=1920)
     for width in (1920, 1280, 800):
@@ -62,69 +82,96 @@ def test_nothing_is_wider_than_the_window(site: Site, path: str) -> None:
         page.wait_for_function(FITS, arg=width)
 
 
-def test_a_click_on_a_point_opens_its_cell_and_leads_to_its_trials(site: Site) -> None:
-    page = site.open("/")
+def test_a_click_on_a_point_opens_its_panel_beside_the_figure(site: Site) -> None:
+    page = site.open("/", width=1366, height=768)
     still(page)
+    before = page.locator(".st-key-panel").inner_text()
     click_point(page, 0)
     page.wait_for_function("location.search.includes('cell=')")
-    expect(page.get_by_text("12 trials:")).to_be_visible()
+    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText !== text", arg=before)
+    assert page.evaluate(IN_VIEW)
     still(page)
     page.go_back()
-    expect(page.get_by_text("12 trials:")).to_have_count(0)
+    page.wait_for_function("text => document.querySelector('.st-key-panel').innerText === text", arg=before)
 
 
-def test_a_cell_can_be_chosen_with_the_keyboard_alone(site: Site) -> None:
+def test_the_finding_the_figure_and_its_switch_stand_on_a_small_laptop_without_scrolling(site: Site) -> None:
+    page = site.open("/", width=1366, height=768)
+    still(page)
+    assert page.evaluate(ABOVE_THE_FOLD)
+    assert len(page.get_by_role("heading", level=1).all()) == 1
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 800])
+def test_no_label_covers_another_and_nothing_is_cut(site: Site, width: int) -> None:
+    page = site.open("/", width=width)
+    still(page)
+    assert page.evaluate(OVERLAPS) == []
+
+
+def test_the_way_from_a_point_leads_to_its_answers(site: Site) -> None:
     page = site.open("/")
     still(page)
-    cell = page.get_by_role("combobox", name="Cell")
-    for _ in range(5):  # A control that is drawn anew just then loses the key.
-        cell.press("ArrowDown")
-        with suppress(PlaywrightError):
-            page.get_by_role("option").first.wait_for(timeout=3000)
-            break
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("12 trials:")).to_be_visible()
+    page.get_by_role("link", name="Read answers").click()
+    page.wait_for_url("**/answers?*condition=*")
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/advice", "**/"),
+        ("/curves?axis=calls", "**/budgets?axis=calls"),
+        ("/told", "**/budgets?show=stated"),
+        ("/trials", "**/answers"),
+        ("/method?strategy=direct", "**/help?strategy=direct"),
+        ("/frontier?x=calls", "**/?x=calls"),
+    ],
+)
+def test_an_address_of_before_leads_to_the_new_place(site: Site, old: str, new: str) -> None:
+    page = site.open(old, figure=False)
+    page.wait_for_url(new)
 
 
 def test_every_control_is_reached_with_the_tab_key(site: Site) -> None:
     page = site.open("/")
     reached: set[str] = set()
-    page.get_by_role("link", name="Frontier").focus()
-    for _ in range(40):
+    page.get_by_role("link", name="Explore").focus()
+    for _ in range(50):
         page.keyboard.press("Tab")
-        name = page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''")
+        element = "document.activeElement"
+        name = page.evaluate(f"{element}.innerText || {element}.ariaLabel || {element}.value || ''")
         reached.add(str(name).strip())
-    assert {
-        "more",
-        "Output tokens",
-        "Staircase",
-        "All",
-        "adder",
-        "Chain of thought",
-        "Label all points",
-    } <= reached
+    for wanted in ("Compare", "Filter", "Output tokens", "Read answers"):
+        assert any(wanted in name for name in reached), (wanted, reached)
 
 
 def test_the_figure_is_downloaded_as_a_page_that_needs_no_network(site: Site) -> None:
     page = site.open("/")
+    still(page)
+    page.get_by_role("button", name="Share").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Figure (HTML)").click()
+        page.get_by_role("button", name="Figure as a page").click()
     text = waiting.value.path().read_text("utf-8")
-    assert "on the frontier" in text
+    assert "is most accurate" in text
     assert "<script src" not in text
 
 
 def test_the_table_is_downloaded(site: Site) -> None:
     page = site.open("/")
+    still(page)
+    page.get_by_role("button", name="Share").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV", exact=True).click()
+        page.get_by_role("button", name="Table (CSV)").click()
     assert waiting.value.path().read_text("utf-8").startswith("condition_id,label,task")
 
 
 def test_a_filter_redraws_the_figure(site: Site) -> None:
     page = site.open("/")
+    still(page)
     before = page.locator(POINTS).count()
+    page.get_by_role("button", name="Filter").click()
     page.get_by_role("button", name="Direct", exact=True).click()
     page.wait_for_function(f"document.querySelectorAll('{POINTS}').length < {before}")
     settled(page)
-    expect(page.get_by_role("heading", level=4).first).to_contain_text("shown)")
+    page.wait_for_function("location.search.includes('strategy=direct')")

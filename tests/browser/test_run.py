@@ -74,7 +74,7 @@ def launch(page: Any) -> str:
 
 
 def title(page: Any) -> Any:
-    return page.get_by_role("heading", level=4)
+    return page.get_by_role("heading", level=1)
 
 
 def wide(page: Any) -> None:

@@ -94,7 +94,7 @@ def said(page: Any) -> str:
 
 def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
     page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
-    expect(page.get_by_role("heading", level=4)).to_contain_text("Self-consistency")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Self-consistency")
     expect(transcript_of(page)).to_contain_text("What is")
     expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()
     expect(page.get_by_text("8 of 8 trials shown")).to_be_visible()
@@ -193,7 +193,7 @@ def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: P
         expect(replies.first).to_contain_text("<script>window.broken = 1; alert('script')</script>")
         expect(replies.first).to_contain_text("\\u202e rtl \\x07")
         expect(transcript_of(page)).to_contain_text("![steal](http://198.51.100.1/steal.png)")
-        expect(page.get_by_role("heading", level=4)).to_contain_text("<img src=x>")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x>")
         page.reload()
         expect(transcript_of(page)).to_contain_text("Who? <script>")
         assert page.evaluate("window.broken") is None

@@ -52,10 +52,10 @@ for _name in ("estimate", "savings", "advise", "compare", "report", "export"):
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "tasks", "doctor"):
     door("verb", _name, "text")
 door("verb", "completion")
-for _name in ("advice", "curves", "told", "compare", "trials", "method"):
-    door("page", _name, "text", path=_name)
-door("page", "frontier", "text")
-door("page", "run", "text", "money", "files", path="run")
+for _name, _path in (("budgets", "budgets"), ("compare", "compare"), ("trials", "answers"), ("help", "help")):
+    door("page", _name, "text", path=_path)
+door("page", "explore", "text")
+door("page", "run", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from tests import ROOT
 APP = ROOT / "dashboard" / "app.py"
 
 
-def run_page(view: str = "frontier", **query: str | list[str]) -> AppTest:
+def run_page(view: str = "explore", **query: str | list[str]) -> AppTest:
     """A view after its first run with these parameters in its address."""
     app = AppTest.from_file(str(APP), default_timeout=60)
-    if view != "frontier":
+    if view != "explore":
         app.switch_page(f"views/{view}.py")
     for name, value in query.items():
         app.query_params[name] = value

@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.advice import board as boards
-from engine.analysis.advice import choose, cost, what_if
+from engine.analysis.advice import choose, cost, decide, what_if
 from engine.analysis.advice.board import Advice, Board
+from engine.analysis.advice.decide import Decision
 from engine.analysis.common import on_common
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.stats import Sample
@@ -119,6 +120,12 @@ class Advisor:
             return pairs
 
         return choose.beats((called[0], called[1]), axis, budgets, read, self.sample)
+
+    def decide(
+        self, spend_at_most: float | None = None, reach_at_least: float | None = None, margin: float = decide.MARGIN
+    ) -> Decision:
+        """What to use within these limits: `decide.decide`."""
+        return decide.decide(self._board(), spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
 
     def next_point(self, spend: float | None = None) -> Advice:
         """What the next percentage point costs at a spend: `cost.next_point`."""

@@ -14,8 +14,7 @@ from dashboard import figures
 from dashboard.data import lens as lenses
 from dashboard.data.lens import PLAIN, Looking, Models
 from dashboard.figures import AXES
-from dashboard.figures.marks import CUT, cut_line
-from dashboard.text import tables
+from dashboard.figures.marks import cut_line
 from dashboard.widgets import url_state
 from dashboard.widgets.price_panel import PARAMS, ZONES, params
 from engine.analysis import STORED
@@ -38,7 +37,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(small: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    def open_page(view: str = "frontier", **query: str | list[str]) -> AppTest:
+    def open_page(view: str = "explore", **query: str | list[str]) -> AppTest:
         monkeypatch.setenv("BUDGETSCOPE_DB", str(small))
         return run_page(view, **query)
 
@@ -151,7 +150,7 @@ def test_twice_the_price_is_twice_the_cost(opened: Open) -> None:
     def costs(app: AppTest) -> dict[tuple[str, str], float]:
         words(app)
         rows = app.dataframe[0].value.to_dict("records")
-        return {(row["Setting"], row["Budget"]): row["Cost per 1,000 questions, $"] for row in rows}
+        return {(row["Setting"], row["Budget"]): row["Cost per 1,000, $"] for row in rows}
 
     before, after = costs(opened(x="usd")), opened(x="usd", whatif=ADDER, times="2")
     assert "at 2× price of adder" in words(after)
@@ -164,10 +163,10 @@ def test_twice_the_price_is_twice_the_cost(opened: Open) -> None:
 def test_the_energy_axis_says_how_to_switch_it_on_then_what_to_enter_then_shows_wh_and_co2e(opened: Open) -> None:
     off = opened(x="wh")
     assert "Energy is not figured yet" in words(off)
-    off.selectbox(key="frontier.zone").set_value("FRA").run()
+    off.selectbox(key="explore.zone").set_value("FRA").run()
     assert "No size is known for these models" in words(off)
     assert off.query_params["zone"] in ("FRA", ["FRA"])
-    off.number_input(key=f"frontier.size.{ADDER}.0").set_value(1.0).run()
+    off.number_input(key=f"explore.size.{ADDER}.0").set_value(1.0).run()
     assert off.query_params["size"] in (f"{ADDER}=1/1", [f"{ADDER}=1/1"])
     assert "zone FRA" in words(off)
     rows = off.dataframe[0].value.to_dict("records")
@@ -178,8 +177,8 @@ def test_the_energy_axis_says_how_to_switch_it_on_then_what_to_enter_then_shows_
 
 
 def test_a_curve_is_read_on_the_energy_axis_once_sizes_are_said(opened: Open) -> None:
-    assert "Energy is not figured yet" in words(opened("curves", axis="wh"))
-    said = words(opened("curves", axis="wh", zone="WOR", size=[f"{ADDER}=1", f"{SURE}=70"]))
+    assert "Energy is not figured yet" in words(opened("budgets", axis="wh"))
+    said = words(opened("budgets", axis="wh", zone="WOR", size=[f"{ADDER}=1", f"{SURE}=70"]))
     assert "Wh: " in said
     assert "linear form after EcoLogits" in said
 
@@ -199,7 +198,7 @@ def test_a_size_known_as_a_range_is_figured_at_either_end_or_half_way() -> None:
     assert not lenses.ranged(looking, models.names[1:])
 
 
-@pytest.mark.parametrize("view", ["frontier", "curves"])
+@pytest.mark.parametrize("view", ["explore", "budgets"])
 def test_rubbish_in_an_address_is_explained_and_changes_nothing(opened: Open, view: str) -> None:
     rubbish = {
         "zone": "XXX",
@@ -218,6 +217,7 @@ def test_rubbish_in_an_address_is_explained_and_changes_nothing(opened: Open, vi
 
 def test_a_cell_says_what_share_was_cut_off_and_what_the_others_came_to() -> None:
     row = {
+        "n_questions": 10,
         "n_trials": 10,
         "n_right": 4,
         "n_wrong": 2,
@@ -230,22 +230,7 @@ def test_a_cell_says_what_share_was_cut_off_and_what_the_others_came_to() -> Non
         "accuracy_finished_low": 0.3,
         "accuracy_finished_high": 0.9,
     }
-    assert cut_line(row) == "25.0% out of budget · 25.0% no answer · 20.0% failed · 66.7% of the others right"
-    said = tables.cell_fates(row)
-    assert "2 ended by the budget (25.0%)" in said
-    assert "2 failed (20.0%)" in said
-    assert "66.7% (30.0–90.0) right of those the budget did not end" in said
-
-
-def test_a_cell_the_budget_cut_much_off_is_struck_through_and_the_legend_says_why() -> None:
-    rows = figure_frames.frame(figure_frames.cell(), figure_frames.cell(condition_id="c1", spend=300.0, accuracy=0.7))
-    struck = rows.with_columns(much_cut=rows["condition_id"] == "c1")
-    whole, cut = (figures.frontier_info(frame, x="total_tokens") for frame in (rows, struck))
-    assert [point.cut for point in cut.points] == [False, True]
-    (stroke,) = [t for t in figures.frontier_figure(cut).data if t.x[0] and t.marker.symbol == "line-ne-open"]
-    assert tuple(stroke.y) == (0.7,)
-    assert any(entry.text == CUT for group in cut.legend for entry in group.entries)
-    assert not any(entry.text == CUT for group in whole.legend for entry in group.entries)
+    assert cut_line(row) == "25% cut off by the budget · 25% no answer · 20% failed · 67% of the others right"
 
 
 def test_what_an_axis_rests_on_stands_in_its_title_letter_by_letter() -> None:

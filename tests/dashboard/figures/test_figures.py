@@ -51,29 +51,21 @@ def test_the_same_frame_gives_an_equal_info_and_a_changed_one_does_not() -> None
     assert info_of(cells) != info_of(cells.with_columns(accuracy=pl.col("accuracy") + 0.01))
 
 
-def test_the_figure_holds_band_line_marks_legends_and_titles() -> None:
+def test_the_figure_holds_band_line_marks_and_titles_and_no_legend() -> None:
     figure = figures.frontier_figure(info_of(study(12)))
     fills = [trace for trace in figure.data if trace.fill == "toself"]
     stairs = [trace for trace in figure.data if trace.line.shape == "hv"]
     assert (len(fills), len(stairs)) == (1, 1)
     assert sum(len(trace.x) for trace in marks_of(figure)) == 12
-    assert {"Strategy", "Model", "Chance on frontier"} <= {
-        legend.title.text.split(">")[1].split("<")[0] for legend in legends_of(figure) if legend.title.text
-    }
+    assert not any(trace.showlegend for trace in figure.data)
     assert any("↖ better" in words for words in words_of(figure))
     assert any("log scale" in words for words in words_of(figure))
     assert figure.layout.xaxis.type == "log"
 
 
-def legends_of(figure: go.Figure) -> list[Any]:
-    names = {trace.legend or "legend" for trace in figure.data if trace.showlegend is not False}
-    return [figure.layout[name] for name in sorted(names)]
-
-
-def test_legends_answer_no_click_and_every_mark_leads_back_to_its_cell() -> None:
+def test_every_mark_leads_back_to_its_point() -> None:
     cells = study(9)
     figure = figures.frontier_figure(info_of(cells))
-    assert all(legend.itemclick is False and legend.itemdoubleclick is False for legend in legends_of(figure))
     found = {tuple(pair) for trace in marks_of(figure) for pair in trace.customdata}
     assert found == set(cells.select("condition_id", "budget").iter_rows())
     assert all(
@@ -81,61 +73,53 @@ def test_legends_answer_no_click_and_every_mark_leads_back_to_its_cell() -> None
     )
 
 
-def test_the_fill_says_how_likely_a_cell_is_on_the_frontier() -> None:
-    chances = {"a": 0.9, "b": 0.2, "c": 0.01}
-    cells = frame(
-        *(
-            cell(condition_id=k, strategy=k, spend=50 * (i + 1), p_frontier=p)
-            for i, (k, p) in enumerate(chances.items())
-        )
-    )
-    info = info_of(cells)
-    assert [p.tier for p in info.points] == ["likely", "possible", "unlikely"]
-    sizes = [trace.marker.size[0] for trace in marks_of(figures.frontier_figure(info))]
-    assert sizes == [8.5, 11.0, 13.5], "the likely ones are drawn last"
-    assert {info.points[label.point].strategy for label in info.labels} == {"a", "b"}
+def test_points_on_the_frontier_are_large_and_alone_have_intervals() -> None:
+    rows = [cell(condition_id=k, strategy=k, spend=50 * (i + 1), on_frontier=k == "b") for i, k in enumerate("abc")]
+    figure = figures.frontier_figure(info_of(frame(*rows)))
+    sizes = {trace.customdata[0][0]: trace.marker.size[0] for trace in marks_of(figure)}
+    assert sizes == {"a": 5.5, "b": 13.0, "c": 5.5}
+    assert [trace.customdata[0][0] for trace in marks_of(figure) if trace.error_y.array is not None] == ["b"]
+    assert [trace.customdata[0][0] for trace in marks_of(figure)][-1] == "b", "large marks are drawn last"
 
 
-def test_a_partial_cell_is_hollow_and_without_verdict() -> None:
-    info = info_of(
-        frame(cell(), cell(condition_id="p", strategy="half", partial=True, n_questions=40, p_frontier=0.99))
-    )
+def test_a_partial_point_is_quiet_and_without_verdict() -> None:
+    part = cell(condition_id="p", strategy="half", partial=True, n_questions=40, p_frontier=0.99, on_frontier=True)
+    info = info_of(frame(cell(), part))
     point = next(p for p in info.points if p.condition_id == "p")
-    assert (point.tier, point.chance) == ("partial", None)
+    assert (point.front, point.chance) == (False, None)
     assert "partial: 40 of 100 questions, no verdict" in point.hover
-    symbols = {s for trace in marks_of(figures.frontier_figure(info)) for s in trace.marker.symbol}
-    assert "circle-open-dot" in symbols
+    assert "1 partial, without verdict" in figures.caption_sentence(info)
 
 
-def test_an_all_wrong_study_is_drawn_with_its_intervals() -> None:
-    rows = [cell(condition_id=str(i), strategy=f"s{i}", spend=100 * (i + 1), accuracy=0.0) for i in range(3)]
+def test_an_all_wrong_study_is_drawn_on_the_floor() -> None:
+    rows = [
+        cell(condition_id=str(i), strategy=f"s{i}", spend=100 * (i + 1), accuracy=0.0, on_frontier=i == 0)
+        for i in range(3)
+    ]
     info = info_of(frame(*rows))
     figure = figures.frontier_figure(info)
     assert [y for trace in marks_of(figure) for y in trace.y] == [0.0, 0.0, 0.0]
     assert info.y_scale.low < 0 < info.y_scale.high, "a mark at zero is not on the edge"
-    assert all(max(trace.error_y.array) == pytest.approx(0.05) for trace in marks_of(figure))
-    assert figures.title_sentence(info) == "3 conditions, and no question answered right"
 
 
 def test_an_empty_frame_becomes_a_sentence() -> None:
-    info = info_of(frame())
-    figure = figures.frontier_figure(info)
-    assert words_of(figure) == ["Nothing to show yet: run a study, or widen the filters."]
-    assert figures.title_sentence(info) == "No condition to show yet"
+    assert words_of(figures.frontier_figure(info_of(frame()))) == [
+        "Nothing to show yet: run a study, or widen the filter."
+    ]
 
 
-def test_one_point_is_a_figure_with_ticks() -> None:
+def test_one_point_is_a_figure_with_ticks_and_its_name() -> None:
     info = info_of(frame(cell(p_frontier=1.0)))
-    assert len(info.x_scale.ticks) >= 2 and len(info.labels) == 1
-    assert figures.title_sentence(info) == "One condition: nothing to compare it with yet"
+    assert len(info.x_scale.ticks) >= 2
+    assert [label.text for label in info.labels] == ["Direct"]
 
 
-def test_an_unknown_price_hides_a_condition_and_says_so() -> None:
+def test_an_unknown_price_hides_a_setting_and_says_so() -> None:
     priced = cell(spend=200)
     free = cell(condition_id="u", strategy="unpriced", usd=None, usd_low=None, usd_high=None)
     info = info_of(frame(priced, free), x="usd")
-    assert (info.counts.conditions, info.counts.hidden) == (1, 1)
-    assert "1 condition not shown: unknown price or accuracy" in figures.caption_sentence(info)
+    assert (len(info.points), info.hidden) == (1, 1)
+    assert "1 setting not shown: unknown price or accuracy" in figures.caption_sentence(info)
     alone = figures.frontier_figure(info_of(frame(free), x="usd"))
     assert "known price" in words_of(alone)[0]
 
@@ -157,10 +141,10 @@ def test_money_is_per_thousand_questions_and_assumed_prices_are_named() -> None:
 
 
 def test_the_hover_text_has_every_number_with_its_interval_and_n() -> None:
-    info = info_of(frame(cell(spend=104, accuracy=0.674, p_frontier=0.97)), x="usd")
-    text = info.points[0].hover
-    for part in ("67.4%", "(62.4–72.4)", "&#36;0.104", "104 tokens per question", "97% chance", "n = 100 questions"):
-        assert part in text
+    info = info_of(frame(cell(spend=104, accuracy=0.674, p_frontier=0.97, n_exhausted=27, n_right=67, n_wrong=33)))
+    text = re.sub("<[^>]*>", "", info.points[0].hover)
+    for part in ("67%", "(62–72)", "104", "tokens per question", "27% cut off", "97% chance", "n = 100 questions"):
+        assert part in text, text
 
 
 def test_the_hover_text_says_whether_the_mechanism_fired_and_has_no_empty_line_where_nobody_knows() -> None:
@@ -174,19 +158,65 @@ def test_the_hover_text_says_whether_the_mechanism_fired_and_has_no_empty_line_w
     assert said[said.index(names.IDLE) + 1 :][:2] == facts.split("; ")
 
 
-def test_budgets_of_one_condition_are_joined_by_a_line() -> None:
+def test_budgets_of_one_setting_are_one_curve_named_once_at_its_end() -> None:
     rows = [cell(budget=b, spend=b, accuracy=0.1 + b / 5000) for b in (64, 1024, 256)]
     info = info_of(frame(*rows, cell(condition_id="lone", strategy="lone", spend=90)))
-    assert [[info.points[i].budget for i in family] for family in info.families] == [[64, 256, 1024]]
-    lines = [t for t in figures.frontier_figure(info).data if t.mode == "lines" and t.line.width == 1.2]
-    assert len(lines) == 1 and len(lines[0].x) == 3
-    assert info.counts.conditions == 2
+    assert [[info.points[i].budget for i in curve] for curve in info.curves] == [[64, 256, 1024], [1024]]
+    lines = [t for t in figures.frontier_figure(info).data if t.mode == "lines" and t.line.width == 1.6]
+    assert sorted(len(line.x) for line in lines) == [1, 3]
+    named = {label.text: info.points[label.point].budget for label in info.labels}
+    assert named == {"Direct": 1024, "Lone": 1024}
 
 
-def test_only_one_budget_of_a_condition_is_named_in_full() -> None:
-    rows = [cell(budget=b, spend=b, p_frontier=p) for b, p in ((64, 0.2), (256, 0.9), (1024, 0.3))]
-    texts = [label.text for label in info_of(frame(*rows)).labels]
-    assert texts == ["Direct, up to 256 tokens in all", "up to 1,024 tokens in all", "up to 64 tokens in all"]
+def test_budgets_are_told_on_a_curve_with_three_or_more_points_on_the_frontier() -> None:
+    def texts(front: int, narrow: bool = False) -> set[str]:
+        rows = [
+            cell(budget=b, spend=b, accuracy=0.1 + 0.2 * i, on_frontier=i < front) for i, b in enumerate((64, 256, 999))
+        ]
+        return {label.text for label in info_of(frame(*rows), room="narrow" if narrow else "wide").labels}
+
+    assert texts(2) == {"Direct"}
+    assert texts(3) == {"Direct", "up to 64", "up to 256", "up to 999"}
+    assert texts(3, narrow=True) == {"Direct", "up to 64", "up to 256"}
+
+
+def test_of_more_than_twelve_curves_only_those_on_the_frontier_keep_colour_and_name() -> None:
+    rows = [
+        cell(condition_id=f"c{i}", strategy=f"plugin_{i}", spend=20 + 9 * i, accuracy=0.3, on_frontier=i == 4)
+        for i in range(14)
+    ]
+    info = info_of(frame(*rows))
+    assert [label.text for label in info.labels] == ["Plugin 4"]
+    colours = {trace.customdata[0][0]: trace.marker.color for trace in marks_of(figures.frontier_figure(info))}
+    grey = theme.LIGHT.axis
+    assert [trace.marker.color for trace in marks_of(figures.frontier_figure(info))].count(grey) == 1
+    assert colours["c4"] != grey
+    assert all("Plugin" in point.hover for point in info.points), "the others are named on hover"
+
+
+def test_handles_bound_the_accepted_corner_and_say_what_they_ask() -> None:
+    handles = figures.Handles(most=300.0, least=0.6)
+    figure = figures.frontier_figure(info_of(study(8), handles=handles))
+    assert {"spend at most 300", "reach at least 60%"} <= set(words_of(figure))
+    (corner,) = [t for t in figure.data if t.fill == "toself" and t.fillcolor == theme.fade(theme.LIGHT.primary, 0.055)]
+    assert (max(corner.x), min(corner.y)) == (300.0, 0.6)
+    assert not [w for w in words_of(figures.frontier_figure(info_of(study(8)))) if "at most" in w or "at least" in w]
+
+
+def test_the_selected_point_wears_a_ring_and_its_interval() -> None:
+    cells = frame(cell(budget=64, spend=20), cell(budget=256, spend=80))
+    figure = figures.frontier_figure(info_of(cells, selected=("c0", 256)))
+    (ring,) = [t for t in figure.data if t.mode == "markers" and t.marker.symbol == "circle-open"]
+    assert tuple(ring.y) == (0.5,) and ring.error_y.array is not None
+    assert info_of(cells, selected=("gone", 1)).selected is None
+
+
+def test_several_models_have_a_key_of_shapes_and_are_named_after_the_strategy() -> None:
+    rows = [cell(condition_id=m, model=f"a/{m}", spend=40 * (i + 1)) for i, m in enumerate(("one", "two"))]
+    info = info_of(frame(*rows))
+    assert {(label.text, label.model) for label in info.labels} == {("Direct", "one"), ("Direct", "two")}
+    assert any("● one" in words and "■ two" in words for words in words_of(figures.frontier_figure(info)))
+    assert not [label for label in info_of(frame(rows[0])).labels if label.model]
 
 
 def test_hostile_names_are_shown_letter_by_letter() -> None:
@@ -194,15 +224,10 @@ def test_hostile_names_are_shown_letter_by_letter() -> None:
     info = info_of(
         frame(cell(strategy=bad, model=bad, task=bad, p_frontier=0.9), cell(condition_id="d", model="m<br>n"))
     )
-    lines = {"m<br>n": line_of(frame(cell(model="m<br>n")))}
     curves = figures.curves_info(
         frame(cell(strategy=bad, task=bad)), {"c0": curve((8, 64), (0.1, 0.4))}, axis="total_tokens"
     )
-    for figure in (
-        figures.frontier_figure(info),
-        figures.panels_figure(figures.panels_info(info, lines)),
-        figures.curves_figure(curves),
-    ):
+    for figure in (figures.frontier_figure(info), figures.curves_figure(curves)):
         texts = [
             *words_of(figure),
             *(t.name or "" for t in figure.data),
@@ -219,29 +244,12 @@ def test_colours_and_shapes_stay_put_when_rows_are_filtered() -> None:
     assert all(looks[p.condition_id] == (p.colour, p.shape) for p in part.points)
 
 
-def test_the_finding_is_said_in_grammatical_numbers() -> None:
-    def title(*chances: float | None) -> str:
-        rows = (cell(condition_id=str(i), strategy=f"s{i}", p_frontier=p, spend=i + 1) for i, p in enumerate(chances))
-        return figures.title_sentence(info_of(frame(*rows)))
-
-    assert title(0.9, 0.6, 0.6, 0.1, 0.0) == "4 of 5 conditions could be on the frontier; 3 probably are"
-    assert title(0.9, 0.1, 0.0) == "2 of 3 conditions could be on the frontier; 1 probably is"
-    assert title(0.9, 0.0) == "1 of 2 conditions is probably on the frontier"
-    assert title(0.9, 0.8) == "2 of 2 conditions are probably on the frontier"
-    assert title(0.3, 0.4) == "2 of 2 conditions could be on the frontier; none stands out"
-    assert title(None, None) == "2 conditions"
-
-
-def test_the_caption_names_n_bars_band_and_percentages() -> None:
-    caption = figures.caption_sentence(info_of(study(8)))
-    for part in (
-        "sums",
-        "100 questions",
-        "95% intervals",
-        "80% of bootstrap frontiers",
-        "chance of being on the frontier",
-    ):
-        assert part in caption
+def test_the_caption_names_task_model_and_n_and_the_key_what_marks_mean() -> None:
+    info = info_of(frame(cell(), cell(condition_id="b", strategy="b", spend=50)))
+    assert figures.caption_sentence(info) == "sums · tiny · n = 100 questions"
+    (key,) = [words for words in words_of(figures.frontier_figure(info)) if "●" in words]
+    for part in ("on the frontier", "other budget", "where the frontier may be (80%)", "95% interval"):
+        assert part in key
 
 
 def test_a_hull_is_a_straight_line_bent_by_the_log_axis() -> None:
@@ -250,6 +258,8 @@ def test_a_hull_is_a_straight_line_bent_by_the_log_axis() -> None:
     middle = next(y for x, y in info.line if x == pytest.approx(505))
     assert middle == pytest.approx(0.5) and len(info.line) > 10
     assert "convex hull" in figures.caption_sentence(info)
+    figure = figures.frontier_figure(info)
+    assert not [trace for trace in figure.data if trace.line.shape == "hv"]
 
 
 @pytest.mark.parametrize(
@@ -282,7 +292,7 @@ def test_of_several_tasks_at_once_no_line_could_hold_for_all() -> None:
 def test_a_figure_of_many_cells_uses_webgl() -> None:
     line = line_of(cells := study(1200))
     figure = figures.frontier_figure(figures.frontier_info(cells, line, x="total_tokens"))
-    assert {trace.type for trace in marks_of(figure)} == {"scattergl"}
+    assert {trace.type for trace in marks_of(figure) if trace.marker.size[0] < 6} == {"scattergl"}
 
 
 numbers = st.none() | st.floats(0, 1e6)
@@ -314,32 +324,12 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
 @cases(40)
 @given(frames(), st.sampled_from(["usd", "total_tokens", "calls", "latency_ms"]), st.booleans())
 def test_any_frame_becomes_a_figure_and_no_cell_is_lost(cells: pl.DataFrame, x: str, dark: bool) -> None:
-    info = info_of(cells, x=x, dark=dark, label_all=True)
+    info = info_of(cells, x=x, dark=dark)
     figure = figures.frontier_figure(info)
     assert sum(len(trace.x) for trace in marks_of(figure)) == cells.drop_nulls([x, "accuracy"]).height
     assert len(figure.to_json()) > 100
-    assert figures.title_sentence(info)
+    assert bool(figures.caption_sentence(info)) == bool(info.points)
     assert all(0 <= info.x_scale.fraction(p.x) <= 1 and 0 <= info.y_scale.fraction(p.y) <= 1 for p in info.points)
-
-
-# Panels
-
-
-def test_panels_show_each_model_in_colour_and_the_others_in_grey() -> None:
-    cells = study(12)
-    lines = {m: line_of(cells.filter(pl.col("model") == m)) for m in set(cells["model"])}
-    info = figures.panels_info(info_of(cells), lines)
-    assert len(info.panels) == 4 and info.tiling.columns == 4
-    assert all(len(p.points) + len(p.others) == 12 for p in info.panels)
-    assert figures.panels_info(info_of(cells), lines, narrow=True).tiling.columns == 2
-    figure = figures.panels_figure(info)
-    assert sum(len(trace.x) for trace in marks_of(figure)) == 12
-
-
-def test_a_single_model_has_no_panels() -> None:
-    info = figures.panels_info(info_of(study(5, models=("a/only",))), {})
-    assert info.panels == ()
-    assert "two or more models" in words_of(figures.panels_figure(info))[0]
 
 
 # Curves

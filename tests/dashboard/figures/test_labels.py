@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard.figures.frontier import FrontierInfo, frontier_info
-from dashboard.figures.labels import DOWN_RIGHT, HEIGHT, UP_LEFT, Ask, Place, Plane, Scene, place, text_width
+from dashboard.figures.axes import Room
+from dashboard.figures.frontier import FrontierInfo, Handles, frontier_info
+from dashboard.figures.labels import HEIGHT, RIGHT, SIZE, SMALL, UP_LEFT, Ask, Place, Plane, Scene, place
 from dashboard.figures.lettering import plain, safe, short_model, width
 from dashboard.figures.names import name_rows
 from dashboard.figures.tiling import PITCH, end_labels, tiling_for
@@ -25,8 +26,7 @@ def layout(labels: int, wide: float, seed: int) -> tuple[list[Ask], Scene]:
     rng = np.random.default_rng(seed)
     spots = [(float(x), float(y)) for x, y in rng.uniform((20, 20), (wide - 20, 380), (labels, 2))]
     asks = [
-        Ask(x, y, 7, float(rng.uniform(50, 160)), 16, UP_LEFT if i % 2 else DOWN_RIGHT)
-        for i, (x, y) in enumerate(spots)
+        Ask(x, y, 7, float(rng.uniform(50, 160)), 16, UP_LEFT if i % 2 else RIGHT) for i, (x, y) in enumerate(spots)
     ]
     bars = tuple((x, y - 30, x, y + 30, 0.5) for x, y in spots)
     return asks, Scene(wide, 400, tuple((x, y, 7.0) for x, y in spots), bars)
@@ -83,22 +83,26 @@ def drawn_boxes(info: FrontierInfo) -> list[Box]:
     for label in info.labels:
         point = info.points[label.point]
         x, y = plane.at(point.x, point.y)
-        boxes.append(
-            box_of(Ask(x, y, 0, text_width(point, label.text), HEIGHT), Place(label.dx, label.dy, label.leader))
-        )
+        wide = width(label.text, SIZE if label.name else SMALL, bold=label.bold)
+        wide += width(f" · {label.model}", SIZE) if label.model else 0
+        boxes.append(box_of(Ask(x, y, 0, wide, HEIGHT), Place(label.dx, label.dy, label.leader)))
     return boxes
 
 
-@pytest.mark.parametrize("narrow", [False, True], ids=["960", "768"])
+@pytest.mark.parametrize("room", ["wide", "narrow"])
 @pytest.mark.parametrize("seed", range(3))
-def test_thirty_conditions_are_labelled_without_overlap(narrow: bool, seed: int) -> None:
+def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(room: Room, seed: int) -> None:
     cells = study(30, seed)
-    info = frontier_info(cells, line_of(cells), x="total_tokens", label_all=True, narrow=narrow)
+    cells = cells.with_columns(on_frontier=cells["p_frontier"] > 0.5)
+    handles = Handles(most=float(cells["total_tokens"].quantile(0.7) or 0), least=0.5)
+    info = frontier_info(cells, line_of(cells), x="total_tokens", handles=handles, room=room)
     across, high = info.box.plot
     boxes = drawn_boxes(info)
     assert overlaps(boxes) == 0
     assert all(x0 >= 0 and y0 >= 0 and x1 <= across + 0.1 and y1 <= high + 0.1 for x0, y0, x1, y1 in boxes)
-    assert len(boxes) >= 27
+    wanted = sum(info.named)
+    assert 0 < len([label for label in info.labels if label.name]) <= wanted
+    assert len([label for label in info.labels if label.name]) >= wanted - 2
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(-5, 245)), max_size=40))

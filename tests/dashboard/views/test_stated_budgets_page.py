@@ -148,7 +148,7 @@ def test_accuracy_is_found_for_the_same_settings_only_and_at_the_largest_wall() 
 
 def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[AppTest, str]:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
-    app = run_page("told", **query)
+    app = run_page("budgets", show="stated", **query)
     assert not app.exception, app.exception[0].value
     said = [str(each.value) for each in (*app.markdown, *app.caption, *app.warning, *app.code)]
     return app, "\n".join(said).replace("\\", "")
@@ -163,7 +163,7 @@ def test_a_database_without_told_budgets_says_which_strategy_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, said = opened(stores.one_trial(tmp_path / "results.duckdb"), monkeypatch)
-    assert "No model was told a token budget here yet" in said
+    assert "No prompt of this study states a budget yet" in said
     assert 'name = "told_budget"' in said
 
 
@@ -178,7 +178,7 @@ def test_the_demo_says_how_often_budgets_are_kept_with_n_intervals_and_whose_num
 
 def test_a_link_restores_task_and_point(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app, said = opened(demo, monkeypatch, task="gym:gcd/easy", cell="gone~3", strtegy="x")
-    assert app.session_state["told.task"] == ["gym:gcd/easy"]
+    assert app.session_state["budgets.task"] == ["gym:gcd/easy"]
     assert "The selected point is not among those shown" in said
     assert "Did it mean 'strategy'?" in said
     assert "on Divisors (easy): kept in" in said

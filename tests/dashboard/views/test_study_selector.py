@@ -13,12 +13,10 @@ from tests.support import stores
 from tests.support.pages import run_page
 
 N = {
-    "frontier": "{n} questions",
-    "curves": "{n}",
+    "explore": "{n} questions",
+    "budgets": "{n}",
     "compare": "{n} questions",
     "trials": "of {n} trials",
-    "advice": "{n} questions",
-    "told": "{n}",
 }
 """How a page says how many questions it stands on."""
 
@@ -44,17 +42,17 @@ def words(app: AppTest) -> str:
     return "\n".join(str(part.value).replace("\\", "") for part in parts)
 
 
-@pytest.mark.parametrize("view", [view for view in READING if view != "told"])
+@pytest.mark.parametrize("view", READING)
 def test_every_page_with_results_lets_a_study_be_chosen_and_says_it_in_the_address(view: str) -> None:
     app = run_page(view)
-    (control,) = [each for each in app.button_group if each.key == f"{view}.study"]
+    (control,) = [each for each in (*app.button_group, *app.selectbox) if each.key == f"{view}.study"]
     assert [*control.options] == ["narrow", "wide", "All studies"]
     control.set_value("wide").run()
     assert app.query_params["study"] == "wide"
     assert not app.exception
 
 
-@pytest.mark.parametrize("view", ["frontier", "compare", "trials", "advice"])
+@pytest.mark.parametrize("view", ["explore", "compare", "trials"])
 def test_a_page_stands_on_the_questions_of_its_study(view: str, database: Path) -> None:
     at = {"condition": direct(database)} if view == "trials" else {}
     for study, asked, other in (("wide", 16, 10), ("narrow", 10, 16)):
@@ -63,13 +61,7 @@ def test_a_page_stands_on_the_questions_of_its_study(view: str, database: Path) 
         assert N[view].format(n=other) not in told
 
 
-def test_told_budgets_are_those_of_studies_that_told_any() -> None:
-    app = run_page("told")
-    assert not app.exception
-    assert not [each for each in app.button_group if each.key == "told.study"]
-
-
-@pytest.mark.parametrize("view", ["frontier", "curves", "compare", "advice"])
+@pytest.mark.parametrize("view", ["explore", "budgets", "compare"])
 def test_all_studies_together_say_which_lists_there_are(view: str) -> None:
     told = words(run_page(view, study="*"))
     assert "not pooled" in told
@@ -77,7 +69,7 @@ def test_all_studies_together_say_which_lists_there_are(view: str) -> None:
     assert "wide 16 questions" in told
 
 
-@pytest.mark.parametrize("view", ["trials", "compare", "advice"])
+@pytest.mark.parametrize("view", ["trials", "compare"])
 def test_an_address_of_before_that_names_a_setting_alone_opens_a_study_that_asked_for_it(
     view: str, database: Path
 ) -> None:
@@ -87,12 +79,10 @@ def test_an_address_of_before_that_names_a_setting_alone_opens_a_study_that_aske
         if view == "trials"
         else {"a": f"{chain['condition_id']}~{chain['budget']}"}
     )
-    if view == "advice":
-        at = {"ask": "beats", "a": chain["condition_id"]}
     app = run_page(view, **at)
     assert app.session_state[f"{view}.study"] == "wide"
     assert "not there (any more)" not in words(app)
 
 
 def test_a_study_that_is_gone_is_said() -> None:
-    assert "This link asks for study = 'gone'" in words(run_page("frontier", study="gone"))
+    assert "This link asks for study = 'gone'" in words(run_page("explore", study="gone"))

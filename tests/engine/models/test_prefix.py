@@ -29,7 +29,7 @@ from engine.strategies.no_thinking import THOUGHT
 from engine.study import schema
 from engine.study.plan import plan
 from tests import ROOT
-from tests.dashboard.views.test_method import opened, words
+from tests.dashboard.views.test_help import opened, words
 from tests.support import stores
 from tests.support.listed import listed_model
 from tests.support.trials_on_paper import QUESTION, fixed, model, play

@@ -1,4 +1,4 @@
-"""The Method page says of every strategy what the registry says, and the Run page shows a run's bill and the day's rest."""
+"""The Help page says of every strategy what the registry says, and the Run page shows a run's bill and the day's rest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def words(app: AppTest) -> str:
 
 
 def test_every_strategy_stands_on_the_page_with_its_calls_and_paper(db: Path) -> None:
-    table = opened("method").dataframe[0].value
+    table = opened("help").dataframe[0].value
     assert set(table["Strategy"]) == set(entries())
     rows = {row["Strategy"]: row for _, row in table.iterrows()}
     assert rows["multi_agent_debate"]["Calls per question, at most"] == "agents * rounds"
@@ -44,13 +44,13 @@ def test_every_strategy_stands_on_the_page_with_its_calls_and_paper(db: Path) ->
 
 
 def test_a_link_opens_one_strategy_with_its_budget_and_parameters(db: Path) -> None:
-    said = words(opened("method", strategy="reflexion_oracle", family="refinement"))
+    said = words(opened("help", strategy="reflexion_oracle", family="refinement"))
     assert "Budget: up to attempts chains" in said and "attempts = 3" in said
     assert "told whether answers are right" in said
 
 
 def test_a_strategy_nobody_registered_is_named(db: Path) -> None:
-    assert "There is no strategy 'self_consistancy'" in words(opened("method", strategy="self_consistancy"))
+    assert "There is no strategy 'self_consistancy'" in words(opened("help", strategy="self_consistancy"))
 
 
 def test_the_day_s_allowance_stands_on_the_run_page_once_it_is_set(db: Path) -> None:

@@ -10,7 +10,7 @@ from dashboard.widgets.url_state import Param
 from engine.core import text as fmt
 from engine.strategies import entries, plugins
 
-VIEW = "method"
+VIEW = "help"
 PARAMS = (Param("family", (), many=True), Param("strategy"))
 RULES = (
     "A budget is a hard wall around one attempt at one question. Each call is granted what the wall leaves after its "
@@ -84,7 +84,7 @@ def render() -> None:
                     "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
                     "knows to, or an endpoint declared with continues = true."
                 )
-            controls.link_to("frontier", "Its results on the frontier", {"strategy": entry.name})
+            controls.link_to("explore", "Its results", {"strategy": entry.name})
     url_state.save(VIEW, params)
     st.markdown("##### How the numbers are made")
     for rule in RULES:

@@ -1,11 +1,13 @@
-"""What a larger budget buys: exact accuracy at every budget, one panel a task."""
+"""The first half of Budgets: exact accuracy at every budget, one panel a task."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import figures
 from dashboard.data import infos, lens, queries
@@ -16,46 +18,27 @@ from engine.analysis import guessing
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.records import AXES
-from engine.strategies.lineups import roster
 
-VIEW = "curves"
+VIEW = "budgets"
 BUDGETS = controls.SPENDS | {"usd": "Money", "wh": "Energy (Wh)"}
-PARAMS = (
-    Param("study", pinned=True),
-    Param("axis", "output_tokens", tuple(BUDGETS), pinned=True),
-    Param("task", (), many=True),
-    Param("model", (), many=True),
-    Param("strategy", (), many=True),
-    Param("votes", None, ("orders",)),
-    Param("cell"),
-)
 ORDERS = 64  # Of the draws of a vote, to average over.
 
 
-def render() -> None:
-    """Draw the page."""
-    if (db := controls.database()) is None:
-        return
-    every, prices = queries.every(db), queries.models(db)
-    offered = {name: tuple(sorted(set(every[name]))) for name in ("task", "strategy")}
-    offered |= {"model": tuple(roster(every["model"])), "study": queries.study_choices(db)}
-    # At first the axis that most budgets of the first study are on.
-    first = queries.studies(db).get(offered["study"][0], tuple(every["condition_id"]))
-    usual = str(every.filter(pl.col("condition_id").is_in(first))["axis"].mode().sort()[0])
-    own = (Param("axis", usual, tuple(BUDGETS), pinned=True) if param.name == "axis" else param for param in PARAMS)
-    params = (*controls.offering(tuple(own), offered), *price_panel.params(prices))
-    problems = url_state.load(VIEW, params)
-    head, by = st.container(), {param.name: param for param in params}
-    with st.container(horizontal=True, gap="medium"):
-        study = controls.study(VIEW, by["study"])
+def draw(
+    db: queries.Database, params: Sequence[Param], study: str, head: DeltaGenerator, problems: Sequence[str]
+) -> None:
+    """Draw the rest of the page, its finding in `head`; `problems` are those of the address."""
+    prices, by = queries.models(db), {param.name: param for param in params}
+    with st.container(horizontal=True, gap="medium", key="bar-filters"):
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
-        tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
-        models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
-        strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
-        voted = queries.votes(strategies) and controls.switch(
-            VIEW, by["votes"], "Votes", "Average over orders of draws"
-        )
-    looking, unmet = price_panel.draw(VIEW, prices, models)
+        with st.popover("Filter", icon=":material/filter_list:"):
+            tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
+            models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
+            strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+            voted = queries.votes(strategies) and controls.switch(
+                VIEW, by["votes"], "Votes", "Average over orders of draws"
+            )
+            looking, unmet = price_panel.draw(VIEW, prices, models)
     every = queries.cells(db, study=study)
     ids, shown = tuple(sorted(set(every["condition_id"]))), infos.Filter(tasks, models, strategies)
     wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking, study)
@@ -75,7 +58,7 @@ def render() -> None:
         controls.caption(
             title,
             f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
-            f"{fmt.count(count)} of {fmt.plural(total, 'condition')} shown",
+            f"{fmt.count(count)} of {fmt.plural(total, 'setting')} shown",
             f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
             "others ran under budgets in another unit: choose it above" if elsewhere else "",
             "simulated answers" if not cells.is_empty() and cells["simulated"].any() else "",
@@ -90,7 +73,7 @@ def render() -> None:
         price_panel.missing(axis, looking, "No price is known for these models, so there is no budget in money")
     else:
         alt = "Accuracy by budget, one panel a task"
-        controls.chart(figures.curves_figure(info), "curves.figure", VIEW, alt, selects=VIEW)
+        controls.chart(figures.curves_figure(info), "budgets.figure", VIEW, alt, selects=VIEW)
     if point := controls.way_down(VIEW, cells, "a step of a curve", "condition"):
         row, budget = point
         row = row | {"budget": int(budget) if budget.isdigit() else None}
@@ -100,8 +83,5 @@ def render() -> None:
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
         controls.link_to("trials", f"Open the trials of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
-        controls.table(tables.curve_table(cells, looking.zone), "curves.table")
+        controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
     controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)
-
-
-render()

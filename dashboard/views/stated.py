@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import figures
 from dashboard.data import infos, queries
 from dashboard.text import stated_budgets
+from dashboard.views.by_budget import VIEW
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
-from engine.strategies.lineups import roster
 
-VIEW = "told"
-PARAMS = (
-    Param("study", pinned=True),
-    Param("task", (), many=True),
-    Param("model", (), many=True),
-    Param("strategy", (), many=True),
-    Param("cell"),
-)
 MOST = 6  # Sentences on the page; the table has all.
 
 
-def render() -> None:
-    """Draw the page."""
-    if (db := controls.database()) is None:
-        return
-    every = queries.every(db)
-    every = every.filter(every["condition_id"].is_in([row["condition_id"] for row in queries.told(db)]))
-    offered = {name: tuple(sorted(set(every[name]))) for name in ("task", "strategy")}
-    offered |= {"model": tuple(roster(every["model"])), "study": queries.study_choices(db, every["condition_id"])}
-    params = controls.offering(PARAMS, offered)
-    problems = url_state.load(VIEW, params)
-    if every.is_empty():
+def draw(
+    db: queries.Database, params: Sequence[Param], study: str, head: DeltaGenerator, problems: Sequence[str]
+) -> None:
+    """Draw the rest of the page, its finding in `head`; `problems` are those of the address."""
+    by, stating = {param.name: param for param in params}, {row["condition_id"] for row in queries.told(db)}
+    if not stating & {*queries.studies(db).get(study, stating)}:
         url_state.save(VIEW, params)
-        controls.warn(problems)
-        controls.empty(
-            "No model was told a token budget here yet",
-            "Run told_budget, which states the budget in the prompt, with several budgets; small ones show whether "
-            "asking for less ends in more. In a study file:",
-            stated_budgets.RUN,
-        )
+        with head:
+            controls.warn(problems)
+            controls.empty(
+                "No prompt of this study states a budget yet",
+                "Run told_budget, which states the budget in the prompt, with several budgets; small ones show whether "
+                "asking for less ends in more. In a study file:",
+                stated_budgets.RUN,
+            )
         return
-    head, by = st.container(), {param.name: param for param in params}
-    with st.container(horizontal=True, gap="medium"):
-        study = controls.study(VIEW, by["study"])
+    with st.popover("Filter", icon=":material/filter_list:"):
         tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
@@ -86,6 +74,3 @@ def render() -> None:
     if not table.is_empty():
         controls.table(table, "told.table.told")
         controls.downloads(VIEW, points, params, partial(figures.told_figure, info), "Told budgets", title)
-
-
-render()

@@ -1,0 +1,298 @@
+"""Home: what to use for a task, and what every setting buys for what it spends; from a point down to its answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import polars as pl
+import streamlit as st
+
+from dashboard import figures
+from dashboard.data import infos, lens, queries
+from dashboard.figures import Handles
+from dashboard.text import tables
+from dashboard.widgets import controls, panel, price_panel, url_state
+from dashboard.widgets.url_state import Param
+from engine.analysis import guessing
+from engine.analysis.common import shared_sentences
+from engine.core import names
+from engine.core import text as fmt
+from engine.core.errors import BudgetscopeError
+from engine.strategies.lineups import roster
+
+VIEW = "explore"
+SPENDS = controls.SPENDS | {"usd": "Cost", "latency_ms": "Seconds", "wh": "Energy (Wh)"}
+MEASURED = "Seconds are those of the calls one after the other, under the load there was; a call cut short counts whole"
+LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
+MARGIN = 0.03
+"""Accuracy that is given away for a lower spend, as a share."""
+OFF = "off"
+"""What an emptied handle says in the address."""
+LONGEST = 12
+"""Letters of a handle."""
+FEW = 3
+"""A first visit opens with at most so many settings in the accepted corner."""
+PARAMS = (
+    Param("study", pinned=True),
+    Param("task", pinned=True),
+    Param("x", "output_tokens", tuple(SPENDS)),
+    Param("most", pinned=True),
+    Param("least", pinned=True),
+    Param("line", "staircase", tuple(LINES)),
+    Param("model", (), many=True),
+    Param("strategy", (), many=True),
+    Param("budget", "all"),
+    Param("cell"),
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the controls ask for."""
+
+    selection: queries.Selection
+    handles: Handles
+    """In the unit of the axis."""
+    total: int
+    """Settings of the task, filtered away or not."""
+
+    @property
+    def most(self) -> float | None:
+        """The spend per question that is accepted at most, as frames have it."""
+        return None if self.handles.most is None else self.handles.most / figures.AXES[self.selection.x].scale
+
+
+def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[str, str]:
+    """Where the handles of a first visit stand: they leave the best settings of a task, and one to three of them."""
+    scale = figures.AXES[x].scale
+    known = queries.cells(db, study=study).filter(pl.col("task") == task, ~pl.col("partial"))
+    known = known.drop_nulls(["accuracy", x]).sort("accuracy", x, descending=[True, False])
+    if known.is_empty() or not known["accuracy"][0]:
+        return "", ""
+    best = known.row(0, named=True)
+    least = max(0.0, math.floor(10 * (best["accuracy"] - MARGIN)) / 10)
+    while known.filter(pl.col("accuracy") >= least)["condition_id"].n_unique() > FEW and least + 0.1 < best["accuracy"]:
+        least += 0.1
+    spend = float(best[x]) * scale
+    if spend <= 0:
+        return "", f"{100 * least:.0f}" if least else ""
+    # The next round number that leaves the best one room.
+    power = 10 ** math.floor(math.log10(spend))
+    most = next(step * power for step in (1, 1.5, 2, 3, 5, 7, 10, 15) if step * power >= 1.15 * spend)
+    return f"{most:.10g}", f"{100 * least:.0f}" if least else ""
+
+
+def _handles(x: str) -> tuple[Handles, list[str]]:
+    """What the two fields say, and a sentence for each that says no number."""
+    problems, values = list[str](), list[float | None]()
+    for name, what, top in (("most", SPENDS[x].lower(), 1e15), ("least", "an accuracy in percent", 100.0)):
+        typed = str(url_state.value(VIEW, name) or "").strip()
+        value = None
+        if typed and typed != OFF:
+            try:
+                value = float(typed.removeprefix("$").removesuffix("%").replace(",", ""))
+            except ValueError:
+                value = math.nan
+            if not 0 < value <= top:
+                problems.append(f"{url_state.quoted(typed)} is no number of {what}; the limit is left off.")
+                value = None
+        values.append(value)
+    most, least = values
+    return Handles(most, None if least is None else least / 100), problems
+
+
+def _emptied(name: str) -> None:
+    key = url_state.key(VIEW, name)
+    if not str(st.session_state.get(key) or "").strip():
+        st.session_state[key] = OFF
+
+
+def _field(name: str, label: str, unit: str) -> None:
+    key = url_state.key(VIEW, name)
+    st.text_input(label, key=key, max_chars=LONGEST, placeholder=unit, width=170, on_change=partial(_emptied, name))
+
+
+def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.DataFrame, queries.Budgets, str]:
+    """The popover of filters: the points it leaves, the budgets they are read at, and how the frontier is drawn."""
+
+    def budget_name(choice: str) -> str:
+        if choice in ("all", "largest"):
+            return choice.capitalize()
+        axis, _, budget = choice.rpartition(":")
+        return fmt.up_to(int(budget), axis or first).capitalize()
+
+    models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
+    strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
+    choice = controls.choose(VIEW, by["budget"], "Budgets shown", budget_name) or "all"
+    kind, budgets = str(controls.choose(VIEW, by["line"], "Frontier", LINES.__getitem__)), None
+    if choice != "all" and not own.is_empty():
+        # A budget on one axis says nothing about settings that have theirs on another: those are left out.
+        axis, _, number = choice.rpartition(":")
+        budget = max(own["budget"]) if number == "largest" else int(number)
+        own = (own.filter(axis=axis) if axis else own).filter((pl.col("budget") == budget) | pl.col("anytime"))
+        budgets = (budget,)
+    return own.filter(pl.col("model").is_in(models), pl.col("strategy").is_in(strategies)), budgets, kind
+
+
+def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str]]:
+    """Draw the row of controls; what they ask for, and what of it cannot be had."""
+    by, first = {param.name: param for param in params}, str(queries.every(db)["axis"][0])
+    x = str(url_state.value(VIEW, "x"))
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        study = controls.select(VIEW, by["study"], "Study", controls.study_name)
+        cells = queries.cells(db, study=study)
+        tasks = controls.narrowed(VIEW, by["task"], queries.tasks(cells))
+        task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks))
+        own = cells.filter(task=task)
+        total, shown = own["condition_id"].n_unique(), st.session_state.get(f"{VIEW}.shown")
+        count = total if shown is None or shown[0] != (study, task) else shown[1]
+        with st.popover(f"Filter  :blue-badge[{count} of {total}]", icon=":material/filter_list:"):
+            left, budgets, kind = _filter(by, own, first)
+            looking, unmet = price_panel.draw(VIEW, queries.models(db), sorted(set(left["model"])))
+        st.space("stretch")
+        _field("most", "Spend at most", SPENDS[x].lower())
+        _field("least", "Reach at least", "%")
+    st.session_state[f"{VIEW}.shown"] = (study, task), left["condition_id"].n_unique()
+    handles, wrong = _handles(x)
+    ids = tuple(sorted(set(left["condition_id"])))
+    selection = queries.Selection(x, task, cast("queries.Kind", kind), budgets, ids, looking, study)
+    return Wish(selection, handles, total), [*unmet, *wrong]
+
+
+def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:
+    """Where the handles start for the study, task and axis that address and controls name now; what stood where it
+    started for others moves along."""
+
+    query = url_state.current()
+    # A link, Back or Forward: what controls say is of before.
+    led = query != url_state.value(VIEW, "url")
+
+    def named(name: str, choices: Sequence[str]) -> str:
+        typed = next(iter(query.get(name, ())), None) if led else url_state.value(VIEW, name)
+        return str(typed) if typed in choices else next(iter(choices), "")
+
+    study, x = named("study", offered["study"]), named("x", tuple(SPENDS))
+    start = first_handles(db, study, named("task", queries.tasks(queries.cells(db, study=study))), x)
+    before, axis = st.session_state.get(f"{VIEW}.start", (start, x))
+    for name, old, new in zip(("most", "least"), before, start, strict=True):
+        key = url_state.key(VIEW, name)
+        # A spend is a number of one axis only.
+        if (
+            not led
+            and key in st.session_state
+            and ((st.session_state[key] or "") == old or (name == "most" and axis != x))
+        ):
+            st.session_state[key] = new or None
+    st.session_state[f"{VIEW}.start"] = start, x
+    return start
+
+
+def render() -> None:
+    """Draw the page."""
+    if (db := controls.database()) is None:
+        return
+    every, pairs = queries.every(db), queries.budget_pairs(db)
+    # A bare number is enough in the URL where all budgets are on one axis; "largest" of several axes says nothing.
+    budgets = [f"{axis}:{budget}" for axis, budget in pairs]
+    if len({axis for axis, _ in pairs}) < 2:
+        budgets = ["largest", *(str(budget) for _, budget in pairs)]
+    offered = {
+        "study": queries.study_choices(db),
+        "task": queries.tasks(every),
+        "model": tuple(roster(every["model"])),
+        "strategy": tuple(sorted(set(every["strategy"]))),
+        "budget": ("all", *budgets) if len(pairs) > 1 else ("all",),
+    }
+    start = dict(zip(("most", "least"), _follow(db, offered), strict=True))
+    own = (
+        Param(param.name, start[param.name] or None, pinned=True) if param.name in start else param for param in PARAMS
+    )
+    params = (*controls.offering(tuple(own), offered), *price_panel.params(queries.models(db)))
+    problems = url_state.load(VIEW, params)
+    wish, unmet = _wish(db, params)
+    selection, look = wish.selection, (controls.dark(), controls.room())
+    x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
+    rows = {url_state.cell(row["condition_id"], row["budget"]): row for row in frame.to_dicts()}
+    verdicts, pick = dict[tables.Key, str](), None
+    lead = rest = ""
+    try:
+        decision = queries.decision(db, selection, wish.most, wish.handles.least, MARGIN)
+        heading, lead, rest = decision.heading, decision.lead, decision.rest
+        pick = decision.cell and url_state.cell(decision.cell.condition_id, decision.cell.budget)
+        verdicts = {
+            (row["condition_id"], row["budget"]): row["verdict"] for row in decision.verdicts.iter_rows(named=True)
+        }
+    except BudgetscopeError as error:
+        heading = str(error)
+    asked = url_state.value(VIEW, "cell")
+    if asked and asked not in rows:
+        gone = "the filter hides it, or it is not there (any more)."
+        problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
+        asked = None
+    chosen = asked or (pick if pick in rows else None)
+    controls.heading(heading)
+    if lead or rest:
+        colon = ":" if rest else ""
+        st.container(key="lead").markdown(f":primary[**{controls.literal(lead)}{colon}**] {controls.literal(rest)}")
+    controls.warn([*problems, *unmet])
+    at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen else None
+    info = infos.frontier_info(db, selection, wish.handles, at, *look)
+    with st.container(key="explore"):
+        left, right = st.columns([1016, 320], gap="medium")
+    with left:
+        if x in ("usd", "wh") and not frame.is_empty() and frame[x].null_count() == frame.height:
+            price_panel.missing(x, looking, "No price is known for these models, so there is no cost to show")
+        else:
+            controls.chart(figures.frontier_figure(info), "explore.figure", VIEW, heading, selects=VIEW)
+        with st.container(horizontal=True, vertical_alignment="center", key="switch"):
+            by = {param.name: param for param in params}
+            controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
+            st.space("stretch")
+            controls.caption(figures.caption_sentence(info))
+    with right, st.container(border=True, key="panel"):
+        if chosen:
+            row = rows[chosen]
+            name, notes = names.over(frame.to_dicts())(row), tables.cell_notes(row, x)
+            panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
+        else:
+            controls.caption("Click a point, or a row of the table, to see what is behind it.")
+    url_state.save(VIEW, params)
+    if not frame.is_empty():
+        _table(frame, verdicts, selection, chosen if asked else None)
+    for sentence in (
+        *guessing.sentences(frame),
+        *shared_sentences(frame),
+        *queries.notes(db, selection.study),
+        MEASURED if x == "latency_ms" else "",
+        lens.caption(looking, queries.models(db)),
+    ):
+        controls.caption(sentence)
+    # The file shows the figure without the ring: what a visitor clicked is no part of the finding.
+    plain = partial(infos.frontier_info, db, selection, wish.handles, None, *look)
+    text = f"{lead}: {rest}" if lead else figures.caption_sentence(info)
+    controls.share(VIEW, frame, params, lambda: figures.frontier_figure(plain()), heading, text)
+
+
+def _table(
+    frame: pl.DataFrame, verdicts: dict[tables.Key, str], selection: queries.Selection, chosen: str | None
+) -> None:
+    """All points; a row selects its point."""
+    table = tables.settings_table(frame, verdicts, selection.x, selection.looking.zone)
+    keys = [url_state.cell(*pair) for pair in table.select("condition_id", "budget").iter_rows()]
+
+    def pick(row: int | None) -> None:
+        st.session_state[url_state.key(VIEW, "cell")] = None if row is None else keys[row]
+
+    settings = fmt.plural(frame["condition_id"].n_unique(), "setting")
+    st.html(f'<h2 class="bs-title">All settings <small>{settings}, {frame.height:,} points, best first</small></h2>')
+    row = keys.index(chosen) if chosen in keys else None
+    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
+    shown = table.drop("condition_id", "budget")
+    controls.table(shown, "explore.table", formats={"Accuracy": share}, row=row, pick=pick)
+
+
+render()

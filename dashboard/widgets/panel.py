@@ -1,0 +1,106 @@
+"""The panel beside the figure of Explore: one point in full, and the ways on from it.
+
+Texts of questions and models are escaped; nothing of theirs is HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from dashboard import theme
+from dashboard.data import queries
+from dashboard.text import tables
+from dashboard.theme import Inks, fade
+from dashboard.widgets import controls
+from engine.core import names, replay
+from engine.core import text as fmt
+from engine.core.records import AXES
+
+Row = Mapping[str, Any]
+SHOWN = 3
+"""Answers in the panel."""
+LONGEST = 34
+"""Letters of a question in it; what it said has half of that."""
+
+
+def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None, notes: Sequence[str]) -> None:
+    """The point of `row`, called `name`; `notes` are reservations about it."""
+    inks = theme.inks(controls.dark())
+    colour = theme.strategy_colours([str(row["strategy"])], dark=controls.dark())[str(row["strategy"])]
+    n = row["n_questions"]
+    model, limit = names.model(str(row["model"])), fmt.up_to(row["budget"], str(row["axis"]))
+    st.html(
+        f'<h2 class="bs-title"><span class="bs-dot" style="background:{colour}"></span>{escape(name)}</h2>'
+        f'<div class="bs-muted bs-under">{escape(limit)} · {escape(model)}</div>'
+        f'<div class="bs-big"><b>{escape(fmt.accuracy(row["accuracy"], n))}</b><div>{_bar(row, colour, inks)}'
+        f'<span class="bs-muted">{escape(tables.standing(row))}</span></div></div>'
+        + "".join(_line(what, value, aside) for what, value, aside in tables.panel_lines(row))
+        + _tokens(row, colour, inks)
+    )
+    for sentence in (*notes, tables.energy_line(row, zone)):
+        controls.caption(sentence)
+    _answers(db, row, study)
+    query = {"study": study, "condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
+    cell = f"{row['condition_id']}~{row['budget']}"
+    with st.container(key="ways", gap="small"):
+        controls.link_to("trials", "Read answers", query)
+        with st.container(horizontal=True, gap="small"):
+            controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
+            controls.link_to("run", "Run more", {"task": row["task"]})
+
+
+def _line(what: str, value: str, aside: str) -> str:
+    muted = f' <span class="bs-muted">{escape(aside)}</span>' if aside else ""
+    return f'<div class="bs-line"><span>{escape(what)}</span><span>{escape(value)}{muted}</span></div>'
+
+
+def _bar(row: Row, colour: str, inks: Inks) -> str:
+    """A strip from 0 to 100% with the interval and the accuracy on it."""
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    at = 100 * float(row["accuracy"])
+    span = ""
+    if low is not None and high is not None:
+        style = f"left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%;background:{fade(colour, 0.45)}"
+        span = f'<i style="{style}"></i>'
+    dot = f'<b style="left:{at:.1f}%;background:{colour}"></b>'
+    return f'<span class="bs-strip" style="background:{inks.grid}">{span}{dot}</span>'
+
+
+def _tokens(row: Row, colour: str, inks: Inks) -> str:
+    """Where the tokens go: cached input, other input, output."""
+    cached, whole, output = row["cached_tokens"], row["input_tokens"], row["output_tokens"]
+    if whole is None or output is None or whole + output <= 0:
+        return ""
+    cached = min(cached or 0.0, whole)
+    user = "#173c5c" if controls.dark() else "#cfe6fb"
+    hatch = f"repeating-linear-gradient(45deg,{fade(inks.muted, 0.3)} 0 1.5px,{user} 1.5px 6px)"
+    rest = "other input" if cached else "input"
+    parts = [(cached, "cached", hatch), (whole - cached, rest, user), (output, "output", colour)]
+    parts = [part for part in parts if part[0]]
+    strips = "".join(f'<i style="flex:{value:.4g};background:{paint}"></i>' for value, _, paint in parts)
+    words = "".join(f"<span>{escape(fmt.number(round(value)))} {word}</span>" for value, word, _ in parts)
+    title = '<h3 class="bs-sub">Where the tokens go</h3>'
+    return f'{title}<div class="bs-flow">{strips}</div><div class="bs-words bs-muted">{words}</div>'
+
+
+def _answers(db: queries.Database, row: Row, study: str) -> None:
+    axis = str(row["axis"])
+    if axis not in AXES:
+        return
+    page = queries.trial_page(
+        db, study, str(row["task"]), str(row["condition_id"]), axis, row["budget"], "all", "", (None, None)
+    )
+    lines = []
+    for trial in page.trials[:SHOWN]:
+        read = replay.read(trial, axis, row["budget"])
+        mark, said = tables.said(read.fate, read.answer, trial.spec.question.target)
+        question = tables.short_question(trial.spec.question.problem.text, LONGEST)
+        look = {"✓": "right", "✕": "wrong"}.get(mark, "muted")
+        asked = f'<span class="bs-q"><b class="bs-{look}">{mark}</b> {escape(question)}</span>'
+        lines.append(f'<div class="bs-line">{asked}<span>{escape(said)}</span></div>')
+    if lines:
+        st.html('<h3 class="bs-sub">Three of its answers</h3>' + "".join(lines))
