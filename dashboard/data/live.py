@@ -44,9 +44,10 @@ class Live:
 def live(study: str, run_id: str, busy: bool) -> Live | None:
     """The study as far as it has come; None: nothing of it is stored yet."""
     key, began = f"run.live.{run_id}", time.monotonic()
+    kept: Live | None
     kept, due = st.session_state.get(key, (None, 0.0))
     if busy and began < due:
-        return kept  # type: ignore[no-any-return]
+        return kept
     try:
         kept = so_far(queries.state(), study)
     except BudgetscopeError:

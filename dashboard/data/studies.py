@@ -219,7 +219,12 @@ def rows(path: Path) -> int:
 def uploaded(uploads: Path | None, name: str) -> Path | None:
     """An uploaded file as an address names it, its folder and its name; None: there is none."""
     folder, _, file = name.partition("/")
-    if uploads is None or not re.fullmatch(r"[0-9a-f]{12}", folder) or Path(file).name != file or file in ("", "..", "."):
+    if (
+        uploads is None
+        or not re.fullmatch(r"[0-9a-f]{12}", folder)
+        or Path(file).name != file
+        or file in ("", "..", ".")
+    ):
         return None
     path = uploads / folder / file
     return path if path.is_file() and not path.is_symlink() else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dashboard.text.transcript import visible
@@ -37,9 +38,7 @@ STATES = {
     "dead": "dead (its process is gone)",
 }
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
-EXPECTED = (
-    "By the stored runs: shared draws once, stored answers not at all. The ceiling holds whatever happens."
-)
+EXPECTED = "By the stored runs: shared draws once, stored answers not at all. The ceiling holds whatever happens."
 AT_MOST = (
     "Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or replayed. "
     "The ceiling holds whatever happens."
@@ -203,11 +202,13 @@ def _usd(status: Status) -> str:
     return cost(status)
 
 
-def cost(status: Status) -> str:
-    """What was billed so far, in the words of every page."""
+def cost(status: Status, here: bool = False) -> str:
+    """What was billed so far, in the words of every page; `here`: every model runs where nobody bills it."""
+    if here:
+        return FREE
     if not status.priced:
         return "price unknown"
-    return fmt.money(status.spent.pusd / PUSD_PER_USD) if status.spent.pusd else "free"
+    return fmt.money(status.spent.pusd / PUSD_PER_USD)
 
 
 def limit(tokens: int | None) -> str:
@@ -257,7 +258,7 @@ def results(cells: pl.DataFrame) -> list[Result]:
     called, shown = names.conditions(rows), []
     for row in rows:
         done, planned = row["n_questions"], row["n_planned"]
-        ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], lambda share, n=done: fmt.accuracy(share, n))
+        ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], partial(fmt.accuracy, n=done))
         share = fmt.accuracy(row["accuracy"], done)
         right = "no answer is scored yet" if row["accuracy"] is None else f"{share} right"
         shown.append(
@@ -331,8 +332,8 @@ def _cost(billed_pusd: int | None, list_pusd: int | None, assumed: bool) -> tupl
 def _round_up(tokens: float) -> int:
     """Two digits and zeros, never below: a ceiling somebody can read."""
     least = max(LEAST_TOKENS, math.ceil(tokens))
-    unit = 10 ** (len(str(least)) - 2)
-    return -(-least // unit) * unit
+    unit = int("1" + "0" * (len(str(least)) - 2))
+    return math.ceil(least / unit) * unit
 
 
 def against(held: Sequence[Held], status: Status) -> str:

@@ -117,9 +117,7 @@ def _compose() -> None:
         axis, budgets = study_form.how_much()
         ceiling, expected = st.container(), st.container()
         repeats, system = study_form.more()
-    form = studies.Form(
-        "", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups
-    )
+    form = studies.Form("", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups)
     # The name comes from what is asked, so it is known before its field is drawn.
     taken = {status.name for status in runs.runs(db)} | {*_stored(db)}
     usual = study_form.suggested_name(form, taken)
@@ -175,6 +173,7 @@ def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:
         10**12,
         step=10_000,
         key="form.tokens",
+        persist_state="session",
         placeholder=f"{fmt.count(suggested.tokens)} tokens" if suggested.tokens else "tokens",
         label_visibility="collapsed",
         help="Empty: about 2.5 times what is expected, or all it can spend where nothing is known yet.",
@@ -186,6 +185,7 @@ def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:
         1e6,
         step=0.5,
         key="form.usd",
+        persist_state="session",
         placeholder="US $" if dollars is None else f"US $ {dollars:.2g}",
         label_visibility="collapsed",
     )
@@ -244,7 +244,7 @@ def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> Non
         f"Try {QUESTIONS} questions first", disabled=bool(forecast.fault), width="stretch", help=help_text
     ):
         launch(runs.pilot)
-    st.text_input("Name of the study", key="form.name", max_chars=80, placeholder=usual)
+    st.text_input("Name of the study", key="form.name", persist_state="session", max_chars=80, placeholder=usual)
     with st.popover("Study file", icon=":material/description:", type="tertiary"):
         controls.caption("The same study for the command line: budgetscope run study.toml")
         text = studies.text(form)
@@ -267,7 +267,6 @@ def _allowance() -> None:
         parts.append(f"{_money(free.pusd)} of {_money(allowed.pusd)}")
     if parts:
         controls.caption(f"Free today (UTC) for all runs together: {', '.join(parts)}.")
-
 
 
 def _earlier() -> None:
@@ -342,7 +341,7 @@ def _bar(bar: progress.Bar) -> str:
     return (
         f'<div class="bs-live"><div class="bs-spent"><i style="width:{100 * bar.spent:.2f}%"></i>'
         f'<i class="bs-reserved" style="width:{100 * bar.reserved:.2f}%"></i>{tick}'
-        f'{"<b class=bs-ceiling></b>" if ceiling else ""}</div>'
+        f"{'<b class=bs-ceiling></b>' if ceiling else ''}</div>"
         f"<div><span><strong>{spent}</strong> {reserved}</span><span>{expected}</span>"
         f'<span class="bs-cut">{ceiling}</span></div></div>'
     )
@@ -363,7 +362,9 @@ def _figure(so_far: Live | None, busy: bool) -> None:
     every = f"all {len(so_far.settings)} settings have answered" if len(so_far.settings) > 1 else "are answered"
     words = f"On the {fmt.plural(so_far.common, 'question')} that {every}"
     also = f" {len(so_far.tasks) - 1} more tasks are on the page of results." if len(so_far.tasks) > 1 else ""
-    controls.caption(f"{words}{'; redrawn every 2 seconds. Intervals narrow as answers come in.' if busy else '.'}{also}")
+    controls.caption(
+        f"{words}{'; redrawn every 2 seconds. Intervals narrow as answers come in.' if busy else '.'}{also}"
+    )
 
 
 def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> None:
@@ -385,7 +386,7 @@ def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> N
     failed = status.ends.get("failed", 0)
     st.html(
         f'<div class="bs-expected"><div><span>Failed answers</span><span>{fmt.count(failed)}</span></div>'
-        f"<div><span>Cost so far</span><span>{escape(progress.cost(status))}</span></div></div>"
+        f"<div><span>Cost so far</span><span>{escape(progress.cost(status, runs.here(run)))}</span></div></div>"
     )
     if so_far and not busy:
         with st.container(key="results"):

@@ -141,7 +141,9 @@ def _search(environment: Mapping[str, str]) -> None:
         if keys
         else "No provider key is set in the environment or secrets.toml; bundled, own and simulated models need none."
     )
-    typed = st.text_input("Name of the model", key="form.search", placeholder="gpt-4o-mini, claude, qwen …", max_chars=200)
+    typed = st.text_input(
+        "Name of the model", key="form.search", placeholder="gpt-4o-mini, claude, qwen …", max_chars=200
+    )
     wanted = (typed or "").strip()
 
     def add(name: str) -> None:
@@ -163,7 +165,9 @@ def _search(environment: Mapping[str, str]) -> None:
     if len(known) > MOST:
         controls.caption(f"{len(known) - MOST:,} more; type more of the name.")
     if not shown:
-        controls.caption("Nothing is called so; a name with its provider, such as openai/gpt-4o-mini, is taken as typed.")
+        controls.caption(
+            "Nothing is called so; a name with its provider, such as openai/gpt-4o-mini, is taken as typed."
+        )
 
 
 def _own_model() -> dict[str, Any]:
@@ -174,15 +178,17 @@ def _own_model() -> dict[str, Any]:
 
     controls.caption(
         "Any OpenAI-compatible server (vLLM, llama.cpp, Ollama), or a model file on this machine. It appears among the "
-        "models once it has a name and an address or a file; a known model at other settings, once it has a name of its "
-        "own and settings."
+        "models once it has a name and an address or a file; a known model at other settings, once it has its own "
+        "name and settings."
     )
     left, right = st.columns(2)
     name = field(left, "Name of the model", "name", "mine")
     served = field(right, "Name the server knows it by", "model", "the same")
     base = field(left, "Address", "base", "http://localhost:8000/v1")
     gguf = field(right, "GGUF file", "gguf", "models/some-model.gguf")
-    key = field(left, "Variable that holds its key", "key", "none", "An environment variable's name, never the key itself.")
+    key = field(
+        left, "Variable that holds its key", "key", "none", "An environment variable's name, never the key itself."
+    )
     text = "US dollars per million tokens, such as 0.15, 0.60; 0, 0 if nobody bills it."
     prices = field(right, "Price: input, output", "prices", "unknown", text)
     text = (

@@ -64,6 +64,9 @@ MOST = 100  # Parts of one name that are used, and times a hundred the letters o
 COUNTS = {"questions": (1, 10_000, 60), "shots": (0, 8, 0), "seed": (0, 10_000, 0), "repeats": (1, 100, 1)}
 """Least, most and start of the numbers."""
 USUAL_AXIS = "output_tokens"
+_KEEP: dict[str, Any] = {"persist_state": "session"}  # A run of the page that does not draw a field keeps it.
+_SETTLED = "run.settled"
+"""Session key of the address as the form last said it."""
 
 
 def generators() -> tuple[str, ...]:
@@ -92,18 +95,22 @@ PARAMS = (  # As the address names them; one that is not named stands at its sta
 
 def what(uploads: Path) -> tuple[dict[str, Any], ...]:
     """The card of questions: [[tasks]] tables of a generator at a level, or of an uploaded file."""
-    st.segmented_control("Questions from", [TASK, OWN], required=True, key="form.source", label_visibility="collapsed")
+    st.segmented_control(
+        "Questions from", [TASK, OWN], required=True, key="form.source", **_KEEP, label_visibility="collapsed"
+    )
     if st.session_state["form.source"] == OWN:
         task = _uploaded(uploads)
         if task is None:
             return ()
     else:
-        chosen = str(st.selectbox("Task", _tasks(), key="form.task", format_func=_task_name))
+        chosen = str(st.selectbox("Task", _tasks(), key="form.task", **_KEEP, format_func=_task_name))
         generator, _, level = chosen.partition("/")
         # A plugin's task goes by its bare name and knows no level.
         task = {"name": chosen} if chosen in TASKS else {"name": f"gym:{generator}", "level": level}
         if generator in CATALOGUE:
-            controls.caption(f"{studies.ABOUT.get(generator, 'Generated questions.')} {CATALOGUE[generator].instructions}")
+            controls.caption(
+                f"{studies.ABOUT.get(generator, 'Generated questions.')} {CATALOGUE[generator].instructions}"
+            )
     left, right = st.columns(2)
     with left:
         task["questions"] = _count("Questions", "questions")
@@ -122,13 +129,14 @@ def _preview(task: Mapping[str, Any]) -> None:
         st.warning(controls.literal(studies.without_path(str(error), task)))
         return
     rows = "".join(
-        f'<div class="bs-row"><span>{escape(studies.ending(text))}</span>'
-        f"<b>{escape(target or '–')}</b></div>"
+        f'<div class="bs-row"><span>{escape(studies.ending(text))}</span><b>{escape(target or "–")}</b></div>'
         for text, target in asked.rows
     )
     shown = "" if asked.count == len(asked.rows) else f"First {len(asked.rows)} of "
     head = f"{shown}{fmt.plural(asked.count, 'question')}"
-    st.html(f'<div class="bs-rows"><div class="bs-row bs-head"><span>{head}</span><span>Expected</span></div>{rows}</div>')
+    st.html(
+        f'<div class="bs-rows"><div class="bs-row bs-head"><span>{head}</span><span>Expected</span></div>{rows}</div>'
+    )
     controls.caption(asked.note)
 
 
@@ -144,7 +152,7 @@ def _task_name(chosen: str) -> str:
 
 def _count(label: str, name: str, **more: Any) -> int:
     least, most, _ = COUNTS[name]
-    return int(st.number_input(label, least, most, key=f"form.{name}", **more))
+    return int(st.number_input(label, least, most, key=f"form.{name}", **_KEEP, **more))
 
 
 def _uploaded(uploads: Path) -> dict[str, Any] | None:
@@ -185,7 +193,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         key = f"form.{name}"
         if known and st.session_state.get(key) not in known:
             st.session_state[key] = studies.guessed_column(name, known)
-        chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key)
+        chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key, **_KEEP)
         task[f"{name}_column"] = chosen or name
     with st.popover("How answers are read", icon=":material/tune:", type="tertiary"):
         kind = _choice("Kind of answer", "kind", KINDS, GUESSED, disabled=bool(checker))
@@ -207,7 +215,9 @@ def _choice(label: str, name: str, choices: Sequence[str], usual: str, **more: A
     if st.session_state.get(key) not in (None, *choices):
         st.session_state[key] = None
     called = STATEMENTS if name == "statement" else {None: usual}
-    chosen = st.selectbox(label, [None, *choices], key=key, format_func=lambda each: called.get(each, str(each)), **more)
+    chosen = st.selectbox(
+        label, [None, *choices], key=key, format_func=lambda each: called.get(each, str(each)), **more
+    )
     return None if chosen is None else str(chosen)
 
 
@@ -227,7 +237,9 @@ def who(declared: Mapping[str, ModelSpec], environment: Mapping[str, str]) -> tu
                     _pick("all", name, chosen)
                     needs = " Needs a model that continues a prefix." if known[name].needs_prefix else ""
                     controls.caption(f"{known[name].idea}{needs}")
-    for name in dict.fromkeys([*(name for name in LINES if name in known), *(each for each in chosen if each in known)]):
+    for name in dict.fromkeys(
+        [*(name for name in LINES if name in known), *(each for each in chosen if each in known)]
+    ):
         with st.container(key=f"setting-{name}", gap=None):
             _pick("row", name, chosen)
             calls = studies.calls(name, _typed(name))
@@ -269,6 +281,7 @@ def _knobs(name: str) -> dict[str, str]:
             typed[knob] = st.text_input(
                 knob,
                 key=f"form.{name}.{knob}",
+                **_KEEP,
                 width=130,
                 placeholder="the budget" if default is None else str(default),
                 help="One value, or several separated by commas; empty: the default.",
@@ -299,6 +312,7 @@ def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, 
                 options,
                 index=0 if role == "solver" else None,
                 key=f"form.lineup.{role}",
+                **_KEEP,
                 accept_new_options=True,
                 placeholder="Choose, or type a name",
             )
@@ -307,7 +321,10 @@ def _lineups(strategies: tuple[str, ...], models: list[str]) -> tuple[dict[str, 
 
 def how_much() -> tuple[str, str]:
     """The card of budgets: what they count, and the budgets as typed."""
-    axis = str(st.segmented_control("Budget counts", list(AXES), required=True, key="form.axis", format_func=AXES.get))
+    st.segmented_control(
+        "Budget counts", list(AXES), required=True, key="form.axis", **_KEEP, format_func=lambda each: AXES[str(each)]
+    )
+    axis = str(st.session_state["form.axis"])
     key = f"form.budgets.{axis}"
     st.session_state.setdefault(key, BUDGETS[axis])
     chosen = studies.listed(st.session_state[key])
@@ -331,11 +348,9 @@ def how_much() -> tuple[str, str]:
         on_change=picked,
         format_func=lambda each: f"${each:g}" if axis == "usd" else fmt.count(int(each)),
     )
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.popover("other", icon=":material/add:", type="tertiary"):
         step: Any = {"format": "%.6f", "min_value": 0.0} if axis == "usd" else {"step": 1, "min_value": 1}
-        st.number_input(
-            "Another budget", value=None, key="form.other", on_change=add, placeholder="another", width=150, **step
-        )
+        st.number_input("Another budget", value=None, key="form.other", on_change=add, **step)
     if bad := [each for each in chosen if not isinstance(each, (int, float))]:
         controls.caption(f"Not a number: {', '.join(map(str, bad))}.")
     controls.caption("One run serves all budgets: smaller ones are read off the largest.")
@@ -347,7 +362,7 @@ def more() -> tuple[int, str]:
     with st.popover("Repeats, seed, system prompt", icon=":material/tune:", type="tertiary"):
         repeats = _count("Repeats", "repeats")
         _count("Seed", "seed", help="Which questions: seeds share none as long as they ask for equally many.")
-        system = st.text_input("System prompt", key="form.system", placeholder="none")
+        system = st.text_input("System prompt", key="form.system", **_KEEP, placeholder="none")
     return repeats, system
 
 
@@ -356,7 +371,7 @@ def suggested_name(form: Form, taken: Collection[str]) -> str:
     task = str(form.tasks[0]["name"]) if form.tasks else "study"
     source, _, rest = task.partition(":")
     subject = Path(rest).stem if source == "file" else names.task(task).partition(" (")[0].lower()
-    numbers = "no one two three four five six".split()
+    numbers = ["no", "one", "two", "three", "four", "five", "six"]
     many = len(form.strategies)
     told = numbers[many] if many < len(numbers) else str(many)
     name = f"{subject}, {told} {'strategy' if many == 1 else 'strategies'}"
@@ -367,7 +382,7 @@ def fill(view: str, uploads: Path) -> list[str]:
     """Put what the address says into the form where it says something else, before it is drawn; one sentence for each
     part it cannot use."""
     address = asked(view)
-    if "form.axis" in st.session_state and address == said_by_form():
+    if address == st.session_state.get(_SETTLED):  # Then the form was changed since, and is about to say so.
         return []
     fields, problems = into(address, uploads)
     for key in [key for key in st.session_state if str(key).startswith("form.budgets.")]:
@@ -399,7 +414,7 @@ def said_by_form() -> dict[str, Any]:
 
 def settle(view: str) -> None:
     """Make the form's address that of the page; `url_state.save` writes it."""
-    now = said_by_form()
+    st.session_state[_SETTLED] = now = said_by_form()
     for param in PARAMS:
         st.session_state[url_state.key(view, param.name)] = now.get(param.name, [] if param.many else None)
 
@@ -431,7 +446,10 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
     fields |= {key: value for key, value in values.items() if value}
     for name, most in (("tokens", 10**12), ("usd", 10**6)):
         typed = str(said.get(name) or "")
-        if re.fullmatch(r"\d{1,13}" if name == "tokens" else r"\d{1,7}(\.\d{1,9})?", typed) and 0 < float(typed) <= most:
+        if (
+            re.fullmatch(r"\d{1,13}" if name == "tokens" else r"\d{1,7}(\.\d{1,9})?", typed)
+            and 0 < float(typed) <= most
+        ):
             fields[f"form.{name}"] = int(typed) if name == "tokens" else float(typed)
         elif typed:
             problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no ceiling.")
