@@ -54,7 +54,7 @@ LINES = {
 """The six to start with, and what they do; the first three are chosen."""
 KINDS = get_args(AnswerKind)
 GUESSED, NONE, LETTERED = "as its answers look", "no", "choices, options or A, B, C, …"
-STATEMENTS = {None: "the last counts", "first": "the first counts"}
+STATEMENTS = {"last": "the last counts", "first": "the first counts"}
 FIRST = tuple(LINES)[:3]
 TASK, OWN, FILE = "A task", "My file", "file"
 """Where questions come from; FILE is the task of an address whose study asks an uploaded file."""
@@ -187,7 +187,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         controls.caption(f"Using {path.name}.")
     known, task = studies.columns(path), {"name": f"file:{path}"}
     checkers = [name for name in SCORERS.names() if is_checker(name)]
-    checker = st.session_state.get("form.checker")
+    checker = st.session_state.get("form.checker") not in (None, NONE)
     wanted = ("question",) if checker else ("question", "answer")
     for name, side in zip(wanted, st.columns(len(wanted)), strict=True):
         key = f"form.{name}"
@@ -197,7 +197,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         task[f"{name}_column"] = chosen or name
     with st.popover("How answers are read", icon=":material/tune:", type="tertiary"):
         kind = _choice("Kind of answer", "kind", KINDS, GUESSED, disabled=bool(checker))
-        statement = _choice("Of several stated answers", "statement", ("first",), STATEMENTS[None])
+        statement = _choice("Of several stated answers", "statement", ("first",), "last")
         checker = _choice("Checked without answers", "checker", checkers, NONE)
         options = _choice("Column of the options", "choices", known, LETTERED) if kind == "choice" else None
         scorers = [name for name in SCORERS.names() if not is_checker(name) and name != SAME]
@@ -212,13 +212,12 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
 def _choice(label: str, name: str, choices: Sequence[str], usual: str, **more: Any) -> str | None:
     """One of the choices; None: as usual."""
     key = f"form.{name}"
-    if st.session_state.get(key) not in (None, *choices):
-        st.session_state[key] = None
-    called = STATEMENTS if name == "statement" else {None: usual}
+    if st.session_state.get(key) not in choices:
+        st.session_state[key] = usual
     chosen = st.selectbox(
-        label, [None, *choices], key=key, format_func=lambda each: called.get(each, str(each)), **more
+        label, [usual, *choices], key=key, **_KEEP, format_func=lambda each: STATEMENTS.get(each, str(each)), **more
     )
-    return None if chosen is None else str(chosen)
+    return None if chosen == usual else str(chosen)
 
 
 def who(declared: Mapping[str, ModelSpec], environment: Mapping[str, str]) -> tuple[Any, ...]:
@@ -478,7 +477,8 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     if session.get("form.source") == OWN:
         path = session.get("form.path")
         texts |= {"task": FILE, "file": path and f"{path.parent.name}/{path.name}"}
-        texts |= {name: session.get(f"form.{name}") for name in FIELDS} if path else {}
+        said = {name: session.get(f"form.{name}") for name in FIELDS} if path else {}
+        texts |= {name: each for name, each in said.items() if each not in (GUESSED, NONE, LETTERED, SAME, "last")}
     elif "form.task" in new:
         generator, _, level = str(new["form.task"]).partition("/")
         texts |= {"task": generator if generator != "chain_sum" else None, "level": level if level != "easy" else None}
