@@ -187,8 +187,8 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         controls.caption(f"Using {path.name}.")
     known, task = studies.columns(path), {"name": f"file:{path}"}
     checkers = [name for name in SCORERS.names() if is_checker(name)]
-    checker = st.session_state.get("form.checker") not in (None, NONE)
-    wanted = ("question",) if checker else ("question", "answer")
+    checked = st.session_state.get("form.checker") not in (None, NONE)
+    wanted = ("question",) if checked else ("question", "answer")
     for name, side in zip(wanted, st.columns(len(wanted)), strict=True):
         key = f"form.{name}"
         if known and st.session_state.get(key) not in known:
@@ -196,7 +196,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key, **_KEEP)
         task[f"{name}_column"] = chosen or name
     with st.popover("How answers are read", icon=":material/tune:", type="tertiary"):
-        kind = _choice("Kind of answer", "kind", KINDS, GUESSED, disabled=bool(checker))
+        kind = _choice("Kind of answer", "kind", KINDS, GUESSED, disabled=checked)
         statement = _choice("Of several stated answers", "statement", ("first",), "last")
         checker = _choice("Checked without answers", "checker", checkers, NONE)
         options = _choice("Column of the options", "choices", known, LETTERED) if kind == "choice" else None
