@@ -130,6 +130,15 @@ def declared(db: Path) -> dict[str, ModelSpec]:
     return models
 
 
+def here(run: RunDir) -> bool:
+    """Whether every model of a run works on this machine, so that nobody bills it; False where its study is gone."""
+    try:
+        models = load(run.study).models
+    except BudgetscopeError:
+        return False
+    return bool(models) and all(model.gguf or model.name in bundled.BUNDLED for model in models)
+
+
 def uploads(db: Path) -> Path:
     """Where uploaded task files of a database are kept."""
     return db.with_name(f"{db.stem}.uploads").resolve()

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,34 @@ KEYS = {
     "xai": "XAI_API_KEY",
 }
 """Provider prefix of a model name to the variable its key is read from."""
+ABOUT = {
+    "base_conversion": "A number written in another base.",
+    "basic_arithmetic": "Mixed arithmetic with several operations.",
+    "calendar_arithmetic": "Which weekday it is a number of days later.",
+    "chain_sum": "Generated additions and subtractions.",
+    "countdown": "Reach a number from given ones.",
+    "decimal_chain_sum": "Additions and subtractions with decimals.",
+    "distractors": "A sum among sentences that do not matter.",
+    "family_relationships": "How two members of a family are related.",
+    "fraction_simplification": "A fraction in lowest terms.",
+    "gcd": "The greatest common divisor of some numbers.",
+    "gsm_symbolic": "School word problems with changed numbers.",
+    "lcm": "The least common multiple of some numbers.",
+    "leg_counting": "How many legs some animals have together.",
+    "letter_counting": "How often a letter stands in a text.",
+    "needle_haystack": "One fact to be found in a long text.",
+    "number_sequence": "The next number of a sequence.",
+    "number_sorting": "Numbers to be put in order.",
+    "products": "Products of whole numbers.",
+    "puzzle24": "Make 24 from four numbers.",
+    "simple_equations": "An equation with one unknown.",
+    "simple_geometry": "An angle missing in a polygon.",
+    "spell_backward": "A word spelled backwards.",
+    "syllogism": "Whether a conclusion follows from two sentences.",
+}
+"""By generator what its questions are, in a line."""
+SHOWN = 3
+"""Questions of a preview."""
 _LONGEST_NAME = 120  # Bytes; file systems take 255, some encrypted ones 143.
 
 
@@ -77,14 +106,14 @@ def text(form: Form) -> str:
     models += [{**form.tables[name], "alone": False} for name in form.tables if name in playing and name not in alone]
     strategies = []
     for name, knobs in form.strategies:
-        values = {knob: _listed(typed) for knob, typed in knobs.items() if typed.strip()}
+        values = {knob: listed(typed) for knob, typed in knobs.items() if typed.strip()}
         # One value is that value, several are a sweep; commas alone say nothing.
         strategies.append({"name": name} | {k: v[0] if len(v) == 1 else v for k, v in values.items() if v})
     ceiling = {"tokens": form.tokens, "usd": form.usd}
     body = {
         "name": form.name,
         "budget_axis": form.axis,
-        "budgets": _listed(form.budgets),
+        "budgets": listed(form.budgets),
         "repeats": form.repeats,
         "system": form.system.strip(),
         "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
@@ -180,7 +209,97 @@ def columns(path: Path) -> list[str]:
         return []
 
 
-def _listed(typed: str) -> list[Any]:
+def rows(path: Path) -> int:
+    """How many rows an uploaded file has. Raises UsageError."""
+    from engine.tasks.tabular import read_rows
+
+    return len(read_rows(path, (), most_bytes=MOST_BYTES))
+
+
+def uploaded(uploads: Path | None, name: str) -> Path | None:
+    """An uploaded file as an address names it, its folder and its name; None: there is none."""
+    folder, _, file = name.partition("/")
+    if (
+        uploads is None
+        or not re.fullmatch(r"[0-9a-f]{12}", folder)
+        or Path(file).name != file
+        or file in ("", "..", ".")
+    ):
+        return None
+    path = uploads / folder / file
+    return path if path.is_file() and not path.is_symlink() else None
+
+
+COLUMNS = {
+    "question": ("question", "problem", "prompt", "query", "input", "text", "asked", "q"),
+    "answer": ("answer", "target", "solution", "expected", "label", "output", "gold", "a"),
+}
+"""What columns are called that hold questions and answers, the likeliest first."""
+
+
+def guessed_column(what: str, columns: list[str]) -> str:
+    """The column that probably holds questions or answers: by its name, else the first or the last one."""
+    folded = {name.strip().lower(): name for name in reversed(columns)}
+    named = (folded[name] for name in COLUMNS[what] if name in folded)
+    return next(named, columns[0] if what == "question" else columns[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a task asks, before anything is run."""
+
+    count: int
+    """Questions it asks in all."""
+    rows: tuple[tuple[str, str], ...]
+    """The first of them: question and what is expected."""
+    note: str
+    """How answers will be read, and why; empty where that is the task's own."""
+
+
+def preview(task: Mapping[str, Any]) -> Preview:
+    """The first questions of a [[tasks]] table. Raises UsageError in the engine's words."""
+    return _preview(toml.dump({"tasks": [_given(task)]}))
+
+
+@lru_cache(maxsize=64)
+def _preview(text: str) -> Preview:
+    from engine.tasks import open_task
+
+    # Through the study's own reader, which knows what a table may say.
+    head = 'name = "preview"\nbudgets = [1]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
+    task = open_task(schema.parse(head + text, "this study").tasks[0])
+    questions = task.questions()
+    shown = tuple((question.problem.text, question.target) for question in questions[:SHOWN])
+    return Preview(len(questions), shown, str(getattr(task, "note", "")))
+
+
+def ending(text: str, longest: int = 44) -> str:
+    """The end of a question, where what is asked mostly stands, on one line."""
+    line = " ".join(text.split())
+    if len(line) <= longest:
+        return line
+    cut = line[-longest:]
+    return f"… {cut.partition(' ')[2] or cut}"
+
+
+def without_path(sentence: str, task: Mapping[str, Any]) -> str:
+    """A sentence about an uploaded file without the folder it lies in, which is nobody's business."""
+    path = Path(str(task.get("name", "")).removeprefix("file:"))
+    return sentence.replace(f"file:{path}", path.name).replace(str(path), path.name)
+
+
+def calls(strategy: str, typed: Mapping[str, str]) -> str:
+    """Most calls a question takes, `12`, with these parameters; the formula where they sweep or are wrong."""
+    entry = entries()[strategy]
+    values = {knob: listed(text) for knob, text in typed.items() if text.strip()}
+    try:
+        return str(entry.make(**{knob: each[0] for knob, each in values.items() if len(each) == 1}).calls)
+    except (BudgetscopeError, TypeError, ValueError, ArithmeticError):
+        return entry.calls
+
+
+def listed(typed: str) -> list[Any]:
+    """Values separated by commas: numbers, true and false, or words."""
     return [_value(part) for part in typed.replace(";", ",").split(",") if part.strip()]
 
 

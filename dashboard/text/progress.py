@@ -1,17 +1,20 @@
-"""How a run stands, in words and figures: title, share, spent, reserved, ceiling, time left, and its results so far.
+"""How a run stands, in words: title, bar of spent, reserved and ceiling, time left, and its results so far.
 
 Pure: statuses and frames in, plain text out, never escaped; knows neither Streamlit nor a process.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dashboard.text.transcript import visible
 from engine.core import names
 from engine.core import text as fmt
+from engine.core.budget import Limits
 from engine.core.records import PUSD_PER_USD
 from engine.runs import reasons
 from engine.runs.run_dir import Status, running_s
@@ -35,25 +38,30 @@ STATES = {
     "dead": "dead (its process is gone)",
 }
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
-EXPECTED = (
-    "What the run will buy by the store's history, with 90% intervals: shared draws once, stored trials not at "
-    "all. At most: prompts by their bytes, every reply at its full length, nothing shared. The ceiling holds "
-    "whatever happens."
-)
+EXPECTED = "By the stored runs: shared draws once, stored answers not at all. The ceiling holds whatever happens."
 AT_MOST = (
     "Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or replayed. "
     "The ceiling holds whatever happens."
 )
+FREE = "free (runs here)"
+ROOM = 2.5
+"""A run's ceiling, where none is set, as a multiple of what it is expected to spend."""
+LEAST_TOKENS = 1_000
+"""The lowest ceiling that is suggested."""
 
 __all__ = [
+    "Bar",
     "Forecast",
     "Result",
     "against",
+    "bar",
+    "cost",
     "failures",
-    "figures",
     "forecast",
     "limit",
     "money",
+    "pace",
+    "patience",
     "readable",
     "results",
     "resumable",
@@ -68,14 +76,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A condition of a run at its largest budget."""
+    """A setting of a run's study at its largest budget."""
 
     condition_id: str
     name: str
+    strategy: str
     budget: int
     simulated: bool
-    texts: tuple[str, str, str, str]
-    """Budget, accuracy with interval, n, tokens per question."""
+    done: int
+    """Questions answered and scored."""
+    planned: int
+    right: str
+    """Share of right answers with its interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +103,32 @@ class Forecast:
     """What a pilot can cost; None: history says enough without one."""
     reading: str = ""
     """How the answers to files will be read, and why."""
+    tokens: int = 0
+    """All tokens expected to be bought; where nobody knows, at most."""
+    ceiling: Limits = Limits()
+    """What a run may spend where nothing else is asked for: with room above what is expected, or all it can spend."""
+    summary: str = ""
+    """`180 answers, about 25 min, free (runs here).`"""
 
 
-def title(status: Status, busy: bool) -> str:
-    """`first: running, 12 of 36 trials done`."""
-    # Between the click and the first status of its process.
-    state = "starting" if busy and not status.alive else STATES[status.state]
-    return f"{visible(status.name, 80)}: {state}, {trials(status)} trials done"
+def title(status: Status, busy: bool, leader: str | None = None) -> str:
+    """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: who is most accurate by now."""
+    if busy and not status.alive:  # Between the click and the first status of its process.
+        return f"{visible(status.name, 60)} is starting"
+    answers = f"{trials(status)} answers in"
+    if status.state == "finished":
+        many = f"All {fmt.plural(status.total, 'answer')} in" if status.total else "Nothing was left to ask"
+        return f"{many}; {leader} is most accurate" if leader else many
+    if status.state in ("running", "stopping"):
+        return f"{answers}; {leader} is ahead so far" if leader else answers
+    return f"{STATES[status.state].capitalize()} with {answers}"
 
 
 def subtitle(status: Status) -> str:
-    """Id, start, and the trials of this run by end."""
+    """Id, start, and the answers of this run by end."""
     started = f"started {status.started_at:%Y-%m-%d %H:%M} UTC" if status.started_at else "not started yet"
-    ends = [f"{fmt.count(n)} {end}" for end, n in status.ends.items() if n]
+    words = {"exhausted": "cut off by the budget", "finished": "ended by themselves"}
+    ends = [f"{fmt.count(n)} {words.get(end, end)}" for end, n in status.ends.items() if n]
     return " · ".join([f"run {status.run_id}", started, *ends])
 
 
@@ -115,31 +140,52 @@ def share(status: Status) -> float:
     return min(1.0, status.done / status.total) if status.total else 0.0
 
 
-def figures(status: Status) -> tuple[tuple[str, str, str], ...]:
-    """Five figures: what, value, and an aside."""
-    ceiling, reserved, spending = status.ceiling, status.reserved, fmt.plural(status.spent.calls, "call")
-    unsettled = f"{fmt.plural(reserved.calls, 'call')} in flight" if reserved.calls else ""
-    if status.in_doubt.calls:
-        unsettled = f"in doubt {fmt.count(status.in_doubt.tokens)}"
-    others = [money(ceiling.pusd)] if ceiling.pusd is not None else []
-    others += [f"{fmt.count(ceiling.calls)} calls"] if ceiling.calls is not None else []
-    # Only a living run can still reserve, and only where it has a limit in tokens.
-    free = f"{fmt.count(status.free.tokens)} free" if status.alive and status.free.tokens is not None else ""
-    # What is left of its time while somebody works on the run, else what it took.
+def pace(status: Status) -> tuple[str, str]:
+    """`10 min left` or `took 24 min`, and what is known besides: how long so far, calls a second."""
     left, ran = status.seconds_left, running_s(status)
-    time = ("Time left", fmt.duration(None if left is None else left * 1000), "")
-    if left is None:
-        time = ("Time left", "–", "known after a few trials")
+    gone = "" if ran is None else f"{fmt.duration(ran * 1000)} gone"
+    rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
     if not status.alive:
-        time = ("Time taken", fmt.duration(None if ran is None else ran * 1000), "")
-    return (
-        ("Trials", trials(status), ""),
-        # Tokens lead everywhere here, for a price is not always known.
-        ("Spent, tokens", fmt.count(status.spent.tokens), f"{spending} · {_usd(status)}"),
-        ("Reserved, tokens", fmt.count(reserved.tokens), unsettled),
-        ("Ceiling, tokens", limit(ceiling.tokens), free or " · ".join(others)),
-        time,
+        return ("not started" if ran is None else f"took {fmt.duration(ran * 1000)}"), rate
+    head = "time left: known soon" if left is None else f"{fmt.duration(left * 1000)} left"
+    return head, "; ".join(part for part in (gone, rate) if part)
+
+
+def patience(status: Status) -> str:
+    """How long a stop takes: what is in flight is waited for, by Little's law as long as a call takes."""
+    ran, calls = running_s(status), status.spent.calls
+    if not status.reserved.calls or not ran or not calls:
+        return "Stop lets the calls in flight finish."
+    wait = fmt.duration(max(1.0, status.reserved.calls * ran / calls) * 1000)
+    return f"Stop lets {fmt.plural(status.reserved.calls, 'call')} in flight finish, about {wait}."
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Spent, reserved, expected and ceiling as shares of one length, and in words."""
+
+    spent: float
+    reserved: float
+    expected: float | None
+    """None: nothing was expected."""
+    words: tuple[str, str, str, str]
+    """Of each in the same order; empty: there is none."""
+
+
+def bar(status: Status, held: Sequence[Held]) -> Bar:
+    """How far a run is under its ceiling: in tokens, which every run has a limit of."""
+    expected = next((each.expected.expected for each in held if each.what == "tokens"), None)
+    spent, reserved = status.spent.tokens, status.reserved.tokens
+    ceiling = status.ceiling.tokens or max(spent + reserved, round(expected or 0), 1)
+    words = (
+        f"{fmt.count(spent)} tokens spent",
+        f"+{fmt.count(reserved)} reserved by calls in flight" if reserved else "",
+        "" if expected is None else f"expected {fmt.count(round(expected))}",
+        f"ceiling {fmt.count(ceiling)}" if status.ceiling.tokens else "",
     )
+    first = min(1.0, spent / ceiling)
+    second = min(1.0 - first, reserved / ceiling)
+    return Bar(first, second, None if expected is None else min(1.0, expected / ceiling), words)
 
 
 def trials(status: Status) -> str:
@@ -153,7 +199,16 @@ def spent(status: Status) -> str:
 
 
 def _usd(status: Status) -> str:
-    return fmt.money(status.spent.pusd / PUSD_PER_USD) if status.priced else "price unknown"
+    return cost(status)
+
+
+def cost(status: Status, here: bool = False) -> str:
+    """What was billed so far, in the words of every page; `here`: every model runs where nobody bills it."""
+    if here:
+        return FREE
+    if not status.priced:
+        return "price unknown"
+    return fmt.money(status.spent.pusd / PUSD_PER_USD)
 
 
 def limit(tokens: int | None) -> str:
@@ -193,71 +248,92 @@ def readable(log: str) -> str:
     return visible("\n".join(line.rsplit("\r", 1)[-1] for line in log.split("\n")))
 
 
-def results(cells: pl.DataFrame, conditions: pl.DataFrame, run_id: str) -> list[Result]:
-    """Conditions this run has trials of, each at its largest budget, best first."""
-    import polars as pl
-
-    of_run = conditions.filter(pl.col("run_ids").list.contains(run_id))["condition_id"]
-    if of_run.is_empty() or cells.is_empty():
+def results(cells: pl.DataFrame) -> list[Result]:
+    """The settings of a study, whoever paid for their answers, each at its largest budget, best first."""
+    if cells.is_empty():
         return []
-    own = cells.filter(pl.col("condition_id").is_in(of_run.to_list()))
     # One row each: smaller budgets are read off the same trials.
-    largest = own.sort("budget").group_by("condition_id", maintain_order=True).last()
+    largest = cells.sort("budget").group_by("condition_id", maintain_order=True).last()
     rows = largest.sort("accuracy", descending=True, nulls_last=True).to_dicts()
     called, shown = names.conditions(rows), []
     for row in rows:
-        ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
-        texts = (
-            fmt.budget(row["budget"], row["axis"]),
-            f"{fmt.percent(row['accuracy'])} {ends}",
-            fmt.count(row["n_questions"]),
-            fmt.number(row["total_tokens"]),
+        done, planned = row["n_questions"], row["n_planned"]
+        ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], partial(fmt.accuracy, n=done))
+        share = fmt.accuracy(row["accuracy"], done)
+        right = "no answer is scored yet" if row["accuracy"] is None else f"{share} right"
+        shown.append(
+            Result(
+                row["condition_id"],
+                called[row["condition_id"]],
+                row["strategy"],
+                row["budget"],
+                row["simulated"],
+                done,
+                max(done, planned),
+                f"{right} {ends}".strip(),
+            )
         )
-        name = called[row["condition_id"]]
-        shown.append(Result(row["condition_id"], name, row["budget"], row["simulated"], texts))
     return shown
 
 
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
-    worst, expected, assumed = found.worst, found.expected, " (assumed)" if found.assumed else ""
-    stored = f"{fmt.count(found.stored)} more stored already" if found.stored else ""
-    trials = ("Trials", fmt.count(worst.trials), stored)
+    worst, expected = found.worst, found.expected
+    stored = f"{fmt.count(found.stored)} more are stored" if found.stored else ""
+    answers = ("Answers to make", fmt.count(worst.trials), stored)
     pilot_cost = None
     if pilot is not None:
         most = pilot.total
         paid = f" or {fmt.money(most.billed_pusd / PUSD_PER_USD)}" if most.billed_pusd else ""
         pilot_cost = f"at most {fmt.count(most.calls)} calls and {fmt.count(most.total_tokens)} tokens{paid}"
-        pilot_cost += ", which the run replays."
+    asked = fmt.plural(worst.trials, "answer") if worst.trials else f"All {fmt.plural(found.stored, 'answer')} stored"
     if expected is None:
-        unpriced = "unknown" if worst.billed_pusd is None else "nobody bills it"
-        price = unpriced if worst.pusd is None else fmt.money(worst.pusd / PUSD_PER_USD)
-        at_most = (
-            trials,
+        cost = _cost(worst.billed_pusd, worst.pusd, found.assumed)
+        rows = (
+            answers,
             ("Calls, at most", fmt.count(worst.calls), ""),
-            ("Tokens, at most", fmt.count(worst.total_tokens), ""),
-            ("List price, at most" + ("" if worst.pusd is None else assumed), price, ""),
-            ("Time, about", "no history yet", ""),
+            ("All tokens, at most", fmt.count(worst.total_tokens), ""),
+            ("Time", "not known yet", ""),
+            ("Cost, at most" if worst.billed_pusd else "Cost", *cost),
         )
-        many = f"{fmt.count(found.unknown)} of {fmt.plural(len(found.lines), 'condition')}"
-        short = ", some because a smaller budget cut their stored trials" if any(s.short for s in found.lines) else ""
-        note = f"No history for {many}{short}: a pilot makes one, and the run does not pay it again. {AT_MOST}"
-        return Forecast(at_most, note, pilot=pilot_cost)
-    # Nothing billed for certain, as of a local model: its list price is said instead, where there is one.
-    billed = worst.billed_pusd != 0
-    money, most_pusd = (expected.bought_pusd, worst.billed_pusd) if billed else (expected.pusd, worst.pusd)
-    price_row = ("List price, expected", "nobody bills it", "")
-    if money is not None or billed:
-        name = "Billed, expected" if billed else f"List price, expected{assumed}"
-        price_row = (name, *_ranged("pusd", money, fmt.money(None if most_pusd is None else most_pusd / PUSD_PER_USD)))
+        many = f"{fmt.count(found.unknown)} of {fmt.plural(len(found.lines), 'setting')}"
+        short = ", some because a smaller budget cut their stored answers" if any(s.short for s in found.lines) else ""
+        note = f"Nothing is stored yet of {many}{short}. {AT_MOST}"
+        limits = Limits(None, _round_up(worst.total_tokens), worst.billed_pusd or None)
+        said = f"{asked}, {cost[0]}; how long it takes is known after a few."
+        return Forecast(rows, note, None, pilot_cost, "", worst.total_tokens, limits, said)
+    cost = _cost(worst.billed_pusd, worst.pusd, found.assumed)
+    if worst.billed_pusd:
+        cost = _ranged("pusd", expected.bought_pusd)
     probably = (
-        trials,
-        ("Calls, expected", *_ranged("calls", expected.bought_calls, fmt.count(worst.calls))),
-        ("Tokens, expected", *_ranged("tokens", expected.bought_tokens, fmt.count(worst.total_tokens))),
-        price_row,
-        ("Time, about", *_ranged("seconds", expected.seconds)),
+        answers,
+        ("Calls", *_ranged("calls", expected.bought_calls)),
+        ("All tokens", *_ranged("tokens", expected.bought_tokens)),
+        ("Time", *_ranged("seconds", expected.seconds)),
+        ("Cost", *cost),
     )
-    return Forecast(probably, EXPECTED, pilot=pilot_cost)
+    tokens = round(expected.bought_tokens.expected)
+    billed = expected.bought_pusd.high if expected.bought_pusd and worst.billed_pusd else None
+    limits = Limits(None, _round_up(ROOM * tokens), None if not billed else max(1, round(ROOM * billed)))
+    lasts = "" if expected.seconds is None else f", about {fmt.duration(expected.seconds.expected * 1000)}"
+    said = f"{asked}{lasts if worst.trials else ''}, {cost[0]}."
+    return Forecast(probably, EXPECTED, None, pilot_cost, "", tokens, limits, said)
+
+
+def _cost(billed_pusd: int | None, list_pusd: int | None, assumed: bool) -> tuple[str, str]:
+    """What somebody will be billed at most, and an aside; in the words of every page."""
+    if billed_pusd:
+        return fmt.money(billed_pusd / PUSD_PER_USD), ""
+    if billed_pusd is None:
+        return "price unknown", ""
+    return FREE, f"assumed price {fmt.money(list_pusd / PUSD_PER_USD)}" if assumed and list_pusd else ""
+
+
+def _round_up(tokens: float) -> int:
+    """Two digits and zeros, never below: a ceiling somebody can read."""
+    least = max(LEAST_TOKENS, math.ceil(tokens))
+    unit = int("1" + "0" * (len(str(least)) - 2))
+    return math.ceil(least / unit) * unit
 
 
 def against(held: Sequence[Held], status: Status) -> str:

@@ -1,38 +1,38 @@
-"""Start a study, watch it, stop it, go on with it: every run beside the database, and the one the address names."""
+"""Runs: what is asked, who answers, how much it may cost, and the run itself while it works and after."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import replace
+from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from dashboard.data import access, queries, runs, studies
+from dashboard import figures, theme
+from dashboard.data import access, live, queries, runs, studies
+from dashboard.data.live import Live
 from dashboard.text import progress
-from dashboard.text.progress import Result
+from dashboard.text.progress import Forecast
 from dashboard.widgets import controls, study_form, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.budget import Limits
 from engine.core.errors import BudgetscopeError
 from engine.core.records import PUSD_PER_USD
-from engine.models.bundled import BUNDLED
 from engine.models.prices import pusd
 from engine.runs.expectation import held
-from engine.runs.run_dir import RunDir, Status, read
+from engine.runs.run_dir import RunDir, Status, read, stop_requested
 from engine.study.pilot import QUESTIONS
-from engine.study.schema import Study
+from engine.study.schema import Study, load
 
 VIEW = "run"
 RUN = (Param("run"),)
 PARAMS = (*RUN, *study_form.PARAMS)
-SHOWN = 10  # Runs of a page of the list, and conditions of a run.
-Colour = Literal["blue", "orange", "green", "red", "gray"]
-COLOURS: dict[str, Colour] = {"running": "blue", "stopping": "orange", "finished": "green", "ceiling": "orange"}
-COLOURS |= {"failed": "red", "dead": "red"}
+SHOWN = 8  # Runs of a page of the list.
 BILL = (
     "Billed: what this run paid. Replayed: what replies it read again had cost when they were bought. List: what its "
     "calls would cost bought one by one today. In doubt: sent, and no outcome came back. The three are never added up. "
@@ -50,6 +50,7 @@ MONEY = {
 def render() -> None:
     """Draw the page."""
     runs.reap()
+    st.html(f"<style>{_css()}</style>")
     problems, run, db = url_state.load(VIEW, PARAMS), None, queries.path()
     if wanted := url_state.value(VIEW, "run"):
         try:
@@ -58,42 +59,40 @@ def render() -> None:
             problems.append(
                 f"There is no run {url_state.quoted(wanted)} beside {db.name}; the list below has those there are."
             )
+    if run is not None:
+        url_state.save(VIEW, PARAMS)
+        # Looked at every two seconds while somebody works on it, else now and then: another terminal may resume it.
+        busy = _busy(read(run))
+        st.fragment(_panel, run_every=2.0 if busy else 6.0)(run, busy, problems)
+        return
+    if not access.may_spend():
+        controls.heading("Follow a run")
+        if study_form.asked(VIEW):
+            problems.append("This link prepares a run, which cannot be started here.")
+        url_state.save(VIEW, PARAMS)
+        controls.warn(problems)
+        controls.door()
+        st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
+        return
     # A link that prepares a run fills the form before it is drawn.
-    if access.may_spend():
-        problems += study_form.fill(VIEW)
-    elif any(study_form.asked(VIEW).values()):
-        problems.append("This link prepares a run, which cannot be started here.")
-    url_state.save(VIEW, PARAMS)
+    problems += study_form.fill(VIEW, runs.uploads(db))
+    controls.heading("Start a run: what, who, how much")
+    controls.caption("Everything is set to something that works; Launch is ready as it stands.")
     controls.warn(problems)
+    _note()
+    controls.door()
+    st.fragment(_compose)()
+
+
+def _note() -> None:
+    """What the last click led to, said once."""
     if note := st.session_state.get("run.note"):
         st.info(controls.literal(note), icon=":material/info:")
-    if run is not None:
-        # Looked at every second while somebody works on it, else now and then: another terminal may resume it.
-        live = _busy(read(run))
-        st.fragment(_panel, run_every=1.0 if live else 5.0)(run, live)
-    else:
-        controls.heading("Start a run, or follow one" if access.may_spend() else "Follow a run")
-    live = any(_busy(status) for status in runs.runs(db))
-    st.fragment(_runs, run_every=2.0 if live else 10.0)()  # Another terminal may start one.
-    try:
-        allowed, free = queries.allowance(queries.state())
-    except BudgetscopeError:
-        allowed = free = Limits()
-    parts = []
-    for what, limit, left in (("calls", allowed.calls, free.calls), ("tokens", allowed.tokens, free.tokens)):
-        if limit is not None and left is not None:
-            parts.append(f"{fmt.count(left)} of {fmt.count(limit)} {what}")
-    if allowed.pusd is not None and free.pusd is not None:
-        parts.append(f"{_money(free.pusd)} of {_money(allowed.pusd)}")
-    if parts:
-        controls.caption(f"Free today (UTC) for all runs together: {', '.join(parts)}.")
-    controls.door()
-    if access.may_spend():
-        with st.expander("New run", expanded=run is None, icon=":material/add:"):
-            st.fragment(_compose)()
 
 
 def _choose(run_id: str | None) -> None:
+    for param in PARAMS:
+        st.session_state[url_state.key(VIEW, param.name)] = [] if param.many else None
     st.session_state[url_state.key(VIEW, "run")] = run_id
 
 
@@ -101,227 +100,126 @@ def _busy(status: Status) -> bool:
     return status.alive or runs.starting(status)
 
 
-def _money(amount: int | None) -> str:
-    return fmt.money(None if amount is None else amount / PUSD_PER_USD)
-
-
-def _panel(run: RunDir, live: bool) -> None:
-    """How the chosen run stands, what can be done with it, its results, bill and log."""
-    status = read(run)
-    busy = _busy(status)
-    if busy != live:  # The page asks for this panel at another pace then.
-        st.rerun()
-    with st.container(key="panel"):
-        controls.heading(progress.title(status, busy))
-        controls.caption(progress.subtitle(status))
-        st.progress(progress.share(status))
-        controls.figures(progress.figures(status))
-        controls.caption(progress.against(held(run, status), status))
-        if failures := progress.failures(status):
-            st.warning(controls.literal(failures))
-        if busy and status.message:
-            st.warning(controls.literal(status.message))
-        if not busy and (reason := progress.why(status, runs.log_tail(run))):
-            if status.state in ("finished", "stopped"):
-                controls.caption(reason)
-            else:
-                st.warning(controls.literal(reason))
-        if access.may_spend():
-            _actions(run, status, busy)
-        _results(status, busy)
-        with st.expander("Log"):
-            log = progress.readable(runs.log_tail(run)) or "Nothing yet."
-            st.code(log, language=None, wrap_lines=True, height=220)
-
-
-def _actions(run: RunDir, status: Status, busy: bool) -> None:
-    """Stop, resume under a higher ceiling, copy the link, close."""
-
-    def stop(now: bool) -> None:
-        try:
-            runs.stop(run, now)
-        except (BudgetscopeError, OSError) as error:
-            st.session_state["run.note"] = f"The run was not told to stop: {error}"
-
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if status.alive:
-            now = status.state == "stopping"  # Who is not patient enough for a stop asks again.
-            label, text = "Stop", "Calls in flight finish and are kept; resume goes on from there."
-            if now:
-                label, text = "Stop now", "Gives up calls in flight; they stay charged at their worst case."
-            st.button(label, icon=":material/stop_circle:", on_click=stop, args=(now,), help=text)
-        elif not busy and progress.resumable(status):
-            with st.popover("Raise the ceiling", icon=":material/vertical_align_top:"):
-                controls.caption("In all, what is spent already included; empty leaves it as it is.")
-                key, most = f"resume.tokens.{run.run_id}", progress.limit(status.ceiling.tokens)
-                tokens = st.number_input("Tokens", 1, 10**12, None, step=100_000, key=key, placeholder=most)
-                key, most = f"resume.usd.{run.run_id}", progress.money(status.ceiling.pusd)
-                usd = st.number_input("US dollars", 0.0, 1e6, None, step=0.5, key=key, placeholder=most)
-            if st.button("Resume" if status.state != "new" else "Start", icon=":material/play_arrow:", type="primary"):
-                raised = Limits(None, None if tokens is None else int(tokens), None if usd is None else pusd(usd))
-                try:
-                    runs.resume(run, raised)
-                except BudgetscopeError as error:
-                    st.error(controls.literal(str(error)))
-                else:
-                    st.rerun()
-        controls.copy_link(VIEW, RUN)
-        if not busy and st.button("Close", icon=":material/close:"):
-            _choose(None)
-            st.rerun()
-
-
-def _study_of(db: queries.Database, status: Status) -> str:
-    """The study of a run as the other pages name it; all of them where nothing of it is stored yet."""
-    return status.name if status.name in queries.studies(db) else queries.ALL
-
-
-def _results(status: Status, busy: bool) -> None:
-    """What the run has brought: its conditions at their largest budget, the way down to trials, and its bill."""
-    key, began = f"run.rows.{status.run_id}", time.monotonic()
-    rows: list[Result]
-    rows, due = st.session_state.get(key, ([], 0.0))
-    if not status.alive or began >= due:
-        try:
-            db = queries.state()
-            scored = queries.cells(db, study=_study_of(db, status))
-            rows = progress.results(scored, queries.conditions(db), status.run_id)
-        except BudgetscopeError:
-            rows = []
-        # Every finished trial changes the file, and with it every cached frame: while the run works, results are looked
-        # up no more than a fifth of the time.
-        now = time.monotonic()
-        st.session_state[key] = rows, now + max(1.0, 4 * (now - began))
-    if not rows:
-        stored = status.state == "finished" and status.done
-        controls.caption(
-            "Earlier runs had stored all these trials, so nothing was left to do; the frontier has them."
-            if stored
-            else "Results appear here with the first finished trials."
-        )
-    else:
-        widths, titles = [6, 1, 3, 1, 2], ("Condition", "Budget", "Accuracy, 95%", "n", "Tokens per question")
-        for column, title in zip(st.columns(widths), titles, strict=True):
-            column.caption(title)
-        study = _study_of(queries.state(), status)
-        for row in rows[:SHOWN]:
-            name, *cells = st.columns(widths, vertical_alignment="center")
-            with name:
-                place = {"condition": row.condition_id, "budget": str(row.budget)}
-                controls.link_to("trials", row.name, {"study": study, **place})
-            for column, text in zip(cells, row.texts, strict=True):
-                column.text(text)
-        if any(row.simulated for row in rows):
-            controls.caption("Scripted models are simulated: no language model answered.")
-        if len(rows) > SHOWN:
-            controls.caption(f"{len(rows) - SHOWN} more conditions are on the frontier page.")
-        controls.link_to("explore", "See your results", {"study": study})
-    if busy:  # A bill of calls in flight would not add up.
-        return
-    try:
-        bill = queries.bill(queries.state(), status.run_id).to_dicts()
-    except BudgetscopeError:
-        return
-    lines = []
-    for item in bill:
-        counts = {name: fmt.count(item[name.lower()]) for name in ("Calls", "Attempts", "Retries", "Tokens")}
-        paid = {name: _money(item[column]) for name, column in MONEY.items()}
-        if item["assumed"] and item["list_pusd"] is not None:
-            paid["List"] += " assumed"
-        model, role = controls.short(item["name"] or item["model"]), item["role"] or "not read"
-        lines.append({"Model": model, "Role": role, **counts, **paid})
-    if lines:
-        with st.expander("Bill", icon=":material/receipt_long:"):
-            st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
-            controls.caption(BILL)
-            if any(item["assumed"] for item in bill):
-                controls.caption("List prices marked assumed stand in for a model nobody bills.")
-
-
-def _runs() -> None:
-    """All runs beside the database, page by page."""
-    db = queries.path()
-    every = runs.runs(db)
-    if not every:
-        more = "; the form below starts one" if access.may_spend() else ""
-        controls.caption(f"No run lies beside {db.name} yet{more}.")
-        return
-    st.markdown(f"##### Runs beside {controls.literal(db.name)}")
-    if any(status.state == "dead" for status in every):
-        controls.caption("A dead run lost its process (a kill, a reboot); nothing paid is lost, and resume goes on.")
-    pages = -(-len(every) // SHOWN)
-    page = st.pagination(pages, key="run.page") if pages > 1 else 1
-    for status in every[(page - 1) * SHOWN : page * SHOWN]:
-        run_id, busy = status.run_id, _busy(status)
-        with st.container(key=f"run.{run_id}"):
-            name, state, trials, spent, action = st.columns([4, 2, 2, 3, 2], vertical_alignment="center")
-            with name:
-                controls.link_to("run", f"{status.name} · {run_id}", {"run": run_id})
-            with state:
-                word = "starting" if busy and not status.alive else status.state
-                st.badge(word, color=COLOURS.get(status.state, "gray"))
-            trials.text(progress.trials(status))
-            spent.text(progress.spent(status))
-            resumable = access.may_spend() and not busy and progress.resumable(status)
-            if resumable and action.button("Resume", key=f"resume.{run_id}"):
-                try:
-                    runs.resume(runs.find(db, run_id))
-                    _choose(run_id)
-                except BudgetscopeError as error:
-                    st.session_state["run.note"] = str(error)
-                st.rerun()
-
-
-def _test(models: list[str], text: str, db: Path) -> None:
-    """Ask one of the form's models once, and show what came back."""
-    if not models:
-        return
-    with st.popover("Test a model", icon=":material/network_check:"):
-        controls.caption("One call. It bills, under a ceiling of $0.10 of its own, and counts in the day's allowance.")
-        name = st.selectbox("Model to test", models, key="run.test")
-        if st.button("Test", key="run.test.go") and name:
-            with st.spinner("Asking"):
-                try:
-                    replied, said = runs.ask_once(name, text, db)
-                except (BudgetscopeError, OSError) as error:
-                    replied, said = False, str(error)
-            (st.code if replied else st.warning)(said if replied else controls.literal(said))
-
-
-def _fetch(missing: list[str]) -> None:
-    """Bring bundled models that did not come with the installation."""
-    for name in missing:
-        if st.button(f"Fetch {name} ({BUNDLED[name].megabytes} MB)", icon=":material/download:"):
-            try:
-                with st.spinner("Fetching the model …"):
-                    runs.fetch(name)
-            except BudgetscopeError as error:
-                st.error(controls.literal(str(error)))
-            else:
-                queries.expected.clear()  # It keeps what was wrong.
-                st.rerun()
-
-
 def _compose() -> None:
-    """Form, study file, what it can cost and the buttons; a change here redraws this part alone."""
+    """The three cards, and at the right what they come to and Launch; a change here redraws this part alone."""
     db = queries.path()
-    form = study_form.study_form(runs.declared(db), runs.uploads(db))
-    text = studies.text(form)
-    with st.expander("Study file", icon=":material/description:"):
-        controls.caption("The same study for the command line: budgetscope run study.toml")
-        st.code(text, language="toml", wrap_lines=True)
-        st.download_button("Download study.toml", text, "study.toml", "application/toml", on_click="ignore")
-    forecast = queries.expected(text, queries.state())
-    # One place for either: were what follows to move, a browser would show two Launch buttons while it catches up.
-    with st.container():
-        if forecast.fault:
-            st.warning(controls.literal(forecast.fault))
-            _fetch(runs.missing(form.models))
-        else:
-            controls.figures(forecast.figures)
-            controls.caption(forecast.note)
-            if forecast.reading:
-                controls.caption(controls.literal(forecast.reading))
+    study_form.start_missing()
+    with st.container(key="form"):
+        first, second, third, last = st.columns([310, 398, 310, 224], gap="medium")
+    with first, st.container(border=True, key="what"):
+        st.html(_card(1, "What"))
+        tasks = study_form.what(runs.uploads(db))
+    with second, st.container(border=True, key="who"):
+        st.html(_card(2, "Who"))
+        models, tables, strategies, lineups = study_form.who(runs.declared(db), access.run_environment())
+    with third, st.container(border=True, key="much"):
+        st.html(_card(3, "How much"))
+        axis, budgets = study_form.how_much()
+        ceiling, expected = st.container(), st.container()
+        repeats, system = study_form.more()
+    form = studies.Form("", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups)
+    # The name comes from what is asked, so it is known before its field is drawn.
+    taken = {status.name for status in runs.runs(db)} | {*_stored(db)}
+    usual = study_form.suggested_name(form, taken)
+    form = replace(form, name=str(st.session_state.get("form.name") or usual))
+    with last:
+        ready = st.container(border=True, key="launch")
+        st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
+    with ready:
+        # What it costs is asked with more money than anybody has, so that the answer can suggest the ceiling.
+        forecast = _forecast(replace(form, usd=1e6), tasks)
+    with ceiling:
+        form = _ceiling(form, forecast)
+    with expected:
+        _expected(forecast, form)
+    with ready:
+        _launch(form, forecast, usual, db)
+    study_form.settle(VIEW)
+    url_state.save(VIEW, PARAMS)
+
+
+def _stored(db: Path) -> tuple[str, ...]:
+    try:
+        return queries.study_choices(queries.state()) if db.exists() else ()
+    except BudgetscopeError:
+        return ()
+
+
+def _card(number: int, title: str) -> str:
+    return f'<h2 class="bs-card"><i>{number}</i>{title}</h2>'
+
+
+def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast:
+    """What the form will cost, or why it cannot run."""
+    missing = "Upload a file with questions first." if not tasks else ""
+    missing = missing or ("Choose a model." if not form.models and not form.lineups else "")
+    missing = missing or ("Choose a strategy." if not form.strategies else "")
+    if missing:
+        return Forecast(fault=missing)
+    forecast = queries.expected(studies.text(form), queries.state())
+    if forecast.fault:
+        return replace(forecast, fault=studies.without_path(forecast.fault, tasks[0]))
+    return forecast
+
+
+def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:
+    """The run's ceilings: what is typed, else what the estimate suggests."""
+    st.html('<span class="bs-label">Ceiling of the whole run, never exceeded</span>')
+    left, right = st.columns([3, 2])
+    suggested = forecast.ceiling
+    tokens = left.number_input(
+        "Ceiling, tokens",
+        1,
+        10**12,
+        step=10_000,
+        key="form.tokens",
+        persist_state="session",
+        placeholder=f"{fmt.count(suggested.tokens)} tokens" if suggested.tokens else "tokens",
+        label_visibility="collapsed",
+        help="Empty: about 2.5 times what is expected, or all it can spend where nothing is known yet.",
+    )
+    dollars = None if suggested.pusd is None else suggested.pusd / PUSD_PER_USD
+    usd = right.number_input(
+        "Ceiling, US dollars",
+        0.0,
+        1e6,
+        step=0.5,
+        key="form.usd",
+        persist_state="session",
+        placeholder="US $" if dollars is None else f"US $ {dollars:.2g}",
+        label_visibility="collapsed",
+    )
+    most = int(tokens) if tokens else suggested.tokens
+    return replace(form, tokens=most, usd=float(usd) if usd else dollars)
+
+
+def _expected(forecast: Forecast, form: studies.Form) -> None:
+    """What the run will make, call and cost, and how much of its ceiling that is."""
+    if forecast.fault:
+        return
+    rows = "".join(
+        f"<div><span>{escape(what)}</span><span>{escape(value)} <small>{escape(aside)}</small></span></div>"
+        for what, value, aside in forecast.figures
+    )
+    known = not any("at most" in what for what, _, _ in forecast.figures)
+    head = "<b>Expected</b> 90% interval, from stored runs" if known else "<b>At most</b> nothing like it is stored yet"
+    share = min(1.0, forecast.tokens / form.tokens) if form.tokens else 0.0
+    st.html(
+        f'<div class="bs-expected"><p>{head}</p>{rows}'
+        f'<span class="bs-bar"><i style="width:{100 * share:.1f}%"></i></span>'
+        f"<div><small>{fmt.percent(round(share, 2)).replace('.0%', '%')} of the ceiling</small>"
+        f"<small>{fmt.count(form.tokens)}</small></div></div>"
+    )
+    controls.caption(forecast.note)
+
+
+def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> None:
+    """The buttons, the name of the study and its file."""
+    st.html(f'<h3 class="bs-sub">{"Not ready yet" if forecast.fault else "Ready to launch"}</h3>')
+    if forecast.fault:
+        st.warning(controls.literal(forecast.fault))
+    else:
+        controls.caption(f"{forecast.summary} You may close the tab: the run goes on.")
 
     def launch(start: Callable[[Study, Path], RunDir]) -> None:
         try:
@@ -335,15 +233,255 @@ def _compose() -> None:
         _choose(run.run_id)
         st.rerun()
 
-    with st.container(horizontal=True):
-        if st.button("Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault)):
+    with st.container(key="launch-button"):
+        if st.button(
+            "Launch", type="primary", icon=":material/play_arrow:", disabled=bool(forecast.fault), width="stretch"
+        ):
             launch(runs.start)
-        if forecast.pilot and st.button(f"Pilot with {QUESTIONS} questions", icon=":material/science:"):
-            launch(runs.pilot)
-        _test(list(form.models), text, db)
-        controls.copy_link(VIEW, PARAMS, study_form.settle(VIEW))
-    url_state.save(VIEW, PARAMS)
-    controls.caption(f"The pilot: {forecast.pilot}" if forecast.pilot else "")
+    few = all((task.get("questions") or QUESTIONS + 1) <= QUESTIONS for task in form.tasks)
+    help_text = f"{forecast.pilot}; the whole run does not pay it again." if forecast.pilot else None
+    if not few and st.button(
+        f"Try {QUESTIONS} questions first", disabled=bool(forecast.fault), width="stretch", help=help_text
+    ):
+        launch(runs.pilot)
+    st.text_input("Name of the study", key="form.name", persist_state="session", max_chars=80, placeholder=usual)
+    with st.popover("Study file", icon=":material/description:", type="tertiary"):
+        controls.caption("The same study for the command line: budgetscope run study.toml")
+        text = studies.text(form)
+        st.code(text, language="toml", wrap_lines=True)
+        st.download_button("Download study.toml", text, "study.toml", "application/toml", on_click="ignore")
+    _allowance()
+
+
+def _allowance() -> None:
+    """What is free of the day's allowance, where there is one."""
+    try:
+        allowed, free = queries.allowance(queries.state())
+    except BudgetscopeError:
+        return
+    parts = []
+    for what, limit, left in (("calls", allowed.calls, free.calls), ("tokens", allowed.tokens, free.tokens)):
+        if limit is not None and left is not None:
+            parts.append(f"{fmt.count(left)} of {fmt.count(limit)} {what}")
+    if allowed.pusd is not None and free.pusd is not None:
+        parts.append(f"{_money(free.pusd)} of {_money(allowed.pusd)}")
+    if parts:
+        controls.caption(f"Free today (UTC) for all runs together: {', '.join(parts)}.")
+
+
+def _earlier() -> None:
+    """All runs beside the database, page by page, each with its address."""
+    db = queries.path()
+    every = runs.runs(db)
+    st.html('<h3 class="bs-sub">Earlier runs</h3>')
+    if not every:
+        controls.caption(f"No run lies beside {db.name} yet.")
+        return
+    pages = -(-len(every) // SHOWN)
+    page = st.pagination(pages, key="run.page") if pages > 1 else 1
+    for status in every[(page - 1) * SHOWN : page * SHOWN]:
+        with st.container(key=f"run-{status.run_id}", gap=None):
+            controls.link_to("run", status.name, {"run": status.run_id})
+            busy = _busy(status)
+            word = "starting" if busy and not status.alive else progress.STATES[status.state]
+            day = f" {status.started_at:%d %b}".replace(" 0", " ") if status.started_at else ""
+            controls.caption(f"{word}{day}, {progress.trials(status)} answers")
+    if any(status.state == "dead" for status in every):
+        controls.caption("A dead run lost its process (a kill, a reboot); nothing paid is lost, and resume goes on.")
+
+
+def _money(amount: int | None) -> str:
+    return fmt.money(None if amount is None else amount / PUSD_PER_USD)
+
+
+def _panel(run: RunDir, was_busy: bool, problems: list[str]) -> None:
+    """How the chosen run stands, its frontier as it grows, and what can be done with it."""
+    status = read(run)
+    busy = _busy(status)
+    if busy != was_busy:  # The page asks for this panel at another pace then.
+        st.rerun()
+    so_far = live.live(status.name, run.run_id, busy)
+    scored = [each for each in so_far.settings if each.done] if so_far else []
+    leader = scored[0].name if len(scored) > 1 else None
+    controls.heading(progress.title(status, busy, leader))
+    about = [status.name]
+    about += [names.task(so_far.task)] if so_far else []
+    about += [", ".join(dict.fromkeys(map(names.model, so_far.frame["model"])))] if so_far and so_far.common else []
+    about += ["you may close this tab"] if busy else []
+    controls.caption(*about)
+    controls.warn(problems)
+    _note()
+    with st.container(key="live"):
+        left, right = st.columns([1016, 320], gap="medium")
+    with left:
+        st.html(_bar(progress.bar(status, held(run, status))))
+        if failures := progress.failures(status):
+            st.warning(controls.literal(failures))
+        if busy and status.message:
+            st.warning(controls.literal(status.message))
+        if not busy and (reason := progress.why(status, runs.log_tail(run))):
+            if status.state in ("finished", "stopped"):
+                controls.caption(reason)
+            else:
+                st.warning(controls.literal(reason))
+        _figure(so_far, busy)
+    with right, st.container(border=True, key="standing"):
+        _standing(run, status, busy, so_far)
+    if not busy:
+        _bill(status)
+    with st.expander("Log"):
+        log = progress.readable(runs.log_tail(run)) or "Nothing yet."
+        st.code(log, language=None, wrap_lines=True, height=220)
+
+
+def _bar(bar: progress.Bar) -> str:
+    """One bar of spent, reserved, expected and ceiling."""
+    spent, reserved, expected, ceiling = map(escape, bar.words)
+    tick = "" if bar.expected is None else f'<b style="left:{100 * bar.expected:.2f}%"></b>'
+    return (
+        f'<div class="bs-live"><div class="bs-spent"><i style="width:{100 * bar.spent:.2f}%"></i>'
+        f'<i class="bs-reserved" style="width:{100 * bar.reserved:.2f}%"></i>{tick}'
+        f"{'<b class=bs-ceiling></b>' if ceiling else ''}</div>"
+        f"<div><span><strong>{spent}</strong> {reserved}</span><span>{expected}</span>"
+        f'<span class="bs-cut">{ceiling}</span></div></div>'
+    )
+
+
+def _figure(so_far: Live | None, busy: bool) -> None:
+    """The frontier on the questions all settings have answered."""
+    if so_far is None or not so_far.common:
+        controls.caption(
+            "The figure appears with the first question that every setting has answered."
+            if busy
+            else "No question has been answered by every setting, so there is no figure."
+        )
+        return
+    x = "usd" if (so_far.frame["axis"] == "usd").all() else "output_tokens"
+    info = figures.frontier_info(so_far.frame, so_far.line, x=x, room=controls.room(), dark=controls.dark())
+    controls.chart(figures.frontier_figure(info), "run.figure", VIEW, "Accuracy against spend, so far")
+    every = f"all {len(so_far.settings)} settings have answered" if len(so_far.settings) > 1 else "are answered"
+    words = f"On the {fmt.plural(so_far.common, 'question')} that {every}"
+    also = f" {len(so_far.tasks) - 1} more tasks are on the page of results." if len(so_far.tasks) > 1 else ""
+    controls.caption(
+        f"{words}{'; redrawn every 2 seconds. Intervals narrow as answers come in.' if busy else '.'}{also}"
+    )
+
+
+def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> None:
+    """How far it is, setting by setting, what can be done, and what it was expected to cost."""
+    head, aside = progress.pace(status)
+    st.html(
+        f'<div class="bs-standing"><h3 class="bs-sub">{progress.trials(status)} answers</h3>'
+        f"<p>{escape(head)}</p><small>{escape(aside)}</small></div>"
+    )
+    if so_far:
+        colours = theme.strategy_colours([each.strategy for each in so_far.settings], dark=controls.dark())
+        st.html("".join(_setting(each, colours[each.strategy]) for each in so_far.settings[:SHOWN]))
+        if len(so_far.settings) > SHOWN:
+            controls.caption(f"{len(so_far.settings) - SHOWN} more settings are on the page of results.")
+        if any(each.simulated for each in so_far.settings):
+            controls.caption("Scripted models are simulated: no language model answered.")
+    elif status.state == "finished" and status.total:
+        controls.caption("Nothing of this study is stored in the database that is shown.")
+    failed = status.ends.get("failed", 0)
+    st.html(
+        f'<div class="bs-expected"><div><span>Failed answers</span><span>{fmt.count(failed)}</span></div>'
+        f"<div><span>Cost so far</span><span>{escape(progress.cost(status, runs.here(run)))}</span></div></div>"
+    )
+    if so_far and not busy:
+        with st.container(key="results"):
+            controls.link_to("explore", "See your results", {"study": so_far.study, "task": so_far.task})
+    if access.may_spend():
+        _actions(run, status, busy)
+    controls.caption(progress.against(held(run, status), status))
+    controls.copy_link(VIEW, RUN)
+
+
+def _setting(each: progress.Result, colour: str) -> str:
+    share = 100 * each.done / each.planned if each.planned else 0
+    return (
+        f'<div class="bs-setting"><div><b><i style="background:{colour}"></i>{escape(each.name)}</b>'
+        f"<span>{fmt.count(each.done)} of {fmt.count(each.planned)}</span></div>"
+        f'<span class="bs-bar"><i style="width:{share:.1f}%;background:{colour}"></i></span>'
+        f"<small>{escape(each.right)}</small></div>"
+    )
+
+
+def _actions(run: RunDir, status: Status, busy: bool) -> None:
+    """Stop, resume under a higher ceiling, run again with changes, another run."""
+
+    def stop(now: bool) -> None:
+        try:
+            runs.stop(run, now)
+        except (BudgetscopeError, OSError) as error:
+            st.session_state["run.note"] = f"The run was not told to stop: {error}"
+
+    if status.alive:
+        heard = status.state == "stopping" or stop_requested(run) is not None
+        label = "Stop now" if heard else "Stop"  # Who is not patient enough for a stop asks again.
+        st.button(label, icon=":material/stop_circle:", on_click=stop, args=(heard,), width="stretch")
+        wait = progress.patience(status)
+        if heard:
+            st.info("Stop was heard: " + controls.literal(wait.removeprefix("Stop ")), icon=":material/hourglass_top:")
+            controls.caption("Stop now gives up calls in flight; they stay charged at their worst case.")
+        else:
+            controls.caption(f"{wait} What is stored stays and can be resumed.")
+        return
+    if busy:
+        return
+    if progress.resumable(status):
+        if st.button("Resume" if status.state != "new" else "Start", icon=":material/play_arrow:", width="stretch"):
+            raised = [st.session_state.get(f"resume.{what}.{run.run_id}") for what in ("tokens", "usd")]
+            limits = Limits(None, raised[0] and int(raised[0]), None if raised[1] is None else pusd(raised[1]))
+            try:
+                runs.resume(run, limits)
+            except BudgetscopeError as error:
+                st.error(controls.literal(str(error)))
+            else:
+                st.rerun()
+        with st.popover("Raise the ceiling", icon=":material/vertical_align_top:", width="stretch"):
+            controls.caption("In all, what is spent already included; empty leaves it as it is. Then resume.")
+            key, most = f"resume.tokens.{run.run_id}", progress.limit(status.ceiling.tokens)
+            st.number_input("Tokens", 1, 10**12, None, step=100_000, key=key, placeholder=most)
+            key, most = f"resume.usd.{run.run_id}", progress.money(status.ceiling.pusd)
+            st.number_input("US dollars", 0.0, 1e6, None, step=0.5, key=key, placeholder=most)
+    try:
+        again = study_form.of_study(load(run.study), runs.uploads(queries.path()))
+    except BudgetscopeError:
+        again = None  # A study of another version, or one that somebody edited.
+    if again is not None and st.button("Re-run with changes", icon=":material/edit:", width="stretch"):
+        _choose(None)
+        for name, value in again.items():
+            st.session_state[url_state.key(VIEW, name)] = value
+        st.rerun()
+    if st.button("New run", icon=":material/add:", width="stretch"):
+        _choose(None)
+        st.rerun()
+
+
+def _bill(status: Status) -> None:
+    """What the run paid, by model and role."""
+    try:
+        bill = queries.bill(queries.state(), status.run_id).to_dicts()
+    except BudgetscopeError:
+        return
+    lines = []
+    for item in bill:
+        counts = {name: fmt.count(item[name.lower()]) for name in ("Calls", "Attempts", "Retries", "Tokens")}
+        paid = {name: _money(item[column]) for name, column in MONEY.items()}
+        if item["assumed"] and item["list_pusd"] is not None:
+            paid["List"] += " assumed price"
+        model, role = names.model(item["name"] or item["model"]), item["role"] or "not read"
+        lines.append({"Model": model, "Role": role, **counts, **paid})
+    if lines:
+        with st.expander("Bill", icon=":material/receipt_long:"):
+            st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
+            controls.caption(BILL)
+
+
+def _css() -> str:
+    """The page's own style; its colours are those of `controls.dress`."""
+    return Path(__file__).with_name("run.css").read_text("utf-8")
 
 
 render()

@@ -1,4 +1,4 @@
-"""A prepared run as a link: what the form says comes back, nothing starts, and no ceiling or secret travels."""
+"""The form is its address: what it says comes back, nothing starts, and no key or server of one's own travels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import runs
 from dashboard.widgets import study_form, url_state
 from dashboard.widgets.study_form import AXES
+from engine.study import schema
 from tests.dashboard.views.test_views import words
 from tests.support.pages import run_page
 
@@ -20,7 +21,7 @@ Open = Callable[..., AppTest]
 LINK: dict[str, str | list[str]] = {
     "model": ["scripted/adder"],
     "strategy": ["self_consistency", "direct"],
-    "task": ["chain_sum", "leg_counting"],
+    "task": "leg_counting",
     "knob": ["self_consistency.samples=2, 4"],
     "level": "medium",
     "questions": "7",
@@ -29,6 +30,9 @@ LINK: dict[str, str | list[str]] = {
     "axis": "calls",
     "budgets": "1, 3",
     "system": "Be brief.",
+    "tokens": "5000",
+    "usd": "1.5",
+    "name": "mine",
 }
 
 
@@ -81,27 +85,48 @@ def test_a_link_fills_the_form_and_starts_nothing(opened: Open, tmp_path: Path) 
 def test_what_the_form_says_comes_back_from_its_link(opened: Open) -> None:
     app = opened(**LINK)
     now = said(app)
-    assert {name: now[name] for name in LINK if name not in ("strategy", "task")} == {
-        name: value for name, value in LINK.items() if name not in ("strategy", "task")
+    assert {name: now[name] for name in LINK if name != "strategy"} == {
+        name: value for name, value in LINK.items() if name != "strategy"
     }
     again = opened(**url_state.written(study_form.PARAMS, now))
     assert ordered(said(again)) == ordered(now)
 
 
-def test_no_ceiling_no_key_and_no_endpoint_is_in_a_link(opened: Open) -> None:
+def test_no_key_and_no_server_of_ones_own_is_in_the_address(opened: Open) -> None:
     app = opened()
-    app.number_input(key="form.usd").set_value(7.25)
-    app.text_input(key="form.own.key").set_value("MY_SECRET_KEY")
-    app.text_input(key="form.own.base").set_value("http://10.1.2.3/v1").run()
-    assert said(app) == {}
+    app.text_input(key="own.name").set_value("mine")
+    app.text_input(key="own.key").set_value("MY_SECRET_KEY")
+    app.text_input(key="own.base").set_value("http://10.1.2.3/v1").run()
+    assert not app.exception and not dict(app.query_params)
 
 
-def test_an_address_that_the_form_no_longer_follows_says_nothing_of_it(opened: Open) -> None:
+def test_every_change_of_the_form_is_in_the_address_and_an_address_that_changes_fills_it_again(opened: Open) -> None:
     app = opened(model=["scripted/adder"], questions="7")
-    assert "questions" in app.query_params
     app.number_input(key="form.questions").set_value(9).run()
-    assert "questions" not in app.query_params and "model" not in app.query_params
-    assert app.number_input(key="form.questions").value == 9
+    app.number_input(key="form.tokens").set_value(40_000).run()
+    assert "9" in app.query_params["questions"] and "40000" in app.query_params["tokens"]
+    app.query_params["questions"] = "8"  # As Back does.
+    app.run()
+    assert app.number_input(key="form.questions").value == 8
+    assert "questions = 8" in words(app)
+
+
+def test_a_run_with_changes_begins_with_the_form_of_the_run_before(opened: Open, tmp_path: Path) -> None:
+    text = """name = "first (pilot)"
+budgets = [64, 256]
+budget_axis = "total_tokens"
+models = ["scripted/adder"]
+tasks = [{ name = "gym:gcd", level = "medium", questions = 9, seed = 2 }]
+strategies = [{ name = "self_consistency", samples = [2, 4] }, "direct"]
+[ceiling]
+tokens = 70000
+"""
+    address = study_form.of_study(schema.parse(text, "s.toml"), tmp_path)
+    again = words(opened(**url_state.written(study_form.PARAMS, address)))
+    flat = " ".join(again.split())
+    for part in ('name = "first"', 'level = "medium"', "questions = 9", "seed = 2", "tokens = 70000", "64, 256"):
+        assert part in flat, flat
+    assert "2, 4" in flat and 'budget_axis = "total_tokens"' in flat
 
 
 @pytest.mark.parametrize(
@@ -112,8 +137,8 @@ def test_an_address_that_the_form_no_longer_follows_says_nothing_of_it(opened: O
         ({"knob": ["models=x"]}, "knob = 'models=x'"),
         ({"knob": ["direct.answer_tokens"]}, "knob = 'direct.answer_tokens'"),
         ({"role": ["tokens=5"]}, "role = 'tokens=5'"),
-        ({"usd": "5"}, "'usd'"),
-        ({"tokens": "5"}, "'tokens'"),
+        ({"usd": "much"}, "usd = 'much'"),
+        ({"tokens": "-5"}, "tokens = '-5'"),
     ],
 )
 def test_a_part_that_cannot_be_used_is_explained(opened: Open, query: dict[str, str | list[str]], told: str) -> None:

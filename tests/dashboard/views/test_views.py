@@ -76,15 +76,7 @@ SAYS: dict[str, dict[str, str]] = {
         "mixed": "of 4 trials right",
         "demo": "trials right",
     },
-    "run": {
-        "empty": "the form below starts one",
-        "one trial": "Runs beside results.duckdb",
-        "all wrong": "Runs beside results.duckdb",
-        "all failed": "the form below starts one",
-        "small": "Runs beside",
-        "mixed": "Runs beside results.duckdb",
-        "demo": "the form below starts one",
-    },
+    "run": dict.fromkeys(MAKERS, "Start a run: what, who, how much"),
 }
 """What each page must say on each database of MAKERS when it is opened."""
 ELSEWHERE = {"help": "test_help.py"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.data import runs, studies
 from tests.support.pages import run_page
 
 ROWS = "question,answer,A,B,Puzzles\n" + "".join(f"Which {n}?,{'AB'[n % 2]},x{n},y{n},1 1 4 {n}\n" for n in range(12))
@@ -15,12 +16,8 @@ ROWS = "question,answer,A,B,Puzzles\n" + "".join(f"Which {n}?,{'AB'[n % 2]},x{n}
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
-    (tmp_path / "asked.csv").write_text(ROWS)
-    app = run_page("run")
-    app.session_state["form.models"] = ["scripted/adder"]
-    app.session_state["form.source"] = "Your file"
-    app.session_state["form.path"] = tmp_path / "asked.csv"
-    return app.run()
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "asked.csv", ROWS.encode())
+    return run_page("run", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/asked.csv", questions="12")
 
 
 def _captions(app: AppTest) -> str:
@@ -31,7 +28,7 @@ def test_the_guess_is_on_the_page_and_the_form_overrules_it(page: AppTest) -> No
     assert not page.exception
     assert "Answers to file:asked are read as choice: all 12 targets are letters of options." in _captions(page)
     page.selectbox(key="form.kind").set_value("text")
-    page.selectbox(key="form.statement").set_value("the first counts").run()
+    page.selectbox(key="form.statement").set_value("first").run()
     assert 'kind = "text"' in page.code[0].value and 'statement = "first"' in page.code[0].value
     assert "are read as text, as the study says, of several that a reply states the first." in _captions(page)
 
@@ -42,3 +39,12 @@ def test_a_checker_needs_no_column_of_answers(page: AppTest) -> None:
     assert not page.exception
     assert 'checker = "game24"' in page.code[0].value and "answer_column" not in page.code[0].value
     assert "Answers to file:asked+game24 are judged by game24, without targets." in _captions(page)
+
+
+def test_a_file_is_in_the_address_by_its_content_and_no_server_path_is_in_a_message(
+    page: AppTest, tmp_path: Path
+) -> None:
+    assert [*page.query_params["task"]] in (["file"], [*"file"]) and str(tmp_path) not in str(dict(page.query_params))
+    page.selectbox(key="form.answer").set_value("Puzzles").run()
+    shown = [*page.warning, *page.error, *page.caption, *page.markdown]
+    assert not page.exception and not any(str(tmp_path) in str(each.value).replace("\\", "") for each in shown)

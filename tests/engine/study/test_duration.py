@@ -31,7 +31,7 @@ def test_the_pause_before_a_resume_is_no_running_time(tmp_path: Path, capsys: py
     assert first.ran_s < ended.ran_s < 600 and ended.started_at == first.started_at - ago
     (seconds,) = [each for each in held(run, ended) if each.what == "seconds"]
     assert seconds.actual == ended.ran_s and seconds.inside
-    assert progress.figures(ended)[-1][0] == "Time taken" and "h" not in progress.figures(ended)[-1][1]
+    assert progress.pace(ended)[0].startswith("took ") and " h" not in progress.pace(ended)[0]
     assert main(["--db", str(run.db), "runs"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.endswith("ran") and row.rstrip().endswith(" s")
@@ -44,4 +44,4 @@ def test_a_run_of_an_older_version_took_from_its_start_to_its_last_sign_of_life(
     assert run_dir.running_s(old) == 90
     assert run_dir.running_s(replace(old, ran_s=12.0)) == 12
     assert run_dir.running_s(replace(old, started_at=None)) is None
-    assert progress.figures(replace(old, ran_s=12.0))[-1] == ("Time taken", "12 s", "")
+    assert progress.pace(replace(old, ran_s=12.0))[0] == "took 12 s"

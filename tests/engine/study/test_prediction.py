@@ -334,11 +334,12 @@ def test_an_estimate_needs_no_key(monkeypatch: pytest.MonkeyPatch, db: Path) -> 
 def test_the_page_shows_the_expected_with_its_interval_and_the_worst_as_caption(db: Path) -> None:
     empty = progress.forecast(expected.expected_spend(plan(sums()), db), upper_bound(plan(pilot(sums()))))
     assert empty.pilot is not None and empty.pilot.startswith("at most ")
-    assert "No history for 2 of 2 conditions" in empty.note
+    assert "Nothing is stored yet of 2 of 2 settings" in empty.note and (empty.ceiling.tokens or 0) >= empty.tokens
     ran(pilot(sums(), 5), db)
     known = progress.forecast(expected.expected_spend(plan(sums()), db))
     assert known.pilot is None
     named = {what: (value, aside) for what, value, aside in known.figures}
-    assert named["Trials"] == ("14", "10 more stored already")
-    assert " · at most " in named["Tokens, expected"][1] and named["Tokens, expected"][1].startswith("(")
-    assert named["List price, expected"][0].startswith("$")
+    assert named["Answers to make"] == ("14", "10 more are stored")
+    assert named["All tokens"][1].startswith("(")
+    assert 2.5 * known.tokens <= (known.ceiling.tokens or 0) <= 2.5 * known.tokens * 1.1 + 1_000
+    assert named["Cost"][0] == progress.FREE

@@ -1,0 +1,47 @@
+"""A run's study shows every setting it asked for, whoever paid for the answers; one's own newest study stands first."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dashboard.data import live, queries
+from engine.runs import run_dir
+from tests.support import stores
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stores.two_studies(tmp_path_factory.mktemp("live") / "results.duckdb")
+
+
+def test_a_setting_whose_answers_an_earlier_study_paid_for_is_shown_with_the_others(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
+    shown = live.so_far(queries.state(), "narrow")
+    assert shown is not None
+    assert {each.strategy for each in shown.settings} == {stores.EVERY[0], *stores.EVERY[2:]}
+    assert all((each.done, each.planned) == (10, 10) for each in shown.settings)
+    assert shown.common == 10 and {*shown.frame["n_questions"]} == {10}
+
+
+def test_a_study_of_which_nothing_is_stored_shows_nothing(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
+    assert live.so_far(queries.state(), "another") is None
+
+
+def test_the_newest_study_run_beside_the_database_comes_first_and_then_those_that_came_with_it(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy.duckdb"
+    shutil.copy(database, copy)
+    ours = run_dir.list_runs(database)[0]
+    assert ours.name == "wide"
+    shutil.copytree(run_dir.folder(database) / ours.run_id, run_dir.folder(copy) / ours.run_id)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(copy))
+    assert queries.study_choices(queries.state())[:2] == ("wide", "narrow")
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
+    assert queries.study_choices(queries.state())[:2] == ("narrow", "wide")
