@@ -109,6 +109,7 @@ def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the
     second = said(page)
     again = stage.open(page.url.removeprefix(stage.url))
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
+    said(again)
     again.keyboard.press("ArrowLeft")
     expect(transcript_of(again)).to_have_text(first, use_inner_text=True)
     said(again)
