@@ -1,4 +1,4 @@
-"""What a transcript says in words: a call's line, why it was cut, where a budget closes, a trial's verdict.
+"""What a transcript says in words: a call's line, why it was cut, where a budget cuts, an answer's verdict.
 
 Pure: records in, plain text out, never escaped and never markup. Models write what is shown here, so `visible` spells
 out the characters that would steer a screen or hide text.
@@ -7,13 +7,14 @@ out the characters that would steer a screen or hide text.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.core import names, replay
+from dashboard.text.tables import short_question
+from engine.core import answers, replay
 from engine.core import text as fmt
-from engine.core.records import Call, Cut, Prompt, Spend, Trial
+from engine.core.records import Call, Cut, Problem, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
 from engine.models.settings import shown
 
@@ -24,12 +25,16 @@ LONGEST = 40_000
 """Characters of one text that are shown; the rest is in the export."""
 SHORT = 600
 """Characters of a document that need not be folded away."""
+LISTED = 48
+"""Letters of a question in the list."""
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 CUTS: dict[Cut, str] = {
     Cut.OWN: "cut at its own cap: its text may be used, its answer does not count",
     Cut.BUDGET: "cut by the budget: the strategy never saw this reply",
     Cut.REFUSED: "refused: the budget left no token for it",
     Cut.CONTEXT: "refused: the prompt does not fit the model's context window",
-    Cut.LIMIT: "not sent: a trial makes no more calls than this",
+    Cut.LIMIT: "not sent: an answer makes no more calls than this",
     Cut.FAILED: "failed: the provider gave no reply",
 }
 
@@ -37,26 +42,30 @@ __all__ = [
     "CUTS",
     "SHORT",
     "Entry",
+    "beyond_line",
     "call_line",
-    "closing_line",
-    "counts_line",
+    "closing_call",
     "cut_line",
+    "cut_place",
     "document_title",
     "facts_line",
+    "finding",
     "list_mark",
     "mechanism_line",
     "prompt_title",
+    "read_line",
+    "stated_answer",
     "table",
-    "title",
     "tokens",
     "verdict_line",
     "visible",
+    "votes",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A trial and how it stands at the chosen budget."""
+    """An answer and how it stands at the chosen budget."""
 
     trial: Trial
     reading: Reading
@@ -91,19 +100,18 @@ def tokens(spend: Spend) -> str:
 
 
 def call_line(call: Call) -> str:
-    """Model, what the call asked for and what the budget of the run granted, and what it spent."""
+    """`78 in (24 cached), 14 out`, with what else was spent where there is some, and who answered it how fast."""
     spend = call.spend
-    granted = f", granted {fmt.count(call.granted_tokens)}" if call.granted_tokens < call.asked_tokens else ""
-    parts = [shown(call.model), f"asked for up to {fmt.count(call.asked_tokens)} tokens{granted}"]
     if not spend.calls:
-        return " · ".join([*parts, "nothing spent"])
-    # Input and output are always said; other parts of the spend only where there is some.
-    parts += [f"{fmt.count(spend.input_tokens)} in", f"{fmt.count(spend.output_tokens)} out"]
-    parts += [f"{fmt.count(spend.cached_tokens)} of the input cached"] if spend.cached_tokens else []
-    parts += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
+        return f"{shown(call.model)} · nothing spent"
+    cached = [f"{fmt.count(spend.cached_tokens)} cached"] if spend.cached_tokens else []
+    cached += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
+    aside = f" ({', '.join(cached)})" if cached else ""
+    out = spend.output_tokens if call.seen_output_tokens is None else call.seen_output_tokens
+    parts = [f"{fmt.count(spend.input_tokens)} in{aside}, {fmt.count(out)} out"]
     parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
     parts += [fmt.duration(spend.latency_ms)] if spend.latency_ms else []
-    return " · ".join([*parts, "replayed: already paid for"] if call.replayed else parts)
+    return " · ".join([*parts, "reused, paid for before"] if call.replayed else parts)
 
 
 def cut_line(call: Call) -> str | None:
@@ -125,23 +133,81 @@ def prompt_title(messages: Prompt) -> str:
     return f"Prompt: {fmt.plural(len(messages), 'message')}, {fmt.count(size)} characters"
 
 
-def closing_line(trial: Trial, reading: Reading, budget: str) -> str | None:
-    """Where a budget closes a trial; None: it does not."""
+def finding(trial: Trial, reading: Reading, budget: str) -> str:
+    """What became of an answer in at most 18 words: `Right after eight calls; the budget of 128 tokens cut the ninth`.
+
+    `budget`: the budget it is read at, `128 tokens`."""
+    if reading.fate in ("failed", "stopped"):
+        return f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}, and not scored"
+    if reading.fate == "censored":
+        return f"Not known at {budget}: the run closed before it"
+    outcome = f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}"
+    if cut := closing_call(trial, reading):
+        number = cut.ordinal + 1
+        which = f"the {ORDINALS[number - 1]}" if number <= len(ORDINALS) else f"call {fmt.count(number)}"
+        wall = "the context window" if cut.cut is Cut.CONTEXT else f"the budget of {budget}"
+        verb = "cut" if reading.granted else "left no token for"
+        return f"{outcome}; {wall} {verb} {which}"
+    if reading.exhausted:
+        return f"{outcome}; the context window was full"
+    return f"{outcome} and {fmt.plural(reading.spend.output_tokens, 'output token')}"
+
+
+def closing_call(trial: Trial, reading: Reading) -> Call | None:
+    """The call at which the budget closes a trial; None: it covers all calls that are known."""
     # The call after those a budget covers is where it closes, if there is one.
     if reading.granted is None or reading.covered >= len(trial.calls):
         return None
-    call = trial.calls[reading.covered]
-    number = reading.covered + 1
-    if reading.granted < 1:
-        how = f"before call {number}, which is refused"
-    else:
-        seen = "" if call.seen_output_tokens is None else f" of {fmt.count(call.seen_output_tokens)}"
-        how = f"in call {number}, after {fmt.count(reading.granted)}{seen} output tokens"
-    if reading.answer is None:
-        return f"{budget} closes {how}. No answer had been given by then."
+    return trial.calls[reading.covered]
+
+
+def read_line(reading: Reading) -> str:
+    """`Read up to the budget: 702 input (of them 428 cached) · 128 output · 0 hidden reasoning`."""
+    spend = reading.spend
+    cached = f" (of them {fmt.count(spend.cached_tokens)} cached)" if spend.cached_tokens else ""
+    hidden = f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"
     return (
-        f"{budget} closes {how}. The answer that counts is {_quoted(reading.answer)}, which is {FATES[reading.fate]}."
+        f"Read up to the budget: {fmt.count(spend.input_tokens)} input{cached} · "
+        f"{fmt.count(spend.output_tokens)} output · {hidden}"
     )
+
+
+def beyond_line(trial: Trial, reading: Reading) -> str:
+    """What the calls after the cut are; empty: there are none."""
+    closing = closing_call(trial, reading)
+    first, last = (closing.ordinal + 2 if closing else 0), len(trial.calls)
+    if closing is None or first > last:
+        return ""
+    which = f"Call {first} was" if first == last else f"Calls {first} to {last} were"
+    return f"{which} made when the study ran, with a larger budget; not counted here. Raise the budget to read them."
+
+
+def stated_answer(text: str, problem: Problem) -> str | None:
+    """The answer that a whole reply states by the rules of its question; None: none."""
+    return answers.extract(text, problem.answer_kind, statement=problem.statement, options=problem.options)
+
+
+def votes(stated: Sequence[str | None]) -> str:
+    """`15 ×4, 10 ×2, 18`: stated answers with their counts, most first; None: no vote."""
+    tally: dict[str, tuple[str, int]] = {}
+    for answer in stated:
+        if answer is not None:
+            key = answers.vote_key(answer)
+            spelled, n = tally.get(key, (answer, 0))
+            tally[key] = spelled, n + 1
+    most_first = sorted(tally.values(), key=lambda pair: -pair[1])
+    return ", ".join(f"{visible(spelled, 40)} ×{n}" if n > 1 else visible(spelled, 40) for spelled, n in most_first)
+
+
+def cut_place(text: str, granted: int, seen: int | None) -> int:
+    """About where in a reply of `seen` tokens the budget's last token ends, in characters: its share of the letters,
+    moved to the next gap between words. The place in tokens is exact, and this is not."""
+    if not seen or granted >= seen:
+        return len(text)
+    place = round(len(text) * granted / seen)
+    while 0 < place < len(text) and not text[place].isspace():
+        place += 1
+    return place
 
 
 def verdict_line(trial: Trial, reading: Reading) -> str:
@@ -149,33 +215,14 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
     target = _quoted(trial.spec.question.target)
     # In this order: what was not scored has no answer to speak of.
     if reading.fate in ("failed", "stopped"):
-        return f"The trial {reading.fate} and is not scored: {visible(trial.error or 'no reason given', 400)}"
+        return f"It {reading.fate} and is not scored: {visible(trial.error or 'no reason given', 400)}"
     if reading.fate == "censored":
-        return "The run closed before this budget, so the trial says nothing about it and is not scored here."
+        return "The run closed before this budget, so nothing is known of it here and it is not scored."
     if reading.answer is None:
-        return f"No answer; the target is {target}."
-    ending = ", though the budget ended it" if reading.exhausted and reading.fate == "right" else ""
-    return f"The answer {_quoted(reading.answer)} is {reading.fate}{ending}; the target is {target}."
-
-
-def title(label: str, fates: Mapping[str, int], at: str) -> str:
-    """What came out, in one sentence; `fates`: trials by fate, `at` names the budget."""
-    # Failed, stopped and censored trials are no evidence, so they are not in n.
-    scored = sum(fates.get(fate, 0) for fate in ("right", "wrong", "none"))
-    return f"{label}: {fmt.count(fates.get('right', 0))} of {fmt.plural(scored, 'trial')} right{at}"
-
-
-def counts_line(condition: Mapping[str, Any], fates: Mapping[str, int], ended: int) -> str:
-    """Task, model, the budget the condition ran at, and its trials by fate, with how many the budget ended."""
-    # Shares of all trials here, unlike in the title, so that they add up.
-    total = sum(fates.values())
-    most_first = sorted(fates.items(), key=lambda each: -each[1])
-    counts = [f"{fmt.count(n)} {FATES[fate]} ({fmt.percent(n / total)})" for fate, n in most_first]
-    if ended:
-        counts.append(f"{fmt.count(ended)} ended by the budget ({fmt.percent(ended / total)})")
-    simulated = ["simulated: no real model"] if condition["simulated"] else []
-    run_at = f"run at {fmt.budget(condition['budget'], condition['axis'])}"
-    return " · ".join([names.task(condition["task"]), names.model(condition["model"]), *simulated, run_at, *counts])
+        return f"No answer, which counts 0; right is {target}."
+    if reading.fate == "right":
+        return f"It said {_quoted(reading.answer)}, which is right."
+    return f"It said {_quoted(reading.answer)}, which is {FATES[reading.fate]}; right is {target}."
 
 
 def facts_line(entry: Entry) -> str:
@@ -194,32 +241,32 @@ def mechanism_line(trial: Trial, reading: Reading) -> str:
 
 
 def table(shown: Sequence[Entry]) -> pl.DataFrame:
-    """One row per trial; text only."""
+    """One row per answer, text only but for its output tokens."""
     import polars as pl
 
     repeats = any(entry.trial.spec.repeat for entry in shown)
-    texts = [" ".join(entry.trial.spec.question.problem.text.split()) for entry in shown]
-    # A long opening, in whole words, that all questions share is left out; the first and last of a sorted list tell it.
-    first, last = min(texts, default=""), max(texts, default="")
-    same = next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), 0)
-    words = first.rfind(" ", 0, same) + 1
     rows = []
-    for entry, text in zip(shown, texts, strict=True):
+    for entry in shown:
+        problem = entry.trial.spec.question.problem
         row: dict[str, Any] = {
-            "Verdict": list_mark(entry.reading),
-            "Question": visible(text[words if words > 20 else 0 :], 160),
-            "Answer": visible(entry.reading.answer or "", 60),
-            "Target": visible(entry.trial.spec.question.target, 60),
-            "Tokens (in+out)": tokens(entry.reading.spend),
+            "": list_mark(entry.reading),
+            "Question": visible(short_question(problem.text, LISTED), 160),
+            "It said": visible(" ".join((entry.reading.answer or FATES[entry.reading.fate]).split()), 60),
+            "Output": entry.reading.spend.output_tokens,
         }
         rows.append(row | ({"Repeat": entry.trial.spec.repeat} if repeats else {}))
     return pl.DataFrame(rows)
 
 
 def list_mark(reading: Reading) -> str:
-    """Verdict for a list: a sign and a word, so that it needs no colour."""
-    sign = {"right": "✓", "wrong": "✗", "none": "○"}.get(reading.fate, "!")
-    return f"{sign} {FATES[reading.fate]}"
+    """A sign for a list, so that it needs no colour; only right and wrong answers have a tick or a cross."""
+    return {"right": "✓", "wrong": "✕", "none": "–"}.get(reading.fate, "!")
+
+
+def _calls(n: int) -> str:
+    if n < len(NUMBERS):
+        return f"{NUMBERS[n]} call{'' if n == 1 else 's'}"
+    return fmt.plural(n, "call")
 
 
 def _quoted(text: str) -> str:

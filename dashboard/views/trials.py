@@ -1,36 +1,37 @@
-"""From a condition to its trials, and from a trial to its calls in order: what was asked, said, paid and cut."""
+"""Answers of a setting, one by one: which came out right, wrong, cut or not at all, and each call by call.
+
+Texts of questions and models are escaped wherever they stand in markup; nothing of theirs is HTML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import Any, Literal, cast
+from html import escape
+from typing import Any, cast
 
 import streamlit as st
 
+from dashboard import theme
 from dashboard.data import queries
 from dashboard.text import transcript
 from dashboard.text.transcript import Entry
+from dashboard.theme import fade
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis.sql.trial_list import PAGE, Key, TrialPage
 from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
-from engine.core.records import AXES, Axis
+from engine.core.records import AXES, Axis, Call, Completion, Prompt, Trial
 from engine.store.store import Store
 
 VIEW = "trials"
-SHOW = {
-    "all": "All",
-    "right": "Right",
-    "wrong": "Wrong",
-    "none": "No answer",
-    "exhausted": "Ended by budget",
-    "failed": "Failed",
-}
+TASK = f"{VIEW}.task"
+"""Session key of the task, which the setting decides: it stands in no address."""
+SHOW = {"all": "All", "right": "Right", "wrong": "Wrong", "none": "No answer", "exhausted": "Cut", "failed": "Failed"}
 PARAMS = (
     Param("study", pinned=True),
     Param("condition", pinned=True),
@@ -41,16 +42,62 @@ PARAMS = (
     Param("question"),
     Param("trial"),
 )
-Colour = Literal["green", "red", "gray", "orange"]
-BADGES: dict[str, Colour] = {"right": "green", "wrong": "red", "none": "gray", "censored": "gray"}
-BADGES |= {"failed": "orange", "stopped": "orange"}
-WIDTHS = {"Verdict": 74, "Question": 110, "Answer": 60, "Target": 58, "Tokens (in+out)": 128}  # Pixels; others have 60.
+WIDTHS = {"": 28, "Question": 84, "It said": 54, "Tokens": 78, "Output": 52, "Repeat": 52}  # Pixels.
+BAR = 62
+"""Pixels of the bar of a row."""
+ROLES = {"system": "system and template", "user": "user", "assistant": "worked examples"}
+"""What the messages of a prompt are called; a chat turn of the assistant that is sent is an example, or an earlier
+reply."""
+CELLS = {  # Ground of a text by its role, light and dark.
+    "system": ("#dfe3ea", "#333a46"),
+    "user": ("#cfe6fb", "#173c5c"),
+    "assistant": ("#fbe8b8", "#51431a"),
+    "answer": ("#e4d5f7", "#43305f"),
+    "hidden": ("#d2ecd9", "#1f4a30"),
+}
 STYLE = """<style>
-[class*="st-key-beyond"] { opacity: .55; }
-[class*="st-key-text"] pre, [class*="st-key-text"] code { white-space: pre-wrap; overflow-wrap: anywhere; }
-@media (max-width: 900px) {
+[class*="st-key-text"] pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+.st-key-list [data-testid="stButtonGroup"] > label { display: none; }
+.an-head { display: flex; flex-wrap: wrap; align-items: baseline; gap: .2rem 1rem; font-size: 15px; }
+.an-bar { display: flex; position: relative; height: 18px; margin: 20px 0 6px; }
+.an-bar i {
+  box-sizing: border-box; border-right: 1px solid var(--bs-background); min-width: 0; overflow: hidden;
+  font-size: 12px; line-height: 18px; font-style: normal; text-align: center; color: var(--bs-background);
+}
+.an-bar i.an-out {
+  background: none !important; border: 1px solid var(--bs-axis); line-height: 16px; color: var(--bs-muted);
+}
+.an-bar b { position: absolute; top: -19px; height: 42px; border-left: 3px solid var(--bs-cut); }
+.an-bar b span { position: absolute; top: -3px; left: 6px; font-size: 13px; white-space: nowrap; color: var(--bs-cut); }
+.an-bar b.an-late span { left: auto; right: 9px; }
+.an-words { display: flex; justify-content: space-between; gap: 1rem; font-size: 13px; color: var(--bs-muted); }
+.an-key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: 10px 0; font-size: 13px; color: var(--bs-muted); }
+.an-key i { display: inline-block; width: 18px; height: 11px; border-radius: 3px; margin-right: 6px; }
+.an-call {
+  display: grid; grid-template-columns: 190px minmax(0, 1fr) 110px; gap: .3rem 1rem; padding: 9px 0;
+  border-top: 1px solid var(--bs-border); font-size: 15px;
+}
+.an-call > :last-child { text-align: right; overflow-wrap: anywhere; }
+.an-call small { display: block; font-size: 13px; color: var(--bs-muted); }
+.an-call summary { font-size: 13px; color: var(--bs-muted); cursor: pointer; }
+.an-say {
+  margin: 0 0 6px; padding: 4px 8px; border-radius: 5px; color: var(--bs-text); white-space: pre-wrap;
+  overflow-wrap: anywhere; font: 14px/22px "Source Code Pro", monospace;
+}
+.an-say.an-out { background: none; border: 1px solid var(--bs-axis); color: var(--bs-muted); }
+.an-chip {
+  display: inline-block; margin: 0 0 6px; padding: 1px 9px; border-radius: 4px; background: var(--bs-cut);
+  color: var(--bs-background); font-size: 13px; font-weight: 650;
+}
+.an-cut { color: var(--bs-cut); font-weight: 650; }
+@media (max-width: 1100px) {
   .st-key-split [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) { flex-direction: column; }
   .st-key-split [data-testid="stColumn"] { width: 100%; flex: 1 1 auto; }
+}
+.st-key-split { margin-top: .8rem; }
+@media (max-width: 640px) {
+  .an-call { grid-template-columns: minmax(0, 1fr); }
+  .an-call > :last-child { text-align: left; }
 }
 </style>"""
 
@@ -70,55 +117,64 @@ class Wish:
     def drawn(
         cls, db: queries.Database, params: Sequence[Param], conditions: dict[str, dict[str, Any]], problems: list[str]
     ) -> Wish:
-        """Draw the controls; what they ask for."""
+        """Draw the row of controls; what they ask for."""
         by = {param.name: param for param in params}
-        with st.container(horizontal=True, gap="medium"):
-            study = controls.study(VIEW, by["study"])
+        study = controls.select(VIEW, by["study"], "Study", controls.study_name)
         own = queries.studies(db).get(study)
         conditions = {name: row for name, row in conditions.items() if own is None or name in own}
         controls.narrowed(VIEW, by["condition"], tuple(conditions))
-        several = len({row["task"] for row in conditions.values()}) > 1
+        key = url_state.key(VIEW, "condition")
+        tasks: dict[str, list[str]] = {}
+        for name, row in conditions.items():
+            tasks.setdefault(row["task"], []).append(name)
+        st.session_state[TASK] = conditions[st.session_state[key]]["task"]
+
+        def turned() -> None:
+            st.session_state[key] = tasks[st.session_state[TASK]][0]
+
+        called = names.tasks(tasks)
+        st.selectbox("Task", list(tasks), key=TASK, format_func=called.__getitem__, on_change=turned, width=220)
 
         def name_of(condition: str) -> str:
             row = conditions[condition]
-            task = names.task(row["task"]) if several else ""
-            return " · ".join(filter(None, [row["name"], task, "simulated" if row["simulated"] else ""]))
+            return f"{row['name']}{' · simulated' if row['simulated'] else ''}"
 
-        with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-            key = url_state.key(VIEW, "condition")
-            st.selectbox("Condition", list(conditions), key=key, format_func=name_of, width=420)
-            condition = conditions[st.session_state[key]]
-            axis = cast("Axis", url_state.value(VIEW, "axis") or condition["axis"])
-            key = url_state.key(VIEW, "budget")
-            budget = st.session_state.get(key)
-            # Eighteen digits: what is longer does not fit the database's integers.
-            if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
-                problems.append(f"This link asks for budget {url_state.quoted(budget)}, which is no whole number.")
-                st.session_state[key] = budget = None
-            if condition["anytime"]:
-                cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
-                walls = {*cells["budget"], *([int(budget)] if budget else [])}
-                st.selectbox(
-                    "Read at budget",
-                    [str(each) for each in sorted(walls)],
-                    index=None,
-                    key=key,
-                    placeholder="As it was run",
-                    width=220,
-                    format_func=lambda each: fmt.budget(int(each), axis),
-                )
-            else:  # It planned with its budget, so nobody knows what it would have done at another.
-                st.session_state[key] = None
-            budget = st.session_state.get(key)
-            show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
-            help = "Words that a question, target or answer holds"
-            st.text_input("Search", key=url_state.key(VIEW, "find"), width=160, max_chars=200, help=help)
-            find = str(url_state.value(VIEW, "find") or "").strip()
-        return cls(study, condition, axis, None if budget is None else int(budget), show or "all", find)
+        st.selectbox("Setting", tasks[st.session_state[TASK]], key=key, format_func=name_of, width=300)
+        condition = conditions[st.session_state[key]]
+        axis = cast("Axis", url_state.value(VIEW, "axis") or condition["axis"])
+        key = url_state.key(VIEW, "budget")
+        budget = st.session_state.get(key)
+        # Eighteen digits: what is longer does not fit the database's integers.
+        if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
+            problems.append(f"This link asks for budget {url_state.quoted(budget)}, which is no whole number.")
+            st.session_state[key] = budget = None
+        as_run = f"{fmt.up_to(condition['budget'], condition['axis'])}, as run"
+        if condition["anytime"]:
+            cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
+            walls = {*cells["budget"], *([int(budget)] if budget else [])}
+            st.selectbox(
+                "Budget",
+                [str(each) for each in sorted(walls)],
+                index=None,
+                key=key,
+                placeholder=as_run,
+                width=250,
+                format_func=lambda each: fmt.up_to(int(each), axis),
+            )
+        else:  # It planned with its budget, so nobody knows what it would have done at another.
+            st.session_state[key] = None
+            controls.caption(as_run)
+        budget = st.session_state.get(key)
+        find = str(url_state.value(VIEW, "find") or "").strip()
+        show = str(url_state.value(VIEW, "show") or "all")
+        return cls(study, condition, axis, None if budget is None else int(budget), show, find)
 
-    def budget_name(self, before: str, otherwise: str) -> str:
-        """The budget with a word before it; `otherwise` where trials are read as they were run."""
-        return otherwise if self.budget is None else f"{before}{fmt.budget(self.budget, self.axis)}"
+    @property
+    def limit(self) -> str:
+        """The budget answers are read at: `128 tokens`."""
+        if self.budget is None:
+            return fmt.budget(self.condition["budget"], self.condition["axis"])
+        return fmt.budget(self.budget, self.axis)
 
 
 def render() -> None:
@@ -127,68 +183,54 @@ def render() -> None:
         return
     st.html(STYLE)
     query = url_state.current()
-    if "trial" in query and "condition" not in query:  # A link that names a trial alone: its condition is looked up.
+    if "trial" in query and "condition" not in query:  # A link that names an answer alone: its setting is looked up.
         with suppress(BudgetscopeError):
             st.query_params["condition"] = Store(db.path).trial(query["trial"][0]).spec.condition.condition_id
     rows = queries.conditions(db).sort("task", "label").to_dicts()
     called: dict[str, str] = {}
-    for _, group in groupby(rows, key=lambda row: row["task"]):  # Names tell the conditions of one task apart.
-        called |= names.conditions([*group])
+    for task in {row["task"] for row in rows}:  # Names tell the settings of one task apart.
+        called |= names.conditions([row for row in rows if row["task"] == task])
     conditions = {row["condition_id"]: row | {"name": called[row["condition_id"]]} for row in rows}
     params = controls.offering(PARAMS, {"study": controls.studies(db, "condition"), "condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
-    head = st.container()
-    wish = Wish.drawn(db, params, conditions, problems)
+    controls.keep(VIEW, ("show", "find"))
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        wish = Wish.drawn(db, params, conditions, problems)
+        st.space("stretch")
+        ways = st.container(horizontal=True, width="content")
     key = url_state.value(VIEW, "trial"), url_state.value(VIEW, "question")
     asked = (db, wish.study, wish.condition["task"], wish.condition["condition_id"], wish.axis)
     try:
         page = queries.trial_page(*asked, wish.budget, wish.show, wish.find, key)
         entries = [Entry(trial, replay.read(trial, wish.axis, wish.budget)) for trial in page.trials]
-    except BudgetscopeError as error:  # Money, and a price nobody knows.
+    except BudgetscopeError as error:  # Cost, and a price nobody knows.
         problems.append(str(error))
         wish = replace(wish, budget=None)
         page = queries.trial_page(*asked, None, wish.show, wish.find, key)
         entries = [Entry(trial, replay.read(trial)) for trial in page.trials]
     if key[0] and not page.known:
-        problems.append(f"This link asks for trial {url_state.quoted(key[0])}, which this condition does not have.")
+        problems.append(f"This link asks for answer {url_state.quoted(key[0])}, which this setting does not have.")
     chosen = None if page.chosen is None else Entry(page.chosen, replay.read(page.chosen, wish.axis, wish.budget))
-    with head:
-        controls.heading(transcript.title(wish.condition["name"], page.fates, wish.budget_name(" at ", "")))
-        controls.caption(transcript.counts_line(wish.condition, page.fates, page.ended))
-        drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
-        if isinstance(drawn, int) and drawn > 1:
-            controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the trials that ran.")
-        for sentence in queries.notes(db, wish.study):
-            controls.caption(sentence)
-        controls.warn(problems)
+    with ways:
+        _turn("Previous", "Left", page.before)
+        _turn("Next", "Right", page.after)
+    if chosen is None:
+        controls.heading("No answer of this setting is stored")
+    else:
+        controls.heading(transcript.finding(chosen.trial, chosen.reading, wish.limit))
+    controls.warn(problems)
     with st.container(key="split"):
-        left, right = st.columns([5, 6], gap="medium")
-
-    def pick(row: int | None) -> None:
-        if row is not None:  # A row that is let go keeps its trial on screen: one is always read.
-            _choose(Key(entries[row].trial_id, entries[row].question_id))
-
-    with left:
-        controls.caption(f"{fmt.count(page.shown)} of {fmt.plural(page.total, 'trial')} shown")
-        if page.shown > PAGE:
-            last = page.first + len(entries)
-            with st.container(horizontal=True, vertical_alignment="center"):
-                turn("Previous", "left", "page of trials", page.page_before)
-                turn("Next", "right", "page of trials", page.page_after)
-                controls.caption(f"{fmt.count(page.first + 1)} to {fmt.count(last)}, by question")
-        if entries:
-            table = transcript.table(entries)
-            row = None if page.at is None else page.at - page.first
-            widths = {name: st.column_config.Column(width=WIDTHS.get(name, 60)) for name in table.columns}
-            tallest, alt = 360 if controls.narrow() else 640, "Trials of this condition"
-            controls.table(table, "trials.table", formats=widths, tallest=tallest, alt=alt, row=row, pick=pick)
-        else:
-            st.markdown("No trial is like that; choose another filter or budget above.")
+        left, right = st.columns([38, 100], gap="medium")
+    with left, st.container(border=True, key="list"):
+        _list(wish, page, entries)
     with right:
-        if chosen is None:
-            controls.caption("Choose a trial to read it call by call.")
-        else:
-            _trial(db, wish, chosen, page)
+        if chosen is not None:
+            _answer(db, wish, chosen)
+    drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
+    if isinstance(drawn, int) and drawn > 1:
+        controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the answers that ran.")
+    for sentence in queries.notes(db, wish.study):
+        controls.caption(sentence)
     url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
 
@@ -198,73 +240,215 @@ def _choose(key: Key) -> None:
     st.session_state[url_state.key(VIEW, "question")] = key.question_id
 
 
-def turn(label: str, arrow: str, noun: str, to: Key | None) -> None:
-    """A button to another trial; a page of the list is turned to by its first one, so that a link to it holds."""
-    icon = f":material/chevron_{arrow}:" if "page" in noun else f":material/arrow_{arrow}:"
-    named = f"{label} page" if "page" in noun else label
-    st.button(named, icon=icon, disabled=to is None, on_click=_choose, args=(to,), help=f"{label} {noun}")
+def _turn(label: str, shortcut: str, to: Key | None) -> None:
+    """A button to the answer before or after, also by an arrow key."""
+    st.button(label, key=f"{VIEW}.{label}", disabled=to is None, on_click=_choose, args=(to,), shortcut=shortcut)
 
 
-def _trial(db: queries.Database, wish: Wish, chosen: Entry, page: TrialPage) -> None:
-    """A trial in full: the way to those before and after, its question, how it stands, and every call in order."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        turn("Previous", "back", "trial", page.before)
-        turn("Next", "forward", "trial", page.after)
-        where = "Hidden by the filter above"
-        if page.at is not None:
-            where = f"Trial {fmt.count(page.at + 1)} of {fmt.count(page.shown)}"
-        controls.caption(where)
+def _list(wish: Wish, page: TrialPage, entries: Sequence[Entry]) -> None:
+    """The filter with its counts, and the page of the list."""
+    counts = {show: page.fates.get(show, 0) for show in SHOW}
+    counts |= {"all": page.total, "exhausted": page.ended, "failed": counts["failed"] + page.fates.get("stopped", 0)}
+    st.segmented_control(
+        "Show",
+        list(SHOW),
+        key=url_state.key(VIEW, "show"),
+        required=True,
+        label_visibility="collapsed",
+        format_func=lambda show: f"{SHOW[show]} {fmt.count(counts[show])}",
+    )
+    key, help = url_state.key(VIEW, "find"), "Words that a question, its target or an answer holds"
+    st.text_input("Search", key=key, max_chars=200, placeholder="Search", help=help, label_visibility="collapsed")
+    if not entries:
+        st.markdown("No answer is like that; choose another filter or budget above.")
+        return
+    inks, dark = theme.inks(controls.dark()), controls.dark()
+    strategy = str(wish.condition["strategy"])
+    colour = theme.strategy_colours([strategy], dark=dark)[strategy]
+    whole = [_output(entry.trial.calls) for entry in entries]
+    longest = max(1, *whole)
+    bars = [
+        _bar(entry, total, longest, colour, inks.grid, inks.cut) for entry, total in zip(entries, whole, strict=True)
+    ]
+    table = transcript.table(entries)
+    import polars as pl
+
+    table = table.insert_column(3, pl.Series("Tokens", bars))
+    formats: dict[str, Any] = {
+        name: st.column_config.Column(width=WIDTHS[name]) for name in table.columns if name != "Tokens"
+    }
+    formats["Tokens"] = st.column_config.ImageColumn(width=WIDTHS["Tokens"], help="Output tokens, the cut in red")
+
+    def pick(row: int | None) -> None:
+        if row is not None:  # A row that is let go keeps its answer on screen: one is always read.
+            _choose(Key(entries[row].trial_id, entries[row].question_id))
+
+    row = None if page.at is None else page.at - page.first
+    tallest, alt = 300 if controls.narrow() else 600, "Answers of this setting"
+    controls.table(table, "trials.table", formats=formats, tallest=tallest, alt=alt, row=row, pick=pick)
+    first, last = fmt.count(page.first + 1), fmt.count(page.first + len(entries))
+    controls.caption(f"Answers {first}–{last} of {fmt.count(page.shown)} shown", "← → to move")
+    if page.shown > PAGE:
+        with st.container(horizontal=True):
+            for label, to in (("Page before", page.page_before), ("Page after", page.page_after)):
+                st.button(label, disabled=to is None, on_click=_choose, args=(to,))
+
+
+def _output(calls: Sequence[Call]) -> int:
+    return sum(call.seen_output_tokens or call.spend.output_tokens for call in calls)
+
+
+def _bar(entry: Entry, whole: int, longest: int, colour: str, ground: str, cut: str) -> str:
+    """Output tokens of an answer as an image: those within the budget full, those beyond faded, the cut as a line."""
+    inside, beyond = (BAR * n / longest for n in (entry.reading.spend.output_tokens, whole))
+    line = ""
+    if transcript.closing_call(entry.trial, entry.reading):
+        line = f'<rect x="{max(0, inside - 1.5):.1f}" y="2" width="3" height="20" fill="{cut}"/>'
+    drawing = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{BAR}" height="24"><rect y="6" width="{BAR}" height="12" '
+        f'fill="{ground}"/><rect y="6" width="{max(inside, beyond):.1f}" height="12" fill="{colour}" opacity=".35"/>'
+        f'<rect y="6" width="{inside:.1f}" height="12" fill="{colour}"/>{line}</svg>'
+    )
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawing.encode()).decode()}"
+
+
+def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
+    """An answer in full: its question, what it said, where its tokens went, and every call in order."""
     trial, reading = chosen.trial, chosen.reading
     problem = trial.spec.question.problem
-    with st.container(border=True, key="text.question"):
+    replies = queries.completions(db, tuple(call.key for call in trial.calls))
+    with st.container(key="text.question", gap="small"):
         # Plain text elements throughout: questions and answers are anybody's, and never Markdown.
         st.text(transcript.visible(problem.text))
         if document := problem.context:
             with st.expander(transcript.document_title(document), expanded=len(document) <= transcript.SHORT):
                 st.text(transcript.visible(document))
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.badge(replay.FATES[reading.fate], color=BADGES[reading.fate])
-            if reading.exhausted:
-                wall = "context window" if trial.error == "context" else "budget"
-                st.badge(f"ended by the {wall}", color="gray")
-        st.text(transcript.verdict_line(trial, reading))
-        controls.caption(transcript.facts_line(chosen))
+        look = {"right": "right", "wrong": "wrong"}.get(reading.fate, "muted")
+        verdict = escape(transcript.verdict_line(trial, reading))
+        stated = {
+            call.ordinal: transcript.stated_answer(reply.text, problem)
+            for call in trial.calls[: reading.covered]
+            if call.cut is None and (reply := replies.get(call.key))
+        }
+        ballot = transcript.votes(list(stated.values())) if _voted(trial) else ""
+        aside = f'<span class="bs-muted">votes: {escape(ballot)}</span>' if ballot else ""
+        st.html(f'<div class="an-head"><b class="bs-{look}">{verdict}</b>{aside}</div>')
         if mechanism := transcript.mechanism_line(trial, reading):
             st.text(mechanism)
-    replies = queries.completions(db, tuple(call.key for call in trial.calls))
     if not trial.calls:
-        controls.caption("This trial made no call.")
-    closing = transcript.closing_line(trial, reading, wish.budget_name("A budget of ", "The budget"))
+        controls.caption("No call was made for this answer.")
+        return
+    st.html(_flow(wish, trial, chosen) + _calls(wish, trial, chosen, replies, stated))
+    controls.caption(transcript.facts_line(chosen))
+
+
+def _voted(trial: Trial) -> bool:
+    """Whether one prompt was sent several times, so that replies are votes."""
+    prompts = [call.messages for call in trial.calls]
+    return len(prompts) > 1 and all(prompt == prompts[0] for prompt in prompts)
+
+
+def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
+    """The bar of output tokens, call by call, with the budget as a line."""
+    reading, strategy = chosen.reading, str(wish.condition["strategy"])
+    colour = theme.strategy_colours([strategy], dark=controls.dark())[strategy]
+    closing = transcript.closing_call(trial, reading)
+    whole = max(1, _output(trial.calls))
+    parts, inside = list[str](), 0
     for call in trial.calls:
-        # The call at which the budget closed is shown before the line that says so, those it never reached after it.
-        beyond = closing is not None and call.ordinal > reading.covered
-        with st.container(border=True, key=f"{'beyond' if beyond else 'call'}.{call.ordinal}"):
-            outside = " · beyond this budget" if beyond else ""
-            st.markdown(f"**Call {call.ordinal + 1} · {controls.literal(call.role)}**{outside}")
-            controls.caption(transcript.call_line(call))
-            if cut := transcript.cut_line(call):
-                st.badge(cut, icon=":material/content_cut:", color="gray" if call.cut == "own" else "orange")
-            # A prompt sent before is named, not repeated: votes send one prompt dozens of times.
-            earlier = next((c.ordinal for c in trial.calls[: call.ordinal] if c.messages == call.messages), None)
-            if earlier is not None:
-                controls.caption(f"The same prompt as in call {earlier + 1}.")
-            else:
-                with st.expander(transcript.prompt_title(call.messages), icon=":material/chat:"):
-                    for message in call.messages:
-                        controls.caption(message.role)
-                        st.code(transcript.visible(message.content) or " ", language=None, wrap_lines=True)
-            with st.container(key=f"text.{call.ordinal}"):
-                if (completion := replies.get(call.key)) is None:
-                    controls.caption("There is no reply.")
-                else:
-                    st.code(transcript.visible(completion.text) or " ", language=None, wrap_lines=True)
-            for version in trial.marks:
-                # The answer the trial would have given if the budget had closed after this call.
-                if version.after_calls == call.ordinal + 1:
-                    answer, fate = transcript.visible(version.answer, 200), replay.FATES[version.verdict]
-                    st.text(f"Answer after this call: {answer} ({fate})")
-        if closing and call.ordinal == reading.covered:
-            st.info(controls.literal(closing), icon=":material/content_cut:")
+        size, number = _output([call]), call.ordinal + 1
+        label = str(number) if size / whole > 0.03 else ""
+        within = size if call.ordinal < reading.covered else (reading.granted or 0) if call is closing else 0
+        inside += within
+        if within:
+            paint = colour if call is not closing else fade(colour, 0.55)
+            parts.append(f'<i style="flex:{within};background:{paint}">{label}</i>')
+        if size > within:
+            parts.append(f'<i class="an-out" style="flex:{size - within}">{"" if within else label}</i>')
+    line = ""
+    if closing is not None:
+        at = 100 * inside / whole
+        noun = "output tokens" if wish.axis == "output_tokens" and "token" in wish.limit else ""
+        said = wish.limit.replace("tokens", noun) if noun else wish.limit
+        line = (
+            f'<b class="{"an-late" if at > 60 else ""}" style="left:{at:.2f}%"><span>budget: {escape(said)}</span></b>'
+        )
+    total = f"{fmt.count(whole)} in all {fmt.plural(len(trial.calls), 'call')}"
+    return (
+        f'<div class="bs-muted" style="font-size:13px">Output tokens, call by call</div>'
+        f'<div class="an-bar">{"".join(parts)}{line}</div>'
+        f'<div class="an-words"><span>{escape(transcript.read_line(reading))}</span><span>{total}</span></div>'
+    )
+
+
+def _calls(
+    wish: Wish, trial: Trial, chosen: Entry, replies: Mapping[str, Completion], stated: Mapping[int, str | None]
+) -> str:
+    """Every call the budget lets through with its texts, and where it cut the next one."""
+    reading = chosen.reading
+    grounds = {role: pair[controls.dark()] for role, pair in CELLS.items()}
+    sent = {message.role for call in trial.calls for message in call.messages}
+    key = {ROLES[role]: grounds[role] for role in ROLES if role in sent} | {"answer": grounds["answer"]}
+    if reading.spend.reasoning_tokens:
+        key |= {"hidden reasoning": grounds["hidden"]}
+    legend = "".join(f'<span><i style="background:{ground}"></i>{name}</span>' for name, ground in key.items())
+    closing, voted, rows = transcript.closing_call(trial, reading), _voted(trial), list[str]()
+    # Of a call that closed by itself (the window, a limit) nothing lies beyond: it is shown like those before it.
+    last = closing.ordinal if closing else len(trial.calls) - 1
+    for call in trial.calls[: last + 1]:
+        earlier = next((c.ordinal for c in trial.calls[: call.ordinal] if c.messages == call.messages), None)
+        body = _prompt(call.messages, grounds, folded=call.ordinal > 0) if earlier is None else ""
+        reply = replies.get(call.key)
+        if reply is None:
+            body += '<small class="bs-muted">There is no reply.</small>'
+        elif call is closing:
+            place = transcript.cut_place(reply.text, reading.granted or 0, call.seen_output_tokens)
+            before, after = transcript.visible(reply.text[:place]), transcript.visible(reply.text[place:])
+            body += _say(before, grounds["answer"]) if before else ""
+            body += f'<span class="an-chip">budget reached: {escape(wish.limit)}</span>'
+            if before and after:
+                body += '<small class="bs-muted">about here in the text; the number is exact</small>'
+            body += _say(after) if after else ""
+        else:
+            body += _say(transcript.visible(reply.text) or " ", grounds["answer"])
+            if reading.spend.reasoning_tokens and call.spend.reasoning_tokens:
+                hidden = f"{fmt.count(call.spend.reasoning_tokens)} hidden reasoning tokens, which no text tells"
+                body += _say(hidden, grounds["hidden"])
+        if call is not closing and (cut := transcript.cut_line(call)):
+            body += f'<span class="an-cut">{escape(cut)}</span>'
+        for mark in trial.marks:
+            # The answer there would have been if the budget had closed after this call.
+            if not voted and mark.after_calls == call.ordinal + 1 and call is not closing:
+                words = f"Answer after this call: {transcript.visible(mark.answer, 200)} ({replay.FATES[mark.verdict]})"
+                body += f'<small class="bs-muted">{escape(words)}</small>'
+        verb = "votes" if voted else "says"
+        said = stated.get(call.ordinal)
+        vote = f"{verb} <b>{escape(transcript.visible(said, 60))}</b>" if said else ""
+        if not vote and voted:
+            vote = '<span class="an-cut">no vote</span>'
+        role = "" if call.role == "solve" else f" · {escape(call.role)}"
+        line = escape(transcript.call_line(call))
+        rows.append(
+            f'<div class="an-call"><div><b>Call {call.ordinal + 1}</b>{role}<small>{line}</small></div>'
+            f"<div>{body}</div><div>{vote}</div></div>"
+        )
+    if beyond := transcript.beyond_line(trial, reading):
+        rows.append(f'<div class="an-call"><div></div><div class="bs-muted">{escape(beyond)}</div><div></div></div>')
+    return f'<div class="an-key">{legend}</div>{"".join(rows)}'
+
+
+def _say(text: str, ground: str | None = None) -> str:
+    """A text in a box: of what counts on its ground, of what does not outlined."""
+    if ground is None:
+        return f'<pre class="an-say an-out">{escape(text)}</pre>'
+    return f'<pre class="an-say" style="background:{ground}">{escape(text)}</pre>'
+
+
+def _prompt(messages: Prompt, grounds: Mapping[str, str], *, folded: bool) -> str:
+    boxes = "".join(_say(transcript.visible(m.content) or " ", grounds.get(m.role, "")) for m in messages)
+    if folded or sum(len(message.content) for message in messages) > 4 * transcript.SHORT:
+        return f"<details><summary>{escape(transcript.prompt_title(messages))}</summary>{boxes}</details>"
+    return boxes
 
 
 render()

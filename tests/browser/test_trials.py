@@ -93,35 +93,35 @@ def said(page: Any) -> str:
 
 
 def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> None:
-    page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Self-consistency")
+    page = stage.open(f"/answers?condition={condition(stage, 'self_consistency')}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("call")
     expect(transcript_of(page)).to_contain_text("What is")
-    expect(page.get_by_text("Call 1 · solve", exact=True)).to_be_visible()
-    expect(page.get_by_text("8 of 8 trials shown")).to_be_visible()
+    expect(page.get_by_text("Call 1", exact=True)).to_be_visible()
+    expect(page.get_by_text("Answers 1–8 of 8 shown")).to_be_visible()
 
 
-def test_next_and_previous_walk_through_the_list_and_the_address_follows(stage: Stage) -> None:
-    page = stage.open(f"/trials?condition={condition(stage, 'direct')}")
+def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the_address_follows(stage: Stage) -> None:
+    page = stage.open(f"/answers?condition={condition(stage, 'direct')}")
     first = said(page)
     page.get_by_role("button", name="Next").click()
-    expect(page.get_by_text("Trial 2 of 8")).to_be_visible()
     page.wait_for_url("**trial=*")
-    # The counter is drawn before the transcript under it.
     expect(transcript_of(page)).not_to_have_text(first, use_inner_text=True)
     second = said(page)
     again = stage.open(page.url.removeprefix(stage.url))
-    expect(again.get_by_text("Trial 2 of 8")).to_be_visible()
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
-    again.get_by_role("button", name="Previous").click()
-    expect(again.get_by_text("Trial 1 of 8")).to_be_visible()
+    said(again)
+    again.keyboard.press("ArrowLeft")
     expect(transcript_of(again)).to_have_text(first, use_inner_text=True)
+    said(again)
+    again.keyboard.press("ArrowRight")
+    expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
 
 
 def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> None:
     chosen = engine.open(stage.db).trial_rows(condition(stage, "direct")).row(5, named=True)
-    page = stage.open(f"/trials?trial={chosen['trial_id']}")
+    page = stage.open(f"/answers?trial={chosen['trial_id']}")
     expect(transcript_of(page)).to_contain_text(chosen["question"])
-    page = stage.open(f"/trials?condition={condition(stage, 'direct')}&question={chosen['question_id']}")
+    page = stage.open(f"/answers?condition={condition(stage, 'direct')}&question={chosen['question_id']}")
     expect(transcript_of(page)).to_contain_text(chosen["question"])
 
 
@@ -129,71 +129,70 @@ def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> No
 def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show: str) -> None:
     chosen = condition(stage, "direct")
     n = engine.open(stage.db).trial_rows(chosen).filter(verdict=show).height
-    page = stage.open(f"/trials?condition={chosen}&show={show}")
-    expect(page.get_by_text(f"{n} of 8 trials shown")).to_be_visible()
+    page = stage.open(f"/answers?condition={chosen}&show={show}")
+    expect(page.get_by_text(f"{show.capitalize()} {n}", exact=True)).to_be_visible()
     if n:
-        expect(transcript_of(page)).to_contain_text(f"is {show}")
+        expect(page.get_by_text(f"of {n} shown")).to_be_visible()
+        expect(transcript_of(page)).to_contain_text(f"which is {show}")
 
 
-def test_a_budget_says_where_it_closes_and_greys_what_lies_beyond(stage: Stage) -> None:
-    page = stage.open(f"/trials?condition={condition(stage, 'self_consistency')}&budget=32")
-    expect(
-        page.get_by_text("A budget of 32 tokens closes in call").or_(
-            page.get_by_text("A budget of 32 tokens closes before call")
-        )
-    ).to_be_visible()
-    beyond = page.locator("[class*='st-key-beyond']")
-    expect(beyond.first).to_contain_text("beyond this budget")
-    expect(beyond.first).to_have_css("opacity", "0.55")
+def test_a_budget_cuts_a_call_in_red_and_leaves_out_those_it_never_reached(stage: Stage) -> None:
+    page = stage.open(f"/answers?condition={condition(stage, 'self_consistency')}&budget=32")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("the budget of 32 tokens")
+    expect(page.locator(".an-chip")).to_contain_text("budget reached: 32")
+    expect(page.get_by_text("not counted here")).to_be_visible()
+    cut = page.locator(".an-say.an-out").last
+    expect(cut).to_be_visible()
+    expect(cut).to_have_css("background-color", "rgba(0, 0, 0, 0)")
 
 
 def test_what_a_link_asks_for_and_cannot_have_is_said(stage: Stage) -> None:
-    page = stage.open("/trials?condition=nowhere&budget=lots&show=pretty&trial=t1-none")
+    page = stage.open("/answers?condition=nowhere&budget=lots&show=pretty&trial=t1-none")
     for word in ("nowhere", "lots", "pretty", "t1-none"):
         expect(page.get_by_text(f"'{word}'")).to_be_visible()
     expect(transcript_of(page)).to_contain_text("What is")
 
 
-def test_a_cell_of_the_frontier_leads_to_its_trials(stage: Stage) -> None:
+def test_a_point_of_explore_leads_to_its_answers(stage: Stage) -> None:
     cell = f"{condition(stage, 'chain_of_thought')}~128"
     page = stage.open(f"/?task=file%3Asums&cell={cell}")
-    page.get_by_role("link", name="Open its trials").click()
-    page.wait_for_url("**/trials?*")
+    page.get_by_role("link", name="Read answers").click()
+    page.wait_for_url("**/answers?*")
     expect(transcript_of(page)).to_contain_text("What is")
     assert query(page)["budget"] == ["128"]
 
 
-@pytest.mark.parametrize("width", [800, 1440])
+@pytest.mark.parametrize("width", [390, 800, 1440])
 def test_the_page_is_never_wider_than_the_window(stage: Stage, width: int) -> None:
-    page = stage.open("/trials", width=width)
+    page = stage.open("/answers", width=width)
     expect(transcript_of(page)).to_be_visible()
     assert page.evaluate("document.scrollingElement.scrollWidth") <= width
 
 
 def test_an_empty_database_says_what_to_do_next(tmp_path: Path, browser: Any) -> None:
     with staged(made(stores.empty, tmp_path), browser) as stage:
-        page = stage.open("/trials")
+        page = stage.open("/answers")
         expect(page.get_by_text("budgetscope run").first).to_be_visible()
 
 
 def test_a_failed_trial_without_a_call_is_told_as_failed(tmp_path: Path, browser: Any) -> None:
     with staged(made(stores.all_failed, tmp_path), browser) as stage:
-        page = stage.open("/trials?show=failed")
+        page = stage.open("/answers?show=failed")
         expect(transcript_of(page)).to_contain_text("The provider gave up.")
-        expect(page.get_by_text("This trial made no call.")).to_be_visible()
+        expect(page.get_by_text("No call was made for this answer.")).to_be_visible()
 
 
 def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: Path, browser: Any) -> None:
     with staged(made(hostile, tmp_path), browser, "--read-only") as stage:
-        page = stage.open("/trials")
+        page = stage.open("/answers")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.get_by_text("Prompt: 1 message").click()
-        replies = page.locator("[class*='st-key-text'] code")
+        replies = page.locator(".an-say")
         expect(replies.first).to_contain_text("<script>window.broken = 1; alert('script')</script>")
         expect(replies.first).to_contain_text("\\u202e rtl \\x07")
+        expect(replies.last).to_contain_text("Answer: <b>A</b>")
         expect(transcript_of(page)).to_contain_text("![steal](http://198.51.100.1/steal.png)")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x>")
+        expect(page.get_by_role("combobox", name="Setting")).to_be_visible()
         page.reload()
         expect(transcript_of(page)).to_contain_text("Who? <script>")
         assert page.evaluate("window.broken") is None

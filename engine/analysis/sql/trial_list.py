@@ -18,7 +18,7 @@ from engine.store import deltas, tables
 if TYPE_CHECKING:
     from engine.store.sql import Connection
 
-PAGE = 200
+PAGE = 50
 """Trials of a page."""
 _AT_ONCE = 2_000
 _WALLS = {"output_tokens": "output_wall", "total_tokens": "total_wall", "calls": "greatest(ordinal + more_calls, 0)"}

@@ -74,7 +74,10 @@ def test_any_stored_trial_can_be_told(trials: list[Trial], show: str) -> None:
     for entry in entries:
         replay.matches(entry.reading, show)
         said = [transcript.verdict_line(entry.trial, entry.reading), transcript.facts_line(entry)]
-        said += [transcript.closing_line(entry.trial, entry.reading, "The budget") or ""]
+        said += [transcript.beyond_line(entry.trial, entry.reading), transcript.read_line(entry.reading)]
+        finding = transcript.finding(entry.trial, entry.reading, "128 tokens")
+        assert len(finding.split()) <= 18
+        said += [finding]
         said += [transcript.call_line(call) for call in entry.trial.calls]
         assert all("None" not in line or "None" in repr(entry.trial) for line in said)
     assert transcript.table(entries).height == len(entries)
@@ -92,27 +95,50 @@ def test_a_long_text_says_how_much_is_left() -> None:
     assert transcript.visible("x" * 120, 100).endswith("\n… 20 more characters")
 
 
-def test_a_list_does_not_repeat_what_all_questions_begin_with(db: Path) -> None:
-    condition = engine.open(db).conditions()["condition_id"][0]
-    entries = [Entry(trial, replay.read(trial)) for trial in Store(db).trials(condition)]
-    questions = transcript.table(entries)["Question"].to_list()
-    assert len(set(questions)) == len({entry.question_id for entry in entries})
-    assert all(
-        entry.trial.spec.question.problem.text.endswith(text) for entry, text in zip(entries, questions, strict=True)
-    )
+def test_a_list_tells_its_questions_apart_and_calls_no_answer_nothing_else(db: Path) -> None:
+    for condition in engine.open(db).conditions()["condition_id"]:
+        entries = [Entry(trial, replay.read(trial)) for trial in Store(db).trials(condition)]
+        table = transcript.table(entries)
+        assert table["Question"].n_unique() == len({entry.question_id for entry in entries})
+        for entry, row in zip(entries, table.to_dicts(), strict=True):
+            assert row[""] == {"right": "✓", "wrong": "✕", "none": "–"}.get(entry.reading.fate, "!")
+            assert entry.reading.fate != "none" or row["It said"] == "no answer"
 
 
-def test_a_closing_budget_says_where_and_what_then_counts(db: Path) -> None:
+def test_the_finding_names_the_call_the_budget_cut_and_what_lies_beyond_is_counted(db: Path) -> None:
     condition = engine.open(db).conditions().filter(strategy="self_consistency")["condition_id"][0]
     trial = max(Store(db).trials(condition), key=lambda t: len(t.calls))
     first = trial.calls[0].spend.output_tokens
     reading = replay.read(trial, "output_tokens", first + 1)
     assert (reading.covered, reading.granted) == (1, 1)
-    line = transcript.closing_line(trial, reading, "A budget")
-    assert line is not None
-    assert line.startswith("A budget closes in call 2, after 1 of ")
-    whole = replay.read(trial, "output_tokens", 10**9) if trial.end == "finished" else None
-    assert whole is None or transcript.closing_line(trial, whole, "A budget") is None
+    finding = transcript.finding(trial, reading, f"{first + 1} tokens")
+    assert finding.endswith(f"after one call; the budget of {first + 1} tokens cut the second")
+    assert transcript.closing_call(trial, reading) is trial.calls[1]
+    assert transcript.beyond_line(trial, reading).startswith(f"Calls 3 to {len(trial.calls)} were made")
+    refused = replay.read(trial, "output_tokens", first)
+    assert "left no token for the second" in transcript.finding(trial, refused, "few tokens")
+
+
+def test_a_trial_that_no_budget_cut_says_so_by_what_it_spent(db: Path) -> None:
+    condition = engine.open(db).conditions().filter(strategy="direct")["condition_id"][0]
+    trial = next(each for each in Store(db).trials(condition) if each.end == "finished")
+    reading = replay.read(trial)
+    assert transcript.closing_call(trial, reading) is None
+    assert transcript.beyond_line(trial, reading) == ""
+    assert "after one call and" in transcript.finding(trial, reading, "64 tokens")
+
+
+def test_votes_are_counted_by_value_most_first_and_a_reply_without_an_answer_casts_none() -> None:
+    assert transcript.votes(["15", None, "10", "15", "15.0", "10", "18"]) == "15 ×3, 10 ×2, 18"
+    assert transcript.votes([None, None]) == ""
+
+
+@given(st.text(max_size=80), st.integers(0, 40), st.integers(0, 40))
+def test_the_place_of_a_cut_lies_within_the_text_and_a_larger_budget_never_cuts_earlier(
+    text: str, granted: int, seen: int
+) -> None:
+    place = transcript.cut_place(text, granted, seen)
+    assert 0 <= place <= transcript.cut_place(text, granted + 1, seen) <= len(text)
 
 
 def test_failed_and_stopped_trials_are_told_apart_from_wrong_ones() -> None:
