@@ -2,8 +2,7 @@
 
     python -m tests.pictures [FOLDER] [--width 1440] [--scheme light dark]
 
-Writes `<page>-<scheme>.png`, into docs/ unless told. Works on a copy of results.duckdb; the run it shows is started
-here, with the bundled model.
+Writes `<page>-<scheme>.png`, into docs/ unless told. Works on a copy of results.duckdb.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine.runs import run_dir
 from tests import ROOT
 from tests.browser.conftest import NAMES
 from tests.browser.stage import Stage, staged
@@ -56,9 +54,8 @@ def _arguments() -> argparse.Namespace:
 def _pages(stage: Stage, width: int, scheme: str) -> Iterator[tuple[str, Any]]:
     """Each page by name, drawn to the end."""
     read = (("explore", EXPLORE), ("budgets", "/budgets"), ("compare", COMPARE), ("answers", _trial(stage)))
-    for name, path in (*read, ("help", "/help")):
+    for name, path in (*read, ("help", "/help"), ("runs", "/runs")):
         yield name, _opened(stage, path, name, width, scheme)
-    yield "runs", _running(stage, width, scheme)
 
 
 def _opened(stage: Stage, path: str, name: str, width: int, scheme: str) -> Any:
@@ -85,22 +82,6 @@ def _trial(stage: Stage) -> str:
     chosen = known.filter(strategy="self_consistency", task="gym:chain_sum/easy").row(0, named=True)["condition_id"]
     rows = engine.open(stage.db).trial_rows(chosen).filter(verdict="right").sort("calls", descending=True)
     return f"/answers?condition={quote(chosen)}&trial={quote(rows.row(0, named=True)['trial_id'])}"
-
-
-def _running(stage: Stage, width: int, scheme: str) -> Any:
-    """A small run with the bundled model, started from its page and watched to the end."""
-    page = stage.open("/runs", width=width, height=HEIGHTS["runs"], scheme=scheme)
-    button = page.get_by_role("button", name="Launch")
-    button.wait_for()
-    page.wait_for_function("!document.querySelector('[data-testid=stSpinner]')")
-    button.click()
-    page.wait_for_url("**run=*", timeout=120_000)
-    page.get_by_role("heading", level=1).filter(has_text="finished").wait_for(timeout=600_000)
-    page.wait_for_selector("text=See your results")
-    _rested(page)
-    for each in run_dir.list_runs(stage.db.with_name("results.local.duckdb")):
-        assert not each.alive, each
-    return page
 
 
 if __name__ == "__main__":

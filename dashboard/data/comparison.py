@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard import figures, theme
 from dashboard.data import queries
 from dashboard.data.queries import REPLICATES, SEED, Database
+from dashboard.figures import CrossingInfo
 from dashboard.text.differences import Compared, Side
+from engine.analysis.advice.decide import MARGIN
 from engine.core.errors import UsageError, shortened
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 24  # A column with more values than these does not group questions.
 NO_GROUPS = "category"  # The column every question has, filled or not.
+WALLS = 24  # Budgets at which a difference is drawn besides those the answer looked at.
 WHOLE = "All questions"
 ROWS = ("group", "n", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_value", "enough", "warning")
 ROW_NUMBERS = ("index", "_id", ".id")  # Endings of keys that only count questions.
@@ -48,6 +52,64 @@ def settings(db: Database, study: str, task: str, axis: str | None) -> pl.DataFr
     scored = frame.filter(frame["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
     # One replicate: who is on the frontier is asked, not with what chance.
     return of.frontier(scored, queries.theirs(scored, units), "total_tokens", "staircase", 1, SEED)
+
+
+def recommended(db: Database, study: str, task: str) -> str | None:
+    """The setting Explore recommends without limits, as addresses name it; None: there is none."""
+    cells = queries.cells(db, study=study).filter(task=task)
+    ids = tuple(sorted(set(cells["condition_id"])))
+    selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
+    pick = queries.decision(db, selection, None, None, MARGIN).cell
+    return None if pick is None else f"{pick.condition_id}~{pick.budget}"
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking along the budgets …")
+def crossing(
+    db: Database, study: str, task: str, a: Cell, b: Cell, called: tuple[str, str], dark: bool, narrow: bool
+) -> tuple[str, CrossingInfo]:
+    """From which budget on B is ahead of A: the sentence, and the figure's plain data. Raises UsageError.
+
+    `called`: B and A. The figure has more budgets than the answer looked at, where either side changes."""
+    import polars as pl
+
+    from engine.analysis import compare, stats
+
+    axis, ids = str(a.axis), [a.condition_id, b.condition_id]
+    answer = queries.results(db.path).advise(task, axis, axis, REPLICATES, SEED, study=study).beats(*reversed(ids))
+    evidence = answer.evidence
+    lines = queries.curves(db, tuple(ids), axis, study=study).values()
+    left = {step for line in lines for step in line["budget"] if 0 < step < max(evidence["budget"], default=0)}
+    walls = sorted(left - {*evidence["budget"]})
+    walls = walls[:: max(1, -(-len(walls) // WALLS))]
+    _, units = queries.results(db.path).measured(axis, walls, {"condition_id": ids, "study": study})
+    sides, sample, rows = (
+        [units.filter(condition_id=name) for name in reversed(ids)],
+        stats.Sample(REPLICATES, SEED),
+        [],
+    )
+    for wall in walls:
+        # A condition that is not anytime has one budget, and stands at its own against all of the other's.
+        first, second = (part if part["budget"].n_unique() == 1 else part.filter(budget=wall) for part in sides)
+        one = compare.difference(first, second, sample)
+        rows.append((wall, one.n, one.mean, one.low, one.high, one.p_value))
+    every = queries.every(db)
+    strategy = str(every.filter(condition_id=b.condition_id)["strategy"][0])
+    # From here on the interval stays above 0.
+    ahead = None
+    for row in reversed(evidence.sort("budget").to_dicts()):
+        if (row["low"] or 0) <= 0:
+            break
+        ahead = int(row["budget"])
+    info = figures.crossing_info(
+        pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget"),
+        called,
+        axis=axis,
+        narrow=narrow,
+        dark=dark,
+        first=ahead,
+        colour=theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)[strategy],
+    )
+    return answer.sentence, info
 
 
 def ends(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:

@@ -9,10 +9,9 @@ import base64
 from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import streamlit
 
 from dashboard import theme
 from dashboard.text import exports
@@ -95,7 +94,9 @@ def saved_page(
 
 @lru_cache(maxsize=1)
 def _style() -> str:
-    inks, folder = theme.LIGHT, Path(streamlit.__file__).parent / "static" / "static" / "media"
+    # The font ships with Streamlit, which is looked for and not loaded.
+    inks, home = theme.LIGHT, find_spec("streamlit")
+    folder = Path(home.origin if home and home.origin else ".").parent / "static" / "static" / "media"
     files = sorted(folder.glob("SourceSansVF-Upright*.woff2"))
     font = "data:font/woff2;base64," + base64.b64encode(files[0].read_bytes()).decode() if files else "data:,"
     css = PAGE

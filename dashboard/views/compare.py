@@ -5,7 +5,7 @@ Below it the questions on which they differ, all other settings against A, and w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,7 +36,7 @@ PARAMS = (
     Param("a", pinned=True),
     Param("b", pinned=True),
     Param("by", pinned=True),
-    Param("open", (), ("others", "savings"), many=True),
+    Param("open", (), ("others", "crossing", "savings"), many=True),
     Param("per_day", "1000"),
     Param("zone", energy.WORLD, tuple(energy.GRID)),
     Param("size"),
@@ -114,9 +114,9 @@ class Pair:
                             for side in (self.a, self.b):
                                 if name in trials[side]:
                                     query = side.query | {"trial": trials[side][name]}
-                                    controls.link_to("trials", f"Trial of {side.letter}", query)
+                                    controls.link_to("trials", f"Answer of {side.letter}", query)
                     if len(ids) > MOST:
-                        controls.caption(f"{fmt.count(len(ids) - MOST)} more; the Trials page has them all.")
+                        controls.caption(f"{fmt.count(len(ids) - MOST)} more; Answers has them all.")
 
     def others(self, db: queries.Database, rows: Mapping[str, Row]) -> None:
         """All other settings of the task against A, computed when it is opened."""
@@ -134,6 +134,24 @@ class Pair:
             counted = fmt.count(table.height)
             controls.caption(f"Intervals are those of each row alone; p, Holm counts all {counted} rows.")
             controls.downloads("compare-others", frame)
+
+    def crossing(self, db: queries.Database, task: str, called: Callable[[str], str]) -> None:
+        """From which budget on one is ahead of the other, computed when it is opened."""
+        with controls.fold(VIEW, "crossing", "From which budget on is B ahead?") as opened:
+            if not opened:
+                return
+            look = (controls.dark(), controls.narrow())
+            sides = [url_state.cell(side.row["condition_id"], side.row["budget"]) for side in (self.b, self.a)]
+            try:
+                answer, info = comparison.crossing(
+                    db, self.a.study, task, self.a.cell, self.b.cell, (called(sides[0]), called(sides[1])), *look
+                )
+            except UsageError as error:
+                st.warning(controls.literal(str(error)))
+                return
+            controls.say(answer)
+            controls.chart(figures.crossing_figure(info), "compare.crossing", "crossing", answer)
+            controls.caption(figures.crossing_caption(info), capital=True)
 
     def month(self, db: queries.Database, by: Mapping[str, Param]) -> None:
         """What a month comes to with either, computed when it is opened. What is unknown stays unknown."""
@@ -181,10 +199,10 @@ def render() -> None:
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, ("per_day", "zone", "size"))
     head, by = st.container(), {param.name: param for param in params}
-    with st.container(horizontal=True, gap="medium"):
-        study = controls.study(VIEW, by["study"])
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        study = controls.select(VIEW, by["study"], "Study", controls.study_name)
         tasks = controls.narrowed(VIEW, by["task"], queries.tasks(queries.cells(db, study=study)))
-        task = str(controls.choose(VIEW, tasks, "Task", controls.task_form(tasks)))
+        task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks))
         axis = str(controls.choose(VIEW, by["axis"], "Budgets in", AXES.__getitem__))
     # Settings that differ from a smaller budget in nothing are left out unless they are asked for.
     frame = comparison.settings(db, study, task, None if axis == "own" else axis)
@@ -205,6 +223,9 @@ def render() -> None:
         return
     grouping, groupings = comparison.groupings(db, task)
     cheap, best = comparison.ends(rows)
+    # At first the setting that Explore recommends, against the cheapest that works.
+    pick = comparison.recommended(db, study, task)
+    best = pick if pick in rows and pick != cheap else best
     offers = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": (grouping, groupings)}
     here, was = (study, task, axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
@@ -244,6 +265,7 @@ def render() -> None:
     controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
     pair.explain(db, compared, info.hidden)
     pair.others(db, rows)
+    pair.crossing(db, task, name_of)
     pair.month(db, by)
     figure = partial(figures.forest_figure, info)
     controls.downloads(VIEW, groups, params, figure, finding, f"{text} · grouped by {group}")
