@@ -17,11 +17,14 @@ PAGES = (
     ("explore", "Explore", ""),
     ("compare", "Compare", "compare"),
     ("budgets", "Budgets", "budgets"),
-    ("trials", "Answers", "answers"),
-    ("run", "Runs", "runs"),
+    ("answers", "Answers", "answers"),
+    ("runs", "Runs", "runs"),
     ("help", "Help", "help"),
 )
 """Module in `views`, name in the navigation, address."""
+
+UNLISTED = (("snapshot", "Snapshot", "snapshot"),)
+"""Pages that stand in no menu: a link leads there."""
 
 CHARTS = ("", "compare", "budgets")
 """Pages with figures."""
@@ -31,8 +34,8 @@ MOVED = {
     "advice": ("explore", {}),
     "curves": ("budgets", {}),
     "told": ("budgets", {"show": "stated"}),
-    "trials": ("trials", {}),
-    "run": ("run", {}),
+    "trials": ("answers", {}),
+    "run": ("runs", {}),
     "method": ("help", {}),
 }
 """Addresses that older links have: the page that took the place, and what of it."""
@@ -51,8 +54,10 @@ def pages() -> list[st.Page]:
         st.Page(partial(moved, *place), title="Budgetscope", url_path=path, visibility="hidden")
         for path, place in MOVED.items()
     ]
-    kept = st.Page(VIEWS / "snapshot.py", title="Snapshot", url_path="snapshot", visibility="hidden")
-    return [*shown, kept, *hidden]
+    linked = [
+        st.Page(VIEWS / f"{name}.py", title=title, url_path=path, visibility="hidden") for name, title, path in UNLISTED
+    ]
+    return [*shown, *linked, *hidden]
 
 
 st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")

@@ -109,7 +109,7 @@ def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     assert not Store(db).runs()[0].state.startswith("x")
 
 
-@pytest.mark.parametrize("view", ["explore", "budgets", "trials", "run"])
+@pytest.mark.parametrize("view", ["explore", "budgets", "answers", "runs"])
 def test_an_address_full_of_odd_things_opens_the_page_and_explains(
     db: Path, view: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

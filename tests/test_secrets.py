@@ -141,10 +141,10 @@ def test_no_export_of_any_table_holds_a_key(scene: Scene, form: str, tmp_path: P
     assert any("[key]" in error for error in told), "the providers' own words were kept, without the key"
 
 
-@pytest.mark.parametrize("view", ["explore", "budgets", "trials", "run"])
+@pytest.mark.parametrize("view", ["explore", "budgets", "answers", "runs"])
 def test_no_page_or_address_holds_a_key(scene: Scene, view: str) -> None:
     condition = queries.conditions(queries.state())["condition_id"].to_list()[0]
-    asked = {"trials": {"condition": condition, "budget": "96"}, "run": {"run": scene.run}}
+    asked = {"answers": {"condition": condition, "budget": "96"}, "runs": {"run": scene.run}}
     for query in ({}, asked.get(view, {})):
         sent = shown_bytes(scene.page(view, **query))
         assert clean(sent)

@@ -6,8 +6,8 @@ import polars as pl
 import streamlit as st
 
 from dashboard.data import queries
-from dashboard.views import by_budget, stated
-from dashboard.views.by_budget import BUDGETS, VIEW
+from dashboard.views.halves import by_budget, stated
+from dashboard.views.halves.by_budget import BUDGETS, VIEW
 from dashboard.widgets import controls, price_panel, url_state
 from dashboard.widgets.url_state import Param
 from engine.strategies.lineups import roster
@@ -43,7 +43,7 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         study = controls.select(VIEW, by["study"], "Study", controls.study_name)
         show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
-    head = st.container(gap=None)
+    head = st.container(gap="xsmall")
     (stated if show == "stated" else by_budget).draw(db, params, study, head, problems)
 
 

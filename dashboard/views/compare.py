@@ -114,7 +114,7 @@ class Pair:
                             for side in (self.a, self.b):
                                 if name in trials[side]:
                                     query = side.query | {"trial": trials[side][name]}
-                                    controls.link_to("trials", f"Answer of {side.letter}", query)
+                                    controls.link_to("answers", f"Answer of {side.letter}", query)
                     if len(ids) > MOST:
                         controls.caption(f"{fmt.count(len(ids) - MOST)} more; Answers has them all.")
 

@@ -47,10 +47,10 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
     query = {"study": study, "condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
     cell = f"{row['condition_id']}~{row['budget']}"
     with st.container(key="ways", gap="small"):
-        controls.link_to("trials", "Read answers", query)
+        controls.link_to("answers", "Read answers", query)
         with st.container(horizontal=True, gap="small"):
             controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
-            controls.link_to("run", "Run more", {"task": row["task"]})
+            controls.link_to("runs", "Run more", {"task": row["task"]})
 
 
 def _line(what: str, value: str, aside: str) -> str:

@@ -38,8 +38,8 @@ OPEN_S, REPAINT_S, RERUN_S = 4.0, 1.0, 0.3
 FILTERS = {
     "explore": ("explore.x", "calls"),
     "budgets": ("budgets.axis", "calls"),
-    "trials": ("trials.show", "wrong"),
-    "run": ("form.axis", "calls"),
+    "answers": ("answers.show", "wrong"),
+    "runs": ("run.axis", "calls"),
 }
 """Per page a control, and what to set it to."""
 Row = tuple[str, float, float | None]

@@ -47,15 +47,21 @@ for _name in ("run", "resume", "calibrate"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
-for _name in ("estimate", "savings", "advise", "compare", "report", "export"):
+for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share"):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "tasks", "doctor"):
     door("verb", _name, "text")
 door("verb", "completion")
-for _name, _path in (("budgets", "budgets"), ("compare", "compare"), ("trials", "answers"), ("help", "help")):
+for _name, _path in (
+    ("budgets", "budgets"),
+    ("compare", "compare"),
+    ("answers", "answers"),
+    ("help", "help"),
+    ("snapshot", "snapshot"),
+):
     door("page", _name, "text", path=_path)
 door("page", "explore", "text")
-door("page", "run", "text", "money", "files", path="runs")
+door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
 
 if __name__ == "__main__":

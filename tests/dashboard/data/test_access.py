@@ -51,7 +51,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         if not runs.runs(tmp_path / "results.duckdb"):
             prepare(wanted(), tmp_path / "results.duckdb")
         app = AppTest.from_file(str(APP), default_timeout=60)
-        app.switch_page("views/run.py")
+        app.switch_page("views/runs.py")
         return app.run()
 
     return open_page
@@ -76,7 +76,7 @@ def served(monkeypatch: pytest.MonkeyPatch, cookies: dict[str, str] | None = Non
 
 def test_on_loopback_runs_can_be_started_where_no_token_is_wanted(opened: Open) -> None:
     app = opened("127.0.0.1")
-    assert offers(app) == {"Launch", "Resume"}
+    assert offers(app) == {"Launch"}
     assert "launch token" not in told(app)
 
 
@@ -139,7 +139,7 @@ def test_with_a_token_a_browser_starts_runs_only_with_its_cookie(
 def test_a_browser_with_the_cookie_sees_the_buttons(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(st.context), "cookies", dict([launch.cookie(TOKEN)]))
     app = opened("127.0.0.1", TOKEN)
-    assert offers(app) == {"Launch", "Resume"}
+    assert offers(app) == {"Launch"}
     assert TOKEN.encode() not in shown_bytes(app)
     assert TOKEN not in repr(app.session_state.to_dict())
 

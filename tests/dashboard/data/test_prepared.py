@@ -41,7 +41,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "r.duckdb"))
 
     def open_page(**query: str | list[str]) -> AppTest:
-        return run_page("run", **query)
+        return run_page("runs", **query)
 
     return open_page
 

@@ -205,7 +205,7 @@ def test_the_finding_is_one_sentence(found: Comparison, says: str) -> None:
 def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
     table = differences.spend_table(comparison(0.1, 0.0, 0.2), A, B | {"latency_ms": 2400.0})
     rows = {row["Spend"]: row for row in table.to_dicts()}
-    assert rows["Tokens per question"]["B over A"] == "× 13"
+    assert rows["All tokens per question"]["B over A"] == "× 13"
     assert rows["Cost per 1,000 questions"]["A"] == "unknown"
     assert rows["Cost per 1,000 questions"]["B minus A"] == "unknown"
     assert rows["Time per question, as it ran"]["B"] == "2.4 s"
@@ -314,9 +314,9 @@ def test_a_link_restores_settings_grouping_and_what_is_open(opened: Open) -> Non
 def test_another_task_brings_its_own_settings_without_a_complaint(opened: Open) -> None:
     app = opened("demo")
     assert app.session_state["compare.by"] == "category"
-    app.button_group(key="compare.task").set_value("gym:syllogism/easy").run()
+    app.selectbox(key="compare.task").set_value("gym:syllogism/easy").run()
     assert app.session_state["compare.by"] == "target"
-    app.button_group(key="compare.task").set_value("gym:gcd/easy").run()
+    app.selectbox(key="compare.task").set_value("gym:gcd/easy").run()
     assert "not there" not in words(app)
     assert "Divisors (easy)" in words(app)
     assert app.query_params["task"] == "gym:gcd/easy"

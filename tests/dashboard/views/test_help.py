@@ -54,9 +54,9 @@ def test_a_strategy_nobody_registered_is_named(db: Path) -> None:
 
 
 def test_the_day_s_allowance_stands_on_the_run_page_once_it_is_set(db: Path) -> None:
-    assert "Free today" not in words(opened("run"))
+    assert "Free today" not in words(opened("runs"))
     Store(db).set_allowance(Limits(tokens=50_000, pusd=2 * 10**12))
-    said = words(opened("run"))
+    said = words(opened("runs"))
     assert "Free today (UTC) for all runs together:" in said and "of 50,000 tokens" in said and "of $2" in said
 
 
@@ -70,6 +70,6 @@ def test_a_finished_run_shows_its_bill(db: Path) -> None:
         (folder / "study.toml").write_text('name = "x"\n')
         made = run_dir.RunDir(folder, run.run_id, db)
         run_dir.write(made, run_dir.Status(run.run_id, "x", "finished", False, None, 1, 1))
-    app = opened("run", run=run.run_id)
+    app = opened("runs", run=run.run_id)
     assert [expander.label for expander in app.expander if expander.label == "Bill"] == ["Bill"]
     assert "never added up" in words(app)

@@ -16,7 +16,7 @@ N = {
     "explore": "{n} questions",
     "budgets": "{n}",
     "compare": "{n} questions",
-    "trials": "of {n} trials",
+    "answers": "of {n} shown",
 }
 """How a page says how many questions it stands on."""
 
@@ -52,9 +52,9 @@ def test_every_page_with_results_lets_a_study_be_chosen_and_says_it_in_the_addre
     assert not app.exception
 
 
-@pytest.mark.parametrize("view", ["explore", "compare", "trials"])
+@pytest.mark.parametrize("view", ["explore", "compare", "answers"])
 def test_a_page_stands_on_the_questions_of_its_study(view: str, database: Path) -> None:
-    at = {"condition": direct(database)} if view == "trials" else {}
+    at = {"condition": direct(database)} if view == "answers" else {}
     for study, asked, other in (("wide", 16, 10), ("narrow", 10, 16)):
         told = words(run_page(view, study=study, **at))
         assert N[view].format(n=asked) in told, told
@@ -69,14 +69,14 @@ def test_all_studies_together_say_which_lists_there_are(view: str) -> None:
     assert "wide 16 questions" in told
 
 
-@pytest.mark.parametrize("view", ["trials", "compare"])
+@pytest.mark.parametrize("view", ["answers", "compare"])
 def test_an_address_of_before_that_names_a_setting_alone_opens_a_study_that_asked_for_it(
     view: str, database: Path
 ) -> None:
     chain = engine.open(database).cells(study="wide", strategy="chain_of_thought").to_dicts()[0]
     at = (
         {"condition": chain["condition_id"]}
-        if view == "trials"
+        if view == "answers"
         else {"a": f"{chain['condition_id']}~{chain['budget']}"}
     )
     app = run_page(view, **at)

@@ -17,7 +17,7 @@ ROWS = "question,answer,A,B,Puzzles\n" + "".join(f"Which {n}?,{'AB'[n % 2]},x{n}
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
     kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "asked.csv", ROWS.encode())
-    return run_page("run", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/asked.csv", questions="12")
+    return run_page("runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/asked.csv", questions="12")
 
 
 def _captions(app: AppTest) -> str:

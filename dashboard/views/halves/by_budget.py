@@ -81,7 +81,7 @@ def draw(
         # Trials are read at budgets of the engine's axes; energy is none of them.
         named = {"study": study}
         place = {"budget": budget, "axis": str(row["axis"])} if row["axis"] in AXES else {}
-        controls.link_to("trials", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
+        controls.link_to("answers", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
     controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)

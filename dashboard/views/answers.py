@@ -28,7 +28,7 @@ from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Prompt, Trial
 from engine.store.store import Store
 
-VIEW = "trials"
+VIEW = "answers"
 TASK = f"{VIEW}.task"
 """Session key of the task, which the setting decides: it stands in no address."""
 SHOW = {"all": "All", "right": "Right", "wrong": "Wrong", "none": "No answer", "exhausted": "Cut", "failed": "Failed"}
@@ -285,7 +285,7 @@ def _list(wish: Wish, page: TrialPage, entries: Sequence[Entry]) -> None:
 
     row = None if page.at is None else page.at - page.first
     tallest, alt = 300 if controls.narrow() else 600, "Answers of this setting"
-    controls.table(table, "trials.table", formats=formats, tallest=tallest, alt=alt, row=row, pick=pick)
+    controls.table(table, "answers.table", formats=formats, tallest=tallest, alt=alt, row=row, pick=pick)
     first, last = fmt.count(page.first + 1), fmt.count(page.first + len(entries))
     controls.caption(f"Answers {first}–{last} of {fmt.count(page.shown)} shown", "← → to move")
     if page.shown > PAGE:

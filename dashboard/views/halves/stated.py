@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import figures
 from dashboard.data import infos, queries
 from dashboard.text import stated_budgets
-from dashboard.views.by_budget import VIEW
+from dashboard.views.halves.by_budget import VIEW
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -63,7 +63,7 @@ def draw(
         row, budget = point
         name = f"{names.task(row['task'])} at {fmt.number(row['told'])} stated tokens"
         query = {"study": study, "condition": row["condition_id"], "budget": budget}
-        controls.link_to("trials", f"Read the answers of {name}", query)
+        controls.link_to("answers", f"Read the answers of {name}", query)
     alt = "Accuracy against stated tokens"
     controls.chart(figures.obeyed_figure(info), "told.accuracy", "told-accuracy", alt, selects=VIEW)
     table = stated_budgets.summary_table(summary)

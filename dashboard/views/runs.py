@@ -281,7 +281,7 @@ def _earlier() -> None:
     page = st.pagination(pages, key="run.page") if pages > 1 else 1
     for status in every[(page - 1) * SHOWN : page * SHOWN]:
         with st.container(key=f"run-{status.run_id}", gap=None):
-            controls.link_to("run", status.name, {"run": status.run_id})
+            controls.link_to("runs", status.name, {"run": status.run_id})
             busy = _busy(status)
             word = "starting" if busy and not status.alive else progress.STATES[status.state]
             day = f" {status.started_at:%d %b}".replace(" 0", " ") if status.started_at else ""
@@ -481,7 +481,7 @@ def _bill(status: Status) -> None:
 
 def _css() -> str:
     """The page's own style; its colours are those of `controls.dress`."""
-    return Path(__file__).with_name("run.css").read_text("utf-8")
+    return Path(__file__).with_name("runs.css").read_text("utf-8")
 
 
 render()
