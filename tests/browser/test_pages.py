@@ -151,9 +151,9 @@ def test_the_figure_is_downloaded_as_a_page_that_needs_no_network(site: Site) ->
     still(page)
     page.get_by_role("button", name="Share").click()
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Figure as a page").click()
+        page.get_by_role("button", name="Save as one page").click()
     text = waiting.value.path().read_text("utf-8")
-    assert "is most accurate" in text
+    assert "How the numbers were made" in text
     assert "<script src" not in text
 
 

