@@ -73,7 +73,8 @@ def state() -> Database:
 def trouble(db: Database) -> str | None:
     """Why there is nothing to show, in one sentence; None: there are cells."""
     try:
-        return "No trial is stored here yet." if cells(db).is_empty() else None
+        # Conditions are stored with their trials, and cost far less to read than what came of them.
+        return "No trial is stored here yet." if every(db).is_empty() else None
     except BudgetscopeError as error:
         return str(error)
 
@@ -155,12 +156,13 @@ def band(db: Database, selection: Selection) -> pl.DataFrame:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def decision(db: Database, selection: Selection, most: float | None, least: float | None, margin: float) -> Decision:
-    """What to use of the settings selected, within these limits; see `Advisor.decide`."""
-    lens, own = build(selection.looking, models(db))[0], {"condition_id": [*selection.conditions]}
-    adviser = results(db.path).advise(
-        selection.task, selection.x, None, REPLICATES, SEED, lens, study=selection.study, **own
-    )
-    return adviser.decide(most, least, margin)
+    """What to use of the settings selected, within these limits; see `Results.decide`."""
+    from engine.analysis import advice, stats
+
+    # What is shown, without what nobody can choose.
+    shown, units = _selected(db, selection)
+    shown, sample = advice.choosable(shown), stats.Sample(REPLICATES, SEED)
+    return advice.decided(shown, theirs(shown, units), selection.x, sample, most, least, margin)
 
 
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
@@ -289,7 +291,7 @@ def budget_pairs(db: Database) -> list[tuple[str, int]]:
     """Axes and budgets anything is read at: those that studies declare or that conditions ran at."""
     import json
 
-    pairs = {*every(db).select("axis", "budget").iter_rows(), *cells(db).select("axis", "budget").iter_rows()}
+    pairs = {*every(db).select("axis", "budget").iter_rows()}
     for study in results(db.path).runs()["study"]:
         declared = json.loads(study)
         pairs |= {(declared["budget_axis"], int(budget)) for budget in declared.get("budgets", ())}

@@ -128,13 +128,7 @@ class Advisor:
     ) -> Decision:
         """What to use within these limits: `decide.decide`; where nothing can be judged, what is missing."""
         cells, units = self._measured(self.lens)
-        frontier.check(self.x)
-        if cells.filter(
-            ~pl.col("partial") & pl.col(self.x).is_not_null() & pl.col("accuracy").is_not_null()
-        ).is_empty():
-            return decide.unknown(cells, self.x)
-        board = boards.board(cells, units, self.x, self.sample.replicates, self.sample.seed)
-        return decide.decide(board, spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
+        return decided(cells, units, self.x, self.sample, spend_at_most, reach_at_least, margin)
 
     def cost_of(self, wrong_usd: float, missing_usd: float | None = None, second_usd: float = 0.0) -> Loss:
         """Which setting costs least where mistakes and waiting cost money: `loss.cost_of`."""
@@ -181,7 +175,7 @@ class Advisor:
     def _choosable(self, cells: pl.DataFrame) -> pl.DataFrame:
         """Without oracles, whose names say so: nobody can choose to be told what is right. Kept if asked for."""
         chosen = {"strategy", "condition_id"} & {name for name, value in self.filters.items() if value is not None}
-        return cells if chosen else cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
+        return cells if chosen else choosable(cells)
 
     def _board(self) -> Board:
         cells, units = self._measured(self.lens)
@@ -201,6 +195,30 @@ class Advisor:
         if model not in known:
             raise UnknownName("model", model, known)
         return np.array([model in lineups[name] for name in board.frame["condition_id"]], dtype=np.bool_)
+
+
+def choosable(cells: pl.DataFrame) -> pl.DataFrame:
+    """Without oracles, whose names say so: nobody can choose to be told what is right."""
+    return cells.filter(~pl.col("strategy").str.contains("oracle", literal=True))
+
+
+def decided(
+    cells: pl.DataFrame,
+    units: pl.DataFrame,
+    x: str,
+    sample: Sample,
+    spend_at_most: float | None,
+    reach_at_least: float | None,
+    margin: float,
+) -> Decision:
+    """`decide.decide` on cells of one task and the sums per question behind them; where nothing can be judged, what is
+    missing. Raises UnknownName for a spend nobody knows."""
+    frontier.check(x)
+    known = ~pl.col("partial") & pl.col(x).is_not_null() & pl.col("accuracy").is_not_null()
+    if cells.filter(known).is_empty():
+        return decide.unknown(cells, x)
+    board = boards.board(cells, units, x, sample.replicates, sample.seed)
+    return decide.decide(board, spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
 
 
 def task_of(known: Iterable[str], task: str | None) -> str:
