@@ -165,6 +165,17 @@ def decision(db: Database, selection: Selection, most: float | None, least: floa
     return advice.decided(shown, theirs(shown, units), selection.x, sample, most, least, margin)
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def loss(db: Database, selection: Selection, wrong: float, missing: float | None, second: float) -> str:
+    """Which of the settings selected is cheapest at these costs in US dollars; see `Advisor.cost_of`."""
+    from engine.analysis import advice, stats
+
+    shown, units = _selected(db, selection)
+    shown, sample = advice.choosable(shown), stats.Sample(REPLICATES, SEED)
+    board = advice.boards.board(shown, theirs(shown, units), selection.x, sample.replicates, sample.seed)
+    return advice.loss.cost_of(board, wrong, missing, second, sample.seed).sentence
+
+
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
     """The points to join: columns task, x, accuracy."""
     from engine.analysis import frontier_line

@@ -46,7 +46,17 @@ PARAMS = (
     Param("strategy", (), many=True),
     Param("budget", "all"),
     Param("cell"),
+    Param("open", (), ("stakes",), many=True),
+    Param("wrong"),
+    Param("missing"),
+    Param("second"),
 )
+STAKES = {
+    "wrong": ("A wrong answer costs, $", "such as 0.50"),
+    "missing": ("A missing answer costs, $", "as much as a wrong one"),
+    "second": ("A second of waiting costs, $", "nothing"),
+}
+"""What mistakes and waiting cost: label, and what an empty field means."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,7 @@ def render() -> None:
     )
     params = (*controls.offering(tuple(own), offered), *price_panel.params(queries.models(db)))
     problems = url_state.load(VIEW, params)
+    controls.keep(VIEW, STAKES)
     wish, unmet = _wish(db, params)
     selection, look = wish.selection, (controls.dark(), controls.room())
     x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
@@ -260,6 +271,7 @@ def render() -> None:
     url_state.save(VIEW, params)
     if not frame.is_empty():
         _table(frame, verdicts, selection, chosen if asked else None)
+    _stakes(db, selection)
     for sentence in (
         *guessing.sentences(frame),
         *shared_sentences(frame),
@@ -277,6 +289,30 @@ def render() -> None:
 
     link = url_state.address(VIEW, params)
     controls.share(VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()))
+
+
+def _stakes(db: queries.Database, selection: queries.Selection) -> None:
+    """What is cheapest once wrong and missing answers and waiting cost money, computed when it is opened."""
+    with controls.fold(VIEW, "stakes", "Which is cheapest when mistakes cost money?") as opened:
+        if not opened:
+            return
+        costs: dict[str, float | None] = {}
+        for column, (name, (label, empty)) in zip(st.columns(3), STAKES.items(), strict=True):
+            key = url_state.key(VIEW, name)
+            column.text_input(label, key=key, max_chars=LONGEST, placeholder=empty)
+            typed = str(st.session_state.get(key) or "").strip().removeprefix("$").replace(",", "")
+            try:
+                costs[name] = float(typed) if typed else None
+            except ValueError:
+                st.warning(controls.literal(f"{url_state.quoted(typed)} is no number of dollars."))
+                return
+        if costs["wrong"] is None:
+            controls.caption("Say what a wrong answer costs you; prices of models are added to it.")
+            return
+        try:
+            controls.say(queries.loss(db, selection, costs["wrong"], costs["missing"], costs["second"] or 0.0))
+        except BudgetscopeError as error:
+            st.warning(controls.literal(str(error)))
 
 
 def _table(

@@ -292,6 +292,15 @@ def test_a_handle_that_is_no_number_is_explained(opened: Open) -> None:
     assert "is no number of output tokens; the limit is left off" in words(opened("demo", most="lots"))
 
 
+def test_what_mistakes_cost_turns_into_one_cheapest_setting(opened: Open) -> None:
+    said = words(opened("small", open="stakes", wrong="0.5", second="0.001"))
+    assert "At $0.50 a wrong answer, $0.50 a missing one and $0.001 a second" in said
+    assert "costs least in all" in said and "per 1,000 questions" in said
+    assert "is no number of dollars" in words(opened("small", open="stakes", wrong="lots"))
+    assert "is a number of dollars from 0 on" in words(opened("small", open="stakes", wrong="-1"))
+    assert "costs least" not in words(opened("small"))
+
+
 def test_the_hull_is_drawn_when_it_is_asked_for(opened: Open) -> None:
     def stairs(**query: str) -> int:
         spec = json.loads(opened("demo", **query).get("plotly_chart")[0].proto.spec)
