@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
-from dashboard import ready
+from dashboard import moved, ready
 from dashboard.widgets import controls, url_state
 
 HERE = Path(__file__).parent
@@ -29,30 +28,20 @@ UNLISTED = (("snapshot", "Snapshot", "snapshot"),)
 CHARTS = ("", "compare", "budgets")
 """Pages with figures."""
 
-MOVED = {
-    "frontier": ("explore", {}),
-    "advice": ("explore", {}),
-    "curves": ("budgets", {}),
-    "told": ("budgets", {"show": "stated"}),
-    "trials": ("answers", {}),
-    "run": ("runs", {}),
-    "method": ("help", {}),
-}
-"""Addresses that older links have: the page that took the place, and what of it."""
 
-
-def moved(view: str, query: dict[str, str]) -> None:
-    """Lead an older address to the page that took its place, with what it asked for."""
-    asked: dict[str, Any] = {name: st.query_params.get_all(name) for name in st.query_params}
-    st.switch_page(VIEWS / f"{view}.py", query_params=asked | query)
+def led(path: str) -> None:
+    """Lead an earlier address to the page that took its place, with what it asked for."""
+    view, query = moved.place(path, {name: st.query_params.get_all(name) for name in st.query_params})
+    st.switch_page(VIEWS / f"{view}.py", query_params=query)
 
 
 def pages() -> list[st.Page]:
     """One page per view, Explore at the root; older addresses are there and not shown."""
     shown = [st.Page(VIEWS / f"{name}.py", title=title, url_path=path, default=not path) for name, title, path in PAGES]
     hidden = [
-        st.Page(partial(moved, *place), title="Budgetscope", url_path=path, visibility="hidden")
-        for path, place in MOVED.items()
+        st.Page(partial(led, path), title="Budgetscope", url_path=path, visibility="hidden")
+        for path in moved.PLACES
+        if path not in {url for _, _, url in PAGES}
     ]
     linked = [
         st.Page(VIEWS / f"{name}.py", title=title, url_path=path, visibility="hidden") for name, title, path in UNLISTED

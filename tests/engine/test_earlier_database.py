@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import engine
+from dashboard.moved import PLACES, place
 from engine.strategies import registry
 from tests import ROOT
 from tests.support.pages import run_page
@@ -136,11 +137,19 @@ LINKS: list[tuple[str, dict[str, str | list[str]]]] = [
 
 @pytest.mark.parametrize(("page", "query"), LINKS, ids=[f"{page}-{'-'.join(query)}" for page, query in LINKS])
 def test_a_link_of_it_opens_on_what_it_showed(kept: Path, page: str, query: dict[str, str | list[str]]) -> None:
-    app = run_page(page, **query)
+    view, asked = (
+        place(page, {name: [text] if isinstance(text, str) else text for name, text in query.items()})
+        if (page in PLACES)
+        else (page, query)
+    )
+    app = run_page(view, **asked)
     assert not app.exception
     said = [str(box.value) for box in (*app.warning, *app.info, *app.caption, *app.error)]
     assert not [text for text in said if "This link asks" in text or "Did it mean" in text]
-    assert {name: app.session_state[f"{page}.{name}"] for name in query} == query
+    now = {name: app.session_state[f"{view}.{name}"] for name in asked}
+    assert {name: [value] if isinstance(value, str) else value for name, value in now.items()} == {
+        name: [value] if isinstance(value, str) else value for name, value in asked.items()
+    }
 
 
 def test_its_module_names_give_what_the_modules_of_today_give() -> None:

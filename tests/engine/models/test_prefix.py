@@ -308,8 +308,8 @@ def test_the_list_of_strategies_says_what_a_model_must_be_able_to_do(capsys: pyt
 
 def test_the_method_page_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.small(tmp_path / "results.duckdb")))
-    assert "Needs a model that continues a prefix" in words(opened("method", strategy="budget_forcing"))
-    assert "Needs a model that continues a prefix" not in words(opened("method", strategy="direct"))
+    assert "Needs a model that continues a prefix" in words(opened("help", strategy="budget_forcing"))
+    assert "Needs a model that continues a prefix" not in words(opened("help", strategy="direct"))
 
 
 def test_the_run_page_says_why_a_combination_is_refused() -> None:

@@ -341,7 +341,7 @@ def test_the_pages_name_it_in_the_list_of_runs_and_offer_it_nowhere(
 ) -> None:
     calibrate("calibrate", "sums.toml")
     monkeypatch.setenv("BUDGETSCOPE_DB", str(Path("r.duckdb").resolve()))
-    assert LABEL in shown("run") and LABEL not in shown("frontier") and LABEL not in shown("method")
+    assert LABEL in shown("runs") and LABEL not in shown("explore") and LABEL not in shown("help")
 
 
 def shown(view: str) -> str:

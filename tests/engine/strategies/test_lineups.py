@@ -436,22 +436,21 @@ def page(db: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_pages_filter_by_line_up_as_by_model(page: Any) -> None:
-    for view in ("frontier", "curves"):
+    for view in ("explore", "budgets"):
         app = page(view)
         assert app.button_group(key=f"{view}.model").options == [
             r"large\-adder",
             r"small\-adder",
             r"small\-adder → large\-adder",
         ]
-        assert "conditions" in _words(app)
-        assert "3 of 5" in _words(page(view, model=BOTH))
+    assert "3 of 5" in _words(page("budgets", model=BOTH))
 
 
 def test_a_transcript_says_which_model_each_call_went_to(page: Any, db: Path) -> None:
     rows = engine.open(db).conditions().filter(strategy="router")
     condition = rows["condition_id"][0]
     trial = next(t for t in Store(db).trials(condition) if len(t.spends) == 2)
-    app = page("trials", condition=condition, trial=trial.spec.trial_id)
+    app = page("answers", condition=condition, trial=trial.spec.trial_id)
     said = _words(app)
     assert "Router · small-adder → large-adder" in said
     told = "\n".join(str(each.value) for each in [*app.text, *app.caption]).replace("\\", "")
@@ -459,11 +458,11 @@ def test_a_transcript_says_which_model_each_call_went_to(page: Any, db: Path) ->
 
 
 def test_the_method_page_names_the_roles(page: Any) -> None:
-    assert "Models, by role: solver, strong." in _words(page("method", strategy="cascade"))
+    assert "Models, by role: solver, strong." in _words(page("help", strategy="cascade"))
 
 
 def test_the_form_asks_for_a_line_up_when_a_strategy_needs_one(page: Any) -> None:
-    app = page("run")
+    app = page("runs")
     assert "form.strategies" in {group.key for group in app.button_group}, _words(app)
     assert not [box for box in app.selectbox if str(box.key).startswith("form.lineup")]
     app.button_group(key="form.strategies").set_value(["cascade", "mixed_debate"]).run()

@@ -344,7 +344,7 @@ def test_the_method_page_shows_a_plugin_s_strategy_and_what_was_left_out(
 ) -> None:
     monkeypatch.setenv(plugins.VARIABLE, "my_strategy,absent")
     monkeypatch.setenv(plugins.FOLDERS, str(home))
-    app = opened("method", strategy="two_agree")
+    app = opened("help", strategy="two_agree")
     assert "two_agree" in set(app.dataframe[0].value["Strategy"])
     said = words(app)
     assert "Budget: up to most chains, one after the other" in said
@@ -360,7 +360,7 @@ def test_no_address_and_no_study_makes_the_dashboard_load_a_plugin(
     monkeypatch.setattr(sys, "path", [*sys.path, str(home)])
     run = worker.prepare(parse(SMALL, "x", home), db)
     run.study.write_text(f'plugins = ["evil"]\n{SMALL}')
-    for view in ("method", "run", "frontier", "trials"):
+    for view in ("help", "runs", "explore", "answers"):
         opened(view, plugin="evil", plugins="evil", strategy="evil", run=run.run_id, study=str(run.study))
     assert not (home / "loaded").exists() and "evil" not in sys.modules
     assert plugins.load("evil") and (home / "loaded").exists(), "it would have been seen"
