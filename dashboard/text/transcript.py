@@ -99,11 +99,14 @@ def tokens(spend: Spend) -> str:
     return f"{fmt.count(spend.total_tokens)} ({fmt.count(spend.input_tokens)}+{fmt.count(spend.output_tokens)})"
 
 
-def call_line(call: Call) -> str:
-    """`78 in (24 cached), 14 out`, with what else was spent where there is some, and who answered it how fast."""
+def call_line(call: Call, *, several: bool = False) -> str:
+    """`78 in (24 cached), 14 out`, with what else was spent where there is some, and how fast it came.
+
+    The model is named where `several` answer, or where it was asked at settings of its own."""
     spend = call.spend
     if not spend.calls:
         return f"{shown(call.model)} · nothing spent"
+    who = [shown(call.model)] if several or "{" in call.model else []
     cached = [f"{fmt.count(spend.cached_tokens)} cached"] if spend.cached_tokens else []
     cached += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
     aside = f" ({', '.join(cached)})" if cached else ""
@@ -111,7 +114,7 @@ def call_line(call: Call) -> str:
     parts = [f"{fmt.count(spend.input_tokens)} in{aside}, {fmt.count(out)} out"]
     parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
     parts += [fmt.duration(spend.latency_ms)] if spend.latency_ms else []
-    return " · ".join([*parts, "reused, paid for before"] if call.replayed else parts)
+    return " · ".join([*who, *parts, *(["reused, paid for before"] if call.replayed else [])])
 
 
 def cut_line(call: Call) -> str | None:

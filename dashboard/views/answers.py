@@ -427,7 +427,7 @@ def _calls(
         if not vote and voted:
             vote = '<span class="an-cut">no vote</span>'
         role = "" if call.role == "solve" else f" · {escape(call.role)}"
-        line = escape(transcript.call_line(call))
+        line = escape(transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1))
         rows.append(
             f'<div class="an-call"><div><b>Call {call.ordinal + 1}</b>{role}<small>{line}</small></div>'
             f"<div>{body}</div><div>{vote}</div></div>"

@@ -119,6 +119,9 @@ def _fetch(name: str) -> None:
     """Bring a bundled model that did not come with the installation."""
     from dashboard.data import queries
 
+    controls.caption(
+        "Its file is not here: fetch it, or run `budgetscope models fetch` in a terminal.".replace("`", "")
+    )
     if st.button(f"Fetch ({BUNDLED[name].megabytes} MB)", key=f"fetch.{name}", icon=":material/download:"):
         try:
             with st.spinner("Fetching the model …"):

@@ -112,8 +112,8 @@ def test_the_run_page_fetches_it_with_a_button(
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "r.duckdb"))
     monkeypatch.setenv("BUDGETSCOPE_NO_TOKEN", "1")
     app = run_page("runs")
-    assert "budgetscope models fetch" in " ".join(each.value for each in app.warning)
-    [fetch] = [each for each in app.button if each.label == f"Fetch {NAME} (88 MB)"]
+    assert "budgetscope models fetch" in " ".join(each.value for each in app.caption).replace("\\", "")
+    [fetch] = [each for each in app.button if each.label == "Fetch (88 MB)"]
     fetch.click().run()
     assert runs.missing([NAME]) == []
-    assert not app.exception and not [each for each in app.button if each.label.startswith("Fetch ")]
+    assert not app.exception and not [each for each in app.button if each.label.startswith("Fetch")]
