@@ -55,8 +55,10 @@ def look() -> None:
         ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
         # Every argument as the page has it: the caches share only what was asked for in the same words.
         selection = queries.Selection(x, task, "staircase", None, ids, study=study)
-        info = infos.frontier_info(db, selection, figures.Handles(), None, False, "wide")
-        figures.frontier_figure(info).to_dict()
+        most, least = (float(text) if text else None for text in infos.first_handles(db, study, task, x))
+        handles = figures.Handles(most, None if least is None else least / 100)
+        queries.decision(db, selection, handles.most, handles.least)
+        figures.frontier_figure(infos.frontier_info(db, selection, handles, False, "wide")).to_dict()
 
 
 def _get_ready() -> None:

@@ -17,7 +17,6 @@ from dashboard.data import queries
 from dashboard.data.queries import REPLICATES, SEED, Database
 from dashboard.figures import CrossingInfo
 from dashboard.text.differences import Compared, Side
-from engine.analysis.advice.decide import MARGIN
 from engine.core.errors import UsageError, shortened
 
 if TYPE_CHECKING:
@@ -54,13 +53,12 @@ def settings(db: Database, study: str, task: str, axis: str | None) -> pl.DataFr
     return of.frontier(scored, queries.theirs(scored, units), "total_tokens", "staircase", 1, SEED)
 
 
-def recommended(db: Database, study: str, task: str) -> str | None:
-    """The setting Explore recommends without limits, as addresses name it; None: there is none."""
+def recommended(db: Database, study: str, task: str) -> Cell | None:
+    """The setting Explore recommends without limits; None: there is none."""
     cells = queries.cells(db, study=study).filter(task=task)
     ids = tuple(sorted(set(cells["condition_id"])))
     selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
-    pick = queries.decision(db, selection, None, None, MARGIN).cell
-    return None if pick is None else f"{pick.condition_id}~{pick.budget}"
+    return queries.decision(db, selection, None, None).cell
 
 
 @st.cache_data(max_entries=32, show_spinner="Looking along the budgets …")

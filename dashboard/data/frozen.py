@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,9 +24,8 @@ from dashboard.figures import FrontierInfo, Handles
 from dashboard.figures.axes import Room
 from dashboard.text import saved_page, tables
 from engine.analysis import guessing
-from engine.analysis.advice.decide import MARGIN
 from engine.core import codec, names, replay
-from engine.core.errors import BudgetscopeError, UsageError
+from engine.core.errors import UsageError
 from engine.core.records import AXES
 from engine.store.store import Store, writable
 from engine.strategies.lineups import roster
@@ -41,7 +39,6 @@ MOST_UNPACKED = 16_000_000
 """Of what one may unpack to."""
 FORM = 1
 """Version of the form snapshots are stored in."""
-VERDICT = ("condition_id", "budget", "verdict")
 ANSWERS, CALLS, LETTERS = 3, 4, 1500
 """Answers that come along, calls of each, and letters of a text."""
 COLUMNS = [
@@ -141,14 +138,14 @@ class Frozen:
     """Handle in the unit of the axis; None: off."""
     least: float | None
     """A share; None: off."""
-    selected: str | None
-    """The point in the panel, as addresses name it; None: none."""
+    selected: tuple[str, int] | None
+    """Condition and budget of the point in the panel; None: none."""
     said: str
     """What spends rest on, for the axis title."""
     models: tuple[str, ...]
     """All there were, in the order shapes were given out."""
     strategies: tuple[str, ...]
-    verdicts: tuple[tuple[str, int, str], ...]
+    verdicts: tuple[tuple[str, int | None, str], ...]
     """Condition, budget, verdict; in the order of the table."""
     notes: tuple[str, ...]
     frame: str
@@ -173,39 +170,35 @@ class Frozen:
         import polars as pl
 
         line, band = (pl.read_json(io.StringIO(text)) if text else None for text in (self.line, self.band))
-        point = (self.selected or "").rpartition("~")
-        return figures.frontier_info(
+        info = figures.frontier_info(
             self.rows(),
             line,
             band,
             x=self.x,
             kind="hull" if self.kind == "hull" else "staircase",
             handles=Handles(self.most, self.least),
-            selected=(point[0], int(point[2])) if point[2].isdigit() else None,
             room=room,
             dark=dark,
             models=self.models,
             strategies=self.strategies,
             said=self.said,
         )
+        return figures.select(info, self.selected)
 
     def table(self) -> pl.DataFrame:
         """All settings, as the page had them."""
-        verdicts: dict[tables.Key, str] = {(id, budget): verdict for id, budget, verdict in self.verdicts}
+        verdicts: dict[tables.Key, str] = {(id, budget): word for id, budget, word in self.verdicts}
         return tables.settings_table(self.rows(), verdicts, self.x).drop("condition_id", "budget")
 
 
-def compose(
-    db: Database,
-    selection: Selection,
-    handles: Handles,
-    sentences: tuple[str, str, str],
-    verdicts: Sequence[tuple[str, int, str]],
-    selected: str | None,
-    notes: Sequence[str],
-    query: dict[str, list[str]],
+def of(
+    db: Database, selection: Selection, handles: Handles, selected: tuple[str, int] | None, query: dict[str, list[str]]
 ) -> Frozen:
-    """What Explore shows of a selection; `sentences`: heading, lead and rest of its decision."""
+    """What Explore shows of a selection, with the decision of now; `selected` None: its pick stands in the panel."""
+    most = None if handles.most is None else handles.most / figures.AXES[selection.x].scale
+    made = queries.decision(db, selection, most, handles.least)
+    if selected is None and made.cell is not None and made.cell.budget is not None:
+        selected = made.cell.condition_id, made.cell.budget
     frame, every = queries.frontier(db, selection), queries.every(db)
     shown = frame.select([name for name in COLUMNS if name in frame.columns])
     band = queries.band(db, selection) if selection.kind == "staircase" else None
@@ -217,9 +210,9 @@ def compose(
         form=FORM,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         program=program,
-        heading=sentences[0],
-        lead=sentences[1],
-        rest=sentences[2],
+        heading=made.heading,
+        lead=made.lead,
+        rest=made.rest,
         study=selection.study,
         task=selection.task,
         x=selection.x,
@@ -230,8 +223,8 @@ def compose(
         said=lens.said(selection.looking, selection.x),
         models=tuple(roster(every["model"])),
         strategies=tuple(sorted(set(every["strategy"]))),
-        verdicts=tuple(verdicts),
-        notes=tuple(notes),
+        verdicts=tuple((id, budget, word) for (id, budget), word in tables.verdicts(made.verdicts).items()),
+        notes=(*guessing.sentences(frame), *queries.notes(db, selection.study)),
         frame=shown.write_json(),
         line=_written(queries.line(frame, selection.kind)),
         band="" if band is None else _written(band),
@@ -286,15 +279,17 @@ def thaw(db: Database, link: str) -> Frozen | None:
     return frozen
 
 
-def _answers(db: Database, selection: Selection, frame: pl.DataFrame, selected: str | None) -> tuple[Answer, ...]:
-    condition, _, budget = (selected or "").rpartition("~")
-    rows = [row for row in frame.filter(condition_id=condition).to_dicts() if str(row["budget"]) == budget]
-    if not rows or rows[0]["axis"] not in AXES:
+def _answers(
+    db: Database, selection: Selection, frame: pl.DataFrame, selected: tuple[str, int] | None
+) -> tuple[Answer, ...]:
+    if selected is None:
         return ()
-    axis, at = rows[0]["axis"], rows[0]["budget"]
-    page = queries.trial_page(db, selection.study, selection.task, condition, axis, at, "all", "", (None, None))
-    answers = []
-    for trial in page.trials[:ANSWERS]:
+    (condition, at), answers = selected, list[Answer]()
+    axes = frame.filter(condition_id=condition, budget=at)["axis"].to_list()
+    if not axes or axes[0] not in AXES:
+        return ()
+    axis = axes[0]
+    for trial in queries.first_trials(db, selection.study, selection.task, condition, ANSWERS):
         read = replay.read(trial, axis, at)
         covered = trial.calls[: read.covered]
         kept = queries.completions(db, tuple(call.key for call in covered[:CALLS]))
@@ -311,26 +306,6 @@ def _answers(db: Database, selection: Selection, frame: pl.DataFrame, selected: 
             )
         )
     return tuple(answers)
-
-
-def of(
-    db: Database,
-    selection: Selection,
-    handles: Handles,
-    selected: str | None,
-    query: dict[str, list[str]],
-) -> Frozen:
-    """The view of a selection with the decision of now; `selected` None: its pick stands in the panel."""
-    most = None if handles.most is None else handles.most / figures.AXES[selection.x].scale
-    try:
-        made = queries.decision(db, selection, most, handles.least, MARGIN)
-        sentences = (made.heading, made.lead, made.rest)
-        verdicts = [(id, budget, word) for id, budget, word in made.verdicts.select(*VERDICT).iter_rows()]
-        pick = f"{made.cell.condition_id}~{made.cell.budget}" if made.cell else None
-    except BudgetscopeError as error:
-        sentences, verdicts, pick = (str(error), "", ""), [], None
-    notes = (*guessing.sentences(queries.frontier(db, selection)), *queries.notes(db, selection.study))
-    return compose(db, selection, handles, sentences, verdicts, selected or pick, notes, query)
 
 
 def facts(frozen: Frozen) -> list[tuple[str, str]]:

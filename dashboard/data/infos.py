@@ -5,6 +5,7 @@ An info is cached and a figure never: making an info reads frames and places lab
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import polars as pl  # Pages alone import this module, and `ready` has loaded polars in one thread by then.
@@ -17,9 +18,11 @@ from dashboard.data.queries import Database, Selection
 from dashboard.figures import CurvesInfo, FrontierInfo, Handles, ToldInfo
 from dashboard.figures.axes import Room
 from dashboard.text import stated_budgets
+from engine.analysis.advice.decide import MARGIN
 from engine.strategies.lineups import roster
 
 VARIANT = ("task", "model", "strategy", "params")
+FEW = 3  # A first visit opens with at most so many settings in the accepted corner.
 MOST = 60  # More curves are too many to read and slow to draw; the most accurate ones are shown.
 
 
@@ -53,15 +56,35 @@ class CurveSelection:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
+def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[str, str]:
+    """Where the handles of a first visit stand: they leave the best settings of a task, and one to three of them."""
+    scale = figures.AXES[x].scale
+    known = queries.cells(db, study=study).filter(pl.col("task") == task, ~pl.col("partial"))
+    known = known.drop_nulls(["accuracy", x]).sort("accuracy", x, descending=[True, False])
+    if known.is_empty() or not known["accuracy"][0]:
+        return "", ""
+    best = known.row(0, named=True)
+    least = max(0.0, math.floor(10 * (best["accuracy"] - MARGIN)) / 10)
+    while known.filter(pl.col("accuracy") >= least)["condition_id"].n_unique() > FEW and least + 0.1 < best["accuracy"]:
+        least += 0.1
+    spend = float(best[x]) * scale
+    if spend <= 0:
+        return "", f"{100 * least:.0f}" if least else ""
+    # The next round number that leaves the best one room.
+    power = 10 ** math.floor(math.log10(spend))
+    most = next(step * power for step in (1, 1.5, 2, 3, 5, 7, 10, 15) if step * power >= 1.15 * spend)
+    return f"{most:.10g}", f"{100 * least:.0f}" if least else ""
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
 def frontier_info(
     db: Database,
     selection: Selection,
     handles: Handles,
-    selected: tuple[str, int | None] | None,
     dark: bool,
     room: Room,
 ) -> FrontierInfo:
-    """The plain data of the figure of Explore, labels placed."""
+    """The plain data of the figure of Explore, labels placed; `figures.select` puts the ring on it."""
     # Colours and symbols go by all models and strategies there are, so that a filter never repaints a point.
     frame, every = queries.frontier(db, selection), queries.every(db)
     return figures.frontier_info(
@@ -71,7 +94,6 @@ def frontier_info(
         x=selection.x,
         kind=selection.kind,
         handles=handles,
-        selected=selected,
         room=room,
         dark=dark,
         models=roster(every["model"]),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engine.analysis.advice.decide import Decision
     from engine.analysis.sql.trial_list import TrialPage
     from engine.core.budget import Limits
-    from engine.core.records import Axis, Completion
+    from engine.core.records import Axis, Completion, Trial
 
 Kind = Literal["staircase", "hull"]
 Ids = tuple[str, ...]
@@ -155,14 +155,18 @@ def band(db: Database, selection: Selection) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def decision(db: Database, selection: Selection, most: float | None, least: float | None, margin: float) -> Decision:
-    """What to use of the settings selected, within these limits; see `Results.decide`."""
+def decision(db: Database, selection: Selection, most: float | None, least: float | None) -> Decision:
+    """What to use of the settings selected, within these limits, and why there is nothing to say where there is not;
+    see `Results.decide`. Strategies that nobody can choose are left out."""
     from engine.analysis import advice, stats
+    from engine.analysis.advice.decide import MARGIN, Decision
 
-    # What is shown, without what nobody can choose.
     shown, units = _selected(db, selection)
     shown, sample = advice.choosable(shown), stats.Sample(REPLICATES, SEED)
-    return advice.decided(shown, theirs(shown, units), selection.x, sample, most, least, margin)
+    try:
+        return advice.decided(shown, theirs(shown, units), selection.x, sample, most, least, MARGIN)
+    except BudgetscopeError as error:
+        return Decision(str(error), "", "", 0)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -364,6 +368,16 @@ def trial_page(
             trial_id=wanted[0],
             question_id=wanted[1],
         )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def first_trials(db: Database, study: str, task: str, condition: str, n: int) -> list[Trial]:
+    """The first few trials of a condition on a study's questions, in the order of the list of answers."""
+    from engine.analysis.sql.trial_list import first_trials as of
+
+    asked = questions_of(db, study, task)
+    with Store(db.path).reading() as connection:
+        return of(connection, condition, n, asked)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

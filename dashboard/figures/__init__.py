@@ -7,7 +7,7 @@ from dashboard.figures.axes import AXES
 from dashboard.figures.crossing import CrossingInfo, crossing_caption, crossing_figure, crossing_info
 from dashboard.figures.curves import CurvesInfo, curves_caption, curves_figure, curves_info
 from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
-from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info
+from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info, select
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
 
@@ -33,6 +33,7 @@ __all__ = [
     "frontier_figure",
     "frontier_info",
     "obeyed_figure",
+    "select",
     "told_caption",
     "told_figure",
     "told_info",

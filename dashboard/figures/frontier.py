@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     import polars as pl
 
-__all__ = ["FrontierInfo", "Handles", "Kind", "caption_sentence", "frontier_figure", "frontier_info"]
+__all__ = ["FrontierInfo", "Handles", "Kind", "caption_sentence", "frontier_figure", "frontier_info", "select"]
 
 Kind = Literal["staircase", "hull"]
 """Non-dominated staircase, or upper convex hull: what mixing two settings at random could buy."""
@@ -100,7 +100,6 @@ class FrontierInfo:
     """What is scored without reading the questions, with its name."""
     labels: tuple[Label, ...]
     handles: Handles
-    selected: int | None
     x_scale: LogScale
     y_scale: AccuracyScale
     questions: tuple[int, int]
@@ -112,6 +111,8 @@ class FrontierInfo:
     """Settings shown without a verdict: too few questions are scored."""
     simulated: int
     """Settings answered by a simulated model."""
+    selected: int | None = None
+    """The point that is looked at; see `select`."""
 
     @property
     def models(self) -> tuple[Point, ...]:
@@ -127,7 +128,6 @@ def frontier_info(
     x: str,
     kind: Kind = "staircase",
     handles: Handles = Handles(),
-    selected: tuple[str, int | None] | None = None,
     room: Room = "wide",
     dark: bool = False,
     models: Sequence[str] = (),
@@ -137,21 +137,19 @@ def frontier_info(
     """What the figure of `frame` shows on axis `x` (a key of `axes.AXES`).
 
     `frame`: frontier frame, one row per setting and budget. `line`: the frontier's line (x, accuracy). `band`: the
-    10-90% band of bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `selected`:
-    condition and budget of the point that is looked at. `models` and `strategies` are all there are, whatever is
-    filtered: with them shapes and colours stay put. `said`: what spends rest on, for the axis title. Raises KeyError
-    for an unknown axis."""
+    10-90% band of bootstrap frontiers (x, low, high); x in both is a mean per question, as in `frame`. `models` and
+    `strategies` are all there are, whatever is filtered: with them shapes and colours stay put. `said`: what spends
+    rest on, for the axis title. Raises KeyError for an unknown axis."""
     lens, rows = replace(AXES[x], said=said), frame.to_dicts()
     shown = [row for row in rows if lens.value(row) is not None and row["accuracy"] is not None]
     points = points_of(shown, lens, dark, models, strategies)
     curves, box = curves_of(points), box_for(room)
-    chosen = next((i for i, p in enumerate(points) if (p.condition_id, p.budget) == selected), None)
     spends = [p.x for p in points]
     x_scale = log_scale(
         spends, tick=lens.tick, pixels=box.plot[0], edges=[] if handles.most is None else [handles.most]
     )
     # Intervals of the frontier may reach above its points, and are cut below: a wide one would flatten everything.
-    blind, tops = baselines(shown), [p.y_high for i, p in enumerate(points) if p.front or i == chosen]
+    blind, tops = baselines(shown), [p.y_high for p in points if p.front]
     heights = [*(p.y for p in points), *(at for at, _ in blind)]
     floor = [0.0] if min((p.y for p in points), default=1.0) < 0.2 else []
     y_scale = accuracy_scale([*heights, *floor], [top for top in tops if top is not None])
@@ -188,7 +186,6 @@ def frontier_info(
             narrow=room != "wide",
         ),
         handles=handles,
-        selected=chosen,
         x_scale=x_scale,
         y_scale=y_scale,
         questions=(min(questions, default=0), max(questions, default=0)),
@@ -198,6 +195,12 @@ def frontier_info(
         partial=len({row["condition_id"] for row in shown if row["partial"]}),
         simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
     )
+
+
+def select(info: FrontierInfo, point: tuple[str, int | None] | None) -> FrontierInfo:
+    """The same with a ring round the point of this condition and budget; none where there is no such point."""
+    at = next((i for i, p in enumerate(info.points) if (p.condition_id, p.budget) == point), None)
+    return replace(info, selected=at)
 
 
 def _corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind) -> tuple[tuple[float, float], ...]:
@@ -255,7 +258,9 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         at = [scale.place(looked_at.x)]
         ring = {"symbol": "circle-open", "size": 23, "color": inks.primary, "line": {"width": 2}}
         mark = {"type": "scatter", "x": at, "y": [looked_at.y], "mode": "markers", "marker": ring | {"opacity": 1}}
-        bar = interval_bars([looked_at.y], [looked_at.y_low], [looked_at.y_high], ink[looked_at.family], 2.0)
+        # No higher than the plot: only intervals of the frontier have room by themselves.
+        top = None if looked_at.y_high is None else min(looked_at.y_high, info.y_scale.high)
+        bar = interval_bars([looked_at.y], [looked_at.y_low], [top], ink[looked_at.family], 2.0)
         traces.append(mark | SILENT | {"cliponaxis": False, "error_y": bar})
     bold, quiet = {"size": 13, "color": inks.text}, {"size": 12, "color": inks.muted}
     aside = ", log scale" + (", assumed prices" if info.assumed else "")

@@ -34,6 +34,7 @@ __all__ = [
     "settings_table",
     "short_question",
     "standing",
+    "verdicts",
 ]
 
 
@@ -49,6 +50,11 @@ def cell_name(row: Row, name: Callable[[Row], str]) -> str:
     """`Self-consistency ×12, up to 256 tokens`: the setting with the budget it is read at."""
     drawn = fmt.draws(row.get("n_draws"))
     return f"{name(row)}, {fmt.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
+
+
+def verdicts(frame: pl.DataFrame) -> dict[Key, str]:
+    """By condition and budget the verdict of a decision's points, in its order."""
+    return {(id, budget): word for id, budget, word in frame.select("condition_id", "budget", "verdict").iter_rows()}
 
 
 def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zone: str | None = None) -> pl.DataFrame:

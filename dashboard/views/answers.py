@@ -42,8 +42,8 @@ PARAMS = (
     Param("question"),
     Param("trial"),
 )
-WIDTHS = {"": 28, "Question": 84, "It said": 54, "Tokens": 78, "Output": 52, "Repeat": 52}  # Pixels.
-BAR = 62
+WIDTHS = {"": 24, "Question": 78, "It said": 50, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
+BAR = 52
 """Pixels of the bar of a row."""
 ROLES = {"system": "system and template", "user": "user", "assistant": "worked examples"}
 """What the messages of a prompt are called; a chat turn of the assistant that is sent is an example, or an earlier

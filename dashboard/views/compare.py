@@ -224,8 +224,9 @@ def render() -> None:
     grouping, groupings = comparison.groupings(db, task)
     cheap, best = comparison.ends(rows)
     # At first the setting that Explore recommends, against the cheapest that works.
-    pick = comparison.recommended(db, study, task)
-    best = pick if pick in rows and pick != cheap else best
+    if pick := comparison.recommended(db, study, task):
+        name = url_state.cell(pick.condition_id, pick.budget)
+        best = name if name in rows and name != cheap else best
     offers = {"a": (cheap, tuple(rows)), "b": (best, tuple(rows)), "by": (grouping, groupings)}
     here, was = (study, task, axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
@@ -18,7 +18,7 @@ from dashboard.text import tables
 from dashboard.widgets import controls, panel, price_panel, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis import guessing
-from engine.analysis.advice.decide import MARGIN
+from engine.analysis.advice.decide import Decision
 from engine.analysis.common import shared_sentences
 from engine.core import names
 from engine.core import text as fmt
@@ -33,8 +33,6 @@ OFF = "off"
 """What an emptied handle says in the address."""
 LONGEST = 12
 """Letters of a handle."""
-FEW = 3
-"""A first visit opens with at most so many settings in the accepted corner."""
 PARAMS = (
     Param("study", pinned=True),
     Param("task", pinned=True),
@@ -66,33 +64,11 @@ class Wish:
     selection: queries.Selection
     handles: Handles
     """In the unit of the axis."""
-    total: int
-    """Settings of the task, filtered away or not."""
 
     @property
     def most(self) -> float | None:
         """The spend per question that is accepted at most, as frames have it."""
         return None if self.handles.most is None else self.handles.most / figures.AXES[self.selection.x].scale
-
-
-def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[str, str]:
-    """Where the handles of a first visit stand: they leave the best settings of a task, and one to three of them."""
-    scale = figures.AXES[x].scale
-    known = queries.cells(db, study=study).filter(pl.col("task") == task, ~pl.col("partial"))
-    known = known.drop_nulls(["accuracy", x]).sort("accuracy", x, descending=[True, False])
-    if known.is_empty() or not known["accuracy"][0]:
-        return "", ""
-    best = known.row(0, named=True)
-    least = max(0.0, math.floor(10 * (best["accuracy"] - MARGIN)) / 10)
-    while known.filter(pl.col("accuracy") >= least)["condition_id"].n_unique() > FEW and least + 0.1 < best["accuracy"]:
-        least += 0.1
-    spend = float(best[x]) * scale
-    if spend <= 0:
-        return "", f"{100 * least:.0f}" if least else ""
-    # The next round number that leaves the best one room.
-    power = 10 ** math.floor(math.log10(spend))
-    most = next(step * power for step in (1, 1.5, 2, 3, 5, 7, 10, 15) if step * power >= 1.15 * spend)
-    return f"{most:.10g}", f"{100 * least:.0f}" if least else ""
 
 
 def _handles(x: str) -> tuple[Handles, list[str]]:
@@ -169,7 +145,7 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str
     handles, wrong = _handles(x)
     ids = tuple(sorted(set(left["condition_id"])))
     selection = queries.Selection(x, task, cast("queries.Kind", kind), budgets, ids, looking, study)
-    return Wish(selection, handles, total), [*unmet, *wrong]
+    return Wish(selection, handles), [*unmet, *wrong]
 
 
 def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:
@@ -185,7 +161,7 @@ def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tup
         return str(typed) if typed in choices else next(iter(choices), "")
 
     study, x = named("study", offered["study"]), named("x", tuple(SPENDS))
-    start = first_handles(db, study, named("task", queries.tasks(queries.cells(db, study=study))), x)
+    start = infos.first_handles(db, study, named("task", queries.tasks(queries.cells(db, study=study))), x)
     before, axis = st.session_state.get(f"{VIEW}.start", (start, x))
     for name, old, new in zip(("most", "least"), before, start, strict=True):
         key = url_state.key(VIEW, name)
@@ -200,10 +176,8 @@ def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tup
     return start
 
 
-def render() -> None:
-    """Draw the page."""
-    if (db := controls.database()) is None:
-        return
+def _params(db: queries.Database) -> tuple[Param, ...]:
+    """The page's parameters with what the data offers."""
     every, pairs = queries.every(db), queries.budget_pairs(db)
     # A bare number is enough in the URL where all budgets are on one axis; "largest" of several axes says nothing.
     budgets = [f"{axis}:{budget}" for axis, budget in pairs]
@@ -217,45 +191,41 @@ def render() -> None:
         "budget": ("all", *budgets) if len(pairs) > 1 else ("all",),
     }
     start = dict(zip(("most", "least"), _follow(db, offered), strict=True))
-    own = (
-        Param(param.name, start[param.name] or None, pinned=True) if param.name in start else param for param in PARAMS
-    )
-    params = (*controls.offering(tuple(own), offered), *price_panel.params(queries.models(db)))
+    own = [replace(param, default=start[param.name] or None) if param.name in start else param for param in PARAMS]
+    return (*controls.offering(own, offered), *price_panel.params(queries.models(db)))
+
+
+def render() -> None:
+    """Draw the page."""
+    if (db := controls.database()) is None:
+        return
+    params = _params(db)
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, STAKES)
     wish, unmet = _wish(db, params)
     selection, look = wish.selection, (controls.dark(), controls.room())
     x, looking, frame = selection.x, selection.looking, queries.frontier(db, selection)
     rows = {url_state.cell(row["condition_id"], row["budget"]): row for row in frame.to_dicts()}
-    verdicts, pick = dict[tables.Key, str](), None
-    lead = rest = ""
-    try:
-        decision = queries.decision(db, selection, wish.most, wish.handles.least, MARGIN)
-        heading, lead, rest = decision.heading, decision.lead, decision.rest
-        pick = decision.cell and url_state.cell(decision.cell.condition_id, decision.cell.budget)
-        verdicts = {
-            (row["condition_id"], row["budget"]): row["verdict"] for row in decision.verdicts.iter_rows(named=True)
-        }
-    except BudgetscopeError as error:
-        heading = str(error)
+    decision = queries.decision(db, selection, wish.most, wish.handles.least)
+    pick = decision.cell and url_state.cell(decision.cell.condition_id, decision.cell.budget)
     asked = url_state.value(VIEW, "cell")
     if asked and asked not in rows:
         gone = "the filter hides it, or it is not there (any more)."
         problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
         asked = None
     chosen = asked or (pick if pick in rows else None)
-    controls.heading(heading)
-    controls.lead(lead, rest)
+    controls.heading(decision.heading)
+    controls.lead(decision.lead, decision.rest)
     controls.warn([*problems, *unmet])
     at = (rows[chosen]["condition_id"], rows[chosen]["budget"]) if chosen else None
-    info = infos.frontier_info(db, selection, wish.handles, at, *look)
+    info = figures.select(infos.frontier_info(db, selection, wish.handles, *look), at)
     with st.container(key="explore"):
         left, right = st.columns([1016, 320], gap="medium")
     with left:
         if x in ("usd", "wh") and not frame.is_empty() and frame[x].null_count() == frame.height:
             price_panel.missing(x, looking, "No price is known for these models, so there is no cost to show")
         else:
-            controls.chart(figures.frontier_figure(info), "explore.figure", VIEW, heading, selects=VIEW)
+            controls.chart(figures.frontier_figure(info), "explore.figure", VIEW, decision.heading, selects=VIEW)
         with st.container(horizontal=True, vertical_alignment="center", key="switch"):
             by = {param.name: param for param in params}
             controls.choose(VIEW, by["x"], "Accuracy against", SPENDS.__getitem__)
@@ -270,7 +240,7 @@ def render() -> None:
             controls.caption("Click a point, or a row of the table, to see what is behind it.")
     url_state.save(VIEW, params)
     if not frame.is_empty():
-        _table(frame, verdicts, selection, chosen if asked else None)
+        _table(frame, decision, selection, chosen if asked else None)
     _stakes(db, selection)
     for sentence in (
         *guessing.sentences(frame),
@@ -285,7 +255,7 @@ def render() -> None:
         query = url_state.written(
             params, {param.name: url_state.value(VIEW, param.name) for param in params}, whole=True
         )
-        return frozen.of(db, selection, wish.handles, chosen, query)
+        return frozen.of(db, selection, wish.handles, at, query)
 
     link = url_state.address(VIEW, params)
     controls.share(VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()))
@@ -315,10 +285,9 @@ def _stakes(db: queries.Database, selection: queries.Selection) -> None:
             st.warning(controls.literal(str(error)))
 
 
-def _table(
-    frame: pl.DataFrame, verdicts: dict[tables.Key, str], selection: queries.Selection, chosen: str | None
-) -> None:
+def _table(frame: pl.DataFrame, decision: Decision, selection: queries.Selection, chosen: str | None) -> None:
     """All points; a row selects its point."""
+    verdicts = tables.verdicts(decision.verdicts)
     table = tables.settings_table(frame, verdicts, selection.x, selection.looking.zone)
     keys = [url_state.cell(*pair) for pair in table.select("condition_id", "budget").iter_rows()]
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
+from engine.core import names
 from engine.core import text as fmt
 from engine.strategies import entries, plugins
 
@@ -62,7 +63,7 @@ def render() -> None:
     controls.caption("A strategy asks a model in its own way; tokens, calls and money are counted around it.")
     # A plugin that cannot be loaded is named here too: its strategies are missing from the table.
     controls.warn([*problems, *map(str, plugins.faults())])
-    chosen = controls.choose_many(VIEW, params[0], "Family")
+    chosen = controls.choose_many(VIEW, params[0], "Family", names.family)
     shown = [entry for entry in every.values() if entry.family in chosen]
     columns = ("Strategy", "Family", "What it does", "Calls per question, at most", "Paper")
     rows = []
@@ -70,7 +71,7 @@ def render() -> None:
         # The idea without its remark in brackets, which the details below have room for.
         idea = each.idea.split(" (")[0].replace("`", "")
         paper = f"https://arxiv.org/abs/{each.papers[0]}" if each.papers else ""
-        rows.append((each.name, each.family, idea, each.calls, paper))
+        rows.append((each.name, names.family(each.family), idea, each.calls, paper))
     formats = {name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()}
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
     controls.table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -479,6 +480,7 @@ def _bill(status: Status) -> None:
             controls.caption(BILL)
 
 
+@lru_cache(maxsize=1)
 def _css() -> str:
     """The page's own style; its colours are those of `controls.dress`."""
     return Path(__file__).with_name("runs.css").read_text("utf-8")

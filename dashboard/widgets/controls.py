@@ -186,11 +186,6 @@ def study_name(study: str) -> str:
     return "All studies" if study == ALL_STUDIES else study
 
 
-def study(view: str, param: Param) -> str:
-    """The study that is shown, one of `queries.study_choices`."""
-    return choose(view, param, "Study", study_name) or ALL_STUDIES
-
-
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
     """The parameter with the choices that are left; one that went away gives way to the first of them."""
     key = url_state.key(view, param.name)

@@ -15,7 +15,7 @@ from dashboard import theme
 from dashboard.data import queries
 from dashboard.text import tables
 from dashboard.theme import Inks, fade
-from dashboard.widgets import controls
+from dashboard.widgets import controls, url_state
 from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.records import AXES
@@ -45,7 +45,7 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         controls.caption(sentence)
     _answers(db, row, study)
     query = {"study": study, "condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
-    cell = f"{row['condition_id']}~{row['budget']}"
+    cell = url_state.cell(row["condition_id"], row["budget"])
     with st.container(key="ways", gap="small"):
         controls.link_to("answers", "Read answers", query)
         with st.container(horizontal=True, gap="small"):
@@ -91,11 +91,8 @@ def _answers(db: queries.Database, row: Row, study: str) -> None:
     axis = str(row["axis"])
     if axis not in AXES:
         return
-    page = queries.trial_page(
-        db, study, str(row["task"]), str(row["condition_id"]), axis, row["budget"], "all", "", (None, None)
-    )
     lines = []
-    for trial in page.trials[:SHOWN]:
+    for trial in queries.first_trials(db, study, str(row["task"]), str(row["condition_id"]), SHOWN):
         read = replay.read(trial, axis, row["budget"])
         mark, said = tables.said(read.fate, read.answer, trial.spec.question.target)
         question = tables.short_question(trial.spec.question.problem.text, LONGEST)

@@ -231,7 +231,7 @@ def who(declared: Mapping[str, ModelSpec], environment: Mapping[str, str]) -> tu
         with st.popover(f"All {len(known)} by family", type="tertiary"):
             families = dict.fromkeys(entry.family for entry in known.values())
             for family in families:
-                st.markdown(f"**{controls.literal(family.capitalize())}**")
+                st.markdown(f"**{controls.literal(names.family(family).capitalize())}**")
                 for name in (each for each, entry in known.items() if entry.family == family):
                     _pick("all", name, chosen)
                     needs = " Needs a model that continues a prefix." if known[name].needs_prefix else ""

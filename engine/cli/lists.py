@@ -9,6 +9,7 @@ import click
 
 from engine.cli import show
 from engine.cli.options import DONE, ERROR, Verb, among, as_json, model_names, option, plugin, writable
+from engine.core import names
 from engine.core.errors import UnknownName
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -46,7 +47,7 @@ def strategies(as_json: bool) -> None:
         show.say(f"{each.name}: {each.idea}")
         models = f"; models: {', '.join(('solver', *each.roles))}" if each.roles else ""
         needs = "; needs a model that continues a prefix" if each.needs_prefix else ""
-        show.say(f"    {each.family}; calls per question: {each.calls}{models}{needs}; {knobs}")
+        show.say(f"    {names.family(each.family)}; calls per question: {each.calls}{models}{needs}; {knobs}")
 
 
 @click.command(cls=Verb)

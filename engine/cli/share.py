@@ -10,6 +10,9 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import Verb, among, option
+from engine.core.errors import UnknownName
+
+FORMS = ("html", "md")
 
 
 @click.command(cls=Verb)
@@ -18,7 +21,7 @@ from engine.cli.options import Verb, among, option
 @option("--x", default="output_tokens", help="what accuracy is weighed against (output_tokens)")
 @option("--most", type=float, help="accept settings that spend at most this, in the unit of the figure's axis")
 @option("--least", type=float, help="accept settings that reach at least this accuracy, in percent")
-@option("--format", "form", default="html", shell_complete=among(("html", "md")), help="html or md (html)")
+@option("--format", "form", default="html", shell_complete=among(FORMS), help="html or md (html)")
 @option("--link", default="", metavar="URL", help="address of a dashboard that shows the same database")
 @option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
 def share(
@@ -33,6 +36,8 @@ def share(
     out: Path,
 ) -> int:
     """Write what Explore shows of a task to one file."""
+    if form not in FORMS:
+        raise UnknownName("form of a page", form, FORMS)
     target = options.replaceable(options.existing(db), out)
     # A process of its own: the engine draws nothing and knows no figures.
     command = [sys.executable, "-m", "dashboard.report", "--db", str(db), "--out", str(target), "--x", x]

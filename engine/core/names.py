@@ -51,6 +51,11 @@ def strategy(identifier: str, params: Row | None = None) -> str:
     return f"{name}, {text.number(stated)}" if isinstance(stated, int | float) else name
 
 
+def family(identifier: str) -> str:
+    """A family of strategies: the identifier, but for the budget a prompt states, which has one word everywhere."""
+    return "stated budget" if identifier == "told budget" else identifier
+
+
 def task(identifier: str) -> str:
     """`Sums (easy)` for gym:chain_sum/easy; tasks from files are called as the file is."""
     source, colon, rest = identifier.partition(":")

@@ -269,7 +269,7 @@ def _critical(board: Board, pick: int, corner: list[int], margin: float) -> floa
     accuracy = board.point.accuracy[0][corner]
     off = np.nan_to_num(board.drawn.accuracy[:, corner] - accuracy)
     critical = NormalDist().inv_cdf(LEVEL)
-    least, (_, widening) = critical, tails(board.clusters, LEVEL)
+    _, widening = tails(board.clusters, LEVEL)
     for control, luck in ((corner.index(pick), -1.0), (int(np.argmax(accuracy)), 1.0)):
         deviations = luck * (off - off[:, [control]])
         spread = np.sqrt(np.maximum((deviations**2).mean(axis=0) - deviations.mean(axis=0) ** 2, 0.0))
@@ -277,7 +277,7 @@ def _critical(board: Board, pick: int, corner: list[int], margin: float) -> floa
         if near.any():
             largest = (deviations[:, near] / spread[near]).max(axis=1)
             critical = max(critical, float(np.quantile(largest, LEVEL)))
-    return max(critical, least) * widening
+    return critical * widening
 
 
 def _table(

@@ -164,6 +164,19 @@ def trial_page(
     )
 
 
+def first_trials(connection: Connection, condition_id: str, n: int, questions: frozenset[str] | None) -> list[Trial]:
+    """The first `n` trials of a condition in the order of its list; `questions`: only of these, None: of all.
+
+    Reads how none of the others stands, so it costs the same in a list of any length."""
+    connection.execute(_LATEST, [condition_id])
+    sql = """select trial_id from latest where ?::varchar[] is null or question_id in (select unnest(?::varchar[]))
+        order by question_id, repeat, trial_id limit ?"""
+    asked = None if questions is None else [*questions]
+    own = [trial_id for (trial_id,) in connection.execute(sql, [asked, asked, n]).fetchall()]
+    whole = {trial.spec.trial_id: trial for trial in _whole(connection, own)}
+    return [whole[trial_id] for trial_id in own]
+
+
 def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> None:
     """Make the table `read`: how each of the latest trials stands."""
     anytime = connection.execute("select anytime from conditions where condition_id = ?", [condition_id]).fetchone()

@@ -205,10 +205,11 @@ def test_handles_bound_the_accepted_corner_and_say_what_they_ask() -> None:
 
 def test_the_selected_point_wears_a_ring_and_its_interval() -> None:
     cells = frame(cell(budget=64, spend=20), cell(budget=256, spend=80))
-    figure = figures.frontier_figure(info_of(cells, selected=("c0", 256)))
+    info = info_of(cells)
+    figure = figures.frontier_figure(figures.select(info, ("c0", 256)))
     (ring,) = [t for t in figure.data if t.mode == "markers" and t.marker.symbol == "circle-open"]
     assert tuple(ring.y) == (0.5,) and ring.error_y.array is not None
-    assert info_of(cells, selected=("gone", 1)).selected is None
+    assert figures.select(info, ("gone", 1)) == info
 
 
 def test_several_models_have_a_key_of_shapes_and_are_named_after_the_strategy() -> None:

@@ -232,15 +232,17 @@ def test_the_filter_says_how_many_of_how_many_settings_are_shown(opened: Open) -
     assert "1 of 8" in part.get("popover")[0].proto.popover.label
 
 
-def test_the_pick_stands_in_the_panel_and_a_row_of_the_table_selects_another(opened: Open) -> None:
+def test_the_pick_stands_in_the_panel_and_a_link_puts_another_point_there(opened: Open) -> None:
     app = opened("small")
     (panel,) = [html.proto.body for html in app.get("html") if 'class="bs-big"' in html.proto.body]
     assert "Where the tokens go" in panel and "Cut off by the budget" in panel and "Chance of being best" in panel
     assert any("Three of its answers" in html.proto.body for html in app.get("html"))
-    pick = queries_cell(app)
+    pick = ringed(app)
     other = next(cell for cell in cells_of(app) if cell != pick)
     again = opened("small", cell=other)
-    assert again.session_state["explore.cell"] == other
+    assert ringed(again) == other
+    (moved,) = [html.proto.body for html in again.get("html") if 'class="bs-big"' in html.proto.body]
+    assert moved != panel
 
 
 def cells_of(app: AppTest) -> list[str]:
@@ -248,7 +250,7 @@ def cells_of(app: AppTest) -> list[str]:
     return [f"{id}~{budget}" for t in spec["data"] if t.get("customdata") for id, budget in t["customdata"]]
 
 
-def queries_cell(app: AppTest) -> str:
+def ringed(app: AppTest) -> str:
     """The point with the ring."""
     spec = json.loads(app.get("plotly_chart")[0].proto.spec)
     (ring,) = [t for t in spec["data"] if t.get("marker", {}).get("symbol") == "circle-open"]

@@ -70,6 +70,18 @@ def test_every_trial_stands_at_every_budget_as_reading_it_alone_says(
     assert listed.chosen == (fitting[0] if fitting else None)
 
 
+def test_the_first_few_are_those_the_list_begins_with(db: Path, conditions: list[dict[str, Any]]) -> None:
+    for row in conditions:
+        whole = one_by_one(db, row["condition_id"])
+        last = frozenset({whole[-1].spec.question.question_id})
+        with Store(db).reading() as connection:
+            first = trial_list.first_trials(connection, row["condition_id"], 3, None)
+        with Store(db).reading() as connection:
+            narrowed = trial_list.first_trials(connection, row["condition_id"], 3, last)
+        assert first == whole[:3]
+        assert narrowed == [trial for trial in whole if trial.spec.question.question_id in last][:3]
+
+
 def test_pages_follow_each_other_and_a_link_to_any_trial_opens_its_page(
     db: Path, conditions: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+import engine
 from engine.cli import main, serve, show
 from engine.cli.show import line
 from engine.core.budget import Amount, Limits
@@ -194,6 +195,32 @@ def test_export_writes_every_format(ran: Path, form: str, inside: Command) -> No
     done = inside(ran, "export", "--table", "trials", "--format", form, "--out", f"out.{form}")
     assert done.code == 0, done.err
     assert (ran / f"out.{form}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("form", ["html", "md"])
+def test_share_writes_what_the_home_page_shows(ran: Path, form: str) -> None:
+    done = budgetscope(ran, "share", "--format", form, "--most", "500", "--out", f"page.{form}")
+    assert done.code == 0, done.err
+    page = (ran / f"page.{form}").read_text("utf-8")
+    heading = engine.open(ran / "results.duckdb").decide(spend_at_most=500).heading
+    assert heading in page.replace("\\", "")
+    assert "Verdict" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--format", "pdf"], "'pdf'"),
+        (["--task", "file:nothing"], "'file:nothing'"),
+        (["--study", "gone"], "'gone'"),
+        (["--x", "tokns"], "'tokns'"),
+        (["--out", "results.duckdb"], "belongs to the database"),
+    ],
+)
+def test_share_says_in_one_line_what_it_cannot_write(ran: Path, asked: list[str], told: str) -> None:
+    done = budgetscope(ran, "share", *([] if "--out" in asked else ["--out", "page.html"]), *asked)
+    assert told in sentence(done)
+    assert not (ran / "page.html").exists()
 
 
 def test_delete_asks_first_and_takes_the_run_with_its_rows(ran: Path, inside: Command) -> None:
