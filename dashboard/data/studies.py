@@ -273,15 +273,6 @@ def _preview(text: str) -> Preview:
     return Preview(len(questions), shown, str(getattr(task, "note", "")))
 
 
-def ending(text: str, longest: int = 44) -> str:
-    """The end of a question, where what is asked mostly stands, on one line."""
-    line = " ".join(text.split())
-    if len(line) <= longest:
-        return line
-    cut = line[-longest:]
-    return f"… {cut.partition(' ')[2] or cut}"
-
-
 def without_path(sentence: str, task: Mapping[str, Any]) -> str:
     """A sentence about an uploaded file without the folder it lies in, which is nobody's business."""
     path = Path(str(task.get("name", "")).removeprefix("file:"))

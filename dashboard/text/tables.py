@@ -146,7 +146,10 @@ def short_question(text: str, longest: int) -> str:
     line = " ".join(text.strip().partition("\n\n")[0].split())
     after = line.rpartition(": ")[2]
     line = after if 0 < len(after) <= longest else line
-    return line if len(line) <= longest else "…" + line[1 - longest :].lstrip()
+    if len(line) <= longest:
+        return line
+    end = line[1 - longest :]
+    return "…" + (end.partition(" ")[2] or end)
 
 
 def said(fate: str, answer: str | None, target: str) -> tuple[str, str]:

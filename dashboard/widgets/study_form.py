@@ -17,6 +17,7 @@ import streamlit as st
 
 from dashboard.data import access, studies
 from dashboard.data.studies import Form
+from dashboard.text.tables import short_question
 from dashboard.widgets import controls, model_list, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
@@ -60,6 +61,7 @@ TASK, OWN, FILE = "A task", "My file", "file"
 """Where questions come from; FILE is the task of an address whose study asks an uploaded file."""
 FIELDS = ("question", "answer", "choices", "kind", "statement", "checker", "scorer")
 """What is said of a file: its columns, and how its answers are read; None: as they look."""
+LONGEST = 44  # Letters of a question that is shown before the run.
 MOST = 100  # Parts of one name that are used, and times a hundred the letters of one.
 COUNTS = {"questions": (1, 10_000, 60), "shots": (0, 8, 0), "seed": (0, 10_000, 0), "repeats": (1, 100, 1)}
 """Least, most and start of the numbers."""
@@ -129,7 +131,7 @@ def _preview(task: Mapping[str, Any]) -> None:
         st.warning(controls.literal(studies.without_path(str(error), task)))
         return
     rows = "".join(
-        f'<div class="bs-row"><span>{escape(studies.ending(text))}</span><b>{escape(target or "–")}</b></div>'
+        f'<div class="bs-row"><span>{escape(short_question(text, LONGEST))}</span><b>{escape(target or "–")}</b></div>'
         for text, target in asked.rows
     )
     shown = "" if asked.count == len(asked.rows) else f"First {len(asked.rows)} of "

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.text import tables
 from dashboard.widgets.controls import MOST_WORDED, spoken
 
 PAGE = """
@@ -52,3 +53,20 @@ def test_what_is_shown_are_words_and_what_is_sorted_are_numbers() -> None:
 def test_a_large_table_is_not_worded_cell_by_cell() -> None:
     shown = AppTest.from_string(LARGE, default_timeout=60).run().dataframe[0]
     assert not shown.proto.arrow_data.styler.display_values
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("What is 1 + 2?", "What is 1 + 2?"),
+        ("State the answer to the following arithmetic problem: 8 + 7 =\n\nGive a whole number.", "8 + 7 ="),
+        ("A question\nof two lines", "A question of two lines"),
+        ("a " * 40 + "and what is asked at its end", "…a a a a and what is asked at its end"),
+        ("x" * 60, "…" + "x" * 39),
+        ("", ""),
+    ],
+)
+def test_a_long_question_is_shown_by_what_is_asked_at_its_end(text: str, shown: str) -> None:
+    found = tables.short_question(text, 40)
+    assert len(found) <= 40
+    assert found.endswith(shown[-20:]) and ("…" in found) == ("…" in shown)
