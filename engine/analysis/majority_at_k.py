@@ -218,12 +218,12 @@ def _scored(question: Question, answer: str) -> float | None:
 def _task(name: str) -> Any:
     """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
-    from engine.tasks.scorers import SCORERS
+    from engine.tasks.scorers import is_scorer
     from engine.tasks.task import TaskSpec
 
     try:
         file, _, scorer = name.rpartition("+")
-        return open_task(TaskSpec(file, scorer=scorer) if scorer in SCORERS and file else TaskSpec(name))
+        return open_task(TaskSpec(file, scorer=scorer) if file and is_scorer(scorer) else TaskSpec(name))
     except BudgetscopeError:
         return None
 

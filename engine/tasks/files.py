@@ -118,6 +118,10 @@ class FileTask:
         if self._checker is not None:
             self._note = f"Answers to {task} are judged by {spec.checker}, without targets."
             return dict.fromkeys((row.key for row in rows), self._checker.kind)
+        reads: AnswerKind | None = getattr(self._scorer, "reads", None)
+        if spec.kind is None and reads is not None:
+            self._note = f"Answers to {task} are read as {reads}, as the scorer {spec.scorer} needs them."
+            return dict.fromkeys((row.key for row in rows), reads)
         if spec.kind is not None:
             self._note = f"Answers to {task} are read as {spec.kind}, as the study says."
             return dict.fromkeys((row.key for row in rows), spec.kind)
@@ -284,6 +288,7 @@ class FileTask:
 
     def _problem(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Problem:
         instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
+        instructions = instructions or str(getattr(self._scorer, "form", ""))
         options = row.options if kind == "choice" else ()
         return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
 
