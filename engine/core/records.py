@@ -98,6 +98,8 @@ class Problem:
     """Texts of the options of a choice, A first; empty: none are known. The text shows them already."""
     statement: Which = "last"
     """Which of several answers that a reply states is its answer."""
+    turns: tuple[Message, ...] = ()
+    """What was said in the chat before, a system message first if there is one; empty: the question opens it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,15 @@ def trial_of(
     condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
     examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
     reading = codec.reading(head["data"])
-    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"], *reading)
+    problem = Problem(
+        head["text"],
+        head["answer_kind"],
+        head["instructions"],
+        examples,
+        head["context"],
+        *reading,
+        codec.turns(head["data"]),
+    )
     question = records.Question(
         head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"]
     )

@@ -255,6 +255,13 @@ def _ceiling(top: Table) -> Limits:
     )
 
 
+_OF_FILES = (
+    *("kind", "statement", "choices_column", "checker"),
+    *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad"),
+)
+"""What is said of files alone."""
+
+
 def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
     task = table.fields(TaskSpec, examples=_examples(table))
     if task.shots and task.examples:
@@ -263,7 +270,7 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
     elif task.scorer is not None:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
-    elif own := [key for key in ("kind", "statement", "choices_column", "checker") if key in table.body]:
+    elif own := [key for key in _OF_FILES if key in table.body]:
         raise UsageError(f"{table.place} has {own[0]}, which tasks of files take; {task.name} says it itself.")
     if task.scorer is not None:
         open_scorer(task.scorer)
