@@ -207,8 +207,7 @@ class FileTask:
         said = {what: getattr(spec, field) for what, field in _OF.items() if getattr(spec, field)}
         roles: tuple[Role, ...] = ("question", "answer")
         for role in roles:
-            usual = getattr(TaskSpec, _OF[role], role)
-            if said[role] == usual == role and there and role not in there:
+            if said[role] == role and there and role not in there:
                 said[role] = columns.named(role, there) or role
         if spec.messages_column:
             del said["question"]

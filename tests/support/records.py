@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from engine.core import ids
+from engine.core import codec, ids
 from engine.core.records import (
     AXES,
     Attempt,
@@ -86,7 +86,8 @@ problems = st.builds(
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
     problem, task, target = draw(problems), draw(texts), draw(texts)
-    return Question(ids.question_id(task, problem, target), task, problem, target)
+    problem = replace(problem, turns=draw(st.just(()) | messages))
+    return Question(ids.question_id(task, problem, target), task, problem, target, data=codec.with_reading(problem))
 
 
 @st.composite
