@@ -255,6 +255,12 @@ def _ceiling(top: Table) -> Limits:
     )
 
 
+def task_alone(table: Mapping[str, Any], where: str, base: Path | None = None) -> TaskSpec:
+    """One [[tasks]] table as a study would take it; `where` names it in errors. Raises UsageError in its words."""
+    usual = 'name = "task"\nbudgets = [1]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
+    return parse(usual + toml.dump({"tasks": [dict(table)]}), where, base).tasks[0]
+
+
 _OF_FILES = (
     *("kind", "statement", "choices_column", "checker"),
     *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad"),
