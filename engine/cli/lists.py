@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,16 @@ def strategies(as_json: bool) -> None:
 @click.argument(
     "keys", nargs=-1, metavar="KEY=VALUE", help="as in a [[tasks]] table: answer_column=gold, questions=50, ..."
 )
+@option("--write", type=Path, metavar="STUDY.toml", help="with FILE: write a first study of it, with the bundled model")
 @plugin
 @as_json
-def tasks(file: str | None, keys: tuple[str, ...], as_json: bool) -> None:
+def tasks(file: str | None, keys: tuple[str, ...], write: Path | None, as_json: bool) -> None:
     """The generated tasks by name, those of plugins, and how a file of one's own is read."""
     from engine.tasks import task_names
     from engine.tasks.gym.source import OWN, STORED, can_generate
 
     if file is not None:
-        _own(file, keys, as_json)
+        _own(file, keys, write, as_json)
         return
     names = task_names()
     if as_json:
@@ -78,7 +79,7 @@ def tasks(file: str | None, keys: tuple[str, ...], as_json: bool) -> None:
     show.say("file:<path> for your own questions: CSV, Excel, JSONL or Parquet; `budgetscope tasks FILE` reads one.")
 
 
-def _own(file: str, keys: Sequence[str], as_json: bool) -> None:
+def _own(file: str, keys: Sequence[str], write: Path | None, as_json: bool) -> None:
     """A file of questions: the columns, what is taken for what, the first questions, and the table of a study."""
     from engine.core import toml
     from engine.study.schema import task_alone
@@ -105,6 +106,8 @@ def _own(file: str, keys: Sequence[str], as_json: bool) -> None:
     questions = task.questions()
     note = str(getattr(task, "note", ""))
     first = [{"question": each.problem.text, "target": each.target} for each in questions[:3]]
+    if write is not None:
+        _write(write, said)
     if as_json:
         show.emit({"columns": there, "task": said, "questions": len(questions), "first": first, "note": note})
         return
@@ -113,9 +116,35 @@ def _own(file: str, keys: Sequence[str], as_json: bool) -> None:
         show.say(note)
     for each in first:
         show.say(f"    {shortened(' '.join(each['question'].split()))}  →  {shortened(each['target'])}")
+    if write is not None:
+        show.say(f"{write} asks them; `budgetscope run {write}` runs it.")
+        return
     show.say("In a study (change what is not so, here as KEY=VALUE):")
     for line in toml.dump({"tasks": [said]}).splitlines():
         show.say(line)
+
+
+def _write(study: Path, task: Mapping[str, Any]) -> None:
+    """A first study of a file: few strategies, the model that comes along, budgets it can fill."""
+    from engine.core import files, toml
+    from engine.models.bundled import BUNDLED
+
+    if study.exists():
+        raise UsageError(f"{study} is there already; give another name, or delete it first.")
+    path = Path(str(task["name"]).removeprefix("file:")).expanduser()
+    # A study names files from its own folder on.
+    name = f"file:{path if study.parent.resolve() == Path.cwd() else path.resolve()}"
+    body = {
+        "name": study.stem,
+        "budgets": [32, 64, 128, 256, 512],
+        "models": [*BUNDLED][:1],
+        "strategies": ["direct", "chain_of_thought", "self_consistency"],
+        "tasks": [{**task, "name": name}],
+    }
+    try:
+        files.replace(study, toml.dump(body))
+    except OSError as error:
+        raise UsageError(f"{study} cannot be written ({files.why(error)}).") from None
 
 
 def _plain(value: str) -> str | int | bool:

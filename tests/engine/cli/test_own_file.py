@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import engine
 from engine.cli import main
+from tests import ROOT
 
 TABLE = "id;Passage;prompt;gold;topic\n" + "".join(
     f"r{n};Text {n}.;How many is {n} + {n}?;{2 * n};{'odd' if n % 2 else 'even'}\n" for n in range(8)
@@ -57,6 +59,29 @@ def test_a_column_taken_wrongly_is_changed_or_taken_out(tmp_path: Path, capsys) 
     assert code == 0 and told["questions"] == 8
     assert "context_column" not in told["task"] and told["first"][1]["target"] == "odd"
     assert told["columns"] == ["id", "Passage", "prompt", "gold", "topic"]
+
+
+def test_the_commands_of_the_readme_run_as_printed(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("BUDGETSCOPE_DB", raising=False)
+    (tmp_path / "questions.csv").write_text("question,answer\n2 + 2?,4\n3 + 1?,4\n")
+    part = (ROOT / "README.md").read_text().partition("## Your own questions")[2]
+    commands = part.split("```")[1].strip().splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        code = main(shlex.split(command)[1:])
+        done = capsys.readouterr()
+        assert code == 0, (command, done)
+        # A model of seconds in place of minutes: what is tried is that the commands fit each other.
+        study = tmp_path / "own.toml"
+        study.write_text(study.read_text().replace("local/smollm2-135m", "scripted/adder"))
+    assert "Use " in done.out or "settings" in done.out
+
+
+def test_a_study_that_is_there_is_not_written_over(tmp_path: Path, capsys) -> None:
+    (tmp_path / "own.toml").write_text("mine")
+    code, _, err = said(tmp_path, capsys, "own.csv", "--write", "own.toml")
+    assert code == 2 and "own.toml is there already" in err
+    assert (tmp_path / "own.toml").read_text() == "mine"
 
 
 @pytest.mark.parametrize(
