@@ -223,6 +223,9 @@ def _task(name: str) -> Any:
 
     try:
         file, _, scorer = name.rpartition("+")
+        if scorer.startswith("judge("):
+            # What a judge says is known of answers it was asked about.
+            return None
         return open_task(TaskSpec(file, scorer=scorer) if file and is_scorer(scorer) else TaskSpec(name))
     except BudgetscopeError:
         return None

@@ -263,7 +263,7 @@ def task_alone(table: Mapping[str, Any], where: str, base: Path | None = None) -
 
 _OF_FILES = (
     *("kind", "statement", "choices_column", "checker"),
-    *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad"),
+    *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad", "judge", "rubric"),
 )
 """What is said of files alone."""
 

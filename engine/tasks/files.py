@@ -95,10 +95,12 @@ class FileTask:
         self.spec = spec
         self.path = Path(spec.name.removeprefix("file:")).expanduser()
         # Scores of one scorer are no scores of another: such a task is one of its own.
-        scored = spec.checker or spec.scorer
+        self.scored = scored = spec.checker or spec.scorer or judged_as(spec)
         self.name = f"file:{self.path.stem}" + (f"+{scored}" if scored else "")
         self._checker = open_checker(spec.checker) if spec.checker else None
         self._scorer = self._checker or open_scorer(spec.scorer or SAME)
+        if (spec.judge is None) != (spec.rubric is None) or (spec.judge and (spec.scorer or spec.checker)):
+            raise UsageError(f"The task {spec.name!r} takes judge and rubric together, and then no scorer or checker.")
         self._note = ""
         self._bad = list[UsageError]()
         self._columns = dict[str, str]()
@@ -127,6 +129,8 @@ class FileTask:
         """How answers will be read, and why, in a sentence; empty until the questions were asked for."""
         first = ", of several that a reply states the first" if self.spec.statement == "first" else ""
         parts = [f"{self._note[:-1]}{first}."] if self._note else []
+        if self.spec.judge:
+            parts.append(f"{self.spec.judge} judges each distinct answer once, charged to the run and to no setting.")
         read = ((what, column) for what, column in self._columns.items() if column != getattr(self.spec, _OF[what]))
         guessed = [f"the {what} from {column!r}" for what, column in read]
         parts += [f"By their names, {text.joined(guessed)} of {self.path.name}."] if guessed else []
@@ -136,7 +140,9 @@ class FileTask:
         return " ".join(parts)
 
     def score(self, answer: str, question: Question) -> float:
-        """By the scorer the spec names."""
+        """By the scorer the spec names. Raises UsageError where a judge does it."""
+        if self.spec.judge:
+            raise UsageError(f"Answers to {self.name} are scored by the judge {self.spec.judge}, in a run.")
         return self._scorer.score(answer, question)
 
     def _kinds(self, rows: list[Row]) -> dict[Key, AnswerKind]:
@@ -401,9 +407,8 @@ class FileTask:
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
         problem = self._problem(row, kind, examples)
-        scorer = self.spec.scorer or self.spec.checker
         # A trial stores its verdict and is found by its question: another scorer's must not be taken for this one's.
-        question_id = ids.question_id(f"file+{scorer}" if scorer else "file", problem, row.target)
+        question_id = ids.question_id(f"file+{self.scored}" if self.scored else "file", problem, row.target)
         data = codec.with_reading(problem, row.own_id)
         return Question(question_id, self.name, problem, row.target, row.category, data)
 
@@ -430,6 +435,11 @@ _SPEAKERS: dict[str, Literal["system", "user", "assistant"]] = {
     **dict.fromkeys(("user", "human"), "user"),
     **dict.fromkeys(("assistant", "model", "bot", "gpt", "ai"), "assistant"),
 }
+
+
+def judged_as(spec: TaskSpec) -> str | None:
+    """What a judge is called in the name of a task: by model and rubric, as other words give other scores."""
+    return f"judge({ids.digest('j1', [spec.judge, spec.rubric])[3:11]})" if spec.judge else None
 
 
 def _said(content: object) -> str:

@@ -56,6 +56,10 @@ class TaskSpec:
     """Column of a file by which questions are spread: of every value its share of the rows is asked."""
     skip_bad: bool = False
     """Whether rows that cannot be used are left out, and counted; else the first of them is an error."""
+    judge: Text | None = None
+    """The model that scores answers to a file's questions by `rubric`, as a study names models; None: a scorer does."""
+    rubric: Text | None = None
+    """What it grades by, in words."""
     checker: Text | None = None
     """A scorer that needs no target, such as game24, by name; the file then has no column of answers."""
 

@@ -39,24 +39,26 @@ class Setting:
 
 
 async def solve(
-    spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1, *, oracle: bool = False
+    spec: TrialSpec, strategy: Any, setting: Setting, score: Score | None, attempt: int = 1, *, oracle: bool = False
 ) -> Trial:
     """Run one trial to its end. Never raises for what a strategy, a scorer, a budget or a provider does.
 
-    `oracle`: True where the strategy is registered as one that is told whether answers are right.
+    `score` None: nothing is scored here, a judge comes after. `oracle`: True where the strategy is registered as one
+    that is told whether answers are right.
     """
     began = datetime.now(UTC)
-    session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
+    session = open_session(
+        spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle and score else None
+    )
     end, error = await _drive(strategy, spec.question.problem, session)
     marks: tuple[Mark, ...] = ()
     try:
         # Scored once each: a scorer can be slow, and a strategy may return to an answer.
-        scores = {
-            answer: within(score(answer, spec.question))
-            for answer in dict.fromkeys(mark.answer for mark in session.marks)
-        }
+        distinct = dict.fromkeys(mark.answer for mark in session.marks)
+        scores = {answer: within(score(answer, spec.question)) for answer in distinct} if score else {}
         marks = tuple(
-            replace(mark, verdict=verdict_of(scores[mark.answer]), score=scores[mark.answer]) for mark in session.marks
+            replace(mark, verdict=verdict_of(scores[mark.answer]), score=scores[mark.answer]) if score else mark
+            for mark in session.marks
         )
     except Exception as cause:
         # A plugin's scorer may break on one answer; the other trials of the run are paid for and go on.
