@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -65,7 +66,7 @@ def by_distance(target: str, answer: str) -> str:
     return f"It is off by {off}.\nScore: {1 if off == 0 else 0.5 if off < 5 else 0}"
 
 
-def rows(db: Path, sql: str) -> list[tuple]:
+def rows(db: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(db), read_only=True) as connection:
         return connection.execute(sql).fetchall()
 
@@ -84,7 +85,7 @@ def test_every_distinct_answer_is_judged_once_and_no_setting_pays_for_it(tmp_pat
         charged = rows(db, "select count(*), sum(charged_tokens) from attempts where model not like 'scripted/%'")[0]
         assert charged[0] == len(distinct) and charged[1] > 0
         cells = engine.open(db).cells(budgets=[400])
-        assert cells["calls"].max() <= 3 and cells["n_partly"].sum() > 0
+        assert max(cells["calls"].to_list()) <= 3 and cells["n_partly"].sum() > 0
         bill = engine.open(db).bill(ended.run_id, by=("model",)).to_dicts()
         (own,) = (row for row in bill if not row["model"].startswith("scripted/"))
         assert (own["calls"], own["attempts"]) == (0, len(distinct)) and own["billed_pusd"] > 0

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import polars as pl
@@ -122,7 +123,7 @@ def test_a_workbook_that_is_none_is_empty_or_unpacks_to_too_much_gets_a_sentence
         asked(bomb)
 
 
-CHAT = [
+CHAT: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "I have 3 apples."},
     {"role": "assistant", "content": "Noted."},
