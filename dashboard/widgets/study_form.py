@@ -32,7 +32,7 @@ from engine.tasks import columns
 from engine.tasks.columns import Role
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
-from engine.tasks.scorers import SAME, SCORERS, is_checker
+from engine.tasks.scorers import SAME, SCORERS, is_checker, is_scorer
 from engine.tasks.task import TASKS
 
 AXES = {"output_tokens": "Output tokens", "total_tokens": "All tokens", "usd": "Cost", "calls": "Calls"}
@@ -223,7 +223,10 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         checker = _choice("Checked without answers", "checker", checkers, NONE)
         options = _choice("Column of the options", "choices", known, LETTERED) if kind == "choice" else None
         scorers = [name for name in SCORERS.names() if not is_checker(name) and name != SAME]
-        scorer = _choice("Scorer", "scorer", scorers, SAME) if scorers else None  # Only a plugin brings a choice.
+        typed = st.session_state.get("form.scorer")
+        # One with options is no name of the list, and is typed: number(tolerance=1%).
+        own = [str(typed)] if typed and typed not in scorers and is_scorer(str(typed)) else []
+        scorer = _choice("Scorer", "scorer", [*scorers, *own], SAME, accept_new_options=True, disabled=checked)
     task |= {"statement": statement} if statement else {}
     if checker:
         return task | {"checker": checker}

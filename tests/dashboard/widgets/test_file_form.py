@@ -91,3 +91,16 @@ def test_an_uploaded_chat_is_a_question(tmp_path: Path, monkeypatch: pytest.Monk
     assert not page.warning and "Answers to file:chats are read as number: all 1 targets are numbers." in _captions(
         page
     )
+
+
+def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "own.csv", b"question,answer\n2 km?,2 km\n")
+    asked = {"model": ["scripted/adder"], "task": "file", "file": f"{kept.parent.name}/own.csv", "questions": "1"}
+    page = run_page("runs", **asked, scorer="number(tolerance=1%)")
+    assert not page.exception and 'scorer = "number(tolerance=1%)"' in page.code[0].value
+    assert "exact" in page.selectbox(key="form.scorer").options
+    wrong = run_page("runs", **asked, scorer="number(tolerence=1%)")
+    assert any("did you mean 'tolerance'" in str(each.value).replace("\\", "") for each in wrong.warning)
