@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from engine.cli import show
 from engine.cli.options import DONE, ERROR, Verb, among, as_json, model_names, option, plugin, writable
 from engine.core import names
-from engine.core.errors import UnknownName
+from engine.core.errors import UnknownName, UsageError, shortened
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -51,13 +52,21 @@ def strategies(as_json: bool) -> None:
 
 
 @click.command(cls=Verb)
+@click.argument("file", required=False, metavar="FILE", help="a file of one's own questions: what is read from it")
+@click.argument(
+    "keys", nargs=-1, metavar="KEY=VALUE", help="as in a [[tasks]] table: answer_column=gold, questions=50, ..."
+)
+@option("--write", type=Path, metavar="STUDY.toml", help="with FILE: write a first study of it, with the bundled model")
 @plugin
 @as_json
-def tasks(as_json: bool) -> None:
-    """The generated tasks by name, those of plugins, and how a file of one's own is named."""
+def tasks(file: str | None, keys: tuple[str, ...], write: Path | None, as_json: bool) -> None:
+    """The generated tasks by name, those of plugins, and how a file of one's own is read."""
     from engine.tasks import task_names
     from engine.tasks.gym.source import OWN, STORED, can_generate
 
+    if file is not None:
+        _own(file, keys, write, as_json)
+        return
     names = task_names()
     if as_json:
         show.emit(names)
@@ -67,7 +76,82 @@ def tasks(as_json: bool) -> None:
     if not can_generate():
         here = ", ".join(sorted({*OWN, *(path.name.partition(".")[0] for path in STORED.glob("*.jsonl"))}))
         show.say(f'Here without a generator: {here}; `pip install "budgetscope[gym]"` brings the others.')
-    show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
+    show.say("file:<path> for your own questions: CSV, Excel, JSONL or Parquet; `budgetscope tasks FILE` reads one.")
+
+
+def _own(file: str, keys: Sequence[str], write: Path | None, as_json: bool) -> None:
+    """A file of questions: the columns, what is taken for what, the first questions, and the table of a study."""
+    from engine.core import toml
+    from engine.study.schema import task_alone
+    from engine.tasks import columns, open_task
+    from engine.tasks.tabular import column_names
+
+    path = Path(file).expanduser()
+    there = column_names(path)
+    guess = columns.guessed(there)
+    said: dict[str, Any] = {"name": f"file:{file}"}
+    # What a column is taken for by its name alone is said in the table, where it can be changed.
+    named = {role: column for role, column in guess.items() if role not in ("id", "choices")}
+    if "messages" in named:
+        named.pop("question", None)
+    said |= {f"{role}_column": column for role, column in named.items()}
+    for pair in keys:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r} says nothing of the file; write KEY=VALUE, as in a [[tasks]] table.")
+        said[key.strip()] = _plain(value.strip())
+        if not value.strip():
+            said.pop(key.strip())
+    task = open_task(task_alone(said, "this command"))
+    questions = task.questions()
+    note = str(getattr(task, "note", ""))
+    first = [{"question": each.problem.text, "target": each.target} for each in questions[:3]]
+    if write is not None:
+        _write(write, said)
+    if as_json:
+        show.emit({"columns": there, "task": said, "questions": len(questions), "first": first, "note": note})
+        return
+    show.say(f"{len(questions):,} questions from the columns {', '.join(there)}.")
+    if note:
+        show.say(note)
+    for each in first:
+        show.say(f"    {shortened(' '.join(each['question'].split()))}  →  {shortened(each['target'])}")
+    if write is not None:
+        show.say(f"{write} asks them; `budgetscope run {write}` runs it.")
+        return
+    show.say("In a study (change what is not so, here as KEY=VALUE):")
+    for line in toml.dump({"tasks": [said]}).splitlines():
+        show.say(line)
+
+
+def _write(study: Path, task: Mapping[str, Any]) -> None:
+    """A first study of a file: few strategies, the model that comes along, budgets it can fill."""
+    from engine.core import files, toml
+    from engine.models.bundled import BUNDLED
+
+    if study.exists():
+        raise UsageError(f"{study} is there already; give another name, or delete it first.")
+    path = Path(str(task["name"]).removeprefix("file:")).expanduser()
+    # A study names files from its own folder on.
+    name = f"file:{path if study.parent.resolve() == Path.cwd() else path.resolve()}"
+    body = {
+        "name": study.stem,
+        "budgets": [32, 64, 128, 256, 512],
+        "models": [*BUNDLED][:1],
+        "strategies": ["direct", "chain_of_thought", "self_consistency"],
+        "tasks": [{**task, "name": name}],
+    }
+    try:
+        files.replace(study, toml.dump(body))
+    except OSError as error:
+        raise UsageError(f"{study} cannot be written ({files.why(error)}).") from None
+
+
+def _plain(value: str) -> str | int | bool:
+    """A value as TOML has it: a number, true or false, or a text."""
+    if value.isdecimal() and len(value) < 19:
+        return int(value)
+    return {"true": True, "false": False}.get(value, value)
 
 
 @click.command(cls=Verb)

@@ -255,6 +255,19 @@ def _ceiling(top: Table) -> Limits:
     )
 
 
+def task_alone(table: Mapping[str, Any], where: str, base: Path | None = None) -> TaskSpec:
+    """One [[tasks]] table as a study would take it; `where` names it in errors. Raises UsageError in its words."""
+    usual = 'name = "task"\nbudgets = [1]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
+    return parse(usual + toml.dump({"tasks": [dict(table)]}), where, base).tasks[0]
+
+
+_OF_FILES = (
+    *("kind", "statement", "choices_column", "checker"),
+    *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad", "judge", "rubric"),
+)
+"""What is said of files alone."""
+
+
 def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
     task = table.fields(TaskSpec, examples=_examples(table))
     if task.shots and task.examples:
@@ -263,7 +276,7 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
     elif task.scorer is not None:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
-    elif own := [key for key in ("kind", "statement", "choices_column", "checker") if key in table.body]:
+    elif own := [key for key in _OF_FILES if key in table.body]:
         raise UsageError(f"{table.place} has {own[0]}, which tasks of files take; {task.name} says it itself.")
     if task.scorer is not None:
         open_scorer(task.scorer)
