@@ -22,7 +22,7 @@ from engine.core.errors import UsageError
 from engine.core.records import Prompt, Spend
 from engine.core.registry import Registry
 
-__all__ = ["IMPORTERS", "ImportedAnswer", "Importer", "importer", "importer_for"]
+__all__ = ["IMPORTERS", "ImportedAnswer", "Importer", "importer", "importer_for", "logs_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +105,20 @@ def importer_for(path: Path) -> Importer:
             return reader
     known = ", ".join(IMPORTERS.names()) or "none is registered"
     raise UsageError(f"{path.name!r} is no log that an importer reads ({known}).")
+
+
+def logs_in(path: Path) -> list[Path]:
+    """The logs of a folder, whatever else lies in it; the path itself where it is one, or where there is none."""
+    if not path.is_dir() or _reads(path):
+        return [path]
+    inside = sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
+    logs = [log for each in inside for log in (logs_in(each) if each.is_dir() else [each]) if _reads(log)]
+    return logs or [path]
+
+
+def _reads(path: Path) -> bool:
+    try:
+        importer_for(path)
+    except UsageError:
+        return False
+    return True

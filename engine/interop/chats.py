@@ -57,7 +57,9 @@ class Chats:
         """Line by line; the same question again is a repeat."""
         repeats: dict[tuple[str, str, str, str | None], int] = {}
         for number, line in logs.lines(path, Line):
-            answer = _answer(line, f"{path.name!r}, line {number},")
+            answer = logs.attempt(_answer, line, f"{path.name!r}, line {number},")
+            if answer is None:
+                continue
             key = answer.model, answer.setting, answer.question, answer.target
             repeats[key] = repeats.get(key, -1) + 1
             yield replace(answer, repeat=repeats[key])

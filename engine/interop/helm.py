@@ -94,8 +94,8 @@ class Helm:
             states = logs.decoded(content, State, f"{path.name}/{STATE}").request_states
             try:
                 for place, raw in enumerate(states):
-                    asked = logs.decoded(raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
-                    if not asked.instance.get("perturbation"):
+                    asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
+                    if asked is not None and not asked.instance.get("perturbation"):
                         key = str(asked.instance.get("id")), asked.train_trial_index
                         yield _answer(spec, asked, numbers.get(key, {}))
             finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from engine.core.errors import UsageError
+from engine.core.errors import UsageError, shortened
 from engine.core.records import Spend
 from engine.interop import ImportedAnswer, importer, logs
 
@@ -99,8 +99,9 @@ class InspectLogs:
             header.samples = None
             try:
                 for place, raw in enumerate(samples):
-                    sample = logs.decoded(raw, Sample, f"{path.name!r}, sample {place + 1},")
-                    yield answer_of(header, sample)
+                    sample = logs.attempt(logs.decoded, raw, Sample, f"{path.name!r}, sample {place + 1},")
+                    if sample is not None:
+                        yield answer_of(header, sample)
             finally:
                 samples.clear()
                 del raw, samples
@@ -114,8 +115,13 @@ class InspectLogs:
             header = logs.decoded(archive.read("header.json"), Header, f"{path.name!r}, header.json,")
             # Of a name that stands twice the archive means the last.
             for name in sorted({name for name in archive.names if name.startswith("samples/")}):
-                if name.endswith(".json"):
-                    yield answer_of(header, logs.decoded(archive.read(name), Sample, f"{path.name!r}, {name},"))
+                sample = logs.attempt(_member, path.name, archive, name) if name.endswith(".json") else None
+                if sample is not None:
+                    yield answer_of(header, sample)
+
+
+def _member(log: str, archive: logs.Archive, name: str) -> Sample:
+    return logs.decoded(archive.read(name), Sample, f"{log!r}, {shortened(name)},")
 
 
 def answer_of(header: Header, sample: Sample) -> ImportedAnswer:

@@ -90,7 +90,7 @@ class LmEval:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("samples_*.jsonl") if path.is_file())
+    return sorted(path for path in folder.glob("samples_*.jsonl") if path.is_file())
 
 
 def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:

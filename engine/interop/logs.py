@@ -1,4 +1,4 @@
-"""Logs as they lie on a disk, which nobody vouches for: opened with bounds, read a piece at a time, refused in a sentence.
+"""Logs as they lie on a disk, which nobody vouches for: opened with bounds, read piece by piece, refused in one line.
 
 A whole JSON file is mapped and not read, and the elements of its long list are decoded one by one, so memory does not
 grow with the file. An archive says how large its members are and may lie: what comes out is counted. Nothing is
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import mmap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,31 @@ def _words(error: Exception) -> str:
     return shortened(said[:1].lower() + said[1:].rstrip("."))
 
 
+_skipped: ContextVar[list[str] | None] = ContextVar("skipped", default=None)
+
+
+@contextmanager
+def skipping_bad() -> Iterator[list[str]]:
+    """Inside the block records that cannot be read are left out; why, is in the list."""
+    faults: list[str] = []
+    token = _skipped.set(faults)
+    try:
+        yield faults
+    finally:
+        _skipped.reset(token)
+
+
+def attempt(read: Callable[..., _T], *parts: Any) -> _T | None:
+    """One record; None where it cannot be read and such are left out. Raises UsageError where they are not."""
+    try:
+        return read(*parts)
+    except UsageError as error:
+        if (faults := _skipped.get()) is None:
+            raise
+        faults.append(str(error))
+        return None
+
+
 @contextmanager
 def mapped(path: Path) -> Iterator[mmap.mmap]:
     """A file's bytes without reading them; raises UsageError for an empty one."""
@@ -65,7 +91,9 @@ def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
                 raise UsageError(f"{path.name!r}, line {number}, is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
             line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
             if line:
-                yield number, decoded(line, kind, f"{path.name!r}, line {number},")
+                record = attempt(decoded, line, kind, f"{path.name!r}, line {number},")
+                if record is not None:
+                    yield number, record
 
 
 def first_line(path: Path) -> dict[str, Any]:

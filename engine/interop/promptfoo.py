@@ -1,4 +1,7 @@
-"""promptfoo results: the `.json` that `promptfoo eval --output results.json` writes; a setting is a prompt and a provider."""
+"""promptfoo results: the `.json` that `promptfoo eval --output results.json` writes.
+
+A setting is a prompt with a provider.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,9 @@ class Promptfoo:
             repeats: dict[tuple[str, str, str], int] = {}
             try:
                 for place, raw in enumerate(rows):
-                    result = logs.decoded(raw, Result, f"{path.name!r}, result {place + 1},")
+                    where = f"{path.name!r}, result {place + 1},"
+                    if (result := logs.attempt(logs.decoded, raw, Result, where)) is None:
+                        continue
                     answer = _answer(output, result)
                     key = answer.model, answer.setting, answer.question
                     repeats[key] = repeats.get(key, -1) + 1

@@ -53,10 +53,9 @@ class Spreadsheet:
                     raise UsageError(f"{path.name!r} has two columns {twice!r}; name them apart.")
                 for number, cells in enumerate(csv.reader(file, delimiter=_separator(head)), 2):
                     if any(cells):
-                        where = f"{path.name!r}, row {number},"
-                        if len(cells) != len(names):
-                            raise UsageError(f"{where} has {len(cells)} cells where the head has {len(names)}.")
-                        yield _answer(dict(zip(names, cells, strict=True)), where)
+                        answer = logs.attempt(_answer, names, cells, f"{path.name!r}, row {number},")
+                        if answer is not None:
+                            yield answer
         except UnicodeDecodeError:
             raise UsageError(f"{path.name!r} is no text in UTF-8; save it so.") from None
         except csv.Error as error:
@@ -67,7 +66,10 @@ def _separator(head: str) -> str:
     return max(",;\t", key=head.count)
 
 
-def _answer(row: dict[str, str], where: str) -> ImportedAnswer:
+def _answer(names: list[str], cells: list[str], where: str) -> ImportedAnswer:
+    if len(cells) != len(names):
+        raise UsageError(f"{where} has {len(cells)} cells where the head has {len(names)}.")
+    row = dict(zip(names, cells, strict=True))
     for name in NEEDED:
         if not row[name].strip():
             raise UsageError(f"{where} has no {name}.")
