@@ -112,7 +112,7 @@ class Part:
         if self.met:
             said += f", {text.plural(self.met, 'question')} met by content"
         if self.conflicts:
-            said += f", {text.count(self.conflicts)} of them with another answer or score, which stays out"
+            said += f", {text.count(self.conflicts)} of them with another answer or score (left out)"
         return said
 
     def _missing(self) -> str:
@@ -401,7 +401,7 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
                 output,
                 spend.input_tokens,
                 cut,
-                True,
+                False,
                 spend,
                 output,
                 spend.input_tokens,

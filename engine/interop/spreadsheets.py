@@ -53,7 +53,7 @@ class Spreadsheet:
                     raise UsageError(f"{path.name!r} has two columns {twice!r}; name them apart.")
                 for number, cells in enumerate(csv.reader(file, delimiter=_separator(head)), 2):
                     if any(cells):
-                        answer = logs.attempt(_answer, names, cells, f"{path.name!r}, row {number},")
+                        answer = logs.attempt(_answer, names, cells, number, f"{path.name!r}, row {number},")
                         if answer is not None:
                             yield answer
         except UnicodeDecodeError:
@@ -66,7 +66,7 @@ def _separator(head: str) -> str:
     return max(",;\t", key=head.count)
 
 
-def _answer(names: list[str], cells: list[str], where: str) -> ImportedAnswer:
+def _answer(names: list[str], cells: list[str], number: int, where: str) -> ImportedAnswer:
     if len(cells) != len(names):
         raise UsageError(f"{where} has {len(cells)} cells where the head has {len(names)}.")
     row = dict(zip(names, cells, strict=True))
@@ -98,6 +98,8 @@ def _answer(names: list[str], cells: list[str], where: str) -> ImportedAnswer:
         error=error,
         unreported=unreported,
         task=row.get("task") or "",
+        # The same question twice is asked twice, whether or not a column says so.
+        sample=str(number),
         category=row.get("category") or None,
         reply=row.get("answer") or None,
     )
