@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard.text.tables import short_question
-from engine.core import answers, replay
+from engine.core import answers, names, replay
 from engine.core import text as fmt
 from engine.core.records import Call, Cut, Problem, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
@@ -50,6 +50,8 @@ __all__ = [
     "document_title",
     "facts_line",
     "finding",
+    "imported_line",
+    "is_imported",
     "list_mark",
     "mechanism_line",
     "prompt_title",
@@ -99,6 +101,26 @@ def tokens(spend: Spend) -> str:
     return f"{fmt.count(spend.total_tokens)} ({fmt.count(spend.input_tokens)}+{fmt.count(spend.output_tokens)})"
 
 
+def imported_line(trial: Trial) -> str:
+    """What the log of an imported answer reports that it spent: `its log reports 362 input · 4 output · 7.5 s`."""
+    spend = sum((part.spend for part in trial.spends), Spend())
+    called = {
+        "calls": fmt.plural(spend.calls, "call"),
+        "input_tokens": f"{fmt.count(spend.input_tokens)} input",
+        "cached_tokens": f"{fmt.count(spend.cached_tokens)} cached" if spend.cached_tokens else "",
+        "output_tokens": f"{fmt.count(spend.output_tokens)} output",
+        "reasoning_tokens": f"{fmt.count(spend.reasoning_tokens)} hidden reasoning" if spend.reasoning_tokens else "",
+        "latency_ms": fmt.duration(spend.latency_ms),
+    }
+    known = [said for name, said in called.items() if said and name not in trial.unreported]
+    return f"its log reports {' · '.join(known)}" if known else "its log reports nothing of what it spent"
+
+
+def is_imported(trial: Trial) -> bool:
+    """Whether another tool's log is all that is known of an answer."""
+    return names.is_imported(trial.spec.condition.strategy)
+
+
 def call_line(call: Call, *, several: bool = False) -> str:
     """`78 in (24 cached), 14 out`, with what else was spent where there is some, and how fast it came.
 
@@ -140,6 +162,9 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
     """What became of an answer in at most 18 words: `Right after eight calls; the budget of 128 tokens cut the ninth`.
 
     `budget`: the budget it is read at, `128 tokens`."""
+    if is_imported(trial):
+        fate = "Not scored by its log" if reading.fate == "stopped" else FATES[reading.fate].capitalize()
+        return f"{fate}, imported; {imported_line(trial).replace(' · ', ', ')}"
     if reading.fate in ("failed", "stopped"):
         return f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}, and not scored"
     if reading.fate == "censored":
@@ -232,7 +257,8 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
 def facts_line(entry: Entry) -> str:
     """Calls, tokens, and which execution it was."""
     trial, spend = entry.trial, entry.reading.spend
-    parts = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens", f"run {trial.run_id}"]
+    spent = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens"]
+    parts = [*([imported_line(trial)] if is_imported(trial) else spent), f"run {trial.run_id}"]
     # A first attempt and the first repeat are what one expects, and not said.
     parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
@@ -256,10 +282,10 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
             "": list_mark(entry.reading),
             "Question": visible(short_question(problem.text, LISTED), 160),
             "It said": visible(" ".join((entry.reading.answer or FATES[entry.reading.fate]).split()), 60),
-            "Output": entry.reading.spend.output_tokens,
+            "Output": None if "output_tokens" in entry.trial.unreported else entry.reading.spend.output_tokens,
         }
         rows.append(row | ({"Repeat": entry.trial.spec.repeat} if repeats else {}))
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def list_mark(reading: Reading) -> str:

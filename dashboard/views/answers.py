@@ -156,7 +156,8 @@ class Wish:
         if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
             problems.append(f"This link asks for budget {url_state.quoted(budget)}, which is no whole number.")
             st.session_state[key] = budget = None
-        as_run = f"{fmt.up_to(condition['budget'], condition['axis'])}, as run"
+        limit = fmt.up_to(condition["budget"], condition["axis"])
+        as_run = limit if limit == fmt.AS_RUN else f"{limit}, {fmt.AS_RUN}"
         if condition["anytime"]:
             cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
             walls = {*cells["budget"], *([int(budget)] if budget else [])}
@@ -346,9 +347,12 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
         if mechanism := transcript.mechanism_line(trial, reading):
             st.text(mechanism)
     if not trial.calls:
-        controls.caption("No call was made for this answer.")
+        imported = transcript.is_imported(trial)
+        controls.caption("Its log has no prompt of it." if imported else "No call was made for this answer.")
         return
-    st.html(_flow(wish, trial, chosen) + _calls(wish, trial, chosen, replies, stated))
+    # Of an imported answer the log's own sums are known, and not what each call spent.
+    flow = "" if transcript.is_imported(trial) else _flow(wish, trial, chosen)
+    st.html(flow + _calls(wish, trial, chosen, replies, stated))
     controls.caption(transcript.facts_line(chosen))
 
 
@@ -437,7 +441,11 @@ def _calls(
         if not vote and voted:
             vote = '<span class="an-cut">no vote</span>'
         role = "" if call.role == "solve" else f" · {escape(call.role)}"
-        line = escape(transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1))
+        line = escape(
+            transcript.shown(call.model)
+            if transcript.is_imported(trial)
+            else transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1)
+        )
         rows.append(
             f'<div class="an-call"><div><b>Call {call.ordinal + 1}</b>{role}<small>{line}</small></div>'
             f"<div>{body}</div><div>{vote}</div></div>"

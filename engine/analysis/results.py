@@ -325,7 +325,7 @@ class Results:
         questions, and conditions that an older version read."""
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
-            return [*(within.notes if within else ()), *reader.older(rows)]
+            return [*(within.notes if within else ()), *reader.older(rows), *reader.scored_unlike(rows)]
 
     def studies(self) -> pl.DataFrame:
         """What each study asked for, task by task, the one that ran last at the end: columns study, task, list (studies

@@ -15,6 +15,7 @@ A verb stands in a module of this room with its arguments; the module is importe
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ VERBS = {
     "report": ("reports", "accuracy against spend, with intervals and the frontier"),
     "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
+    "import": ("imports", "bring in logs of other tools, or another database of results"),
     "export": ("reports", "write a table to a file"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
@@ -73,7 +75,9 @@ class LazyGroup(options.Helped, click.Group):
         if name not in VERBS:
             return None
         module, says = VERBS[name]
-        verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        # Python keeps `import` for itself.
+        act = f"{name}_" if keyword.iskeyword(name) else name
+        verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), act)
         # The list's words: a docstring of an act is written for readers of the code.
         verb.help = f"{says[0].upper()}{says[1:]}."
         verb.context_settings = self.context_settings

@@ -150,7 +150,7 @@ def compare(
         return
     name = over([row_a, row_b])
     names = (
-        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
+        f"{name(row)} {text.within(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
         for row, cell, n in (
             (row_a, comparison.a, comparison.draws_a),
             (row_b, comparison.b, comparison.draws_b),

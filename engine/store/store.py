@@ -157,7 +157,10 @@ class Store(Database):
         with self.writing() as connection:
             fresh = tables.unstored(connection, batch.trials)
             content = rows.trial_tables(fresh)
-            content["completions"] = [rows.completion_row(c, batch.run_id) for c in batch.completions]
+            unreported = {call.key: trial.unreported for trial in fresh for call in trial.calls if trial.unreported}
+            content["completions"] = [
+                rows.completion_row(c, batch.run_id, unreported.get(c.key, ())) for c in batch.completions
+            ]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
             with deltas.stepped(connection, fresh, content):
                 tables.insert(connection, content)
@@ -236,7 +239,9 @@ class Store(Database):
     def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
-            oldest = tables.matching(connection, _KEYS, models, [codec.naive(since)])
+            # A file that is only read may be older than the table.
+            ours = _OURS if "origins" in tables.layouts(connection) else ""
+            oldest = tables.matching(connection, _KEYS.format(ours=ours), models, [codec.naive(since)])
         return {row["request"]: row["key"] for row in oldest}
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -316,9 +321,11 @@ join conditions using (condition_id) where "end" = 'failed' and (?::varchar is n
 group by error order by n desc, error"""
 
 # An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
+# Replies of a merged run are looked at, and read in place of a call only where it is trusted.
+_OURS = "and (run_id is null or run_id not in (select run_id from origins where not trusted))"
 _KEYS = """
 select split_part(key, '@', 1) as request, arg_min(key, (created_at, key)) as key from completions
-where created_at >= ? and request in (
+where created_at >= ? {ours} and request in (
     select split_part(key, '@', 1) from attempts where model in (from wanted)
     union all select split_part(key, '@', 1) from calls where model in (from wanted))
 group by request"""

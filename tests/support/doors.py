@@ -63,6 +63,7 @@ for _name, _path in (
 door("page", "explore", "text")
 door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
+door("upload", "dashboard/widgets/import_panel.py", "text", "files")
 
 if __name__ == "__main__":
     for _each in DOORS:

@@ -54,13 +54,15 @@ def draw(
         controls.heading(known[0] if len(known) == 1 else several)
         controls.say("; ".join(known) + "." if len(known) > 1 else "")
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
-        elsewhere = count < total and every["axis"].n_unique() > 1
+        imported = every.filter(pl.col("strategy").str.starts_with(names.IMPORTED))["condition_id"].n_unique()
+        elsewhere = count < total - imported and every["axis"].n_unique() > 1
         controls.caption(
             title,
             f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
             f"{fmt.count(count)} of {fmt.plural(total, 'setting')} shown",
             f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
             "others ran under budgets in another unit: choose it above" if elsewhere else "",
+            f"{fmt.count(imported)} imported, whose budgets nobody knows: Explore shows them" if imported else "",
             "simulated answers" if not cells.is_empty() and cells["simulated"].any() else "",
             "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else "",
             capital=True,
