@@ -3,9 +3,9 @@
 | exit code | meaning                            |
 | --------- | ---------------------------------- |
 | 0         | done                               |
-| 1         | error                              |
+| 1         | error, or a check that failed      |
 | 2         | wrong use                          |
-| 3         | stopped (by you or by the ceiling) |
+| 3         | stopped, or a check is undecided   |
 | 4         | finished, but some trials failed   |
 
 A verb stands in a module of this room with its arguments; the module is imported when the verb is called, so that
@@ -42,6 +42,7 @@ VERBS = {
     "export": ("reports", "write a table to a file"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
+    "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along, and those of plugins"),
