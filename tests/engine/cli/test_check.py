@@ -126,7 +126,7 @@ lineups = [{name = "both", solver = "openai/gpt-4o-mini", strong = "openai/gpt-4
     (tmp_path / "sums.csv").write_text("question,answer\n1 + 1,2\n")
     played = parse(check.scripted(parse(text, "two.toml", tmp_path)), "two.toml")
     assert [model.name for model in played.models] == ["scripted/sure-adder", "scripted/adder"]
-    assert dict(played.lineups[0].roles) == {"solver": "scripted/sure-adder", "large": "scripted/adder"}
+    assert dict(played.lineups[0].roles) == {"solver": "scripted/sure-adder", "strong": "scripted/adder"}
 
 
 @pytest.mark.parametrize(
