@@ -39,7 +39,7 @@ VERBS = {
     "report": ("reports", "accuracy against spend, with intervals and the frontier"),
     "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
-    "export": ("reports", "write a table to a file"),
+    "export": ("export", "write a table, a study's answers, a study as a database, or records for other tools"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
     "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),

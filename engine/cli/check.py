@@ -19,6 +19,7 @@ import click
 
 import engine
 from engine.cli import options, show
+from engine.cli.export import plain
 from engine.cli.options import DONE, ERROR, STOPPED, Verb, among, option
 from engine.core import files, names, text
 from engine.core.errors import UnknownName, UsageError
@@ -299,14 +300,7 @@ def as_junit(judged: Sequence[Judged], undecided: str | None = None) -> str:
 def as_markdown(judged: Sequence[Judged], code: int, smoke: bool = False) -> str:
     """A heading, a table of the demands, and the summary."""
     rows = [
-        f"| {each.verdict} | {_plain(each.setting)} | {_plain(each.task)} | {_plain(sentence(each))} |"
-        for each in judged
+        f"| {each.verdict} | {plain(each.setting)} | {plain(each.task)} | {plain(sentence(each))} |" for each in judged
     ]
     head = ["| verdict | setting | task | evidence |", "|---|---|---|---|"]
     return "\n".join(["## Budgetscope check", "", _summary(judged, code, smoke), "", *head, *rows, "", ""])
-
-
-def _plain(cell: str) -> str:
-    """A cell in which a name cannot end the table, open a link or be markup."""
-    escaped = show.clean(cell).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{sign}" if sign in r"\`*_[]|!" else sign for sign in escaped)

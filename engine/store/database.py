@@ -165,7 +165,7 @@ class Database:
 
     @contextmanager
     def copying_to(self, target: Path) -> Iterator[Connection]:
-        """One transaction in a new database at `target`, a name nobody has; this one is attached as `origin`, to be read.
+        """One transaction in a new database at `target`, a name nobody has; this one is attached to it as `origin`.
         The target is one file when the block has ended."""
         self._check()
         with self._turn(alone=True), _translated(self.path):
