@@ -3,9 +3,9 @@
 | exit code | meaning                            |
 | --------- | ---------------------------------- |
 | 0         | done                               |
-| 1         | error                              |
+| 1         | error, or a check that failed      |
 | 2         | wrong use                          |
-| 3         | stopped (by you or by the ceiling) |
+| 3         | stopped, or a check is undecided   |
 | 4         | finished, but some trials failed   |
 
 A verb stands in a module of this room with its arguments; the module is imported when the verb is called, so that
@@ -41,9 +41,10 @@ VERBS = {
     "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
     "import": ("imports", "bring in logs of other tools, or another database of results"),
-    "export": ("reports", "write a table to a file"),
+    "export": ("export", "write a table, a study's answers, a study as a database, or records for other tools"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
+    "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),
     "judge": ("judging", "say how well a judge model agrees with people, on a sample of its answers"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "strategies": ("lists", "list the strategies with their parameters"),

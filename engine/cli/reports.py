@@ -1,4 +1,4 @@
-"""report and export: what the database knows, asked of the same analysis the dashboard asks."""
+"""report: what the database knows, asked of the same analysis the dashboard asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -115,26 +115,6 @@ def report(
             show.say(f"Failed trials are not scored. Why they failed: {why}.")
     else:
         show.say("Nothing to report yet; start with `budgetscope run first`.")
-
-
-@click.command(cls=Verb)
-@option("--table", default="trials", help="which table (trials)")
-@option(
-    "--format",
-    "form",
-    default="csv",
-    metavar="FORMAT",
-    shell_complete=options.among(("csv", "jsonl", "parquet")),
-    help="csv, jsonl or parquet (csv)",
-)
-@option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> None:
-    """Write one table to a file."""
-    from engine.store.store import Store
-
-    options.existing(db)
-    Store(db).export(options.replaceable(db, out), form, table)
-    show.say(f"{table} written to {out}.")
 
 
 def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.core import codec, files, shipped
 from engine.core.allowance import Book
@@ -23,6 +23,9 @@ from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
 from engine.store import deltas, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Format = Literal["csv", "parquet", "jsonl"]
 
@@ -283,6 +286,21 @@ class Store(Database):
         """Write one table to a file. CSV text that a spreadsheet would run as a formula gets a leading apostrophe."""
         if table not in schema.TABLES:
             raise UnknownName("table", table, schema.TABLES)
+        with self._written(path, format) as (connection, part):
+            layout = tables.layouts(connection)[table]
+            _copied(connection, table, layout, part, format)
+
+    def export_frame(self, path: Path | str, format: Format, frame: pl.DataFrame) -> None:
+        """Write a frame as `export` writes a table."""
+        with self._written(path, format) as (connection, part):
+            connection.register("given", frame.to_arrow())
+            # By the values' own types: a view has no layout of ours.
+            kinds = connection.execute("describe select * from given").fetchall()
+            _copied(connection, "given", [(name, kind) for name, kind, *_ in kinds], part, format)
+
+    @contextmanager
+    def _written(self, path: Path | str, format: Format) -> Iterator[tuple[Connection, Path]]:
+        """A connection and the half-made file it may write, which becomes the target when the block has ended."""
         if format not in _COPY:
             raise UnknownName("export format", format, _COPY)
         target = Path(path).resolve()
@@ -295,14 +313,17 @@ class Store(Database):
         part = files.part_of(target)
         try:
             with self.writing_out(part) as connection:
-                columns = ", ".join(
-                    _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"'
-                    for name, kind in tables.layouts(connection)[table]
-                )
-                connection.execute(f"copy (select {columns} from {table}) to {quoted(str(part))} ({_COPY[format]})")
+                yield connection, part
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _copied(connection: Connection, relation: str, layout: tables.Layout, part: Path, format: Format) -> None:
+    columns = ", ".join(
+        _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"' for name, kind in layout
+    )
+    connection.execute(f"copy (select {columns} from {relation}) to {quoted(str(part))} ({_COPY[format]})")
 
 
 _COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
