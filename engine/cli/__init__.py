@@ -43,6 +43,7 @@ VERBS = {
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
+    "tokens": ("tokens", "show a text cut into tokens, what it costs and fills, or where a study's tokens went"),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along, and those of plugins"),
     "models": ("lists", "list the models that come along, and how to name others; test one"),
