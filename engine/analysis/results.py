@@ -358,10 +358,10 @@ class Results:
         """Where the tokens of a study's settings went, by the role of the calls: one row per condition for all calls
         together (role null), and one per role, in mean tokens per answer as it was run.
 
-        Columns condition_id, task, label, model, strategy, setting (what people call it), role, calls, input_tokens (of them cached_tokens),
-        output_tokens (of them reasoning_tokens), total_tokens with its 95% interval over questions (low, high; null for
-        one question), n_answers, n_questions. None: all studies, on all questions. Raises UnknownName for a study that
-        is not there."""
+        Columns condition_id, task, label, model, strategy, setting (its name for people), role, calls, input_tokens (of
+        them cached_tokens), output_tokens (of them reasoning_tokens), total_tokens with its 95% interval over questions
+        (low, high; null for one question), n_answers, n_questions. None: all studies, on all questions. Raises
+        UnknownName for a study that is not there."""
         settings = self.conditions().filter(pl.col("strategy") != LABEL)
         questions = None
         if study is not None:

@@ -11,6 +11,7 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import Verb, option
+from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import UsageError
 
@@ -24,7 +25,7 @@ MOST_BYTES = 64_000_000
 
 @click.command(cls=Verb)
 @click.argument("source", metavar="FILE", required=False, help="a text file, or - for what is typed or piped in")
-@option("--with", "names", multiple=True, metavar="TOKENIZER", help="encoding or model to cut by (repeatable)")
+@option("--with", "cutters", multiple=True, metavar="TOKENIZER", help="encoding or model to cut by (repeatable)")
 @option("--model", "models", multiple=True, help="model to say costs and the context window of (repeatable)")
 @option("--reply", type=options.number, default="256", metavar="N", help="tokens of a reply, for the costs (256)")
 @option("--budget", type=options.number, metavar="N", help="budget on all tokens of an answer: what it leaves")
@@ -37,7 +38,7 @@ MOST_BYTES = 64_000_000
 def tokens(
     db: Path,
     source: str | None,
-    names: tuple[str, ...],
+    cutters: tuple[str, ...],
     models: tuple[str, ...],
     reply: float,
     budget: float | None,
@@ -58,7 +59,7 @@ def tokens(
         raise UsageError("Name a file, or - for the text of standard input, or --languages, or --study NAME.")
     from engine.models import text_size, tokenizers
 
-    chosen = names or tokenizers.at_hand()[:3]
+    chosen = cutters or tokenizers.at_hand()[:3]
     premiums = text_size.premiums([tokenizers.open_tokenizer(name) for name in chosen]) if languages else []
     cuts, fits, rooms = list["Cut"](), list["Fit"](), []
     if source is not None:
@@ -86,23 +87,25 @@ def tokens(
             show.say(f"{cut.title}: {cells_line(cut)}")
         show.say()
         _costs(fits)
-        for cut, each in zip(cuts, rooms, strict=bool(rooms)) if rooms else ():
-            show.say(
-                f"A budget of {fmt.count(each.budget_tokens)} tokens: the text fills {fmt.percent(each.share)} of it by {cut.title}, "
-                f"{fmt.count(each.left)} are left for a reply, or {fmt.count(each.reply(2))} for each reply of two calls."
+        # None without a budget.
+        for cut, each in zip(cuts, rooms, strict=False):
+            of = f"A budget of {fmt.count(each.budget_tokens)} tokens: the text fills {fmt.percent(each.share)} of it"
+            left = (
+                f"{fmt.count(each.left)} are left for a reply, {fmt.count(each.reply(2))} for each reply of two calls"
             )
+            show.say(f"{of} by {cut.title}; {left}.")
         show.say("Text alone: a chat template adds some tokens to each message.")
     if premiums:
         show.say()
         per = {(each.language, each.tokenizer): each for each in premiums}
         spoken = dict.fromkeys(each.language for each in premiums)
-        rows = [
+        lines = [
             (language, *(f"{per[language, name].tokens} (×{per[language, name].premium:.2f})" for name in chosen))
             for language in spoken
         ]
-        show.table(("language", *chosen), rows, numeric=range(1, 1 + len(chosen)))
+        show.table(("language", *chosen), lines, numeric=range(1, 1 + len(chosen)))
         show.say(
-            "In brackets the token premium: tokens over those of the English sentence. One sentence, so an example and no rate."
+            "In brackets the token premium, tokens over those of the English sentence: of one sentence, so an example."
         )
 
 
@@ -118,7 +121,7 @@ def read(source: str) -> str:
 
     name = "The text of standard input" if source == "-" else f"The file {source!r}"
     try:
-        raw = sys.stdin.buffer.read(MOST_BYTES + 1) if source == "-" else Path(source).read_bytes()[: MOST_BYTES + 1]
+        raw = sys.stdin.buffer.read(MOST_BYTES + 1) if source == "-" else _start_of(Path(source))
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {files.why(error)}.") from None
     if len(raw) > MOST_BYTES:
@@ -127,6 +130,12 @@ def read(source: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is no UTF-8 text: its byte {fmt.count(error.start + 1)} begins no letter.") from None
+
+
+def _start_of(path: Path) -> bytes:
+    # A device has no end.
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def about(n: int, exact: bool) -> str:
@@ -203,6 +212,7 @@ def _study(db: Path, study: str, as_csv: bool, as_json: bool) -> None:
     if as_json:
         show.emit(frame.to_dicts())
         return
+    called = names.tasks(frame["task"].unique())
     head = (
         "task",
         "setting",
@@ -218,7 +228,7 @@ def _study(db: Path, study: str, as_csv: bool, as_json: bool) -> None:
     )
     rows = [
         (
-            row["task"],
+            called[row["task"]],
             row["setting"],
             row["role"] or "all",
             *(

@@ -56,6 +56,7 @@ for _name, _path in (
     ("budgets", "budgets"),
     ("compare", "compare"),
     ("answers", "answers"),
+    ("tokens", "tokens"),
     ("help", "help"),
     ("snapshot", "snapshot"),
 ):
@@ -63,6 +64,7 @@ for _name, _path in (
 door("page", "explore", "text")
 door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
+door("upload", "dashboard/views/tokens.py", "text", "files")
 
 if __name__ == "__main__":
     for _each in DOORS:
