@@ -128,7 +128,14 @@ def where_figure(info: WhereInfo) -> go.Figure:
     places = list(range(len(info.names)))
     traces: list[Trace] = []
     for piece in info.pieces:
-        pattern = {"shape": "/", "fgcolor": inks.muted, "fgopacity": 0.55, "size": 5, "solidity": 0.2}
+        pattern = {
+            "shape": "/",
+            "fgcolor": inks.muted,
+            "fgopacity": 0.55,
+            "size": 5,
+            "solidity": 0.25,
+            "fillmode": "overlay",
+        }
         marker: dict[str, Any] = {"color": piece.colour, "line": {"width": 0.5, "color": inks.background}}
         traces.append(
             {
@@ -149,7 +156,7 @@ def where_figure(info: WhereInfo) -> go.Figure:
         | {"font": {"size": 12.5, "color": inks.text}}
         for place, (end, text) in enumerate(zip(info.ends, info.totals, strict=True))
     ]
-    keys = math.ceil(len(info.pieces) / (2 if info.narrow else 5))
+    keys = math.ceil(len(info.pieces) / (3 if info.narrow else 7))
     paper = layout(inks, Box(960, HEAD + 20 * keys + ROW * len(places) + FOOT, FOOT))
     grid = {"gridcolor": inks.grid, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
     return painted(

@@ -45,7 +45,12 @@ LONGEST = 4_000_000
 """Characters of a text that are read."""
 CELLS = 1_500
 """Cells that are drawn of each tokenizer at once; all are counted."""
-NARROWEST = 0.3
+COLUMNS = (
+    *("Model", "Tokens", "Per million, in / out", "As input", "As output", "With the reply"),
+    *("Reply for $0.001", "Of the window"),
+)
+"""Of the table of costs."""
+NARROWEST = 0.26
 """Share of a bar that has room for words."""
 WORDS = (
     "A model reads and writes tokens: whole words, parts of words, signs, and for letters it rarely saw single bytes.",
@@ -69,6 +74,16 @@ STYLE = """<style>
 .to-room i { font-style: normal; overflow: hidden; white-space: nowrap; color: var(--bs-text); }
 .to-room b { position: absolute; right: 0; top: -3px; height: 30px; border-right: 3px solid var(--bs-cut); }
 .to-words { display: flex; justify-content: space-between; gap: 1rem; font-size: 13px; margin-top: 8px; }
+.to-scroll { overflow-x: auto; }
+.to-table { width: 100%; border-collapse: collapse; font-size: 14px; }
+.to-table th { font-size: 13px; font-weight: 400; color: var(--bs-muted); }
+.to-table th, .to-table td {
+  padding: 6px 0 6px 12px; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--bs-border);
+}
+.to-table :is(th, td):first-child { text-align: left; padding-left: 0; }
+.to-table td:is(:first-child, :nth-child(6)) { font-weight: 650; }
+[class*="st-key-to-fields"] [data-testid="stNumberInput"] { display: flex; align-items: center; gap: .7rem; }
+[class*="st-key-to-fields"] [data-testid="stNumberInput"] > label { margin: 0; min-height: 0; flex: none; width: auto; }
 .to-words b { color: var(--bs-cut); }
 @media (max-width: 1100px) {
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] { flex-direction: column; }
@@ -114,17 +129,18 @@ def render() -> None:
             "Text alone, without the chat template."
         )
         controls.warn(problems)
-    with left, st.container(border=True):
-        _costs(text)
+    with left:
+        with st.container(border=True):
+            _costs(text)
+        with st.container(border=True):
+            st.markdown("## What a token budget is")
+            for sentence in WORDS:
+                controls.say(sentence)
     with right:
         with st.container(border=True):
             _languages([cut.tokenizer for cut in shown])
         with st.container(border=True):
             _budget(shown)
-        with st.container(border=True):
-            st.markdown("## What a token budget is")
-            for sentence in WORDS:
-                controls.say(sentence)
     url_state.save(VIEW, params)
     controls.copy_link(VIEW, params)
 
@@ -247,44 +263,46 @@ def _cut(cut: Cut) -> str:
 
 
 def _costs(text: str) -> None:
-    import polars as pl
-
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("## What it costs")
-        controls.caption("with a reply of")
-        reply = int(st.number_input("Reply", 0, 10_000_000, 256, 64, label_visibility="collapsed", width=150))
-        controls.caption("tokens")
+    st.markdown("## What it costs")
+    with st.container(horizontal=True, vertical_alignment="center", key="to-fields-costs"):
+        reply = int(st.number_input("With a reply of so many tokens", 0, 10_000_000, 256, 64, width=400))
     usual = [name for name in text_size.MODELS if not name.startswith("local/") or name in tokenizers.at_hand()]
-    models = st.multiselect("Models", [*dict.fromkeys([*usual, *priced_names()])], usual, key="tokens.models")
-    rows, sources = [], set[str]()
+    every = [*dict.fromkeys([*usual, *priced_names()])]
+    models = st.multiselect("Models", every, usual, key="tokens.models", label_visibility="collapsed")
+    lines, sources = [_line(COLUMNS, "th")], set[str]()
     for model in models:
         try:
             each = cuts.fit(text, model, reply)
         except BudgetscopeError as error:
             st.warning(controls.literal(str(error)))
             continue
-        rates = [None, None] if each.price is None else [each.price.input_pusd / 1e6, each.price.output_pusd / 1e6]
-        free = "free (runs here)"
-        left = each.reply_for(0.001)
+        rates = "–"
         if each.price is not None:
+            rates = f"{fmt.money(each.price.input_pusd / 1e6)} / {fmt.money(each.price.output_pusd / 1e6)}"
             sources.add(" of ".join(filter(None, (each.price.source, each.price.as_of))))
-        rows.append(
-            {
-                "Model": controls.short(model),
-                "Text": strips.about(each.tokens, each.exact),
-                "Input, per million": "–" if each.free else fmt.money(rates[0]),
-                "Output, per million": "–" if each.free else fmt.money(rates[1]),
-                "1,000 × as input": free if each.free else _thousand(each.input_pusd),
-                "1,000 × as output": free if each.free else _thousand(each.output_pusd),
-                "1,000 × with the reply": free if each.free else _thousand(each.call_pusd),
-                "Reply tokens for $0.001": "no limit" if each.free else fmt.count(left),
-                "Of its window": fmt.percent(each.context_share),
-            }
+        money = [_thousand(pusd) for pusd in (each.input_pusd, each.output_pusd, each.call_pusd)]
+        lines.append(
+            _line(
+                (
+                    visible(controls.short(model), 60),
+                    strips.about(each.tokens, each.exact),
+                    rates,
+                    *(("–", "–", "free (runs here)") if each.free else money),
+                    "no limit" if each.free else fmt.count(each.reply_for(0.001)),
+                    fmt.percent(each.context_share),
+                ),
+                "td",
+            )
         )
-    if rows:
-        controls.table(pl.DataFrame(rows), None, alt="What the text costs by model")
+    if len(lines) > 1:
+        st.html(f'<div class="to-scroll"><table class="to-table">{"".join(lines)}</table></div>')
         dated = f"List prices: {fmt.joined(sorted(sources))}" if sources else ""
-        controls.caption(dated, "“about”: the model's own tokenizer is not here")
+        about = "“about”: the model's own tokenizer is not here"
+        controls.caption(dated, "cost of 1,000 questions", about)
+
+
+def _line(cells: Sequence[str], tag: str) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def _thousand(pusd: int | None) -> str:
@@ -331,14 +349,13 @@ def _languages(chosen: Sequence[str]) -> None:
 
 
 def _title(name: str) -> str:
-    return visible(tokenizers.ENCODINGS.get(name, name.removeprefix("local/")), 60)
+    return visible(tokenizers.ENCODINGS.get(name) or names.model(name), 60)
 
 
 def _budget(shown: Sequence[Cut]) -> None:
     st.markdown("## What fits in a budget")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        controls.caption("All tokens of one answer, up to")
-        budget = int(st.number_input("Budget", 1, 100_000_000, 128, 64, label_visibility="collapsed", width=150))
+    with st.container(horizontal=True, vertical_alignment="center", key="to-fields-budget"):
+        budget = int(st.number_input("All tokens of one answer, up to", 1, 100_000_000, 128, 64, width=360))
     for cut in shown:
         room = text_size.room(cut.n_tokens, budget)
         filled = min(1.0, room.share)

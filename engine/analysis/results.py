@@ -379,7 +379,12 @@ class Results:
             setting=pl.col("condition_id").replace_strict(called, return_dtype=pl.String)
         )
         joined = frame.join(about, on="condition_id", maintain_order="left")
-        return joined.select(*about.columns, *frame.columns[1:])
+        spent = pl.col("total_tokens").filter(pl.col("role").is_null()).first().over("condition_id")
+        ordered = joined.with_columns(spent=spent).sort(
+            *("task", "spent", "condition_id", pl.col("role").is_not_null(), "total_tokens", "role"),
+            descending=[False, True, False, False, True, False],
+        )
+        return ordered.select(*about.columns, *frame.columns[1:])
 
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
         """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.core import tokens
+from engine.core import names, tokens
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Prompt
 from engine.core.tokens import BUNDLED, DEFAULT, Token
@@ -139,7 +139,7 @@ def open_tokenizer(name: str) -> Tokenizer:
                 raise UsageError(f"The model file of {served!r} does not exist.")
         else:
             raise UnknownName("local model", served, bundled.BUNDLED, "A file is named local/FILE.gguf.")
-        return Tokenizer(name, served.removeprefix("local/"), True, file=file.resolve())
+        return Tokenizer(name, names.model(served), True, file=file.resolve())
     if not name.strip() or name.endswith("_base"):
         raise UnknownName("tokenizer", name, [*ENCODINGS, *bundled.BUNDLED], "A model's name will do as well.")
     known = tokens.encoding_name(name)
