@@ -48,6 +48,7 @@ __all__ = [
     "cells",
     "legend",
     "reply",
+    "small_share",
     "style",
     "turned",
 ]
@@ -66,7 +67,7 @@ def style(dark: bool) -> str:
   background-image: repeating-linear-gradient(135deg, rgba(128,128,128,.26) 0 2px, transparent 2px 6px);
 }}
 .tk i.tk-o {{ background: none; box-shadow: inset 0 0 0 1px var(--bs-axis); color: var(--bs-muted); }}
-.tk i.tk-s {{ font-weight: 600; box-shadow: inset 0 -2px 0 var(--bs-edge); }}
+.tk i.tk-s {{ font-weight: 500; box-shadow: inset 0 -2px 0 var(--bs-edge); }}
 .tk i.tk-b {{ font-size: 12px; box-shadow: inset 0 0 0 1px var(--bs-edge); }}
 .tk-block {{ padding: 3px 9px; border-radius: 4px; font-size: 13px; color: var(--bs-text); }}
 .tk-cut {{
@@ -83,6 +84,11 @@ def style(dark: bool) -> str:
 def about(n: int, exact: bool) -> str:
     """A count of tokens, marked where it is about right."""
     return fmt.count(n) if exact else f"about {fmt.count(n)}"
+
+
+def small_share(share: float | None) -> str:
+    """A share in percent that is not none where it is little."""
+    return "under 0.1%" if share is not None and 0 < share < 0.0005 else fmt.percent(share)
 
 
 def cell_text(token: Token) -> str:

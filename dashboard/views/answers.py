@@ -329,6 +329,7 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
         return
     st.html(_flow(wish, trial, chosen) + _calls(wish, trial, chosen, replies, stated))
     controls.caption(transcript.facts_line(chosen))
+    controls.link_to("tokens", "Its first call by other tokenizers", {"source": "stored", "trial": chosen.trial_id})
 
 
 def _voted(trial: Trial) -> bool:

@@ -20,8 +20,8 @@ from engine.core.tokens import BUNDLED, DEFAULT, Token
 from engine.models import bundled, llama
 
 ENCODINGS = {
-    "o200k_base": "GPT-4o to GPT-5 (o200k)",
-    "cl100k_base": "GPT-4, GPT-3.5 (cl100k)",
+    "o200k_base": "GPT-4o family (o200k)",
+    "cl100k_base": "GPT-4 family (cl100k)",
     "p50k_base": "GPT-3 code (p50k)",
     "o200k_harmony": "gpt-oss (o200k harmony)",
 }
