@@ -30,7 +30,7 @@ VIEW = "tokens"
 SHOWN = {"text": "A text", "study": "A study"}
 SOURCES = {"own": "Your text", "stored": "A stored answer", "file": "A file"}
 PARAMS = (
-    Param("view", "text", tuple(SHOWN)),
+    Param("show", "text", tuple(SHOWN)),
     Param("source", "own", tuple(SOURCES)),
     Param("with", (), many=True),
     Param("trial"),
@@ -101,14 +101,14 @@ def render() -> None:
     there = queries.trouble(db) is None
     params = controls.offering(PARAMS, {"study": controls.studies(db, "task") if there else ("",), "task": ("",)})
     problems = url_state.load(VIEW, params)
-    controls.keep(VIEW, ("view", "source", "with"))
+    controls.keep(VIEW, ("show", "source", "with"))
     head = st.container()
     with st.container(horizontal=True, vertical_alignment="center", key="bar-tokens"):
-        key = url_state.key(VIEW, "view")
+        key = url_state.key(VIEW, "show")
         st.segmented_control(
             "Show", list(SHOWN), key=key, required=True, label_visibility="collapsed", format_func=SHOWN.__getitem__
         )
-        chosen = str(url_state.value(VIEW, "view") or "text")
+        chosen = str(url_state.value(VIEW, "show") or "text")
         if chosen == "study" and there:
             study, task = _which(db, params)
     if chosen == "study":

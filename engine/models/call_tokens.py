@@ -157,9 +157,10 @@ def _parts(
         painted[start:stop] = [part] * (stop - start)
     place = 0
     for token in tokens:
-        # By its last byte: the space before a word belongs to the word.
+        # By its last letter: space before a word belongs to the word, and a line end after a sign to the sign.
+        letters = len(token.raw.rstrip()) or len(token.raw)
+        yield painted[place + letters - 1] if token.raw else between
         place += len(token.raw)
-        yield painted[place - 1] if token.raw else between
 
 
 def _repeated(raw: bytes, start: int, stop: int, texts: Sequence[str], part: Part) -> Iterator[tuple[int, int, Part]]:
