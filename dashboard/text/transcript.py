@@ -27,6 +27,10 @@ SHORT = 600
 """Characters of a document that need not be folded away."""
 LISTED = 48
 """Letters of a question in the list."""
+ABOUT_CELLS = (
+    "Cells are about right, cut by the nearest tokenizer at hand; the counts beside them are those that were billed."
+)
+"""Said over cells that are not the model's own tokens, one by one."""
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 CUTS: dict[Cut, str] = {
@@ -39,6 +43,7 @@ CUTS: dict[Cut, str] = {
 }
 
 __all__ = [
+    "ABOUT_CELLS",
     "CUTS",
     "SHORT",
     "Entry",
@@ -46,8 +51,8 @@ __all__ = [
     "call_line",
     "closing_call",
     "cut_line",
-    "cut_place",
     "document_title",
+    "example_texts",
     "facts_line",
     "finding",
     "imported_line",
@@ -227,15 +232,9 @@ def votes(stated: Sequence[str | None]) -> str:
     return ", ".join(f"{visible(spelled, 40)} ×{n}" if n > 1 else visible(spelled, 40) for spelled, n in most_first)
 
 
-def cut_place(text: str, granted: int, seen: int | None) -> int:
-    """About where in a reply of `seen` tokens the budget's last token ends, in characters: its share of the letters,
-    moved to the next gap between words. The place in tokens is exact, and this is not."""
-    if not seen or granted >= seen:
-        return len(text)
-    place = round(len(text) * granted / seen)
-    while 0 < place < len(text) and not text[place].isspace():
-        place += 1
-    return place
+def example_texts(problem: Problem) -> tuple[str, ...]:
+    """The texts of a question's worked examples, to be found again in its prompt."""
+    return tuple(text for each in problem.examples for text in (each.question, each.reasoning, each.answer) if text)
 
 
 def verdict_line(trial: Trial, reading: Reading) -> str:

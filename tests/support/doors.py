@@ -47,7 +47,7 @@ for _name in ("run", "resume", "calibrate"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
-for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks", "judge", "check"):
+for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks", "judge", "check", "tokens"):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
@@ -56,6 +56,7 @@ for _name, _path in (
     ("budgets", "budgets"),
     ("compare", "compare"),
     ("answers", "answers"),
+    ("tokens", "tokens"),
     ("help", "help"),
     ("snapshot", "snapshot"),
 ):
@@ -64,6 +65,7 @@ door("page", "explore", "text")
 door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
 door("upload", "dashboard/widgets/import_panel.py", "text", "files")
+door("upload", "dashboard/views/tokens.py", "text", "files")
 
 if __name__ == "__main__":
     for _each in DOORS:
