@@ -21,7 +21,7 @@ class TaskSpec:
     """A [[tasks]] table of a study."""
 
     name: Text
-    """'gym:<generator>', 'file:<path>', or the name of a registered task."""
+    """'gym:<generator>', 'file:<path>', a public benchmark such as 'gsm8k', or the name of a registered task."""
     questions: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     """How many; None: all of a file, 50 of a generator."""
     seed: Annotated[int, Meta(ge=0, le=10**6)] = 0
@@ -47,6 +47,12 @@ class TaskSpec:
     """Column of a file with each question's options; None: one called choices or options, or columns A, B, C, ..."""
     checker: Text | None = None
     """A scorer that needs no target, such as game24, by name; the file then has no column of answers."""
+    subset: Text | None = None
+    """Of a public benchmark that has several: 'de' of mgsm; None: its first."""
+    path: Text | None = None
+    """A copy of a public benchmark's file, in its publisher's form; None: fetched once, and kept."""
+    revision: Text | None = None
+    """Commit of 40 digits at which a public benchmark is fetched; None: the one it is pinned to."""
 
 
 class Task(Protocol):
