@@ -27,7 +27,7 @@ class TaskSpec:
     seed: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """Which questions: seeds 0, 1, 2, ... never share one."""
     level: Text = "easy"
-    """Preset of a generator: easy, medium, hard."""
+    """Of a generator: easy, medium, hard, a level of its curriculum ('3'), or a span of them ('easy-hard', '1-4')."""
     shots: Annotated[int, Meta(ge=0, le=64)] = 0
     """Worked examples made by the task itself from questions it will not ask."""
     examples: tuple[Example, ...] = ()
