@@ -47,9 +47,10 @@ for _name in ("run", "resume", "calibrate"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
-for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share"):
+# `tasks NAME --fetch` brings a file of questions.
+for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks"):
     door("verb", _name, "text", "files")
-for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "tasks", "doctor"):
+for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
 door("verb", "completion")
 for _name, _path in (

@@ -116,7 +116,7 @@ class GymTask:
         if len(made) == 1:
             level, only = made[0]
             return [(level, entry) for entry in only.first(count)]
-        # What is a worked example at one level is asked at none; what two levels share is asked at the lower one's turn.
+        # What is a worked example at one level is asked at none, and what two levels share is asked once.
         reserved = {identity(self.generator, entry) for _, each in made for entry in each.examples()}
         turns, taken = -(-count // len(made)), list[tuple[str, dict[str, Any]]]()
         while True:

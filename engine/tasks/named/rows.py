@@ -43,6 +43,7 @@ def rows(path: Path, columns: Sequence[str], head: Sequence[str] = ()) -> Iterat
 
 def _objects(path: Path, text: str) -> Iterator[dict[str, Any]]:
     """Rows of JSON, one a line or all in one list, which may be the only one of an object."""
+    values: Any
     try:
         if path.suffix.lower() == ".jsonl":
             # Not splitlines(): JSON strings may hold the line ends of Unicode as they are.
