@@ -109,7 +109,7 @@ def test_a_benchmark_is_asked_by_its_name_or_says_what_to_fetch_without_a_path_o
     kept.parent.mkdir(parents=True)
     kept.write_text("Was ist 2 + 3?\t5\nWas ist 4 + 4?\t8\n", encoding="utf-8")
     shown = words(opened(task="mgsm/de", questions="2"))
-    assert "Was ist 4 + 4?" in shown and 'name = "mgsm/de"' in shown and "cannot be fetched" not in shown
+    assert "Answers to mgsm/de are scored" in shown and 'name = "mgsm/de"' in shown and "cannot be fetched" not in shown
     kept.write_text("changed\t5\n", encoding="utf-8")
     shown = words(opened(task="mgsm/de", questions="1"))
     assert "not the published one" in shown and str(tmp_path) not in shown
