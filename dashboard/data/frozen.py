@@ -56,6 +56,7 @@ COLUMNS = [
     "n_planned",
     "n_trials",
     "n_right",
+    "n_partly",
     "n_wrong",
     "n_none",
     "n_exhausted",

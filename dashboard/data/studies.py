@@ -22,11 +22,12 @@ from engine.models.declared import ModelSpec
 from engine.models.prices import usd_per_million
 from engine.strategies import entries
 from engine.study import schema
+from engine.tasks.task import TaskSpec
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 10_000
 MOST_COLUMNS = 200
-ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet")
+ENDINGS = ("csv", "tsv", "jsonl", "json", "parquet", "xlsx", "xls", "ods")
 KEYS = {
     "anthropic": "ANTHROPIC_API_KEY",
     "cohere": "COHERE_API_KEY",
@@ -243,20 +244,6 @@ def uploaded(uploads: Path | None, name: str) -> Path | None:
     return path if path.is_file() and not path.is_symlink() else None
 
 
-COLUMNS = {
-    "question": ("question", "problem", "prompt", "query", "input", "text", "asked", "q"),
-    "answer": ("answer", "target", "solution", "expected", "label", "output", "gold", "a"),
-}
-"""What columns are called that hold questions and answers, the likeliest first."""
-
-
-def guessed_column(what: str, columns: list[str]) -> str:
-    """The column that probably holds questions or answers: by its name, else the first or the last one."""
-    folded = {name.strip().lower(): name for name in reversed(columns)}
-    named = (folded[name] for name in COLUMNS[what] if name in folded)
-    return next(named, columns[0] if what == "question" else columns[-1])
-
-
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a task asks, before anything is run."""
@@ -271,16 +258,14 @@ class Preview:
 
 def preview(task: Mapping[str, Any]) -> Preview:
     """The first questions of a [[tasks]] table. Raises UsageError in the engine's words."""
-    return _preview(toml.dump({"tasks": [_given(task)]}))
+    return _preview(schema.task_alone(_given(task), "this study"))
 
 
 @lru_cache(maxsize=64)
-def _preview(text: str) -> Preview:
+def _preview(spec: TaskSpec) -> Preview:
     from engine.tasks import open_task
 
-    # Through the study's own reader, which knows what a table may say.
-    head = 'name = "preview"\nbudgets = [1]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
-    task = open_task(schema.parse(head + text, "this study").tasks[0])
+    task = open_task(spec)
     questions = task.questions()
     shown = tuple((question.problem.text, question.target) for question in questions[:SHOWN])
     return Preview(len(questions), shown, str(getattr(task, "note", "")))

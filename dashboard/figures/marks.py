@@ -201,7 +201,7 @@ def cut_line(row: Row) -> str:
 
 def shares(row: Row) -> dict[str, float | None]:
     """What share of a point's answers did not end by themselves; None: there are none to count."""
-    scored = sum(int(row.get(name) or 0) for name in ("n_right", "n_wrong", "n_none"))
+    scored = sum(int(row.get(name) or 0) for name in ("n_right", "n_partly", "n_wrong", "n_none"))
     # Failed ones are never scored, so theirs is a share of all.
     every = int(row.get("n_trials") or 0)
     counts = (

@@ -101,6 +101,8 @@ def finding(found: Comparison, a: Row, b: Row) -> str:
         # From about twice on a factor says more than a percentage.
         spends = f"{fmt.number(times)} times the tokens" if times >= 1.95 else spends
     ahead, behind = tables.cell_name(better, name), tables.cell_name(worse, name)
+    if found.graded:
+        return f"{ahead} scores {points} on {questions} than {behind}; it spends {spends}"
     return f"{ahead} is right on {points} of {questions} than {behind}; it spends {spends}"
 
 
@@ -113,7 +115,8 @@ def caption(found: Comparison, task: str, a: Row, b: Row) -> str:
     parts = [names.task(task)]
     if found.n:
         # In `found` the page's B comes first.
-        scores = f"A {fmt.percent(found.accuracy_b)}, B {fmt.percent(found.accuracy_a)} right"
+        of = "of all points" if found.graded else "right"
+        scores = f"A {fmt.percent(found.accuracy_b)}, B {fmt.percent(found.accuracy_a)} {of}"
         parts += [scores, f"95% {METHODS[found.method]}", f"p {fmt.p_value(found.p_value)}"]
         if not found.settled and found.detectable is not None:
             parts.append(f"{fmt.plural(found.n, 'question')} would show {_whole(found.detectable)} points or more")

@@ -260,7 +260,8 @@ def results(cells: pl.DataFrame) -> list[Result]:
         done, planned = row["n_questions"], row["n_planned"]
         ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], partial(fmt.accuracy, n=done))
         share = fmt.accuracy(row["accuracy"], done)
-        right = "no answer is scored yet" if row["accuracy"] is None else f"{share} right"
+        of = "of all points" if row.get("n_partly") else "right"
+        right = "no answer is scored yet" if row["accuracy"] is None else f"{share} {of}"
         shown.append(
             Result(
                 row["condition_id"],

@@ -112,7 +112,7 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     lines.append(("Calls", fmt.number(row["calls"]), ""))
     lines.append(("Cost per 1,000 questions", *cost_line(row).partition(" ")[::2]))
     cut, none = shares(row)["cut off by the budget"], shares(row)["no answer"]
-    of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(row['n_right'] + row['n_wrong'] + row['n_none'])})"
+    of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(scored_of(row))})"
     lines.append(("Cut off by the budget", fmt.accuracy(cut, n), of if cut else ""))
     if none:
         lines.append(("No answer", fmt.accuracy(none, n), ""))
@@ -135,10 +135,16 @@ def _accuracy(n: int | None) -> Callable[[float | None], str]:
 
 
 def standing(row: Row) -> str:
-    """`52–76% · 39 of 60 right`; means of repeats have no count of their own."""
-    n, scored = row["n_questions"], row["n_right"] + row["n_wrong"] + row["n_none"]
+    """`52–76% · 39 of 60 right`, those partly right beside them; means of repeats have no count of their own."""
+    n, partly = row["n_questions"], row.get("n_partly") or 0
+    counted = f"{row['n_right']:,} right, {partly:,} partly, of" if partly else f"{row['n_right']:,} of"
     ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], _accuracy(n)).strip("()")
-    return " · ".join(filter(None, (ends and f"{ends}%", f"{row['n_right']:,} of {scored:,} right")))
+    return " · ".join(filter(None, (ends and f"{ends}%", f"{counted} {scored_of(row):,}{'' if partly else ' right'}")))
+
+
+def scored_of(row: Row) -> int:
+    """How many answers a point has that were scored, no answer among them."""
+    return sum(row.get(name) or 0 for name in ("n_right", "n_partly", "n_wrong", "n_none"))
 
 
 def short_question(text: str, longest: int) -> str:
@@ -157,6 +163,8 @@ def said(fate: str, answer: str | None, target: str) -> tuple[str, str]:
     words, right = (text if len(text) <= SHORT else text[: SHORT - 1] + "…" for text in (answer or "", target))
     if fate == "right":
         return "✓", f"said {words}"
+    if fate == "partly":
+        return "◐", f"said {words}, partly right"
     if fate == "wrong":
         return "✕", f"said {words}, is {right}"
     return "–", FATE_WORDS.get(fate, fate)

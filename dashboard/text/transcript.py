@@ -225,7 +225,8 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
         return f"No answer, which counts 0; right is {target}."
     if reading.fate == "right":
         return f"It said {_quoted(reading.answer)}, which is right."
-    return f"It said {_quoted(reading.answer)}, which is {FATES[reading.fate]}; right is {target}."
+    part = f" ({fmt.percent(reading.score)} of a point)" if reading.fate == "partly" else ""
+    return f"It said {_quoted(reading.answer)}, which is {FATES[reading.fate]}{part}; right is {target}."
 
 
 def facts_line(entry: Entry) -> str:
@@ -263,7 +264,7 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
 
 def list_mark(reading: Reading) -> str:
     """A sign for a list, so that it needs no colour; only right and wrong answers have a tick or a cross."""
-    return {"right": "✓", "wrong": "✕", "none": "–"}.get(reading.fate, "!")
+    return {"right": "✓", "partly": "◐", "wrong": "✕", "none": "–"}.get(reading.fate, "!")
 
 
 def _calls(n: int) -> str:

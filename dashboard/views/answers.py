@@ -31,7 +31,15 @@ from engine.store.store import Store
 VIEW = "answers"
 TASK = f"{VIEW}.task"
 """Session key of the task, which the setting decides: it stands in no address."""
-SHOW = {"all": "All", "right": "Right", "wrong": "Wrong", "none": "No answer", "exhausted": "Cut", "failed": "Failed"}
+SHOW = {
+    "all": "All",
+    "right": "Right",
+    "partly": "Partly right",
+    "wrong": "Wrong",
+    "none": "No answer",
+    "exhausted": "Cut",
+    "failed": "Failed",
+}
 PARAMS = (
     Param("study", pinned=True),
     Param("condition", pinned=True),
@@ -249,9 +257,11 @@ def _list(wish: Wish, page: TrialPage, entries: Sequence[Entry]) -> None:
     """The filter with its counts, and the page of the list."""
     counts = {show: page.fates.get(show, 0) for show in SHOW}
     counts |= {"all": page.total, "exhausted": page.ended, "failed": counts["failed"] + page.fates.get("stopped", 0)}
+    # Most tasks know right and wrong alone.
+    graded = counts["partly"] or wish.show == "partly"
     st.segmented_control(
         "Show",
-        list(SHOW),
+        [show for show in SHOW if show != "partly" or graded],
         key=url_state.key(VIEW, "show"),
         required=True,
         label_visibility="collapsed",

@@ -29,10 +29,11 @@ from engine.models.bundled import BUNDLED
 from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study.schema import Study
-from engine.tasks import named
+from engine.tasks import columns, named
+from engine.tasks.columns import Role
 from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
-from engine.tasks.scorers import SAME, SCORERS, is_checker
+from engine.tasks.scorers import SAME, SCORERS, is_checker, is_scorer
 from engine.tasks.task import TASKS
 
 AXES = {"output_tokens": "Output tokens", "total_tokens": "All tokens", "usd": "Cost", "calls": "Calls"}
@@ -57,12 +58,25 @@ LINES = {
 """The six to start with, and what they do; the first three are chosen."""
 KINDS = get_args(AnswerKind)
 GUESSED, NONE, LETTERED = "as its answers look", "no", "choices, options or A, B, C, …"
+LEFT_OUT = "are left out and counted"
 STATEMENTS = {"last": "the last counts", "first": "the first counts"}
 FIRST = tuple(LINES)[:3]
 TASK, OWN, FILE = "A task", "My file", "file"
 """Where questions come from; FILE is the task of an address whose study asks an uploaded file."""
-FIELDS = ("question", "answer", "choices", "kind", "statement", "checker", "scorer")
+COLUMNS: dict[str, tuple[str, str]] = {
+    "messages": ("Chat", "messages_column"),
+    "context": ("Document", "context_column"),
+    "category": ("Group", "category_column"),
+    "kinds": ("Kind of answer, row by row", "kind_column"),
+    "ids": ("Name of the row", "id_column"),
+    "stratify": ("Spread the sample over", "stratify_column"),
+}
+"""Columns a file may have besides: label, and field of a [[tasks]] table."""
+ROLES: dict[str, Role] = {"messages": "messages", "context": "context", "category": "category", "kinds": "kind"}
+"""Those that are chosen by what the columns are called; the others are somebody's own choice."""
+FIELDS = ("question", "answer", "choices", "kind", "statement", "checker", "scorer", *COLUMNS, "bad")
 """What is said of a file: its columns, and how its answers are read; None: as they look."""
+WITHOUT = "no column"
 LONGEST = 44  # Letters of a question that is shown before the run.
 MOST = 100  # Parts of one name that are used, and times a hundred the letters of one.
 COUNTS = {"questions": (1, 10_000, 60), "shots": (0, 8, 0), "seed": (0, 10_000, 0), "repeats": (1, 100, 1)}
@@ -186,7 +200,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
     """The uploaded file as a task, with the columns that hold question and answer; None: there is none yet."""
     most = f"At most {studies.MOST_BYTES // 10**6} MB (unpacked too) and {fmt.count(studies.MOST_ROWS)} rows."
     file = st.file_uploader(
-        "CSV, JSONL or Parquet, one question per row",
+        "CSV, Excel, JSONL or Parquet, one question per row",
         type=list(studies.ENDINGS),
         max_upload_size=studies.MOST_BYTES // 10**6,
         key="form.file",
@@ -212,28 +226,51 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
     if file is None:
         # Streamlit forgets an uploaded file with its widget; ours lies in the folder still.
         controls.caption(f"Using {path.name}.")
-    known, task = studies.columns(path), {"name": f"file:{path}"}
+    known, task = studies.columns(path), dict[str, Any](name=f"file:{path}")
+    guess = columns.guessed(known)
     checkers = [name for name in SCORERS.names() if is_checker(name)]
     checked = st.session_state.get("form.checker") not in (None, NONE)
-    wanted = ("question",) if checked else ("question", "answer")
+    wanted: tuple[Role, ...] = ("question",) if checked else ("question", "answer")
     for name, side in zip(wanted, st.columns(len(wanted)), strict=True):
         key = f"form.{name}"
         if known and st.session_state.get(key) not in known:
-            st.session_state[key] = studies.guessed_column(name, known)
+            # A chat has its question in itself, and maybe its answer.
+            st.session_state[key] = guess.get(name, known[0] if name == "question" else known[-1])
         chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key, **_KEEP)
         task[f"{name}_column"] = chosen or name
+    task |= _more_columns(known, guess)
+    if "messages_column" in task and "answer" not in guess:
+        task.pop("answer_column", None)
     with st.popover("How answers are read", icon=":material/tune:", type="tertiary"):
         kind = _choice("Kind of answer", "kind", KINDS, GUESSED, disabled=checked)
         statement = _choice("Of several stated answers", "statement", ("first",), "last")
         checker = _choice("Checked without answers", "checker", checkers, NONE)
         options = _choice("Column of the options", "choices", known, LETTERED) if kind == "choice" else None
         scorers = [name for name in SCORERS.names() if not is_checker(name) and name != SAME]
-        scorer = _choice("Scorer", "scorer", scorers, SAME) if scorers else None  # Only a plugin brings a choice.
+        typed = st.session_state.get("form.scorer")
+        # One with options is no name of the list, and is typed: number(tolerance=1%).
+        own = [str(typed)] if typed and typed not in scorers and is_scorer(str(typed)) else []
+        scorer = _choice("Scorer", "scorer", [*scorers, *own], SAME, accept_new_options=True, disabled=checked)
     task |= {"statement": statement} if statement else {}
     if checker:
         return task | {"checker": checker}
     parts = {"choices_column": options, "kind": kind, "scorer": scorer}
     return task | {name: value for name, value in parts.items() if value}
+
+
+def _more_columns(known: Sequence[str], guess: Mapping[Role, str]) -> dict[str, Any]:
+    """What else the columns of a file hold, as fields of a task; those whose names say it are chosen already."""
+    fields: dict[str, Any] = {}
+    found = sum(name in guess for name in ROLES.values())
+    with st.popover(f"Other columns{f' ({found} found)' if found else ''}", icon=":material/table:", type="tertiary"):
+        for name, (label, field) in COLUMNS.items():
+            key = f"form.{name}"
+            if st.session_state.get(key) not in (WITHOUT, *known):
+                st.session_state[key] = guess.get(ROLES[name], WITHOUT) if name in ROLES else WITHOUT
+            chosen = st.selectbox(label, [WITHOUT, *known], key=key, **_KEEP)
+            fields |= {field: str(chosen)} if chosen != WITHOUT else {}
+        bad = _choice("Rows that cannot be used", "bad", (LEFT_OUT,), "are an error")
+    return fields | ({"skip_bad": True} if bad else {})
 
 
 def _choice(label: str, name: str, choices: Sequence[str], usual: str, **more: Any) -> str | None:
@@ -505,7 +542,11 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
         path = session.get("form.path")
         texts |= {"task": FILE, "file": path and f"{path.parent.name}/{path.name}"}
         said = {name: session.get(f"form.{name}") for name in FIELDS} if path else {}
-        texts |= {name: each for name, each in said.items() if each not in (GUESSED, NONE, LETTERED, SAME, "last")}
+        texts |= {
+            name: each
+            for name, each in said.items()
+            if each not in (GUESSED, NONE, LETTERED, SAME, "last", "are an error")
+        }
     elif "form.task" in new:
         chosen = str(new["form.task"])
         generator, _, level = (chosen, "", "") if _bare(chosen) else chosen.partition("/")
@@ -549,6 +590,8 @@ def of_study(study: Study, uploads: Path) -> dict[str, Any]:
         session |= {"form.source": OWN, "form.path": Path(rest)} | {f"form.{name}": of for name, of in columns.items()}
         session |= {"form.kind": task.kind, "form.checker": task.checker, "form.scorer": task.scorer}
         session["form.statement"] = "first" if task.statement == "first" else None
+        session |= {f"form.{name}": getattr(task, field) or WITHOUT for name, (_, field) in COLUMNS.items()}
+        session["form.bad"] = LEFT_OUT if task.skip_bad else None
     else:
         subset = f"{task.name}/{task.subset}" if task.subset else task.name
         named_so = (

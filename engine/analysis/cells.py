@@ -14,6 +14,7 @@ import polars as pl
 
 from engine.analysis.lens import SCALES
 from engine.analysis.stats import Sums, accuracy_interval, mean_interval
+from engine.store.deltas import SCORE
 
 _TOKENS = ("input_tokens", "output_tokens", "total_tokens", "reasoning_tokens", "cached_tokens")
 MEANS = ("calls", *_TOKENS, "latency_ms", "usd", "wh")
@@ -26,7 +27,7 @@ PARTIAL_BELOW = 0.95
 MUCH_CUT = 0.10
 """A cell where a larger share of scored trials was ended by the budget says as much about the wall as the strategy."""
 
-_COUNTS = ("n_right", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
+_COUNTS = ("n_right", "n_partly", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
 _KEY = ("condition_id", "axis", "budget")
 
 CELL_SCHEMA: dict[str, Any] = {
@@ -68,10 +69,12 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
         total_tokens=total,
         usd=pl.when(pl.col("n_unpriced") == 0).then(pl.col("pusd") / 1e12),
         wh=pl.when(pl.col("n_unmeasured") == 0).then(pl.col("pwh") / 1e12),
-        accuracy=pl.col("n_right"),
-        accuracy_finished=pl.when(finished > 0).then(pl.col("n_right_finished") / finished),
+        accuracy=pl.col("n_right") + pl.col("partly") / SCORE,
+        accuracy_finished=pl.when(finished > 0).then(
+            (pl.col("n_right_finished") + pl.col("partly_finished") / SCORE) / finished
+        ),
         n_finished=finished,
-        n_none=pl.col("n") - pl.col("n_right") - pl.col("n_wrong"),
+        n_none=pl.col("n") - pl.sum_horizontal("n_right", "n_partly", "n_wrong"),
     )
     scored = pl.when(pl.col("n") > 0)
     return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
@@ -147,7 +150,11 @@ def _interval(row: Mapping[str, Any], name: str, mean: float | None) -> tuple[fl
     n = row["questions_finished"] if some else row["n_questions"]
     sums = Sums(mean * n, n, row[f"clusters{some}"], row[f"{name}_ss"], row[f"{name}_sq"], row[f"qq{some}"])
     trials = row["n_finished"] if some else row["scored"]
-    low, high = accuracy_interval(sums, trials) if name.startswith("accuracy") else mean_interval(sums)
+    low, high = (
+        accuracy_interval(sums, trials, graded=row["n_partly"] > 0)
+        if name.startswith("accuracy")
+        else mean_interval(sums)
+    )
     return (None, None) if math.isnan(low) else (low, high)
 
 
@@ -181,7 +188,7 @@ def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None
         point |= dict.fromkeys(("accuracy", "low", "high", "spend"))
         if n:
             sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
-            low, high = accuracy_interval(sums, row["scored"])
+            low, high = accuracy_interval(sums, row["scored"], graded=row["n_partly"] > 0)
             # Between two steps a call that the budget cuts goes on spending: a line in the budget.
             spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
             # Sums of many changes carry rounding; an accuracy of nothing right is 0.

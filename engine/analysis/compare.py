@@ -50,7 +50,7 @@ class Difference:
     b_better: int
     p_value: float
     """Exact McNemar mid-p over those questions, of one text together counted once; where accuracies are means of
-    repeats or of draws, a t-test of the mean difference over texts."""
+    repeats or of draws, or scores lie between 0 and 1, a t-test of the mean difference over texts."""
     method: str
     """score, bootstrap or none."""
 
@@ -65,7 +65,7 @@ class Paired:
     """Two cells on the questions both have, in order of the question id."""
 
     frame: pl.DataFrame
-    """question_id, cluster, n_trials, and accuracy and spends per question, those of b with the ending _b."""
+    """question_id, cluster, n_trials, n_partly, and accuracy and spends per question, those of b with the ending _b."""
     where: NDArray[np.intp]
     """Row to cluster, counted from 0."""
 
@@ -78,6 +78,11 @@ class Paired:
     def clusters(self) -> int:
         """Distinct questions: those of the same text are one."""
         return int(self.where.max(initial=-1)) + 1
+
+    @property
+    def graded(self) -> bool:
+        """Whether some score lies between 0 and 1, so that answers do not just flip."""
+        return bool(self.frame.select((pl.col("n_partly", "n_partly_b") > 0).any()).row(0) != (False, False))
 
     def delta(self, name: str = "accuracy") -> Floats:
         """a minus b, question by question; NaN where a spend is unknown."""
@@ -112,7 +117,7 @@ class Paired:
 
 def paired(a: pl.DataFrame, b: pl.DataFrame) -> Paired:
     """From the per-question sums of two cells."""
-    columns = ("question_id", "cluster", pl.col("n").alias("n_trials"), "accuracy", *MEANS)
+    columns = ("question_id", "cluster", pl.col("n").alias("n_trials"), "n_partly", "accuracy", *MEANS)
     first, second = (scored_means(units).select(columns) for units in (a, b))
     return _paired(first.join(second, on="question_id", suffix="_b").sort("question_id"))
 
@@ -133,10 +138,12 @@ def gap(pair: Paired, sample: Sample) -> Difference:
     better, worse = flips(delta)
     by_text = pair.summed(delta)
     discordant = flips(by_text)
-    if np.isin(np.round(delta, 9), (-1.0, 0.0, 1.0)).all():
+    graded = pair.n > 0 and pair.graded
+    if not graded and np.isin(np.round(delta, 9), (-1.0, 0.0, 1.0)).all():
         p_value = stats.mcnemar_midp(*discordant)
     else:
-        # Means of repeats or of draws: that one is a little above the other on most questions says nothing of how much.
+        # Means of repeats or of draws, or parts of a point: that one is a little above the other on most questions says
+        # nothing of how much.
         p_value = stats.t_test(Sums.of(by_text, pair.sizes()))
     if not pair.n:
         return Difference(0, None, None, None, 0, 0, p_value, "none")
@@ -148,6 +155,11 @@ def gap(pair: Paired, sample: Sample) -> Difference:
             size *= stats.shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
         gains, losses = shares(delta)
         method, (low, high) = "score", stats.tango(size * gains, size * losses, size)
+        if graded and any(discordant) and pair.clusters > 1:
+            # What differs on few questions may differ on none in a draw: the bootstrap alone, which is what scores
+            # between 0 and 1 call for, then covers 0.25 to 0.9 of truths, and the wider of the two 0.94 or more.
+            method, drawn = "bootstrap", pair.resampled(delta, sample)
+            low, high = min(low, drawn[0]), max(high, drawn[1])
     else:
         method, (low, high) = "bootstrap", pair.resampled(delta, sample)
     return Difference(pair.n, float(delta.mean()), low, high, better, worse, p_value, method)
@@ -178,6 +190,9 @@ def effective(pair: Paired, delta: Floats) -> float:
     # Nothing differs, so there is no variance to go by: so many texts, so many observations.
     if min(naive, variance) < _TINY**2:
         return float(pair.clusters)
+    if pair.graded:
+        # Half a point more often varies less than a whole one now and then, whatever the number of trials.
+        return pair.n * naive / variance
     trials = pair.frame.select(pl.min_horizontal("n_trials", "n_trials_b")).to_series().sum()
     return min(float(trials), pair.n * naive / variance)
 
@@ -218,11 +233,12 @@ class Comparison:
     """Questions scored in both; 0: nothing can be said, and numbers are None."""
     accuracy_a: float | None
     accuracy_b: float | None
-    """Share right, on those questions."""
+    """Share right on those questions, or the mean score where some lie between 0 and 1."""
     accuracy: Estimate
     """Difference in accuracy, as a share: 0.05 is 5 percentage points."""
     method: str
-    """How its interval was made: score (Tango 1998, under 25 discordant questions), bootstrap (over clusters), none."""
+    """How its interval was made: score (Tango 1998, under 25 discordant questions of answers right or wrong), bootstrap
+    (over clusters), none."""
     p_value: float
     """As `Difference.p_value`, two-sided; 1 where nothing differs."""
     won: tuple[str, ...]
@@ -240,6 +256,9 @@ class Comparison:
     draws_a: int = 1
     draws_b: int = 1
     """How many draws of its one request each side is the mean of; 1: as it was run."""
+    graded: bool = False
+    """Whether some score lies between 0 and 1: then answers do not just flip, and `won` and `lost` hold those that are
+    better and worse by any part."""
     groups: pl.DataFrame = field(compare=False, repr=False, kw_only=True)
     """The difference by a column of the questions: columns `GROUP_SCHEMA`, null group where the question has none;
     p_adjusted by Holm over the groups. Intervals are each group's own."""
@@ -302,6 +321,7 @@ def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> C
         spend={name: pair.mean(pair.delta(name), sample) for name in MEANS},
         detectable=detectable,
         more_questions=more_questions(pair, whole),
+        graded=pair.n > 0 and pair.graded,
         groups=_corrected(pl.DataFrame(rows, schema=GROUP_SCHEMA), "holm"),
     )
 

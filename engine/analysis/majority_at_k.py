@@ -136,13 +136,13 @@ class Vote:
 
     votes: tuple[int | None, ...]
     """Per draw its answer, numbered in the order they were first seen; None: no vote."""
-    right: tuple[bool, ...]
-    """Per answer."""
+    scores: tuple[float, ...]
+    """Per answer, from 0, wrong, to 1, right."""
 
     @property
     def counts(self) -> tuple[int, ...]:
         """Votes per answer."""
-        return tuple(sum(vote == answer for vote in self.votes) for answer in range(len(self.right)))
+        return tuple(sum(vote == answer for vote in self.votes) for answer in range(len(self.scores)))
 
 
 def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vote]:
@@ -151,17 +151,15 @@ def votes_by_trial(draws: Iterable[Row], marks: Iterable[Row]) -> dict[Place, Vo
     `draws` and `marks` are rows of `listings.draws` and `listings.marks`, in order.
     """
     grouped = _grouped(marks)
-    # Whether an answer is right: as some mark says, else by the task's scorer.
-    verdicts: dict[tuple[int, str], bool | None] = {
-        (mark["question_no"], mark["answer"]): mark["verdict"] == "right"
-        for group in grouped.values()
-        for mark in group
+    # How good an answer is: as some mark says, else by the task's scorer.
+    known: dict[tuple[int, str], float | None] = {
+        (mark["question_no"], mark["answer"]): mark["score"] or 0.0 for group in grouped.values() for mark in group
     }
-    votes = {place: _vote(rows, grouped.get(place, []), verdicts) for place, rows in _grouped(draws).items()}
+    votes = {place: _vote(rows, grouped.get(place, []), known) for place, rows in _grouped(draws).items()}
     return {place: vote for place, vote in votes.items() if vote is not None}
 
 
-def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, str], bool | None]) -> Vote | None:
+def _vote(rows: Sequence[Row], marks: Sequence[Row], known: dict[tuple[int, str], float | None]) -> Vote | None:
     """None for a trial that drew fewer than it could, or whose votes cannot be told or judged."""
     if len(rows) != json.loads(rows[0]["params"]).get("samples") or any(row["text"] is None for row in rows):
         return None
@@ -186,46 +184,49 @@ def _vote(rows: Sequence[Row], marks: Sequence[Row], verdicts: dict[tuple[int, s
     for key, answer in zip(keys, given, strict=True):
         if key is not None and answer is not None:
             first.setdefault(key, answer)
-    right: list[bool] = []
+    scores: list[float] = []
     for answer in first.values():
-        verdict = is_right(rows[0], answer, verdicts)
-        if verdict is None:
+        score = score_of(rows[0], answer, known)
+        if score is None:
             return None
-        right.append(verdict)
+        scores.append(score)
     order = list(first)
-    return Vote(tuple(None if key is None else order.index(key) for key in keys), tuple(right))
+    return Vote(tuple(None if key is None else order.index(key) for key in keys), tuple(scores))
 
 
-def is_right(row: Row, answer: str, verdicts: dict[tuple[int, str], bool | None]) -> bool | None:
-    """Whether an answer to the question of a row of `listings.draws` is right: as some mark says, else by the task's
-    scorer, which is remembered in `verdicts`; None: nobody here knows the task."""
+def score_of(row: Row, answer: str, known: dict[tuple[int, str], float | None]) -> float | None:
+    """The score of an answer to the question of a row of `listings.draws`: as some mark says, else by the task's
+    scorer, which is remembered in `known`; None: nobody here knows the task."""
     at = row["question_no"], answer
-    if at not in verdicts:
+    if at not in known:
         options, statement = codec.reading(row["data"])
         kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
         problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
         question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
-        verdicts[at] = _scored(question, answer)
-    return verdicts[at]
+        known[at] = _scored(question, answer)
+    return known[at]
 
 
 @lru_cache(maxsize=20_000)
-def _scored(question: Question, answer: str) -> bool | None:
+def _scored(question: Question, answer: str) -> float | None:
     # Kept: every look at the same database judges the same answers.
     task = _task(question.task)
-    return None if task is None else bool(task.score(answer, question) >= 1)
+    return None if task is None else min(1.0, max(0.0, float(task.score(answer, question))))
 
 
 @lru_cache(maxsize=64)
 def _task(name: str) -> Any:
     """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
-    from engine.tasks.scorers import SCORERS
+    from engine.tasks.scorers import is_scorer
     from engine.tasks.task import TaskSpec
 
     try:
         file, _, scorer = name.rpartition("+")
-        return open_task(TaskSpec(file, scorer=scorer) if scorer in SCORERS and file else TaskSpec(name))
+        if scorer.startswith("judge("):
+            # What a judge says is known of answers it was asked about.
+            return None
+        return open_task(TaskSpec(file, scorer=scorer) if file and is_scorer(scorer) else TaskSpec(name))
     except BudgetscopeError:
         return None
 
@@ -239,7 +240,7 @@ def _grouped(rows: Iterable[Row]) -> dict[Place, list[Row]]:
 
 Rows = Mapping[str, NDArray[Any]]
 _SEED = 20260301  # fixed, so that a curve is the same whenever it is read
-_SUMS = ("n", "right", "n_censored", "level", "slope", "ordered", "drawn", "covered")
+_SUMS = ("n", "score", "n_partly", "n_censored", "level", "slope", "ordered", "drawn", "covered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,25 +335,28 @@ def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Int
     for walk in walks:
         rows, whole = walk.rows, walk.rows["kind"] != 2
         walls = rows["wall"][whole]
-        sums.add(walk.question, walls, n=rows["n"][whole], n_censored=rows["n_censored"][whole])
+        counts = {name: rows[name][whole] for name in ("n", "n_partly", "n_censored")}
+        sums.add(walk.question, walls, **counts)
         if walk.ballot is None or orders == 1:
-            sums.add(walk.question, walls, right=rows["n_right"][whole], level=rows["spent"][whole])
+            sums.add(walk.question, walls, score=rows["score"][whole], level=rows["spent"][whole])
             sums.add_cuts(walk.question, rows, 1.0)
             continue
-        votes, verdicts = walk.ballot.votes, walk.ballot.right
+        votes, scores = walk.ballot.votes, walk.ballot.scores
         sums.add(walk.question, np.zeros(1), ordered=1.0, drawn=len(votes))
         if axis == "calls":
             # A draw costs one call whatever it says, so the mean over all orders is exact.
             tables = leading(walk.ballot.counts, sum(vote is None for vote in votes))
-            chances = sum((t for t, right in zip(tables, verdicts, strict=True) if right), np.zeros(len(votes) + 1))
-            sums.add(walk.question, rows["wall"][1:], right=np.diff(chances), level=rows["spent"][1:], covered=1.0)
+            chances = sum(
+                (t * score for t, score in zip(tables, scores, strict=True) if score), np.zeros(len(votes) + 1)
+            )
+            sums.add(walk.question, rows["wall"][1:], score=np.diff(chances), level=rows["spent"][1:], covered=1.0)
         else:
             _add_orders(sums, walk, walk.ballot, orders_of(len(votes), orders))
 
     totals = sums.totals()
     n = totals["n"]
     k = (n > 0.5).astype(np.float64)
-    mean, level = (np.divide(totals[name], n, out=np.zeros_like(n), where=k > 0) for name in ("right", "level"))
+    mean, level = (np.divide(totals[name], n, out=np.zeros_like(n), where=k > 0) for name in ("score", "level"))
     names, member = np.unique(np.asarray(clusters), return_inverse=True)
     s, q = (np.zeros((len(names), len(points))) for _ in range(2))
     # add.at and no fancy assignment: several questions of one cluster add up.
@@ -374,6 +378,7 @@ def curve(walks: Sequence[Walk], clusters: Sequence[str], axis: str, points: Int
             "sq": (s * q).sum(axis=0),
             "qq": (q * q).sum(axis=0),
             "clusters": (q > 0).sum(axis=0).astype(np.float64),
+            "n_partly": totals["n_partly"].sum(axis=0),
             "scored": trials - ordered + worth,
         }
     )
@@ -387,8 +392,8 @@ def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
     wall = (prompt + output).cumsum(axis=1)
     entered = wall - output
     share = 1.0 / len(orders)
-    changed = np.diff(_right(ballot, orders), axis=1, prepend=0.0)
-    sums.add(walk.question, wall, right=changed * share, level=(rows["entry"] + paid) * share, covered=share)
+    changed = np.diff(_led(ballot, orders), axis=1, prepend=0.0)
+    sums.add(walk.question, wall, score=changed * share, level=(rows["entry"] + paid) * share, covered=share)
     cut = {name: rows[name][orders] for name in ("slope", "steep", "thought")}
     cut |= {"entry": np.broadcast_to(rows["entry"], wall.shape), "entered": entered, "wall": wall}
     cut |= {
@@ -398,19 +403,19 @@ def _add_orders(sums: Sums, walk: Walk, ballot: Vote, orders: Ints) -> None:
     sums.add_cuts(walk.question, cut, share)
 
 
-def _right(ballot: Vote, orders: Ints) -> Floats:
-    """orders x draws: whether the leader is right after each; ties go to the answer seen first, as `Votes` has it."""
+def _led(ballot: Vote, orders: Ints) -> Floats:
+    """orders x draws: the score of the leader after each; ties go to the answer seen first, as `Votes` has it."""
     votes = np.array([-1 if vote is None else vote for vote in ballot.votes])[orders]
-    verdicts = np.array([*ballot.right, False], dtype=np.float64)
+    scores = np.array([*ballot.scores, 0.0])
     draws, every = votes.shape[1], np.arange(len(votes))
-    standing = np.zeros((len(votes), len(verdicts)))
+    standing = np.zeros((len(votes), len(scores)))
     # The last column is nobody: it leads until there is a vote, and a draw without one adds nothing to it.
     standing[:, -1] = 0.5
-    right = np.zeros(votes.shape)
+    led = np.zeros(votes.shape)
     for place in range(draws):
         # A vote weighs more than any lead in time: the earlier an answer was first seen, the higher among equals.
         vote = votes[:, place]
         first = standing[every, vote] == 0
         standing[every, vote] += np.where(vote < 0, 0, 1 + first * (draws - place) / (2 * draws))
-        right[:, place] = verdicts[standing.argmax(axis=1)]
-    return right
+        led[:, place] = scores[standing.argmax(axis=1)]
+    return led

@@ -42,6 +42,7 @@ VERBS = {
     "export": ("reports", "write a table to a file"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
+    "judge": ("judging", "say how well a judge model agrees with people, on a sample of its answers"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along, and those of plugins"),

@@ -197,8 +197,12 @@ def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
         return
     gap = comparison.accuracy
     points = f"{text.points(gap.mean or 0.0)} {text.interval(gap.low or 0.0, gap.high or 0.0, text.points)}"
+    both = f"the {comparison.n:,} questions both have"
+    says, of = ("is right on", f"of {both}, {b} on")
+    if comparison.graded:
+        says, of = ("has a mean score of", f"on {both}, {b}")
     yield (
-        f"{a} is right on {show.percent(comparison.accuracy_a)} of the {comparison.n:,} questions both have, {b} on "
+        f"{a} {says} {show.percent(comparison.accuracy_a)} {of} "
         f"{show.percent(comparison.accuracy_b)}: {points} ({comparison.method} interval; "
         f"p {text.p_value(comparison.p_value)})."
     )

@@ -104,7 +104,7 @@ def _study(task: str | None, model: str | None, questions: int | None) -> Study:
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     out = io.StringIO(newline="")
     if path.suffix.lower() == ".csv":
-        cells = ([_cell(value) for value in row.values()] for row in rows)
+        cells = ([cell(value) for value in row.values()] for row in rows)
         csv.writer(out).writerows([*rows[:1], *cells])
     else:
         out.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
@@ -117,7 +117,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         ) from error
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A list as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
     if isinstance(value, (list, tuple)):
         return json.dumps(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from engine.cli import show
 from engine.cli.options import DONE, ERROR, Verb, among, as_json, model_names, option, plugin, writable
 from engine.core import names, text
-from engine.core.errors import UnknownName, UsageError
+from engine.core.errors import UnknownName, UsageError, shortened
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -52,20 +53,32 @@ def strategies(as_json: bool) -> None:
 
 @click.command(cls=Verb)
 @click.argument(
-    "name", required=False, metavar="NAME", help="say all about one public benchmark, with an example of our own"
+    "name", required=False, metavar="NAME", help="a public benchmark: all about it; or a file of one's own questions"
 )
-@option("--fetch", "fetched", is_flag=True, help="with NAME: bring its file now, so that a study needs no network")
+@click.argument(
+    "keys", nargs=-1, metavar="KEY=VALUE", help="with a file, as in a [[tasks]] table: answer_column=gold, questions=50"
+)
+@option(
+    "--write", type=Path, metavar="STUDY.toml", help="with a file: write a first study of it, with the bundled model"
+)
+@option(
+    "--fetch", "fetched", is_flag=True, help="with a benchmark: bring its file now, so that no study needs a network"
+)
 @plugin
 @as_json
-def tasks(name: str | None, fetched: bool, as_json: bool) -> None:
-    """What can be asked by name, by family: public benchmarks, generators with their levels, tasks of plugins."""
+def tasks(name: str | None, keys: tuple[str, ...], write: Path | None, fetched: bool, as_json: bool) -> None:
+    """What can be asked by name, by family: public benchmarks, generators with their levels, tasks of plugins; or how a
+    file of one's own is read."""
     from engine.tasks import named, task_names
     from engine.tasks.gym.catalogue import CATALOGUE
     from engine.tasks.gym.source import OWN, STORED, can_generate
     from engine.tasks.task import TASKS
 
     if name is not None:
-        _benchmark(name, fetched, as_json)
+        if named.known(name) or not ("." in name or "/" in name or keys or write):
+            _benchmark(name, fetched, as_json)
+        else:
+            _own(name.removeprefix("file:"), keys, write, as_json)
         return
     if fetched:
         raise UsageError(
@@ -88,7 +101,82 @@ def tasks(name: str | None, fetched: bool, as_json: bool) -> None:
         here = ", ".join(sorted({*OWN, *(path.name.partition(".")[0] for path in STORED.glob("*.jsonl"))}))
         show.say(f'Here without a generator: {here}; `pip install "budgetscope[gym]"` brings the others.')
     show.say("`budgetscope tasks gsm8k` says where a benchmark comes from and how it is asked.")
-    show.say("file:<path> for your own questions: CSV, JSONL or Parquet with the columns question and answer.")
+    show.say("file:<path> for your own questions: CSV, Excel, JSONL or Parquet; `budgetscope tasks FILE` reads one.")
+
+
+def _own(file: str, keys: Sequence[str], write: Path | None, as_json: bool) -> None:
+    """A file of questions: the columns, what is taken for what, the first questions, and the table of a study."""
+    from engine.core import toml
+    from engine.study.schema import task_alone
+    from engine.tasks import columns, open_task
+    from engine.tasks.tabular import column_names
+
+    path = Path(file).expanduser()
+    there = column_names(path)
+    guess = columns.guessed(there)
+    said: dict[str, Any] = {"name": f"file:{file}"}
+    # What a column is taken for by its name alone is said in the table, where it can be changed.
+    named = {role: column for role, column in guess.items() if role not in ("id", "choices")}
+    if "messages" in named:
+        named.pop("question", None)
+    said |= {f"{role}_column": column for role, column in named.items()}
+    for pair in keys:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair!r} says nothing of the file; write KEY=VALUE, as in a [[tasks]] table.")
+        said[key.strip()] = _plain(value.strip())
+        if not value.strip():
+            said.pop(key.strip())
+    task = open_task(task_alone(said, "this command"))
+    questions = task.questions()
+    note = str(getattr(task, "note", ""))
+    first = [{"question": each.problem.text, "target": each.target} for each in questions[:3]]
+    if write is not None:
+        _write(write, said)
+    if as_json:
+        show.emit({"columns": there, "task": said, "questions": len(questions), "first": first, "note": note})
+        return
+    show.say(f"{len(questions):,} questions from the columns {', '.join(there)}.")
+    if note:
+        show.say(note)
+    for each in first:
+        show.say(f"    {shortened(' '.join(each['question'].split()))}  →  {shortened(each['target'])}")
+    if write is not None:
+        show.say(f"{write} asks them; `budgetscope run {write}` runs it.")
+        return
+    show.say("In a study (change what is not so, here as KEY=VALUE):")
+    for line in toml.dump({"tasks": [said]}).splitlines():
+        show.say(line)
+
+
+def _write(study: Path, task: Mapping[str, Any]) -> None:
+    """A first study of a file: few strategies, the model that comes along, budgets it can fill."""
+    from engine.core import files, toml
+    from engine.models.bundled import BUNDLED
+
+    if study.exists():
+        raise UsageError(f"{study} is there already; give another name, or delete it first.")
+    path = Path(str(task["name"]).removeprefix("file:")).expanduser()
+    # A study names files from its own folder on.
+    name = f"file:{path if study.parent.resolve() == Path.cwd() else path.resolve()}"
+    body = {
+        "name": study.stem,
+        "budgets": [32, 64, 128, 256, 512],
+        "models": [*BUNDLED][:1],
+        "strategies": ["direct", "chain_of_thought", "self_consistency"],
+        "tasks": [{**task, "name": name}],
+    }
+    try:
+        files.replace(study, toml.dump(body))
+    except OSError as error:
+        raise UsageError(f"{study} cannot be written ({files.why(error)}).") from None
+
+
+def _plain(value: str) -> str | int | bool:
+    """A value as TOML has it: a number, true or false, or a text."""
+    if value.isdecimal() and len(value) < 19:
+        return int(value)
+    return {"true": True, "false": False}.get(value, value)
 
 
 def _benchmark(name: str, fetched: bool, as_json: bool) -> None:

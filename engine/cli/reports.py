@@ -212,7 +212,7 @@ def _labels(row: Row) -> Iterable[str]:
 
 def _of_scored(row: Row, count: str) -> str:
     """A count as a share of the scored answers."""
-    scored = row["n_right"] + row["n_wrong"] + row["n_none"]
+    scored = row["n_right"] + row["n_partly"] + row["n_wrong"] + row["n_none"]
     return show.percent(row[count] / scored) if scored else show.UNKNOWN
 
 

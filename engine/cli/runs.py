@@ -174,6 +174,7 @@ def work(directory: RunDir, planned: Plan) -> int:
     )
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)
-    if final.state == "finished" and final.ends.get("failed"):
+    # What a judge left without a score has ended as stopped, in a run that was not.
+    if final.state == "finished" and (final.ends.get("failed") or final.ends.get("stopped")):
         return FAILED_TRIALS
     return CODE_OF_STATE.get(final.state, ERROR)

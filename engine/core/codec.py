@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import msgspec
 
 from engine.core import ids
-from engine.core.records import Problem, Which
+from engine.core.records import Message, Problem, Which
 
 Row = dict[str, Any]
 """A table row: column name to value."""
@@ -78,11 +78,22 @@ def plain(record: object) -> Row:
     return {name: naive(v) if isinstance(v, datetime) else v for name, v in values.items()}
 
 
-def with_reading(problem: Problem) -> str:
-    """Data of a question, that says how its replies are read; what is usual is left out."""
+def with_reading(problem: Problem, own_id: str | None = None) -> str:
+    """Data of a question, that says how its replies are read, what was said before it and what its source calls it;
+    what is usual is left out."""
     reading = {"statement": problem.statement} if problem.statement != "last" else {}
     options = {"options": list(problem.options)} if problem.options else {}
-    return ids.canonical({"reading": reading | options} if reading or options else {})
+    data: dict[str, Any] = {"reading": reading | options} if reading or options else {}
+    data |= {"turns": [[turn.role, turn.content] for turn in problem.turns]} if problem.turns else {}
+    return ids.canonical(data | ({"id": own_id} if own_id is not None else {}))
+
+
+def turns(data: str) -> tuple[Message, ...]:
+    """What was said before a question, as `with_reading` wrote it."""
+    body = json.loads(data).get("turns") if '"turns"' in data else None
+    # Both texts, or it is nothing of ours: another hand may have been at the column.
+    said = [turn for turn in body or () if isinstance(turn, list) and [*map(type, turn)] == [str, str]]
+    return tuple(Message(role, content) for role, content in said)
 
 
 def reading(data: str) -> tuple[tuple[str, ...], Which]:

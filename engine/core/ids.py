@@ -66,6 +66,8 @@ def question_id(task: str, problem: Problem, target: str) -> str:
     # How replies are read is told by what differs from the usual alone, so that older ids stay.
     if problem.statement != "last" or problem.options:
         body.append({"statement": problem.statement, "options": problem.options})
+    if problem.turns:
+        body.append([(turn.role, turn.content) for turn in problem.turns])
     return digest("q1", body)
 
 

@@ -25,7 +25,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 AnswerKind = Literal["number", "choice", "expression", "yes_no", "word", "text"]
 Which = Literal["last", "first"]
 """Which of several answers that a reply states is its answer; benchmarks differ."""
-Verdict = Literal["right", "wrong", "none"]
+Verdict = Literal["right", "partly", "wrong", "none"]
+"""A score in words: 1, between, 0, and no answer to score."""
 FactKind = Literal["could_work", "acted"]
 End = Literal["finished", "exhausted", "failed", "stopped"]
 Finish = Literal["stop", "length", "filter", "unsaid", "other"]
@@ -97,6 +98,8 @@ class Problem:
     """Texts of the options of a choice, A first; empty: none are known. The text shows them already."""
     statement: Which = "last"
     """Which of several answers that a reply states is its answer."""
+    turns: tuple[Message, ...] = ()
+    """What was said in the chat before, a system message first if there is one; empty: the question opens it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +371,11 @@ class Mark:
     spends: tuple[ModelSpend, ...]
     """Cumulative, one per model called so far and tier of its price."""
     verdict: Verdict = "none"
+    score: float | None = None
+    """From 0, wrong, to 1, right; None: there was nothing to score. What is right or wrong need not say it."""
+
+    def __post_init__(self) -> None:
+        _say_score(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,3 +500,19 @@ class Trial:
     stored before it was kept."""
     facts: tuple[Fact, ...] = ()
     """What the strategy stated of its mechanism, in order; empty also for trials stored before it was kept."""
+    score: float | None = None
+    """Of the last mark, as there."""
+
+    def __post_init__(self) -> None:
+        _say_score(self)
+
+
+def verdict_of(score: float) -> Verdict:
+    """What a score from 0 to 1 is called."""
+    return "right" if score >= 1 else "partly" if score > 0 else "wrong"
+
+
+def _say_score(scored: Mark | Trial) -> None:
+    # Frozen, so that it is set the long way: records with one meaning are to be equal.
+    if scored.score is None and scored.verdict in ("right", "wrong"):
+        object.__setattr__(scored, "score", float(scored.verdict == "right"))

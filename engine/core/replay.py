@@ -13,9 +13,10 @@ from typing import Literal
 from engine.core.budget import Ledger, Planned, Standing, clipped, wall
 from engine.core.records import Axis, Call, Condition, Cut, FactKind, ModelSpend, Price, Spend, Trial, Wall
 
-Fate = Literal["right", "wrong", "none", "failed", "stopped", "censored"]
+Fate = Literal["right", "partly", "wrong", "none", "failed", "stopped", "censored"]
 FATES: dict[str, str] = {
     "right": "right",
+    "partly": "partly right",
     "wrong": "wrong",
     "none": "no answer",
     "failed": "failed",
@@ -23,6 +24,8 @@ FATES: dict[str, str] = {
     "censored": "not known",
 }
 """In words; failed, stopped and not known are never scored."""
+SCORED = ("right", "partly", "wrong", "none")
+"""Fates that have a score; no answer counts 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Reading(Coverage):
     answer: str | None
     exhausted: bool
     """The budget (or the context window) ended it."""
+    score: float | None = None
+    """From 0, wrong, to 1, right; None: no answer, or nothing known."""
 
     @property
     def spend(self) -> Spend:
@@ -68,7 +73,9 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
         if closing and closing.cut and closing.cut.beyond and closing.cut is not Cut.FAILED:
             granted = min(closing.granted_tokens, closing.spend.output_tokens)
         fate: Fate = lost or trial.verdict
-        return Reading(reached, granted, trial.spends, fate, trial.answer, trial.end == "exhausted")
+        return Reading(
+            reached, granted, trial.spends, fate, trial.answer, trial.end == "exhausted", None if lost else trial.score
+        )
     side = wall(axis or condition.axis, budget, (setting for _, setting in condition.lineup))
     end = horizon(trial, side)
     if end is not None and budget >= end:
@@ -77,8 +84,9 @@ def read(trial: Trial, axis: Axis | None = None, budget: int | None = None) -> R
     last = next((mark for mark in reversed(trial.marks) if mark.after_calls <= inside.covered), None)
     # The context window ends a trial at every budget, so it is told by how the whole trial ended.
     exhausted = inside.granted is not None or (trial.end == "exhausted" and end is None)
-    verdict, answer = (last.verdict, last.answer) if last else (None, None)
-    return Reading(inside.covered, inside.granted, inside.spends, verdict or "none", answer, exhausted)
+    verdict: Fate = last.verdict if last else "none"
+    answer, score = (last.answer, last.score) if last else (None, None)
+    return Reading(inside.covered, inside.granted, inside.spends, verdict, answer, exhausted, score)
 
 
 def stated(trial: Trial, covered: int) -> dict[tuple[FactKind, str], bool]:
@@ -148,7 +156,7 @@ def prices(condition: Condition) -> dict[str, Price | None]:
 def matches(reading: Reading, show: str) -> bool:
     """Whether a reading belongs to a choice of the filter: all, right, wrong, none, exhausted or failed."""
     if show == "exhausted":
-        return reading.exhausted and reading.fate in ("right", "wrong", "none")
+        return reading.exhausted and reading.fate in SCORED
     if show == "failed":
         return reading.fate in ("failed", "stopped")
     return show == "all" or reading.fate == show

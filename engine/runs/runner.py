@@ -28,6 +28,7 @@ from engine.store.retry import LockRetry
 from engine.store.store import Batch, Done, Store, settled
 from engine.strategies import is_oracle
 from engine.study.plan import Plan
+from engine.trial.judge import judged
 from engine.trial.solve import Setting, solve
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Progress:
     before: int = 0
     """Of these, found in the store at the start."""
     ends: Counter[str] = field(default_factory=Counter)
+    unjudged: int = 0
+    """Trials of this session whose answers the judge gave no score that can be read."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Why trials failed, by sentence; see `runs.reasons`."""
 
@@ -149,14 +152,20 @@ class Runner:
                 return
             again = done is not None and done.outdated
             strategy = self._plan.strategies[spec.condition.condition_id]
-            score = self._plan.tasks[spec.condition.task].score
+            judge = self._plan.judges.get(spec.condition.task)
+            score = None if judge else self._plan.tasks[spec.condition.task].score
             attempt = done.attempt + 1 if done else 1
             trial = await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy))
+            if judge and trial.end != "stopped":
+                trial = await judged(trial, judge, self._pool)
             # A reading that was cut off takes the place of none that was not.
             if not again or trial.end in ("finished", "exhausted"):
                 self._trials.append(trial)
             self.progress.ends[trial.end] += 1
             self.progress.done += trial.end in ("finished", "exhausted")
+            if trial.end == "stopped" and not (self._gate.stopped or self._gate.reached):
+                self.progress.unjudged += 1
+                log.warning("trial %s: %s", trial.spec.trial_id, trial.error)
             if trial.end == "failed":
                 self.progress.reasons = reasons.grouped([*self.progress.reasons.items(), (trial.error, 1)])
                 log.warning("trial %s failed: %s", trial.spec.trial_id, trial.error)

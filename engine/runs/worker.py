@@ -267,6 +267,8 @@ class _Worker:
         if failed := self._progress.ends["failed"]:
             why = reasons.said(self._progress.reasons)
             remarks.insert(0, f"{text.plural(failed, 'trial')} failed ({why}); resume tries them again.")
+        if unjudged := self._progress.unjudged:
+            remarks.insert(0, f"{text.plural(unjudged, 'trial')} not scored: no judgement of the answer can be read.")
         if self._runner:
             remarks += self._runner.remarks
         return "finished", " ".join(remarks) or None

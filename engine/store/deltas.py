@@ -11,6 +11,7 @@ four kinds of them; what each adds stands at `_PRESENT`, `_CALL`, `_CUT` and `_B
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,11 @@ from engine.store.sql import Connection, each
 
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COUNTS = ("n", "n_right", "n_wrong", "n_exhausted", "n_failed", "n_stopped", "n_censored", "n_right_finished")
+SCORES = ("n_partly", "partly", "partly_finished")
+"""Scores between 0 and 1: how many, what they come to in billionths, and that of the trials that ended by themselves.
+Where none is between, these are 0 throughout and cost nothing to read."""
+SCORE = 10**9
+"""A score of 1 in these; whole numbers, so that sums do not depend on their order."""
 
 ENOUGH = 200_000
 """Steps from which on it pays to hold sums (`analysis.holding`); fewer are read in no time to speak of."""
@@ -42,7 +48,8 @@ create {{temp}} table steps (
     more_calls tinyint not null, more_input integer not null, more_output integer not null,
     output_wall integer not null, total_wall integer not null,
     {", ".join(f"{name} tinyint not null" for name in COUNTS)},
-    {", ".join(f"{name} integer not null" for name in SPENDS)});
+    {", ".join(f"{name} integer not null" for name in SPENDS)},
+    n_partly tinyint default 0, partly integer default 0, partly_finished integer default 0);
 """
 OPEN_CUTS, FINAL_CUTS = (
     "(" + ", ".join(f"'{cut}'" for cut in Cut if cut.closes and cut.beyond is open_) + ")" for open_ in (True, False)
@@ -74,7 +81,8 @@ def _row(kind: int, ordinal: str, tariff: str, walls: str, given: dict[str, str]
     """One kind of rows, columns as in the table; `walls` stands before output_wall and total_wall."""
     more = ", ".join(_whole(given.get(name, "0")) for name in ("more_input", "more_output"))
     at = ", ".join(_whole(f"{walls}{name}") if walls else "0" for name in ("output_wall", "total_wall"))
-    rest = ", ".join((*(given.get(name, "0") for name in COUNTS), *(_whole(given.get(name, "0")) for name in SPENDS)))
+    counts, spends, scores = ([given.get(name, "0") for name in names] for names in (COUNTS, SPENDS, SCORES))
+    rest = ", ".join((*counts, *map(_whole, spends), *scores))
     head = f"l.trial_no, {ordinal}, l.condition_no, l.question_no, {_whole('l.repeat')}, {tariff}, {kind}, l.fate"
     return f"select {head}, {given.get('more_calls', '0')}, {more}, {at}, {rest} from known l {tail}"
 
@@ -84,11 +92,28 @@ def _whole(value: str) -> str:
     return value if value == "0" else f"least(greatest({value}, {-MOST}), {MOST})"
 
 
+_CHANGES = ("rights", "wrongs", "partlies", "parts")
+# What a score between 0 and 1 comes to in whole numbers, rounded as `_parts` rounds.
+_PARTLY = (
+    f"if({{0}}.verdict = 'partly', floor(least(greatest(coalesce({{0}}.score, 0), 0), 1) * {SCORE} + 0.5)::int, 0)"
+)
+
+
+def _changed(anytime: str, once: str) -> str:
+    """A change of the answer, on the first row of a trial; of one that is not anytime what it came to."""
+    return f"if({_FIRST}, if(l.anytime, coalesce(c.{anytime}, 0), if(l.scored, {once}, 0)), 0)"
+
+
+# Of the rows a trial has for each of its models, the first alone counts the trial.
+_FIRST = "coalesce(p.place, 1) = 1"
+_AT_ONCE = f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0))"
+
 # A call the model never finished for the trial counts as its whole reply, or one token where none was seen.
 _TOLD = f"""
 with homes as (select snapshot_id, arg_min(tariff_no, model) as home_no from {TARIFFS} group by snapshot_id),
 told as (
-    select t.trial_id, t.attempt, t.repeat, t.snapshot_id, t.verdict, c.anytime, h.home_no,
+    select t.trial_id, t.attempt, t.repeat, t.snapshot_id, t.verdict, {_PARTLY.format("t")} as partly, c.anytime,
+        h.home_no,
         i.condition_no, q.question_no,
         case t."end" when 'finished' then 0 when 'exhausted' then 1 when 'failed' then 2 else 3 end as fate,
         (select coalesce(max(trial_no), 0) from steps)
@@ -127,10 +152,12 @@ known as (
 marked as (
     select k.trial_no, least(m.after_calls - 1, k.last) as ordinal, (m.verdict = 'right')::int
             - coalesce(lag(m.verdict = 'right') over w, false)::int as rights,
-        (m.verdict = 'wrong')::int - coalesce(lag(m.verdict = 'wrong') over w, false)::int as wrongs
+        (m.verdict = 'wrong')::int - coalesce(lag(m.verdict = 'wrong') over w, false)::int as wrongs,
+        (m.verdict = 'partly')::int - coalesce(lag(m.verdict = 'partly') over w, false)::int as partlies,
+        {_PARTLY.format("m")} - coalesce(lag({_PARTLY.format("m")}) over w, 0) as parts
     from known k join marks m using (trial_id, attempt) where k.anytime and k.scored
     window w as (partition by k.trial_no order by m.ordinal)),
-changes as (select trial_no, ordinal, sum(rights) as rights, sum(wrongs) as wrongs from marked group by all),
+changes as (select trial_no, ordinal, {each("sum(@) as @", *_CHANGES)} from marked group by all),
 spent as (
     select l.trial_no, f.tariff_no, row_number() over (partition by l.trial_no order by s.position) as place,
         {each("s.@", *SPENDS)}
@@ -143,16 +170,16 @@ sums as (
     from walled semi join (select trial_no from known where closed and scored) using (trial_no)
     where not closing group by trial_no, tariff_no, model)"""
 
-# Of the rows a trial has for each of its models, the first alone counts the trial.
-_FIRST = "coalesce(p.place, 1) = 1"
 # Kind 0, its presence at wall 0; a trial of a strategy that is not anytime is nothing else, one row a model.
 _PRESENT = {
     "n": f"(l.scored and {_FIRST})::int",
-    "n_right": f"if({_FIRST}, if(l.anytime, coalesce(c.rights, 0), (l.scored and l.verdict = 'right')::int), 0)",
-    "n_wrong": f"if({_FIRST}, if(l.anytime, coalesce(c.wrongs, 0), (l.scored and l.verdict = 'wrong')::int), 0)",
+    "n_right": _changed("rights", "(l.verdict = 'right')::int"),
+    "n_wrong": _changed("wrongs", "(l.verdict = 'wrong')::int"),
+    "n_partly": _changed("partlies", "(l.verdict = 'partly')::int"),
+    "partly": _changed("parts", "l.partly"),
     "n_exhausted": f"(l.scored and {_FIRST} and (l.forever or l.last >= 0))::int",
-    "n_right_finished": f"({_FIRST} and l.scored and l.fate = 0 and (not l.anytime or l.last < 0) "
-    "and l.verdict = 'right')::int",
+    "n_right_finished": f"({_AT_ONCE} and l.verdict = 'right')::int",
+    "partly_finished": f"if({_AT_ONCE}, l.partly, 0)",
     "n_failed": "(not l.scored and l.fate = 2)::int",
     "n_stopped": "(not l.scored and l.fate = 3)::int",
     "n_censored": "(not l.scored and l.fate < 2)::int",
@@ -165,8 +192,11 @@ _CALL = {
     **{name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS)},
     "n_right": "coalesce(c.rights, 0)",
     "n_wrong": "coalesce(c.wrongs, 0)",
+    "n_partly": "coalesce(c.partlies, 0)",
+    "partly": "coalesce(c.parts, 0)",
     "n_exhausted": f"-{_LAST}::int",
     "n_right_finished": f"({_LAST} and l.verdict = 'right')::int",
+    "partly_finished": f"if({_LAST}, l.partly, 0)",
 }
 # Kind 2, the call that closed it, with what it would have spent whole: never added, only read in parts.
 _CUT = {name: f"w.{name}" for name in ("more_calls", "more_input", "more_output", *SPENDS[1:])} | {"calls": "1"}
@@ -175,12 +205,14 @@ _BACK = {
     "n": f"-({_FIRST})::int",
     "n_right": f"if({_FIRST}, -coalesce(c.rights, 0), 0)",
     "n_wrong": f"if({_FIRST}, -coalesce(c.wrongs, 0), 0)",
+    "n_partly": f"if({_FIRST}, -coalesce(c.partlies, 0), 0)",
+    "partly": f"if({_FIRST}, -coalesce(c.parts, 0), 0)",
     "n_exhausted": f"-({_FIRST})::int",
     "n_failed": f"({_FIRST} and l.fate = 2)::int",
     "n_censored": f"({_FIRST} and l.fate < 2)::int",
     **{name: f"-coalesce(p.{name}, 0)" for name in SPENDS},
 }
-_TOTAL = "(select trial_no, sum(rights) as rights, sum(wrongs) as wrongs from changes group by trial_no)"
+_TOTAL = f"(select trial_no, {each('sum(@) as @', *_CHANGES)} from changes group by trial_no)"
 _CALLS = "join walled w using (trial_no) left join changes c on c.trial_no = l.trial_no and c.ordinal = w.ordinal"
 
 _HOME = "coalesce(p.tariff_no, l.home_no)"
@@ -213,6 +245,34 @@ create table held (
 create table holdings (condition_no integer not null, axis varchar not null, budgets bigint[] not null);
 """
 """Sums per question made from steps, for conditions in `holdings`; see `analysis.holding`."""
+
+
+SCORED = """
+alter table marks add column if not exists score double;
+alter table trials add column if not exists score double;
+update marks set score = if(verdict = 'right', 1, 0) where verdict in ('right', 'wrong') and score is null;
+update trials set score = if(verdict = 'right', 1, 0) where verdict in ('right', 'wrong') and score is null;
+"""
+"""Scores beside verdicts, in a database that knew right and wrong alone."""
+UNSCORED = "alter table marks drop column score; alter table trials drop column score;"
+PARTS = "".join(
+    f"alter table {table} add column if not exists {name} {kind} default 0;"
+    for table, kinds in (("steps", ("tinyint", "integer", "integer")), ("held", ("bigint",) * 3))
+    for name, kind in zip(SCORES, kinds, strict=True)
+)
+
+
+def scored(connection: Connection) -> None:
+    """See that marks and trials have scores and steps their parts; a database of an older schema that is only read had
+    none between 0 and 1."""
+    known = {table: {name for name, _ in columns} for table, columns in tables.layouts(connection).items()}
+    verdicts = "if(verdict in ('right', 'wrong'), (verdict = 'right')::double, null) as score"
+    lacking = {"marks": verdicts, "trials": verdicts, **dict.fromkeys(("steps", "held"), each("0 as @", *SCORES))}
+    ((own,),) = connection.execute("select current_database()").fetchall()
+    for table, columns in lacking.items():
+        if table in known and "score" not in known[table] and "partly" not in known[table]:
+            name = own.replace('"', '""')
+            connection.execute(f'create temp view {table} as select *, {columns} from "{name}".main.{table}')
 
 
 def delta_tables(temp: bool = False) -> str:
@@ -250,9 +310,9 @@ def again(connection: Connection, which: str) -> None:
 
 
 _FATES = {"finished": 0, "exhausted": 1, "failed": 2, "stopped": 3}
-_VERDICTS = {"n_right": "right", "n_wrong": "wrong"}
+_VERDICTS = {"n_right": "right", "n_wrong": "wrong", "n_partly": "partly"}
 _EMPTY: Row = dict.fromkeys(
-    ("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS), 0
+    ("more_calls", "more_input", "more_output", "output_wall", "total_wall", *COUNTS, *SPENDS, *SCORES), 0
 )
 
 Named = tuple[str, str, str | None]
@@ -356,15 +416,16 @@ def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> li
     full = any(call.cut and call.cut.closes and not call.cut.beyond for call in calls)
     forever = trial.end == "exhausted" and (full or not anytime)
     scored = trial.end != "stopped" and (closed or finished or forever)
-    last, right = len(calls) - 1, int(trial.verdict == "right")
+    last = len(calls) - 1
+    whole: Row = {"n_right_finished": int(trial.verdict == "right"), "partly_finished": _parts(trial)}
     changes = _changes(trial.marks, last) if anytime and scored else {}
     head = _EMPTY | {"trial_no": numbers.next("trial"), "repeat": _as_whole(spec.repeat), "fate": _FATES[trial.end]}
     head |= {"condition_no": numbers.of(*condition), "question_no": numbers.of(*question)}
     present: Row = {"failed": {"n_failed": 1}, "stopped": {"n_stopped": 1}}.get(trial.end, {"n_censored": 1})
     if scored:
-        verdict = changes.get(-1, {}) if anytime else {n: int(trial.verdict == v) for n, v in _VERDICTS.items()}
+        verdict = changes.get(-1, {}) if anytime else _counted(trial)
         present = {"n": 1, "n_exhausted": int(forever or last >= 0), **verdict}
-        present["n_right_finished"] = right if finished and last < 0 else 0
+        present |= whole if finished and last < 0 else {}
     own = (
         [] if anytime or not scored else [(tariff.get(part.model) or home, _spent(part.spend)) for part in trial.spends]
     )
@@ -400,29 +461,40 @@ def _steps_of(trial: Trial, numbers: _Numbers, prompts: Mapping[str, int]) -> li
             sums[call.model] += call.spend
             row |= changes.get(place, {})
             if place == last and not closed and not forever:
-                row |= {"n_exhausted": -1, "n_right_finished": right}
+                row |= {"n_exhausted": -1, **whole}
         steps.append(row)
     if not closed:
         return steps
     back: Row = {"n": -1, "n_exhausted": -1, "n_failed" if trial.end == "failed" else "n_censored": 1}
-    back |= {name: -sum(change.get(name, 0) for change in changes.values()) for name in _VERDICTS}
-    whole = [(tariff.get(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
-    for place, (number, spend) in enumerate(whole):
+    back |= {name: -sum(change.get(name, 0) for change in changes.values()) for name in (*_VERDICTS, "partly")}
+    paid = [(tariff.get(model) or home, spend) for model, spend in sorted(sums.items())] or [(home, Spend())]
+    for place, (number, spend) in enumerate(paid):
         taken = {name: -value for name, value in _spent(spend).items()} | (back if place == 0 else {})
         steps.append(head | _at(*end) | {"ordinal": last + 1, "kind": 3, "tariff_no": number} | taken)
     return steps
 
 
 def _changes(marks: Sequence[Mark], last: int) -> dict[int, Row]:
-    """By call, -1 for before any, what its marks change in the verdict."""
-    changes: defaultdict[int, Row] = defaultdict(lambda: dict.fromkeys(_VERDICTS, 0))
-    before = "none"
+    """By call, -1 for before any, what its marks change in verdict and score."""
+    before = dict.fromkeys((*_VERDICTS, "partly"), 0)
+    changes: defaultdict[int, Row] = defaultdict(lambda: dict.fromkeys(before, 0))
     for mark in sorted(marks, key=lambda mark: mark.ordinal):
-        at = changes[min(mark.after_calls - 1, last)]
-        for name, verdict in _VERDICTS.items():
-            at[name] += (mark.verdict == verdict) - (before == verdict)
-        before = mark.verdict
+        at, now = changes[min(mark.after_calls - 1, last)], _counted(mark)
+        for name in now:
+            at[name] += now[name] - before[name]
+        before = now
     return dict(changes)
+
+
+def _counted(scored: Mark | Trial) -> Row:
+    """Which verdict it is, and how much a score between comes to."""
+    return {name: int(scored.verdict == verdict) for name, verdict in _VERDICTS.items()} | {"partly": _parts(scored)}
+
+
+def _parts(scored: Mark | Trial) -> int:
+    if scored.verdict != "partly":
+        return 0
+    return math.floor(min(1.0, max(0.0, scored.score or 0.0)) * SCORE + 0.5)
 
 
 def _spent(spend: Spend) -> Row:

@@ -25,6 +25,7 @@ _TIER = tuple(field.name for field in fields(records.Tier))
 _PRICE = ("input_pusd", "output_pusd", "cached_pusd", "cache_write_pusd", "source", "as_of", "assumed")
 _CONDITION = ("condition_id", "task", "strategy", "params", "version", "anytime", "axis", "budget", "prompting")
 _TRIAL = ("run_id", "end", "verdict", "answer", "error")
+_LATER = ("reader", "score")
 _FACT = tuple(field.name for field in fields(records.Fact))
 _MARK = ("ordinal", "answer", "after_calls", "verdict")
 _CALL = tuple(field.name for field in fields(Call) if field.name not in ("messages", "spend"))
@@ -68,7 +69,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
         many["trials"].append(
             {
                 **key,
-                **{name: getattr(trial, name) for name in (*_TRIAL, "reader")},
+                **{name: getattr(trial, name) for name in (*_TRIAL, *_LATER)},
                 "condition_id": condition.condition_id,
                 "question_id": question.question_id,
                 "framing_id": framing,
@@ -90,7 +91,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
             values = {name: getattr(call, name) for name in _CALL}
             many["calls"].append({**key, **values, **plain(call.spend), "prompt_key": prompt})
         for mark in trial.marks:
-            many["marks"].append({**key, **{name: getattr(mark, name) for name in _MARK}})
+            many["marks"].append({**key, **{name: getattr(mark, name) for name in (*_MARK, "score")}})
             many["mark_spends"] += _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)
         many["facts"] += [{**key, **plain(fact)} for fact in trial.facts]
     return {
@@ -213,7 +214,15 @@ def trial_of(
     condition = records.Condition(lineup=lineup, **{name: head[name] for name in _CONDITION})
     examples = tuple(Example(*parts) for parts in json.loads(head["examples"]))
     reading = codec.reading(head["data"])
-    problem = Problem(head["text"], head["answer_kind"], head["instructions"], examples, head["context"], *reading)
+    problem = Problem(
+        head["text"],
+        head["answer_kind"],
+        head["instructions"],
+        examples,
+        head["context"],
+        *reading,
+        codec.turns(head["data"]),
+    )
     question = records.Question(
         head["question_id"], head["question_task"], problem, head["target"], head["category"], head["data"]
     )
@@ -229,15 +238,20 @@ def trial_of(
         spec=records.TrialSpec(head["trial_id"], condition, question, head["repeat"]),
         calls=tuple(whole_calls),
         marks=tuple(
-            records.Mark(spends=tuple(spends_by_mark.get(row["ordinal"], ())), **{name: row[name] for name in _MARK})
+            records.Mark(
+                spends=tuple(spends_by_mark.get(row["ordinal"], ())),
+                score=row.get("score"),
+                **{name: row[name] for name in _MARK},
+            )
             for row in marks
         ),
         spends=tuple(_model_spend(row) for row in spends),
         started_at=aware(head["started_at"]),
         finished_at=aware(head["finished_at"]),
         attempt=head["attempt"],
-        # No such column in an older database, and null in the rows it had.
+        # No such columns in an older database, and null in the rows it had.
         reader=head.get("reader") or 1,
+        score=head.get("score"),
         facts=tuple(records.Fact(**{name: row[name] for name in _FACT}) for row in facts),
         **{name: head[name] for name in _TRIAL},
     )

@@ -144,13 +144,20 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
     Migration(3, "what is in doubt of a lease, apart from what was spent", _DOUBT),
-    Migration(4, "what every trial adds at which wall, for the analysis", deltas.delta_tables(), deltas.filling()),
+    Migration(
+        4,
+        "what every trial adds at which wall, for the analysis",
+        deltas.delta_tables(),
+        # Its filling reads scores, which come to stay with a later step: so all files have their columns in one order.
+        deltas.SCORED + deltas.filling() + deltas.UNSCORED,
+    ),
     Migration(5, "sums per question that are kept, for large databases", deltas.HELD),
     Migration(6, "by which version of the reading of answers a trial was read", _READER),
     Migration(7, "the cap a completion was sent with", "alter table completions add column sent_tokens bigint"),
     Migration(8, "prices that are not one flat rate, and spends by their tiers", _TIERS),
     Migration(9, "what each run's study asked for, whoever paid for it", _PLANS),
     Migration(10, "what strategies state of their own mechanism", _FACTS),
+    Migration(11, "scores from 0 to 1 beside verdicts", deltas.SCORED + deltas.PARTS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

@@ -74,7 +74,7 @@ def insert(connection: Connection, content: rows.Tables) -> None:
     # pyarrow's own way from rows to columns is many times slower, and imports pandas.
     import polars as pl
 
-    kinds = {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us")}
+    kinds = {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us"), "DOUBLE": pl.Float64()}
     known = layouts(connection)
     for table, fresh in content.items():
         if not fresh:

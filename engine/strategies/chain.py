@@ -34,14 +34,15 @@ def chain_prompt(problem: Problem) -> Prompt:
 
 
 def framed(problem: Problem, how: str, *, reasoned: bool = True) -> Prompt:
-    """The worked examples as turns, then the question, each followed by the same request `how`."""
+    """The worked examples as turns, then what was said before, then the question, each followed by the same request
+    `how`."""
     # As turns and not as text: chat models take what they see themselves say for their manner.
-    turns: list[Message] = []
+    turns = [turn for turn in problem.turns if turn.role == "system"]
     for example in problem.examples:
         turns.append(Message("user", _asked(example.question, None, problem.instructions, how)))
         turns.append(Message("assistant", _shown(example, reasoned)))
     asked = _asked(problem.text, problem.context, problem.instructions, how)
-    return (*turns, Message("user", asked))
+    return (*turns, *(turn for turn in problem.turns if turn.role != "system"), Message("user", asked))
 
 
 def rating_prompt(asked: Prompt, reply: Reply) -> Prompt:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.core import ids
@@ -17,11 +17,12 @@ from engine.core.errors import UsageError
 from engine.core.records import Condition, Problem, Question, TrialSpec
 from engine.models import charges, open_model
 from engine.models.model import Model
-from engine.strategies import build, entry, lineups
+from engine.strategies import build, entry, is_oracle, lineups
 from engine.strategies.registry import parameters
 from engine.study.schema import StrategySpec, Study
 from engine.tasks import open_task
 from engine.tasks.task import Task
+from engine.trial.judge import Judge
 
 MOST_TRIALS = 1_000_000
 MOST_CONDITIONS = 20_000
@@ -44,6 +45,8 @@ class Plan:
     """By the task's own name, as conditions and questions carry it."""
     models: Mapping[str, Model]
     """By model identity."""
+    judges: Mapping[str, Judge] = field(default_factory=dict)
+    """By the name of their task, the models that score its answers; other tasks score them themselves."""
     notes: tuple[str, ...] = ()
     """How the answers to each file will be read and why, a sentence each; to be read before a run."""
 
@@ -60,7 +63,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
     """
     wanted = [entry(choice.name) for choice in study.strategies]
     teams = lineups.teams(wanted, [model.name for model in study.models if model.alone], study.lineups)
-    if idle := lineups.idle([model.name for model in study.models], teams):
+    judging = {spec.judge for spec in study.tasks if spec.judge}
+    if idle := lineups.idle([model.name for model in study.models if model.name not in judging], teams):
         raise UsageError(
             f"The model {idle!r} has no part in the study: no strategy is run with it alone or in a "
             "line-up; add one that is, or take the model out."
@@ -75,11 +79,19 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
         )
     models = _opened(study, teams, sends)
     tasks: dict[str, Task] = {}
+    judges: dict[str, Judge] = {}
     strategies: dict[str, Any] = {}
     grids: list[tuple[tuple[Question, ...], list[Condition]]] = []
     for spec in study.tasks:
         task = open_task(spec)
         tasks[task.name] = task
+        if spec.judge and spec.rubric:
+            judges[task.name] = Judge(models[spec.judge], spec.rubric)
+            if told := next((each.name for each in wanted if is_oracle(each.name)), None):
+                raise UsageError(
+                    f"The strategy {told!r} is told which answers are right, which the judge of {task.name} says only "
+                    "afterwards; take one of the two out."
+                )
         distinct = {question.question_id: question for question in task.questions()}
         questions = tuple(distinct.values())[: study.first_questions]
         if not questions:
@@ -111,7 +123,7 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 # Two tasks may share a question; a trial is planned once.
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
     notes = tuple(note for task in tasks.values() if (note := getattr(task, "note", "")))
-    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, notes)
+    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, notes)
 
 
 def _anytime(choice: StrategySpec) -> bool:
@@ -123,7 +135,9 @@ def _opened(study: Study, teams: Teams, sends: bool) -> dict[str, Model]:
     """By name, the declared ones first; what is billed has its price and its ceiling."""
     declared = {model.name: model for model in study.models}
     playing = {name: None for lineups in teams.values() for roles in lineups for _, name in roles}
-    models = {name: open_model(name, declared, sends=sends) for name in {**dict.fromkeys(declared), **playing}}
+    judging = {spec.judge: None for spec in study.tasks if spec.judge}
+    every = {**dict.fromkeys(declared), **playing, **judging}
+    models = {name: open_model(name, declared, sends=sends) for name in every}
     billed = [model.setting for model in models.values() if charges.costs(model)]
     # A budget in dollars needs the price of local models too: they are what it is counted in.
     priced = [model.setting for model in models.values()] if study.budget_axis == "usd" else billed

@@ -43,7 +43,6 @@ _TOP = (
     *("models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders", "calibration"),
 )
 _TASK = tuple(field.name for field in fields(TaskSpec))
-_OF_FILES = ("kind", "statement", "choices_column", "checker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +254,19 @@ def _ceiling(top: Table) -> Limits:
         tokens=table.value("tokens", _Count, CEILING_TOKENS),
         pusd=None if usd is None else pusd(usd),
     )
+
+
+def task_alone(table: Mapping[str, Any], where: str, base: Path | None = None) -> TaskSpec:
+    """One [[tasks]] table as a study would take it; `where` names it in errors. Raises UsageError in its words."""
+    usual = 'name = "task"\nbudgets = [1]\nmodels = ["scripted/adder"]\nstrategies = ["direct"]\n'
+    return parse(usual + toml.dump({"tasks": [dict(table)]}), where, base).tasks[0]
+
+
+_OF_FILES = (
+    *("kind", "statement", "choices_column", "checker"),
+    *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad", "judge", "rubric"),
+)
+"""What is said of files alone."""
 
 
 def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:

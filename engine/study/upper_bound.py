@@ -15,9 +15,11 @@ from dataclasses import asdict, astuple, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+from engine.core.answers import MAX_ANSWER
 from engine.core.budget import Limits, money_weights, worst_pusd
 from engine.core.records import Completion, Condition, ModelSetting, Price, Prompt, Request, TrialSpec, Usage
 from engine.core.tokens import utf8_bound
+from engine.models import charges
 from engine.models.model import Bound, Model, Rates
 from engine.strategies import is_oracle
 from engine.strategies.chain import chain_prompt
@@ -81,6 +83,8 @@ class UpperBound:
     ceiling: Limits
     assumed: bool
     """True: some price is a stand-in for a model nobody bills."""
+    judging: Worst = Worst()
+    """Of the judges, in `total` and in no line: as many judgements a trial as it may make calls."""
 
 
 def upper_bound(plan: Plan) -> UpperBound:
@@ -103,12 +107,26 @@ def upper_bound(plan: Plan) -> UpperBound:
             one = loop.run(_trial(spec, plan.strategies[name], playing))
             lines.append(Line(spec.condition, one.times(trials[name])))
     prices = [model.setting.price for model in plan.models.values()]
+    judging = sum((_judging(spec, plan) for spec in plan.specs if spec.condition.task in plan.judges), Worst())
     return UpperBound(
         lines=tuple(lines),
-        total=sum((line.worst for line in lines), Worst()),
+        total=sum((line.worst for line in lines), judging),
+        judging=judging,
         ceiling=plan.study.ceiling,
         assumed=any(price is not None and price.assumed for price in prices),
     )
+
+
+def _judging(spec: TrialSpec, plan: Plan) -> Worst:
+    """The bound of judging one trial: each call may leave another answer, as long as an answer gets."""
+    judge = plan.judges[spec.condition.task]
+    request = judge.request(spec.question, "\U0001f600" * MAX_ANSWER)
+    calls = max(1, plan.strategies[spec.condition.condition_id].calls)
+    sent, got = calls * utf8_bound(request.messages), calls * request.asked_tokens
+    price = judge.model.setting.price
+    cost = None if price is None else calls * worst_pusd(price, utf8_bound(request.messages), request.asked_tokens)
+    billed = cost if charges.costs(judge.model) else 0
+    return Worst(0, calls, sent, got, sent + got, cost, billed)
 
 
 async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) -> Worst:

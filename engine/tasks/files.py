@@ -1,4 +1,4 @@
-"""Benchmarks in the user's own files: `file:<path>` for .jsonl, .json, .csv, .tsv and .parquet.
+"""Benchmarks in the user's own files: `file:<path>` for .jsonl, .json, .csv, .tsv, .parquet and, with an extra, .xlsx.
 
 Example, a row of a .jsonl file: {"question": "2 + 3 = ?", "answer": "5"}. Everything read is text and never evaluated:
 numbers keep their spelling, true and false become yes and no. Limits: 200 MB and 1,000,000 rows per file, 20,000
@@ -9,10 +9,14 @@ A choice is drawn into the prompt with the options of its row, from a column of 
 target is a letter, an option's text or an option's number. Of which kind answers are is told by the targets (`kinds`)
 unless the study says it. With a checker, which needs no target, the file has questions alone.
 
+A chat is a question too: its last turn of the user is the question, and the turns before it are sent before it. Rows
+that cannot be used end the reading with a sentence, or are left out and counted where the study says so.
+
 Targets of the form "...steps... #### 18" (GSM8K, arXiv 2110.14168) become "18" when every row of the file has the mark.
 Rows that are asked: with seed 0 the first n in file order; with seed s = 1, 2, ... the s-th block of n in one fixed
-shuffle of the other rows. Seeds share no row as long as they ask for equally many. Worked examples come from rows that
-are not asked.
+shuffle of the other rows. Seeds share no row as long as they ask for equally many. Spread by a column, file order and
+shuffle take of each of its values in turn, so that any block has of each about its share. Worked examples come from
+rows that are not asked.
 """
 
 from __future__ import annotations
@@ -21,14 +25,17 @@ import ast
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
-from engine.core import answers, codec, ids
-from engine.core.errors import UsageError, shortened
-from engine.core.records import AnswerKind, Example, Problem, Question
-from engine.tasks import kinds
+from engine.core import answers, codec, ids, text
+from engine.core.errors import UnknownName, UsageError, shortened
+from engine.core.records import AnswerKind, Example, Message, Problem, Question
+from engine.tasks import columns, kinds
+from engine.tasks.columns import Role
 from engine.tasks.kinds import INSTRUCTIONS
 from engine.tasks.scorers import SAME, open_checker, open_scorer
 from engine.tasks.tabular import column_names, read_rows
@@ -40,6 +47,9 @@ LONGEST_CONTEXT = 2_000_000
 _MARK = "####"
 _CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
 """Notes GSM8K makes for a calculator, `<<3*5=15>>`."""
+
+
+Key = tuple[str, str | None, str, tuple[Message, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +67,19 @@ class Row:
     """Texts of the options, A first; the text shows them already."""
     number: int = 0
     """Of the row in the file, from 1."""
+    turns: tuple[Message, ...] = ()
+    """What was said before."""
+    own_id: str | None = None
+    """What the file calls it; None: nothing."""
+    kind: AnswerKind | None = None
+    """How its answer looks, as its own cell says; None: as those of the others."""
+    stratum: str = ""
+    """What it is spread by."""
 
     @property
-    def key(self) -> tuple[str, str | None, str]:
+    def key(self) -> Key:
         """What makes two rows the same question."""
-        return self.text, self.context, self.target
+        return self.text, self.context, self.target, self.turns
 
     @property
     def shown(self) -> str:
@@ -77,11 +95,15 @@ class FileTask:
         self.spec = spec
         self.path = Path(spec.name.removeprefix("file:")).expanduser()
         # Scores of one scorer are no scores of another: such a task is one of its own.
-        scored = spec.checker or spec.scorer
+        self.scored = scored = spec.checker or spec.scorer or judged_as(spec)
         self.name = f"file:{self.path.stem}" + (f"+{scored}" if scored else "")
         self._checker = open_checker(spec.checker) if spec.checker else None
         self._scorer = self._checker or open_scorer(spec.scorer or SAME)
+        if (spec.judge is None) != (spec.rubric is None) or (spec.judge and (spec.scorer or spec.checker)):
+            raise UsageError(f"The task {spec.name!r} takes judge and rubric together, and then no scorer or checker.")
         self._note = ""
+        self._bad = list[UsageError]()
+        self._columns = dict[str, str]()
         if spec.checker and (spec.scorer or spec.kind):
             other = "scorer" if spec.scorer else "kind"
             raise UsageError(f"The task {spec.name!r} has a checker, which decides alone; take its {other} out.")
@@ -106,49 +128,73 @@ class FileTask:
     def note(self) -> str:
         """How answers will be read, and why, in a sentence; empty until the questions were asked for."""
         first = ", of several that a reply states the first" if self.spec.statement == "first" else ""
-        return self._note and f"{self._note[:-1]}{first}."
+        parts = [f"{self._note[:-1]}{first}."] if self._note else []
+        if self.spec.judge:
+            parts.append(f"{self.spec.judge} judges each distinct answer once, charged to the run and to no setting.")
+        read = ((what, column) for what, column in self._columns.items() if column != getattr(self.spec, _OF[what]))
+        guessed = [f"the {what} from {column!r}" for what, column in read]
+        parts += [f"By their names, {text.joined(guessed)} of {self.path.name}."] if guessed else []
+        if self._bad:
+            left = f"{text.plural(len(self._bad), 'row')} left out; the first: {self._bad[0]}"
+            parts.append(left if left.endswith(".") else f"{left}.")
+        return " ".join(parts)
 
     def score(self, answer: str, question: Question) -> float:
-        """By the scorer the spec names."""
+        """By the scorer the spec names. Raises UsageError where a judge does it."""
+        if self.spec.judge:
+            raise UsageError(f"Answers to {self.name} are scored by the judge {self.spec.judge}, in a run.")
         return self._scorer.score(answer, question)
 
-    def _kinds(self, rows: list[Row]) -> dict[tuple[str, str | None, str], AnswerKind]:
+    def _kinds(self, rows: list[Row]) -> dict[Key, AnswerKind]:
         """The kind of each row's answer; what was guessed is said in `note`."""
         task, spec = self.name, self.spec
         if self._checker is not None:
             self._note = f"Answers to {task} are judged by {spec.checker}, without targets."
             return dict.fromkeys((row.key for row in rows), self._checker.kind)
+        reads: AnswerKind | None = getattr(self._scorer, "reads", None)
+        if spec.kind is None and reads is not None:
+            self._note = f"Answers to {task} are read as {reads}, as the scorer {spec.scorer} needs them."
+            return dict.fromkeys((row.key for row in rows), reads)
         if spec.kind is not None:
             self._note = f"Answers to {task} are read as {spec.kind}, as the study says."
-            return dict.fromkeys((row.key for row in rows), spec.kind)
+            return {row.key: row.kind or spec.kind for row in rows}
+        if all(row.kind for row in rows):
+            self._note = f"Answers to {task} are read as each row of the file says."
+            return {row.key: row.kind for row in rows if row.kind}
         targets = [row.target for row in rows]
         guessed = kinds.guess(targets, [row.text for row in rows], [row.options for row in rows])
         self._note = f"Answers to {task} {kinds.told(guessed, targets, [row.number for row in rows])}."
-        return {row.key: kind for row, kind in zip(rows, guessed.kinds, strict=True)}
+        return {row.key: row.kind or kind for row, kind in zip(rows, guessed.kinds, strict=True)}
 
     def _rows(self) -> list[Row]:
         """The distinct rows of the file, GSM8K targets cut down to what follows the mark, options drawn in."""
-        spec, rows = self.spec, list[Row]()
+        self._bad.clear()
         options = self._option_columns()
-        wanted = [spec.question_column, *([] if self._checker else [spec.answer_column])]
-        columns = [*wanted, *filter(None, [spec.category_column, spec.context_column]), *options]
-        choices = list[tuple[str, ...]]()
-        for number, cells in enumerate(read_rows(self.path, columns, lists=options[0] if options else None), start=1):
-            named = dict(zip(columns, cells, strict=True))
-            text = self._cell(named[spec.question_column], number, spec.question_column, LONGEST_QUESTION)
-            target = self._checker.target if self._checker else ""
-            if not self._checker:
-                # Before the mark stand whole solutions, which may be long; what follows it is what counts.
-                longest = LONGEST_QUESTION if _MARK in (named[spec.answer_column] or "") else LONGEST_TARGET
-                target = self._cell(named[spec.answer_column], number, spec.answer_column, longest)
-            category = (named[spec.category_column] or "").strip() or None if spec.category_column else None
-            document = (named[spec.context_column] or "").strip() if spec.context_column else ""
-            context = self._cell(document, number, spec.context_column or "", LONGEST_CONTEXT) if document else None
-            rows.append(Row(text, target, category, None, context, number=number))
-            choices.append(self._options([named[column] for column in options], number) if options else ())
-        if not rows:
-            raise UsageError(f"The file {str(self.path)!r} holds no rows.")
-        rows = self._with_options(rows, choices)
+        columns = self._columns = self._said_columns()
+        wanted = [*columns.values(), *options]
+        lists = {columns["messages"]} if "messages" in columns else set()
+        lists |= {options[0]} if options else set()
+        found, choices = list[Row](), list[tuple[str, ...]]()
+        seen = dict[str, int]()
+        bad = self._bad if self.spec.skip_bad else None
+        for number, cells in enumerate(read_rows(self.path, wanted, lists=lists, bad=bad), start=1):
+            if wanted and not cells:
+                continue
+            named = {what: (cell or "") for what, cell in zip(columns, cells, strict=False)}
+            try:
+                row = self._row(named, number, seen)
+                picked = self._options([*cells[len(columns) :]], number) if options else ()
+            except UsageError as error:
+                if bad is None:
+                    raise
+                bad.append(error)
+                continue
+            found.append(row)
+            choices.append(picked)
+        if not found:
+            usable = f" that can be used; the first: {self._bad[0]}" if self._bad else "."
+            raise UsageError(f"The file {str(self.path)!r} holds no rows{usable}")
+        rows = self._with_options(found, choices)
         parts = [row.target.rpartition(_MARK) for row in rows]
         # One row without the mark, and it is no mark but a part of answers.
         if all(mark and target.strip() for _, mark, target in parts):
@@ -159,12 +205,84 @@ class FileTask:
         # Backwards and back again, so that of equal rows the first one counts, at its place.
         return list({row.key: row for row in reversed(rows)}.values())[::-1]
 
+    def _said_columns(self) -> dict[str, str]:
+        """What each column that is read holds; question and answer are looked for by their names where the study names
+        none and the file has none so called."""
+        spec = self.spec
+        there = column_names(self.path)
+        said = {what: getattr(spec, field) for what, field in _OF.items() if getattr(spec, field)}
+        roles: tuple[Role, ...] = ("question", "answer")
+        for role in roles:
+            if said[role] == role and there and role not in there:
+                said[role] = columns.named(role, there) or role
+        if spec.messages_column:
+            del said["question"]
+            if said["answer"] not in there and spec.answer_column == "answer":
+                del said["answer"]
+        if self._checker:
+            said.pop("answer", None)
+        return said
+
+    def _row(self, named: Mapping[str, str], number: int, seen: dict[str, int]) -> Row:
+        """One row by what its cells hold. Raises UsageError for what cannot be used."""
+        spec, columns = self.spec, self._columns
+        own_id = named.get("id", "").strip() or None
+        if own_id is not None and seen.setdefault(own_id, number) != number:
+            raise UsageError(f"Row {number} of {str(self.path)!r} has the id {own_id!r} of row {seen[own_id]}.")
+        turns: tuple[Message, ...] = ()
+        if "messages" in columns:
+            turns, asked, reply = self._chat(named["messages"], number)
+        else:
+            asked, reply = self._cell(named["question"], number, columns["question"], LONGEST_QUESTION), None
+        if self._checker:
+            target = self._checker.target
+        elif "answer" in columns:
+            # Before the mark stand whole solutions, which may be long; what follows it is what counts.
+            longest = LONGEST_QUESTION if _MARK in named["answer"] else LONGEST_TARGET
+            target = self._cell(named["answer"], number, columns["answer"], longest)
+        else:
+            target = self._cell(reply, number, columns["messages"], LONGEST_QUESTION)
+        document = named.get("context", "").strip()
+        context = self._cell(document, number, spec.context_column or "", LONGEST_CONTEXT) if document else None
+        category, kind = named.get("category", "").strip() or None, named.get("kind", "").strip().lower() or None
+        if kind is not None and kind not in INSTRUCTIONS:
+            where = f"kind of answer in row {number} of {self.path.name}"
+            raise UnknownName(where, kind, INSTRUCTIONS)
+        return Row(
+            *(asked, target, category, None, context),
+            number=number,
+            turns=turns,
+            own_id=own_id,
+            kind=kind,
+            stratum=named.get("stratum", "").strip(),
+        )
+
+    def _chat(self, cell: str, number: int) -> tuple[tuple[Message, ...], str, str | None]:
+        """What was said before the last turn of the user, that turn, and the reply behind it; None: there is none."""
+        column = self._columns["messages"]
+        where = f"Row {number} of {str(self.path)!r}"
+        try:
+            said = json.loads(cell)
+            turns = [Message(_SPEAKERS[str(turn["role"]).strip().lower()], _said(turn["content"])) for turn in said]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            what = 'no list of turns such as {"role": "user", "content": "..."}, by system, user or assistant'
+            raise UsageError(f"{where} has in {column!r} {what}.") from None
+        reply = turns.pop().content if turns and turns[-1].role == "assistant" else None
+        if not turns or turns[-1].role != "user":
+            raise UsageError(
+                f"{where} has a chat in {column!r} without a last turn of the user, which is the question."
+            )
+        asked = self._cell(turns[-1].content, number, column, LONGEST_QUESTION)
+        if sum(len(turn.content) for turn in turns) > LONGEST_CONTEXT:
+            raise UsageError(f"{where} has a chat of more than {LONGEST_CONTEXT:,} characters.")
+        return tuple(turns[:-1]), asked, reply
+
     def _option_columns(self) -> list[str]:
         """Columns with the options of each question: one with all of them, or one for each letter."""
         spec = self.spec
         if spec.choices_column or spec.kind not in (None, "choice") or self._checker:
             return [spec.choices_column] if spec.choices_column else []
-        used = {spec.question_column, spec.answer_column, spec.category_column, spec.context_column}
+        used = {getattr(spec, field) for field in _OF.values()}
         names = [name for name in column_names(self.path) if name not in used]
         by_name = {name.strip().lower(): name for name in names}
         together = [by_name[name] for name in ("choices", "options") if name in by_name]
@@ -201,6 +319,8 @@ class FileTask:
             if numbered is None and not (self.spec.kind == "choice" or self.spec.choices_column):
                 # Columns that are called like options and hold something else.
                 return rows
+            if numbered is None and self.spec.skip_bad:
+                return self._with_options(*self._matched(rows, choices, letters))
             if numbered is None:
                 at = letters.index(None)
                 what = f"{shortened(repr(rows[at].target))}, which is none of its {len(choices[at])} options"
@@ -211,6 +331,18 @@ class FileTask:
             replace(row, text=_drawn(row.text, options), target=letter or "", options=options)
             for row, options, letter in zip(rows, choices, letters, strict=True)
         ]
+
+    def _matched(
+        self, rows: list[Row], choices: list[tuple[str, ...]], letters: list[str | None]
+    ) -> tuple[list[Row], list[tuple[str, ...]]]:
+        """Those whose answer is one of their options; the others are left out."""
+        kept = [at for at, letter in enumerate(letters) if letter is not None]
+        for row in (row for row, letter in zip(rows, letters, strict=True) if letter is None):
+            where = f"Row {row.number} of {str(self.path)!r}"
+            self._bad.append(UsageError(f"{where} has the answer {shortened(repr(row.target))}, none of its options."))
+        if not kept:
+            raise UsageError(f"No row of {str(self.path)!r} has one of its options for an answer.")
+        return [rows[at] for at in kept], [choices[at] for at in kept]
 
     @staticmethod
     def _letter(target: str, options: tuple[str, ...]) -> str | None:
@@ -242,11 +374,10 @@ class FileTask:
             raise UsageError(f"Row {number} of {str(self.path)!r} has a {column!r} of {most}.")
         return text
 
-    def _chosen(
-        self, rows: list[Row], by_row: Mapping[tuple[str, str | None, str], AnswerKind]
-    ) -> tuple[list[Row], list[Row]]:
+    def _chosen(self, rows: list[Row], by_row: Mapping[Key, AnswerKind]) -> tuple[list[Row], list[Row]]:
         """Rows to ask and rows to show."""
         spec, file = self.spec, f"The file {str(self.path)!r} has {len(rows)} distinct rows"
+        rows = spread(rows)
         count = len(rows) - spec.shots if spec.questions is None else spec.questions
         if not spec.shots and spec.questions is None and spec.seed == 0:
             # The usual case needs no order by id, which costs a hash per row.
@@ -264,7 +395,7 @@ class FileTask:
             raise UsageError(f"{file}, {fits}; seed {spec.seed} asks for more.")
         # Seed 0 reads the file from its top, as people expect; later seeds share no row with it.
         first = set(rows[:count])
-        others = [row for row in shuffled if row not in first]
+        others = spread([row for row in shuffled if row not in first])
         chosen = rows[:count] if spec.seed == 0 else others[(spec.seed - 1) * count : spec.seed * count]
         texts = {row.shown for row in chosen}
         # From the end of the shuffle, which blocks of questions reach last.
@@ -276,16 +407,59 @@ class FileTask:
 
     def _question(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
         problem = self._problem(row, kind, examples)
-        scorer = self.spec.scorer or self.spec.checker
         # A trial stores its verdict and is found by its question: another scorer's must not be taken for this one's.
-        question_id = ids.question_id(f"file+{scorer}" if scorer else "file", problem, row.target)
-        data = codec.with_reading(problem)
+        question_id = ids.question_id(f"file+{self.scored}" if self.scored else "file", problem, row.target)
+        data = codec.with_reading(problem, row.own_id)
         return Question(question_id, self.name, problem, row.target, row.category, data)
 
     def _problem(self, row: Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Problem:
         instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
+        instructions = instructions or str(getattr(self._scorer, "form", ""))
         options = row.options if kind == "choice" else ()
-        return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
+        return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement, row.turns)
+
+
+_OF = {
+    "messages": "messages_column",
+    "question": "question_column",
+    "answer": "answer_column",
+    "category": "category_column",
+    "context": "context_column",
+    "id": "id_column",
+    "kind": "kind_column",
+    "stratum": "stratify_column",
+}
+"""What a column holds, and the field of a study that names it."""
+_SPEAKERS: dict[str, Literal["system", "user", "assistant"]] = {
+    **dict.fromkeys(("system", "developer"), "system"),
+    **dict.fromkeys(("user", "human"), "user"),
+    **dict.fromkeys(("assistant", "model", "bot", "gpt", "ai"), "assistant"),
+}
+
+
+def judged_as(spec: TaskSpec) -> str | None:
+    """What a judge is called in the name of a task: by model and rubric, as other words give other scores."""
+    return f"judge({ids.digest('j1', [spec.judge, spec.rubric])[3:11]})" if spec.judge else None
+
+
+def _said(content: object) -> str:
+    """The text of a turn, or of its parts of text. Raises ValueError for anything else."""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
+    if not all(isinstance(each, str) for each in texts):
+        raise ValueError("no text")
+    return "\n".join(map(str, texts))
+
+
+def spread(rows: Sequence[Row]) -> list[Row]:
+    """The rows in an order of which any block has of each stratum about its share, each stratum in its own order."""
+    sizes, places = Counter(row.stratum for row in rows), Counter[str]()
+    ranks = []
+    for row in rows:
+        # The middle of the k-th of m equal parts: systematic sampling, which leaves one stratum as it was.
+        ranks.append((places[row.stratum] + 0.5) / sizes[row.stratum])
+        places[row.stratum] += 1
+    return [rows[at] for at in sorted(range(len(rows)), key=lambda at: (ranks[at], at))]
 
 
 def split_options(cell: str) -> list[str]:

@@ -1,50 +1,37 @@
-"""Scorers: how good an answer is, as a number from 0 to 1, by a name that a task of a study may give.
+"""Scorers by name: how good an answer is, as a number from 0 to 1. What a scorer is says `scoring`.
 
-    @scorer("close_enough")
-    class CloseEnough:
-        \"\"\"Right within one per cent.\"\"\"
-
-        def score(self, answer: str, question: Question) -> float: ...
-
-A scorer is pure: equal arguments, equal score; it reads text and runs none of it. `engine.testing.ScorerContract` holds
-it to that.
+Those of texts and of values stand in `text_scorers` and `value_scorers`; here are the one that tasks have unless they
+name another, and the checkers, which need no target.
 """
 
 from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Protocol
 
 from engine.core import answers
 from engine.core.errors import UnknownName
 from engine.core.records import AnswerKind, Question
-from engine.core.registry import Registry
+from engine.tasks import text_scorers, value_scorers
 from engine.tasks.gym.formula import evaluate
+from engine.tasks.scoring import SAME, SCORERS, Checker, Scorer, is_scorer, open_scorer, options_of, scorer
 
-
-class Scorer(Protocol):
-    """Made without arguments; one instance scores all answers of a task."""
-
-    def score(self, answer: str, question: Question) -> float:
-        """From 0, wrong, to 1, right; never raises for what a model said."""
-
-
-class Checker(Scorer, Protocol):
-    """A scorer that decides by the question alone: with these three a file is asked that has no column of answers."""
-
-    target: str
-    """What stands for a target where one is shown."""
-    kind: AnswerKind
-    instructions: str
-    """What is asked of each question, and the form of the answer, in words for the model."""
-
+__all__ = [
+    "SAME",
+    "SCORERS",
+    "Checker",
+    "Scorer",
+    "is_checker",
+    "is_scorer",
+    "open_checker",
+    "open_scorer",
+    "options_of",
+    "scorer",
+    "text_scorers",
+    "value_scorers",
+]
 
 _WHOLE = re.compile(r"[0-9]{1,6}")
-SCORERS: Registry[type[Scorer]] = Registry("scorer")
-scorer = SCORERS.register
-SAME = "same"
-"""The scorer of tasks that name none."""
 
 
 @scorer(SAME)
@@ -90,8 +77,3 @@ def open_checker(name: str) -> Checker:
         raise UnknownName("checker", name, known)
     made: Checker = known[name]()  # type: ignore[assignment]
     return made
-
-
-def open_scorer(name: str) -> Scorer:
-    """A scorer by name. Raises UnknownName with the nearest."""
-    return SCORERS.get(name)()

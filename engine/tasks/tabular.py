@@ -1,7 +1,8 @@
 """Reads chosen columns of a table file as text; knows formats and their limits, nothing of questions.
 
 Every cell comes back as the text it was written as, None when it is missing. Nothing read is ever evaluated. Limits
-hold for what a file unpacks to: a few packed bytes may stand for gigabytes.
+hold for what a file unpacks to: a few packed bytes may stand for gigabytes. What separates the cells of a .csv file is
+found in its first lines; of a workbook the first sheet with anything in it is read.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,11 @@ from engine.core.errors import UnknownName, UsageError, shortened
 MOST_BYTES = 200_000_000
 MOST_ROWS = 1_000_000
 Cells = tuple[str | None, ...]
-Rows = Callable[[Path, Sequence[str], int, str | None], Iterator[Cells]]
+Rows = Callable[[Path, Sequence[str], int, Collection[str]], Iterator[Cells | UsageError]]
+"""A row that cannot be read is the sentence that says why."""
+SEPARATORS = (",", ";", "\t", "|")
+_LOOKED_AT = 20
+"""Rows that what separates cells is found in."""
 
 
 class Kind(NamedTuple):
@@ -34,13 +40,16 @@ def read_rows(
     path: Path,
     columns: Sequence[str],
     *,
-    lists: str | None = None,
+    lists: Collection[str] = (),
+    bad: list[UsageError] | None = None,
     most_rows: int = MOST_ROWS,
     most_bytes: int = MOST_BYTES,
 ) -> list[Cells]:
     """The cells of `columns` for every row, in file order; no columns: as many empty rows as there are rows.
 
-    Of the column named by `lists` a list of texts is taken too, as JSON; so is one below the key text of an object.
+    Of the columns named by `lists` a list of texts is taken too, as JSON; so is one below the key text of an object,
+    and a list of turns, objects with role and content. With `bad` a row that cannot be read is an empty one, and why is
+    added there; without it the first ends all.
 
     Raises UnknownName for an ending or a column we do not know, UsageError, with file and row, for anything else: no
     such file, more bytes (packed or unpacked) or rows than allowed, not UTF-8, not parseable, a cell that holds a list
@@ -48,6 +57,11 @@ def read_rows(
     rows, size = list[Cells](), 0
     with _readable(path, most_bytes) as kind:
         for row in kind.rows(path, columns, most_bytes, lists):
+            if isinstance(row, UsageError):
+                if bad is None:
+                    raise row
+                bad.append(row)
+                row = ()
             # Row by row, so that a packed file is given up at a limit and not after the whole of it.
             size += sum(len(cell) for cell in row if cell)
             if len(rows) == most_rows:
@@ -90,8 +104,8 @@ def _readable(path: Path, most_bytes: int) -> Iterator[Kind]:
 def _decoded(path: Path) -> str:
     raw = path.read_bytes()
     try:
-        # Spreadsheets write a byte order mark; it is no part of the first column's name.
-        return raw.decode("utf-8-sig")
+        # Spreadsheets write a byte order mark, which is no part of the first column's name; some save as UTF-16.
+        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(f"Line {line} of {str(path)!r} is not valid UTF-8; save the file as UTF-8.") from None
@@ -100,17 +114,28 @@ def _decoded(path: Path) -> str:
 def _objects(values: Callable[[Path], Iterable[Any]]) -> Kind:
     """Files whose rows are JSON objects."""
 
-    def rows(path: Path, columns: Sequence[str], most_bytes: int, lists: str | None) -> Iterator[Cells]:
+    def rows(
+        path: Path, columns: Sequence[str], most_bytes: int, lists: Collection[str]
+    ) -> Iterator[Cells | UsageError]:
         for number, row in enumerate(values(path), start=1):
-            if not isinstance(row, dict):
-                raise UsageError(f"Row {number} of {str(path)!r} is not an object with columns.")
-            for column in columns:
-                if column not in row:
-                    raise UnknownName(f"{path.name} row {number} column", column, list(row))
-            yield tuple(_text(path, row[column], column, number, column == lists) for column in columns)
+            try:
+                if isinstance(row, UsageError):
+                    raise row
+                if not isinstance(row, dict):
+                    raise UsageError(f"Row {number} of {str(path)!r} is not an object with columns.")
+                for column in columns:
+                    if column not in row:
+                        raise UnknownName(f"{path.name} row {number} column", column, list(row))
+                cells = tuple(_text(path, row[column], column, number, column in lists) for column in columns)
+            except UsageError as error:
+                yield error
+            else:
+                yield cells
 
     def names(path: Path) -> list[str]:
         first: Any = next(iter(values(path)), {})
+        if isinstance(first, UsageError):
+            raise first
         return list(first) if isinstance(first, dict) else []
 
     return Kind(rows, names)
@@ -120,7 +145,11 @@ def _json_lines(path: Path) -> Iterator[Any]:
     # Not splitlines(): JSON strings may hold the line ends of Unicode, such as U+2028, as they are.
     for number, line in enumerate(_decoded(path).split("\n"), start=1):
         if line.strip():
-            yield _parsed(path, line, f"line {number}")
+            try:
+                row = _parsed(path, line, f"line {number}")
+            except UsageError as error:
+                row = error
+            yield row
 
 
 def _json_list(path: Path) -> list[Any]:
@@ -153,6 +182,8 @@ def _text(path: Path, cell: Any, column: str, number: int, listed: bool = False)
     if listed and isinstance(cell, dict | list | tuple):
         # Many benchmarks keep options as {"text": [...], "label": [...]}.
         items = cell.get("text") if isinstance(cell, dict) else cell
+        if isinstance(items, list | tuple) and items and all(isinstance(item, dict) for item in items):
+            return json.dumps(items, ensure_ascii=False, default=str)
         if isinstance(items, list | tuple):
             return json.dumps([_text(path, item, column, number) or "" for item in items], ensure_ascii=False)
     if isinstance(cell, str):
@@ -176,15 +207,33 @@ def _whole(text: str) -> bool:
     return True
 
 
-def _separated(separator: str) -> Kind:
-    """Files with a head and a row of cells in each line."""
+def separator_of(text: str) -> str:
+    """What separates the cells of a table: the sign that its head has and by which most of its first rows fit it."""
+
+    def fit(sign: str) -> tuple[bool, float, int]:
+        try:
+            lines = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+            lengths = [len(cells) for _, cells in zip(range(_LOOKED_AT), filter(any, lines), strict=False)]
+        except csv.Error:
+            return False, 0.0, 0
+        head = lengths[0] if lengths else 0
+        # Cells left out at the end of a row are no sign of another separator; cells that go on beyond the head are.
+        return head > 1, sum(length <= head for length in lengths) / max(1, len(lengths)), head
+
+    csv.field_size_limit(MOST_BYTES)
+    return max(SEPARATORS, key=fit)
+
+
+def _separated(separator: str | None) -> Kind:
+    """Files with a head and a row of cells in each line; without a separator it is found."""
 
     def records(path: Path) -> Iterator[list[str]]:
         """The head, if there is one, and then the rows; those with nothing in them are left out."""
         # The reader gives up at 131,072 characters of a cell by itself, and documents are longer.
         csv.field_size_limit(MOST_BYTES)
         # Strict: an open quote would swallow the rest of the file, so it is refused.
-        reader = csv.reader(io.StringIO(_decoded(path), newline=""), delimiter=separator, strict=True)
+        text = _decoded(path)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or separator_of(text), strict=True)
         line = 1
         try:
             for cells in reader:
@@ -195,21 +244,83 @@ def _separated(separator: str) -> Kind:
             reason = "a quote is opened and never closed" if "end of data" in str(error) else _first_line(error)
             raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
 
-    def rows(path: Path, columns: Sequence[str], most_bytes: int, lists: str | None) -> Iterator[Cells]:
+    def rows(
+        path: Path, columns: Sequence[str], most_bytes: int, lists: Collection[str]
+    ) -> Iterator[Cells | UsageError]:
         lines = records(path)
         head = next(lines, [])
-        for column in columns if head else ():
-            if column not in head:
-                raise UnknownName(f"{path.name} column", column, head)
-        places = [head.index(column) for column in columns if head]
+        places = _places(path, head, columns) if head else []
         for number, cells in enumerate(lines, start=1):
             if len(cells) > len(head):
                 where = f"row {number} has {len(cells)} cells, its head {len(head)}"
-                raise UsageError(f"The file {str(path)!r} is not a valid table: {where}.")
+                yield UsageError(f"The file {str(path)!r} is not a valid table: {where}.")
+                continue
             # Spreadsheets leave out empty cells at the end of a row.
             yield tuple(cells[at] if at < len(cells) else None for at in places)
 
     return Kind(rows, lambda path: next(records(path), []))
+
+
+def _places(path: Path, head: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Where these columns stand. Raises for one that is not there, or that is there twice."""
+    for column in columns:
+        if column not in head:
+            raise UnknownName(f"{path.name} column", column, head)
+        if (times := [*head].count(column)) > 1:
+            raise UsageError(
+                f"The head of {str(path)!r} has {times} columns named {column!r}; give each a name of its own."
+            )
+    return [[*head].index(column) for column in columns]
+
+
+def _sheet(path: Path) -> Any:
+    """The first sheet of a workbook with anything in it, all cells as text."""
+    try:
+        import fastexcel
+    except ImportError:
+        raise UsageError(
+            f'The file {str(path)!r} is a workbook; `pip install "budgetscope[excel]"` reads it, or save it as CSV.'
+        ) from None
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                if sum(part.file_size for part in packed.infolist()) > _UNPACKED * MOST_BYTES:
+                    raise _too_much(path, _UNPACKED * MOST_BYTES)
+        book = fastexcel.read_excel(path)
+        for name in book.sheet_names:
+            sheet = book.load_sheet(name, header_row=None, dtypes="string")
+            if sheet.height:
+                return sheet.to_arrow()
+    except (fastexcel.FastExcelError, zipfile.BadZipFile) as error:
+        raise UsageError(f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}.") from None
+    raise UsageError(f"No sheet of {str(path)!r} holds anything.")
+
+
+_UNPACKED = 2
+"""So many times the bytes of a file a workbook may unpack to: its cells are tagged, and stand in memory as a whole."""
+
+
+def _sheet_lines(path: Path) -> Iterator[list[str | None]]:
+    """The head and the rows of a sheet; those with nothing in them are left out."""
+    table = _sheet(path)
+    for batch in table.to_batches() if hasattr(table, "to_batches") else [table]:
+        columns = [column.to_pylist() for column in batch.columns]
+        for cells in zip(*columns, strict=True):
+            if any(cell is not None and str(cell).strip() for cell in cells):
+                yield [None if cell is None else str(cell) for cell in cells]
+
+
+def _sheet_rows(
+    path: Path, columns: Sequence[str], most_bytes: int, lists: Collection[str]
+) -> Iterator[Cells | UsageError]:
+    lines = _sheet_lines(path)
+    places = _places(path, [cell or "" for cell in next(lines, [])], columns)
+    for cells in lines:
+        yield tuple(cells[at] for at in places)
+
+
+def _sheet_names(path: Path) -> list[str]:
+    return [cell for cell in next(_sheet_lines(path), []) if cell]
 
 
 @contextmanager
@@ -227,7 +338,9 @@ def _parquet(path: Path, packed: Sequence[str] = ()) -> Iterator[Any]:
         raise UsageError(f"The file {str(path)!r} is not a valid Parquet file: {_first_line(error)}.") from None
 
 
-def _parquet_rows(path: Path, columns: Sequence[str], most_bytes: int, lists: str | None) -> Iterator[Cells]:
+def _parquet_rows(
+    path: Path, columns: Sequence[str], most_bytes: int, lists: Collection[str]
+) -> Iterator[Cells | UsageError]:
     """Batch by batch, so that a limit is met before the whole is unpacked."""
     from pyarrow import types
 
@@ -239,7 +352,7 @@ def _parquet_rows(path: Path, columns: Sequence[str], most_bytes: int, lists: st
                 raise UnknownName(f"{path.name} column", column, schema.names)
             kind = schema.field(column).type
             plain = kind.value_type if types.is_dictionary(kind) else kind
-            if (types.is_nested(plain) and column != lists) or any(test(plain) for test in binary):
+            if (types.is_nested(plain) and column not in lists) or any(test(plain) for test in binary):
                 named = shortened(str(kind))
                 raise UsageError(f"Column {column!r} of {str(path)!r} holds {named} values, not plain text.")
         # Not column by column: Arrow aborts the process over a group that lacks one.
@@ -256,9 +369,14 @@ def _parquet_rows(path: Path, columns: Sequence[str], most_bytes: int, lists: st
             cells = [batch.column(name).to_pylist() for name in columns]
             for at in range(batch.num_rows):
                 number += 1
-                yield tuple(
-                    _text(path, c[at], name, number, name == lists) for c, name in zip(cells, columns, strict=True)
-                )
+                try:
+                    row = tuple(
+                        _text(path, c[at], name, number, name in lists) for c, name in zip(cells, columns, strict=True)
+                    )
+                except UsageError as error:
+                    yield error
+                else:
+                    yield row
 
 
 def _packed_leaves(path: Path, meta: Any, columns: Sequence[str], most_bytes: int) -> list[str]:
@@ -307,9 +425,12 @@ def _first_line(error: Exception) -> str:
 
 
 _KINDS: dict[str, Kind] = {
-    ".csv": _separated(","),
+    ".csv": _separated(None),
     ".json": _objects(_json_list),
     ".jsonl": _objects(_json_lines),
     ".parquet": Kind(_parquet_rows, _parquet_names),
     ".tsv": _separated("\t"),
+    ".ods": Kind(_sheet_rows, _sheet_names),
+    ".xls": Kind(_sheet_rows, _sheet_names),
+    ".xlsx": Kind(_sheet_rows, _sheet_names),
 }

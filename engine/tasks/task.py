@@ -45,6 +45,21 @@ class TaskSpec:
     """Which of several answers that a reply states counts: the last, or the first, as some benchmarks have it."""
     choices_column: Text | None = None
     """Column of a file with each question's options; None: one called choices or options, or columns A, B, C, ..."""
+    id_column: Text | None = None
+    """Column of a file with what it calls each row; said in messages and kept with the question; never two alike."""
+    kind_column: Text | None = None
+    """Column of a file with how each row's answer looks, as `kind`; an empty cell is read as `kind` says."""
+    messages_column: Text | None = None
+    """Column of a file with a chat, whose last turn of the user is the question and whose turns before stand before it;
+    a reply behind it is the answer where the file has no column of answers."""
+    stratify_column: Text | None = None
+    """Column of a file by which questions are spread: of every value its share of the rows is asked."""
+    skip_bad: bool = False
+    """Whether rows that cannot be used are left out, and counted; else the first of them is an error."""
+    judge: Text | None = None
+    """The model that scores answers to a file's questions by `rubric`, as a study names models; None: a scorer does."""
+    rubric: Text | None = None
+    """What it grades by, in words."""
     checker: Text | None = None
     """A scorer that needs no target, such as game24, by name; the file then has no column of answers."""
     subset: Text | None = None

@@ -7,6 +7,7 @@ a record; only cancellation passes through.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,12 +18,12 @@ from engine.core import ids, replay
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Ledger, wall
 from engine.core.errors import CeilingReached, ProviderError, RunStopped
-from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, Verdict
+from engine.core.records import Cut, End, Mark, Problem, Question, Trial, TrialSpec, verdict_of
 from engine.models.model import Model
 from engine.trial.session import Session, SessionClosed, Source, TrialContext
 
 Score = Callable[[str, Question], float]
-"""From 0, wrong, to 1, right; anything below 1 is stored as wrong."""
+"""From 0, wrong, to 1, right; anything between is partly right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +39,27 @@ class Setting:
 
 
 async def solve(
-    spec: TrialSpec, strategy: Any, setting: Setting, score: Score, attempt: int = 1, *, oracle: bool = False
+    spec: TrialSpec, strategy: Any, setting: Setting, score: Score | None, attempt: int = 1, *, oracle: bool = False
 ) -> Trial:
     """Run one trial to its end. Never raises for what a strategy, a scorer, a budget or a provider does.
 
-    `oracle`: True where the strategy is registered as one that is told whether answers are right.
+    `score` None: nothing is scored here, a judge comes after. `oracle`: True where the strategy is registered as one
+    that is told whether answers are right.
     """
     began = datetime.now(UTC)
-    session = open_session(spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle else None)
+    session = open_session(
+        spec, setting, (lambda answer: score(answer, spec.question) >= 1) if oracle and score else None
+    )
     end, error = await _drive(strategy, spec.question.problem, session)
     marks: tuple[Mark, ...] = ()
     try:
         # Scored once each: a scorer can be slow, and a strategy may return to an answer.
-        verdicts: dict[str, Verdict] = {
-            answer: "right" if score(answer, spec.question) >= 1 else "wrong"
-            for answer in dict.fromkeys(mark.answer for mark in session.marks)
-        }
-        marks = tuple(replace(mark, verdict=verdicts[mark.answer]) for mark in session.marks)
+        distinct = dict.fromkeys(mark.answer for mark in session.marks)
+        scores = {answer: within(score(answer, spec.question)) for answer in distinct} if score else {}
+        marks = tuple(
+            replace(mark, verdict=verdict_of(scores[mark.answer]), score=scores[mark.answer]) if score else mark
+            for mark in session.marks
+        )
     except Exception as cause:
         # A plugin's scorer may break on one answer; the other trials of the run are paid for and go on.
         end, error = "failed", f"the scorer broke: {type(cause).__name__}: {cause}"
@@ -74,7 +79,16 @@ async def solve(
         finished_at=datetime.now(UTC),
         reader=READER_VERSION,
         facts=tuple(session.facts),
+        score=last.score if last else None,
     )
+
+
+def within(score: float) -> float:
+    """A scorer's number as it is kept: from 0 to 1, to nine places. Raises ValueError for one that is no number."""
+    if not math.isfinite(score):
+        raise ValueError(f"a score is a number from 0 to 1, not {score}")
+    # The last digits of a mean are rounding, and would make what is right almost right.
+    return round(min(1.0, max(0.0, float(score))), 9)
 
 
 def open_session(spec: TrialSpec, setting: Setting, oracle: Callable[[str], bool] | None = None) -> Session:

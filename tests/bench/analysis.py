@@ -90,7 +90,7 @@ def _statements(trials: int) -> list[tuple[str, str]]:
             "trials",
             f"""insert into trials select trial_id, 1, 'r1', 'k1-' || md5(k::varchar), 'q1-' || md5(q::varchar),
             'f1', 'm1-a', repeat, ended, if(luck % 3 = 0, 'right', 'wrong'), '1', null, 'output_tokens', 1000,
-            timestamp '2026-03-01', timestamp '2026-03-01', {READER_VERSION} from told""",
+            timestamp '2026-03-01', timestamp '2026-03-01', {READER_VERSION}, (luck % 3 = 0)::double from told""",
         ),
         (
             "trial_spends",
@@ -108,8 +108,8 @@ def _statements(trials: int) -> list[tuple[str, str]]:
         ),
         (
             "marks",
-            """insert into marks select trial_id, 1, c, c::varchar, c + 1,
-            if(if(c = 0, luck % 2, luck % 3) = 0, 'right', 'wrong') from told, range(2) x(c)
+            """insert into marks select trial_id, 1, c, c::varchar, c + 1, if(good, 'right', 'wrong'), good::double
+            from (select *, if(c = 0, luck % 2, luck % 3) = 0 as good from told, range(2) x(c))
             where anytime and (c = 0 or luck % 2 = 0)""",
         ),
         (

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from engine.core import ids
+from engine.core import codec, ids
 from engine.core.records import (
     AXES,
     Attempt,
@@ -32,7 +32,8 @@ from engine.core.records import (
 )
 
 CUTS: tuple[Cut | None, ...] = (None, *Cut)
-VERDICTS: tuple[Verdict, ...] = ("right", "wrong", "none")
+GRADES: tuple[tuple[Verdict, float | None], ...] = (("right", 1.0), ("wrong", 0.0), ("none", None))
+"""Verdicts with their scores, beside those between."""
 MODELS = ("scripted/a", "local/b@ffff", "openai/c@api.openai.com/v1")
 texts = st.text(max_size=12)
 maybe = st.none() | texts
@@ -85,7 +86,8 @@ problems = st.builds(
 @st.composite
 def questions(draw: st.DrawFn) -> Question:
     problem, task, target = draw(problems), draw(texts), draw(texts)
-    return Question(ids.question_id(task, problem, target), task, problem, target)
+    problem = replace(problem, turns=draw(st.just(()) | messages))
+    return Question(ids.question_id(task, problem, target), task, problem, target, data=codec.with_reading(problem))
 
 
 @st.composite
@@ -136,22 +138,28 @@ def calls(draw: st.DrawFn, ordinal: int) -> Call:
     )
 
 
+def _partly(score: float) -> tuple[Verdict, float | None]:
+    return "partly", score
+
+
 @st.composite
 def trials(draw: st.DrawFn) -> Trial:
     condition, question, repeat = draw(conditions()), draw(questions()), draw(st.integers(0, 9))
     spec = TrialSpec(ids.trial_id(condition, question.question_id, repeat), condition, question, repeat)
-    verdicts = st.sampled_from(VERDICTS)
+    grades = st.sampled_from(GRADES) | st.floats(0.001, 0.999).map(_partly)
+    verdict, score = draw(grades)
     return Trial(
         spec=spec,
         run_id=draw(texts),
         attempt=draw(st.integers(1, 3)),
         end=draw(st.sampled_from(["finished", "exhausted", "failed", "stopped"])),
-        verdict=draw(verdicts),
+        verdict=verdict,
+        score=score,
         answer=draw(maybe),
         error=draw(maybe),
         calls=tuple(draw(calls(i)) for i in range(draw(st.integers(0, 3)))),
         marks=tuple(
-            Mark(i, draw(texts), draw(counts), draw(model_spends()), draw(verdicts))
+            Mark(i, draw(texts), draw(counts), draw(model_spends()), *draw(grades))
             for i in range(draw(st.integers(0, 3)))
         ),
         spends=draw(model_spends()),

@@ -134,7 +134,13 @@ def planned(
 
 def verdict_of(answer: str) -> Verdict:
     """Answers of scripts name their verdict."""
-    return "right" if answer.startswith("right") else "none" if answer.startswith("none") else "wrong"
+    names: tuple[Verdict, ...] = ("right", "partly", "none")
+    return next((name for name in names if answer.startswith(name)), "wrong")
+
+
+def score_of(answer: str) -> float | None:
+    """And how good they are: `partly 0.3`."""
+    return float(answer.split()[1]) if answer.startswith("partly") else None
 
 
 def play(
@@ -150,7 +156,14 @@ def play(
         if isinstance(step, Say):
             if not marks or marks[-1].answer != step.answer:
                 marks.append(
-                    Mark(len(marks), step.answer, len(calls), tuple(meters.spends.values()), verdict_of(step.answer))
+                    Mark(
+                        len(marks),
+                        step.answer,
+                        len(calls),
+                        tuple(meters.spends.values()),
+                        verdict_of(step.answer),
+                        score_of(step.answer),
+                    )
                 )
             continue
         if stopped_after is not None and len(calls) >= stopped_after:
@@ -176,6 +189,7 @@ def play(
         tuple(meters.spends.values()),
         NOON,
         NOON,
+        score=last.score if last else None,
     )
 
 
@@ -229,8 +243,10 @@ class Reading:
 
     fate: str
     """scored, failed, stopped or censored."""
-    verdict: Verdict = "none"
+    verdict: str = "none"
     exhausted: bool = False
+    score: float = 0.0
+    """No answer counts 0."""
     spend: Spend = Spend()
     pusd: int | None = 0
 
@@ -243,7 +259,7 @@ def read(trial: Trial, axis: Axis, budget: int) -> Reading:
     if condition.anytime and axis == "usd" and not known:
         return Reading(trial.end if trial.end in ("failed", "stopped") else "censored")
     reading = replay.read(trial, axis, budget)
-    if reading.fate not in ("right", "wrong", "none"):
+    if reading.fate not in replay.SCORED:
         return Reading(reading.fate)
     # Of a trial with one reading call by call, because its stored spends are told apart by the prices it was run with.
     parts = (
@@ -252,4 +268,4 @@ def read(trial: Trial, axis: Axis, budget: int) -> Reading:
         else [(call.model, call.spend, None) for call in trial.calls]
     )
     pusd = sum(prices[model].cost_pusd(spend, tier=tier) for model, spend, tier in parts) if known else None
-    return Reading("scored", reading.fate, reading.exhausted, reading.spend, pusd)
+    return Reading("scored", reading.fate, reading.exhausted, reading.score or 0.0, reading.spend, pusd)

@@ -91,7 +91,7 @@ def exact_coverage(n: int, shares: Floats) -> Floats:
     return coverage
 
 
-def pair_of(means: Floats, cluster: NDArray[np.intp], repeats: int = 1) -> compare.Paired:
+def pair_of(means: Floats, cluster: NDArray[np.intp], repeats: int = 1, graded: bool = False) -> compare.Paired:
     """The first two settings as a pair of cells."""
     frame = pl.DataFrame(
         {
@@ -100,6 +100,7 @@ def pair_of(means: Floats, cluster: NDArray[np.intp], repeats: int = 1) -> compa
             "accuracy": means[:, 0],
             "accuracy_b": means[:, 1],
             "n_trials": np.full(len(means), repeats),
+            **dict.fromkeys(("n_partly", "n_partly_b"), np.full(len(means), float(graded))),
             "n_trials_b": np.full(len(means), repeats),
             **{f"{name}{end}": np.zeros(len(means)) for name in MEANS for end in ("", "_b")},
         }
@@ -208,6 +209,7 @@ def board_of(right: Floats, spend: Floats, cluster: NDArray[np.intp], replicates
             "n_questions": [len(right)] * len(names),
             "n_draws": [1] * len(names),
             "n_right": counts,
+            "n_partly": [0] * len(names),
             "n_wrong": len(right) - counts,
             "n_none": [0] * len(names),
         }

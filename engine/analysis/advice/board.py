@@ -78,7 +78,8 @@ class Board:
         """Interval of a cell's accuracy at a normal quantile other than 1.96."""
         level = min(2 * NormalDist().cdf(critical) - 1, 1 - 1e-9)
         row = self.row(cell)
-        return accuracy_interval(self.cell_sums(cell), row["n_right"] + row["n_wrong"] + row["n_none"], level)
+        scored = sum(row[name] for name in ("n_right", "n_partly", "n_wrong", "n_none"))
+        return accuracy_interval(self.cell_sums(cell), scored, level, graded=row["n_partly"] > 0)
 
 
 def board(cells: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> Board:

@@ -123,6 +123,8 @@ class _Gaps:
     """Independent pairs of right-or-wrong answers that would vary as much; 0: no question is shared."""
     same: Flags
     """Equal in spend and in every answer, so that the difference is none."""
+    spread: Floats
+    """Standard error of a difference where scores lie between 0 and 1, so that no pair just flips; 0 elsewhere."""
 
     @classmethod
     def over(cls, board: Board, one: int) -> _Gaps:
@@ -133,7 +135,7 @@ class _Gaps:
     def between(cls, board: Board, cells: list[int]) -> _Gaps:
         """Of some points over each of them: square arrays, a row for each one."""
         each = [cls._of(board, one, np.array(cells)) for one in cells]
-        names = ("mean", "ahead", "behind", "pairs", "same")
+        names = ("mean", "ahead", "behind", "pairs", "same", "spread")
         return cls(*(np.stack([getattr(gaps, name) for gaps in each]) for name in names))
 
     @classmethod
@@ -154,16 +156,32 @@ class _Gaps:
         same = (sums == own).all(axis=1) & (counts == asked).all(axis=1)
         x = board.point.x[0]
         ahead, behind = np.where(n > 0, ahead * pairs, 0.0), np.where(n > 0, behind * pairs, 0.0)
-        return cls(mean, ahead, behind, pairs, same & (x[others] == x[one]))
+        between = (board.frame["n_partly"] > 0).to_numpy()
+        graded = (between[others] | between[one]) & (n > 0)
+        spread = np.where(graded, np.sqrt(np.nan_to_num(clustered)) * _widening((weight > 0).sum(axis=1)), 0.0)
+        return cls(mean, ahead, behind, pairs, same & (x[others] == x[one]), spread)
 
     def high(self, z: float) -> Floats:
         """Upper ends of the differences; 1 where no question is shared, 0 where nothing can differ."""
         ends = stats.tango_high(self.ahead, self.behind, np.maximum(self.pairs, _EVEN), z)
+        # As the percentiles of the paired bootstrap have it, whose draws `_critical` reads for all rivals at once.
+        ends = np.where(self.spread > 0, np.minimum(1.0, self.mean + z * self.spread), ends)
         return np.where(self.same, 0.0, np.where(self.pairs > 0, ends, 1.0))
 
     def low(self, z: float) -> Floats:
         """Lower ends."""
-        return -replace(self, ahead=self.behind, behind=self.ahead).high(z)
+        return -replace(self, mean=-self.mean, ahead=self.behind, behind=self.ahead).high(z)
+
+
+def _widening(clusters: NDArray[np.intp]) -> Floats:
+    """What a standard error over few clusters lacks: the factor of its variance, and Student's t instead of z."""
+    known, place = np.unique(clusters, return_inverse=True)
+    factors = [
+        math.sqrt(k / (k - 1)) * stats.t_quantile(LEVEL, k - 1) / stats.z_of(LEVEL) if k > 1 else 0.0
+        for k in known.tolist()
+    ]
+    widening: Floats = np.array(factors)[place.reshape(clusters.shape)]
+    return widening
 
 
 def decide(

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine.analysis.majority_at_k import VOTING, is_right
+from engine.analysis.majority_at_k import VOTING, score_of
 from engine.analysis.sql import listings
 from engine.core import answers, codec
-from engine.core.records import AnswerKind, Which
+from engine.core.records import AnswerKind, Which, verdict_of
 from engine.store import deltas
 
 if TYPE_CHECKING:
@@ -112,35 +112,35 @@ def drawn(
     rows = there.join(fewest, on="condition_id").filter(pl.col("draw") < pl.col("m"))
     if not counts:
         return None
-    known = _verdicts(connection, [*counts, *votes])
-    verdicts: dict[str, list[tuple[Row, str | None, bool | None]]] = defaultdict(list)
+    known = _scores(connection, [*counts, *votes])
+    scored: dict[str, list[tuple[Row, str | None, float | None]]] = defaultdict(list)
     for row in rows.sort("condition_no", "question_no", "repeat", "draw").iter_rows(named=True):
         answer = _answer(row)
-        right = answer is not None and is_right(row, answer, known)
+        score = 0.0 if answer is None else score_of(row, answer, known)
         # Read as it was stored, or this is no setting whose answers these are; and what nobody judges is not judged.
         uncut = row["draw"] > 0 or row["cut"] == "budget" or answer == row["answer"]
-        if not uncut or right is None:
+        if not uncut or score is None:
             counts.pop(row["condition_id"], None)
-        verdicts[row["condition_id"]].append((row, answer, right))
-    numbers = [each[0][0]["condition_no"] for id, each in verdicts.items() if id in counts]
+        scored[row["condition_id"]].append((row, answer, score))
+    numbers = [each[0][0]["condition_no"] for id, each in scored.items() if id in counts]
     if not numbers:
         return None
     homes = {tuple(key): tariff for *key, tariff in connection.execute(_HOMES, [numbers]).fetchall()}
     ((last,),) = connection.execute("select coalesce(max(trial_no), 0) from steps").fetchall()
     steps: list[dict[str, Any]] = []
     for id in counts:
-        for row, answer, right in verdicts[id]:
+        for row, answer, score in scored[id]:
             if row["draw"] > 0:
                 last += 1
                 tariff = homes.get((row["condition_no"], row["question_no"], row["repeat"]))
-                steps += _steps(row, answer, bool(right), {"trial_no": last, "tariff_no": tariff})
+                steps += _steps(row, answer, score or 0.0, {"trial_no": last, "tariff_no": tariff})
     return Drawn(pl.DataFrame(steps, schema=dict.fromkeys(_COLUMNS, pl.Int64)), counts)
 
 
-def _verdicts(connection: Connection, ids: list[str]) -> dict[tuple[int, str], bool | None]:
-    """By question and answer whether it is right, as marks say."""
-    marks = listings.marks(connection, ids).select("question_no", "answer", "verdict").unique()
-    return {(question, answer): verdict == "right" for question, answer, verdict in marks.iter_rows()}
+def _scores(connection: Connection, ids: list[str]) -> dict[tuple[int, str], float | None]:
+    """By question and answer its score, as marks say."""
+    marks = listings.marks(connection, ids).select("question_no", "answer", "score").unique()
+    return {(question, answer): score or 0.0 for question, answer, score in marks.iter_rows()}
 
 
 def _answer(row: Row) -> str | None:
@@ -159,10 +159,10 @@ def _extracted(text: str, kind: AnswerKind, statement: Which, options: tuple[str
 
 _PLACE = ("trial_no", "ordinal", "condition_no", "question_no", "repeat", "tariff_no", "kind", "fate")
 _WALLS = ("more_calls", "more_input", "more_output", "output_wall", "total_wall")
-_COLUMNS = (*_PLACE, *_WALLS, *deltas.COUNTS, *deltas.SPENDS)
+_COLUMNS = (*_PLACE, *_WALLS, *deltas.COUNTS, *deltas.SPENDS, *deltas.SCORES)
 
 
-def _steps(row: Row, answer: str | None, right: bool, place: dict[str, Any]) -> list[dict[str, Any]]:
+def _steps(row: Row, answer: str | None, score: float, place: dict[str, Any]) -> list[dict[str, Any]]:
     """One draw as the trial it would have been, in rows of `steps`; see `store.deltas`."""
     granted, output = row["granted_tokens"], row["output_tokens"]
     # A wall that left the whole cap ends no reply: a longer one was cut by its own.
@@ -186,6 +186,8 @@ def _steps(row: Row, answer: str | None, right: bool, place: dict[str, Any]) -> 
     if closing:
         back = {"ordinal": 1, "kind": 3, "n": -1, "n_exhausted": -1, "n_censored": 1}
         return [present, head | walls | call | {"kind": 2}, head | walls | back]
-    said = {"n_right": int(right), "n_wrong": int(answer is not None and not right)}
-    ended = {"kind": 1, "n_exhausted": -1, "n_right_finished": int(right)}
+    verdict = "none" if answer is None else verdict_of(score)
+    said = {f"n_{name}": int(verdict == name) for name in ("right", "partly", "wrong")}
+    said["partly"] = round(score * deltas.SCORE) if verdict == "partly" else 0
+    ended = {"kind": 1, "n_exhausted": -1, "n_right_finished": said["n_right"], "partly_finished": said["partly"]}
     return [present, head | walls | call | said | ended]

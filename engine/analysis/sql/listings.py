@@ -40,7 +40,7 @@ _LISTS = {
 # At the plain list price, and unknown as a whole where the price of any model is.
 _TRIAL_ROWS = """
 select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.category, t.repeat, t."end", t.verdict,
-    t.answer, t.error, t.budget, s.calls, s.input_tokens, s.output_tokens, s.reasoning_tokens, s.latency_ms,
+    t.score, t.answer, t.error, t.budget, s.calls, s.input_tokens, s.output_tokens, s.reasoning_tokens, s.latency_ms,
     s.pusd / 1e12 as usd, t.run_id, t.started_at, t.finished_at
 from trials t join questions q using (question_id) left join (
     select t.trial_id, t.attempt, sum(x.calls)::bigint as calls, sum(x.input_tokens)::bigint as input_tokens,
@@ -58,7 +58,7 @@ order by t.question_id, t.repeat"""
 _TRANSCRIPT = """
 select c.ordinal, c.role, c.model, p.messages, k.text as reply, k.finish, c.cut, c.replayed, c.asked_tokens,
     c.granted_tokens, c.bound_tokens, c.seen_output_tokens, c.input_tokens, c.cached_tokens, c.output_tokens,
-    c.reasoning_tokens, c.latency_ms, m.answer, m.verdict
+    c.reasoning_tokens, c.latency_ms, m.answer, m.verdict, m.score
 from calls c join prompts p using (prompt_key) left join completions k using (key)
 left join (
     select * from marks where trial_id = $1
@@ -83,7 +83,7 @@ from told t join calls x using (trial_id, attempt) join questions q using (quest
 join framings f using (framing_id) left join completions k using (key)
 where t."end" = 'finished' order by 1, 2, 3, x.ordinal"""
 _MARKS = f"""{_TOLD}
-select t.condition_no, t.question_no, t.repeat, m.after_calls, m.answer, m.verdict
+select t.condition_no, t.question_no, t.repeat, m.after_calls, m.answer, m.score
 from told t join marks m using (trial_id, attempt) order by 1, 2, 3, m.ordinal"""
 
 
@@ -128,6 +128,7 @@ def _versions(connection: Connection) -> dict[str, int | None]:
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
     prices.stand_in(connection)
+    deltas.scored(connection)
     # A database of an older schema that is only read had prices of one rate.
     spends = [name for name, _ in tables.layouts(connection)["trial_spends"]]
     relation = "trial_spends" if "tier" in spends else "(select *, 0 as tier from trial_spends)"
@@ -137,6 +138,7 @@ def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
 
 def transcript(connection: Connection, trial_id: str) -> pl.DataFrame:
     """The calls of a trial's last attempt with prompts and replies."""
+    deltas.scored(connection)
     return _frame(connection, _TRANSCRIPT, trial_id)
 
 

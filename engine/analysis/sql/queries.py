@@ -56,7 +56,7 @@ def write_sums(connection: Connection, sums: pl.DataFrame, grid: pl.DataFrame) -
 
 SPENDS = (*deltas.SPENDS, "pusd", "pwh")
 COUNTS = (*deltas.COUNTS, "n_unpriced", "n_assumed", "n_unmeasured")
-MEASURES = (*COUNTS, *SPENDS)
+MEASURES = (*COUNTS, *deltas.SCORES, *SPENDS)
 
 # A model the lens says nothing about keeps its stored price; one unknown part makes the whole line-up unknown. Walls
 # weigh a call by the dearest rates of its tier and those below it, any of its output may be reasoning.
@@ -117,7 +117,7 @@ apart as (
     from {steps} s semi join places using (condition_no) where s.kind in (0, 3)
     union all by name
     select s.* replace ({", ".join(f"c.{name} as {name}" for name in deltas.SPENDS)}, f.tariff_no as tariff_no,
-            {each("0 as @", *deltas.COUNTS)}), 0 as reach
+            {each("0 as @", *deltas.COUNTS, *deltas.SCORES)}), 0 as reach
     from sized c join (
         select * from {steps} where kind = 0 and n > 0
         qualify row_number() over (partition by condition_no, question_no, repeat order by trial_no) = 1) s
@@ -125,7 +125,7 @@ apart as (
     left join {deltas.TARIFFS} f using (snapshot_id, model) where not c.anytime
     union all by name
     select b.* replace ({", ".join(f"-s.{name} as {name}" for name in deltas.SPENDS)}, s.tariff_no as tariff_no,
-            {each("0 as @", *deltas.COUNTS)}), 0 as reach
+            {each("0 as @", *deltas.COUNTS, *deltas.SCORES)}), 0 as reach
     from {steps} b join {steps} s using (trial_no) semi join places on places.condition_no = b.condition_no
     where b.kind = 3 and b.n <> 0 and s.kind = 1),
 entries as (
@@ -206,7 +206,8 @@ def _read(axis: ReadingAxis, as_observed: bool, tiered: bool, source: str) -> st
     of the wall, `thought` more in all; from there on `slope`.
     """
     how, unknown = _TIERED_USD if tiered and axis == "usd" else _AXES[axis], _UNKNOWN.get(axis, "false")
-    counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in deltas.COUNTS)
+    counted = (*deltas.COUNTS, *deltas.SCORES)
+    counts = (f"if({unknown}, {_FATES.get(name, '0')}, s.{name}) as {name}" for name in counted)
     window = " window w as (partition by s.trial_no order by s.ordinal)" if axis in _UNKNOWN else ""
     return f"""
     select *, wall - weight * more_output as entered,
@@ -274,10 +275,11 @@ capped as (
 select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *MEASURES)}
 from placed where kind <> 2 and slot < len(budgets) group by all
 union all
-select condition_no, question_no, slot, true, {each("0", *COUNTS)}, {each("sum(@)::double", *SPENDS)}
+select condition_no, question_no, slot, true, {each("0", *COUNTS, *deltas.SCORES)}, {each("sum(@)::double", *SPENDS)}
 from capped group by all"""
 
 
+_SCORE = f"n_right * {deltas.SCORE}::bigint + partly"
 _PER_CLUSTER = ("more", "n_censored", "k", "mean", "level", "slope")
 _SQUARES = ("ss", "sq", "qq", "clusters")
 _UNIT = 2**44
@@ -300,7 +302,8 @@ clusters as (
 # same bits whatever it is asked together with.
 _CURVES = f""",{_CLUSTERS},
 lines as (
-    select condition_no, question_no, wall as onset, n, n_right, n_censored, spent::double as level, 0::double as slope
+    select condition_no, question_no, wall as onset, n, {_SCORE} as score, n_censored, spent::double as level,
+        0::double as slope
     from read where kind <> 2
     union all select condition_no, question_no, unnest([since, bend]), 0, 0, 0,
         unnest([level, -level]), unnest([steep, -steep])
@@ -310,12 +313,12 @@ lines as (
     from (select *, entry + thought - entered * slope as level from read where since < wall and bend < wall)),
 merged as (
     select condition_no, question_no, onset,
-        {each("sum(@::hugeint) as @", "n", "n_right", "n_censored")},
+        {each("sum(@::hugeint) as @", "n", "score", "n_censored")},
         {each(f"sum(round(@ * {_UNIT})::hugeint) as @", "level", "slope")}
     from lines group by condition_no, question_no, onset),
 running as (
     select condition_no, question_no, onset, n as more, n_censored, sum(n) over w as scored,
-        (sum(n_right) over w)::double as mean, {each("(sum(@) over w)::double as @", "level", "slope")}
+        (sum(score) over w)::double / {deltas.SCORE} as mean, {each("(sum(@) over w)::double as @", "level", "slope")}
     from merged window w as (partition by condition_no, question_no order by onset)),
 means as (
     select condition_no, question_no, onset, more, n_censored, (scored > 0)::hugeint as k,
@@ -338,10 +341,13 @@ squares as (
 stacked as (
     select condition_no, onset, {each("sum(@) as @", *_PER_CLUSTER, *_SQUARES)}
     from squares group by condition_no, onset),
+between as (
+    select condition_no, wall as onset, sum(n_partly) as n_partly from read where n_partly <> 0 group by all),
 totals as (
     select condition_no, onset as budget, (sum(k) over w)::double as n, (sum(more) over w)::double as n_trials,
-        {", ".join(f"(sum({name}) over w)::double / {unit}::double as {name}" for name, unit in _DIVISORS.items())}
-    from stacked window w as (partition by condition_no order by onset))
+        {", ".join(f"(sum({name}) over w)::double / {unit}::double as {name}" for name, unit in _DIVISORS.items())},
+        (sum(coalesce(n_partly, 0)) over w)::double as n_partly
+    from stacked left join between using (condition_no, onset) window w as (partition by condition_no order by onset))
 select condition_id, t.* exclude (condition_no) from totals t join {deltas.CONDITIONS} using (condition_no)
 order by condition_id, budget"""
 
@@ -352,7 +358,8 @@ from read join {deltas.CONDITIONS} using (condition_no) where kind > 0 or n > 0 
 
 _WALKS = f"""
 select {", ".join(("condition_no", "question_no", "repeat", "ordinal", "kind", "wall", "entered", "since"))},
-    bend, {each("@::double as @", "entry", "spent", "slope", "steep", "thought")}, n, n_right, n_censored
+    bend, {each("@::double as @", "entry", "spent", "slope", "steep", "thought")}, n,
+    ({_SCORE})::double / {deltas.SCORE} as score, n_partly, n_censored
 from read order by condition_no, question_no, repeat, ordinal"""
 
 # A fact counts from the wall of its call on, and no further than the trial's data reach; a trial that is not anytime is
@@ -382,8 +389,9 @@ _QUESTIONS = f"with {_CLUSTERS.strip()} select q.*, cluster from clusters join {
 
 
 def prepare(connection: Connection) -> None:
-    """See that there are steps and prices to read; called once per connection, before anything else here."""
+    """See that there are steps, scores and prices to read; called once per connection, before anything else here."""
     prices.stand_in(connection)
+    deltas.scored(connection)
     if not has(connection, "steps"):
         deltas.stand_in(connection)
 

@@ -31,12 +31,13 @@ select trial_id, attempt, question_id, repeat, if("end" in ('failed', 'stopped')
     "end" = 'exhausted' as exhausted from latest"""
 _AT_BUDGET = f"""
 with told as (
-    select question_no, repeat, {", ".join(f"sum({name}) as {name}" for name in deltas.COUNTS)}
+    select question_no, repeat, {", ".join(f"sum({name}) as {name}" for name in (*deltas.COUNTS, "n_partly"))}
     from steps join {deltas.CONDITIONS} using (condition_no)
     where condition_id = $condition and {{wall}} <= $budget group by all)
 select trial_id, attempt, question_id, l.repeat,
     case when n_failed > 0 then 'failed' when n_stopped > 0 then 'stopped' when n = 0 then 'censored'
-        when n_right > 0 then 'right' when n_wrong > 0 then 'wrong' else 'none' end as fate,
+        when n_right > 0 then 'right' when n_partly > 0 then 'partly' when n_wrong > 0 then 'wrong' else 'none'
+    end as fate,
     n > 0 and n_exhausted > 0 as exhausted
 from latest l join {deltas.QUESTIONS} using (question_id) join told t using (question_no) where t.repeat = l.repeat"""
 _EACH_ONCE = """
@@ -45,7 +46,7 @@ select (select count(*) from latest) = (select count(distinct trial_id) from rea
 _READ = {"trial_id": str, "attempt": int, "question_id": str, "repeat": int, "fate": str, "exhausted": bool}
 _SHOWN = {
     "all": "true",
-    "exhausted": "exhausted and fate in ('right', 'wrong', 'none')",
+    "exhausted": f"exhausted and fate in {replay.SCORED}",
     "failed": "fate in ('failed', 'stopped')",
 }
 """As `replay.matches` says it; every other choice is a fate."""
@@ -185,6 +186,7 @@ def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | N
         return
     layouts = tables.layouts(connection)
     if axis in _WALLS and "steps" in layouts:
+        deltas.scored(connection)
         sql = f"create temp table read as {_AT_BUDGET.format(wall=_WALLS[axis])}"
         connection.execute(sql, {"condition": condition_id, "budget": budget})
         # Steps stand by place: two trials at one (of two price lists), or one without any, are read one by one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,58 @@ def test_a_file_is_in_the_address_by_its_content_and_no_server_path_is_in_a_mess
     page.selectbox(key="form.answer").set_value("Puzzles").run()
     shown = [*page.warning, *page.error, *page.caption, *page.markdown]
     assert not page.exception and not any(str(tmp_path) in str(each.value).replace("\\", "") for each in shown)
+
+
+def test_columns_are_chosen_by_their_names_and_can_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    table = "id;Passage;prompt;gold;topic\n" + "".join(
+        f"r{n};Text {n}.;Sum of {n} and {n}?;{2 * n};{'odd' if n % 2 else 'even'}\n" for n in range(8)
+    )
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "own.csv", table.encode())
+    page = run_page("runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/own.csv", questions="4")
+    assert not page.exception
+    chosen = {name: page.selectbox(key=f"form.{name}").value for name in ("question", "answer", "context", "category")}
+    assert chosen == {"question": "prompt", "answer": "gold", "context": "Passage", "category": "topic"}
+    assert page.selectbox(key="form.ids").value == "no column"
+    page.selectbox(key="form.stratify").set_value("topic")
+    page.selectbox(key="form.context").set_value("no column")
+    page.selectbox(key="form.bad").set_value("are left out and counted").run()
+    assert not page.exception
+    study = page.code[0].value
+    assert 'stratify_column = "topic"' in study and "skip_bad = true" in study and "context_column" not in study
+    assert page.query_params["context"] and page.query_params["stratify"]
+
+
+def test_an_uploaded_chat_is_a_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    turns = [
+        {"role": "user", "content": "I have 3."},
+        {"role": "assistant", "content": "Noted."},
+        {"role": "user", "content": "And 2 more?"},
+        {"role": "assistant", "content": "5"},
+    ]
+    kept = studies.save_upload(
+        runs.uploads(tmp_path / "new.duckdb"), "chats.jsonl", json.dumps({"messages": turns}).encode()
+    )
+    page = run_page(
+        "runs", model=["scripted/adder"], task="file", file=f"{kept.parent.name}/chats.jsonl", questions="1"
+    )
+    assert not page.exception
+    study = page.code[0].value
+    assert 'messages_column = "messages"' in study and "answer_column" not in study
+    assert not page.warning and "Answers to file:chats are read as number: all 1 targets are numbers." in _captions(
+        page
+    )
+
+
+def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "own.csv", b"question,answer\n2 km?,2 km\n")
+    asked = {"model": ["scripted/adder"], "task": "file", "file": f"{kept.parent.name}/own.csv", "questions": "1"}
+    page = run_page("runs", **asked, scorer="number(tolerance=1%)")
+    assert not page.exception and 'scorer = "number(tolerance=1%)"' in page.code[0].value
+    assert "exact" in page.selectbox(key="form.scorer").options
+    wrong = run_page("runs", **asked, scorer="number(tolerence=1%)")
+    assert any("did you mean 'tolerance'" in str(each.value).replace("\\", "") for each in wrong.warning)

@@ -32,7 +32,9 @@ small = st.integers(0, 12)
 @st.composite
 def scripts(draw: st.DrawFn, lineup: Lineup) -> Script:
     models = [setting for _, setting in lineup]
-    answers = st.sampled_from(["right", "wrong 1", "wrong 2", "none", "right too"]).map(Say)
+    answers = st.sampled_from(
+        ["right", "wrong 1", "wrong 2", "none", "right too", "partly 0.25", "partly 0.7", "partly 0.333333333"]
+    ).map(Say)
 
     def ask() -> Ask:
         bound, asked = draw(st.integers(1, 12)), draw(st.integers(1, 12))
@@ -92,17 +94,18 @@ def expected(trials: Sequence[Trial], axis: Axis, budget: int) -> dict[str, floa
 
     flat = [r for group in scored.values() for r in group]
     unpriced = any(r.pusd is None for r in flat)
-    whole = [[r.verdict == "right" for r in group if not r.exhausted] for group in scored.values()]
+    whole = [[r.score for r in group if not r.exhausted] for group in scored.values()]
     ended = [mean(group) for group in whole if group]
     return {
         "n_questions": len(scored),
         "n_trials": len(trials),
         "n_right": sum(r.verdict == "right" for r in flat),
+        "n_partly": sum(r.verdict == "partly" for r in flat),
         "n_wrong": sum(r.verdict == "wrong" for r in flat),
         "n_none": sum(r.verdict == "none" for r in flat),
         "n_exhausted": sum(r.exhausted for r in flat),
         **{f"n_{fate}": sum(r.fate == fate for _, r in readings) for fate in ("failed", "stopped", "censored")},
-        "accuracy": average(lambda r: r.verdict == "right"),
+        "accuracy": average(lambda r: r.score),
         **{
             name: average(lambda r, name=name: getattr(r.spend, name))
             for name in (

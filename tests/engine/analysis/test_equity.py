@@ -39,6 +39,9 @@ def units(right: list[int]) -> pl.DataFrame:
         "pusd",
         "pwh",
         "n_right_finished",
+        "n_partly",
+        "partly",
+        "partly_finished",
     )
     names = [f"q{i:04}" for i in range(n)]
     head = {"condition_id": ["c"] * n, "axis": ["calls"] * n, "budget": [1] * n, "question_id": names, "cluster": names}

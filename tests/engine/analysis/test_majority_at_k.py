@@ -205,6 +205,6 @@ def test_a_reply_that_a_filter_ended_is_no_vote_of_a_ballot() -> None:
         }
         for text, finish, cut in said
     ]
-    marks = [{**place, "after_calls": 1, "answer": "2", "verdict": "right"}]
+    marks = [{**place, "after_calls": 1, "answer": "2", "score": 1.0}]
     (found,) = votes_by_trial(rows, marks).values()
-    assert (found.votes, found.right) == ((0, None, None), (True,))
+    assert (found.votes, found.scores) == ((0, None, None), (1.0,))
