@@ -66,7 +66,7 @@ class NamedTask(files.FileTask):
         if subset not in made.sources:
             raise UnknownName(f"subset of {name}", subset, made.sources)
         self._source, self._subset = made.sources[subset], subset
-        self._set, self._items = name, dict[tuple[str, str | None, str], Item]()
+        self._set, self._items = name, dict[object, Item]()
         scored = f"+{spec.scorer}" if spec.scorer else ""
         self.name = (f"{name}/{subset}" if len(made.sources) > 1 else name) + scored
 
@@ -83,7 +83,7 @@ class NamedTask(files.FileTask):
         else:
             self.path = Path(spec.path).expanduser()
         wanted = [*made.columns, *([spec.category_column] if spec.category_column else [])]
-        kept = dict[tuple[str, str | None, str], files.Row]()
+        kept = dict[object, files.Row]()
         for number, row in enumerate(rows(self.path, wanted, made.head), start=1):
             try:
                 item = made.read(row) if made.keep is None or made.keep(row, self._subset) else None
@@ -105,10 +105,14 @@ class NamedTask(files.FileTask):
 
     def _kinds(self, rows: list[files.Row]) -> dict[tuple[str, str | None, str], AnswerKind]:
         """Each row's own kind, else the benchmark's, else as targets look."""
-        if self.benchmark.kind is None:
+        usual = self.benchmark.kind
+        if usual is None:
             return super()._kinds(rows)
-        self._note = f"Answers to {self.name} are scored {self.benchmark.scored}."
-        return {row.key: self._items[row.key].kind or self.benchmark.kind for row in rows}
+        scored = f"by {self.spec.scorer}" if self.spec.scorer else self.benchmark.scored
+        self._note = f"Answers to {self.name} are scored {scored}."
+        # Some scorers want answers read in their own way.
+        reads: AnswerKind | None = getattr(self._scorer, "reads", None) if self.spec.scorer else None
+        return {row.key: reads or self._items[row.key].kind or usual for row in rows}
 
     def _problem(self, row: files.Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Problem:
         own = self.benchmark.instructions

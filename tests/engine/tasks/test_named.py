@@ -206,6 +206,15 @@ def test_a_local_copy_may_have_another_ending_and_its_columns_group_the_question
     assert {question.category for question in grouped.questions()} == {"C"}
 
 
+def test_another_scorer_makes_a_task_of_its_own(folder: Path) -> None:
+    task = open_task(TaskSpec("hotpotqa", scorer="same", path=_path(folder, "hotpotqa")))
+    other = open_task(TaskSpec("hotpotqa", path=_path(folder, "hotpotqa")))
+    asked = task.questions()
+    assert task.name == "hotpotqa+same" and getattr(task, "note", "") == "Answers to hotpotqa+same are scored by same."
+    assert not {each.question_id for each in asked} & {each.question_id for each in other.questions()}
+    assert task.score("portugal", asked[0]) == 1
+
+
 def test_a_subset_is_part_of_the_name_and_the_name_opens_it_again(folder: Path) -> None:
     task = open_task(TaskSpec("mgsm", subset="de", path=_path(folder, "mgsm")))
     assert task.name == "mgsm/de" and open_task(TaskSpec("mgsm/de", path=_path(folder, "mgsm"))).name == task.name
