@@ -266,7 +266,8 @@ _OF_FILES = (
     *("kind", "statement", "choices_column", "checker"),
     *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad", "judge", "rubric"),
 )
-"""What is said of files alone."""
+"""What is said of files, and of public benchmarks as far as it stands in `_OF_BOTH`."""
+_OF_BOTH = ("statement", "stratify_column")
 
 
 def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
@@ -278,7 +279,7 @@ def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
         task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
     elif task.scorer is not None and not public:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
-    elif own := [key for key in _OF_FILES if key in table.body and not (public and key == "statement")]:
+    elif own := [key for key in _OF_FILES if key in table.body and not (public and key in _OF_BOTH)]:
         raise UsageError(f"{table.place} has {own[0]}, which tasks of files take; {task.name} says it itself.")
     if not public and (theirs := [key for key in ("subset", "path", "revision") if key in table.body]):
         raise UsageError(f"{table.place} has {theirs[0]}, which public benchmarks take, such as gsm8k.")

@@ -66,7 +66,7 @@ class NamedTask(files.FileTask):
         if subset not in made.sources:
             raise UnknownName(f"subset of {name}", subset, made.sources)
         self._source, self._subset = made.sources[subset], subset
-        self._set, self._items = name, dict[object, Item]()
+        self._set, self._items = name, dict[files.Key, Item]()
         scored = f"+{spec.scorer}" if spec.scorer else ""
         self.name = (f"{name}/{subset}" if len(made.sources) > 1 else name) + scored
 
@@ -82,8 +82,8 @@ class NamedTask(files.FileTask):
             self.path = local_copy(self._set, self._source, spec.revision, made.gated)
         else:
             self.path = Path(spec.path).expanduser()
-        wanted = [*made.columns, *([spec.category_column] if spec.category_column else [])]
-        kept = dict[object, files.Row]()
+        wanted = [*made.columns, *filter(None, (spec.category_column, spec.stratify_column))]
+        kept = dict[files.Key, files.Row]()
         for number, row in enumerate(rows(self.path, wanted, made.head), start=1):
             try:
                 item = made.read(row) if made.keep is None or made.keep(row, self._subset) else None
@@ -96,14 +96,16 @@ class NamedTask(files.FileTask):
             self._cell(text, number, "question", files.LONGEST_QUESTION)
             target = self._cell(item.target, number, "answer", files.LONGEST_TARGET)
             category = str(row[spec.category_column]) if spec.category_column else item.category
-            one = files.Row(text, target, category, item.reasoning, item.context, item.options, number)
+            stratum = str(row[spec.stratify_column]) if spec.stratify_column else ""
+            read = text, target, category, item.reasoning, item.context, item.options
+            one = files.Row(*read, number=number, stratum=stratum)
             if one.key not in kept:
                 kept[one.key], self._items[one.key] = one, item
         if not kept:
             raise UsageError(f"The file {str(self.path)!r} holds no rows of {self._set}.")
         return list(kept.values())
 
-    def _kinds(self, rows: list[files.Row]) -> dict[tuple[str, str | None, str], AnswerKind]:
+    def _kinds(self, rows: list[files.Row]) -> dict[files.Key, AnswerKind]:
         """Each row's own kind, else the benchmark's, else as targets look."""
         usual = self.benchmark.kind
         if usual is None:

@@ -215,6 +215,21 @@ def test_another_scorer_makes_a_task_of_its_own(folder: Path) -> None:
     assert task.score("portugal", asked[0]) == 1
 
 
+def test_some_of_the_words_are_some_of_the_score_where_it_is_asked_for(folder: Path) -> None:
+    task = open_task(TaskSpec("hotpotqa", scorer="token_f1", path=_path(folder, "hotpotqa")))
+    question = task.questions()[0]
+    assert task.score("Portugal", question) == 1 and 0 < task.score("the country of Portugal", question) < 1
+
+
+def test_questions_are_spread_over_the_groups_of_a_column(tmp_path: Path) -> None:
+    rows = [{**row, "category": field} for row in rows_like("mmlu_pro") for field in ("law", "physics", "maths")]
+    rows = [{**row, "question": f"{row['question']} {row['category']}"} for row in sorted(rows, key=str)]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    asked = open_task(TaskSpec("mmlu_pro", 6, stratify_column="category", path=str(path))).questions()
+    assert sorted(str(each.category) for each in asked) == ["law", "law", "maths", "maths", "physics", "physics"]
+
+
 def test_a_subset_is_part_of_the_name_and_the_name_opens_it_again(folder: Path) -> None:
     task = open_task(TaskSpec("mgsm", subset="de", path=_path(folder, "mgsm")))
     assert task.name == "mgsm/de" and open_task(TaskSpec("mgsm/de", path=_path(folder, "mgsm"))).name == task.name
