@@ -44,10 +44,16 @@ KEYS = {
 ABOUT = {
     "base_conversion": "A number written in another base.",
     "basic_arithmetic": "Mixed arithmetic with several operations.",
+    "binary_alternation": "Fewest swaps that make noughts and ones take turns.",
+    "bitwise_arithmetic": "Sums and shifts of hexadecimal numbers.",
+    "caesar_cipher": "Words whose letters were all shifted.",
     "calendar_arithmetic": "Which weekday it is a number of days later.",
     "chain_sum": "Generated additions and subtractions.",
+    "count_primes": "How many primes lie between two numbers.",
     "countdown": "Reach a number from given ones.",
+    "course_schedule": "Whether courses that need each other can be taken.",
     "decimal_chain_sum": "Additions and subtractions with decimals.",
+    "dice": "The odds of a roll of several dice.",
     "distractors": "A sum among sentences that do not matter.",
     "family_relationships": "How two members of a family are related.",
     "fraction_simplification": "A fraction in lowest terms.",
@@ -56,15 +62,22 @@ ABOUT = {
     "lcm": "The least common multiple of some numbers.",
     "leg_counting": "How many legs some animals have together.",
     "letter_counting": "How often a letter stands in a text.",
+    "maze": "Fewest steps through a drawn maze.",
     "needle_haystack": "One fact to be found in a long text.",
+    "number_filtering": "Numbers of a list above or below a bound.",
     "number_sequence": "The next number of a sequence.",
     "number_sorting": "Numbers to be put in order.",
+    "prime_factorization": "A number as a product of primes.",
     "products": "Products of whole numbers.",
     "puzzle24": "Make 24 from four numbers.",
+    "rotten_oranges": "Minutes until a grid has turned.",
     "simple_equations": "An equation with one unknown.",
     "simple_geometry": "An angle missing in a polygon.",
     "spell_backward": "A word spelled backwards.",
+    "spiral_matrix": "A table read in a spiral.",
     "syllogism": "Whether a conclusion follows from two sentences.",
+    "word_sequence_reversal": "A list of words from its end.",
+    "word_sorting": "Words to be put in order.",
 }
 """By generator what its questions are, in a line."""
 SHOWN = 3
@@ -261,7 +274,9 @@ def _preview(spec: TaskSpec) -> Preview:
 def without_path(sentence: str, task: Mapping[str, Any]) -> str:
     """A sentence about an uploaded file without the folder it lies in, which is nobody's business."""
     path = Path(str(task.get("name", "")).removeprefix("file:"))
-    return sentence.replace(f"file:{path}", path.name).replace(str(path), path.name)
+    sentence = sentence.replace(f"file:{path}", path.name).replace(str(path), path.name)
+    # Files that were fetched lie in the cache of whoever started the dashboard.
+    return sentence.replace(f"{files.cache_folder()}{os.sep}", "")
 
 
 def calls(strategy: str, typed: Mapping[str, str]) -> str:

@@ -158,8 +158,11 @@ def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast
     missing = missing or ("Choose a strategy." if not form.strategies else "")
     if missing:
         return Forecast(fault=missing)
-    forecast = queries.expected(studies.text(form), queries.state())
+    asked = studies.text(form), queries.state()
+    forecast = queries.expected(*asked)
     if forecast.fault:
+        # Not kept: a benchmark's file may be there the next time.
+        queries.expected.clear(*asked)
         return replace(forecast, fault=studies.without_path(forecast.fault, tasks[0]))
     return forecast
 

@@ -10,7 +10,7 @@ import click
 
 from engine.cli import show
 from engine.cli.options import DONE, ERROR, Verb, among, as_json, model_names, option, plugin, writable
-from engine.core import names
+from engine.core import names, text
 from engine.core.errors import UnknownName, UsageError, shortened
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -52,30 +52,55 @@ def strategies(as_json: bool) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("file", required=False, metavar="FILE", help="a file of one's own questions: what is read from it")
 @click.argument(
-    "keys", nargs=-1, metavar="KEY=VALUE", help="as in a [[tasks]] table: answer_column=gold, questions=50, ..."
+    "name", required=False, metavar="NAME", help="a public benchmark: all about it; or a file of one's own questions"
 )
-@option("--write", type=Path, metavar="STUDY.toml", help="with FILE: write a first study of it, with the bundled model")
+@click.argument(
+    "keys", nargs=-1, metavar="KEY=VALUE", help="with a file, as in a [[tasks]] table: answer_column=gold, questions=50"
+)
+@option(
+    "--write", type=Path, metavar="STUDY.toml", help="with a file: write a first study of it, with the bundled model"
+)
+@option(
+    "--fetch", "fetched", is_flag=True, help="with a benchmark: bring its file now, so that no study needs a network"
+)
 @plugin
 @as_json
-def tasks(file: str | None, keys: tuple[str, ...], write: Path | None, as_json: bool) -> None:
-    """The generated tasks by name, those of plugins, and how a file of one's own is read."""
-    from engine.tasks import task_names
+def tasks(name: str | None, keys: tuple[str, ...], write: Path | None, fetched: bool, as_json: bool) -> None:
+    """What can be asked by name, by family: public benchmarks, generators with their levels, tasks of plugins; or how a
+    file of one's own is read."""
+    from engine.tasks import named, task_names
+    from engine.tasks.gym.catalogue import CATALOGUE
     from engine.tasks.gym.source import OWN, STORED, can_generate
+    from engine.tasks.task import TASKS
 
-    if file is not None:
-        _own(file, keys, write, as_json)
+    if name is not None:
+        if named.known(name) or not ("." in name or "/" in name or keys or write):
+            _benchmark(name, fetched, as_json)
+        else:
+            _own(name.removeprefix("file:"), keys, write, as_json)
         return
-    names = task_names()
+    if fetched:
+        raise UsageError(
+            "--fetch brings the file of one benchmark; name it, such as `budgetscope tasks gsm8k --fetch`."
+        )
     if as_json:
-        show.emit(names)
+        show.emit(task_names())
         return
-    for name in names:
-        show.say(name)
+    for family, names_of in named.by_family().items():
+        show.say(f"{family}: {', '.join(names_of)}")
+    for family in dict.fromkeys(sorted(each.family for each in CATALOGUE.values())):
+        show.say(f"generated, {family}:")
+        for generator, offer in CATALOGUE.items():
+            if offer.family == family:
+                steps = f", or 1 to {offer.steps} of its own curriculum" if offer.steps else ""
+                show.say(f"    gym:{generator}: easy, medium, hard{steps}")
+    for own in TASKS.names():
+        show.say(own)
     if not can_generate():
         here = ", ".join(sorted({*OWN, *(path.name.partition(".")[0] for path in STORED.glob("*.jsonl"))}))
         show.say(f'Here without a generator: {here}; `pip install "budgetscope[gym]"` brings the others.')
+    show.say("`budgetscope tasks gsm8k` says where a benchmark comes from and how it is asked.")
     show.say("file:<path> for your own questions: CSV, Excel, JSONL or Parquet; `budgetscope tasks FILE` reads one.")
 
 
@@ -152,6 +177,45 @@ def _plain(value: str) -> str | int | bool:
     if value.isdecimal() and len(value) < 19:
         return int(value)
     return {"true": True, "false": False}.get(value, value)
+
+
+def _benchmark(name: str, fetched: bool, as_json: bool) -> None:
+    """All there is to know of one public benchmark before it is paid for."""
+    from engine.tasks import TaskSpec, named, open_task
+
+    made, subset = named.benchmark(name.partition("/")[0]), name.partition("/")[2]
+    task = named.NamedTask(TaskSpec(name))
+    # Its file first: what cannot be had is said instead.
+    asked = len(open_task(TaskSpec(name)).questions()) if fetched else None
+    question = named.example_of(name.partition("/")[0])
+    about = {
+        "name": task.name,
+        "title": made.title,
+        "family": made.family,
+        "paper": made.paper,
+        "licence": made.licence,
+        "subsets": list(made.sources),
+        "source": made.sources[subset or next(iter(made.sources))].address,
+        "scored": made.scored,
+        "example": {"context": question.problem.context, "question": question.problem.text, "target": question.target},
+        "instructions": question.problem.instructions,
+        "questions": asked,
+    }
+    if as_json:
+        show.emit(about)
+        return
+    show.say(f"{task.name}: {made.title} ({made.paper})")
+    show.say(f"    licence: {made.licence}{'; gated, which takes HF_TOKEN' if made.gated else ''}")
+    show.say(f"    source: {about['source']}")
+    if len(made.sources) > 1:
+        show.say(f"    subsets: {', '.join(made.sources)}")
+    show.say(f"    scored: {made.scored}")
+    show.say("    an example of our own, as it is asked:")
+    lines = [*(question.problem.context or "").splitlines(), *question.problem.text.splitlines()]
+    for line in [*lines, question.problem.instructions, f"→ {question.target}"]:
+        show.say(f"        {line}".rstrip())
+    if asked is not None:
+        show.say(f"    here now: {text.plural(asked, 'question')}")
 
 
 @click.command(cls=Verb)

@@ -11,6 +11,7 @@ import os
 import random
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,12 @@ _WHY = {
     errno.EPERM: "this user may not do that there",
     errno.ENAMETOOLONG: "the name is too long",
 }
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept: the user's cache, XDG_CACHE_HOME where it is set."""
+    windows = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
+    return Path(os.environ.get("XDG_CACHE_HOME") or windows or Path.home() / ".cache") / "budgetscope"
 
 
 def replace(path: Path, content: str | bytes) -> None:

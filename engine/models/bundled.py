@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.core import files
 from engine.core.errors import RunError, UsageError, shortened
 
 FETCH = "budgetscope models fetch"
@@ -51,9 +51,8 @@ BUNDLED = {
 
 
 def folder() -> Path:
-    """Where fetched model files are kept: the user's cache, XDG_CACHE_HOME where it is set."""
-    windows = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
-    return Path(os.environ.get("XDG_CACHE_HOME") or windows or Path.home() / ".cache") / "budgetscope"
+    """Where fetched model files are kept."""
+    return files.cache_folder()
 
 
 def file_of(name: str) -> Path | None:

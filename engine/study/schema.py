@@ -28,8 +28,9 @@ from engine.models.prices import pusd
 from engine.strategies import build, calibration, entries, entry, lineups, plugins
 from engine.strategies.lineups import Lineup
 from engine.strategies.registry import parameters
+from engine.tasks import named
 from engine.tasks.scorers import open_checker, open_scorer
-from engine.tasks.task import TaskSpec
+from engine.tasks.task import TASKS, TaskSpec
 
 CEILING_TOKENS = 50_000_000
 """Token ceiling of a run whose study sets none."""
@@ -265,19 +266,25 @@ _OF_FILES = (
     *("kind", "statement", "choices_column", "checker"),
     *("id_column", "kind_column", "messages_column", "stratify_column", "skip_bad", "judge", "rubric"),
 )
-"""What is said of files alone."""
+"""What is said of files, and of public benchmarks as far as it stands in `_OF_BOTH`."""
+_OF_BOTH = ("statement", "stratify_column")
 
 
 def _task(table: Table, folder: Path, shared: tuple[Example, ...]) -> TaskSpec:
     task = table.fields(TaskSpec, examples=_examples(table))
     if task.shots and task.examples:
         raise UsageError(f"{table.place} has both shots and examples; give one of them.")
-    if task.name.startswith("file:"):
+    file, public = task.name.startswith("file:"), named.known(task.name) and task.name not in TASKS
+    if file:
         task = replace(task, name=f"file:{toml.located(task.name.removeprefix('file:'), folder)}")
-    elif task.scorer is not None:
+    elif task.scorer is not None and not public:
         raise UsageError(f"{table.place} has a scorer, which tasks of files take; {task.name} has its own.")
-    elif own := [key for key in _OF_FILES if key in table.body]:
+    elif own := [key for key in _OF_FILES if key in table.body and not (public and key in _OF_BOTH)]:
         raise UsageError(f"{table.place} has {own[0]}, which tasks of files take; {task.name} says it itself.")
+    if not public and (theirs := [key for key in ("subset", "path", "revision") if key in table.body]):
+        raise UsageError(f"{table.place} has {theirs[0]}, which public benchmarks take, such as gsm8k.")
+    if task.path is not None:
+        task = replace(task, path=f"{toml.located(task.path, folder)}")
     if task.scorer is not None:
         open_scorer(task.scorer)
     if task.checker is not None:

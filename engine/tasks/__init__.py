@@ -1,4 +1,5 @@
-"""What is asked: how a name becomes a task. Ours come in two families, users' own are registered by name."""
+"""What is asked: how a name becomes a task. Generators and files stand behind a colon, public benchmarks and users' own
+tasks go by their bare name."""
 
 from __future__ import annotations
 
@@ -28,11 +29,17 @@ def open_task(spec: TaskSpec) -> Task:
         return GymTask(spec)
     if spec.name in TASKS:
         return TASKS.get(spec.name)(spec)
+    from engine.tasks import named
+
+    if named.known(spec.name):
+        return named.NamedTask(spec)
     raise UnknownName("task", spec.name, (*task_names(), "file:<path>"))
 
 
 def task_names() -> tuple[str, ...]:
-    """Every task that can be named without a file, sorted: 'gym:chain_sum', ..., and those of plugins; cheap."""
+    """Every task that can be named without a file: 'gym:chain_sum', ..., benchmarks, and those of plugins; cheap."""
+    from engine.tasks import named
     from engine.tasks.gym import known_generators
 
-    return (*(f"gym:{name}" for name in known_generators()), *TASKS.names())
+    own = [name for name in named.names() if name not in TASKS]
+    return (*(f"gym:{name}" for name in known_generators()), *own, *TASKS.names())

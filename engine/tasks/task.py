@@ -21,13 +21,13 @@ class TaskSpec:
     """A [[tasks]] table of a study."""
 
     name: Text
-    """'gym:<generator>', 'file:<path>', or the name of a registered task."""
+    """'gym:<generator>', 'file:<path>', a public benchmark such as 'gsm8k', or the name of a registered task."""
     questions: Annotated[int, Meta(ge=1, le=10_000_000)] | None = None
     """How many; None: all of a file, 50 of a generator."""
     seed: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """Which questions: seeds 0, 1, 2, ... never share one."""
     level: Text = "easy"
-    """Preset of a generator: easy, medium, hard."""
+    """Of a generator: easy, medium, hard, a level of its curriculum ('3'), or a span of them ('easy-hard', '1-4')."""
     shots: Annotated[int, Meta(ge=0, le=64)] = 0
     """Worked examples made by the task itself from questions it will not ask."""
     examples: tuple[Example, ...] = ()
@@ -62,6 +62,12 @@ class TaskSpec:
     """What it grades by, in words."""
     checker: Text | None = None
     """A scorer that needs no target, such as game24, by name; the file then has no column of answers."""
+    subset: Text | None = None
+    """Of a public benchmark that has several: 'de' of mgsm; None: its first."""
+    path: Text | None = None
+    """A copy of a public benchmark's file, in its publisher's form; None: fetched once, and kept."""
+    revision: Text | None = None
+    """Commit of 40 digits at which a public benchmark is fetched; None: the one it is pinned to."""
 
 
 class Task(Protocol):

@@ -1,5 +1,8 @@
 """Generated benchmarks: `gym:<generator>` over reasoning-gym or of our own, each with an easy, a medium and a hard
-preset.
+preset, and most with the levels of the generator's own curriculum: '1', '2', ...
+
+A span of levels, `gym:gcd/1-4` or `gym:gcd/easy-hard`, is difficulty as an axis: its questions take turns through the
+levels and are grouped by them.
 
 Example, gym:gcd at level easy: "Find the Greatest Common Divisor (GCD) of these numbers: 8, 12." with target "4".
 
@@ -10,6 +13,7 @@ when more are asked. Scoring reads the answer and the question alone: it neither
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +21,7 @@ from typing import Any
 from engine.core import ids
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Example, Problem, Question
-from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
+from engine.tasks.gym.catalogue import CATALOGUE, Generator
 from engine.tasks.gym.checks import is_right
 from engine.tasks.gym.steps import reasoning
 from engine.tasks.task import TaskSpec
@@ -43,8 +47,7 @@ class GymTask:
         self.count = DEFAULT_QUESTIONS if spec.questions is None else spec.questions
         if self.generator not in CATALOGUE:
             raise UnknownName("generator", self.generator, list(CATALOGUE))
-        if self.level not in LEVELS:
-            raise UnknownName("level", self.level, list(LEVELS))
+        self.levels = _levels(CATALOGUE[self.generator], self.level)
         if self.count < 1:
             raise UsageError(f"The task {spec.name!r} asks for {self.count} questions; ask for at least 1.")
         if spec.seed < 0:
@@ -59,9 +62,9 @@ class GymTask:
         """The spec's block of distinct questions; UsageError, with the number there is, when it does not exist."""
         from engine.tasks.gym.source import flat_text, source, target
 
-        made, seed = source(self.generator, self.level), self.spec.seed
+        seed = self.spec.seed
         start = seed * self.count
-        entries = made.first(start + self.count)
+        entries = self._entries(start + self.count)
         if len(entries) < start + self.count:
             blocks = len(entries) // self.count
             fits = f"enough for seeds 0 to {blocks - 1} with {self.count} each" if blocks else "too few"
@@ -70,10 +73,12 @@ class GymTask:
         # Worked examples come from reserved questions and are the same under every seed.
         shots = [
             Example(flat_text(self._problem(entry)), target(self.generator, entry), reasoning(self.generator, entry))
-            for entry in (made.examples()[: self.spec.shots] if self.spec.shots else [])
+            for entry in (
+                source(self.generator, self.levels[0]).examples()[: self.spec.shots] if self.spec.shots else []
+            )
         ]
         questions = []
-        for entry in entries[start:]:
+        for level, entry in entries[start:]:
             problem = self._problem(entry, (*self.spec.examples, *shots))
             right, key = target(self.generator, entry), self._offer.category
             question = Question(
@@ -81,12 +86,18 @@ class GymTask:
                 task=self.name,
                 problem=problem,
                 target=right,
-                category=None if key is None else f"{entry['metadata'][key]} {key}",
+                category=self._group(level, None if key is None else f"{entry['metadata'][key]} {key}"),
                 # Sorted and without spaces, so that equal questions are equal rows.
                 data=json.dumps({"metadata": entry["metadata"]}, sort_keys=True, separators=(",", ":")),
             )
             questions.append(question)
         return questions
+
+    def _group(self, level: str, own: str | None) -> str | None:
+        """What a question is grouped by: its level where several are asked, else what its generator says."""
+        if len(self.levels) == 1:
+            return own
+        return f"level {level}" if level.isdigit() else level
 
     def score(self, answer: str, question: Question) -> bool:
         """Right or wrong, never in part; whatever the text, it does not raise."""
@@ -97,8 +108,45 @@ class GymTask:
         except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return False
 
+    def _entries(self, count: int) -> list[tuple[str, dict[str, Any]]]:
+        """The first `count` distinct entries with their levels, which take turns; fewer where there are no more."""
+        from engine.tasks.gym.source import identity, source
+
+        made = [(level, source(self.generator, level)) for level in self.levels]
+        if len(made) == 1:
+            level, only = made[0]
+            return [(level, entry) for entry in only.first(count)]
+        # What is a worked example at one level is asked at none, and what two levels share is asked once.
+        reserved = {identity(self.generator, entry) for _, each in made for entry in each.examples()}
+        turns, taken = -(-count // len(made)), list[tuple[str, dict[str, Any]]]()
+        while True:
+            waiting = [[(level, entry) for entry in each.first(turns)] for level, each in made]
+            seen, taken = set(reserved), []
+            for pair in (pair for turn in itertools.zip_longest(*waiting) for pair in turn if pair is not None):
+                text = identity(self.generator, pair[1])
+                if text not in seen:
+                    seen.add(text)
+                    taken.append(pair)
+            # More turns add to the end of the list and change nothing before it.
+            if len(taken) >= count or all(len(each) < turns for each in waiting):
+                break
+            turns *= 2
+        return taken[:count]
+
     def _problem(self, entry: dict[str, Any], examples: tuple[Example, ...] = ()) -> Problem:
         from engine.tasks.gym.source import problem_parts
 
         text, context = problem_parts(self.generator, entry)
         return Problem(text, self._offer.kind, self._offer.instructions, examples, context)
+
+
+def _levels(offer: Generator, asked: str) -> tuple[str, ...]:
+    """The levels a name asks for: one of them, or a span. Raises UnknownName with the nearest."""
+    first, dash, last = asked.partition("-")
+    for level in (first, last) if dash else (first,):
+        if level not in offer.levels:
+            raise UnknownName("level", level, offer.levels)
+    low, high = offer.levels.index(first), offer.levels.index(last if dash else first)
+    if dash and (first.isdigit() != last.isdigit() or low >= high):
+        raise UsageError(f"The span of levels {asked!r} does not go up; write one such as easy-hard or 1-3.")
+    return offer.levels[low : high + 1]

@@ -18,7 +18,7 @@ from engine.tasks.gym.formula import Argument, evaluate
 
 Entry = Mapping[str, Any]
 """What a generator gives: question, answer and metadata."""
-Check = Literal["same", "spelling", "listed", "formula"]
+Check = Literal["same", "spelling", "listed", "worded", "formula"]
 """How an answer is judged."""
 Keep = Literal[
     "all",
@@ -32,9 +32,12 @@ Keep = Literal[
     "proper_fraction",
     "convex",
     "word_problem",
+    "some_kept",
+    "composite",
 ]
 """Which of the generated questions are asked."""
 _ITEM = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 # The longest right list, ten numbers with two decimals, has some 80.
 _LONGEST_LIST = 400
 # Such as 12.600000000000001, in a question.
@@ -53,11 +56,21 @@ def is_right(check: Check, answer: str, target: str, kind: AnswerKind, entry: En
             one, other = (text.removeprefix("0x").removeprefix("0b").lstrip("0") for text in folded)
             return one == other
         case "listed":
-            if len(answer) > _LONGEST_LIST:
+            # A power is no list: 2^3 is not 2 and 3.
+            if len(answer) > _LONGEST_LIST or "^" in answer or "**" in answer:
                 return False
             texts = (text.replace("\u2212", "-") for text in (answer, target))
             listed, wanted = ([Fraction(item) for item in _ITEM.findall(text)] for text in texts)
             return listed == wanted
+        case "worded":
+            if len(answer) > 4 * _LONGEST_LIST:
+                return False
+            # Articles and marks of emphasis are lost where a reply is read.
+            said, right = (
+                [word for word in _WORD.findall(text.casefold()) if word not in ("a", "an", "the")]
+                for text in (answer, target)
+            )
+            return said == right
         case "formula":
             # Another way than the target's counts too: the value is right and every given number is used once.
             meta = entry["metadata"]
@@ -105,6 +118,11 @@ def is_asked(keep: Keep, entry: Entry, level: str) -> bool:
             # Whole numbers without float noise; the level is the number of lines of the generator's own solution.
             steps = str(meta["answer_cot"]).partition("####")[0].strip().count("\n") + 1
             return str(answer).isdecimal() and steps in _STEPS[level] and not _NOISE.search(entry["question"])
+        case "some_kept":
+            return bool(meta["result"])
+        case "composite":
+            # Of a prime there is nothing to do, and half the small numbers are one.
+            return len(meta["factors"]) > 1
         case "all":
             return True
     assert_never(keep)

@@ -26,7 +26,7 @@ from typing import Any
 
 from engine.core.errors import UsageError
 from engine.core.records import Problem
-from engine.tasks.gym.catalogue import CATALOGUE
+from engine.tasks.gym.catalogue import CATALOGUE, LEVELS, Generator
 from engine.tasks.gym.checks import is_asked
 from engine.tasks.gym.distractors import Distractors
 
@@ -39,11 +39,13 @@ OWN: Mapping[str, Callable[..., Any]] = {"distractors": Distractors}
 """By generator name, what is called with a seed and the level's configuration; its items are read by number."""
 STORED = Path(__file__).with_name("stored")
 """Folder of entries that come along, a file per generator and level."""
+_LISTS = {"number_sorting": "sorted_numbers", "number_filtering": "result"}
 _PATIENCE = 2_000
 """Items in a row without a new question after which a generator counts as exhausted (at least; 5 times those found)."""
 _FORM_ORDERS = re.compile(
     r"\s*(?:Give only the|Give the result as|Return only the|Respond only with|Provide the relationship|"
-    r"Answer with a single word|Please follow the instruction|Final answer format|\(Answer Yes or No\))"
+    r"Answer with a single word|Please follow the instruction|Final answer format|\(Answer Yes or No\)|"
+    r"Provide only the|Return the new list|Please respond with a reduced)"
 )
 
 
@@ -105,8 +107,23 @@ def dataset(generator: str, level: str, start: int) -> Any:
         # Before any generator: some import the factory first, which then imports itself by way of this one.
         importlib.import_module("reasoning_gym.coaching")
         importlib.import_module(module)
-        create = importlib.import_module("reasoning_gym.factory").create_dataset
-        return create(generator, seed=start, size=offer.reach, **offer.preset(level))
+        factory = importlib.import_module("reasoning_gym.factory")
+        config = (
+            offer.preset(level) if level in LEVELS else _curriculum(factory.create_curriculum(generator), level, offer)
+        )
+        return factory.create_dataset(generator, seed=start, size=offer.reach, **config)
+
+
+def _curriculum(curriculum: Any, level: str, offer: Generator) -> Mapping[str, object]:
+    """Configuration at a level of a generator's own curriculum: each of its attributes at that level, or at its last.
+
+    Ranges are the level's own and do not take in those below, so that questions get harder from level to level."""
+    coaching = importlib.import_module("reasoning_gym.coaching.base_curriculum")
+    for name, attribute in curriculum.attributes.items():
+        curriculum.set_attr_level(name, min(int(level), len(attribute.levels)) - 1)
+    context = coaching.DefaultCurriculumContext(mode=coaching.RangeAttributeMode.UPPER_BOUND)
+    config = curriculum.generate_configuration(defaults=dict(offer.easy), context=context)
+    return {name: value for name, value in vars(config).items() if name not in ("seed", "size")}
 
 
 def stored(generator: str, level: str) -> list[dict[str, Any]]:
@@ -130,7 +147,7 @@ def _distinct(generator: str, level: str, start: int, seen: set[str]) -> Iterato
             # Some items of some generators cannot be made; they are not counted as idle either.
             continue
         idle += 1
-        text = _identity(generator, entry)
+        text = identity(generator, entry)
         # Without an answer there is nothing to score against.
         if text not in seen and entry["answer"] and is_asked(offer.keep, entry, level):
             seen.add(text)
@@ -168,7 +185,7 @@ class Source:
             if count > len(self._entries) and self._more is None:
                 name, level = self.generator, self.level
                 self.reserved = list(itertools.islice(_distinct(name, level, EXAMPLES_FROM, set()), RESERVED))
-                texts = {_identity(name, entry) for entry in self.reserved}
+                texts = {identity(name, entry) for entry in self.reserved}
                 self._entries, self._more = [], _distinct(name, level, ASKED_FROM, texts)
             if self._more is not None:
                 self._entries += itertools.islice(self._more, max(0, count - len(self._entries)))
@@ -190,6 +207,10 @@ def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | Non
     if generator in OWN:
         story, _, question = text.rpartition("\n")
         return question, story
+    if generator == "bitwise_arithmetic":
+        # Theirs forbids reasoning in its middle.
+        bits = "There are as many bits as needed, numbers are signed, and negative ones are written with a minus sign."
+        return f"Compute {entry['metadata']['problem']}. {bits}", None
     if generator == "calendar_arithmetic":
         asked, mark, _ = text.rpartition("? ")
         return (f"{asked}?" if mark else f"{text.rpartition('. ')[0]}."), None
@@ -200,9 +221,9 @@ def problem_parts(generator: str, entry: dict[str, Any]) -> tuple[str, str | Non
 
 def target(generator: str, entry: dict[str, Any]) -> str:
     """The answer as we state it."""
-    # Its answer is the text of a Python list, in which numbers stand in quotes.
-    if generator == "number_sorting":
-        return ", ".join(entry["metadata"]["sorted_numbers"])
+    # Their answer is the text of a Python list, in which numbers stand in quotes.
+    if generator in _LISTS:
+        return ", ".join(entry["metadata"][_LISTS[generator]])
     return str(entry["answer"])
 
 
@@ -211,6 +232,7 @@ def flat_text(problem: Problem) -> str:
     return f"{problem.context}\n{problem.text}" if problem.context else problem.text
 
 
-def _identity(generator: str, entry: dict[str, Any]) -> str:
+def identity(generator: str, entry: dict[str, Any]) -> str:
+    """What makes two entries the same question."""
     text, context = problem_parts(generator, entry)
     return " ".join(f"{context or ''} {text}".split())

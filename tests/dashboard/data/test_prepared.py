@@ -14,6 +14,8 @@ from dashboard.data import runs
 from dashboard.widgets import study_form, url_state
 from dashboard.widgets.study_form import AXES
 from engine.study import schema
+from engine.tasks import named
+from engine.tasks.named import fetch
 from tests.dashboard.views.test_views import words
 from tests.support.pages import run_page
 
@@ -90,6 +92,35 @@ def test_what_the_form_says_comes_back_from_its_link(opened: Open) -> None:
     }
     again = opened(**url_state.written(study_form.PARAMS, now))
     assert ordered(said(again)) == ordered(now)
+
+
+def test_a_benchmark_is_asked_by_its_name_or_says_what_to_fetch_without_a_path_of_the_server(
+    opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(fetch, "_failed", {})
+    app = opened(task="mgsm/de", questions="2")
+    assert not app.exception and said(app) == {"task": "mgsm/de", "questions": "2"}
+    shown = words(app)
+    assert "Shi et al. 2022" in shown and "cannot be fetched" in shown and str(tmp_path) not in shown
+    revision = named.benchmark("mgsm").sources["de"].address.partition("@")[2].partition("/")[0]
+    kept = tmp_path / "cache" / "budgetscope" / "tasks" / "mgsm" / revision[:12] / "mgsm_de.tsv"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("Was ist 2 + 3?\t5\nWas ist 4 + 4?\t8\n", encoding="utf-8")
+    shown = words(opened(task="mgsm/de", questions="2"))
+    assert "Answers to mgsm/de are scored" in shown and 'name = "mgsm/de"' in shown and "cannot be fetched" not in shown
+    kept.write_text("changed\t5\n", encoding="utf-8")
+    shown = words(opened(task="mgsm/de", questions="1"))
+    assert "not the published one" in shown and str(tmp_path) not in shown
+
+
+def test_a_span_of_levels_is_a_task_like_another(opened: Open, tmp_path: Path) -> None:
+    app = opened(task="gcd", level="1-4", questions="4")
+    assert said(app) == {"task": "gcd", "level": "1-4", "questions": "4"} and 'level = "1-4"' in words(app)
+    text = 'name="s"\nbudgets=[9]\nmodels=["scripted/adder"]\nstrategies=["direct"]\n[[tasks]]\n'
+    address = study_form.of_study(schema.parse(f'{text}name="gpqa"\nsubset="main"', "s.toml"), tmp_path)
+    assert address["task"] == "gpqa/main"
 
 
 def test_no_key_and_no_server_of_ones_own_is_in_the_address(opened: Open) -> None:

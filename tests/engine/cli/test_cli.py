@@ -319,10 +319,37 @@ def test_lists_say_what_there_is(home: Path, inside: Command) -> None:
     strategies = json.loads(inside(home, "strategies", "--json").out)
     assert {"direct", "self_consistency"} <= {each["name"] for each in strategies}
     assert "samples = 16" in inside(home, "strategies").out
-    assert "gym:chain_sum" in inside(home, "tasks").out
+    listed = inside(home, "tasks").out
+    assert "gym:chain_sum: easy, medium, hard, or 1 to 5 of its own curriculum" in listed
+    assert "maths: game24, gsm8k" in listed and "generated, logic:" in listed
     assert "local/smollm2-135m" in inside(home, "models").out
     known = json.loads(inside(home, "models", "openai/gpt-4o-mini", "--json").out)
     assert any(each["input_usd_per_million"] == 0.15 for each in known)
+
+
+def test_a_benchmark_says_where_it_comes_from_and_how_it_is_asked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, inside: Command
+) -> None:
+    said = inside(home, "tasks", "hotpotqa").out
+    for part in (
+        "arXiv 1809.09600",
+        "CC BY-SA 4.0",
+        "hf://datasets/hotpotqa/hotpot_qa@1908d6af",
+        "→ Portugal",
+        "folded",
+    ):
+        assert part in said
+    about = json.loads(inside(home, "tasks", "mgsm/de", "--json").out)
+    assert about["name"] == "mgsm/de" and about["source"].endswith("mgsm_de.tsv") and "sw" in about["subsets"]
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    for argv, word in (
+        (["gsmk"], "did you mean 'gsm8k'"),
+        (["mgsm/dee"], "did you mean 'de'"),
+        (["gsm8k", "--fetch"], "HF_HUB_OFFLINE is set"),
+        (["--fetch"], "name it"),
+    ):
+        assert word in sentence(inside(home, "tasks", *argv))
 
 
 def test_an_estimate_adds_up_and_runs_nothing(home: Path, inside: Command) -> None:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 
+from engine.core import answers
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Problem, Question
 from engine.tasks import open_task, task_names
 from engine.tasks.gym import known_generators
+from engine.tasks.gym.catalogue import CATALOGUE
 from engine.tasks.gym.formula import Argument, evaluate
 from engine.tasks.gym.source import OWN, dataset, lean, source
 from engine.tasks.task import TaskSpec
 from tests.support.task_contract import TaskContract, contents_elsewhere
 
-EASY = tuple(TaskSpec(name, questions=6) for name in task_names())
+GYM = tuple(name for name in task_names() if name.startswith("gym:"))
+EASY = tuple(TaskSpec(name, questions=6) for name in GYM)
 SLOW = {"gym:puzzle24"}
 HARDER = tuple(
-    TaskSpec(name, questions=4, level=level)
-    for name in task_names()
-    if name not in SLOW
-    for level in ("medium", "hard")
+    TaskSpec(name, questions=4, level=level) for name in GYM if name not in SLOW for level in ("medium", "hard")
 )
 
 
@@ -43,6 +46,63 @@ class TestEveryGenerator(TaskContract):
     @pytest.fixture
     def elsewhere(self, spec: TaskSpec) -> list[str]:
         return _elsewhere()[spec.name, spec.level]
+
+
+class TestASpanOfLevels(TaskContract):
+    @pytest.fixture
+    def spec(self) -> TaskSpec:
+        return TaskSpec("gym:syllogism/1-4", questions=20)
+
+    def test_difficulty_is_an_axis_whose_levels_take_turns(self, spec: TaskSpec) -> None:
+        groups = [question.category for question in open_task(replace(spec, name="gym:gcd/1-4")).questions()]
+        assert groups == [f"level {level}" for _ in range(5) for level in range(1, 5)]
+        presets = open_task(TaskSpec("gym:gcd", 6, level="easy-hard"))
+        assert [question.category for question in presets.questions()] == ["easy", "medium", "hard"] * 2
+        assert presets.name == "gym:gcd/easy-hard"
+
+
+def test_there_are_many_generators_of_several_families_most_with_a_curriculum() -> None:
+    families = Counter(CATALOGUE[name].family for name in {*known_generators()} - OWN.keys())
+    assert families.total() >= 25 and len(families) >= 7, families
+    assert sum(CATALOGUE[name].steps > 1 for name in known_generators()) >= 25
+
+
+@pytest.mark.parametrize("generator", sorted(name for name in known_generators() if CATALOGUE[name].steps))
+def test_every_level_of_a_curriculum_can_be_asked_and_its_targets_are_right(generator: str) -> None:
+    for level in range(1, CATALOGUE[generator].steps + 1):
+        task = open_task(TaskSpec(f"gym:{generator}/{level}", questions=2))
+        for question in task.questions():
+            said = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
+            assert said is not None and task.score(said, question), (level, question.target)
+
+
+def test_a_chain_gets_longer_from_level_to_level() -> None:
+    lengths = [
+        [len(question.problem.text) for question in open_task(TaskSpec(f"gym:chain_sum/{level}", 10)).questions()]
+        for level in range(1, 6)
+    ]
+    assert all(max(below) < min(above) for below, above in itertools.pairwise(lengths))
+
+
+@pytest.mark.parametrize(
+    ("generator", "target", "right", "wrong"),
+    [
+        (
+            "word_sorting",
+            "Hart, find, sit",
+            ["hart, find, sit", "['Hart', 'find', 'sit']"],
+            ["find, Hart, sit", "Hart find"],
+        ),
+        ("prime_factorization", "2 × 3", ["2 * 3", "2, 3"], ["6", "2^3", "3 × 2", "2 × 3 × 1"]),
+        ("bitwise_arithmetic", "-0x3", ["-0x3", "-0X3"], ["0x3", "3", "-3"]),
+        ("dice", "1/2", ["1/2", "2/4", "0.5"], ["1/3", "2"]),
+        ("course_schedule", "True", ["true", "True."], ["False", "yes and no"]),
+    ],
+)
+def test_answers_of_another_form_are_read(generator: str, target: str, right: list[str], wrong: list[str]) -> None:
+    task = open_task(TaskSpec(f"gym:{generator}"))
+    question = Question("q", task.name, Problem("?", CATALOGUE[generator].kind), target, data='{"metadata":{}}')
+    assert [task.score(answer, question) for answer in (*right, *wrong)] == [True] * len(right) + [False] * len(wrong)
 
 
 @pytest.mark.parametrize("generator", sorted({*known_generators()} - OWN.keys()))
@@ -92,6 +152,8 @@ def test_asking_for_more_than_there_is_says_how_many_there_are() -> None:
     [
         (TaskSpec("gym:chain_sun"), "did you mean 'chain_sum'"),
         (TaskSpec("gym:chain_sum", level="eazy"), "did you mean 'easy'"),
+        (TaskSpec("gym:gcd/5"), "Unknown level '5'"),
+        (TaskSpec("gym:gcd", level="1-9"), "Unknown level '9'"),
         (TaskSpec("gim:chain_sum"), "did you mean 'gym:chain_sum'"),
         (TaskSpec("gym:"), "Unknown task"),
     ],
@@ -99,6 +161,12 @@ def test_asking_for_more_than_there_is_says_how_many_there_are() -> None:
 def test_an_unknown_name_comes_with_the_nearest(spec: TaskSpec, sentence: str) -> None:
     with pytest.raises(UnknownName, match=sentence):
         open_task(spec)
+
+
+@pytest.mark.parametrize("span", ["hard-easy", "easy-3", "2-2", "3-1"])
+def test_a_span_that_does_not_go_up_is_refused(span: str) -> None:
+    with pytest.raises(UsageError, match=f"'{span}' does not go up"):
+        open_task(TaskSpec(f"gym:gcd/{span}"))
 
 
 @pytest.mark.parametrize("spec", [TaskSpec("gym:gcd", 0), TaskSpec("gym:gcd", seed=-1), TaskSpec("gym:gcd", shots=9)])

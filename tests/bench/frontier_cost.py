@@ -1,0 +1,160 @@
+"""What a full frontier costs: seven strategies at eight budgets, bought in three ways and brought to equal intervals.
+
+    python -m tests.bench.frontier_cost [--questions 100] [--folder DIR]
+
+The strategies are those of Wang et al. 2024 (arXiv 2406.06461). Every way is a real run of the engine with a scripted
+model that adds and subtracts step by step, right in three of four steps, on sums of three lengths; a word is a token.
+
+- apart: a run for each strategy and budget, with draws of its own, as tools do that know no budget. It is charged what
+  its trials spend within their walls and not what our runs are billed, which is more: a tool that cuts its calls at the
+  wall would not pay for the rest of them.
+- anytime: a run for each strategy at the largest budget, read at all eight; strategies share no reply.
+- shared: one run of the whole study, in which strategies that send the same prompt share the reply.
+
+Both of ours are charged what their runs were billed. At equal width: tokens are in proportion to questions and widths to
+their root, so a way whose intervals are wider by w needs w² as many tokens. Cells: the 95 % interval of each accuracy.
+Differences: that of each strategy's accuracy against self-consistency's at the same budget. Cells and differences in which one
+way has no spread at all, all right or all wrong, are left out of all, and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import engine
+from engine.analysis import Results
+from engine.analysis.compare import Cell
+from engine.models import scripted
+from engine.study.schema import Study, parse
+
+STRATEGIES = (
+    "self_consistency",
+    "multi_agent_debate",
+    "reflexion",
+    "plan_and_solve",
+    "least_to_most",
+    "progressive_hint",
+    "tree_of_thoughts",
+)
+BUDGETS = tuple(64 << step for step in range(8))
+"""All tokens, input and output."""
+BASE = STRATEGIES[0]
+Place = tuple[str, int]
+"""Strategy and budget."""
+
+
+@dataclass
+class Way:
+    """One way of buying the frontier."""
+
+    tokens: float = 0
+    """Per question."""
+    cells: dict[Place, Cell] = field(default_factory=dict)
+    accuracy: dict[Place, float] = field(default_factory=dict)
+    width: dict[Place, float] = field(default_factory=dict)
+    """Of the 95 % interval of an accuracy, in points."""
+    apart: dict[Place, float] = field(default_factory=dict)
+    """Of the 95 % interval of its difference to self-consistency, in points."""
+
+
+def study(model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int) -> Study:
+    """The study that a run is of; each model name has draws of its own."""
+    listed = ", ".join(f'"{name}"' for name in strategies)
+    return parse(
+        f'name = "{model}"\nbudget_axis = "total_tokens"\nbudgets = {list(budgets)}\nmodels = ["scripted/{model}"]\n'
+        f'strategies = [{listed}]\n[[tasks]]\nname = "gym:chain_sum/easy-hard"\nquestions = {questions}\n',
+        model,
+    )
+
+
+def bought(model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int, db: Path) -> float:
+    """Run a study and say what it was billed, in tokens a question."""
+    scripted._SCRIPTS[model] = scripted.stepper(0.75)
+    status = engine.run(study(model, strategies, budgets, questions), db)
+    assert status.state == "finished", (model, status.state, status.message, status.reasons)
+    return status.spent.tokens / questions
+
+
+def read(results: Results, way: Way, models: Mapping[str, tuple[int, ...]]) -> None:
+    """Accuracies and widths of a way's cells, by its models and the budgets each is read at."""
+    for model, budgets in models.items():
+        frame = results.cells("total_tokens", budgets, model=f"scripted/{model}")
+        for row in frame.iter_rows(named=True):
+            place = row["strategy"], row["budget"]
+            way.cells[place] = Cell(row["condition_id"], row["budget"], "total_tokens")
+            way.accuracy[place] = 100 * row["accuracy"]
+            way.width[place] = 100 * (row["accuracy_high"] - row["accuracy_low"])
+    for (strategy, budget), cell in way.cells.items():
+        if strategy != BASE:
+            difference = results.compare(cell, way.cells[BASE, budget], replicates=500).accuracy
+            if difference.low is not None and difference.high is not None:
+                way.apart[strategy, budget] = 100 * (difference.high - difference.low)
+
+
+def ways(questions: int, db: Path) -> dict[str, Way]:
+    """All three, bought and read."""
+    apart, anytime, shared = Way(), Way(), Way()
+    shared.tokens = bought("shared", STRATEGIES, BUDGETS, questions, db)
+    for strategy in STRATEGIES:
+        anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, questions, db)
+        for budget in BUDGETS:
+            bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), questions, db)
+    results = engine.open(db)
+    read(results, shared, {"shared": BUDGETS})
+    read(results, anytime, {f"anytime-{strategy}": BUDGETS for strategy in STRATEGIES})
+    read(results, apart, {f"apart-{strategy}-{budget}": (budget,) for strategy in STRATEGIES for budget in BUDGETS})
+    for strategy, budget in apart.cells:
+        cells = results.cells("total_tokens", (budget,), model=f"scripted/apart-{strategy}-{budget}")
+        apart.tokens += cells["total_tokens"].item()
+    return {"apart": apart, "anytime": anytime, "shared": shared}
+
+
+def factor(widths: Callable[[Way], Mapping[Place, float]], way: Way, base: Way, places: list[Place]) -> float:
+    """How many times fewer tokens than `base` a way needs for intervals as wide."""
+    squares = [fmean(widths(each)[place] ** 2 for place in places) for each in (way, base)]
+    return base.tokens * squares[1] / (way.tokens * squares[0])
+
+
+def usable(widths: Callable[[Way], Mapping[Place, float]], every: Mapping[str, Way]) -> list[Place]:
+    """Places at which each way has an interval of some width."""
+    return [place for place in widths(every["shared"]) if all(widths(way).get(place) for way in every.values())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--folder", type=Path, help="where the database is written; none: nowhere that stays")
+    asked = parser.parse_args()
+    logging.disable()
+    with tempfile.TemporaryDirectory() as own:
+        every = ways(asked.questions, (asked.folder or Path(own)) / "frontier_cost.duckdb")
+    base, gap = every["apart"], fmean
+    cells, apart = usable(lambda way: way.width, every), usable(lambda way: way.apart, every)
+    print(
+        f"{asked.questions} questions, {len(STRATEGIES)} strategies x {len(BUDGETS)} budgets ({BUDGETS[0]} to "
+        f"{BUDGETS[-1]:,} tokens); {len(cells)} of {len(base.width)} cells and {len(apart)} of "
+        f"{len(BUDGETS) * (len(STRATEGIES) - 1)} differences have a spread in every way"
+    )
+    print("| way | tokens a question | fewer, same questions | fewer, cells as wide | fewer, differences as wide |")
+    print("|---|---|---|---|---|")
+    for name, way in every.items():
+        fewer = (
+            base.tokens / way.tokens,
+            factor(lambda each: each.width, way, base, cells),
+            factor(lambda each: each.apart, way, base, apart),
+        )
+        print(f"| {name} | {way.tokens:,.0f} | {' | '.join(f'{each:.1f}x' for each in fewer)} |")
+    for name, way in every.items():
+        off = [way.accuracy[place] - base.accuracy[place] for place in base.accuracy]
+        widths = gap(way.width[place] for place in cells), gap(way.apart[place] for place in apart)
+        print(f"{name}: mean width {widths[0]:.1f} and {widths[1]:.1f} points; accuracies {gap(off):+.1f} from apart's")
+
+
+if __name__ == "__main__":
+    main()
