@@ -96,7 +96,7 @@ def test_questions_meet_by_content_whatever_their_ids_and_spaces(store: Store, t
 
 
 def _cell(row: dict[str, object]) -> Cell:
-    return Cell(str(row["condition_id"]), str(row["axis"]), int(str(row["budget"])))
+    return Cell(str(row["condition_id"]), int(str(row["budget"])), str(row["axis"]))
 
 
 def test_a_sample_id_alone_makes_no_two_questions_one(store: Store, tmp_path: Path) -> None:
