@@ -22,7 +22,7 @@ from engine.core.errors import UsageError
 from engine.core.records import Prompt, Spend
 from engine.core.registry import Registry
 
-__all__ = ["IMPORTERS", "ImportedAnswer", "Importer", "importer", "importer_for", "logs_in"]
+__all__ = ["IMPORTERS", "ImportedAnswer", "Importer", "importer", "importer_for", "load", "logs_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,15 @@ _OURS = ("inspect_logs", "lm_eval", "helm", "every_eval_ever", "promptfoo", "cha
 _LAST = ("chat", "csv")
 
 
-def importer_for(path: Path) -> Importer:
-    """The first importer, by name, that reads a path; loose formats come last. Raises UsageError where none does."""
+def load() -> None:
+    """Register those that come along; they are imported when a file is to be read, and not before."""
     for module in _OURS:
         import_module(f"{__name__}.{module}")
+
+
+def importer_for(path: Path) -> Importer:
+    """The first importer, by name, that reads a path; loose formats come last. Raises UsageError where none does."""
+    load()
     # By name: which of two wins must not hang on what was imported first.
     for name in sorted(IMPORTERS.names(), key=lambda each: (each in _LAST, each)):
         reader = IMPORTERS.get(name)()

@@ -155,7 +155,7 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def survey(store: Store, path: Path, study: str | None = None) -> Survey:
-    """Read a log to its end and say what it would bring. Raises UsageError for what cannot be read, naming the place."""
+    """Read a log to its end and say what it would bring. Raises UsageError with file and place."""
     if not path.exists():
         raise UsageError(f"There is no {shortened(str(path))!r} to import; name a log, a folder of one, or a database.")
     reader, digest = importer_for(path), _digest(path)
@@ -207,6 +207,8 @@ def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Stored
 
 def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuestion]) -> None:
     """Count what is here already, and where it is not the same."""
+    if not here:
+        return
     conditions: set[str] = set()
     keyed: list[tuple[Part, str, str | None, float | None]] = []
     for part, answer in _with_parts(found):

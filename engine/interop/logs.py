@@ -8,6 +8,7 @@ written, unpacked to disk, or run.
 from __future__ import annotations
 
 import mmap
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,9 +37,25 @@ _T = TypeVar("_T")
 def decoded(raw: Any, kind: type[_T], where: str) -> _T:
     """A record from JSON. Raises UsageError that names the place."""
     try:
-        return msgspec.json.decode(raw, type=kind)
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.DecodeError as error:
+            # A model's reply may hold half a letter, which JSON can say and msgspec refuses.
+            if "surrogate" not in str(error):
+                raise
+            return msgspec.json.decode(_HALVES.sub(_mended, bytes(raw)), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{where} is no such record: {_words(error)}.") from None
+
+
+# An escaped backslash, a whole letter of two halves, or a half alone.
+_HALVES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if len(found[0]) == 6 else found[0]
 
 
 def _words(error: Exception) -> str:

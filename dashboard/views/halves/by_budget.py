@@ -51,7 +51,8 @@ def draw(
         leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
         known = [sentence for sentence in leaders if sentence]
         several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
-        controls.heading(known[0] if len(known) == 1 else several)
+        none = "No setting here has a budget to read it at"
+        controls.heading(known[0] if len(known) == 1 else several if leaders else none)
         controls.say("; ".join(known) + "." if len(known) > 1 else "")
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
         imported = every.filter(pl.col("strategy").str.starts_with(names.IMPORTED))["condition_id"].n_unique()
