@@ -313,4 +313,4 @@ def _portable(name: str) -> str:
     """A folder's name on any system, which is also the part of the model's id: `a b:c` is `a_b_c`."""
     plain = re.sub(r"[^\w.\-]+", "_", name, flags=re.ASCII).strip("._ ") or "unnamed"
     # What a system keeps for its devices, and the datastore for itself.
-    return f"{plain}_" if re.fullmatch(r"(?i)(con|prn|aux|nul|data|com\d|lpt\d)(\..*)?", plain) else plain[:120]
+    return f"_{plain}" if re.fullmatch(r"(?i)(con|prn|aux|nul|data|com\d|lpt\d)(\..*)?", plain) else plain[:120]
