@@ -47,7 +47,19 @@ for _name in ("run", "resume", "calibrate"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
-for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks", "judge", "check", "tokens"):
+for _name in (
+    "estimate",
+    "savings",
+    "advise",
+    "compare",
+    "report",
+    "export",
+    "share",
+    "tasks",
+    "judge",
+    "check",
+    "tokens",
+):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")

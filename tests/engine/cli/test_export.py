@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import engine
 from engine.core.errors import StoreError
 from engine.store.store import Store
+from tests import ROOT
 from tests.engine.cli.test_cli import Command, inside, sentence
 from tests.support import stores
 
@@ -182,6 +185,15 @@ def test_markdown_has_a_row_for_each_point_with_n_and_interval(made: Path, tmp_p
     rows = [line for line in written.splitlines() if line.startswith("| ")]
     assert len(rows) == 1 + engine.open(made).cells(study="made").height and "simulated" in written
     assert len({row.count(" | ") for row in rows}) == 1
+
+
+def test_the_commands_of_the_document_run_as_they_are_printed(made: Path, tmp_path: Path, inside: Command) -> None:
+    commands = re.findall(r"`budgetscope (export [^`]*)`", (ROOT / "docs" / "export.md").read_text(encoding="utf-8"))
+    assert len(commands) == 7
+    for command in commands:
+        done = inside(tmp_path, *shlex.split(command), "--db", str(made))
+        assert done.code == 0, (command, done)
+        assert (tmp_path / command.rsplit(" ", 1)[1]).exists()
 
 
 REQUIRED = {
