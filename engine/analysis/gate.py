@@ -244,7 +244,8 @@ def _accuracy(each: Placed, least: float, settings: int) -> Judged:
     judged = _about("accuracy", least, n)
     if not n:
         return replace(judged, why="no question is scored")
-    passing, failing = (stats.accuracy_interval(sums, scored, level) for level in _levels(settings))
+    graded = bool((each.units["n_partly"] > 0).any())
+    passing, failing = (stats.accuracy_interval(sums, scored, level, graded=graded) for level in _levels(settings))
     mean = sums.mean
     good = mean > least
     share, bar = (mean, least) if good else (1 - mean, 1 - least)

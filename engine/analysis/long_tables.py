@@ -20,7 +20,6 @@ LONG = ("answers", "cells")
 TEXTS = ("question", "target", "answer", "error")
 """Columns of answers that an anonymous table leaves out."""
 _CONDITION = ("condition_id", "task", "strategy", "params", "model", "simulated", "anytime", "axis")
-_SCORE = {"right": 1.0, "wrong": 0.0, "none": 0.0}
 
 
 def asked(results: Results, study: str | None) -> tuple[str, dict[str, frozenset[str]], list[str]]:
@@ -60,9 +59,8 @@ def answers(results: Results, study: str | None = None) -> pl.DataFrame:
         raise UsageError(f"The study {name!r} has no answers yet; run it first.")
     table = pl.concat(frames, how="vertical_relaxed")
     scored = pl.col("end").is_in(["finished", "exhausted"])
-    table = table.with_columns(
-        score=pl.when(scored).then(pl.col("verdict").replace_strict(_SCORE, default=None, return_dtype=pl.Float64))
-    )
+    # No answer is no point, as in every accuracy.
+    table = table.with_columns(score=pl.when(scored).then(pl.col("score").fill_null(0.0)))
     first = ["study", *_CONDITION, "budget", "question_id", "category", "question", "target", "repeat", "end"]
     first += ["verdict", "score", "answer", "error"]
     return table.select(*first, *(column for column in table.columns if column not in first))

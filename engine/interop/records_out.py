@@ -217,12 +217,14 @@ class _About:
             "messages": messages,
             "answer_attribution": [read] if trial.answer is not None else [],
             "evaluation": {
-                "score": 1.0 if trial.verdict == "right" else 0.0,
+                "score": trial.score or 0.0,
                 "is_correct": trial.verdict == "right",
                 "num_turns": max(1, len(trial.calls)),
             },
             "token_usage": _tokens(trial),
-            "performance": {"latency_ms": sum(call.spend.latency_ms for call in trial.calls)},
+            "performance": None
+            if "latency_ms" in trial.unreported
+            else {"latency_ms": sum(call.spend.latency_ms for call in trial.calls)},
             "error": None,
             "metadata": {
                 key: str(value)
@@ -244,7 +246,7 @@ def _measured(trials: Sequence[Trial]) -> Json:
     texts: dict[str, str] = {}
     for trial in trials:
         question = trial.spec.question
-        right[question.question_id].append(float(trial.verdict == "right"))
+        right[question.question_id].append(trial.score or 0.0)
         texts[question.question_id] = question.problem.text
     by_text: dict[str, list[float]] = defaultdict(list)
     for id, scores in right.items():
@@ -252,8 +254,12 @@ def _measured(trials: Sequence[Trial]) -> Json:
     sums = Sums.of(
         np.array([sum(means) for means in by_text.values()]), np.array([float(len(m)) for m in by_text.values()])
     )
-    low, high = accuracy_interval(sums, len(trials))
-    spends: dict[str, int] = dict.fromkeys(("calls", "input_tokens", "output_tokens", "reasoning_tokens"), 0)
+    graded = any(trial.verdict == "partly" for trial in trials)
+    low, high = accuracy_interval(sums, len(trials), graded=graded)
+    # What an imported log does not report is left out: unknown is not 0.
+    unknown = {name for trial in trials for name in trial.unreported}
+    counted = ("calls", "input_tokens", "output_tokens", "reasoning_tokens")
+    spends = {name: 0 for name in counted if name not in unknown}
     for part in (part for trial in trials for part in trial.spends):
         for name in spends:
             spends[name] += getattr(part.spend, name)
@@ -293,24 +299,27 @@ def _conversation(trial: Trial, texts: Sequence[str]) -> Iterator[Json]:
         yield {"turn_idx": at, "role": role, "content": content}
 
 
-def _tokens(trial: Trial) -> Json:
-    spends = [part.spend for part in trial.spends]
-    sums = {
-        name: sum(getattr(spend, name) for spend in spends)
-        for name in ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens")
+_CACHES = {
+    "cached_tokens": "input_tokens_cache_read",
+    "cache_write_tokens": "input_tokens_cache_write",
+    "reasoning_tokens": "reasoning_tokens",
+}
+
+
+def _tokens(trial: Trial) -> Json | None:
+    """What was spent; None: an imported log does not report it."""
+    if {"input_tokens", "output_tokens"} & {*trial.unreported}:
+        return None
+    given, made = (sum(getattr(p.spend, name) for p in trial.spends) for name in ("input_tokens", "output_tokens"))
+    parts = {
+        called: None if name in trial.unreported else sum(getattr(part.spend, name) for part in trial.spends)
+        for name, called in _CACHES.items()
     }
-    return {
-        "input_tokens": sums["input_tokens"],
-        "output_tokens": sums["output_tokens"],
-        "total_tokens": sums["input_tokens"] + sums["output_tokens"],
-        "input_tokens_cache_read": sums["cached_tokens"],
-        "input_tokens_cache_write": sums["cache_write_tokens"],
-        "reasoning_tokens": sums["reasoning_tokens"],
-    }
+    return {"input_tokens": given, "output_tokens": made, "total_tokens": given + made, **parts}
 
 
 def _portable(name: str) -> str:
     """A folder's name on any system, which is also the part of the model's id: `a b:c` is `a_b_c`."""
     plain = re.sub(r"[^\w.\-]+", "_", name, flags=re.ASCII).strip("._ ") or "unnamed"
     # What a system keeps for its devices, and the datastore for itself.
-    return f"{plain}_" if re.fullmatch(r"(?i)(con|prn|aux|nul|data|com\d|lpt\d)(\..*)?", plain) else plain[:120]
+    return f"_{plain}" if re.fullmatch(r"(?i)(con|prn|aux|nul|data|com\d|lpt\d)(\..*)?", plain) else plain[:120]

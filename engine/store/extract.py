@@ -46,6 +46,7 @@ _OF = {
     **dict.fromkeys(("calls", "marks", "mark_spends", "trial_spends", "facts"), _OWN),
     "prompts": "prompt_key in (select prompt_key from main.calls)",
     "completions": "key in (select key from main.calls)",
+    "origins": "run_id in (select run_id from main.runs union all select run_id from main.completions)",
 }
 """Which rows of each table go along, in this order: later ones ask what is there. Links, leases and the allowance are
 this machine's own."""
@@ -76,6 +77,7 @@ _HIDDEN = {
     "completions": """select * replace ('' as text, null::varchar as model_reported, null::varchar as fingerprint)
         from origin.completions""",
     "attempts": "select * replace (null::varchar as error) from origin.attempts",
+    "origins": "select * replace ('' as source) from origin.origins",
     "runs": """select r.* replace (k.plan as study, null::varchar as host, null::varchar as error)
         from origin.runs r join plan k using (run_id)""",
 }
@@ -94,7 +96,8 @@ def extract(store: Store, target: Path, part: Part, *, anonymous: bool = False) 
             count = _filled(connection, part, anonymous)
             if not count:
                 raise UsageError(f"The study {part.study!r} has no trial yet; run it first.")
-            connection.execute(deltas.filling())
+            # What an older database knew as right and wrong alone.
+            connection.execute(deltas.SCORED + deltas.filling())
         fresh.replace(target)
     finally:
         fresh.unlink(missing_ok=True)

@@ -48,7 +48,19 @@ for _name in ("run", "resume", "calibrate"):
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
 # `tasks NAME --fetch` brings a file of questions.
-for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks", "judge", "check", "tokens"):
+for _name in (
+    "estimate",
+    "savings",
+    "advise",
+    "compare",
+    "report",
+    "export",
+    "share",
+    "tasks",
+    "judge",
+    "check",
+    "tokens",
+):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
