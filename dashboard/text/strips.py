@@ -5,6 +5,7 @@ user's is ever read as markup, and characters that would steer a screen are spel
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from html import escape
 
 from dashboard.text.transcript import visible
@@ -158,6 +159,7 @@ def _more(n: int) -> str:
     return f' <span class="bs-muted">… {fmt.plural(n, "more token")}</span>' if n > 0 else ""
 
 
+@lru_cache(maxsize=65_536)  # A text is made of few tokens, again and again.
 def _cell(token: Token, part: str, cached: bool = False, inside: bool = True) -> str:
     kind = {"special": " tk-s", "bytes": " tk-b"}.get(token.kind, "")
     look = f"tk-{part}{' tk-c' if cached else ''}" if inside else "tk-o"

@@ -13,6 +13,7 @@ import streamlit as st
 
 from dashboard import figures, theme
 from dashboard.data import cuts, queries
+from dashboard.data.access import closed
 from dashboard.text import strips
 from dashboard.text.transcript import visible
 from dashboard.widgets import controls, url_state
@@ -221,6 +222,10 @@ def _window(n: int) -> int:
 
 def _source(source: str, db: queries.Database | None, problems: list[str]) -> str:
     if source == "file":
+        # Paste what you like; a file takes the right to start runs, as on Runs.
+        if closed() is not None:
+            controls.door()
+            return ""
         upload = st.file_uploader("A text file (UTF-8)", key="tokens.file", label_visibility="collapsed")
         if upload is None:
             return ""

@@ -78,11 +78,17 @@ class Tokenizer:
         """
         whole, seen, shown = tokens.clean(text), 0, list[Token]()
         for piece in tokens.pieces(whole):
-            numbers = self._ids(piece, special)
-            start, stop = max(0, first - seen), min(len(numbers), first + most - seen)
-            if start < stop:
-                shown += self._tokens(piece, numbers, special)[start:stop]
-            seen += len(numbers)
+            if self.file is not None and seen <= first + most and first < seen + len(piece):
+                # It is surely wanted one by one, or may be: one question for both.
+                own = self._tokens(piece, (), special)
+                n = len(own)
+            else:
+                numbers = self._ids(piece, special)
+                n, own = len(numbers), []
+                if first < seen + n and seen < first + most:
+                    own = self._tokens(piece, numbers, special)
+            shown += own[max(0, first - seen) : max(0, first + most - seen)]
+            seen += n
         size = len(whole.encode())
         return Cut(self.name, self.title, self.exact, seen, len(text), size, first, tuple(shown))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -70,7 +70,7 @@ def token_roles(
     return pl.DataFrame(rows, schema=ROLE_SCHEMA, orient="row")
 
 
-def _row(condition: str, role: str | None, used: pl.DataFrame, asked: pl.DataFrame) -> dict[str, object]:
+def _row(condition: str, role: str | None, used: pl.DataFrame, asked: pl.DataFrame) -> dict[str, Any]:
     """Means over all questions that were asked, those without such a call included."""
     by_question = asked.join(used.select("question_id", *PARTS), on="question_id", how="left").fill_null(0)
     totals = (by_question["input_tokens"] + by_question["output_tokens"]).to_numpy()
