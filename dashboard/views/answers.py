@@ -27,6 +27,7 @@ from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Trial
+from engine.models.settings import shown
 from engine.store.store import Store
 
 VIEW = "answers"
@@ -449,7 +450,7 @@ def _calls(
             vote = '<span class="an-cut">no vote</span>'
         role = "" if call.role == "solve" else f" · {escape(call.role)}"
         line = escape(
-            transcript.shown(call.model)
+            shown(call.model)
             if transcript.is_imported(trial)
             else transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1)
         )

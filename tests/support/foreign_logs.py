@@ -161,7 +161,7 @@ def every_eval_ever(folder: Path) -> Path:
 def promptfoo(folder: Path) -> Path:
     """Results; the last is an error of the provider."""
     path = folder / "results.json"
-    results = [
+    results: list[dict[str, Any]] = [
         {
             "provider": {"id": "openai:gpt-4o-mini", "label": ""},
             "prompt": {"raw": f"Answer: {question}", "label": "short"},
