@@ -74,7 +74,7 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
             (pl.col("n_right_finished") + pl.col("partly_finished") / SCORE) / finished
         ),
         n_finished=finished,
-        n_none=pl.col("n") - pl.sum_horizontal("n_right", "n_partly", "n_wrong"),
+        n_none=pl.col("n") - pl.col("n_right") - pl.col("n_partly") - pl.col("n_wrong"),
     )
     scored = pl.when(pl.col("n") > 0)
     return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))

@@ -269,7 +269,12 @@ def units_of_changes(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     owner, asked = np.divmod(pairs, len(book.questions))
     at, passing = place * most + changes["slot"].to_numpy(), changes["passing"].to_numpy()
     sums: dict[str, NDArray[np.float64]] = {}
+    nothing = np.zeros(len(pairs) * most)
     for name in MEASURES:
+        if name not in changes.columns:
+            # Scores between 0 and 1, of which there are none.
+            sums[name] = nothing
+            continue
         values = changes[name].to_numpy()
         added = np.zeros(len(pairs) * most)
         added[at[~passing]] = values[~passing]

@@ -206,7 +206,10 @@ def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
         f"{show.percent(comparison.accuracy_b)}: {points} ({comparison.method} interval; "
         f"p {text.p_value(comparison.p_value)})."
     )
-    yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
+    if comparison.graded:
+        yield f"{a} scores higher on {len(comparison.won):,} questions and lower on {len(comparison.lost):,}."
+    else:
+        yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
     if comparison.settled:
         yield "That is settled: the interval leaves out 0."
         return
