@@ -90,7 +90,8 @@ def _answer(record: Record) -> ImportedAnswer:
     method = last.get("extraction_method")
     return ImportedAnswer(
         tool="every_eval_ever",
-        setting=record.interaction_type,
+        # Two settings of one model are told apart where the records name them, as ours do.
+        setting=str((record.metadata or {}).get("setting") or record.interaction_type),
         model=record.model_id,
         question=record.input.raw,
         target=reference if isinstance(reference, str) else " | ".join(reference or ()) or None,

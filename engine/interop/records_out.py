@@ -229,6 +229,7 @@ class _About:
             "metadata": {
                 key: str(value)
                 for key, value in (
+                    ("setting", self.called),
                     ("trial_id", trial.spec.trial_id),
                     ("repeat", trial.spec.repeat),
                     ("category", question.category),

@@ -31,7 +31,14 @@ def setting(
     columns |= {"budget": [64] * n, "n": [1.0] * n, "n_right": right, "n_wrong": [1.0 - each for each in right]}
     columns["question_id"] = columns["cluster"] = [f"q{at:04}" for at in range(n)]
     columns["output_tokens"] = tokens or [float(10 + at % 7) for at in range(n)]
-    row = {"condition_id": name, "task": "t", "strategy": "direct", "model": "m", "params": "{}", "label": name}
+    row: dict[str, Any] = {
+        "condition_id": name,
+        "task": "t",
+        "strategy": "direct",
+        "model": "m",
+        "params": "{}",
+        "label": name,
+    }
     row |= {"axis": "output_tokens", "budget": 64, "simulated": False, "n_questions": n, "n_planned": planned or n}
     return Placed({**row, "partial": n < 0.95 * (planned or n)}, pl.DataFrame(columns, schema=UNIT_SCHEMA))
 

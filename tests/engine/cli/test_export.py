@@ -77,6 +77,13 @@ def test_one_study_of_several_goes_out_alone_with_what_another_paid_for(
     assert engine.open(tmp_path / "s.duckdb").studies()["study"].unique().to_list() == [study]
 
 
+def test_what_went_out_comes_in_elsewhere_with_the_same_frontier(made: Path, tmp_path: Path, inside: Command) -> None:
+    inside(tmp_path, "export", "--db", str(made), "--format", "duckdb", "--out", "s.duckdb")
+    done = inside(tmp_path, "import", "s.duckdb", "--db", "team.duckdb")
+    assert done.code == 0, done
+    same(made, tmp_path / "team.duckdb", "made")
+
+
 def texts(path: Path) -> set[str]:
     """Every text a database holds, in any table."""
     found: set[str] = set()
@@ -134,7 +141,9 @@ def test_a_copy_that_fails_leaves_nothing(made: Path, tmp_path: Path, inside: Co
 
 def read(path: Path) -> pl.DataFrame:
     """A table as R or pandas would read it."""
-    return {"csv": pl.read_csv, "parquet": pl.read_parquet, "jsonl": pl.read_ndjson}[path.suffix[1:]](path)
+    if path.suffix == ".csv":
+        return pl.read_csv(path)
+    return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
@@ -265,6 +274,18 @@ def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:
         records_out.write(store, tmp_path / "out")
         found.append(sorted(path.name for path in tmp_path.joinpath("out").rglob("*.json*")))
     assert found[0] == found[1] and len(found[0]) == 2
+
+
+def test_records_come_in_elsewhere_with_the_same_scores(
+    made: Path, records: Path, tmp_path: Path, inside: Command
+) -> None:
+    done = inside(tmp_path, "import", str(records / "data"), "--db", "team.duckdb", "--study", "back")
+    assert done.code == 0, done
+    theirs, ours = (
+        engine.open(path).cells(study=study).sort("budget").group_by("condition_id").last()["accuracy"].sort().to_list()
+        for path, study in ((made, "made"), (tmp_path / "team.duckdb", "back"))
+    )
+    assert theirs == pytest.approx(ours)
 
 
 @pytest.mark.skipif(shutil.which("every_eval_ever") is None, reason="needs every-eval-ever, on Python 3.12, on PATH")
