@@ -110,7 +110,8 @@ def helm(folder: Path) -> Path:
     adapter = {"model": MODEL, "method": "generation", "max_train_instances": 5, "temperature": 0.0, "max_tokens": 20}
     metrics = [{"class_name": "helm.Basic", "args": {"names": ["exact_match", "quasi_exact_match"]}}]
     spec = {"name": f"sums:level=easy,model={MODEL}", "adapter_spec": adapter, "metric_specs": metrics}
-    states, stats = [], []
+    states: list[dict[str, Any]] = []
+    stats: list[dict[str, Any]] = []
     for place, (question, target) in enumerate(QUESTIONS):
         instance = {
             "id": f"id{place}",
