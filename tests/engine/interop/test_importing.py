@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from engine.cli import main
 from engine.core.errors import UsageError
 from engine.interop import importing
 from engine.store.store import Store
+from tests import ROOT
 from tests.support import foreign_logs, stores
 
 
@@ -209,6 +211,23 @@ def test_the_verb_imports_reports_and_previews(tmp_path: Path, capsys: pytest.Ca
     assert "generate (imported, Inspect)" in report and "as run" in report and "83.3%" in report
     assert main(["import", str(tmp_path / "missing"), "--db", db]) == 2
     assert main(["import", str(tmp_path / "missing"), str(log), "--db", db]) == 1
+
+
+def test_the_commands_of_the_readme_run_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("BUDGETSCOPE_DB", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    foreign_logs.inspect_json(tmp_path / "logs")
+    # A database of its own, or the report would be that of the demo that comes along.
+    stores.empty(tmp_path / "results.duckdb")
+    part = (ROOT / "README.md").read_text().partition("## Your logs")[2]
+    commands = part.split("```")[1].strip().splitlines()
+    assert len(commands) == 3
+    for command in commands:
+        assert main(shlex.split(command)[1:]) == 0, command
+    assert "generate (imported, Inspect)" in capsys.readouterr().out
 
 
 def test_a_bad_record_stops_the_verb_or_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
