@@ -194,7 +194,8 @@ class _About:
         read = {
             "turn_idx": turn,
             "source": source,
-            "extracted_value": trial.answer,
+            # Empty where none was found: who looked, and how, is known all the same.
+            "extracted_value": trial.answer or "",
             "extraction_method": f"budgetscope reader {trial.reader}",
             "is_terminal": True,
         }
@@ -215,7 +216,7 @@ class _About:
             },
             "output": {"raw": texts} if single else None,
             "messages": messages,
-            "answer_attribution": [read] if trial.answer is not None else [],
+            "answer_attribution": [read],
             "evaluation": {
                 "score": trial.score or 0.0,
                 "is_correct": trial.verdict == "right",
