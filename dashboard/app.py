@@ -17,6 +17,7 @@ PAGES = (
     ("compare", "Compare", "compare"),
     ("budgets", "Budgets", "budgets"),
     ("answers", "Answers", "answers"),
+    ("tokens", "Tokens", "tokens"),
     ("runs", "Runs", "runs"),
     ("help", "Help", "help"),
 )
@@ -25,7 +26,7 @@ PAGES = (
 UNLISTED = (("snapshot", "Snapshot", "snapshot"),)
 """Pages that stand in no menu: a link leads there."""
 
-CHARTS = ("", "compare", "budgets")
+CHARTS = ("", "compare", "budgets", "tokens")
 """Pages with figures."""
 
 

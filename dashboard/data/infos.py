@@ -19,6 +19,7 @@ from dashboard.figures import CurvesInfo, FrontierInfo, Handles, ToldInfo
 from dashboard.figures.axes import Room
 from dashboard.text import stated_budgets
 from engine.analysis.advice.decide import MARGIN
+from engine.core import names
 from engine.strategies.lineups import roster
 
 VARIANT = ("task", "model", "strategy", "params")
@@ -111,6 +112,8 @@ def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
     # The whole study at once, where its curves are few: the next filter finds them read.
     frame, _ = queries.budgets(db, wish.axis, wish.conditions, wish.looking, wish.orders, MOST, wish.study)
     cells = wish.shown.of(frame.join(own, on="condition_id", maintain_order="left")).filter(axis=wish.axis)
+    # An imported setting has the one budget it ran at, which nobody knows.
+    cells = cells.filter(~pl.col("strategy").str.starts_with(names.IMPORTED))
     home, one = pl.col("own_axis") == wish.axis, pl.col("condition_id")
     cells = cells.filter(home | (~home.any().over(VARIANT) & (one == one.first().over(VARIANT))))
     heights = cells.group_by("condition_id").agg(pl.col("accuracy").max())

@@ -340,6 +340,20 @@ def trial_rows(db: Database, condition: str) -> pl.DataFrame:
     return results(db.path).trial_rows(condition)
 
 
+def any_trial(db: Database) -> Trial | None:
+    """An answer to look at where none was named: the first of the first setting; None: there is none."""
+    for condition, task in every(db).sort("condition_id").select("condition_id", "task").iter_rows():
+        if found := first_trials(db, ALL, task, condition, 1):
+            return found[0]
+    return None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def token_roles(db: Database, study: str) -> pl.DataFrame:
+    """Where the tokens of a study's settings went; see `Results.token_roles`."""
+    return results(db.path).token_roles(None if study == ALL else study)
+
+
 @st.cache_resource(max_entries=32, show_spinner="Reading the trials …")
 def trial_page(
     db: Database,

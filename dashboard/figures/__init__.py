@@ -10,6 +10,7 @@ from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
 from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info, select
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
+from dashboard.figures.where_tokens import WhereInfo, where_figure, where_info
 
 __all__ = [
     "AXES",
@@ -20,6 +21,7 @@ __all__ = [
     "FrontierInfo",
     "Handles",
     "ToldInfo",
+    "WhereInfo",
     "caption_sentence",
     "crossing_caption",
     "crossing_figure",
@@ -37,4 +39,6 @@ __all__ = [
     "told_caption",
     "told_figure",
     "told_info",
+    "where_figure",
+    "where_info",
 ]

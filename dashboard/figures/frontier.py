@@ -369,7 +369,7 @@ def caption_sentence(info: FrontierInfo) -> str:
         "n = " + (questions if least == most else f"{fmt.count(least)} to {questions}"),
         "the line is the convex hull: what mixing two settings could buy" if info.kind == "hull" else "",
         f"{fmt.count(info.partial)} partial, without verdict" if info.partial else "",
-        f"{fmt.plural(info.hidden, 'setting')} not shown: {lacking.get(info.lens.column, 'nothing scored')}"
+        f"{fmt.plural(info.hidden, 'setting')} not shown: {lacking.get(info.lens.column, 'unknown spend or accuracy')}"
         if info.hidden
         else "",
         simulated if info.simulated else "",

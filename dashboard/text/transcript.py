@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dashboard.text.tables import short_question
-from engine.core import answers, replay
+from engine.core import answers, names, replay
 from engine.core import text as fmt
 from engine.core.records import Call, Cut, Problem, Prompt, Spend, Trial
 from engine.core.replay import FATES, Reading
@@ -27,6 +27,10 @@ SHORT = 600
 """Characters of a document that need not be folded away."""
 LISTED = 48
 """Letters of a question in the list."""
+ABOUT_CELLS = (
+    "Cells are about right, cut by the nearest tokenizer at hand; the counts beside them are those that were billed."
+)
+"""Said over cells that are not the model's own tokens, one by one."""
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 CUTS: dict[Cut, str] = {
@@ -39,6 +43,7 @@ CUTS: dict[Cut, str] = {
 }
 
 __all__ = [
+    "ABOUT_CELLS",
     "CUTS",
     "SHORT",
     "Entry",
@@ -46,10 +51,12 @@ __all__ = [
     "call_line",
     "closing_call",
     "cut_line",
-    "cut_place",
     "document_title",
+    "example_texts",
     "facts_line",
     "finding",
+    "imported_line",
+    "is_imported",
     "list_mark",
     "mechanism_line",
     "prompt_title",
@@ -99,6 +106,26 @@ def tokens(spend: Spend) -> str:
     return f"{fmt.count(spend.total_tokens)} ({fmt.count(spend.input_tokens)}+{fmt.count(spend.output_tokens)})"
 
 
+def imported_line(trial: Trial) -> str:
+    """What the log of an imported answer reports that it spent: `its log reports 362 input · 4 output · 7.5 s`."""
+    spend = sum((part.spend for part in trial.spends), Spend())
+    called = {
+        "calls": fmt.plural(spend.calls, "call"),
+        "input_tokens": f"{fmt.count(spend.input_tokens)} input",
+        "cached_tokens": f"{fmt.count(spend.cached_tokens)} cached" if spend.cached_tokens else "",
+        "output_tokens": f"{fmt.count(spend.output_tokens)} output",
+        "reasoning_tokens": f"{fmt.count(spend.reasoning_tokens)} hidden reasoning" if spend.reasoning_tokens else "",
+        "latency_ms": fmt.duration(spend.latency_ms),
+    }
+    known = [said for name, said in called.items() if said and name not in trial.unreported]
+    return f"its log reports {' · '.join(known)}" if known else "its log reports nothing of what it spent"
+
+
+def is_imported(trial: Trial) -> bool:
+    """Whether another tool's log is all that is known of an answer."""
+    return names.is_imported(trial.spec.condition.strategy)
+
+
 def call_line(call: Call, *, several: bool = False) -> str:
     """`78 in (24 cached), 14 out`, with what else was spent where there is some, and how fast it came.
 
@@ -140,6 +167,9 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
     """What became of an answer in at most 18 words: `Right after eight calls; the budget of 128 tokens cut the ninth`.
 
     `budget`: the budget it is read at, `128 tokens`."""
+    if is_imported(trial):
+        fate = "Not scored by its log" if reading.fate == "stopped" else FATES[reading.fate].capitalize()
+        return f"{fate}, imported; {imported_line(trial).replace(' · ', ', ')}"
     if reading.fate in ("failed", "stopped"):
         return f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}, and not scored"
     if reading.fate == "censored":
@@ -202,15 +232,9 @@ def votes(stated: Sequence[str | None]) -> str:
     return ", ".join(f"{visible(spelled, 40)} ×{n}" if n > 1 else visible(spelled, 40) for spelled, n in most_first)
 
 
-def cut_place(text: str, granted: int, seen: int | None) -> int:
-    """About where in a reply of `seen` tokens the budget's last token ends, in characters: its share of the letters,
-    moved to the next gap between words. The place in tokens is exact, and this is not."""
-    if not seen or granted >= seen:
-        return len(text)
-    place = round(len(text) * granted / seen)
-    while 0 < place < len(text) and not text[place].isspace():
-        place += 1
-    return place
+def example_texts(problem: Problem) -> tuple[str, ...]:
+    """The texts of a question's worked examples, to be found again in its prompt."""
+    return tuple(text for each in problem.examples for text in (each.question, each.reasoning, each.answer) if text)
 
 
 def verdict_line(trial: Trial, reading: Reading) -> str:
@@ -232,7 +256,8 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
 def facts_line(entry: Entry) -> str:
     """Calls, tokens, and which execution it was."""
     trial, spend = entry.trial, entry.reading.spend
-    parts = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens", f"run {trial.run_id}"]
+    spent = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens"]
+    parts = [*([imported_line(trial)] if is_imported(trial) else spent), f"run {trial.run_id}"]
     # A first attempt and the first repeat are what one expects, and not said.
     parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
@@ -256,10 +281,10 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
             "": list_mark(entry.reading),
             "Question": visible(short_question(problem.text, LISTED), 160),
             "It said": visible(" ".join((entry.reading.answer or FATES[entry.reading.fate]).split()), 60),
-            "Output": entry.reading.spend.output_tokens,
+            "Output": None if "output_tokens" in entry.trial.unreported else entry.reading.spend.output_tokens,
         }
         rows.append(row | ({"Repeat": entry.trial.spec.repeat} if repeats else {}))
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def list_mark(reading: Reading) -> str:

@@ -16,7 +16,8 @@ import streamlit as st
 
 from dashboard import theme
 from dashboard.data import queries
-from dashboard.text import transcript
+from dashboard.data.cuts import strip_of
+from dashboard.text import strips, transcript
 from dashboard.text.transcript import Entry
 from dashboard.theme import fade
 from dashboard.widgets import controls, url_state
@@ -25,7 +26,8 @@ from engine.analysis.sql.trial_list import PAGE, Key, TrialPage
 from engine.core import names, replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
-from engine.core.records import AXES, Axis, Call, Completion, Prompt, Trial
+from engine.core.records import AXES, Axis, Call, Completion, Trial
+from engine.models.settings import shown
 from engine.store.store import Store
 
 VIEW = "answers"
@@ -53,16 +55,6 @@ PARAMS = (
 WIDTHS = {"": 24, "Question": 78, "It said": 50, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
 BAR = 52
 """Pixels of the bar of a row."""
-ROLES = {"system": "system and template", "user": "user", "assistant": "worked examples"}
-"""What the messages of a prompt are called; a chat turn of the assistant that is sent is an example, or an earlier
-reply."""
-CELLS = {  # Ground of a text by its role, light and dark.
-    "system": ("#dfe3ea", "#333a46"),
-    "user": ("#cfe6fb", "#173c5c"),
-    "assistant": ("#fbe8b8", "#51431a"),
-    "answer": ("#e4d5f7", "#43305f"),
-    "hidden": ("#d2ecd9", "#1f4a30"),
-}
 STYLE = """<style>
 [class*="st-key-text"] pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 .st-key-list [data-testid="stButtonGroup"] > label { display: none; }
@@ -72,6 +64,9 @@ STYLE = """<style>
   box-sizing: border-box; border-right: 1px solid var(--bs-background); min-width: 0; overflow: hidden;
   font-size: 12px; line-height: 18px; font-style: normal; text-align: center; color: var(--bs-background);
 }
+.an-went { margin: 3px 0 8px; }
+.an-went i { color: var(--bs-text); }
+.an-went b { top: -4px; height: 26px; }
 .an-bar i.an-out {
   background: none !important; border: 1px solid var(--bs-axis); line-height: 16px; color: var(--bs-muted);
 }
@@ -79,8 +74,6 @@ STYLE = """<style>
 .an-bar b span { position: absolute; top: -3px; left: 6px; font-size: 13px; white-space: nowrap; color: var(--bs-cut); }
 .an-bar b.an-late span { left: auto; right: 9px; }
 .an-words { display: flex; justify-content: space-between; gap: 1rem; font-size: 13px; color: var(--bs-muted); }
-.an-key { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; margin: 10px 0; font-size: 13px; color: var(--bs-muted); }
-.an-key i { display: inline-block; width: 18px; height: 11px; border-radius: 3px; margin-right: 6px; }
 .an-call {
   display: grid; grid-template-columns: 190px minmax(0, 1fr) 110px; gap: .3rem 1rem; padding: 9px 0;
   border-top: 1px solid var(--bs-border); font-size: 15px;
@@ -88,15 +81,6 @@ STYLE = """<style>
 .an-call > :last-child { text-align: right; overflow-wrap: anywhere; }
 .an-call small { display: block; font-size: 13px; color: var(--bs-muted); }
 .an-call summary { font-size: 13px; color: var(--bs-muted); cursor: pointer; }
-.an-say {
-  margin: 0 0 6px; padding: 4px 8px; border-radius: 5px; color: var(--bs-text); white-space: pre-wrap;
-  overflow-wrap: anywhere; font: 14px/22px "Source Code Pro", monospace;
-}
-.an-say.an-out { background: none; border: 1px solid var(--bs-axis); color: var(--bs-muted); }
-.an-chip {
-  display: inline-block; margin: 0 0 6px; padding: 1px 9px; border-radius: 4px; background: var(--bs-cut);
-  color: var(--bs-background); font-size: 13px; font-weight: 650;
-}
 .an-cut { color: var(--bs-cut); font-weight: 650; }
 @media (max-width: 1100px) {
   .st-key-split [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) { flex-direction: column; }
@@ -156,7 +140,8 @@ class Wish:
         if budget is not None and not (str(budget).isdecimal() and len(str(budget)) < 19):
             problems.append(f"This link asks for budget {url_state.quoted(budget)}, which is no whole number.")
             st.session_state[key] = budget = None
-        as_run = f"{fmt.up_to(condition['budget'], condition['axis'])}, as run"
+        limit = fmt.up_to(condition["budget"], condition["axis"])
+        as_run = limit if limit == fmt.AS_RUN else f"{limit}, {fmt.AS_RUN}"
         if condition["anytime"]:
             cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
             walls = {*cells["budget"], *([int(budget)] if budget else [])}
@@ -184,12 +169,18 @@ class Wish:
             return fmt.budget(self.condition["budget"], self.condition["axis"])
         return fmt.budget(self.budget, self.axis)
 
+    @property
+    def limit_tokens(self) -> int | None:
+        """The budget as a number on its axis; None: it has none."""
+        budget = self.condition["budget"] if self.budget is None else self.budget
+        return None if budget is None else int(budget)
+
 
 def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    st.html(STYLE)
+    st.html(STYLE + strips.style(controls.dark()))
     query = url_state.current()
     if "trial" in query and "condition" not in query:  # A link that names an answer alone: its setting is looked up.
         with suppress(BudgetscopeError):
@@ -346,10 +337,14 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
         if mechanism := transcript.mechanism_line(trial, reading):
             st.text(mechanism)
     if not trial.calls:
-        controls.caption("No call was made for this answer.")
+        imported = transcript.is_imported(trial)
+        controls.caption("Its log has no prompt of it." if imported else "No call was made for this answer.")
         return
-    st.html(_flow(wish, trial, chosen) + _calls(wish, trial, chosen, replies, stated))
+    # Of an imported answer the log's own sums are known, and not what each call spent.
+    flow = "" if transcript.is_imported(trial) else _flow(wish, trial, chosen)
+    st.html(flow + _calls(wish, trial, chosen, replies, stated))
     controls.caption(transcript.facts_line(chosen))
+    controls.link_to("tokens", "Its first call by other tokenizers", {"source": "stored", "trial": chosen.trial_id})
 
 
 def _voted(trial: Trial) -> bool:
@@ -384,7 +379,26 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
             f'<b class="{"an-late" if at > 60 else ""}" style="left:{at:.2f}%"><span>budget: {escape(said)}</span></b>'
         )
     total = f"{fmt.count(whole)} in all {fmt.plural(len(trial.calls), 'call')}"
+    spent, axis_line = reading.spend, ""
+    widest = max(1, spent.total_tokens)
+    if wish.axis == "total_tokens" and wish.limit_tokens:
+        widest = max(widest, wish.limit_tokens)
+        axis_line = f'<b style="left:{100 * wish.limit_tokens / widest:.2f}%"></b>'
+    shares = (
+        ("user", "input", spent.input_tokens - spent.cached_tokens),
+        ("user tk-c", "cached input", spent.cached_tokens),
+        ("answer", "output", spent.output_tokens - spent.reasoning_tokens),
+        ("hidden", "hidden reasoning", spent.reasoning_tokens),
+    )
+    went = "".join(
+        f'<i class="tk-{part}" style="flex:0 0 {100 * n / widest:.2f}%" title="{name}: {fmt.count(n)}">'
+        f"{f'{name} {fmt.count(n)}' if n / widest > 0.13 else ''}</i>"
+        for part, name, n in shares
+        if n
+    )
     return (
+        f'<div class="bs-muted" style="font-size:13px">All tokens: {fmt.count(spent.total_tokens)}</div>'
+        f'<div class="an-bar an-went">{went}{axis_line}</div>'
         f'<div class="bs-muted" style="font-size:13px">Output tokens, call by call</div>'
         f'<div class="an-bar">{"".join(parts)}{line}</div>'
         f'<div class="an-words"><span>{escape(transcript.read_line(reading))}</span><span>{total}</span></div>'
@@ -394,36 +408,34 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
 def _calls(
     wish: Wish, trial: Trial, chosen: Entry, replies: Mapping[str, Completion], stated: Mapping[int, str | None]
 ) -> str:
-    """Every call the budget lets through with its texts, and where it cut the next one."""
+    """Every call the budget lets through, token by token, and where it cut the next one."""
     reading = chosen.reading
-    grounds = {role: pair[controls.dark()] for role, pair in CELLS.items()}
-    sent = {message.role for call in trial.calls for message in call.messages}
-    key = {ROLES[role]: grounds[role] for role in ROLES if role in sent} | {"answer": grounds["answer"]}
-    if reading.spend.reasoning_tokens:
-        key |= {"hidden reasoning": grounds["hidden"]}
-    legend = "".join(f'<span><i style="background:{ground}"></i>{name}</span>' for name, ground in key.items())
     closing, voted, rows = transcript.closing_call(trial, reading), _voted(trial), list[str]()
     # Of a call that closed by itself (the window, a limit) nothing lies beyond: it is shown like those before it.
     last = closing.ordinal if closing else len(trial.calls) - 1
+    parts, cached, exact = set[str](), False, True
     for call in trial.calls[: last + 1]:
         earlier = next((c.ordinal for c in trial.calls[: call.ordinal] if c.messages == call.messages), None)
-        body = _prompt(call.messages, grounds, folded=call.ordinal > 0) if earlier is None else ""
         reply = replies.get(call.key)
+        said_before = tuple(replies[c.key].text for c in trial.calls[: call.ordinal] if c.key in replies)
+        granted = (reading.granted or 0) if call is closing else None
+        strip = strip_of(call, reply, granted, said_before, transcript.example_texts(trial.spec.question.problem))
+        body = ""
+        if earlier is None:
+            body = _folded(strips.cells(strip.prompt), transcript.prompt_title(call.messages), len(strip.prompt), call)
+            parts |= {cell.part for cell in strip.prompt}
+            cached = cached or any(cell.cached for cell in strip.prompt)
+            exact = exact and strip.prompt_exact
         if reply is None:
             body += '<small class="bs-muted">There is no reply.</small>'
-        elif call is closing:
-            place = transcript.cut_place(reply.text, reading.granted or 0, call.seen_output_tokens)
-            before, after = transcript.visible(reply.text[:place]), transcript.visible(reply.text[place:])
-            body += _say(before, grounds["answer"]) if before else ""
-            body += f'<span class="an-chip">budget reached: {escape(wish.limit)}</span>'
-            if before and after:
-                body += '<small class="bs-muted">about here in the text; the number is exact</small>'
-            body += _say(after) if after else ""
         else:
-            body += _say(transcript.visible(reply.text) or " ", grounds["answer"])
-            if reading.spend.reasoning_tokens and call.spend.reasoning_tokens:
-                hidden = f"{fmt.count(call.spend.reasoning_tokens)} hidden reasoning tokens, which no text tells"
-                body += _say(hidden, grounds["hidden"])
+            cells = strips.reply(strip, wish.limit)
+            if len(strip.reply) > strips.FOLD:
+                title = f"Reply: {fmt.plural(len(strip.reply), 'token')}"
+                cells = f"<details{' open' if call is closing else ''}><summary>{title}</summary>{cells}</details>"
+            body += cells
+            parts |= {"answer"} | ({"hidden"} if strip.hidden_tokens else set())
+            exact = exact and strip.reply_exact
         if call is not closing and (cut := transcript.cut_line(call)):
             body += f'<span class="an-cut">{escape(cut)}</span>'
         for mark in trial.marks:
@@ -437,28 +449,26 @@ def _calls(
         if not vote and voted:
             vote = '<span class="an-cut">no vote</span>'
         role = "" if call.role == "solve" else f" · {escape(call.role)}"
-        line = escape(transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1))
+        line = escape(
+            shown(call.model)
+            if transcript.is_imported(trial)
+            else transcript.call_line(call, several=len({each.model for each in trial.calls}) > 1)
+        )
         rows.append(
             f'<div class="an-call"><div><b>Call {call.ordinal + 1}</b>{role}<small>{line}</small></div>'
             f"<div>{body}</div><div>{vote}</div></div>"
         )
     if beyond := transcript.beyond_line(trial, reading):
         rows.append(f'<div class="an-call"><div></div><div class="bs-muted">{escape(beyond)}</div><div></div></div>')
-    return f'<div class="an-key">{legend}</div>{"".join(rows)}'
+    note = "" if exact else f'<div class="bs-muted" style="font-size:13px">{transcript.ABOUT_CELLS}</div>'
+    return f"{strips.legend(parts, cached=cached)}{note}{''.join(rows)}"
 
 
-def _say(text: str, ground: str | None = None) -> str:
-    """A text in a box: of what counts on its ground, of what does not outlined."""
-    if ground is None:
-        return f'<pre class="an-say an-out">{escape(text)}</pre>'
-    return f'<pre class="an-say" style="background:{ground}">{escape(text)}</pre>'
-
-
-def _prompt(messages: Prompt, grounds: Mapping[str, str], *, folded: bool) -> str:
-    boxes = "".join(_say(transcript.visible(m.content) or " ", grounds.get(m.role, "")) for m in messages)
-    if folded or sum(len(message.content) for message in messages) > 4 * transcript.SHORT:
-        return f"<details><summary>{escape(transcript.prompt_title(messages))}</summary>{boxes}</details>"
-    return boxes
+def _folded(cells: str, title: str, n: int, call: Call) -> str:
+    """The first prompt in full, later ones and long ones behind their counts."""
+    if call.ordinal == 0 and n <= strips.FOLD:
+        return cells
+    return f"<details><summary>{escape(title)}, {fmt.plural(n, 'token')}</summary>{cells}</details>"
 
 
 render()

@@ -17,7 +17,7 @@ from dashboard.data import access, live, queries, runs, studies
 from dashboard.data.live import Live
 from dashboard.text import progress
 from dashboard.text.progress import Forecast
-from dashboard.widgets import controls, study_form, url_state
+from dashboard.widgets import controls, import_panel, study_form, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
@@ -83,6 +83,7 @@ def render() -> None:
     _note()
     controls.door()
     st.fragment(_compose)()
+    st.fragment(import_panel.render)()
 
 
 def _note() -> None:

@@ -74,7 +74,7 @@ def question_means(units: pl.DataFrame) -> pl.DataFrame:
             (pl.col("n_right_finished") + pl.col("partly_finished") / SCORE) / finished
         ),
         n_finished=finished,
-        n_none=pl.col("n") - pl.sum_horizontal("n_right", "n_partly", "n_wrong"),
+        n_none=pl.col("n") - pl.col("n_right") - pl.col("n_partly") - pl.col("n_wrong"),
     )
     scored = pl.when(pl.col("n") > 0)
     return sums.with_columns(scored.then(pl.col(name) / pl.col("n")).alias(name) for name in ("accuracy", *MEANS))
@@ -190,7 +190,9 @@ def curves(steps: pl.DataFrame, grid: pl.DataFrame, points: Sequence[int] | None
             sums = Sums(row["mean"], n, row["clusters"], row["ss"], row["sq"], row["qq"])
             low, high = accuracy_interval(sums, row["scored"], graded=row["n_partly"] > 0)
             # Between two steps a call that the budget cuts goes on spending: a line in the budget.
-            spend = (row["level"] + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
+            level = row["level"]
+            # Null where an imported log does not report it.
+            spend = None if level is None else (level + row["slope"] * row["budget"]) / n / SCALES.get(row["axis"], 1)
             # Sums of many changes carry rounding; an accuracy of nothing right is 0.
             accuracy = min(1.0, max(0.0, round(sums.mean, 12)))
             point |= {"accuracy": accuracy, "low": low, "high": high, "spend": spend}

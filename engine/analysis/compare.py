@@ -44,7 +44,7 @@ class Difference:
     """None: no question is shared."""
     low: float | None
     high: float | None
-    """95 % interval; Tango's score interval or the paired bootstrap, as `method` says."""
+    """95 % interval, or of the level asked for; Tango's score interval or the paired bootstrap, as `method` says."""
     a_better: int
     """Questions on which a's mean is higher."""
     b_better: int
@@ -108,7 +108,8 @@ class Paired:
             return math.nan, math.nan
         # The same draws for every measure of the pair, so that differences of its columns stay paired.
         weights = stats.replicate_weights(self.clusters, sample.replicates, sample.seed)
-        return stats.percentiles((weights @ self.summed(values)) / (weights @ self.sizes()), self.clusters)
+        means = (weights @ self.summed(values)) / (weights @ self.sizes())
+        return stats.percentiles(means, self.clusters, sample.level)
 
     def within(self, rows: NDArray[np.bool_]) -> Paired:
         """Some of the questions."""
@@ -152,9 +153,9 @@ def gap(pair: Paired, sample: Sample) -> Difference:
         size = effective(pair, delta)
         # Where the size was estimated from repeats or clusters, few clusters make it uncertain: t instead of z.
         if size < pair.n or not _plain(pair, delta):
-            size *= stats.shrinkage(pair.clusters - 1) if pair.clusters > 1 else 1.0
+            size *= stats.shrinkage(pair.clusters - 1, sample.level) if pair.clusters > 1 else 1.0
         gains, losses = shares(delta)
-        method, (low, high) = "score", stats.tango(size * gains, size * losses, size)
+        method, (low, high) = "score", stats.tango(size * gains, size * losses, size, sample.level)
         if graded and any(discordant) and pair.clusters > 1:
             # What differs on few questions may differ on none in a draw: the bootstrap alone, which is what scores
             # between 0 and 1 call for, then covers 0.25 to 0.9 of truths, and the wider of the two 0.94 or more.

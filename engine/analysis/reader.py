@@ -31,6 +31,7 @@ from engine.core import names, text
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
 from engine.core.names import ARROW
+from engine.store import deltas
 from engine.strategies.calibration import LABEL
 from engine.strategies.lineups import called
 
@@ -140,6 +141,21 @@ def older(rows: Iterable[Row]) -> list[str]:
     return [f"{sentence}; {again}." for sentence in said]
 
 
+def scored_unlike(rows: Iterable[Row]) -> list[str]:
+    """What is to be said where settings of one task were scored by unlike scorers: an imported score is its log's."""
+    scorers: dict[str, dict[str, None]] = {}
+    for row in rows:
+        ours = not names.is_imported(row["strategy"])
+        named = "our own" if ours else str(json.loads(row["params"]).get("scorer") or "one its log does not name")
+        scorers.setdefault(row["task"], {})[named] = None
+    return [
+        f"Settings on {names.task(task)} were scored by different scorers ({', '.join(sorted(each))}); imported ones "
+        "keep the score of their log."
+        for task, each in scorers.items()
+        if len(each) > 1
+    ]
+
+
 def _tasks(rows: Iterable[Row]) -> str:
     return ", ".join(dict.fromkeys(names.task(row["task"]) for row in rows))
 
@@ -216,6 +232,8 @@ def planned(rows: Iterable[Row], studies: Mapping[str, str], asked: Mapping[tupl
     return most
 
 
+_TOKENS = frozenset({"input_tokens", "output_tokens"})
+_UNKNOWN_COUNTS = ("n_unpriced", "n_unmeasured")
 UNIT_SCHEMA: dict[str, Any] = {
     "condition_id": pl.String,
     "axis": pl.String,
@@ -251,7 +269,12 @@ def units_of_changes(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     owner, asked = np.divmod(pairs, len(book.questions))
     at, passing = place * most + changes["slot"].to_numpy(), changes["passing"].to_numpy()
     sums: dict[str, NDArray[np.float64]] = {}
+    nothing = np.zeros(len(pairs) * most)
     for name in MEASURES:
+        if name not in changes.columns:
+            # Scores between 0 and 1, of which there are none.
+            sums[name] = nothing
+            continue
         values = changes[name].to_numpy()
         added = np.zeros(len(pairs) * most)
         added[at[~passing]] = values[~passing]
@@ -359,6 +382,13 @@ class Look:
         return Known(conditions, studies, {(run, task): n for run, task, n in planned})
 
     @cached_property
+    def unreported(self) -> dict[str, frozenset[str]]:
+        """By imported condition the spends its log does not report."""
+        if not any(names.is_imported(row["strategy"]) for row in self.known.conditions):
+            return {}
+        return listings.unreported(self.connection)
+
+    @cached_property
     def asked(self) -> list[Asked]:
         """What every study asked for, task by task."""
         studies = self.known.studies
@@ -453,7 +483,24 @@ class Read:
             fresh = where.filter([not each for each in materialized])
             changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions), self._within)
             parts.append(units_of_changes(changes, self._book(fresh)))
-        return parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
+        units = parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
+        return self._unknown_where_unreported(units)
+
+    def _unknown_where_unreported(self, units: pl.DataFrame) -> pl.DataFrame:
+        """Spends that an imported log does not report are null and not 0, and so is money that needs them."""
+        missing = {id: parts for id, parts in self.look.unreported.items() if parts}
+        if not missing:
+            return units
+
+        def of(*parts: str) -> pl.Expr:
+            ids = [id for id, unknown in missing.items() if not unknown.isdisjoint(parts)]
+            return pl.col("condition_id").is_in(ids)
+
+        priced = of("input_tokens", "output_tokens")
+        return units.with_columns(
+            *(pl.when(~of(name)).then(pl.col(name)).alias(name) for name in deltas.SPENDS),
+            *(pl.when(priced).then(pl.col("n")).otherwise(pl.col(name)).alias(name) for name in _UNKNOWN_COUNTS),
+        )
 
     def mechanisms(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
         """Rates of what trials state of their mechanism, columns `mechanisms.MECHANISM_SCHEMA`."""
@@ -478,7 +525,14 @@ class Read:
         walls = {row["condition_id"]: row["budget"] for row in conditions if not row["anytime"]}
         own = pl.col("condition_id").replace_strict(walls, default=None, return_dtype=pl.Int64)
         last = own.is_null() | (pl.int_range(pl.len()).over("condition_id") == pl.len().over("condition_id") - 1)
-        return steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
+        steps = steps.filter(last).with_columns(budget=pl.coalesce(own, "budget"))
+        axes, needed = dict(where.select("condition_id", "axis").iter_rows()), {"total_tokens": _TOKENS, "usd": _TOKENS}
+        unknown = [
+            id
+            for id, parts in self.look.unreported.items()
+            if not parts.isdisjoint(needed.get(axes.get(id, ""), {axes.get(id, "")}))
+        ]
+        return steps.with_columns(level=pl.when(~pl.col("condition_id").is_in(unknown)).then("level"))
 
     def recounted(
         self,

@@ -27,9 +27,10 @@ from engine.analysis.lens import STORED, Lens
 from engine.analysis.mechanisms import told
 from engine.analysis.reader import Look, Read
 from engine.analysis.savings import Savings, Traffic
-from engine.analysis.sql import listings, queries
+from engine.analysis.sql import listings, queries, token_roles
 from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
+from engine.core import names
 from engine.core.errors import UnknownName, UsageError
 from engine.models.energy import WORLD, EnergyRange
 from engine.store.store import Store
@@ -325,7 +326,7 @@ class Results:
         questions, and conditions that an older version read."""
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
-            return [*(within.notes if within else ()), *reader.older(rows)]
+            return [*(within.notes if within else ()), *reader.older(rows), *reader.scored_unlike(rows)]
 
     def studies(self) -> pl.DataFrame:
         """What each study asked for, task by task, the one that ran last at the end: columns study, task, list (studies
@@ -352,6 +353,38 @@ class Results:
     def questions(self) -> pl.DataFrame:
         """Questions with text, target, category and the number of trials asked of each."""
         return self._listing("questions")
+
+    def token_roles(self, study: str | None = None) -> pl.DataFrame:
+        """Where the tokens of a study's settings went, by the role of the calls: one row per condition for all calls
+        together (role null), and one per role, in mean tokens per answer as it was run.
+
+        Columns condition_id, task, label, model, strategy, setting (its name for people), role, calls, input_tokens (of
+        them cached_tokens), output_tokens (of them reasoning_tokens), total_tokens with its 95% interval over questions
+        (low, high; null for one question), n_answers, n_questions. None: all studies, on all questions. Raises
+        UnknownName for a study that is not there."""
+        settings = self.conditions().filter(pl.col("strategy") != LABEL)
+        questions = None
+        if study is not None:
+            asked = self.studies()
+            if (rows := asked.filter(study=study)).is_empty():
+                raise UnknownName("study", study, asked["study"].unique().sort())
+            settings = settings.filter(pl.col("condition_id").is_in(rows["condition_ids"].explode().implode()))
+            questions = {task: self.questions_of(study, task) for task in rows["task"]}
+        with self._looking() as look:
+            frame = token_roles.token_roles(look.connection, settings["condition_id"].to_list(), questions)
+        called: dict[str, str] = {}
+        for (_,), rows in settings.group_by("task"):
+            called |= names.conditions(rows.to_dicts())
+        about = settings.select("condition_id", "task", "label", "model", "strategy").with_columns(
+            setting=pl.col("condition_id").replace_strict(called, return_dtype=pl.String)
+        )
+        joined = frame.join(about, on="condition_id", maintain_order="left")
+        spent = pl.col("total_tokens").filter(pl.col("role").is_null()).first().over("condition_id")
+        ordered = joined.with_columns(spent=spent).sort(
+            *("task", "spent", "condition_id", pl.col("role").is_not_null(), "total_tokens", "role"),
+            descending=[False, True, False, False, True, False],
+        )
+        return ordered.select(*about.columns, *frame.columns[1:])
 
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
         """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""

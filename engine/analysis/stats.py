@@ -403,7 +403,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How bootstraps are drawn."""
+    """How bootstraps are drawn, and how sure their intervals are."""
 
     replicates: int = 2000
     seed: int = 0
+    level: float = LEVEL
+    """Two-sided: the ends of 0.90 are one-sided bounds of 95 %."""

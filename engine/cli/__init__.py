@@ -3,9 +3,9 @@
 | exit code | meaning                            |
 | --------- | ---------------------------------- |
 | 0         | done                               |
-| 1         | error                              |
+| 1         | error, or a check that failed      |
 | 2         | wrong use                          |
-| 3         | stopped (by you or by the ceiling) |
+| 3         | stopped, or a check is undecided   |
 | 4         | finished, but some trials failed   |
 
 A verb stands in a module of this room with its arguments; the module is imported when the verb is called, so that
@@ -15,6 +15,7 @@ A verb stands in a module of this room with its arguments; the module is importe
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -39,11 +40,14 @@ VERBS = {
     "report": ("reports", "accuracy against spend, with intervals and the frontier"),
     "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
-    "export": ("reports", "write a table to a file"),
+    "import": ("imports", "bring in logs of other tools, or another database of results"),
+    "export": ("export", "write a table, a study's answers, a study as a database, or records for other tools"),
     "advise": ("advise", "say what to choose on a task, with the evidence"),
     "compare": ("advise", "one setting against another on the questions both have"),
+    "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),
     "judge": ("judging", "say how well a judge model agrees with people, on a sample of its answers"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
+    "tokens": ("tokens", "show a text cut into tokens, what it costs and fills, or where a study's tokens went"),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along, and those of plugins"),
     "models": ("lists", "list the models that come along, and how to name others; test one"),
@@ -73,7 +77,9 @@ class LazyGroup(options.Helped, click.Group):
         if name not in VERBS:
             return None
         module, says = VERBS[name]
-        verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), name)
+        # Python keeps `import` for itself.
+        act = f"{name}_" if keyword.iskeyword(name) else name
+        verb: click.Command = getattr(importlib.import_module(f"engine.cli.{module}"), act)
         # The list's words: a docstring of an act is written for readers of the code.
         verb.help = f"{says[0].upper()}{says[1:]}."
         verb.context_settings = self.context_settings

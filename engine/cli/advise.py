@@ -150,7 +150,7 @@ def compare(
         return
     name = over([row_a, row_b])
     names = (
-        f"{name(row)} with {text.up_to(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
+        f"{name(row)} {text.within(cell.budget, cell.axis or '')}{f' ({text.draws(n)})' if n > 1 else ''}"
         for row, cell, n in (
             (row_a, comparison.a, comparison.draws_a),
             (row_b, comparison.b, comparison.draws_b),
@@ -206,7 +206,10 @@ def _sentences(comparison: Comparison, a: str, b: str) -> Iterator[str]:
         f"{show.percent(comparison.accuracy_b)}: {points} ({comparison.method} interval; "
         f"p {text.p_value(comparison.p_value)})."
     )
-    yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
+    if comparison.graded:
+        yield f"{a} scores higher on {len(comparison.won):,} questions and lower on {len(comparison.lost):,}."
+    else:
+        yield f"{len(comparison.won):,} questions are won and {len(comparison.lost):,} lost."
     if comparison.settled:
         yield "That is settled: the interval leaves out 0."
         return

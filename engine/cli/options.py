@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 EXIT_CODES = {
     0: "done",
-    1: "error",
+    1: "error, or a check that failed",
     2: "wrong use",
-    3: "stopped (by you or by the ceiling)",
+    3: "stopped (by you or by the ceiling), or a check is undecided",
     4: "finished, but some trials failed",
 }
 """Every exit code of every verb, as `--help` lists them."""

@@ -1,4 +1,4 @@
-"""report and export: what the database knows, asked of the same analysis the dashboard asks."""
+"""report: what the database knows, asked of the same analysis the dashboard asks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -117,26 +117,6 @@ def report(
         show.say("Nothing to report yet; start with `budgetscope run first`.")
 
 
-@click.command(cls=Verb)
-@option("--table", default="trials", help="which table (trials)")
-@option(
-    "--format",
-    "form",
-    default="csv",
-    metavar="FORMAT",
-    shell_complete=options.among(("csv", "jsonl", "parquet")),
-    help="csv, jsonl or parquet (csv)",
-)
-@option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
-def export(db: Path, table: str, form: Literal["csv", "jsonl", "parquet"], out: Path) -> None:
-    """Write one table to a file."""
-    from engine.store.store import Store
-
-    options.existing(db)
-    Store(db).export(options.replaceable(db, out), form, table)
-    show.say(f"{table} written to {out}.")
-
-
 def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
     """For each task what to use, then a table of its points, recommended first, and what its labels mean."""
     for task, group in groupby(sorted(rows, key=lambda row: str(row["task"])), key=lambda row: str(row["task"])):
@@ -152,7 +132,8 @@ def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
         lines = [
             (
                 *(options.short(row), setting.strategy, names.model(row["model"])),
-                *(show.budget(row["budget"], row["axis"]), show.number(row["n_questions"])),
+                text.AS_RUN if row["budget"] == 0 else show.budget(row["budget"], row["axis"]),
+                show.number(row["n_questions"]),
                 *(show.percent(row["accuracy"]), _interval(row["accuracy_low"], row["accuracy_high"])),
                 *(show.number(row["output_tokens"]), show.number(row["total_tokens"]), show.dollars(row["usd"])),
                 *(_of_scored(row, "n_exhausted"), _of_scored(row, "n_none")),

@@ -35,13 +35,40 @@ STRATEGIES = {
     "told_budget": "Stated budget",
 }
 """Where a strategy's name is not its identifier with spaces."""
+IMPORTED = "imported:"
+"""Begins the strategy of every imported setting; no registered one has a colon."""
+TOOLS = {
+    "inspect": "Inspect",
+    "lm_eval": "lm-eval",
+    "helm": "HELM",
+    "every_eval_ever": "Every Eval Ever",
+    "promptfoo": "promptfoo",
+    "chat": "chat log",
+    "csv": "CSV",
+}
+"""What the tools are called whose logs are imported."""
+_LONGEST = 80
 TASKS = {"chain_sum": "Sums", "gcd": "Divisors", "letter_counting": "Letters", "syllogism": "Syllogisms"}
 ALWAYS = frozenset({"samples", "told_tokens"})
 """Parameters that are part of the name: how many votes, and which budget the prompt states."""
 
 
+def imported(tool: str, setting: str) -> str:
+    """The identifier of what another tool calls its solver: `imported:inspect/multiple_choice`."""
+    return f"{IMPORTED}{tool}/{' '.join(setting.split())[:_LONGEST]}"
+
+
+def is_imported(identifier: str) -> bool:
+    """Whether a strategy is another tool's, read from its log."""
+    return identifier.startswith(IMPORTED)
+
+
 def strategy(identifier: str, params: Row | None = None) -> str:
-    """`Self-consistency ×12`, `Stated budget, 64`, `Chain of thought`; plugins by their identifier."""
+    """`Self-consistency ×12`, `Stated budget, 64`, `Chain of thought`; plugins by their identifier; of an imported log
+    what its tool calls it: `multiple_choice (imported, Inspect)`."""
+    if is_imported(identifier):
+        tool, _, setting = identifier.removeprefix(IMPORTED).partition("/")
+        return f"{setting or 'unnamed'} (imported, {TOOLS.get(tool, tool)})"
     words = identifier.replace("_", " ").strip()
     name = STRATEGIES.get(identifier) or re.sub("^self ", "self-", words[:1].upper() + words[1:], flags=re.I)
     name = "S" + name[1:] if name.startswith("self-") else name

@@ -502,6 +502,9 @@ class Trial:
     """What the strategy stated of its mechanism, in order; empty also for trials stored before it was kept."""
     score: float | None = None
     """Of the last mark, as there."""
+    unreported: tuple[str, ...] = ()
+    """Parts of the spend vector that the log it was imported from does not report: null where they are stored, and
+    nothing but a place holder in the spends here; empty for every trial that was run."""
 
     def __post_init__(self) -> None:
         _say_score(self)

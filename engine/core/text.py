@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from engine.core.records import PUSD_PER_USD
 
 UNKNOWN = "unknown"
+AS_RUN = "as run"
+"""In place of a budget: an imported setting had none that we know of, and stores 0."""
 MINUS = "\u2212"
 UNITS = {
     "output_tokens": "output tokens",
@@ -133,8 +135,14 @@ def budget(value: float | None, axis: str) -> str:
 
 
 def up_to(value: float | None, axis: str) -> str:
-    """A budget as the limit it is: `up to 512 tokens`."""
-    return f"up to {budget(value, axis)}"
+    """A budget as the limit it is: `up to 512 tokens`; `as run` for an imported setting, which had none."""
+    return AS_RUN if value == 0 else f"up to {budget(value, axis)}"
+
+
+def within(value: float | None, axis: str) -> str:
+    """A budget behind the name of a setting: `with up to 512 tokens`, or `as run`."""
+    limit = up_to(value, axis)
+    return limit if limit == AS_RUN else f"with {limit}"
 
 
 def interval(low: float | None, high: float | None, form: Callable[[float | None], str]) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from engine.core.records import Prompt
 
@@ -32,6 +34,39 @@ PIECE = 50_000
 """Characters counted at once: tiktoken raises for a million spaces in a row."""
 
 
+GAP = 1_000
+"""Characters before the end of a piece in which a place between two words is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text as a tokenizer numbers it."""
+
+    id: int
+    raw: bytes
+    """Its bytes: those of all tokens of a text, joined, are the text in UTF-8 (but for tokens of a template)."""
+    special: bool = False
+    """A mark of the tokenizer's own, such as the end of a turn; its bytes spell its name."""
+
+    @property
+    def kind(self) -> Literal["text", "bytes", "special"]:
+        """bytes: a part of a character, which has no letter of its own."""
+        if self.special:
+            return "special"
+        try:
+            self.raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return "bytes"
+        return "text"
+
+    @property
+    def text(self) -> str:
+        """Its text; of a fragment of a character its bytes, `\\xe4\\xb8`."""
+        if self.kind == "bytes":
+            return "".join(f"\\x{byte:02x}" for byte in self.raw)
+        return self.raw.decode("utf-8", "replace")
+
+
 def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
     """Upper bound of a prompt's tokens: its UTF-8 bytes plus an allowance for the chat template."""
     # No tokenizer in use makes two tokens of one byte, so bytes bound them from above without knowing it.
@@ -42,13 +77,51 @@ def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
 def count(text: str, model_name: str) -> int:
     """Tokens of `text` by the model's own encoding if it is bundled, else by the default one."""
     encoding = _encoding(encoding_name(model_name) or DEFAULT)
-    # Models write lone surrogates, which tiktoken refuses.
-    clean = text.encode("utf-8", "replace").decode("utf-8")
     if encoding is None:
-        return -(-len(clean.encode()) // BYTES_PER_TOKEN)
-    # Cut anywhere: a token that would span two pieces is counted as two, which is one of thousands.
-    parts = (clean[at : at + PIECE] for at in range(0, len(clean), PIECE))
-    return sum(len(encoding.encode(part, disallowed_special=())) for part in parts)
+        return -(-len(clean(text).encode()) // BYTES_PER_TOKEN)
+    return sum(len(encoding.encode(part, disallowed_special=())) for part in pieces(clean(text)))
+
+
+def clean(text: str) -> str:
+    """The text without lone surrogates, which models write and tokenizers refuse; each becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in parts of at most `PIECE` characters, each small enough for a tokenizer to read at once.
+
+    Cut before a single space between two words, where every tokenizer here begins a token anyway, so that counts of
+    the parts add up exactly; in a text that has no such place a token across a cut is counted as two.
+    """
+    at = 0
+    while len(text) - at > PIECE:
+        end = at + PIECE
+        for place in range(end, end - GAP, -1):
+            if text[place] == " " and not text[place - 1].isspace() and not text[place + 1 : place + 2].isspace():
+                end = place
+                break
+        yield text[at:end]
+        at = end
+    if at < len(text):
+        yield text[at:]
+
+
+def ids(text: str, encoding: str, *, special: bool = False) -> list[int]:
+    """Numbers of the tokens of a piece of text by a bundled encoding; `special`: names of its marks are read as marks.
+
+    Raises KeyError for an encoding that is not in `BUNDLED`, FileNotFoundError where its file did not come along."""
+    if (known := _encoding(encoding)) is None:
+        raise FileNotFoundError(encoding)
+    if special:
+        return known.encode(text, allowed_special="all")
+    return known.encode(text, disallowed_special=())
+
+
+def token(number: int, encoding: str) -> Token:
+    """The token of that number in a bundled encoding that `ids` gave."""
+    known = _encoding(encoding)
+    assert known is not None, "a number comes from `ids`, which has the encoding"
+    return Token(number, known.decode_single_token_bytes(number), known.is_special_token(number))
 
 
 def least(messages: Prompt, model_name: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import hashlib
 import importlib.metadata
+import json
 import os
 import secrets
 import threading
@@ -15,10 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.core.errors import UsageError
+from engine.core.errors import ProviderError, UsageError
 
 SLOTS = 8
 SLOT_TOKENS = 4096
+READER_TOKENS = 256
+"""Room of a server that only cuts texts: it is asked for no reply."""
+TIMEOUT_S = 60.0
+"""The longest a text is waited for."""
 BATCH_TOKENS = 8
 """Tokens per step. Larger steps pick other CPU kernels, whose rounding makes a text depend on its company and on what
 the prefix cache held: of 32 seeded replies 14 to 22 changed at llama.cpp's own 512, none at 8."""
@@ -37,6 +42,8 @@ class Running:
 
 _lock = threading.Lock()
 _servers: dict[str, tuple[Any, Running]] = {}
+_readers: dict[str, tuple[Any, Running]] = {}
+"""Servers that only cut texts into tokens."""
 _hashes: dict[tuple[str, int, int], str] = {}
 
 
@@ -50,9 +57,42 @@ def running(path: Path, name: str) -> Running:
         return _servers[str(path)][1]
 
 
+def reading(path: Path, name: str) -> Running:
+    """A server of this file that cuts texts into tokens: the one that runs, else one with the least of room for
+    replies, which needs a third of the memory. Raises UsageError if it cannot be started."""
+    with _lock:
+        if str(path) in _servers:
+            return _servers[str(path)][1]
+        if str(path) not in _readers:
+            if not _readers:
+                atexit.register(stop_all)
+            _readers[str(path)] = _start(path, name, slots=1, slot_tokens=READER_TOKENS)
+        return _readers[str(path)][1]
+
+
+def ask(server: Running, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """One request of this process to its own server, waited for. Raises ProviderError where it is not answered."""
+    import httpx
+
+    try:
+        # Escaped throughout, because a lone surrogate has no other form.
+        reply = httpx.post(
+            f"{server.url}{path}",
+            content=json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+        return dict(reply.raise_for_status().json())
+    except (httpx.HTTPError, ValueError, TypeError) as error:
+        why = f"llama.cpp could not read a text: {type(error).__name__}."
+        raise ProviderError(why, kind="connection") from None
+
+
 def stop_all() -> None:
     """Stop every server of this process; the next call starts anew."""
     with _lock:
+        _readers.clear()
         _servers.clear()  # the last reference to a server stops it
 
 
@@ -67,7 +107,7 @@ def content_hash(path: Path) -> str:
     return _hashes[version]
 
 
-def _start(path: Path, name: str) -> tuple[Any, Running]:
+def _start(path: Path, name: str, slots: int = SLOTS, slot_tokens: int = SLOT_TOKENS) -> tuple[Any, Running]:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
     try:
         import xllamacpp
@@ -79,8 +119,8 @@ def _start(path: Path, name: str) -> tuple[Any, Running]:
     params.model_alias = {name}
     # Any process of this machine can reach the port; without a key it could use the server.
     params.api_keys = [key]
-    params.n_parallel = SLOTS
-    params.n_ctx = SLOTS * SLOT_TOKENS
+    params.n_parallel = slots
+    params.n_ctx = slots * slot_tokens
     params.ctx_shift = False  # a full slot ends the reply instead of forgetting the question
     params.n_batch = params.n_ubatch = BATCH_TOKENS
     params.cache_ram_mib = 0

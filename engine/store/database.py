@@ -163,6 +163,25 @@ class Database:
             connection.execute("set enable_external_access = false")
             yield connection
 
+    @contextmanager
+    def copying_to(self, target: Path) -> Iterator[Connection]:
+        """One transaction in a new database at `target`, a name nobody has; this one is attached to it as `origin`.
+        The target is one file when the block has ended."""
+        self._check()
+        with self._turn(alone=True), _translated(self.path):
+            connection = duckdb.connect(str(target.absolute()), config=dict(_OPEN))
+            try:
+                schema.migrate(connection)
+                connection.execute(f"attach {quoted(str(self.path.absolute()))} as origin (read_only)")
+                connection.execute("set enable_external_access = false")
+                connection.execute("begin")
+                yield connection
+                connection.execute("commit")
+                connection.execute("detach origin")
+                connection.execute("checkpoint")
+            finally:
+                connection.close()
+
     def damage(self, most_bytes: int) -> str | None:
         """What is wrong with the file, read to its end where it has at most so many bytes; None: nothing was seen."""
         try:

@@ -290,6 +290,11 @@ def stand_in(connection: Connection) -> None:
     connection.execute(delta_tables(temp=True) + filling())
 
 
+def number(connection: Connection) -> None:
+    """Number the conditions, questions and prices of the trials in the temporary table `mine`, where they are new."""
+    connection.execute(_NUMBERED)
+
+
 def size(connection: Connection) -> int:
     """How many steps there are to read."""
     ((count,),) = connection.execute("select count(*) from steps").fetchall()

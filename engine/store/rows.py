@@ -82,17 +82,18 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
                 "finished_at": naive(trial.finished_at),
             }
         )
-        many["trial_spends"] += _spend_rows(key, trial.spends)
+        unknown = dict.fromkeys(trial.unreported)
+        many["trial_spends"] += [row | unknown for row in _spend_rows(key, trial.spends)]
         for call in trial.calls:
             prompt = prompt_id(call)
             if prompt not in prompts:
                 turns = [[message.role, message.content] for message in call.messages]
                 prompts[prompt] = {"prompt_key": prompt, "messages": dumped(turns)}
             values = {name: getattr(call, name) for name in _CALL}
-            many["calls"].append({**key, **values, **plain(call.spend), "prompt_key": prompt})
+            many["calls"].append({**key, **values, **plain(call.spend), **unknown, "prompt_key": prompt})
         for mark in trial.marks:
             many["marks"].append({**key, **{name: getattr(mark, name) for name in (*_MARK, "score")}})
-            many["mark_spends"] += _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)
+            many["mark_spends"] += [row | unknown for row in _spend_rows({**key, "ordinal": mark.ordinal}, mark.spends)]
         many["facts"] += [{**key, **plain(fact)} for fact in trial.facts]
     return {
         "framings": [*framings.values()],
@@ -158,11 +159,12 @@ def price_of(row: Row, tiers: Sequence[Row]) -> records.Price | None:
     return records.Price(**own, reasoning_pusd=base["reasoning_pusd"], request_pusd=base["request_pusd"], tiers=rates)
 
 
-def completion_row(completion: Completion, run_id: str | None) -> Row:
-    """A completion; `run_id` fills in who paid where the record does not say."""
+def completion_row(completion: Completion, run_id: str | None, unreported: Iterable[str] = ()) -> Row:
+    """A completion; `run_id` fills in who paid where the record does not say, `unreported` is null."""
     row = plain(completion)
     usage = row.pop("usage")
-    return {**row, **plain(usage), "run_id": run_id if completion.run_id is None else completion.run_id}
+    unknown = {name: None for name in unreported if name in row or name in _USAGE}
+    return {**row, **plain(usage), **unknown, "run_id": run_id if completion.run_id is None else completion.run_id}
 
 
 def attempt_row(attempt: Attempt, run_id: str | None) -> Row:
@@ -252,6 +254,7 @@ def trial_of(
         # No such columns in an older database, and null in the rows it had.
         reader=head.get("reader") or 1,
         score=head.get("score"),
+        unreported=tuple(name for name in _SPEND if any(row[name] is None for row in spends)),
         facts=tuple(records.Fact(**{name: row[name] for name in _FACT}) for row in facts),
         **{name: head[name] for name in _TRIAL},
     )
@@ -274,4 +277,5 @@ def _model_spend(row: Row) -> ModelSpend:
 
 
 def _spend(row: Row) -> Spend:
-    return Spend(**{name: row[name] for name in _SPEND})
+    # Null where an imported log does not say; `Trial.unreported` names it.
+    return Spend(**{name: row[name] or 0 for name in _SPEND})

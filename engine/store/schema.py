@@ -140,6 +140,26 @@ create table facts (
     trial_id varchar, attempt bigint, ordinal bigint, kind varchar not null, name varchar not null,
     holds boolean not null, after_calls bigint not null, primary key (trial_id, attempt, ordinal))"""
 
+_PARTS = (
+    *("calls", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"),
+    "latency_ms",
+)
+_FOREIGN = (
+    "".join(
+        f"alter table {table} alter column {name} drop not null;"
+        for table in ("trial_spends", "mark_spends", "calls")
+        for name in _PARTS
+    )
+    + "".join(
+        f"alter table completions alter column {name} drop not null;"
+        for name in ("input_tokens", "output_tokens", "latency_ms")
+    )
+    + """
+create table origins (
+    run_id varchar primary key, source varchar not null, trusted boolean not null, merged_at timestamp not null)"""
+)
+"""A run in `origins` was merged from another database: its replies are replayed only where it is trusted."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -158,6 +178,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(9, "what each run's study asked for, whoever paid for it", _PLANS),
     Migration(10, "what strategies state of their own mechanism", _FACTS),
     Migration(11, "scores from 0 to 1 beside verdicts", deltas.SCORED + deltas.PARTS),
+    Migration(12, "spends that an imported log does not report, and where merged runs come from", _FOREIGN),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -182,6 +203,7 @@ TABLES: tuple[str, ...] = (
     "links",
     "leases",
     "plans",
+    "origins",
     "meta",
     "migrations",
 )

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.core import codec, files, shipped
 from engine.core.allowance import Book
@@ -23,6 +23,9 @@ from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
 from engine.store import deltas, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Format = Literal["csv", "parquet", "jsonl"]
 
@@ -157,7 +160,10 @@ class Store(Database):
         with self.writing() as connection:
             fresh = tables.unstored(connection, batch.trials)
             content = rows.trial_tables(fresh)
-            content["completions"] = [rows.completion_row(c, batch.run_id) for c in batch.completions]
+            unreported = {call.key: trial.unreported for trial in fresh for call in trial.calls if trial.unreported}
+            content["completions"] = [
+                rows.completion_row(c, batch.run_id, unreported.get(c.key, ())) for c in batch.completions
+            ]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
             with deltas.stepped(connection, fresh, content):
                 tables.insert(connection, content)
@@ -236,7 +242,9 @@ class Store(Database):
     def completion_keys(self, models: Iterable[str], since: datetime) -> dict[str, str]:
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
-            oldest = tables.matching(connection, _KEYS, models, [codec.naive(since)])
+            # A file that is only read may be older than the table.
+            ours = _OURS if "origins" in tables.layouts(connection) else ""
+            oldest = tables.matching(connection, _KEYS.format(ours=ours), models, [codec.naive(since)])
         return {row["request"]: row["key"] for row in oldest}
 
     def completions(self, keys: Iterable[str]) -> dict[str, Completion]:
@@ -278,6 +286,21 @@ class Store(Database):
         """Write one table to a file. CSV text that a spreadsheet would run as a formula gets a leading apostrophe."""
         if table not in schema.TABLES:
             raise UnknownName("table", table, schema.TABLES)
+        with self._written(path, format) as (connection, part):
+            layout = tables.layouts(connection)[table]
+            _copied(connection, table, layout, part, format)
+
+    def export_frame(self, path: Path | str, format: Format, frame: pl.DataFrame) -> None:
+        """Write a frame as `export` writes a table."""
+        with self._written(path, format) as (connection, part):
+            connection.register("given", frame.to_arrow())
+            # By the values' own types: a view has no layout of ours.
+            kinds = connection.execute("describe select * from given").fetchall()
+            _copied(connection, "given", [(name, kind) for name, kind, *_ in kinds], part, format)
+
+    @contextmanager
+    def _written(self, path: Path | str, format: Format) -> Iterator[tuple[Connection, Path]]:
+        """A connection and the half-made file it may write, which becomes the target when the block has ended."""
         if format not in _COPY:
             raise UnknownName("export format", format, _COPY)
         target = Path(path).resolve()
@@ -290,14 +313,17 @@ class Store(Database):
         part = files.part_of(target)
         try:
             with self.writing_out(part) as connection:
-                columns = ", ".join(
-                    _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"'
-                    for name, kind in tables.layouts(connection)[table]
-                )
-                connection.execute(f"copy (select {columns} from {table}) to {quoted(str(part))} ({_COPY[format]})")
+                yield connection, part
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _copied(connection: Connection, relation: str, layout: tables.Layout, part: Path, format: Format) -> None:
+    columns = ", ".join(
+        _guarded(name) if format == "csv" and kind == "VARCHAR" else f'"{name}"' for name, kind in layout
+    )
+    connection.execute(f"copy (select {columns} from {relation}) to {quoted(str(part))} ({_COPY[format]})")
 
 
 _COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
@@ -316,9 +342,11 @@ join conditions using (condition_id) where "end" = 'failed' and (?::varchar is n
 group by error order by n desc, error"""
 
 # An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
+# Replies of a merged run are looked at, and read in place of a call only where it is trusted.
+_OURS = "and (run_id is null or run_id not in (select run_id from origins where not trusted))"
 _KEYS = """
 select split_part(key, '@', 1) as request, arg_min(key, (created_at, key)) as key from completions
-where created_at >= ? and request in (
+where created_at >= ? {ours} and request in (
     select split_part(key, '@', 1) from attempts where model in (from wanted)
     union all select split_part(key, '@', 1) from calls where model in (from wanted))
 group by request"""

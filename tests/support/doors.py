@@ -48,7 +48,19 @@ for _name in ("run", "resume", "calibrate"):
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
 # `tasks NAME --fetch` brings a file of questions.
-for _name in ("estimate", "savings", "advise", "compare", "report", "export", "share", "tasks", "judge"):
+for _name in (
+    "estimate",
+    "savings",
+    "advise",
+    "compare",
+    "report",
+    "export",
+    "share",
+    "tasks",
+    "judge",
+    "check",
+    "tokens",
+):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
@@ -57,6 +69,7 @@ for _name, _path in (
     ("budgets", "budgets"),
     ("compare", "compare"),
     ("answers", "answers"),
+    ("tokens", "tokens"),
     ("help", "help"),
     ("snapshot", "snapshot"),
 ):
@@ -64,6 +77,8 @@ for _name, _path in (
 door("page", "explore", "text")
 door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
+door("upload", "dashboard/widgets/import_panel.py", "text", "files")
+door("upload", "dashboard/views/tokens.py", "text", "files")
 
 if __name__ == "__main__":
     for _each in DOORS:

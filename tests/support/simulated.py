@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis import compare
+from engine.analysis import compare, gate
 from engine.analysis.advice.board import Board
 from engine.analysis.advice.choose import reach, under
 from engine.analysis.advice.cost import next_point, per_right
@@ -280,3 +280,17 @@ def point_coverage(world: World, times: int, seed: int = 0) -> float:
         ends = (value.low if value.low is not None else math.inf, value.high if value.high is not None else math.inf)
         held += ends[0] <= truth <= ends[1]
     return held / times
+
+
+def gates(
+    world: World, times: int, margin: float, settings: int = 1, seed: int = 0, replicates: int = 400
+) -> dict[str, float]:
+    """Shares of gates that pass, fail or are undecided, where the first setting is held beside the second.
+
+    `settings`: how many settings the gate checks together; the others are not drawn."""
+    rng, cluster, verdicts = np.random.default_rng(seed), world.cluster(), []
+    for _ in range(times):
+        pair = pair_of(world.draw(rng), cluster, world.repeats)
+        sample = Sample(replicates, int(rng.integers(2**32)))
+        verdicts.append(gate.beside(pair, margin, settings, sample).verdict)
+    return {verdict: verdicts.count(verdict) / times for verdict in ("pass", "fail", "undecided")}

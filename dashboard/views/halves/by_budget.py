@@ -51,16 +51,19 @@ def draw(
         leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
         known = [sentence for sentence in leaders if sentence]
         several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
-        controls.heading(known[0] if len(known) == 1 else several)
+        none = "No setting here has a budget to read it at"
+        controls.heading(known[0] if len(known) == 1 else several if leaders else none)
         controls.say("; ".join(known) + "." if len(known) > 1 else "")
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
-        elsewhere = count < total and every["axis"].n_unique() > 1
+        imported = every.filter(pl.col("strategy").str.starts_with(names.IMPORTED))["condition_id"].n_unique()
+        elsewhere = count < total - imported and every["axis"].n_unique() > 1
         controls.caption(
             title,
             f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
             f"{fmt.count(count)} of {fmt.plural(total, 'setting')} shown",
             f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
             "others ran under budgets in another unit: choose it above" if elsewhere else "",
+            f"{fmt.count(imported)} imported, whose budgets nobody knows: Explore shows them" if imported else "",
             "simulated answers" if not cells.is_empty() and cells["simulated"].any() else "",
             "some prices are assumed" if info.lens.money and cells["usd_assumed"].any() else "",
             capital=True,

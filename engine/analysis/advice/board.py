@@ -173,7 +173,7 @@ class Advice:
 def setting(row: Row) -> str:
     """A cell of a board in a sentence: its setting and budget."""
     drawn = text.draws(row.get("n_draws"))
-    return f"{row['name']} with {text.up_to(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
+    return f"{row['name']} {text.within(row['budget'], row['axis'])}{f' ({drawn})' if drawn else ''}"
 
 
 def more_needed(n: int | None) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from engine.analysis.sql import prices
+from engine.core import names
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName
 from engine.core.records import Price
@@ -96,6 +97,18 @@ from trials left join (
 where last is null or attempt = last group by condition_id having oldest <> ? or newest <> ?"""
 
 
+_UNREPORTED = f"""
+select t.condition_id, {", ".join(f"bool_or(s.{name} is null) as {name}" for name in deltas.SPENDS)}
+from trials t join conditions c using (condition_id) left join trial_spends s using (trial_id, attempt)
+where c.strategy like '{names.IMPORTED}%' and t."end" in ('finished', 'exhausted') group by all"""
+
+
+def unreported(connection: Connection) -> dict[str, frozenset[str]]:
+    """By condition the spends that the log of one of its scored trials does not report: their means are unknown."""
+    frame = _frame(connection, _UNREPORTED)
+    return {row["condition_id"]: frozenset(n for n in deltas.SPENDS if row[n]) for row in frame.to_dicts()}
+
+
 def draws(connection: Connection, condition_ids: list[str]) -> pl.DataFrame:
     """The calls of finished trials of some conditions with their replies and questions, in order."""
     return _frame(connection, _DRAWS, condition_ids)
@@ -112,7 +125,11 @@ def listing(connection: Connection, name: str) -> pl.DataFrame:
     if name != "conditions":
         return frame
     versions = _versions(connection)
-    read_by = [versions.get(condition, READER_VERSION) for condition in frame["condition_id"]]
+    # An imported answer was read and scored by its own tool; no version of ours reads it again.
+    read_by = [
+        READER_VERSION if names.is_imported(strategy) else versions.get(condition, READER_VERSION)
+        for condition, strategy in frame.select("condition_id", "strategy").iter_rows()
+    ]
     return frame.with_columns(reader=pl.Series(read_by, dtype=pl.Int64))
 
 

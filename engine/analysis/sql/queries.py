@@ -256,9 +256,10 @@ def _reading(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.D
     return f"{_RATES}{by_call}, read as ({' union all '.join(branches)})"
 
 
-def _cells(budgets: int) -> str:
+def _cells(budgets: int, graded: bool) -> str:
     """Sums per (condition, question, slot): what is added from that budget on, and what is spent at it alone."""
     # A slot is how many of a condition's budgets lie below a wall.
+    scores = deltas.SCORES if graded else ()
     slot, first = (" + ".join(f"({wall} > b{i})::int" for i in range(budgets)) or "0" for wall in ("wall", "since"))
     return f""",
 placed as (
@@ -272,10 +273,10 @@ capped as (
         entry_pusd + cap * output_pusd + least(reasoning_tokens, cap) * thought_pusd as pusd,
         entry_pwh + cap * output_pwh as pwh
     from begun)
-select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *MEASURES)}
+select condition_no, question_no, slot, false as passing, {each("sum(@)::double as @", *COUNTS, *scores, *SPENDS)}
 from placed where kind <> 2 and slot < len(budgets) group by all
 union all
-select condition_no, question_no, slot, true, {each("0", *COUNTS, *deltas.SCORES)}, {each("sum(@)::double", *SPENDS)}
+select condition_no, question_no, slot, true, {each("0", *COUNTS, *scores)}, {each("sum(@)::double", *SPENDS)}
 from capped group by all"""
 
 
@@ -406,7 +407,8 @@ def changes(
 ) -> pl.DataFrame:
     """Sums of MEASURES per (condition_no, question_no, slot), a slot being the place of a budget in its list.
 
-    A row adds to its slot and to all later ones, or to its slot alone where `passing`.
+    A row adds to its slot and to all later ones, or to its slot alone where `passing`. Where no score lies between 0
+    and 1 the columns of `deltas.SCORES` are left out.
     """
     import polars as pl
 
@@ -418,8 +420,15 @@ def changes(
         grid.with_columns(**spread),
         rates,
         within,
-        _reading(connection, grid, lens, rates, within) + _cells(most),
+        _reading(connection, grid, lens, rates, within) + _cells(most, _graded(connection, within)),
     )
+
+
+def _graded(connection: Connection, within: Within) -> bool:
+    """Whether some score lies between 0 and 1; told by the ends of the column, which costs nothing."""
+    sql = "select coalesce(max(n_partly), 0) > 0 from steps"
+    ((stored,),) = connection.execute(sql).fetchall()
+    return bool(stored) or (within.drawn is not None and bool(within.drawn["n_partly"].sum()))
 
 
 def curves(

@@ -133,14 +133,6 @@ def test_votes_are_counted_by_value_most_first_and_a_reply_without_an_answer_cas
     assert transcript.votes([None, None]) == ""
 
 
-@given(st.text(max_size=80), st.integers(0, 40), st.integers(0, 40))
-def test_the_place_of_a_cut_lies_within_the_text_and_a_larger_budget_never_cuts_earlier(
-    text: str, granted: int, seen: int
-) -> None:
-    place = transcript.cut_place(text, granted, seen)
-    assert 0 <= place <= transcript.cut_place(text, granted + 1, seen) <= len(text)
-
-
 def test_failed_and_stopped_trials_are_told_apart_from_wrong_ones() -> None:
     for fate, found in (("failed", {"failed"}), ("stopped", {"failed"}), ("wrong", {"wrong"}), ("censored", set())):
         reading = Reading(0, None, (), fate, None, False)  # type: ignore[arg-type]

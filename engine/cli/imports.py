@@ -1,0 +1,106 @@
+"""import: other tools' logs, and other databases of results, into this one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from engine.cli import options, show
+from engine.cli.options import DONE, ERROR, Verb, option
+from engine.core import text
+from engine.core.errors import BudgetscopeError
+from engine.store.database import is_database
+from engine.store.store import Store
+
+SHOWN = 5
+"""Faults that are listed; the others are counted."""
+
+
+@click.command(cls=Verb)
+@click.argument("paths", nargs=-1, required=True, type=Path, metavar="PATH...")
+@option("--study", metavar="NAME", help="the study they stand in (default: one a task and tool)")
+@option("--preview", is_flag=True, help="say what would come in and what is missing, and store nothing")
+@option("--skip-bad", is_flag=True, help="leave out records that cannot be read, and count them")
+@option("--trust", is_flag=True, help="of a database: its replies may be read in place of calls")
+@options.plugin
+def import_(db: Path, paths: tuple[Path, ...], study: str | None, preview: bool, skip_bad: bool, trust: bool) -> int:
+    """Each path by itself: what it brings, what is missing, and how many answers are new."""
+    from engine.interop import logs_in
+
+    target = db if preview else options.writable(db)
+    failed = 0
+    for path in [each for given in paths for each in logs_in(given)]:
+        try:
+            if path.is_file() and is_database(path):
+                _merge(target, path, preview, trust)
+            else:
+                _log(target, path, study, preview, skip_bad)
+        except BudgetscopeError as error:
+            if len(paths) == 1:
+                raise
+            # One that cannot be read keeps none of the others out.
+            show.tell(f"budgetscope: {error}")
+            failed += 1
+    return ERROR if failed else DONE
+
+
+def _log(db: Path, path: Path, study: str | None, preview: bool, skip_bad: bool) -> None:
+    from engine.interop import importing, logs
+
+    store = Store(db)
+    faults: list[str] = []
+    with ExitStack() as stack:
+        if skip_bad:
+            faults = stack.enter_context(logs.skipping_bad())
+        found = importing.survey(store, path, study)
+        unread = list(dict.fromkeys(faults))
+        for part in found.parts.values():
+            for line in part.lines():
+                show.say(line)
+        for fault in unread[:SHOWN]:
+            show.tell(f"budgetscope: left out: {fault}")
+        if unread:
+            show.say(f"Left out as unreadable: {text.plural(len(unread), 'record')} of {path.name}.")
+        if preview:
+            show.say("Nothing was stored; leave out --preview to import.")
+            return
+        tty = sys.stderr.isatty()
+        new = importing.bring_in(store, found, lambda n: _tell(n) if tty else None)
+    studies = ", ".join(dict.fromkeys(part.study for part in found.parts.values()))
+    show.say(
+        f"{text.plural(new, 'answer')} new from {path.name}, in the study {studies}."
+        if new
+        else f"Nothing new in {path.name}."
+    )
+
+
+def _tell(read: int) -> None:
+    sys.stderr.write(f"\r{text.count(read)} answers read")
+    sys.stderr.flush()
+
+
+def _merge(db: Path, path: Path, preview: bool, trust: bool) -> None:
+    from engine.store.merging import merge
+
+    merged = merge(Store(db), path, trust=trust, look=preview)
+    counts = text.joined(text.plural(merged.new[table], noun) for table, noun in _NOUNS.items())
+    would = "would come" if preview else "came"
+    show.say(f"From {path.name} {would} {counts}; {text.plural(merged.same['trials'], 'answer')} were here already.")
+    for conflict in merged.conflicts[:SHOWN]:
+        show.say(f"Differs, and stays as it is here: {conflict}.")
+    if len(merged.conflicts) > SHOWN:
+        show.say(f"{text.count(len(merged.conflicts) - SHOWN)} more differ and stay as they are here.")
+    if not trust and merged.new["completions"]:
+        show.say("Their replies are shown and never read in place of a call; --trust allows that.")
+
+
+_NOUNS = {
+    "runs": "run",
+    "conditions": "setting",
+    "questions": "question",
+    "trials": "answer",
+    "completions": "stored reply",
+}

@@ -1,0 +1,120 @@
+"""OpenAI-style chat logs: JSON lines with a request's `messages` and the response's `choices` and `usage`, as one's own
+application or a proxy writes them. A line may also hold both in `request` and `response`.
+
+`target` and `score` (0 to 1), where a line has them, are the question's answer and the log's own score. Without a score
+an answer comes in unscored, and stands in no figure until somebody scores it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.errors import UsageError
+from engine.interop import ImportedAnswer, importer, logs
+
+_ASKED = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "reasoning_effort")
+
+
+class Line(msgspec.Struct):
+    """One exchange."""
+
+    messages: list[dict[str, Any]] | None = None
+    model: str | None = None
+    choices: list[dict[str, Any]] | None = None
+    usage: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+    id: str | int | None = None
+    created: Any = None
+    latency_ms: float | None = None
+    target: Any = None
+    answer: str | None = None
+    score: float | bool | None = None
+    scorer: str | None = None
+    task: str | None = None
+    setting: str | None = None
+    category: str | None = None
+    error: Any = None
+
+
+@importer("chat")
+class Chats:
+    """One file of exchanges."""
+
+    def reads(self, path: Path) -> bool:
+        """By the first line: messages, in itself or in its request."""
+        line = logs.first_line(path) if path.suffix in (".jsonl", ".ndjson") else {}
+        request = line.get("request")
+        messages = line.get("messages") or (request.get("messages") if isinstance(request, dict) else None)
+        return isinstance(messages, list) and bool(line.keys() & {"choices", "response", "model"} or request)
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Line by line; the same question again is a repeat."""
+        repeats: dict[tuple[str, str, str, str | None], int] = {}
+        for number, line in logs.lines(path, Line):
+            answer = logs.attempt(_answer, line, f"{path.name!r}, line {number},")
+            if answer is None:
+                continue
+            key = answer.model, answer.setting, answer.question, answer.target
+            repeats[key] = repeats.get(key, -1) + 1
+            yield replace(answer, repeat=repeats[key])
+
+
+def _answer(line: Line, where: str) -> ImportedAnswer:
+    request, response = line.request or {}, line.response or {}
+    messages = line.messages or request.get("messages")
+    turns = logs.prompt_of(messages)
+    choices = line.choices or response.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+    message = first.get("message")
+    reply = logs.text_of(message.get("content")) if isinstance(message, dict) else None
+    if reply is None and turns and turns[-1].role == "assistant":
+        # A stored chat whose last turn is the reply.
+        reply, turns = turns[-1].content, turns[:-1]
+    if not any(turn.role == "user" for turn in turns):
+        raise UsageError(f"{where} has no message of a user; every line needs `messages` with a question.")
+    model = line.model or request.get("model") or response.get("model")
+    if not model:
+        raise UsageError(f"{where} names no model; add `model`.")
+    usage = line.usage or response.get("usage") or {}
+    given, taken = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    spend, unreported = logs.spend(
+        {
+            "calls": 1,
+            "input_tokens": logs.count_of(usage.get("prompt_tokens")),
+            "cached_tokens": logs.count_of(given.get("cached_tokens")),
+            "output_tokens": logs.count_of(usage.get("completion_tokens")),
+            "reasoning_tokens": logs.count_of(taken.get("reasoning_tokens")),
+            "latency_ms": logs.count_of(line.latency_ms),
+        }
+    )
+    if line.score is not None and logs.unit(line.score) is None:
+        raise UsageError(f"{where} has a score of {line.score:g}; a score is from 0 to 1.")
+    error = line.error.get("message") if isinstance(line.error, dict) else line.error
+    system = [turn.content for turn in turns if turn.role == "system"]
+    return ImportedAnswer(
+        tool="chat",
+        setting=line.setting or (f"system: {' '.join(system)[:40]}" if system else "chat"),
+        model=str(model),
+        question="\n\n".join(turn.content for turn in turns if turn.role != "system"),
+        target=None if line.target is None else str(line.target),
+        answer=line.answer or reply or None,
+        score=None if error else logs.unit(line.score),
+        scorer=line.scorer,
+        spend=spend,
+        answered_at=logs.moment(line.created or response.get("created")),
+        error=str(error) if error else None,
+        unreported=unreported,
+        task=line.task or "",
+        sample="" if line.id is None else str(line.id),
+        category=line.category,
+        parameters=logs.parameters({name: request[name] for name in _ASKED if name in request}),
+        prompt=turns,
+        reply=reply,
+        cut=first.get("finish_reason") == "length",
+    )

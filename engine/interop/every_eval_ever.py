@@ -1,0 +1,110 @@
+"""Every Eval Ever instance records (arXiv 2606.14516; JSON lines), the community format with converters from Inspect,
+HELM and lm-eval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.records import Message
+from engine.interop import ImportedAnswer, importer, logs
+
+
+class Input(msgspec.Struct):
+    """What was asked."""
+
+    raw: str
+    formatted: str | None = None
+    reference: list[str] | str | None = None
+    choices: list[str] | None = None
+
+
+class Record(msgspec.Struct):
+    """One sample of one evaluation by one model."""
+
+    schema_version: str
+    evaluation_id: str
+    model_id: str
+    evaluation_name: str
+    sample_id: str | int
+    input: Input
+    evaluation: dict[str, Any]
+    output: dict[str, Any] | None = None
+    messages: list[dict[str, Any]] | None = None
+    interaction_type: str = "single_turn"
+    answer_attribution: list[dict[str, Any]] = []
+    token_usage: dict[str, Any] | None = None
+    performance: dict[str, Any] | None = None
+    error: str | None = None
+    metadata: dict[str, Any] | None = None
+    evaluation_result_id: str | None = None
+
+
+@importer("every_eval_ever")
+class EveryEvalEver:
+    """One file of instance records."""
+
+    def reads(self, path: Path) -> bool:
+        """By the fields of the first line."""
+        needed = {"schema_version", "evaluation_id", "model_id", "evaluation_name", "sample_id"}
+        return path.suffix == ".jsonl" and needed <= logs.first_line(path).keys()
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Record by record."""
+        for _, record in logs.lines(path, Record):
+            yield _answer(record)
+
+
+def _answer(record: Record) -> ImportedAnswer:
+    usage, speed = record.token_usage or {}, record.performance or {}
+    terminal = [each for each in record.answer_attribution if each.get("is_terminal")] or record.answer_attribution
+    last = terminal[-1] if terminal else {}
+    replies = (record.output or {}).get("raw")
+    prompt = logs.prompt_of(record.messages)
+    reply = replies[0] if isinstance(replies, list) and replies else replies
+    if record.messages:
+        said = [turn.content for turn in prompt if turn.role == "assistant"]
+        reply = said[-1] if said else None
+        prompt = prompt[:-1] if prompt and prompt[-1].role == "assistant" else prompt
+    calls = sum(each.get("role") == "assistant" for each in record.messages or ()) if record.messages else 1
+    spend, unreported = logs.spend(
+        {
+            "calls": calls or None,
+            "input_tokens": logs.count_of(usage.get("input_tokens")),
+            "cached_tokens": logs.count_of(usage.get("input_tokens_cache_read")),
+            "cache_write_tokens": logs.count_of(usage.get("input_tokens_cache_write")),
+            "output_tokens": logs.count_of(usage.get("output_tokens")),
+            "reasoning_tokens": logs.count_of(usage.get("reasoning_tokens")),
+            "latency_ms": logs.count_of(speed.get("latency_ms", speed.get("generation_time_ms"))),
+        }
+    )
+    score = logs.unit(record.evaluation.get("score"))
+    if score is None and record.evaluation.get("score") is None:
+        score = logs.unit(record.evaluation.get("is_correct"))
+    reference = record.input.reference
+    answer = last.get("extracted_value")
+    method = last.get("extraction_method")
+    return ImportedAnswer(
+        tool="every_eval_ever",
+        # Two settings of one model are told apart where the records name them, as ours do.
+        setting=str((record.metadata or {}).get("setting") or record.interaction_type),
+        model=record.model_id,
+        question=record.input.raw,
+        target=reference if isinstance(reference, str) else " | ".join(reference or ()) or None,
+        answer=str(answer) if answer not in (None, "") else reply if isinstance(reply, str) and reply else None,
+        score=None if record.error else score,
+        scorer=str(method) if method else None,
+        spend=spend,
+        error=record.error or None,
+        unreported=unreported,
+        task=record.evaluation_name,
+        log=record.evaluation_id,
+        sample=f"{record.evaluation_result_id or ''}/{record.sample_id}",
+        options=tuple(record.input.choices or ()),
+        prompt=prompt or (Message("user", record.input.formatted or record.input.raw),),
+        reply=reply if isinstance(reply, str) else None,
+    )

@@ -1,0 +1,183 @@
+"""HELM: a run's folder with `run_spec.json`, `scenario_state.json` (requests and replies) and `per_instance_stats.json`
+(scores, token counts and times of every instance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.errors import UsageError
+from engine.core.records import Message
+from engine.interop import ImportedAnswer, importer, logs
+
+SPEC, STATE, STATS = "run_spec.json", "scenario_state.json", "per_instance_stats.json"
+SCORES = (
+    "exact_match",
+    "quasi_exact_match",
+    "prefix_exact_match",
+    "quasi_prefix_exact_match",
+    "final_number_exact_match",
+    "math_equiv",
+    "math_equiv_chain_of_thought",
+    "f1_score",
+    "chain_of_thought_correctness",
+    "ifeval_strict_accuracy",
+)
+"""Scores an instance may have; the first that the run's own metrics name is the one that counts."""
+_ASKED = ("temperature", "max_tokens", "num_outputs", "max_train_instances")
+
+
+class Adapter(msgspec.Struct):
+    """How instances were made into prompts."""
+
+    model: str = ""
+    method: str = "generation"
+    temperature: float | None = None
+    max_tokens: int | None = None
+    num_outputs: int | None = None
+    max_train_instances: int | None = None
+
+
+class Spec(msgspec.Struct):
+    """The run."""
+
+    name: str
+    adapter_spec: Adapter
+    metric_specs: list[dict[str, Any]] = []
+
+
+class State(msgspec.Struct):
+    """Its requests, one by one."""
+
+    request_states: list[msgspec.Raw]
+
+
+class Asked(msgspec.Struct):
+    """One request with its reply."""
+
+    instance: dict[str, Any]
+    train_trial_index: int = 0
+    output_mapping: dict[str, str] | None = None
+    request: dict[str, Any] = {}
+    result: dict[str, Any] | None = None
+
+
+class Measured(msgspec.Struct):
+    """The numbers of one instance."""
+
+    instance_id: str
+    train_trial_index: int
+    stats: list[dict[str, Any]]
+    perturbation: Any = None
+
+
+@importer("helm")
+class Helm:
+    """One run, by its folder."""
+
+    def reads(self, path: Path) -> bool:
+        """By the two files every run has."""
+        return path.is_dir() and (path / SPEC).is_file() and (path / STATE).is_file()
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Request by request; instances that were perturbed on purpose are left out."""
+        if not self.reads(path):
+            raise UsageError(f"{path.name!r} is no folder of a HELM run: it needs {SPEC} and {STATE}.")
+        with logs.mapped(path / SPEC) as content:
+            spec = logs.decoded(content, Spec, f"{path.name}/{SPEC}")
+        numbers = _numbers(path)
+        with logs.mapped(path / STATE) as content:
+            states = logs.decoded(content, State, f"{path.name}/{STATE}").request_states
+            try:
+                for place, raw in enumerate(states):
+                    asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
+                    if asked is not None and not asked.instance.get("perturbation"):
+                        key = str(asked.instance.get("id")), asked.train_trial_index
+                        yield _answer(spec, asked, numbers.get(key, {}))
+            finally:
+                states.clear()
+                del raw, states
+
+
+def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
+    """By instance and trial the sums that are wanted; empty where the run has no such file."""
+    if not (folder / STATS).is_file():
+        return {}
+    wanted = {*SCORES, "num_prompt_tokens", "num_completion_tokens", "num_output_tokens", "inference_runtime"}
+    numbers: dict[tuple[str, int], dict[str, float]] = {}
+    with logs.mapped(folder / STATS) as content:
+        rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
+        try:
+            for place, raw in enumerate(rows):
+                row = logs.decoded(raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
+                own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
+                for stat in row.stats if not row.perturbation else ():
+                    name = stat.get("name")
+                    called, total, count = (
+                        name.get("name") if isinstance(name, dict) else None,
+                        stat.get("sum"),
+                        stat.get("count"),
+                    )
+                    if called in wanted and isinstance(total, int | float) and count:
+                        own.setdefault(called, total / count)
+        finally:
+            rows.clear()
+            del raw, rows
+    return numbers
+
+
+def _scorer(spec: Spec, numbers: dict[str, float]) -> str | None:
+    named = [
+        n for metric in spec.metric_specs for n in (metric.get("args") or {}).get("names", ()) if isinstance(n, str)
+    ]
+    return next((name for name in (*named, *SCORES) if name in SCORES and name in numbers), None)
+
+
+def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnswer:
+    adapter, result = spec.adapter_spec, asked.result or {}
+    instance = asked.instance
+    references = [each for each in instance.get("references") or () if isinstance(each, dict)]
+    texts = [str((each.get("output") or {}).get("text", "")) for each in references]
+    right = [text for text, each in zip(texts, references, strict=True) if "correct" in (each.get("tags") or ())]
+    completions = result.get("completions") or [{}]
+    reply = completions[0].get("text") if isinstance(completions[0], dict) else None
+    said = reply.strip() if isinstance(reply, str) else ""
+    error = None if result.get("success", bool(asked.result)) else str(result.get("error") or "the request failed")
+    scorer = _scorer(spec, numbers)
+    seconds = numbers.get("inference_runtime", result.get("request_time"))
+    spend, unreported = logs.spend(
+        {
+            "calls": None if error else 1,
+            "input_tokens": logs.count_of(numbers.get("num_prompt_tokens")),
+            "output_tokens": logs.count_of(numbers.get("num_completion_tokens", numbers.get("num_output_tokens"))),
+            "latency_ms": logs.count_of(1000 * seconds) if isinstance(seconds, int | float) else None,
+        }
+    )
+    named, _, arguments = spec.name.partition(":")
+    kept = [part for part in arguments.split(",") if not part.startswith(("model=", "method=", "model_deployment="))]
+    prompt = asked.request.get("prompt")
+    return ImportedAnswer(
+        tool="helm",
+        setting=f"{adapter.method}, {adapter.max_train_instances or 0}-shot",
+        model=adapter.model or str(asked.request.get("model") or "unknown"),
+        question=str((instance.get("input") or {}).get("text", "")),
+        target=" | ".join(right) or None,
+        answer=(asked.output_mapping or {}).get(said, said) or None,
+        score=None if error or scorer is None else logs.unit(numbers[scorer]),
+        scorer=scorer,
+        repeat=max(0, asked.train_trial_index),
+        spend=spend,
+        answered_at=logs.moment(result.get("request_datetime")),
+        error=error,
+        unreported=unreported,
+        task=":".join(filter(None, (named, ",".join(filter(None, kept))))),
+        sample=str(instance.get("id")),
+        options=tuple(texts) if len(texts) > 1 else (),
+        parameters=logs.parameters({name: getattr(adapter, name) for name in _ASKED[:2]}),
+        prompt=(Message("user", prompt),) if isinstance(prompt, str) else (),
+        reply=reply if isinstance(reply, str) else None,
+    )

@@ -1,0 +1,448 @@
+"""Another tool's log into the store: surveyed first, so that it can be said what will come in and what is missing, then
+stored in batches. Memory grows with the questions of a log and not with its texts; a second import changes nothing.
+
+An imported trial (rule 23 of the budget rules) is not anytime, has no wall and no closing call: one mark at the spend
+the log reports, the budget *as run*. A spend the log does not report is stored as null. Its score is the log's own,
+under the name of the log's scorer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.core import ids, names, text
+from engine.core.answers import READER_VERSION
+from engine.core.codec import with_reading
+from engine.core.errors import UsageError, shortened
+from engine.core.records import (
+    Call,
+    Completion,
+    Condition,
+    Cut,
+    Mark,
+    ModelSetting,
+    ModelSpend,
+    Price,
+    Problem,
+    Question,
+    Spend,
+    Trial,
+    TrialSpec,
+    Usage,
+    verdict_of,
+)
+from engine.interop import ImportedAnswer, Importer, importer_for
+from engine.models.prices import bundled_price
+from engine.store import foreign
+from engine.store.store import Batch, RunRow, Store
+
+BATCH = 400
+"""Trials of one transaction."""
+UNSCORED = "the log gives no score"
+_PARTS = {
+    "calls": "calls",
+    "input_tokens": "input tokens",
+    "output_tokens": "output tokens",
+    "reasoning_tokens": "reasoning tokens",
+    "cached_tokens": "cached tokens",
+    "latency_ms": "times",
+}
+Key = tuple[str, str]
+"""A log's own run, and the task in it: what becomes one run here."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What a log has of one task, counted."""
+
+    tool: str
+    task: str
+    """As the tool calls it."""
+    home: str
+    """The task it stands under here: that of a stored one whose questions it has, else its own name."""
+    study: str
+    run_id: str
+    answers: int = 0
+    scored: int = 0
+    failed: int = 0
+    stored: int = 0
+    """Answers that are here already."""
+    conflicts: int = 0
+    """Of these, the ones whose answer or score is another here; what is here stays."""
+    met: int = 0
+    """Questions that are here already."""
+    first: datetime | None = None
+    last: datetime | None = None
+    models: set[str] = field(default_factory=set)
+    unpriced: set[str] = field(default_factory=set)
+    settings: set[str] = field(default_factory=set)
+    scorers: set[str] = field(default_factory=set)
+    questions: set[str] = field(default_factory=set)
+    """Their keys by content."""
+    missing: Counter[str] = field(default_factory=Counter)
+    """By part of the spend, answers whose log does not report it."""
+    homes: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def fresh(self) -> int:
+        """Answers that will be new."""
+        return self.answers - self.stored
+
+    def lines(self) -> list[str]:
+        """What comes in, and what is missing, in one line each."""
+        tool = names.TOOLS.get(self.tool, self.tool)
+        repeats = f", {text.plural(self.answers, 'answer')}" if self.answers != len(self.questions) else ""
+        comes = (
+            f"{names.task(self.home)} (imported, {tool}): {text.plural(len(self.questions), 'question')}{repeats}, "
+            f"{text.plural(len(self.settings), 'setting')} of {_listed(self.models)}, scored by "
+            f"{_listed(self.scorers) or 'nobody the log names'}; {self._already()}."
+        )
+        return [comes, self._missing()]
+
+    def _already(self) -> str:
+        said = f"{text.count(self.fresh)} new" if self.fresh else "all here already"
+        if self.stored and self.fresh:
+            said += f", {text.count(self.stored)} here already"
+        if self.met:
+            said += f", {text.plural(self.met, 'question')} met by content"
+        if self.conflicts:
+            said += f", {text.count(self.conflicts)} of them with another answer or score (left out)"
+        return said
+
+    def _missing(self) -> str:
+        lacking = []
+        for part, called in _PARTS.items():
+            if count := self.missing[part]:
+                lacking.append(called if count == self.answers else f"{called} of {text.count(count)} answers")
+        if unscored := self.answers - self.scored - self.failed:
+            lacking.append(f"the score of {text.plural(unscored, 'answer')} (in no figure)")
+        if self.failed:
+            lacking.append(f"{text.plural(self.failed, 'answer')} that failed (counted, never scored)")
+        if self.unpriced:
+            lacking.append(f"a price of {_listed(self.unpriced)}")
+        return f"Missing, and unknown from then on: {', '.join(lacking)}." if lacking else "Nothing is missing."
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What an import will do."""
+
+    path: Path
+    importer: Importer
+    digest: str
+    """Of the file's content; what names a log that has no id of its own."""
+    moment: datetime
+    """Stands for times that the log does not say: when the file was last changed."""
+    parts: Mapping[Key, Part]
+    study: str | None
+    skipped: int = 0
+
+    @property
+    def fresh(self) -> int:
+        """Answers that will be new."""
+        return sum(part.fresh for part in self.parts.values())
+
+
+def _listed(words: Iterable[str]) -> str:
+    ordered = sorted(words)
+    return text.joined(map(shortened, ordered[:4])) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
+
+
+def survey(store: Store, path: Path, study: str | None = None) -> Survey:
+    """Read a log to its end and say what it would bring. Raises UsageError with file and place."""
+    if not path.exists():
+        raise UsageError(f"There is no {shortened(str(path))!r} to import; name a log, a folder of one, or a database.")
+    reader, digest = importer_for(path), _digest(path)
+    changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
+    parts: dict[Key, Part] = {}
+    for answer in reader.answers(path):
+        task = answer.task or path.stem
+        key = answer.log or digest, task
+        part = parts.get(key)
+        if part is None:
+            run_id = ids.digest("import", [answer.tool, *key])
+            part = parts[key] = Part(answer.tool, task, task, "", run_id)
+        _count(part, answer, here)
+    if not parts:
+        raise UsageError(f"{path.name!r} holds no answer; there is nothing to import.")
+    for part in parts.values():
+        # At home with what is here where most of its questions are: there the settings stand side by side.
+        home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))
+        part.home = home if 2 * shared >= len(part.questions) else part.task
+        part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
+    found = Survey(path, reader, digest, changed, parts, study)
+    _compare(store, found, here)
+    return found
+
+
+def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
+    part.answers += 1
+    part.failed += answer.error is not None
+    part.scored += answer.score is not None
+    part.models.add(answer.model)
+    part.settings.add(ids.canonical([answer.model, answer.setting, answer.parameters, answer.scorer]))
+    if answer.scorer:
+        part.scorers.add(answer.scorer)
+    if answer.error is None:
+        part.missing.update(name for name in answer.unreported if name in _PARTS)
+    if _price(answer.model) is None:
+        part.unpriced.add(answer.model)
+    if answer.answered_at is not None:
+        part.first = min(part.first or answer.answered_at, answer.answered_at)
+        part.last = max(part.last or answer.answered_at, answer.answered_at)
+    key = content_key(_shown(answer), answer.target)
+    if key not in part.questions:
+        part.questions.add(key)
+        if (known := here.get(key)) is not None:
+            part.met += 1
+            part.homes[known.task] += 1
+
+
+def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuestion]) -> None:
+    """Count what is here already, and where it is not the same."""
+    if not here:
+        return
+    conditions: set[str] = set()
+    keyed: list[tuple[Part, str, str | None, float | None]] = []
+    for part, answer in _with_parts(found):
+        condition = _condition(part, answer)
+        conditions.add(condition.condition_id)
+        trial_id = _trial_id(found, part, answer, condition, _question(part, answer, here))
+        keyed.append((part, trial_id, answer.answer, answer.score))
+    stored = {each.trial_id: each for each in foreign.answers(store, conditions)}
+    if stored:
+        for part, trial_id, answer_text, score in keyed:
+            if (known := stored.get(trial_id)) is not None:
+                part.stored += 1
+                said = _cleaned(answer_text)
+                # A score of 0 for no answer is stored as none.
+                part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
+
+
+def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
+    for answer in found.importer.answers(found.path):
+        yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
+
+
+def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lambda _: None) -> int:
+    """Store what was surveyed; returns how many answers were new. `progress` hears how many were read so far."""
+    here = {_content_of(each): each for each in foreign.questions(store)}
+    taken: dict[tuple[str, str], set[int]] = {}
+    known: set[str] = set()
+    asked: dict[str, dict[str, TrialSpec]] = defaultdict(dict)
+    trials: list[Trial] = []
+    completions: list[Completion] = []
+    fresh = read = 0
+
+    def flush() -> None:
+        nonlocal fresh
+        fresh += store.flush(Batch(tuple(trials), tuple(completions)))
+        trials.clear()
+        completions.clear()
+        progress(read)
+
+    for part, answer in _with_parts(found):
+        read += 1
+        condition, question = _condition(part, answer), _question(part, answer, here)
+        if condition.condition_id not in asked[part.run_id]:
+            for each in foreign.answers(store, [condition.condition_id]):
+                taken.setdefault((each.condition_id, each.question_id), set()).add(each.repeat)
+                known.add(each.trial_id)
+        trial_id = _trial_id(found, part, answer, condition, question)
+        places = taken.setdefault((condition.condition_id, question.question_id), set())
+        # A second log of a setting is more repeats of it, never another answer in place of the first.
+        repeat = answer.repeat if answer.repeat not in places else max(places) + 1
+        spec = TrialSpec(trial_id, condition, question, repeat)
+        # One of each is enough to say what the run asks for.
+        asked[part.run_id].setdefault(condition.condition_id, spec)
+        asked[part.run_id].setdefault(question.question_id, spec)
+        if trial_id in known:
+            continue
+        known.add(trial_id)
+        places.add(repeat)
+        trial, completion = _trial(found, part, answer, spec)
+        trials.append(trial)
+        if completion is not None:
+            completions.append(completion)
+        if len(trials) >= BATCH:
+            flush()
+    flush()
+    for part in found.parts.values():
+        _save_run(store, found, part, asked[part.run_id].values())
+    return fresh
+
+
+def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSpec]) -> None:
+    start = part.first or found.moment
+    study = {
+        "name": part.study,
+        "imported": part.tool,
+        "source": found.path.name,
+        "planned_questions": {part.home: len(part.questions)},
+    }
+    run = RunRow(
+        part.run_id,
+        ids.canonical(study),
+        "finished",
+        start,
+        part.last or start,
+        planned_trials=part.answers,
+    )
+    if part.fresh or part.run_id not in {each.run_id for each in store.runs()}:
+        store.save_run(run, planned)
+
+
+def content_key(shown: str, target: str | None) -> str:
+    """What decides that two questions are the same: input and target, with spaces and forms of letters made alike."""
+    return ids.digest("i1", [_alike(shown), _alike(target or "")])
+
+
+def _alike(words: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", _cleaned(words) or "").split())
+
+
+def _cleaned(words: str | None) -> str | None:
+    # As the store keeps it: a lone surrogate has no place in it.
+    return None if words is None else words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _shown(answer: ImportedAnswer) -> str:
+    return _with_options(answer.question, answer.options)
+
+
+def _with_options(question: str, options: tuple[str, ...]) -> str:
+    """A question with its options, which some logs keep apart: without them it would be another question."""
+    if not options or all(option in question for option in options):
+        return question
+    listed = (f"{chr(ord('A') + place)}) {option}" for place, option in enumerate(options[:26]))
+    return "\n".join((question, "", *listed))
+
+
+def _content_of(stored: foreign.StoredQuestion) -> str:
+    text = stored.text if stored.context is None else f"{stored.context}\n\n{stored.text}"
+    return content_key(_with_options(text, stored.options), stored.target)
+
+
+def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> Question:
+    shown = _cleaned(_shown(answer)) or ""
+    known = here.get(content_key(shown, answer.target))
+    kind = "choice" if answer.options and len((answer.target or "").strip()) == 1 else "text"
+    problem = Problem(shown, kind, options=tuple(_cleaned(option) or "" for option in answer.options))  # type: ignore[arg-type]
+    target = _cleaned(answer.target) or ""
+    # By what is alike, so that two logs that only space it differently have one question.
+    id = known.question_id if known else ids.digest("q1", ["imported", _alike(shown), _alike(target)])
+    return Question(id, part.home, problem, target, _cleaned(answer.category), with_reading(problem))
+
+
+def _condition(part: Part, answer: ImportedAnswer) -> Condition:
+    """A setting carries its tool and scorer: prompts and scores of one tool are not those of another."""
+    model = _cleaned(answer.model) or ""
+    params = dict(answer.parameters) | ({"scorer": shortened(answer.scorer)} if answer.scorer else {})
+    setting = ModelSetting(model, model, _price(answer.model))
+    strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
+    lineup = (("solver", setting),)
+    made = Condition("", part.home, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
+    return replace(made, condition_id=ids.condition_id(made))
+
+
+_PRICES: dict[str, Price | None] = {}
+
+
+def _price(model: str) -> Price | None:
+    """List price of a model as a log names it: whole, then without the services in front of it."""
+    if model not in _PRICES:
+        path, found = model, bundled_price(model)
+        while found is None and "/" in path:
+            path = path.partition("/")[2]
+            found = bundled_price(path)
+        _PRICES[model] = found
+    return _PRICES[model]
+
+
+def _trial_id(found: Survey, part: Part, answer: ImportedAnswer, condition: Condition, question: Question) -> str:
+    """The same log in another form gives the same ids; another log of the same setting gives others."""
+    log = answer.log or found.digest
+    return ids.digest(
+        "t1", ["imported", log, condition.condition_id, question.question_id, answer.sample, answer.repeat]
+    )
+
+
+def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -> tuple[Trial, Completion | None]:
+    model, spend = spec.condition.solver.identity, answer.spend or Spend()
+    spends = (ModelSpend(model, spend, spend.input_tokens),)
+    said, at = _cleaned(answer.answer), answer.answered_at or part.first or found.moment
+    scored = answer.error is None and answer.score is not None
+    # A score of 0 for no answer is not wrong but none; a log may give points without saying what for.
+    judged = scored and (said is not None or answer.score != 0)
+    verdict = verdict_of(answer.score) if judged and answer.score is not None else "none"
+    score = answer.score if judged else None
+    reply = _cleaned(answer.reply)
+    # A name of its own kind, so that no request of ours is ever answered by it.
+    key = ids.digest("i1", spec.trial_id)
+    calls: tuple[Call, ...] = ()
+    completion = None
+    if answer.prompt and answer.error is None:
+        messages = tuple(replace(turn, content=_cleaned(turn.content) or "") for turn in answer.prompt)
+        cut = Cut.OWN if answer.cut else None
+        output = spend.output_tokens
+        calls = (
+            Call(
+                0,
+                "imported",
+                model,
+                key,
+                messages,
+                output,
+                output,
+                spend.input_tokens,
+                cut,
+                False,
+                spend,
+                output,
+                spend.input_tokens,
+            ),
+        )
+        if reply is not None:
+            usage = Usage(
+                spend.input_tokens, output, spend.cached_tokens, spend.cache_write_tokens, spend.reasoning_tokens
+            )
+            finish = "length" if answer.cut else "unsaid"
+            completion = Completion(key, reply, finish, usage, spend.latency_ms, None, None, at, run_id=part.run_id)  # type: ignore[arg-type]
+    marks = () if said is None or not judged else (Mark(0, said, len(calls), spends, verdict, score),)
+    trial = Trial(
+        spec=spec,
+        run_id=part.run_id,
+        attempt=1,
+        end="failed" if answer.error is not None else "finished" if scored else "stopped",
+        verdict=verdict,
+        answer=said,
+        error=_cleaned(answer.error) if answer.error is not None else None if scored else UNSCORED,
+        calls=calls,
+        marks=marks,
+        spends=spends,
+        started_at=at,
+        finished_at=at,
+        reader=READER_VERSION,
+        score=score,
+        unreported=answer.unreported,
+    )
+    return trial, completion
+
+
+def _digest(path: Path) -> str:
+    """Of the content of a file, or of all files of a folder with their names."""
+    whole = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            whole.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape") if file != path else b"")
+            with file.open("rb") as content:
+                while chunk := content.read(1 << 20):
+                    whole.update(chunk)
+    return whole.hexdigest()

@@ -1,0 +1,164 @@
+"""lm-evaluation-harness: `samples_<task>_<time>.jsonl` as `--log_samples` writes them, with the `results_<time>.json`
+beside them that says which model answered.
+
+The harness logs no tokens and no times, so these stay unknown; calls are one a document that was generated for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.errors import UsageError
+from engine.core.records import Message
+from engine.interop import ImportedAnswer, importer, logs
+
+_NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
+_ASKED = ("temperature", "max_gen_toks", "do_sample", "top_p")
+
+
+class Document(msgspec.Struct):
+    """One line of samples; its metrics stand beside these fields under their own names."""
+
+    doc_id: int
+    target: Any
+    arguments: Any
+    resps: list[Any]
+    filtered_resps: Any = None
+    doc: Any = None
+    filter: str = "none"
+    metrics: list[str] = []
+
+
+@importer("lm_eval")
+class LmEval:
+    """One file of samples, or a folder with several."""
+
+    def reads(self, path: Path) -> bool:
+        """By the fields of the first line."""
+        if path.is_dir():
+            return any(self.reads(each) for each in _files(path))
+        return path.suffix == ".jsonl" and {"doc_id", "arguments", "resps"} <= logs.first_line(path).keys()
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Document by document, file by file."""
+        for file in _files(path) if path.is_dir() else [path]:
+            yield from self._file(file)
+
+    def _file(self, path: Path) -> Iterator[ImportedAnswer]:
+        named = _NAME.fullmatch(path.name)
+        task, time = (named["task"], named["time"]) if named else (path.stem, None)
+        model, setting, answered_at = _asked(path, task, time)
+        filters: dict[int, str] = {}
+        for number, line in logs.lines(path, msgspec.Raw):
+            where = f"{path.name!r}, line {number},"
+            document = logs.decoded(line, Document, where)
+            # Of one document read through several filters the first is the one that counts.
+            if filters.setdefault(document.doc_id, document.filter) != document.filter:
+                continue
+            values = logs.decoded(line, dict[str, Any], where)
+            scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
+            prompt, parameters = _arguments(document.arguments)
+            reply = _reply(document.resps)
+            # A choice by likelihoods has numbers where a generation has text: one call an option, no reply.
+            generated = reply is not None
+            spend, unreported = logs.spend({"calls": 1 if generated else None})
+            answer = _reply(document.filtered_resps) if generated else None
+            yield ImportedAnswer(
+                tool="lm_eval",
+                setting=setting,
+                model=model,
+                question=prompt or str(document.doc),
+                target=None if document.target is None else str(document.target),
+                answer=(answer if answer is not None else reply) if generated else _chosen(document),
+                score=None if scorer is None else logs.unit(values.get(scorer)),
+                scorer=scorer and (scorer if document.filter == "none" else f"{scorer}, {document.filter}"),
+                spend=spend,
+                answered_at=answered_at,
+                unreported=unreported,
+                task=task,
+                log=f"{time}/{task}" if time else "",
+                sample=str(document.doc_id),
+                parameters=parameters,
+                prompt=(Message("user", prompt),) if prompt else (),
+                reply=reply,
+            )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("samples_*.jsonl") if path.is_file())
+
+
+def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:
+    """Model, what the harness did, and when, by the results beside the samples; a folder is called after the model."""
+    beside = path.with_name(f"results_{time}.json") if time else path
+    if beside == path or not beside.is_file():
+        parent = path.parent.name.replace("__", "/")
+        if not parent or parent in (".", ".."):
+            raise UsageError(f"{path.name!r} has no results_*.json beside it, which says which model answered; add it.")
+        return parent, "generate", logs.moment(time and _iso(time))
+    with logs.mapped(beside) as content:
+        results = logs.decoded(content, dict[str, Any], f"{beside.name!r}")
+    config = results.get("config") if isinstance(results.get("config"), dict) else {}
+    assert isinstance(config, dict)
+    stated = config.get("model_args")
+    told = stated if isinstance(stated, str) else ",".join(f"{k}={v}" for k, v in (stated or {}).items())
+    name = re.search(r"(?:^|,)(?:pretrained|model)=([^,]+)", told)
+    model = results.get("model_name") or (name and name[1]) or config.get("model") or "unknown"
+    configs = results.get("configs")
+    own = configs.get(task, {}) if isinstance(configs, dict) else {}
+    kind, shots = (own.get("output_type"), own.get("num_fewshot")) if isinstance(own, dict) else (None, None)
+    return str(model), f"{kind or 'generate'}, {shots or 0}-shot", logs.moment(_iso(time or ""))
+
+
+def _iso(time: str) -> str:
+    """Their time has dashes for colons, for the sake of file names."""
+    day, _, clock = time.partition("T")
+    return f"{day}T{clock.replace('-', ':')}"
+
+
+def _metrics(values: dict[str, Any]) -> list[str]:
+    """Earlier releases do not list them: numbers that are no field of a document."""
+    known = {*Document.__struct_fields__, "doc_hash", "prompt_hash", "target_hash"}
+    return [k for k, v in values.items() if k not in known and isinstance(v, int | float)]
+
+
+def _arguments(arguments: Any) -> tuple[str, tuple[tuple[str, str | int | float | bool], ...]]:
+    """The prompt and how it was asked; one release writes objects with names, another lists."""
+    first = next(iter(arguments.values() if isinstance(arguments, dict) else arguments or ()), None)
+    parts = list(first.values()) if isinstance(first, dict) else first if isinstance(first, list) else [first]
+    prompt = parts[0] if parts and isinstance(parts[0], str) else ""
+    asked = parts[1] if len(parts) > 1 and isinstance(parts[1], dict) else {}
+    return prompt, logs.parameters({name: asked[name] for name in _ASKED if name in asked})
+
+
+def _reply(replies: Any) -> str | None:
+    """The first text in the nested lists of replies; None: they are numbers."""
+    while isinstance(replies, list) and replies:
+        replies = replies[0]
+    return replies if isinstance(replies, str) else None
+
+
+def _chosen(document: Document) -> str | None:
+    """The option a choice by likelihoods took: the one whose text is likeliest."""
+    values = document.filtered_resps if isinstance(document.filtered_resps, list) else []
+    chances = [
+        float(v[0])
+        for v in values
+        if isinstance(v, list) and v and isinstance(v[0], int | float | str) and _number(v[0])
+    ]
+    if not chances or len(chances) != len(values):
+        return None
+    return f"option {max(range(len(chances)), key=chances.__getitem__) + 1}"
+
+
+def _number(value: Any) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,255 @@
+"""Logs as they lie on a disk, which nobody vouches for: opened with bounds, read piece by piece, refused in one line.
+
+A whole JSON file is mapped and not read, and the elements of its long list are decoded one by one, so memory does not
+grow with the file. An archive says how large its members are and may lie: what comes out is counted. Nothing is
+written, unpacked to disk, or run.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from engine.core.errors import UsageError, shortened
+from engine.core.records import Message, Prompt, Spend
+
+MOST_MEMBER_BYTES = 256 << 20
+"""Of one member of an archive, unpacked; one sample is far smaller."""
+MOST_RATIO = 200
+"""How many times larger a member may be than it is packed, once it is over a megabyte; text packs 5 to 20 times."""
+MOST_LINE_BYTES = 64 << 20
+"""Of one line of JSON lines."""
+HEAD_BYTES = 4 << 20
+"""What is looked at to tell one kind of file from another."""
+_T = TypeVar("_T")
+
+
+def decoded(raw: Any, kind: type[_T], where: str) -> _T:
+    """A record from JSON. Raises UsageError that names the place."""
+    try:
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.DecodeError as error:
+            # A model's reply may hold half a letter, which JSON can say and msgspec refuses.
+            if "surrogate" not in str(error):
+                raise
+            return msgspec.json.decode(_HALVES.sub(_mended, bytes(raw)), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{where} is no such record: {_words(error)}.") from None
+
+
+# An escaped backslash, a whole letter of two halves, or a half alone.
+_HALVES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if len(found[0]) == 6 else found[0]
+
+
+def _words(error: Exception) -> str:
+    # Names of fields come from the file, so that the sentence stays one line.
+    said = " ".join(str(error).split()) or type(error).__name__
+    return shortened(said[:1].lower() + said[1:].rstrip("."))
+
+
+_skipped: ContextVar[list[str] | None] = ContextVar("skipped", default=None)
+
+
+@contextmanager
+def skipping_bad() -> Iterator[list[str]]:
+    """Inside the block records that cannot be read are left out; why, is in the list."""
+    faults: list[str] = []
+    token = _skipped.set(faults)
+    try:
+        yield faults
+    finally:
+        _skipped.reset(token)
+
+
+def attempt(read: Callable[..., _T], *parts: Any) -> _T | None:
+    """One record; None where it cannot be read and such are left out. Raises UsageError where they are not."""
+    try:
+        return read(*parts)
+    except UsageError as error:
+        if (faults := _skipped.get()) is None:
+            raise
+        faults.append(str(error))
+        return None
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[mmap.mmap]:
+    """A file's bytes without reading them; raises UsageError for an empty one."""
+    if not path.stat().st_size:
+        raise UsageError(f"{path.name!r} is empty; there is nothing to import.")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        yield content
+
+
+def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
+    """Records of JSON lines with their number, from 1; empty lines are passed over."""
+    with path.open("rb") as file:
+        number = 0
+        while line := file.readline(MOST_LINE_BYTES + 1):
+            number += 1
+            if len(line) > MOST_LINE_BYTES:
+                raise UsageError(f"{path.name!r}, line {number}, is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
+            line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
+            if line:
+                record = attempt(decoded, line, kind, f"{path.name!r}, line {number},")
+                if record is not None:
+                    yield number, record
+
+
+def first_line(path: Path) -> dict[str, Any]:
+    """The JSON object in a file's first line; empty where there is none. Never raises for what is in it."""
+    try:
+        if not path.is_file():
+            return {}
+        with path.open("rb") as file:
+            line = file.readline(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
+        value = msgspec.json.decode(line)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def begins_with(path: Path, *words: bytes) -> bool:
+    """Whether a JSON object's beginning holds all of these."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and all(word in head for word in words)
+
+
+class Archive:
+    """A zip file whose members are read in memory, each bounded; their names are looked up and never used as paths."""
+
+    def __init__(self, path: Path) -> None:
+        self._name = path.name
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise UsageError(f"{path.name!r} is no whole archive ({_words(error)}); fetch it again.") from None
+        self.names = self._zip.namelist()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def read(self, name: str) -> bytes:
+        """One member, unpacked. Raises UsageError for one that is missing, damaged, encrypted, or a bomb."""
+        try:
+            info = self._zip.getinfo(name)
+        except KeyError:
+            raise UsageError(f"{self._name!r} holds no {name!r}; it was not written to its end.") from None
+        most = max(1 << 20, min(MOST_MEMBER_BYTES, info.compress_size * MOST_RATIO))
+        try:
+            with self._zip.open(info) as member:
+                # One byte more than is allowed: what the archive says of sizes may be a lie.
+                content = member.read(most + 1)
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"{self._name!r}, member {shortened(name)!r}, cannot be unpacked: {_words(error)}."
+            ) from None
+        except Exception as error:
+            # zlib, lzma and bz2 have errors of their own for damaged data.
+            raise UsageError(f"{self._name!r}, member {shortened(name)!r}, is damaged: {_words(error)}.") from None
+        if len(content) > most:
+            raise UsageError(
+                f"{self._name!r}, member {shortened(name)!r}, unpacks to more than {most >> 20} MB, as no log does; "
+                "it is refused."
+            )
+        return content
+
+
+def text_of(content: Any) -> str:
+    """The text of a message: a string, or the text parts of a list; pictures and sounds are named only."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts: list[str] = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(part, str):
+            parts.append(part)
+        elif isinstance(part, dict) and isinstance(part.get("text"), str):
+            parts.append(part["text"])
+        elif kind and kind != "reasoning":
+            parts.append(f"[{kind}]")
+    return "\n".join(parts)
+
+
+def prompt_of(messages: Any) -> Prompt:
+    """Messages as a transcript shows them; what a tool returned is told by the user's turn."""
+    turns: list[Message] = []
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict):
+            continue
+        role, content = message.get("role"), text_of(message.get("content"))
+        if role in ("system", "developer"):
+            turns.append(Message("system", content))
+        elif role == "assistant":
+            turns.append(Message("assistant", content))
+        else:
+            turns.append(Message("user", content if role == "user" else f"[{shortened(str(role))}] {content}"))
+    return tuple(turns)
+
+
+def moment(value: Any) -> datetime | None:
+    """A time from ISO 8601 or seconds since 1970; without a zone it is taken for UTC. None: it is none."""
+    try:
+        if isinstance(value, str) and value:
+            read = datetime.fromisoformat(value)
+            return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+def count_of(value: Any) -> int | None:
+    """A whole number of at least 0 that a column holds; None: the log does not say."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 31:
+        return None
+    return round(value)
+
+
+def unit(value: Any) -> float | None:
+    """A score from 0 to 1; None: it is no number, or outside, which is another scale that nobody told us."""
+    if isinstance(value, bool):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
+
+
+def parameters(pairs: dict[str, Any]) -> tuple[tuple[str, str | int | float | bool], ...]:
+    """Plain settings of a generation, sorted; nested and empty ones are left out, long texts shortened."""
+    plain = {k: shortened(v) if isinstance(v, str) else v for k, v in pairs.items() if isinstance(v, str | int | float)}
+    return tuple(sorted((shortened(str(k)), v) for k, v in plain.items() if v != "" and v == v))
+
+
+def spend(parts: dict[str, int | None]) -> tuple[Spend | None, tuple[str, ...]]:
+    """The vector of what a log reports, and the names of what it does not; None where it reports nothing."""
+    known = {name: value for name, value in parts.items() if value is not None}
+    unreported = tuple(field.name for field in fields(Spend) if field.name not in known)
+    return (Spend(**known), unreported) if known else (None, unreported)

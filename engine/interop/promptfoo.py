@@ -1,0 +1,138 @@
+"""promptfoo results: the `.json` that `promptfoo eval --output results.json` writes.
+
+A setting is a prompt with a provider.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.core.records import Message
+from engine.interop import ImportedAnswer, importer, logs
+
+
+class Results(msgspec.Struct):
+    """All results, one by one."""
+
+    results: list[msgspec.Raw]
+    timestamp: str | None = None
+
+
+class Output(msgspec.Struct):
+    """The file."""
+
+    results: Results
+    evalId: str | None = None
+    config: dict[str, Any] = {}
+
+
+class Result(msgspec.Struct):
+    """One prompt with one test's variables, answered by one provider."""
+
+    provider: Any
+    prompt: dict[str, Any]
+    vars: dict[str, Any] = {}
+    response: dict[str, Any] | None = None
+    score: float | None = None
+    success: bool | None = None
+    error: str | None = None
+    failureReason: int | None = None
+    gradingResult: dict[str, Any] | None = None
+    latencyMs: float | None = None
+    tokenUsage: dict[str, Any] | None = None
+    testIdx: int | None = None
+    testCase: dict[str, Any] = {}
+
+
+@importer("promptfoo")
+class Promptfoo:
+    """One file of results."""
+
+    def reads(self, path: Path) -> bool:
+        """By the keys of its beginning."""
+        return path.suffix == ".json" and logs.begins_with(path, b'"results"', b'"provider"', b'"vars"')
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Result by result; the same test asked again is a repeat."""
+        with logs.mapped(path) as content:
+            output = logs.decoded(content, Output, f"{path.name!r}")
+            rows, output.results.results = output.results.results, []
+            repeats: dict[tuple[str, str, str], int] = {}
+            try:
+                for place, raw in enumerate(rows):
+                    where = f"{path.name!r}, result {place + 1},"
+                    if (result := logs.attempt(logs.decoded, raw, Result, where)) is None:
+                        continue
+                    answer = _answer(output, result)
+                    key = answer.model, answer.setting, answer.question
+                    repeats[key] = repeats.get(key, -1) + 1
+                    yield replace(answer, repeat=repeats[key])
+            finally:
+                rows.clear()
+                del raw, rows
+
+
+def _answer(output: Output, result: Result) -> ImportedAnswer:
+    response = result.response or {}
+    usage = response.get("tokenUsage") or result.tokenUsage or {}
+    provider = result.provider if isinstance(result.provider, dict) else {"id": result.provider}
+    said = response.get("output")
+    reply = said if isinstance(said, str) else None if said is None else json.dumps(said, ensure_ascii=False)
+    # failureReason 2 is theirs for an error, 1 for an assertion that failed, which is a wrong answer.
+    failed = result.failureReason == 2 or (result.response is None and bool(result.error))
+    asserts = [each for each in result.testCase.get("assert") or () if isinstance(each, dict)]
+    details = usage.get("completionDetails") or {}
+    given, cached = logs.count_of(usage.get("prompt")), logs.count_of(usage.get("cached"))
+    # A reply from promptfoo's own cache reports all its tokens as cached and none of what it took.
+    replayed = bool(response.get("cached"))
+    spend, unreported = logs.spend(
+        {
+            "calls": logs.count_of(usage.get("numRequests")) or (None if failed else 1),
+            "input_tokens": None if replayed and not given else given,
+            "cached_tokens": None if replayed else cached,
+            "output_tokens": None if replayed and not given else logs.count_of(usage.get("completion")),
+            "reasoning_tokens": logs.count_of(details.get("reasoning")),
+            "latency_ms": None if replayed else logs.count_of(result.latencyMs),
+        }
+    )
+    raw = str(result.prompt.get("raw") or "")
+    label = str(result.prompt.get("label") or "prompt")
+    variables = json.dumps(result.vars, ensure_ascii=False, sort_keys=True)
+    question = (
+        next((v for v in result.vars.values() if isinstance(v, str)), raw) if len(result.vars) == 1 else variables
+    )
+    expected = [str(each["value"]) for each in asserts if each.get("value") is not None]
+    return ImportedAnswer(
+        tool="promptfoo",
+        setting=label,
+        model=str(provider.get("id") or provider.get("label") or "unknown").replace(":", "/", 1),
+        question=question if result.vars else raw,
+        target=" | ".join(expected) or None,
+        answer=reply or None,
+        score=None if failed else logs.unit(result.score if result.score is not None else result.success),
+        scorer=", ".join(dict.fromkeys(str(each.get("type")) for each in asserts)) or None,
+        spend=spend,
+        answered_at=logs.moment(output.results.timestamp),
+        error=(result.error or "the provider failed") if failed else None,
+        unreported=unreported,
+        task=str(output.config.get("description") or ""),
+        log=output.evalId or "",
+        sample="" if result.testIdx is None else str(result.testIdx),
+        prompt=_prompt(raw),
+        reply=reply,
+    )
+
+
+def _prompt(raw: str) -> tuple[Message, ...]:
+    """A chat where the prompt is the JSON of one, else one turn."""
+    try:
+        turns = logs.prompt_of(json.loads(raw)) if raw.lstrip().startswith("[") else ()
+    except (ValueError, RecursionError):
+        turns = ()
+    return turns or (Message("user", raw),)

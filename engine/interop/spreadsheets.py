@@ -1,0 +1,118 @@
+"""A table of answers, for everything that has no importer: one row an answer, columns by these names.
+
+    question, model        what was asked, and who answered: needed
+    answer, target, score  what was said, what is right, and from 0 (wrong) to 1 (right)
+    setting, task, repeat, category, scorer, error
+    calls, input_tokens, cached_tokens, output_tokens, reasoning_tokens, latency_ms
+
+An empty cell is unknown and not 0. Commas, semicolons or tabs separate; the first row names the columns.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.core.errors import UsageError
+from engine.interop import ImportedAnswer, importer, logs
+
+NEEDED = ("question", "model")
+SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
+COLUMNS = (*NEEDED, "answer", "target", "score", "setting", "task", "repeat", "category", "scorer", "error", *SPENDS)
+SUFFIXES = (".csv", ".tsv")
+
+
+@importer("csv")
+class Spreadsheet:
+    """One file of answers."""
+
+    def reads(self, path: Path) -> bool:
+        """By the names of its columns: a question, a model, and an answer or a score."""
+        if path.suffix.lower() not in SUFFIXES or not path.is_file():
+            return False
+        try:
+            with path.open("rb") as file:
+                head = file.readline(logs.HEAD_BYTES).decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            return False
+        columns = {name.strip().lower() for name in next(csv.reader([head], delimiter=_separator(head)), ())}
+        return columns.issuperset(NEEDED) and not columns.isdisjoint(("answer", "score"))
+
+    def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+        """Row by row."""
+        csv.field_size_limit(logs.MOST_LINE_BYTES)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                head = file.readline()
+                names = [name.strip().lower() for name in next(csv.reader([head], delimiter=_separator(head)), ())]
+                if missing := [name for name in NEEDED if name not in names]:
+                    raise UsageError(f"{path.name!r} has no column {missing[0]!r}; its columns are {', '.join(names)}.")
+                if len(set(names)) < len(names):
+                    twice = next(name for name in names if names.count(name) > 1)
+                    raise UsageError(f"{path.name!r} has two columns {twice!r}; name them apart.")
+                for number, cells in enumerate(csv.reader(file, delimiter=_separator(head)), 2):
+                    if any(cells):
+                        answer = logs.attempt(_answer, names, cells, number, f"{path.name!r}, row {number},")
+                        if answer is not None:
+                            yield answer
+        except UnicodeDecodeError:
+            raise UsageError(f"{path.name!r} is no text in UTF-8; save it so.") from None
+        except csv.Error as error:
+            raise UsageError(f"{path.name!r} is no table: {error}.") from None
+
+
+def _separator(head: str) -> str:
+    return max(",;\t", key=head.count)
+
+
+def _answer(names: list[str], cells: list[str], number: int, where: str) -> ImportedAnswer:
+    if len(cells) != len(names):
+        raise UsageError(f"{where} has {len(cells)} cells where the head has {len(names)}.")
+    row = dict(zip(names, cells, strict=True))
+    for name in NEEDED:
+        if not row[name].strip():
+            raise UsageError(f"{where} has no {name}.")
+    score = _number(row, "score", where)
+    if score is not None and logs.unit(score) is None:
+        raise UsageError(f"{where} has a score of {score:g}; a score is from 0 to 1.")
+    spends: dict[str, int | None] = {}
+    for name in SPENDS:
+        value = _number(row, name, where)
+        if value is not None and logs.count_of(value) is None:
+            raise UsageError(f"{where} has {value:g} under {name!r}; it counts from 0.")
+        spends[name] = logs.count_of(value)
+    spend, unreported = logs.spend(spends)
+    error = row.get("error") or None
+    return ImportedAnswer(
+        tool="csv",
+        setting=row.get("setting") or "as logged",
+        model=row["model"].strip(),
+        question=row["question"],
+        target=row.get("target") or None,
+        answer=row.get("answer") or None,
+        score=None if error else score,
+        scorer=row.get("scorer") or None,
+        repeat=int(_number(row, "repeat", where) or 0),
+        spend=spend,
+        error=error,
+        unreported=unreported,
+        task=row.get("task") or "",
+        # The same question twice is asked twice, whether or not a column says so.
+        sample=str(number),
+        category=row.get("category") or None,
+        reply=row.get("answer") or None,
+    )
+
+
+def _number(row: dict[str, str], name: str, where: str) -> float | None:
+    text = (row.get(name) or "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise UsageError(f"{where} has {text[:40]!r} under {name!r}, which is no number.") from None
+    if not abs(value) < 1 << 62:
+        raise UsageError(f"{where} has {text[:40]!r} under {name!r}, which is no number.")
+    return value

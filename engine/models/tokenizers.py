@@ -1,0 +1,206 @@
+"""Texts and prompts cut into tokens, each to be seen: by the bundled encodings, or by llama.cpp for a model of here.
+
+A tokenizer is named by an encoding (`o200k_base`), by a model that uses one (`gpt-4o`, `openai/gpt-4o-mini`), or by a
+model on this machine (`local/smollm2-135m`, `local/file.gguf`). Nothing is fetched, nothing is asked over a network and
+nothing is billed; llama.cpp is started by the first text that a local model cuts (seconds).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.core import names, tokens
+from engine.core.errors import UnknownName, UsageError
+from engine.core.records import Prompt
+from engine.core.tokens import BUNDLED, DEFAULT, Token
+from engine.models import bundled, llama
+
+ENCODINGS = {
+    "o200k_base": "GPT-4o family (o200k)",
+    "cl100k_base": "GPT-4 family (cl100k)",
+    "p50k_base": "GPT-3 code (p50k)",
+    "o200k_harmony": "gpt-oss (o200k harmony)",
+}
+"""Encodings of tiktoken that come along, with the models that read by them."""
+WINDOW = 2_000
+"""Tokens of a text that are given one by one unless more are asked for; all of them are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A text as one tokenizer cuts it."""
+
+    tokenizer: str
+    title: str
+    """What people call it."""
+    exact: bool
+    """True: the model's own tokenizer; False: the nearest at hand, so the count is about right and no more."""
+    n_tokens: int
+    """Of the whole text, without any chat template."""
+    n_characters: int
+    n_bytes: int
+    """Of the text in UTF-8."""
+    first: int
+    """Number of the first token of `tokens`, from 0."""
+    tokens: tuple[Token, ...]
+    """A window of the text's tokens."""
+
+    @property
+    def characters_per_token(self) -> float | None:
+        """None: an empty text."""
+        return self.n_characters / self.n_tokens if self.n_tokens else None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """What cuts texts; `open_tokenizer` makes it."""
+
+    name: str
+    """As it was asked for."""
+    title: str
+    exact: bool
+    """False: a stand-in for a tokenizer that is not known."""
+    encoding: str = DEFAULT
+    """The bundled encoding, where no `file` says otherwise."""
+    file: Path | None = None
+    """A GGUF file that llama.cpp cuts by."""
+
+    def cut(self, text: str, *, first: int = 0, most: int = WINDOW, special: bool = False) -> Cut:
+        """Count a text and give `most` of its tokens from number `first` on.
+
+        special: names of the tokenizer's own marks (`<|im_end|>`) in the text are read as those marks; a provider reads
+        what users write as plain letters, which is the default. Raises UsageError or ProviderError where llama.cpp
+        cannot be had.
+        """
+        whole, seen, shown = tokens.clean(text), 0, list[Token]()
+        for piece in tokens.pieces(whole):
+            if self.file is not None and seen <= first + most and first < seen + len(piece):
+                # It is surely wanted one by one, or may be: one question for both.
+                own = self._tokens(piece, (), special)
+                n = len(own)
+            else:
+                numbers = self._ids(piece, special)
+                n, own = len(numbers), []
+                if first < seen + n and seen < first + most:
+                    own = self._tokens(piece, numbers, special)
+            shown += own[max(0, first - seen) : max(0, first + most - seen)]
+            seen += n
+        size = len(whole.encode())
+        return Cut(self.name, self.title, self.exact, seen, len(text), size, first, tuple(shown))
+
+    def count(self, text: str, *, special: bool = False) -> int:
+        """Tokens of a text, without any chat template."""
+        return sum(len(self._ids(piece, special)) for piece in tokens.pieces(tokens.clean(text)))
+
+    def prompt(self, messages: Prompt) -> tuple[Token, ...] | None:
+        """A chat as the model reads it, with the marks and words of its template; None: the template is not known."""
+        if self.file is None:
+            return None
+        turns = [{"role": turn.role, "content": tokens.clean(turn.content)} for turn in messages]
+        server = self._server(self.file)
+        rendered = str(llama.ask(server, "/apply-template", {"messages": turns})["prompt"])
+        body = {"content": rendered, "add_special": True, "parse_special": True, "with_pieces": True}
+        return tuple(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], True))
+
+    def _server(self, file: Path) -> llama.Running:
+        return llama.reading(file, file.stem)
+
+    def _ids(self, piece: str, special: bool) -> list[int]:
+        if self.file is None:
+            return tokens.ids(piece, self.encoding, special=special)
+        body = {"content": piece, "parse_special": special}
+        return [int(number) for number in llama.ask(self._server(self.file), "/tokenize", body)["tokens"]]
+
+    def _tokens(self, piece: str, numbers: Sequence[int], special: bool) -> list[Token]:
+        if self.file is None:
+            return [tokens.token(number, self.encoding) for number in numbers]
+        body = {"content": piece, "parse_special": special, "with_pieces": True}
+        server = self._server(self.file)
+        return list(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], special))
+
+
+def open_tokenizer(name: str) -> Tokenizer:
+    """The tokenizer of that name; one of a model nobody knows stands in by the default encoding and says `exact=False`.
+
+    Raises UnknownName for a local model that does not come along, UsageError for a file that is not there.
+
+        >>> open_tokenizer("o200k_base").cut("A train leaves at 14:05.").n_tokens
+        9
+    """
+    if name in BUNDLED:
+        return Tokenizer(name, ENCODINGS.get(name, name), True, encoding=_at_hand(name))
+    if name.startswith("local/"):
+        served = name.partition("@")[0]
+        if served in bundled.BUNDLED:
+            file = bundled.file_of(served)
+            if file is None:
+                raise UsageError(f"The model {served} is not on this machine yet: `{bundled.FETCH}` brings it.")
+        elif served.endswith(".gguf"):
+            file = Path(served.removeprefix("local/")).expanduser()
+            if not file.is_file():
+                raise UsageError(f"The model file of {served!r} does not exist.")
+        else:
+            raise UnknownName("local model", served, bundled.BUNDLED, "A file is named local/FILE.gguf.")
+        return Tokenizer(name, names.model(served), True, file=file.resolve())
+    if not name.strip() or name.endswith("_base"):
+        raise UnknownName("tokenizer", name, [*ENCODINGS, *bundled.BUNDLED], "A model's name will do as well.")
+    known = tokens.encoding_name(name)
+    return Tokenizer(name, name, known is not None, encoding=_at_hand(known or DEFAULT))
+
+
+def of_model(identity: str) -> Tokenizer | None:
+    """The tokenizer of a stored model by its identity (`local/smollm2-135m@hash`), or the nearest one; a local model
+    counts as its own only where the very file is here. None: no tokenizer is at hand at all."""
+    name, _, mark = identity.partition("@")
+    try:
+        if not name.startswith("local/"):
+            return open_tokenizer(name) if name else None
+        own = open_tokenizer(name)
+        if own.file is not None and mark[:16] == llama.content_hash(own.file):
+            return own
+    except UsageError:
+        pass
+    try:
+        return Tokenizer(name, name, False, encoding=_at_hand(DEFAULT))
+    except UsageError:
+        return None
+
+
+def at_hand() -> tuple[str, ...]:
+    """Names of the tokenizers that need nothing from outside: local models whose file is here, then encodings."""
+    return (*(name for name in bundled.BUNDLED if bundled.file_of(name)), *ENCODINGS)
+
+
+@functools.cache
+def _at_hand(encoding: str) -> str:
+    try:
+        tokens.ids("", encoding)
+    except FileNotFoundError:
+        raise UsageError(
+            f"The encoding {encoding} did not come along: its file stands in the package litellm."
+        ) from None
+    return encoding
+
+
+def _tokens_of(server: llama.Running, answer: Sequence[dict[str, Any]], marked: bool) -> Iterator[Token]:
+    """Tokens as llama.cpp writes them: a text, or the bytes of what is none; `marked`: marks were read as such."""
+    for each in answer:
+        piece, number = each["piece"], int(each["id"])
+        raw = piece.encode() if isinstance(piece, str) else bytes(piece)
+        framed = marked and isinstance(piece, str) and len(piece) > 2 and (piece[0], piece[-1]) in _FRAMES
+        yield Token(number, raw, framed and _is_mark(server, piece, number))
+
+
+_FRAMES = (("<", ">"), ("[", "]"), ("\uff1c", "\uff1e"))
+"""What the names of marks begin and end with."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_mark(server: llama.Running, piece: str, number: int) -> bool:
+    """Whether a token is a mark: its letters, read as letters, are not that token."""
+    plain = llama.ask(server, "/tokenize", {"content": piece, "parse_special": False})["tokens"]
+    return [int(each) for each in plain] != [number]

@@ -1,0 +1,64 @@
+"""What is stored already of things that come from elsewhere, so that they meet what is here and nothing comes twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from engine.store import tables
+from engine.store.store import Store
+
+
+class StoredQuestion(NamedTuple):
+    """A question as far as its content decides whether another is the same."""
+
+    question_id: str
+    task: str
+    text: str
+    context: str | None
+    target: str
+    options: tuple[str, ...]
+
+
+class StoredAnswer(NamedTuple):
+    """A trial as far as another log of it may agree or not."""
+
+    trial_id: str
+    condition_id: str
+    question_id: str
+    repeat: int
+    answer: str | None
+    score: float | None
+
+
+def questions(store: Store) -> Iterator[StoredQuestion]:
+    """All questions, by id; none where there is no database yet."""
+    if not store.path.exists():
+        return
+    with store.reading() as connection:
+        cursor = connection.execute(
+            "select question_id, task, text, context, target, data from questions order by question_id"
+        )
+        while batch := cursor.fetchmany(1000):
+            for question_id, task, text, context, target, data in batch:
+                yield StoredQuestion(question_id, task, text, context, target, _options(data))
+
+
+def answers(store: Store, condition_ids: Iterable[str]) -> list[StoredAnswer]:
+    """All trials of these conditions."""
+    if not store.path.exists():
+        return []
+    # A file that is only read may be older than the column.
+    with store.reading() as connection:
+        score = "score" if "score" in {n for n, _ in tables.layouts(connection)["trials"]} else "null as score"
+        sql = f"select trial_id, condition_id, question_id, repeat, answer, {score} from trials"
+        stored = tables.matching(connection, f"{sql} semi join wanted on condition_id = id", condition_ids)
+    return [StoredAnswer(**row) for row in stored]
+
+
+def _options(data: str) -> tuple[str, ...]:
+    body = json.loads(data)
+    reading = body.get("reading") if isinstance(body, dict) else None
+    options = reading.get("options") if isinstance(reading, dict) else None
+    return tuple(map(str, options)) if isinstance(options, list) else ()

@@ -1,0 +1,205 @@
+"""Another database of results into this one: rows with one content-hash id meet, what differs under one id is reported
+and stays as it is here, and a second merge changes nothing.
+
+The other file is nobody's word: it is copied, opened apart from ours with no access to anything else, read table by
+table as values, and JSON in it must be JSON. Its attempts and leases stay behind, for they count in no allowance or
+ceiling here; so do its links and settings. Its runs are noted in `origins`, and their replies are shown but never read
+in place of a call, unless the merge is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.core import codec
+from engine.core.errors import NotADatabase, UsageError
+from engine.store import deltas, tables
+from engine.store.database import is_database
+from engine.store.sql import Connection
+from engine.store.store import Store
+
+CHUNK = 20_000
+"""Rows in memory at once."""
+_SAME = {
+    "runs": (("run_id",), ("study",)),
+    "conditions": (("condition_id",), ("task", "lineup", "strategy", "params", "version", "prompting")),
+    "questions": (("question_id",), ("text", "context", "target")),
+    "framings": (("framing_id",), ("answer_kind", "instructions", "examples")),
+    "prices": (("snapshot_id", "model"), ("input_pusd", "output_pusd")),
+    "price_tiers": (("snapshot_id", "model", "tier"), ("input_pusd", "output_pusd")),
+    "prompts": (("prompt_key",), ("messages",)),
+    "completions": (("key",), ("text", "finish")),
+    "trials": (("trial_id", "attempt"), ("condition_id", "question_id", "end", "verdict", "answer", "score")),
+}
+"""By table its key, and what must agree where both have it."""
+_WITH_TRIALS = ("trial_spends", "calls", "marks", "mark_spends", "facts")
+"""Come with a trial that is new, and with no other."""
+_JSON = {
+    "runs": ("study", "ceiling"),
+    "conditions": ("lineup", "params", "prompting"),
+    "questions": ("data",),
+    "framings": ("examples",),
+    "prompts": ("messages",),
+}
+_CALLED = {"runs": "run", "prices": "price", "price_tiers": "price tier"}
+
+
+@dataclass(slots=True)
+class Merged:
+    """What a merge brought, or would."""
+
+    new: dict[str, int] = field(default_factory=dict)
+    """By table the rows that are new here."""
+    same: dict[str, int] = field(default_factory=dict)
+    """By table the rows that were here already."""
+    conflicts: list[str] = field(default_factory=list)
+    """What stands under one id with another content; what is here stays."""
+
+
+def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False) -> Merged:
+    """Merge a database file; `look`: only say what would happen. Raises StoreError or UsageError."""
+    if not other.is_file() or not is_database(other):
+        raise NotADatabase(f"{other.name!r} is not a DuckDB database; name one of Budgetscope's, or a log.")
+    if store.path.exists() and other.samefile(store.path):
+        raise UsageError(f"{other.name!r} is the database itself; name another to merge into it.")
+    with tempfile.TemporaryDirectory(prefix="budgetscope-") as folder:
+        # A copy, so that reading an older one upgrades nothing of theirs.
+        copy = Path(folder) / "other.duckdb"
+        Store(other).copy_to(copy)
+        theirs = Store(copy)
+        with theirs.writing(demo=True):
+            pass
+        merged = Merged()
+        # A look is the merge itself, undone: what it says is what a merge does.
+        with suppress(_Looked), theirs.reading() as source, store.writing() as here:
+            _merge(source, here, merged, other.name, trust)
+            if look:
+                raise _Looked
+    return merged
+
+
+class _Looked(Exception):
+    """Ends the transaction of a look."""
+
+
+def _merge(source: Connection, here: Connection, merged: Merged, name: str, trust: bool) -> None:
+    shape = tables.layouts(here)
+    fresh: set[tuple[str, int]] = set()
+    new_runs: set[str] = set()
+    # Conditions and questions come first: a trial needs what it names.
+    for table, (key, content) in _SAME.items():
+        merged.new[table] = merged.same[table] = 0
+        for chunk in _chunks(source, table):
+            _checked(table, chunk, name)
+            known = _known(here, table, key, content, chunk)
+            rows = []
+            for row in chunk:
+                id = tuple(row[part] for part in key)
+                if id not in known:
+                    known[id] = tuple(row[part] for part in content)
+                    rows.append(row)
+                    continue
+                merged.same[table] += 1
+                if known[id] != tuple(row[part] for part in content):
+                    called = _CALLED.get(table, table.removesuffix("s"))
+                    merged.conflicts.append(f"{called} {'/'.join(map(str, id))}")
+            tables.insert(here, {table: rows})
+            merged.new[table] += len(rows)
+            if table == "trials":
+                fresh |= {(row["trial_id"], row["attempt"]) for row in rows}
+            if table == "runs":
+                new_runs |= {row["run_id"] for row in rows}
+    _dangling(here, name)
+    for table in _WITH_TRIALS:
+        for chunk in _chunks(source, table):
+            rows = [row for row in chunk if (row["trial_id"], row["attempt"]) in fresh]
+            tables.insert(here, {table: [{k: row[k] for k, _ in shape[table] if k in row} for row in rows]})
+    _note(source, here, new_runs, name, trust)
+    _derive(here, fresh)
+
+
+def _chunks(source: Connection, table: str) -> Iterator[list[codec.Row]]:
+    cursor = source.execute(f"select * from {table}")
+    columns = [column[0] for column in cursor.description or ()]
+    while batch := cursor.fetchmany(CHUNK):
+        yield [dict(zip(columns, values, strict=True)) for values in batch]
+
+
+def _known(
+    here: Connection, table: str, key: tuple[str, ...], content: tuple[str, ...], chunk: list[codec.Row]
+) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """By key what is here of these rows."""
+    columns = ", ".join(f't."{name}"' for name in (*key, *content))
+    sql = f"select {columns} from {table} t semi join wanted on t.{key[0]} = id"
+    stored = tables.matching(here, sql, {row[key[0]] for row in chunk})
+    return {tuple(row[part] for part in key): tuple(row[part] for part in content) for row in stored}
+
+
+def _checked(table: str, chunk: list[codec.Row], name: str) -> None:
+    """Refuse text that is to be JSON and is not: whoever reads it later would stumble over it."""
+    for column in _JSON.get(table, ()):
+        for row in chunk:
+            try:
+                json.loads(row[column])
+            except (ValueError, TypeError, RecursionError):
+                raise UsageError(
+                    f"{name!r} is damaged or was edited: a row of {table} has no JSON under {column!r}."
+                ) from None
+
+
+def _dangling(here: Connection, name: str) -> None:
+    sql = """select trial_id from trials where condition_id not in (select condition_id from conditions)
+        or question_id not in (select question_id from questions) limit 1"""
+    if row := here.execute(sql).fetchone():
+        raise UsageError(
+            f"{name!r} is not whole: trial {row[0]} names a condition or a question it lacks; nothing was merged."
+        )
+
+
+def _note(source: Connection, here: Connection, new_runs: set[str], name: str, trust: bool) -> None:
+    """Whose the new runs are, and what they asked for."""
+    plans = tables.fetch(source, "select * from plans")
+    tables.insert(here, {"plans": [row for row in plans if row["run_id"] in new_runs]})
+    # Also of runs that nobody stored, whose trials and replies name them all the same.
+    named = """select run_id from trials union select run_id from completions where run_id is not null
+        union select run_id from runs"""
+    theirs = {run for (run,) in source.execute(named).fetchall()}
+    noted = {run for (run,) in here.execute("select run_id from origins").fetchall()}
+    own = {run for (run,) in here.execute("select run_id from attempts union select run_id from leases").fetchall()}
+    origins = {row["run_id"]: row for row in tables.fetch(source, "select * from origins")}
+    now = codec.naive(datetime.now(UTC))
+    rows = [
+        {
+            "run_id": run,
+            "source": (origins[run]["source"] if run in origins else name),
+            "trusted": trust,
+            "merged_at": now,
+        }
+        for run in sorted(theirs - noted - own)
+    ]
+    tables.insert(here, {"origins": rows})
+    if trust:
+        tables.matching(
+            here, "update origins set trusted = true where run_id in (select id from wanted) returning run_id", theirs
+        )
+
+
+def _derive(here: Connection, fresh: set[tuple[str, int]]) -> None:
+    """Make what the analysis reads of the new trials."""
+    if not fresh:
+        return
+    ids = {trial_id for trial_id, _ in fresh}
+    places = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
+    tables.matching(here, f"create or replace temp table merged as {places}", ids)
+    tables.matching(
+        here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
+    )
+    deltas.number(here)
+    deltas.unhold(here, (id for (id,) in here.execute("select distinct condition_id from merged").fetchall()))
+    deltas.again(here, "from merged")

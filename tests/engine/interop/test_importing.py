@@ -1,0 +1,221 @@
+"""An imported log stands beside what was run here, says what it does not know, and comes in once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import engine
+from engine.analysis.compare import Cell
+from engine.cli import main
+from engine.core.errors import UsageError
+from engine.interop import importing
+from engine.store.store import Store
+from tests.support import foreign_logs, stores
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results.duckdb")
+
+
+def _imported(store: Store, log: Path, study: str | None = None) -> int:
+    return importing.bring_in(store, importing.survey(store, log, study))
+
+
+def _rows(store: Store, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(store.path), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize("kind", sorted(foreign_logs.LOGS))
+def test_every_kind_of_log_becomes_a_study_with_the_logs_own_scores(kind: str, store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.LOGS[kind](tmp_path)
+    assert _imported(store, log) == 6
+    (cell,) = engine.open(store.path).cells().to_dicts()
+    right = {"promptfoo": 4 / 5, "chat": 1.0, "csv": 5.5 / 6}.get(kind, 5 / 6)
+    assert cell["accuracy"] == pytest.approx(right)
+    assert (cell["n_failed"], cell["n_stopped"]) == (int(kind == "promptfoo"), int(kind == "chat"))
+    assert cell["strategy"].startswith(f"imported:{kind}/") and not cell["anytime"] and cell["budget"] == 0
+
+
+def test_a_second_import_changes_nothing(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.inspect_json(tmp_path)
+    _imported(store, log)
+    before = {
+        table: _rows(store, f"from {table} order by all") for table in ("trials", "runs", "plans", "steps", "calls")
+    }
+    assert _imported(store, log) == 0
+    assert before == {table: _rows(store, f"from {table} order by all") for table in before}
+
+
+def test_the_same_log_in_another_form_is_the_same_log(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.inspect_json(tmp_path))
+    found = importing.survey(store, foreign_logs.inspect_eval(tmp_path))
+    assert found.fresh == 0 and [part.conflicts for part in found.parts.values()] == [0]
+
+
+def test_a_log_scored_anew_is_told_and_what_is_here_stays(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.inspect_json(tmp_path)
+    _imported(store, log)
+    body = json.loads(log.read_text())
+    body["samples"][0]["scores"]["match"]["value"] = "I"
+    log.write_text(json.dumps(body))
+    found = importing.survey(store, log)
+    (part,) = found.parts.values()
+    assert (part.conflicts, found.fresh) == (1, 0) and "1 of them with another answer or score" in part.lines()[0]
+    importing.bring_in(store, found)
+    assert engine.open(store.path).cells()["n_right"].to_list() == [5]
+
+
+def test_epochs_and_a_second_log_of_a_setting_are_repeats(store: Store, tmp_path: Path) -> None:
+    assert _imported(store, foreign_logs.inspect_json(tmp_path, epochs=2)) == 12
+    assert _imported(store, foreign_logs.inspect_json(tmp_path, eval_id="run-2")) == 6
+    assert _rows(store, "select repeat, count(*)::int from trials group by 1 order by 1") == [(0, 6), (1, 6), (2, 6)]
+    (cell,) = engine.open(store.path).cells().to_dicts()
+    assert (cell["n_questions"], cell["n_trials"]) == (6, 18)
+
+
+def test_questions_meet_by_content_whatever_their_ids_and_spaces(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.inspect_json(tmp_path))
+    log = foreign_logs.inspect_json(tmp_path, model="openai/gpt-4o", task="renamed", eval_id="run-2")
+    body = json.loads(log.read_text())
+    for place, sample in enumerate(body["samples"]):
+        sample |= {"id": f"other{place}", "input": f"  {sample['input'].replace(' ', chr(160))}\n"}
+    log.write_text(json.dumps(body))
+    _imported(store, log)
+    assert _rows(store, "select count(*)::int, count(distinct task)::int from questions") == [(6, 1)]
+    results = engine.open(store.path)
+    a, b = results.cells(study="*").to_dicts()
+    assert a["task"] == b["task"] == "sums"
+    difference = results.comparisons([(_cell(a), _cell(b))]).to_dicts()[0]
+    assert difference["n"] == 6
+
+
+def _cell(row: dict[str, object]) -> Cell:
+    return Cell(str(row["condition_id"]), int(str(row["budget"])), str(row["axis"]))
+
+
+def test_a_sample_id_alone_makes_no_two_questions_one(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.inspect_json(tmp_path))
+    log = foreign_logs.inspect_json(tmp_path, eval_id="run-2")
+    body = json.loads(log.read_text())
+    for sample in body["samples"]:
+        sample["input"] = f"Another: {sample['input']}"
+    log.write_text(json.dumps(body))
+    _imported(store, log)
+    assert _rows(store, "select count(*)::int from questions") == [(12,)]
+
+
+def test_a_question_of_our_own_meets_its_import(store: Store, tmp_path: Path) -> None:
+    stores.small(store.path)
+    ours = _rows(
+        store, "select text, target, task, question_id from questions where task = (select min(task) from questions)"
+    )
+    head = "question,model,answer,target,score\n"
+    table = tmp_path / "theirs.csv"
+    import csv
+
+    with table.open("w", newline="") as file:
+        file.write(head)
+        csv.writer(file).writerows((text, "openai/gpt-4o", target, target, 1) for text, target, _, _ in ours)
+    (part,) = importing.survey(store, table).parts.values()
+    assert part.met == len(part.questions) == len({text for text, *_ in ours}) and part.home == ours[0][2]
+    _imported(store, table)
+    assert {id for (id,) in _rows(store, "select question_id from questions")} >= {id for *_, id in ours}
+    assert len(engine.open(store.path).cells(task=str(ours[0][2]), study="*")) > 1
+
+
+def test_what_a_log_does_not_report_is_null_where_stored_and_unknown_where_shown(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.lm_eval(tmp_path))
+    for table in ("trial_spends", "mark_spends", "calls"):
+        spent = _rows(store, f"select distinct input_tokens, output_tokens, latency_ms, calls from {table}")
+        assert spent == [(None, None, None, 1)]
+    assert _rows(store, "select distinct input_tokens, output_tokens from completions") == [(None, None)]
+    (cell,) = engine.open(store.path).cells().to_dicts()
+    assert [cell[name] for name in ("input_tokens", "output_tokens", "total_tokens", "usd", "latency_ms")] == [None] * 5
+    assert cell["calls"] == 1 and cell["accuracy"] == pytest.approx(5 / 6)
+
+
+def test_one_silent_row_makes_the_mean_unknown(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.table(tmp_path))
+    (cell,) = engine.open(store.path).cells().to_dicts()
+    assert (cell["input_tokens"], cell["output_tokens"], cell["usd"]) == (None, 6, None)
+
+
+def test_a_curve_of_an_imported_setting_has_one_point_and_no_spend_it_does_not_know(
+    store: Store, tmp_path: Path
+) -> None:
+    _imported(store, foreign_logs.table(tmp_path))
+    results = engine.open(store.path)
+    condition = results.conditions()["condition_id"][0]
+    (point,) = results.curve(condition).to_dicts()
+    assert (point["n"], point["spend"]) == (6, None)
+
+
+def test_a_trial_reads_back_as_it_was_stored(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.table(tmp_path))
+    condition = engine.open(store.path).conditions()["condition_id"][0]
+    unreported = {trial.unreported for trial in store.trials(condition)}
+    assert {"input_tokens" in parts for parts in unreported} == {True, False}
+
+
+def test_money_is_that_of_the_model_the_log_names(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.inspect_json(tmp_path, model="openai/azure/gpt-4o-mini"))
+    (cell,) = engine.open(store.path).cells().to_dicts()
+    assert cell["usd"] == pytest.approx((30 * 0.15 + 12.5 * 0.6) / 1e6)
+
+
+def test_settings_scored_by_unlike_scorers_stand_together_with_a_note(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.inspect_json(tmp_path))
+    _imported(store, foreign_logs.every_eval_ever(tmp_path))
+    notes = engine.open(store.path).notes(study="*")
+    assert any("scored by different scorers (match, regex)" in note for note in notes)
+
+
+def test_the_preview_says_what_comes_and_what_is_missing_in_one_line_each(store: Store, tmp_path: Path) -> None:
+    (part,) = importing.survey(store, foreign_logs.promptfoo(tmp_path)).parts.values()
+    comes, missing = part.lines()
+    assert comes == (
+        "sums (imported, promptfoo): 6 questions, 1 setting of openai/gpt-4o-mini, scored by equals; 6 new."
+    )
+    assert "reasoning tokens" in missing and "1 answer that failed (counted, never scored)" in missing
+    assert not store.path.exists()
+
+
+def test_hostile_text_is_stored_as_text(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.inspect_json(tmp_path, task="x'; drop table trials; --")
+    body = json.loads(log.read_text())
+    body["samples"][0] |= {"input": "<script>\ud800\u202e'", "target": "=cmd|x"}
+    log.write_text(json.dumps(body))
+    assert _imported(store, log) == 6 and len(_rows(store, "from trials")) == 6
+
+
+def test_a_path_that_is_not_there_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="There is no"):
+        importing.survey(store, tmp_path / "none.json")
+
+
+def test_the_verb_imports_reports_and_previews(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, db = foreign_logs.inspect_json(tmp_path), str(tmp_path / "r.duckdb")
+    assert main(["import", str(log), "--db", db, "--preview"]) == 0 and not Path(db).exists()
+    assert main(["import", str(log), "--db", db, "--study", "Mine"]) == 0
+    assert "6 answers new from run-1.json, in the study Mine." in capsys.readouterr().out
+    assert main(["report", "--db", db, "--study", "Mine"]) == 0
+    report = capsys.readouterr().out
+    assert "generate (imported, Inspect)" in report and "as run" in report and "83.3%" in report
+    assert main(["import", str(tmp_path / "missing"), "--db", db]) == 2
+    assert main(["import", str(tmp_path / "missing"), str(log), "--db", db]) == 1
+
+
+def test_a_bad_record_stops_the_verb_or_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, db = foreign_logs.chat(tmp_path), str(tmp_path / "r.duckdb")
+    log.write_text(log.read_text() + "{broken\n")
+    assert main(["import", str(log), "--db", db]) == 2 and not Path(db).exists()
+    capsys.readouterr()
+    assert main(["import", str(log), "--db", db, "--skip-bad"]) == 0
+    said = capsys.readouterr()
+    assert "Left out as unreadable: 1 record of chats.jsonl." in said.out and "line 7" in said.err

@@ -1,0 +1,150 @@
+"""Two databases of results become one: what is the same meets, what differs is told, nothing of theirs spends here."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import engine
+from engine.cli import main
+from engine.core.budget import Limits
+from engine.core.errors import NotADatabase, UsageError
+from engine.store.merging import merge
+from engine.store.store import Store
+from tests.support import stores
+
+EVERY = (
+    "conditions",
+    "questions",
+    "trials",
+    "trial_spends",
+    "calls",
+    "marks",
+    "completions",
+    "runs",
+    "plans",
+    "origins",
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stores.small(tmp_path_factory.mktemp("theirs") / "theirs.duckdb", questions=4)
+
+
+@pytest.fixture
+def theirs(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copyfile(made, tmp_path / "theirs.duckdb"))
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Store:
+    return Store(tmp_path / "here.duckdb")
+
+
+def _rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def _change(path: Path, *statements: str) -> None:
+    with duckdb.connect(str(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_a_merged_database_shows_the_same_cells_and_theirs_stays_as_it_was(here: Store, theirs: Path) -> None:
+    before = theirs.read_bytes()
+    merged = merge(here, theirs)
+    assert merged.new["trials"] > 0 and not merged.conflicts and theirs.read_bytes() == before
+    mine, yours = (engine.open(path).cells(study="*") for path in (here.path, theirs))
+    assert mine.equals(yours)
+
+
+def test_a_second_merge_changes_nothing(here: Store, theirs: Path) -> None:
+    merge(here, theirs)
+    before = {table: _rows(here.path, f"from {table} order by all") for table in (*EVERY, "steps", "numbers")}
+    again = merge(here, theirs)
+    assert not any(again.new.values()) and not again.conflicts
+    assert before == {table: _rows(here.path, f"from {table} order by all") for table in before}
+
+
+def test_a_look_says_what_a_merge_does_and_stores_nothing(here: Store, theirs: Path) -> None:
+    looked = merge(here, theirs, look=True)
+    assert _rows(here.path, "select count(*)::int from trials") == [(0,)]
+    assert looked == merge(here, theirs)
+
+
+def test_what_differs_under_one_id_is_told_and_ours_stays(here: Store, theirs: Path) -> None:
+    merge(here, theirs)
+    ((trial,),) = _rows(theirs, "select min(trial_id) from trials")
+    _change(theirs, f"update trials set answer = 'forged', verdict = 'right' where trial_id = '{trial}'")
+    assert merge(here, theirs).conflicts == [f"trial {trial}/1"]
+    assert _rows(here.path, "select count(*)::int from trials where answer = 'forged'") == [(0,)]
+
+
+def test_their_attempts_and_leases_count_in_no_allowance(here: Store, theirs: Path) -> None:
+    _change(
+        theirs,
+        "insert into leases by name select 'r' as run_id, strftime(now(), '%Y-%m-%d') as day, 10 as calls, 10 as tokens, "
+        "10 as pusd, 5 as spent_calls, 5 as spent_tokens, 5 as spent_pusd, true as held, now()::timestamp as taken_at",
+        "insert into meta values ('allowance', '{\"calls\": 1}')",
+    )
+    assert Store(theirs).read_book().held
+    merge(here, theirs)
+    assert not here.read_book().held and here.read_book().allowance == Limits()
+    assert _rows(here.path, "select (select count(*) from attempts)::int, (select count(*) from leases)::int") == [
+        (0, 0)
+    ]
+
+
+def test_their_replies_are_shown_and_replayed_only_where_they_are_trusted(here: Store, theirs: Path) -> None:
+    models = [str(model) for (model,) in _rows(theirs, "select distinct model from calls")]
+    since = datetime(2000, 1, 1, tzinfo=UTC)
+    known = Store(theirs).completion_keys(models, since)
+    merge(here, theirs)
+    assert known and here.completion_keys(models, since) == {}
+    assert len(here.completions(known.values())) == len(known)
+    merge(here, theirs, trust=True)
+    assert here.completion_keys(models, since) == known
+
+
+def test_origin_is_kept(here: Store, theirs: Path) -> None:
+    merge(here, theirs)
+    runs = {run for (run,) in _rows(theirs, "select run_id from runs")}
+    assert set(_rows(here.path, "select run_id, source, trusted from origins")) >= {
+        (r, "theirs.duckdb", False) for r in runs
+    }
+
+
+def test_what_is_no_json_is_refused_and_nothing_of_it_stays(here: Store, theirs: Path) -> None:
+    _change(theirs, "update conditions set params = '{'")
+    with pytest.raises(UsageError, match="has no JSON under 'params'"):
+        merge(here, theirs)
+    assert _rows(here.path, "select count(*)::int from runs") == [(0,)]
+
+
+def test_trials_without_their_questions_are_refused(here: Store, theirs: Path) -> None:
+    _change(theirs, "delete from questions")
+    with pytest.raises(UsageError, match="is not whole"):
+        merge(here, theirs)
+
+
+def test_a_file_that_is_none_and_the_database_itself_are_refused(here: Store, theirs: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.duckdb").write_text("hello, this is no database")
+    with pytest.raises(NotADatabase, match="is not a DuckDB database"):
+        merge(here, tmp_path / "x.duckdb")
+    with pytest.raises(UsageError, match="is the database itself"):
+        merge(Store(theirs), theirs)
+
+
+def test_the_verb_takes_a_database(theirs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    db = str(tmp_path / "team.duckdb")
+    assert main(["import", str(theirs), "--db", db]) == 0
+    assert "never read in place of a call" in capsys.readouterr().out
+    assert main(["import", str(theirs), "--db", db]) == 0
+    assert "came 0 runs" in capsys.readouterr().out
