@@ -15,14 +15,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.core import files, toml
+from engine.core import files, names, toml
 from engine.core.errors import BudgetscopeError, UsageError
 from engine.core.records import PUSD_PER_USD
 from engine.models.declared import ModelSpec
 from engine.models.prices import usd_per_million
 from engine.strategies import entries
 from engine.study import schema
-from engine.tasks.task import TaskSpec
+from engine.tasks import named
+from engine.tasks.gym import known_generators
+from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
+from engine.tasks.task import TASKS, TaskSpec
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 10_000
@@ -302,3 +305,47 @@ def _value(typed: str) -> Any:
     if re.fullmatch(r"[+-]?\d{1,18}\.\d{1,18}", word):
         return float(word)
     return {"true": True, "false": False}.get(word.lower(), typed.strip())
+
+
+def generators() -> tuple[str, ...]:
+    """What makes questions without a file: ours, public benchmarks, and the tasks plugins registered."""
+    return tuple(dict.fromkeys((*known_generators(), *benchmarks(), *TASKS.names())))
+
+
+@lru_cache(maxsize=1)
+def benchmarks() -> tuple[str, ...]:
+    """Public benchmarks by family, each of their subsets."""
+    subsets = {name: named.benchmark(name).sources for family in named.by_family().values() for name in family}
+    return tuple(f"{name}/{subset}" if len(of) > 1 else name for name, of in subsets.items() for subset in of)
+
+
+def spans(generator: str) -> tuple[str, ...]:
+    """What may be asked of a generator: its presets, the levels of its curriculum, and both as an axis."""
+    offer = CATALOGUE[generator]
+    axis = (f"1-{offer.steps}",) if offer.steps > 1 else ()
+    return (*LEVELS, f"{LEVELS[0]}-{LEVELS[-1]}", *offer.levels[len(LEVELS) :], *axis)
+
+
+def tasks() -> list[str]:
+    """Tasks with their levels, the best known first."""
+    known = sorted(known_generators(), key=lambda name: name not in names.TASKS)
+    every = (f"{name}/{level}" for name in known for level in spans(name))
+    return list(dict.fromkeys((*every, *benchmarks(), *TASKS.names())))
+
+
+def bare(chosen: str) -> bool:
+    """Whether a task goes by its own name, without a level."""
+    return chosen in TASKS or chosen in benchmarks()
+
+
+def task_name(chosen: str) -> str:
+    """What a task of `tasks` is called."""
+    return chosen if bare(chosen) else names.task(f"gym:{chosen}")
+
+
+def named_as(task: TaskSpec) -> str:
+    """The task of `tasks` that asks what a study asks; a benchmark without a subset is its first."""
+    if task.name.startswith("gym:"):
+        return f"{task.name.removeprefix('gym:')}/{task.level or LEVELS[0]}"
+    asked = f"{task.name}/{task.subset}" if task.subset else task.name
+    return asked if bare(asked) else next((each for each in benchmarks() if each.startswith(f"{asked}/")), asked)

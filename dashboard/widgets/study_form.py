@@ -7,7 +7,6 @@ the form and starts nothing. An uploaded file is named by its folder of uploads,
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
@@ -31,10 +30,8 @@ from engine.strategies import entries
 from engine.study.schema import Study
 from engine.tasks import columns, named
 from engine.tasks.columns import Role
-from engine.tasks.gym import known_generators
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
 from engine.tasks.scorers import SAME, SCORERS, is_checker, is_scorer
-from engine.tasks.task import TASKS
 
 AXES = {"output_tokens": "Output tokens", "total_tokens": "All tokens", "usd": "Cost", "calls": "Calls"}
 BUDGETS = {
@@ -87,33 +84,14 @@ _SETTLED = "run.settled"
 """Session key of the address as the form last said it."""
 
 
-def generators() -> tuple[str, ...]:
-    """What makes questions without a file: ours, public benchmarks, and the tasks plugins registered."""
-    return tuple(dict.fromkeys((*known_generators(), *benchmarks(), *TASKS.names())))
-
-
-@functools.cache
-def benchmarks() -> tuple[str, ...]:
-    """Public benchmarks by family, each of their subsets."""
-    subsets = {name: named.benchmark(name).sources for family in named.by_family().values() for name in family}
-    return tuple(f"{name}/{subset}" if len(of) > 1 else name for name, of in subsets.items() for subset in of)
-
-
-def spans(generator: str) -> tuple[str, ...]:
-    """What may be asked of a generator: its presets, the levels of its curriculum, and both as an axis."""
-    offer = CATALOGUE[generator]
-    axis = (f"1-{offer.steps}",) if offer.steps > 1 else ()
-    return (*LEVELS, f"{LEVELS[0]}-{LEVELS[-1]}", *offer.levels[len(LEVELS) :], *axis)
-
-
 PARAMS = (  # As the address names them; one that is not named stands at its start.
     Param("name"),
     Param("model", (), many=True),
     Param("strategy", (), tuple(entries()), many=True),
     Param("knob", (), many=True),
     Param("role", (), many=True),
-    Param("task", choices=(*generators(), FILE)),
-    Param("level", choices=tuple(dict.fromkeys(level for name in CATALOGUE for level in spans(name)))),
+    Param("task", choices=(*studies.generators(), FILE)),
+    Param("level", choices=tuple(dict.fromkeys(level for name in CATALOGUE for level in studies.spans(name)))),
     Param("file"),
     *(Param(name) for name in FIELDS),
     *(Param(name, choices=tuple(map(str, range(least, most + 1)))) for name, (least, most, _) in COUNTS.items()),
@@ -135,11 +113,11 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
         if task is None:
             return ()
     else:
-        chosen = str(st.selectbox("Task", _tasks(), key="form.task", **_KEEP, format_func=_task_name))
+        chosen = str(st.selectbox("Task", studies.tasks(), key="form.task", **_KEEP, format_func=studies.task_name))
         generator, _, level = chosen.partition("/")
         # A plugin's task and a benchmark go by their own names and know no level.
-        task = {"name": chosen} if _bare(chosen) else {"name": f"gym:{generator}", "level": level}
-        if named.known(chosen) and _bare(chosen):
+        task = {"name": chosen} if studies.bare(chosen) else {"name": f"gym:{generator}", "level": level}
+        if named.known(chosen) and studies.bare(chosen):
             made = named.benchmark(generator)
             controls.caption(f"{made.title}, {made.paper}. Licence: {made.licence}. Scored {made.scored}.")
         elif generator in CATALOGUE:
@@ -173,22 +151,6 @@ def _preview(task: Mapping[str, Any]) -> None:
         f'<div class="bs-rows"><div class="bs-row bs-head"><span>{head}</span><span>Expected</span></div>{rows}</div>'
     )
     controls.caption(asked.note)
-
-
-def _tasks() -> list[str]:
-    """Tasks with their levels, the best known first."""
-    known = sorted(known_generators(), key=lambda name: name not in names.TASKS)
-    every = (f"{name}/{level}" for name in known for level in spans(name))
-    return list(dict.fromkeys((*every, *benchmarks(), *TASKS.names())))
-
-
-def _bare(chosen: str) -> bool:
-    """Whether a task goes by its own name, without a level."""
-    return chosen in TASKS or chosen in benchmarks()
-
-
-def _task_name(chosen: str) -> str:
-    return chosen if _bare(chosen) else names.task(f"gym:{chosen}")
 
 
 def _count(label: str, name: str, **more: Any) -> int:
@@ -494,7 +456,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         elif said.get("file"):
             problems.append("The uploaded file of this link is not here (any more); upload it again.")
     elif task:
-        fields["form.task"] = str(task) if _bare(str(task)) else f"{task}/{level}"
+        fields["form.task"] = str(task) if studies.bare(str(task)) else f"{task}/{level}"
     elif level != "easy":
         fields["form.task"] = f"chain_sum/{level}"
     values = {
@@ -549,7 +511,7 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
         }
     elif "form.task" in new:
         chosen = str(new["form.task"])
-        generator, _, level = (chosen, "", "") if _bare(chosen) else chosen.partition("/")
+        generator, _, level = (chosen, "", "") if studies.bare(chosen) else chosen.partition("/")
         level = level or LEVELS[0]
         texts |= {"task": generator if generator != "chain_sum" else None, "level": level if level != "easy" else None}
     lists = {"model": new.get("form.models"), "strategy": new.get("form.strategies"), "knob": knobs, "role": roles}
@@ -593,11 +555,7 @@ def of_study(study: Study, uploads: Path) -> dict[str, Any]:
         session |= {f"form.{name}": getattr(task, field) or WITHOUT for name, (_, field) in COLUMNS.items()}
         session["form.bad"] = LEFT_OUT if task.skip_bad else None
     else:
-        subset = f"{task.name}/{task.subset}" if task.subset else task.name
-        named_so = (
-            subset if _bare(subset) else next((each for each in benchmarks() if each.startswith(f"{subset}/")), subset)
-        )
-        session["form.task"] = f"{rest}/{task.level or 'easy'}" if source == "gym" else named_so
+        session["form.task"] = studies.named_as(task)
     return out(session)
 
 
