@@ -64,6 +64,8 @@ for _name in (
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
+# Logs of other tools, and databases of others.
+door("verb", "import", "text", "files")
 door("verb", "completion")
 for _name, _path in (
     ("budgets", "budgets"),
