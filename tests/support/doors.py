@@ -60,6 +60,7 @@ for _name in (
     "judge",
     "check",
     "tokens",
+    "import",
 ):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
