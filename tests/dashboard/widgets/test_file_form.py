@@ -99,7 +99,12 @@ def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
     kept = studies.save_upload(runs.uploads(tmp_path / "new.duckdb"), "own.csv", b"question,answer\n2 km?,2 km\n")
-    asked: dict[str, Any] = {"model": ["scripted/adder"], "task": "file", "file": f"{kept.parent.name}/own.csv", "questions": "1"}
+    asked: dict[str, Any] = {
+        "model": ["scripted/adder"],
+        "task": "file",
+        "file": f"{kept.parent.name}/own.csv",
+        "questions": "1",
+    }
     page = run_page("runs", **asked, scorer="number(tolerance=1%)")
     assert not page.exception and 'scorer = "number(tolerance=1%)"' in page.code[0].value
     assert "exact" in page.selectbox(key="form.scorer").options
