@@ -47,7 +47,7 @@ for _name in ("run", "resume", "calibrate"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
-# `tasks NAME --fetch` brings a file of questions.
+# `tasks NAME --fetch` brings a file of questions; `import` reads logs of other tools and databases of others.
 for _name in (
     "estimate",
     "savings",
@@ -65,8 +65,6 @@ for _name in (
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):
     door("verb", _name, "text")
-# Logs of other tools, and databases of others.
-door("verb", "import", "text", "files")
 door("verb", "completion")
 for _name, _path in (
     ("budgets", "budgets"),
