@@ -86,7 +86,7 @@ def _merge(db: Path, path: Path, preview: bool, trust: bool) -> None:
     from engine.store.merging import merge
 
     merged = merge(Store(db), path, trust=trust, look=preview)
-    counts = text.joined(text.plural(merged.new[table], noun) for table, noun in _NOUNS.items())
+    counts = text.joined(text.plural(merged.new[table], *nouns) for table, nouns in _NOUNS.items())
     would = "would come" if preview else "came"
     show.say(f"From {path.name} {would} {counts}; {text.plural(merged.same['trials'], 'answer')} were here already.")
     for conflict in merged.conflicts[:SHOWN]:
@@ -98,9 +98,9 @@ def _merge(db: Path, path: Path, preview: bool, trust: bool) -> None:
 
 
 _NOUNS = {
-    "runs": "run",
-    "conditions": "setting",
-    "questions": "question",
-    "trials": "answer",
-    "completions": "stored reply",
+    "runs": ("run",),
+    "conditions": ("setting",),
+    "questions": ("question",),
+    "trials": ("answer",),
+    "completions": ("stored reply", "stored replies"),
 }

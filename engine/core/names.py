@@ -101,6 +101,8 @@ def model(identifier: str) -> str:
         path, brace, settings = player.partition(" {")
         name = path.partition("@")[0].rstrip("/").rpartition("/")[2] or player
         name = re.sub(r"^smollm2-(\d[\d.]*[mb])\b.*", lambda size: f"SmolLM2 {size[1].upper()}", name, flags=re.I)
+        if qwen := re.fullmatch(r"qwen([\d.]+)(-coder)?-(\d[\d.]*b)", name, flags=re.I):
+            name = f"Qwen{qwen[1]}{' Coder' if qwen[2] else ''} {qwen[3].upper()}"
         players.append(name + brace + settings)
     return ARROW.join(players)
 

@@ -209,7 +209,7 @@ TABLES: tuple[str, ...] = (
 )
 """Every table, as `Store.export` accepts them."""
 
-_RECORD = """create table if not exists migrations (
+RECORD = """create table if not exists migrations (
     number bigint primary key, name varchar not null, applied_at timestamp not null)"""
 
 
@@ -256,7 +256,7 @@ def is_demo(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> None:
     """Bring a database to SCHEMA_VERSION; does nothing when it is there already."""
-    connection.execute(_RECORD)
+    connection.execute(RECORD)
     done = _newest(connection)
     pending = [step for step in MIGRATIONS if step.number > done]
     for step in pending:

@@ -54,6 +54,8 @@ def test_a_task_is_called_by_its_generator_or_its_file(identifier: str, name: st
     ("identifier", "name"),
     [
         ("local/smollm2-135m", "SmolLM2 135M"),
+        ("qwen2.5-coder-0.5b", "Qwen2.5 Coder 0.5B"),
+        ("openrouter/qwen/qwen2.5-72b-instruct", "qwen2.5-72b-instruct"),
         ("openai/gpt-4o-mini", "gpt-4o-mini"),
         ("openai/a@localhost:8000", "a"),
         ("openai/a → anthropic/b", "a → b"),

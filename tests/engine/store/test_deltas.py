@@ -111,13 +111,17 @@ def test_attempts_may_be_stored_together_and_out_of_order(tmp_path: Path) -> Non
 
 def an_older(path: Path, demo: bool = True) -> Path:
     """The tracked runs in a database as it was before there were steps."""
-    shutil.copyfile(DEMO, path)
     with duckdb.connect(str(path)) as connection:
-        for table in ("steps", "numbers", "run_parts", "held", "holdings"):
-            connection.execute(f"drop table if exists {table}")
-        connection.execute("alter table trials drop column reader; alter table completions drop column sent_tokens")
-        connection.execute("delete from migrations where number >= 4")
-        connection.execute("delete from meta where name = 'demo'")
+        connection.execute(schema.RECORD)
+        for step in schema.MIGRATIONS[:3]:
+            connection.execute(step.sql)
+            connection.execute("insert into migrations values (?, ?, current_timestamp)", [step.number, step.name])
+        connection.execute(f"attach '{DEMO}' as now (read_only)")
+        columns = "select table_name, column_name from duckdb_columns() where database_name = ? and not internal"
+        now, old = ({*connection.execute(columns, [name]).fetchall()} for name in ("now", path.stem))
+        for table in sorted({table for table, _ in old} - {"migrations", "meta"}):
+            shared = ", ".join(f'"{column}"' for of, column in sorted(now & old) if of == table)
+            connection.execute(f"insert into {table} by name select {shared} from now.{table}")
         if demo:
             connection.execute("insert into meta values ('demo', 'true')")
     return path
