@@ -68,7 +68,9 @@ def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[
     least = max(0.0, math.floor(10 * (best["accuracy"] - MARGIN)) / 10)
     while known.filter(pl.col("accuracy") >= least)["condition_id"].n_unique() > FEW and least + 0.1 < best["accuracy"]:
         least += 0.1
-    spend = float(best[x]) * scale
+    # Where the most accurate is the cheapest as well, there is room for the next, or there would be nothing to compare.
+    cheapest = sorted(known.filter(pl.col("accuracy") >= least).group_by("condition_id").agg(pl.min(x))[x].to_list())
+    spend = max(float(each) for each in (best[x], *cheapest[1:2])) * scale
     if spend <= 0:
         return "", f"{100 * least:.0f}" if least else ""
     # The next round number that leaves the best one room.
