@@ -410,22 +410,12 @@ class Results:
             return chains(look.connection, condition_id, wanted)
 
     def inside(self, condition_id: str, study: str | None = None, *, source: Source | None = None) -> Inside:
-        """How much of a condition's thoughts was needed; see `analysis.thoughts`.
-
-        `source`: probes, or text; None: probes where there are some. Raises UnknownName for an id that is not there,
+        """How much of a condition's thoughts was needed; see `analysis.thoughts`. `source`: probes, or text; None: probes where there are some. Raises UnknownName for an id that is not there,
         UsageError where nobody here knows the task, so that a text read up to a place cannot be judged."""
         every = self.chains(condition_id, study)
-        if source != "text":
-            probes = self._store.probes({chain.key for chain in every})
-            looked, how, exact = thoughts.probed(every, probes)
-            if looked or source == "probes":
-                return thoughts.inside(looked, "probes", how, exact, len(every) - len(looked))
+        probes = [] if source == "text" else self._store.probes({chain.key for chain in every})
         name = next((row["model"] for row in self.conditions().to_dicts() if row["condition_id"] == condition_id), "")
-        try:
-            told = thoughts.read(every, name)
-        except LookupError as error:
-            raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
-        return thoughts.inside(told, "text", "read", name.startswith("scripted/"), len(every) - len(told))
+        return thoughts.of(every, probes, name, source)
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._looking() as look:

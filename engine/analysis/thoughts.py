@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from engine.analysis.sql.chains import Chain, visible
 from engine.analysis.stats import Estimate, Sample, percentiles, replicate_weights
 from engine.core import text, tokens
+from engine.core.errors import UsageError
 from engine.core.records import Probe
 from engine.core.thoughts import Cut, Place, Thought, from_text, grid, places
 
@@ -177,8 +178,21 @@ def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought
 
 def stored(chain: Chain, name: str) -> Cut:
     """A thought as tokens without its model: by the nearest tokenizer, in proportion to the count that is stored."""
-    pieces = tokens.pieces(chain.text, name)
+    pieces = tokens.as_bytes(chain.text, name)
     return Cut(pieces, None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)))
+
+
+def of(every: Sequence[Chain], probes: Sequence[Probe], name: str, source: Source | None) -> Inside:
+    """What the thoughts of a setting say; see `Results.inside`. Raises UsageError where nobody knows the task."""
+    if source != "text":
+        looked, how, exact = probed(every, probes)
+        if looked or source == "probes":
+            return inside(looked, "probes", how, exact, len(every) - len(looked))
+    try:
+        told = read(every, name)
+    except LookupError as error:
+        raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
+    return inside(told, "text", "read", name.startswith("scripted/"), len(every) - len(told))
 
 
 def inside(

@@ -134,16 +134,16 @@ async def plan(
     shared = grid(max(cut.n_tokens for cut in cuts), count)
     how: How = "continued" if model.continues else "asked"
     planned, requests = [], []
+    keys = _known(store, model)
     for chain, cut in zip(chosen, cuts, strict=True):
         looks = []
         for at, on_grid in places(cut, shared, sentences):
             request = _request(model, chain, cut.before(at), how)
-            bound = (await model.bound(request.messages)).tokens
-            # What its window has no room for is not asked: the thought is left unfinished, and said to be.
+            # What is paid for is not counted again, which takes a request of its own on this machine.
+            bound = 0 if request.key in keys else (await model.bound(request.messages)).tokens
             looks.append(Look(at, on_grid, request, bound))
         planned.append(Planned(chain, cut, tuple(looks)))
         requests += looks
-    keys = _known(store, model)
     known = [look for look in requests if look.request.key in keys]
     unpaid = {look.request.key: look for look in requests if look.request.key not in keys}
     costs = (charges.worst(model, look.bound_tokens, look.request.asked_tokens) for look in unpaid.values())

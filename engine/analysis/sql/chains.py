@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from engine.analysis.majority_at_k import is_right
+from engine.analysis.majority_at_k import score_of
 from engine.core import answers, codec
 from engine.core.records import AnswerKind, Message, Prompt, Verdict
 
@@ -29,7 +29,7 @@ select k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut
     q.context, q.target, q.category, q.data, dense_rank() over (order by l.question_id) as question_no
 from latest l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
 join questions q using (question_id) join framings f using (framing_id)
-where l."end" in ('finished', 'exhausted') and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'
+where l."end" in ('finished', 'exhausted') and k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'
 order by l.repeat, c.ordinal, l.question_id"""
 
 
@@ -69,10 +69,10 @@ class Chain:
         """How an answer to its question scores. Raises LookupError where nobody here knows the task."""
         if answer is None:
             return "none"
-        right = is_right(self.row, answer, {})
-        if right is None:
+        score = score_of(self.row, answer, {})
+        if score is None:
             raise LookupError(self.row["task"])
-        return "right" if right else "wrong"
+        return "right" if score >= 1 else "wrong"
 
     @property
     def answer(self) -> str | None:
