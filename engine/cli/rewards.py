@@ -88,4 +88,4 @@ def rewards(
             f"{saved if made.rows else ''}."
         )
         used = training.write(made, out, setting=str(row["label"]), task=str(row["task"]))
-        show.tell(f"Written to {out}; {used.name} names the questions: what is trained on them is not scored on them.")
+        show.tell(f"Written to {out}; {used.name} names the questions: score what is trained on them on others.")
