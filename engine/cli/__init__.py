@@ -46,6 +46,8 @@ VERBS = {
     "compare": ("advise", "one setting against another on the questions both have"),
     "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),
     "judge": ("judging", "say how well a judge model agrees with people, on a sample of its answers"),
+    "probe": ("probes", "how much of a thought was needed: stop stored thoughts early and let the model answer"),
+    "rewards": ("rewards", "what published length rewards make of stored thoughts; rows to train on"),
     "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
     "tokens": ("tokens", "show a text cut into tokens, what it costs and fills, or where a study's tokens went"),
     "strategies": ("lists", "list the strategies with their parameters"),

@@ -396,6 +396,38 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """A look into a stored reply: what the model answers when its thought is stopped at a place.
+
+    No call of any trial: it is in no mark, no spend and no frontier; the run that made it pays.
+    """
+
+    chain_key: str
+    """The completion that is looked into."""
+    question_id: str
+    how: Literal["continued", "asked"]
+    """continued: the model went on from the place with the beginning of its answer; asked: it was told to answer."""
+    grid: str
+    """JSON list of the places that all thoughts of this probing share, fixed before it; numbers of tokens."""
+    place_tokens: int
+    """Tokens of the thought before the place; its length at its end, where nothing is asked."""
+    on_grid: bool
+    """False: an end of a sentence, which this thought has for itself."""
+    chain_tokens: int
+    """Length of the thought."""
+    exact: bool
+    """Counted by the model's own tokenizer; False: by the nearest one, in proportion to the count that is stored."""
+    answer: str | None
+    """None: none was given."""
+    verdict: Verdict
+    key: str | None
+    """The completion that gave the answer; None at the thought's end."""
+    spend: Spend = Spend()
+    """What the forced answer takes, paid or replayed; nothing at the thought's end."""
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """Prices of one axis for one model: wall = calls*c + metered input*i + output*o, all integers."""
 

@@ -80,6 +80,15 @@ class LocalModel:
         self._counts.move_to_end(messages)
         return Bound(self._counts[messages], exact=True)
 
+    async def pieces(self, text: str) -> list[bytes] | None:
+        """The server's own tokens of a text, as bytes; None where they do not make the text again."""
+        reply = await self._post("/tokenize", {"content": text, "add_special": False, "with_pieces": True})
+        # A piece that is no text by itself comes as the list of its bytes.
+        found = [
+            piece.encode() if isinstance(piece := token["piece"], str) else bytes(piece) for token in reply["tokens"]
+        ]
+        return found if b"".join(found) == text.encode("utf-8", "replace") else None
+
     def least(self, messages: Prompt) -> int:
         """The exact count where it is known, else half of what the nearest tokenizer says."""
         return self._counts.get(messages) or tokens.least(messages, self.served)

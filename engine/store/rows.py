@@ -167,6 +167,18 @@ def completion_row(completion: Completion, run_id: str | None, unreported: Itera
     return {**row, **plain(usage), **unknown, "run_id": run_id if completion.run_id is None else completion.run_id}
 
 
+def probe_row(probe: records.Probe) -> Row:
+    """A look into a stored reply."""
+    row = plain(probe)
+    return {**row, **plain(row.pop("spend"))}
+
+
+def probe_of(row: Row) -> records.Probe:
+    """The look that was stored."""
+    names = {field.name for field in fields(records.Probe)} - {"spend"}
+    return records.Probe(spend=_spend(row), **{name: row[name] for name in names})
+
+
 def attempt_row(attempt: Attempt, run_id: str | None) -> Row:
     """A dispatch and the run that made it."""
     return {**plain(attempt), "run_id": run_id}

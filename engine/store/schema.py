@@ -160,6 +160,15 @@ create table origins (
 )
 """A run in `origins` was merged from another database: its replies are replayed only where it is trusted."""
 
+_PROBES = """
+create table probes (
+    chain_key varchar, question_id varchar, how varchar, grid varchar, place_tokens bigint, on_grid boolean not null,
+    chain_tokens bigint not null, exact boolean not null, answer varchar, verdict varchar not null, key varchar,
+    calls bigint not null, input_tokens bigint not null, cached_tokens bigint not null,
+    cache_write_tokens bigint not null, output_tokens bigint not null, reasoning_tokens bigint not null,
+    latency_ms bigint not null, run_id varchar, primary key (chain_key, question_id, how, grid, place_tokens))"""
+"""Looks into stored replies: what was answered where a thought was stopped."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -179,6 +188,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(10, "what strategies state of their own mechanism", _FACTS),
     Migration(11, "scores from 0 to 1 beside verdicts", deltas.SCORED + deltas.PARTS),
     Migration(12, "spends that an imported log does not report, and where merged runs come from", _FOREIGN),
+    Migration(13, "looks into stored thoughts", _PROBES),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -200,6 +210,7 @@ TABLES: tuple[str, ...] = (
     "marks",
     "mark_spends",
     "facts",
+    "probes",
     "links",
     "leases",
     "plans",

@@ -19,7 +19,7 @@ from engine.core.allowance import Book
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
-from engine.core.records import Attempt, Completion, End, Trial, TrialSpec
+from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
 from engine.store import deltas, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
@@ -39,6 +39,7 @@ class Batch:
     attempts: tuple[Attempt, ...] = ()
     run_id: str | None = None
     """The run that paid for completions that do not say so, and that made the attempts."""
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Store(Database):
                 rows.completion_row(c, batch.run_id, unreported.get(c.key, ())) for c in batch.completions
             ]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
+            content["probes"] = [rows.probe_row(p) for p in batch.probes]
             with deltas.stepped(connection, fresh, content):
                 tables.insert(connection, content)
         return len(fresh)
@@ -252,6 +254,14 @@ class Store(Database):
         with self.reading() as connection:
             stored = tables.matching(connection, "select c.* from completions c semi join wanted on key = id", keys)
         return {row["key"]: rows.completion_of(row) for row in stored}
+
+    def probes(self, chain_keys: Iterable[str]) -> list[Probe]:
+        """All looks into these completions, by completion and place; none in a file of an earlier version."""
+        with self.reading() as connection:
+            if "probes" not in tables.layouts(connection):
+                return []
+            sql = "select p.* from probes p semi join wanted on chain_key = id order by all"
+            return [rows.probe_of(row) for row in tables.matching(connection, sql, chain_keys)]
 
     def attempts(self, run_id: str) -> list[tuple[Attempt, int | None]]:
         """All stored attempts of a run, each with the pico-dollars its provider reported; None: it did not."""
@@ -370,8 +380,10 @@ _DELETE_RUN = (
     "delete from attempts where run_id = ?",
     "delete from runs where run_id = ?",
     "delete from plans where run_id = ?",
-    """delete from completions where key not in (select key from calls) and (run_id = ? or run_id not in (
-        select run_id from runs union all select run_id from trials))""",
+    "delete from probes where chain_key not in (select key from calls)",
+    """delete from completions where key not in (
+            select key from calls union all select key from probes where key is not null)
+        and (run_id = ? or run_id not in (select run_id from runs union all select run_id from trials))""",
     "delete from prompts where prompt_key not in (select prompt_key from calls)",
     *(f"delete from {table} where {key} not in (select {key} from trials)" for table, key in _SHARED.items()),
     """update conditions set budget = t.budget

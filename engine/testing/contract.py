@@ -44,6 +44,8 @@ DEMANDING: tuple[Script, ...] = (
     lambda request, rng: f"Answer: {len(request.messages[-1].content)}",
     lambda request, rng: f"Answer: {request.draw}x{len(request.messages[-1].content)}",
     fixed("I cannot say"),
+    # One that never stops thinking by itself: every call fills its cap.
+    fixed(" ".join(["so"] * 5_000)),
 )
 """Whole replies; one of them makes a strategy go all the way: it agrees, wavers, is wrong, finds fault, lists, never
 says the same again, or nothing at all."""

@@ -43,7 +43,7 @@ def doors(way: Way, brings: Brings | None = None) -> list[Door]:
     return [each for each in DOORS if each.way == way and (brings is None or brings in each.brings)]
 
 
-for _name in ("run", "resume", "calibrate"):
+for _name in ("run", "resume", "calibrate", "probe"):
     door("verb", _name, "text", "money", "files")
 # `models test NAME` makes a call that bills.
 door("verb", "models", "text", "money", "files")
@@ -61,6 +61,7 @@ for _name in (
     "check",
     "tokens",
     "import",
+    "rewards",
 ):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):

@@ -1,0 +1,111 @@
+"""The stored thoughts of a setting: replies that its trials read as chains, each with its question, and how they score.
+
+A thought is a call of the role *solve* that was seen whole, or that its own asked cap ended; one that goes on with
+words begun for the model is not a thought of its own, and one whose reasoning is hidden cannot be cut. Writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_args
+
+from engine.analysis.majority_at_k import score_of
+from engine.core import answers, codec
+from engine.core.records import AnswerKind, Message, Prompt, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from engine.store.sql import Connection
+
+_CHAINS = """
+with latest as (
+    select trial_id, attempt, question_id, repeat, framing_id, "end" from trials where condition_id = ?
+    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
+select k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut, p.messages, k.text, k.finish,
+    k.output_tokens, coalesce(k.reasoning_tokens, 0) as reasoning_tokens, f.answer_kind, q.task, q.text as question,
+    q.context, q.target, q.category, q.data, dense_rank() over (order by l.question_id) as question_no
+from latest l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
+join questions q using (question_id) join framings f using (framing_id)
+where l."end" in ('finished', 'exhausted') and k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'
+order by l.repeat, c.ordinal, l.question_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A stored thought and the question it is about."""
+
+    key: str
+    """The completion; trials of several settings may read one."""
+    question_id: str
+    model: str
+    """Identity of the model that thought it."""
+    messages: Prompt
+    """What it was asked."""
+    text: str
+    cut: bool
+    """Its own cap ended it, so that it has no answer of its own."""
+    asked_tokens: int
+    output_tokens: int
+    """As its provider counted, the end token included."""
+    hidden: bool
+    """Part of it is reasoning that nobody has shown."""
+    row: Mapping[str, Any] = field(compare=False, repr=False)
+
+    @property
+    def kind(self) -> AnswerKind:
+        """How answers to its question look."""
+        kind = self.row["answer_kind"]
+        return kind if kind in get_args(AnswerKind) else "text"
+
+    def read(self, text: str) -> str | None:
+        """The answer that a text states."""
+        options, statement = codec.reading(self.row["data"])
+        return answers.extract(text, self.kind, statement=statement, options=options)
+
+    def verdict(self, answer: str | None) -> Verdict:
+        """How an answer to its question scores. Raises LookupError where nobody here knows the task."""
+        if answer is None:
+            return "none"
+        score = score_of(self.row, answer, {})
+        if score is None:
+            raise LookupError(self.row["task"])
+        return "right" if score >= 1 else "wrong"
+
+    @property
+    def answer(self) -> str | None:
+        """Its own answer: None where it states none, or was cut off."""
+        return None if self.cut else self.read(self.text)
+
+
+def chains(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> list[Chain]:
+    """The thoughts of a condition, one of each question before the second of any; `questions`: of these alone."""
+    cursor = connection.execute(_CHAINS, [condition_id])
+    names = [column[0] for column in cursor.description or ()]
+    found: dict[tuple[str, str], Chain] = {}
+    for values in cursor.fetchall():
+        row = dict(zip(names, values, strict=True))
+        messages = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
+        if (questions is not None and row["question_id"] not in questions) or messages[-1].role == "assistant":
+            continue
+        chain = Chain(
+            key=row["key"],
+            question_id=row["question_id"],
+            model=row["model"],
+            messages=messages,
+            text=row["text"],
+            cut=row["cut"] is not None or row["finish"] != "stop",
+            asked_tokens=row["asked_tokens"],
+            output_tokens=row["output_tokens"],
+            hidden=row["reasoning_tokens"] > 0,
+            row=row,
+        )
+        found.setdefault((chain.key, chain.question_id), chain)
+    return list(found.values())
+
+
+def visible(every: Iterable[Chain]) -> list[Chain]:
+    """Those whose thought stands in the text and says something."""
+    return [chain for chain in every if not chain.hidden and chain.text.strip()]

@@ -1,0 +1,327 @@
+"""How much of a thought was needed: accuracy if every stored thought of a setting were stopped after k tokens.
+
+From probes where a setting was probed, whose answers were forced at fixed places (`budgetscope probe`), else from the
+text alone: what the reader of answers makes of a thought's beginning. The two are never mixed, and each is named.
+Questions are the sampling unit: thoughts are averaged within a question, intervals are 95 % of a bootstrap over
+questions. Compare: 41-52 % of reasoning tokens come after the answer (PUMA, arXiv 2605.17672); AnytimeReasoner (arXiv
+2505.13438); s1 (arXiv 2501.19393).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.analysis.sql.chains import Chain, visible
+from engine.analysis.stats import Estimate, Sample, percentiles, replicate_weights
+from engine.core import text, tokens
+from engine.core.errors import UsageError
+from engine.core.records import Probe
+from engine.core.thoughts import Cut, Place, Thought, from_text, grid, places
+
+MARGIN = 0.03
+"""Points of accuracy below which the rest of a thought adds nothing that counts."""
+PLACES, SENTENCES = 12, 4
+"""Places all thoughts share, and ends of sentences each has besides, unless told otherwise."""
+MOST = 2_000
+"""Thoughts read from their text at most: reading one at each place takes milliseconds."""
+CURVE_SCHEMA: dict[str, Any] = {
+    "tokens": pl.Int64,
+    **dict.fromkeys(("accuracy", "low", "high"), pl.Float64),
+    "rest": pl.Float64,
+    **dict.fromkeys(("rest_low", "rest_high"), pl.Float64),
+    **dict.fromkeys(("spent_tokens", "forced_tokens"), pl.Float64),
+    **dict.fromkeys(("n_thinking", "n_thoughts", "n_questions"), pl.Int64),
+}
+Source = Literal["probes", "text"]
+Floats = NDArray[np.float64]
+Value = Callable[[Thought], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The first place of the curve after which the rest of the thoughts adds under `MARGIN`, by the upper end of the
+    interval of the difference."""
+
+    tokens: int
+    accuracy: float
+    change: Estimate
+    """Accuracy stopped here less that of the whole thoughts, 0 to 1."""
+    spent_tokens: float
+    """Mean tokens of a thought stopped here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the thoughts of a setting say about stopping them; None: no thought tells."""
+
+    source: Source
+    exact: bool
+    """Tokens are counted by the model's own tokenizer; False: about."""
+    how: str
+    """How answers were forced: continued, asked, or read."""
+    curve: pl.DataFrame
+    """Columns CURVE_SCHEMA, by tokens; the last row is the whole thoughts. `rest`: what the rest of them adds to the
+    accuracy; n_thinking: thoughts that are longer; forced_tokens: mean tokens of a forced answer, which are in no x."""
+    stop: Stop | None
+    """None: there is no place before the end from which on the rest adds nothing, or too few questions to tell."""
+    thoughts: tuple[Thought, ...]
+    left_out: int
+    """Thoughts that were not looked at: hidden ones, and those not probed to their end."""
+    mean_tokens: Estimate
+    redundant: Estimate
+    """Share of all their tokens that come after the answer was settled (probes), or had first been stated (text), of
+    thoughts with an answer of their own."""
+    n_answered: int
+    """Thoughts with an answer of their own."""
+    reached: float | None
+    """Median tokens at the first place that says what the end says; of a text, where its answer first stands."""
+    first_right: float | None
+    """Median tokens at the first right answer, of the thoughts that have one."""
+    thought_away: Estimate
+    """Share of thoughts that were right at some place and are not at their end."""
+    flips: Estimate
+    """Right answers followed by one that is not, a thought."""
+
+    @property
+    def n_questions(self) -> int:
+        """Questions they are about."""
+        return len({thought.question_id for thought in self.thoughts})
+
+    def finding(self) -> str:
+        """What to take from it, in one sentence."""
+        if not self.thoughts:
+            return "no thought was looked into yet." if self.source == "probes" else "there is no thought to read."
+        after = text.percent(self.redundant.mean)
+        rest = f"{after} of tokens come after the answer" if self.redundant.mean is not None else "no thought answers"
+        if self.stop is None:
+            return (
+                f"thinking on pays to the end, as far as {text.plural(self.n_questions, 'question')} can tell; {rest}."
+            )
+        return f"thinking past {text.count(self.stop.tokens)} tokens gains nothing measurable; {rest}."
+
+    def sentences(self) -> Iterator[str]:
+        """Where the numbers come from, and what stands beside the curve."""
+        if not self.thoughts:
+            return
+        n = f"{text.plural(len(self.thoughts), 'thought')} on {text.plural(self.n_questions, 'question')}"
+        if self.source == "text":
+            yield f"Estimated from the text alone, nobody was asked: {n}, each read again from its first tokens."
+            yield "An answer is there once its value stands in the text; that may repeat a number of the question."
+        else:
+            yield f"Forced answers of {n}; their own tokens are not on the axis of thought."
+        if not self.exact:
+            yield "Tokens are about: counted by the nearest tokenizer, in proportion to what the provider reported."
+        after = "first stands in the text" if self.source == "text" else "settled: from there on every place says it"
+        yield (
+            f"After the final answer {after}: {_said(self.redundant)} of the tokens of "
+            f"{text.plural(self.n_answered, 'thought')} that answer; median {text.count(_whole(self.reached))} tokens "
+            f"until it is {'there' if self.source == 'text' else 'first reached'}, thoughts have "
+            f"{text.count(_whole(self.mean_tokens.mean))} on average."
+        )
+        if self.stop is not None:
+            yield (
+                f"Stopped after {text.count(self.stop.tokens)} tokens: {text.count(_whole(self.stop.spent_tokens))} a "
+                f"thought, and {text.points(self.stop.change.mean)} "
+                f"{text.interval(self.stop.change.low, self.stop.change.high, text.points)} in right answers."
+            )
+        yield f"Right, and then thought away: {_said(self.thought_away)} of thoughts."
+        if self.left_out:
+            yield f"{text.plural(self.left_out, 'thought')} of this setting are not in these numbers."
+
+
+def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> tuple[list[Thought], str, bool]:
+    """Thoughts that were probed to their end, with how that was and whether tokens are exact; of several probings the
+    one that looked into most of them, then the finer one."""
+    found = Counter((probe.how, probe.grid) for probe in probes if probe.key is None)
+    if not found:
+        return [], "", True
+    how, shared = max(found, key=lambda each: (found[each], len(each[1]), each))
+    kinds = {(chain.key, chain.question_id): chain.kind for chain in every}
+    looks: dict[tuple[str, str], list[Probe]] = {}
+    for probe in probes:
+        if (probe.how, probe.grid) == (how, shared) and (probe.chain_key, probe.question_id) in kinds:
+            looks.setdefault((probe.chain_key, probe.question_id), []).append(probe)
+    thoughts, exact = [], True
+    for (key, question), own in looks.items():
+        own.sort(key=lambda probe: probe.place_tokens)
+        if own[-1].key is not None:
+            continue
+        at = [Place(p.place_tokens, p.answer, p.verdict, p.spend.output_tokens, p.on_grid) for p in own]
+        thoughts.append(Thought(key, question, own[-1].chain_tokens, kinds[key, question], tuple(at)))
+        exact = exact and own[-1].exact
+    return thoughts, how, exact
+
+
+def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought]:
+    """Thoughts as their texts say, counted by the nearest tokenizer at hand in proportion to what is stored.
+
+    `name`: of the model. Raises LookupError where nobody here knows the task."""
+    shown = visible(every)[:MOST]
+    cuts = [stored(chain, name) for chain in shown]
+    shared = grid(max((cut.n_tokens for cut in cuts), default=1), count)
+    thoughts = []
+    for chain, cut in zip(shown, cuts, strict=True):
+        told = [(at, chain.read(cut.before(at))) for at, _ in places(cut, shared, 0)]
+        said = [(at, answer, chain.verdict(answer)) for at, answer in [*told, (cut.n_tokens, chain.answer)]]
+        thoughts.append(from_text(chain.key, chain.question_id, cut, chain.kind, said))
+    return thoughts
+
+
+def stored(chain: Chain, name: str) -> Cut:
+    """A thought as tokens without its model: by the nearest tokenizer, in proportion to the count that is stored."""
+    pieces = tokens.as_bytes(chain.text, name)
+    return Cut(pieces, None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)))
+
+
+def of(every: Sequence[Chain], probes: Sequence[Probe], name: str, source: Source | None) -> Inside:
+    """What the thoughts of a setting say; see `Results.inside`. Raises UsageError where nobody knows the task."""
+    if source != "text":
+        looked, how, exact = probed(every, probes)
+        if looked or source == "probes":
+            return inside(looked, "probes", how, exact, len(every) - len(looked))
+    try:
+        told = read(every, name)
+    except LookupError as error:
+        raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
+    return inside(told, "text", "read", name.startswith("scripted/"), len(every) - len(told))
+
+
+def inside(
+    thoughts: Sequence[Thought], source: Source, how: str, exact: bool, left_out: int = 0, sample: Sample = Sample()
+) -> Inside:
+    """What they say; an empty list says nothing. Raises nothing."""
+    by_question: dict[str, list[Thought]] = {}
+    for thought in sorted(thoughts, key=lambda each: (each.question_id, each.key)):
+        by_question.setdefault(thought.question_id, []).append(thought)
+    groups = list(by_question.values())
+    weights = replicate_weights(len(groups), sample.replicates, sample.seed) if groups else np.zeros((0, 0))
+
+    def mean_of(value: Value) -> Estimate:
+        return _mean(groups, weights, value)
+
+    curve = _curve(groups, weights)
+    answered = [thought for thought in thoughts if thought.final.answer is not None]
+    after = _after_stated if source == "text" else _after_settled
+    reached = [each for t in answered if (each := t.stated if source == "text" else t.first_reached) is not None]
+    right = [each for t in thoughts if (each := t.first_right) is not None]
+    return Inside(
+        source=source,
+        exact=exact,
+        how=how,
+        curve=curve,
+        stop=_stop(curve),
+        thoughts=tuple(thoughts),
+        left_out=left_out,
+        mean_tokens=mean_of(lambda thought: thought.n_tokens),
+        redundant=_ratio(groups, weights, after, lambda thought: thought.n_tokens),
+        n_answered=len(answered),
+        reached=median(reached) if reached else None,
+        first_right=median(right) if right else None,
+        thought_away=mean_of(lambda thought: thought.thought_away),
+        flips=mean_of(lambda thought: thought.flips),
+    )
+
+
+def _said(estimate: Estimate) -> str:
+    if estimate.low is None:
+        return text.percent(estimate.mean)
+    return f"{text.percent(estimate.mean)} {text.interval(estimate.low, estimate.high, text.percent)}"
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else round(value)
+
+
+def record(found: Inside) -> dict[str, Any]:
+    """Everything but the single thoughts, as plain data; shares from 0 to 1, tokens whole or mean."""
+    estimates = {name: asdict(getattr(found, name)) for name in ("mean_tokens", "redundant", "thought_away", "flips")}
+    return {
+        **{name: getattr(found, name) for name in ("source", "how", "exact", "n_answered", "left_out")},
+        **{name: getattr(found, name) for name in ("reached", "first_right", "n_questions")},
+        "n_thoughts": len(found.thoughts),
+        **estimates,
+        "stop": None if found.stop is None else asdict(found.stop),
+        "curve": found.curve.to_dicts(),
+    }
+
+
+def _after_settled(thought: Thought) -> float | None:
+    return thought.redundant
+
+
+def _after_stated(thought: Thought) -> float | None:
+    return None if thought.stated is None else thought.n_tokens - thought.stated
+
+
+def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame:
+    """Accuracy stopped at each shared place, and at the end of all."""
+    every = [thought for group in groups for thought in group]
+    if not every:
+        return pl.DataFrame(schema=CURVE_SCHEMA)
+    shared = {place.tokens for thought in every for place in thought.places[:-1] if place.on_grid}
+    whole = max(thought.n_tokens for thought in every)
+    final = _question_means(groups, lambda thought: thought.final.verdict == "right")
+    rows = []
+    for at in sorted({*shared, whole}):
+        stopped = _question_means(groups, partial(_right_at, at))
+        value, rest = _interval(stopped, weights), _interval(final - stopped, weights)
+        thinking = [thought.at(at).forced_tokens for thought in every if thought.n_tokens > at]
+        row = {"tokens": at, "accuracy": value.mean, "low": value.low, "high": value.high}
+        row |= {"rest": rest.mean, "rest_low": rest.low, "rest_high": rest.high}
+        spent = _question_means(groups, partial(_length_at, at))
+        row |= {"spent_tokens": float(spent.mean()), "n_thinking": len(thinking)}
+        row |= {"forced_tokens": float(np.mean(thinking)) if any(thinking) else None}
+        rows.append({**row, "n_thoughts": len(every), "n_questions": len(groups)})
+    return pl.DataFrame(rows, schema=CURVE_SCHEMA)
+
+
+def _right_at(tokens: int, thought: Thought) -> float:
+    return thought.at(tokens).verdict == "right"
+
+
+def _length_at(tokens: int, thought: Thought) -> float:
+    return min(tokens, thought.n_tokens)
+
+
+def _stop(curve: pl.DataFrame) -> Stop | None:
+    for row in curve.head(-1).iter_rows(named=True):
+        if row["rest_high"] is not None and row["rest_high"] < MARGIN:
+            change = Estimate(-row["rest"], -row["rest_high"], -row["rest_low"])
+            return Stop(row["tokens"], row["accuracy"], change, row["spent_tokens"])
+    return None
+
+
+def _question_means(groups: Sequence[Sequence[Thought]], value: Callable[[Thought], float]) -> Floats:
+    return np.array([np.mean([float(value(thought)) for thought in group]) for group in groups], dtype=np.float64)
+
+
+def _interval(by_question: Floats, weights: Floats) -> Estimate:
+    if not len(by_question):
+        return Estimate(None)
+    means = weights @ by_question / len(by_question)
+    return Estimate.of(float(by_question.mean()), percentiles(means, len(by_question)))
+
+
+def _mean(groups: Sequence[Sequence[Thought]], weights: Floats, value: Value) -> Estimate:
+    return _interval(_question_means(groups, lambda thought: value(thought) or 0.0), weights)
+
+
+def _ratio(groups: Sequence[Sequence[Thought]], weights: Floats, part: Value, whole: Value) -> Estimate:
+    """Sum of parts over sum of wholes, of thoughts whose part is known."""
+    pairs = [[(p, whole(t) or 0.0) for t in group if (p := part(t)) is not None] for group in groups]
+    sums = np.array([[sum(p for p, _ in own), sum(w for _, w in own)] for own in pairs], dtype=np.float64)
+    if not len(sums) or not sums[:, 1].sum():
+        return Estimate(None)
+    parts, wholes = weights @ sums[:, 0], weights @ sums[:, 1]
+    known = wholes > 0
+    clusters = int((sums[:, 1] > 0).sum())
+    return Estimate.of(float(sums[:, 0].sum() / sums[:, 1].sum()), percentiles(parts[known] / wholes[known], clusters))

@@ -1,0 +1,117 @@
+"""Looks into stored thoughts: what they cost, what they leave, and that nothing of it depends on the order of arrival."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.cli import main
+from engine.core.budget import Amount, Limits
+from engine.core.thoughts import Cut, grid, places
+from engine.models import open_model
+from engine.runs import probing, run_dir
+from engine.runs.probing import Probed, Probing
+from engine.store.store import Store
+from tests.support.stores import studied
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return studied(
+        tmp_path / "r.duckdb", questions=8, models='"scripted/adder"', strategies=["chain_of_thought"], budgets=[512]
+    )
+
+
+def condition(db: Path) -> str:
+    return str(engine.open(db).conditions()["condition_id"][0])
+
+
+def planned(db: Path) -> Probing:
+    chains = engine.open(db).chains(condition(db))
+    return asyncio.run(probing.plan(open_model("scripted/adder", {}), chains, Store(db)))
+
+
+def looked(db: Path, ceiling: Limits | None = None, width: int = 8) -> tuple[Probing, Probed]:
+    plan = planned(db)
+    limits = Limits(plan.worst.calls, plan.worst.tokens) if ceiling is None else ceiling
+    return plan, asyncio.run(probing.probe(plan, Store(db), limits, width=width))
+
+
+def test_the_last_point_of_the_curve_is_the_accuracy_of_the_thoughts_themselves(made: Path) -> None:
+    looked(made)
+    results = engine.open(made)
+    found = results.inside(condition(made))
+    (cell,) = results.cells(budgets=[512]).to_dicts()
+    assert found.source == "probes" and len(found.thoughts) == 8
+    assert found.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
+    text = results.inside(condition(made), source="text")
+    assert text.source == "text" and text.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
+
+
+def test_looks_are_the_same_at_width_one_and_eight(made: Path, tmp_path: Path) -> None:
+    other = tmp_path / "copy.duckdb"
+    Store(made).copy_to(other)
+    _, one = looked(made, width=1)
+    _, eight = looked(other, width=8)
+    plain = [
+        [replace(p, run_id=None, key=p.key and p.key.partition("@")[0]) for p in each.probes] for each in (one, eight)
+    ]
+    assert plain[0] and plain[0] == plain[1]
+
+
+def test_what_looks_spend_stays_under_what_was_said_and_they_replay_for_nothing(made: Path) -> None:
+    plan, first = looked(made)
+    assert 0 < first.spent.tokens <= plan.worst.tokens and first.spent.calls <= plan.worst.calls
+    again, second = looked(made)
+    assert again.worst == Amount() and second.spent == Amount() and second.replayed == plan.looks
+    assert [p.answer for p in second.probes] == [p.answer for p in first.probes]
+
+
+def test_a_ceiling_that_is_too_low_is_never_passed_and_thoughts_are_stored_whole_or_not_at_all(made: Path) -> None:
+    plan = planned(made)
+    limit = plan.worst.tokens // 3
+    _, probed = looked(made, Limits(tokens=limit))
+    assert probed.reached and probed.unfinished and probed.spent.tokens <= limit
+    stored = Store(made).probes({p.chain.key for p in plan.planned})
+    ends = {p.chain_key for p in stored if p.key is None}
+    assert {p.chain_key for p in stored} == ends
+
+
+def test_a_look_is_in_no_spend_of_the_setting(made: Path) -> None:
+    before = engine.open(made).cells(budgets=[512]).to_dicts()
+    looked(made)
+    assert engine.open(made).cells(budgets=[512]).to_dicts() == before
+
+
+def test_deleting_another_run_keeps_the_looks_and_deleting_their_own_takes_them(made: Path) -> None:
+    looked(made)
+    store = Store(made)
+    keys = {chain.key for chain in engine.open(made).chains(condition(made))}
+    store.delete_run("no-such-run")
+    assert store.probes(keys) and planned(made).worst == Amount()
+    store.delete_run(run_dir.list_runs(made)[0].run_id)
+    assert not store.probes(keys)
+
+
+def test_the_verb_says_the_most_it_can_take_before_it_starts(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--db", str(made), "probe", "chain_of_thought", "--plan"]) == 0
+    assert "At most" in capsys.readouterr().err
+    assert main(["--db", str(made), "probe", "chain_of_thought", "--text"]) == 0
+    assert "nobody was asked" in capsys.readouterr().out
+
+
+def test_a_cut_splits_no_character_and_counts_what_it_is_told() -> None:
+    cut = Cut([b"a", "é".encode()[:1], "é".encode()[1:], b". b"])
+    assert [cut.before(n) for n in range(5)] == ["", "a", "a", "aé", "aé. b"]
+    assert Cut([b"one", b" two"], stored_tokens=4).before(2) == "one"
+
+
+def test_places_are_fixed_by_lengths_alone_and_leave_the_end_out() -> None:
+    shared = grid(200, 12)
+    assert shared[0] == 4 and shared[-1] == 256 and list(shared) == sorted(set(shared))
+    cut = Cut([b"so "] * 20)
+    assert all(at < 20 for at, _ in places(cut, shared, 4))
