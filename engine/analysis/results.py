@@ -32,7 +32,6 @@ from engine.analysis.sql.chains import Chain, chains
 from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
 from engine.analysis.thoughts import Inside, Source
-from engine.core import names
 from engine.core.errors import UnknownName, UsageError
 from engine.models.energy import WORLD, EnergyRange
 from engine.store.store import Store
@@ -374,19 +373,7 @@ class Results:
             questions = {task: self.questions_of(study, task) for task in rows["task"]}
         with self._looking() as look:
             frame = token_roles.token_roles(look.connection, settings["condition_id"].to_list(), questions)
-        called: dict[str, str] = {}
-        for (_,), rows in settings.group_by("task"):
-            called |= names.conditions(rows.to_dicts())
-        about = settings.select("condition_id", "task", "label", "model", "strategy").with_columns(
-            setting=pl.col("condition_id").replace_strict(called, return_dtype=pl.String)
-        )
-        joined = frame.join(about, on="condition_id", maintain_order="left")
-        spent = pl.col("total_tokens").filter(pl.col("role").is_null()).first().over("condition_id")
-        ordered = joined.with_columns(spent=spent).sort(
-            *("task", "spent", "condition_id", pl.col("role").is_not_null(), "total_tokens", "role"),
-            descending=[False, True, False, False, True, False],
-        )
-        return ordered.select(*about.columns, *frame.columns[1:])
+        return token_roles.arranged(frame, settings)
 
     def trial_rows(self, condition_id: str) -> pl.DataFrame:
         """The last attempt of each trial of a condition: question, end, verdict, answer, spend; usd null if unknown."""
@@ -405,16 +392,18 @@ class Results:
     def chains(self, condition_id: str, study: str | None = None) -> list[Chain]:
         """The stored thoughts of a condition, every question's first before any second; see `analysis.sql.chains`."""
         with self._looking() as look:
-            task = next(row["task"] for row in look.known.named([condition_id]))
-            wanted = None if study is None else self.questions_of(study, task)
+            known = next(iter(look.known.named([condition_id])))
+            wanted = None if study is None else self.questions_of(study, known["task"])
             return chains(look.connection, condition_id, wanted)
 
     def inside(self, condition_id: str, study: str | None = None, *, source: Source | None = None) -> Inside:
-        """How much of a condition's thoughts was needed; see `analysis.thoughts`. `source`: probes, or text; None: probes where there are some. Raises UnknownName for an id that is not there,
+        """How much of a condition's thoughts was needed; see `analysis.thoughts`.
+
+        `source`: probes, or text; None: probes where there are some. Raises UnknownName for an id that is not there,
         UsageError where nobody here knows the task, so that a text read up to a place cannot be judged."""
         every = self.chains(condition_id, study)
         probes = [] if source == "text" else self._store.probes({chain.key for chain in every})
-        name = next((row["model"] for row in self.conditions().to_dicts() if row["condition_id"] == condition_id), "")
+        name = self.conditions().filter(condition_id=condition_id)["model"][0]
         return thoughts.of(every, probes, name, source)
 
     def _listing(self, name: str) -> pl.DataFrame:

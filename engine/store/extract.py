@@ -45,7 +45,8 @@ _OF = {
     "price_tiers": "snapshot_id in (select snapshot_id from main.trials)",
     **dict.fromkeys(("calls", "marks", "mark_spends", "trial_spends", "facts"), _OWN),
     "prompts": "prompt_key in (select prompt_key from main.calls)",
-    "completions": "key in (select key from main.calls)",
+    "probes": "chain_key in (select key from main.calls)",
+    "completions": "key in (select key from main.calls) or key in (select key from main.probes)",
     "origins": "run_id in (select run_id from main.runs union all select run_id from main.completions)",
 }
 """Which rows of each table go along, in this order: later ones ask what is there. Links, leases and the allowance are
@@ -78,6 +79,7 @@ _HIDDEN = {
         from origin.completions""",
     "attempts": "select * replace (null::varchar as error) from origin.attempts",
     "origins": "select * replace ('' as source) from origin.origins",
+    "probes": "select * replace (if(answer is null, null, '') as answer) from origin.probes",
     "runs": """select r.* replace (k.plan as study, null::varchar as host, null::varchar as error)
         from origin.runs r join plan k using (run_id)""",
 }

@@ -35,6 +35,7 @@ _SAME = {
     "price_tiers": (("snapshot_id", "model", "tier"), ("input_pusd", "output_pusd")),
     "prompts": (("prompt_key",), ("messages",)),
     "completions": (("key",), ("text", "finish")),
+    "probes": (("chain_key", "question_id", "how", "grid", "place_tokens"), ("answer", "verdict")),
     "trials": (("trial_id", "attempt"), ("condition_id", "question_id", "end", "verdict", "answer", "score")),
 }
 """By table its key, and what must agree where both have it."""

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.stats import Sums, mean_interval
+from engine.core import names
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
@@ -85,3 +86,20 @@ def _row(condition: str, role: str | None, used: pl.DataFrame, asked: pl.DataFra
         "n_answers": int(asked["answers"].sum()),
         "n_questions": len(asked),
     }
+
+
+def arranged(roles: pl.DataFrame, settings: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `token_roles` with what their settings are called, the dearest setting of a task first."""
+    called: dict[str, str] = {}
+    for (_,), rows in settings.group_by("task"):
+        called |= names.conditions(rows.to_dicts())
+    about = settings.select("condition_id", "task", "label", "model", "strategy").with_columns(
+        setting=pl.col("condition_id").replace_strict(called, return_dtype=pl.String)
+    )
+    joined = roles.join(about, on="condition_id", maintain_order="left")
+    spent = pl.col("total_tokens").filter(pl.col("role").is_null()).first().over("condition_id")
+    ordered = joined.with_columns(spent=spent).sort(
+        *("task", "spent", "condition_id", pl.col("role").is_not_null(), "total_tokens", "role"),
+        descending=[False, True, False, False, True, False],
+    )
+    return ordered.select(*about.columns, *roles.columns[1:])

@@ -93,7 +93,7 @@ def test_a_newer_database_fails_with_the_way_out(db: Path) -> None:
 def test_an_older_database_is_announced_and_not_upgraded(tmp_path: Path) -> None:
     db = tmp_path / "old.duckdb"
     with duckdb.connect(str(db)) as connection:
-        connection.execute(schema._RECORD)
+        connection.execute(schema.RECORD)
         schema._apply(connection, schema.MIGRATIONS[0])
     before = db.read_bytes()
     [line] = bad(db)
