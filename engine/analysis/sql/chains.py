@@ -29,7 +29,8 @@ select k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut
     q.context, q.target, q.category, q.data, dense_rank() over (order by l.question_id) as question_no
 from latest l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
 join questions q using (question_id) join framings f using (framing_id)
-where l."end" in ('finished', 'exhausted') and k.output_tokens is not null and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'
+where l."end" in ('finished', 'exhausted') and k.output_tokens is not null
+    and c.role = 'solve' and coalesce(c.cut, 'own') = 'own'
 order by l.repeat, c.ordinal, l.question_id"""
 
 
