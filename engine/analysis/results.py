@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import advice, compare, equity, frontier, reader, savings, stated_budgets, stats, thoughts
+from engine.analysis import advice, compare, equity, frontier, reader, savings, stated_budgets, stats
 from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.advice.decide import MARGIN, Decision
@@ -31,7 +31,6 @@ from engine.analysis.sql import listings, queries, token_roles
 from engine.analysis.sql.chains import Chain, chains
 from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
-from engine.analysis.thoughts import Inside, Source
 from engine.core.errors import UnknownName, UsageError
 from engine.models.energy import WORLD, EnergyRange
 from engine.store.store import Store
@@ -390,21 +389,11 @@ class Results:
             return listings.transcript(look.connection, trial_id)
 
     def chains(self, condition_id: str, study: str | None = None) -> list[Chain]:
-        """The stored thoughts of a condition, every question's first before any second; see `analysis.sql.chains`."""
+        """The stored thoughts of a condition, on a study's questions or on all; see `analysis.sql.chains`."""
         with self._looking() as look:
             known = next(iter(look.known.named([condition_id])))
             wanted = None if study is None else self.questions_of(study, known["task"])
             return chains(look.connection, condition_id, wanted)
-
-    def inside(self, condition_id: str, study: str | None = None, *, source: Source | None = None) -> Inside:
-        """How much of a condition's thoughts was needed; see `analysis.thoughts`.
-
-        `source`: probes, or text; None: probes where there are some. Raises UnknownName for an id that is not there,
-        UsageError where nobody here knows the task, so that a text read up to a place cannot be judged."""
-        every = self.chains(condition_id, study)
-        probes = [] if source == "text" else self._store.probes({chain.key for chain in every})
-        name = self.conditions().filter(condition_id=condition_id)["model"][0]
-        return thoughts.of(every, probes, name, source)
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._looking() as look:

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,7 @@ from engine.core import text, tokens
 from engine.core.errors import UsageError
 from engine.core.records import Probe
 from engine.core.thoughts import Cut, Place, Thought, from_text, grid, places
+from engine.store.store import Store
 
 MARGIN = 0.03
 """Points of accuracy below which the rest of a thought adds nothing that counts."""
@@ -182,12 +184,26 @@ def stored(chain: Chain, name: str) -> Cut:
     return Cut(pieces, None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)))
 
 
-def of(every: Sequence[Chain], probes: Sequence[Probe], name: str, source: Source | None) -> Inside:
-    """What the thoughts of a setting say; see `Results.inside`. Raises UsageError where nobody knows the task."""
+class _Stored(Protocol):
+    """What is asked of the results of a database."""
+
+    @property
+    def path(self) -> Path: ...
+    def chains(self, condition_id: str, study: str | None = None) -> list[Chain]: ...
+    def conditions(self) -> pl.DataFrame: ...
+
+
+def of(results: _Stored, condition_id: str, study: str | None = None, source: Source | None = None) -> Inside:
+    """What the thoughts of a condition say; `source`: probes or text; None: probes where there are some.
+
+    Raises UnknownName for an id that is not there, UsageError where nobody knows the task, so that a text read up to a
+    place cannot be judged."""
+    every = results.chains(condition_id, study)
     if source != "text":
-        looked, how, exact = probed(every, probes)
+        looked, how, exact = probed(every, Store(results.path).probes({chain.key for chain in every}))
         if looked or source == "probes":
             return inside(looked, "probes", how, exact, len(every) - len(looked))
+    name = dict(results.conditions().select("condition_id", "model").iter_rows())[condition_id]
     try:
         told = read(every, name)
     except LookupError as error:

@@ -61,6 +61,7 @@ def probe(
     as_json: bool,
 ) -> int:
     """Say what it takes, look into the thoughts under the ceiling, and show accuracy by tokens of thought."""
+    from engine.analysis.thoughts import of as inside
     from engine.runs import probing
     from engine.store.store import Store
 
@@ -69,7 +70,7 @@ def probe(
     results = engine.open(options.existing(db))
     row = options.condition(results, setting, task, study)
     if text:
-        _tell(results.inside(row["condition_id"], study, source="text"), row, as_json)
+        _tell(inside(results, row["condition_id"], study, "text"), row, as_json)
         return DONE
     path = db if only_plan else options.writable(db)
     every, store = results.chains(row["condition_id"], study), Store(path)
@@ -91,7 +92,7 @@ def probe(
                 {"thoughts": len(plan.planned), "looks": plan.looks, "known": plan.known, "worst": asdict(plan.worst)}
             )
         return DONE
-    _tell(engine.open(path).inside(row["condition_id"], study, source="probes"), row, as_json)
+    _tell(inside(engine.open(path), row["condition_id"], study, "probes"), row, as_json)
     show.tell(
         f"Billed {show.amount(probed.spent + probed.in_doubt, _priced(model))}; {show.number(probed.replayed)} of "
         f"{show.number(plan.looks)} looks were paid for before."

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine
+from engine.analysis.thoughts import of
 from engine.cli import main
 from engine.core.budget import Amount, Limits
 from engine.core.thoughts import Cut, grid, places
@@ -44,11 +45,11 @@ def looked(db: Path, ceiling: Limits | None = None, width: int = 8) -> tuple[Pro
 def test_the_last_point_of_the_curve_is_the_accuracy_of_the_thoughts_themselves(made: Path) -> None:
     looked(made)
     results = engine.open(made)
-    found = results.inside(condition(made))
+    found = of(results, condition(made))
     (cell,) = results.cells(budgets=[512]).to_dicts()
     assert found.source == "probes" and len(found.thoughts) == 8
     assert found.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
-    text = results.inside(condition(made), source="text")
+    text = of(results, condition(made), source="text")
     assert text.source == "text" and text.curve["accuracy"][-1] == pytest.approx(cell["accuracy"])
 
 
