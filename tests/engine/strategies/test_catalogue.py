@@ -278,3 +278,28 @@ def test_lists_are_read_without_their_bullets(text: str, items: list[str]) -> No
 
 def test_the_catalogue_names_every_paper() -> None:
     assert len(entries()) >= 23
+
+
+def thinking(*forced: str, ends_after: int | None = None) -> Script:
+    """A model that thinks on as long as it may, and says these answers one after another where it is made to answer."""
+
+    def say(request: Request, rng: random.Random) -> str:
+        begun = request.messages[-1].content if request.messages[-1].role == "assistant" else ""
+        slices = begun.count("hm") // 4
+        if begun.endswith("Answer:"):
+            return f" {forced[min(slices, len(forced)) - 1]}"
+        return "\nAnswer: A" if ends_after is not None and slices >= ends_after else "hm " * 40
+
+    return say
+
+
+def test_stop_when_settled_ends_where_two_forced_answers_in_a_row_agree() -> None:
+    trial = run("stop_when_settled", thinking("B", "A", "A", "B"), slice_tokens=4)
+    assert roles(trial) == ["solve", "answer"] * 3
+    assert trial.marks[-1].answer == "A"
+
+
+def test_stop_when_settled_ends_with_the_thought_where_no_two_agree() -> None:
+    trial = run("stop_when_settled", thinking("B", "C", ends_after=2), slice_tokens=4)
+    assert roles(trial) == ["solve", "answer", "solve", "answer", "solve"]
+    assert trial.marks[-1].answer == "A"

@@ -1,0 +1,103 @@
+"""Length rewards: each formula gives what its paper's does, and what is written to train on names its questions."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.analysis import rewards
+from engine.analysis.rewards import FORMULAS, Scored
+from engine.core.errors import UsageError
+from engine.core.records import Message
+from engine.interop import training
+
+ASKED = (Message("user", "What is 2 + 3?"),)
+
+
+def thought(tokens: int, right: bool, question: str = "q1") -> Scored:
+    return Scored(f"{question}-{tokens}-{right}", question, ASKED, f"{tokens} words <b>", tokens, right)
+
+
+GROUP = [thought(10, True), thought(30, True), thought(50, False), thought(5, False)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        # Lengths from 5 to 50: the shortest right one gains, a wrong one never does.
+        ("kimi", [0.5 - 5 / 45, 0.5 - 25 / 45, -0.5, 0.0]),
+        ("l1_exact", [1 - 0.003, 1 - 0.003, -0.009, -0.0045]),
+        ("l1_max", [0.503, 0.497, 0.0, 0.0]),
+        ("o1_pruner", [23.75 / 10 - 1 + 2.5, 23.75 / 30 - 1 + 2.5, 23.75 / 50 - 1 - 2.5, 23.75 / 5 - 1 - 2.5]),
+        # Half are right, 20 tokens long on average, the longest has 50: a budget of 35.
+        ("dast", [0.5 + 0.5 * 25 / 35, 0.5 + 0.5 * 5 / 35, -0.1, 0.9 * -30 / 35 - 0.1]),
+        ("arora_zanette", [1 - 0.1 * 0.2689414, 1 - 0.1 * 0.7310586, 0.0, 0.0]),
+        ("tale_pt", [1.0, 0.0, 0.0, 0.0]),
+    ],
+)
+def test_a_formula_gives_what_its_paper_says(name: str, values: list[float]) -> None:
+    assert FORMULAS[name][1](GROUP, 20.0) == pytest.approx(values, abs=1e-6)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.booleans()), min_size=1, max_size=8),
+    st.sampled_from(sorted(FORMULAS)),
+    st.floats(1, 500),
+)
+def test_of_two_right_thoughts_no_formula_prefers_the_one_further_from_what_it_aims_at(
+    drawn: list[tuple[int, bool]], name: str, target: float
+) -> None:
+    group = [thought(*each) for each in drawn]
+    given = FORMULAS[name][1](group, target)
+    right = [(t.tokens, value) for t, value in zip(group, given, strict=True) if t.right]
+    ordered = sorted(right, key=lambda each: abs(each[0] - target) if name == "l1_exact" else each[0])
+    # TALE-PT takes one of the shortest.
+    values = [value for _, value in ordered]
+    assert all(a >= b - 1e-9 for a, b in pairwise(values) if name != "tale_pt")
+    assert len(given) == len(group) and (name != "tale_pt" or sum(given) == bool(right))
+
+
+def test_the_lens_says_what_a_formula_lifts_and_what_its_favourites_would_spend() -> None:
+    other = [thought(20, False, "q2"), thought(40, False, "q2")]
+    frame = rewards.lens([GROUP, other], 20.0)
+    row = frame.filter(formula="tale_pt").row(0, named=True)
+    assert (row["n_thoughts"], row["n_questions"]) == (6, 2)
+    assert (row["lifted_right"], row["lifted_wrong"], row["lifted_tokens"]) == (0.5, 0.0, 10.0)
+    # Of the second question all get one reward: the shorter is taken, and nothing is lifted.
+    assert (row["best_tokens"], row["best_accuracy"]) == (15.0, 0.5)
+    assert (row["accuracy"], row["mean_tokens"]) == (0.25, (23.75 + 30) / 2)
+
+
+def test_rows_to_train_on_take_the_shortest_right_thought_over_the_longest_other() -> None:
+    hopeless = [thought(20, False, "q2")]
+    fine = training.export([GROUP, hopeless], "sft")
+    assert [(row["completion_tokens"], row["question_id"]) for row in fine.rows] == [(10, "q1")]
+    assert (fine.questions, fine.chosen_tokens, fine.mean_tokens) == (("q1",), 10.0, 23.75)
+    (pair,) = training.export([GROUP, hopeless], "pairs").rows
+    assert (pair["chosen_tokens"], pair["rejected_tokens"], pair["rejected_right"]) == (10, 50, False)
+    every = training.export([GROUP, hopeless], "rewards", 20.0)
+    assert len(every.rows) == 5 and every.questions == ("q1", "q2")
+    assert every.rows[0]["reward_l1_max"] == pytest.approx(0.503)
+
+
+@pytest.mark.parametrize("form", training.FORMS)
+def test_a_file_holds_conversations_and_beside_it_stands_which_questions_were_used(
+    tmp_path: Path, form: training.Form
+) -> None:
+    used = training.write(training.export([GROUP], form), tmp_path / "rows.jsonl", setting="s", task="t")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert all(row["prompt"] == [{"role": "user", "content": "What is 2 + 3?"}] for row in rows)
+    last = "chosen" if form == "pairs" else "completion"
+    assert all([turn["role"] for turn in row[last]] == ["assistant"] for row in rows)
+    assert json.loads(used.read_text()) == {"setting": "s", "task": "t", "form": form, "questions": ["q1"]}
+
+
+def test_where_no_thought_is_right_there_is_nothing_to_train_on(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No question has a right thought"):
+        training.write(training.export([[thought(9, False)]], "sft"), tmp_path / "rows.jsonl")
+    assert not [*tmp_path.iterdir()]
