@@ -58,6 +58,9 @@ def registered() -> list[dict[str, Any]]:
 
 
 def restore(before: list[dict[str, Any]]) -> None:
-    """Put every kind back to what `registered` said before; a kind that came later is emptied."""
+    """Put every kind back to what `registered` said before, but for what comes along with Budgetscope itself.
+
+    That is registered when its module is first imported, which may be while a plugin is, and happens once."""
     for at, kind in enumerate(_KINDS):
-        kind._things = dict(before[at]) if at < len(before) else {}
+        ours = {name: each for name, each in kind._things.items() if each.__module__.partition(".")[0] == "engine"}
+        kind._things = ours | (before[at] if at < len(before) else {})

@@ -365,6 +365,10 @@ def _translated(path: Path) -> Iterator[None]:
             sentence = f"{path} is a damaged DuckDB database; restore a copy or choose another file name."
         elif full := next((why for words, why in _FULL.items() if words in text), None):
             sentence = f"{path} could not be written: {full}; make room and try again."
+        elif "python_arrow_scan does not exist" in text:
+            # Two threads that open a file at one moment: the later one may get it before DuckDB has made it ready for
+            # Python. Nothing was done, and the next try finds it ready.
+            kind, sentence = StoreBusy, f"{path} was being opened by another thread; try again."
         elif "Permission denied" in text or "Read-only file system" in text:
             sentence = f"{path} may not be written by this user; change its permissions or choose another folder."
         raise kind(sentence) from error

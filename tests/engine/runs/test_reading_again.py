@@ -133,7 +133,8 @@ def test_a_database_from_before_versions_were_kept_counts_as_the_first(tmp_path:
     with duckdb.connect(str(db)) as connection:
         connection.execute("""
             alter table trials drop column reader; alter table completions drop column sent_tokens;
-            drop table facts; drop table plans; drop table price_tiers; delete from migrations where number >= 6""")
+            drop table facts; drop table plans; drop table price_tiers; drop table origins; drop table probes;
+            delete from migrations where number >= 6""")
         for table in ("trial_spends", "mark_spends"):
             connection.execute(f"""create table flat as select * exclude (tier) from {table}; drop table {table};
                 alter table flat rename to {table}""")
