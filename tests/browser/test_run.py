@@ -129,7 +129,7 @@ def test_a_file_of_six_rows_asks_six_questions_and_shows_its_first(stage: Stage)
     page.get_by_role("radio", name="My file").click()
     rows = "asked,target\n" + "\n".join(f"{n} + {n + 1},{2 * n + 1}" for n in range(6))
     upload = {"name": "sums.csv", "mimeType": "text/csv", "buffer": rows.encode()}
-    page.locator("input[type=file]").first.set_input_files(upload)
+    page.locator("input[type=file][accept*='.xlsx']").set_input_files(upload)
     expect(page.get_by_label("Questions", exact=True)).to_have_value("6", timeout=LONG_MS)
     expect(page.get_by_text("First 3 of 6 questions")).to_be_visible(timeout=LONG_MS)
     launch(page)
