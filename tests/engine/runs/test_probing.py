@@ -16,6 +16,8 @@ from engine.core.thoughts import Cut, grid, places
 from engine.models import open_model
 from engine.runs import probing, run_dir
 from engine.runs.probing import Probed, Probing
+from engine.store.extract import Part, extract
+from engine.store.merging import merge
 from engine.store.store import Store
 from tests.support.stores import studied
 
@@ -116,3 +118,20 @@ def test_places_are_fixed_by_lengths_alone_and_leave_the_end_out() -> None:
     assert shared[0] == 4 and shared[-1] == 256 and list(shared) == sorted(set(shared))
     cut = Cut([b"so "] * 20)
     assert all(at < 20 for at, _ in places(cut, shared, 4))
+
+
+def test_looks_go_along_in_a_copy_and_a_merge_and_say_no_answer_where_it_is_anonymous(
+    made: Path, tmp_path: Path
+) -> None:
+    looked(made)
+    chains = engine.open(made).chains(condition(made))
+    keys = {chain.key for chain in chains}
+    study = str(engine.open(made).studies()["study"][0])
+    part = Part(study, (condition(made),), tuple(chain.question_id for chain in chains))
+    extract(Store(made), tmp_path / "whole.duckdb", part)
+    extract(Store(made), tmp_path / "bare.duckdb", part, anonymous=True)
+    stored = Store(made).probes(keys)
+    assert stored and Store(tmp_path / "whole.duckdb").probes(keys) == stored
+    assert {probe.answer for probe in Store(tmp_path / "bare.duckdb").probes(keys)} <= {None, ""}
+    merge(Store(tmp_path / "new.duckdb"), tmp_path / "whole.duckdb")
+    assert Store(tmp_path / "new.duckdb").probes(keys) == stored
