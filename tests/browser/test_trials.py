@@ -87,8 +87,9 @@ def transcript_of(page: Any) -> Any:
 
 
 def said(page: Any) -> str:
-    """The transcript's text once the page is at rest: it is drawn piece by piece."""
+    """The transcript's text once the page is at rest and the question's grade stands: it is drawn piece by piece."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    expect(transcript_of(page)).to_contain_text("right")
     return str(transcript_of(page).inner_text())
 
 

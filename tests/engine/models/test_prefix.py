@@ -199,7 +199,7 @@ def planned(strategy: str, models: str) -> Any:
 
 
 def test_strategies_that_begin_replies_say_so() -> None:
-    assert {"budget_forcing", "no_thinking"} == PREFIXED
+    assert {"budget_forcing", "no_thinking", "stop_when_settled"} == PREFIXED
 
 
 @pytest.mark.parametrize("name", sorted(PREFIXED))
@@ -322,5 +322,5 @@ def test_the_run_page_says_why_a_combination_is_refused() -> None:
 
 def test_the_example_study_of_thinking_runs_two_settings_of_one_model() -> None:
     found = plan(schema.load(ROOT / "examples" / "thinking.toml"))
-    assert len(found.models) == 2 and len(found.conditions) == 2 * 2 * 6
+    assert len(found.models) == 2 and len(found.conditions) == 2 * 2 * 7
     assert {condition.strategy for condition in found.conditions} >= PREFIXED
