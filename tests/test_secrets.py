@@ -30,9 +30,8 @@ from engine.study import schema as study
 from tests import ROOT
 from tests.dashboard.data.test_runs import ended, gone
 from tests.support.faults import Fault
-from tests.support.pages import run_page
+from tests.support.pages import run_page, shown_bytes
 from tests.support.provider import Provider, serving
-from tests.support.shown_bytes import shown_bytes
 
 IN_ENVIRONMENT, IN_SECRETS = "Zq7planted9in4environment", "Wx3planted8in5secrets"
 """No pattern gives them away: only their value does."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Cell
-    from engine.analysis.savings import Savings
+    from engine.analysis.pairs.savings import Savings
 
 MOST_GROUPS = 24  # A column with more values than these does not group questions.
 NO_GROUPS = "category"  # The column every question has, filled or not.
@@ -70,7 +70,8 @@ def crossing(
     `called`: B and A. The figure has more budgets than the answer looked at, where either side changes."""
     import polars as pl
 
-    from engine.analysis import compare, stats
+    from engine.analysis import stats
+    from engine.analysis.pairs import compare
 
     axis, ids = str(a.axis), [a.condition_id, b.condition_id]
     answer = queries.results(db.path).advise(task, axis, axis, REPLICATES, SEED, study=study).beats(*reversed(ids))
@@ -167,7 +168,7 @@ def groupings(db: Database, task: str) -> tuple[str, tuple[str, ...]]:
     """The column or key of the data to group by at first, and all that make 2 to `MOST_GROUPS` groups.
 
     `category` is always there; it is taken where it or nothing else makes two groups large enough to judge."""
-    from engine.analysis.equity import ENOUGH, groups
+    from engine.analysis.pairs.equity import ENOUGH, groups
 
     questions = queries.questions(db).filter(task=task)
     keys = {key for text in questions["data"] for key in _keys(json.loads(text))} - set(questions.columns)

@@ -144,7 +144,7 @@ def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) ->
 
 def told_frames(db: Database, shown: Filter, study: str) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Points, summary and accuracy of told budgets that the filter leaves; p is corrected for the series it leaves."""
-    from engine.analysis.stated_budgets import corrected
+    from engine.analysis.thinking.stated_budgets import corrected
 
     points, summary = (shown.of(frame) for frame in queries.elasticity(db, study))
     accuracy = stated_budgets.accuracy_told(points, queries.cells(db, study=study), queries.told(db))

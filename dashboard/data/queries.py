@@ -254,7 +254,7 @@ def elasticity(db: Database, study: str) -> tuple[pl.DataFrame, pl.DataFrame]:
 @st.cache_data(max_entries=8, show_spinner=False)
 def told(db: Database) -> list[dict[str, Any]]:
     """Conditions that tell a budget in tokens, each with `told`; see `engine.analysis.told.conditions`."""
-    from engine.analysis import stated_budgets as of
+    from engine.analysis.thinking import stated_budgets as of
 
     return [dict(row) for row in of.conditions(conditions(db).to_dicts())]
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Comparison
-    from engine.analysis.equity import Equity
-    from engine.analysis.savings import Savings
+    from engine.analysis.pairs.equity import Equity
+    from engine.analysis.pairs.savings import Savings
 
 Row = Mapping[str, Any]
 SPENDS = ("calls", "input_tokens", "output_tokens", "total_tokens", "usd", "latency_ms")
@@ -191,7 +191,7 @@ def payers(found: Compared, a: Row, b: Row) -> list[str]:
 
 def too_few(found: Compared) -> str:
     """Who pays cannot be said of some groups, or nobody pays more than the rest; empty without questions."""
-    from engine.analysis.equity import ENOUGH
+    from engine.analysis.pairs.equity import ENOUGH
 
     if found.who is None:
         return ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from engine.core.text import FORMULA_SIGNS
+
 if TYPE_CHECKING:
     import polars as pl
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""Openings a spreadsheet would run; some take the wide forms of East Asian keyboards for the narrow ones."""
 
 __all__ = ["as_csv", "as_parquet"]
 
@@ -25,7 +24,7 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     whole = frame.with_columns(*lists, *named)
     names = [name for name, kind in whole.schema.items() if kind == pl.String]
     quoted = {name: pl.concat_str(pl.lit("'"), pl.col(name)) for name in names}
-    armed = {name: pl.col(name).str.slice(0, 1).is_in(FORMULA) for name in names}
+    armed = {name: pl.col(name).str.slice(0, 1).is_in([*FORMULA_SIGNS]) for name in names}
     # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
     texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
     return whole.with_columns(*texts).write_csv().encode()

@@ -6,9 +6,9 @@ from engine.analysis.advice import Advisor
 from engine.analysis.advice.board import Advice
 from engine.analysis.advice.decide import Decision
 from engine.analysis.advice.loss import Loss
-from engine.analysis.compare import Cell, Comparison, Difference
 from engine.analysis.frontier import frontier_line
 from engine.analysis.lens import STORED, Lens
+from engine.analysis.pairs.compare import Cell, Comparison, Difference
 from engine.analysis.results import Results
 from engine.analysis.stats import Estimate
 

@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from engine.analysis import compare, stats
+from engine.analysis import stats
 from engine.analysis.cells import MEANS, scored_means
-from engine.analysis.compare import Paired
+from engine.analysis.pairs import compare
+from engine.analysis.pairs.compare import Paired
 from engine.analysis.results import Results
 from engine.analysis.stats import Floats, Interval, Sample, Sums
 from engine.core import names, text

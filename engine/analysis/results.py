@@ -15,22 +15,24 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import advice, compare, equity, frontier, reader, savings, stated_budgets, stats
+from engine.analysis import advice, frontier, reader, stats
 from engine.analysis import cells as curves
 from engine.analysis.advice import Advisor
 from engine.analysis.advice.decide import MARGIN, Decision
-from engine.analysis.compare import Cell, Comparison, Difference, Measured
-from engine.analysis.equal_spend import EqualSpend, equal_spend
-from engine.analysis.equity import Equity
 from engine.analysis.guessing import guessing
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.mechanisms import told
+from engine.analysis.pairs import compare, equity, savings
+from engine.analysis.pairs.compare import Cell, Comparison, Difference, Measured
+from engine.analysis.pairs.equal_spend import EqualSpend, equal_spend
+from engine.analysis.pairs.equity import Equity
+from engine.analysis.pairs.savings import Savings, Traffic
 from engine.analysis.reader import Look, Read
-from engine.analysis.savings import Savings, Traffic
 from engine.analysis.sql import listings, queries, token_roles
 from engine.analysis.sql.chains import Chain, chains
-from engine.analysis.stated_budgets import Elasticity
 from engine.analysis.stats import Correction
+from engine.analysis.thinking import stated_budgets
+from engine.analysis.thinking.stated_budgets import Elasticity
 from engine.core.errors import UnknownName, UsageError
 from engine.models.energy import WORLD, EnergyRange
 from engine.store.store import Store

@@ -8,8 +8,8 @@
 | 3         | stopped, or a check is undecided   |
 | 4         | finished, but some trials failed   |
 
-A verb stands in a module of this room with its arguments; the module is imported when the verb is called, so that
-`--help` loads click and the standard library alone.
+A verb stands in a module of this room with its arguments, in one of `reading` where it reads what is stored; the module
+is imported when the verb is called, so that `--help` loads click and the standard library alone.
 """
 
 from __future__ import annotations
@@ -37,19 +37,22 @@ VERBS = {
     "runs": ("runs", "list the runs of the database"),
     "allowance": ("money", "set or show what a day (UTC) allows to all runs together"),
     "estimate": ("estimates", "say what a study will cost, and at most; calls no model"),
-    "report": ("reports", "accuracy against spend, with intervals and the frontier"),
-    "share": ("share", "write what a task's settings buy to one page that works offline, or as Markdown"),
+    "report": ("reading.reports", "accuracy against spend, with intervals and the frontier"),
+    "share": ("reading.reports", "write what a task's settings buy to one page that works offline, or as Markdown"),
     "bill": ("money", "say what runs were billed, replayed, and would cost afresh"),
     "import": ("imports", "bring in logs of other tools, or another database of results"),
-    "export": ("export", "write a table, a study's answers, a study as a database, or records for other tools"),
-    "advise": ("advise", "say what to choose on a task, with the evidence"),
-    "compare": ("advise", "one setting against another on the questions both have"),
+    "export": ("reading.export", "write a table, a study's answers, a study as a database, or records for other tools"),
+    "advise": ("reading.advise", "say what to choose on a task, with the evidence"),
+    "compare": ("reading.advise", "one setting against another on the questions both have"),
     "check": ("check", "a gate for CI: pass, fail or undecided on spend, accuracy and a baseline"),
-    "judge": ("judging", "say how well a judge model agrees with people, on a sample of its answers"),
+    "judge": ("reading.judging", "say how well a judge model agrees with people, on a sample of its answers"),
     "probe": ("probes", "how much of a thought was needed: stop stored thoughts early and let the model answer"),
-    "rewards": ("rewards", "what published length rewards make of stored thoughts; rows to train on"),
-    "savings": ("savings", "what a month costs with one setting and with a cheaper one, and who loses"),
-    "tokens": ("tokens", "show a text cut into tokens, what it costs and fills, or where a study's tokens went"),
+    "rewards": ("reading.rewards", "what published length rewards make of stored thoughts; rows to train on"),
+    "savings": ("reading.savings", "what a month costs with one setting and with a cheaper one, and who loses"),
+    "tokens": (
+        "reading.tokens",
+        "a text cut into tokens, what it costs and fills, or where a study's tokens went",
+    ),
     "strategies": ("lists", "list the strategies with their parameters"),
     "tasks": ("lists", "list the tasks that come along, and those of plugins"),
     "models": ("lists", "list the models that come along, and how to name others; test one"),

@@ -13,7 +13,7 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import Verb, option
-from engine.core import files
+from engine.core import files, text
 from engine.core.budget import Limits
 from engine.core.errors import UnknownName, UsageError
 from engine.models.prices import pusd
@@ -22,8 +22,6 @@ from engine.study.calibrating import calibration_of, found_in, row_of
 from engine.study.schema import Study, load, parse, with_ceiling
 
 ENDINGS = (".jsonl", ".csv")
-# Full-width signs too: spreadsheets take them for the plain ones.
-_FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @click.command(cls=Verb, works=True)
@@ -104,7 +102,7 @@ def _study(task: str | None, model: str | None, questions: int | None) -> Study:
 def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     out = io.StringIO(newline="")
     if path.suffix.lower() == ".csv":
-        cells = ([cell(value) for value in row.values()] for row in rows)
+        cells = ([text.csv_cell(value) for value in row.values()] for row in rows)
         csv.writer(out).writerows([*rows[:1], *cells])
     else:
         out.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
@@ -115,12 +113,3 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             f"{path} cannot be written ({files.why(error)}); the calibration is stored, so the same command "
             "with another --out pays nothing."
         ) from error
-
-
-def cell(value: Any) -> Any:
-    """A list as JSON; a text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    if isinstance(value, (list, tuple)):
-        return json.dumps(value)
-    if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULAS) else value.replace("\0", "\ufffd")
-    return value

@@ -19,8 +19,8 @@ import click
 
 import engine
 from engine.cli import options, show
-from engine.cli.export import plain
 from engine.cli.options import DONE, ERROR, STOPPED, Verb, among, option
+from engine.cli.reading.export import plain
 from engine.core import files, names, text
 from engine.core.errors import UnknownName, UsageError
 

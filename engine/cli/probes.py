@@ -22,7 +22,7 @@ from engine.models.prices import pusd
 
 if TYPE_CHECKING:
     from engine.analysis import Results
-    from engine.analysis.thoughts import Inside
+    from engine.analysis.thinking.thoughts import Inside
     from engine.models.model import Model
     from engine.runs.probing import Probing
 
@@ -61,7 +61,7 @@ def probe(
     as_json: bool,
 ) -> int:
     """Say what it takes, look into the thoughts under the ceiling, and show accuracy by tokens of thought."""
-    from engine.analysis.thoughts import of as inside
+    from engine.analysis.thinking.thoughts import of as inside
     from engine.runs import probing
     from engine.store.store import Store
 
@@ -156,7 +156,7 @@ def _announce(plan: Probing, ceiling: Limits) -> None:
 
 def _tell(found: Inside, row: Row, as_json: bool) -> None:
     """The finding, the curve, and what its columns mean."""
-    from engine.analysis.thoughts import record
+    from engine.analysis.thinking.thoughts import record
 
     if as_json:
         show.emit(record(found))

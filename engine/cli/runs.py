@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli import estimates, options, reports, show
+from engine.cli import estimates, options, show
 from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
+from engine.cli.reading import reports
 from engine.core import files
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError

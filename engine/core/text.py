@@ -5,6 +5,7 @@ None and not-a-number mean "not known" and are written so; zero is written as ze
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 
@@ -23,6 +24,8 @@ UNITS = {
     "latency_ms": "ms",
 }
 """What an axis counts, as it follows a number or heads a column."""
+FORMULA_SIGNS = "=+-@\t\r\n＝＋－＠"
+"""What a text begins with that a spreadsheet would run; in East Asia they take the wide signs for the narrow ones."""
 FINE = 500
 """Questions from which on an accuracy is told to a tenth of a percent."""
 
@@ -184,3 +187,12 @@ def _tenths(fraction: float) -> str:
     """In percent with one decimal; never a minus before a zero."""
     text = f"{100 * fraction:.1f}"
     return text if float(text) else text.removeprefix("-")
+
+
+def csv_cell(value: object) -> object:
+    """A value as CSV takes it: a list as JSON, and a text that a spreadsheet would run behind an apostrophe."""
+    if isinstance(value, (list, tuple)):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(tuple(FORMULA_SIGNS)) else value.replace("\0", "\ufffd")
+    return value

@@ -25,12 +25,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.analysis.long_tables import asked
 from engine.analysis.results import Results
 from engine.analysis.stats import Sums, accuracy_interval
 from engine.core import files, names
 from engine.core.errors import UsageError
 from engine.core.records import Completion, Trial
+from engine.interop.long_tables import asked
 from engine.store.store import Store
 from engine.strategies.calibration import LABEL
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.analysis.rewards import FORMULAS, Group, Scored, shortest_right, target_of
+from engine.analysis.thinking.rewards import FORMULAS, Group, Scored, shortest_right, target_of
 from engine.core import files
 from engine.core.errors import UsageError
 

@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from engine.analysis.sql.chains import Chain, visible
-from engine.analysis.thoughts import PLACES, SENTENCES, stored
+from engine.analysis.thinking.thoughts import PLACES, SENTENCES, stored
 from engine.core import ids
 from engine.core.budget import Amount, Ceiling, Limits, spend_of
 from engine.core.errors import CeilingReached, ProviderError, RunStopped, UsageError

@@ -7,6 +7,7 @@ Owns every insert, delete and export. A flush is one transaction and idempotent.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
+from engine.core.text import FORMULA_SIGNS
 from engine.store import deltas, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
@@ -401,8 +403,7 @@ def _size_and_time(path: str) -> tuple[int, int]:
 
 def _guarded(name: str) -> str:
     """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
-    # The wide signs as well: spreadsheets in East Asia read them as their narrow ones.
-    formula = f"""regexp_matches("{name}", '^[=+\\-@\\t\\r\\n＝＋－＠]')"""
+    formula = f"""regexp_matches("{name}", '^[{re.escape(FORMULA_SIGNS)}]')"""
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
     text = f"""replace("{name}", chr(0), '\ufffd')"""
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-from tests.engine.analysis.test_decide import ALIKE, BETTER, GRADED, shortfalls
+from tests.engine.analysis.advice.test_decide import ALIKE, BETTER, GRADED, shortfalls
 
 TRUTHS = {"all equal": ALIKE, "one better": BETTER, "twelve graded": GRADED}
 SIZES = (20, 60, 200)

@@ -29,7 +29,7 @@ from statistics import fmean
 
 import engine
 from engine.analysis import Results
-from engine.analysis.compare import Cell
+from engine.analysis.pairs.compare import Cell
 from engine.models import scripted
 from engine.study.schema import Study, parse
 

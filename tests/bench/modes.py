@@ -17,8 +17,7 @@ from pathlib import Path
 
 from engine.runs import journal
 from tests.support import killer
-from tests.support.faults import Fault
-from tests.support.modes import MODES, Mode
+from tests.support.faults import MODES, Fault, Mode
 from tests.support.provider import serving
 
 CEILINGS = (600, 4_000)

@@ -1,4 +1,8 @@
-"""The ways in which the test provider can misbehave, and how each looks on the wire."""
+"""The ways in which the test provider can misbehave, how each looks on the wire, and the list that suites walk.
+
+A mode is a fault that comes back with every reply. To join `MODES`, which the suite and the bench of money walk: append
+a `Mode` with a name and the `Fault`.
+"""
 
 from __future__ import annotations
 
@@ -230,3 +234,25 @@ def _twisted(fault: Fault, reply: dict[str, Any], choice: dict[str, Any]) -> Non
         case "filter":
             choice["finish_reason"] = "content_filter"
             choice["message"]["content"] = ""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to misbehave."""
+
+    name: str
+    fault: Fault
+
+
+MODES: tuple[Mode, ...] = tuple(
+    Mode(fault.kind if not fault.options else f"{fault.kind} {fault.options}", fault)
+    for fault in (
+        *(Fault(kind) for kind in ("huge_usage", "huge_reasoning", "huge_prompt", "zero_usage", "negative_usage")),
+        *(Fault(kind) for kind in ("half_usage", "details", "over_cap", "cost", "finish", "filter", "refusal", "body")),
+        Fault("cost", {"cost": "0.5"}),
+        # Tried again for a while, so these take longest.
+        *(Fault(kind) for kind in ("cut_body", "garbage", "bad_json", "empty_body", "page", "no_usage", "null_usage")),
+        *(Fault(kind) for kind in ("500", "502", "503", "504", "524", "408", "499", "429", "400", "cut", "cut_head")),
+    )
+)
+"""At least 24."""

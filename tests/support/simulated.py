@@ -15,13 +15,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis import compare, gate
+from engine.analysis import gate
 from engine.analysis.advice.board import Board
 from engine.analysis.advice.choose import reach, under
 from engine.analysis.advice.cost import next_point, per_right
 from engine.analysis.advice.what_if import heights, spends, without
 from engine.analysis.cells import MEANS
 from engine.analysis.frontier import Cloud, ClusterSums, Kind, places, verdicts
+from engine.analysis.pairs import compare
 from engine.analysis.stats import Sample, Sums, accuracy_interval, replicate_weights
 
 NORMAL = NormalDist()

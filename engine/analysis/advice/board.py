@@ -18,8 +18,8 @@ import polars as pl
 from engine.analysis import frontier
 from engine.analysis.cells import scored_means
 from engine.analysis.common import on_common
-from engine.analysis.compare import Cell
 from engine.analysis.frontier import Cloud, ClusterSums, tails
+from engine.analysis.pairs.compare import Cell
 from engine.analysis.stats import LEVEL, Estimate, Flags, Floats, Interval, Sums, accuracy_interval
 from engine.core import names, text
 from engine.core.errors import UsageError

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from engine.analysis import compare, stats
+from engine.analysis import stats
 from engine.analysis.advice.board import COLUMNS, Advice, Board, cell_of, critical, maybe_best, more_needed, setting
-from engine.analysis.compare import Difference
+from engine.analysis.pairs import compare
+from engine.analysis.pairs.compare import Difference
 from engine.analysis.stats import LEVEL, Estimate, Sample, z_of
 from engine.core import text
 from engine.core.errors import UsageError

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from engine.analysis import stats
 from engine.analysis.advice.board import Board, cell_of
-from engine.analysis.compare import Cell
 from engine.analysis.frontier import far_behind, flags, tails
+from engine.analysis.pairs.compare import Cell
 from engine.analysis.stats import LEVEL, Estimate, Flags, Floats
 from engine.core import text
 from engine.core.errors import UsageError

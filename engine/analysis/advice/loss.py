@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.advice.board import LOSSES, Board, cell_of, maybe_best
-from engine.analysis.compare import Cell
+from engine.analysis.pairs.compare import Cell
 from engine.analysis.stats import Estimate, percentiles, replicate_weights
 from engine.core import text
 from engine.core.errors import UsageError

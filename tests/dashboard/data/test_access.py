@@ -21,7 +21,7 @@ from engine.core.errors import RunError
 from engine.runs.worker import prepare
 from tests import ROOT
 from tests.dashboard.data.test_runs import ended, gone, wanted
-from tests.support.shown_bytes import shown_bytes
+from tests.support.pages import shown_bytes
 
 APP = ROOT / "dashboard" / "app.py"
 TOKEN = "0123456789-correct-horse"

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import figures
 from dashboard.figures.stated_budgets import KEY
 from dashboard.text import stated_budgets
-from engine.analysis.stated_budgets import POINTS, SUMMARY
+from engine.analysis.thinking.stated_budgets import POINTS, SUMMARY
 from tests import ROOT
 from tests.support import stores
 from tests.support.pages import run_page

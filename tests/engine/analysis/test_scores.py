@@ -12,7 +12,7 @@ import pytest
 import engine
 from engine.analysis import Results, stats
 from engine.analysis.advice.decide import decide
-from engine.analysis.compare import Cell, gap
+from engine.analysis.pairs.compare import Cell, gap
 from engine.analysis.sql.trial_list import trial_page
 from engine.analysis.stats import Sample, Sums
 from engine.core.records import Question
@@ -20,7 +20,7 @@ from engine.store import schema
 from engine.store.store import Batch, RunRow, Store
 from engine.trial.solve import Setting, solve
 from tests import ROOT
-from tests.engine.analysis.test_decide import board_of
+from tests.engine.analysis.advice.test_decide import board_of
 from tests.support.replayed import NOON, A, Ask, Say, planned, play
 from tests.support.simulated import pair_of
 from tests.support.trials_on_paper import FIVE, NoPool, asking, critic, in_loop, model, spec

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import Cell, Results, compare
+from engine.analysis import Cell, Results
 from engine.analysis.cells import cells as cells_of
 from engine.analysis.common import COMMON_FROM, on_common, shared_sentences
+from engine.analysis.pairs import compare
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Trial, TrialSpec

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 import engine
-from engine.analysis.compare import Cell
+from engine.analysis.pairs.compare import Cell
 from engine.cli import main
 from engine.core.errors import UsageError
 from engine.interop import importing

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.faults import KINDS
-from tests.support.modes import MODES
+from tests.support.faults import KINDS, MODES
 
 
 def test_there_are_at_least_two_dozen_modes_each_once_and_known_to_the_provider() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import engine
-from engine.analysis.thoughts import of
+from engine.analysis.thinking.thoughts import of
 from engine.cli import main
 from engine.core.budget import Amount, Limits
 from engine.core.thoughts import Cut, grid, places

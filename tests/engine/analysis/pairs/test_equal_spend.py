@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.analysis import Cell, Results
-from engine.analysis.equal_spend import EqualSpend, equal_spend
+from engine.analysis.pairs.equal_spend import EqualSpend, equal_spend
 from engine.analysis.reader import UNIT_SCHEMA
 from engine.analysis.stats import Sample
 from engine.core.errors import UnknownName

@@ -41,7 +41,7 @@ _HEAD = ("setting", "task", "budget", "n", "accuracy", "95% interval", "output t
 @option("--out", type=Path, required=True, metavar="FILE", help="the file to write; of every-eval-ever a folder")
 def export(db: Path, table: str | None, form: str, study: str | None, anonymous: bool, out: Path) -> None:
     """Write one table, or one study."""
-    from engine.analysis.long_tables import LONG
+    from engine.interop.long_tables import LONG
 
     if form not in (*FILES, *STUDIES):
         raise UnknownName("export format", form, (*FILES, *STUDIES))
@@ -67,7 +67,7 @@ def export(db: Path, table: str | None, form: str, study: str | None, anonymous:
 def _table(
     db: Path, out: Path, table: str, form: Literal["csv", "jsonl", "parquet"], study: str | None, anonymous: bool
 ) -> None:
-    from engine.analysis import long_tables
+    from engine.interop import long_tables
     from engine.store import schema
     from engine.store.store import Store
 
@@ -87,7 +87,7 @@ def _table(
 
 
 def _database(db: Path, out: Path, study: str | None, anonymous: bool) -> None:
-    from engine.analysis.long_tables import asked
+    from engine.interop.long_tables import asked
     from engine.store.extract import Part, extract
     from engine.store.store import Store
 
@@ -123,8 +123,8 @@ def _records(db: Path, out: Path, study: str | None) -> None:
 
 
 def _markdown(db: Path, out: Path, study: str | None) -> None:
-    from engine.analysis import long_tables
     from engine.core import files
+    from engine.interop import long_tables
 
     target = options.replaceable(db, out)
     results = engine.open(db)

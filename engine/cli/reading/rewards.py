@@ -38,7 +38,7 @@ def rewards(
     as_json: bool,
 ) -> None:
     """The lens; with --out, the counts and what they would save, and then the file."""
-    from engine.analysis import rewards as lenses
+    from engine.analysis.thinking import rewards as lenses
 
     if form is not None and form not in _FORMS:
         raise UnknownName("form", form, _FORMS)

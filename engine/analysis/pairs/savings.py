@@ -14,9 +14,9 @@ from typing import Any
 
 import polars as pl
 
-from engine.analysis import compare
-from engine.analysis.compare import Cell, Difference, Paired
 from engine.analysis.lens import Lens
+from engine.analysis.pairs import compare
+from engine.analysis.pairs.compare import Cell, Difference, Paired
 from engine.analysis.stats import Floats, Sample
 from engine.core.errors import UsageError
 from engine.models import energy

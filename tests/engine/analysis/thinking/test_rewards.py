@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis import rewards
-from engine.analysis.rewards import FORMULAS, Scored
+from engine.analysis.thinking import rewards
+from engine.analysis.thinking.rewards import FORMULAS, Scored
 from engine.core.errors import UsageError
 from engine.core.records import Message
 from engine.interop import training

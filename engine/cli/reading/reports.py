@@ -1,9 +1,14 @@
-"""report: what the database knows, asked of the same analysis the dashboard asks."""
+"""report and share: what a task's settings buy, on the terminal and as a page; asked as the dashboard asks.
+
+Also the tables a run and a calibration end with.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -13,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import engine
-from engine.cli import options, savings, show
-from engine.cli.options import Row, Verb, option
+from engine.cli import options, show
+from engine.cli.options import Row, Verb, among, option
+from engine.cli.reading import savings
 from engine.core import names, text
 from engine.core.errors import UnknownName
 from engine.runs import reasons
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from engine.analysis import Decision
     from engine.study.plan import Plan
 
+FORMS = ("html", "md")
 _HEAD = (
     *("condition", "setting", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost"),
     *("cut off", "no answer", "verdict", ""),
@@ -199,6 +206,42 @@ def _of_scored(row: Row, count: str) -> str:
 
 def _interval(low: float | None, high: float | None) -> str:
     return show.UNKNOWN if low is None or high is None else f"{show.percent(low)} to {show.percent(high)}"
+
+
+@click.command(cls=Verb)
+@options.study
+@options.task("the task (default: the one with most settings)")
+@option("--x", default="output_tokens", help="what accuracy is weighed against (output_tokens)")
+@option("--most", type=float, help="accept settings that spend at most this, in the unit of the figure's axis")
+@option("--least", type=float, help="accept settings that reach at least this accuracy, in percent")
+@option("--format", "form", default="html", shell_complete=among(FORMS), help="html or md (html)")
+@option("--link", default="", metavar="URL", help="address of a dashboard that shows the same database")
+@option("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+def share(
+    db: Path,
+    study: str | None,
+    task: str | None,
+    x: str,
+    most: float | None,
+    least: float | None,
+    form: str,
+    link: str,
+    out: Path,
+) -> int:
+    """Write what Explore shows of a task to one file."""
+    if form not in FORMS:
+        raise UnknownName("form of a page", form, FORMS)
+    target = options.replaceable(options.existing(db), out)
+    # A process of its own: the engine draws nothing and knows no figures.
+    command = [sys.executable, "-m", "dashboard.report", "--db", str(db), "--out", str(target), "--x", x]
+    wishes = {"--study": study, "--task": task, "--most": most, "--least": least, "--format": form, "--link": link}
+    for name, value in wishes.items():
+        if value not in (None, ""):
+            command += [name, str(value)]
+    done = subprocess.run(command, check=False)
+    if done.returncode == 0:
+        show.say(f"Written to {out}.")
+    return done.returncode
 
 
 _CALIBRATION_HEAD = (

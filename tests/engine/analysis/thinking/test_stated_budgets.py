@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import stated_budgets
-from engine.analysis.stated_budgets import POINTS, SUMMARY, corrected, elasticity
+from engine.analysis.thinking import stated_budgets
+from engine.analysis.thinking.stated_budgets import POINTS, SUMMARY, corrected, elasticity
 from engine.core.records import Completion, Trial, Usage
 from engine.store.store import Batch, Store
 from tests.engine.analysis.test_curves import stored

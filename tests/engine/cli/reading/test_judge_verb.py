@@ -15,7 +15,7 @@ from engine.analysis.agreement import agreement, sample
 from engine.analysis.stats import Sample
 from engine.cli import main
 from engine.store.store import Store
-from tests.engine.runs.test_judge import by_distance, grading, write
+from tests.engine.trial.test_judge import by_distance, grading, write
 from tests.support.provider import serving
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tests.support.faults import SAID, Fault, fault_in, shaped
-from tests.support.speech import canonical, completion, last_text
+from tests.support.provider.speech import canonical, completion, last_text
 
 PHRASES = {
     200: "OK",

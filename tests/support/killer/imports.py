@@ -10,7 +10,7 @@ from engine.models import remote
 for name in (
     "engine.analysis",
     "engine.cli",
-    "engine.cli.reports",
+    "engine.cli.reading.reports",
     "engine.cli.runs",
     "engine.models.scripted",
     "engine.runs.runner",

@@ -22,8 +22,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis import compare
-from engine.analysis.compare import Cell, Difference
+from engine.analysis.pairs import compare
+from engine.analysis.pairs.compare import Cell, Difference
 from engine.analysis.stats import Floats, Sample, adjusted, beta_cdf
 from engine.core.errors import UnknownName, UsageError
 

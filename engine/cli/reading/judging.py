@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli import options, show
-from engine.cli.calibrations import cell
 from engine.cli.options import DONE, Verb, as_json, option
 from engine.core import files, names, text
 from engine.core.errors import UnknownName, UsageError
@@ -88,7 +87,7 @@ def _write(path: Path, drawn: pl.DataFrame) -> None:
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
     # Without what the judge said, or it would be said again.
-    writer.writerows([*map(cell, row), ""] for row in drawn.select(_COLUMNS[:-1]).iter_rows())
+    writer.writerows([*map(text.csv_cell, row), ""] for row in drawn.select(_COLUMNS[:-1]).iter_rows())
     try:
         files.replace(path, out.getvalue())
     except OSError as error:

@@ -51,7 +51,7 @@ Tap = Callable[..., Any]
 DONE_S = 120.0
 """Seconds after which a child that has not ended is given up."""
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.support.killer_imports"])
+_FORKS.set_forkserver_preload(["tests.support.killer.imports"])
 
 
 def die() -> None:

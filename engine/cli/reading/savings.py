@@ -21,9 +21,9 @@ from engine.core.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from engine.analysis.equity import Equity
     from engine.analysis.lens import Lens
-    from engine.analysis.savings import Savings
+    from engine.analysis.pairs.equity import Equity
+    from engine.analysis.pairs.savings import Savings
     from engine.models.energy import EnergyRange
 
 _NAMES = {

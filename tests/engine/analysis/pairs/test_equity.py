@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine.analysis import Cell, Results, equity
-from engine.analysis.equity import ENOUGH, SCHEMA
+from engine.analysis import Cell, Results
+from engine.analysis.pairs import equity
+from engine.analysis.pairs.equity import ENOUGH, SCHEMA
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Question, Trial
 from tests.engine.analysis.test_curves import stored

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.analysis import Cell
-from engine.analysis.compare import gap
+from engine.analysis.pairs.compare import gap
 from engine.analysis.stats import (
     Sample,
     adjusted,

@@ -12,7 +12,7 @@ import engine
 from engine import cli
 from engine.analysis import Cell, Results
 from engine.analysis.lens import Lens
-from engine.analysis.savings import DAYS, SCHEMA
+from engine.analysis.pairs.savings import DAYS, SCHEMA
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
 from engine.models import energy

@@ -1,0 +1,1 @@
+"""Verbs that read what is stored and call no model."""
