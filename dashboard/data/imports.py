@@ -12,7 +12,8 @@ from typing import Protocol
 from dashboard.data import access, runs
 from engine.core.errors import UsageError
 from engine.interop import logs_in
-from engine.interop.importing import Survey, bring_in, survey
+from engine.interop.derived import Wishes
+from engine.interop.importing import NOTHING_MORE, Survey, bring_in, survey
 from engine.store.store import Store
 
 MOST_BYTES = 200_000_000
@@ -50,21 +51,21 @@ class Imported:
     """Where it went: the database that was shown, or the copy of a demo."""
 
 
-def look(dropped: Sequence[Dropped], db: Path) -> Preview:
+def look(dropped: Sequence[Dropped], db: Path, wishes: Wishes = NOTHING_MORE) -> Preview:
     """Read the files to their end and store nothing. Raises UsageError, RunError where this session may only look."""
     access.require()
     with _laid_out(dropped) as folder:
-        surveys = [survey(Store(db), log) for log in logs_in(folder)]
+        surveys = [survey(Store(db), log, wishes=wishes) for log in logs_in(folder)]
     lines = [line for each in surveys for part in each.parts.values() for line in part.lines()]
     return Preview(tuple(lines), sum(each.fresh for each in surveys))
 
 
-def take(dropped: Sequence[Dropped], db: Path) -> Imported:
+def take(dropped: Sequence[Dropped], db: Path, wishes: Wishes = NOTHING_MORE) -> Imported:
     """Bring the files in. Raises UsageError, StoreError, and RunError where this session may only look."""
     own, answers, studies = runs.settle(db), 0, dict[str, None]()
     with _laid_out(dropped) as folder:
         for log in logs_in(folder):
-            found: Survey = survey(Store(own), log)
+            found: Survey = survey(Store(own), log, wishes=wishes)
             answers += bring_in(Store(own), found)
             studies |= dict.fromkeys(part.study for part in found.parts.values())
     return Imported(answers, tuple(studies), own)

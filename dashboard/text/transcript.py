@@ -56,6 +56,7 @@ __all__ = [
     "facts_line",
     "finding",
     "imported_line",
+    "is_derived",
     "is_imported",
     "list_mark",
     "mechanism_line",
@@ -126,6 +127,11 @@ def is_imported(trial: Trial) -> bool:
     return names.is_imported(trial.spec.condition.strategy)
 
 
+def is_derived(trial: Trial) -> bool:
+    """Whether it is a majority vote over the draws of an imported setting, and no answer that anybody gave."""
+    return names.is_derived(trial.spec.condition.params)
+
+
 def call_line(call: Call, *, several: bool = False) -> str:
     """`78 in (24 cached), 14 out`, with what else was spent where there is some, and how fast it came.
 
@@ -167,6 +173,10 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
     """What became of an answer in at most 18 words: `Right after eight calls; the budget of 128 tokens cut the ninth`.
 
     `budget`: the budget it is read at, `128 tokens`."""
+    if is_derived(trial):
+        score = f"{fmt.percent(trial.score)} right" if trial.score is not None else "Not scored"
+        spent = imported_line(trial).replace(" · ", ", ").replace("its log reports", "on average its draws spent")
+        return f"{score} over every choice of that many draws, derived; {spent}"
     if is_imported(trial):
         fate = "Not scored by its log" if reading.fate == "stopped" else FATES[reading.fate].capitalize()
         return f"{fate}, imported; {imported_line(trial).replace(' · ', ', ')}"

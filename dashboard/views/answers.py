@@ -52,6 +52,7 @@ PARAMS = (
     Param("question"),
     Param("trial"),
 )
+_DERIVED = "A majority vote over draws of its log, which stand under the setting it is derived from; nobody was asked."
 WIDTHS = {"": 24, "Question": 78, "It said": 50, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
 BAR = 52
 """Pixels of the bar of a row."""
@@ -338,7 +339,8 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
             st.text(mechanism)
     if not trial.calls:
         imported = transcript.is_imported(trial)
-        controls.caption("Its log has no prompt of it." if imported else "No call was made for this answer.")
+        without = "Its log has no prompt of it." if imported else "No call was made for this answer."
+        controls.caption(_DERIVED if transcript.is_derived(trial) else without)
         return
     # Of an imported answer the log's own sums are known, and not what each call spent.
     flow = "" if transcript.is_imported(trial) else _flow(wish, trial, chosen)

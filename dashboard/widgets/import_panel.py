@@ -8,6 +8,8 @@ from dashboard.data import imports, queries
 from dashboard.widgets import controls
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
+from engine.interop.derived import Wishes
+from engine.tasks.scorers import SAME, SCORERS, is_checker
 
 ENDINGS = ("json", "jsonl", "eval", "csv", "tsv")
 TOOLS = "Inspect, lm-eval, HELM, Every Eval Ever, promptfoo, OpenAI-style chats or a CSV"
@@ -28,12 +30,12 @@ def render() -> None:
             _brought()
             controls.caption("Nothing is stored before you have seen what comes in and what is missing.")
             return
-        db = queries.path()
-        asked = (str(db), *(file.file_id for file in dropped))
+        db, wishes = queries.path(), _wishes()
+        asked = (str(db), *(file.file_id for file in dropped), wishes)
         if st.session_state.get("import.asked") != asked:
             try:
                 with st.spinner("Reading"):
-                    st.session_state["import.preview"] = imports.look(dropped, db)
+                    st.session_state["import.preview"] = imports.look(dropped, db, wishes)
                 st.session_state["import.fault"] = None
             except BudgetscopeError as error:
                 st.session_state["import.preview"] = None
@@ -55,11 +57,30 @@ def render() -> None:
         if st.button(f"Import {fmt.plural(preview.fresh, 'answer')}", icon=":material/download:", type="primary"):
             try:
                 with st.spinner("Importing"):
-                    st.session_state["import.done"] = imports.take(dropped, db)
+                    st.session_state["import.done"] = imports.take(dropped, db, wishes)
             except BudgetscopeError as error:
                 st.error(controls.literal(str(error)))
                 return
             st.rerun()
+
+
+def _wishes() -> Wishes:
+    """What is wanted beside what the logs say, as settings of their own."""
+    votes = st.checkbox(
+        "Derive majority votes from several answers to one prompt",
+        True,
+        key="import.votes",
+        help="Majority at k, for k of 2, 4, 8, ... and all draws: the mean over every choice of k.",
+    )
+    again = st.checkbox(
+        "Read the replies again by our rules",
+        key="import.again",
+        help="A second reading with a score of its own, beside the log's; it needs a reply and a right answer.",
+    )
+    if not again:
+        return Wishes(None, votes)
+    scorers = [SAME, *(name for name in SCORERS.names() if name != SAME and not is_checker(name))]
+    return Wishes(str(st.selectbox("Scored by", scorers, key="import.scorer")), votes)
 
 
 def _brought() -> None:

@@ -150,10 +150,15 @@ def scored_unlike(rows: Iterable[Row]) -> list[str]:
         scorers.setdefault(row["task"], {})[named] = None
     return [
         f"Settings on {names.task(task)} were scored by different scorers ({', '.join(sorted(each))}); imported ones "
-        "keep the score of their log."
+        f"keep the score of their log{_read_again(each)}."
         for task, each in scorers.items()
         if len(each) > 1
     ]
+
+
+def _read_again(scorers: Iterable[str]) -> str:
+    again = any(each.startswith(names.READ_AGAIN) for each in scorers)
+    return f", and those of {names.READ_AGAIN} are its own reading of the same replies" if again else ""
 
 
 def _tasks(rows: Iterable[Row]) -> str:

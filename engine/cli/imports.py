@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from engine.core.errors import BudgetscopeError
 from engine.store.database import is_database
 from engine.store.store import Store
 
+if TYPE_CHECKING:
+    from engine.interop.derived import Wishes
+
 SHOWN = 5
 """Faults that are listed; the others are counted."""
 
@@ -23,12 +27,29 @@ SHOWN = 5
 @click.argument("paths", nargs=-1, required=True, type=Path, metavar="PATH...")
 @option("--study", metavar="NAME", help="the study they stand in (default: one a task and tool)")
 @option("--preview", is_flag=True, help="say what would come in and what is missing, and store nothing")
+@option("--read-again", is_flag=True, help="read and score the replies by our rules too, as settings of their own")
+@option("--scorer", metavar="NAME", help="by which scorer they are read again (default: same)")
+@option("--no-votes", is_flag=True, help="derive no majority votes from several answers to one prompt")
 @option("--skip-bad", is_flag=True, help="leave out records that cannot be read, and count them")
 @option("--trust", is_flag=True, help="of a database: its replies may be read in place of calls")
 @options.plugin
-def import_(db: Path, paths: tuple[Path, ...], study: str | None, preview: bool, skip_bad: bool, trust: bool) -> int:
+def import_(
+    db: Path,
+    paths: tuple[Path, ...],
+    study: str | None,
+    preview: bool,
+    read_again: bool,
+    scorer: str | None,
+    no_votes: bool,
+    skip_bad: bool,
+    trust: bool,
+) -> int:
     """Each path by itself: what it brings, what is missing, and how many answers are new."""
     from engine.interop import logs_in
+    from engine.interop.derived import Wishes
+    from engine.tasks.scorers import SAME
+
+    wishes = Wishes((scorer or SAME) if read_again or scorer else None, not no_votes)
 
     target = db if preview else options.writable(db)
     failed = 0
@@ -37,7 +58,7 @@ def import_(db: Path, paths: tuple[Path, ...], study: str | None, preview: bool,
             if path.is_file() and is_database(path):
                 _merge(target, path, preview, trust)
             else:
-                _log(target, path, study, preview, skip_bad)
+                _log(target, path, study, wishes, preview, skip_bad)
         except BudgetscopeError as error:
             if len(paths) == 1:
                 raise
@@ -47,7 +68,7 @@ def import_(db: Path, paths: tuple[Path, ...], study: str | None, preview: bool,
     return ERROR if failed else DONE
 
 
-def _log(db: Path, path: Path, study: str | None, preview: bool, skip_bad: bool) -> None:
+def _log(db: Path, path: Path, study: str | None, wishes: Wishes, preview: bool, skip_bad: bool) -> None:
     from engine.interop import importing, logs
 
     store = Store(db)
@@ -55,7 +76,7 @@ def _log(db: Path, path: Path, study: str | None, preview: bool, skip_bad: bool)
     with ExitStack() as stack:
         if skip_bad:
             faults = stack.enter_context(logs.skipping_bad())
-        found = importing.survey(store, path, study)
+        found = importing.survey(store, path, study, wishes)
         unread = list(dict.fromkeys(faults))
         for part in found.parts.values():
             for line in part.lines():
@@ -69,9 +90,10 @@ def _log(db: Path, path: Path, study: str | None, preview: bool, skip_bad: bool)
             return
         tty = sys.stderr.isatty()
         new = importing.bring_in(store, found, lambda n: _tell(n) if tty else None)
+    derived = "; votes derived from draws are among them" if any(p.derived for p in found.parts.values()) else ""
     studies = ", ".join(dict.fromkeys(part.study for part in found.parts.values()))
     show.say(
-        f"{text.plural(new, 'answer')} new from {path.name}, in the study {studies}."
+        f"{text.plural(new, 'answer')} new from {path.name}, in the study {studies}{derived}."
         if new
         else f"Nothing new in {path.name}."
     )

@@ -49,7 +49,11 @@ TOOLS = {
 """What the tools are called whose logs are imported."""
 _LONGEST = 80
 TASKS = {"chain_sum": "Sums", "gcd": "Divisors", "letter_counting": "Letters", "syllogism": "Syllogisms"}
-ALWAYS = frozenset({"samples", "told_tokens"})
+READ_AGAIN = "Budgetscope"
+"""Begins the scorer's name of an imported setting that was read a second time, by our rules: `Budgetscope (same)`."""
+MAJORITY = "majority_at"
+"""Parameter of a setting that is derived from an imported one: over how many of its draws it votes."""
+ALWAYS = frozenset({"samples", "told_tokens", MAJORITY})
 """Parameters that are part of the name: how many votes, and which budget the prompt states."""
 
 
@@ -63,11 +67,19 @@ def is_imported(identifier: str) -> bool:
     return identifier.startswith(IMPORTED)
 
 
+def is_derived(params: str) -> bool:
+    """Whether a setting's parameters, in JSON, say that it is a vote over an imported setting's draws."""
+    return MAJORITY in _parameters(params)
+
+
 def strategy(identifier: str, params: Row | None = None) -> str:
     """`Self-consistency ×12`, `Stated budget, 64`, `Chain of thought`; plugins by their identifier; of an imported log
-    what its tool calls it: `multiple_choice (imported, Inspect)`."""
+    what its tool calls it: `multiple_choice (imported, Inspect)`, and votes over its draws `multiple_choice, majority
+    at 4 (derived, Inspect)`."""
     if is_imported(identifier):
         tool, _, setting = identifier.removeprefix(IMPORTED).partition("/")
+        if votes := (params or {}).get(MAJORITY):
+            return f"{setting or 'unnamed'}, majority at {votes} (derived, {TOOLS.get(tool, tool)})"
         return f"{setting or 'unnamed'} (imported, {TOOLS.get(tool, tool)})"
     words = identifier.replace("_", " ").strip()
     name = STRATEGIES.get(identifier) or re.sub("^self ", "self-", words[:1].upper() + words[1:], flags=re.I)

@@ -73,6 +73,8 @@ class ImportedAnswer:
     """The model's last whole text; None: the log does not say."""
     cut: bool = False
     """True: the log says that the reply was cut off at its cap."""
+    votes: int = 0
+    """Of a setting derived from a log, the draws of each majority vote (`derived`); 0: an answer as it stands there."""
 
 
 class Importer(Protocol):

@@ -59,6 +59,25 @@ class EveryEvalEver:
             yield _answer(record)
 
 
+def calls_in(messages: list[dict[str, Any]]) -> int:
+    """How many replies a conversation has. Several requests are told one behind the other, each as it was sent: one that
+    begins as the first did is another, and what it repeats of an earlier one was not answered again."""
+    turns = [(str(each.get("role")), logs.text_of(each.get("content"))) for each in messages]
+    starts = [at for at, turn in enumerate(turns) if turn == turns[0] and (not at or turns[at - 1][0] == "assistant")]
+    requests = [turns[start:end] for start, end in zip(starts, [*starts[1:], len(turns)], strict=True)]
+    calls = 0
+    for place, request in enumerate(requests):
+        # Its last turn is a reply of its own, however often it was said before.
+        shared = max((_shared(request[:-1], other) for other in requests[:place]), default=0)
+        calls += sum(role == "assistant" for role, _ in request[shared:])
+    return calls
+
+
+def _shared(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> int:
+    """How many turns two conversations begin with alike."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def _answer(record: Record) -> ImportedAnswer:
     usage, speed = record.token_usage or {}, record.performance or {}
     terminal = [each for each in record.answer_attribution if each.get("is_terminal")] or record.answer_attribution
@@ -70,7 +89,10 @@ def _answer(record: Record) -> ImportedAnswer:
         said = [turn.content for turn in prompt if turn.role == "assistant"]
         reply = said[-1] if said else None
         prompt = prompt[:-1] if prompt and prompt[-1].role == "assistant" else prompt
-    calls = sum(each.get("role") == "assistant" for each in record.messages or ()) if record.messages else 1
+    stated = str((record.metadata or {}).get("calls") or "")
+    calls = (
+        int(stated) if stated.isdecimal() and len(stated) < 9 else calls_in(record.messages) if record.messages else 1
+    )
     spend, unreported = logs.spend(
         {
             "calls": calls or None,

@@ -38,6 +38,7 @@ from engine.core.records import (
     verdict_of,
 )
 from engine.interop import ImportedAnswer, Importer, importer_for
+from engine.interop.derived import Wishes, readings
 from engine.models.prices import bundled_price
 from engine.store import foreign
 from engine.store.store import Batch, RunRow, Store
@@ -45,6 +46,8 @@ from engine.store.store import Batch, RunRow, Store
 BATCH = 400
 """Trials of one transaction."""
 UNSCORED = "the log gives no score"
+NOTHING_MORE = Wishes()
+"""The log as it stands."""
 _PARTS = {
     "calls": "calls",
     "input_tokens": "input tokens",
@@ -71,8 +74,16 @@ class Part:
     answers: int = 0
     scored: int = 0
     failed: int = 0
+    derived: int = 0
+    """Majority votes over draws, which are no answers of the log."""
+    majorities: set[int] = field(default_factory=set)
+    """Of how many draws such votes are."""
+    voting: bool = False
+    """Whether such votes are wanted."""
+    repeated: int = 0
+    """Answers of the log to a prompt that its setting has an answer to already."""
     stored: int = 0
-    """Answers that are here already."""
+    """Answers and votes that are here already."""
     conflicts: int = 0
     """Of these, the ones whose answer or score is another here; what is here stays."""
     met: int = 0
@@ -91,8 +102,8 @@ class Part:
 
     @property
     def fresh(self) -> int:
-        """Answers that will be new."""
-        return self.answers - self.stored
+        """Answers and votes that will be new."""
+        return self.answers + self.derived - self.stored
 
     def lines(self) -> list[str]:
         """What comes in, and what is missing, in one line each."""
@@ -103,7 +114,21 @@ class Part:
             f"{text.plural(len(self.settings), 'setting')} of {_listed(self.models)}, scored by "
             f"{_listed(self.scorers) or 'nobody the log names'}; {self._already()}."
         )
-        return [comes, self._missing()]
+        return [comes, self._missing(), *self._votes()]
+
+    def _votes(self) -> list[str]:
+        """What becomes of several answers to one prompt; empty: the log has none."""
+        if self.majorities:
+            at = text.joined([text.count(k) for k in sorted(self.majorities)])
+            return [f"Derived from its draws, and labelled so: majority at {at}."]
+        if not self.repeated:
+            return []
+        if not self.voting:
+            return ["Votes over its draws (majority at k) can come in too, as derived settings."]
+        return [
+            "No votes are derived from its repeats: prompts differ, most questions have one answer, or answers are "
+            "whole texts, which a reading by our own rules makes short."
+        ]
 
     def _already(self) -> str:
         said = f"{text.count(self.fresh)} new" if self.fresh else "all here already"
@@ -141,7 +166,7 @@ class Survey:
     """Stands for times that the log does not say: when the file was last changed."""
     parts: Mapping[Key, Part]
     study: str | None
-    skipped: int = 0
+    wishes: Wishes = Wishes()
 
     @property
     def fresh(self) -> int:
@@ -154,21 +179,23 @@ def _listed(words: Iterable[str]) -> str:
     return text.joined(map(shortened, ordered[:4])) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
 
 
-def survey(store: Store, path: Path, study: str | None = None) -> Survey:
-    """Read a log to its end and say what it would bring. Raises UsageError with file and place."""
+def survey(store: Store, path: Path, study: str | None = None, wishes: Wishes = NOTHING_MORE) -> Survey:
+    """Read a log to its end and say what it would bring. Raises UsageError with file and place.
+
+    `wishes`: a second reading, and votes over draws, which come in as settings of their own."""
     if not path.exists():
         raise UsageError(f"There is no {shortened(str(path))!r} to import; name a log, a folder of one, or a database.")
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
     parts: dict[Key, Part] = {}
-    for answer in reader.answers(path):
+    for answer in readings(lambda: reader.answers(path), wishes):
         task = answer.task or path.stem
         key = answer.log or digest, task
         part = parts.get(key)
         if part is None:
             run_id = ids.digest("import", [answer.tool, *key])
-            part = parts[key] = Part(answer.tool, task, task, "", run_id)
+            part = parts[key] = Part(answer.tool, task, task, "", run_id, voting=wishes.votes)
         _count(part, answer, here)
     if not parts:
         raise UsageError(f"{path.name!r} holds no answer; there is nothing to import.")
@@ -177,13 +204,18 @@ def survey(store: Store, path: Path, study: str | None = None) -> Survey:
         home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))
         part.home = home if 2 * shared >= len(part.questions) else part.task
         part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
-    found = Survey(path, reader, digest, changed, parts, study)
+    found = Survey(path, reader, digest, changed, parts, study, wishes)
     _compare(store, found, here)
     return found
 
 
 def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
+    if answer.votes:
+        part.derived += 1
+        part.majorities.add(answer.votes)
+        return
     part.answers += 1
+    part.repeated += answer.repeat > 0
     part.failed += answer.error is not None
     part.scored += answer.score is not None
     part.models.add(answer.model)
@@ -227,12 +259,12 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
 
 
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
-    for answer in found.importer.answers(found.path):
+    for answer in readings(lambda: found.importer.answers(found.path), found.wishes):
         yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
 
 
 def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lambda _: None) -> int:
-    """Store what was surveyed; returns how many answers were new. `progress` hears how many were read so far."""
+    """Store what was surveyed; returns how many answers and votes were new. `progress` hears how many were read."""
     here = {_content_of(each): each for each in foreign.questions(store)}
     taken: dict[tuple[str, str], set[int]] = {}
     known: set[str] = set()
@@ -293,7 +325,7 @@ def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSp
         "finished",
         start,
         part.last or start,
-        planned_trials=part.answers,
+        planned_trials=part.answers + part.derived,
     )
     if part.fresh or part.run_id not in {each.run_id for each in store.runs()}:
         store.save_run(run, planned)
@@ -310,7 +342,9 @@ def _alike(words: str) -> str:
 
 def _cleaned(words: str | None) -> str | None:
     # As the store keeps it: a lone surrogate has no place in it.
-    return None if words is None else words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if words is None or words.isascii():
+        return words
+    return words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _shown(answer: ImportedAnswer) -> str:
@@ -345,6 +379,7 @@ def _condition(part: Part, answer: ImportedAnswer) -> Condition:
     """A setting carries its tool and scorer: prompts and scores of one tool are not those of another."""
     model = _cleaned(answer.model) or ""
     params = dict(answer.parameters) | ({"scorer": shortened(answer.scorer)} if answer.scorer else {})
+    params |= {names.MAJORITY: answer.votes} if answer.votes else {}
     setting = ModelSetting(model, model, _price(answer.model))
     strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
     lineup = (("solver", setting),)

@@ -233,6 +233,8 @@ class _About:
                     ("setting", self.called),
                     ("trial_id", trial.spec.trial_id),
                     ("repeat", trial.spec.repeat),
+                    # Its messages tell requests one behind the other, which leaves open where one ends.
+                    ("calls", None if "calls" in trial.unreported else sum(p.spend.calls for p in trial.spends)),
                     ("category", question.category),
                     ("end", trial.end),
                     ("verdict", trial.verdict),
