@@ -425,6 +425,11 @@ class Probe:
     spend: Spend = Spend()
     """What the forced answer takes, paid or replayed; nothing at the thought's end."""
     run_id: str | None = None
+    score: float | None = None
+    """From 0, wrong, to 1, right; None: there was no answer to score. What is right or wrong need not say it."""
+
+    def __post_init__(self) -> None:
+        _say_score(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,7 +552,7 @@ def verdict_of(score: float) -> Verdict:
     return "right" if score >= 1 else "partly" if score > 0 else "wrong"
 
 
-def _say_score(scored: Mark | Trial) -> None:
+def _say_score(scored: Mark | Trial | Probe) -> None:
     # Frozen, so that it is set the long way: records with one meaning are to be equal.
     if scored.score is None and scored.verdict in ("right", "wrong"):
         object.__setattr__(scored, "score", float(scored.verdict == "right"))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from engine.core import answers
-from engine.core.records import AnswerKind, Verdict
+from engine.core.records import AnswerKind, Verdict, verdict_of
 
 FIRST_TOKENS = 4
 """The first place of a grid."""
@@ -32,11 +32,17 @@ class Place:
     """Tokens of the thought up to here, those of a forced answer left out."""
     answer: str | None
     """None: none was given."""
-    verdict: Verdict
+    score: float | None
+    """Of the answer, from 0, wrong, to 1, right; None: there is none."""
     forced_tokens: int = 0
     """Output tokens the forced answer took; 0 where none was asked: at the thought's end, and in a text."""
     on_grid: bool = True
     """False: an end of a sentence between the places that all thoughts share."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The score in words."""
+        return "none" if self.score is None else verdict_of(self.score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Thought:
         if tokens >= self.n_tokens:
             return self.final
         reached = bisect.bisect_right([place.tokens for place in self.places], tokens)
-        return self.places[reached - 1] if reached else Place(0, None, "none")
+        return self.places[reached - 1] if reached else Place(0, None, None)
 
     def _agrees(self, place: Place) -> bool:
         final = self.final.answer
@@ -164,7 +170,7 @@ def places(cut: Cut, shared: Sequence[int], sentences: int) -> list[tuple[int, b
 
 
 def from_text(
-    key: str, question_id: str, cut: Cut, kind: AnswerKind, read: Sequence[tuple[int, str | None, Verdict]]
+    key: str, question_id: str, cut: Cut, kind: AnswerKind, read: Sequence[tuple[int, str | None, float | None]]
 ) -> Thought:
     """A thought nobody probed: `read` is what the reader of answers makes of its beginnings, the whole at the end."""
     final = read[-1][1]

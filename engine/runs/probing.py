@@ -23,7 +23,7 @@ from engine.analysis.thinking.thoughts import PLACES, SENTENCES, stored
 from engine.core import ids
 from engine.core.budget import Amount, Ceiling, Limits, spend_of
 from engine.core.errors import CeilingReached, ProviderError, RunStopped, UsageError
-from engine.core.records import Attempt, Completion, Message, Probe, Prompt, Request, Spend
+from engine.core.records import Attempt, Completion, Message, Probe, Prompt, Request, Spend, Verdict, verdict_of
 from engine.core.thoughts import Cut, grid, places
 from engine.models import charges
 from engine.models.model import Model
@@ -300,7 +300,9 @@ class _Looking:
         def row(at: int, on_grid: bool, answer: str | None, reply: Completion | None) -> Probe:
             spend = Spend() if reply is None else spend_of(reply.usage, reply.latency_ms)
             head = (chain.key, chain.question_id, self._probing.how, shared, at, on_grid, cut.n_tokens, cut.exact)
-            return Probe(*head, answer, chain.verdict(answer), reply.key if reply else None, spend, self._run_id)
+            score = chain.score(answer)
+            verdict: Verdict = "none" if score is None else verdict_of(score)
+            return Probe(*head, answer, verdict, reply.key if reply else None, spend, self._run_id, score)
 
         rows = []
         for look, reply in zip(planned.looks, replies, strict=True):

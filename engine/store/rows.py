@@ -174,9 +174,9 @@ def probe_row(probe: records.Probe) -> Row:
 
 
 def probe_of(row: Row) -> records.Probe:
-    """The look that was stored."""
-    names = {field.name for field in fields(records.Probe)} - {"spend"}
-    return records.Probe(spend=_spend(row), **{name: row[name] for name in names})
+    """The look that was stored; a file of an earlier version has no scores."""
+    names = {field.name for field in fields(records.Probe)} - {"spend", "score"}
+    return records.Probe(spend=_spend(row), score=row.get("score"), **{name: row[name] for name in names})
 
 
 def attempt_row(attempt: Attempt, run_id: str | None) -> Row:

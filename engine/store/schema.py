@@ -168,6 +168,8 @@ create table probes (
     cache_write_tokens bigint not null, output_tokens bigint not null, reasoning_tokens bigint not null,
     latency_ms bigint not null, run_id varchar, primary key (chain_key, question_id, how, grid, place_tokens))"""
 """Looks into stored replies: what was answered where a thought was stopped."""
+_GRADED = "alter table probes add column score double"
+"""Null: before it was kept; right and wrong say it then."""
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
@@ -189,6 +191,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(11, "scores from 0 to 1 beside verdicts", deltas.SCORED + deltas.PARTS),
     Migration(12, "spends that an imported log does not report, and where merged runs come from", _FOREIGN),
     Migration(13, "looks into stored thoughts", _PROBES),
+    Migration(14, "scores from 0 to 1 of looks into thoughts", _GRADED),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

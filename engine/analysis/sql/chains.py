@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from engine.analysis.majority_at_k import score_of
 from engine.core import answers, codec
-from engine.core.records import AnswerKind, Message, Prompt, Verdict
+from engine.core.records import AnswerKind, Message, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,14 +66,15 @@ class Chain:
         options, statement = codec.reading(self.row["data"])
         return answers.extract(text, self.kind, statement=statement, options=options)
 
-    def verdict(self, answer: str | None) -> Verdict:
-        """How an answer to its question scores. Raises LookupError where nobody here knows the task."""
+    def score(self, answer: str | None) -> float | None:
+        """An answer to its question, from 0, wrong, to 1, right; None: no answer. Raises LookupError where nobody here
+        knows the task."""
         if answer is None:
-            return "none"
+            return None
         score = score_of(self.row, answer, {})
         if score is None:
             raise LookupError(self.row["task"])
-        return "right" if score >= 1 else "wrong"
+        return score
 
     @property
     def answer(self) -> str | None:

@@ -119,7 +119,7 @@ def groups(every: Sequence[Chain]) -> list[list[Scored]]:
     """Thoughts by question, with their own answers scored. Raises LookupError where nobody here knows the task."""
     found: dict[str, list[Scored]] = {}
     for chain in visible(every):
-        right = chain.verdict(chain.answer) == "right"
+        right = (chain.score(chain.answer) or 0.0) >= 1
         scored = Scored(chain.key, chain.question_id, chain.messages, chain.text, chain.output_tokens, right)
         found.setdefault(chain.question_id, []).append(scored)
     return list(found.values())

@@ -157,7 +157,7 @@ def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> tuple[list[Though
         own.sort(key=lambda probe: probe.place_tokens)
         if own[-1].key is not None:
             continue
-        at = [Place(p.place_tokens, p.answer, p.verdict, p.spend.output_tokens, p.on_grid) for p in own]
+        at = [Place(p.place_tokens, p.answer, p.score, p.spend.output_tokens, p.on_grid) for p in own]
         thoughts.append(Thought(key, question, own[-1].chain_tokens, kinds[key, question], tuple(at)))
         exact = exact and own[-1].exact
     return thoughts, how, exact
@@ -173,7 +173,7 @@ def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought
     thoughts = []
     for chain, cut in zip(shown, cuts, strict=True):
         told = [(at, chain.read(cut.before(at))) for at, _ in places(cut, shared, 0)]
-        said = [(at, answer, chain.verdict(answer)) for at, answer in [*told, (cut.n_tokens, chain.answer)]]
+        said = [(at, answer, chain.score(answer)) for at, answer in [*told, (cut.n_tokens, chain.answer)]]
         thoughts.append(from_text(chain.key, chain.question_id, cut, chain.kind, said))
     return thoughts
 
@@ -285,10 +285,10 @@ def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame
         return pl.DataFrame(schema=CURVE_SCHEMA)
     shared = {place.tokens for thought in every for place in thought.places[:-1] if place.on_grid}
     whole = max(thought.n_tokens for thought in every)
-    final = _question_means(groups, lambda thought: thought.final.verdict == "right")
+    final = _question_means(groups, lambda thought: thought.final.score or 0.0)
     rows = []
     for at in sorted({*shared, whole}):
-        stopped = _question_means(groups, partial(_right_at, at))
+        stopped = _question_means(groups, partial(_score_at, at))
         value, rest = _interval(stopped, weights), _interval(final - stopped, weights)
         thinking = [thought.at(at).forced_tokens for thought in every if thought.n_tokens > at]
         row = {"tokens": at, "accuracy": value.mean, "low": value.low, "high": value.high}
@@ -300,8 +300,8 @@ def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame
     return pl.DataFrame(rows, schema=CURVE_SCHEMA)
 
 
-def _right_at(tokens: int, thought: Thought) -> float:
-    return thought.at(tokens).verdict == "right"
+def _score_at(tokens: int, thought: Thought) -> float:
+    return thought.at(tokens).score or 0.0
 
 
 def _length_at(tokens: int, thought: Thought) -> float:
