@@ -50,8 +50,9 @@ def pages() -> list[st.Page]:
     return [*shown, *linked, *hidden]
 
 
-st.set_page_config(page_title="Budgetscope", page_icon=str(HERE / "icon.svg"), layout="wide")
 page = st.navigation(pages(), position="top")
+title = page.title if page.title == "Budgetscope" else f"{page.title} · Budgetscope"
+st.set_page_config(page_title=title, page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / f"wordmark{'-dark' if controls.dark() else ''}.svg"), size="large")
 controls.dress()
 controls.watch_browser(charts=page.url_path in CHARTS)

@@ -124,7 +124,7 @@ def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) -> CurvesInfo:
+def curves_info(db: Database, wish: CurveSelection, dark: bool, room: Room) -> CurvesInfo:
     """The budget curves' plain data."""
     cells, every = curve_cells(db, wish), queries.every(db)
     ids = tuple(sorted(set(cells.filter("anytime")["condition_id"])))
@@ -134,7 +134,7 @@ def curves_info(db: Database, wish: CurveSelection, dark: bool, narrow: bool) ->
         cells,
         {condition: lines[condition] for condition in ids},
         axis=wish.axis,
-        narrow=narrow,
+        room=room,
         dark=dark,
         models=roster(every["model"]),
         strategies=sorted(set(every["strategy"])),
@@ -152,7 +152,7 @@ def told_frames(db: Database, shown: Filter, study: str) -> tuple[pl.DataFrame, 
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def told_info(db: Database, shown: Filter, study: str, dark: bool, narrow: bool) -> ToldInfo:
+def told_info(db: Database, shown: Filter, study: str, dark: bool, room: Room) -> ToldInfo:
     """Plain data of both figures of told budgets."""
     every, (points, summary, accuracy) = queries.every(db), told_frames(db, shown, study)
     return figures.told_info(
@@ -160,7 +160,7 @@ def told_info(db: Database, shown: Filter, study: str, dark: bool, narrow: bool)
         summary,
         accuracy,
         stated_budgets.untold(points, queries.cells(db, study=study), queries.conditions(db)),
-        narrow=narrow,
+        room=room,
         dark=dark,
         models=roster(every["model"]),
         strategies=sorted(set(every["strategy"])),

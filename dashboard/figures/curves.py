@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
-from dashboard.figures.axes import AccuracyScale, Lens, LogScale, accuracy_scale, log_scale
+from dashboard.figures.axes import AccuracyScale, Lens, LogScale, Room, accuracy_scale, log_scale
 from dashboard.figures.ink import (
     SELECTABLE,
     Trace,
@@ -70,6 +70,8 @@ BUDGETS: dict[str, Lens] = {
     "wh": Lens("budget", "Budget per question", "Wh", 1e-12),
 }
 """By budget axis; budgets in money and energy are integer pico-dollars and pico-Wh in the frames."""
+BAND = 0.13
+"""Opacity of a band."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def curves_info(
     curves: Mapping[str, pl.DataFrame],
     *,
     axis: str,
-    narrow: bool = False,
+    room: Room = "wide",
     dark: bool = False,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
@@ -166,7 +168,7 @@ def curves_info(
             drawn[task] = tuple(task_curves)
     every = [curve for of_task in drawn.values() for curve in of_task]
     all_stops = [stop for curve in every for stop in curve.stops]
-    tiling = tiling_for(len(drawn), [curve.name for curve in every], narrow=narrow)
+    tiling = tiling_for(len(drawn), [curve.name for curve in every], room=room)
     blind = {task: baselines(tasks[task]) for task in drawn}
     levels = [at for lines in blind.values() for at, _ in lines]
     y = accuracy_scale(
@@ -219,7 +221,11 @@ def budget_line(x: float, lens: Lens) -> str:
 def curves_caption(info: CurvesInfo) -> str:
     """What line, band and dots mean; empty when nothing is drawn."""
     every = [curve for panel in info.panels for curve in panel.curves]
-    parts = ["accuracy if every question had this budget, with 95% intervals"] if every else []
+    band = "band: 95% interval of the curve that ends highest"
+    parts = ["accuracy if every question had this budget", band] if every else []
+        if every
+        else []
+    )
     if any(stop.unsure for curve in every for stop in curve.stops):
         parts.append("dotted where not every trial was observed that far, ended where under half were")
     if any(curve.dots for curve in every):
@@ -234,9 +240,9 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
         return empty_figure("No curve on this budget axis yet: run an anytime strategy, or choose another axis.", inks)
     traces, notes = list[Trace](), list[dict[str, Any]]()
     for i, panel in enumerate(info.panels):
-        # Bands lie over one another, so many of them are paler.
-        opacity = 0.13 if len(panel.curves) <= 5 else 0.08
-        traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, opacity)), i)
+        # Bands lie over one another, so only the curve that ends highest has its own.
+        top = max(panel.curves, key=lambda curve: curve.stops[-1].y)
+        traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, curve is top)), i)
         lines, names_of_lines = baseline_marks(panel.baselines, scale, inks)
         traces += placed(lines, i)
         notes += noted(names_of_lines, i)
@@ -253,8 +259,8 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
     return painted(traces, paper | {"annotations": [*notes, spend_title(title, inks)]})
 
 
-def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[Trace]:
-    """Dots with intervals; or a band under a step line, solid and then dotted, with marks for the pointer alone."""
+def _curve(curve: Curve, info: CurvesInfo, banded: bool) -> Iterator[Trace]:
+    """Dots with intervals; or a step line, solid and then dotted, with marks for the pointer alone, `banded` or not."""
     background, shape, stops = theme.inks(info.dark).background, curve.shape, curve.stops
     x, y = [info.x_scale.place(stop.x) for stop in stops], [stop.y for stop in stops]
     marks = {"type": "scatter", "x": x, "y": y, "mode": "markers", "showlegend": False, "cliponaxis": False}
@@ -267,16 +273,8 @@ def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[Trace]:
         marks |= {"error_y": interval_bars(y, lows, highs, fade(curve.colour, 0.6), 1.2)}
         yield marks | {"marker": marker | {"line": {"color": background, "width": 1.2}}}
         return
-    # Plotly fills only straight outlines: the corners of the steps are written out, along the low ends and back.
-    outline = dict[str, list[tuple[float, float]]](low=[], high=[])
-    for at, stop in zip(x, stops, strict=True):
-        if stop.low is not None and stop.high is not None:
-            for corners, end in ((outline["low"], stop.low), (outline["high"], stop.high)):
-                corners += [(at, corners[-1][1])] if corners else []
-                corners.append((at, end))
-    band = [*outline["low"], *reversed(outline["high"])]
-    ground = {"fill": "toself", "fillcolor": fade(curve.colour, opacity)}
-    yield stroke((at for at, _ in band), (up for _, up in band), {"width": 0}, **ground)
+    if banded:
+        yield _band(x, stops, curve.colour)
     # Dotted already from the last sure stop on: the step that leads to an unsure value is unsure itself.
     sure = next((max(0, i - 1) for i, stop in enumerate(stops) if stop.unsure), len(stops) - 1)
     for part, thick, dash in ((slice(sure + 1), 2.0, "solid"), (slice(sure, None), 1.1, "dot")):
@@ -286,3 +284,17 @@ def _curve(curve: Curve, info: CurvesInfo, opacity: float) -> Iterator[Trace]:
     marker = {"symbol": [shape.symbol] * len(stops), "size": 8 * shape.factor, "color": curve.colour}
     marker |= {"opacity": [0.0] * (len(stops) - 1) + [1.0]}
     yield marks | {"marker": marker, "selected": SELECTABLE["selected"]}
+
+
+def _band(x: Sequence[float], stops: Sequence[Stop], colour: str) -> Trace:
+    """The 95% intervals of a step line, as one filled outline."""
+    # Plotly fills only straight outlines: the corners of the steps are written out, along the low ends and back.
+    outline = dict[str, list[tuple[float, float]]](low=[], high=[])
+    for at, stop in zip(x, stops, strict=True):
+        if stop.low is not None and stop.high is not None:
+            for corners, end in ((outline["low"], stop.low), (outline["high"], stop.high)):
+                corners += [(at, corners[-1][1])] if corners else []
+                corners.append((at, end))
+    band = [*outline["low"], *reversed(outline["high"])]
+    ground = {"fill": "toself", "fillcolor": fade(colour, BAND)}
+    return stroke((at for at, _ in band), (up for _, up in band), {"width": 0}, **ground)

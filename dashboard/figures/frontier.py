@@ -239,7 +239,9 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
-    lines, names_of_lines = baseline_marks(info.baselines, scale, inks, right=True)
+    # Left of the handle, where that stands near the right edge.
+    limit = 1.0 if info.handles.most is None else scale.fraction(info.handles.most)
+    lines, names_of_lines = baseline_marks(info.baselines, scale, inks, right=limit if 0.7 < limit < 1 else 1.0)
     traces += lines
     if info.line:
         x = [*(scale.place(x) for x, _ in info.line), right]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
-from dashboard.figures.axes import AccuracyScale, LogScale, accuracy_scale, log_scale
+from dashboard.figures.axes import AccuracyScale, LogScale, Room, accuracy_scale, log_scale
 from dashboard.figures.ink import (
     SELECTABLE,
     Trace,
@@ -128,7 +128,7 @@ def told_info(
     *,
     models: Sequence[str] = (),
     strategies: Sequence[str] = (),
-    narrow: bool = False,
+    room: Room = "wide",
     dark: bool = False,
 ) -> ToldInfo:
     """What both figures show of `points` and `summary`, the frames of `Results.elasticity`.
@@ -168,7 +168,7 @@ def told_info(
             )
             drawn.append(series)
         panels.append(ToldPanel(plain(called[task]), tuple(drawn)))
-    return _laid_out(tuple(panels), narrow=narrow, dark=dark)
+    return _laid_out(tuple(panels), room=room, dark=dark)
 
 
 def _names(keys: Sequence[tuple[str, ...]], models: Sequence[str]) -> dict[tuple[str, ...], str]:
@@ -208,10 +208,10 @@ def _scored(row: Row, muted: str) -> Stop:
     return Stop(row["told"], value, low, high, "<br>".join(lines), row["condition_id"], row["budget"])
 
 
-def _laid_out(panels: tuple[ToldPanel, ...], *, narrow: bool, dark: bool) -> ToldInfo:
+def _laid_out(panels: tuple[ToldPanel, ...], *, room: Room, dark: bool) -> ToldInfo:
     every = [series for panel in panels for series in panel.series]
     names = [series.name for series in every if series.name]
-    tiling = tiling_for(len(panels), names, narrow=narrow, labelled=bool(names))
+    tiling = tiling_for(len(panels), names, room=room, labelled=bool(names))
     used = [stop for series in every for stop in series.used]
     scored = [stop for series in every for stop in series.accuracy]
     across, told = tiling.across - tiling.reserve, [stop.told for stop in (*used, *scored)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dashboard.figures.axes import FOOT, LEFT, NARROW, RIGHT, WIDTH, Box
+from dashboard.figures.axes import FOOT, LEFT, RIGHT, Box, Room, box_for
 from dashboard.figures.ink import Trace, halo, layout
 from dashboard.figures.lettering import safe, width
 from dashboard.theme import Inks, fade
@@ -48,15 +48,15 @@ class Tiling:
         return HEAD + BETWEEN - 10
 
 
-def tiling_for(panels: int, names: Sequence[str], *, narrow: bool, labelled: bool = True) -> Tiling:
-    """A grid for so many panels: two to four in a row, larger the fewer there are."""
-    most = 2 if narrow else (3 if labelled else 4)
+def tiling_for(panels: int, names: Sequence[str], *, room: Room = "wide", labelled: bool = True) -> Tiling:
+    """A grid for so many panels: two to four in a row, larger the fewer there are; on a phone one under the other."""
+    most = {"phone": 1, "narrow": 2, "wide": 3 if labelled else 4}[room]
     # Rows as equal as can be: four panels of at most three in a row stand two by two.
     columns = max(1, min(most, panels, math.ceil(panels / math.ceil(panels / most)) if panels else 1))
-    across = ((NARROW if narrow else WIDTH) - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
+    across = (box_for(room).width - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
     reserve = min(max((width(name, SIZE) for name in names), default=0.0) + 18, across * 0.5) if labelled else 0.0
     # A single panel is as high as a figure, two in a row nearly square.
-    high = 400.0 if panels <= 1 else 300.0 if columns == 2 else 240.0
+    high = 400.0 if panels <= 1 else 300.0 if columns <= 2 else 240.0
     return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve)
 
 

@@ -40,8 +40,7 @@ STATES = {
 RESUMABLE = ("new", "stopped", "ceiling", "failed", "dead")
 EXPECTED = "By the stored runs: shared draws once, stored answers not at all. The ceiling holds whatever happens."
 AT_MOST = (
-    "Upper bounds: prompts counted by their bytes, every reply at its full length, nothing shared or replayed. "
-    "The ceiling holds whatever happens."
+    "so these are upper bounds: every reply at its full length, nothing shared. The ceiling holds whatever happens."
 )
 FREE = "free (runs here)"
 ROOM = 2.5
@@ -299,7 +298,7 @@ def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
         )
         many = f"{fmt.count(found.unknown)} of {fmt.plural(len(found.lines), 'setting')}"
         short = ", some because a smaller budget cut their stored answers" if any(s.short for s in found.lines) else ""
-        note = f"Nothing is stored yet of {many}{short}. {AT_MOST}"
+        note = f"Nothing is stored yet of {many}{short}, {AT_MOST}"
         limits = Limits(None, _round_up(worst.total_tokens), worst.billed_pusd or None)
         said = f"{asked}, {cost[0]}; how long it takes is known after a few."
         return Forecast(rows, note, None, pilot_cost, "", worst.total_tokens, limits, said)

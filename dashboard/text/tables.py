@@ -8,6 +8,7 @@ questions).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ __all__ = [
     "curve_table",
     "energy_line",
     "in_percent",
-    "leader_sentence",
+    "leaders",
     "panel_lines",
     "said",
     "settings_table",
@@ -224,22 +225,40 @@ def energy_line(row: Row, zone: str | None) -> str:
     return f"{fmt.number(wh)} Wh and {fmt.number(grams_co2e(wh, zone))} g CO2e per 1,000 questions (zone {zone})"
 
 
-def leader_sentence(cells: pl.DataFrame) -> str:
-    """The most accurate condition of a task at the largest budget everyone there is read at, with interval and n."""
-    rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
-    if not rows:
-        return ""
-    # Budget first: accuracies at different budgets are no race.
-    top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
-    name = names.over(rows)
-    drawn = fmt.draws(top.get("n_draws"))
-    called = f"{name(top)} ({drawn})" if drawn else name(top)
-    return f"{called} leads {names.task(top['task'])} at {fmt.budget(top['budget'], top['axis'])}: {_scored(top)}"
+def leaders(cells: pl.DataFrame) -> tuple[str, str]:
+    """Who is most accurate at the largest budget every setting of a task is read at: a finding, and by task how
+    accurate, with intervals; empty where nothing is known."""
+    found: list[tuple[str, str, Row]] = []
+    for part in cells.partition_by("task", maintain_order=True):
+        rows = [row for row in part.to_dicts() if row["accuracy"] is not None and not row["partial"]]
+        if rows:
+            # Budget first: accuracies at different budgets are no race.
+            top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
+            found.append((names.task(top["task"]), names.over(rows)(top), top))
+    if not found:
+        return "", ""
+    if not any(top["accuracy"] for _, _, top in found):
+        return "No setting answered a question right here", ""
+    won = Counter(name for _, name, _ in found).most_common(1)[0]
+    limits = {fmt.up_to(top["budget"], top["axis"]) for _, _, top in found}
+    limit = next(iter(limits)) if len(limits) == 1 else "the largest budget"
+    if len(found) == 1:
+        task, name, top = found[0]
+        return f"{name} is most accurate on {task}, {_scored(top)}, {limit}", ""
+    every = f"all {len(found)}" if won[1] == len(found) else f"{won[1]} of {len(found)}"
+    heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
+    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in found)
+    counts = {top["n_questions"] for _, _, top in found}
+    each = f"; n = {fmt.count(counts.pop())} questions each" if len(counts) == 1 else ""
+    return (
+        heading or f"Another setting is most accurate on each of {len(found)} tasks, {limit}",
+        f"{', '.join(said)}{each}.",
+    )
 
 
 def _scored(row: Row) -> str:
-    ends = fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent)
-    return f"{fmt.percent(row['accuracy'])} {ends} (n = {fmt.count(row['n_questions'])})"
+    share = _accuracy(row["n_questions"])
+    return f"{share(row['accuracy'])} {fmt.interval(row['accuracy_low'], row['accuracy_high'], share)}".strip()
 
 
 def cell_notes(row: Row, x: str | None = None) -> list[str]:

@@ -43,8 +43,9 @@ def render() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         study = controls.select(VIEW, by["study"], "Study", controls.study_name)
         show = controls.choose(VIEW, by["show"], "Show", SHOW.__getitem__)
+        more = st.container(horizontal=True, vertical_alignment="center", width="content", key="bar-more")
     head = st.container(gap="xsmall")
-    (stated if show == "stated" else by_budget).draw(db, params, study, head, problems)
+    (stated if show == "stated" else by_budget).draw(db, params, study, (more, head), problems)
 
 
 render()

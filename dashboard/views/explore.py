@@ -98,7 +98,11 @@ def _emptied(name: str) -> None:
 
 def _field(name: str, label: str, unit: str) -> None:
     key = url_state.key(VIEW, name)
-    st.text_input(label, key=key, max_chars=LONGEST, placeholder=unit, width=170, on_change=partial(_emptied, name))
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="xsmall", key=f"bar-{name}"):
+        st.text_input(
+            label, key=key, max_chars=LONGEST, placeholder="off", width=170, on_change=partial(_emptied, name)
+        )
+        st.caption(controls.literal(unit), width="content")
 
 
 def _filter(by: dict[str, Param], own: pl.DataFrame, first: str) -> tuple[pl.DataFrame, queries.Budgets, str]:

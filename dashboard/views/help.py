@@ -13,17 +13,22 @@ from engine.strategies import entries, plugins
 
 VIEW = "help"
 PARAMS = (Param("family", (), many=True), Param("strategy"))
+STEPS = (
+    "Explore: say what you would spend at most and reach at least; the line under the heading names what to use.",
+    "Compare and Answers: see where it wins and loses against another setting, and read what it said.",
+    "Runs: ask your own questions of your own models, under a ceiling that is never exceeded.",
+)
 RULES = (
-    "A budget is a hard wall around one attempt at one question. Each call is granted what the wall leaves after its "
-    "prompt; the first call that does not fit ends the attempt, and the last answer given before counts.",
-    "Most strategies know nothing of the budget, so one attempt at the largest tells what the answer would have been "
-    "at every smaller one. Those that plan with what is left are run once per budget.",
+    "A budget is a hard wall around one answer to one question. Each call is granted what the wall leaves after its "
+    "prompt; the first call that does not fit ends it, and what was answered before counts.",
+    "Most strategies know nothing of the budget, so one answer at the largest tells what it would have been at every "
+    "smaller one. Those that plan with what is left are run once per budget.",
     "Strategies that ask the same thing see the same replies, so differences between them are paired; a stored reply "
-    "is spent again in full by every attempt that reads it, and billed once.",
-    "Accuracy counts right answers among all attempts but failed and stopped ones: no answer is not right, a "
+    "is spent again in full by every answer that reads it, and billed once.",
+    "Accuracy counts right answers among all but failed and stopped ones: no answer is not right, a "
     "provider's failure is not wrong. Intervals are 95%, questions are the sampling unit.",
-    "The chance of being on the frontier is the share of bootstrap samples of the questions in which nothing cheaper "
-    "is as good.",
+    "The chance of being best for its spend is the share of bootstrap samples of the questions in which nothing "
+    "cheaper is as good.",
 )
 WORDS = (
     ("Setting", "a strategy with its parameters and its model; a point is a setting at a budget."),
@@ -48,7 +53,13 @@ RESPONSIBLE = (
     "Fewer tokens are less energy, and sometimes worse answers for the hardest questions: read both numbers.",
     "Questions and answers are sent to the models you choose, and stored in your database; keys are never stored.",
 )
-WIDTHS = {"Strategy": 170, "Family": 110, "What it does": 420, "Calls per question, at most": 190}  # Pixels.
+WIDTHS = {
+    "Name": 190,
+    "Family": 110,
+    "What it does": 420,
+    "Calls per question, at most": 190,
+    "Strategy": 170,
+}  # Pixels.
 
 
 def render() -> None:
@@ -59,19 +70,23 @@ def render() -> None:
     problems, key = url_state.load(VIEW, params), url_state.key(VIEW, "strategy")
     if (named := st.session_state.get(key)) and named not in every:
         problems.append(f"There is no strategy {named!r}; the table has those there are.")
-    controls.heading(f"{fmt.plural(len(every), 'strategy', 'strategies')} in {len(families)} families, metered alike")
-    controls.caption("A strategy asks a model in its own way; tokens, calls and money are counted around it.")
+    controls.heading("Which way of asking a model buys most accuracy for what it spends")
+    for number, step in enumerate(STEPS, 1):
+        st.markdown(f"{number}. {controls.literal(step)}")
+    many = fmt.plural(len(every), "strategy", "strategies")
+    st.markdown("## Strategies")
+    controls.caption(f"{many} in {len(families)} families: each asks in its own way, and all are metered alike.")
     # A plugin that cannot be loaded is named here too: its strategies are missing from the table.
     controls.warn([*problems, *map(str, plugins.faults())])
     chosen = controls.choose_many(VIEW, params[0], "Family", names.family)
     shown = [entry for entry in every.values() if entry.family in chosen]
-    columns = ("Strategy", "Family", "What it does", "Calls per question, at most", "Paper")
+    columns = ("Name", "Family", "What it does", "Calls per question, at most", "Paper", "Strategy")
     rows = []
-    for each in sorted(shown, key=lambda each: (each.family, each.name)):
+    for each in sorted(shown, key=lambda each: (each.family, names.strategy(each.name))):
         # The idea without its remark in brackets, which the details below have room for.
         idea = each.idea.split(" (")[0].replace("`", "")
         paper = f"https://arxiv.org/abs/{each.papers[0]}" if each.papers else ""
-        rows.append((each.name, names.family(each.family), idea, each.calls, paper))
+        rows.append((names.strategy(each.name), names.family(each.family), idea, each.calls, paper, each.name))
     formats = {name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()}
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
     controls.table(
@@ -84,7 +99,14 @@ def render() -> None:
     options = [entry.name for entry in shown]
     if st.session_state.get(key) not in options:  # A filter above may have hidden it.
         st.session_state[key] = None
-    st.selectbox("Strategy", options, key=key, index=None, placeholder="Choose a strategy to read how it works")
+    st.selectbox(
+        "How one works",
+        options,
+        key=key,
+        index=None,
+        placeholder="Choose a strategy",
+        format_func=names.strategy,
+    )
     if entry := every.get(str(st.session_state.get(key))):
         with st.container(border=True):
             promise = "With its defaults it plans with the budget, so it runs once per budget."
@@ -92,8 +114,9 @@ def render() -> None:
                 promise = "It is told whether answers are right, so its results are a bound for study and no setting "
                 promise += "to choose."
             elif entry.anytime(entry.make()):
-                promise = "With its defaults it knows nothing of the budget: one attempt gives its whole curve."
-            st.markdown(f"## {controls.literal(entry.name)}")
+                promise = "With its defaults it knows nothing of the budget: one answer gives its whole curve."
+            st.markdown(f"### {controls.literal(names.strategy(entry.name))}")
+            controls.caption(f"In files and addresses: {entry.name}")
             for sentence in (entry.idea, entry.text, promise):
                 controls.say(sentence.replace("`", ""))
             if origin := plugins.origin(entry.name):
@@ -102,7 +125,7 @@ def render() -> None:
             controls.caption(f"Parameters: {', '.join(knobs)}")
             if entry.roles:
                 roles = ", ".join(("solver", *entry.roles))
-                controls.caption(f"Models, by role: {roles}. The Run page asks for them; a study file has [[lineups]].")
+                controls.caption(f"Models, by role: {roles}. Runs asks for them; a study file has [[lineups]].")
             if entry.needs_prefix:
                 controls.caption(
                     "Needs a model that continues a prefix: one on this machine, a provider's that litellm "

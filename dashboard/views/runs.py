@@ -138,6 +138,7 @@ def _compose() -> None:
         _launch(form, forecast, usual, db)
     study_form.settle(VIEW)
     url_state.save(VIEW, PARAMS)
+    controls.copy_link(VIEW, PARAMS)
 
 
 def _stored(db: Path) -> tuple[str, ...]:
@@ -280,7 +281,7 @@ def _earlier() -> None:
     every = runs.runs(db)
     st.html('<h3 class="bs-sub">Earlier runs</h3>')
     if not every:
-        controls.caption(f"No run lies beside {db.name} yet.")
+        controls.caption("None yet. What you launch is listed here, and goes on when you close the tab.")
         return
     pages = -(-len(every) // SHOWN)
     page = st.pagination(pages, key="run.page") if pages > 1 else 1

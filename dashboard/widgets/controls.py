@@ -182,8 +182,9 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
 
 
 def study_name(study: str) -> str:
-    """How a study is called."""
-    return "All studies" if study == ALL_STUDIES else study
+    """How a study is called: `token_economies` is `Token economies`."""
+    words = study.replace("_", " ")
+    return "All studies" if study == ALL_STUDIES else words[:1].upper() + words[1:]
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
@@ -295,9 +296,17 @@ def way_down(view: str, frame: pl.DataFrame, point: str, noun: str) -> tuple[dic
 
 
 def copy_link(view: str, params: Sequence[Param], values: Mapping[str, object] | None = None) -> None:
-    """Link to what is on screen, or to `values`, to be copied with or without the clipboard's permission."""
-    with st.popover("Copy link", icon=":material/link:"):
-        st.code(url_state.address(view, params, values), language=None, wrap_lines=True)
+    """The menu at the top right, with the link to what is on screen or to `values` alone."""
+    with st.container(key="share"), st.popover("Share", icon=":material/link:"):
+        _link(view, url_state.address(view, params, values))
+
+
+def _link(view: str, address: str) -> None:
+    """A link with a button that copies it; also as text, for a browser that lets nobody copy."""
+    st.components.v2.component("budgetscope_copy", html="<button>Copy link</button>", css=_COPY_LOOK, js=_COPY)(
+        key=f"{view}.copy", data={"link": address}
+    )
+    st.code(address, language=None, wrap_lines=True)
 
 
 def link_to(page: str, label: str, query: Mapping[str, str | Sequence[str]]) -> None:
@@ -343,8 +352,7 @@ def share(
     from dashboard.text import exports
 
     with st.container(key="share"), st.popover("Share", icon=":material/link:"):
-        st.markdown("**Link to what you see**")
-        st.code(url_state.address(name, params), language=None, wrap_lines=True)
+        _link(name, url_state.address(name, params))
         st.markdown("**Snapshot**")
         if (why := closed()) is None:
             if st.button("Freeze as snapshot", help="A short link to these numbers, for ever"):
@@ -407,6 +415,32 @@ def narrow() -> bool:
     return bool(st.session_state.get("narrow", 0))
 
 
+_COPY = """
+export default function ({ data, parentElement }) {
+  const button = parentElement.querySelector("button");
+  button.onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(data.link);
+    } catch {
+      // Without a secure address there is no clipboard to ask, and the old way still works.
+      const field = document.createElement("textarea");
+      field.value = data.link;
+      document.body.append(field);
+      field.select();
+      document.execCommand("copy");
+      field.remove();
+    }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = "Copy link"; }, 1500);
+  };
+}
+"""
+_COPY_LOOK = """
+button {
+  width: 100%; min-height: 36px; border: 0; border-radius: 7px; font: inherit; cursor: pointer;
+  background: var(--st-primary-color); color: var(--st-background-color);
+}
+"""
 _WATCH = """
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');

@@ -69,7 +69,7 @@ def test_figures_follow_a_theme_that_changes(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize(("path", "says"), [("/help", "strategies in")])
+@pytest.mark.parametrize(("path", "says"), [("/help", "Which way of asking")])
 def test_a_page_without_a_figure_opens_without_a_complaint(site: Site, path: str, says: str) -> None:
     expect(site.open(path, figure=False).get_by_role("heading", level=1).first).to_contain_text(says)
 

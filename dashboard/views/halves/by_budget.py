@@ -20,16 +20,21 @@ from engine.core import text as fmt
 from engine.core.records import AXES
 
 VIEW = "budgets"
-BUDGETS = controls.SPENDS | {"usd": "Money", "wh": "Energy (Wh)"}
+BUDGETS = controls.SPENDS | {"usd": "Cost", "wh": "Energy (Wh)"}
 ORDERS = 64  # Of the draws of a vote, to average over.
 
 
 def draw(
-    db: queries.Database, params: Sequence[Param], study: str, head: DeltaGenerator, problems: Sequence[str]
+    db: queries.Database,
+    params: Sequence[Param],
+    study: str,
+    places: tuple[DeltaGenerator, DeltaGenerator],
+    problems: Sequence[str],
 ) -> None:
-    """Draw the rest of the page, its finding in `head`; `problems` are those of the address."""
+    """Draw the rest of the page: its controls and its finding in two `places`; `problems` are those of the address."""
+    more, head = places
     prices, by = queries.models(db), {param.name: param for param in params}
-    with st.container(horizontal=True, gap="medium", key="bar-filters"):
+    with more:
         axis = str(controls.choose(VIEW, by["axis"], "Budget in", BUDGETS.__getitem__))
         with st.popover("Filter", icon=":material/filter_list:"):
             tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
@@ -44,16 +49,14 @@ def draw(
     wish = infos.CurveSelection(ids, axis, shown, ORDERS if voted else None, looking, study)
     url_state.save(VIEW, params)
     cells = infos.curve_cells(db, wish)
-    info = infos.curves_info(db, wish, controls.dark(), controls.narrow())
+    info = infos.curves_info(db, wish, controls.dark(), controls.room())
     title = figures.curves_caption(info)
     with head:
         count, total = cells["condition_id"].n_unique(), every["condition_id"].n_unique()
-        leaders = [tables.leader_sentence(part) for part in cells.partition_by("task", maintain_order=True)]
-        known = [sentence for sentence in leaders if sentence]
-        several = f"What a larger budget buys on {fmt.plural(len(leaders), 'task')}"
-        none = "No setting here has a budget to read it at"
-        controls.heading(known[0] if len(known) == 1 else several if leaders else none)
-        controls.say("; ".join(known) + "." if len(known) > 1 else "")
+        finding, by_task = tables.leaders(cells)
+        unknown = "No answer is scored yet" if count else "No setting here has a budget to read it at"
+        controls.heading(finding or unknown)
+        controls.say(by_task)
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
         imported = every.filter(pl.col("strategy").str.starts_with(names.IMPORTED))["condition_id"].n_unique()
         elsewhere = count < total - imported and every["axis"].n_unique() > 1

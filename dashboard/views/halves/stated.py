@@ -21,9 +21,14 @@ MOST = 6  # Sentences on the page; the table has all.
 
 
 def draw(
-    db: queries.Database, params: Sequence[Param], study: str, head: DeltaGenerator, problems: Sequence[str]
+    db: queries.Database,
+    params: Sequence[Param],
+    study: str,
+    places: tuple[DeltaGenerator, DeltaGenerator],
+    problems: Sequence[str],
 ) -> None:
-    """Draw the rest of the page, its finding in `head`; `problems` are those of the address."""
+    """Draw the rest of the page: its controls and its finding in two `places`; `problems` are those of the address."""
+    more, head = places
     by, stating = {param.name: param for param in params}, {row["condition_id"] for row in queries.told(db)}
     if not stating & {*queries.studies(db).get(study, stating)}:
         url_state.save(VIEW, params)
@@ -36,13 +41,13 @@ def draw(
                 stated_budgets.RUN,
             )
         return
-    with st.popover("Filter", icon=":material/filter_list:"):
+    with more, st.popover("Filter", icon=":material/filter_list:"):
         tasks = controls.choose_many(VIEW, by["task"], "Task", controls.task_form(by["task"]))
         models = controls.choose_many(VIEW, by["model"], "Model", controls.short)
         strategies = controls.choose_many(VIEW, by["strategy"], "Strategy", names.strategy)
     shown = infos.Filter(tasks, models, strategies)
     points, summary, accuracy = infos.told_frames(db, shown, study)
-    info = infos.told_info(db, shown, study, controls.dark(), controls.narrow())
+    info = infos.told_info(db, shown, study, controls.dark(), controls.room())
     url_state.save(VIEW, params)
     title = figures.told_caption(info)
     with head:  # Sentences stand above the controls and need what these chose.

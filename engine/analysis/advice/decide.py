@@ -68,6 +68,8 @@ AXES = {
     "latency_ms": "time",
 }
 """What is spent, as the heading says it."""
+HARDLY_MORE = 1.25
+"""Of two cheap settings whose spends differ by less, a heading names the better one."""
 _EVEN = 1e-9
 
 
@@ -411,9 +413,11 @@ def _heading(board: Board) -> str:
     cheap = [cell for cell in front if 0 < x[cell] <= x[top] * 0.67]
     if not cheap:
         return _first_short(*plain)
-    # The cheapest setting that gets half of it, where it is best; where none does, the best of the cheap ones.
+    # The cheapest setting that gets half of it, where it is best, or a better one that costs hardly more; where none
+    # does, the best of the cheap ones.
     half = [cell for cell in cheap if accuracy[cell] >= accuracy[top] / 2]
-    first = names[half[0]] if half else names[max(cheap, key=lambda cell: accuracy[cell])]
+    half = [cell for cell in half if x[cell] <= HARDLY_MORE * x[half[0]]]
+    first = names[max(half or cheap, key=lambda cell: accuracy[cell])]
     low = max((cell for cell in cheap if names[cell] == first), key=lambda cell: (accuracy[cell], -x[cell]))
     if _Gaps.over(board, low).low(stats.z_of(LEVEL))[top] <= 0:
         words = f"No setting is measurably better than {first}"

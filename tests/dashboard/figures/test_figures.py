@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import figures, theme
-from dashboard.figures.axes import accuracy_scale, log_scale
+from dashboard.figures.axes import Room, accuracy_scale, log_scale
 from dashboard.figures.curves import CurvesInfo
 from dashboard.figures.frontier import FrontierInfo
 from engine.core import names
@@ -336,7 +336,7 @@ def test_any_frame_becomes_a_figure_and_no_cell_is_lost(cells: pl.DataFrame, x: 
 # Curves
 
 
-def curves_of(tasks: int, *, narrow: bool = False) -> CurvesInfo:
+def curves_of(tasks: int, *, room: Room = "wide") -> CurvesInfo:
     rows = [cell(condition_id=f"c{t}", task=f"task {t:02}") for t in range(tasks)]
     told = [
         cell(condition_id=f"t{t}{b}", task=f"task {t:02}", strategy="told_budget", anytime=False, budget=b)
@@ -344,14 +344,15 @@ def curves_of(tasks: int, *, narrow: bool = False) -> CurvesInfo:
         for b in (32, 128)
     ]
     known = {f"c{t}": curve((8, 64, 256), (0.0, 0.4, 0.6), censored=7) for t in range(tasks)}
-    return figures.curves_info(frame(*rows, *told), known, axis="total_tokens", narrow=narrow)
+    return figures.curves_info(frame(*rows, *told), known, axis="total_tokens", room=room)
 
 
 @pytest.mark.parametrize(
-    ("tasks", "narrow", "grid"), [(1, False, (1, 1)), (4, False, (2, 2)), (5, True, (2, 3)), (12, False, (3, 4))]
+    ("tasks", "room", "grid"),
+    [(1, "wide", (1, 1)), (4, "wide", (2, 2)), (5, "narrow", (2, 3)), (12, "wide", (3, 4)), (3, "phone", (1, 3))],
 )
-def test_curves_come_in_one_panel_per_task(tasks: int, narrow: bool, grid: tuple[int, int]) -> None:
-    info = curves_of(tasks, narrow=narrow)
+def test_curves_come_in_one_panel_per_task(tasks: int, room: Room, grid: tuple[int, int]) -> None:
+    info = curves_of(tasks, room=room)
     assert (info.tiling.columns, info.tiling.rows) == grid
     figure = figures.curves_figure(info)
     assert sum("task" in words for words in words_of(figure)) == tasks

@@ -107,7 +107,7 @@ def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(roo
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(-5, 245)), max_size=40))
 def test_labels_at_the_ends_of_lines_keep_their_distance(ends: list[tuple[float, float]]) -> None:
-    tiling = tiling_for(6, ["some strategy"], narrow=False)
+    tiling = tiling_for(6, ["some strategy"])
     found = end_labels(ends, tiling)
     heights = sorted(ends[label.line][1] + label.dy for label in found)
     assert all(b - a >= PITCH - 0.3 for a, b in itertools.pairwise(heights))
