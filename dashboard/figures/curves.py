@@ -223,9 +223,6 @@ def curves_caption(info: CurvesInfo) -> str:
     every = [curve for panel in info.panels for curve in panel.curves]
     band = "band: 95% interval of the curve that ends highest"
     parts = ["accuracy if every question had this budget", band] if every else []
-        if every
-        else []
-    )
     if any(stop.unsure for curve in every for stop in curve.stops):
         parts.append("dotted where not every trial was observed that far, ended where under half were")
     if any(curve.dots for curve in every):

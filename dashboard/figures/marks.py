@@ -158,7 +158,7 @@ def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
 def baseline_marks(
     lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks, *, right: float | None = None
 ) -> tuple[list[Trace], list[Trace]]:
-    """A dotted line across the plot for each, its name above its left end, or ending at `right`, a share of the width."""
+    """A dotted line across the plot for each, its name above its left end, or ending at `right`, a share of it."""
     # A decade past either edge, so that panning does not show its ends at once.
     across = [10 ** (scale.low - 1), 10 ** (scale.high + 1)]
     pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
