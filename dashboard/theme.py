@@ -182,6 +182,7 @@ def label_colours(strategies: Iterable[str], *, dark: bool = False) -> dict[str,
 
 
 def _colours(strategy: str) -> tuple[str, ...]:
+    # Without the first ten, which stand for strategies that everybody compares with.
     shades = [*STRATEGIES.values()][10:]
     # Not hash(): that differs from one process to the next.
     return STRATEGIES.get(strategy) or shades[zlib.crc32(strategy.encode(errors="replace")) % len(shades)]
@@ -189,6 +190,7 @@ def _colours(strategy: str) -> tuple[str, ...]:
 
 def model_shapes(models: Iterable[str]) -> dict[str, Shape]:
     """A shape for each model, in the order given; shapes repeat beyond twelve models."""
+    # By place and not by name: twelve models must have twelve shapes.
     return {model: SHAPES[i % len(SHAPES)] for i, model in enumerate(dict.fromkeys(models))}
 
 

@@ -163,7 +163,10 @@ class Frozen:
         """The frontier frame."""
         import polars as pl
 
+        # Read to the end before types are settled: a column may be null for longer than the default of 100 rows.
         frame = pl.read_json(io.StringIO(self.frame), infer_schema_length=None)
+        # Snapshots of an earlier version lack columns that were added since; unknown there, as they were never
+        # measured.
         return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
 
     def info(self, dark: bool, room: Room) -> FrontierInfo:
@@ -196,12 +199,15 @@ def of(
     db: Database, selection: Selection, handles: Handles, selected: tuple[str, int] | None, query: dict[str, list[str]]
 ) -> Frozen:
     """What Explore shows of a selection, with the decision of now; `selected` None: its pick stands in the panel."""
+    # The handle stands in the unit that the axis shows, such as thousandths of a dollar.
     most = None if handles.most is None else handles.most / figures.AXES[selection.x].scale
     made = queries.decision(db, selection, most, handles.least)
     if selected is None and made.cell is not None and made.cell.budget is not None:
         selected = made.cell.condition_id, made.cell.budget
     frame, every = queries.frontier(db, selection), queries.every(db)
+    # By name: what a frontier frame gains later must not travel in links that were never meant to hold it.
     shown = frame.select([name for name in COLUMNS if name in frame.columns])
+    # Of the hull no band is drawn, and it costs a thousand resamples.
     band = queries.band(db, selection) if selection.kind == "staircase" else None
     try:
         program = version("budgetscope")
@@ -243,6 +249,7 @@ def _written(frame: pl.DataFrame) -> str:
 def mark(db: Database, study: str, task: str) -> str:
     """What changes as soon as a task's numbers in a study do."""
     cells = queries.cells(db, study=study).filter(task=task)
+    # In a fixed order and to nine digits, or a sum in another order would look like news.
     numbers = cells.select("condition_id", "axis", "budget", "n_trials", "accuracy", "total_tokens").sort(
         "condition_id", "axis", "budget"
     )
@@ -268,6 +275,7 @@ def thaw(db: Database, link: str) -> Frozen | None:
         return None
     try:
         unpack = zlib.decompressobj()
+        # With a bound: a megabyte of zeros unpacks to a gigabyte.
         body = unpack.decompress(base64.b64decode(packed, validate=True), MOST_UNPACKED)
         if unpack.unconsumed_tail:
             raise ValueError("too large")
@@ -276,6 +284,7 @@ def thaw(db: Database, link: str) -> Frozen | None:
         frozen.info(False, "wide")
         frozen.table()
     except Exception as error:
+        # Whatever broke: the content is anybody's, and no error of a reader of JSON or frames is a sentence for a page.
         raise UsageError(f"The snapshot {link} cannot be read: it is damaged or of another version.") from error
     return frozen
 
@@ -285,6 +294,7 @@ def _answers(
 ) -> tuple[Answer, ...]:
     if selected is None:
         return ()
+    # Of the point in the panel alone: these are texts, and a snapshot has to stay small.
     (condition, at), answers = selected, list[Answer]()
     axes = frame.filter(condition_id=condition, budget=at)["axis"].to_list()
     if not axes or axes[0] not in AXES:
@@ -292,6 +302,7 @@ def _answers(
     axis = axes[0]
     for trial in queries.first_trials(db, selection.study, selection.task, condition, ANSWERS):
         read = replay.read(trial, axis, at)
+        # What the budget did not let through was never part of this answer, though it is stored.
         covered = trial.calls[: read.covered]
         kept = queries.completions(db, tuple(call.key for call in covered[:CALLS]))
         texts = [kept[call.key].text[:LETTERS] for call in covered[:CALLS] if call.key in kept]

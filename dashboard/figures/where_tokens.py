@@ -76,6 +76,7 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
     rows = whole.to_dicts()
     by = {(row["condition_id"], row["role"]): row for row in frame.drop_nulls("role").to_dicts()}
     roles = frame.drop_nulls("role").group_by("role").agg(pl.len(), pl.col("total_tokens").sum())
+    # Solving first, as every strategy has it, so that bars begin alike; then what most settings do.
     ordered = roles.sort(
         pl.col("role") != "solve", "len", "total_tokens", "role", descending=[False, True, True, False]
     )
@@ -83,8 +84,10 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
     pieces = []
     for place, role in enumerate(ordered["role"]):
         for column, word, weight in PARTS:
+            # A zero for settings without this role: traces of a stacked bar must have one value for each.
             used = [_tokens(by.get((row["condition_id"], role)), column) for row in rows]
             if any(used):
+                # Mixed, not transparent: the grid would shine through a pale bar.
                 colour = blend(hues[place % len(hues)], inks.background, weight)
                 hovers = tuple(
                     f"<b>{safe(plain(row['setting']))}</b><br>{safe(plain(role))}, {word}: {fmt.number(n)} tokens"
@@ -98,6 +101,7 @@ def where_info(frame: pl.DataFrame, *, narrow: bool = False, dark: bool = False)
     totals = tuple(
         f"<b>{fmt.number(row['total_tokens'])}</b> {fmt.interval(row['low'], row['high'], fmt.number)}" for row in rows
     )
+    # Measured by us: Plotly's own margin jumps when the figure is drawn again.
     left = math.ceil(max((width(name, NAME) for name in names), default=0)) + 16
     return WhereInfo(
         names, totals, tuple(row["total_tokens"] for row in rows), tuple(pieces), hidden, left, narrow, dark
@@ -150,12 +154,14 @@ def where_figure(info: WhereInfo) -> go.Figure:
                 "hoverlabel": {"bordercolor": piece.colour},
             }
         )
+    # A range from 0 to 0 would be drawn around zero.
     longest = max(info.ends) or 1.0
     notes = [
         {"x": end, "y": place, "text": text, "showarrow": False, "xanchor": "left", "xshift": 6}
         | {"font": {"size": 12.5, "color": inks.text}}
         for place, (end, text) in enumerate(zip(info.ends, info.totals, strict=True))
     ]
+    # Rows of the legend: Plotly lays it out after the height is settled.
     keys = math.ceil(len(info.pieces) / (3 if info.narrow else 7))
     paper = layout(inks, Box(960, HEAD + 20 * keys + ROW * len(places) + FOOT, FOOT))
     grid = {"gridcolor": inks.grid, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
@@ -179,6 +185,7 @@ def where_figure(info: WhereInfo) -> go.Figure:
             "margin": {"l": info.left, "r": 8, "t": HEAD + 20 * keys, "b": FOOT},
             "annotations": notes,
             "xaxis": grid
+            # Room for the totals behind the longest bar, which take the same pixels of a narrower figure.
             | {"range": [0, longest * (1.45 if info.narrow else 1.22)], "fixedrange": True, "tickformat": ",d"}
             | {"title": {"text": "Mean tokens per answer", "font": {"size": 13, "color": inks.text}}},
             "yaxis": {"tickvals": places, "ticktext": [safe(name) for name in info.names], "autorange": "reversed"}

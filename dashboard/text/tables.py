@@ -69,6 +69,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
 
     def place(row: Row) -> tuple[int, float]:
         verdict = verdicts.get((row["condition_id"], row["budget"]))
+        # Points without a verdict behind all others, and without a price behind those that have one.
         return order.index(verdict) if verdict in order else len(order), row[x] if row[x] is not None else math.inf
 
     rows = []
@@ -90,10 +91,12 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Questions": n,
             "Verdict": verdict or ("partial, no verdict" if row["partial"] else "not judged"),
             "Notes": " · ".join(cell_notes(row, x)),
+            # The last two are for whoever picks a row, and are hidden.
             "condition_id": row["condition_id"],
             "budget": row["budget"],
         }
         rows.append(cells)
+    # Read to the end: a column may begin with a hundred unknowns.
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -151,10 +154,12 @@ def scored_of(row: Row) -> int:
 def short_question(text: str, longest: int) -> str:
     """Its first paragraph on one line: what stands after a colon, where that is short, else its end."""
     line = " ".join(text.strip().partition("\n\n")[0].split())
+    # Tasks often put the instruction first: 'Compute: 2 + 3'.
     after = line.rpartition(": ")[2]
     line = after if 0 < len(after) <= longest else line
     if len(line) <= longest:
         return line
+    # Its end tells questions of one generator apart, which begin alike.
     end = line[1 - longest :]
     return "…" + (end.partition(" ")[2] or end)
 

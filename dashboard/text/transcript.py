@@ -93,6 +93,7 @@ def visible(text: str, longest: int = LONGEST) -> str:
     """The text with control and direction-changing characters written as `\\u202e`, cut to `longest` with a note."""
     letters = []
     for letter in text[:longest]:
+        # Up to the bound alone: a reply may have megabytes, and the loop is slow.
         code = ord(letter)
         # Category C: controls, bidi marks, lone surrogates and what has no letter; line and tab steer nothing.
         if letter not in "\n\t" and unicodedata.category(letter)[0] == "C":
@@ -143,6 +144,7 @@ def call_line(call: Call, *, several: bool = False) -> str:
     cached = [f"{fmt.count(spend.cached_tokens)} cached"] if spend.cached_tokens else []
     cached += [f"{fmt.count(spend.cache_write_tokens)} written to the cache"] if spend.cache_write_tokens else []
     aside = f" ({', '.join(cached)})" if cached else ""
+    # The whole reply, also where the budget charged only a part of it: this is what the model wrote.
     out = spend.output_tokens if call.seen_output_tokens is None else call.seen_output_tokens
     parts = [f"{fmt.count(spend.input_tokens)} in{aside}, {fmt.count(out)} out"]
     parts += [f"{fmt.count(spend.reasoning_tokens)} hidden reasoning"] if spend.reasoning_tokens else []
@@ -152,6 +154,7 @@ def call_line(call: Call, *, several: bool = False) -> str:
 
 def cut_line(call: Call) -> str | None:
     """Why a reply is not whole, or is missing; None: it is whole."""
+    # Sent and paid for: the server stopped in the middle, which is not a refusal.
     if call.cut is Cut.CONTEXT and call.spend.calls:
         return "cut where the model's context window was full: the strategy never saw this reply"
     return None if call.cut is None else CUTS[call.cut]
@@ -186,8 +189,10 @@ def finding(trial: Trial, reading: Reading, budget: str) -> str:
         return f"Not known at {budget}: the run closed before it"
     outcome = f"{FATES[reading.fate].capitalize()} after {_calls(reading.covered)}"
     if cut := closing_call(trial, reading):
+        # People count from one.
         number = cut.ordinal + 1
         which = f"the {ORDINALS[number - 1]}" if number <= len(ORDINALS) else f"call {fmt.count(number)}"
+        # Of a local model; it closes a trial at every budget.
         wall = "the context window" if cut.cut is Cut.CONTEXT else f"the budget of {budget}"
         verb = "cut" if reading.granted else "left no token for"
         return f"{outcome}; {wall} {verb} {which}"
@@ -218,6 +223,7 @@ def read_line(reading: Reading) -> str:
 def beyond_line(trial: Trial, reading: Reading) -> str:
     """What the calls after the cut are; empty: there are none."""
     closing = closing_call(trial, reading)
+    # The first behind the closing call, counted from one.
     first, last = (closing.ordinal + 2 if closing else 0), len(trial.calls)
     if closing is None or first > last:
         return ""
@@ -235,9 +241,11 @@ def votes(stated: Sequence[str | None]) -> str:
     tally: dict[str, tuple[str, int]] = {}
     for answer in stated:
         if answer is not None:
+            # Spelled differently they are one vote; shown as the first of them was spelled.
             key = answers.vote_key(answer)
             spelled, n = tally.get(key, (answer, 0))
             tally[key] = spelled, n + 1
+    # Stable: of equal counts the one that was said first stands first.
     most_first = sorted(tally.values(), key=lambda pair: -pair[1])
     return ", ".join(f"{visible(spelled, 40)} ×{n}" if n > 1 else visible(spelled, 40) for spelled, n in most_first)
 

@@ -101,8 +101,10 @@ def render() -> None:
     db = queries.state()
     there = queries.trouble(db) is None
     params = controls.offering(PARAMS, {"study": controls.studies(db, "task") if there else ("",), "task": ("",)})
+    # Before any control is drawn: Streamlit refuses to set the state of a widget that stands already.
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, ("show", "source", "with"))
+    # Drawn first and filled last: the finding is known only when the text has been cut.
     head = st.container()
     with st.container(horizontal=True, vertical_alignment="center", key="bar-tokens"):
         key = url_state.key(VIEW, "show")
@@ -153,8 +155,10 @@ def _finding(shown: Sequence[Cut]) -> str:
     for cut in shown:
         counts.setdefault(cut.n_tokens, []).append(cut.title.partition(" (")[0])
     said = [f"{strips.about(n, True)} to {fmt.joined(titles)}" for n, titles in counts.items()]
+    # All agree, so no comparison is to be made.
     if len(said) == 1:
         return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {fmt.joined(next(iter(counts.values())))}"
+    # A heading holds three; the others stand at their cells.
     first, *rest = said[:3]
     return f"The same text is {first.replace(' to ', ' tokens to ', 1)}, {fmt.joined(rest)}"
 
@@ -172,6 +176,7 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
             label_visibility="collapsed",
             format_func=SOURCES.__getitem__,
         )
+    # A page that was just opened has no state for the control yet.
     text = _source(str(url_state.value(VIEW, "source") or "own"), db, problems)
     if len(text) > LONGEST:
         problems.append(f"The text is longer than {fmt.count(LONGEST)} characters; its beginning is shown.")
@@ -198,8 +203,10 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
     place = st.container()
     for name in asked:
         try:
+            # Counted whole from the start: only then is it known whether a window into it is needed.
             cut = cuts.cut(text, name, 0, CELLS, special)
             if cut.n_tokens > CELLS:
+                # One field for all tokenizers, drawn at the first that needs it, or its key would be there twice.
                 if not first:
                     with place:
                         first = _window(cut.n_tokens)
@@ -230,6 +237,7 @@ def _source(source: str, db: queries.Database | None, problems: list[str]) -> st
         if upload is None:
             return ""
         try:
+            # With or without the mark that Windows puts in front, which is no letter of the text.
             return bytes(upload.getvalue()).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             problems.append(f"This file is no UTF-8 text: its byte {fmt.count(error.start + 1)} begins no letter.")
@@ -271,6 +279,7 @@ def _costs(text: str) -> None:
     st.markdown("## What it costs")
     with st.container(horizontal=True, vertical_alignment="center", key="to-fields-costs"):
         reply = int(st.number_input("With a reply of so many tokens", 0, 10_000_000, 256, 64, width=400))
+    # A local model is offered where its file lies: nothing is fetched for the sake of a table.
     usual = [name for name in text_size.MODELS if not name.startswith("local/") or name in tokenizers.at_hand()]
     every = [*dict.fromkeys([*usual, *priced_names()])]
     models = st.multiselect("Models", every, usual, key="tokens.models", label_visibility="collapsed")
@@ -284,6 +293,7 @@ def _costs(text: str) -> None:
         rates = "–"
         if each.price is not None:
             rates = f"{fmt.money(each.price.input_pusd / 1e6)} / {fmt.money(each.price.output_pusd / 1e6)}"
+            # Prices of several dates may stand in one table, so each says its own.
             sources.add(" of ".join(filter(None, (each.price.source, each.price.as_of))))
         money = [_thousand(pusd) for pusd in (each.input_pusd, each.output_pusd, each.call_pusd)]
         lines.append(
@@ -311,6 +321,7 @@ def _line(cells: Sequence[str], tag: str) -> str:
 
 
 def _thousand(pusd: int | None) -> str:
+    # A thousand questions, as one alone costs fractions of a cent that nobody can picture.
     return fmt.money(None if pusd is None else 1000 * pusd / 1e12)
 
 

@@ -126,6 +126,7 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
             )
     left, right = st.columns(2)
     with left:
+        # Said even at its start: a task's own number of questions may be another.
         task["questions"] = _count("Questions", "questions")
     with right:
         task["shots"] = _count("Worked examples", "shots")
@@ -169,8 +170,10 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         help=most,
     )
     path: Path | None = st.session_state.get("form.path")
+    # Streamlit hands over the same file in every run of the page; it is saved once.
     if file is not None and file.file_id != st.session_state.get("form.upload"):
         try:
+            # Here too, and not only where a run starts: an upload writes to the server's disk.
             access.require()
             path = studies.save_upload(uploads, file.name, file.getvalue())
             # A file's own number of questions, its own columns: what was said of another file is not kept.
@@ -180,6 +183,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         except BudgetscopeError as error:
             st.error(controls.literal(str(error)))
             path = None
+        # Also after a failure, or its sentence would come again with every click.
         st.session_state["form.upload"] = file.file_id
     st.session_state["form.path"] = path
     if path is None:
@@ -195,12 +199,14 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
     wanted: tuple[Role, ...] = ("question",) if checked else ("question", "answer")
     for name, side in zip(wanted, st.columns(len(wanted)), strict=True):
         key = f"form.{name}"
+        # What was chosen for another file may name no column of this one.
         if known and st.session_state.get(key) not in known:
             # A chat has its question in itself, and maybe its answer.
             st.session_state[key] = guess.get(name, known[0] if name == "question" else known[-1])
         chosen = side.selectbox(f"Column of the {name}", known, index=None, key=key, **_KEEP)
         task[f"{name}_column"] = chosen or name
     task |= _more_columns(known, guess)
+    # The last turn of a chat may be its answer; a column stands for it only where a name says so.
     if "messages_column" in task and "answer" not in guess:
         task.pop("answer_column", None)
     with st.popover("How answers are read", icon=":material/tune:", type="tertiary"):
@@ -238,6 +244,7 @@ def _more_columns(known: Sequence[str], guess: Mapping[Role, str]) -> dict[str, 
 def _choice(label: str, name: str, choices: Sequence[str], usual: str, **more: Any) -> str | None:
     """One of the choices; None: as usual."""
     key = f"form.{name}"
+    # A choice that is gone (another kind of answer, another file) would make Streamlit raise.
     if st.session_state.get(key) not in choices:
         st.session_state[key] = usual
     chosen = st.selectbox(
@@ -289,6 +296,7 @@ def _pick(where: str, name: str, chosen: list[str]) -> None:
     key = f"pick.{where}.{name}"
 
     def picked() -> None:
+        # Last chosen stands last: the order is that of the run's settings.
         now = [each for each in st.session_state["form.strategies"] if each != name]
         st.session_state["form.strategies"] = [*now, name] if st.session_state[key] else now
 
@@ -351,6 +359,7 @@ def how_much() -> tuple[str, str]:
     )
     axis = str(st.session_state["form.axis"])
     key = f"form.budgets.{axis}"
+    # A field of its own per axis: 512 tokens are no 512 dollars.
     st.session_state.setdefault(key, BUDGETS[axis])
     chosen = studies.listed(st.session_state[key])
     offered = sorted({*studies.listed(OFFERED[axis]), *(each for each in chosen if isinstance(each, (int, float)))})
@@ -364,6 +373,7 @@ def how_much() -> tuple[str, str]:
             st.session_state[key] = ", ".join(f"{each:.12g}" for each in sorted(now))
         st.session_state["form.other"] = None
 
+    # The typed text is what counts; the pills are set from it before they are drawn.
     st.session_state["form.pills"] = [each for each in offered if each in chosen]
     st.pills(
         "Budgets per question, up to",
@@ -400,6 +410,7 @@ def suggested_name(form: Form, taken: Collection[str]) -> str:
     many = len(form.strategies)
     told = numbers[many] if many < len(numbers) else str(many)
     name = f"{subject}, {told} {'strategy' if many == 1 else 'strategies'}"
+    # One more number than there are names, so one is always free.
     return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name} {n}") not in taken)
 
 
@@ -410,6 +421,7 @@ def fill(view: str, uploads: Path) -> list[str]:
     if address == st.session_state.get(_SETTLED):  # Then the form was changed since, and is about to say so.
         return []
     fields, problems = into(address, uploads)
+    # Those of other axes too, or an old one would come back when the axis is changed.
     for key in [key for key in st.session_state if str(key).startswith("form.budgets.")]:
         del st.session_state[key]
     for key, value in fields.items():
@@ -467,6 +479,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         f"form.budgets.{fields['form.axis']}": said.get("budgets"),
         "form.system": said.get("system"),
     }
+    # They are numbers in range: `PARAMS` names every one that an address may hold.
     values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
     fields |= {key: value for key, value in values.items() if value}
     for name, most in (("tokens", 10**12), ("usd", 10**6)):
@@ -485,6 +498,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
                 fields[keys[name]] = value
             else:
                 problems.append(f"This link asks for {part} = {url_state.quoted(text)}, which is not there (any more).")
+    # A hostile address may name thousands.
     return fields, problems[: url_state.MOST_SAID]
 
 
@@ -498,6 +512,7 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     several = any(entries()[name].roles for name in chosen if name in entries())
     roles = [f"{role}={new[key]}" for role, key in _role_keys().items() if several and new.get(key)]
     texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", *COUNTS)}
+    # Nine decimals and no exponent, which `into` would not read.
     texts["usd"] = None if texts["usd"] is None else f"{texts['usd']:.9f}".rstrip("0").rstrip(".")
     texts["budgets"] = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
     if session.get("form.source") == OWN:

@@ -100,7 +100,9 @@ def placed(results: Results, budget: int | None = None, **filters: Any) -> list[
     for row in cells.sort("budget").iter_rows(named=True):
         if budget is not None and row["budget"] != budget:
             continue
+        # Sums of an anytime setting come once a budget.
         own = (pl.col("condition_id") == row["condition_id"]) & (pl.col("budget") == row["budget"])
+        # By what it is and not by its id, which holds the budget unless it is anytime.
         found[names.variant(row), row["axis"]] = Placed(row, units.filter(own))
     if not found:
         at = "" if budget is None else f" at a budget of {budget:,}"
@@ -163,6 +165,7 @@ def counterparts(
             found[row["condition_id"]] = other
             continue
         filters = {"condition_id": other["condition_id"], "study": study}
+        # On another axis the number means something else; then each is read at its own largest.
         budget = row["budget"] if other["axis"] == row["axis"] else None
         cells, units = results.measured(None, None if budget is None else [budget], filters, explain=False)
         at = cells.row(0, named=True) if cells.height else None
@@ -196,6 +199,7 @@ def _counterpart(row: Row, there: Sequence[Row], against: str | None) -> Row | s
         ("strategy", "params"),
         (),
     ):
+        # From the very same setting to anything of the task, and the first that is the only one.
         fitting = same(*keys)
         if len(fitting) == 1:
             return fitting[0]
@@ -207,6 +211,7 @@ def _counterpart(row: Row, there: Sequence[Row], against: str | None) -> Row | s
 def _if_whole(each: Placed, judged: Judged) -> Judged:
     """A setting with too few scored questions is not judged: those that are missing may be the hard ones."""
     row = each.row
+    # Under 95 % of the list, as everywhere.
     if not row["partial"]:
         return judged
     missing = row["n_planned"] - row["n_questions"]
@@ -234,6 +239,7 @@ def _sums(units: pl.DataFrame, column: str) -> tuple[Sums, int, float]:
     """By cluster of questions with the same text; the number of questions; of scored trials. NaN: one is unknown."""
     means = scored_means(units)
     by_text = means.group_by("cluster").agg(pl.col(column).sum(), pl.len().cast(pl.Float64).alias("q"))
+    # One question without a price makes the mean unknown: leaving it out would pass for cheap.
     if means[column].null_count():
         return Sums(math.nan, means.height, 0, 0, 0, 0), means.height, 0
     values: Floats = by_text[column].cast(pl.Float64).to_numpy()
@@ -248,6 +254,7 @@ def _accuracy(each: Placed, least: float, settings: int) -> Judged:
     graded = bool((each.units["n_partly"] > 0).any())
     passing, failing = (stats.accuracy_interval(sums, scored, level, graded=graded) for level in _levels(settings))
     mean = sums.mean
+    # From the side it lies on: the rule counts what is above the bar, and below it the same holds of the wrong ones.
     good = mean > least
     share, bar = (mean, least) if good else (1 - mean, 1 - least)
     needed = stats.sure_of_share(share, bar, stats.z_of(1 - 2 * ERROR))
@@ -270,6 +277,7 @@ def _spend(each: Placed, column: str, most: float, settings: int) -> Judged:
     gap = abs(sums.mean - most)
     power = stats.z_of(1 - 2 * ERROR) + NormalDist().inv_cdf(stats.POWER)
     more = (sums.variance * power**2 / gap**2 - 1) * n if gap > 1e-12 * max(1.0, most) else None
+    # Negated on both sides, so that spends and accuracies share one rule.
     turned = _at_least(replace(judged, limit=-most), -sums.mean, -ends[0][1], -ends[1][0], more)
     return replace(turned, limit=most, value=sums.mean, low=ends[1][0], high=ends[0][1])
 
@@ -288,10 +296,12 @@ def beside(pair: Paired, margin: float, settings: int, sample: Sample) -> Judged
         return replace(judged, why="it shares no question with the baseline")
     one, joint = _levels(settings)
     passing = compare.gap(pair, replace(sample, level=one))
+    # For a single setting the two levels are one, and the resampling is not done twice.
     failing = passing if joint == one else compare.gap(pair, replace(sample, level=joint))
     if passing.mean is None or passing.low is None or failing.high is None or math.isnan(passing.low):
         return replace(judged, value=passing.mean, why="one text says nothing of how much they vary", more_questions=1)
     delta = pair.delta()
+    # In independent questions: texts that recur and repeats are worth less than their number.
     worth = compare.effective(pair, delta)
     # Where no question differs the discordance is unknown, not 0: half a question more than was seen.
     discordance = (sum(compare.shares(delta)) * worth + 0.5) / (worth + 1)

@@ -132,17 +132,22 @@ class Results:
         with self._reading(lens) as read:
             known = read.known()
             conditions = known.named(ids)
+            # The questions of the study, and what one version read of each task; which conditions there are is known
+            # already.
             shown = read.look.shown({"study": study, "condition_id": list(ids)})
             if study is not None:
                 asked = {row["condition_id"]: row for row in read.look.within({"study": study, "condition_id": ids})[0]}
                 for id in (id for id in ids if id not in asked):
                     raise _not_asked(study, id)
+                # The study's own rows: they name the budgets that it asked for, and other studies may have asked for
+                # more.
                 conditions = [asked[id] for id in dict.fromkeys(ids)]
             read = read.of(replace(shown, conditions=conditions))
             # No budgets: a curve is read at every wall, and only needs to know on which axis.
             where = read.placed(known, conditions, axis, [])
             steps = read.steps(conditions, where)
             if orders is not None:
+                # After the steps were summed: the orders change what is answered, and no spend.
                 steps = read.recounted(steps, conditions, where, points, orders)
         return curves.curves(steps, where, points)
 
@@ -242,6 +247,7 @@ class Results:
         )
         if frame.is_empty():
             raise UnknownName("condition", a, self.conditions()["condition_id"].to_list())
+        # Rising, since the budget of equal spend is looked for between two neighbours.
         by_budget = [units.filter(budget=wall) for wall in sorted(set(frame["budget"]))]
         return equal_spend(by_budget, read.units, x, stats.Sample(replicates, seed))
 
@@ -364,6 +370,7 @@ class Results:
         them cached_tokens), output_tokens (of them reasoning_tokens), total_tokens with its 95% interval over questions
         (low, high; null for one question), n_answers, n_questions. None: all studies, on all questions. Raises
         UnknownName for a study that is not there."""
+        # A calibration searches with the targets at hand: its tokens are no setting's.
         settings = self.conditions().filter(pl.col("strategy") != LABEL)
         questions = None
         if study is not None:
@@ -499,10 +506,13 @@ class Results:
             ids = [cell.condition_id for cell in at_wall]
             filters = {"condition_id": ids, "study": study}
             frame, units = self.measured(axis, None if budget is None else [budget], filters, lens, explain=False)
+            # Of every wall, since a pair may be read at two of them and has to be of one version all the same.
             readers |= set(frame["reader"])
             draws = dict(frame.select("condition_id", "n_draws").iter_rows())
             measured |= {cell: compare.at_largest(cell, units, draws.get(cell.condition_id, 1)) for cell in at_wall}
         missing = [cell for cell, read in measured.items() if read.units.is_empty()]
+        # Looked at before what is missing: settings of an older version drop out of a reading, and are there all the
+        # same.
         if (missing or len(readers) > 1) and self._players(*cells)["reader"].n_unique() > 1:
             raise UsageError(
                 "These settings were read by different versions and cannot be compared; run the study of "
@@ -522,6 +532,7 @@ class Results:
         with self._reading(STORED) as read:
             shown = read.look.shown(filters)
             trials = stated_budgets.trials(read.connection, stated_budgets.conditions(shown.conditions))
+            # None is no filter; an empty set of questions would leave nothing.
             if shown.questions is not None:
                 trials = trials.filter(pl.col("question_id").is_in(sorted(shown.questions)))
         return stated_budgets.elasticity(trials, replicates, seed)
@@ -542,6 +553,7 @@ class Results:
         """
         groups, read = equity.groups(self.questions(), by), self._read([a, b], study=study)
         cells, units = (read[a].cell, read[b].cell), (read[a].units, read[b].units)
+        # Either is enough: a difference with a script in it says nothing about models.
         simulated = bool(self._players(a, b)["simulated"].any())
         return equity.equity(cells, units, groups, by, (replicates, seed), simulated)
 

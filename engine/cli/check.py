@@ -92,10 +92,12 @@ def check(
     junit, markdown = (file and _target(db, file) for file in (junit, markdown))
     demands = {"max_tokens": max_tokens, "max_cost": max_cost, "min_accuracy": min_accuracy, "margin": margin}
     if smoke:
+        # Without the database of --db: a script's answers must never stand among real ones.
         judged, code = _smoked(study)
     else:
         results = engine.open(options.existing(db))
         judged = _judged(results, _name(study), demands, baseline, against, x, chosen)
+        # Several demands leave one code: a failure outweighs what is undecided.
         code = _CODES[gate.over_all(judged, undecided or "undecided")]  # type: ignore[arg-type]
     if as_json:
         show.emit([dataclasses.asdict(each) for each in judged])
@@ -105,6 +107,7 @@ def check(
         show.say(_summary(judged, code, smoke))
     if junit is not None:
         files.replace(junit, as_junit(judged, undecided))
+    # Last, and added to: a step before this one may have written its own part.
     if markdown is not None:
         with markdown.open("a", encoding="utf-8") as file:
             file.write(as_markdown(judged, code, smoke))
@@ -135,6 +138,7 @@ def _judged(
         row = options.condition(results, chosen["setting"], chosen["task"], study)
         filters["condition_id"] = row["condition_id"]
     settings = gate.placed(results, chosen["budget"], study=study, **filters)
+    # A study has one budget axis, so the first setting's is everybody's.
     axis = settings[0].row["axis"]
     spends = (
         {} if wanted["max_tokens"] is None else {x or (axis if axis in TOKENS else TOKENS[0]): wanted["max_tokens"]}
@@ -146,6 +150,7 @@ def _judged(
     if baseline is None:
         return gate.judge(settings, demands)
     before = engine.open(_there(baseline))
+    # Its own questions of the study, where the baseline knows it by this name; else all it has.
     shared = study if study in before.studies()["study"].to_list() else None
     named = None if against is None else options.condition(before, against, chosen["task"])["condition_id"]
     return gate.judge(settings, demands, gate.counterparts(settings, before, named, shared))
@@ -187,11 +192,13 @@ def _smoked(study: str) -> tuple[list[Judged], int]:
     judged = [
         gate.Judged(
             *("runs", called[row["condition_id"]], row["task"], row["condition_id"]),
+            # A trial that failed is not scored, which is all that a smoke test can show.
             "pass" if row["n_questions"] == row["n_planned"] else "fail",
             row["n_planned"],
             row["n_questions"],
             simulated=True,
         )
+        # One a setting: budgets of one condition ran together, so one look tells.
         for row in {row["condition_id"]: row for row in rows}.values()
     ]
     return judged, DONE if code == DONE and judged and gate.over_all(judged) == "pass" else ERROR
@@ -203,6 +210,7 @@ def scripted(study: Study) -> str:
 
     body = toml.parse(study.text, study.name)
     players: dict[str, str] = {}
+    # Once each and in the file's order, so that the same study is always played alike.
     for at, name in enumerate(dict.fromkeys([m.name for m in study.models] + _lineup_models(study))):
         # By the prefix everything that is shown is labelled as simulated.
         players[name] = f"scripted/{SCRIPTS[at]}" if at < len(SCRIPTS) else f"scripted/{SCRIPTS[0]}-{at}"
@@ -276,6 +284,7 @@ def as_junit(judged: Sequence[Judged], undecided: str | None = None) -> str:
             ElementTree.SubElement(case, "system-out").text = sentence(each)
         case.set("name", show.clean(case.get("name", "")))
         cases.append(case)
+    # Readers of JUnit trust the attributes and not the cases.
     counts = {kind: sum(case.find(kind) is not None for case in cases) for kind in ("failure", "skipped")}
     suite = ElementTree.Element(
         "testsuite",

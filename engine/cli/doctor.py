@@ -69,6 +69,7 @@ def findings(db: Path) -> Iterator[Finding]:
     yield _ok("runs", f"{len(runs):,} beside the database, {sum(each.alive for each in runs):,} running")
     holders: set[str] = set()
     moments: list[tuple[datetime | None, str]] = []
+    # A damaged file is read no further: each look into it would say the same again.
     if opened.grade != "fail" and db.exists():
         from engine.store.schema import SCHEMA_VERSION
         from engine.store.store import Store
@@ -90,6 +91,7 @@ def findings(db: Path) -> Iterator[Finding]:
     yield from _leftovers(db, runs)
     for path in (db, Path(__file__)):
         with suppress(OSError):
+            # Our own file too: no clock is right that lies before this program was installed.
             moments.append((datetime.fromtimestamp(path.stat().st_mtime, UTC), str(path)))
     moments += ((at, f"run {each.run_id}") for each in runs for at in (each.heartbeat_at, each.started_at))
     # A clock behind what was written miscounts days, ages and timeouts; nobody on the network is asked.
@@ -137,6 +139,7 @@ def _room(db: Path) -> Iterator[Finding]:
         yield _warn("folder", f"{db} may be read but not written; change its permissions to run studies")
     else:
         yield _ok("folder", f"{folder} can be written")
+    # The nearest folder that exists: the database's own may be made by the first run.
     disk = next((path for path in db.resolve().parents if path.is_dir()), Path("/"))
     free = shutil.disk_usage(disk).free
     says = f"{show.number(free / 1e9)} GB free at {disk}"
@@ -156,9 +159,11 @@ def _run(run: RunDir, now: Status) -> Iterator[Finding]:
     elif now.alive and now.message:
         yield _warn(what, now.message)
     try:
+        # A journal of gigabytes is not read line by line for a check-up.
         size = run.journal.stat().st_size
         lines = journal.read(run.journal).unreadable if size <= MOST_READ else 0
         with run.journal.open("rb") as file:
+            # The last byte alone tells: every whole line ends in a newline.
             file.seek(max(0, size - 1))
             # What a living run's journal ends in may be a line that is being written.
             torn = not now.alive and file.read(1) not in (b"", b"\n")
@@ -247,6 +252,7 @@ def checks(db: Path) -> Iterator[Finding]:
         yield _warn("plugin", str(fault))
     for name, origin in origins:
         yield _ok("plugin", f"{origin.module} gives the strategy {name}; it runs with your rights")
+    # Each by itself: one broken part must not hide what the others say.
     for what, check in (("local model", _local_model), ("token counting", _encodings), ("prices", _prices)):
         try:
             yield check()
@@ -298,6 +304,7 @@ def _local_model() -> Finding:
     code = "import sys, pathlib; from engine.models.llama import running; running(pathlib.Path(sys.argv[1]), 'm')"
     # What llama.cpp says on its way down is not for this report.
     quiet: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    # The child is to load this very checkout, wherever it is called from.
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     words = [sys.executable, "-c", code, str(model.path)]
     try:
@@ -336,6 +343,7 @@ def _prices() -> Finding:
 def _secrets() -> Iterator[Finding]:
     """Streamlit's secrets, which the dashboard passes on to the runs it starts: names alone."""
     top = Path(__file__).resolve().parents[2]
+    # Where Streamlit looks: beside its script, in the working folder and at home.
     for folder in dict.fromkeys((top, top / "dashboard", Path.cwd(), Path.home())):
         path = folder / ".streamlit" / "secrets.toml"
         if not path.is_file():

@@ -75,6 +75,7 @@ def tasks(name: str | None, keys: tuple[str, ...], write: Path | None, fetched: 
     from engine.tasks.task import TASKS
 
     if name is not None:
+        # A benchmark's name holds neither; whatever looks like a path, or has keys, is a file of one's own.
         if named.known(name) or not ("." in name or "/" in name or keys or write):
             _benchmark(name, fetched, as_json)
         else:
@@ -117,6 +118,7 @@ def _own(file: str, keys: Sequence[str], write: Path | None, as_json: bool) -> N
     said: dict[str, Any] = {"name": f"file:{file}"}
     # What a column is taken for by its name alone is said in the table, where it can be changed.
     named = {role: column for role, column in guess.items() if role not in ("id", "choices")}
+    # A chat has its question in itself, and a task takes one of the two.
     if "messages" in named:
         named.pop("question", None)
     said |= {f"{role}_column": column for role, column in named.items()}
@@ -125,10 +127,12 @@ def _own(file: str, keys: Sequence[str], write: Path | None, as_json: bool) -> N
         if not equals:
             raise UsageError(f"{pair!r} says nothing of the file; write KEY=VALUE, as in a [[tasks]] table.")
         said[key.strip()] = _plain(value.strip())
+        # An empty value takes back what a column's name suggested.
         if not value.strip():
             said.pop(key.strip())
     task = open_task(task_alone(said, "this command"))
     questions = task.questions()
+    # Tasks of files have one: what was left out and how answers are read; a plugin's need not.
     note = str(getattr(task, "note", ""))
     first = [{"question": each.problem.text, "target": each.target} for each in questions[:3]]
     if write is not None:
@@ -174,6 +178,7 @@ def _write(study: Path, task: Mapping[str, Any]) -> None:
 
 def _plain(value: str) -> str | int | bool:
     """A value as TOML has it: a number, true or false, or a text."""
+    # Longer than a 64-bit number it is an id of somebody's, and stays text.
     if value.isdecimal() and len(value) < 19:
         return int(value)
     return {"true": True, "false": False}.get(value, value)
@@ -246,6 +251,7 @@ def models(
         return _fetched(name)
     if name is not None:
         raise UnknownName("verb of models", str(word), ("test", "fetch"))
+    # In any case: providers spell the same model in several.
     known = [name for name in known_models() if (word or "").lower() in name.lower()]
     if as_json:
         show.emit([{"name": name, **_price(name)} for name in known])
@@ -302,6 +308,7 @@ def _tested(db: Path, name: str, study: Path | None, usd: float, tokens: int, as
     from engine.store.store import Store
     from engine.study.schema import load
 
+    # Undeclared names are asked as a study without a [[models]] table would ask them.
     declared = {} if study is None else {model.name: model for model in load(study).models}
     model = open_model(name, declared)
     for notice in notices([model]):

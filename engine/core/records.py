@@ -17,6 +17,7 @@ Axis = Literal["output_tokens", "total_tokens", "calls", "usd"]
 AXES: tuple[Axis, ...] = ("output_tokens", "total_tokens", "calls", "usd")
 PUSD_PER_USD = 10**12
 
+# A signed column of 64 bits: a provider may report any number, and a larger one is refused, not wrapped around.
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 """A whole number as a database column holds it; checked where a record is read back, not where one is made."""
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -58,6 +59,8 @@ class Cut(StrEnum):
     @property
     def beyond(self) -> bool:
         """Whether a larger budget would have gone on where the data end, so that they are censored beyond it."""
+        # A full window and the most calls of a trial stop it at every budget, so beyond them it is known and not
+        # censored.
         return self in (Cut.BUDGET, Cut.REFUSED, Cut.FAILED)
 
 
@@ -113,6 +116,7 @@ class Question:
     target: str
     category: str | None = None
     """Group for breakdowns (difficulty, topic); None: the task has none."""
+    # Text and no mapping: a frozen record is hashed, and what was stored is compared as it was written.
     data: str = "{}"
     """Canonical JSON the scorer needs beyond the target; never shown to a strategy."""
 
@@ -186,9 +190,12 @@ class Tier:
         # Without the discount, because caching depends on what ran before: the same calls would cost another sum.
         plain = spend.input_tokens * self.input_pusd + spend.output_tokens * self.output_pusd
         if self.reasoning_pusd is not None:
+            # Hidden reasoning is part of the output, which is counted whole above: only what it costs more, or less, is
+            # added.
             plain += spend.reasoning_tokens * (self.reasoning_pusd - self.output_pusd)
         if not cache_discount:
             return plain
+        # The same for input: cached tokens are counted among it, so these are differences and may be below zero.
         read = (self.input_pusd if self.cached_pusd is None else self.cached_pusd) - self.input_pusd
         write = (self.input_pusd if self.cache_write_pusd is None else self.cache_write_pusd) - self.input_pusd
         return plain + spend.cached_tokens * read + spend.cache_write_tokens * write
@@ -233,6 +240,7 @@ class Price:
 
     def tier(self, input_tokens: int) -> int:
         """The tier of a call with so much input of its own, cached input included; 0: the base."""
+        # Thresholds rise, so those that are passed are the first ones, and their number is the place in `rates`.
         return sum(input_tokens > each.above_input_tokens for each in self.tiers)
 
     def cost_pusd(self, spend: Spend, *, cache_discount: bool = False, tier: int | None = None) -> int:
@@ -240,6 +248,7 @@ class Price:
 
         `tier`: where all its calls lie; None: it is one call, whose own input decides.
         """
+        # A sum of calls must name its tier: ten short calls are no long one, whatever their input adds up to.
         rates = self.rates[self.tier(spend.input_tokens) if tier is None else tier]
         return spend.calls * self.request_pusd + rates.cost_pusd(spend, cache_discount)
 
@@ -446,6 +455,7 @@ class Weights:
     def at(self, input_tokens: int) -> tuple[int, int]:
         """What an input and an output token weigh in a call that may have so much input."""
         pair = (self.input, self.output)
+        # The last one passed holds, as they rise.
         for above, *higher in self.tiers:
             if input_tokens > above:
                 pair = (higher[0], higher[1])
@@ -498,6 +508,7 @@ class Condition:
     @property
     def solver(self) -> ModelSetting:
         """The model that answers."""
+        # Every line-up has one; further roles are what its strategy asks for.
         return dict(self.lineup)["solver"]
 
 

@@ -69,6 +69,7 @@ class Thought:
         """What it says when it is stopped after so many tokens; one shorter than that keeps its own answer."""
         if tokens >= self.n_tokens:
             return self.final
+        # A place counts from its own token on.
         reached = bisect.bisect_right([place.tokens for place in self.places], tokens)
         return self.places[reached - 1] if reached else Place(0, None, None)
 
@@ -85,6 +86,7 @@ class Thought:
     def settled(self) -> int | None:
         """Tokens at the place from which on every one says what the end says; None: the end says nothing."""
         settled = None
+        # From the end: one place that says something else ends what has settled.
         for place in reversed(self.places):
             if not self._agrees(place):
                 break
@@ -120,6 +122,7 @@ class Cut:
         self._text = b"".join(pieces)
         self._ends = list(accumulate(map(len, pieces)))
         self.exact = stored_tokens is None
+        # At least one where there is text, as shares are taken of it.
         self.n_tokens = len(pieces) if stored_tokens is None else max(1, stored_tokens) if pieces else 0
 
     def before(self, tokens: int) -> str:
@@ -129,11 +132,14 @@ class Cut:
 
     def after(self, position: int) -> int:
         """Tokens it takes to reach this byte of the text."""
+        # The piece that holds the byte is needed whole.
         place = min(len(self._ends), bisect.bisect_left(self._ends, position) + 1)
+        # Rounded up: with fewer tokens the byte would not be reached.
         return min(self.n_tokens, -(-place * self.n_tokens // max(1, len(self._ends))))
 
     def sentence_ends(self) -> list[int]:
         """Tokens at which a sentence or a line is over, the reply's own end left out."""
+        # Two sentences may end within one token.
         ends = dict.fromkeys(self.after(match.end()) for match in _SENTENCE.finditer(self._text))
         return [tokens for tokens in ends if 0 < tokens < self.n_tokens]
 
@@ -141,8 +147,10 @@ class Cut:
         """Tokens after which this answer first stands in the text; None: nowhere as it is."""
         text = self._text.decode("utf-8", "replace")
         if kind in ("number", "expression"):
+            # By value: 1,000 and 1000.0 are the same answer.
             first = next((match for match in _NUMBER.finditer(text) if answers.same(match[0], answer, kind)), None)
         else:
+            # As a word of its own: the answer 'no' does not stand in 'note'.
             first = re.search(rf"(?<!\w){re.escape(answer)}(?!\w)", text, re.I)
         return None if first is None else self.after(len(text[: first.end()].encode("utf-8", "replace")))
 
@@ -153,8 +161,10 @@ class Cut:
 def grid(longest: int, count: int) -> tuple[int, ...]:
     """So many places for all thoughts alike, each a like factor after the last, up to the power of two that holds the
     longest; fewer where thoughts are short. Chosen from lengths alone, before anything is asked."""
+    # A power of two, so that one longer thought more does not move all places.
     last = max(FIRST_TOKENS * 2, 1 << max(0, longest - 1).bit_length())
     factor = (last / FIRST_TOKENS) ** (1 / max(1, count - 1))
+    # Rounded they may fall together where the range is short.
     return tuple(dict.fromkeys(min(last, round(FIRST_TOKENS * factor**step)) for step in range(count)))
 
 
@@ -162,8 +172,10 @@ def places(cut: Cut, shared: Sequence[int], sentences: int) -> list[tuple[int, b
     """Where to stop one thought: (tokens, whether all thoughts share the place), its end left out.
 
     `sentences`: at most so many ends of sentences besides, spread evenly over those it has."""
+    # What lies at or behind its end is the end, which needs no question.
     own = {tokens: True for tokens in shared if tokens < cut.n_tokens}
     between = [tokens for tokens in cut.sentence_ends() if tokens not in own]
+    # Evenly over all of them: the first few would all lie in the restating of the question.
     step = max(1.0, len(between) / sentences) if sentences else 0
     kept = [between[int(at * step)] for at in range(min(sentences, len(between)))]
     return sorted({**own, **dict.fromkeys(kept, False)}.items())

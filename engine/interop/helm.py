@@ -95,10 +95,13 @@ class Helm:
             try:
                 for place, raw in enumerate(states):
                     asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
+                    # Perturbed copies of an instance would count it several times over.
                     if asked is not None and not asked.instance.get("perturbation"):
                         key = str(asked.instance.get("id")), asked.train_trial_index
                         yield _answer(spec, asked, numbers.get(key, {}))
             finally:
+                # They are views into the mapped file, which cannot be closed while one is left; a reader that stops
+                # early too.
                 states.clear()
                 del raw, states
 
@@ -123,6 +126,7 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
                         stat.get("count"),
                     )
                     if called in wanted and isinstance(total, int | float) and count:
+                        # The first stat of a name: HELM repeats some per split, and the mean is its sum over its count.
                         own.setdefault(called, total / count)
         finally:
             rows.clear()
@@ -134,6 +138,7 @@ def _scorer(spec: Spec, numbers: dict[str, float]) -> str | None:
     named = [
         n for metric in spec.metric_specs for n in (metric.get("args") or {}).get("names", ()) if isinstance(n, str)
     ]
+    # What the run's own metrics name, before any score that happens to stand there.
     return next((name for name in (*named, *SCORES) if name in SCORES and name in numbers), None)
 
 
@@ -146,6 +151,7 @@ def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnsw
     completions = result.get("completions") or [{}]
     reply = completions[0].get("text") if isinstance(completions[0], dict) else None
     said = reply.strip() if isinstance(reply, str) else ""
+    # Older releases leave out the field, and then a result is a success.
     error = None if result.get("success", bool(asked.result)) else str(result.get("error") or "the request failed")
     scorer = _scorer(spec, numbers)
     seconds = numbers.get("inference_runtime", result.get("request_time"))
@@ -157,6 +163,7 @@ def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnsw
             "latency_ms": logs.count_of(1000 * seconds) if isinstance(seconds, int | float) else None,
         }
     )
+    # `mmlu:subject=anatomy,model=x`: model and method say who answered and not what was asked.
     named, _, arguments = spec.name.partition(":")
     kept = [part for part in arguments.split(",") if not part.startswith(("model=", "method=", "model_deployment="))]
     prompt = asked.request.get("prompt")
@@ -166,6 +173,7 @@ def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnsw
         model=adapter.model or str(asked.request.get("model") or "unknown"),
         question=str((instance.get("input") or {}).get("text", "")),
         target=" | ".join(right) or None,
+        # Of a choice the reply is a letter, and the mapping says which option stood under it in this prompt.
         answer=(asked.output_mapping or {}).get(said, said) or None,
         score=None if error or scorer is None else logs.unit(numbers[scorer]),
         scorer=scorer,

@@ -69,8 +69,10 @@ def write(store: Store, folder: Path, study: str | None = None) -> Written:
         about = _About(name, row, called[row["condition_id"]], scored[0])
         where = folder.joinpath("data", *about.place)
         where.mkdir(parents=True, exist_ok=True)
+        # In memory as a whole: the file above them names their checksum and is written after them.
         samples = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in _records(store, about, scored))
         body = about.aggregate(_measured(scored), len(scored), hashlib.sha256(samples.encode()).hexdigest())
+        # Samples first: whoever finds the aggregate finds what it points to.
         files.replace(where / f"{about.uuid}_samples.jsonl", samples)
         files.replace(where / f"{about.uuid}.json", json.dumps(body, ensure_ascii=False, indent=2) + "\n")
         aggregates.append(where / f"{about.uuid}.json")
@@ -94,12 +96,14 @@ class _About:
     def uuid(self) -> str:
         """The same for the same setting of the same study, so that a second export replaces the first."""
         digest = hashlib.sha256(f"{self.study}\0{self.row['condition_id']}".encode()).digest()
+        # The schema asks for version 4; the bits are a hash all the same, so that a second export has the same name.
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
     @property
     def model_id(self) -> str:
         """developer/model of the solver; a model that names no developer is nobody's."""
         developer, _, model = self.first.spec.condition.solver.name.partition("/")
+        # A name without a slash is all model.
         parts = (developer, model) if model else ("unknown", developer)
         return "/".join(_portable(part) for part in parts)
 
@@ -131,6 +135,7 @@ class _About:
             "models": row["model"],
             "condition_id": row["condition_id"],
         }
+        # Of an endpoint we only know its address, and not whose machine that is.
         local = self.first.spec.condition.solver.name.startswith(("local/", "scripted/"))
         return {
             "schema_version": SCHEMA,
@@ -207,6 +212,7 @@ class _About:
             "evaluation_result_id": self.result_id,
             "sample_id": question.question_id,
             "sample_hash": hashlib.sha256(
+                # A question out of a foreign file may hold half a surrogate, which no encoding takes.
                 (question.problem.text + question.target).encode("utf-8", "replace")
             ).hexdigest(),
             "interaction_type": "single_turn" if single else "multi_turn",
@@ -218,6 +224,7 @@ class _About:
             "messages": messages,
             "answer_attribution": [read],
             "evaluation": {
+                # The schema wants a number for every record; one without an answer is not right.
                 "score": trial.score or 0.0,
                 "is_correct": trial.verdict == "right",
                 "num_turns": max(1, len(trial.calls)),
@@ -254,11 +261,13 @@ def _measured(trials: Sequence[Trial]) -> Json:
         texts[question.question_id] = question.problem.text
     by_text: dict[str, list[float]] = defaultdict(list)
     for id, scores in right.items():
+        # Two questions of one text (with other targets or contexts) hang together, so they are one cluster.
         by_text[texts[id]].append(fmean(scores))
     sums = Sums.of(
         np.array([sum(means) for means in by_text.values()]), np.array([float(len(m)) for m in by_text.values()])
     )
     graded = any(trial.verdict == "partly" for trial in trials)
+    # Part of a point has no binomial spread, so graded scores have an interval of their own kind.
     low, high = accuracy_interval(sums, len(trials), graded=graded)
     # What an imported log does not report is left out: unknown is not 0.
     unknown = {name for trial in trials for name in trial.unreported}

@@ -79,6 +79,7 @@ def current() -> Reach | None:
     if text is None:
         return None
     try:
+        # Set but unreadable must not mean free: the process was started by a page, and refuses.
         return msgspec.json.decode(text, type=Reach)
     except msgspec.DecodeError:
         raise UsageError(f"{VARIABLE} is unreadable, so nothing may be asked; start the dashboard again.") from None
@@ -101,6 +102,7 @@ def listed(option: str) -> Endpoint:
 def read(path: Path) -> tuple[Endpoint, ...]:
     """The endpoints a file lists, each an [[endpoints]] table with name, url and perhaps key. Raises UsageError."""
     top = toml.Table(str(path), "", toml.parse(toml.read(path), str(path)))
+    # A misspelt table would otherwise list nothing and say nothing.
     top.known(("endpoints",))
     tables = top.tables("endpoints", lambda _: ("name", "url", "key"))
     return tuple(_checked(table.fields(Endpoint), table.place) for table in tables)
@@ -120,9 +122,11 @@ def check_endpoint(spec: ModelSpec, reach: Reach) -> bool:
     assert spec.api_base is not None
     at, key = checked_url(spec.api_base, spec.name), spec.api_key_env
     for endpoint in reach.endpoints:
+        # Listed with a key is leave for that key alone; another variable falls through to the refusals below.
         if _same(urlsplit(endpoint.url), at) and key in (None, endpoint.key):
             return False
     if key is not None:
+        # A provider's own key may go to its own host without being listed: that is where it belongs.
         if any(key in own and _is_at(provider, at) for provider, own in KEYS.items()):
             return False
         raise UsageError(
@@ -133,6 +137,7 @@ def check_endpoint(spec: ModelSpec, reach: Reach) -> bool:
             f"Model {spec.name!r} may not be asked at {host(at)} by a dashboard that others can reach: {_owner(spec)}."
         )
     if not _is_localhost(at):
+        # Names are looked up when they are asked (`addresses_of`), since what they mean may change until then.
         _check_public(spec, at, _numeric(at))
     return True
 
@@ -140,6 +145,7 @@ def check_endpoint(spec: ModelSpec, reach: Reach) -> bool:
 def check_provider(name: str, provider: str, key: str | None, reach: Reach) -> None:
     """Raises UsageError where a provider's model must not be asked, or not with this variable's key."""
     moved = elsewhere(provider)
+    # litellm takes a name with :// for the address itself, with some of its providers.
     if "://" in name or (moved is None and provider not in DEFAULTS):
         raise UsageError(
             f"Models of {provider!r} may not be asked from the dashboard, because their address is not known: the "
@@ -165,6 +171,7 @@ def check_study(models: tuple[ModelSpec, ...], reach: Reach) -> None:
     for spec in models:
         if spec.api_base is not None:
             check_endpoint(spec, reach)
+        # A provider's own variable is checked with its address when the model is opened; here it is about foreign ones.
         elif (key := spec.api_key_env) is not None and not any(key in own for own in KEYS.values()):
             check_provider(spec.model or spec.name, (spec.model or spec.name).partition("/")[0], key, reach)
 
@@ -182,6 +189,7 @@ def addresses_of(spec: ModelSpec) -> tuple[str, ...]:
         raise UsageError(
             f"Model {spec.name!r} cannot be reached: {host(at)} has no address ({getattr(error, 'strerror', error)})."
         ) from None
+    # Once each, in the resolver's order, which is the one a client would try them in.
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     if not _is_localhost(at):
         _check_public(spec, at, addresses)
@@ -224,6 +232,7 @@ def _is_localhost(at: SplitResult) -> bool:
         address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    # Mapped into IPv6 it is loopback too, but an address in disguise is nobody's usual spelling.
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
 
 
@@ -238,11 +247,14 @@ def _numeric(at: SplitResult) -> list[str]:
 
 def _is_public(address: str) -> bool:
     """Whether an address is one of the whole internet; what is packed into an IPv6 address counts as itself."""
+    # What follows a per cent sign is the name of an interface.
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
+        # NAT64: the last four bytes are an IPv4 address, and the router goes there.
         translated = ip in ipaddress.ip_network("64:ff9b::/96")
         inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if translated else None
         inner = inner or ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None:
             return _is_public(str(inner))
+    # Python counts some multicast addresses among the global ones.
     return ip.is_global and not ip.is_multicast

@@ -69,6 +69,7 @@ class Fit:
         """Output tokens that so many dollars leave after the text; None: no limit, or an unknown price."""
         if self.price is None or self.input_pusd is None:
             return None
+        # The prompt alone decides the tier, for input and output of the call alike.
         rate = self.price.rates[self.price.tier(self.tokens)].output_pusd
         return None if rate == 0 else max(0, (prices.pusd(usd) - self.input_pusd) // rate)
 
@@ -78,6 +79,7 @@ def fit(text: str, model: str, reply_tokens: int = 256, tokenizer: Tokenizer | N
     if reply_tokens < 0:
         raise UsageError(f"A reply has 0 tokens or more, not {reply_tokens}.")
     tokenizer = tokenizer or open_tokenizer(model)
+    # Whatever stands in a price list: it runs on this machine and nobody bills it.
     n, free = tokenizer.count(text), model.startswith("local/")
     price = snapshots.todays([model]).get(model)
 
@@ -92,8 +94,10 @@ def fit(text: str, model: str, reply_tokens: int = 256, tokenizer: Tokenizer | N
         free=free,
         reply_tokens=reply_tokens,
         input_pusd=cost(Spend(calls=1, input_tokens=n)),
+        # Without a call: what every call costs besides is said once, with the input.
         output_pusd=cost(Spend(output_tokens=n)),
         call_pusd=cost(Spend(calls=1, input_tokens=n, output_tokens=reply_tokens)),
+        # Of a model here it is what its server gives one request, whatever the file could hold.
         context_tokens=SLOT_TOKENS if free else prices.context_tokens(model),
     )
 
@@ -147,6 +151,7 @@ def premiums(tokenizers: Sequence[Tokenizer], languages: Iterable[str] | None = 
     for language in languages or SENTENCES:
         for tokenizer in tokenizers:
             n = tokenizer.count(SENTENCES[language])
+            # Exact until the end, so that equal counts make exactly 1.
             ratio = float(Fraction(n, english[tokenizer.name]))
             found.append(Premium(language, SENTENCES[language], tokenizer.name, n, ratio))
     return found

@@ -76,6 +76,7 @@ class Tokenizer:
         what users write as plain letters, which is the default. Raises UsageError or ProviderError where llama.cpp
         cannot be had.
         """
+        # Piece by piece: an encoder takes quadratic time over a megabyte without a space.
         whole, seen, shown = tokens.clean(text), 0, list[Token]()
         for piece in tokens.pieces(whole):
             if self.file is not None and seen <= first + most and first < seen + len(piece):
@@ -87,8 +88,10 @@ class Tokenizer:
                 n, own = len(numbers), []
                 if first < seen + n and seen < first + most:
                     own = self._tokens(piece, numbers, special)
+            # The window in the coordinates of this piece.
             shown += own[max(0, first - seen) : max(0, first + most - seen)]
             seen += n
+        # Of the cleaned text, which always has an encoding; the characters are those that were typed.
         size = len(whole.encode())
         return Cut(self.name, self.title, self.exact, seen, len(text), size, first, tuple(shown))
 
@@ -102,6 +105,7 @@ class Tokenizer:
             return None
         turns = [{"role": turn.role, "content": tokens.clean(turn.content)} for turn in messages]
         server = self._server(self.file)
+        # In two steps, as the server's own chat route would: its template first, then marks read as marks.
         rendered = str(llama.ask(server, "/apply-template", {"messages": turns})["prompt"])
         body = {"content": rendered, "add_special": True, "parse_special": True, "with_pieces": True}
         return tuple(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], True))
@@ -134,6 +138,7 @@ def open_tokenizer(name: str) -> Tokenizer:
     if name in BUNDLED:
         return Tokenizer(name, ENCODINGS.get(name, name), True, encoding=_at_hand(name))
     if name.startswith("local/"):
+        # An identity of a stored model has a hash behind it.
         served = name.partition("@")[0]
         if served in bundled.BUNDLED:
             file = bundled.file_of(served)
@@ -146,6 +151,7 @@ def open_tokenizer(name: str) -> Tokenizer:
         else:
             raise UnknownName("local model", served, bundled.BUNDLED, "A file is named local/FILE.gguf.")
         return Tokenizer(name, names.model(served), True, file=file.resolve())
+    # Names of encodings end so: a typing error there must not pass for a model nobody knows.
     if not name.strip() or name.endswith("_base"):
         raise UnknownName("tokenizer", name, [*ENCODINGS, *bundled.BUNDLED], "A model's name will do as well.")
     known = tokens.encoding_name(name)
@@ -160,6 +166,7 @@ def of_model(identity: str) -> Tokenizer | None:
         if not name.startswith("local/"):
             return open_tokenizer(name) if name else None
         own = open_tokenizer(name)
+        # Another file of this name may cut otherwise.
         if own.file is not None and mark[:16] == llama.content_hash(own.file):
             return own
     except UsageError:
@@ -190,7 +197,9 @@ def _tokens_of(server: llama.Running, answer: Sequence[dict[str, Any]], marked: 
     """Tokens as llama.cpp writes them: a text, or the bytes of what is none; `marked`: marks were read as such."""
     for each in answer:
         piece, number = each["piece"], int(each["id"])
+        # llama.cpp writes a piece that is no whole UTF-8 as a list of byte values.
         raw = piece.encode() if isinstance(piece, str) else bytes(piece)
+        # Only what looks like a mark is asked about: each question is a request.
         framed = marked and isinstance(piece, str) and len(piece) > 2 and (piece[0], piece[-1]) in _FRAMES
         yield Token(number, raw, framed and _is_mark(server, piece, number))
 

@@ -131,6 +131,7 @@ async def plan(
     if other := next((chain.model for chain in chosen if chain.model != model.setting.identity), None):
         raise UsageError(f"These thoughts are of {other}, and {model.setting.identity} is what there is now.")
     cuts = [await pieces(model, chain) for chain in chosen]
+    # Up to the longest of them: a shorter thought has fewer of these places, and its end stands for the others.
     shared = grid(max(cut.n_tokens for cut in cuts), count)
     how: How = "continued" if model.continues else "asked"
     planned, requests = [], []
@@ -145,6 +146,7 @@ async def plan(
         planned.append(Planned(chain, cut, tuple(looks)))
         requests += looks
     known = [look for look in requests if look.request.key in keys]
+    # By key: two thoughts that begin alike ask the same, and it is bought once.
     unpaid = {look.request.key: look for look in requests if look.request.key not in keys}
     costs = (charges.worst(model, look.bound_tokens, look.request.asked_tokens) for look in unpaid.values())
     return Probing(
@@ -163,6 +165,7 @@ def _known(store: Store, model: Model) -> Mapping[str, str]:
     if not store.path.exists():
         return {}
     now = datetime.now(UTC)
+    # A file on this machine answers for ever as it did; a provider may have changed what a name means.
     since = datetime(1970, 1, 1, tzinfo=UTC) if model.local else now - timedelta(days=KEPT_DAYS)
     return store.completion_keys([model.setting.identity], since)
 
@@ -175,8 +178,10 @@ def _request(model: Model, chain: Chain, thought: str, how: How) -> Request:
     params = (("temperature", temperature),)
     if how == "continued":
         turns = (*chain.messages, Message("assistant", thought.strip() + FORCED))
+        # Sorted by name, as in every request, or the same look would have two keys.
         params = (("stop", ids.canonical(("\n",))), *params)
     else:
+        # Providers refuse an empty turn.
         turns = (*chain.messages, Message("assistant", thought.strip() or "..."), Message("user", ASKED))
     asked = ANSWER_TOKENS + model.thinking_tokens
     bare = Request(model.setting.identity, turns, params, asked, 0, 0)
@@ -203,10 +208,13 @@ async def probe(
     recover(store)
     run = run_dir.at(store.path, f"{BEGINS}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}")
     run.path.mkdir(parents=True)
+    # The lock says that somebody is alive here, so that no other probing takes this one for killed.
     with run_dir.held(run):
+        # Before it is opened: it will hold replies, which are their owner's alone.
         run.journal.touch(mode=0o600)
         budget = Ceiling(ceiling)
         gate, lease = Gate(budget), RunAllowance(run, billed=billed)
+        # On a thread: it waits for the database, where another process may be writing.
         budget.lend(await asyncio.to_thread(lease.take, budget))
         notes = journal.Journal(run.journal)
         looking = _Looking(probing, store, gate, notes, run, width or model.parallel, on_progress)
@@ -230,6 +238,7 @@ def recover(store: Store) -> None:
             continue
         past = journal.read(run.journal)
         store.flush(Batch((), tuple(past.completions.values()), tuple(past.attempts), run.run_id))
+        # Only now, when what it paid for is stored: the lease is read against that.
         settled(store)
         shutil.rmtree(path, ignore_errors=True)
 
@@ -267,6 +276,7 @@ class _Looking:
         tasks = [asyncio.create_task(self._thought(each)) for each in self._probing.planned]
         try:
             for task in asyncio.as_completed(tasks):
+                # Whoever is ready first, so a killed run has stored what it could; they are sorted at the end.
                 rows = await task
                 unfinished += rows is None
                 if rows is not None:
@@ -276,6 +286,7 @@ class _Looking:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A purchase whose thought was given up is under way still, and is paid for.
             await self._pool.drain()
             await self._flush(())
         ceiling = self._gate.ceiling
@@ -316,9 +327,11 @@ class _Looking:
 
     async def _look(self, look: Look) -> Completion | None:
         window = self._probing.model.context_tokens
+        # Known before it is sent; a server would cut the thought silently and answer all the same.
         if window is not None and look.bound_tokens + look.request.asked_tokens > window:
             self._error = "the window of the model has no room for a forced answer"
             return None
+        # The window was looked at before, so what cannot be asked takes nobody's turn.
         async with self._turn:
             try:
                 reply, replayed = await self._pool.get(look.request)
@@ -340,6 +353,7 @@ class _Looking:
 
     async def _flush(self, rows: Sequence[Probe]) -> None:
         batch = Batch((), tuple(self._bought), tuple(self._attempts), self._run_id, tuple(rows))
+        # As many as were taken and no more: others may arrive while the batch is written.
         del self._bought[: len(batch.completions)], self._attempts[: len(batch.attempts)]
         if batch.probes or batch.completions or batch.attempts:
             await self._retry.with_retry(lambda store: store.flush(batch))

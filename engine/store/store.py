@@ -189,6 +189,7 @@ class Store(Database):
             if "plans" not in tables.layouts(connection):
                 return None
             stored = tables.fetch(connection, "select task, kind, id from plans where run_id = ?", [run_id])
+        # A run that was stored before plans were kept has none, which is unknown and no empty study.
         return {(row["task"], row["kind"], row["id"]) for row in stored} or None
 
     def runs(self) -> list[RunRow]:
@@ -305,6 +306,7 @@ class Store(Database):
     def export_frame(self, path: Path | str, format: Format, frame: pl.DataFrame) -> None:
         """Write a frame as `export` writes a table."""
         with self._written(path, format) as (connection, part):
+            # Through Arrow, without a copy, and without duckdb having to know polars.
             connection.register("given", frame.to_arrow())
             # By the values' own types: a view has no layout of ours.
             kinds = connection.execute("describe select * from given").fetchall()
@@ -318,6 +320,7 @@ class Store(Database):
         target = Path(path).resolve()
         if not target.parent.is_dir():
             raise StoreError(f"There is no folder {target.parent} to write {target.name} to.")
+        # Resolved, or a link to the database would be written over.
         if target == self.path.resolve() or (target.exists() and not target.is_file()):
             raise StoreError(f"{target} is not a file an export may replace; choose another name.")
         # Beside the target and renamed at the end: what was there before stays until the new file is whole.

@@ -121,6 +121,7 @@ def trial_page(
         sought = f"""trial_id in (select r.trial_id from read r join questions q using (question_id)
             join trials t using (trial_id, attempt) where contains(lower({texts}), lower(?)))"""
         words = [find]
+    # Only a word of our own list is put into SQL; any other shows nothing.
     fits = _SHOWN.get(show, f"fate = '{show}'" if show in replay.FATES else "false")
     connection.execute(
         f"create temp table listed as select *, {fits} and {sought} as fits from read where {within}", words
@@ -128,6 +129,7 @@ def trial_page(
     fates = dict(connection.execute("select fate, count(*) from listed group by fate order by 2 desc, 1").fetchall())
     counted = connection.execute("select count(*) filter (exhausted), count(*) filter (fits) from listed").fetchall()
     ((ended, shown),) = counted
+    # A link names both: the trial may have been run again under another id, and its question is still the one.
     chosen = _first(connection, "trial_id = ?", trial_id) or _first(connection, "question_id = ?", question_id)
     known = chosen is not None or (trial_id is None and question_id is None)
     chosen = chosen or _first(connection, "fits = ?", True)
@@ -138,13 +140,16 @@ def trial_page(
         sql = "select count(*) from listed where fits and (question_id, repeat, trial_id) < (?, ?, ?)"
         ((place,),) = connection.execute(sql, at).fetchall()
     fitting = bool(chosen and chosen["fits"])
+    # A hidden trial may stand behind the last one shown.
     first = min(place, max(shown - 1, 0)) // PAGE * PAGE
+    # One page before and one trial after come along, so that both neighbours have their names.
     start = max(0, first - PAGE)
     sql = f"""select trial_id, attempt, question_id from listed where fits
         order by question_id, repeat, trial_id limit {first + PAGE + 1 - start} offset {start}"""
     rows = [{**row, "place": start + n} for n, row in enumerate(tables.fetch(connection, sql))]
     keys = {row["place"]: Key(row["trial_id"], row["question_id"]) for row in rows}
     own = [row["trial_id"] for row in rows if first <= row["place"] < first + PAGE]
+    # Wanted by its link though the filter hides it: it is read all the same.
     if chosen and chosen["trial_id"] not in own:
         own.append(chosen["trial_id"])
     whole = {trial.spec.trial_id: trial for trial in _whole(connection, own)}
@@ -181,6 +186,7 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
 def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> None:
     """Make the table `read`: how each of the latest trials stands."""
     anytime = connection.execute("select anytime from conditions where condition_id = ?", [condition_id]).fetchone()
+    # Others ran at one budget and are no answer at any smaller one.
     if budget is None or not (anytime and anytime[0]):
         connection.execute(f"create temp table read as {_AS_RUN}")
         return
@@ -198,6 +204,7 @@ def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | N
 
     connection.register("fresh", pl.DataFrame(list(_replayed(connection, axis, budget)), schema=_READ).to_arrow())
     connection.execute("create temp table read as from fresh")
+    # Copied by now; a registered frame would be kept alive by the connection.
     connection.unregister("fresh")
 
 

@@ -49,6 +49,7 @@ Formula = Callable[[Group, float], list[float]]
 def kimi(group: Group, target: float) -> list[float]:
     """From 0.5 for the shortest to -0.5 for the longest, a wrong one never above 0 (Kimi k1.5, arXiv 2501.12599)."""
     least, most = min(t.tokens for t in group), max(t.tokens for t in group)
+    # All of one length: the paper gives nothing to choose by, and neither do we.
     share = [0.5 - (t.tokens - least) / (most - least) if most > least else 0.0 for t in group]
     return [value if t.right else min(0.0, value) for t, value in zip(group, share, strict=True)]
 
@@ -78,6 +79,7 @@ def dast(group: Group, target: float) -> list[float]:
     """Against a budget that grows with the question's difficulty; wrong ones gain by thinking on (arXiv 2503.04472)."""
     lengths = [t.tokens for t in group if t.right]
     share = len(lengths) / len(group)
+    # The paper's L_budget: what right ones take, as far as the question is solved at all, else the longest.
     budget = share * (fmean(lengths) if lengths else 0.0) + (1 - share) * max(t.tokens for t in group)
     over = [(t.tokens - budget) / max(1.0, budget) for t in group]
     return [
@@ -89,7 +91,9 @@ def arora_zanette(group: Group, target: float) -> list[float]:
     """Right ones, less a tenth of a sigmoid of how long they are among the right (arXiv 2502.04463, alpha 0.1)."""
     lengths = [t.tokens for t in group if t.right]
     mean, spread = (fmean(lengths), pstdev(lengths)) if lengths else (0.0, 0.0)
+    # One right thought, or several of one length, has no spread to be measured by.
     by = [(t.tokens - mean) / spread if spread else 0.0 for t in group]
+    # Bounded, as exp of a thousand overflows; beyond 50 the sigmoid is 0 or 1 to the last digit anyway.
     return [t.right * (1 - 0.1 / (1 + math.exp(-max(-50.0, min(50.0, z))))) for t, z in zip(group, by, strict=True)]
 
 
@@ -147,8 +151,10 @@ def lens(every: Sequence[Group], target: float | None = None) -> pl.DataFrame:
         for group in every:
             rewards = formula(group, aim)
             mean = fmean(rewards)
+            # A hair above the mean is the mean: sums of floats differ by their order.
             lifted += [t for t, reward in zip(group, rewards, strict=True) if reward > mean + 1e-12]
             pressed += [t for t, reward in zip(group, rewards, strict=True) if reward < mean - 1e-12]
+            # Of equal rewards the shorter thought, as a trained model would be pressed to give.
             best.append(max(zip(rewards, group, strict=True), key=lambda each: (each[0], -each[1].tokens))[1])
         rows.append(
             {

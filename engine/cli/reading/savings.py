@@ -118,6 +118,7 @@ def lens(listed: pl.DataFrame, words: Sequence[str]) -> Lens:
     if not words:
         return STORED
     names, stored = _models(listed), listings.newest(listed)
+    # Words name models as studies do, and prices are stored by identity.
     by_name = {name: stored[identity] for name, identity in names.items() if identity in stored}
     return Lens.of(asked(words, names, by_name))
 
@@ -138,6 +139,7 @@ def said(listed: pl.DataFrame, view: Lens, words: Sequence[str]) -> Iterator[str
 
     prices, stored = dict(view.prices), listings.newest(listed)
     for name, identity in _models(listed).items():
+        # What was asked for, under either of its names, before what is stored.
         price = prices.get(identity, prices.get(name, stored.get(identity)))
         if price is None:
             yield f"price of {name}: unknown."
@@ -146,6 +148,7 @@ def said(listed: pl.DataFrame, view: Lens, words: Sequence[str]) -> Iterator[str
         rates = f"${price.input_pusd / 1e6:g} in, ${price.output_pusd / 1e6:g} out per million tokens"
         rates += beyond_two_rates(price)
         yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
+    # A tier such as batch covers only models that have one; the others would look cheaper than they are.
     for service in (word for word in words if word in SERVICES):
         without = [name for name, identity in _models(listed).items() if not {name, identity} & prices.keys()]
         if without:
@@ -162,11 +165,13 @@ def energies(
     listing = _models(listed)
     weights = known_energy(listing, prefill_share=prefill_share)
     for words in sizes:
+        # From the right: a name may hold an equals sign, and a size does not.
         name, _, numbers = words.rpartition("=")
         try:
             active, *total = (float(part) for part in numbers.split("/"))
         except ValueError:
             active, total = 0.0, []
+        # A zero is no size either: it would make every energy 0.
         if not name or not active or len(total) > 1:
             raise UsageError(f"{words[:80]!r} is no size: write {_SIZE}.")
         if name not in listing:

@@ -65,6 +65,7 @@ def tokens(
     if source is not None:
         text = read(source)
         cuts = text_size.cuts(text, chosen, most=_whole("--cells", cells), special=special)
+        # The local model's tokenizer starts llama.cpp, so it is asked only where it was chosen or its file lies here.
         asked = models or [name for name in text_size.MODELS if not name.startswith("local/") or name in chosen]
         fits = [text_size.fit(text, model, _whole("--reply", reply)) for model in asked]
         rooms = [] if budget is None else [text_size.room(cut.n_tokens, _whole("--budget", budget)) for cut in cuts]
@@ -121,12 +122,14 @@ def read(source: str) -> str:
 
     name = "The text of standard input" if source == "-" else f"The file {source!r}"
     try:
+        # One byte more than allowed tells a text that is too long from one that just fits.
         raw = sys.stdin.buffer.read(MOST_BYTES + 1) if source == "-" else _start_of(Path(source))
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {files.why(error)}.") from None
     if len(raw) > MOST_BYTES:
         raise UsageError(f"{name} is longer than {fmt.count(MOST_BYTES)} bytes, which is the most that is read.")
     try:
+        # The mark that Windows writes in front is no letter of the text.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{name} is no UTF-8 text: its byte {fmt.count(error.start + 1)} begins no letter.") from None
@@ -145,6 +148,7 @@ def about(n: int, exact: bool) -> str:
 
 def cells_line(cut: Cut) -> str:
     """The first tokens of a text between bars, special ones in their marks and bytes spelled out."""
+    # A tab or newline as itself would break the line of cells.
     cells = [token.text.replace("\n", "↵").replace("\t", "→") for token in cut.tokens]
     more = cut.n_tokens - len(cells)
     return f"|{'|'.join(cells)}|{f' … {fmt.count(more)} more' if more > 0 else ''}" if cells else "no token"

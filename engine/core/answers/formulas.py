@@ -15,6 +15,7 @@ LONGEST = 600
 _DEPTH = 40
 
 _TOKEN = re.compile(
+    # Every repetition is bounded: a model may write a million digits, and this is matched against each.
     r"\s*(?:(?P<number>[0-9]{1,120}(?:\.[0-9]{1,120})?|\.[0-9]{1,120})"
     r"|(?P<begin>\\begin\s{0,3}\{[a-zA-Z]{1,12}\*?\})|(?P<end>\\end\s{0,3}\{[a-zA-Z]{1,12}\*?\})"
     r"|(?P<row>\\\\)|\\(?P<command>[a-zA-Z]{1,20})|(?P<escaped>\\[{}|])"
@@ -81,22 +82,26 @@ class Unread(Exception):
 def prepared(text: str) -> tuple[str, bool]:
     """Without delimiters, spacing commands and units; and whether it was in per cent."""
     text = markup.latin(text).strip()
+    # Two dollars before one, or half of a pair would stay.
     for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
             text = text[len(opening) : -len(closing)].strip()
     # Between two pieces of mathematics the delimiters say nothing.
     text = re.sub(r"(?<!\\)\$", " ", text) if not re.match(r"\$\s?[0-9]", text) else text[1:]
     text = text.replace("\\$", " ").replace("**", "^").rstrip(" .;")
+    # A doubled backslash ends a row of a matrix, and half of it would read as a spacing command.
     text = _THIN.sub(" ", _JOINED.sub("", text.replace("\\\\", "\x00"))).replace("\x00", "\\\\")
     percent = text.endswith("%")
     text = text.rstrip("%").rstrip("\\ ").strip() if percent else text
     text = _TEXTS.sub(lambda held: _joint(held[1]), text)
     text = _UNIT.sub(" ", text).strip()
+    # Twice, for a unit behind a unit.
     for _ in range(2):
         bare = _TAIL.sub("", text)
         words = re.findall(r"[A-Za-z]{2,20}", text[len(bare) :])
         # A word of mathematics is no unit.
         text = bare if words and not _WORDS.intersection(words) and bare.strip() else text
+    # In brackets a comma parts the elements: (1,234) is a pair.
     if "(" not in text and "[" not in text and "\\{" not in text:
         text = _THOUSANDS.sub(lambda grouped: grouped[0].replace(",", ""), text)
     return text.strip(), percent
@@ -164,6 +169,7 @@ class Parser:
 
     def listed(self) -> Node:
         items = [self.relation()]
+        # A comma and a word may stand together: '1, 2, and 3'.
         while self.take(",", ";", "or", "and"):
             self.take("or", "and")
             items.append(self.relation())
@@ -198,6 +204,7 @@ class Parser:
         return tree
 
     def product(self) -> Node:
+        # A sign binds weaker than a power and its factors: -x^2 is -(x^2).
         if sign := self.take("+", "-", "pm", "mp"):
             self.depth += 1
             if self.depth > _DEPTH:
@@ -212,6 +219,7 @@ class Parser:
                 factor = ("negative", self.power()) if self.take("-") else self.power()
                 tree = ("/" if divides else "*", tree, factor)
             elif self._begins():
+                # 2\frac12 is two and a half, and 2x is a product.
                 mixed = tree[0] == "number" and self.head[1] in ("frac", "dfrac", "tfrac", "number")
                 follows = self.head[0] == "number"
                 factor = self.power()
@@ -238,6 +246,7 @@ class Parser:
             self.depth += 1
             if self.depth > _DEPTH:
                 raise Unread("depth")
+            # To the right: 2^3^2 is 2^9.
             exponent = ("negative", self.power()) if self.take("-") else self.power()
             self.depth -= 1
             return ("^", base, exponent)
@@ -326,6 +335,7 @@ class Parser:
         if name == "overline":
             raise Unread(name)
         if name == "log":
+            # As schools and calculators have it; ln is the natural one.
             base: Node = ("number", "10")
             if self.take("_"):
                 base = self.group()
@@ -334,6 +344,7 @@ class Parser:
             if self.take("^"):
                 power = self.group()
                 inverse = power == ("negative", ("number", "1"))
+                # sin^{-1} is the inverse function and not one over the sine.
                 called = f"a{_FUNCTIONS[name]}" if inverse else _FUNCTIONS[name]
                 applied = ("call", called, self.argument())
                 return applied if inverse else ("^", applied, power)
@@ -361,9 +372,11 @@ class Parser:
         items = [self.relation()]
         while self.take(",", ";"):
             items.append(self.relation())
+        # Any of them: [0, 1) is an interval, and only those that match are brackets of grouping.
         closing = self.need(")", "]", "}", "\\}")
         if opening == "\\{" or closing == "\\}":
             return ("set", *items) if opening in ("\\{", "{") else ("bracket", opening, "}", *items)
+        # Grouping adds nothing to the tree: (x) is x.
         if len(items) == 1 and opening + closing in ("()", "[]", "{}"):
             return items[0]
         if opening == "{":

@@ -48,6 +48,7 @@ class Generator:
     @property
     def family(self) -> str:
         """What kind of question it is: the package of reasoning_gym it comes from; our own are cognition."""
+        # The package is what reasoning-gym itself sorts by, so its family needs no table of ours.
         return self.module.partition(".")[0] if self.module else "cognition"
 
     @property
@@ -60,6 +61,7 @@ class Generator:
         return {"easy": self.easy, "medium": self.medium, "hard": self.hard}[level]
 
 
+# The generators name their bounds min_x and max_x, so a preset says x once.
 def _span(name: str, low: float, high: float, **more: object) -> dict[str, object]:
     return {f"min_{name}": low, f"max_{name}": high, **more}
 
