@@ -40,8 +40,10 @@ def closed(cookies: Mapping[str, str], headers: Mapping[str, str], bound: str) -
 
     `bound`: the address the server listens on; empty is every one."""
     outside = is_outside(headers, bound)
+    # Whatever else it says is a yes: a slip of the pen must not open the door.
     if os.environ.get(READ_ONLY, "") not in ("", "0"):
         return EXPOSED if outside and not launch_token() else READS
+    # A weak token is worse than none: somebody relies on it.
     if launch_token():
         return token_fault() or (None if holds(cookies) else LOCKED)
     if outside:
@@ -55,6 +57,7 @@ def holds(cookies: Mapping[str, str]) -> bool:
     if not token or token_fault():
         return False
     name, value = cookie(token)
+    # In constant time, and as bytes: a cookie may hold letters that no text comparison takes.
     return hmac.compare_digest(str(cookies.get(name)).encode("utf-8", "replace"), value.encode())
 
 
@@ -66,6 +69,7 @@ def is_private() -> bool:
 def is_outside(headers: Mapping[str, str], bound: str) -> bool:
     """Whether somebody at another machine may be asking; an address that was left open is all of them."""
     near, name = is_loopback(bound), headers.get("Host")
+    # Bound to loopback and called by another name: a tunnel or a proxy stands between.
     if near and name is not None:
         near = is_loopback(_bare(name))
     return not near or any(header in headers for header in PROXIES)
@@ -82,6 +86,7 @@ def answers_to(host: str | None, bound: str) -> bool:
     if bound in ("", "0.0.0.0", "::"):
         with suppress(ValueError):
             return bool(ipaddress.ip_address(name))
+    # By name only: a rebound name resolves to us and is not ours.
     return is_loopback(name) or name in allowed
 
 
@@ -104,6 +109,7 @@ def allowed_hosts() -> frozenset[str]:
 def _bare(host: str) -> str:
     """The name of a Host header, without its port; empty for one that is none."""
     try:
+        # Parsed as an address, so that user@host and host/path are seen for what they are.
         at = urlsplit(f"//{host}")
         plain = at.port is None or at.port > 0
     except ValueError:

@@ -62,6 +62,7 @@ class Selection(NamedTuple):
 
 def path() -> Path:
     """The database this dashboard shows: BUDGETSCOPE_DB, else the local copy, else the demo."""
+    # From the package's own place, whatever folder Streamlit was started in.
     return default_path(Path(__file__).resolve().parents[2])
 
 
@@ -237,6 +238,7 @@ def budgets(
     # One state of the file for both reads: a run that works on it may store trials between them.
     with results(db.path).still() as same:
         frame, _ = same.measured(axis, None, {"condition_id": list(ids), "study": study}, lens)
+        # Sorted: the cache keys by the order of ids as well.
         drawn = sorted(set(frame.filter("anytime")["condition_id"]))
         if len(drawn) > most:
             return frame, {}

@@ -151,10 +151,12 @@ def frontier_info(
     # Intervals of the frontier may reach above its points, and are cut below: a wide one would flatten everything.
     blind, tops = baselines(shown), [p.y_high for p in points if p.front]
     heights = [*(p.y for p in points), *(at for at, _ in blind)]
+    # Near the ground the axis begins at it: a gap of a few points would look like a distance.
     floor = [0.0] if min((p.y for p in points), default=1.0) < 0.2 else []
     y_scale = accuracy_scale([*heights, *floor], [top for top in tops if top is not None])
     path, outline = _corners(line, lens, kind), tuple[tuple[float, float, float], ...]()
     if band is not None:
+        # In a stable order: two points at one spend keep theirs, or the outline would cross itself.
         known = band.drop_nulls(["x", "low", "high"]).sort("x", maintain_order=True).select("x", "low", "high")
         outline = tuple((float(at) * lens.scale, float(low), float(high)) for at, low, high in known.iter_rows())
     touching = [any(points[i].front for i in curve) for curve in curves]
@@ -211,6 +213,7 @@ def _corners(frame: pl.DataFrame | None, lens: Lens, kind: Kind) -> tuple[tuple[
     points = tuple((float(x) * lens.scale, float(y)) for x, y in rows)
     if kind == "staircase":
         return points
+    # Without the end, which is the next edge's beginning.
     shares = [i / MIXES for i in range(MIXES)]
     mixes = ((x0 + s * (x1 - x0), y0 + s * (y1 - y0)) for (x0, y0), (x1, y1) in pairwise(points) for s in shares)
     return (*mixes, *points[-1:])
@@ -255,6 +258,7 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         chosen = looked_at is not None and members[0].family == looked_at.family
         pen = {"width": 1.6, "color": fade(ink[members[0].family], 0.9 if chosen else 0.6)}
         traces.append(stroke([scale.place(p.x) for p in members], [p.y for p in members], pen))
+    # Last but for the ring: what lies on top gets the pointer.
     traces += marks(info.points, ink, scale, inks, crowded=len(info.points) > CROWD)
     if looked_at:
         at = [scale.place(looked_at.x)]
@@ -309,6 +313,7 @@ def _handles(
 
 def _typed(value: float) -> str:
     """A limit as it was asked for, to four digits."""
+    # Beyond, %g would write an exponent, which no number here has.
     return f"{value:,.4g}" if 0.001 <= value < 10_000 else fmt.number(value)
 
 

@@ -141,6 +141,7 @@ def share(status: Status) -> float:
 
 def pace(status: Status) -> tuple[str, str]:
     """`10 min left` or `took 24 min`, and what is known besides: how long so far, calls a second."""
+    # Worked on, not since its start: a run that was resumed would look slow.
     left, ran = status.seconds_left, running_s(status)
     gone = "" if ran is None else f"{fmt.duration(ran * 1000)} gone"
     rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
@@ -155,6 +156,7 @@ def patience(status: Status) -> str:
     ran, calls = running_s(status), status.spent.calls
     if not status.reserved.calls or not ran or not calls:
         return "Stop lets the calls in flight finish."
+    # In flight over throughput.
     wait = fmt.duration(max(1.0, status.reserved.calls * ran / calls) * 1000)
     return f"Stop lets {fmt.plural(status.reserved.calls, 'call')} in flight finish, about {wait}."
 
@@ -175,6 +177,7 @@ def bar(status: Status, held: Sequence[Held]) -> Bar:
     """How far a run is under its ceiling: in tokens, which every run has a limit of."""
     expected = next((each.expected.expected for each in held if each.what == "tokens"), None)
     spent, reserved = status.spent.tokens, status.reserved.tokens
+    # A local run may have none; then the bar ends where the spend or the expectation does.
     ceiling = status.ceiling.tokens or max(spent + reserved, round(expected or 0), 1)
     words = (
         f"{fmt.count(spent)} tokens spent",

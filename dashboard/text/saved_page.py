@@ -71,8 +71,11 @@ def saved_page(
     `answers`: question, expected, fate, what was said, replies and number of calls; `data`: what the link to the data
     holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
+    # With plotly's whole program, 5 MB, which is the price of one file.
     body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    # In the page itself: a link out would not work offline, and the policy forbids it.
     csv = base64.b64encode(exports.as_csv(data)).decode()
+    # Nothing but http: a link may come from an address bar.
     live = f'<a href="{escape(link)}">Open in Budgetscope</a>' if link.startswith(("http://", "https://")) else ""
     advice = f'<p class="lead"><b>{lead}{":" if rest else ""}</b> {rest}</p>' if lead or rest else ""
     told = "".join(f"<li>{escape(sentence)}</li>" for sentence in (*METHOD, *notes))
@@ -152,4 +155,5 @@ def markdown(table: pl.DataFrame, sentences: tuple[str, str, str], facts: Iterab
 def _plain(words: str) -> str:
     """Text that Markdown shows letter by letter on one line."""
     line = " ".join(words.split())
+    # Signs of Markdown, of HTML and of GitHub's mentions; the last keeps an address from becoming a link.
     return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#!~$@" else sign for sign in line).replace("://", ":\u2060//")

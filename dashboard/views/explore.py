@@ -79,6 +79,7 @@ def _handles(x: str) -> tuple[Handles, list[str]]:
         value = None
         if typed and typed != OFF:
             try:
+                # As the chips and tables write it; float also takes nan and inf, which the range below refuses.
                 value = float(typed.removeprefix("$").removesuffix("%").replace(",", ""))
             except ValueError:
                 value = math.nan
@@ -92,6 +93,7 @@ def _handles(x: str) -> tuple[Handles, list[str]]:
 
 def _emptied(name: str) -> None:
     key = url_state.key(VIEW, name)
+    # Emptied is not untouched: without a word for it the handle would come back with the next link.
     if not str(st.session_state.get(key) or "").strip():
         st.session_state[key] = OFF
 
@@ -138,9 +140,11 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str
         task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks))
         own = cells.filter(task=task)
         total, shown = own["condition_id"].n_unique(), st.session_state.get(f"{VIEW}.shown")
+        # The badge is drawn before the filter is read, so it says the last run's count.
         count = total if shown is None or shown[0] != (study, task) else shown[1]
         with st.popover(f"Filter  :blue-badge[{count} of {total}]", icon=":material/filter_list:"):
             left, budgets, kind = _filter(by, own, first)
+            # Inside the popover: prices are a filter of sorts, and the row of controls is full.
             looking, unmet = price_panel.draw(VIEW, queries.models(db), sorted(set(left["model"])))
         st.space("stretch")
         _field("most", "Spend at most", SPENDS[x].lower())
@@ -217,6 +221,7 @@ def render() -> None:
         gone = "the filter hides it, or it is not there (any more)."
         problems.append(f"This link asks for the point {url_state.quoted(asked)}; {gone}")
         asked = None
+    # The pick itself may be hidden by the filter.
     chosen = asked or (pick if pick in rows else None)
     controls.heading(decision.heading)
     controls.lead(decision.lead, decision.rest)
@@ -242,8 +247,10 @@ def render() -> None:
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
             controls.caption("Click a point, or a row of the table, to see what is behind it.")
+    # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():
+        # The pick is in the panel without being anybody's choice, so its row is not marked.
         _table(frame, decision, selection, chosen if asked else None)
     _stakes(db, selection)
     for sentence in (

@@ -131,6 +131,7 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     if len(choices) > MOST_PILLS:
         st.selectbox(label, choices, key=key, format_func=form)
     elif len(choices) > 1:
+        # Not to be unselected: a page without an axis has nothing to show.
         st.segmented_control(label, choices, key=key, required=True, format_func=lambda choice: literal(form(choice)))
     chosen = st.session_state.get(key)
     return None if chosen is None else str(chosen)
@@ -173,6 +174,7 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
     from dashboard.data import queries
 
     query = url_state.current()
+    # A cell is written condition~budget.
     named = [text.partition("~")[0] for part in parts for text in query.get(part, ())]
     choices = queries.study_choices(db)
     if named and "study" not in query:
@@ -199,6 +201,7 @@ def keep(view: str, names: Iterable[str]) -> None:
     """Keep alive controls that are not drawn in this run, which Streamlit forgets; call it before anything is drawn."""
     for key in (url_state.key(view, name) for name in names):
         if key in st.session_state:
+            # Setting it tells Streamlit that it is still wanted.
             st.session_state[key] = st.session_state[key]
 
 
@@ -206,6 +209,7 @@ def keep(view: str, names: Iterable[str]) -> None:
 def fold(view: str, name: str, label: str) -> Iterator[bool]:
     """Expander whose state is in the address; yields whether it is open, which is when it is worth computing."""
     key, shown = f"{view}.fold.{name}", url_state.key(view, OPEN)
+    # The address is what counts, so Back closes what was opened.
     st.session_state[key] = name in (st.session_state.get(shown) or ())
 
     def turned() -> None:
@@ -250,6 +254,7 @@ def table(
     columns: dict[str, Any] = {}
     shown: Any = frame
     numeric = [name for name, kind in frame.schema.items() if kind.is_numeric()]
+    # A pandas style costs a call a cell.
     if frame.height * frame.width > MOST_WORDED:
         columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
     elif numeric:
@@ -360,6 +365,7 @@ def share(
                     st.session_state[f"{name}.frozen"] = freeze()
                 except BudgetscopeError as error:
                     st.warning(literal(str(error)))
+            # The link stays on screen for the runs after the click.
             if kept := st.session_state.get(f"{name}.frozen"):
                 st.code(f"{url_state.root()}/snapshot?id={kept}", language=None, wrap_lines=True)
         else:

@@ -31,6 +31,7 @@ def render() -> None:
             controls.caption("Nothing is stored before you have seen what comes in and what is missing.")
             return
         db, wishes = queries.path(), _wishes()
+        # Streamlit runs the page at every click; a log is surveyed once for each set of files and wishes.
         asked = (str(db), *(file.file_id for file in dropped), wishes)
         if st.session_state.get("import.asked") != asked:
             try:
@@ -47,6 +48,7 @@ def render() -> None:
             return
         _brought()
         preview: imports.Preview = st.session_state["import.preview"]
+        # After the import the survey is of before.
         if st.session_state.get("import.done") is not None:
             return
         for line in preview.lines:
@@ -61,6 +63,7 @@ def render() -> None:
             except BudgetscopeError as error:
                 st.error(controls.literal(str(error)))
                 return
+            # The rest of the page was drawn before the new answers were there.
             st.rerun()
 
 

@@ -73,8 +73,10 @@ def _bar(row: Row, colour: str, inks: Inks) -> str:
 def _tokens(row: Row, colour: str, inks: Inks) -> str:
     """Where the tokens go: cached input, other input, output."""
     cached, whole, output = row["cached_tokens"], row["input_tokens"], row["output_tokens"]
+    # A log that reports only one of them has no share to draw.
     if whole is None or output is None or whole + output <= 0:
         return ""
+    # Means of two columns need not agree where an old provider reported one of them.
     cached = min(cached or 0.0, whole)
     user = "#173c5c" if controls.dark() else "#cfe6fb"
     hatch = f"repeating-linear-gradient(45deg,{fade(inks.muted, 0.3)} 0 1.5px,{user} 1.5px 6px)"
@@ -89,6 +91,7 @@ def _tokens(row: Row, colour: str, inks: Inks) -> str:
 
 def _answers(db: queries.Database, row: Row, study: str) -> None:
     axis = str(row["axis"])
+    # Energy has no wall that a trial could be replayed at.
     if axis not in AXES:
         return
     lines = []
@@ -96,6 +99,7 @@ def _answers(db: queries.Database, row: Row, study: str) -> None:
         read = replay.read(trial, axis, row["budget"])
         mark, said = tables.said(read.fate, read.answer, trial.spec.question.target)
         question = tables.short_question(trial.spec.question.problem.text, LONGEST)
+        # No answer and partly right are grey: neither is wrong.
         look = {"✓": "right", "✕": "wrong"}.get(mark, "muted")
         asked = f'<span class="bs-q"><b class="bs-{look}">{mark}</b> {escape(question)}</span>'
         lines.append(f'<div class="bs-line">{asked}<span>{escape(said)}</span></div>')

@@ -71,6 +71,7 @@ def described(conditions: pl.DataFrame) -> list[Row]:
         values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
             values.setdefault(name, set()).add(json.dumps(value))
+    # Only what tells settings apart belongs in their names.
     varying = {s: sorted(name for name, each in values.items() if len(each) > 1) for s, values in seen.items()}
     many = len({row["model"] for row in rows}) > 1
     twins: dict[tuple[str, str], list[Row]] = {}
@@ -84,6 +85,7 @@ def described(conditions: pl.DataFrame) -> list[Row]:
         twins.setdefault((row["task"], label), []).append(row)
         row["simulated"] = any(name.startswith("scripted/") for name in row["model"].split(ARROW))
     for (_, label), same in twins.items():
+        # By budget where that is enough: an id says nothing to people.
         apart = len({_wall(row) for row in same}) == len(same)
         for row in same:
             more = _wall(row) if apart else row["condition_id"].rsplit("-", 1)[-1][:6]
@@ -107,7 +109,9 @@ def chosen(rows: Iterable[Row], filters: Mapping[str, Any]) -> list[Row]:
         for name, value in filters.items()
         if value is not None
     }
+    # No column of conditions; `Look.within` takes care of it.
     wanted.pop("study", None)
+    # Asked for by name it is shown: somebody wants to look at the search itself.
     named = not wanted.keys().isdisjoint(("condition_id", "strategy"))
     shown = [row for row in rows if named or row["strategy"] != LABEL]
     return [row for row in shown if all(row[name] in values for name, values in wanted.items())]
@@ -119,6 +123,7 @@ def alike(rows: Iterable[Row]) -> list[Row]:
     known = list(rows)
     newest: dict[str, int] = {}
     for row in known:
+        # 0: its trials were read partly by one version and partly by another.
         newest[row["task"]] = max(newest.get(row["task"], 0), row["reader"] or 0)
     return [row for row in known if (row["reader"] or 0) == newest[row["task"]]]
 
@@ -205,6 +210,7 @@ def placed_at(
         rows.append(row)
     open_rows = [row for row in rows if not row["budgets"]]
     if open_rows and derive and budgets is None:
+        # All at once, so that they get the same round budgets and stand side by side.
         derived = derive(pl.DataFrame(open_rows, schema=_SCHEMA))
         for row in open_rows:
             row["budgets"] = derived.get(row["condition_id"], [])
@@ -231,6 +237,7 @@ def planned(rows: Iterable[Row], studies: Mapping[str, str], asked: Mapping[tupl
     for row in rows:
         numbers = [0]
         for run_id in row["run_ids"] or ():
+            # Runs of earlier versions did not say how many they planned.
             stated = json.loads(studies.get(run_id, "{}")).get("planned_questions", {}).get(row["task"])
             numbers.append(int(stated) if stated is not None else asked.get((run_id, row["task"]), 0))
         most[row["condition_id"]] = max(numbers)
@@ -318,6 +325,7 @@ def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     # Looked at first: they were kept in this order, and to look is cheaper than to sort again.
     ordered = np.ones(max(0, len(owner) - 1), np.bool_)
     for key in (question, budgets, owner):
+        # From the last key to the first: a tie in one leaves the order to the next.
         step = np.diff(key)
         ordered = (step > 0) | ((step == 0) & ordered)
     if not ordered.all():
@@ -352,6 +360,7 @@ class Known:
     def named(self, ids: Iterable[str]) -> list[Row]:
         """The conditions of these ids, once each, in this order; raises UnknownName."""
         by_id = {row["condition_id"]: row for row in self.conditions}
+        # The first alone is named.
         for missing in (name for name in ids if name not in by_id):
             raise UnknownName("condition", missing, list(by_id))
         return [by_id[name] for name in dict.fromkeys(ids)]
@@ -415,6 +424,7 @@ class Look:
         """Ids of the conditions whose trials state facts of their mechanism."""
         if not queries.has(self.connection, "facts"):
             return frozenset()
+        # Once a look: facts of a large study are the longest table there is but for calls.
         sql = "select distinct condition_id from trials semi join facts using (trial_id)"
         return frozenset(id for (id,) in self.connection.execute(sql).fetchall())
 
@@ -475,6 +485,7 @@ class Read:
         walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
         more = self.drawn.counts if self.drawn else {}
         materialized = [
+            # Kept sums are those of one draw, at one list of budgets.
             id not in more and walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()
         ]
         parts: list[pl.DataFrame] = []
@@ -488,6 +499,7 @@ class Read:
             fresh = where.filter([not each for each in materialized])
             changes = queries.changes(self.connection, fresh, self.lens, self._rates(conditions), self._within)
             parts.append(units_of_changes(changes, self._book(fresh)))
+        # Both came sorted; together they have to be sorted again, as resampling goes by order.
         units = parts[0] if len(parts) == 1 else pl.concat(parts).sort("condition_id", "budget", "question_id")
         return self._unknown_where_unreported(units)
 
@@ -582,6 +594,7 @@ class Read:
         every = queries.questions(self.connection)
         wanted = pl.Series("question_id", sorted(self.questions), dtype=pl.String)
         listed = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
+        # All of them is no filter, which spares the database a join.
         return Within(None if len(listed) == every.height else listed, steps)
 
     def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:

@@ -185,6 +185,7 @@ def survey(store: Store, path: Path, study: str | None = None, wishes: Wishes = 
     `wishes`: a second reading, and votes over draws, which come in as settings of their own."""
     if not path.exists():
         raise UsageError(f"There is no {shortened(str(path))!r} to import; name a log, a folder of one, or a database.")
+    # Of the content, so that the same log under another name is the same log.
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
@@ -223,6 +224,7 @@ def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Stored
     if answer.scorer:
         part.scorers.add(answer.scorer)
     if answer.error is None:
+        # Of an answer that failed nobody expects a spend.
         part.missing.update(name for name in answer.unreported if name in _PARTS)
     if _price(answer.model) is None:
         part.unpriced.add(answer.model)
@@ -234,6 +236,7 @@ def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Stored
         part.questions.add(key)
         if (known := here.get(key)) is not None:
             part.met += 1
+            # Each question once, or a task with many repeats would win as the home.
             part.homes[known.task] += 1
 
 
@@ -247,6 +250,7 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
         condition = _condition(part, answer)
         conditions.add(condition.condition_id)
         trial_id = _trial_id(found, part, answer, condition, _question(part, answer, here))
+        # Ids and short answers alone: the texts of a log may be larger than the memory.
         keyed.append((part, trial_id, answer.answer, answer.score))
     stored = {each.trial_id: each for each in foreign.answers(store, conditions)}
     if stored:
@@ -278,11 +282,13 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
         fresh += store.flush(Batch(tuple(trials), tuple(completions)))
         trials.clear()
         completions.clear()
+        # By batch: a callback an answer would cost more than storing it.
         progress(read)
 
     for part, answer in _with_parts(found):
         read += 1
         condition, question = _condition(part, answer), _question(part, answer, here)
+        # What is stored of a setting is asked once, when it is met first.
         if condition.condition_id not in asked[part.run_id]:
             for each in foreign.answers(store, [condition.condition_id]):
                 taken.setdefault((each.condition_id, each.question_id), set()).add(each.repeat)
@@ -295,6 +301,7 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
         # One of each is enough to say what the run asks for.
         asked[part.run_id].setdefault(condition.condition_id, spec)
         asked[part.run_id].setdefault(question.question_id, spec)
+        # After the plan was noted: a second import stores nothing, and its run still says what it asks for.
         if trial_id in known:
             continue
         known.add(trial_id)
@@ -327,6 +334,7 @@ def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSp
         part.last or start,
         planned_trials=part.answers + part.derived,
     )
+    # A run that is here and brings nothing new keeps the moment it was stored with.
     if part.fresh or part.run_id not in {each.run_id for each in store.runs()}:
         store.save_run(run, planned)
 
@@ -344,6 +352,7 @@ def _cleaned(words: str | None) -> str | None:
     # As the store keeps it: a lone surrogate has no place in it.
     if words is None or words.isascii():
         return words
+    # Through UTF-16, where the two halves of a pair that a log wrote apart come together again.
     return words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -367,6 +376,7 @@ def _content_of(stored: foreign.StoredQuestion) -> str:
 def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> Question:
     shown = _cleaned(_shown(answer)) or ""
     known = here.get(content_key(shown, answer.target))
+    # A longer target is an option's text, which is compared as text.
     kind = "choice" if answer.options and len((answer.target or "").strip()) == 1 else "text"
     problem = Problem(shown, kind, options=tuple(_cleaned(option) or "" for option in answer.options))  # type: ignore[arg-type]
     target = _cleaned(answer.target) or ""
@@ -383,6 +393,7 @@ def _condition(part: Part, answer: ImportedAnswer) -> Condition:
     setting = ModelSetting(model, model, _price(answer.model))
     strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
     lineup = (("solver", setting),)
+    # Not anytime and with a budget of 0: as run, with no wall that we know of.
     made = Condition("", part.home, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
     return replace(made, condition_id=ids.condition_id(made))
 
@@ -394,6 +405,7 @@ def _price(model: str) -> Price | None:
     """List price of a model as a log names it: whole, then without the services in front of it."""
     if model not in _PRICES:
         path, found = model, bundled_price(model)
+        # openrouter/openai/gpt-4o is listed as gpt-4o.
         while found is None and "/" in path:
             path = path.partition("/")[2]
             found = bundled_price(path)
@@ -411,6 +423,7 @@ def _trial_id(found: Survey, part: Part, answer: ImportedAnswer, condition: Cond
 
 def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -> tuple[Trial, Completion | None]:
     model, spend = spec.condition.solver.identity, answer.spend or Spend()
+    # One mark at the end, so the high-water mark of the input is all of it.
     spends = (ModelSpend(model, spend, spend.input_tokens),)
     said, at = _cleaned(answer.answer), answer.answered_at or part.first or found.moment
     scored = answer.error is None and answer.score is not None
@@ -448,6 +461,7 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
             usage = Usage(
                 spend.input_tokens, output, spend.cached_tokens, spend.cache_write_tokens, spend.reasoning_tokens
             )
+            # A log that says nothing of a cut need not have noted one.
             finish = "length" if answer.cut else "unsaid"
             completion = Completion(key, reply, finish, usage, spend.latency_ms, None, None, at, run_id=part.run_id)  # type: ignore[arg-type]
     marks = () if said is None or not judged else (Mark(0, said, len(calls), spends, verdict, score),)
@@ -476,6 +490,7 @@ def _digest(path: Path) -> str:
     whole = hashlib.blake2b(digest_size=16)
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
+            # With their names: two folders with the same files changed about are not the same.
             whole.update(str(file.relative_to(path)).encode("utf-8", "surrogateescape") if file != path else b"")
             with file.open("rb") as content:
                 while chunk := content.read(1 << 20):

@@ -91,6 +91,7 @@ class _Part:
 def plain(body: str | None) -> dict[str, Any] | None:
     """A body as a JSON object; None: it is none, or none is at hand."""
     try:
+        # A body nested a thousand deep ends in RecursionError, and is no reply.
         sent = json.loads(body or "null")
     except (ValueError, RecursionError):
         return None
@@ -114,6 +115,7 @@ def completion(reply: Any, expected: Expected, body: str | None = None) -> Compl
     sent = plain(body)
     if sent is not None and shaped(sent):
         return read(sent, expected)
+    # The body is of no shape we read, or nobody kept it.
     known = _dumped(reply)
     if sent is not None:
         # Another shape, of which litellm made OpenAI's; its word for the end stands where such a body has it.
@@ -133,13 +135,16 @@ def read(sent: Mapping[str, Any], expected: Expected) -> Completion:
     place, request = expected.place, expected.request
     part = _part(sent, place)
     text, last = _storable(part.refusal or part.text), request.messages[-1]
+    # Only where a turn was begun for the model.
     if last.role == "assistant":
         # What comes after a turn that is gone on with: some servers, llama.cpp among them, repeat that turn first.
         text = text.removeprefix(_storable(last.content))
     if part.error is not None:
         failed = faults.sent_error(part.error, place, expected.key, request.cap_tokens)
+        # With text it had begun to generate, and that is billed by some.
         failed.begun = bool(text)
         raise _failed(failed, part, text, expected, spoilt=True)
+    # A refusal ends in 'stop' at OpenAI, and its words are no answer.
     end = "filter" if part.refusal else _ending(part, expected)
     if end is None or end == "error":
         word = "no finish reason" if part.word is None else f"the finish reason {_quotable(part.word, expected.key)}"
@@ -181,6 +186,7 @@ def _failed(failed: ProviderError, part: _Part, text: str, expected: Expected, *
     try:
         taken = usage.read(part.usage, text, expected.request, expected.bound, expected.place)
     except ProviderError as error:
+        # Usage that contradicts itself: what can be believed of it comes with the error.
         taken = error.usage
     # Counts of our own are no bound of what was billed: then it stays at its worst case.
     failed.usage = None if taken is None or taken.estimated else taken
@@ -195,6 +201,7 @@ def _part(sent: Mapping[str, Any], place: str) -> _Part:
     holder = sent.get("usage")
     cost = holder.get("cost") if isinstance(holder, Mapping) else None
     if isinstance(holder, Mapping) and cost is None:
+        # OpenRouter says cost, some gateways total_cost.
         cost = holder.get("total_cost")
     error, used = _error(sent), holder
     if "choices" not in sent and ("candidates" in sent or "promptFeedback" in sent):
@@ -210,10 +217,12 @@ def _part(sent: Mapping[str, Any], place: str) -> _Part:
         if not isinstance(message, Mapping):
             if error is None and not isinstance(choice.get("text"), str):
                 raise malformed(place, "its choice holds no message")
+            # The older completions shape, which some servers answer chats in.
             message = {"content": choice.get("text") or ""}
         text, refusal = _content(message.get("content"), place)
         more = message.get("provider_specific_fields")
         words = message.get("refusal") or (more.get("refusal") if isinstance(more, Mapping) else None)
+        # Beside an answer the field says nothing: some fill it always.
         if isinstance(words, str) and words and not text.strip():
             refusal = words
         more = choice.get("provider_specific_fields")

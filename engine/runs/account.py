@@ -54,6 +54,7 @@ class Account:
     @property
     def untold(self) -> Amount:
         """What the last status counts beyond every attempt that is known."""
+        # Never below nothing: a journal that knows more than an old status is the usual case.
         return self.last.above(self.history.spent + self.history.in_doubt)
 
     @property
@@ -73,6 +74,7 @@ class Account:
             wrong.append(f"it lacks {text.plural(self.missing, 'attempt')} that the database knows")
         if self.unended:
             wrong.append(f"it lacks {text.plural(self.unended, 'outcome')} that the database knows")
+        # Said alone only: with a reason above, the missing sum is its consequence.
         if self.untold != Amount() and not wrong:
             wrong.append("it holds less than the last status says")
         if not wrong:
@@ -85,11 +87,13 @@ class Account:
 
 def account(run: RunDir) -> Account:
     """What a run was charged. Raises StoreError where its database cannot be read."""
+    # The status first: a living run's journal only grows, so it then holds at least what that says.
     status, history, size = run_dir.read(run), journal.read(run.journal), run.journal_bytes
     stored = Store(run.db).attempts(run.run_id) if run.db.exists() else []
     known = {attempt.attempt_id: attempt.outcome for attempt in history.attempts}
     ended = {attempt.attempt_id for attempt, _ in stored if attempt.outcome != "in_doubt"}
     missing = {attempt.attempt_id for attempt, _ in stored} - known.keys()
+    # Began in the journal and ended in the database: its last lines were lost.
     unended = {name for name in ended if known.get(name) == "in_doubt"}
     merged = _joined(history, stored)
     told = {attempt.attempt_id for attempt in merged.attempts}
@@ -100,6 +104,7 @@ def account(run: RunDir) -> Account:
         len(missing),
         len(unended),
         tuple(attempt for attempt in merged.attempts if attempt.attempt_id in missing | unended),
+        # A journal is only ever added to.
         size is None or size < status.noted_bytes,
         sum(name not in told for name in history.unread),
     )
@@ -113,11 +118,13 @@ def _joined(history: History, stored: Iterable[tuple[Attempt, int | None]]) -> H
         name = attempt.attempt_id
         attempts[name] = _larger(attempts[name], attempt) if name in attempts else attempt
         if cost is not None:
+            # Whoever heard of the larger bill is believed.
             reported[name] = max(cost, reported.get(name, 0))
     return replace(history, attempts=list(attempts.values()), reported_pusd=reported)
 
 
 def _larger(one: Attempt, other: Attempt) -> Attempt:
+    # One that ended, wherever that was noted, before one that only began.
     most = one if other.outcome == "in_doubt" else other
     money = one.charged_pusd if other.charged_pusd is None else larger(other.charged_pusd, one.charged_pusd)
     return replace(most, charged_tokens=max(one.charged_tokens, other.charged_tokens), charged_pusd=money)

@@ -70,6 +70,7 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
     store.create()
     messages = (Message("user", PROMPT),)
     asked = CAP_TOKENS + model.thinking_tokens
+    # As a run would ask where a study says nothing.
     temperature = 0.7 if model.temperature is None else model.temperature
     bare = Request(model.setting.identity, messages, (("temperature", float(temperature)),), asked, 0, 0)
     name = f"test-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
@@ -82,6 +83,7 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
                 "--tokens."
             )
         billed, now = charges.costs(model), run_dir.now()
+        # Money only where somebody sends a bill: a local model takes none of the day's dollars.
         wants = Limits(worst.calls, worst.tokens, worst.pusd if billed else 0)
         with store.book() as book:
             unpriced = billed and model.setting.price is None
@@ -97,6 +99,7 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
                 # Raised inside the transaction, so that nothing was lent.
                 raise RunError("Less than the test's worst case is left of today's allowance; wait, or allow more.")
         gate, notes = Gate(Ceiling(Limits(worst.calls, worst.tokens, worst.pusd if billed else None))), _Notes()
+        # A test wants the first answer, also where it is a refusal.
         buyer = Dispatcher({model.setting.identity: model}, gate, notes, Retries(1, limited_attempts=1), run_id=name)
         completion, error = None, None
         try:
@@ -104,8 +107,10 @@ async def run(model: Model, store: Store, ceiling: Limits) -> Tested:
         except ProviderError as failed:
             error = str(failed)
         finally:
+            # What is reserved still was sent by an attempt that was broken off, and may be billed.
             spent, doubt = gate.ceiling.spent, gate.ceiling.in_doubt + gate.ceiling.reserved
             attempts = tuple(notes.attempts.values())
+            # Also after a cancel: the lease would hold its part of the day otherwise.
             await asyncio.to_thread(_settled, store, name, spent, doubt, attempts)
     finally:
         await model.close()
@@ -149,6 +154,7 @@ def lines(tested: Tested) -> list[str]:
         ("written", usage.cache_write_tokens),
     )
     parts += [f"{name} {count:,}" for name, count in named if count is not None]
+    # A model's text on a terminal: nothing that could steer it.
     shown = " ".join("".join(c if c.isprintable() else " " for c in done.text[:300]).split()) or "(no text)"
     seen, called = ", ".join(tested.usage_fields) or "none", done.model_reported or "no model"
     return [

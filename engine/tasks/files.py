@@ -121,6 +121,7 @@ class FileTask:
         rows = self._rows()
         by_row = self._kinds(rows)
         asked, shown = self._chosen(rows, by_row)
+        # Those that the study writes itself come first, as a prompt is read from its top.
         examples = (*self.spec.examples, *(Example(row.shown, row.target, row.reasoning) for row in shown))
         return [self._question(row, by_row[row.key], examples) for row in asked]
 
@@ -131,6 +132,7 @@ class FileTask:
         parts = [f"{self._note[:-1]}{first}."] if self._note else []
         if self.spec.judge:
             parts.append(f"{self.spec.judge} judges each distinct answer once, charged to the run and to no setting.")
+        # Only what was guessed is said: the rest the user wrote.
         read = ((what, column) for what, column in self._columns.items() if column != getattr(self.spec, _OF[what]))
         guessed = [f"the {what} from {column!r}" for what, column in read]
         parts += [f"By their names, {text.joined(guessed)} of {self.path.name}."] if guessed else []
@@ -177,7 +179,9 @@ class FileTask:
         found, choices = list[Row](), list[tuple[str, ...]]()
         seen = dict[str, int]()
         bad = self._bad if self.spec.skip_bad else None
+        # Counted in rows of data from 1, as an editor of tables counts below the head.
         for number, cells in enumerate(read_rows(self.path, wanted, lists=lists, bad=bad), start=1):
+            # A row that could not be read keeps its number and is counted among the bad ones already.
             if wanted and not cells:
                 continue
             named = {what: (cell or "") for what, cell in zip(columns, cells, strict=False)}
@@ -213,6 +217,7 @@ class FileTask:
         said = {what: getattr(spec, field) for what, field in _OF.items() if getattr(spec, field)}
         roles: tuple[Role, ...] = ("question", "answer")
         for role in roles:
+            # The default name, and no such column: only then is there anything to guess.
             if said[role] == role and there and role not in there:
                 said[role] = columns.named(role, there) or role
         if spec.messages_column:
@@ -227,6 +232,7 @@ class FileTask:
         """One row by what its cells hold. Raises UsageError for what cannot be used."""
         spec, columns = self.spec, self._columns
         own_id = named.get("id", "").strip() or None
+        # Results are told apart by it; two rows of one name would be one.
         if own_id is not None and seen.setdefault(own_id, number) != number:
             raise UsageError(f"Row {number} of {str(self.path)!r} has the id {own_id!r} of row {seen[own_id]}.")
         turns: tuple[Message, ...] = ()
@@ -264,9 +270,11 @@ class FileTask:
         try:
             said = json.loads(cell)
             turns = [Message(_SPEAKERS[str(turn["role"]).strip().lower()], _said(turn["content"])) for turn in said]
+        # Nested a thousand deep it is no chat, and json gives up by recursion.
         except (ValueError, TypeError, KeyError, RecursionError):
             what = 'no list of turns such as {"role": "user", "content": "..."}, by system, user or assistant'
             raise UsageError(f"{where} has in {column!r} {what}.") from None
+        # Behind the question: it is what the chat answered, not a turn to send.
         reply = turns.pop().content if turns and turns[-1].role == "assistant" else None
         if not turns or turns[-1].role != "user":
             raise UsageError(
@@ -285,11 +293,13 @@ class FileTask:
         used = {getattr(spec, field) for field in _OF.values()}
         names = [name for name in column_names(self.path) if name not in used]
         by_name = {name.strip().lower(): name for name in names}
+        # A column of lists before one a letter: benchmarks that have both repeat themselves.
         together = [by_name[name] for name in ("choices", "options") if name in by_name]
         if together:
             return together[:1]
         for pattern in ("{}", "option_{}", "option {}", "choice_{}", "choice {}", "option{}"):
             lettered = [by_name.get(pattern.format(answers.lettered(at).lower())) for at in range(answers.MOST_OPTIONS)]
+            # A, B, C without a gap: a lone column D is something else.
             alone = list(itertools.takewhile(lambda name: name is not None, lettered))
             if len(alone) > 1:
                 return [name for name in alone if name is not None]
@@ -299,6 +309,7 @@ class FileTask:
         """The options of one row; those that a row has fewer of than the file has columns are empty at its end."""
         if len(cells) > 1:
             texts = [(cell or "").strip() for cell in cells]
+            # At the end alone: an empty option between two others is a mistake of the file.
             while texts and not texts[-1]:
                 texts.pop()
         else:
@@ -315,6 +326,7 @@ class FileTask:
             return rows
         letters = [self._letter(row.target, options) for row, options in zip(rows, choices, strict=True)]
         if any(letter is None for letter in letters):
+            # All targets or none: a file that numbers its options does so in every row.
             numbered = self._numbered(rows, choices)
             if numbered is None and not (self.spec.kind == "choice" or self.spec.choices_column):
                 # Columns that are called like options and hold something else.
@@ -348,6 +360,7 @@ class FileTask:
     def _letter(target: str, options: tuple[str, ...]) -> str | None:
         """A target as the letter of an option: as its very text, else as a letter."""
         equal = [place for place, option in enumerate(options) if option.strip() == target.strip()]
+        # Twice the same text names no option; then it is read as a letter.
         if len(equal) == 1:
             return answers.lettered(equal[0])
         letter = answers.letter_of(target)
@@ -453,6 +466,7 @@ def _said(content: object) -> str:
 
 def spread(rows: Sequence[Row]) -> list[Row]:
     """The rows in an order of which any block has of each stratum about its share, each stratum in its own order."""
+    # Counted before anything is placed: a share needs the whole.
     sizes, places = Counter(row.stratum for row in rows), Counter[str]()
     ranks = []
     for row in rows:
@@ -466,6 +480,7 @@ def split_options(cell: str) -> list[str]:
     """The options in one cell: a list as JSON or Python writes it, a line each, or texts between bars or semicolons."""
     text = cell.strip()
     if text[:1] == "[":
+        # Python's own spelling last: it takes single quotes, and evaluates literals alone.
         for read in (json.loads, ast.literal_eval):
             try:
                 items = read(text)

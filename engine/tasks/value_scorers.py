@@ -87,6 +87,7 @@ _LONG = {
     "bit": "bits",
 }
 _SPELLED = {long: short for short, words in _LONG.items() for long in words.split()}
+# Without capitals only where these tell no two units apart.
 _SMALL = {name.lower(): name for name in UNITS if sum(name.lower() == other.lower() for other in UNITS) == 1}
 
 
@@ -103,6 +104,7 @@ def quantity(text: str) -> Quantity | None:
     plain = markup.plain(text)
     number = numbers.single(plain)
     behind = ""
+    # More than the number alone, such as a unit with a digit of its own.
     if number is None:
         every = numbers.numbers(plain)
         if not every or every[0].value is None:
@@ -132,9 +134,11 @@ class NumberWithin:
         """1 or 0; answers in a unit of another kind are wrong, those without any are taken to be in the target's."""
         wanted, said = quantity(question.target), quantity(answer)
         if wanted is None or said is None:
+            # A target that is no number is compared by its letters, and an answer without one is wrong.
             return float(wanted is None and answer.strip() == question.target.strip() != "")
         unit = wanted.unit or unit_named(self.unit)
         value = said.value
+        # Where one of the two names none, the number stands for itself.
         if said.unit and unit and said.unit != unit:
             (dimension, factor), (other, base) = UNITS[said.unit], UNITS[unit]
             if dimension != other:
@@ -144,6 +148,7 @@ class NumberWithin:
         if said.percent != wanted.percent:
             # A share may be written either way where one of the two says that it is in per cent.
             pairs.append((_share(value, said.percent), _share(wanted.value, wanted.percent)))
+        # As fractions: a tolerance of 1% is met exactly at its edge.
         return float(any(abs(one - other) <= self._allowed(other) for one, other in pairs))
 
     def _allowed(self, target: Fraction) -> Fraction:
@@ -164,6 +169,7 @@ class Choice:
         wanted, options = choices.letter_of(question.target), question.problem.options
         said = choices.letter_of(answer)
         if said is None and options and len(answer) <= LONGEST:
+            # Only within bounds: each option is looked for in the answer.
             said = choices.letter_by_text(answer, options)
         if wanted is None and options:
             wanted = choices.letter_by_text(question.target, options)
@@ -184,8 +190,10 @@ class Expression:
 def items_of(text: str) -> list[str]:
     """The items of a list as people and models write them: between commas, semicolons, bars, lines or `and`."""
     plain = markup.plain(text).strip().strip(".")
+    # Lists in lists of one: models put brackets around brackets.
     while len(plain) > 1 and (plain[0], plain[-1]) in (("[", "]"), ("{", "}"), ("(", ")")):
         plain = plain[1:-1].strip()
+    # The rarest first: with semicolons between items, commas belong to them.
     for sign in ("\n", ";", "|", ","):
         if sign in plain:
             parts = plain.split(sign)
@@ -238,6 +246,7 @@ class SameList:
         if len(answer) > LONGEST:
             return 0.0
         wanted, said = items_of(question.target), items_of(answer)
+        # Nothing in common is seen in linear time; what follows is quadratic.
         if not wanted or not said or not Counter(wanted) & Counter(said):
             return 0.0
         share = 2 * _common(wanted, said) / (len(wanted) + len(said))
@@ -246,6 +255,7 @@ class SameList:
 
 def _common(one: list[str], other: list[str]) -> int:
     """Length of the longest subsequence both have."""
+    # One row of the table at a time: five hundred items have a quarter of a million cells.
     row = [0] * (len(other) + 1)
     for item in one:
         before = 0

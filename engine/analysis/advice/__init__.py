@@ -75,6 +75,7 @@ class Advisor:
         """
         axis = self.axis or self._own_axis()
         cells, units = self.results.measured(axis, [budget], {"task": self.task, **self.filters}, self.lens)
+        # A budget of calls is no budget of tokens, whatever the number.
         within = self._choosable(cells).filter((pl.col("axis") == axis) & (pl.col("budget") <= budget))
         return choose.under(boards.board(within, units, self.x, self.sample.replicates, self.sample.seed), budget)
 
@@ -83,6 +84,7 @@ class Advisor:
         axis = self.axis or self._own_axis()
         study = self.filters.get("study")
         curves = self.results.curves([a, b], axis=axis, lens=self.lens, study=study)
+        # Its one budget is on its own axis, so on this one it has no place.
         if set(curves["axis"].unique()) - {axis}:
             raise UsageError(f"A condition that is not anytime cannot be read by {axis}; leave the axis out.")
         rows = [self.conditions.row(by_predicate=pl.col("condition_id") == name, named=True) for name in (a, b)]
@@ -107,6 +109,7 @@ class Advisor:
         end = min(thin["budget"].to_list(), default=math.inf)
         budgets = sorted(budget for budget in walls if 0 < budget < end)
         if len(budgets) > MOST_BUDGETS:
+            # Rounded up, so that at most so many are left.
             budgets = budgets[:: -(-len(budgets) // MOST_BUDGETS)]
 
         def read(budgets: Sequence[int]) -> dict[int, choose.Units]:
@@ -158,6 +161,7 @@ class Advisor:
         using = self._using(model, board)
         # Which part of each setting's dollars goes to the model: what is saved where it is free.
         free, _ = self._measured(replace(self.lens, prices=(*self.lens.prices, (model, Price(0, 0)))))
+        # In the board's own order, for the weights below are a plain array.
         rest = board.frame.join(free.select(*_KEY, free="usd"), on=_KEY, how="left", maintain_order="left")
         x, left = rest["x"].to_numpy(), rest["free"].fill_null(0.0).to_numpy()
         part = np.where(using & (x > 0), 1 - left / np.where(x > 0, x, 1.0), 0.0)
@@ -183,6 +187,7 @@ class Advisor:
 
     def _own_axis(self) -> str:
         """The axis that most conditions of the task have budgets on."""
+        # Sorted: of two that are equally frequent always the same.
         return str(self.conditions.filter(pl.col("task") == self.task)["axis"].mode().sort()[0])
 
     def _using(self, model: str, board: Board) -> np.ndarray[Any, np.dtype[np.bool_]]:

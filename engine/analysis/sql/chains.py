@@ -59,6 +59,7 @@ class Chain:
     def kind(self) -> AnswerKind:
         """How answers to its question look."""
         kind = self.row["answer_kind"]
+        # A newer version may have stored a kind that this one does not know.
         return kind if kind in get_args(AnswerKind) else "text"
 
     def read(self, text: str) -> str | None:
@@ -84,12 +85,14 @@ class Chain:
 
 def chains(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> list[Chain]:
     """The thoughts of a condition, one of each question before the second of any; `questions`: of these alone."""
+    # Failed and stopped trials are left out: what they thought was never judged.
     cursor = connection.execute(_CHAINS, [condition_id])
     names = [column[0] for column in cursor.description or ()]
     found: dict[tuple[str, str], Chain] = {}
     for values in cursor.fetchall():
         row = dict(zip(names, values, strict=True))
         messages = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
+        # Begun for the model: its end alone is the model's, and cannot be cut by itself.
         if (questions is not None and row["question_id"] not in questions) or messages[-1].role == "assistant":
             continue
         chain = Chain(
@@ -98,12 +101,14 @@ def chains(connection: Connection, condition_id: str, questions: frozenset[str] 
             model=row["model"],
             messages=messages,
             text=row["text"],
+            # Either says it: a provider's own cap leaves no cut of ours.
             cut=row["cut"] is not None or row["finish"] != "stop",
             asked_tokens=row["asked_tokens"],
             output_tokens=row["output_tokens"],
             hidden=row["reasoning_tokens"] > 0,
             row=row,
         )
+        # Several trials may read one stored reply; it was thought once.
         found.setdefault((chain.key, chain.question_id), chain)
     return list(found.values())
 

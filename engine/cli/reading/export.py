@@ -78,6 +78,7 @@ def _table(
         results = engine.open(db)
         make = long_tables.answers if table == "answers" else long_tables.settings
         frame: pl.DataFrame = make(results, study)
+        # Not strict: cells have none of these columns.
         frame = frame.drop(long_tables.TEXTS, strict=False) if anonymous else frame
         Store(db).export_frame(target, form, frame)
         show.say(f"{text.plural(frame.height, 'row')} of {table} written to {out}.")
@@ -92,6 +93,7 @@ def _database(db: Path, out: Path, study: str | None, anonymous: bool) -> None:
     from engine.store.store import Store
 
     name, questions, conditions = asked(engine.open(db), study)
+    # Sorted, so that the same study is written in the same order.
     every = tuple(sorted(id for ids in questions.values() for id in ids))
     count = extract(Store(db), _fresh(db, out), Part(name, tuple(conditions), every), anonymous=anonymous)
     left = " without prompts, answers and completions" if anonymous else ""
@@ -111,6 +113,7 @@ def _records(db: Path, out: Path, study: str | None) -> None:
 
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a folder, in which `data` is made.")
+    # One folder is made for the user, not a path of them: that would hide a slip of the pen.
     if not out.resolve().parent.is_dir():
         raise UsageError(f"{out} cannot be written: there is no folder {out.resolve().parent}; make it first.")
     done = records_out.write(Store(db), out, study)
@@ -129,6 +132,7 @@ def _markdown(db: Path, out: Path, study: str | None) -> None:
     target = options.replaceable(db, out)
     results = engine.open(db)
     name, _, _ = long_tables.asked(results, study)
+    # With verdicts, which cells alone do not have.
     rows = results.frontier(study=name).to_dicts()
     called = names.over(rows)
     lines = [f"# {plain(name)}", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * 3}{'---:|' * 6}---|"]
@@ -153,5 +157,6 @@ def _cells(row: Row, setting: str) -> tuple[str, ...]:
 
 def plain(cell: str) -> str:
     """A text in Markdown in which a name cannot end a table, open a link or be markup."""
+    # The ampersand first, or it would escape what the next one wrote.
     escaped = show.clean(cell).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{sign}" if sign in r"\`*_[]|!" else sign for sign in escaped)

@@ -40,6 +40,7 @@ def judge(db: Path, labels: Path | None, task: str | None, write: Path | None, s
     from engine.analysis.stats import Sample
     from engine.store.store import Store
 
+    # Both or neither.
     if (labels is None) == (write is None):
         raise UsageError("Say --write LABELS.csv for a sample to score, or name one that was scored.")
     with Store(options.existing(db)).reading() as connection:
@@ -51,6 +52,7 @@ def judge(db: Path, labels: Path | None, task: str | None, write: Path | None, s
         show.say(f"{count} stand in {write}: give each a score from 0 to 1, then `budgetscope judge {write}`.")
         return DONE
     assert labels is not None
+    # Ids of the whole task: a sample may have been cut down by hand.
     scores, left = _read(labels, set(judged["id"]))
     found = agreement.agreement(judged, scores, Sample())
     if as_json:
@@ -81,6 +83,7 @@ def _of_task(judged: pl.DataFrame, task: str | None) -> pl.DataFrame:
 
 def _write(path: Path, drawn: pl.DataFrame) -> None:
     """The sample as a table, the judge's own scores left out."""
+    # Hours of somebody's work may stand in it.
     if path.exists():
         raise UsageError(f"{path} is there already, maybe with scores in it; give another name.")
     out = io.StringIO()
@@ -108,6 +111,7 @@ def _read(path: Path, known: set[str]) -> tuple[dict[str, float], int]:
             left += 1
         elif not _SHARE.fullmatch(written):
             raise UsageError(f"{where} has the score {written!r}; a score is a number from 0 to 1.")
+        # The same row twice is a copy; two opinions are not ours to choose from.
         elif scores.setdefault(key, float(written)) != float(written):
             raise UsageError(f"{where} scores the answer {key!r} a second time, and differently.")
     return scores, left

@@ -41,6 +41,7 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
         return None, frozenset()
     try:
         written, percent = prepared(text)
+        # A number in a base is what is written: 101_2 is not asked to be 5.
         based = _BASED.fullmatch(written.strip())
         if based:
             key = f"{based[1].lstrip('0')} in base {_BASES.get(based[2], based[2])}"
@@ -48,6 +49,7 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
         tree = Parser(written).whole()
         first, *others = _keys(tree)
         if percent:
+            # 50% is asked for as 50 and as a half.
             others.append(_keys(("/", tree, ("number", "100")))[0])
     except (Unread, RecursionError):
         return None, frozenset()
@@ -108,6 +110,7 @@ def _key(tree: Node) -> str:
         case "relation":
             sides = [_key(side) for side in tree[2:]]
             signs = tree[1]
+            # x > 2 is 2 < x.
             if all(sign[0] == ">" for sign in signs):
                 sides, signs = sides[::-1], tuple(sign.replace(">", "<") for sign in signs[::-1])
             return f"{signs} {' '.join(sides)}"
@@ -152,6 +155,7 @@ def _equation(left: Node, right: Node) -> str:
     """An equation is the same when both sides are multiplied by one number."""
     mp = _mpmath()
     values = _values(("-", left, right))
+    # By the first value that is not zero, so 2x = 4 and x = 2 have one key.
     scale = next((value for value in values if abs(value) > mp.mpf(10) ** -25), None)
     return "= " + " ".join(_shown(value / scale if scale else value) for value in values)
 
@@ -161,6 +165,7 @@ def _mpmath() -> Any:
     from mpmath.ctx_mp import MPContext
 
     context = MPContext()
+    # Of its own: mpmath's shared context is anybody's to change, and decides how many digits are compared.
     context.dps = 40
     return context
 
@@ -174,6 +179,7 @@ def _values(tree: Node) -> list[Any]:
 def _shown(value: Any) -> str:
     mp = _mpmath()
     real, imaginary = mp.re(value), mp.im(value)
+    # Rounding is measured against the number: what is 1e-25 of it is zero.
     size = max(abs(real), abs(imaginary), 1 if not mp.isinf(value) else 0)
     parts = [_ZERO if abs(part) < size * mp.mpf(10) ** -25 else mp.nstr(part, _PLACES) for part in (real, imaginary)]
     if "nan" in parts:
@@ -185,6 +191,7 @@ def _shown(value: Any) -> str:
 @lru_cache(maxsize=512)
 def _variable(name: str, point: int) -> Any:
     """A fixed number between 1 and 3 for each name and point, as good as random."""
+    # By hash, so that every process of every machine has the same points.
     digest = hashlib.blake2b(f"{name} {point}".encode(), digest_size=15).digest()
     return 1 + _mpmath().mpf(int.from_bytes(digest, "big")) / (1 << 119)
 
@@ -198,6 +205,7 @@ def _value(tree: Node, point: int) -> Any:
         return mp.inf
     if kind == "name":
         constants = {"\\pi": mp.pi, "pi": mp.pi, "e": mp.e, "i": mp.j, "\u03c0": mp.pi}
+        # mpmath's constants are lazy; the plus makes a number of these digits.
         return +constants[tree[1]] if tree[1] in constants else _variable(tree[1], point)
     if kind == "call":
         return _called(tree[1], _value(tree[2], point))
@@ -231,6 +239,7 @@ def _raised(base: Any, exponent: Any) -> Any:
     if base and abs(exponent) * abs(mp.log(abs(base), 2)) > _BITS:
         raise Unread("power")
     third = mp.mpf(1) / 3
+    # Schools mean the real cube root, and mpmath gives the complex one.
     if not mp.im(base) and base < 0 and exponent == third:
         return -((-base) ** third)
     return base**exponent
@@ -271,6 +280,7 @@ def _exact(tree: Node, depth: int) -> Fraction:
     left, right = _exact(tree[1], depth + 1), _exact(tree[2], depth + 1)
     if kind == "^":
         size = max(left.numerator.bit_length(), left.denominator.bit_length())
+        # Known before it is raised, as above; in bits.
         if right.denominator != 1 or abs(right) > 1000 or size * abs(right) > 400:
             raise Unread("power")
         return left ** int(right)

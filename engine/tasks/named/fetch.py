@@ -48,6 +48,7 @@ def local_copy(name: str, source: Source, revision: str | None = None, gated: bo
     address = _at(source, revision)
     _, _, at, file = _parts(address)
     path = files.cache_folder() / "tasks" / name / at[:12] / Path(file).name
+    # Found by revision: a newer pin is another folder, and the old file stays for old studies.
     if not path.is_file():
         _fetch(name, url_of(source, revision), path, gated)
     _check(name, source if revision in (None, _parts(source.address)[2]) else Source(address), path)
@@ -75,6 +76,7 @@ def _parts(address: str) -> tuple[str, str, str, str]:
 
 def _fetch(name: str, url: str, path: Path, gated: bool) -> None:
     """Download to a place beside and rename: half a file is never found."""
+    # By address and in this process alone: another process may try with another network.
     failed = _failed.get(url)
     if failed is not None and time.monotonic() < failed[0]:
         raise UsageError(failed[1])
@@ -112,6 +114,7 @@ def _download(url: str, part: Path) -> str:
         with (
             httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=10), headers=headers) as client,
             client.stream("GET", url) as reply,
+            # x: somebody else's half-made file is not written into.
             part.open("xb") as file,
         ):
             if reply.status_code != 200:
@@ -119,6 +122,7 @@ def _download(url: str, part: Path) -> str:
                     "; it is gated: accept its terms there and set HF_TOKEN" if reply.status_code in (401, 403) else ""
                 )
                 return f"{host} answers {reply.status_code}{closed}"
+            # Counted as it comes: a server may say any length, or none.
             for chunk in reply.iter_bytes():
                 size += len(chunk)
                 if size > MOST_BYTES:
@@ -127,6 +131,7 @@ def _download(url: str, part: Path) -> str:
                     return f"{host} takes longer than {LONGEST_S:.0f} s"
                 file.write(chunk)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # The kind alone: messages of the library may hold an address with its token.
         return f"no answer from {host}: {type(error).__name__}"
     return ""
 
@@ -134,6 +139,7 @@ def _download(url: str, part: Path) -> str:
 def _check(name: str, source: Source, path: Path) -> None:
     """That the file is the published one or, where its checksum is not known, the one that was fetched first."""
     noted = path.with_name(f"{path.name}.sha256")
+    # Every time it is used: a cache on disk is anybody's to change.
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     wanted = source.sha256 or (noted.read_text(encoding="ascii").strip() if noted.is_file() else None)
     if wanted is None:
