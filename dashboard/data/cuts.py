@@ -13,10 +13,10 @@ import streamlit as st
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Call, Completion
 from engine.core.tokens import DEFAULT
-from engine.models import call_tokens, text_size, tokenizers
-from engine.models.call_tokens import Strip
-from engine.models.text_size import Fit, Premium
-from engine.models.tokenizers import Cut
+from engine.models.tokens import call_tokens, text_size, tokenizers
+from engine.models.tokens.call_tokens import Strip
+from engine.models.tokens.text_size import Fit, Premium
+from engine.models.tokens.tokenizers import Cut
 
 
 @st.cache_data(max_entries=512, show_spinner="Cutting into tokens …")

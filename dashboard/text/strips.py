@@ -11,7 +11,7 @@ from html import escape
 from dashboard.text.transcript import visible
 from engine.core import text as fmt
 from engine.core.tokens import Token
-from engine.models.call_tokens import Cell, Strip
+from engine.models.tokens.call_tokens import Cell, Strip
 
 NAMES = {
     "system": "system and template",

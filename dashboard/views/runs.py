@@ -17,7 +17,7 @@ from dashboard.data import access, live, queries, runs, studies
 from dashboard.data.live import Live
 from dashboard.text import progress
 from dashboard.text.progress import Forecast
-from dashboard.widgets import controls, import_panel, study_form, url_state
+from dashboard.widgets import controls, import_panel, study_address, study_form, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
@@ -32,7 +32,7 @@ from engine.study.schema import Study, load
 
 VIEW = "run"
 RUN = (Param("run"),)
-PARAMS = (*RUN, *study_form.PARAMS)
+PARAMS = (*RUN, *study_address.PARAMS)
 SHOWN = 8  # Runs of a page of the list.
 BILL = (
     "Billed: what this run paid. Replayed: what replies it read again had cost when they were bought. List: what its "
@@ -68,7 +68,7 @@ def render() -> None:
         return
     if not access.may_spend():
         controls.heading("Follow a run")
-        if study_form.asked(VIEW):
+        if study_address.asked(VIEW):
             problems.append("This link prepares a run, which cannot be started here.")
         url_state.save(VIEW, PARAMS)
         controls.warn(problems)
@@ -76,7 +76,7 @@ def render() -> None:
         st.fragment(_earlier, run_every=10.0)()  # Another terminal may start one.
         return
     # A link that prepares a run fills the form before it is drawn.
-    problems += study_form.fill(VIEW, runs.uploads(db))
+    problems += study_address.fill(VIEW, runs.uploads(db))
     controls.heading("Start a run: what, who, how much")
     controls.caption("Everything is set to something that works; Launch is ready as it stands.")
     controls.warn(problems)
@@ -105,7 +105,7 @@ def _busy(status: Status) -> bool:
 def _compose() -> None:
     """The three cards, and at the right what they come to and Launch; a change here redraws this part alone."""
     db = queries.path()
-    study_form.start_missing()
+    study_address.start_missing()
     with st.container(key="form"):
         first, second, third, last = st.columns([310, 398, 310, 224], gap="medium")
     with first, st.container(border=True, key="what"):
@@ -136,7 +136,7 @@ def _compose() -> None:
         _expected(forecast, form)
     with ready:
         _launch(form, forecast, usual, db)
-    study_form.settle(VIEW)
+    study_address.settle(VIEW)
     url_state.save(VIEW, PARAMS)
     controls.copy_link(VIEW, PARAMS)
 
@@ -452,7 +452,7 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
             key, most = f"resume.usd.{run.run_id}", progress.money(status.ceiling.pusd)
             st.number_input("US dollars", 0.0, 1e6, None, step=0.5, key=key, placeholder=most)
     try:
-        again = study_form.of_study(load(run.study), runs.uploads(queries.path()))
+        again = study_address.of_study(load(run.study), runs.uploads(queries.path()))
     except BudgetscopeError:
         again = None  # A study of another version, or one that somebody edited.
     if again is not None and st.button("Re-run with changes", icon=":material/edit:", width="stretch"):

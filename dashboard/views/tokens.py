@@ -21,10 +21,10 @@ from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
-from engine.models import text_size, tokenizers
 from engine.models.prices import priced_names
-from engine.models.text_size import Premium
-from engine.models.tokenizers import Cut
+from engine.models.tokens import text_size, tokenizers
+from engine.models.tokens.text_size import Premium
+from engine.models.tokens.tokenizers import Cut
 from engine.store.store import Store
 
 VIEW = "tokens"

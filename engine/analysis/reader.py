@@ -325,7 +325,6 @@ def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
     # Looked at first: they were kept in this order, and to look is cheaper than to sort again.
     ordered = np.ones(max(0, len(owner) - 1), np.bool_)
     for key in (question, budgets, owner):
-        # From the last key to the first: a tie in one leaves the order to the next.
         step = np.diff(key)
         ordered = (step > 0) | ((step == 0) & ordered)
     if not ordered.all():
@@ -360,7 +359,6 @@ class Known:
     def named(self, ids: Iterable[str]) -> list[Row]:
         """The conditions of these ids, once each, in this order; raises UnknownName."""
         by_id = {row["condition_id"]: row for row in self.conditions}
-        # The first alone is named.
         for missing in (name for name in ids if name not in by_id):
             raise UnknownName("condition", missing, list(by_id))
         return [by_id[name] for name in dict.fromkeys(ids)]
@@ -486,7 +484,8 @@ class Read:
         more = self.drawn.counts if self.drawn else {}
         materialized = [
             # Kept sums are those of one draw, at one list of budgets.
-            id not in more and walls.get(id) == (axis, budgets) for id, axis, _, budgets in where.iter_rows()
+            id not in more and walls.get(id) == (axis, budgets)
+            for id, axis, _, budgets in where.iter_rows()
         ]
         parts: list[pl.DataFrame] = []
         if any(materialized):

@@ -247,7 +247,6 @@ class Results:
         )
         if frame.is_empty():
             raise UnknownName("condition", a, self.conditions()["condition_id"].to_list())
-        # Rising, since the budget of equal spend is looked for between two neighbours.
         by_budget = [units.filter(budget=wall) for wall in sorted(set(frame["budget"]))]
         return equal_spend(by_budget, read.units, x, stats.Sample(replicates, seed))
 
@@ -532,7 +531,6 @@ class Results:
         with self._reading(STORED) as read:
             shown = read.look.shown(filters)
             trials = stated_budgets.trials(read.connection, stated_budgets.conditions(shown.conditions))
-            # None is no filter; an empty set of questions would leave nothing.
             if shown.questions is not None:
                 trials = trials.filter(pl.col("question_id").is_in(sorted(shown.questions)))
         return stated_budgets.elasticity(trials, replicates, seed)

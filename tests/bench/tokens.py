@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from dashboard.text import strips
 from engine.core.records import Call, Completion, Message, Spend, Usage
-from engine.models import call_tokens, tokenizers
+from engine.models.tokens import call_tokens, tokenizers
 from engine.runs.run_dir import now
 
 SENTENCE = "Then 17 apples and 4 pears are 21, so the answer, step by step, is twenty-one. "

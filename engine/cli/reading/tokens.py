@@ -16,8 +16,8 @@ from engine.core import text as fmt
 from engine.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.models.text_size import Fit
-    from engine.models.tokenizers import Cut
+    from engine.models.tokens.text_size import Fit
+    from engine.models.tokens.tokenizers import Cut
 
 MOST_BYTES = 64_000_000
 """Longest text that is read."""
@@ -57,7 +57,7 @@ def tokens(
         return
     if source is None and not languages:
         raise UsageError("Name a file, or - for the text of standard input, or --languages, or --study NAME.")
-    from engine.models import text_size, tokenizers
+    from engine.models.tokens import text_size, tokenizers
 
     chosen = cutters or tokenizers.at_hand()[:3]
     premiums = text_size.premiums([tokenizers.open_tokenizer(name) for name in chosen]) if languages else []

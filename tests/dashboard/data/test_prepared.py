@@ -11,8 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import runs
-from dashboard.widgets import study_form, url_state
-from dashboard.widgets.study_form import AXES
+from dashboard.widgets import study_address, url_state
+from dashboard.widgets.study_address import AXES
 from engine.study import schema
 from engine.tasks import named
 from engine.tasks.named import fetch
@@ -50,8 +50,8 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
 
 def said(app: AppTest) -> dict[str, Any]:
     """What the form of a page says for its link."""
-    keys = {key for axis in AXES for key in study_form.start(axis)}
-    return study_form.out({key: app.session_state[key] for key in keys if key in app.session_state})
+    keys = {key for axis in AXES for key in study_address.start(axis)}
+    return study_address.out({key: app.session_state[key] for key in keys if key in app.session_state})
 
 
 def ordered(values: dict[str, Any]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_what_the_form_says_comes_back_from_its_link(opened: Open) -> None:
     assert {name: now[name] for name in LINK if name != "strategy"} == {
         name: value for name, value in LINK.items() if name != "strategy"
     }
-    again = opened(**url_state.written(study_form.PARAMS, now))
+    again = opened(**url_state.written(study_address.PARAMS, now))
     assert ordered(said(again)) == ordered(now)
 
 
@@ -119,7 +119,7 @@ def test_a_span_of_levels_is_a_task_like_another(opened: Open, tmp_path: Path) -
     app = opened(task="gcd", level="1-4", questions="4")
     assert said(app) == {"task": "gcd", "level": "1-4", "questions": "4"} and 'level = "1-4"' in words(app)
     text = 'name="s"\nbudgets=[9]\nmodels=["scripted/adder"]\nstrategies=["direct"]\n[[tasks]]\n'
-    address = study_form.of_study(schema.parse(f'{text}name="gpqa"\nsubset="main"', "s.toml"), tmp_path)
+    address = study_address.of_study(schema.parse(f'{text}name="gpqa"\nsubset="main"', "s.toml"), tmp_path)
     assert address["task"] == "gpqa/main"
 
 
@@ -152,8 +152,8 @@ strategies = [{ name = "self_consistency", samples = [2, 4] }, "direct"]
 [ceiling]
 tokens = 70000
 """
-    address = study_form.of_study(schema.parse(text, "s.toml"), tmp_path)
-    again = words(opened(**url_state.written(study_form.PARAMS, address)))
+    address = study_address.of_study(schema.parse(text, "s.toml"), tmp_path)
+    again = words(opened(**url_state.written(study_address.PARAMS, address)))
     flat = " ".join(again.split())
     for part in ('name = "first"', 'level = "medium"', "questions = 9", "seed = 2", "tokens = 70000", "64, 256"):
         assert part in flat, flat

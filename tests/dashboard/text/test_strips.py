@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dashboard.text import strips
 from engine.core.tokens import Token
-from engine.models.call_tokens import Cell, Strip
-from engine.models.tokenizers import Tokenizer
+from engine.models.tokens.call_tokens import Cell, Strip
+from engine.models.tokens.tokenizers import Tokenizer
 
 OWN = Tokenizer("own", "own", True, encoding="o200k_base")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;\u202e\x07\x00"

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import engine
 from dashboard import figures
-from engine.models import tokenizers
+from engine.models.tokens import tokenizers
 from tests.support import stores
 from tests.support.pages import run_page
 

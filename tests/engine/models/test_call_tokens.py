@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.records import Call, Completion, Message, Prompt, Spend, Usage
-from engine.models import call_tokens, tokenizers
-from engine.models.call_tokens import END
-from engine.models.tokenizers import Tokenizer, open_tokenizer
+from engine.models.tokens import call_tokens, tokenizers
+from engine.models.tokens.call_tokens import END
+from engine.models.tokens.tokenizers import Tokenizer, open_tokenizer
 from engine.runs.run_dir import now
 
 OWN = Tokenizer("own", "own", True, encoding="o200k_base")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engine.core import tokens
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Message, Spend
-from engine.models import open_model, text_size, tokenizers
+from engine.models import open_model
 from engine.models.local import LocalModel
-from engine.models.tokenizers import ENCODINGS, open_tokenizer
+from engine.models.tokens import text_size, tokenizers
+from engine.models.tokens.tokenizers import ENCODINGS, open_tokenizer
 
 LOCAL = "local/smollm2-135m"
 ODD = "Größe 日本語 नमस्ते 🙂\u202e\x00\t\n  <|endoftext|> <|im_end|> <b>x</b>"

@@ -12,7 +12,7 @@ import pytest
 
 import engine
 from engine.cli import main
-from engine.models import text_size, tokenizers
+from engine.models.tokens import text_size, tokenizers
 from tests.support import stores
 
 TEXT = "A train leaves at 14:05.\n\u202e<b>日本\x1b[31m"

@@ -14,7 +14,7 @@ from engine.core.errors import UsageError
 from engine.core.records import Price, Spend
 from engine.models import prices, snapshots
 from engine.models.llama import SLOT_TOKENS
-from engine.models.tokenizers import Cut, Tokenizer, open_tokenizer
+from engine.models.tokens.tokenizers import Cut, Tokenizer, open_tokenizer
 
 MODELS = ("local/smollm2-135m", "gpt-4o-mini", "gpt-4o", "deepseek/deepseek-chat")
 """Models whose costs are shown unless others are asked for."""

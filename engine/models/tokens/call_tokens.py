@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.core.records import Call, Completion, Message, Prompt
 from engine.core.tokens import Token
-from engine.models.tokenizers import Tokenizer
+from engine.models.tokens.tokenizers import Tokenizer
 
 Part = Literal["system", "user", "example", "earlier", "answer"]
 """system: also the marks and words of the chat template; example: worked examples; earlier: replies of earlier calls,
