@@ -57,6 +57,7 @@ class Chats:
         """Line by line; the same question again is a repeat."""
         repeats: dict[tuple[str, str, str, str | None], int] = {}
         for number, line in logs.lines(path, Line):
+            # Left out or an error, as the import was told.
             answer = logs.attempt(_answer, line, f"{path.name!r}, line {number},")
             if answer is None:
                 continue
@@ -78,6 +79,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
         reply, turns = turns[-1].content, turns[:-1]
     if not any(turn.role == "user" for turn in turns):
         raise UsageError(f"{where} has no message of a user; every line needs `messages` with a question.")
+    # What was asked for before what answered: a reply often names a dated version.
     model = line.model or request.get("model") or response.get("model")
     if not model:
         raise UsageError(f"{where} names no model; add `model`.")
@@ -96,6 +98,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
     if line.score is not None and logs.unit(line.score) is None:
         raise UsageError(f"{where} has a score of {line.score:g}; a score is from 0 to 1.")
     error = line.error.get("message") if isinstance(line.error, dict) else line.error
+    # Another system prompt is another setting, unless the log names one itself.
     system = [turn.content for turn in turns if turn.role == "system"]
     return ImportedAnswer(
         tool="chat",

@@ -50,6 +50,7 @@ class LmEval:
             yield from self._file(file)
 
     def _file(self, path: Path) -> Iterator[ImportedAnswer]:
+        # A file that was renamed still has its documents; then its stem names the task.
         named = _NAME.fullmatch(path.name)
         task, time = (named["task"], named["time"]) if named else (path.stem, None)
         model, setting, answered_at = _asked(path, task, time)
@@ -60,12 +61,14 @@ class LmEval:
             # Of one document read through several filters the first is the one that counts.
             if filters.setdefault(document.doc_id, document.filter) != document.filter:
                 continue
+            # Twice over one line: metrics stand beside the fields under names of their own.
             values = logs.decoded(line, dict[str, Any], where)
             scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
             prompt, parameters = _arguments(document.arguments)
             reply = _reply(document.resps)
             # A choice by likelihoods has numbers where a generation has text: one call an option, no reply.
             generated = reply is not None
+            # Tokens and times the harness does not log; how many requests a likelihood took is its own affair.
             spend, unreported = logs.spend({"calls": 1 if generated else None})
             answer = _reply(document.filtered_resps) if generated else None
             yield ImportedAnswer(
@@ -97,6 +100,7 @@ def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:
     """Model, what the harness did, and when, by the results beside the samples; a folder is called after the model."""
     beside = path.with_name(f"results_{time}.json") if time else path
     if beside == path or not beside.is_file():
+        # The harness writes a folder a model, its slashes doubled into underscores.
         parent = path.parent.name.replace("__", "/")
         if not parent or parent in (".", ".."):
             raise UsageError(f"{path.name!r} has no results_*.json beside it, which says which model answered; add it.")
@@ -106,6 +110,7 @@ def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:
     config = results.get("config") if isinstance(results.get("config"), dict) else {}
     assert isinstance(config, dict)
     stated = config.get("model_args")
+    # A string in earlier releases, an object in later ones.
     told = stated if isinstance(stated, str) else ",".join(f"{k}={v}" for k, v in (stated or {}).items())
     name = re.search(r"(?:^|,)(?:pretrained|model)=([^,]+)", told)
     model = results.get("model_name") or (name and name[1]) or config.get("model") or "unknown"
@@ -138,6 +143,7 @@ def _arguments(arguments: Any) -> tuple[str, tuple[tuple[str, str | int | float 
 
 def _reply(replies: Any) -> str | None:
     """The first text in the nested lists of replies; None: they are numbers."""
+    # A list a request, in it a list a repeat; some filters unpack one of them.
     while isinstance(replies, list) and replies:
         replies = replies[0]
     return replies if isinstance(replies, str) else None
@@ -153,6 +159,7 @@ def _chosen(document: Document) -> str | None:
     ]
     if not chances or len(chances) != len(values):
         return None
+    # By place: the documents of a task need not keep the options' texts.
     return f"option {max(range(len(chances)), key=chances.__getitem__) + 1}"
 
 

@@ -94,6 +94,7 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
     """A file's bytes without reading them; raises UsageError for an empty one."""
     if not path.stat().st_size:
         raise UsageError(f"{path.name!r} is empty; there is nothing to import.")
+    # Read by the pages that are touched, so a log of gigabytes costs no memory.
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         yield content
 
@@ -106,6 +107,7 @@ def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
             number += 1
             if len(line) > MOST_LINE_BYTES:
                 raise UsageError(f"{path.name!r}, line {number}, is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
+            # The mark of UTF-8 that Windows writes stands in the first line only.
             line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
             if line:
                 record = attempt(decoded, line, kind, f"{path.name!r}, line {number},")
@@ -161,6 +163,7 @@ class Archive:
             info = self._zip.getinfo(name)
         except KeyError:
             raise UsageError(f"{self._name!r} holds no {name!r}; it was not written to its end.") from None
+        # By its packed size, which is what the disk really holds.
         most = max(1 << 20, min(MOST_MEMBER_BYTES, info.compress_size * MOST_RATIO))
         try:
             with self._zip.open(info) as member:
@@ -194,6 +197,7 @@ def text_of(content: Any) -> str:
             parts.append(part)
         elif isinstance(part, dict) and isinstance(part.get("text"), str):
             parts.append(part["text"])
+        # A thought is no part of what was said.
         elif kind and kind != "reasoning":
             parts.append(f"[{kind}]")
     return "\n".join(parts)
@@ -211,6 +215,7 @@ def prompt_of(messages: Any) -> Prompt:
         elif role == "assistant":
             turns.append(Message("assistant", content))
         else:
+            # Tools and functions have no role here; whose words they are is said in brackets.
             turns.append(Message("user", content if role == "user" else f"[{shortened(str(role))}] {content}"))
     return tuple(turns)
 
@@ -232,6 +237,7 @@ def count_of(value: Any) -> int | None:
     """A whole number of at least 0 that a column holds; None: the log does not say."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 31:
         return None
+    # Some tools count tokens in floats.
     return round(value)
 
 
@@ -245,6 +251,7 @@ def unit(value: Any) -> float | None:
 def parameters(pairs: dict[str, Any]) -> tuple[tuple[str, str | int | float | bool], ...]:
     """Plain settings of a generation, sorted; nested and empty ones are left out, long texts shortened."""
     plain = {k: shortened(v) if isinstance(v, str) else v for k, v in pairs.items() if isinstance(v, str | int | float)}
+    # v == v leaves out nan, which no JSON has.
     return tuple(sorted((shortened(str(k)), v) for k, v in plain.items() if v != "" and v == v))
 
 

@@ -41,6 +41,7 @@ class Spreadsheet:
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Row by row."""
+        # The library's own limit of 128 kB is less than a long reply; it is set for the whole process.
         csv.field_size_limit(logs.MOST_LINE_BYTES)
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
@@ -51,6 +52,7 @@ class Spreadsheet:
                 if len(set(names)) < len(names):
                     twice = next(name for name in names if names.count(name) > 1)
                     raise UsageError(f"{path.name!r} has two columns {twice!r}; name them apart.")
+                # From 2, as a spreadsheet counts with the head in row 1.
                 for number, cells in enumerate(csv.reader(file, delimiter=_separator(head)), 2):
                     if any(cells):
                         answer = logs.attempt(_answer, names, cells, number, f"{path.name!r}, row {number},")
@@ -63,6 +65,7 @@ class Spreadsheet:
 
 
 def _separator(head: str) -> str:
+    # The one the head has most of: names of columns hold none of them.
     return max(",;\t", key=head.count)
 
 
@@ -113,6 +116,7 @@ def _number(row: dict[str, str], name: str, where: str) -> float | None:
         value = float(text)
     except ValueError:
         raise UsageError(f"{where} has {text[:40]!r} under {name!r}, which is no number.") from None
+    # Also nan, which is less than nothing.
     if not abs(value) < 1 << 62:
         raise UsageError(f"{where} has {text[:40]!r} under {name!r}, which is no number.")
     return value

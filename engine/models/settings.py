@@ -52,6 +52,7 @@ class Settings:
     @property
     def suffix(self) -> str:
         """What they add to a model's identity: '{temperature=0.0,top_k=1}'; empty when none is set."""
+        # In the order of the fields, so that the same settings are the same identity however a study orders them.
         return f"{{{','.join(f'{name}={value}' for name, value in self.given.items())}}}" if self.given else ""
 
     def check_known(self, model: str, known: tuple[str, ...], what: str) -> None:
@@ -101,6 +102,7 @@ def to_provider(name: str, route: str, settings: Settings, maps: Maps, *, wanted
 
     `wanted`: False where no temperature is sent.
     """
+    # Nothing to send, or a model whose parameters litellm does not know: then nothing can be checked.
     if not settings.given and (not wanted or maps({}) is None):
         return Sent()
     for word in SAMPLING:
@@ -130,6 +132,7 @@ def to_provider(name: str, route: str, settings: Settings, maps: Maps, *, wanted
         )
     mapped = maps(sent) or {}
     thinking, budget = mapped.get("thinking"), _budget(mapped)
+    # litellm may turn an effort into a budget, so what is sent is looked at, and not what was set.
     thinks = isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive")
     if thinks and "claude" in route:
         # What Anthropic's API rejects while a model thinks, and litellm sends all the same.
@@ -184,6 +187,7 @@ def _thinking(name: str, settings: Settings, maps: Maps) -> dict[str, Any]:
                 f"Model {name!r} takes no reasoning_effort: it does not reason, or not at levels; take it out."
             )
         if effort not in usable:
+            # Accepted and sent as another level: two settings of ours would be one of theirs.
             same = " (it does not tell others apart)" if maps({"reasoning_effort": effort}) is not None else ""
             raise UsageError(f"Model {name!r} takes reasoning_effort {listed(usable)}{same}, not {effort}.")
         return {"reasoning_effort": effort}
@@ -210,6 +214,7 @@ def efforts(maps: Maps) -> tuple[str, ...]:
             continue
         seen.append(mapped)
         usable.add(effort)
+    # One level alone, to think not at all, is no choice of levels.
     return tuple(effort for effort in EFFORTS if effort in usable) if usable - {"none"} else ()
 
 
@@ -219,6 +224,7 @@ def _budget(mapped: Mapping[str, Any]) -> int:
     budgets = [
         holder[key]
         for holder, key in ((anthropic, "budget_tokens"), (google, "thinkingBudget"))
+        # type and not isinstance: True is an int to Python.
         if isinstance(holder, Mapping) and type(holder.get(key)) is int
     ]
     return max(0, *budgets) if budgets else 0

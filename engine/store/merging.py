@@ -67,6 +67,7 @@ def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False)
     """Merge a database file; `look`: only say what would happen. Raises StoreError or UsageError."""
     if not other.is_file() or not is_database(other):
         raise NotADatabase(f"{other.name!r} is not a DuckDB database; name one of Budgetscope's, or a log.")
+    # By the file and not by its name: a link would merge it into itself.
     if store.path.exists() and other.samefile(store.path):
         raise UsageError(f"{other.name!r} is the database itself; name another to merge into it.")
     with tempfile.TemporaryDirectory(prefix="budgetscope-") as folder:
@@ -74,6 +75,7 @@ def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False)
         copy = Path(folder) / "other.duckdb"
         Store(other).copy_to(copy)
         theirs = Store(copy)
+        # Opening it to write is what brings the copy to today's schema.
         with theirs.writing(demo=True):
             pass
         merged = Merged()
@@ -103,6 +105,7 @@ def _merge(source: Connection, here: Connection, merged: Merged, name: str, trus
             for row in chunk:
                 id = tuple(row[part] for part in key)
                 if id not in known:
+                    # Their own file may hold an id twice; the first counts, and the second is a conflict.
                     known[id] = tuple(row[part] for part in content)
                     rows.append(row)
                     continue
@@ -116,9 +119,11 @@ def _merge(source: Connection, here: Connection, merged: Merged, name: str, trus
                 fresh |= {(row["trial_id"], row["attempt"]) for row in rows}
             if table == "runs":
                 new_runs |= {row["run_id"] for row in rows}
+    # Inside the transaction, so that nothing is merged of a file that is not whole.
     _dangling(here, name)
     for table in _WITH_TRIALS:
         for chunk in _chunks(source, table):
+            # A trial that is here has its calls and marks; theirs would double them.
             rows = [row for row in chunk if (row["trial_id"], row["attempt"]) in fresh]
             tables.insert(here, {table: [{k: row[k] for k, _ in shape[table] if k in row} for row in rows]})
     _note(source, here, new_runs, name, trust)
@@ -172,6 +177,7 @@ def _note(source: Connection, here: Connection, new_runs: set[str], name: str, t
         union select run_id from runs"""
     theirs = {run for (run,) in source.execute(named).fetchall()}
     noted = {run for (run,) in here.execute("select run_id from origins").fetchall()}
+    # What was run here keeps no origin, though it comes back with a copy of our own database.
     own = {run for (run,) in here.execute("select run_id from attempts union select run_id from leases").fetchall()}
     origins = {row["run_id"]: row for row in tables.fetch(source, "select * from origins")}
     now = codec.naive(datetime.now(UTC))
@@ -201,6 +207,7 @@ def _derive(here: Connection, fresh: set[tuple[str, int]]) -> None:
     tables.matching(
         here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
     )
+    # First: sums and steps name conditions and questions by these numbers.
     deltas.number(here)
     deltas.unhold(here, (id for (id,) in here.execute("select distinct condition_id from merged").fetchall()))
     deltas.again(here, "from merged")

@@ -66,22 +66,7 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
             row = {**plain(question), "text": problem.text, "context": problem.context}
             del row["problem"]
             questions[question.question_id] = row
-        many["trials"].append(
-            {
-                **key,
-                **{name: getattr(trial, name) for name in (*_TRIAL, *_LATER)},
-                "condition_id": condition.condition_id,
-                "question_id": question.question_id,
-                "framing_id": framing,
-                "snapshot_id": snapshot,
-                "repeat": spec.repeat,
-                # The trial's own, which the condition's budget may outgrow.
-                "axis": condition.axis,
-                "budget": condition.budget,
-                "started_at": naive(trial.started_at),
-                "finished_at": naive(trial.finished_at),
-            }
-        )
+        many["trials"].append({**key, **_trial_row(trial, framing, snapshot)})
         unknown = dict.fromkeys(trial.unreported)
         many["trial_spends"] += [row | unknown for row in _spend_rows(key, trial.spends)]
         for call in trial.calls:
@@ -103,6 +88,24 @@ def trial_tables(trials: Iterable[Trial]) -> Tables:
         "questions": [*questions.values()],
         "prompts": [*prompts.values()],
         **many,
+    }
+
+
+def _trial_row(trial: Trial, framing: str, snapshot: str) -> Row:
+    """How a trial ended, and the ids of what it shares with others."""
+    spec, condition = trial.spec, trial.spec.condition
+    return {
+        **{name: getattr(trial, name) for name in (*_TRIAL, *_LATER)},
+        "condition_id": condition.condition_id,
+        "question_id": spec.question.question_id,
+        "framing_id": framing,
+        "snapshot_id": snapshot,
+        "repeat": spec.repeat,
+        # The trial's own, which the condition's budget may outgrow.
+        "axis": condition.axis,
+        "budget": condition.budget,
+        "started_at": naive(trial.started_at),
+        "finished_at": naive(trial.finished_at),
     }
 
 
@@ -134,6 +137,7 @@ def snapshot_id(condition: records.Condition) -> str:
         tiers = [list(row.values()) for row in _tier_rows(price)]
         return [*(getattr(price, name) for name in _PRICE), *([tiers] if tiers else [])]
 
+    # By model: roles may be given in any order, and the prices are the same.
     prices = sorted((s.identity, s.price and listed(s.price)) for _, s in condition.lineup)
     return ids.digest("m1", prices)
 
@@ -154,6 +158,7 @@ def price_of(row: Row, tiers: Sequence[Row]) -> records.Price | None:
     own = {name: row[name] for name in _PRICE}
     if not tiers:
         return records.Price(**own)
+    # A table has no order of its own.
     base, *above = sorted(tiers, key=lambda each: int(each["tier"]))
     rates = tuple(records.Tier(**{name: each[name] for name in _TIER}) for each in above)
     return records.Price(**own, reasoning_pusd=base["reasoning_pusd"], request_pusd=base["request_pusd"], tiers=rates)
@@ -245,6 +250,7 @@ def trial_of(
         spends_by_mark.setdefault(row["ordinal"], []).append(_model_spend(row))
     whole_calls: list[Call] = []
     for row in calls:
+        # Pairs and not objects: prompts are the largest table, and names would be half of it.
         turns = tuple(records.Message(role, content) for role, content in json.loads(row["messages"]))
         own = {name: row[name] for name in _CALL} | {"cut": None if row["cut"] is None else records.Cut(row["cut"])}
         whole_calls.append(Call(messages=turns, spend=_spend(row), **own))

@@ -96,11 +96,13 @@ def upper_bound(plan: Plan) -> UpperBound:
     for spec in plan.specs:
         name, question = spec.condition.condition_id, spec.question
         trials[name] += 1
+        # Measured once a question: it stands in every condition, and prompts are long.
         if question.question_id not in lengths:
             lengths[question.question_id] = utf8_bound(chain_prompt(question.problem))
         if name not in hardest or lengths[question.question_id] > hardest[name][0]:
             hardest[name] = lengths[question.question_id], spec
     lines = []
+    # A loop of its own, as nobody may be running one here.
     with asyncio.Runner() as loop:
         for name, (_, spec) in hardest.items():
             playing = {model.identity: plan.models[model.identity] for _, model in spec.condition.lineup}
@@ -120,6 +122,7 @@ def upper_bound(plan: Plan) -> UpperBound:
 def _judging(spec: TrialSpec, plan: Plan) -> Worst:
     """The bound of judging one trial: each call may leave another answer, as long as an answer gets."""
     judge = plan.judges[spec.condition.task]
+    # The longest answer there is in bytes: four to each character.
     request = judge.request(spec.question, "\U0001f600" * MAX_ANSWER)
     calls = max(1, plan.strategies[spec.condition.condition_id].calls)
     sent, got = calls * utf8_bound(request.messages), calls * request.asked_tokens
@@ -148,8 +151,10 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
     calls = [call for rehearsal in rehearsals for call in rehearsal]
     most = max(strategy.calls, *map(len, rehearsals))
     prompt = max((call.bound_tokens for call in calls), default=utf8_bound(chain_prompt(spec.question.problem)))
+    # Without a rehearsed call the cap is known by the strategy's own parameters alone.
     caps = [value for key, value in asdict(strategy).items() if key.endswith("_tokens") and isinstance(value, int)]
     cap = max((call.asked_tokens for call in calls), default=max(caps, default=1))
+    # Calls that no rehearsal made are bounded by the longest prompt that one did.
     sent = max(sum(call.bound_tokens for call in each) + (most - len(each)) * prompt for each in rehearsals)
     got = max(sum(call.asked_tokens for call in each) + (most - len(each)) * cap for each in rehearsals)
     if condition.axis == "calls":
@@ -171,6 +176,7 @@ async def _trial(spec: TrialSpec, strategy: Any, models: Mapping[str, Model]) ->
     ]
     prices = {name: model.setting.price for name, model in models.items()}
     rates = {name: None if price is None else _rate(price, prompt) for name, price in prices.items()}
+    # A local model costs its list price in figures, and nothing under a ceiling.
     billed = {name: _FREE if models[name].local else rate for name, rate in rates.items()}
     money = (_money(most, sent, got, condition, cap, scenes, each) for each in (rates, billed))
     return Worst(1, most, sent, got, total, *money)
@@ -212,6 +218,7 @@ def _money(
     known = {name: rate for name, rate in rates.items() if rate is not None}
     if len(known) < len(rates):
         return None
+    # Field by field: no one model need be the dearest in all.
     top = _Rate(*map(max, zip(*known.values(), strict=True)))
     money = calls * top.call + sent * top.dearest + got * top.output
     if len(known) > 1:

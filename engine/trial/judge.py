@@ -48,6 +48,7 @@ class Judge:
 
     def request(self, question: Question, answer: str) -> Request:
         """What is asked of an answer: the same whoever gave it, so that it is asked once."""
+        # Without chance where the model has none, so that a judgement can be asked for again.
         temperature = 0.0 if self.model.temperature is None else self.model.temperature
         asked = CAP_TOKENS + self.model.thinking_tokens
         bare = Request(
@@ -85,7 +86,9 @@ def score_in(reply: str) -> float | None:
         return None
     last = stated[-1]
     whole = 100.0 if last["percent"] else float(last["of"] or 1)
+    # n of 0 is no share, and falls out of the range below.
     score = float(last["number"]) / whole if whole else 2.0
+    # 7/10 and 0.7 are to be the same number.
     return round(score, 9) if 0 <= score <= 1 else None
 
 
@@ -95,8 +98,10 @@ async def judged(trial: Trial, judge: Judge, source: Source) -> Trial:
     One answer without a judgement that can be read, and the trial is stopped: nothing of it is scored, at no budget.
     """
     question = trial.spec.question
+    # A vote comes back to the same answer many times.
     distinct = list(dict.fromkeys(mark.answer for mark in trial.marks))
     for answer in distinct:
+        # All at once, before the first is waited for.
         source.prefetch(judge.request(question, answer))
     scores: dict[str, float] = {}
     for answer in distinct:

@@ -46,6 +46,7 @@ _NOTES = {
 
 def results(db: Path, study: str, conditions: Iterable[str]) -> None:
     """The cells of some conditions a study asked for, task by task: what to use, a table, and what its labels mean."""
+    # A list, as it is asked more than once.
     found, ids = engine.open(db), list(conditions)
     rows = found.cells(study=study, condition_id=ids).to_dicts()
     tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
@@ -79,6 +80,7 @@ def report(
     results = engine.open(options.existing(db))
     if curve is not None:
         condition = options.condition(results, curve, task, study)
+        # A wall in dollars moves with the prices, so a curve has to know them.
         lens = savings.view(results.snapshots(), prices)
         points = results.curve(condition["condition_id"], axis=axis, lens=lens, study=study).to_dicts()
         if as_json:
@@ -98,6 +100,7 @@ def report(
     known = set(results.conditions()["task"].to_list()) if task is not None else ()
     if task is not None and task not in known:
         raise UnknownName("task", task, known)
+    # The axis of the budgets is what one would weigh by first.
     x = x or axis or "output_tokens"
     listed = results.snapshots()
     view = savings.view(listed, prices)
@@ -105,6 +108,7 @@ def report(
     rows = frame.to_dicts()
     if as_json:
         show.emit(rows)
+    # A study that has stored nothing yet is no mistake, so it gets a sentence and exit code 0.
     elif rows:
         tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
@@ -175,6 +179,7 @@ def _merged(group: Iterable[Row], verdicts: Mapping[tuple[str, str, int], str]) 
         rank = order.index(verdict) if verdict is not None else len(order)
         return rank, math.inf if spend is None else spend, row["budget"]
 
+    # A larger budget that changed nothing is the same point: ten equal rows would hide the others.
     points: dict[tuple[Any, ...], Row] = {}
     for row in sorted(group, key=place):
         same = (row["condition_id"], row["axis"], row["accuracy"], row["output_tokens"], row["total_tokens"])
@@ -238,6 +243,7 @@ def share(
     for name, value in wishes.items():
         if value not in (None, ""):
             command += [name, str(value)]
+    # Its own sentence was printed by that process, and its exit code is ours.
     done = subprocess.run(command, check=False)
     if done.returncode == 0:
         show.say(f"Written to {out}.")
@@ -263,6 +269,7 @@ def calibration_table(db: Path, planned: Plan) -> None:
     rows = []
     for group in groups.values():
         condition = group[0].condition
+        # A failed trial searched nothing; it is not infeasible.
         judged = [each.search for each in group if each.trial.end in ("finished", "exhausted")]
         feasible = [search for search in judged if search.found_budget is not None]
         medians = (

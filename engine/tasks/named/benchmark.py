@@ -85,6 +85,7 @@ def shuffled(right: str, wrong: Sequence[str], key: str) -> tuple[tuple[str, ...
     """Options in an order that the question alone decides, and the letter of the right one.
 
     For files that give the right answer first: the same order on every machine, and no letter more often right."""
+    # By hash: a seed would depend on the order in which questions are read.
     texts = sorted((right, *wrong), key=lambda text: hashlib.sha256(f"{key}\0{text}".encode()).digest())
     return tuple(texts), answers.lettered(texts.index(right))
 
