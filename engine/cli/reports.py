@@ -97,7 +97,11 @@ def report(
     frame = results.frontier(x=x, axis=axis, task=task, lens=view, study=study)
     rows = frame.to_dicts()
     if as_json:
-        show.emit(rows)
+        from engine.analysis.overthinking import glances
+
+        past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
+        records = {condition: glance.record() for condition, glance in past.items()}
+        show.emit([{**row, "overthinking": records.get(row["condition_id"])} for row in rows])
     elif rows:
         tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
