@@ -23,10 +23,10 @@ PAGES = (
 )
 """Module in `views`, name in the navigation, address."""
 
-UNLISTED = (("snapshot", "Snapshot", "snapshot"),)
+UNLISTED = (("snapshot", "Snapshot", "snapshot"), ("thought", "Inside one thought", "thought"))
 """Pages that stand in no menu: a link leads there."""
 
-CHARTS = ("", "compare", "budgets", "tokens")
+CHARTS = ("", "compare", "budgets", "tokens", "thought")
 """Pages with figures."""
 
 

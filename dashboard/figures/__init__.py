@@ -10,6 +10,7 @@ from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
 from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info, select
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
+from dashboard.figures.thought import ThoughtInfo, thought_figure, thought_info
 from dashboard.figures.where_tokens import WhereInfo, where_figure, where_info
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ForestInfo",
     "FrontierInfo",
     "Handles",
+    "ThoughtInfo",
     "ToldInfo",
     "WhereInfo",
     "caption_sentence",
@@ -36,6 +38,8 @@ __all__ = [
     "frontier_info",
     "obeyed_figure",
     "select",
+    "thought_figure",
+    "thought_info",
     "told_caption",
     "told_figure",
     "told_info",

@@ -20,10 +20,10 @@ from dashboard.data.cuts import strip_of
 from dashboard.text import strips, transcript
 from dashboard.text.transcript import Entry
 from dashboard.theme import fade
-from dashboard.widgets import controls, url_state
+from dashboard.widgets import controls, setting, url_state
 from dashboard.widgets.url_state import Param
 from engine.analysis.sql.trial_list import PAGE, Key, TrialPage
-from engine.core import names, replay
+from engine.core import replay
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Trial
@@ -31,8 +31,6 @@ from engine.models.settings import shown
 from engine.store.store import Store
 
 VIEW = "answers"
-TASK = f"{VIEW}.task"
-"""Session key of the task, which the setting decides: it stands in no address."""
 SHOW = {
     "all": "All",
     "right": "Right",
@@ -112,28 +110,7 @@ class Wish:
     ) -> Wish:
         """Draw the row of controls; what they ask for."""
         by = {param.name: param for param in params}
-        study = controls.select(VIEW, by["study"], "Study", controls.study_name)
-        own = queries.studies(db).get(study)
-        conditions = {name: row for name, row in conditions.items() if own is None or name in own}
-        controls.narrowed(VIEW, by["condition"], tuple(conditions))
-        key = url_state.key(VIEW, "condition")
-        tasks: dict[str, list[str]] = {}
-        for name, row in conditions.items():
-            tasks.setdefault(row["task"], []).append(name)
-        st.session_state[TASK] = conditions[st.session_state[key]]["task"]
-
-        def turned() -> None:
-            st.session_state[key] = tasks[st.session_state[TASK]][0]
-
-        called = names.tasks(tasks)
-        st.selectbox("Task", list(tasks), key=TASK, format_func=called.__getitem__, on_change=turned, width=220)
-
-        def name_of(condition: str) -> str:
-            row = conditions[condition]
-            return f"{row['name']}{' · simulated' if row['simulated'] else ''}"
-
-        st.selectbox("Setting", tasks[st.session_state[TASK]], key=key, format_func=name_of, width=300)
-        condition = conditions[st.session_state[key]]
+        study, condition = setting.choose(db, VIEW, by, conditions)
         axis = cast("Axis", url_state.value(VIEW, "axis") or condition["axis"])
         key = url_state.key(VIEW, "budget")
         budget = st.session_state.get(key)
@@ -186,11 +163,7 @@ def render() -> None:
     if "trial" in query and "condition" not in query:  # A link that names an answer alone: its setting is looked up.
         with suppress(BudgetscopeError):
             st.query_params["condition"] = Store(db.path).trial(query["trial"][0]).spec.condition.condition_id
-    rows = queries.conditions(db).sort("task", "label").to_dicts()
-    called: dict[str, str] = {}
-    for task in {row["task"] for row in rows}:  # Names tell the settings of one task apart.
-        called |= names.conditions([row for row in rows if row["task"] == task])
-    conditions = {row["condition_id"]: row | {"name": called[row["condition_id"]]} for row in rows}
+    conditions = setting.named(db)
     params = controls.offering(PARAMS, {"study": controls.studies(db, "condition"), "condition": tuple(conditions)})
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, ("show", "find"))
@@ -212,6 +185,9 @@ def render() -> None:
         problems.append(f"This link asks for answer {url_state.quoted(key[0])}, which this setting does not have.")
     chosen = None if page.chosen is None else Entry(page.chosen, replay.read(page.chosen, wish.axis, wish.budget))
     with ways:
+        controls.link_to(
+            "thought", "Inside its thoughts", {"study": wish.study, "condition": wish.condition["condition_id"]}
+        )
         _turn("Previous", "Left", page.before)
         _turn("Next", "Right", page.after)
     if chosen is None:
@@ -346,7 +322,13 @@ def _answer(db: queries.Database, wish: Wish, chosen: Entry) -> None:
     flow = "" if transcript.is_imported(trial) else _flow(wish, trial, chosen)
     st.html(flow + _calls(wish, trial, chosen, replies, stated))
     controls.caption(transcript.facts_line(chosen))
-    controls.link_to("tokens", "Its first call by other tokenizers", {"source": "stored", "trial": chosen.trial_id})
+    with st.container(horizontal=True, gap="medium"):
+        query = {"source": "stored", "trial": chosen.trial_id}
+        controls.link_to("tokens", "Its first call by other tokenizers", query)
+        thinking = next((call.key for call in trial.calls if call.role == "solve"), None)
+        if thinking is not None:
+            named = {"study": wish.study, "condition": wish.condition["condition_id"], "thought": thinking}
+            controls.link_to("thought", "Inside this thought", named)
 
 
 def _voted(trial: Trial) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 import streamlit as st
 
 from dashboard import theme
-from dashboard.data import queries
+from dashboard.data import queries, thoughts
 from dashboard.text import tables
+from dashboard.text import thoughts as words
 from dashboard.theme import Inks, fade
 from dashboard.widgets import controls, url_state
 from engine.core import names, replay
@@ -44,6 +45,8 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
     for sentence in (*notes, tables.energy_line(row, zone)):
         controls.caption(sentence)
     _answers(db, row, study)
+    if past := thoughts.glance(db, str(row["condition_id"]), study):
+        st.html(words.overthinking(past))
     query = {"study": study, "condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
     cell = url_state.cell(row["condition_id"], row["budget"])
     with st.container(key="ways", gap="small"):
@@ -51,6 +54,9 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         with st.container(horizontal=True, gap="small"):
             controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
             controls.link_to("runs", "Run more", {"task": row["task"]})
+        if past:
+            inside = {"study": study, "condition": row["condition_id"]}
+            controls.link_to("thought", "Inside its thoughts", inside)
 
 
 def _line(what: str, value: str, aside: str) -> str:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from engine.models.model import Model
     from engine.runs.probing import Probing
 
+STEPS = 20
+"""Times a probing says how far it is."""
 _CEILING = "Ceiling (default: the most it can take; a model that somebody bills needs --usd)"
 
 
 @click.command(cls=Verb, works=True)
-@click.argument("setting", metavar="SETTING", help="label or beginning of an id")
+@click.argument("setting", metavar="SETTING", help="name, label or beginning of an id")
 @option("--thoughts", type=options.count, default="60", metavar="N", help="how many stored thoughts (60)")
 @option("--places", type=options.count, default="12", metavar="N", help="places all of them share, log-spaced (12)")
 @option("--sentences", type=click.IntRange(0, 100), default=4, metavar="N", help="ends of sentences each besides (4)")
@@ -83,7 +85,12 @@ def probe(
         if only_plan:
             await model.close()
             return plan, None
-        return plan, await probing.probe(plan, store, ceiling, width=width)
+
+        def progress(done: int, total: int) -> None:
+            if done == total or done % max(1, total // STEPS) == 0:
+                show.tell(f"{done:,} of {total:,} looks.")
+
+        return plan, await probing.probe(plan, store, ceiling, width=width, on_progress=progress)
 
     plan, probed = asyncio.run(look())
     if probed is None:
@@ -168,7 +175,7 @@ def _tell(found: Inside, row: Row, as_json: bool) -> None:
             show.percent(each["accuracy"]),
             "" if each["low"] is None else show.interval(each["low"], each["high"], show.percent),
             show.number(each["spent_tokens"]),
-            show.UNKNOWN if each["forced_tokens"] is None else show.number(each["forced_tokens"]),
+            "" if each["forced_tokens"] is None else show.number(each["forced_tokens"]),
             show.number(each["n_thinking"]),
         )
         for each in found.curve.iter_rows(named=True)

@@ -77,6 +77,7 @@ for _name, _path in (
 ):
     door("page", _name, "text", path=_path)
 door("page", "explore", "text")
+door("page", "thought", "text", "money", path="thought")
 door("page", "runs", "text", "money", "files", path="runs")
 door("upload", "dashboard/widgets/study_form.py", "text", "files")
 door("upload", "dashboard/widgets/import_panel.py", "text", "files")

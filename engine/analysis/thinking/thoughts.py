@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.analysis.sql.chains import Chain, visible
-from engine.analysis.stats import Estimate, Sample, percentiles, replicate_weights
+from engine.analysis.stats import Estimate, Sample, guarded_wilson, percentiles, replicate_weights
 from engine.core import text, tokens
 from engine.core.errors import UsageError
 from engine.core.records import Probe
@@ -62,6 +62,27 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Excess:
+    """How much some thoughts go on past their answers; None: no thought tells."""
+
+    redundant: Estimate
+    """Share of all their tokens that come after the answer was settled (probes), or had first been stated (text), of
+    thoughts with an answer of their own."""
+    n_answered: int
+    """Thoughts with an answer of their own."""
+    first_right: Estimate
+    """Mean tokens at the first right answer, of the thoughts that have one."""
+    n_right: int
+    """Thoughts that were right at some place."""
+    thought_away: Estimate
+    """Share of thoughts that were right at some place and are not at their end."""
+    flips: Estimate
+    """Right answers followed by one that is not, a thought."""
+    n_thoughts: int
+    n_questions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Inside:
     """What the thoughts of a setting say about stopping them; None: no thought tells."""
 
@@ -79,19 +100,11 @@ class Inside:
     left_out: int
     """Thoughts that were not looked at: hidden ones, and those not probed to their end."""
     mean_tokens: Estimate
-    redundant: Estimate
-    """Share of all their tokens that come after the answer was settled (probes), or had first been stated (text), of
-    thoughts with an answer of their own."""
-    n_answered: int
-    """Thoughts with an answer of their own."""
+    excess: Excess
     reached: float | None
     """Median tokens at the first place that says what the end says; of a text, where its answer first stands."""
-    first_right: float | None
-    """Median tokens at the first right answer, of the thoughts that have one."""
-    thought_away: Estimate
-    """Share of thoughts that were right at some place and are not at their end."""
-    flips: Estimate
-    """Right answers followed by one that is not, a thought."""
+    settled: float | None
+    """Median tokens at the place from which on all say what the end says; None: read from texts, or no answer."""
 
     @property
     def n_questions(self) -> int:
@@ -102,12 +115,10 @@ class Inside:
         """What to take from it, in one sentence."""
         if not self.thoughts:
             return "no thought was looked into yet." if self.source == "probes" else "there is no thought to read."
-        after = text.percent(self.redundant.mean)
-        rest = f"{after} of tokens come after the answer" if self.redundant.mean is not None else "no thought answers"
+        after = self.excess.redundant.mean
+        rest = "no thought answers" if after is None else f"{text.percent(after)} of tokens come after the answer"
         if self.stop is None:
-            return (
-                f"thinking on pays to the end, as far as {text.plural(self.n_questions, 'question')} can tell; {rest}."
-            )
+            return f"no place to stop early is found; {rest}."
         return f"thinking past {text.count(self.stop.tokens)} tokens gains nothing measurable; {rest}."
 
     def sentences(self) -> Iterator[str]:
@@ -124,9 +135,10 @@ class Inside:
             yield "Tokens are about: counted by the nearest tokenizer, in proportion to what the provider reported."
         after = "first stands in the text" if self.source == "text" else "settled: from there on every place says it"
         yield (
-            f"After the final answer {after}: {_said(self.redundant)} of the tokens of "
-            f"{text.plural(self.n_answered, 'thought')} that answer; median {text.count(_whole(self.reached))} tokens "
-            f"until it is {'there' if self.source == 'text' else 'first reached'}, thoughts have "
+            f"After the final answer {after}: {_said(self.excess.redundant)} of the tokens of "
+            f"{text.plural(self.excess.n_answered, 'thought')} that answer; median "
+            f"{text.count(_whole(self.reached))} tokens until it is "
+            f"{'there' if self.source == 'text' else 'first reached'}, thoughts have "
             f"{text.count(_whole(self.mean_tokens.mean))} on average."
         )
         if self.stop is not None:
@@ -135,7 +147,13 @@ class Inside:
                 f"thought, and {text.points(self.stop.change.mean)} "
                 f"{text.interval(self.stop.change.low, self.stop.change.high, text.points)} in right answers."
             )
-        yield f"Right, and then thought away: {_said(self.thought_away)} of thoughts."
+        yield f"Right, and then thought away: {_said(self.excess.thought_away)} of thoughts."
+        if self.excess.n_right:
+            yield (
+                f"First right after {_said(self.excess.first_right, text.number)} tokens, of the "
+                f"{text.plural(self.excess.n_right, 'thought')} that ever are; a right answer is left again "
+                f"{_said(self.excess.flips, text.number)} times a thought."
+            )
         if self.left_out:
             yield f"{text.plural(self.left_out, 'thought')} of this setting are not in these numbers."
 
@@ -215,20 +233,11 @@ def inside(
     thoughts: Sequence[Thought], source: Source, how: str, exact: bool, left_out: int = 0, sample: Sample = Sample()
 ) -> Inside:
     """What they say; an empty list says nothing. Raises nothing."""
-    by_question: dict[str, list[Thought]] = {}
-    for thought in sorted(thoughts, key=lambda each: (each.question_id, each.key)):
-        by_question.setdefault(thought.question_id, []).append(thought)
-    groups = list(by_question.values())
-    weights = replicate_weights(len(groups), sample.replicates, sample.seed) if groups else np.zeros((0, 0))
-
-    def mean_of(value: Value) -> Estimate:
-        return _mean(groups, weights, value)
-
+    groups, weights = _by_question(thoughts, sample)
     curve = _curve(groups, weights)
     answered = [thought for thought in thoughts if thought.final.answer is not None]
-    after = _after_stated if source == "text" else _after_settled
     reached = [each for t in answered if (each := t.stated if source == "text" else t.first_reached) is not None]
-    right = [each for t in thoughts if (each := t.first_right) is not None]
+    settled = [each for t in answered if (each := t.settled) is not None] if source == "probes" else []
     return Inside(
         source=source,
         exact=exact,
@@ -237,20 +246,40 @@ def inside(
         stop=_stop(curve),
         thoughts=tuple(thoughts),
         left_out=left_out,
-        mean_tokens=mean_of(lambda thought: thought.n_tokens),
-        redundant=_ratio(groups, weights, after, lambda thought: thought.n_tokens),
-        n_answered=len(answered),
+        mean_tokens=_mean(groups, weights, lambda thought: thought.n_tokens),
+        excess=excess(thoughts, source, sample),
         reached=median(reached) if reached else None,
-        first_right=median(right) if right else None,
-        thought_away=mean_of(lambda thought: thought.thought_away),
-        flips=mean_of(lambda thought: thought.flips),
+        settled=median(settled) if settled else None,
     )
 
 
-def _said(estimate: Estimate) -> str:
-    if estimate.low is None:
-        return text.percent(estimate.mean)
-    return f"{text.percent(estimate.mean)} {text.interval(estimate.low, estimate.high, text.percent)}"
+def excess(thoughts: Sequence[Thought], source: Source, sample: Sample = Sample()) -> Excess:
+    """How much these go on past their answers. Raises nothing."""
+    groups, weights = _by_question(thoughts, sample)
+    after = _after_stated if source == "text" else _after_settled
+    return Excess(
+        redundant=_ratio(groups, weights, after, lambda thought: thought.n_tokens),
+        n_answered=sum(thought.final.answer is not None for thought in thoughts),
+        first_right=_ratio(groups, weights, lambda thought: thought.first_right, lambda _: 1.0),
+        n_right=sum(thought.first_right is not None for thought in thoughts),
+        thought_away=_of_share(_mean(groups, weights, lambda thought: thought.thought_away), len(groups)),
+        flips=_mean(groups, weights, lambda thought: thought.flips),
+        n_thoughts=len(thoughts),
+        n_questions=len(groups),
+    )
+
+
+def _by_question(thoughts: Sequence[Thought], sample: Sample) -> tuple[list[list[Thought]], Floats]:
+    """Thoughts question by question, and how often each question is drawn in each replicate."""
+    groups: dict[str, list[Thought]] = {}
+    for thought in sorted(thoughts, key=lambda each: (each.question_id, each.key)):
+        groups.setdefault(thought.question_id, []).append(thought)
+    weights = replicate_weights(len(groups), sample.replicates, sample.seed) if groups else np.zeros((0, 0))
+    return list(groups.values()), weights
+
+
+def _said(estimate: Estimate, form: Callable[[float | None], str] = text.percent) -> str:
+    return f"{form(estimate.mean)} {text.interval(estimate.low, estimate.high, form)}".strip()
 
 
 def _whole(value: float | None) -> int | None:
@@ -259,12 +288,10 @@ def _whole(value: float | None) -> int | None:
 
 def record(found: Inside) -> dict[str, Any]:
     """Everything but the single thoughts, as plain data; shares from 0 to 1, tokens whole or mean."""
-    estimates = {name: asdict(getattr(found, name)) for name in ("mean_tokens", "redundant", "thought_away", "flips")}
     return {
-        **{name: getattr(found, name) for name in ("source", "how", "exact", "n_answered", "left_out")},
-        **{name: getattr(found, name) for name in ("reached", "first_right", "n_questions")},
-        "n_thoughts": len(found.thoughts),
-        **estimates,
+        **{name: getattr(found, name) for name in ("source", "how", "exact", "left_out", "reached", "settled")},
+        **asdict(found.excess),
+        "mean_tokens": asdict(found.mean_tokens),
         "stop": None if found.stop is None else asdict(found.stop),
         "curve": found.curve.to_dicts(),
     }
@@ -289,7 +316,11 @@ def _curve(groups: Sequence[Sequence[Thought]], weights: Floats) -> pl.DataFrame
     rows = []
     for at in sorted({*shared, whole}):
         stopped = _question_means(groups, partial(_score_at, at))
-        value, rest = _interval(stopped, weights), _interval(final - stopped, weights)
+        value, rest = _of_share(_interval(stopped, weights), len(groups)), _interval(final - stopped, weights)
+        if not np.any(final - stopped):
+            # No question changed, which a bootstrap takes for certainty: as many may change as may go unseen in n.
+            unseen = guarded_wilson(0, len(groups))[1]
+            rest = Estimate(0.0, -unseen, unseen)
         thinking = [thought.at(at).forced_tokens for thought in every if thought.n_tokens > at]
         row = {"tokens": at, "accuracy": value.mean, "low": value.low, "high": value.high}
         row |= {"rest": rest.mean, "rest_low": rest.low, "rest_high": rest.high}
@@ -317,7 +348,7 @@ def _stop(curve: pl.DataFrame) -> Stop | None:
 
 
 def _question_means(groups: Sequence[Sequence[Thought]], value: Callable[[Thought], float]) -> Floats:
-    return np.array([np.mean([float(value(thought)) for thought in group]) for group in groups], dtype=np.float64)
+    return np.array([fmean(value(thought) for thought in group) for group in groups], dtype=np.float64)
 
 
 def _interval(by_question: Floats, weights: Floats) -> Estimate:
@@ -329,6 +360,13 @@ def _interval(by_question: Floats, weights: Floats) -> Estimate:
 
 def _mean(groups: Sequence[Sequence[Thought]], weights: Floats, value: Value) -> Estimate:
     return _interval(_question_means(groups, lambda thought: value(thought) or 0.0), weights)
+
+
+def _of_share(estimate: Estimate, n: int) -> Estimate:
+    """One of a share that is 0 or 1 on every question, where a bootstrap has no width, gets Wilson's interval."""
+    if estimate.mean in (0.0, 1.0) and n > 1:
+        return Estimate.of(estimate.mean, guarded_wilson(estimate.mean * n, n))
+    return estimate
 
 
 def _ratio(groups: Sequence[Sequence[Thought]], weights: Floats, part: Value, whole: Value) -> Estimate:

@@ -129,7 +129,7 @@ def advise(
 
 
 @click.command(cls=Verb)
-@click.argument("a", metavar="A", help="label or beginning of an id, @BUDGET if you like")
+@click.argument("a", metavar="A", help="name, label or beginning of an id, @BUDGET if you like")
 @click.argument("b", metavar="B", help="the other one, written like A")
 @options.study
 @options.task("the task (needed where there are several)")

@@ -107,7 +107,11 @@ def report(
     frame = results.frontier(x=x, axis=axis, task=task, lens=view, study=study)
     rows = frame.to_dicts()
     if as_json:
-        show.emit(rows)
+        from engine.analysis.overthinking import glances
+
+        past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
+        records = {condition: glance.record() for condition, glance in past.items()}
+        show.emit([{**row, "overthinking": records.get(row["condition_id"])} for row in rows])
     # A study that has stored nothing yet is no mistake, so it gets a sentence and exit code 0.
     elif rows:
         tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)

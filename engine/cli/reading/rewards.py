@@ -17,7 +17,7 @@ _FORMS = ("sft", "pairs", "rewards")
 
 @click.command(cls=Verb)
 @click.argument(
-    "setting", metavar="SETTING", help="label or beginning of an id; one that thinks several times a question"
+    "setting", metavar="SETTING", help="name, label or beginning of an id; one that thinks several times a question"
 )
 @option("--target", type=options.count, metavar="TOKENS", help="length L1's formulas aim at (median of right thoughts)")
 @option(

@@ -38,8 +38,8 @@ _SIZE = "MODEL=ACTIVE[/TOTAL] in billions of parameters, such as local/smollm2-1
 
 
 @click.command(cls=Verb)
-@click.argument("a", metavar="A", help="the setting of today: label or beginning of an id")
-@click.argument("b", metavar="B", help="the cheaper one: label or beginning of an id")
+@click.argument("a", metavar="A", help="the setting of today: name, label or beginning of an id")
+@click.argument("b", metavar="B", help="the cheaper one: name, label or beginning of an id")
 @option("--per-day", type=options.number, required=True, metavar="N", help="questions a day")
 @option("--zone", default="WOR", help="grid, by ISO code such as FRA or USA (WOR: the world)")
 @option(

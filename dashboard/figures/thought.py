@@ -1,0 +1,301 @@
+"""Inside one thought: accuracy if every thought of a setting were stopped after k tokens, with its band, the place from
+which the rest adds nothing, and below it where the final answer was first there, right and wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dashboard import theme
+from dashboard.figures.axes import LEFT, RIGHT, TOP, Box, Room, Ticks
+from dashboard.figures.ink import Trace, empty_figure, halo, hovering, layout, note, painted, spend_title
+from dashboard.figures.lettering import safe
+from dashboard.figures.marks import measured, muted_text
+from dashboard.theme import Inks, fade
+from engine.core import text as fmt
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from engine.analysis.thoughts import Inside
+
+__all__ = ["ThoughtInfo", "thought_figure", "thought_info"]
+
+TOPS = 0.33
+"""Where the curve's panel begins, as a share of the plot area from below; the bars end at `BARS`."""
+BARS = 0.205
+SIZES: dict[Room, tuple[int, int]] = {"wide": (960, 544), "narrow": (704, 470), "phone": (352, 440)}
+MOST_TICKS: dict[Room, int] = {"wide": 13, "narrow": 9, "phone": 5}
+CROWDED = 0.62
+"""Share of the axis from which on a label stands left of its mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The curve at one place."""
+
+    tokens: int
+    accuracy: float
+    low: float | None
+    high: float | None
+    hover: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Thoughts whose final answer was first there between two places."""
+
+    after: float
+    """Tokens at its left edge."""
+    up_to: float
+    right: int
+    wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtInfo:
+    """Everything the figure shows; no points: there is nothing to show."""
+
+    points: tuple[Point, ...]
+    """The last one is the whole thoughts."""
+    stop: int | None
+    """Number of the point from which on the rest adds nothing that counts; None: there is none."""
+    bars: tuple[Bar, ...]
+    first: str
+    """What the bars count, in words."""
+    about: bool
+    """Tokens are those of the nearest tokenizer."""
+    colour: str
+    room: Room
+    dark: bool
+
+
+def thought_info(inside: Inside, strategy: str, *, room: Room = "wide", dark: bool = False) -> ThoughtInfo:
+    """`inside`: what the thoughts of a setting of this `strategy` say."""
+    muted = theme.inks(dark).muted
+    rows = inside.curve.to_dicts()
+    points = tuple(
+        Point(row["tokens"], row["accuracy"], row["low"], row["high"], _hover(row, row is rows[-1], muted))
+        for row in rows
+    )
+    ends = [point.tokens for point in points]
+    spots = [
+        (spot, (thought.final.score or 0.0) >= 1)
+        for thought in inside.thoughts
+        if (spot := thought.stated if inside.source == "text" else thought.first_reached) is not None
+    ]
+    stop = next((at for at, point in enumerate(points) if inside.stop and point.tokens == inside.stop.tokens), None)
+    return ThoughtInfo(
+        points=points,
+        stop=stop,
+        bars=tuple(_bars(ends, spots)),
+        first="first stands in the text" if inside.source == "text" else "is first reached",
+        about=not inside.exact,
+        colour=theme.strategy_colours([strategy], dark=dark)[strategy],
+        room=room,
+        dark=dark,
+    )
+
+
+def _hover(row: dict[str, Any], whole: bool, muted: str) -> str:
+    place = "the whole thought" if whole else f"stopped after {fmt.count(row['tokens'])} tokens"
+    forced = row["forced_tokens"]
+    said = f" · {fmt.number(forced)} tokens to answer" if forced is not None and not whole else ""
+    lines = (
+        f"<b>{place}</b>",
+        measured(row["accuracy"], row["low"], row["high"], fmt.percent, "right", muted),
+        muted_text(f"{fmt.number(row['spent_tokens'])} tokens of thought on average{said}", muted),
+        muted_text(
+            f"{fmt.count(row['n_thinking'])} of {fmt.plural(row['n_thoughts'], 'thought')} are longer · "
+            f"{fmt.plural(row['n_questions'], 'question')}",
+            muted,
+        ),
+    )
+    return "<br>".join(lines)
+
+
+def _bars(ends: Sequence[int], spots: Sequence[tuple[int, bool]]) -> Iterator[Bar]:
+    """A bar for each place: the thoughts that had their answer there and not at the place before."""
+    before = 0
+    for end in ends:
+        own = [right for spot, right in spots if before < spot <= end or (spot == 0 and before == 0)]
+        yield Bar(max(before, ends[0] / 1.6), end, sum(own), len(own) - sum(own))
+        before = end
+
+
+def thought_figure(info: ThoughtInfo) -> go.Figure:
+    """The curve over the bars, on one axis of tokens; an empty info says why there is none."""
+    inks = theme.inks(info.dark)
+    if not info.points:
+        return empty_figure("No thought of this setting tells.", inks)
+    wide, high = SIZES[info.room]
+    box = Box(wide, high, 46)
+    first, last = info.bars[0].after, info.points[-1].tokens
+    # A little room at the right, so that the last mark is seen whole.
+    low_x, high_x = math.log10(first), math.log10(last) + 0.012 * (math.log10(last) - math.log10(first) or 1)
+    top = max(point.high or point.accuracy for point in info.points)
+    ceiling = min(1.0, math.ceil(round(top * 10 + 0.15, 6)) / 10)
+    step = 0.1 if ceiling <= 0.6 else 0.2
+    tallest = max(1, *(bar.right + bar.wrong for bar in info.bars))
+    paper, ticks = layout(inks, box), _ticks(first, last, info.room)
+    axis = {"fixedrange": True, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
+    stop = None if info.stop is None else info.points[info.stop]
+    return painted(
+        [*_curve(info, inks), *_bar_traces(info, inks)],
+        paper
+        | {
+            "barmode": "stack",
+            "dragmode": False,
+            "clickmode": "event",
+            "margin": {"l": LEFT, "r": RIGHT, "t": TOP, "b": 46},
+            "xaxis": axis
+            | {"type": "log", "range": [low_x, high_x], "anchor": "y2", "showgrid": False, "ticks": "outside"}
+            | {"ticklen": 4, "tickcolor": inks.axis, "showline": True, "linecolor": inks.axis}
+            | {"tickvals": [value for value, _ in ticks], "ticktext": [words for _, words in ticks]},
+            "yaxis": axis
+            | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, ceiling], "gridcolor": inks.grid}
+            | {"tickvals": [n * step for n in range(round(ceiling / step) + 1)], "tickformat": ".0%"},
+            "yaxis2": axis | {"domain": [0, BARS], "range": [0, tallest * 1.3], "showgrid": False, "visible": False},
+            "shapes": [] if stop is None else _stop_shapes(stop, inks),
+            "annotations": [*_titles(info, inks), *_labels(info, inks, low_x, high_x)],
+        },
+    )
+
+
+def _ticks(first: float, last: float, room: Room) -> Ticks:
+    powers = [float(2**n) for n in range(math.ceil(math.log2(first)), math.floor(math.log2(last)) + 1)]
+    every = max(1, math.ceil(len(powers) / MOST_TICKS[room]))
+    return tuple((power, fmt.count(round(power))) for power in powers[::every])
+
+
+def _curve(info: ThoughtInfo, inks: Inks) -> list[Trace]:
+    known = [point for point in info.points if point.low is not None and point.high is not None]
+    xs, ys = [point.tokens for point in info.points], [point.accuracy for point in info.points]
+    band: Trace = {
+        "type": "scatter",
+        "x": [*(point.tokens for point in known), *(point.tokens for point in known[::-1])],
+        "y": [*(point.high for point in known), *(point.low for point in known[::-1])],
+        "fill": "toself",
+        "fillcolor": fade(info.colour, 0.17),
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    line: Trace = {"type": "scatter", "x": xs, "y": ys, "mode": "lines+markers", "showlegend": False}
+    line |= {"line": {"color": info.colour, "width": 2.2}, "marker": {"color": info.colour, "size": 5}}
+    large = sorted({len(xs) - 1} | ({info.stop} if info.stop is not None else set()))
+    marks: Trace = {"type": "scatter", "x": [xs[at] for at in large], "y": [ys[at] for at in large], "mode": "markers"}
+    marks |= {"marker": {"size": 12, "color": info.colour, "line": {"width": 1.6, "color": inks.background}}}
+    hovers = [point.hover for point in info.points]
+    return [
+        band,
+        line | hovering(hovers, info.colour),
+        marks | {"showlegend": False} | hovering([hovers[at] for at in large], info.colour),
+    ]
+
+
+def _bar_traces(info: ThoughtInfo, inks: Inks) -> list[Trace]:
+    shared: Trace = {
+        "type": "bar",
+        "yaxis": "y2",
+        "x": [(bar.after + bar.up_to) / 2 for bar in info.bars],
+        # In data units a bar spans from one place to the next, also on a log axis.
+        "width": [bar.up_to - bar.after for bar in info.bars],
+        "showlegend": False,
+    }
+    traces = []
+    for right in (True, False):
+        counts = [bar.right if right else bar.wrong for bar in info.bars]
+        verdict, colour = ("right", inks.right) if right else ("wrong", inks.axis)
+        words = [
+            f"<b>{fmt.plural(n, 'thought')}</b>, {verdict} in the end<br>answer {info.first} by token "
+            f"{fmt.count(round(bar.up_to))}"
+            for n, bar in zip(counts, info.bars, strict=True)
+        ]
+        paint = {"color": colour, "line": {"width": 1, "color": inks.background}}
+        traces.append(shared | {"y": counts, "marker": paint} | hovering(words, colour))
+    return traces
+
+
+def _stop_shapes(stop: Point, inks: Inks) -> list[dict[str, Any]]:
+    rest = {"type": "rect", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": 10**9, "y0": TOPS, "y1": 1}
+    line = {"type": "line", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": stop.tokens, "y0": 0, "y1": 1}
+    return [
+        rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary},
+        line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}},
+    ]
+
+
+def _titles(info: ThoughtInfo, inks: Inks) -> Iterator[dict[str, Any]]:
+    font = {"size": 13, "color": inks.text}
+    yield note(
+        "<b>Right, if the thought were stopped here</b>",
+        x=0,
+        y=1,
+        xanchor="left",
+        yanchor="bottom",
+        xshift=-LEFT,
+        yshift=12,
+        font=font,
+    )
+    counted = "" if info.room == "phone" else f' <span style="color:{inks.muted}">answers, number of thoughts</span>'
+    yield note(
+        f"<b>Where the final answer {info.first}</b>   "
+        f'<b style="color:{inks.right}">right</b> <span style="color:{inks.muted}">and <b>wrong</b></span>{counted}',
+        x=0,
+        y=BARS,
+        xanchor="left",
+        yanchor="bottom",
+        xshift=-LEFT,
+        yshift=8,
+        font=font,
+    )
+    about = "about, " if info.about else ""
+    yield spend_title(f"<b>Tokens of the thought</b>, {about}log scale", inks)
+
+
+def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[dict[str, Any]]:
+    """The two marks by name, and the counts over the bars where there is room for one."""
+
+    def label(point: Point, words: str, above: bool) -> dict[str, Any]:
+        late = (math.log10(point.tokens) - low) / (high - low) > CROWDED
+        return {
+            "x": math.log10(point.tokens),
+            "y": point.accuracy,
+            "xref": "x",
+            "yref": "y",
+            "text": f"{words} <b>{safe(fmt.percent(point.accuracy))}</b>",
+            "showarrow": False,
+            "xanchor": "right" if late else "left",
+            "xshift": -10 if late else 10,
+            "yshift": 18 if above else -18,
+            "font": {"size": 13, "color": inks.text, "shadow": halo(inks)},
+        }
+
+    end = info.points[-1]
+    if info.stop is not None:
+        stop = info.points[info.stop]
+        yield label(stop, f"stopped after {fmt.count(stop.tokens)}:", above=stop.accuracy >= end.accuracy)
+        yield label(end, "all of it:", above=stop.accuracy < end.accuracy)
+    else:
+        yield label(end, "all of it:", above=False)
+    pixels = (SIZES[info.room][0] - LEFT - RIGHT) / (high - low)
+    for bar in info.bars:
+        count = fmt.count(bar.right + bar.wrong)
+        across = (math.log10(bar.up_to) - math.log10(bar.after)) * pixels
+        if bar.right + bar.wrong and across > 8 * len(count):
+            middle = (math.log10(bar.after) + math.log10(bar.up_to)) / 2
+            yield {
+                "x": middle,
+                "y": bar.right + bar.wrong,
+                "xref": "x",
+                "yref": "y2",
+                "text": count,
+                "showarrow": False,
+                "yanchor": "bottom",
+                "font": {"size": 12, "color": inks.text},
+            }

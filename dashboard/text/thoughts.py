@@ -1,0 +1,177 @@
+"""Looks into thoughts as sentences and markup: a panel of numbers, and one thought cell by cell with the places where
+it was stopped. Pure; every text of a model or a question is escaped, so nothing of theirs is read as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+
+from dashboard.text import strips, tables
+from dashboard.text.transcript import visible
+from engine.analysis.overthinking import Glance
+from engine.analysis.stats import Estimate
+from engine.analysis.thoughts import Inside
+from engine.core import text as fmt
+from engine.core.thoughts import Thought
+from engine.core.tokens import Token
+from engine.models.call_tokens import scaled
+
+LONGEST = 90
+"""Letters of a question, and of an answer a third."""
+MARKS = {"right": ("right", "✓"), "partly": ("muted", "◐"), "wrong": ("wrong", "✕"), "none": ("muted", "–")}
+"""By verdict the class of its ink and its sign."""
+STYLE = """<style>
+.th-share { display: flex; height: 14px; margin: 6px 0 8px; border-radius: 2px; overflow: hidden; }
+.th-places { display: flex; flex-wrap: wrap; gap: 3px 10px; font-size: 13px; margin: 6px 0; }
+.th-places span { white-space: nowrap; }
+.tk i.th-at { color: #fff; font-weight: 650; background: var(--bs-right); }
+.tk i.th-at.th-off { background: var(--bs-warning); }
+</style>"""
+
+
+def source_line(inside: Inside, model: str) -> str:
+    """Where the numbers of the figure come from: the line under the heading."""
+    n = f"{fmt.plural(len(inside.thoughts), 'thought')} on {fmt.plural(inside.n_questions, 'question')}"
+    rest = f"{n}, {model}, band 95%."
+    if inside.source == "text":
+        return f"Estimated from the text alone: each stored thought is read again from its first k tokens. {rest}"
+    how = "goes on with its answer" if inside.how == "continued" else "is told to answer"
+    return f"Each stored thought is stopped after k tokens and the model {how} at once. {rest}"
+
+
+def panel(inside: Inside) -> str:
+    """The panel beside the figure: the share after the answer, and what stopping changes."""
+    excess, probes = inside.excess, inside.source == "probes"
+    share = excess.redundant.mean
+    what = "the final answer was settled" if probes else "the final answer had first appeared"
+    lines = [
+        ("Mean thought", f"{_whole(inside.mean_tokens.mean)} tokens", _ends(inside.mean_tokens, _whole)),
+        ("First reached, median" if probes else "First appears, median", f"{_whole(inside.reached)} tokens", ""),
+    ]
+    if probes:
+        lines.append(("Settled, median", f"{_whole(inside.settled)} tokens", ""))
+    lines.append(("First right, mean", f"{_whole(excess.first_right.mean)} tokens", _of(excess.n_right)))
+    if (stop := inside.stop) is not None:
+        mean = inside.mean_tokens.mean or 0.0
+        less = f"−{fmt.percent(1 - stop.spent_tokens / mean)}" if mean else ""
+        lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
+        lines.append(("Change in right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
+    away = fmt.percent(excess.thought_away.mean)
+    lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, fmt.percent)))
+    lines.append(("Right, then not, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
+    bar = ""
+    if share is not None:
+        bar = (
+            f'<div class="th-share"><i class="tk-user" style="flex:{1 - share:.4f}"></i>'
+            f'<i class="tk-system" style="flex:{share:.4f}"></i></div>'
+        )
+    return (
+        '<h2 class="bs-title">Tokens after the answer</h2>'
+        f'<div class="bs-big"><b>{escape(fmt.percent(share))}</b><div class="bs-muted">of all tokens were written '
+        f"after {what} {escape(_ends(excess.redundant, fmt.percent))}</div></div>{bar}"
+        + "".join(_line(*line) for line in lines)
+    )
+
+
+def overthinking(glance: Glance) -> str:
+    """A setting at a glance, and by how difficult its questions are."""
+    excess = glance.excess
+    about = "" if glance.source == "probes" else ", estimated from the text"
+    lines = [
+        ("After the answer", fmt.percent(excess.redundant.mean), _ends(excess.redundant, fmt.percent)),
+        ("First right after", f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)),
+        ("Right, then not, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
+    ]
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(fmt.percent(each.redundant.mean))}</td>"
+        f"<td>{escape(_whole(each.first_right.mean))}</td><td>{escape(fmt.number(each.flips.mean))}</td>"
+        f"<td>{each.n_questions:,}</td></tr>"
+        for name, each in [(band.name, band.excess) for band in glance.bands]
+    )
+    head = "<tr><th>questions</th><th>after</th><th>right at</th><th>lost</th><th>n</th></tr>"
+    table = f'<table class="bs-bands">{head}{rows}</table>' if len(glance.bands) > 1 else ""
+    n = f"{fmt.plural(excess.n_thoughts, 'thought')} on {fmt.plural(excess.n_questions, 'question')}{about}"
+    return (
+        f'<h3 class="bs-sub">Thinking past the answer</h3>{"".join(_line(*line) for line in lines)}{table}'
+        f'<div class="bs-muted bs-small">{escape(n)}</div>'
+    )
+
+
+def one(thought: Thought, source: str, question: str, cells: Sequence[Token]) -> str:
+    """One thought cell by cell: until its final answer was first there, until it was settled, and the rest."""
+    final = thought.final
+    reached = thought.stated if source == "text" else thought.first_reached
+    settled = reached if source == "text" else thought.settled
+    verdict = {"right": "right", "partly": "partly right", "wrong": "wrong", "none": "no answer"}[final.verdict]
+    said = "" if final.answer is None else f" = {visible(final.answer, LONGEST // 3)}"
+    head = (
+        f'<h2 class="bs-title">One thought, {fmt.plural(thought.n_tokens, "token")}</h2>'
+        f'<div class="bs-muted bs-small">{escape(tables.short_question(visible(question, 400), LONGEST))}'
+        f"{escape(said)}, {verdict}</div>"
+    )
+    return head + _strip(thought, reached, settled, cells) + "".join(_words(thought, source, reached, settled))
+
+
+def _strip(thought: Thought, reached: int | None, settled: int | None, cells: Sequence[Token]) -> str:
+    n = thought.n_tokens
+    first, last = (None if at is None else scaled(at, n, len(cells)) for at in (reached, settled))
+    drawn = []
+    for at, token in enumerate(cells[: strips.MOST]):
+        text = escape(strips.cell_text(token))
+        if first is not None and at == max(0, first - 1):
+            off = "" if thought.final.verdict == "right" else " th-off"
+            drawn.append(f'<i class="th-at{off}">{text}</i>')
+        else:
+            part = "user" if first is None or at < first else "example" if last is not None and at < last else "system"
+            drawn.append(f'<i class="tk-{part}">{text}</i>')
+    return f'<div class="tk">{"<wbr>".join(drawn)}</div>'
+
+
+def _words(thought: Thought, source: str, reached: int | None, settled: int | None) -> Iterator[str]:
+    if reached is None:
+        yield '<div class="bs-muted bs-small">Its final answer stands nowhere in it, or it has none.</div>'
+    elif source == "text":
+        rest = thought.n_tokens - reached
+        yield (
+            f'<div class="bs-muted bs-small">The answer first stands in it after {fmt.plural(reached, "token")}; '
+            f"{fmt.count(rest)} follow.</div>"
+        )
+    elif settled is not None:
+        yield (
+            f'<div class="bs-muted bs-small">First reached after {fmt.plural(reached, "token")}, settled after '
+            f"{fmt.count(settled)}; {fmt.count(thought.n_tokens - settled)} are redundant.</div>"
+        )
+    marks = []
+    for place in thought.places:
+        ink, sign = MARKS[place.verdict]
+        said = "no answer" if place.answer is None else visible(place.answer, LONGEST // 3)
+        marks.append(f'<span>{fmt.count(place.tokens)} <b class="bs-{ink}">{sign}</b> {escape(said)}</span>')
+    how = "What the text says by then" if source == "text" else "What it answers when it is stopped there"
+    yield f'<h3 class="bs-sub">{how}</h3><div class="th-places">{"".join(marks)}</div>'
+
+
+def key(source: str) -> str:
+    """What the colours of the cells mean."""
+    words: Mapping[str, str] = {"user": "until the answer is first there", "system": "after it"}
+    if source == "probes":
+        words = {"user": "until first reached", "example": "until settled", "system": "redundant"}
+    keys = "".join(f'<span><i class="tk-{part}"></i>{name}</span>' for part, name in words.items())
+    return f'<div class="tk-key">{keys}</div>'
+
+
+def _line(what: str, value: str, aside: str) -> str:
+    muted = f' <span class="bs-muted">{escape(aside)}</span>' if aside else ""
+    return f'<div class="bs-line"><span>{escape(what)}</span><span><b>{escape(value)}</b>{muted}</span></div>'
+
+
+def _ends(estimate: Estimate, form: Callable[[float | None], str]) -> str:
+    return "" if estimate.low is None else fmt.interval(estimate.low, estimate.high, form)
+
+
+def _of(n: int) -> str:
+    return f"of {fmt.plural(n, 'thought')}"
+
+
+def _whole(value: float | None) -> str:
+    return fmt.UNKNOWN if value is None else fmt.count(round(value))
