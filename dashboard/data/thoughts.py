@@ -21,8 +21,8 @@ import streamlit as st
 
 from dashboard.data import access, queries, runs
 from dashboard.data.queries import ALL, Database
-from engine.analysis.overthinking import Glance
-from engine.analysis.overthinking import glance as glance_of
+from engine.analysis.thinking.overthinking import Glance
+from engine.analysis.thinking.overthinking import glance as glance_of
 from engine.analysis.sql.chains import Chain
 from engine.analysis.thoughts import Inside, Source
 from engine.analysis.thoughts import of as inside_of

@@ -9,7 +9,7 @@ from html import escape
 
 from dashboard.text import strips, tables
 from dashboard.text.transcript import visible
-from engine.analysis.overthinking import Glance
+from engine.analysis.thinking.overthinking import Glance
 from engine.analysis.stats import Estimate
 from engine.analysis.thoughts import Inside
 from engine.core import text as fmt
