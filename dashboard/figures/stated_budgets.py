@@ -189,7 +189,7 @@ def _used(row: Row, cell: Row | None, muted: str) -> Stop:
     obeyed = fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent)
     capped = f" · {fmt.percent(row['capped'])} cut by their own cap" if row["capped"] else ""
     lines = (
-        f"<b>{'stated' if row['stated'] else 'told'} {safe(fmt.number(row['told']))} tokens</b>",
+        f"<b>stated {safe(fmt.number(row['told']))} tokens</b>",
         measured(row["used"], row["used_low"], row["used_high"], fmt.number, "tokens used", muted),
         f"{safe(fmt.percent(row['obeyed']))}  {safe(obeyed)}  kept to it",
         muted_text(f"n = {fmt.plural(row['n_questions'], 'question')} · 95% intervals{capped}", muted),
@@ -346,12 +346,13 @@ def _words(panel: ToldPanel, info: ToldInfo, inks: Inks, *, level: bool, diagona
     quiet = {"size": 11.5, "color": inks.muted, "shadow": halo(inks)}
     x, y, used = info.x_scale, info.used_scale, _untold(panel)
     if diagonal:
-        place = {"x": max(x.low, y.low), "y": max(x.low, y.low), "xanchor": "left", "yanchor": "bottom"}
-        yield place | {"text": "obeyed", "showarrow": False, "font": quiet, "xshift": 9, "yshift": 2}
+        # At its upper end, where no mark of a budget that is kept can be.
+        place = {"x": min(x.high, y.high), "y": min(x.high, y.high), "xanchor": "right", "yanchor": "top"}
+        yield place | {"text": "kept", "showarrow": False, "font": quiet, "xshift": -14, "yshift": -2}
     if level and used is not None:
         # Above its line, but at the very top of the panel below it.
         place = {"xanchor": "left", "yanchor": "bottom" if y.fraction(used) < 0.9 else "top", "xshift": 3}
-        words = "chain of thought, told nothing"
+        words = "chain of thought, nothing stated"
         yield {"x": x.low, "y": math.log10(y.place(used)), "text": words, "showarrow": False, "font": quiet, **place}
     for series, stop in ((s, stop) for s in panel.series for stop in s.used if stop.told == s.floor):
         place = {"x": math.log10(x.place(stop.told)), "y": math.log10(y.place(stop.value)), "showarrow": False}

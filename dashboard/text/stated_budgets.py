@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dashboard.figures.lettering import short_model
@@ -29,8 +30,8 @@ name = "told_budget"
 told_tokens = [2, 4, 8, 16, 32, 64, 128, 256]"""
 """How a study tells budgets."""
 OURS = (
-    "kept: at most what was stated, mean over stated budgets · elasticity is our own number: d ln(used) / d ln(told) "
-    "with a level for each question, so 1 follows what is told, 0 ignores it, and below 0 asking for less gets more · "
+    "kept: at most what was stated, mean over stated budgets · elasticity is our own number: d ln(used) / d ln(stated) "
+    "with a level for each question, so 1 follows what is stated, 0 ignores it, below 0 asking for less gets more · "
     "p is corrected for all series shown (Holm)"
 )
 
@@ -123,7 +124,8 @@ def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
 
 def _sentence(points: pl.DataFrame, row: Row) -> str:
     share, low, high = _kept(points, row)
-    kept = f"kept in {fmt.percent(share)} {fmt.interval(low, high, fmt.percent)} of replies".replace("  ", " ")
+    told = partial(fmt.accuracy, n=row["n_questions"])
+    kept = f"kept in {told(share)} {fmt.interval(low, high, told)} of replies".replace("  ", " ")
     n, floor, least = fmt.plural(row["n_questions"], "question"), fmt.number(row["floor"]), row["least_told"]
     if row["p_rebound"] is None:
         rebound = f"too few questions with every stated budget to look for a rebound ({n})"
@@ -199,7 +201,7 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
             "Stated": f"{fmt.number(row['least_told'])}–{fmt.number(row['most_told'])}",
             "Elasticity (ours)": None if row["elasticity"] is None else round(row["elasticity"], 3),
             "95% interval": fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed),
-            "Least use when told": row["floor"],
+            "Least use when stated": row["floor"],
             "Rebound below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
             "Chance by luck, p": row["p_rebound"],
             "Holm, p": row["p_adjusted"],

@@ -282,7 +282,7 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     if len(found) == 1:
         task, name, top = found[0]
         return f"{name} is most accurate on {task}, {_scored(top)}, {limit}", ""
-    every = f"all {len(found)}" if won[1] == len(found) else f"{won[1]} of {len(found)}"
+    every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
     heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
     said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in found)
     counts = {top["n_questions"] for _, _, top in found}

@@ -243,7 +243,9 @@ def render() -> None:
     with right, st.container(border=True, key="panel"):
         if chosen:
             row = rows[chosen]
-            name, notes = names.over(frame.to_dicts())(row), tables.cell_notes(row, x)
+            name = names.over(frame.to_dicts())(row)
+            # What the budget cut stands in a line of its own there.
+            notes = tables.cell_notes(row | {"much_cut": None}, x)
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
             controls.caption("Click a point, or a row of the table, to see what is behind it.")

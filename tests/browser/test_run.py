@@ -22,6 +22,8 @@ from tests.support import stores
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
+from tests.browser.access import flaws
+
 expect.set_options(timeout=PATIENCE_MS)
 LONG_MS = 120_000
 
@@ -69,8 +71,11 @@ def title(page: Any) -> Any:
 def test_a_launched_run_is_watched_to_its_end_and_leads_to_its_own_results(stage: Stage) -> None:
     page = stage.open("/runs?model=scripted/sure-adder&questions=5")
     fill(page, "Name of the study", "a first try")
+    expect(page.get_by_role("button", name="Launch")).to_be_enabled(timeout=LONG_MS)
+    assert flaws(page) == []
     run_id = launch(page)
     expect(title(page)).to_contain_text("All 15 answers in", timeout=LONG_MS)
+    assert flaws(page) == []
     expect(page.locator(".bs-setting")).to_have_count(3)
     assert [row.run_id for row in Store(stage.db).runs()] == [run_id]
     page.get_by_role("link", name="See your results").click()

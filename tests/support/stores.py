@@ -84,6 +84,16 @@ def two_studies(path: Path) -> Path:
     return path
 
 
+def many(path: Path) -> Path:
+    """150 settings of one strategy, which differ in the number they state."""
+    (path.parent / "sums.csv").write_text("question,answer\nWhat is 1 + 2?,3\nWhat is 4 + 4?,8\n")
+    asked = 'name="made"\nbudgets=[64]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\n'
+    text = f'{asked}[[strategies]]\nname="told_budget"\ntold_tokens={[*range(1, 151)]}\n'
+    final = worker.run(worker.prepare(parse(text, "made.toml", path.parent), path), lambda _: None)
+    assert final.state == "finished", final.message
+    return path
+
+
 def all_failed(path: Path) -> Path:
     """Every trial failed, so nothing is scored."""
     model = ModelSetting("openai/gone", "openai/gone@nowhere")

@@ -49,16 +49,10 @@ def draw(
     points, summary, accuracy = infos.told_frames(db, shown, study)
     info = infos.told_info(db, shown, study, controls.dark(), controls.room())
     url_state.save(VIEW, params)
-    title = figures.told_caption(info)
-    with head:  # Sentences stand above the controls and need what these chose.
+    title, series = figures.told_caption(info), stated_budgets.sentences(points, summary)
+    with head:
         controls.heading(stated_budgets.heading(points, summary))
-        series = stated_budgets.sentences(points, summary)
-        if series:
-            st.markdown("\n".join(f"- {controls.literal(sentence)}" for sentence in series[:MOST]))
-        left = len(series) - MOST
-        more = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
-        simulated = "simulated answers" if points["simulated"].any() else ""
-        controls.caption(title, stated_budgets.OURS, more, simulated, capital=True)
+        controls.caption(title, "simulated answers" if points["simulated"].any() else "", capital=True)
         for sentence in queries.notes(db, study):
             controls.caption(sentence)
         controls.warn(problems)
@@ -71,6 +65,12 @@ def draw(
         controls.link_to("answers", f"Read the answers of {name}", query)
     alt = "Accuracy against stated tokens"
     controls.chart(figures.obeyed_figure(info), "told.accuracy", "told-accuracy", alt, selects=VIEW)
+    if series:
+        st.markdown("## Task by task")
+        st.markdown("\n".join(f"- {controls.literal(sentence)}" for sentence in series[:MOST]))
+        left = len(series) - MOST
+        more = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
+        controls.caption(stated_budgets.OURS, more, capital=True)
     table = stated_budgets.summary_table(summary)
     if not table.is_empty():  # One told budget alone has no elasticity.
         controls.table(table, "told.table.elasticity")

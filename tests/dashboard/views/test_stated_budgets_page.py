@@ -119,7 +119,7 @@ def test_nothing_told_is_a_figure_that_says_so() -> None:
 def test_without_a_rebound_the_sentence_says_how_many_questions_saw_none() -> None:
     said = _said(FALLING, summary(0.6))
     assert "no rebound below 8 tokens seen in 30 questions (p 0.60)" in said
-    assert "kept in 50.0% (30.0–70.0) of replies" in said
+    assert "kept in 50% (30–70) of replies" in said
     assert "elasticity (ours) 0.10 (0.05–0.15)" in said
 
 

@@ -131,6 +131,13 @@ def test_every_page_opens_on_every_database(opened: Open, name: str, view: str) 
     assert SAYS[view][name] in said
 
 
+def test_every_page_opens_on_150_settings_and_its_heading_stays_short(opened: Open, tmp_path: Path) -> None:
+    db = stores.many(tmp_path / "results.duckdb")
+    for view in READING:
+        said = words(opened(str(db), view))
+        assert len(re.findall(r"^# (.+)$", said, re.M)[0].split()) <= 18, view
+
+
 @pytest.mark.parametrize("view", READING)
 @pytest.mark.parametrize("name", [None, "empty"])
 def test_without_results_a_page_says_how_to_get_some(opened: Open, tmp_path: Path, view: str, name: str | None) -> None:
@@ -360,8 +367,8 @@ def test_everything_wrong_is_zero_and_not_nothing(opened: Open) -> None:
 
 def test_curves_name_the_leader_of_each_task(opened: Open) -> None:
     said = words(opened("small", "budgets"))
-    assert " most accurate on " in said
-    assert re.search(r"sums \d+% \(\d+–\d+\).*, .*\d+% \(\d+–\d+\).*; n = \d+ questions each", said)
+    assert " is most accurate on both tasks, up to 512 tokens" in said
+    assert re.search(r"more \d+% \(\d+–\d+\), sums \d+% \(\d+–\d+\); n = \d+ questions each", said)
 
 
 def test_curves_of_one_study_are_shown_and_of_all_when_asked_for(opened: Open) -> None:

@@ -1,0 +1,35 @@
+"""Every page for everybody: what axe-core finds, one heading and a title, light and dark, and no wider than a phone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import PATIENCE_MS, Site
+from tests.support import doors
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+from tests.browser.access import flaws
+
+expect.set_options(timeout=PATIENCE_MS)
+PAGES = {door.name: door.path for door in doors.doors("page")}
+DARK = "getComputedStyle(document.querySelector('.stApp')).backgroundColor === 'rgb(17, 20, 25)'"
+FITS = """() => document.scrollingElement.scrollWidth <= 390
+  && document.querySelector('[data-testid=stMain]').scrollWidth <= 390"""
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_for_everybody(site: Site, name: str) -> None:
+    """One load: contrast, names and roles in both themes; title and heading; a phone's width."""
+    page = site.open(f"/{PAGES[name]}", figure=False)
+    expect(page.get_by_role("heading", level=1)).to_have_count(1)
+    assert page.title() == f"{name.capitalize()} · Budgetscope"
+    assert flaws(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(DARK)
+    page.wait_for_selector(AT_REST)
+    assert flaws(page) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function(FITS)
