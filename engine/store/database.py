@@ -1,6 +1,7 @@
 """How a database file is opened: by one writer or many readers at a time, and never one that is not ours.
 
-A connection lives for one `with` block. DuckDB refuses to open a file read-only while the same process holds it for
+A connection lives for one `with` block, in which the file is attached to an instance of DuckDB that outlives it:
+making one costs ten times what attaching a file does. DuckDB refuses to open a file read-only while the same process holds it for
 writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded retries. A file
 that is not ours is refused before a byte of it changes. Python never opens the file itself while others may read it:
 closing it would drop DuckDB's lock on it. Knows no table.
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -87,6 +89,83 @@ _HEADERS_BYTES = 3 * 4096
 # A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
 _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
+_IDLE = 4
+"""Instances that are kept for the next block; a process seldom has more files in use."""
+
+
+class _Instance:
+    """DuckDB without a file, which may open one path alone: attached with its first user, detached with its last.
+
+    Who wants to write is alone with it, who reads may share it: the file's readers-writer lock sees to that."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._guard = threading.Lock()
+        self._root: Connection | None = None
+        self.users = 0
+        """Blocks that have it now or wait for the file; with none it may be closed."""
+        self._attached = 0
+
+    def connect(self, read_only: bool) -> Connection:
+        """A connection whose tables are the file's; raises DuckDB's error where the file cannot be had."""
+        with self._guard:
+            root = self._root or self._start()
+            if not self._attached:
+                # Its kind is said, else DuckDB looks for an extension that reads a file which is none of its own.
+                kind = "type duckdb, read_only" if read_only else "type duckdb"
+                root.execute(f"attach {quoted(self._path)} as budgetscope ({kind})")
+            self._attached += 1
+            connection = root.cursor()
+        connection.execute("use budgetscope")
+        return connection
+
+    def leave(self, connection: Connection) -> None:
+        """Close a connection, which ends its transaction; with the last one the file is free for others."""
+        connection.close()
+        with self._guard:
+            self._attached -= 1
+            if self._attached or self._root is None:
+                return
+            try:
+                self._root.execute("detach budgetscope")
+            except duckdb.Error:
+                # What was committed stands in the log, as when a file is closed and there is no room to write it.
+                self.close()
+
+    def close(self) -> None:
+        if self._root is not None:
+            self._root.close()
+            self._root = None
+
+    def _start(self) -> Connection:
+        self._root = root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
+        # In this order: access cannot be widened again.
+        allowed = ", ".join(quoted(f"{self._path}{tail}") for tail in ("", ".wal", ".wal.checkpoint", ".wal.recovery"))
+        root.execute(f"set allowed_paths = [{allowed}]")
+        root.execute("set enable_external_access = false")
+        return root
+
+
+_INSTANCES: dict[str, _Instance] = {}
+"""By path, the one used last at the end."""
+
+
+@contextmanager
+def _instance(path: Path) -> Iterator[_Instance]:
+    """The process's instance for a file; of those in nobody's hands the `_IDLE` used last are kept."""
+    name = str(path.absolute())
+    with _GUARD:
+        instance = _INSTANCES[name] = _INSTANCES.pop(name, None) or _Instance(name)
+        instance.users += 1
+    try:
+        yield instance
+    finally:
+        with _GUARD:
+            instance.users -= 1
+            idle = [name for name, each in _INSTANCES.items() if not each.users]
+            closing = [_INSTANCES.pop(name) for name in idle[:-_IDLE]]
+        for each in closing:
+            each.close()
 
 
 class Database:
@@ -157,11 +236,13 @@ class Database:
     def writing_out(self, target: Path) -> Iterator[Connection]:
         """A read-only connection that may write the one file `target` and touch no other."""
         self._check()
-        with self._opened(_OPEN, alone=True) as connection:
-            # In this order: access cannot be widened again on this connection.
-            connection.execute(f"set allowed_paths = [{quoted(str(target))}]")
-            connection.execute("set enable_external_access = false")
-            yield connection
+        with self._turn(alone=True), _translated(self.path):
+            own = partial(duckdb.connect, str(self.path.absolute()), read_only=True, config=dict(_OPEN))
+            with self._patiently(own) as connection:
+                # In this order: access cannot be widened again on this connection.
+                connection.execute(f"set allowed_paths = [{quoted(str(target))}]")
+                connection.execute("set enable_external_access = false")
+                yield connection
 
     @contextmanager
     def copying_to(self, target: Path) -> Iterator[Connection]:
@@ -192,7 +273,8 @@ class Database:
                 # A log that is waiting to be written into the file may need blocks that the file does not have yet.
                 if not Path(f"{self.path}.wal").exists():
                     ((block, blocks),) = connection.execute(
-                        "select block_size, total_blocks from pragma_database_size()"
+                        "select block_size, total_blocks from pragma_database_size() "
+                        "where database_name = current_database()"
                     ).fetchall()
                     whole = _HEADERS_BYTES + block * blocks
                     if size < whole:
@@ -262,28 +344,29 @@ class Database:
             raise self._busy() from None
 
     @contextmanager
-    def _opened(
-        self, config: dict[str, str] = _CLOSED, *, alone: bool = False, read_only: bool = True
-    ) -> Iterator[Connection]:
-        with self._turn(alone), _translated(self.path):
-            deadline, pause = time.monotonic() + self.wait_s, 0.004
-            while True:
-                try:
-                    connection = duckdb.connect(str(self.path.absolute()), read_only=read_only, config=dict(config))
-                    break
-                except (duckdb.IOException, duckdb.ConnectionException) as error:
-                    # Another process has it, or this one has it open in another way; anything else is no lock.
-                    if not re.search("Could not set lock|different configuration", str(error)):
-                        raise
-                if time.monotonic() > deadline:
-                    raise self._busy()
-                # By chance, so that two who wait do not meet at the file again and again.
-                time.sleep(random.uniform(0.5, 1.5) * pause)
-                pause = min(pause * 1.5, 0.1)
+    def _opened(self, *, alone: bool = False, read_only: bool = True) -> Iterator[Connection]:
+        with self._turn(alone), _translated(self.path), _instance(self.path) as instance:
+            connection = self._patiently(lambda: instance.connect(read_only))
             try:
                 yield connection
             finally:
-                connection.close()
+                instance.leave(connection)
+
+    def _patiently(self, connect: Callable[[], Connection]) -> Connection:
+        """The file opened, as soon as other processes leave it."""
+        deadline, pause = time.monotonic() + self.wait_s, 0.004
+        while True:
+            try:
+                return connect()
+            except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as error:
+                # Another process has it, or this one has it open in another way; anything else is no lock.
+                if not re.search("Could not set lock|different configuration|already attached", str(error)):
+                    raise
+            if time.monotonic() > deadline:
+                raise self._busy()
+            # By chance, so that two who wait do not meet at the file again and again.
+            time.sleep(random.uniform(0.5, 1.5) * pause)
+            pause = min(pause * 1.5, 0.1)
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
