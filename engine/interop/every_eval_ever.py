@@ -60,8 +60,10 @@ class EveryEvalEver:
 
 
 def calls_in(messages: list[dict[str, Any]]) -> int:
-    """How many replies a conversation has. Several requests are told one behind the other, each as it was sent: one
-    that begins as the first did is another, and what it repeats of an earlier one was not answered again."""
+    """How many replies a conversation has.
+
+    Several requests are told one behind the other, each as it was sent: one that begins as the first did is another,
+    and what it repeats of an earlier one was not answered again."""
     turns = [(str(each.get("role")), logs.text_of(each.get("content"))) for each in messages]
     starts = [at for at, turn in enumerate(turns) if turn == turns[0] and (not at or turns[at - 1][0] == "assistant")]
     requests = [turns[start:end] for start, end in zip(starts, [*starts[1:], len(turns)], strict=True)]
@@ -90,9 +92,8 @@ def _answer(record: Record) -> ImportedAnswer:
         reply = said[-1] if said else None
         prompt = prompt[:-1] if prompt and prompt[-1].role == "assistant" else prompt
     stated = str((record.metadata or {}).get("calls") or "")
-    calls = (
-        int(stated) if stated.isdecimal() and len(stated) < 9 else calls_in(record.messages) if record.messages else 1
-    )
+    told = calls_in(record.messages) if record.messages else 1
+    calls = int(stated) if stated.isdecimal() and len(stated) < 9 else told
     spend, unreported = logs.spend(
         {
             "calls": calls or None,

@@ -92,18 +92,12 @@ class Helm:
         numbers = _numbers(path)
         with logs.mapped(path / STATE) as content:
             states = logs.decoded(content, State, f"{path.name}/{STATE}").request_states
-            try:
-                for place, raw in enumerate(states):
-                    asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
-                    # Perturbed copies of an instance would count it several times over.
-                    if asked is not None and not asked.instance.get("perturbation"):
-                        key = str(asked.instance.get("id")), asked.train_trial_index
-                        yield _answer(spec, asked, numbers.get(key, {}))
-            finally:
-                # They are views into the mapped file, which cannot be closed while one is left; a reader that stops
-                # early too.
-                states.clear()
-                del raw, states
+            for place, raw in enumerate(states):
+                asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
+                # Perturbed copies of an instance would count it several times over.
+                if asked is not None and not asked.instance.get("perturbation"):
+                    key = str(asked.instance.get("id")), asked.train_trial_index
+                    yield _answer(spec, asked, numbers.get(key, {}))
 
 
 def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
@@ -114,23 +108,18 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
     numbers: dict[tuple[str, int], dict[str, float]] = {}
     with logs.mapped(folder / STATS) as content:
         rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
-        try:
-            for place, raw in enumerate(rows):
-                row = logs.decoded(raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
-                own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
-                for stat in row.stats if not row.perturbation else ():
-                    name = stat.get("name")
-                    called, total, count = (
-                        name.get("name") if isinstance(name, dict) else None,
-                        stat.get("sum"),
-                        stat.get("count"),
-                    )
-                    if called in wanted and isinstance(total, int | float) and count:
-                        # The first stat of a name: HELM repeats some per split, and the mean is its sum over its count.
-                        own.setdefault(called, total / count)
-        finally:
-            rows.clear()
-            del raw, rows
+        for place, raw in enumerate(rows):
+            row = logs.decoded(raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
+            own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
+            for stat in row.stats if not row.perturbation else ():
+                name = stat.get("name")
+                called, total, count = (
+                    name.get("name") if isinstance(name, dict) else None,
+                    stat.get("sum"),
+                    stat.get("count"),
+                )
+                if called in wanted and isinstance(total, int | float) and count:
+                    own.setdefault(called, total / count)
     return numbers
 
 
@@ -138,8 +127,9 @@ def _scorer(spec: Spec, numbers: dict[str, float]) -> str | None:
     named = [
         n for metric in spec.metric_specs for n in (metric.get("args") or {}).get("names", ()) if isinstance(n, str)
     ]
-    # What the run's own metrics name, before any score that happens to stand there.
-    return next((name for name in (*named, *SCORES) if name in SCORES and name in numbers), None)
+    # One that failed was scored by nobody, and belongs to the setting of the others.
+    first = next((name for name in named if name in SCORES), None)
+    return next((name for name in (*named, *SCORES) if name in SCORES and name in numbers), first)
 
 
 def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnswer:
@@ -175,7 +165,7 @@ def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnsw
         target=" | ".join(right) or None,
         # Of a choice the reply is a letter, and the mapping says which option stood under it in this prompt.
         answer=(asked.output_mapping or {}).get(said, said) or None,
-        score=None if error or scorer is None else logs.unit(numbers[scorer]),
+        score=None if error or scorer is None else logs.unit(numbers.get(scorer)),
         scorer=scorer,
         repeat=max(0, asked.train_trial_index),
         spend=spend,
@@ -184,7 +174,8 @@ def _answer(spec: Spec, asked: Asked, numbers: dict[str, float]) -> ImportedAnsw
         unreported=unreported,
         task=":".join(filter(None, (named, ",".join(filter(None, kept))))),
         sample=str(instance.get("id")),
-        options=tuple(texts) if len(texts) > 1 else (),
+        # What a generation is held to was not shown to it.
+        options=tuple(texts) if len(texts) > 1 and adapter.method.startswith("multiple_choice") else (),
         parameters=logs.parameters({name: getattr(adapter, name) for name in _ASKED[:2]}),
         prompt=(Message("user", prompt),) if isinstance(prompt, str) else (),
         reply=reply if isinstance(reply, str) else None,

@@ -144,7 +144,7 @@ class Part:
         lacking = []
         for part, called in _PARTS.items():
             if count := self.missing[part]:
-                lacking.append(called if count == self.answers else f"{called} of {text.count(count)} answers")
+                lacking.append(called if count == self.answers else f"{called} of {text.plural(count, 'answer')}")
         if unscored := self.answers - self.scored - self.failed:
             lacking.append(f"the score of {text.plural(unscored, 'answer')} (in no figure)")
         if self.failed:

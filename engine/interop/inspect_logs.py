@@ -6,7 +6,6 @@ evaluated one is its spend: a grader's is nobody's budget.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,12 @@ class Plan(msgspec.Struct):
     config: dict[str, Any] = {}
 
 
+class Named(msgspec.Struct):
+    """A scorer of the task."""
+
+    name: str = ""
+
+
 class Eval(msgspec.Struct):
     """What was evaluated."""
 
@@ -44,6 +49,7 @@ class Eval(msgspec.Struct):
     eval_id: str = ""
     run_id: str = ""
     created: str = ""
+    scorers: list[Named] | None = None
     model_generate_config: dict[str, Any] = {}
 
 
@@ -56,8 +62,25 @@ class Header(msgspec.Struct):
     samples: list[msgspec.Raw] | None = None
 
 
+class Event(msgspec.Struct):
+    """What happened, as far as it says who was asked and whether a scorer did."""
+
+    event: Any = None
+    type: Any = None
+    action: Any = None
+    model: Any = None
+    error: Any = None
+    output: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Asked(msgspec.Struct):
+    """What a model said, as far as it was counted."""
+
+    usage: dict[str, Any] | None = None
+
+
 class Sample(msgspec.Struct):
-    """One sample in one epoch; events, of which there are most, are passed over."""
+    """One sample in one epoch; of its events, which are most of it, little is read."""
 
     id: int | str
     epoch: int
@@ -75,6 +98,7 @@ class Sample(msgspec.Struct):
     error: dict[str, Any] | None = None
     limit: dict[str, Any] | None = None
     attachments: dict[str, str] = {}
+    events: list[Event] = []
 
 
 @importer("inspect")
@@ -84,7 +108,7 @@ class InspectLogs:
     def reads(self, path: Path) -> bool:
         """By the archive's members, or the first keys of the JSON."""
         if path.suffix == ".eval":
-            return path.is_file() and zipfile.is_zipfile(path)
+            return path.is_file() and logs.is_archive(path)
         return path.suffix == ".json" and logs.begins_with(path, b'"eval"', b'"eval_id"', b'"task"', b'"model"')
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
@@ -94,17 +118,10 @@ class InspectLogs:
             return
         with logs.mapped(path) as content:
             header = logs.decoded(content, Header, f"{path.name!r}")
-            # Let go one by one: they hold the map open.
-            samples = header.samples or []
-            header.samples = None
-            try:
-                for place, raw in enumerate(samples):
-                    sample = logs.attempt(logs.decoded, raw, Sample, f"{path.name!r}, sample {place + 1},")
-                    if sample is not None:
-                        yield answer_of(header, sample)
-            finally:
-                samples.clear()
-                del raw, samples
+            for place, raw in enumerate(header.samples or ()):
+                sample = logs.attempt(logs.decoded, raw, Sample, f"{path.name!r}, sample {place + 1},")
+                if sample is not None:
+                    yield answer_of(header, sample)
 
     def _archived(self, path: Path) -> Iterator[ImportedAnswer]:
         with logs.Archive(path) as archive:
@@ -134,6 +151,9 @@ def answer_of(header: Header, sample: Sample) -> ImportedAnswer:
 
     evaluated = header.eval
     scorer, scored = next(iter((sample.scores or {}).items()), (None, {}))
+    if scorer is None and evaluated.scorers:
+        # One that failed was scored by nobody, and belongs to the setting of the others.
+        scorer = evaluated.scorers[0].name.rpartition("/")[2] or None
     value = scored.get("value")
     answered = scored.get("answer")
     reply = whole(_completion(sample.output))
@@ -212,11 +232,17 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
         # A log that calls the model otherwise here has no other it could be.
         usage = next(iter(sample.model_usage.values()))
     usage = usage if usage is not None else sample.output.get("usage") or {}
+    asked, graded = _events(model, sample)
+    # A scorer that asks the evaluated model has its tokens counted with those of the answer.
+    usage = {
+        name: value - graded.get(name, 0) if (logs.count_of(value) or 0) >= graded.get(name, 0) else value
+        for name, value in usage.items()
+    }
     seconds = sample.working_time if sample.working_time is not None else sample.total_time
-    # Every reply of the model is one turn of the transcript; a sample without one says nothing of calls.
-    calls = sum(isinstance(turn, dict) and turn.get("role") == "assistant" for turn in sample.messages)
+    # Without events every reply of the model is one turn of the transcript; a sample without one says nothing of calls.
+    turns = sum(isinstance(turn, dict) and turn.get("role") == "assistant" for turn in sample.messages)
     parts = {
-        "calls": calls or None,
+        "calls": asked or turns or None,
         # Inspect counts what is read from or written to a cache apart from the input of some providers.
         "input_tokens": logs.count_of(usage.get("input_tokens")),
         "cached_tokens": logs.count_of(usage.get("input_tokens_cache_read")),
@@ -226,6 +252,29 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
         "latency_ms": logs.count_of(None if seconds is None else 1000 * seconds),
     }
     return logs.spend(_with_cache(parts, logs.count_of(usage.get("total_tokens"))))
+
+
+def _events(model: str, sample: Sample) -> tuple[int, dict[str, int]]:
+    """How often solvers asked the evaluated model, and what scorers had it spend, by part of its usage."""
+    asked, graded, scoring = 0, dict[str, int](), False
+    for each in sample.events:
+        began = each.event == "span_begin" or (each.event == "step" and each.action == "begin")
+        scoring = scoring or each.event == "score" or (began and each.type in ("scorers", "scorer"))
+        if each.event != "model" or each.model != model or each.error:
+            continue
+        if not scoring:
+            asked += 1
+            continue
+        for name, value in (_usage(each.output) or {}).items():
+            graded[name] = graded.get(name, 0) + (logs.count_of(value) or 0)
+    return asked, graded
+
+
+def _usage(output: msgspec.Raw) -> dict[str, Any] | None:
+    try:
+        return msgspec.json.decode(output, type=Asked).usage
+    except msgspec.DecodeError:
+        return None
 
 
 def _with_cache(parts: dict[str, int | None], total: int | None) -> dict[str, int | None]:

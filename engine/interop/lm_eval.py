@@ -7,17 +7,21 @@ The harness logs no tokens and no times, so these stay unknown; calls are one a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase as LETTERS
 from typing import Any
 
 import msgspec
 
 from engine.core.errors import UsageError
-from engine.core.records import Message
+from engine.core.records import Prompt
 from engine.interop import ImportedAnswer, importer, logs
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
+_ASKS = ("question", "problem", "query", "input", "goal", "sentence", "prompt", "text")
+"""What documents call their question, most telling first."""
 _ASKED = ("temperature", "max_gen_toks", "do_sample", "top_p")
 
 
@@ -65,19 +69,19 @@ class LmEval:
             values = logs.decoded(line, dict[str, Any], where)
             scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
             prompt, parameters = _arguments(document.arguments)
-            reply = _reply(document.resps)
-            # A choice by likelihoods has numbers where a generation has text: one call an option, no reply.
-            generated = reply is not None
-            # Tokens and times the harness does not log; how many requests a likelihood took is its own affair.
+            options, generated = _options(document.arguments)
+            # A choice by likelihoods has numbers where a generation has text, and several calls: no reply.
+            draws = _draws(document.resps) if generated else []
+            reply = draws[0] if draws else None
             spend, unreported = logs.spend({"calls": 1 if generated else None})
             answer = _reply(document.filtered_resps) if generated else None
-            yield ImportedAnswer(
+            asked = ImportedAnswer(
                 tool="lm_eval",
                 setting=setting,
                 model=model,
-                question=prompt or str(document.doc),
-                target=None if document.target is None else str(document.target),
-                answer=(answer if answer is not None else reply) if generated else _chosen(document),
+                question=_question(document.doc, prompt),
+                target=None if document.target is None else _target(document.target, options),
+                answer=(answer if answer is not None else reply) if generated else _chosen(document, options),
                 score=None if scorer is None else logs.unit(values.get(scorer)),
                 scorer=scorer and (scorer if document.filter == "none" else f"{scorer}, {document.filter}"),
                 spend=spend,
@@ -87,9 +91,14 @@ class LmEval:
                 log=f"{time}/{task}" if time else "",
                 sample=str(document.doc_id),
                 parameters=parameters,
-                prompt=(Message("user", prompt),) if prompt else (),
+                options=options,
+                prompt=prompt,
                 reply=reply,
             )
+            yield asked
+            # Further draws of the prompt: a filter takes the first or votes, and nobody scored them one by one.
+            for repeat, draw in enumerate(draws[1:], 1):
+                yield replace(asked, answer=draw, score=None, repeat=repeat, reply=draw)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -132,11 +141,13 @@ def _metrics(values: dict[str, Any]) -> list[str]:
     return [k for k, v in values.items() if k not in known and isinstance(v, int | float)]
 
 
-def _arguments(arguments: Any) -> tuple[str, tuple[tuple[str, str | int | float | bool], ...]]:
-    """The prompt and how it was asked; one release writes objects with names, another lists."""
+def _arguments(arguments: Any) -> tuple[Prompt, tuple[tuple[str, str | int | float | bool], ...]]:
+    """The prompt and how it was asked; one release writes objects with names, another lists, and a chat as JSON."""
     first = next(iter(arguments.values() if isinstance(arguments, dict) else arguments or ()), None)
     parts = list(first.values()) if isinstance(first, dict) else first if isinstance(first, list) else [first]
-    prompt = parts[0] if parts and isinstance(parts[0], str) else ""
+    words = parts[0] if parts else None
+    words = words[0] if isinstance(words, list) and words else words
+    prompt = logs.chat_of(words) if isinstance(words, str) and words else ()
     asked = parts[1] if len(parts) > 1 and isinstance(parts[1], dict) else {}
     return prompt, logs.parameters({name: asked[name] for name in _ASKED if name in asked})
 
@@ -149,7 +160,37 @@ def _reply(replies: Any) -> str | None:
     return replies if isinstance(replies, str) else None
 
 
-def _chosen(document: Document) -> str | None:
+def _draws(replies: Any) -> list[str]:
+    """All texts that one request was answered with; empty: they are numbers."""
+    first = replies[0] if isinstance(replies, list) and replies else replies
+    several = first if isinstance(first, list) else [first]
+    return [reply for each in several if (reply := _reply(each)) is not None]
+
+
+def _question(doc: Any, prompt: Prompt) -> str:
+    """What the document asks, where the prompt has it word for word, without worked examples; else the prompt."""
+    said = "\n\n".join(turn.content for turn in prompt if turn.role != "system")
+    own = [doc.get(name) for name in _ASKS] if isinstance(doc, dict) else []
+    return next((text for text in own if isinstance(text, str) and text.strip() and text in said), said or str(doc))
+
+
+def _options(arguments: Any) -> tuple[tuple[str, ...], bool]:
+    """Texts whose likelihoods were compared, A first, empty where there are not several; and whether there was none to
+    compare, as where a reply was generated."""
+    requests = list(arguments.values() if isinstance(arguments, dict) else arguments or ())
+    parts = [list(each.values()) if isinstance(each, dict) else each for each in requests]
+    texts = [each[1].strip() for each in parts if isinstance(each, list) and len(each) > 1 and isinstance(each[1], str)]
+    return tuple(texts) if 1 < len(texts) == len(parts) <= len(LETTERS) else (), not texts
+
+
+def _target(target: Any, options: Sequence[str]) -> str:
+    """As it stands, or the letter of the option whose number it is."""
+    said = str(target)
+    place = int(said) if said.isascii() and said.isdecimal() and len(said) < 3 else -1
+    return LETTERS[place] if 0 <= place < len(options) and said not in options else said
+
+
+def _chosen(document: Document, options: Sequence[str]) -> str | None:
     """The option a choice by likelihoods took: the one whose text is likeliest."""
     values = document.filtered_resps if isinstance(document.filtered_resps, list) else []
     chances = [
@@ -159,8 +200,8 @@ def _chosen(document: Document) -> str | None:
     ]
     if not chances or len(chances) != len(values):
         return None
-    # By place: the documents of a task need not keep the options' texts.
-    return f"option {max(range(len(chances)), key=chances.__getitem__) + 1}"
+    place = max(range(len(chances)), key=chances.__getitem__)
+    return LETTERS[place] if len(options) == len(chances) else f"option {place + 1}"
 
 
 def _number(value: Any) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import mmap
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ MOST_LINE_BYTES = 64 << 20
 """Of one line of JSON lines."""
 HEAD_BYTES = 4 << 20
 """What is looked at to tell one kind of file from another."""
+_ZSTANDARD = 93
+"""How a zip archive numbers this method (APPNOTE 6.3.8, 4.4.5)."""
 _T = TypeVar("_T")
 
 
@@ -40,10 +43,13 @@ def decoded(raw: Any, kind: type[_T], where: str) -> _T:
         try:
             return msgspec.json.decode(raw, type=kind)
         except msgspec.DecodeError as error:
-            # A model's reply may hold half a letter, which JSON can say and msgspec refuses.
-            if "surrogate" not in str(error):
+            # A model's reply may hold half a letter, which JSON can say and msgspec refuses; and where Python writes
+            # JSON, a score that is no number is NaN.
+            whole = bytes(raw)
+            if "surrogate" not in str(error) and b"NaN" not in whole and b"Infinity" not in whole:
                 raise
-            return msgspec.json.decode(_HALVES.sub(_mended, bytes(raw)), type=kind)
+            plain = _NO_NUMBER.sub(lambda found: found[1] or b"null", whole)
+            return msgspec.json.decode(_HALVES.sub(_mended, plain), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{where} is no such record: {_words(error)}.") from None
 
@@ -52,6 +58,9 @@ def decoded(raw: Any, kind: type[_T], where: str) -> _T:
 _HALVES = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2})?|\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+
+# A text as it stands, or a word of Python's that is no JSON.
+_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")|-?\b(?:NaN|Infinity)\b', re.S)
 
 
 def _mended(found: re.Match[bytes]) -> bytes:
@@ -95,8 +104,14 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
     if not path.stat().st_size:
         raise UsageError(f"{path.name!r} is empty; there is nothing to import.")
     # Read by the pages that are touched, so a log of gigabytes costs no memory.
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
         yield content
+    finally:
+        # Raw records point into it, also from the frames of an error on its way; the last of them closes it.
+        with suppress(BufferError):
+            content.close()
 
 
 def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
@@ -140,11 +155,17 @@ def begins_with(path: Path, *words: bytes) -> bool:
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and all(word in head for word in words)
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a zip archive; one that was cut short has lost its end, by which others know them."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 class Archive:
     """A zip file whose members are read in memory, each bounded; their names are looked up and never used as paths."""
 
     def __init__(self, path: Path) -> None:
-        self._name = path.name
+        self._path, self._name = path, path.name
         try:
             self._zip = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError) as error:
@@ -166,9 +187,12 @@ class Archive:
         # By its packed size, which is what the disk really holds.
         most = max(1 << 20, min(MOST_MEMBER_BYTES, info.compress_size * MOST_RATIO))
         try:
-            with self._zip.open(info) as member:
-                # One byte more than is allowed: what the archive says of sizes may be a lie.
-                content = member.read(most + 1)
+            # One byte more than is allowed: what the archive says of sizes may be a lie.
+            if info.compress_type == _ZSTANDARD:
+                content = self._unpacked(info, most + 1)
+            else:
+                with self._zip.open(info) as member:
+                    content = member.read(most + 1)
         except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
             raise UsageError(
                 f"{self._name!r}, member {shortened(name)!r}, cannot be unpacked: {_words(error)}."
@@ -181,6 +205,26 @@ class Archive:
                 f"{self._name!r}, member {shortened(name)!r}, unpacks to more than {most >> 20} MB, as no log does; "
                 "it is refused."
             )
+        return content
+
+    def _unpacked(self, info: zipfile.ZipInfo, most: int) -> bytes:
+        """A member in Zstandard, which Inspect packs with by now and zipfile learns in Python 3.14."""
+        import pyarrow
+
+        if info.flag_bits & 1:
+            raise RuntimeError("it is encrypted")
+        with self._path.open("rb") as file:
+            file.seek(info.header_offset)
+            # What stands between its header and its data: two lengths, at 26 and 28.
+            head = file.read(30)
+            if len(head) < 30 or head[:4] != b"PK\x03\x04":
+                raise zipfile.BadZipFile("it is not where the archive says")
+            file.seek(int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little"), 1)
+            packed = file.read(min(info.compress_size, MOST_MEMBER_BYTES))
+        with pyarrow.CompressedInputStream(pyarrow.BufferReader(packed), "zstd") as stream:
+            content: bytes = stream.read(most)
+        if len(content) < most and zlib.crc32(content) != info.CRC:
+            raise zipfile.BadZipFile("its checksum is another")
         return content
 
 
@@ -218,6 +262,15 @@ def prompt_of(messages: Any) -> Prompt:
             # Tools and functions have no role here; whose words they are is said in brackets.
             turns.append(Message("user", content if role == "user" else f"[{shortened(str(role))}] {content}"))
     return tuple(turns)
+
+
+def chat_of(words: str) -> Prompt:
+    """A chat where a prompt is the JSON of one, as some tools keep it, else one turn."""
+    try:
+        turns = prompt_of(msgspec.json.decode(words)) if words.lstrip().startswith("[") else ()
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        turns = ()
+    return turns or (Message("user", words),)
 
 
 def moment(value: Any) -> datetime | None:

@@ -6,14 +6,13 @@ A setting is a prompt with a provider.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.core.records import Message
 from engine.interop import ImportedAnswer, importer, logs
 
 
@@ -50,35 +49,67 @@ class Result(msgspec.Struct):
     testCase: dict[str, Any] = {}
 
 
+class Tested(msgspec.Struct):
+    """What a result was held to."""
+
+    testCase: dict[str, Any] = {}
+
+
 @importer("promptfoo")
 class Promptfoo:
     """One file of results."""
 
     def reads(self, path: Path) -> bool:
-        """By the keys of its beginning."""
+        """By the keys of its beginning, or of its first line."""
+        if path.suffix == ".jsonl":
+            return {"provider", "prompt", "vars", "testCase"} <= logs.first_line(path).keys()
         return path.suffix == ".json" and logs.begins_with(path, b'"results"', b'"provider"', b'"vars"')
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Result by result; the same test asked again is a repeat."""
+        repeats: dict[tuple[str, str, str], int] = {}
+        if path.suffix == ".jsonl":
+            scorer = _scorer(result.testCase for _, result in logs.lines(path, Tested))
+            for _, line in logs.lines(path, Result):
+                yield _repeated(_answer(Output(Results([])), line, scorer), repeats)
+            return
         with logs.mapped(path) as content:
             output = logs.decoded(content, Output, f"{path.name!r}")
-            rows, output.results.results = output.results.results, []
-            repeats: dict[tuple[str, str, str], int] = {}
-            try:
-                for place, raw in enumerate(rows):
-                    where = f"{path.name!r}, result {place + 1},"
-                    if (result := logs.attempt(logs.decoded, raw, Result, where)) is None:
-                        continue
-                    answer = _answer(output, result)
-                    key = answer.model, answer.setting, answer.question
-                    repeats[key] = repeats.get(key, -1) + 1
-                    yield replace(answer, repeat=repeats[key])
-            finally:
-                rows.clear()
-                del raw, rows
+            rows = output.results.results
+            scorer = _scorer(map(_case, rows))
+            for place, raw in enumerate(rows):
+                where = f"{path.name!r}, result {place + 1},"
+                if (result := logs.attempt(logs.decoded, raw, Result, where)) is None:
+                    continue
+                yield _repeated(_answer(output, result, scorer), repeats)
 
 
-def _answer(output: Output, result: Result) -> ImportedAnswer:
+def _repeated(answer: ImportedAnswer, repeats: dict[tuple[str, str, str], int]) -> ImportedAnswer:
+    key = answer.model, answer.setting, answer.question
+    repeats[key] = repeats.get(key, -1) + 1
+    return replace(answer, repeat=repeats[key])
+
+
+def _case(row: msgspec.Raw) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(row, type=Tested).testCase
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Told, with its place, where the result itself is read.
+        return {}
+
+
+def _asserts(case: dict[str, Any]) -> list[dict[str, Any]]:
+    found = case.get("assert")
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _scorer(cases: Iterable[dict[str, Any]]) -> str | None:
+    """All kinds of assertions of a file: a test has some of them, and its setting is one whatever they are."""
+    named = (str(each.get("type")) for case in cases for each in _asserts(case))
+    return ", ".join(dict.fromkeys(named)) or None
+
+
+def _answer(output: Output, result: Result, scorer: str | None) -> ImportedAnswer:
     response = result.response or {}
     usage = response.get("tokenUsage") or result.tokenUsage or {}
     provider = result.provider if isinstance(result.provider, dict) else {"id": result.provider}
@@ -86,7 +117,6 @@ def _answer(output: Output, result: Result) -> ImportedAnswer:
     reply = said if isinstance(said, str) else None if said is None else json.dumps(said, ensure_ascii=False)
     # failureReason 2 is theirs for an error, 1 for an assertion that failed, which is a wrong answer.
     failed = result.failureReason == 2 or (result.response is None and bool(result.error))
-    asserts = [each for each in result.testCase.get("assert") or () if isinstance(each, dict)]
     details = usage.get("completionDetails") or {}
     given, cached = logs.count_of(usage.get("prompt")), logs.count_of(usage.get("cached"))
     # A reply from promptfoo's own cache reports all its tokens as cached and none of what it took.
@@ -107,7 +137,7 @@ def _answer(output: Output, result: Result) -> ImportedAnswer:
     question = (
         next((v for v in result.vars.values() if isinstance(v, str)), raw) if len(result.vars) == 1 else variables
     )
-    expected = [str(each["value"]) for each in asserts if each.get("value") is not None]
+    expected = [str(each["value"]) for each in _asserts(result.testCase) if each.get("value") is not None]
     return ImportedAnswer(
         tool="promptfoo",
         setting=label,
@@ -116,7 +146,7 @@ def _answer(output: Output, result: Result) -> ImportedAnswer:
         target=" | ".join(expected) or None,
         answer=reply or None,
         score=None if failed else logs.unit(result.score if result.score is not None else result.success),
-        scorer=", ".join(dict.fromkeys(str(each.get("type")) for each in asserts)) or None,
+        scorer=scorer,
         spend=spend,
         answered_at=logs.moment(output.results.timestamp),
         error=(result.error or "the provider failed") if failed else None,
@@ -124,15 +154,7 @@ def _answer(output: Output, result: Result) -> ImportedAnswer:
         task=str(output.config.get("description") or ""),
         log=output.evalId or "",
         sample="" if result.testIdx is None else str(result.testIdx),
-        prompt=_prompt(raw),
+        prompt=logs.chat_of(raw),
         reply=reply,
+        cut=response.get("finishReason") == "length",
     )
-
-
-def _prompt(raw: str) -> tuple[Message, ...]:
-    """A chat where the prompt is the JSON of one, else one turn."""
-    try:
-        turns = logs.prompt_of(json.loads(raw)) if raw.lstrip().startswith("[") else ()
-    except (ValueError, RecursionError):
-        turns = ()
-    return turns or (Message("user", raw),)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,31 @@ def inspect_eval(folder: Path) -> Path:
         for sample in inspect_samples():
             archive.writestr(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", json.dumps(sample))
     return path
+
+
+def zstandard(archive: Path) -> Path:
+    """The same archive with its members packed as Inspect packs them today, which zipfile cannot do in Python 3.11."""
+    import pyarrow
+
+    packed = archive.with_name(f"packed-{archive.name}")
+    with zipfile.ZipFile(archive) as plain, packed.open("wb") as file:
+        entries = []
+        for name in plain.namelist():
+            content = plain.read(name)
+            body, encoded, at = pyarrow.compress(content, codec="zstd", asbytes=True), name.encode(), file.tell()
+            # Version, flags, method 93, time, date, checksum, sizes, and the lengths of name and extra field.
+            about = struct.pack(
+                "<HHHHHIIIHH", 63, 0, 93, 0, 33, zlib.crc32(content), len(body), len(content), len(encoded), 0
+            )
+            file.write(b"PK\x03\x04" + about + encoded + body)
+            entries.append(
+                b"PK\x01\x02" + struct.pack("<H", 63) + about + struct.pack("<HHHII", 0, 0, 0, 0, at) + encoded
+            )
+        start = file.tell()
+        listed = b"".join(entries)
+        count = len(entries)
+        file.write(listed + b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, count, count, len(listed), start, 0))
+    return packed
 
 
 def lm_eval(folder: Path) -> Path:

@@ -141,11 +141,26 @@ def _headless(path: Path) -> None:
         archive.writestr("samples/s_epoch_1.json", "{}")
 
 
+def _packed_bomb(path: Path) -> None:
+    _bomb(path.with_name("plain.eval"))
+    foreign_logs.zstandard(path.with_name("plain.eval")).rename(path)
+
+
+def _damaged(path: Path) -> None:
+    whole = bytearray(foreign_logs.zstandard(foreign_logs.inspect_eval(path.parent)).read_bytes())
+    at = whole.find(b"samples/") + 40
+    whole[at : at + 8] = b"damaged!"
+    path.write_bytes(whole)
+
+
 @pytest.mark.parametrize(
     ("name", "make", "says"),
     [
         ("bomb.eval", _bomb, "unpacks to more than"),
-        ("cut.eval", _cut, "is no log that an importer reads"),
+        ("cut.eval", _cut, "is no whole archive"),
+        ("packed.eval", _packed_bomb, "unpacks to more than"),
+        ("damaged.eval", _damaged, "its checksum is another|is damaged|cannot be unpacked"),
+        ("empty.eval", lambda path: path.write_bytes(b""), "is no log"),
         ("headless.eval", _headless, "has no header.json"),
         ("deep.csv", lambda path: path.write_text("question,model,answer,score\nq,m,a,2\n"), "row 2, has a score of 2"),
         ("short.csv", lambda path: path.write_text("question,model,answer\nq,m\n"), "row 2, has 2 cells"),

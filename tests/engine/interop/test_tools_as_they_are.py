@@ -1,0 +1,173 @@
+"""What logs made by the tools themselves had that their formats' descriptions leave out; the files here are our own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.core.errors import UsageError
+from engine.interop import ImportedAnswer, importer_for, logs
+from engine.interop.every_eval_ever import calls_in
+from tests.support import foreign_logs
+
+
+def _read(path: Path) -> list[ImportedAnswer]:
+    return list(importer_for(path).answers(path))
+
+
+def _rewritten(path: Path, change: dict[str, Any], sample: int | None = None) -> Path:
+    body = json.loads(path.read_text())
+    target = body if sample is None else body["samples"][sample]
+    target |= change
+    path.write_text(json.dumps(body))
+    return path
+
+
+def _model(name: str, spent: int, error: str | None = None) -> dict[str, Any]:
+    usage = {"input_tokens": spent, "output_tokens": 1}
+    return {"event": "model", "model": name, "error": error, "output": {"choices": [], "usage": usage}}
+
+
+def test_inspect_packs_archives_with_zstandard(tmp_path: Path) -> None:
+    plain = foreign_logs.inspect_eval(tmp_path)
+    assert _read(foreign_logs.zstandard(plain)) == _read(plain)
+
+
+def test_a_score_that_is_no_number_is_none_and_a_text_that_says_so_stays(tmp_path: Path) -> None:
+    log = foreign_logs.inspect_json(tmp_path)
+    body = json.loads(log.read_text())
+    body["samples"][0]["scores"]["match"] |= {"value": float("nan"), "answer": 'NaN, "Infinity\\\\'}
+    log.write_text(json.dumps(body))
+    first, *others = _read(log)
+    assert (first.score, first.answer) == (None, 'NaN, "Infinity\\\\')
+    assert [each.score for each in others] == [1, 1, 1, 1, 0]
+
+
+def test_requests_of_inspects_solvers_are_calls_and_those_of_scorers_are_not(tmp_path: Path) -> None:
+    events = [
+        {"event": "span_begin", "type": "solvers"},
+        _model(foreign_logs.MODEL, 10),
+        _model(foreign_logs.MODEL, 10, "429"),
+        _model(foreign_logs.MODEL, 14),
+        {"event": "tool", "output": "a text"},
+        {"event": "span_begin", "type": "scorers"},
+        _model(foreign_logs.MODEL, 6),
+        _model("openai/grader", 99),
+    ]
+    answer = _read(_rewritten(foreign_logs.inspect_json(tmp_path), {"events": events}, 0))[0]
+    assert answer.spend is not None and (answer.spend.calls, answer.spend.input_tokens) == (2, 30 - 6)
+
+
+def test_a_sample_that_failed_belongs_to_the_setting_of_the_others(tmp_path: Path) -> None:
+    log = _rewritten(foreign_logs.inspect_json(tmp_path), {"scores": None, "error": {"message": "429"}}, 0)
+    body = json.loads(log.read_text())
+    body["eval"]["scorers"] = [{"name": "inspect_ai/match"}]
+    log.write_text(json.dumps(body))
+    assert {(each.scorer, each.error is None) for each in _read(log)} == {("match", True), ("match", False)}
+
+
+def test_a_log_without_samples_is_said_to_hold_none(tmp_path: Path) -> None:
+    assert _read(_rewritten(foreign_logs.inspect_json(tmp_path), {"samples": []})) == []
+
+
+def test_a_bad_sample_is_one_sentence_although_the_file_is_mapped(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="sample 2, is no such record"):
+        _read(_rewritten(foreign_logs.inspect_json(tmp_path), {"epoch": "one"}, 1))
+
+
+def _lm_eval(folder: Path, *lines: dict[str, Any]) -> list[ImportedAnswer]:
+    path = foreign_logs.lm_eval(folder)
+    first = json.loads(path.read_text().splitlines()[0])
+    path.write_text("".join(f"{json.dumps(first | line)}\n" for line in lines))
+    return _read(path)
+
+
+def test_lm_evals_chats_are_told_turn_by_turn_and_ask_what_the_document_asks(tmp_path: Path) -> None:
+    turns = [
+        *({"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is 9 plus 9?"}),
+        *({"role": "assistant", "content": "18"}, {"role": "user", "content": "Q: What is 0 plus 0?"}),
+    ]
+    arguments = {"gen_args_0": {"arg_0": [json.dumps(turns)], "arg_1": {"temperature": 0.5}}}
+    (answer,) = _lm_eval(tmp_path, {"arguments": arguments})
+    assert answer.question == "What is 0 plus 0?" and [turn.role for turn in answer.prompt][-1] == "user"
+    assert len(answer.prompt) == 4 and dict(answer.parameters) == {"temperature": 0.5}
+
+
+def test_lm_evals_further_draws_are_repeats_that_nobody_scored(tmp_path: Path) -> None:
+    drawn = _lm_eval(tmp_path, {"resps": [["It is 0", "It is 1", "0"]], "filtered_resps": ["0"]})
+    assert [(each.repeat, each.answer, each.score) for each in drawn] == [
+        (0, "0", 1),
+        (1, "It is 1", None),
+        (2, "0", None),
+    ]
+
+
+def test_lm_evals_likelihoods_are_choices_of_options_and_no_replies(tmp_path: Path) -> None:
+    arguments = {f"gen_args_{at}": {"arg_0": "Pick", "arg_1": f" {text}"} for at, text in enumerate(("red", "blue"))}
+    chances = [["-2.5", "False"], ["-0.5", "True"]]
+    (answer,) = _lm_eval(
+        tmp_path,
+        {"doc": {}, "target": "1", "arguments": arguments, "metrics": ["acc"], "acc": 1.0}
+        | {"resps": [[chance] for chance in chances], "filtered_resps": chances},
+    )
+    assert (answer.options, answer.target, answer.answer, answer.reply) == (("red", "blue"), "B", "B", None)
+    assert "calls" in answer.unreported
+
+
+def test_what_helm_holds_a_generation_to_are_no_options_of_its_question(tmp_path: Path) -> None:
+    run = foreign_logs.helm(tmp_path)
+    state = json.loads((run / "scenario_state.json").read_text())
+    for each in state["request_states"]:
+        each["instance"]["references"].append({"output": {"text": "-1"}, "tags": []})
+    (run / "scenario_state.json").write_text(json.dumps(state))
+    assert {each.options for each in _read(run)} == {()}
+
+
+def test_promptfoos_tests_with_assertions_of_their_own_are_one_setting(tmp_path: Path) -> None:
+    log = foreign_logs.promptfoo(tmp_path)
+    body = json.loads(log.read_text())
+    rows = body["results"]["results"]
+    rows[1]["testCase"]["assert"].append({"type": "latency", "threshold": 9})
+    rows[2]["response"]["finishReason"] = "length"
+    log.write_text(json.dumps(body))
+    answers = _read(log)
+    assert {each.scorer for each in answers} == {"equals, latency"} and [each.cut for each in answers[1:4]] == [0, 1, 0]
+    lines = tmp_path / "results.jsonl"
+    lines.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert [(each.question, each.score) for each in _read(lines)] == [(each.question, each.score) for each in answers]
+
+
+def _turns(*said: str) -> list[dict[str, Any]]:
+    return [{"role": {"u": "user", "a": "assistant", "s": "system"}[each[0]], "content": each} for each in said]
+
+
+@pytest.mark.parametrize(
+    ("said", "calls"),
+    [
+        (("u1", "a1"), 1),
+        (("s", "u1", "a1", "u2", "a2"), 2),
+        (("u1", "a1", "u1", "a1", "u1", "a2"), 3),
+        (("u1", "a1", "u1", "a1", "u2", "a2"), 2),
+        (("s", "u1", "a1", "s", "u1", "a1", "u2", "a2", "s", "u1", "a1", "u2", "a2", "u3", "a3"), 3),
+        (("u1",), 0),
+    ],
+)
+def test_turns_that_a_record_repeats_are_no_calls(said: tuple[str, ...], calls: int) -> None:
+    assert calls_in(_turns(*said)) == calls
+
+
+def test_records_that_say_their_calls_are_believed(tmp_path: Path) -> None:
+    log = foreign_logs.every_eval_ever(tmp_path)
+    records = [json.loads(line) | {"metadata": {"calls": "4"}} for line in log.read_text().splitlines()]
+    log.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    assert {each.spend.calls for each in _read(log) if each.spend} == {4}
+
+
+def test_a_damaged_record_costs_no_more_than_itself(tmp_path: Path) -> None:
+    log = _rewritten(foreign_logs.inspect_json(tmp_path), {"epoch": "one"}, 1)
+    with logs.skipping_bad() as faults:
+        assert len(_read(log)) == 5
+    assert len(faults) == 1 and "sample 2" in faults[0]
