@@ -10,7 +10,7 @@ import asyncio
 import gc
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,6 +20,7 @@ from engine.core import files
 from engine.core.errors import StoreError
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.runs import reasons
+from engine.runs.adaptive import Rounds
 from engine.runs.completion_cache import CompletionCache, StoredCompletions
 from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
 from engine.runs.journal import History
@@ -73,8 +74,9 @@ class Runner:
         *,
         history: History | None = None,
         retries: Retries = Retries(),
+        rounds: Rounds | None = None,
     ) -> None:
-        self.progress = Progress(total=len(plan.specs))
+        self.progress = Progress(total=rounds.most if rounds else len(plan.specs))
         self.lock_retry = LockRetry(store.path)
         """How it gets at the database while others may hold it."""
         self._plan = plan
@@ -83,6 +85,11 @@ class Runner:
         self._run_id = run_id
         self._trials: list[Trial] = []
         self._over = asyncio.Event()
+        self._rounds = rounds
+        # A round flushes when it is over, whenever the regular flush last did.
+        self._flushing = asyncio.Lock()
+        self._tried: set[str] = set()
+        """Trials that were asked for in this session."""
         past = history or History()
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
@@ -96,19 +103,8 @@ class Runner:
     async def run(self) -> None:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
         with _rare_collections():
-            trial_ids = [spec.trial_id for spec in self._plan.specs]
-            stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
-            open_specs = [spec for spec in self._plan.specs if not settled(spec, stored.get(spec.trial_id))]
-            self.progress.before = self.progress.done = self.progress.total - len(open_specs)
-            outdated = [trial_id for trial_id, done in stored.items() if done.outdated]
-            if outdated:
-                self._archive.admit(await self.lock_retry.with_retry(lambda store: store.replies_read(outdated)))
-            # One iterator for all workers: each takes the next trial, with what is stored of it.
-            todo = iter([_again(spec, stored.get(spec.trial_id)) for spec in open_specs])
-            # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
-            width = 2 * sum(model.parallel for model in self._plan.models.values())
             flusher = asyncio.create_task(self._flush_regularly())
-            workers = asyncio.gather(*(self._work(todo) for _ in range(width)))
+            workers = asyncio.create_task(self._in_rounds(self._rounds) if self._rounds else self._all(self._plan.specs))
             both: list[asyncio.Future[Any]] = [workers, flusher]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -120,6 +116,38 @@ class Runner:
                     with suppress(asyncio.CancelledError):
                         await asyncio.shield(landing)
                 landing.result()
+
+    async def _in_rounds(self, rounds: Rounds) -> None:
+        """Ask until the next look, store, decide, and again; a round that was cut short is decided when it is whole."""
+        while True:
+            asked = rounds.next()
+            await self._all(asked)
+            if rounds.over or self._gate.stopped or self._gate.reached:
+                return
+            await self._flush()
+            await self.lock_retry.with_retry(rounds.decide)
+            self.progress.total = rounds.most
+
+    async def _all(self, specs: Sequence[TrialSpec]) -> None:
+        """All trials that the store does not answer yet."""
+        # What failed or was left in this session is not tried again by it.
+        fresh = [spec for spec in specs if spec.trial_id not in self._tried]
+        if not self._tried:
+            self.progress.done = 0
+        trial_ids = [spec.trial_id for spec in fresh]
+        self._tried.update(trial_ids)
+        stored = await self.lock_retry.with_retry(lambda store: store.done(trial_ids))
+        open_specs = [spec for spec in fresh if not settled(spec, stored.get(spec.trial_id))]
+        self.progress.before += len(fresh) - len(open_specs)
+        self.progress.done += len(fresh) - len(open_specs)
+        outdated = [trial_id for trial_id, done in stored.items() if done.outdated]
+        if outdated:
+            self._archive.admit(await self.lock_retry.with_retry(lambda store: store.replies_read(outdated)))
+        # One iterator for all workers: each takes the next trial, with what is stored of it.
+        todo = iter([_again(spec, stored.get(spec.trial_id)) for spec in open_specs])
+        # Twice the calls at once: enough trials to keep every model's slots busy while others wait for their turn.
+        width = 2 * sum(model.parallel for model in self._plan.models.values())
+        await asyncio.gather(*(self._work(todo) for _ in range(width)))
 
     @property
     def remarks(self) -> list[str]:
@@ -137,7 +165,7 @@ class Runner:
         self.lock_retry.hurry(1)
         self._pool.abandon()
 
-    async def _land(self, workers: asyncio.Future[list[None]], flusher: asyncio.Task[None]) -> None:
+    async def _land(self, workers: asyncio.Task[None], flusher: asyncio.Task[None]) -> None:
         """Let what is in flight finish, then store what there is; a flush that has begun is not given up."""
         workers.cancel()
         self._over.set()
@@ -186,6 +214,10 @@ class Runner:
 
     async def _flush(self) -> None:
         """Store all that ended; on failure it stays here, and in the journal, for the next try."""
+        async with self._flushing:
+            await self._flush_once()
+
+    async def _flush_once(self) -> None:
         # Copies: trials go on ending while this waits for the database.
         batch = Batch(tuple(self._trials), tuple(self._completions), tuple(self._attempts), self._run_id)
         if not (batch.trials or batch.completions or batch.attempts):

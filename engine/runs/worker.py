@@ -28,6 +28,7 @@ from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.runs import allowance, expectation, journal, reasons, run_dir
 from engine.runs.account import Account, account
+from engine.runs.adaptive import Rounds
 from engine.runs.allowance import RunAllowance
 from engine.runs.dispatcher import Gate
 from engine.runs.process import Heartbeat, SteadyLoop, Wish
@@ -150,6 +151,7 @@ class _Worker:
         self._gate: Gate | None = None
         self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
+        self._rounds: Rounds | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._past: Account | None = None
         self._unwritten: str | None = None
@@ -205,11 +207,14 @@ class _Worker:
             if past.damage or lease.forfeited != Amount():
                 notes.restore(past.lacking, past.untold + lease.forfeited)
             told, retries = past.history, self._retries
-            runner = Runner(planned, store, self._gate, notes, self._dir.run_id, history=told, retries=retries)
+            rounds = self._rounds = None if planned.study.until is None else Rounds(planned, self._dir.run_id, store)
+            runner = Runner(
+                planned, store, self._gate, notes, self._dir.run_id, history=told, retries=retries, rounds=rounds
+            )
             self._runner, self._progress = runner, runner.progress
             # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
             self._progress.done = min(self._last.done, self._progress.total)
-            store.save_run(self._row(planned, "running"), planned.specs)
+            store.save_run(self._row(planned, "running"), rounds.planned() if rounds else planned.specs)
             try:
                 await self._heart.attend(runner.run())
             finally:
@@ -269,6 +274,8 @@ class _Worker:
             remarks.insert(0, f"{text.plural(failed, 'trial')} failed ({why}); resume tries them again.")
         if unjudged := self._progress.unjudged:
             remarks.insert(0, f"{text.plural(unjudged, 'trial')} not scored: no judgement of the answer can be read.")
+        if self._rounds and (said := self._rounds.said):
+            remarks.insert(0, said)
         if self._runner:
             remarks += self._runner.remarks
         return "finished", " ".join(remarks) or None
@@ -344,7 +351,9 @@ class _Worker:
         }
         return RunRow(
             run_id=self._dir.run_id,
-            study=json.dumps({**as_json(self._study), "planned_questions": counts}),
+            study=self._rounds.study()
+            if self._rounds
+            else json.dumps({**as_json(self._study), "planned_questions": counts}),
             state=state,
             started_at=self._started_at,
             ceiling=json.dumps(asdict(ceiling.limits)),
@@ -381,7 +390,10 @@ def same_as_before(directory: RunDir, planned: Plan) -> None:
                 f"The note of what run {directory.run_id} asks is damaged ({note}), so nobody can tell whether its "
                 "questions are still the same; delete that file to go on with them as they are now."
             )
-        changed = stored is not None and stored != asked_for(planned.specs)
+        every = asked_for(planned.specs)
+        # An adaptive run's list grows look by look.
+        whole = stored == every if planned.study.until is None else stored is not None and stored <= every
+        changed = stored is not None and not whole
     if changed:
         raise RunError(
             f"The questions or strategies of run {directory.run_id} are not what they were when it started; put the "

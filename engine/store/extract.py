@@ -37,7 +37,7 @@ _OF = {
     "questions": "question_id in (select id from kept where kind = 'question')",
     "runs": "run_id in (select id from kept where kind = 'run')",
     "plans": "run_id in (select id from kept where kind = 'run') and id in (select id from kept)",
-    "attempts": "run_id in (select id from kept where kind = 'run')",
+    **dict.fromkeys(("attempts", "orders", "rounds", "stops"), "run_id in (select id from kept where kind = 'run')"),
     "trials": "condition_id in (select id from kept where kind = 'condition') "
     "and question_id in (select id from kept where kind = 'question')",
     "framings": "framing_id in (select framing_id from main.trials)",

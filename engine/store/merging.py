@@ -170,8 +170,9 @@ def _dangling(here: Connection, name: str) -> None:
 
 def _note(source: Connection, here: Connection, new_runs: set[str], name: str, trust: bool) -> None:
     """Whose the new runs are, and what they asked for."""
-    plans = tables.fetch(source, "select * from plans")
-    tables.insert(here, {"plans": [row for row in plans if row["run_id"] in new_runs]})
+    for table in ("plans", "orders", "rounds", "stops"):
+        stored = tables.fetch(source, f"select * from {table}")
+        tables.insert(here, {table: [row for row in stored if row["run_id"] in new_runs]})
     # Also of runs that nobody stored, whose trials and replies name them all the same.
     named = """select run_id from trials union select run_id from completions where run_id is not null
         union select run_id from runs"""

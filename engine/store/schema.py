@@ -171,6 +171,21 @@ create table probes (
 _GRADED = "alter table probes add column score double"
 """Null: before it was kept; right and wrong say it then."""
 
+_ROUNDS = """
+create table orders (
+    run_id varchar, task varchar, place bigint, question_id varchar not null, primary key (run_id, task, place));
+create table rounds (
+    run_id varchar, task varchar, number bigint, asked bigint not null, settings bigint not null,
+    state varchar not null, condition_id varchar, budget bigint, bound double not null, goal double not null,
+    primary key (run_id, task, number));
+create table stops (
+    run_id varchar, task varchar, number bigint not null, condition_id varchar, budget bigint, asked bigint not null,
+    verdict varchar not null, by_condition varchar not null, by_budget bigint not null, high double not null,
+    "out" boolean not null, saves_tokens double not null, primary key (run_id, task, condition_id, budget));
+"""
+"""Of adaptive runs: the order of their questions, fixed before the start, what each look decided, and who was dropped
+why. Shares are from -1 to 1."""
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "first tables", _FIRST),
     Migration(2, "leases on the day's allowance; what a run was estimated to spend", _MONEY),
@@ -192,6 +207,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(12, "spends that an imported log does not report, and where merged runs come from", _FOREIGN),
     Migration(13, "looks into stored thoughts", _PROBES),
     Migration(14, "scores from 0 to 1 of looks into thoughts", _GRADED),
+    Migration(15, "what adaptive runs decided, look by look", _ROUNDS),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3
@@ -217,6 +233,9 @@ TABLES: tuple[str, ...] = (
     "links",
     "leases",
     "plans",
+    "orders",
+    "rounds",
+    "stops",
     "origins",
     "meta",
     "migrations",

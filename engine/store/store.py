@@ -21,6 +21,7 @@ from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
+from engine.core.rounds import Round, Stop
 from engine.core.text import FORMULA_SIGNS
 from engine.store import deltas, rows, schema, tables
 from engine.store.database import Database
@@ -191,6 +192,48 @@ class Store(Database):
             stored = tables.fetch(connection, "select task, kind, id from plans where run_id = ?", [run_id])
         # A run that was stored before plans were kept has none, which is unknown and no empty study.
         return {(row["task"], row["kind"], row["id"]) for row in stored} or None
+
+    def save_order(self, run_id: str, task: str, question_ids: Iterable[str]) -> None:
+        """Keep the order in which an adaptive run asks a task's questions; what is kept stays."""
+        placed = [
+            {"run_id": run_id, "task": task, "place": place, "question_id": id}
+            for place, id in enumerate(question_ids)
+        ]
+        with self.writing() as connection:
+            tables.insert(connection, {"orders": placed})
+
+    def save_round(self, decided: Round, stops: Iterable[Stop], study: str, question_ids: Iterable[str]) -> None:
+        """Keep what a look at a task decided, in one transaction; from now on the run's list of questions there are
+        `question_ids`, and its plan says `study`."""
+        listed = [
+            {"run_id": decided.run_id, "task": decided.task, "kind": "question", "id": id}
+            for id in sorted(set(question_ids))
+        ]
+        with self.writing() as connection:
+            tables.insert(
+                connection, {"rounds": [codec.plain(decided)], "stops": [codec.plain(stop) for stop in stops]}
+            )
+            connection.execute(
+                "delete from plans where run_id = ? and task = ? and kind = 'question'", [decided.run_id, decided.task]
+            )
+            tables.insert(connection, {"plans": listed})
+            connection.execute("update runs set study = ? where run_id = ?", [study, decided.run_id])
+
+    def rounds(self, run_id: str | None = None) -> tuple[list[Round], list[Stop]]:
+        """What adaptive runs decided, in order, of one run or of all; nothing in a file of an earlier version."""
+        with self.reading() as connection:
+            if "rounds" not in tables.layouts(connection):
+                return [], []
+            where = "where run_id = coalesce(?, run_id)"
+            looks = tables.fetch(connection, f"select * from rounds {where} order by run_id, task, number", [run_id])
+            sql = f"select * from stops {where} order by run_id, task, number, condition_id, budget"
+            return [Round(**row) for row in looks], [Stop(**row) for row in tables.fetch(connection, sql, [run_id])]
+
+    def tokens_read(self, conditions: Iterable[str], question_ids: Iterable[str]) -> list[tuple[str, str, int]]:
+        """The stored replies that some conditions read on some questions: condition, completion, its tokens."""
+        with self.reading() as connection:
+            read = tables.matching(connection, _TOKENS_READ, question_ids, [list(conditions)])
+        return [(row["condition_id"], row["key"], row["tokens"]) for row in read]
 
     def runs(self) -> list[RunRow]:
         """All runs, oldest first."""
@@ -370,6 +413,11 @@ _ATTEMPTS = """
 select a.*, if(outcome = 'ok', provider_cost_pusd, null) as provider_cost_pusd
 from attempts a left join completions k on k.key = a.key || '@' || a.run_id where a.run_id = ? order by attempt_id"""
 
+_TOKENS_READ = """
+select distinct t.condition_id, c.key, coalesce(k.input_tokens, 0) + coalesce(k.output_tokens, 0) as tokens
+from trials t semi join wanted on t.question_id = id join calls c using (trial_id, attempt)
+join completions k on k.key = c.key where t.condition_id in (select unnest(?::varchar[])) order by all"""
+
 _OWN = "(trial_id, attempt) in (select (trial_id, attempt) from trials where run_id = ?)"
 _REPLIES_READ = """
 with latest as (
@@ -384,7 +432,7 @@ _DELETE_RUN = (
     "delete from trials where run_id = ?",
     "delete from attempts where run_id = ?",
     "delete from runs where run_id = ?",
-    "delete from plans where run_id = ?",
+    *(f"delete from {table} where run_id = ?" for table in ("plans", "orders", "rounds", "stops")),
     "delete from probes where chain_key not in (select key from calls)",
     """delete from completions where key not in (
             select key from calls union all select key from probes where key is not null)

@@ -96,6 +96,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
         questions = tuple(distinct.values())[: study.first_questions]
         if not questions:
             raise UsageError(f"The task {task.name!r} has no questions.")
+        if study.until is not None:
+            questions = in_random_order(questions)
         # Rows of another kind are put in other words; the condition is named by those of most.
         framings = Counter((question.problem.instructions, question.problem.examples) for question in questions)
         usual = framings.most_common(1)[0][0]
@@ -124,6 +126,12 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
     notes = tuple(note for task in tasks.values() if (note := getattr(task, "note", "")))
     return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, notes)
+
+
+def in_random_order(questions: Sequence[Question]) -> tuple[Question, ...]:
+    """The one order in which adaptive studies ask: as random as the hash of a question's text, and so the same in every
+    study that asks it, whoever looked at what before. Questions of one text stay together."""
+    return tuple(sorted(questions, key=lambda question: ids.digest("o1", question.problem.text)))
 
 
 def _anytime(choice: StrategySpec) -> bool:

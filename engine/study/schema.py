@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -38,8 +39,11 @@ _MOST_CHOICES = 1_000
 _Count = Annotated[int, Meta(ge=1, le=LARGEST)]
 _Budget = Annotated[int, Meta(ge=1, le=10**9)]
 _Dollars = Annotated[float, Meta(ge=1e-12, le=1_000_000)]
+REGRET = 0.03
+"""The regret at which an adaptive study that does not say stops; a share."""
 _TOP = (
     *("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days", "ceiling"),
+    *("plan", "until"),
     *("models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders", "calibration"),
 )
 _TASK = tuple(field.name for field in fields(TaskSpec))
@@ -79,6 +83,9 @@ class Study:
     """Models that work together, for strategies that ask more than one."""
     plugins: tuple[str, ...] = ()
     """Modules of the user's own strategies."""
+    until: float | None = None
+    """An adaptive study: it asks on while the regret of its recommendation may be more than this, a share; None: the
+    whole grid is asked."""
     calibration: str | None = None
     """Feasibility of a calibration, which is run in place of the strategies; None: an ordinary study."""
     text: str = ""
@@ -126,6 +133,7 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         pool_max_age_days=top.value("pool_max_age_days", Annotated[float, Meta(ge=0, le=36_500)], 30.0),
         lineups=lineups.read(top),
         plugins=own,
+        until=_until(top),
         # The user's own text with its comments; the line in front makes it readable from any folder.
         text=text if "base" in top.body else toml.dump({"base": str(folder)}) + text,
     )
@@ -156,8 +164,31 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         budget_axis="calls",
         repeats=1,
         lineups=(),
+        until=None,
         calibration=feasibility,
     )
+
+
+def regret(words: str) -> float:
+    """The share in `regret <= 3 points` (or `3%`, or `3`). Raises UsageError."""
+    found = re.fullmatch(r"\s*(?:regret\s*<=?\s*)?(\d{1,3}(?:\.\d{1,4})?)\s*(?:points?|%)?\s*", words)
+    if found is None:
+        raise UsageError(f"until is written as 'regret <= 3 points', not {words[:80]!r}.")
+    if not 0.1 <= (points := float(found[1])) <= 50:
+        raise UsageError(f"A regret to stop at lies between 0.1 and 50 points, not at {points:g}.")
+    return points / 100
+
+
+def until_words(share: float) -> str:
+    """As `regret` reads it."""
+    return f"regret <= {round(100 * share, 4):g} points"
+
+
+def adaptive(study: Study, until: str | None = None) -> Study:
+    """The study as an adaptive one, whatever its text says; `until` None: as it says there, or 3 points."""
+    body = toml.parse(study.text, "the study")
+    wished = {"until": until_words(regret(until))} if until is not None else {}
+    return parse(toml.dump({**body, "plan": "adaptive", **wished}), "the study")
 
 
 def with_ceiling(text: str, wished: Limits) -> str:
@@ -195,6 +226,7 @@ def as_json(study: Study) -> dict[str, Any]:
         "ceiling": asdict(study.ceiling),
         **({"lineups": together} if together else {}),
         **({"plugins": list(study.plugins)} if study.plugins else {}),
+        **({"plan": "adaptive", "until": until_words(study.until)} if study.until is not None else {}),
         **({"calibration": study.calibration} if study.calibration else {}),
     }
 
@@ -241,6 +273,20 @@ def _budgets(top: Table, axis: Axis) -> tuple[int, ...]:
     if len(set(budgets)) < len(budgets):
         raise UsageError(f"budgets in {top.where} names a budget twice; every budget once is enough.")
     return tuple(sorted(budgets))
+
+
+def _until(top: Table) -> float | None:
+    words = top.value("until", Text, None)
+    if top.value("plan", Literal["grid", "adaptive"], "grid") == "grid":
+        if words is not None:
+            raise UsageError(f'{top.where} has until, which an adaptive study takes; add plan = "adaptive".')
+        return None
+    if words is None:
+        return REGRET
+    try:
+        return regret(words)
+    except UsageError as error:
+        raise UsageError(f"{top.where}: {error}") from None
 
 
 def _ceiling(top: Table) -> Limits:
