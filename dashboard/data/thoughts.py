@@ -21,14 +21,14 @@ import streamlit as st
 
 from dashboard.data import access, queries, runs
 from dashboard.data.queries import ALL, Database
+from engine.analysis.sql.chains import Chain
 from engine.analysis.thinking.overthinking import Glance
 from engine.analysis.thinking.overthinking import glance as glance_of
-from engine.analysis.sql.chains import Chain
-from engine.analysis.thoughts import Inside, Source
-from engine.analysis.thoughts import of as inside_of
+from engine.analysis.thinking.thoughts import Inside, Source
+from engine.analysis.thinking.thoughts import of as inside_of
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.tokens import DEFAULT, Token
-from engine.models import tokenizers
+from engine.models.tokens import tokenizers
 
 LONGEST_PLAN_S = 240.0
 """The longest the estimate of a look is waited for: a local model has to be started for it."""

@@ -20,7 +20,7 @@ from engine.core import text as fmt
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from engine.analysis.thoughts import Inside
+    from engine.analysis.thinking.thoughts import Inside
 
 __all__ = ["ThoughtInfo", "thought_figure", "thought_info"]
 

@@ -280,8 +280,8 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     limits = {fmt.up_to(top["budget"], top["axis"]) for _, _, top in found}
     limit = next(iter(limits)) if len(limits) == 1 else "the largest budget"
     if len(found) == 1:
-        task, name, top = found[0]
-        return f"{name} is most accurate on {task}, {_scored(top)}, {limit}", ""
+        task, name, row = found[0]
+        return f"{name} is most accurate on {task}, {_scored(row)}, {limit}", ""
     every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
     heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
     said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in found)

@@ -9,13 +9,13 @@ from html import escape
 
 from dashboard.text import strips, tables
 from dashboard.text.transcript import visible
-from engine.analysis.thinking.overthinking import Glance
 from engine.analysis.stats import Estimate
-from engine.analysis.thoughts import Inside
+from engine.analysis.thinking.overthinking import Glance
+from engine.analysis.thinking.thoughts import Inside
 from engine.core import text as fmt
 from engine.core.thoughts import Thought
 from engine.core.tokens import Token
-from engine.models.call_tokens import scaled
+from engine.models.tokens.call_tokens import scaled
 
 LONGEST = 90
 """Letters of a question, and of an answer a third."""

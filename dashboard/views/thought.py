@@ -18,7 +18,7 @@ from dashboard.text import strips
 from dashboard.text import thoughts as words
 from dashboard.widgets import controls, setting, url_state
 from dashboard.widgets.url_state import Param
-from engine.analysis.thoughts import Inside
+from engine.analysis.thinking.thoughts import Inside
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError

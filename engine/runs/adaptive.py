@@ -91,7 +91,13 @@ class Rounds:
         """Tasks that are to be looked at once what was asked is stored."""
         looked, stopped = store.rounds(run_id)
         self._courses = [
-            _course(plan, task, plan.study.until, [r for r in looked if r.task == task], [s for s in stopped if s.task == task])
+            _course(
+                plan,
+                task,
+                plan.study.until,
+                [r for r in looked if r.task == task],
+                [s for s in stopped if s.task == task],
+            )
             for task in plan.tasks
         ]
         for course in self._courses:
@@ -114,7 +120,9 @@ class Rounds:
         total = 0
         for course in self._courses:
             whole = len(looks(len(course.groups)))
-            last = {s: course.asked(s) if course.over or s in course.dropped else whole for s in course.settings.values()}
+            last = {
+                s: course.asked(s) if course.over or s in course.dropped else whole for s in course.settings.values()
+            }
             allowed = {setting: set(course.seen(number)) for setting, number in last.items()}
             total += sum(
                 id in allowed[course.settings[spec.condition.condition_id]]
@@ -196,10 +204,13 @@ class Rounds:
             # Where the task ends anyway nobody is stopped early.
             if state == "goes on" and points.settings[point] in judged.dropped
         ]
-        left = len(set(course.settings.values()) - course.dropped - {course.settings[stop.condition_id] for stop in stops})
+        left = len(
+            set(course.settings.values()) - course.dropped - {course.settings[stop.condition_id] for stop in stops}
+        )
+        condition_id, budget = pick or (None, None)
         decided = Round(
-            *(self._run_id, course.task, number, len(seen), left, state, *(pick or (None, None)), judged.bound),
-            course.goal,
+            *(self._run_id, course.task, number, len(seen), left, state),
+            *(condition_id, budget, judged.bound, course.goal),
         )
         course.rounds.append(decided)
         try:

@@ -155,7 +155,7 @@ def _instance(path: Path) -> Iterator[_Instance]:
     """The process's instance for a file; of those in nobody's hands the `_IDLE` used last are kept."""
     name = str(path.absolute())
     with _GUARD:
-        instance = _INSTANCES[name] = _INSTANCES.pop(name, None) or _Instance(name)
+        instance = _INSTANCES[name] = _INSTANCES.pop(name) if name in _INSTANCES else _Instance(name)
         instance.users += 1
     try:
         yield instance

@@ -196,8 +196,7 @@ class Store(Database):
     def save_order(self, run_id: str, task: str, question_ids: Iterable[str]) -> None:
         """Keep the order in which an adaptive run asks a task's questions; what is kept stays."""
         placed = [
-            {"run_id": run_id, "task": task, "place": place, "question_id": id}
-            for place, id in enumerate(question_ids)
+            {"run_id": run_id, "task": task, "place": place, "question_id": id} for place, id in enumerate(question_ids)
         ]
         with self.writing() as connection:
             tables.insert(connection, {"orders": placed})

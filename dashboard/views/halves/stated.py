@@ -69,8 +69,8 @@ def draw(
         st.markdown("## Task by task")
         st.markdown("\n".join(f"- {controls.literal(sentence)}" for sentence in series[:MOST]))
         left = len(series) - MOST
-        more = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
-        controls.caption(stated_budgets.OURS, more, capital=True)
+        rest = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
+        controls.caption(stated_budgets.OURS, rest, capital=True)
     table = stated_budgets.summary_table(summary)
     if not table.is_empty():  # One told budget alone has no elasticity.
         controls.table(table, "told.table.elasticity")

@@ -10,22 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import polars as pl
 
-from engine.analysis import thoughts
 from engine.analysis.cells import scored_means
 from engine.analysis.sql.chains import Chain, visible
-from engine.analysis.thoughts import Excess, Source
+from engine.analysis.thinking import thoughts
+from engine.analysis.thinking.thoughts import Excess, Source
 from engine.core.errors import UsageError
 from engine.core.thoughts import Thought
 from engine.store.store import Store
-
-if TYPE_CHECKING:
-    from engine.analysis.results import Results
 
 MOST, PLACES = 60, 8
 """Thoughts of a setting that are read from their text, one of each question before the second of any, and at how many
@@ -63,7 +61,21 @@ class Glance:
         return {"source": self.source, **asdict(self.excess), "by_difficulty": bands}
 
 
-def glances(results: Results, study: str | None = None, ids: Iterable[str] | None = None) -> dict[str, Glance]:
+class _Results(thoughts.Stored, Protocol):
+    """What is asked of the results of a database."""
+
+    def still(self) -> AbstractContextManager[Self]: ...
+    def measured(
+        self,
+        axis: str | None,
+        budgets: Sequence[int] | None,
+        filters: Mapping[str, Any],
+        *,
+        explain: bool = True,
+    ) -> tuple[pl.DataFrame, pl.DataFrame]: ...
+
+
+def glances(results: _Results, study: str | None = None, ids: Iterable[str] | None = None) -> dict[str, Glance]:
     """By condition, of those that think; `ids`: of these alone. What cannot be judged here is left out.
 
     Raises UnknownName for a study or a condition that is not there."""
@@ -92,7 +104,7 @@ def glances(results: Results, study: str | None = None, ids: Iterable[str] | Non
     return found
 
 
-def glance(results: Results, condition_id: str, study: str | None = None) -> Glance | None:
+def glance(results: _Results, condition_id: str, study: str | None = None) -> Glance | None:
     """Of one condition; None: it does not think, or nobody here can judge its answers."""
     return glances(results, study, [condition_id]).get(condition_id)
 
@@ -101,7 +113,7 @@ def _thinks(shown: Sequence[Chain]) -> bool:
     return bool(shown) and fmean(chain.output_tokens for chain in shown) >= SHORTEST
 
 
-def _scores(results: Results, ids: Sequence[str], study: str | None) -> pl.DataFrame:
+def _scores(results: _Results, ids: Sequence[str], study: str | None) -> pl.DataFrame:
     """The mean score of each setting on each question, at its largest budget: condition_id, question_id, score."""
     try:
         _, units = results.measured(None, None, {"study": study, "condition_id": list(ids)}, explain=False)

@@ -202,7 +202,7 @@ def stored(chain: Chain, name: str) -> Cut:
     return Cut(pieces, None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)))
 
 
-class _Stored(Protocol):
+class Stored(Protocol):
     """What is asked of the results of a database."""
 
     @property
@@ -211,7 +211,7 @@ class _Stored(Protocol):
     def conditions(self) -> pl.DataFrame: ...
 
 
-def of(results: _Stored, condition_id: str, study: str | None = None, source: Source | None = None) -> Inside:
+def of(results: Stored, condition_id: str, study: str | None = None, source: Source | None = None) -> Inside:
     """What the thoughts of a condition say; `source`: probes or text; None: probes where there are some.
 
     Raises UnknownName for an id that is not there, UsageError where nobody knows the task, so that a text read up to a
