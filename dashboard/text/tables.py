@@ -87,7 +87,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
             "No answer": fmt.accuracy(shares(row)["no answer"], n),
             "Questions": n,
-            "Verdict": verdict or ("partial, no verdict" if row["partial"] else "not judged"),
+            "Verdict": verdict or row.get("stopped") or ("partial, no verdict" if row["partial"] else "not judged"),
             "Notes": " · ".join(cell_notes(row, x)),
             "condition_id": row["condition_id"],
             "budget": row["budget"],
@@ -226,7 +226,8 @@ def energy_line(row: Row, zone: str | None) -> str:
 
 def leader_sentence(cells: pl.DataFrame) -> str:
     """The most accurate condition of a task at the largest budget everyone there is read at, with interval and n."""
-    rows = [row for row in cells.to_dicts() if row["accuracy"] is not None and not row["partial"]]
+    scored = (row for row in cells.to_dicts() if row["accuracy"] is not None)
+    rows = [row for row in scored if not row["partial"] and not row.get("stopped_at")]
     if not rows:
         return ""
     # Budget first: accuracies at different budgets are no race.
@@ -251,6 +252,8 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append("as cheap and as accurate as another one here")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
+    if early := names.stopped(row):
+        notes.append(early)
     if drawn := fmt.draws(row.get("n_draws")):
         notes.append(drawn)
     if row["simulated"]:

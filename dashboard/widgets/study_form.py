@@ -8,7 +8,7 @@ the form and starts nothing. An uploaded file is named by its folder of uploads,
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, get_args
@@ -16,7 +16,6 @@ from typing import Any, get_args
 import streamlit as st
 
 from dashboard.data import access, studies
-from dashboard.data.studies import Form
 from dashboard.text.tables import short_question
 from dashboard.widgets import controls, model_list, url_state
 from dashboard.widgets.url_state import Param
@@ -100,6 +99,7 @@ PARAMS = (  # As the address names them; one that is not named stands at its sta
     Param("system"),
     Param("tokens"),
     Param("usd"),
+    Param("until"),
 )
 
 
@@ -382,25 +382,25 @@ def how_much() -> tuple[str, str]:
     return axis, str(st.session_state[key])
 
 
-def more() -> tuple[int, str]:
-    """What is seldom changed: repeats and system prompt."""
+def more() -> tuple[int, str, float | None]:
+    """What is seldom changed: repeats, system prompt, and the regret in points at which an adaptive run stops."""
+    until = st.number_input(
+        "Adaptive: stop once surely so near the best, points",
+        0.1,
+        50.0,
+        None,
+        step=1.0,
+        format="%g",
+        key="form.until",
+        **_KEEP,
+        placeholder="ask every question",
+        help="Then settings that are surely beaten at every budget are asked no further. Empty: all are asked all.",
+    )
     with st.popover("Repeats, seed, system prompt", icon=":material/tune:", type="tertiary"):
         repeats = _count("Repeats", "repeats")
         _count("Seed", "seed", help="Which questions: seeds share none as long as they ask for equally many.")
         system = st.text_input("System prompt", key="form.system", **_KEEP, placeholder="none")
-    return repeats, system
-
-
-def suggested_name(form: Form, taken: Collection[str]) -> str:
-    """`sums, three strategies`; with a number where a study has that name, for a study is known by its name."""
-    task = str(form.tasks[0]["name"]) if form.tasks else "study"
-    source, _, rest = task.partition(":")
-    subject = Path(rest).stem if source == "file" else names.task(task).partition(" (")[0].lower()
-    numbers = ["no", "one", "two", "three", "four", "five", "six"]
-    many = len(form.strategies)
-    told = numbers[many] if many < len(numbers) else str(many)
-    name = f"{subject}, {told} {'strategy' if many == 1 else 'strategies'}"
-    return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name} {n}") not in taken)
+    return repeats, system, until
 
 
 def fill(view: str, uploads: Path) -> list[str]:
@@ -469,7 +469,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
     }
     values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
     fields |= {key: value for key, value in values.items() if value}
-    for name, most in (("tokens", 10**12), ("usd", 10**6)):
+    for name, most in (("tokens", 10**12), ("usd", 10**6), ("until", 50)):
         typed = str(said.get(name) or "")
         if (
             re.fullmatch(r"\d{1,13}" if name == "tokens" else r"\d{1,7}(\.\d{1,9})?", typed)
@@ -477,7 +477,8 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         ):
             fields[f"form.{name}"] = int(typed) if name == "tokens" else float(typed)
         elif typed:
-            problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no ceiling.")
+            what = "regret to stop at" if name == "until" else "ceiling"
+            problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no {what}.")
     for part, keys in {"knob": _knob_keys(), "role": _role_keys()}.items():
         for text in _some(said.get(part)):
             name, _, value = text.partition("=")
@@ -497,8 +498,9 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     knobs = [f"{n}={new[key]}" for n, key in _knob_keys().items() if new.get(key) and n.partition(".")[0] in chosen]
     several = any(entries()[name].roles for name in chosen if name in entries())
     roles = [f"{role}={new[key]}" for role, key in _role_keys().items() if several and new.get(key)]
-    texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", *COUNTS)}
+    texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", "until", *COUNTS)}
     texts["usd"] = None if texts["usd"] is None else f"{texts['usd']:.9f}".rstrip("0").rstrip(".")
+    texts["until"] = None if texts["until"] is None else f"{texts['until']:g}"
     texts["budgets"] = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
     if session.get("form.source") == OWN:
         path = session.get("form.path")
@@ -541,6 +543,7 @@ def of_study(study: Study, uploads: Path) -> dict[str, Any]:
         "form.questions": task.questions or COUNTS["questions"][2],
         "form.tokens": study.ceiling.tokens,
         "form.usd": None if study.ceiling.pusd is None else study.ceiling.pusd / PUSD_PER_USD,
+        "form.until": None if study.until is None else round(100 * study.until, 4),
     }
     # A knob that the study leaves alone stands at the strategy's own default, not at the form's start.
     for name, key in _knob_keys().items():
@@ -574,6 +577,7 @@ def start(axis: str) -> dict[str, Any]:
         "form.system": "",
         "form.tokens": None,
         "form.usd": None,
+        "form.until": None,
     }
     fields |= {f"form.{name}": usual for name, (_, _, usual) in COUNTS.items()}
     for name, key in _knob_keys().items():

@@ -105,7 +105,7 @@ def judge(points: Points, before: Mapping[int, Settled], goal: float, free: froz
 
         # Those before it in the order alone may settle it, so that no two settle each other.
         if ahead := [by for by in standing if beats(by)]:
-            by = min(ahead, key=lambda by, row=best[point]: row[by])
+            by = ahead[int(np.argmin(best[point, ahead]))]
             high = float(best[point, by])
             settled[point] = Settled(DOMINATED if high < 0 else NO_BETTER, by, high, lowest < 0)
         else:
@@ -124,9 +124,7 @@ def judge(points: Points, before: Mapping[int, Settled], goal: float, free: froz
         return min(direct, float(bounds[point, by]) + behind(by, of, links))
 
     owed = [other for other in range(count) if not (other in before and before[other].out)]
-    regrets = {
-        point: max(0.0, *(behind(other, point, best) for other in owed)) for point in order if sound[point]
-    }
+    regrets = {point: max(0.0, *(behind(other, point, best) for other in owed)) for point in order if sound[point]}
     if not regrets:
         return Judgement(settled, frozenset(beaten), None, 1.0, False)
     within = [point for point in order if regrets.get(point, math.inf) <= goal]
