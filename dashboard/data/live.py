@@ -70,7 +70,9 @@ def so_far(db: Database, study: str) -> Live | None:
     if every.is_empty():
         return None
     tasks = queries.tasks(every)
-    cells = every.filter(task=tasks[0])
+    asked = every.filter(task=tasks[0])
+    # Those that an adaptive study stopped would hold all others to the few questions they have.
+    cells = asked.filter(asked["stopped_at"].is_null())
     own = queries.theirs(cells, units)
     points = cells.select("condition_id", "axis", "budget").unique().height
     answered = own.filter(own["n"] > 0).group_by("question_id").len().filter(len=points)["question_id"]
@@ -79,5 +81,5 @@ def so_far(db: Database, study: str) -> Live | None:
     shared = cells_of(alike, cells.to_dicts(), planned) if len(answered) else cells.clear()
     x = "usd" if (cells["axis"] == "usd").all() else "output_tokens"
     frame = of.frontier(shared, alike, x, "staircase", REPLICATES, queries.SEED)
-    settings = tuple(progress.results(cells))
+    settings = tuple(progress.results(asked))
     return Live(study, tasks[0], tasks, settings, frame, queries.line(frame, "staircase"), len(answered))

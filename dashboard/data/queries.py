@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from engine.analysis import Results
     from engine.analysis.advice.decide import Decision
+    from engine.analysis.rounds import Decided
     from engine.analysis.sql.trial_list import TrialPage
     from engine.core.budget import Limits
     from engine.core.records import Axis, Completion, Trial
@@ -416,6 +417,12 @@ def completions(db: Database, keys: tuple[str, ...]) -> dict[str, Completion]:
 def bill(db: Database, run_id: str) -> pl.DataFrame:
     """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
     return results(db.path).bill(run_id, by=("model", "role"))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def decisions(db: Database, run_id: str) -> list[Decided]:
+    """What an adaptive run decided and why, task by task; empty: it is none, or nothing is decided yet."""
+    return results(db.path).decisions(run_id=run_id) if Path(db.path).exists() else []
 
 
 @st.cache_data(max_entries=8, show_spinner=False, ttl=60)  # Seconds; a day ends without the file being touched.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -104,6 +104,7 @@ class Form:
     usd: float | None = None  # Money ceiling; None: none.
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # [[models]] tables by name.
     lineups: tuple[Mapping[str, str | None], ...] = ()  # [[lineups]] tables; None: nobody was chosen yet.
+    until: float | None = None  # Points of regret at which an adaptive run stops; None: all are asked all.
 
 
 def checked(form: Form) -> schema.Study:
@@ -131,6 +132,8 @@ def text(form: Form) -> str:
         "name": form.name,
         "budget_axis": form.axis,
         "budgets": listed(form.budgets),
+        "plan": None if form.until is None else "adaptive",
+        "until": None if form.until is None else schema.until_words(form.until / 100),
         "repeats": form.repeats,
         "system": form.system.strip(),
         "ceiling": ceiling if any(value is not None for value in ceiling.values()) else None,
@@ -140,6 +143,18 @@ def text(form: Form) -> str:
         "strategies": strategies,
     }
     return toml.dump(_given(body))
+
+
+def suggested_name(form: Form, taken: Collection[str]) -> str:
+    """`sums, three strategies`; with a number where a study has that name, for a study is known by its name."""
+    task = str(form.tasks[0]["name"]) if form.tasks else "study"
+    source, _, rest = task.partition(":")
+    subject = Path(rest).stem if source == "file" else names.task(task).partition(" (")[0].lower()
+    numbers = ["no", "one", "two", "three", "four", "five", "six"]
+    many = len(form.strategies)
+    told = numbers[many] if many < len(numbers) else str(many)
+    name = f"{subject}, {told} {'strategy' if many == 1 else 'strategies'}"
+    return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name} {n}") not in taken)
 
 
 def _given(value: Any) -> Any:

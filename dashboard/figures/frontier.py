@@ -109,6 +109,8 @@ class FrontierInfo:
     """Settings without a place on these axes: spend or accuracy unknown."""
     partial: int
     """Settings shown without a verdict: too few questions are scored."""
+    stopped: int
+    """Settings an adaptive study stopped early, shown without interval."""
     simulated: int
     """Settings answered by a simulated model."""
     selected: int | None = None
@@ -195,6 +197,7 @@ def frontier_info(
         # A setting one of whose budgets has a place is not missing.
         hidden=len({str(row["condition_id"]) for row in rows} - conditions),
         partial=len({row["condition_id"] for row in shown if row["partial"]}),
+        stopped=len({row["condition_id"] for row in shown if row.get("stopped_at")}),
         simulated=len({row["condition_id"] for row in shown if row["simulated"]}),
     )
 
@@ -376,6 +379,7 @@ def caption_sentence(info: FrontierInfo) -> str:
         "n = " + (questions if least == most else f"{fmt.count(least)} to {questions}"),
         "the line is the convex hull: what mixing two settings could buy" if info.kind == "hull" else "",
         f"{fmt.count(info.partial)} partial, without verdict" if info.partial else "",
+        f"{fmt.count(info.stopped)} stopped early, without interval" if info.stopped else "",
         f"{fmt.plural(info.hidden, 'setting')} not shown: {lacking.get(info.lens.column, 'unknown spend or accuracy')}"
         if info.hidden
         else "",

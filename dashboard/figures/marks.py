@@ -124,6 +124,7 @@ def _hover_text(row: Row, name: str, lens: Lens, chance: float | None, muted: st
     if row["partial"]:
         done, planned = int(row["n_questions"] or 0), int(row["n_planned"] or 0)
         standing = f"partial: {fmt.count(done)} of {fmt.plural(planned, 'question')}, no verdict"
+    standing = names.stopped(row) or standing
     said: Callable[[float | None], str] = lambda share: fmt.accuracy(share, row["n_questions"])  # noqa: E731
     drawn = fmt.draws(row.get("n_draws"))
     lines = [

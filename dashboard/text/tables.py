@@ -97,7 +97,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
             "No answer": fmt.accuracy(shares(row)["no answer"], n),
             "Questions": n,
-            "Verdict": verdict or ("partial, no verdict" if row["partial"] else "not judged"),
+            "Verdict": verdict or row.get("stopped") or ("partial, no verdict" if row["partial"] else "not judged"),
             "Notes": " · ".join(cell_notes(row, x)),
             # The last two are for whoever picks a row, and are hidden.
             "condition_id": row["condition_id"],
@@ -267,7 +267,8 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     accurate, with intervals; empty where nothing is known."""
     found: list[tuple[str, str, Row]] = []
     for part in cells.partition_by("task", maintain_order=True):
-        rows = [row for row in part.to_dicts() if row["accuracy"] is not None and not row["partial"]]
+        scored = (row for row in part.to_dicts() if row["accuracy"] is not None)
+        rows = [row for row in scored if not row["partial"] and not row.get("stopped_at")]
         if rows:
             # Budget first: accuracies at different budgets are no race.
             top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
@@ -307,6 +308,8 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append("as cheap and as accurate as another one here")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
+    if early := names.stopped(row):
+        notes.append(early)
     if drawn := fmt.draws(row.get("n_draws")):
         notes.append(drawn)
     if row["simulated"]:

@@ -118,11 +118,12 @@ def _compose() -> None:
         st.html(_card(3, "How much"))
         axis, budgets = study_form.how_much()
         ceiling, expected = st.container(), st.container()
-        repeats, system = study_form.more()
-    form = studies.Form("", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups)
+        repeats, system, until = study_form.more()
+    asked = ("", models, strategies, tasks, budgets, axis, repeats, system, None, None, tables, lineups, until)
+    form = studies.Form(*asked)
     # The name comes from what is asked, so it is known before its field is drawn.
     taken = {status.name for status in runs.runs(db)} | {*_stored(db)}
-    usual = study_form.suggested_name(form, taken)
+    usual = studies.suggested_name(form, taken)
     form = replace(form, name=str(st.session_state.get("form.name") or usual))
     with last:
         ready = st.container(border=True, key="launch")
@@ -331,6 +332,7 @@ def _panel(run: RunDir, was_busy: bool, problems: list[str]) -> None:
             else:
                 st.warning(controls.literal(reason))
         _figure(so_far, busy)
+        _decisions(run)
     with right, st.container(border=True, key="standing"):
         _standing(run, status, busy, so_far)
     if not busy:
@@ -373,6 +375,24 @@ def _figure(so_far: Live | None, busy: bool) -> None:
     )
     if not busy:
         controls.downloads("run", so_far.frame, chart="run.figure")
+
+
+def _decisions(run: RunDir) -> None:
+    """Of an adaptive run what it decided and why: how far each setting was asked, and what stopped it."""
+    for each in queries.decisions(queries.state(), run.run_id):
+        st.html(f'<h3 class="bs-sub">What it decided and why: {escape(names.task(each.task))}</h3>')
+        controls.caption(each.sentence)
+        colours = theme.strategy_colours([one.strategy for one in each.settings], dark=controls.dark())
+        rows = []
+        for one in each.settings:
+            share, colour = 100 * one.asked / max(1, each.listed), colours[one.strategy]
+            ended = f"stopped at {fmt.count(one.asked)}" if one.stopped else fmt.plural(one.asked, "question")
+            rows.append(
+                f'<div class="bs-setting"><div><b><i style="background:{colour}"></i>{escape(one.name)}</b>'
+                f'<span>{escape(ended)}</span></div><span class="bs-bar"><i style="width:{share:.1f}%;'
+                f'background:{colour}"></i></span><small>{escape(one.reason)}</small></div>'
+            )
+        st.html(f'<div class="bs-decided">{"".join(rows)}</div>')
 
 
 def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> None:

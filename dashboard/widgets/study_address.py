@@ -83,6 +83,7 @@ PARAMS = (  # As the address names them; one that is not named stands at its sta
     Param("system"),
     Param("tokens"),
     Param("usd"),
+    Param("until"),
 )
 
 
@@ -154,7 +155,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
     # They are numbers in range: `PARAMS` names every one that an address may hold.
     values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
     fields |= {key: value for key, value in values.items() if value}
-    for name, most in (("tokens", 10**12), ("usd", 10**6)):
+    for name, most in (("tokens", 10**12), ("usd", 10**6), ("until", 50)):
         typed = str(said.get(name) or "")
         if (
             re.fullmatch(r"\d{1,13}" if name == "tokens" else r"\d{1,7}(\.\d{1,9})?", typed)
@@ -162,7 +163,8 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         ):
             fields[f"form.{name}"] = int(typed) if name == "tokens" else float(typed)
         elif typed:
-            problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no ceiling.")
+            what = "regret to stop at" if name == "until" else "ceiling"
+            problems.append(f"This link asks for {name} = {url_state.quoted(typed)}, which is no {what}.")
     for part, keys in {"knob": _knob_keys(), "role": _role_keys()}.items():
         for text in _some(said.get(part)):
             name, _, value = text.partition("=")
@@ -183,9 +185,10 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     knobs = [f"{n}={new[key]}" for n, key in _knob_keys().items() if new.get(key) and n.partition(".")[0] in chosen]
     several = any(entries()[name].roles for name in chosen if name in entries())
     roles = [f"{role}={new[key]}" for role, key in _role_keys().items() if several and new.get(key)]
-    texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", *COUNTS)}
+    texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", "until", *COUNTS)}
     # Nine decimals and no exponent, which `into` would not read.
     texts["usd"] = None if texts["usd"] is None else f"{texts['usd']:.9f}".rstrip("0").rstrip(".")
+    texts["until"] = None if texts["until"] is None else f"{texts['until']:g}"
     texts["budgets"] = next((value for key, value in new.items() if key.startswith("form.budgets.")), None)
     if session.get("form.source") == OWN:
         path = session.get("form.path")
@@ -228,6 +231,7 @@ def of_study(study: Study, uploads: Path) -> dict[str, Any]:
         "form.questions": task.questions or COUNTS["questions"][2],
         "form.tokens": study.ceiling.tokens,
         "form.usd": None if study.ceiling.pusd is None else study.ceiling.pusd / PUSD_PER_USD,
+        "form.until": None if study.until is None else round(100 * study.until, 4),
     }
     # A knob that the study leaves alone stands at the strategy's own default, not at the form's start.
     for name, key in _knob_keys().items():
@@ -261,6 +265,7 @@ def start(axis: str) -> dict[str, Any]:
         "form.system": "",
         "form.tokens": None,
         "form.usd": None,
+        "form.until": None,
     }
     fields |= {f"form.{name}": usual for name, (_, _, usual) in COUNTS.items()}
     for name, key in _knob_keys().items():

@@ -13,7 +13,6 @@ from typing import Any, get_args
 import streamlit as st
 
 from dashboard.data import access, studies
-from dashboard.data.studies import Form
 from dashboard.text.tables import short_question
 from dashboard.widgets import controls, model_list
 from dashboard.widgets.study_address import (
@@ -342,13 +341,25 @@ def how_much() -> tuple[str, str]:
     return axis, str(st.session_state[key])
 
 
-def more() -> tuple[int, str]:
-    """What is seldom changed: repeats and system prompt."""
+def more() -> tuple[int, str, float | None]:
+    """What is seldom changed: repeats, system prompt, and the regret in points at which an adaptive run stops."""
+    until = st.number_input(
+        "Adaptive: stop once surely so near the best, points",
+        0.1,
+        50.0,
+        None,
+        step=1.0,
+        format="%g",
+        key="form.until",
+        **_KEEP,
+        placeholder="ask every question",
+        help="Then settings that are surely beaten at every budget are asked no further. Empty: all are asked all.",
+    )
     with st.popover("Repeats, seed, system prompt", icon=":material/tune:", type="tertiary"):
         repeats = _count("Repeats", "repeats")
         _count("Seed", "seed", help="Which questions: seeds share none as long as they ask for equally many.")
         system = st.text_input("System prompt", key="form.system", **_KEEP, placeholder="none")
-    return repeats, system
+    return repeats, system, until
 
 
 def suggested_name(form: Form, taken: Collection[str]) -> str:

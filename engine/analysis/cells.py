@@ -27,6 +27,9 @@ PARTIAL_BELOW = 0.95
 MUCH_CUT = 0.10
 """A cell where a larger share of scored trials was ended by the budget says as much about the wall as the strategy."""
 
+STOPPED = "stopped"
+"""What is said of a cell of a setting that an adaptive study dropped, at a budget it did not judge."""
+
 _COUNTS = ("n_right", "n_partly", "n_wrong", "n_none", "n_exhausted", "n_failed", "n_stopped", "n_censored")
 _KEY = ("condition_id", "axis", "budget")
 
@@ -37,6 +40,8 @@ CELL_SCHEMA: dict[str, Any] = {
     "axis": pl.String,
     **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS, "n_shared", "n_draws"), pl.Int64),
     "partial": pl.Boolean,
+    "stopped_at": pl.Int64,
+    "stopped": pl.String,
     "much_cut": pl.Boolean,
     **{f"{name}{end}": pl.Float64 for name in ("accuracy", "accuracy_finished") for end in ("", "_low", "_high")},
     **{
@@ -56,6 +61,13 @@ CURVE_SCHEMA: dict[str, Any] = {
     "spend": pl.Float64,
 }
 CURVES_SCHEMA: dict[str, Any] = {"condition_id": pl.String, "axis": pl.String, **CURVE_SCHEMA}
+
+
+def side_by_side(frame: pl.DataFrame) -> pl.Expr:
+    """Cells that are judged beside each other: neither partial nor stopped early by an adaptive study."""
+    full = ~pl.col("partial")
+    # A frame that was frozen by an earlier version lacks the column.
+    return full & pl.col("stopped_at").is_null() if "stopped_at" in frame.columns else full
 
 
 def question_means(units: pl.DataFrame) -> pl.DataFrame:
@@ -103,8 +115,15 @@ def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned:
         cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
         cell["n_planned"] = max(planned[row["condition_id"]], cell["n_questions"])
         cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
+        asked, verdicts = condition.get("stops") or (None, {})
+        cell["stopped_at"] = cell["stopped"] = None
+        if cell["partial"] and asked is not None:
+            # It was stopped because of what it answered, so no interval of a fixed number of questions holds.
+            cell["partial"], cell["stopped_at"] = False, asked
+            cell["stopped"] = verdicts.get((cell["axis"], cell["budget"]), STOPPED)
         for name in WITH_INTERVAL:
-            cell[f"{name}_low"], cell[f"{name}_high"] = _interval(row, name, cell[name])
+            ends = (None, None) if cell["stopped_at"] is not None else _interval(row, name, cell[name])
+            cell[f"{name}_low"], cell[f"{name}_high"] = ends
         rows.append(cell)
     return pl.DataFrame(rows, schema=CELL_SCHEMA).sort("task", "label", "condition_id", "axis", "budget")
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from engine.analysis.cells import cells as cells_of
+from engine.analysis.cells import side_by_side
 from engine.core import names, text
 
 COMMON_FROM = 0.90
@@ -24,8 +25,8 @@ def on_common(cells: pl.DataFrame, units: pl.DataFrame) -> tuple[pl.DataFrame, p
 
     `n_shared` says how many these are, null for partial points. Doing it again changes nothing.
     """
-    parts, sums = [cells.filter("partial")], [units]
-    for part in cells.filter(~pl.col("partial")).partition_by("task", maintain_order=True):
+    parts, sums = [cells.filter(~side_by_side(cells))], [units]
+    for part in cells.filter(side_by_side(cells)).partition_by("task", maintain_order=True):
         alone = part.height == cells.height
         own = units if alone else units.join(part.select(_KEY), on=_KEY, how="semi", maintain_order="left")
         owners = own.filter(pl.col("n") > 0).group_by("question_id").len()
@@ -48,7 +49,7 @@ def _listed(part: pl.DataFrame) -> int:
 
 def shared_sentences(frame: pl.DataFrame) -> Iterator[str]:
     """What is to be said of the questions that the full points of each task stand on; nothing where they have all."""
-    for part in frame.filter(~pl.col("partial")).partition_by("task", maintain_order=True):
+    for part in frame.filter(side_by_side(frame)).partition_by("task", maintain_order=True):
         shared, listed, task = part["n_shared"][0], _listed(part), names.task(part["task"][0])
         if part["n_questions"].min() == listed:
             continue

@@ -105,7 +105,7 @@ def judge(points: Points, before: Mapping[int, Settled], goal: float, free: froz
 
         # Those before it in the order alone may settle it, so that no two settle each other.
         if ahead := [by for by in standing if beats(by)]:
-            by = ahead[int(best[point, ahead].argmin())]
+            by = ahead[int(np.argmin(best[point, ahead]))]
             high = float(best[point, by])
             settled[point] = Settled(DOMINATED if high < 0 else NO_BETTER, by, high, lowest < 0)
         else:

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.analysis.cells import MEANS, scored_means
+from engine.analysis.cells import MEANS, scored_means, side_by_side
 from engine.analysis.common import on_common
 from engine.analysis.stats import Flags, Floats, replicate_weights, t_quantile
 from engine.core.errors import UnknownName
@@ -232,7 +232,10 @@ def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, repli
     frame = cells.with_columns(x=pl.col(x)).sort("task", "x", "accuracy", "condition_id", nulls_last=True)
     on = np.zeros(frame.height, dtype=np.bool_)
     tied, share = on.copy(), np.full(frame.height, np.nan)
-    labels = np.array(["partial" if partial else None for partial in frame["partial"]], dtype=object)
+    stopped = frame["stopped"] if "stopped" in frame.columns else [None] * frame.height
+    # The verdict of a setting that was stopped is the one that stopped it.
+    early = ["partial" if lacks else verdict for lacks, verdict in zip(frame["partial"], stopped, strict=True)]
+    labels = np.array(early, dtype=object)
     for drawn in resampled(frame, units, x, replicates, seed):
         point, drawn_places = cloud_of(frame, drawn.rows), places(drawn.cloud, kind)
         on[drawn.rows] = stands = places(point, kind).on[0]
@@ -269,7 +272,7 @@ def cloud_of(frame: pl.DataFrame, rows: list[int]) -> Cloud:
 def judged(frame: pl.DataFrame) -> pl.DataFrame:
     """Row numbers of the cells that take part: complete, with known spend and accuracy."""
     full = frame.with_row_index("row")
-    return full.filter(~pl.col("partial") & pl.col("x").is_not_null() & pl.col("accuracy").is_not_null())
+    return full.filter(side_by_side(frame) & pl.col("x").is_not_null() & pl.col("accuracy").is_not_null())
 
 
 def resampled(frame: pl.DataFrame, units: pl.DataFrame, x: str, replicates: int, seed: int) -> list[Replicates]:

@@ -212,7 +212,7 @@ def _if_whole(each: Placed, judged: Judged) -> Judged:
     """A setting with too few scored questions is not judged: those that are missing may be the hard ones."""
     row = each.row
     # Under 95 % of the list, as everywhere.
-    if not row["partial"]:
+    if not row["partial"] and row["stopped_at"] is None:
         return judged
     missing = row["n_planned"] - row["n_questions"]
     why = f"{text.count(row['n_questions'])} of {text.plural(row['n_planned'], 'question')} are scored"

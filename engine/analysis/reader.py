@@ -31,7 +31,8 @@ from engine.core import names, text
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
 from engine.core.names import ARROW
-from engine.store import deltas
+from engine.core.rounds import Round, Stop
+from engine.store import deltas, tables
 from engine.strategies.calibration import LABEL
 from engine.strategies.lineups import called
 
@@ -416,6 +417,22 @@ class Look:
             return Shown(alike(rows), planned(rows, self.known.studies, self.known.asked), None, voting(votes))
         votes = list(within.of(votes, self.known.studies))
         return Shown(alike(rows), within.planned(rows), within.questions, voting(votes))
+
+    @cached_property
+    def decided(self) -> tuple[list[Round], list[Stop]]:
+        """What adaptive runs decided, look by look."""
+        return tables.rounds(self.connection)
+
+    def stops(self, condition: Row) -> tuple[int, dict[tuple[str, int], str]] | None:
+        """At how many questions the newest of a condition's runs stopped asking it, and the verdict by axis and budget;
+        None: none of them did."""
+        runs = condition["run_ids"] or []
+        own = [s for s in self.decided[1] if s.condition_id == condition["condition_id"] and s.run_id in runs]
+        if not own:
+            return None
+        last = max(own, key=lambda stop: runs.index(stop.run_id)).run_id
+        verdicts = {(condition["axis"], stop.budget): stop.verdict for stop in own if stop.run_id == last}
+        return max(stop.asked for stop in own if stop.run_id == last), verdicts
 
     @cached_property
     def explained(self) -> frozenset[str]:

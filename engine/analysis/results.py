@@ -28,6 +28,7 @@ from engine.analysis.pairs.equal_spend import EqualSpend, equal_spend
 from engine.analysis.pairs.equity import Equity
 from engine.analysis.pairs.savings import Savings, Traffic
 from engine.analysis.reader import Look, Read
+from engine.analysis.rounds import Decided, decided
 from engine.analysis.sql import listings, queries, token_roles
 from engine.analysis.sql.chains import Chain, chains
 from engine.analysis.stats import Correction
@@ -75,6 +76,8 @@ class Results:
         any other of `lens.READING_AXES` is a re-cut below each trial's horizon); others have the one cell they ran at.
         Filters, one value or several: `reader.FILTERS`. `lens`: other prices, energy figures; see `lens.Lens`.
         n_planned: questions on the list; partial: fewer than 95 % of them are scored. n_shared: see `frontier`.
+        stopped_at: after so many questions an adaptive study asked the setting no further (null: it did not), and
+        stopped the verdict that ended it; such a cell is not partial, has no interval and is judged beside no other.
         n_draws: settings that make one request are read with so many draws of it, as means; 1: as they were run
         (`analysis.sql.draws`). Their trials are counted once a draw. guess, chance: what one fixed answer to all
         questions of the list scores, and a blind choice of an option; null where nobody knows (`analysis.guessing`).
@@ -335,6 +338,21 @@ class Results:
             rows, within = read.look.within(filters)
             return [*(within.notes if within else ()), *reader.older(rows), *reader.scored_unlike(rows)]
 
+    def decisions(self, study: str | None = None, run_id: str | None = None) -> list[Decided]:
+        """What adaptive runs decided and why, a record for each run and task, oldest first; of one study or run."""
+        with self._looking() as look:
+            looked, stops = look.decided
+            if not looked:
+                return []
+            known, lengths = look.known, listings.order_lengths(look.connection)
+            members: dict[tuple[str, str], set[str]] = {}
+            for each in look.asked:
+                for condition, runs in each.conditions.items():
+                    for run in runs:
+                        members.setdefault((run, each.task), set()).add(condition)
+        rows = {key: [row for row in known.conditions if row["condition_id"] in ids] for key, ids in members.items()}
+        return decided(looked, stops, rows, known.studies, lengths, study, run_id)
+
     def studies(self) -> pl.DataFrame:
         """What each study asked for, task by task, the one that ran last at the end: columns study, task, list (studies
         with the same number asked the same questions of the task), n_questions, and the condition_ids."""
@@ -425,12 +443,14 @@ class Results:
             where = read.placed(read.known(), shown.conditions, axis, budgets)
             units = read.units(shown.conditions, where)
             stated = read.mechanisms(shown.conditions, where) if explain else None
+            stops = {row["condition_id"]: read.look.stops(row) for row in shown.conditions}
             blind = guessing(read.connection, {row["task"] for row in shown.conditions}, shown.questions)
         draws = read.drawn.counts if read.drawn else {}
         conditions = [
             {
                 **row,
                 "n_draws": draws.get(row["condition_id"], 1),
+                "stops": stops[row["condition_id"]],
                 "guess": blind[row["task"]].constant,
                 "chance": blind[row["task"]].chance,
             }

@@ -2,11 +2,11 @@
 
 Scores lie between 0 and 1, so the difference of two settings on a question lies between -1 and 1. Its mean is bounded
 by betting (Waudby-Smith & Ramdas, arXiv 2010.09686): who bets against "the mean is at least m" multiplies a capital by
-1 + b (m - d) / (1 - m) with each difference d. While the statement is true the capital is a non-negative supermartingale,
-so by Ville's inequality it ever reaches 1 / a with a chance of at most a; an m at which it did is refused for good. The
-capital is spread over fixed bets b before the start and left there, so that it depends on how often each difference was
-seen, not on the order, and grows with m. Spends have no such bounds that would be of use: theirs are asymptotic
-confidence sequences (Waudby-Smith et al., arXiv 2103.06476). Reads no database and knows no setting.
+1 + b (m - d) / (1 - m) with each difference d. While the statement is true the capital is a non-negative
+supermartingale, so by Ville's inequality it ever reaches 1 / a with a chance of at most a; an m at which it did is
+refused for good. The capital is spread over fixed bets b before the start and left there, so that it depends on how
+often each difference was seen, not on the order, and grows with m. Spends have no such bounds that would be of use:
+theirs are asymptotic confidence sequences (Waudby-Smith et al., arXiv 2103.06476). Reads no database, knows no setting.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def gap_highs(scores: Floats, doubts: tuple[float, ...]) -> list[Floats]:
     """
     settings, _ = scores.shape
     values, codes, slack = _coded(scores)
-    apart = values[:, None] - values[None, :] + slack
+    apart = np.minimum(values[:, None] - values[None, :] + slack, 1.0)
     distinct = np.unique(np.round(apart, 9))
     if len(distinct) > _MOST_VALUES:
         distinct = np.arange(-_GRID, _GRID + 1) / _GRID

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+import engine
 from engine.cli import estimates, options, show
 from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.cli.reading import reports
-from engine.core import files
+from engine.core import files, names
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
@@ -31,12 +32,18 @@ _HEAD = (
 @click.command(cls=Verb, works=True)
 @options.study_file()
 @options.plugin
-def run(db: Path, path: Path) -> int:
+@options.option("--adaptive", is_flag=True, help="ask on only where the place of a setting is undecided")
+@options.option("--until", help='when an adaptive run stops: "regret <= 3 points"')
+def run(db: Path, path: Path, adaptive: bool, until: str | None) -> int:
     """Check the study to the end, say what it can cost, make the run's directory, and work."""
     from engine.study.plan import plan
+    from engine.study.schema import adaptive as as_adaptive
     from engine.study.schema import load
 
-    return start(plan(options.none_of_ours(load(path))), db)[1]
+    study = options.none_of_ours(load(path))
+    if until is not None and not adaptive and study.until is None:
+        raise UsageError("--until says when an adaptive run stops; add --adaptive.")
+    return start(plan(as_adaptive(study, until) if adaptive or until is not None else study), db)[1]
 
 
 @click.command(cls=Verb, works=True)
@@ -133,6 +140,9 @@ def runs(db: Path, as_json: bool) -> None:
                 show.say(f"Failed in {each.run_id}: {why}.")
             elif each.state == "failed" and each.message:
                 show.say(f"Failed in {each.run_id}: {each.message}")
+        if local.exists():
+            for decided in engine.open(local).decisions():
+                show.say(f"{decided.run_id}, {names.task(decided.task)}: {decided.sentence}")
 
 
 def start(planned: Plan, db: Path) -> tuple[Path, int]:

@@ -142,6 +142,12 @@ class Setting:
         return " · ".join(part for part in (self.strategy, self.model, self.task) if part)
 
 
+def stopped(row: Row) -> str:
+    """`stopped at 44`: a setting that an adaptive study asked no further; empty: it was not."""
+    at = row.get("stopped_at")
+    return f"stopped at {at:,}" if at else ""
+
+
 def variant(row: Row) -> Variant:
     """What tells a row's setting from others, whatever its budget."""
     return str(row["task"]), str(row["strategy"]), str(row["model"]), str(row.get("params") or "{}")

@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.core import names, text
 from engine.core.records import TrialSpec
-from engine.core.rounds import Round, Stop, looks
+from engine.core.rounds import Round, RoundState, Stop, looks
 from engine.store.store import Store
 from engine.study.plan import Plan
 from engine.study.schema import as_json
@@ -90,16 +90,10 @@ class Rounds:
         self._due: list[_Course] = []
         """Tasks that are to be looked at once what was asked is stored."""
         looked, stopped = store.rounds(run_id)
-        self._courses = [
-            _course(
-                plan,
-                task,
-                plan.study.until,
-                [r for r in looked if r.task == task],
-                [s for s in stopped if s.task == task],
-            )
-            for task in plan.tasks
-        ]
+        self._courses = []
+        for task in plan.tasks:
+            rounds, stops = [r for r in looked if r.task == task], [s for s in stopped if s.task == task]
+            self._courses.append(_course(plan, task, plan.study.until, rounds, stops))
         for course in self._courses:
             store.save_order(run_id, course.task, (id for group in course.groups for id in group))
 
@@ -119,11 +113,9 @@ class Rounds:
         """Trials the run can still come to, those asked included: every setting that is left on every question."""
         total = 0
         for course in self._courses:
-            whole = len(looks(len(course.groups)))
-            last = {
-                s: course.asked(s) if course.over or s in course.dropped else whole for s in course.settings.values()
-            }
-            allowed = {setting: set(course.seen(number)) for setting, number in last.items()}
+            whole, dropped = len(looks(len(course.groups))), course.dropped
+            settled = {s: course.over or s in dropped for s in course.settings.values()}
+            allowed = {s: set(course.seen(course.asked(s) if ends else whole)) for s, ends in settled.items()}
             total += sum(
                 id in allowed[course.settings[spec.condition.condition_id]]
                 for id, specs in course.specs.items()
@@ -132,7 +124,7 @@ class Rounds:
         return total
 
     def listed(self) -> dict[str, list[str]]:
-        """By task the questions of the last look, which its figures stand on; before the first look those it will see."""
+        """By task the questions of the last look, which its figures stand on; before the first those it will see."""
         return {course.task: course.seen(len(course.rounds) or 1) for course in self._courses}
 
     def planned(self) -> list[TrialSpec]:
@@ -164,15 +156,13 @@ class Rounds:
             stopped = len(course.dropped)
             early = f"; {text.plural(stopped, 'setting')} stopped earlier" if stopped else ""
             if last.state == "reached":
-                lines.append(
-                    f"{names.task(course.task)}: surely within {goal} points of the best after {text.count(last.asked)} "
-                    f"of {text.plural(whole, 'question')}{early}."
-                )
+                what = f"surely within {goal} points of the best after {text.count(last.asked)} of"
+                lines.append(f"{names.task(course.task)}: {what} {text.plural(whole, 'question')}{early}.")
             else:
-                lines.append(
-                    f"{names.task(course.task)}: all {text.plural(whole, 'question')} asked, and what is recommended "
-                    f"may be {text.number(100 * last.bound)} points behind the best, more than the {goal} asked for{early}."
-                )
+                bound = f"{text.number(100 * last.bound)} points behind the best, more than the {goal} asked for"
+                asked = f"all {text.plural(whole, 'question')} asked"
+                what = f"{asked}, and what is recommended may be {bound}{early}."
+                lines.append(f"{names.task(course.task)}: {what}")
         return " ".join(lines)
 
     def _decide(self, course: _Course, store: Store) -> None:
@@ -193,8 +183,7 @@ class Rounds:
         free = frozenset(setting for setting, tokens in marginal.items() if tokens == 0)
         judged = elimination.judge(points, before, course.goal, free)
         last = number == len(looks(len(course.groups)))
-        pick = None if judged.pick is None else keys[judged.pick]
-        state = "reached" if judged.reached else "all asked" if last else "goes on"
+        state: RoundState = "reached" if judged.reached else "all asked" if last else "goes on"
         stops = [
             Stop(
                 *(self._run_id, course.task, number, *keys[point], len(seen), settled.verdict, *keys[settled.by]),
@@ -204,13 +193,11 @@ class Rounds:
             # Where the task ends anyway nobody is stopped early.
             if state == "goes on" and points.settings[point] in judged.dropped
         ]
-        left = len(
-            set(course.settings.values()) - course.dropped - {course.settings[stop.condition_id] for stop in stops}
-        )
-        condition_id, budget = pick or (None, None)
+        gone = course.dropped | {course.settings[stop.condition_id] for stop in stops}
+        left = len(set(course.settings.values()) - gone)
+        condition, budget = (None, None) if judged.pick is None else keys[judged.pick]
         decided = Round(
-            *(self._run_id, course.task, number, len(seen), left, state),
-            *(condition_id, budget, judged.bound, course.goal),
+            self._run_id, course.task, number, len(seen), left, state, condition, budget, judged.bound, course.goal
         )
         course.rounds.append(decided)
         try:

@@ -104,9 +104,8 @@ class Runner:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
         with _rare_collections():
             flusher = asyncio.create_task(self._flush_regularly())
-            workers = asyncio.create_task(
-                self._in_rounds(self._rounds) if self._rounds else self._all(self._plan.specs)
-            )
+            whole = self._in_rounds(self._rounds) if self._rounds else self._all(self._plan.specs)
+            workers = asyncio.create_task(whole)
             both: list[asyncio.Future[Any]] = [workers, flusher]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -221,12 +221,7 @@ class Store(Database):
     def rounds(self, run_id: str | None = None) -> tuple[list[Round], list[Stop]]:
         """What adaptive runs decided, in order, of one run or of all; nothing in a file of an earlier version."""
         with self.reading() as connection:
-            if "rounds" not in tables.layouts(connection):
-                return [], []
-            where = "where run_id = coalesce(?, run_id)"
-            looks = tables.fetch(connection, f"select * from rounds {where} order by run_id, task, number", [run_id])
-            sql = f"select * from stops {where} order by run_id, task, number, condition_id, budget"
-            return [Round(**row) for row in looks], [Stop(**row) for row in tables.fetch(connection, sql, [run_id])]
+            return tables.rounds(connection, run_id)
 
     def tokens_read(self, conditions: Iterable[str], question_ids: Iterable[str]) -> list[tuple[str, str, int]]:
         """The stored replies that some conditions read on some questions: condition, completion, its tokens."""

@@ -15,6 +15,7 @@ from engine.core import codec
 from engine.core.allowance import Book, Lease
 from engine.core.budget import Amount, Limits
 from engine.core.records import Price, Trial
+from engine.core.rounds import Round, Stop
 from engine.store import rows
 from engine.store.sql import Connection
 
@@ -155,6 +156,16 @@ def book(connection: Connection) -> Book:
         taken_at = codec.aware(row["taken_at"])
         leases.append(Lease(row["run_id"], row["day"], lent, spent, doubt, row["held"], taken_at))
     return Book(Limits(**json.loads(stored[0])) if stored else Limits(), leases)
+
+
+def rounds(connection: Connection, run_id: str | None = None) -> tuple[list[Round], list[Stop]]:
+    """What adaptive runs decided, in order, of one run or of all; nothing in a file of an earlier version."""
+    if "rounds" not in layouts(connection):
+        return [], []
+    where = "where run_id = coalesce(?, run_id)"
+    looked = fetch(connection, f"select * from rounds {where} order by run_id, task, number", [run_id])
+    sql = f"select * from stops {where} order by run_id, task, number, condition_id, budget"
+    return [Round(**row) for row in looked], [Stop(**row) for row in fetch(connection, sql, [run_id])]
 
 
 def save_allowance(connection: Connection, allowance: Limits) -> None:

@@ -20,6 +20,7 @@ from engine.analysis.advice import board as boards
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.advice.decide import Decision
 from engine.analysis.advice.loss import Loss
+from engine.analysis.cells import side_by_side
 from engine.analysis.common import on_common
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.stats import Sample
@@ -224,7 +225,7 @@ def decided(
     """`decide.decide` on cells of one task and the sums per question behind them; where nothing can be judged, what is
     missing. Raises UnknownName for a spend nobody knows."""
     frontier.check(x)
-    known = ~pl.col("partial") & pl.col(x).is_not_null() & pl.col("accuracy").is_not_null()
+    known = side_by_side(cells) & pl.col(x).is_not_null() & pl.col("accuracy").is_not_null()
     if cells.filter(known).is_empty():
         return decide.unknown(cells, x)
     board = boards.board(cells, units, x, sample.replicates, sample.seed)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.analysis import stats
 from engine.analysis.advice.board import Board, cell_of
+from engine.analysis.cells import side_by_side
 from engine.analysis.frontier import far_behind, flags, tails
 from engine.analysis.pairs.compare import Cell
 from engine.analysis.stats import LEVEL, Estimate, Flags, Floats
@@ -242,7 +243,7 @@ def decide(
 def unknown(cells: pl.DataFrame, x: str) -> Decision:
     """Where no point can be judged: what is missing, and what would help. `cells`: columns of `Results.cells`."""
     what = AXES.get(x, x.replace("_", " "))
-    full = cells.filter(~pl.col("partial"))
+    full = cells.filter(side_by_side(cells))
     if cells.is_empty():
         return Decision("There is no setting to choose from here", "Run a study, or choose another", "", 0)
     if cells["accuracy"].null_count() == cells.height:

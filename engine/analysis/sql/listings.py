@@ -38,6 +38,8 @@ _LISTS = {
         where p.kind = 'question' group by all""",
 }
 
+_ORDERS = "select run_id, task, count(*) from orders group by all"
+
 # At the plain list price, and unknown as a whole where the price of any model is.
 _TRIAL_ROWS = """
 select t.trial_id, t.attempt, t.question_id, q.text as question, q.target, q.category, t.repeat, t."end", t.verdict,
@@ -101,6 +103,11 @@ _UNREPORTED = f"""
 select t.condition_id, {", ".join(f"bool_or(s.{name} is null) as {name}" for name in deltas.SPENDS)}
 from trials t join conditions c using (condition_id) left join trial_spends s using (trial_id, attempt)
 where c.strategy like '{names.IMPORTED}%' and t."end" in ('finished', 'exhausted') group by all"""
+
+
+def order_lengths(connection: Connection) -> dict[tuple[str, str], int]:
+    """By adaptive run and task how many questions its order has."""
+    return {(run, task): count for run, task, count in connection.execute(_ORDERS).fetchall()}
 
 
 def unreported(connection: Connection) -> dict[str, frozenset[str]]:

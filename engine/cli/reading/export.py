@@ -147,6 +147,7 @@ def _markdown(db: Path, out: Path, study: str | None) -> None:
 def _cells(row: Row, setting: str) -> tuple[str, ...]:
     interval = text.interval(row["accuracy_low"], row["accuracy_high"], text.percent)
     labels = [label for label in ("simulated", "partial") if row[label]]
+    labels += [early] if (early := names.stopped(row)) else []
     return (
         *(", ".join([setting, *labels]), row["task"], text.budget(row["budget"], row["axis"])),
         *(text.count(row["n_questions"]), text.percent(row["accuracy"]), interval.strip("()") or text.UNKNOWN),

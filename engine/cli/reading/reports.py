@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Decision
+    from engine.analysis.rounds import Decided
     from engine.study.plan import Plan
 
 FORMS = ("html", "md")
@@ -60,8 +61,24 @@ def results(db: Path, study: str, conditions: Iterable[str]) -> None:
     rows = found.cells(study=study, condition_id=ids).to_dicts()
     tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
     _show(rows, {task: found.decide(task, study=study, condition_id=ids) for task in tasks})
+    # The study's last run on each task.
+    decisions({each.task: each for each in found.decisions(study)}.values())
     for sentence in found.notes(study=study, condition_id=ids):
         show.say(sentence)
+
+
+def decisions(every: Iterable[Decided]) -> None:
+    """What adaptive runs decided and why: a sentence and a table for each task."""
+    from engine.analysis.rounds import sentences
+
+    for each, sentence in zip(told := [*every], sentences(told), strict=True):
+        show.say(sentence)
+        lines = [
+            (one.name, show.number(one.asked), "stopped" if one.stopped else "asked on", one.reason)
+            for one in each.settings
+        ]
+        show.table(("setting", "questions", "", "why"), lines, numeric=[1])
+        show.say()
 
 
 @click.command(cls=Verb)
@@ -136,6 +153,8 @@ def report(
     elif rows:
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
         _one_number(rows, told)
+        asked = [each for each in results.decisions(study) if each.task in tasks]
+        decisions(asked)
         unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
@@ -188,6 +207,11 @@ def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
     for name, note in _NOTES.items():
         if any(row[name] for row in rows):
             show.say(note)
+    if any(row["stopped_at"] for row in rows):
+        show.say(
+            "stopped at n: an adaptive study asked it no further, since at every budget another one was surely cheaper "
+            "and no worse; its verdict is the one that stopped it, and it has no interval."
+        )
     if any(row["n_draws"] > 1 for row in rows):
         show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
 
@@ -253,6 +277,8 @@ def _labels(row: Row) -> Iterable[str]:
         chance = row.get("p_frontier")
         yield "frontier" if chance is None else f"frontier ({text.share(chance)})"
     yield from (label for label in ("simulated", "partial") if row[label])
+    if early := names.stopped(row):
+        yield early
     if row["n_draws"] > 1:
         yield text.draws(row["n_draws"])
     # An assumed price says nothing where none is known.
