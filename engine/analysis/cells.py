@@ -115,7 +115,8 @@ def cells(units: pl.DataFrame, conditions: Sequence[Mapping[str, Any]], planned:
         cell["much_cut"] = row["n_exhausted"] > MUCH_CUT * row["scored"]
         cell["n_planned"] = max(planned[row["condition_id"]], cell["n_questions"])
         cell["partial"] = cell["n_questions"] < PARTIAL_BELOW * cell["n_planned"] or cell["n_questions"] == 0
-        asked, verdicts = condition.get("stops") or (None, {})
+        stops: tuple[int | None, Mapping[tuple[Any, Any], str]] = condition.get("stops") or (None, {})
+        asked, verdicts = stops
         cell["stopped_at"] = cell["stopped"] = None
         if cell["partial"] and asked is not None:
             # It was stopped because of what it answered, so no interval of a fixed number of questions holds.

@@ -39,7 +39,7 @@ def gap_highs(scores: Floats, doubts: tuple[float, ...]) -> list[Floats]:
     settings, _ = scores.shape
     values, codes, slack = _coded(scores)
     apart = np.minimum(values[:, None] - values[None, :] + slack, 1.0)
-    distinct = np.unique(np.round(apart, 9))
+    distinct: Floats = np.unique(np.round(apart, 9))
     if len(distinct) > _MOST_VALUES:
         distinct = np.arange(-_GRID, _GRID + 1) / _GRID
     # The next larger one, so that rounding can only raise a bound.
