@@ -6,7 +6,7 @@ import os
 
 from streamlit import config
 
-from tests.support import effort
+from tests.support import effort, new_files
 
 # Pages are tested without a server; this is where theirs would listen. Set here, since Streamlit reads its files once,
 # when it is first asked, and from whatever folder a test stands in then.
@@ -14,3 +14,4 @@ config.set_option("server.address", "127.0.0.1")
 # Nobody else can ask a page that has no server, so it needs no token; what starts a server says again what it wants.
 os.environ["BUDGETSCOPE_NO_TOKEN"] = "1"
 effort.load()
+new_files.copied()

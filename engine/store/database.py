@@ -153,9 +153,11 @@ _INSTANCES: dict[str, _Instance] = {}
 @contextmanager
 def _instance(path: Path) -> Iterator[_Instance]:
     """The process's instance for a file; of those in nobody's hands the `_IDLE` used last are kept."""
-    name = str(path.absolute())
+    # As DuckDB calls it, which follows links before it asks whether it may.
+    name = str(path.resolve())
     with _GUARD:
-        instance = _INSTANCES[name] = _INSTANCES.pop(name) if name in _INSTANCES else _Instance(name)
+        instance = _INSTANCES.pop(name, None) or _Instance(name)
+        _INSTANCES[name] = instance
         instance.users += 1
     try:
         yield instance
@@ -197,8 +199,8 @@ class Database:
         # Under another name until it is whole, so that nobody opens a file without tables.
         fresh = files.part_of(self.path)
         try:
-            with _translated(self.path), duckdb.connect(str(fresh.absolute()), config=dict(_CLOSED)) as connection:
-                schema.migrate(connection)
+            with _translated(self.path):
+                _make(fresh)
             identity = _identity(fresh)
             _publish(fresh, self.path)
             # Another process may have been first, with an older schema.
@@ -370,6 +372,12 @@ class Database:
 
     def _busy(self) -> StoreBusy:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
+
+
+def _make(path: Path) -> None:
+    """A new file with all tables and no rows."""
+    with duckdb.connect(str(path.absolute()), config=dict(_CLOSED)) as connection:
+        schema.migrate(connection)
 
 
 def _identity(path: Path) -> tuple[int, int]:

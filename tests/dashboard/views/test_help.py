@@ -17,9 +17,13 @@ from tests.support.pages import run_page
 APP = ROOT / "dashboard" / "app.py"
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stores.small(tmp_path_factory.mktemp("help") / "results.duckdb")
+
+
 @pytest.fixture
-def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = stores.small(tmp_path / "results.duckdb")
+def db(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(made))
     return made
 
