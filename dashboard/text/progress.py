@@ -143,11 +143,11 @@ def pace(status: Status) -> tuple[str, str]:
     """`10 min left` or `took 24 min`, and what is known besides: how long so far, calls a second."""
     # Worked on, not since its start: a run that was resumed would look slow.
     left, ran = status.seconds_left, running_s(status)
-    gone = "" if ran is None else f"{fmt.duration(ran * 1000)} gone"
+    gone = "" if ran is None else f"{fmt.roughly(ran * 1000)} gone"
     rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
     if not status.alive:
         return ("not started" if ran is None else f"took {fmt.duration(ran * 1000)}"), rate
-    head = "time left: known soon" if left is None else f"{fmt.duration(left * 1000)} left"
+    head = "time left: known soon" if left is None else f"{fmt.roughly(left * 1000)} left"
     return head, "; ".join(part for part in (gone, rate) if part)
 
 
@@ -157,7 +157,7 @@ def patience(status: Status) -> str:
     if not status.reserved.calls or not ran or not calls:
         return "Stop lets the calls in flight finish."
     # In flight over throughput.
-    wait = fmt.duration(max(1.0, status.reserved.calls * ran / calls) * 1000)
+    wait = fmt.roughly(max(1.0, status.reserved.calls * ran / calls) * 1000)
     return f"Stop lets {fmt.plural(status.reserved.calls, 'call')} in flight finish, about {wait}."
 
 
@@ -318,7 +318,7 @@ def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     tokens = round(expected.bought_tokens.expected)
     billed = expected.bought_pusd.high if expected.bought_pusd and worst.billed_pusd else None
     limits = Limits(None, _round_up(ROOM * tokens), None if not billed else max(1, round(ROOM * billed)))
-    lasts = "" if expected.seconds is None else f", about {fmt.duration(expected.seconds.expected * 1000)}"
+    lasts = "" if expected.seconds is None else f", about {fmt.roughly(expected.seconds.expected * 1000)}"
     said = f"{asked}{lasts if worst.trials else ''}, {cost[0]}."
     return Forecast(probably, EXPECTED, None, pilot_cost, "", tokens, limits, said)
 

@@ -17,7 +17,7 @@ from dashboard.data import access, live, queries, runs, studies
 from dashboard.data.live import Live
 from dashboard.text import progress
 from dashboard.text.progress import Forecast
-from dashboard.widgets import controls, import_panel, study_address, study_form, url_state
+from dashboard.widgets import controls, import_panel, model_list, study_address, study_form, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
@@ -137,6 +137,7 @@ def _compose() -> None:
         _expected(forecast, form)
     with ready:
         _launch(form, forecast, usual, db)
+        controls.caption("; ".join(model_list.lacking(models, tables, access.run_environment())))
     study_address.settle(VIEW)
     url_state.save(VIEW, PARAMS)
     controls.copy_link(VIEW, PARAMS)

@@ -86,6 +86,7 @@ STYLE = """<style>
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] { display: flex; align-items: center; gap: .7rem; }
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] > label { margin: 0; min-height: 0; flex: none; width: auto; }
 .to-words b { color: var(--bs-cut); }
+@media (max-width: 640px) { [class*="st-key-to-fields"] [data-testid="stNumberInput"] { flex-wrap: wrap; } }
 @media (max-width: 1100px) {
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] { flex-direction: column; }
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {

@@ -7,7 +7,7 @@ a key only the name of its variable is known.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -19,6 +19,7 @@ from dashboard.data import runs, studies
 from dashboard.widgets import controls
 from engine.cli.serve import is_loopback
 from engine.core import names
+from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.models.bundled import BUNDLED
 from engine.models.prices import bundled_price, priced_names, usd_per_million
@@ -27,6 +28,7 @@ MOST = 6  # Models that a search shows.
 ADDED = "form.added"
 """Session key of the models that were found by a search, chosen or not."""
 FREE = "free (runs here)"
+NEEDS = "needs "
 
 
 def models(tables: dict[str, dict[str, Any]], environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -103,16 +105,30 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
             here = prices or table.get("gguf") or is_loopback(host)
             return FREE if here else "price unknown", place, False
         assumed = " assumed price" if prices.get("assumed") else ""
-        return f"${prices['input']:g} in, ${prices['output']:g} out per million tokens{assumed}", place, False
+        return f"{_rates(prices)}{assumed}", place, False
     price = bundled_price(str(table.get("model") or name))
     rates = None if price is None else usd_per_million(price)
-    cost = "price unknown" if rates is None else f"${rates['input']:g} in, ${rates['output']:g} out per million tokens"
+    cost = "price unknown" if rates is None else _rates(rates)
     provider = name.partition("/")[0]
     variable = table.get("api_key_env") or studies.KEYS.get(provider)
     if variable is None:
         return cost, "", False
     there = bool(environment.get(str(variable), "").strip())
-    return cost, "key found" if there else f"needs {variable}", there
+    return cost, "key found" if there else f"{NEEDS}{variable}", there
+
+
+def lacking(
+    models: Sequence[str], tables: Mapping[str, Mapping[str, Any]], environment: Mapping[str, str]
+) -> Iterator[str]:
+    """What chosen models still need: `openai/gpt-4o-mini needs OPENAI_API_KEY, or its answers fail`."""
+    for name in models:
+        _, ready, good = about(name, tables.get(name), environment)
+        if not good and ready.startswith(NEEDS):
+            yield f"{name} {ready}, or its answers fail"
+
+
+def _rates(usd: Mapping[str, Any]) -> str:
+    return f"{fmt.money(usd['input'])} in, {fmt.money(usd['output'])} out per million tokens"
 
 
 def _fetch(name: str) -> None:
@@ -157,8 +173,13 @@ def _search(environment: Mapping[str, str]) -> None:
         return
     parts = wanted.lower().split()
     known = [name for name in (*scripted(), *priced_names()) if all(part in name.lower() for part in parts)]
-    # With a key first, then what is named as typed, then the shortest.
-    known.sort(key=lambda name: (name.partition("/")[0] not in keys, not name.endswith(f"/{wanted}"), len(name), name))
+
+    def place(name: str) -> tuple[bool, bool, bool, int, str]:
+        # With a key first, then those whose key is known by name, then what is named as typed, then the shortest.
+        provider = name.partition("/")[0]
+        return provider not in keys, provider not in studies.KEYS, not name.endswith(f"/{wanted}"), len(name), name
+
+    known.sort(key=place)
     shown = [*dict.fromkeys([*known[:MOST], *([wanted] if "/" in wanted else [])])]
     for name in shown:
         price, ready, _ = about(name, None, environment)

@@ -120,6 +120,14 @@ def duration(milliseconds: float | None) -> str:
     return quantity(milliseconds / 3_600_000, "h")
 
 
+def roughly(milliseconds: float) -> str:
+    """A duration that is a guess, in whole units: `14 s`, `3 min`, `2 h`."""
+    for size, most, unit in ((1_000, 90_000, "s"), (60_000, 5_400_000, "min")):
+        if milliseconds < most:
+            return quantity(max(1, round(milliseconds / size)), unit)
+    return quantity(round(milliseconds / 3_600_000), "h")
+
+
 def spend(value: float | None, axis: str) -> str:
     """A spend in dollars, tokens, calls, Wh or ms: `$0.0012`, `1,020 output tokens`; infinity is `no bound`."""
     if value is not None and math.isinf(value):

@@ -1,4 +1,4 @@
-"""Seconds and memory of the Trials page over one setting with many answers, page by page, with filter, search and budget.
+"""Seconds and memory of the Answers page over one setting with many answers, page by page, with filter, search and budget.
 
     python -m tests.bench.trials [--answers 100000]
 
@@ -39,15 +39,15 @@ def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
 os.environ["BUDGETSCOPE_DB"] = sys.argv[1]
 from tests.support.pages import run_page
-run_page("trials")
+run_page("answers")
 os.environ["BUDGETSCOPE_DB"] = sys.argv[2]
 before = peak()
-began = time.perf_counter()
-page = run_page("trials", **dict(pair.split("=", 1) for pair in sys.argv[3:]))
-seconds = time.perf_counter() - began
+began, used = time.perf_counter(), time.process_time()
+page = run_page("answers", **dict(pair.split("=", 1) for pair in sys.argv[3:]))
+seconds, used = time.perf_counter() - began, time.process_time() - used
 assert not page.exception, page.exception
 shown = [each.value for each in page.caption if "shown" in each.value][0]
-print(f"{seconds:6.2f} s  {peak() - before:6.0f} MB more  {shown}")
+print(f"{seconds:6.2f} s ({used:.2f} s of processor)  {peak() - before:6.0f} MB more  {shown}")
 """
 
 

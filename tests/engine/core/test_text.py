@@ -75,6 +75,11 @@ def test_a_chance_over_ninety_nine_percent_says_so() -> None:
     ]
 
 
+def test_a_guessed_duration_is_said_in_whole_units() -> None:
+    guesses = (20, 13_600, 89_000, 204_600, 1_500_000, 5_500_000, 9_000_000)
+    assert [fmt.roughly(ms) for ms in guesses] == ["1 s", "14 s", "89 s", "3 min", "25 min", "2 h", "2 h"]
+
+
 def test_units_stand_after_a_space_and_durations_choose_theirs() -> None:
     assert fmt.quantity(104, "tokens") == "104 tokens"
     assert [fmt.duration(ms) for ms in (820, 4210, 90_000, 210_000, 7_560_000, None)] == [
