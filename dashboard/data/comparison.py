@@ -1,6 +1,6 @@
 """What the Compare page asks of the analysis, cached as in `queries`, and what a visitor typed made into numbers.
 
-Differences are B minus A. Draws nothing. Raises UsageError in words a visitor understands.
+Differences are a setting's (B) minus the baseline's (A). Draws nothing. Raises UsageError in words for a visitor.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import streamlit as st
 
 from dashboard import figures, theme
 from dashboard.data import queries
+from dashboard.data.lens import PLAIN, Looking, build
 from dashboard.data.queries import REPLICATES, SEED, Database
 from dashboard.figures import CrossingInfo
 from dashboard.text.differences import Compared, Side
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 MOST_GROUPS = 24  # A column with more values than these does not group questions.
 NO_GROUPS = "category"  # The column every question has, filled or not.
 WALLS = 24  # Budgets at which a difference is drawn besides those the answer looked at.
-WHOLE = "All questions"
+MOST_OTHERS = 3  # Settings beside the baseline.
 ROWS = ("group", "n", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_value", "enough", "warning")
 ROW_NUMBERS = ("index", "_id", ".id")  # Endings of keys that only count questions.
 
@@ -43,14 +44,14 @@ class Month:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def settings(db: Database, study: str, task: str, axis: str | None) -> pl.DataFrame:
+def settings(db: Database, study: str, task: str, axis: str | None, looking: Looking = PLAIN) -> pl.DataFrame:
     """Scored cells of a study on a task, with `on_frontier` in tokens; budgets on `axis`, None: on their own."""
     from engine.analysis import frontier as of
 
-    frame, units = queries.measured(db, axis, study=study)
+    frame, units = queries.measured(db, axis, None, looking, study)
     scored = frame.filter(frame["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
     # One replicate: who is on the frontier is asked, not with what chance.
-    return of.frontier(scored, queries.theirs(scored, units), "total_tokens", "staircase", 1, SEED)
+    return of.frontier(scored, queries.theirs(scored, units), "output_tokens", "staircase", 1, SEED)
 
 
 def recommended(db: Database, study: str, task: str) -> Cell | None:
@@ -64,8 +65,10 @@ def recommended(db: Database, study: str, task: str) -> Cell | None:
 @st.cache_data(max_entries=32, show_spinner="Looking along the budgets …")
 def crossing(
     db: Database, study: str, task: str, a: Cell, b: Cell, called: tuple[str, str], dark: bool, narrow: bool
-) -> tuple[str, CrossingInfo]:
-    """From which budget on B is ahead of A: the sentence, and the figure's plain data. Raises UsageError.
+) -> tuple[str, CrossingInfo, pl.DataFrame]:
+    """From which budget on B is ahead of A: the sentence, the figure's plain data and its frame.
+
+    Raises UsageError.
 
     `called`: B and A. The figure has more budgets than the answer looked at, where either side changes."""
     import polars as pl
@@ -99,8 +102,9 @@ def crossing(
         if (row["low"] or 0) <= 0:
             break
         ahead = int(row["budget"])
+    shown = pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget")
     info = figures.crossing_info(
-        pl.concat([evidence, pl.DataFrame(rows, schema=evidence.schema, orient="row")]).sort("budget"),
+        shown,
         called,
         axis=axis,
         narrow=narrow,
@@ -108,28 +112,37 @@ def crossing(
         first=ahead,
         colour=theme.strategy_colours(sorted(set(every["strategy"])), dark=dark)[strategy],
     )
-    return answer.sentence, info
+    return answer.sentence, info, shown
 
 
-def ends(rows: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """The cheapest and the most accurate setting on the frontier; of a frontier of one, that and its best rival."""
+def ends(rows: Mapping[str, Mapping[str, Any]], pick: str | None) -> tuple[str, str]:
+    """The cheapest setting that works, and the recommended one (`pick`), else the most accurate on the frontier.
+
+    One works that gets something right, whose answers the budget leaves alone and whose mechanism does what its name
+    says. Where both would be the same setting, its best rival is the baseline."""
 
     def spends(name: str) -> tuple[float, str]:
-        return rows[name]["total_tokens"] or 0.0, name
+        return rows[name]["output_tokens"] or 0.0, name
 
-    front = sorted((name for name, row in rows.items() if row["on_frontier"]), key=spends) or sorted(rows, key=spends)
-    cheap, best = front[0], max(front, key=lambda name: rows[name]["accuracy"])
-    if cheap != best:
-        return cheap, best
-    rivals = [name for name in rows if name != best]
-    return max(rivals, key=lambda name: (rows[name]["accuracy"], -spends(name)[0])), best
+    def accurate(name: str) -> tuple[float, float]:
+        return rows[name]["accuracy"], -spends(name)[0]
+
+    front = [name for name, row in rows.items() if row["on_frontier"]] or [*rows]
+    best = pick if pick in rows else max(front, key=accurate)
+    works = [
+        name
+        for name, row in rows.items()
+        if row["accuracy"] > 0 and not (row["much_cut"] or row["idle"] or row["partial"])
+    ]
+    cheap = min((works or front), key=spends)
+    return (cheap, best) if cheap != best else (max((name for name in rows if name != best), key=accurate), best)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side) -> Compared:
-    """A against B in all and group by group; see `Results.compare` and `Results.equity`."""
-    results = queries.results(db.path)
-    whole = results.compare(b, a, replicates=REPLICATES, seed=SEED, study=study)
+def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side, looking: Looking = PLAIN) -> Compared:
+    """A setting (b) against the baseline in all and group by group; see `Results.compare` and `Results.equity`."""
+    results, lens = queries.results(db.path), build(looking, queries.models(db))[0]
+    whole = results.compare(b, a, replicates=REPLICATES, seed=SEED, lens=lens, study=study)
     order = (a, b) if left == "a" else (b, a)
     who = results.equity(*order, by, REPLICATES, SEED, study) if whole.n else None
     return Compared(whole, who, left)
@@ -137,30 +150,33 @@ def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side) ->
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def against(db: Database, study: str, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
-    """Other settings minus A; see `Results.comparisons`."""
+    """Other settings minus the baseline; see `Results.comparisons`."""
     return queries.results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED, study=study)
 
 
-def told_rows(found: Compared) -> pl.DataFrame:
-    """B minus A over all questions, then group by group, the largest first: columns `ROWS`.
+def group_rows(found: Compared) -> pl.DataFrame:
+    """The setting minus the baseline group by group, the largest first: columns `ROWS`; no row for a single group.
 
-    p_value: of the first row that nothing differs, of a group that it loses no more than the rest by the saving. The
-    first row is alone where the questions fall into one group."""
+    p_value: that the group loses no more than the rest by the saving."""
     import polars as pl
 
-    whole, change = found.whole, found.whole.accuracy
-    interval = (change.mean, change.low, change.high, whole.p_value)
-    first = (WHOLE, whole.n, whole.accuracy_b, whole.accuracy_a, *interval, True, False)
-    kinds = (pl.String, pl.Int64, *(pl.Float64,) * 6, pl.Boolean, pl.Boolean)
-    rows = pl.DataFrame([first], schema=dict(zip(ROWS, kinds, strict=True)), orient="row")
     if found.who is None or found.who.groups.height < 2:
-        return rows
+        kinds = (pl.String, pl.Int64, *(pl.Float64,) * 6, pl.Boolean, pl.Boolean)
+        return pl.DataFrame([], schema=dict(zip(ROWS, kinds, strict=True)), orient="row")
     groups = found.who.groups.rename({"change": "difference"})
     if found.left == "b":
         # Its changes are from the dearer to the cheaper setting, ours from A to B; + 0.0 makes a zero of minus zero.
         swapped = {"accuracy_a": "accuracy_b", "accuracy_b": "accuracy_a", "low": "high", "high": "low"}
         groups = groups.rename(swapped).with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
-    return pl.concat([rows, groups.select(ROWS).sort("n", "group", descending=[True, False])])
+    return groups.select(ROWS).sort("n", "group", descending=[True, False])
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def next_point(db: Database, study: str, task: str, looking: Looking = PLAIN) -> str:
+    """What the next percentage point costs in output tokens; see `Advisor.next_point`."""
+    lens = build(looking, queries.models(db))[0]
+    advisor = queries.results(db.path).advise(task, "output_tokens", None, REPLICATES, SEED, lens, study=study)
+    return advisor.next_point().sentence
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -176,7 +192,8 @@ def groupings(db: Database, task: str) -> tuple[str, tuple[str, ...]]:
     counts = {key: groups(questions, key)["group"].value_counts()["count"].to_list() for key in named}
     offered = tuple(key for key, sizes in counts.items() if key == NO_GROUPS or 1 < len(sizes) <= MOST_GROUPS)
     judged = [key for key in offered if sum(n >= ENOUGH for n in counts[key]) > 1]
-    return (NO_GROUPS if len(counts[NO_GROUPS]) > 1 or not judged else judged[0]), offered
+    several = [key for key in (*judged, *offered) if len(counts[key]) > 1]
+    return (NO_GROUPS if len(counts[NO_GROUPS]) > 1 or not several else several[0]), offered
 
 
 def _keys(data: Any, above: str = "") -> Iterable[str]:
@@ -187,7 +204,9 @@ def _keys(data: Any, above: str = "") -> Iterable[str]:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def month(db: Database, study: str, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month) -> Savings:
+def month(
+    db: Database, study: str, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month, looking: Looking = PLAIN
+) -> Savings:
     """A month with A and with B; its `saving` is what B saves. Raises UsageError for no number, size or zone."""
     from engine.models.energy import energy, known_energy, size
 
@@ -207,7 +226,8 @@ def month(db: Database, study: str, a: Cell, b: Cell, lineups: tuple[str, ...], 
         known = known_energy((*players, *players.values()))
         weights = known | dict.fromkeys(unknown_sizes(lineups), energy(size(*sizes)))
     traffic, results = number(wish.per_day), queries.results(db.path)
-    return results.savings(a, b, traffic, wish.zone, weights, replicates=REPLICATES, seed=SEED, study=study)
+    lens = build(looking, queries.models(db))[0]
+    return results.savings(a, b, traffic, wish.zone, weights, lens, REPLICATES, SEED, study)
 
 
 def number(text: str) -> float:

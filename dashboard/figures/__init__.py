@@ -6,7 +6,7 @@ Draw with `st.plotly_chart(figure, theme=None, config=CONFIG)`; `customdata` of 
 from dashboard.figures.axes import AXES
 from dashboard.figures.crossing import CrossingInfo, crossing_caption, crossing_figure, crossing_info
 from dashboard.figures.curves import CurvesInfo, curves_caption, curves_figure, curves_info
-from dashboard.figures.forest import ForestInfo, forest_figure, forest_info
+from dashboard.figures.forest import ForestInfo, Said, differences_info, forest_figure, forest_info
 from dashboard.figures.frontier import FrontierInfo, Handles, caption_sentence, frontier_figure, frontier_info, select
 from dashboard.figures.ink import CONFIG, empty_figure
 from dashboard.figures.stated_budgets import ToldInfo, obeyed_figure, told_caption, told_figure, told_info
@@ -21,6 +21,7 @@ __all__ = [
     "ForestInfo",
     "FrontierInfo",
     "Handles",
+    "Said",
     "ThoughtInfo",
     "ToldInfo",
     "WhereInfo",
@@ -31,6 +32,7 @@ __all__ = [
     "curves_caption",
     "curves_figure",
     "curves_info",
+    "differences_info",
     "empty_figure",
     "forest_figure",
     "forest_info",

@@ -1,4 +1,5 @@
-"""What the Compare page says about two settings, in words and columns. Differences are B minus A throughout.
+"""What the Compare page says about settings beside a baseline, in words and columns. Differences are the setting's (B)
+minus the baseline's (A) throughout.
 
 Pure: records and frames in, text and frames out; knows neither Streamlit nor a database. Texts are plain, not escaped.
 """
@@ -11,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard.figures.axes import AXES
+from dashboard.figures.forest import Said
 from dashboard.text import tables
 from engine.core import names
 from engine.core import text as fmt
@@ -34,20 +36,30 @@ QUANTITIES = {
 }
 DIFFERENCE = "Accuracy, points"
 """Column of `others_table`."""
-METHODS = {"score": "score interval (few differ)", "bootstrap": "paired bootstrap interval", "none": "no interval"}
+MOST_WORDS = 18
+"""Of a finding."""
+ALPHA = 0.05
+"""Below this a corrected p is not luck."""
+CLOSE = "too close to call"
 
 __all__ = [
     "DIFFERENCE",
     "Compared",
     "Side",
     "caption",
+    "columns",
     "dearer",
+    "export_table",
     "finding",
+    "heads",
+    "method",
     "month_remarks",
     "month_table",
     "others_table",
     "payers",
     "reservations",
+    "settled",
+    "sides",
     "spend_table",
     "too_few",
 ]
@@ -57,10 +69,11 @@ Side = Literal["a", "b"]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Setting A against setting B."""
+    """The baseline (A) and a setting (B)."""
 
     whole: Comparison
-    """Its `a` is the page's B: differences are B minus A, `won` are the questions on which B is better."""
+    """Its `a` is the setting: differences are the setting's minus the baseline's, `won` are the questions on which the
+    setting is better."""
     who: Equity | None
     """Who pays for leaving the dearer setting for the cheaper one; None: no question is shared."""
     left: Side
@@ -75,60 +88,148 @@ def dearer(a: Row, b: Row) -> Side:
     return "a" if (a[unit] or 0) > (b[unit] or 0) else "b"
 
 
-def finding(found: Comparison, a: Row, b: Row) -> str:
-    """The verdict in one sentence; `found` is B against A."""
-    name, delta = names.over([a, b]), found.accuracy
-    first, second = tables.cell_name(a, name), tables.cell_name(b, name)
-    if not found.n or delta.mean is None:
-        return f"{first} and {second} share no scored question"
-    questions = fmt.plural(found.n, "question")
-    if not found.settled:
+def settled(row: Row) -> bool:
+    """Whether a difference is more than luck: its p, corrected for all that are shown, and its interval both say so.
+
+    `row`: columns of `Results.comparisons`."""
+    low, high, p = row["low"], row["high"], row["p_adjusted"]
+    return None not in (low, high, p) and not low <= 0 <= high and p < ALPHA
+
+
+def finding(rows: Sequence[Row], base: Row) -> str:
+    """The verdict on all settings beside the baseline, in at most `MOST_WORDS` words.
+
+    `rows`: of `Results.comparisons` with `settled`, each with the `row` of its setting, the baseline's being `base`."""
+    told = [row for row in rows if row["difference"] is not None]
+    if not told:
+        return "These settings share no scored question"
+    ahead = sorted((row for row in told if row["settled"]), key=lambda row: -row["difference"])
+    better, worse = [row for row in ahead if row["difference"] > 0], [row for row in ahead if row["difference"] < 0]
+    one = better[0] if better else worse[-1] if worse else max(told, key=lambda row: row["difference"])
+    gap, lone = fmt.points(one["difference"], one["n"]), len(told) == 1
+    every = {2: "Both", 3: "All three"}.get(len(told), "All")
+
+    def words(name: str, other: str) -> str:
+        if len(better) > 1:
+            most = f"{name} is furthest ahead of {other}: {gap}"
+            rest = "all are" if len(better) == len(told) else f"{len(better)} of {len(told)} are"
+            return f"{most}; {rest} measurably better"
+        if better:
+            return f"{'' if lone else 'Only '}{name} is measurably better than {other}: {gap}"
+        if len(worse) == len(told) and not lone:
+            return f"{every} are measurably worse than {other}, {name} most: {gap}"
+        if worse:
+            none = "" if lone else f"None is better than {other}; "
+            return f"{none}{name} is measurably worse{f' than {other}' if lone else ''}: {gap}"
+        if lone:
+            return f"{name} and {other} are too close to call: {gap if one['difference'] else 'none is ahead'}"
+        return f"None of these is measurably better than {other}"
+
+    called = names.over([base, *(row["row"] for row in rows)])
+    (first, short), (second, brief) = (
+        (f"{called(row)} {fmt.up_to(row['budget'], row['axis'])}", called(row)) for row in (one["row"], base)
+    )
+    # Without a budget a name may stand for two points of one setting, and then it does not do.
+    alone = brief not in {called(row["row"]) for row in rows}
+    tries = [words(first, second), *([words(first, brief), words(short, brief)] if alone else [words(short, second)])]
+    short_enough = (text for text in tries if len(text.split()) <= MOST_WORDS)
+    return next(short_enough, words("one setting", "the baseline").capitalize())
+
+
+def method(rows: Sequence[Row]) -> str:
+    """`Same 60 questions for all four; differences are taken question by question, with 95% intervals.`"""
+    counts, many = sorted({row["n"] for row in rows}), len(rows)
+    least, most = counts[0], counts[-1]
+    whom = {1: "both", 2: "all three", 3: "all four"}.get(many, "all")
+    n = f"Same {fmt.plural(most, 'question')} for {whom}"
+    if least < most:
+        n = f"{fmt.count(least)} to {fmt.count(most)} questions shared with the baseline"
+    corrected = (
+        "" if many == 1 else f"; p is corrected for {('two', 'three')[many - 2] if many < 4 else many} comparisons"
+    )
+    return f"{n}; differences are taken question by question, with 95% intervals{corrected}."
+
+
+def heads(base: Row) -> tuple[str, ...]:
+    """Over the names and the columns of `columns`."""
+    spent = _whole_tokens(base["output_tokens"])
+    return "Setting", "Difference", "Verdict", f"Output tokens\nagainst {spent}", "Tokens per extra\nright answer"
+
+
+def columns(row: Row, base: Row) -> tuple[Said, ...]:
+    """Difference, verdict, output tokens and what each more right answer costs, of a row of `finding`."""
+    n, tokens, before = row["n"], row["row"]["output_tokens"], base["output_tokens"]
+    ends = fmt.interval(row["low"], row["high"], partial(fmt.points, n=n)).strip("()")
+    ink: Literal["right", "warning", "muted"] = "muted"
+    word = CLOSE
+    if row["settled"]:
+        ink, word = ("right", "better") if row["difference"] > 0 else ("warning", "worse")
+    p = fmt.p_value(row["p_adjusted"])
+    more = "–"
+    if row["settled"] and row["difference"] > 0 and None not in (tokens, before):
+        spent = (tokens - before) / row["difference"]
+        more = _whole_tokens(spent) if spent > 0 else "none"
+    return (
+        Said(fmt.points(row["difference"], n), ends, bold=True),
+        Said(word, f"p {p}" if p.startswith("<") else f"p = {p}", ink, bold=True),
+        Said(_whole_tokens(tokens), _times(before, tokens).replace("× ", "×")),
+        Said(more),
+    )
+
+
+def _whole_tokens(value: float | None) -> str:
+    return fmt.UNKNOWN if value is None else fmt.number(round(value) if abs(value) >= 10 else value)
+
+
+def export_table(rows: Sequence[Row], called: Callable[[Row], str], base: Row) -> pl.DataFrame:
+    """The differences as data: one row per setting, shares and tokens; null: not known."""
+    import polars as pl
+
+    lines = [
+        {
+            "setting": called(row["row"]),
+            "baseline": called(base),
+            **{name: row[name] for name in ("n", "difference", "low", "high", "p_value", "p_adjusted", "settled")},
+            **{f"{name}{end}": each[name] for end, each in (("", row["row"]), ("_baseline", base)) for name in SPENDS},
+        }
+        for row in rows
+    ]
+    return pl.DataFrame(lines, infer_schema_length=None)
+
+
+def sides(found: Comparison) -> tuple[tuple[str, int], ...]:
+    """How many questions were won, stayed and were lost, in words; `found` is a setting against the baseline."""
+    won, lost = len(found.won), len(found.lost)
+    even = found.n - won - lost
+    if found.graded or not (_counts(found.accuracy_a, found.n) and _counts(found.accuracy_b, found.n)):
+        return ("better", won), ("both good", found.both_right), ("both poor", even - found.both_right), ("worse", lost)
+    return ("won", won), ("both right", found.both_right), ("both wrong", even - found.both_right), ("lost", lost)
+
+
+def _counts(accuracy: float | None, n: int) -> bool:
+    """Whether a mean over questions is one of answers right or wrong, one each."""
+    return accuracy is not None and abs(accuracy * n - round(accuracy * n)) < 1e-9
+
+
+def caption(found: Comparison, a: Row, b: Row) -> str:
+    """Every reservation about the two, and what more questions would do where they are too close to call."""
+    parts = list(reservations(a, b))
+    if found.n and not found.settled and found.accuracy.mean:
         needed = found.more_questions
-        more = "" if delta.mean else ": none is ahead"
         if needed is not None:
             about = fmt.count(int(float(f"{needed:.2g}")))
-            more = "; more than 100,000 more would not either" if needed > 100_000 else f"; about {about} more would"
-        return f"{questions} {'does' if found.n == 1 else 'do'} not decide between {first} and {second}{more}"
-    better, worse = (b, a) if delta.mean > 0 else (a, b)
-    # Both ends have the sign of the mean, or it would not be settled.
-    ends = sorted(abs(end) for end in (delta.low, delta.high) if end is not None)
-    points = f"{_whole(abs(delta.mean))} points more {fmt.interval(ends[0], ends[1], _whole)}"
-    spends = "an unknown share of the tokens"
-    if better["total_tokens"] and worse["total_tokens"]:
-        times = better["total_tokens"] / worse["total_tokens"]
-        share = round(abs(times - 1) * 100)
-        spends = f"{share}% {'more' if times > 1 else 'fewer'} tokens" if share else "as many tokens"
-        # From about twice on a factor says more than a percentage.
-        spends = f"{fmt.number(times)} times the tokens" if times >= 1.95 else spends
-    ahead, behind = tables.cell_name(better, name), tables.cell_name(worse, name)
-    if found.graded:
-        return f"{ahead} scores {points} on {questions} than {behind}; it spends {spends}"
-    return f"{ahead} is right on {points} of {questions} than {behind}; it spends {spends}"
-
-
-def _whole(share: float | None) -> str:
-    return fmt.UNKNOWN if share is None else fmt.number(round(share * 100, 1))
-
-
-def caption(found: Comparison, task: str, a: Row, b: Row) -> str:
-    """Task, accuracies, n, how sure, and every reservation about the two."""
-    parts = [names.task(task)]
-    if found.n:
-        # In `found` the page's B comes first.
-        of = "of all points" if found.graded else "right"
-        scores = f"A {fmt.percent(found.accuracy_b)}, B {fmt.percent(found.accuracy_a)} {of}"
-        parts += [scores, f"95% {METHODS[found.method]}", f"p {fmt.p_value(found.p_value)}"]
-        if not found.settled and found.detectable is not None:
-            parts.append(f"{fmt.plural(found.n, 'question')} would show {_whole(found.detectable)} points or more")
-    return " · ".join([*parts, *reservations(a, b)])
+            many = "more than 100,000 more questions would not tell them apart"
+            parts.append(many if needed > 100_000 else f"about {about} more questions would tell them apart")
+    return " · ".join(parts)
 
 
 def reservations(a: Row, b: Row) -> list[str]:
-    """Notes on either setting, named by its letter; those of both once."""
+    """Notes on the baseline and on the setting, named so; those of both once."""
     of_a, of_b = _notes(a), _notes(b)
     # In the order of A; a note on both would only be said twice.
     both = [note for note in of_a if note in of_b]
-    apart = (f"{side}: {note}" for side, notes in (("A", of_a), ("B", of_b)) for note in notes if note not in both)
+    sides = (("baseline", of_a), ("setting", of_b))
+    apart = (f"{side}: {note}" for side, notes in sides for note in notes if note not in both)
     return [*both, *apart]
 
 
@@ -153,11 +254,11 @@ def spend_table(found: Comparison, a: Row, b: Row) -> pl.DataFrame:
         assumed = ", assumed price" if lens.money and (a["usd_assumed"] or b["usd_assumed"]) else ""
         row = {
             "Spend": f"{title}{assumed}",
-            "A": form(lens.value(a)),
-            "B": form(lens.value(b)),
-            "B minus A": _signed(mean, form),
+            "Baseline": form(lens.value(a)),
+            "Setting": form(lens.value(b)),
+            "Difference": _signed(mean, form),
             "95% interval": fmt.interval(low, high, partial(_signed, form=form)),
-            "B over A": _times(a[column], b[column]),
+            "Ratio": _times(a[column], b[column]),
         }
         rows.append(row)
     return pl.DataFrame(rows, schema=dict.fromkeys(rows[0], pl.String))
@@ -210,12 +311,12 @@ def too_few(found: Compared) -> str:
 
 
 def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl.DataFrame:
-    """Every other setting against A, the largest difference first; `rows` by condition and budget."""
+    """Every other setting against the baseline, the largest difference first; `rows` by condition and budget."""
     import polars as pl
 
     name, settings = names.over([*rows.values()]), []
     for each in found.sort("difference", "a_id", descending=[True, False], nulls_last=True).to_dicts():
-        # In the frame the other setting comes first, as `a`; the page's A is its `b`.
+        # In the frame the other setting comes first, as `a`; the baseline is its `b`.
         other, ours = rows[each["a_id"], each["a_budget"]], rows[each["b_id"], each["b_budget"]]
         row = {
             "Setting": tables.cell_name(other, name),
@@ -234,7 +335,7 @@ def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl
 
 
 def month_table(found: Savings) -> pl.DataFrame:
-    """A month with A and with B, quantity by quantity."""
+    """A month with the baseline (A) and with the setting (B), quantity by quantity."""
     import polars as pl
 
     rows = []
@@ -243,15 +344,15 @@ def month_table(found: Savings) -> pl.DataFrame:
         # What is saved by leaving A for B is what B has less, so signs and ends of the interval change places.
         more, low, high = (None if v is None else -v for v in (line["saving"], line["saving_high"], line["saving_low"]))
         spans = [
-            f"{side.upper()} {form(line[f'{side}_least'])} – {form(line[f'{side}_most'])}"
-            for side in "ab"
+            f"{who} {form(line[f'{side}_least'])} – {form(line[f'{side}_most'])}"
+            for side, who in (("a", "baseline"), ("b", "setting"))
             if line[f"{side}_least"] is not None
         ]
         row = {
             "A month": QUANTITIES[line["quantity"]],
-            "A": form(line["a"]),
-            "B": form(line["b"]),
-            "B minus A": _signed(more, form),
+            "Baseline": form(line["a"]),
+            "Setting": form(line["b"]),
+            "Difference": _signed(more, form),
             "95% interval": fmt.interval(low, high, partial(_signed, form=form)),
             "By size of the models": ", ".join(spans),
         }

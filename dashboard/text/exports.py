@@ -1,4 +1,5 @@
-"""Frames as files to take away: CSV that runs nothing in a spreadsheet, and Parquet with its types."""
+"""What is taken away: frames as CSV that runs nothing in a spreadsheet and as Parquet with its types, and the figure of
+a saved page as a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +11,29 @@ from engine.core.text import FORMULA_SIGNS
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["as_csv", "as_parquet"]
+PICTURES = """<p><button type="button" value="png">Figure (PNG)</button>
+<button type="button" value="svg">Figure (SVG)</button></p>
+<script>
+for (const button of document.querySelectorAll("button[value]")) button.onclick = async () => {
+  const figure = document.querySelector(".js-plotly-plot"), link = document.createElement("a");
+  const size = { width: figure.offsetWidth, height: figure.offsetHeight };
+  link.href = await Plotly.toImage(figure, { format: "svg", ...size });
+  if (button.value === "png") {
+    // By way of a data address: the page's policy lets no other image in.
+    const image = new Image(), canvas = document.createElement("canvas");
+    image.src = link.href;
+    await image.decode();
+    Object.assign(canvas, { width: 2 * size.width, height: 2 * size.height });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    link.href = canvas.toDataURL("image/png");
+  }
+  link.download = `budgetscope.${button.value}`;
+  link.click();
+};
+</script>"""
+"""Two buttons under the only figure of a page that brings plotly: the browser makes the picture, without a network."""
+
+__all__ = ["PICTURES", "as_csv", "as_parquet"]
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

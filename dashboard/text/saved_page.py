@@ -53,6 +53,8 @@ details { border-top: 1px solid var(--border); padding: 6px 0; } summary { curso
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 "Source Code", ui-monospace, monospace;
   background: SECOND; border-radius: 6px; padding: 8px 10px; margin: 6px 0; }
 .muted { color: var(--muted); }
+button { font: inherit; font-size: 14px; color: inherit; background: GROUND; border: 1px solid var(--border);
+  border-radius: 7px; padding: 4px 12px; cursor: pointer; }
 """
 
 
@@ -88,7 +90,7 @@ def saved_page(
         f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
         f"<header>{wordmark}<span>one file, works offline</span>"
         f'<a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</header>'
-        f"<h1>{heading}</h1>{advice}{body}"
+        f"<h1>{heading}</h1>{advice}{body}{exports.PICTURES}"
         f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
         f"{_answers(answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table>{known}</table></main></body></html>"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
@@ -29,6 +29,9 @@ from engine.core.errors import BudgetscopeError
 from engine.core.records import AXES, Axis, Call, Completion, Trial
 from engine.models.settings import shown
 from engine.store.store import Store
+
+if TYPE_CHECKING:
+    import polars as pl
 
 VIEW = "answers"
 SHOW = {
@@ -208,7 +211,13 @@ def render() -> None:
     for sentence in queries.notes(db, wish.study):
         controls.caption(sentence)
     url_state.save(VIEW, params)
-    controls.copy_link(VIEW, params)
+
+    def every() -> pl.DataFrame:
+        rows = queries.trial_rows(db, wish.condition["condition_id"])
+        asked = queries.questions_of(db, wish.study, wish.condition["task"])
+        return rows if asked is None else rows.filter(rows["question_id"].is_in(sorted(asked)))
+
+    controls.downloads(VIEW, every, params)
 
 
 def _choose(key: Key) -> None:

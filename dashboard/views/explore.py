@@ -269,7 +269,9 @@ def render() -> None:
         return frozen.of(db, selection, wish.handles, at, query)
 
     link = url_state.address(VIEW, params)
-    controls.share(VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()))
+    controls.share(
+        VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()), "explore.figure"
+    )
 
 
 def _stakes(db: queries.Database, selection: queries.Selection) -> None:

@@ -89,13 +89,15 @@ def render() -> None:
         rows.append((names.strategy(each.name), names.family(each.family), idea, each.calls, paper, each.name))
     formats = {name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()}
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
+    table = pl.DataFrame(rows, schema=columns, orient="row")
     controls.table(
-        pl.DataFrame(rows, schema=columns, orient="row"),
+        table,
         None,
         formats={**formats, "Paper": link},
         tallest=460,
         alt="Strategies with family, idea, calls and paper",
     )
+    controls.downloads("strategies", table)
     options = [entry.name for entry in shown]
     if st.session_state.get(key) not in options:  # A filter above may have hidden it.
         st.session_state[key] = None

@@ -371,6 +371,8 @@ def _figure(so_far: Live | None, busy: bool) -> None:
     controls.caption(
         f"{words}{'; redrawn every 2 seconds. Intervals narrow as answers come in.' if busy else '.'}{also}"
     )
+    if not busy:
+        controls.downloads("run", so_far.frame, chart="run.figure")
 
 
 def _standing(run: RunDir, status: Status, busy: bool, so_far: Live | None) -> None:
@@ -483,6 +485,7 @@ def _bill(status: Status) -> None:
         with st.expander("Bill", icon=":material/receipt_long:"):
             st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
             controls.caption(BILL)
+            controls.downloads("bill", pl.DataFrame(lines))
 
 
 @lru_cache(maxsize=1)

@@ -56,6 +56,7 @@ def render() -> None:
     for line in lines:
         controls.say(line)
     controls.table(kept.table(), "snapshot.table")
+    controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
     for sentence in kept.notes:
         controls.caption(sentence)
     with st.container(horizontal=True):

@@ -447,7 +447,9 @@ def _study(
     )
     controls.table(table, None, tallest=460, alt="Mean tokens per answer by setting and role")
     url_state.save(VIEW, params)
-    controls.downloads(VIEW, whole, params, lambda: figures.where_figure(info), "Where the tokens went", title)
+    controls.downloads(
+        VIEW, whole, params, lambda: figures.where_figure(info), "Where the tokens went", title, "tokens.where"
+    )
 
 
 def _went(frame: Any) -> str:

@@ -137,10 +137,10 @@ def choose(view: str, param: Param, label: str, form: Form = str) -> str | None:
     return None if chosen is None else str(chosen)
 
 
-def select(view: str, param: Param, label: str, form: Form = str) -> str:
+def select(view: str, param: Param, label: str, form: Form = str, width: int = 270) -> str:
     """Single choice from a list, its label before it; without a choice to make the list has one entry."""
     key = url_state.key(view, param.name)
-    st.selectbox(label, list(param.choices or ()), key=key, format_func=form, width=270)
+    st.selectbox(label, list(param.choices or ()), key=key, format_func=form, width=width)
     return str(st.session_state.get(key))
 
 
@@ -314,44 +314,87 @@ def _link(view: str, address: str) -> None:
     st.code(address, language=None, wrap_lines=True)
 
 
-def link_to(page: str, label: str, query: Mapping[str, str | Sequence[str]]) -> None:
+def link_to(
+    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str = ":material/arrow_forward:"
+) -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"
     if (Path(__file__).parents[1] / path).exists():
         parts = {name: value if isinstance(value, str) else [*value] for name, value in query.items()}
-        st.page_link(path, label=literal(label), icon=":material/arrow_forward:", query_params=parts)
+        st.page_link(path, label=literal(label), icon=icon, query_params=parts)
 
 
 def downloads(
     name: str,
-    frame: pl.DataFrame | None,
+    frame: pl.DataFrame | Callable[[], pl.DataFrame] | None,
     params: Sequence[Param] | None = None,
     figure: Callable[[], go.Figure] | None = None,
     title: str = "",
     text: str = "",
+    chart: str | None = None,
 ) -> None:
-    """Copy link, table as CSV and Parquet, figure as HTML: in a row, each where it is given.
+    """Copy link, table as CSV and Parquet, figure as HTML, PNG and SVG: in a row, each where it is given.
 
-    `params` are those of the view `name`; title and text stand above the figure. Files are made when asked for."""
+    `params` are those of the view `name`; title and text stand above the figure; `chart` is the key under which the
+    figure is drawn. Files are made when asked for, and a frame where it is given as a function; pictures by the
+    browser."""
     from dashboard.text import exports
 
     files: list[tuple[str, str, str, Callable[[], bytes]]] = []
     if frame is not None:
-        parquet = "application/vnd.apache.parquet"
-        files += [("CSV", "csv", "text/csv", partial(exports.as_csv, frame))]
-        files += [("Parquet", "parquet", parquet, partial(exports.as_parquet, frame))]
+        made = frame if callable(frame) else lambda: frame
+        files += [("CSV", "csv", "text/csv", lambda: exports.as_csv(made()))]
+        files += [("Parquet", "parquet", "application/vnd.apache.parquet", lambda: exports.as_parquet(made()))]
     if figure is not None:
         files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
     with st.container(horizontal=True):
         if params is not None:
             copy_link(name, params)
         _save(name, files)
+        if chart is not None:
+            pictures(chart, name)
+
+
+_PICTURES = """
+export default function ({ parentElement, data }) {
+  for (const button of parentElement.querySelectorAll("button")) {
+    button.onclick = () => {
+      const figure = document.querySelector(`.st-key-${data.chart} .js-plotly-plot`);
+      const camera = figure && figure.querySelector(".modebar-btn");
+      if (!camera) return;
+      const own = figure._context.toImageButtonOptions;
+      figure._context.toImageButtonOptions = { ...own, format: button.value, filename: data.file };
+      camera.click();
+      figure._context.toImageButtonOptions = own;
+    };
+  }
+}
+"""
+_PICTURE_BUTTONS = """<div><button type="button" value="png">Figure (PNG)</button>
+<button type="button" value="svg">Figure (SVG)</button></div>"""
+_PICTURE_STYLE = """div { display: flex; gap: 1rem; }
+button { font: inherit; font-size: 14px; color: var(--st-text-color); background: var(--st-background-color);
+  border: 1px solid var(--st-border-color); border-radius: 7px; padding: .4rem .75rem; cursor: pointer; }
+button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }"""
+
+
+def pictures(chart: str, file: str) -> None:
+    """Buttons that have the browser make a picture of the figure under the key `chart`, as its camera does."""
+    mount = st.components.v2.component("budgetscope_pictures", html=_PICTURE_BUTTONS, css=_PICTURE_STYLE, js=_PICTURES)
+    data = {"chart": re.sub(r"[^\w-]", "-", chart), "file": f"budgetscope-{file}"}
+    mount(key=f"pictures.{chart}", data=data, width="content")
 
 
 def share(
-    name: str, frame: pl.DataFrame, params: Sequence[Param], page: Callable[[], str], freeze: Callable[[], str]
+    name: str,
+    frame: pl.DataFrame,
+    params: Sequence[Param],
+    page: Callable[[], str],
+    freeze: Callable[[], str],
+    chart: str,
 ) -> None:
-    """The menu at the top right: the link to what is on screen, a snapshot of it, the view as one page, the table.
+    """The menu at the top right: the link to what is on screen, a snapshot of it, the view as one page, the table, the
+    figure drawn under the key `chart`.
 
     `page` makes the page, `freeze` keeps a snapshot and returns its id; both work when they are asked."""
     from dashboard.text import exports
@@ -377,6 +420,7 @@ def share(
             ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
         ]
         _save(name, files)
+        pictures(chart, name)
 
 
 def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]]) -> None:
@@ -387,13 +431,15 @@ def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]])
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:
     """A figure as a page of its own that needs no network."""
+    from dashboard.text.exports import PICTURES
+
     body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
     inks = theme.inks(dark())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;'
         f'background:{inks.background};color:{inks.text}">'
-        f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{body}</body></html>"
+        f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{body}{PICTURES}</body></html>"
     )
 
 

@@ -26,17 +26,20 @@ PRICES = {
     "priority": "Priority",
     "own": "My own",
 }
+CACHED = Param("cached", None, ("own",))
 PARAMS = (
     Param("prices", "stored", tuple(PRICES)),
     Param("price", (), many=True),
     Param("whatif"),
     Param("times", "1", FACTORS),
-    Param("cached", None, ("own",)),
+    CACHED,
     Param("zone"),
     Param("size", (), many=True),
     Param("end", "middle", tuple(ENDS)),
 )
 """What a page with this fold has in its address besides its own; `price` and `size` say MODEL=NUMBER/NUMBER."""
+LISTED = (Param("prices", "stored", tuple(name for name in PRICES if name != "own")), *PARAMS[2:5])
+"""Those of a page that has no fields for prices of one's own, and energy elsewhere."""
 SHOWN = 6  # Models that get number fields.
 FIELDS = {
     "price": ("Input, $ per million tokens", "Output, $ per million tokens"),
@@ -59,6 +62,11 @@ def params(models: Models) -> tuple[Param, ...]:
     return tuple(replace(param, choices=offered.get(param.name, param.choices)) for param in PARAMS)
 
 
+def listed(models: Models) -> tuple[Param, ...]:
+    """The parameters of `prices_of` with the models there are."""
+    return tuple(replace(param, choices=models.names) if param.name == "whatif" else param for param in LISTED)
+
+
 def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list[str]]:
     """The fold, what it asks for, and a sentence for each thing that cannot be had. `shown`: models on the page."""
     by, problems = {param.name: param for param in PARAMS}, list[str]()
@@ -75,22 +83,7 @@ def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list
         with left:
             if controls.choose(view, by["prices"], "Prices", PRICES.__getitem__) == "own":
                 _fields(view, "price", own)
-            st.selectbox(
-                "What if one model's price were another",
-                models.names,
-                index=None,
-                key=url_state.key(view, "whatif"),
-                format_func=controls.short,
-                placeholder="No model",
-            )
-            st.select_slider(
-                "Its price times",
-                FACTORS,
-                key=url_state.key(view, "times"),
-                format_func=lambda factor: f"{factor}×",
-                disabled=url_state.value(view, "whatif") is None,
-            )
-            controls.switch(view, by["cached"], "Cached input", "At its own price")
+            _scaled(view, models)
         with right:
             st.selectbox(
                 "Electricity from the grid of",
@@ -113,6 +106,36 @@ def draw(view: str, models: Models, shown: Sequence[str]) -> tuple[Looking, list
                 controls.choose(view, by["end"], "Of a range of sizes", ENDS.__getitem__)
     looking = _looking(view, numbers)  # Once more: the last choice belongs to it.
     return looking, [*problems[: url_state.MOST_SAID], *lens.build(looking, models)[1]]
+
+
+def prices_of(view: str, models: Models) -> tuple[Looking, list[str]]:
+    """The choice of prices alone, for a page that names them by `LISTED`: what it asks for, and what cannot be had."""
+    controls.choose(view, LISTED[0], "Prices", PRICES.__getitem__)
+    _scaled(view, models)
+    values = {param.name: url_state.value(view, param.name) for param in LISTED}
+    cached = values["cached"] == "own"
+    looking = Looking(str(values["prices"]), (), values["whatif"], str(values["times"]), cached)
+    return looking, lens.build(looking, models)[1]
+
+
+def _scaled(view: str, models: Models) -> None:
+    """What if one model's price were another, and what cached input costs."""
+    st.selectbox(
+        "What if one model's price were another",
+        models.names,
+        index=None,
+        key=url_state.key(view, "whatif"),
+        format_func=controls.short,
+        placeholder="No model",
+    )
+    st.select_slider(
+        "Its price times",
+        FACTORS,
+        key=url_state.key(view, "times"),
+        format_func=lambda factor: f"{factor}×",
+        disabled=url_state.value(view, "whatif") is None,
+    )
+    controls.switch(view, CACHED, "Cached input", "At its own price")
 
 
 def missing(x: str, looking: Looking, why: str) -> None:

@@ -135,19 +135,26 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
 
 
 def settle(
-    view: str, params: Sequence[Param], offers: Mapping[str, tuple[str, tuple[str, ...]]], *, went_on: bool
+    view: str,
+    params: Sequence[Param],
+    offers: Mapping[str, tuple[str | tuple[str, ...], tuple[str, ...]]],
+    *,
+    went_on: bool,
 ) -> tuple[tuple[Param, ...], list[str]]:
     """Defaults of parameters whose choices are known only after others were made: the parameters that have them, and
     sentences about what a link asked for in vain, which is replaced; `went_on`: it was a control that took it away.
 
     `offers`: by parameter its default and all it may be."""
-    problems = []
+    problems, many = [], {param.name for param in params if param.many}
     for name, (default, choices) in offers.items():
-        chosen = value(view, name)
-        if chosen is not None and chosen not in choices and not went_on:
-            problems.append(f"This link asks for {name} = {quoted(chosen)}, which is not there (any more).")
-        if chosen not in choices or (went_on and name not in current()):
-            st.session_state[key(view, name)] = default
+        chosen = _texts(value(view, name))
+        left = [text for text in chosen if text in choices]
+        if not went_on:
+            gone = [text for text in chosen if text not in choices]
+            problems += [f"This link asks for {name} = {quoted(text)}, which is not there (any more)." for text in gone]
+        if not left or (went_on and name not in current()):
+            left = _texts(default)
+        st.session_state[key(view, name)] = left if name in many else next(iter(left), None)
     return tuple(replace(p, default=offers[p.name][0]) if p.name in offers else p for p in params), problems
 
 

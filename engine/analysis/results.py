@@ -218,7 +218,7 @@ class Results:
         `by`: a column of `questions`, or a key of their `data`, as for `equity`. Raises UnknownName for a condition or
         a column that is not there.
         """
-        groups = equity.groups(self.questions(), by)
+        groups = equity.groups(self._asked_of(a, b), by)
         read = self._read([a, b], lens, study)
         return compare.compare(read[a], read[b], groups, stats.Sample(replicates, seed))
 
@@ -549,7 +549,7 @@ class Results:
         `by`: a column of `questions`, or a key of their `data` (dots go down, 'metadata.' is left out). Raises
         UnknownName for a condition or column that is not there, UsageError where the cells share no question.
         """
-        groups, read = equity.groups(self.questions(), by), self._read([a, b], study=study)
+        groups, read = equity.groups(self._asked_of(a, b), by), self._read([a, b], study=study)
         cells, units = (read[a].cell, read[b].cell), (read[a].units, read[b].units)
         # Either is enough: a difference with a script in it says nothing about models.
         simulated = bool(self._players(a, b)["simulated"].any())
@@ -590,6 +590,11 @@ class Results:
         """
         with self._reading(STORED) as read:
             return listings.snapshots(read.connection)
+
+    def _asked_of(self, *cells: Cell) -> pl.DataFrame:
+        """The questions of the tasks of some cells: those of others would blur what a column holds."""
+        tasks, questions = self._players(*cells)["task"].unique(), self.questions()
+        return questions.filter(pl.col("task").is_in(tasks.implode())) if len(tasks) else questions
 
     def _players(self, *cells: Cell) -> pl.DataFrame:
         return self.conditions().filter(pl.col("condition_id").is_in([cell.condition_id for cell in cells]))

@@ -77,11 +77,14 @@ def accuracy(fraction: float | None, n: int | None) -> str:
     return f"{round(100 * fraction)}%"
 
 
-def points(fraction: float | None) -> str:
-    """A difference of two fractions in percentage points, signed: `+3.2 points`."""
+def points(fraction: float | None, n: int | None = None) -> str:
+    """A difference of two fractions in percentage points, signed: `+3.2 points`; of under 500 questions `n`, where
+    they are told, whole ones: `+3 points`."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
-    text = _tenths(fraction)
+    # Less than half a point is not none.
+    whole = n is not None and n < FINE and not 0 < abs(fraction) < 0.005
+    text = f"{round(100 * fraction)}" if whole else _tenths(fraction)
     return f"{text if text.startswith('-') or not float(text) else '+' + text} points".replace("-", MINUS)
 
 

@@ -90,4 +90,6 @@ def draw(
         controls.link_to("answers", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
-    controls.downloads(VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title)
+    controls.downloads(
+        VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title, "budgets.figure"
+    )

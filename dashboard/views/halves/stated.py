@@ -78,4 +78,7 @@ def draw(
     table = stated_budgets.points_table(points, accuracy)
     if not table.is_empty():
         controls.table(table, "told.table.told")
-        controls.downloads(VIEW, points, params, partial(figures.told_figure, info), "Stated budgets", title)
+        controls.downloads(
+            VIEW, points, params, partial(figures.told_figure, info), "Stated budgets", title, "told.used"
+        )
+        controls.downloads("told-accuracy", accuracy, chart="told.accuracy")

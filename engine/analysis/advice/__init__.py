@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from engine.analysis import frontier
+from engine.analysis.advice import areas, choose, cost, decide, loss, what_if
 from engine.analysis.advice import board as boards
-from engine.analysis.advice import choose, cost, decide, loss, what_if
 from engine.analysis.advice.board import Advice, Board
 from engine.analysis.advice.decide import Decision
 from engine.analysis.advice.loss import Loss
@@ -145,6 +145,11 @@ class Advisor:
         """Spend per right answer: `cost.per_right`."""
         return cost.per_right(self._board())
 
+    def areas(self) -> pl.DataFrame:
+        """Area under the curve, hypervolume and OckScore of every point's setting: `areas.areas`."""
+        cells, units = self._measured(self.lens)
+        return measured_areas(cells, units, self.x, self.sample)
+
     def without(self, model: str) -> Advice:
         """What the frontier loses if a model, in whatever role, disappears: `what_if.without`."""
         board = self._board()
@@ -224,6 +229,15 @@ def decided(
         return decide.unknown(cells, x)
     board = boards.board(cells, units, x, sample.replicates, sample.seed)
     return decide.decide(board, spend_at_most=spend_at_most, reach_at_least=reach_at_least, margin=margin)
+
+
+def measured_areas(cells: pl.DataFrame, units: pl.DataFrame, x: str, sample: Sample) -> pl.DataFrame:
+    """`areas.areas` on cells of one task and the sums per question behind them; no rows where none can be judged."""
+    frontier.check(x)
+    if frontier.judged(cells.with_columns(x=pl.col(x))).is_empty():
+        return pl.DataFrame(schema=areas.SCHEMA)
+    by = {name: boards.board(cells, units, name, sample.replicates, sample.seed) for name in {x, "output_tokens"}}
+    return areas.areas(by[x], by["output_tokens"])
 
 
 def task_of(known: Iterable[str], task: str | None) -> str:

@@ -257,6 +257,9 @@ class Comparison:
     draws_a: int = 1
     draws_b: int = 1
     """How many draws of its one request each side is the mean of; 1: as it was run."""
+    both_right: int = 0
+    """Questions on which they do equally well and at least half is right; of the others of `n` as many do equally badly
+    as are in neither `won` nor `lost`."""
     graded: bool = False
     """Whether some score lies between 0 and 1: then answers do not just flip, and `won` and `lost` hold those that are
     better and worse by any part."""
@@ -319,6 +322,7 @@ def compare(a: Measured, b: Measured, groups: pl.DataFrame, sample: Sample) -> C
         p_value=whole.p_value,
         won=tuple(ids.filter(pl.Series(delta > _TINY, dtype=pl.Boolean))),
         lost=tuple(ids.filter(pl.Series(delta < -_TINY, dtype=pl.Boolean))),
+        both_right=int((~(np.abs(delta) > _TINY) & (pair.frame["accuracy"].to_numpy() >= 0.5)).sum()),
         spend={name: pair.mean(pair.delta(name), sample) for name in MEANS},
         detectable=detectable,
         more_questions=more_questions(pair, whole),

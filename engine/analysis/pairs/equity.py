@@ -14,6 +14,7 @@ together.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -165,8 +166,8 @@ def _error(sums: Floats, squares: Floats, n: Floats, common: Floats) -> Floats:
 def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
     """question_id and group: a column of the questions, or a key of their `data`, one below `metadata` included.
 
-    A dotted key reaches down ('difficulty.level'). Numbers of many values are cut at their quartiles. Raises
-    UnknownName with the keys there are.
+    A dotted key reaches down ('difficulty.level'). Numbers of many values, written as text or not, are cut at their
+    quartiles. Raises UnknownName with the keys there are.
     """
     if by in questions.columns and by not in ("data", "question_id"):
         values = questions[by].to_list()
@@ -176,6 +177,8 @@ def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
             known = {key for each in data for key in each}
             raise UnknownName("column of the questions", by, {"category", "task", *known})
         values = [each.get(by) for each in data]
+    if (read := _numbers(values)) is not None:
+        values = read
     # True is a number to Python, and a name here.
     numbers = sorted(value for value in values if isinstance(value, int | float) and not isinstance(value, bool))
     if len(set(numbers)) <= MANY or len(numbers) < sum(value is not None for value in values):
@@ -186,6 +189,20 @@ def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
         ends = [f"{'over ' if at else ''}{a:g} to {b:g}" for at, (a, b) in enumerate(spans)]
         names = [None if value is None else ends[int(np.searchsorted(cuts, float(value)))] for value in values]
     return questions.select("question_id", group=pl.Series(names, dtype=pl.String))
+
+
+def _numbers(values: list[Any]) -> list[Any] | None:
+    """Texts that are all numbers of more than `MANY` values, as numbers; None where they are not."""
+    if not all(value is None or isinstance(value, str) for value in values):
+        return None
+    texts = {value for value in values if value is not None}
+    if len(texts) <= MANY:
+        return None
+    try:
+        read = {text: float(text.replace(",", "")) for text in texts}
+    except ValueError:
+        return None
+    return [read.get(value) for value in values] if all(map(math.isfinite, read.values())) else None
 
 
 def _flat(data: Any, above: str = "") -> dict[str, Any]:

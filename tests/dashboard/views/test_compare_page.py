@@ -56,63 +56,90 @@ def words_of(figure: Any) -> str:
 # The figure
 
 
-def test_a_row_is_drawn_for_all_questions_and_for_each_group() -> None:
-    info = figures.forest_info(frame(whole(), group("short", -0.1, -0.3, 0.1), group("long", 0.5, 0.2, 0.8)))
-    assert [line.name for line in info.lines] == ["All questions", "short", "long"]
-    assert [line.tone for line in info.lines] == ["settled", "open", "settled"]
+def beside(name: str, difference: float | None, low: float | None, high: float | None, **more: Any) -> Row:
+    facts = {"name": name, "at": "up to 256 tokens", "strategy": "direct", "n": 60, "settled": False}
+    return facts | {"difference": difference, "low": low, "high": high} | more
+
+
+def drawn(*rows: Row, **more: Any) -> figures.ForestInfo:
+    def said(row: Row) -> tuple[figures.Said, ...]:
+        return tuple(figures.Said(text) for text in (f"{row['difference']}", "better", "199", "754"))
+
+    heads = ("Setting", "Difference", "Verdict", "Output tokens\nagainst 11", "Tokens per extra\nright answer")
+    return figures.differences_info(rows, heads, said, **more)
+
+
+def test_a_bar_is_drawn_for_each_setting_with_its_interval_and_faint_where_it_is_too_close() -> None:
+    info = drawn(beside("Votes", 0.25, 0.07, 0.4, settled=True), beside("Thought", 0.02, -0.15, 0.18))
+    assert [line.tone for line in info.lines] == ["settled", "open"]
     figure = figures.forest_figure(info)
-    assert [trace.x[0] for trace in figure.data] == [0.25, -0.1, 0.5]
+    assert [trace.x[0] for trace in figure.data] == [0.25, 0.02]
     bars = figure.data[1].error_x
-    assert (round(bars.array[0], 6), round(bars.arrayminus[0], 6)) == (0.2, 0.2)
+    assert (round(bars.array[0], 6), round(bars.arrayminus[0], 6)) == (0.16, 0.17)
+    opacities = [float(re.findall(r"[\d.]+", trace.marker.color)[-1]) for trace in figure.data]
+    assert opacities[1] < 0.5 < opacities[0]
     said = words_of(figure)
-    assert "+25.0 (+11.0 to +39.0)" in said
-    assert "n = 60" in said
-    assert "percentage points" in said
+    for text in ("Votes", "up to 256 tokens", "better", "754", "Tokens per extra<br>right answer"):
+        assert text in said
+
+
+def test_on_a_small_screen_names_and_differences_stand_above_the_bars() -> None:
+    rows = (beside("Votes", 0.25, 0.07, 0.4, settled=True), beside("Thought", 0.02, -0.15, 0.18))
+    wide, phone = (figures.forest_figure(drawn(*rows, room=room)) for room in ("wide", "phone"))
+    assert wide.layout.margin.l + wide.layout.margin.r > 400
+    assert phone.layout.margin.l + phone.layout.margin.r < 40
+    assert "754" not in words_of(phone)
+    assert "0.25" in words_of(phone)
+
+
+def test_settings_without_a_shared_question_have_no_bar() -> None:
+    figure = figures.forest_figure(drawn(beside("Votes", None, None, None)))
+    assert "No setting is compared" in figure.layout.annotations[0].text
 
 
 def test_who_pays_and_who_are_too_few_look_different() -> None:
     rows = frame(
         whole(), group("loses", -0.5, -0.7, -0.3, warning=True), group("few", 0.1, -0.5, 0.6, enough=False, n=3)
     )
-    info = figures.forest_info(rows)
-    assert [line.tone for line in info.lines[1:]] == ["warned", "few"]
-    inks = {trace.marker.line.color for trace in figures.forest_figure(info).data}
-    assert len(inks) == 3
+    info = figures.forest_info(rows, "#123456")
+    assert [line.tone for line in info.lines] == ["settled", "warned", "few"]
+    assert len({line.colour for line in info.lines}) == 3
     assert "loses more than the rest" in info.lines[1].hover
     assert "too few questions" in info.lines[2].hover
 
 
-def test_without_a_shared_question_the_figure_says_so() -> None:
+def test_without_groups_the_figure_says_so() -> None:
     figure = figures.forest_figure(figures.forest_info(frame(whole(None, None, None, 0))))
-    assert "share no scored question" in figure.layout.annotations[0].text
+    assert "fall into one group" in figure.layout.annotations[0].text
 
 
 def test_more_groups_than_can_be_read_are_counted() -> None:
-    rows = frame(whole(), *(group(f"g{n}", 0.0, -0.1, 0.1) for n in range(30)))
-    info = figures.forest_info(rows)
-    assert (len(info.lines), info.hidden) == (25, 6)
+    info = figures.forest_info(frame(*(group(f"g{n}", 0.0, -0.1, 0.1) for n in range(30))))
+    assert (len(info.lines), info.hidden) == (8, 22)
 
 
-@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("room", ["wide", "narrow", "phone"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_group_is_text_and_fits_its_column(name: str, narrow: bool) -> None:
-    info = figures.forest_info(frame(whole(), group(name, 0.1, 0.0, 0.2)), narrow=narrow)
-    said = words_of(figures.forest_figure(info))
-    assert "<b>bold" not in said
-    assert "$x" not in said
-    assert "%{" not in said
-    assert "\u202e" not in said
-    assert info.left + info.right < 500
+def test_a_hostile_name_is_text_and_fits_its_column(name: str, room: Any) -> None:
+    for info in (
+        figures.forest_info(frame(group(name, 0.1, 0.0, 0.2), group("b", 0.1, 0.0, 0.2)), room=room),
+        drawn(beside(name, 0.1, 0.0, 0.2), room=room),
+    ):
+        said = words_of(figures.forest_figure(info))
+        assert "<b>bold" not in said
+        assert "$x" not in said
+        assert "%{" not in said
+        assert "\u202e" not in said
+        assert info.stacked or info.left < 340
 
 
 @given(
-    values=st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=8),
-    narrow=st.booleans(),
+    values=st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=3),
+    room=st.sampled_from(("wide", "narrow", "phone")),
 )
 @cases(60)
-def test_every_mark_interval_and_zero_lie_on_the_axis(values: list[tuple[float, float, float]], narrow: bool) -> None:
-    rows = [group("g", v, max(-1.0, v - low), min(1.0, v + high)) for v, low, high in values]
-    info = figures.forest_info(frame(*rows), narrow=narrow)
+def test_every_bar_interval_and_zero_lie_on_the_axis(values: list[tuple[float, float, float]], room: Any) -> None:
+    info = drawn(*(beside("g", v, max(-1.0, v - low), min(1.0, v + high)) for v, low, high in values), room=room)
     ends = [end for line in info.lines for end in (line.low, line.value, line.high) if end is not None]
     assert info.low < min(0.0, *ends)
     assert max(0.0, *ends) < info.high
@@ -121,7 +148,8 @@ def test_every_mark_interval_and_zero_lie_on_the_axis(values: list[tuple[float, 
 
 
 def test_a_difference_of_nothing_has_no_sign() -> None:
-    assert figures.forest_info(frame(whole(0.0, -0.1, 0.1))).lines[0].said == "0.0 (−10.0 to +10.0)"
+    (said,) = figures.forest_info(frame(group("g", 0.0, -0.1, 0.1))).lines[0].said
+    assert (said.main, said.under) == ("0", "(\N{MINUS SIGN}10 to +10)")
 
 
 # What it says
@@ -171,44 +199,100 @@ def setting(strategy: str, tokens: float | None, **more: Any) -> Row:
 A, B = setting("direct", 100.0), setting("self_consistency", 1300.0)
 
 
+C = setting("chain_of_thought", 200.0)
+
+
+def against(row: Row, difference: float | None, low: float | None, high: float | None, p: float = 0.01) -> Row:
+    facts = {"row": row, "n": 60, "difference": difference, "low": low, "high": high, "p_value": p, "p_adjusted": p}
+    return facts | {"settled": differences.settled(facts)}
+
+
+BETTER, WORSE, OPEN = (0.25, 0.07, 0.4), (-0.25, -0.39, -0.11), (0.02, -0.15, 0.18)
+
+
 @pytest.mark.parametrize(
-    ("found", "says"),
+    ("rows", "says"),
     [
         (
-            comparison(0.25, 0.11, 0.39),
-            "Self-consistency, up to 256 tokens is right on 25 points more (11–39) of 60 questions than Direct, up to 256 tokens; it spends 13 "
-            "times the tokens",
+            [against(B, *BETTER)],
+            "Self-consistency up to 256 tokens is measurably better than Direct up to 256 tokens: +25 points",
         ),
         (
-            comparison(-0.25, -0.39, -0.11),
-            "Direct, up to 256 tokens is right on 25 points more (11–39) of 60 questions than Self-consistency, up to 256 tokens; it spends 92% "
-            "fewer tokens",
+            [against(B, *WORSE)],
+            "Self-consistency up to 256 tokens is measurably worse than Direct up to 256 tokens: −25 points",
         ),
         (
-            comparison(0.05, -0.05, 0.15, more_questions=137),
-            "60 questions do not decide between Direct, up to 256 tokens and Self-consistency, up to 256 tokens; about 140 more would",
+            [against(B, *OPEN)],
+            "Self-consistency up to 256 tokens and Direct up to 256 tokens are too close to call: +2 points",
         ),
         (
-            comparison(0.0, -0.05, 0.05),
-            "60 questions do not decide between Direct, up to 256 tokens and Self-consistency, up to 256 tokens: none is ahead",
+            [against(B, 0.0, -0.05, 0.05)],
+            "Self-consistency up to 256 tokens and Direct are too close to call: none is ahead",
+        ),
+        ([against(B, None, None, None)], "These settings share no scored question"),
+        (
+            [against(B, *BETTER), against(C, *OPEN)],
+            "Only Self-consistency up to 256 tokens is measurably better than Direct up to 256 tokens: +25 points",
         ),
         (
-            comparison(None, None, None, n=0),
-            "Direct, up to 256 tokens and Self-consistency, up to 256 tokens share no scored question",
+            [against(B, *BETTER), against(C, *BETTER)],
+            "Self-consistency up to 256 tokens is furthest ahead of Direct: +25 points; all are measurably better",
+        ),
+        (
+            [against(B, *OPEN), against(C, *WORSE)],
+            "None is better than Direct; Chain of thought up to 256 tokens is measurably worse: −25 points",
+        ),
+        ([against(B, *OPEN), against(C, *OPEN)], "None of these is measurably better than Direct up to 256 tokens"),
+        (
+            [against(B, *WORSE), against(C, -0.2, -0.3, -0.1)],
+            "Both are measurably worse than Direct, Self-consistency up to 256 tokens most: −25 points",
         ),
     ],
 )
-def test_the_finding_is_one_sentence(found: Comparison, says: str) -> None:
-    assert differences.finding(found, A, B) == says
+def test_the_finding_is_one_sentence_of_at_most_18_words(rows: list[Row], says: str) -> None:
+    assert differences.finding(rows, A) == says
+    assert len(says.split()) <= differences.MOST_WORDS
+
+
+def test_a_finding_stays_short_whatever_a_setting_is_called() -> None:
+    long = setting("imported:inspect/" + "word " * 16, 10.0)
+    assert (
+        differences.finding([against(long, *BETTER)], A)
+        == "One setting is measurably better than the baseline: +25 points"
+    )
+
+
+def test_a_difference_is_called_only_where_the_corrected_p_and_the_interval_agree() -> None:
+    for p, low, called in ((0.01, 0.05, True), (0.06, 0.05, False), (0.01, -0.01, False)):
+        assert differences.settled({"low": low, "high": 0.4, "p_adjusted": p}) is called
+    assert not differences.settled({"low": None, "high": None, "p_adjusted": 1.0})
+
+
+def test_the_columns_say_verdict_tokens_and_what_one_more_right_answer_costs() -> None:
+    base, row = A | {"output_tokens": 11.0}, B | {"output_tokens": 199.0}
+    gap, verdict, tokens, extra = differences.columns(against(row, *BETTER, p=0.018), base)
+    assert (gap.main, gap.under) == ("+25 points", "+7 to +40")
+    assert (verdict.main, verdict.under, verdict.ink) == ("better", "p = 0.018", "right")
+    assert (tokens.main, tokens.under, extra.main) == ("199", "×18.1", "752")
+    _, verdict, _, extra = differences.columns(against(row, *OPEN, p=0.85), base)
+    assert (verdict.main, verdict.ink, extra.main) == ("too close to call", "muted", "–")
+    assert "against 11" in differences.heads(base)[3]
+
+
+def test_every_question_is_won_lost_or_stays_as_it_was() -> None:
+    found = comparison(0.25, 0.07, 0.4, won=tuple("abc"), lost=("d",), both_right=20, accuracy_a=0.5)
+    assert differences.sides(found) == (("won", 3), ("both right", 20), ("both wrong", 36), ("lost", 1))
+    drawn_often = comparison(0.25, 0.07, 0.4, won=tuple("abc"), accuracy_a=0.501, both_right=20)
+    assert [word for word, _ in differences.sides(drawn_often)] == ["better", "both good", "both poor", "worse"]
 
 
 def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
     table = differences.spend_table(comparison(0.1, 0.0, 0.2), A, B | {"latency_ms": 2400.0})
     rows = {row["Spend"]: row for row in table.to_dicts()}
-    assert rows["All tokens per question"]["B over A"] == "× 13"
-    assert rows["Cost per 1,000 questions"]["A"] == "unknown"
-    assert rows["Cost per 1,000 questions"]["B minus A"] == "unknown"
-    assert rows["Time per question, as it ran"]["B"] == "2.4 s"
+    assert rows["All tokens per question"]["Ratio"] == "× 13"
+    assert rows["Cost per 1,000 questions"]["Baseline"] == "unknown"
+    assert rows["Cost per 1,000 questions"]["Difference"] == "unknown"
+    assert rows["Time per question, as it ran"]["Setting"] == "2.4 s"
     priced = setting("direct", 100.0, usd=0.001, usd_assumed=True)
     assert (
         "Cost per 1,000 questions, assumed price"
@@ -220,7 +304,7 @@ def test_labels_of_a_setting_are_told_and_those_of_both_once() -> None:
     scripted = {"simulated": True, "usd": 1.0}
     assert differences.reservations(A | scripted, B | scripted | {"oracle": True}) == [
         "simulated model",
-        "B: oracle: may look at the target",
+        "setting: oracle: may look at the target",
     ]
 
 
@@ -239,11 +323,11 @@ def test_a_group_means_the_same_whichever_setting_is_left() -> None:
     mirrored = rows.rename({"accuracy_a": "accuracy_b", "accuracy_b": "accuracy_a", "low": "high", "high": "low"})
     mirrored = mirrored.with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
     told = [
-        comparing.told_rows(differences.Compared(comparison(0, 0, 0), who, left))  # type: ignore[arg-type]
+        comparing.group_rows(differences.Compared(comparison(0, 0, 0), who, left))  # type: ignore[arg-type]
         for left, who in (("a", found_in(rows)), ("b", found_in(mirrored)))
     ]
     assert told[0].equals(told[1])
-    assert told[0]["group"].to_list() == ["All questions", "x", "y"]
+    assert told[0]["group"].to_list() == ["x", "y"]
 
 
 def found_in(rows: pl.DataFrame) -> Any:
@@ -286,20 +370,46 @@ def table(app: AppTest, column: str) -> Any:
     return next(each.value for each in app.dataframe if column in each.value.columns)
 
 
-def test_the_page_opens_with_the_cheapest_and_the_most_accurate_on_the_frontier(opened: Open) -> None:
-    app = opened("demo", task="gym:syllogism/easy")
+def test_the_page_opens_on_the_recommended_setting_against_the_cheapest_that_works(opened: Open) -> None:
+    app = opened("demo")
     said = words(app)
-    assert "Self-consistency ×12, up to 512 tokens is right on" in said
-    assert "than Direct, up to 16 tokens; it spends" in said
-    assert "B is better on 22 questions" in said.replace("**", "")
-    assert set(app.query_params) == {"task"}
-    assert table(app, "Spend").shape[0] == 6
+    assert (
+        "# Self-consistency ×12 up to 256 tokens is measurably better than Direct up to 32 tokens: +23 points" in said
+    )
+    assert "Same 60 questions for both" in said
+    assert not app.query_params
+    assert len(app.multiselect(key="compare.b").value) == 1
+    html = "\n".join(str(each.proto.body) for each in app.get("html"))
+    assert "21 won</b> · 17 both right · 15 both wrong · " in html
+
+
+def test_three_settings_stand_beside_a_baseline_and_a_fourth_is_left_out(opened: Open) -> None:
+    app = opened("demo")
+    b = app.multiselect(key="compare.b")
+    cells = engine.open(app_database(app)).cells(task="gym:chain_sum/easy", study="demo").filter(budget=64)
+    names = [f"{row}~64" for row in cells["condition_id"].to_list()]
+    a, *others = names[:5]
+    app = opened("demo", a=a, b=others)
+    assert app.multiselect(key="compare.b").value == others[:3]
+    said = words(app)
+    assert "3 settings fit beside a baseline" in said
+    assert "Same 60 questions for all four" in said
+    assert "p is corrected for three comparisons" in said
+    assert b.value != others
+
+
+def app_database(app: AppTest) -> str:
+    import os
+
+    return os.environ["BUDGETSCOPE_DB"]
 
 
 def test_a_link_restores_settings_grouping_and_what_is_open(opened: Open) -> None:
     app = opened("demo", task="gym:gcd/easy")
-    a, b = (app.selectbox(key=f"compare.{side}").value for side in "ba")
-    query = {"a": a, "b": b, "by": "result", "open": ["others", "savings"], "per_day": "5000", "zone": "FRA"}
+    a, b = app.selectbox(key="compare.a").value, app.multiselect(key="compare.b").value
+    # Turned around.
+    query: dict[str, Any] = {"a": b[0], "b": [a], "by": "result", "open": ["others", "savings", "spend", "next"]}
+    query |= {"per_day": "5000", "zone": "FRA"}
     again = opened("demo", task="gym:gcd/easy", axis="own", **query)
     said = words(again)
     for name, value in query.items():
@@ -307,18 +417,32 @@ def test_a_link_restores_settings_grouping_and_what_is_open(opened: Open) -> Non
     assert "5,000 questions a day like these" in said
     assert "41.44 g CO2e per kWh (FRA)" in said
     assert "p, Holm counts all" in said
+    assert "next percentage point" in said or "another percentage point" in said
     assert table(again, "A month").iloc[:, 0].tolist()[:3] == ["Money", "Energy, kWh", "Carbon, kg CO2e"]
     assert "p, Holm" in table(again, "p, Holm").columns
+    assert table(again, "Spend").shape[0] == 6
+
+
+def test_other_prices_change_what_is_spent_and_nothing_else(opened: Open) -> None:
+    found = engine.open(ROOT / "results.duckdb").snapshots()
+    app = opened("demo", open="spend")
+    before, heading = table(app, "Spend"), words(app).splitlines()[0]
+    app = opened("demo", open="spend", whatif=found["name"][0], times="10")
+    after = table(app, "Spend")
+    cost = before["Spend"].str.startswith("Cost")
+    assert (before[~cost] == after[~cost]).all().all()
+    assert (before[cost]["Setting"] != after[cost]["Setting"]).all()
+    assert heading in words(app)
 
 
 def test_another_task_brings_its_own_settings_without_a_complaint(opened: Open) -> None:
     app = opened("demo")
-    assert app.session_state["compare.by"] == "category"
+    assert app.session_state["compare.by"] == "target"
     app.selectbox(key="compare.task").set_value("gym:syllogism/easy").run()
     assert app.session_state["compare.by"] == "target"
     app.selectbox(key="compare.task").set_value("gym:gcd/easy").run()
     assert "not there" not in words(app)
-    assert "Divisors (easy)" in words(app)
+    assert app.selectbox(key="compare.task").value == "gym:gcd/easy"
     assert app.query_params["task"] == "gym:gcd/easy"
 
 
@@ -328,21 +452,21 @@ def test_a_setting_that_is_gone_is_explained(opened: Open) -> None:
     assert "This link asks for by = '…', which is not there" in said
 
 
-def test_the_same_setting_twice_is_said(opened: Open) -> None:
-    app = opened("small")
-    a = app.selectbox(key="compare.a").value
-    app.selectbox(key="compare.b").set_value(a).run()
+def test_a_setting_is_not_compared_with_itself(opened: Open) -> None:
+    a = opened("small").selectbox(key="compare.a").value
+    app = opened("small", a=a, b=a)
     assert "The same setting twice" in words(app)
+    assert app.multiselect(key="compare.b").value not in ([], [a])
 
 
 def test_unknown_energy_stays_unknown_until_a_size_is_typed(opened: Open) -> None:
     app = opened("small", open="savings")
     month = table(app, "A month")
-    assert month.loc[month["A month"] == "Energy, kWh", "A"].item() == "unknown"
+    assert month.loc[month["A month"] == "Energy, kWh", "Baseline"].item() == "unknown"
     assert "size not known: scripted/" in words(app)
     app.text_input(key="compare.size").set_value("8").run()
     month = table(app, "A month")
-    assert month.loc[month["A month"] == "Energy, kWh", "A"].item() != "unknown"
+    assert month.loc[month["A month"] == "Energy, kWh", "Baseline"].item() != "unknown"
     assert app.query_params["size"] == "8"
 
 
@@ -374,7 +498,7 @@ def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatc
     app.switch_page("views/compare.py")
     app.run()
     assert not app.exception
-    assert app.selectbox(key="compare.by").options[0] == "category"
+    assert app.selectbox(key="compare.by").options[0] == "kind of question"
     assert not [each.value for each in app.markdown if re.search(r"(?<!\\)[<\[$]", each.value)]
 
 

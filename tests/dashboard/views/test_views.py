@@ -61,11 +61,11 @@ SAYS: dict[str, dict[str, str]] = {
     "compare": {
         "empty": EMPTY,
         "one trial": "One setting, Direct, up to 64 tokens: nothing to compare it with yet",
-        "all wrong": "do not decide between",
+        "all wrong": "too close to call: none is ahead",
         "all failed": "No setting to compare yet",
-        "small": "12 questions do not decide between",
-        "mixed": "of 4 questions than",
-        "demo": "times the tokens",
+        "small": "too close to call",
+        "mixed": "Same 4 questions for both",
+        "demo": "is measurably better than Direct",
     },
     "answers": {
         "empty": EMPTY,
