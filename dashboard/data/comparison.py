@@ -128,7 +128,7 @@ def ends(rows: Mapping[str, Mapping[str, Any]], pick: str | None) -> tuple[str, 
         return rows[name]["accuracy"], -spends(name)[0]
 
     front = [name for name, row in rows.items() if row["on_frontier"]] or [*rows]
-    best = pick if pick in rows else max(front, key=accurate)
+    best = pick if pick is not None and pick in rows else max(front, key=accurate)
     works = [
         name
         for name, row in rows.items()

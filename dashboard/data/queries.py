@@ -181,6 +181,16 @@ def loss(db: Database, selection: Selection, wrong: float, missing: float | None
     return advice.loss.cost_of(board, wrong, missing, second, sample.seed).sentence
 
 
+@st.cache_data(max_entries=64, show_spinner=False)
+def areas(db: Database, selection: Selection) -> pl.DataFrame:
+    """Area under the curve, hypervolume and OckScore of the settings selected; see `Advisor.areas`."""
+    from engine.analysis import advice, stats
+
+    shown, units = _selected(db, selection)
+    shown = advice.choosable(shown)
+    return advice.measured_areas(shown, theirs(shown, units), selection.x, stats.Sample(REPLICATES, SEED))
+
+
 def line(frame: pl.DataFrame, kind: Kind) -> pl.DataFrame:
     """The points to join: columns task, x, accuracy."""
     from engine.analysis import frontier_line

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard import theme
@@ -150,7 +151,7 @@ def forest_info(
         # A group that loses more than the rest is said to, even where it is small.
         tone = "warned" if row["warning"] else tone if row["enough"] else "few"
         paint = {"few": inks.muted, "warned": inks.warning}.get(tone, colour or inks.primary)
-        ends = fmt.interval(low, high, lambda end, n=n: fmt.points(end, n))
+        ends = fmt.interval(low, high, partial(fmt.points, n=n))
         said = Said(fmt.points(row["difference"], n).removesuffix(" points"), ends, bold=True)
         name, hover = plain(str(row["group"]), 200), _hover(str(row["group"]), row, notes, inks.muted)
         count = fmt.plural(n, "question")
@@ -162,7 +163,7 @@ def _hover(name: str, row: Row, notes: Iterable[str], muted: str) -> str:
     n = int(row["n"])
     parts = [
         f"<b>{safe(plain(name))}</b>",
-        measured(row["difference"], row["low"], row["high"], lambda share: fmt.points(share, n), "", muted),
+        measured(row["difference"], row["low"], row["high"], partial(fmt.points, n=n), "", muted),
         *([] if row.get("accuracy_a") is None else [_both(row)]),
         muted_text(f"n = {fmt.plural(n, 'question')} · 95% interval", muted),
     ]

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
+    "AREAS",
     "Key",
+    "areas_table",
     "cell_name",
     "cell_notes",
     "cost_line",
@@ -43,6 +45,12 @@ Row = Mapping[str, Any]
 FATE_WORDS = {"none": "no answer", "failed": "failed", "stopped": "stopped", "censored": "not observed so far"}
 SHORT = 14
 """Letters of an answer in the panel."""
+AREAS = (
+    "Area: mean accuracy over the logarithm of the budget. Hypervolume: area under the setting's own frontier, as a "
+    "share of the box up to the dearest setting here. OckScore: accuracy in percent less 10 log10(output tokens / "
+    "10,000), at the largest budget (arXiv 2511.05722; base 10 is our reading). Each hides where a setting is good: "
+    "read the curve."
+)
 Key = tuple[str, int | None]
 """A point: condition and budget."""
 
@@ -97,6 +105,30 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
         }
         rows.append(cells)
     # Read to the end: a column may begin with a hundred unknowns.
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def areas_table(found: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
+    """A line for each setting, the largest area first; `found`: of `Advisor.areas`, `frame`: the points they are of."""
+    import polars as pl
+
+    own = {(row["condition_id"], row["budget"]): row for row in frame.to_dicts()}
+    largest = found.filter("largest").sort("area", "hypervolume", descending=True, nulls_last=True).to_dicts()
+    lines = [(row, own[row["condition_id"], row["budget"]]) for row in largest]
+    name = names.over([point for _, point in lines])
+    rows = []
+    for row, point in lines:
+        form = _accuracy(row["n"])
+        first, last = (fmt.budget(row[end], row["axis"]) for end in ("budget_from", "budget_to"))
+        cells: dict[str, Any] = {"Setting": name(point), "Budgets": first if first == last else f"{first} to {last}"}
+        for title, measure, said in (
+            ("Area", "area", form),
+            ("Hypervolume", "hypervolume", form),
+            ("OckScore", "ockscore", _whole),
+        ):
+            cells[title] = said(row[measure])
+            cells[f"{title}, 95%"] = fmt.interval(row[f"{measure}_low"], row[f"{measure}_high"], said)
+        rows.append(cells | {"Questions": row["n"]})
     return pl.DataFrame(rows, infer_schema_length=None)
 
 

@@ -96,7 +96,8 @@ def _settle(
     """Baseline, settings and grouping as the address has them, else where they start: the setting that Explore
     recommends against the cheapest that works. With sentences about what a link asked for in vain."""
     pick = comparison.recommended(db, wish.study, wish.task)
-    cheap, best = comparison.ends(wish.rows, pick and url_state.cell(pick.condition_id, pick.budget))
+    at = None if pick is None else url_state.cell(pick.condition_id, pick.budget)
+    cheap, best = comparison.ends(wish.rows, at)
     here, was = (wish.study, wish.task, wish.axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
     offers: dict[str, tuple[str | tuple[str, ...], tuple[str, ...]]] = {

@@ -44,7 +44,7 @@ PARAMS = (
     Param("strategy", (), many=True),
     Param("budget", "all"),
     Param("cell"),
-    Param("open", (), ("stakes",), many=True),
+    Param("open", (), ("areas", "stakes"), many=True),
     Param("wrong"),
     Param("missing"),
     Param("second"),
@@ -252,6 +252,7 @@ def render() -> None:
     if not frame.is_empty():
         # The pick is in the panel without being anybody's choice, so its row is not marked.
         _table(frame, decision, selection, chosen if asked else None)
+    _areas(db, selection, frame)
     _stakes(db, selection)
     for sentence in (
         *guessing.sentences(frame),
@@ -272,6 +273,23 @@ def render() -> None:
     controls.share(
         VIEW, frame, params, lambda: frozen.as_page(view(), link), lambda: frozen.freeze(db, view()), "explore.figure"
     )
+
+
+def _areas(db: queries.Database, selection: queries.Selection, frame: pl.DataFrame) -> None:
+    """One number for each setting over all its budgets, computed when it is opened."""
+    with controls.fold(
+        VIEW, "areas", "One number for each setting: area under the curve, hypervolume, OckScore"
+    ) as opened:
+        if not opened:
+            return
+        found = queries.areas(db, selection)
+        table = tables.areas_table(found, frame)
+        if table.is_empty():
+            controls.caption("No setting here has a known spend and accuracy on all questions.")
+            return
+        controls.table(table, "explore.areas")
+        controls.caption(tables.AREAS)
+        controls.downloads("explore-areas", found)
 
 
 def _stakes(db: queries.Database, selection: queries.Selection) -> None:

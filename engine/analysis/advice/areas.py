@@ -61,11 +61,11 @@ def areas(board: Board, tokens: Board) -> pl.DataFrame:
             **{name: value for measure, each in own.items() for name, value in each.columns(measure).items()},
         }
         for cell in cells:
-            row = board.row(cell)
-            key = row["condition_id"], row["axis"], row["budget"]
+            point = board.row(cell)
+            key = point["condition_id"], point["axis"], point["budget"]
             rows.append(
                 dict(zip(("condition_id", "axis", "budget"), key, strict=True))
-                | {"n": row["n_questions"], "largest": cell == cells[-1]}
+                | {"n": point["n_questions"], "largest": cell == cells[-1]}
                 | shared
                 | scores.get(key, Estimate(None)).columns("ockscore")
             )

@@ -9,7 +9,7 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -28,6 +28,8 @@ from engine.strategies.calibration import LABEL
 from engine.study.calibrating import Found, found_in
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from engine.analysis import Decision
     from engine.study.plan import Plan
 
@@ -35,6 +37,13 @@ FORMS = ("html", "md")
 _HEAD = (
     *("condition", "setting", "model", "budget", "n", "accuracy", "95% interval", "output", "tokens", "cost"),
     *("cut off", "no answer", "verdict", ""),
+)
+MEASURED = tuple(f"{name}{end}" for name in ("area", "hypervolume", "ockscore") for end in ("", "_low", "_high"))
+"""What `--json` adds to a point: numbers of its setting over all budgets, and its own OckScore, with 95% intervals."""
+AREAS = (
+    "area: mean accuracy over the logarithm of the budget; hypervolume: area under the setting's own frontier, of the "
+    "box up to the dearest setting; OckScore: accuracy in percent less 10 log10(output tokens / 10,000), at the "
+    "largest budget (arXiv 2511.05722, base 10 is our reading). 95% intervals over questions."
 )
 _NOTES = {
     "idle": f"mechanism idle: the setting {names.IDLE}: what it rests on was there on under 20% of questions.",
@@ -106,16 +115,14 @@ def report(
     view = savings.view(listed, prices)
     frame = results.frontier(x=x, axis=axis, task=task, lens=view, study=study)
     rows = frame.to_dicts()
+    tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
+    told = {each: results.advise(each, x, axis, lens=view, study=study).areas() for each in tasks}
     if as_json:
-        from engine.analysis.overthinking import glances
-
-        past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
-        records = {condition: glance.record() for condition, glance in past.items()}
-        show.emit([{**row, "overthinking": records.get(row["condition_id"])} for row in rows])
+        show.emit(_records(results, rows, told, study))
     # A study that has stored nothing yet is no mistake, so it gets a sentence and exit code 0.
     elif rows:
-        tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
+        _one_number(rows, told)
         unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(
             f"frontier (p): no other setting has at least this accuracy for at most this mean {unit}; "
@@ -170,6 +177,63 @@ def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
             show.say(note)
     if any(row["n_draws"] > 1 for row in rows):
         show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
+
+
+def _records(
+    results: engine.Results, rows: Sequence[Row], told: Mapping[str, pl.DataFrame], study: str | None
+) -> list[dict[str, Any]]:
+    """The points for other programs, with the numbers of their settings and what is known of their thoughts."""
+    from engine.analysis.overthinking import glances
+
+    past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
+    records = {condition: glance.record() for condition, glance in past.items()}
+    numbers = {key: row for each in told.values() for key, row in _by_point(each).items()}
+    blank: dict[str, float | None] = dict.fromkeys(MEASURED)
+    return [
+        {
+            **row,
+            "overthinking": records.get(row["condition_id"]),
+            **(numbers.get((row["condition_id"], row["axis"], row["budget"])) or blank),
+        }
+        for row in rows
+    ]
+
+
+def _by_point(frame: pl.DataFrame) -> dict[tuple[str, str, int], dict[str, float | None]]:
+    """By condition, axis and budget the numbers of `Advisor.areas`."""
+    return {
+        (row["condition_id"], row["axis"], row["budget"]): {name: row[name] for name in MEASURED}
+        for row in frame.to_dicts()
+    }
+
+
+def _one_number(rows: Sequence[Row], told: Mapping[str, pl.DataFrame]) -> None:
+    """Area, hypervolume and OckScore of the settings that have several budgets, task by task."""
+    for task, frame in told.items():
+        own = {(row["condition_id"], row["budget"]): row for row in rows if row["task"] == task}
+        lines = [row for row in frame.filter("largest").to_dicts() if row["area"] is not None]
+        if not lines:
+            continue
+        show.say(f"One number for a setting on {names.task(task)}, over its budgets:")
+        points = [own[row["condition_id"], row["budget"]] for row in lines]
+        cells = [
+            (
+                *(setting.strategy, names.model(point["model"]), show.number(row["n"])),
+                f"{show.number(row['budget_from'])} to {text.budget(row['budget_to'], row['axis'])}",
+                *(_told(row, "area", show.percent), _told(row, "hypervolume", show.percent)),
+                _told(row, "ockscore", show.number),
+            )
+            for row, point, setting in zip(lines, points, names.settings(points), strict=True)
+        ]
+        head = ("setting", "model", "n", "budgets", "area under the curve", "hypervolume", "OckScore")
+        show.table(head, cells, numeric=(2, 4, 5, 6))
+        show.say()
+        if task == [*told][-1]:
+            show.say(AREAS)
+
+
+def _told(row: Row, name: str, form: Callable[[float | None], str]) -> str:
+    return f"{form(row[name])} {text.interval(row[f'{name}_low'], row[f'{name}_high'], form)}".strip()
 
 
 def _merged(group: Iterable[Row], verdicts: Mapping[tuple[str, str, int], str]) -> Iterable[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,7 +62,7 @@ def beside(name: str, difference: float | None, low: float | None, high: float |
 
 
 def drawn(*rows: Row, **more: Any) -> figures.ForestInfo:
-    def said(row: Row) -> tuple[figures.Said, ...]:
+    def said(row: Mapping[str, Any]) -> tuple[figures.Said, ...]:
         return tuple(figures.Said(text) for text in (f"{row['difference']}", "better", "199", "754"))
 
     heads = ("Setting", "Difference", "Verdict", "Output tokens\nagainst 11", "Tokens per extra\nright answer")
