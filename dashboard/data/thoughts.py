@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from engine.analysis.thoughts import Inside, Source
+from engine.analysis.thoughts import of as inside_of
 
 from dashboard.data import access, queries, runs
 from dashboard.data.queries import ALL, Database
 from engine.analysis.overthinking import Glance
 from engine.analysis.overthinking import glance as glance_of
 from engine.analysis.sql.chains import Chain
-from engine.analysis.thoughts import Inside, Source
-from engine.analysis.thoughts import of as inside_of
 from engine.core.errors import BudgetscopeError, RunError
 from engine.core.tokens import DEFAULT, Token
 from engine.models import tokenizers

@@ -19,7 +19,6 @@ from engine.core import text as fmt
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
     from engine.analysis.thoughts import Inside
 
 __all__ = ["ThoughtInfo", "thought_figure", "thought_info"]

@@ -7,15 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 
+from engine.analysis.thoughts import Inside
+from engine.models.call_tokens import scaled
+
 from dashboard.text import strips, tables
 from dashboard.text.transcript import visible
 from engine.analysis.overthinking import Glance
 from engine.analysis.stats import Estimate
-from engine.analysis.thoughts import Inside
 from engine.core import text as fmt
 from engine.core.thoughts import Thought
 from engine.core.tokens import Token
-from engine.models.call_tokens import scaled
 
 LONGEST = 90
 """Letters of a question, and of an answer a third."""

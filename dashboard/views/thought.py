@@ -10,6 +10,7 @@ import shlex
 from typing import Any
 
 import streamlit as st
+from engine.analysis.thoughts import Inside
 
 from dashboard import figures
 from dashboard.data import queries, thoughts
@@ -18,7 +19,6 @@ from dashboard.text import strips
 from dashboard.text import thoughts as words
 from dashboard.widgets import controls, setting, url_state
 from dashboard.widgets.url_state import Param
-from engine.analysis.thoughts import Inside
 from engine.core import names
 from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
