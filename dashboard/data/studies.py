@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -356,6 +356,22 @@ def bare(chosen: str) -> bool:
 def task_name(chosen: str) -> str:
     """What a task of `tasks` is called."""
     return chosen if bare(chosen) else names.task(f"gym:{chosen}")
+
+
+def more_of(task: str, n: int, rows: Iterable[Mapping[str, Any]]) -> dict[str, str | list[str]]:
+    """The address of the form that asks `n` questions of a stored task of the settings in `rows`; of a task from a file
+    the models and strategies alone, for the file is not here."""
+    listed = [*rows]
+    # Line-ups and models with settings have fields of their own, which a link to more of the same leaves alone.
+    models = sorted({str(row["model"]) for row in listed if not re.search(r"[ {]", str(row["model"]))})
+    known = {str(row["strategy"]) for row in listed}
+    query: dict[str, str | list[str]] = {"model": models, "strategy": [name for name in entries() if name in known]}
+    name, _, level = task.removeprefix("gym:").partition("/")
+    if task.startswith("gym:") and name in known_generators():
+        query |= {"task": name, "level": level or LEVELS[0], "questions": str(min(n, MOST_ROWS))}
+    elif bare(task):
+        query |= {"task": task, "questions": str(min(n, MOST_ROWS))}
+    return {part: value for part, value in query.items() if value}
 
 
 def named_as(task: TaskSpec) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import figures, theme
-from dashboard.data import comparison, queries
+from dashboard.data import comparison, queries, studies
 from dashboard.data.comparison import MOST_OTHERS
 from dashboard.data.lens import Looking
 from dashboard.text import differences, tables
@@ -301,7 +301,10 @@ def _payers(
         key = url_state.key(VIEW, "by")
         st.selectbox("Group by", groupings, key=key, format_func=lambda by: GROUPED.get(by, by), width=250)
     with st.container(horizontal=True, key="ways"):
-        controls.link_to("runs", "Run more questions", {"task": wish.task})
+        n = compared.whole.n
+        asked = studies.more_of(wish.task, 2 * n, (base.row, *(each.row for each in others.values())))
+        label = f"Run {fmt.plural(n, 'more question')}" if n and "questions" in asked else "Run more questions"
+        controls.link_to("runs", label, asked)
         controls.link_to("answers", "See it in Answers", other.query)
     if not groups.is_empty():
         controls.downloads("compare-groups", groups, chart="compare.groups")

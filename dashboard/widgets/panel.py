@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import theme
-from dashboard.data import queries, thoughts
+from dashboard.data import queries, studies, thoughts
 from dashboard.text import tables
 from dashboard.text import thoughts as words
 from dashboard.theme import Inks, fade
@@ -53,7 +53,7 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         controls.link_to("answers", "Read answers", query)
         with st.container(horizontal=True, gap="small"):
             controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
-            controls.link_to("runs", "Run more", {"task": row["task"]})
+            controls.link_to("runs", "Run more", studies.more_of(str(row["task"]), 2 * n, [row]))
         if past:
             inside = {"study": study, "condition": row["condition_id"]}
             controls.link_to("thought", "Inside its thoughts", inside)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from engine.analysis import Decision
+    from engine.analysis.results import Results
     from engine.analysis.rounds import Decided
     from engine.study.plan import Plan
 
@@ -135,20 +136,7 @@ def report(
     tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
     told = {each: results.advise(each, x, axis, lens=view, study=study).areas() for each in tasks}
     if as_json:
-        from engine.analysis.thinking.overthinking import glances
-
-        past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
-        records = {condition: glance.record() for condition, glance in past.items()}
-        numbers = {key: row for each in told.values() for key, row in _by_point(each).items()}
-        blank: dict[str, float | None] = dict.fromkeys(MEASURED)
-        show.emit(
-            [
-                row
-                | (numbers.get((row["condition_id"], row["axis"], row["budget"])) or blank)
-                | {"overthinking": records.get(row["condition_id"])}
-                for row in rows
-            ]
-        )
+        show.emit(_records(results, rows, told, study))
     # A study that has stored nothing yet is no mistake, so it gets a sentence and exit code 0.
     elif rows:
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
@@ -214,6 +202,26 @@ def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
         )
     if any(row["n_draws"] > 1 for row in rows):
         show.say("mean of draws: a setting that makes one request is read with every draw of it that the study bought.")
+
+
+def _records(
+    results: Results, rows: Sequence[Row], told: Mapping[str, pl.DataFrame], study: str | None
+) -> list[dict[str, Any]]:
+    """The points for other programs, with the numbers of their settings and what is known of their thoughts."""
+    from engine.analysis.thinking.overthinking import glances
+
+    past = glances(results, study, dict.fromkeys(row["condition_id"] for row in rows))
+    records = {condition: glance.record() for condition, glance in past.items()}
+    numbers = {key: row for each in told.values() for key, row in _by_point(each).items()}
+    blank: dict[str, float | None] = dict.fromkeys(MEASURED)
+    return [
+        {
+            **row,
+            "overthinking": records.get(row["condition_id"]),
+            **(numbers.get((row["condition_id"], row["axis"], row["budget"])) or blank),
+        }
+        for row in rows
+    ]
 
 
 def _by_point(frame: pl.DataFrame) -> dict[tuple[str, str, int], dict[str, float | None]]:

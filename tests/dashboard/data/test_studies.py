@@ -18,6 +18,8 @@ from engine.core.records import Price, Tier
 from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study import schema
+from tests import ROOT
+from tests.support.pages import run_page
 
 TASK = {"name": "gym:chain_sum", "level": "easy", "questions": 3, "seed": 1, "shots": 2}
 
@@ -203,3 +205,25 @@ def test_an_uploaded_file_is_a_task_with_its_columns(tmp_path: Path) -> None:
     found = studies.checked(form(tasks=(task,)))
     assert [question.target for question in open_task(found.tasks[0]).questions()] == ["2", "4"]
     assert os.path.commonpath([path, tmp_path]) == str(tmp_path)
+
+
+def test_more_of_a_task_is_asked_by_an_address_the_form_takes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(ROOT / "results.duckdb"))
+    rows = [{"model": "local/smollm2-135m", "strategy": name} for name in ("self_consistency", "direct")]
+    query = studies.more_of("gym:chain_sum/easy", 120, rows)
+    assert query == {
+        "model": ["local/smollm2-135m"],
+        "strategy": ["direct", "self_consistency"],
+        "task": "chain_sum",
+        "level": "easy",
+        "questions": "120",
+    }
+    app = run_page("runs", **query)
+    assert not app.exception
+    assert not [box.value for box in app.warning if "This link asks" in str(box.value)]
+    assert app.number_input(key="form.questions").value == 120
+
+
+def test_more_of_a_file_or_of_a_line_up_asks_what_the_form_can_take() -> None:
+    rows = [{"model": "a → b", "strategy": "cascade"}, {"model": "x/y", "strategy": "imported:inspect/solve"}]
+    assert studies.more_of("file:own", 12, rows) == {"model": ["x/y"], "strategy": ["cascade"]}

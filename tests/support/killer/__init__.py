@@ -279,8 +279,7 @@ def aged(db: Path, version: int = 4) -> Path:
     """A database of an older schema, which the first run that opens it upgrades."""
     with duckdb.connect(str(db)) as connection:
         connection.execute(schema.RECORD)
-        for step in schema.MIGRATIONS[:version]:
-            schema._apply(connection, step)
+        schema._apply(connection, schema.MIGRATIONS[:version])
     return db
 
 
