@@ -200,10 +200,8 @@ def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought
 
 def stored(chain: Chain, name: str) -> Cut:
     """A thought as tokens without its model: by the nearest tokenizer, in proportion to the count that is stored."""
-    return Cut(
-        nearest(chain.text, name),
-        None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)),
-    )
+    own = None if name.startswith(WORDS) else max(1, chain.output_tokens - (not chain.cut))
+    return Cut(nearest(chain.text, name), own)
 
 
 class Stored(Protocol):

@@ -11,8 +11,9 @@ from streamlit.testing.v1 import AppTest
 import engine
 from dashboard import figures
 from dashboard.data import thoughts
+from dashboard.figures.axes import ROOMS
 from engine.analysis.thinking.overthinking import glance
-from engine.analysis.thinking.thoughts import of
+from engine.analysis.thinking.thoughts import inside, of
 from engine.cli.serve import READ_ONLY
 from engine.core.budget import Limits
 from engine.models import open_model
@@ -109,20 +110,16 @@ def test_a_question_is_never_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_figure_ends_at_the_accuracy_of_the_thoughts_and_its_bars_count_each_once(looked: Path) -> None:
     found = of(engine.open(looked), thinking(looked))
-    for room in ("wide", "narrow", "phone"):
-        info = figures.thought_info(found, "chain_of_thought", room=room)  # type: ignore[arg-type]
+    for room in ROOMS:
+        info = figures.thought_info(found, "chain_of_thought", room=room)
         right = sum(thought.final.score or 0.0 for thought in found.thoughts) / len(found.thoughts)
         assert info.points[-1].accuracy == pytest.approx(right)
         reached = [thought for thought in found.thoughts if thought.first_reached is not None]
         assert sum(bar.right + bar.wrong for bar in info.bars) == len(reached)
         assert figures.thought_figure(info).data
-    assert "No thought" in str(figures.thought_figure(figures.thought_info(of_nothing(), "direct")).layout)
-
-
-def of_nothing() -> object:
-    from engine.analysis.thinking.thoughts import inside
-
-    return inside([], "text", "read", True)
+    assert "No thought" in str(
+        figures.thought_figure(figures.thought_info(inside([], "text", "read", True), "direct")).layout
+    )
 
 
 def test_home_shows_how_much_the_chosen_setting_thinks_past_its_answers(
