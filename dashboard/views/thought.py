@@ -91,11 +91,11 @@ def _page(db: queries.Database, study: str, condition: dict[str, Any], inside: I
     with left:
         controls.chart(figures.thought_figure(info), "thought.figure", VIEW, finding)
         repeats = "“Appears”: the value of the final answer stands in the text; it may repeat one of the question."
-        left = f"{fmt.plural(inside.left_out, 'thought')} of this setting are not in these numbers."
+        missing = f"{fmt.plural(inside.left_out, 'thought')} of this setting are not in these numbers."
         controls.caption(
             repeats if inside.source == "text" else "",
             "" if inside.exact else "“About”: counted by the nearest tokenizer, in proportion to what is stored.",
-            left if inside.left_out else "",
+            missing if inside.left_out else "",
         )
         _source(db, study, condition, inside)
     with right, st.container(border=True, key="panel"):
