@@ -32,7 +32,6 @@ from engine.models.tokens import tokenizers
 
 LONGEST_PLAN_S = 240.0
 """The longest the estimate of a look is waited for: a local model has to be started for it."""
-_ALL = 10**9
 _probes: dict[tuple[str, str], Looking] = {}
 """By database and condition what was started here."""
 
@@ -98,9 +97,9 @@ def cells(model: str, text: str) -> tuple[Token, ...]:
     """A thought as tokens: by the model's own tokenizer where its file is here, else by the nearest one."""
     try:
         own = tokenizers.of_model(model) or tokenizers.open_tokenizer(DEFAULT)
-        return own.cut(text, most=_ALL).tokens
+        return own.cut(text, most=tokenizers.ALL).tokens
     except BudgetscopeError:
-        return replace(tokenizers.open_tokenizer(DEFAULT), exact=False).cut(text, most=_ALL).tokens
+        return replace(tokenizers.open_tokenizer(DEFAULT), exact=False).cut(text, most=tokenizers.ALL).tokens
 
 
 def estimate(db: Database, condition: str, study: str) -> Estimate:

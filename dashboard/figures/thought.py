@@ -63,6 +63,7 @@ class ThoughtInfo:
     """The last one is the whole thoughts."""
     stop: int | None
     """Number of the point from which on the rest adds nothing that counts; None: there is none."""
+    n_questions: int
     bars: tuple[Bar, ...]
     first: str
     """What the bars count, in words."""
@@ -91,8 +92,9 @@ def thought_info(inside: Inside, strategy: str, *, room: Room = "wide", dark: bo
     return ThoughtInfo(
         points=points,
         stop=stop,
+        n_questions=inside.n_questions,
         bars=tuple(_bars(ends, spots)),
-        first="first stands in the text" if inside.source == "text" else "is first reached",
+        first="first appears" if inside.source == "text" else "is first reached",
         about=not inside.exact,
         colour=theme.strategy_colours([strategy], dark=dark)[strategy],
         room=room,
@@ -102,11 +104,11 @@ def thought_info(inside: Inside, strategy: str, *, room: Room = "wide", dark: bo
 
 def _hover(row: dict[str, Any], whole: bool, muted: str) -> str:
     place = "the whole thought" if whole else f"stopped after {fmt.count(row['tokens'])} tokens"
-    forced = row["forced_tokens"]
+    forced, n = row["forced_tokens"], row["n_questions"]
     said = f" · {fmt.number(forced)} tokens to answer" if forced is not None and not whole else ""
     lines = (
         f"<b>{place}</b>",
-        measured(row["accuracy"], row["low"], row["high"], fmt.percent, "right", muted),
+        measured(row["accuracy"], row["low"], row["high"], lambda share: fmt.accuracy(share, n), "right", muted),
         muted_text(f"{fmt.number(row['spent_tokens'])} tokens of thought on average{said}", muted),
         muted_text(
             f"{fmt.count(row['n_thinking'])} of {fmt.plural(row['n_thoughts'], 'thought')} are longer · "
@@ -268,7 +270,7 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
             "y": point.accuracy,
             "xref": "x",
             "yref": "y",
-            "text": f"{words} <b>{safe(fmt.percent(point.accuracy))}</b>",
+            "text": f"{words} <b>{safe(fmt.accuracy(point.accuracy, info.n_questions))}</b>",
             "showarrow": False,
             "xanchor": "right" if late else "left",
             "xshift": -10 if late else 10,

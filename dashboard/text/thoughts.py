@@ -13,7 +13,7 @@ from engine.analysis.stats import Estimate
 from engine.analysis.thinking.overthinking import Glance
 from engine.analysis.thinking.thoughts import Inside
 from engine.core import text as fmt
-from engine.core.thoughts import Thought
+from engine.core.thoughts import Cut, Thought
 from engine.core.tokens import Token
 from engine.models.tokens.call_tokens import scaled
 
@@ -23,9 +23,10 @@ MARKS = {"right": ("right", "✓"), "partly": ("muted", "◐"), "wrong": ("wrong
 """By verdict the class of its ink and its sign."""
 STYLE = """<style>
 .th-share { display: flex; height: 14px; margin: 6px 0 8px; border-radius: 2px; overflow: hidden; }
+.th-text { max-height: 330px; overflow-y: auto; margin-top: 8px; }
 .th-places { display: flex; flex-wrap: wrap; gap: 3px 10px; font-size: 13px; margin: 6px 0; }
 .th-places span { white-space: nowrap; }
-.tk i.th-at { color: #fff; font-weight: 650; background: var(--bs-right); }
+.tk i.th-at { color: var(--bs-background); font-weight: 650; background: var(--bs-right); }
 .tk i.th-at.th-off { background: var(--bs-warning); }
 </style>"""
 
@@ -42,7 +43,7 @@ def source_line(inside: Inside, model: str) -> str:
 
 def panel(inside: Inside) -> str:
     """The panel beside the figure: the share after the answer, and what stopping changes."""
-    excess, probes = inside.excess, inside.source == "probes"
+    excess, probes, share_of = inside.excess, inside.source == "probes", _share(inside.n_questions)
     share = excess.redundant.mean
     what = "the final answer was settled" if probes else "the final answer had first appeared"
     lines = [
@@ -54,12 +55,12 @@ def panel(inside: Inside) -> str:
     lines.append(("First right, mean", f"{_whole(excess.first_right.mean)} tokens", _of(excess.n_right)))
     if (stop := inside.stop) is not None:
         mean = inside.mean_tokens.mean or 0.0
-        less = f"−{fmt.percent(1 - stop.spent_tokens / mean)}" if mean else ""
+        less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
         lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
-        lines.append(("Change in right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
-    away = fmt.percent(excess.thought_away.mean)
-    lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, fmt.percent)))
-    lines.append(("Right, then not, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
+        lines.append(("Change in right ones", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
+    away = share_of(excess.thought_away.mean)
+    lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, share_of)))
+    lines.append(("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
     bar = ""
     if share is not None:
         bar = (
@@ -68,23 +69,23 @@ def panel(inside: Inside) -> str:
         )
     return (
         '<h2 class="bs-title">Tokens after the answer</h2>'
-        f'<div class="bs-big"><b>{escape(fmt.percent(share))}</b><div class="bs-muted">of all tokens were written '
-        f"after {what} {escape(_ends(excess.redundant, fmt.percent))}</div></div>{bar}"
+        f'<div class="bs-big"><b>{escape(share_of(share))}</b><div class="bs-muted">of all tokens were written '
+        f"after {what} {escape(_ends(excess.redundant, share_of))}</div></div>{bar}"
         + "".join(_line(*line) for line in lines)
     )
 
 
 def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
-    excess = glance.excess
+    excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
     lines = [
-        ("After the answer", fmt.percent(excess.redundant.mean), _ends(excess.redundant, fmt.percent)),
+        ("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of)),
         ("First right after", f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)),
-        ("Right, then not, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
+        ("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
     ]
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(fmt.percent(each.redundant.mean))}</td>"
+        f"<tr><td>{escape(name)}</td><td>{escape(share_of(each.redundant.mean))}</td>"
         f"<td>{escape(_whole(each.first_right.mean))}</td><td>{escape(fmt.number(each.flips.mean))}</td>"
         f"<td>{each.n_questions:,}</td></tr>"
         for name, each in [(band.name, band.excess) for band in glance.bands]
@@ -103,6 +104,10 @@ def one(thought: Thought, source: str, question: str, cells: Sequence[Token]) ->
     final = thought.final
     reached = thought.stated if source == "text" else thought.first_reached
     settled = reached if source == "text" else thought.settled
+    first, last = (None if at is None else scaled(at, thought.n_tokens, len(cells)) for at in (reached, settled))
+    if source == "text" and reached is not None and final.answer is not None:
+        # Where it stands among these very cells, which may be another tokenizer's than those that were counted.
+        first = last = Cut([token.raw for token in cells]).states(final.answer, thought.kind)
     verdict = {"right": "right", "partly": "partly right", "wrong": "wrong", "none": "no answer"}[final.verdict]
     said = "" if final.answer is None else f" = {visible(final.answer, LONGEST // 3)}"
     head = (
@@ -110,22 +115,25 @@ def one(thought: Thought, source: str, question: str, cells: Sequence[Token]) ->
         f'<div class="bs-muted bs-small">{escape(tables.short_question(visible(question, 400), LONGEST))}'
         f"{escape(said)}, {verdict}</div>"
     )
-    return head + _strip(thought, reached, settled, cells) + "".join(_words(thought, source, reached, settled))
+    return (
+        head
+        + _strip(first, last, cells, right=final.verdict == "right")
+        + "".join(_words(thought, source, reached, settled))
+    )
 
 
-def _strip(thought: Thought, reached: int | None, settled: int | None, cells: Sequence[Token]) -> str:
-    n = thought.n_tokens
-    first, last = (None if at is None else scaled(at, n, len(cells)) for at in (reached, settled))
+def _strip(first: int | None, last: int | None, cells: Sequence[Token], *, right: bool) -> str:
+    """`first` and `last`: cells until the answer was first there, and until it was settled."""
     drawn = []
     for at, token in enumerate(cells[: strips.MOST]):
         text = escape(strips.cell_text(token))
         if first is not None and at == max(0, first - 1):
-            off = "" if thought.final.verdict == "right" else " th-off"
+            off = "" if right else " th-off"
             drawn.append(f'<i class="th-at{off}">{text}</i>')
         else:
             part = "user" if first is None or at < first else "example" if last is not None and at < last else "system"
             drawn.append(f'<i class="tk-{part}">{text}</i>')
-    return f'<div class="tk">{"<wbr>".join(drawn)}</div>'
+    return f'<div class="tk th-text">{"<wbr>".join(drawn)}</div>'
 
 
 def _words(thought: Thought, source: str, reached: int | None, settled: int | None) -> Iterator[str]:
@@ -167,6 +175,10 @@ def _line(what: str, value: str, aside: str) -> str:
 
 def _ends(estimate: Estimate, form: Callable[[float | None], str]) -> str:
     return "" if estimate.low is None else fmt.interval(estimate.low, estimate.high, form)
+
+
+def _share(n: int) -> Callable[[float | None], str]:
+    return lambda share: fmt.accuracy(share, n)
 
 
 def _of(n: int) -> str:

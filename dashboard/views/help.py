@@ -39,6 +39,11 @@ WORDS = (
     ("Frontier", "the points that nothing cheaper equals; its band holds 80% of resampled frontiers."),
     ("Chance of being best", "the share of resamplings in which nothing cheaper is as good."),
     ("Too close to call", "the 95% interval of the paired difference holds zero."),
+    (
+        "Tokens after the answer",
+        "of a thought, those after its final answer was settled: from there on it is what the model says wherever the "
+        "thought is stopped. First reached is the first such place; read from a text alone it is an estimate.",
+    ),
     ("Mechanism", "what a strategy rests on, such as a readable estimate; rates stand beside the accuracy."),
 )
 DEPARTURES = (

@@ -90,19 +90,16 @@ def _page(db: queries.Database, study: str, condition: dict[str, Any], inside: I
     info = figures.thought_info(inside, str(condition["strategy"]), room=controls.room(), dark=controls.dark())
     with left:
         controls.chart(figures.thought_figure(info), "thought.figure", VIEW, finding)
-        if inside.source == "text":
-            controls.caption(
-                "“Appears” means that the value of the final answer stands in the text; where the question names that "
-                "value too, it may be a repetition."
-            )
-        if not inside.exact:
-            controls.caption("Tokens are about: counted by the nearest tokenizer, in proportion to what is stored.")
-        if inside.left_out:
-            controls.caption(f"{fmt.plural(inside.left_out, 'thought')} of this setting are not in these numbers.")
+        repeats = "“Appears”: the value of the final answer stands in the text; it may repeat one of the question."
+        missing = f"{fmt.plural(inside.left_out, 'thought')} of this setting are not in these numbers."
+        controls.caption(
+            repeats if inside.source == "text" else "",
+            "" if inside.exact else "“About”: counted by the nearest tokenizer, in proportion to what is stored.",
+            missing if inside.left_out else "",
+        )
         _source(db, study, condition, inside)
     with right, st.container(border=True, key="panel"):
         st.html(words.panel(inside))
-    with st.container(border=True):
         _one(db, study, condition, inside, thought)
 
 
@@ -204,9 +201,10 @@ def _one(db: queries.Database, study: str, condition: dict[str, Any], inside: In
         words.one(thought, inside.source, str(chain.row["question"]), thoughts.cells(chain.model, chain.text))
         + words.key(inside.source)
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Thought before", disabled=at == 0, on_click=turn, args=(at - 1,), shortcut="Left")
-        st.button("Thought after", disabled=at + 1 == len(order), on_click=turn, args=(at + 1,), shortcut="Right")
+    with st.container(horizontal=True, gap="small"):
+        st.button("Before", disabled=at == 0, on_click=turn, args=(at - 1,), shortcut="Left")
+        st.button("Next", disabled=at + 1 == len(order), on_click=turn, args=(at + 1,), shortcut="Right")
+    with st.container(key="ways", gap="small"):
         query = {"study": study, "condition": condition["condition_id"], "question": thought.question_id}
         controls.link_to("answers", "Read its answer", query)
 

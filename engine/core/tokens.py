@@ -124,22 +124,6 @@ def token(number: int, encoding: str) -> Token:
     return Token(number, known.decode_single_token_bytes(number), known.is_special_token(number))
 
 
-def as_bytes(text: str, model_name: str) -> list[bytes]:
-    """The tokens of `text` as bytes, by the model's own encoding if it is bundled, else by the default one.
-
-    Without an encoding at hand so many bytes as a token has on average; a scripted model's tokens are its words."""
-    whole = clean(text)
-    if model_name.startswith("scripted/"):
-        words = whole.split(" ")
-        return [(" " if at else "").encode() + word.encode() for at, word in enumerate(words)] if whole else []
-    encoding = _encoding(encoding_name(model_name) or DEFAULT)
-    if encoding is None:
-        raw = whole.encode()
-        return [raw[at : at + BYTES_PER_TOKEN] for at in range(0, len(raw), BYTES_PER_TOKEN)]
-    numbers = (encoding.encode(part, disallowed_special=()) for part in pieces(whole))
-    return [piece for part in numbers for piece in encoding.decode_tokens_bytes(part)]
-
-
 def least(messages: Prompt, model_name: str) -> int:
     """Lower bound of a prompt's tokens: the contents alone, halved where the model's tokenizer is not known."""
     counted = sum(count(message.content, model_name) for message in messages)

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.analysis.thinking.rewards import FORMULAS, Group, Scored, shortest_right, target_of
-from engine.core import files
+from engine.core import files, used_questions
 from engine.core.errors import UsageError
 
 Form = Literal["sft", "pairs", "rewards"]
 FORMS: tuple[Form, ...] = ("sft", "pairs", "rewards")
-USED = ".questions.json"
-"""What is put behind the name of the file for the list of its questions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +76,9 @@ def write(made: Export, path: Path, **about: str) -> Path:
     """Write the rows and, beside them, which questions they use; returns the path of that list. Raises UsageError."""
     if not made.rows:
         raise UsageError("No question has a right thought, so there is nothing to train on.")
-    used = path.with_name(f"{path.name}{USED}")
-    body = {**about, "form": made.form, "questions": list(made.questions)}
+    used = used_questions.beside(path)
     try:
-        files.replace(used, json.dumps(body, indent=1))
+        used_questions.write(used, made.questions, **about, form=made.form)
         lines = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in made.rows)
         files.replace(path, lines.encode("utf-8", "replace"))
     except OSError as error:

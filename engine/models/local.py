@@ -23,6 +23,7 @@ from engine.models.llama import SLOT_TOKENS, SLOTS, Running, content_hash, runni
 from engine.models.model import Bound, Rates
 from engine.models.remote import RemoteModel
 from engine.models.settings import Settings
+from engine.models.tokens.tokenizers import Tokenizer
 
 if TYPE_CHECKING:
     from engine.models.net.direct import Direct
@@ -82,11 +83,10 @@ class LocalModel:
 
     async def pieces(self, text: str) -> list[bytes] | None:
         """The server's own tokens of a text, as bytes; None where they do not make the text again."""
-        reply = await self._post("/tokenize", {"content": text, "add_special": False, "with_pieces": True})
-        # A piece that is no text by itself comes as the list of its bytes.
-        found = [
-            piece.encode() if isinstance(piece := token["piece"], str) else bytes(piece) for token in reply["tokens"]
-        ]
+        # The server that answers is there to cut, so that no second one is started.
+        await self._server()
+        own = Tokenizer(self.served, self.served, True, file=self.path)
+        found = await asyncio.to_thread(own.bytes_of, text)
         return found if b"".join(found) == text.encode("utf-8", "replace") else None
 
     def least(self, messages: Prompt) -> int:

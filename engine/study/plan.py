@@ -10,9 +10,10 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from engine.core import ids
+from engine.core import ids, text, used_questions
 from engine.core.errors import UsageError
 from engine.core.records import Condition, Problem, Question, TrialSpec
 from engine.models import charges, open_model
@@ -82,6 +83,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
     judges: dict[str, Judge] = {}
     strategies: dict[str, Any] = {}
     grids: list[tuple[tuple[Question, ...], list[Condition]]] = []
+    notes: list[str] = []
+    used = frozenset(id for each in study.without for id in used_questions.read(Path(each)))
     for spec in study.tasks:
         task = open_task(spec)
         tasks[task.name] = task
@@ -93,9 +96,14 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                     "afterwards; take one of the two out."
                 )
         distinct = {question.question_id: question for question in task.questions()}
+        if left := distinct.keys() & used:
+            # Of all settings and not of the trained one alone: what is compared stands on the same questions.
+            distinct = {id: question for id, question in distinct.items() if id not in used}
+            notes.append(f"{text.plural(len(left), 'question')} of {task.name} were trained on and are left out.")
         questions = tuple(distinct.values())[: study.first_questions]
         if not questions:
-            raise UsageError(f"The task {task.name!r} has no questions.")
+            why = ": those it has were trained on, as without says" if left else ""
+            raise UsageError(f"The task {task.name!r} has no questions{why}.")
         if study.until is not None:
             questions = in_random_order(questions)
         # Rows of another kind are put in other words; the condition is named by those of most.
@@ -124,8 +132,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 trial_id = ids.trial_id(condition, question.question_id, repeat)
                 # Two tasks may share a question; a trial is planned once.
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
-    notes = tuple(note for task in tasks.values() if (note := getattr(task, "note", "")))
-    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, notes)
+    notes += [note for task in tasks.values() if (note := getattr(task, "note", ""))]
+    return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, tuple(notes))
 
 
 def in_random_order(questions: Sequence[Question]) -> tuple[Question, ...]:

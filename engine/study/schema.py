@@ -44,7 +44,7 @@ REGRET = 0.03
 _TOP = (
     *("name", "base", "budget_axis", "budgets", "repeats", "system", "first_questions", "pool_max_age_days", "ceiling"),
     *("plan", "until"),
-    *("models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders", "calibration"),
+    *("models", "lineups", "tasks", "strategies", "examples", "plugins", "plugin_folders", "calibration", "without"),
 )
 _TASK = tuple(field.name for field in fields(TaskSpec))
 
@@ -86,6 +86,8 @@ class Study:
     until: float | None = None
     """An adaptive study: it asks on while the regret of its recommendation may be more than this, a share; None: the
     whole grid is asked."""
+    without: tuple[str, ...] = ()
+    """Files that list questions which are left out, because a model was trained on them; see `core.used_questions`."""
     calibration: str | None = None
     """Feasibility of a calibration, which is run in place of the strategies; None: an ordinary study."""
     text: str = ""
@@ -134,6 +136,11 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         lineups=lineups.read(top),
         plugins=own,
         until=_until(top),
+        without=tuple(
+            str(toml.located(top.checked("each of without", Text, each), folder)) for each in top.items("without")
+        )
+        if "without" in top.body
+        else (),
         # The user's own text with its comments; the line in front makes it readable from any folder.
         text=text if "base" in top.body else toml.dump({"base": str(folder)}) + text,
     )
@@ -227,6 +234,7 @@ def as_json(study: Study) -> dict[str, Any]:
         **({"lineups": together} if together else {}),
         **({"plugins": list(study.plugins)} if study.plugins else {}),
         **({"plan": "adaptive", "until": until_words(study.until)} if study.until is not None else {}),
+        **({"without": [Path(each).name for each in study.without]} if study.without else {}),
         **({"calibration": study.calibration} if study.calibration else {}),
     }
 

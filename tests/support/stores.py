@@ -32,16 +32,17 @@ def studied(
     tasks: Sequence[str] = ("sums",),
     axis: str = "output_tokens",
     off: int = 0,
+    more: str = "",
 ) -> Path:
     """A database with one finished run over sums in CSV files; `models` is the inside of a TOML list.
 
-    Right answers are `off` too large, so that models which add find none of them."""
+    Right answers are `off` too large, so that models which add find none of them; `more` is the end of the study."""
     for offset, task in enumerate(tasks):
         rows = [f"What is {n + offset} + {n * 7 % 13}?,{n + offset + n * 7 % 13 + off}" for n in range(questions)]
         (path.parent / f"{task}.csv").write_text("question,answer\n" + "\n".join(rows))
     files = ", ".join(f'"file:{task}.csv"' for task in tasks)
     named = ", ".join(f'"{name}"' for name in strategies)
-    text = f'name="made"\nbudget_axis="{axis}"\nbudgets={list(budgets)}\ntasks=[{files}]\nmodels=[{models}]\nstrategies=[{named}]\n'
+    text = f'name="made"\nbudget_axis="{axis}"\nbudgets={list(budgets)}\ntasks=[{files}]\nmodels=[{models}]\nstrategies=[{named}]\n{more}'
     run = worker.prepare(parse(text, "made.toml", path.parent), path)
     final = worker.run(run, lambda _: None)
     assert final.state == "finished", final.message

@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from engine.analysis.sql.chains import Chain, visible
 from engine.analysis.stats import Estimate, Sample, guarded_wilson, percentiles, replicate_weights
-from engine.core import text, tokens
+from engine.core import text
 from engine.core.errors import UsageError
 from engine.core.records import Probe
 from engine.core.thoughts import Cut, Place, Thought, from_text, grid, places
+from engine.models.tokens.tokenizers import WORDS, nearest
 from engine.store.store import Store
 
 MARGIN = 0.03
@@ -116,7 +117,8 @@ class Inside:
         if not self.thoughts:
             return "no thought was looked into yet." if self.source == "probes" else "there is no thought to read."
         after = self.excess.redundant.mean
-        rest = "no thought answers" if after is None else f"{text.percent(after)} of tokens come after the answer"
+        share = text.accuracy(after, self.n_questions)
+        rest = "no thought answers" if after is None else f"{share} of tokens come after the answer"
         if self.stop is None:
             return f"no place to stop early is found; {rest}."
         return f"thinking past {text.count(self.stop.tokens)} tokens gains nothing measurable; {rest}."
@@ -198,8 +200,8 @@ def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought
 
 def stored(chain: Chain, name: str) -> Cut:
     """A thought as tokens without its model: by the nearest tokenizer, in proportion to the count that is stored."""
-    pieces = tokens.as_bytes(chain.text, name)
-    return Cut(pieces, None if name.startswith("scripted/") else max(1, chain.output_tokens - (not chain.cut)))
+    own = None if name.startswith(WORDS) else max(1, chain.output_tokens - (not chain.cut))
+    return Cut(nearest(chain.text, name), own)
 
 
 class Stored(Protocol):
@@ -226,7 +228,7 @@ def of(results: Stored, condition_id: str, study: str | None = None, source: Sou
         told = read(every, name)
     except LookupError as error:
         raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
-    return inside(told, "text", "read", name.startswith("scripted/"), len(every) - len(told))
+    return inside(told, "text", "read", name.startswith(WORDS), len(every) - len(told))
 
 
 def inside(

@@ -12,7 +12,7 @@ from typing import Literal
 
 from engine.core.records import Call, Completion, Message, Prompt
 from engine.core.tokens import Token
-from engine.models.tokens.tokenizers import Tokenizer
+from engine.models.tokens.tokenizers import ALL, Tokenizer
 
 Part = Literal["system", "user", "example", "earlier", "answer"]
 """system: also the marks and words of the chat template; example: worked examples; earlier: replies of earlier calls,
@@ -22,7 +22,6 @@ SHORTEST = 12
 by chance."""
 END = "end of turn"
 """Text of the token with which a model ends its reply; it is counted, and no text has it."""
-_ALL = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def strip(
         return Strip(prompt, prompt_exact, (), True, 0, 0, None)
     seen = reply.usage.output_tokens if call.seen_output_tokens is None else call.seen_output_tokens
     hidden = min(seen, reply.usage.reasoning_tokens or 0)
-    found = list(tokenizer.cut(reply.text, most=_ALL).tokens)
+    found = list(tokenizer.cut(reply.text, most=ALL).tokens)
     stated = seen - hidden
     if tokenizer.exact and reply.finish == "stop" and len(found) + 1 == stated:
         found.append(Token(-1, END.encode(), special=True))
@@ -94,7 +93,7 @@ def prompt_cells(
     if whole is None:
         tokens, parts = list[Token](), list[Part]()
         for message, role in zip(call.messages, roles(call.messages, earlier), strict=True):
-            own = tokenizer.cut(message.content, most=_ALL).tokens
+            own = tokenizer.cut(message.content, most=ALL).tokens
             tokens += own
             parts += _parts(own, [message], [role], earlier, examples, role)
     else:

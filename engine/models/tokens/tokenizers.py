@@ -8,7 +8,9 @@ nothing is billed; llama.cpp is started by the first text that a local model cut
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ ENCODINGS = {
 """Encodings of tiktoken that come along, with the models that read by them."""
 WINDOW = 2_000
 """Tokens of a text that are given one by one unless more are asked for; all of them are counted."""
+ALL = 10**9
+"""As `most` of a cut: every token."""
+WORDS = "scripted/"
+"""Begins the names of models whose tokens are words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +84,10 @@ class Tokenizer:
         """
         # Piece by piece: an encoder takes quadratic time over a megabyte without a space.
         whole, seen, shown = tokens.clean(text), 0, list[Token]()
-        for piece in tokens.pieces(whole):
-            if self.file is not None and seen <= first + most and first < seen + len(piece):
-                # It is surely wanted one by one, or may be: one question for both.
-                own = self._tokens(piece, (), special)
-                n = len(own)
-            else:
-                numbers = self._ids(piece, special)
-                n, own = len(numbers), []
-                if first < seen + n and seen < first + most:
-                    own = self._tokens(piece, numbers, special)
-            # The window in the coordinates of this piece.
-            shown += own[max(0, first - seen) : max(0, first + most - seen)]
+        for piece, numbers in self._numbered(whole, special):
+            n = len(numbers)
+            if first < seen + n and seen < first + most:
+                shown += self._tokens(piece, numbers, special)[max(0, first - seen) : max(0, first + most - seen)]
             seen += n
         # Of the cleaned text, which always has an encoding; the characters are those that were typed.
         size = len(whole.encode())
@@ -97,7 +95,11 @@ class Tokenizer:
 
     def count(self, text: str, *, special: bool = False) -> int:
         """Tokens of a text, without any chat template."""
-        return sum(len(self._ids(piece, special)) for piece in tokens.pieces(tokens.clean(text)))
+        return sum(len(numbers) for _, numbers in self._numbered(tokens.clean(text), special))
+
+    def bytes_of(self, text: str) -> list[bytes]:
+        """The bytes of each token of a text; joined they are the text in UTF-8, see `Token.raw`."""
+        return [token.raw for token in self.cut(text, most=ALL).tokens]
 
     def prompt(self, messages: Prompt) -> tuple[Token, ...] | None:
         """A chat as the model reads it, with the marks and words of its template; None: the template is not known."""
@@ -109,6 +111,16 @@ class Tokenizer:
         rendered = str(llama.ask(server, "/apply-template", {"messages": turns})["prompt"])
         body = {"content": rendered, "add_special": True, "parse_special": True, "with_pieces": True}
         return tuple(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], True))
+
+    def _numbered(self, whole: str, special: bool) -> Iterator[tuple[str, list[int]]]:
+        """The pieces of a text with the numbers of their tokens; llama.cpp reads several at once."""
+        parts = list(tokens.pieces(whole))
+        if self.file is None or len(parts) < 2:
+            yield from ((piece, self._ids(piece, special)) for piece in parts)
+            return
+        self._server(self.file)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as readers:
+            yield from zip(parts, readers.map(lambda piece: self._ids(piece, special), parts), strict=True)
 
     def _server(self, file: Path) -> llama.Running:
         return llama.reading(file, file.stem)
@@ -175,6 +187,21 @@ def of_model(identity: str) -> Tokenizer | None:
         return Tokenizer(name, name, False, encoding=_at_hand(DEFAULT))
     except UsageError:
         return None
+
+
+def nearest(text: str, name: str) -> list[bytes]:
+    """The tokens of a text as bytes without starting anything: by the encoding of the model of that `name`, or the one
+    that stands in for it; a scripted model's tokens are its words. Where no encoding came along so many bytes as a
+    token has on average."""
+    whole = tokens.clean(text)
+    if name.startswith(WORDS):
+        words = whole.split(" ")
+        return [(" " if at else "").encode() + word.encode() for at, word in enumerate(words)] if whole else []
+    try:
+        return Tokenizer(name, name, False, encoding=_at_hand(tokens.encoding_name(name) or DEFAULT)).bytes_of(whole)
+    except UsageError:
+        raw, size = whole.encode(), tokens.BYTES_PER_TOKEN
+        return [raw[at : at + size] for at in range(0, len(raw), size)]
 
 
 def at_hand() -> tuple[str, ...]:

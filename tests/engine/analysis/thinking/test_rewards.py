@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 
 from engine.analysis.thinking import rewards
 from engine.analysis.thinking.rewards import FORMULAS, Scored
+from engine.cli import main
+from engine.core import used_questions
 from engine.core.errors import UsageError
 from engine.core.records import Message
 from engine.interop import training
+from engine.study.plan import plan
+from engine.study.schema import parse
+from tests.support.stores import studied
 
 ASKED = (Message("user", "What is 2 + 3?"),)
 
@@ -101,3 +106,70 @@ def test_where_no_thought_is_right_there_is_nothing_to_train_on(tmp_path: Path) 
     with pytest.raises(UsageError, match="No question has a right thought"):
         training.write(training.export([[thought(9, False)]], "sft"), tmp_path / "rows.jsonl")
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("form", training.FORMS)
+def test_the_datasets_library_reads_what_is_written_as_conversations(
+    tmp_path: Path, form: training.Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets", reason="the library that trainers read rows with is not installed")
+    path = tmp_path / "rows.jsonl"
+    training.write(training.export([GROUP, [thought(7, True, "q3"), thought(9, False, "q3")]], form), path)
+    read = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["question_id"] for row in read] == [json.loads(line)["question_id"] for line in path.open()]
+    answers = ("chosen", "rejected") if form == "pairs" else ("completion",)
+    for row in read:
+        assert [turn["role"] for turn in row["prompt"]] == ["user"]
+        assert all(
+            [turn["role"] for turn in row[name]] == ["assistant"] and row[name][0]["content"] for name in answers
+        )
+    if form == "rewards":
+        assert {f"reward_{name}" for name in FORMULAS} <= {*read.column_names}
+        assert all(isinstance(row["reward_kimi"], float) for row in read)
+
+
+def test_what_was_trained_on_questions_is_not_scored_on_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    db = studied(
+        tmp_path / "r.duckdb", questions=8, models='"scripted/adder"', strategies=["self_consistency"], budgets=[2048]
+    )
+    rows = tmp_path / "rows.jsonl"
+    command = ["--db", str(db), "rewards", "Self-consistency ×16", "--out", str(rows), "--form", "pairs"]
+    assert main(command) == 0
+    assert "tokens each for" in capsys.readouterr().err
+    used = used_questions.read(used_questions.beside(rows))
+    assert used and len(used) < 8
+    text = (
+        'name="again"\nbudgets=[64]\ntasks=["file:sums.csv"]\nmodels=["scripted/sure-adder"]\nstrategies=["direct"]\n'
+    )
+    made = plan(parse(f'{text}without=["rows.jsonl.questions.json"]\n', "again.toml", tmp_path))
+    asked = {spec.question.question_id for spec in made.specs}
+    assert asked and not asked & used and len(asked) == 8 - len(used)
+    assert any("were trained on and are left out" in note for note in made.notes)
+    every = json.dumps(
+        {"questions": [spec.question.question_id for spec in plan(parse(text, "a.toml", tmp_path)).specs]}
+    )
+    (tmp_path / "all.json").write_text(every)
+    with pytest.raises(UsageError, match="were trained on"):
+        plan(parse(f'{text}without=["all.json"]\n', "again.toml", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("{", "it is not JSON"),
+        ("[]", "has no 'questions'"),
+        ('{"questions": [1]}', "has no 'questions'"),
+        (None, "read"),
+    ],
+)
+def test_a_list_of_questions_that_is_none_is_refused_in_one_sentence(
+    tmp_path: Path, body: str | None, said: str
+) -> None:
+    path = tmp_path / "rows.jsonl.questions.json"
+    if body is not None:
+        path.write_text(body)
+    with pytest.raises(UsageError, match=said):
+        used_questions.read(path)
