@@ -19,6 +19,7 @@ from dashboard.data import runs, studies
 from dashboard.widgets import controls
 from engine.cli.serve import is_loopback
 from engine.core import names
+from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.models.bundled import BUNDLED
 from engine.models.prices import bundled_price, priced_names, usd_per_million
@@ -103,10 +104,10 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
             here = prices or table.get("gguf") or is_loopback(host)
             return FREE if here else "price unknown", place, False
         assumed = " assumed price" if prices.get("assumed") else ""
-        return f"${prices['input']:g} in, ${prices['output']:g} out per million tokens{assumed}", place, False
+        return f"{fmt.rates(prices.get('input'), prices.get('output'))} per million tokens{assumed}", place, False
     price = bundled_price(str(table.get("model") or name))
     rates = None if price is None else usd_per_million(price)
-    cost = "price unknown" if rates is None else f"${rates['input']:g} in, ${rates['output']:g} out per million tokens"
+    cost = "price unknown" if rates is None else f"{fmt.rates(rates['input'], rates['output'])} per million tokens"
     provider = name.partition("/")[0]
     variable = table.get("api_key_env") or studies.KEYS.get(provider)
     if variable is None:

@@ -5,7 +5,7 @@ Knobs, defaults, generators and levels come from the engine's registries; `study
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, get_args
@@ -360,16 +360,3 @@ def more() -> tuple[int, str, float | None]:
         _count("Seed", "seed", help="Which questions: seeds share none as long as they ask for equally many.")
         system = st.text_input("System prompt", key="form.system", **_KEEP, placeholder="none")
     return repeats, system, until
-
-
-def suggested_name(form: Form, taken: Collection[str]) -> str:
-    """`sums, three strategies`; with a number where a study has that name, for a study is known by its name."""
-    task = str(form.tasks[0]["name"]) if form.tasks else "study"
-    source, _, rest = task.partition(":")
-    subject = Path(rest).stem if source == "file" else names.task(task).partition(" (")[0].lower()
-    numbers = ["no", "one", "two", "three", "four", "five", "six"]
-    many = len(form.strategies)
-    told = numbers[many] if many < len(numbers) else str(many)
-    name = f"{subject}, {told} {'strategy' if many == 1 else 'strategies'}"
-    # One more number than there are names, so one is always free.
-    return next(each for n in range(1, len(taken) + 2) if (each := name if n == 1 else f"{name} {n}") not in taken)

@@ -1,10 +1,10 @@
 """How a database file is opened: by one writer or many readers at a time, and never one that is not ours.
 
 A connection lives for one `with` block, in which the file is attached to an instance of DuckDB that outlives it:
-making one costs ten times what attaching a file does. DuckDB refuses to open a file read-only while the same process holds it for
-writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded retries. A file
-that is not ours is refused before a byte of it changes. Python never opens the file itself while others may read it:
-closing it would drop DuckDB's lock on it. Knows no table.
+making one costs ten times what attaching a file does. DuckDB refuses to open a file read-only while the same process
+holds it for writing, so threads take turns at a readers-writer lock; locks of other processes are met by bounded
+retries. A file that is not ours is refused before a byte of it changes. Python never opens the file itself while others
+may read it: closing it would drop DuckDB's lock on it. Knows no table.
 """
 
 from __future__ import annotations
