@@ -422,8 +422,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a retry reserves nothing",
         DISPATCH,
-        "        worst = await self._reserved(request.model, by_cap)\n",
-        "        worst = Amount() if ordinal else await self._reserved(request.model, by_cap)\n",
+        "        worst, sent = await self._reserved(lane, request.model, by_cap)\n",
+        "        worst, sent = await self._reserved(lane, request.model, Amount() if ordinal else by_cap)\n",
         _in("core", "ceiling", "reserves_anew"),
     ),
     Mutant(
@@ -527,8 +527,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "an overrun is hidden",
         BUDGET,
-        "over = actual - reserved",
-        "over = reserved - reserved",
+        "        self.overrun += actual.above(reserved)\n",
+        "",
         _in("core", "ceiling", "overrun"),
     ),
     Mutant(
@@ -563,8 +563,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a torn line takes the next with it",
         JOURNAL,
-        '[b"\\n"] if torn else []',
-        "[]",
+        'self._lines: list[bytes] = [b"\\n"] if last else []',
+        "self._lines: list[bytes] = []",
         _in("runs", "journal", "appending"),
     ),
     Mutant(

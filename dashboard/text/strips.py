@@ -44,7 +44,6 @@ __all__ = [
     "MOST",
     "NAMES",
     "TURNS",
-    "about",
     "cell_text",
     "cells",
     "legend",
@@ -80,11 +79,6 @@ def style(dark: bool) -> str:
 }}
 .tk-key i {{ display: inline-block; width: 18px; height: 11px; border-radius: 3px; margin-right: 6px; }}
 </style>"""
-
-
-def about(n: int, exact: bool) -> str:
-    """A count of tokens, marked where it is about right."""
-    return fmt.count(n) if exact else f"about {fmt.count(n)}"
 
 
 def small_share(share: float | None) -> str:

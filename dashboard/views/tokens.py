@@ -155,7 +155,7 @@ def _finding(shown: Sequence[Cut]) -> str:
     counts: dict[int, list[str]] = {}
     for cut in shown:
         counts.setdefault(cut.n_tokens, []).append(cut.title.partition(" (")[0])
-    said = [f"{strips.about(n, True)} to {fmt.joined(titles)}" for n, titles in counts.items()]
+    said = [f"{fmt.about(n, True)} to {fmt.joined(titles)}" for n, titles in counts.items()]
     # All agree, so no comparison is to be made.
     if len(said) == 1:
         return f"This text is {fmt.plural(shown[0].n_tokens, 'token')} to {fmt.joined(next(iter(counts.values())))}"
@@ -270,7 +270,7 @@ def _cut(cut: Cut) -> str:
     near = "" if cut.exact else '<span class="bs-muted"> counted by the nearest tokenizer</span>'
     return (
         f'<div class="to-row"><div class="to-head"><span><b>{escape(visible(cut.title, 80))}</b>{near}</span>'
-        f'<span><b class="to-big">{strips.about(cut.n_tokens, cut.exact)}</b> tokens'
+        f'<span><b class="to-big">{fmt.about(cut.n_tokens, cut.exact)}</b> tokens'
         f'<span class="bs-muted">{each}</span></span></div>'
         f"{strips.turned(cut.tokens, cut.first, cut.n_tokens)}</div>"
     )
@@ -301,7 +301,7 @@ def _costs(text: str) -> None:
             _line(
                 (
                     visible(controls.short(model), 60),
-                    strips.about(each.tokens, each.exact),
+                    fmt.about(each.tokens, each.exact),
                     rates,
                     *(("–", "–", "free (runs here)") if each.free else money),
                     "no limit" if each.free else fmt.count(each.reply_for(0.001)),
@@ -352,7 +352,8 @@ def _languages(chosen: Sequence[str]) -> None:
             lambda each: (
                 f'<div class="to-bar"><i style="width:{66 * each.tokens / longest:.1f}%;'
                 f'background:{paint[each.tokenizer]}"></i>{each.tokens}'
-                f'<span class="bs-muted">{f"(×{each.premium:.1f})" if each.language != "English" else ""}</span></div>'
+                f'<span class="bs-muted">{"" if each.language == "English" else f"({fmt.times(each.premium)})"}'
+                "</span></div>"
             )
         ]
     )

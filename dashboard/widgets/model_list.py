@@ -128,7 +128,7 @@ def lacking(
 
 
 def _rates(usd: Mapping[str, Any]) -> str:
-    return f"{fmt.money(usd['input'])} in, {fmt.money(usd['output'])} out per million tokens"
+    return f"{fmt.rates(usd['input'], usd['output'])} per million tokens"
 
 
 def _fetch(name: str) -> None:

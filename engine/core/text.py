@@ -35,6 +35,21 @@ def count(value: int | None) -> str:
     return UNKNOWN if value is None else f"{value:,}".replace("-", MINUS)
 
 
+def about(value: int, exact: bool) -> str:
+    """A count, marked where it is about right and no more: `about 1,234`."""
+    return count(value) if exact else f"about {count(value)}"
+
+
+def rates(input_usd: float | None, output_usd: float | None) -> str:
+    """What a million tokens cost: `$0.15 in, $0.60 out`."""
+    return f"{money(input_usd)} in, {money(output_usd)} out"
+
+
+def times(value: float) -> str:
+    """How many times another number: `×1.23`."""
+    return f"×{number(value)}"
+
+
 def number(value: float | None) -> str:
     """A measured number, three significant digits below 100 (`0.0000123`, `12.3`, `8`), from there whole `1,234`."""
     if value is None or not math.isfinite(value):

@@ -18,6 +18,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from engine.core import text
 from engine.core.errors import UsageError
 from engine.core.records import PUSD_PER_USD, Price, Tier
 
@@ -173,15 +174,17 @@ def beyond_two_rates(price: Price) -> str:
     """In words what a price is besides its rates for input and output; empty: nothing, or starts with a semicolon."""
     parts: list[str] = []
     for rates in price.rates:
-        thinking = "" if rates.reasoning_pusd is None else f"${rates.reasoning_pusd / 1e6:g} for hidden reasoning"
+        thinking = (
+            "" if rates.reasoning_pusd is None else f"{text.money(rates.reasoning_pusd / 1e6)} for hidden reasoning"
+        )
         if rates.above_input_tokens:
             size = f"above {rates.above_input_tokens:,} input tokens"
-            pair = f"{size} ${rates.input_pusd / 1e6:g} in, ${rates.output_pusd / 1e6:g} out"
+            pair = f"{size} {text.rates(rates.input_pusd / 1e6, rates.output_pusd / 1e6)}"
             parts.append(f"{pair}, {thinking}" if thinking else pair)
         elif thinking:
             parts.append(thinking)
     if price.request_pusd:
-        parts.append(f"${price.request_pusd / PUSD_PER_USD:g} a call")
+        parts.append(f"{text.money(price.request_pusd / PUSD_PER_USD)} a call")
     return "".join(f"; {part}" for part in parts)
 
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import known_models, prices, reach, wire
+from engine.models import prices, reach, wire
 from engine.models import settings as mapping
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand, said_status
@@ -319,7 +319,8 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
     try:
         bare, provider = map(str, loaded().get_llm_provider(model_name)[:2])
     except Exception:
-        raise UnknownName("model", model_name, known_models()) from None
+        # Whoever opens models by name knows more of them, and tells it again.
+        raise UnknownName("model", model_name, prices.priced_names()) from None
     if (limits := reach.current()) is not None:
         reach.check_provider(model_name, provider, spec.api_key_env, limits)
     key = _key(spec) if sends else None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from engine.core import answers
 from engine.core.records import Example, Message, Problem, Prompt
-from engine.trial.session import Reply
+from engine.trial.session import Reply, Session
 
 CHAIN_TOKENS = 512
 """Asked cap of a chain; study-wide, so that streams are shared."""
@@ -24,6 +24,11 @@ RATE = (
     "How likely is it that this answer is right? Reply with one whole number from 1 (surely wrong) to 10 (surely "
     "right) in double square brackets, for example [[5]]."
 )
+HARD = (
+    "Do not solve it yet. How hard is this question? Reply with one whole number from 1 (trivial) to 10 (very hard) in "
+    "double square brackets, for example [[5]]."
+)
+HARDEST = 10
 RATING_TOKENS = 16
 """Asked cap of a rating; study-wide, so that ratings are shared like the chains they are about."""
 
@@ -53,6 +58,18 @@ def rating_prompt(asked: Prompt, reply: Reply) -> Prompt:
 def rating_in(reply: Reply) -> int:
     """The stated number from 1 to 10; 1 when none can be read, so that a muddled rating never lifts an answer."""
     return answers.rating_of(reply.text) or 1
+
+
+async def difficulty(problem: Problem, session: Session, cap: int, temperature: float) -> int:
+    """How hard the solver calls a question before it solves it, from 1 to 10; 10 where it says no number."""
+    asked = chain_prompt(problem)
+    # In the last turn: two turns of the user in a row are refused by some providers.
+    told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{HARD}"))
+    said = await session.ask(told, cap, role="judge", temperature=temperature)
+    rated = answers.rating_of(said.text)
+    session.could_work("difficulty read", rated is not None)
+    # Without a number nobody knows that it is easy.
+    return rated or HARDEST
 
 
 def answer_in(reply: Reply) -> str | None:

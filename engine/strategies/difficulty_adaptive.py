@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import Votes, rating_of
-from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.core.answers import Votes
+from engine.core.records import Problem
+from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt, difficulty
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
@@ -37,13 +37,7 @@ class DifficultyAdaptive:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Judge, then vote after every chain."""
         asked = chain_prompt(problem)
-        # In the last turn: two turns of the user in a row are refused by some providers.
-        told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
-        said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
-        # A judgement without a number is no reason to save chains.
-        rated = rating_of(said.text)
-        hard = (rated or HARDEST) > self.easy
-        session.could_work("difficulty read", rated is not None)
+        hard = await difficulty(problem, session, self.rating_tokens, self.temperature) > self.easy
         session.acted("called easy", not hard)
         votes = Votes()
         # One chain and no vote is where the paper saves; the vote below ends by itself.
@@ -58,10 +52,3 @@ class DifficultyAdaptive:
             session.acted("stopped early", settled and hard)
             if settled:
                 return
-
-
-HARDEST = 10
-JUDGE = (
-    "Do not solve it yet. How hard is this question? Reply with one whole number from 1 (trivial) to 10 (very hard) in "
-    "double square brackets, for example [[5]]."
-)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from engine.core.answers import rating_of
-from engine.core.records import Message, Problem
-from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt
+from engine.core.records import Problem
+from engine.strategies.chain import CHAIN_TOKENS, RATING_TOKENS, TEMPERATURE, answer_in, chain_prompt, difficulty
 from engine.strategies.registry import strategy
 from engine.trial.session import Session
 
@@ -35,13 +34,7 @@ class Router:
     async def solve(self, problem: Problem, session: Session) -> AsyncIterator[str]:
         """Judge, then one chain by whoever is up to it."""
         asked = chain_prompt(problem)
-        # In the last turn: two turns of the user in a row are refused by some providers.
-        told = (*asked[:-1], Message("user", f"{asked[-1].content}\n\n{JUDGE}"))
-        said = await session.ask(told, self.rating_tokens, role="judge", temperature=self.temperature)
-        # A judgement without a number is no reason to trust the cheap model.
-        rated = rating_of(said.text)
-        hard = (rated or HARDEST) > self.easy
-        session.could_work("difficulty read", rated is not None)
+        hard = await difficulty(problem, session, self.rating_tokens, self.temperature) > self.easy
         session.acted("sent to the strong model", hard)
         model = "strong" if hard else "solver"
         # The same request to either: the reply is that model's own chain of thought, shared with it.
@@ -49,11 +42,3 @@ class Router:
         answer = answer_in(reply)
         if answer is not None:
             yield answer
-
-
-HARDEST = 10
-JUDGE = (
-    "Do not solve it yet. How hard is this question? Reply with one whole number from 1 (trivial) to 10 (very hard) in "
-    "double square brackets, for example [[5]]."
-)
-"""In the words of difficulty_adaptive, so that both read one judgement."""

@@ -145,7 +145,7 @@ def said(listed: pl.DataFrame, view: Lens, words: Sequence[str]) -> Iterator[str
             yield f"price of {name}: unknown."
             continue
         date, stand_in = price.as_of or "undated", ", assumed" if price.assumed else ""
-        rates = f"${price.input_pusd / 1e6:g} in, ${price.output_pusd / 1e6:g} out per million tokens"
+        rates = f"{text.rates(price.input_pusd / 1e6, price.output_pusd / 1e6)} per million tokens"
         rates += beyond_two_rates(price)
         yield f"price of {name}: {rates} ({price.source}, {date}{stand_in})."
     # A tier such as batch covers only models that have one; the others would look cheaper than they are.

@@ -79,7 +79,12 @@ def tokens(
     if cuts:
         head = ("tokenizer", "tokens", "characters each", "bytes")
         rows = [
-            (cut.title, about(cut.n_tokens, cut.exact), show.number(cut.characters_per_token), show.number(cut.n_bytes))
+            (
+                cut.title,
+                fmt.about(cut.n_tokens, cut.exact),
+                show.number(cut.characters_per_token),
+                show.number(cut.n_bytes),
+            )
             for cut in cuts
         ]
         show.table(head, rows, numeric=range(1, 4))
@@ -101,7 +106,7 @@ def tokens(
         per = {(each.language, each.tokenizer): each for each in premiums}
         spoken = dict.fromkeys(each.language for each in premiums)
         lines = [
-            (language, *(f"{per[language, name].tokens} (×{per[language, name].premium:.2f})" for name in chosen))
+            (language, *(f"{per[language, name].tokens} ({fmt.times(per[language, name].premium)})" for name in chosen))
             for language in spoken
         ]
         show.table(("language", *chosen), lines, numeric=range(1, 1 + len(chosen)))
@@ -141,11 +146,6 @@ def _start_of(path: Path) -> bytes:
         return file.read(MOST_BYTES + 1)
 
 
-def about(n: int, exact: bool) -> str:
-    """A count of tokens, marked where the tokenizer is not the model's own."""
-    return fmt.count(n) if exact else f"about {fmt.count(n)}"
-
-
 def cells_line(cut: Cut) -> str:
     """The first tokens of a text between bars, special ones in their marks and bytes spelled out."""
     # A tab or newline as itself would break the line of cells.
@@ -164,7 +164,7 @@ def _costs(fits: list[Fit]) -> None:
             else (_per_thousand(each.input_pusd), _per_thousand(each.output_pusd), _per_thousand(each.call_pusd))
         )
         dated = "" if each.price is None else " ".join(filter(None, (each.price.source, each.price.as_of)))
-        rows.append((each.model, about(each.tokens, each.exact), *money, window, dated))
+        rows.append((each.model, fmt.about(each.tokens, each.exact), *money, window, dated))
     reply = fmt.count(fits[0].reply_tokens) if fits else ""
     head = (
         "model",

@@ -190,7 +190,7 @@ def test_a_report_is_read_through_prices_and_on_energy(demo: list[str], capsys: 
     assert not any(row["usd_assumed"] for row in priced)
     assert cli.main([*report, "--prices", "local/smollm2-135m=0/2"]) == 0
     assert (
-        "price of local/smollm2-135m: $0 in, $2 out per million tokens (command line, undated)."
+        "price of local/smollm2-135m: $0.00 in, $2.00 out per million tokens (command line, undated)."
         in capsys.readouterr().out
     )
     assert cli.main([*report, "--prices", "batch"]) == 0
