@@ -151,14 +151,16 @@ def pace(status: Status) -> tuple[str, str]:
     return head, "; ".join(part for part in (gone, rate) if part)
 
 
-def patience(status: Status) -> str:
-    """How long a stop takes: what is in flight is waited for, by Little's law as long as a call takes."""
+def patience(status: Status, heard: bool = False) -> str:
+    """How long a stop takes, or still takes once it was `heard`: by Little's law as long as a call, since those in
+    flight are waited for."""
     ran, calls = running_s(status), status.spent.calls
     if not status.reserved.calls or not ran or not calls:
-        return "Stop lets the calls in flight finish."
+        return "Stop was heard: calls in flight finish first." if heard else "Stop lets the calls in flight finish."
     # In flight over throughput.
     wait = fmt.roughly(max(1.0, status.reserved.calls * ran / calls) * 1000)
-    return f"Stop lets {fmt.plural(status.reserved.calls, 'call')} in flight finish, about {wait}."
+    flying = f"{fmt.plural(status.reserved.calls, 'call')} in flight finish"
+    return f"Stop was heard: {flying} first, about {wait}." if heard else f"Stop lets {flying}, about {wait}."
 
 
 @dataclass(frozen=True, slots=True)

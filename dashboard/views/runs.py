@@ -449,9 +449,9 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
         heard = status.state == "stopping" or stop_requested(run) is not None
         label = "Stop now" if heard else "Stop"  # Who is not patient enough for a stop asks again.
         st.button(label, icon=":material/stop_circle:", on_click=stop, args=(heard,), width="stretch")
-        wait = progress.patience(status)
+        wait = progress.patience(status, heard)
         if heard:
-            st.info("Stop was heard: " + controls.literal(wait.removeprefix("Stop ")), icon=":material/hourglass_top:")
+            st.info(controls.literal(wait), icon=":material/hourglass_top:")
             controls.caption("Stop now gives up calls in flight; they stay charged at their worst case.")
         else:
             controls.caption(f"{wait} What is stored stays and can be resumed.")

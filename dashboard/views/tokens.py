@@ -311,7 +311,9 @@ def _costs(text: str) -> None:
             )
         )
     if len(lines) > 1:
-        st.html(f'<div class="to-scroll"><table class="to-table">{"".join(lines)}</table></div>')
+        # A region that scrolls is to be reached with the keyboard.
+        region = '<div class="to-scroll" tabindex="0" role="region" aria-label="What it costs">'
+        st.html(f'{region}<table class="to-table">{"".join(lines)}</table></div>')
         dated = f"List prices: {fmt.joined(sorted(sources))}" if sources else ""
         about = "“about”: the model's own tokenizer is not here"
         controls.caption(dated, "cost of 1,000 questions", about)

@@ -14,7 +14,9 @@ from tests.browser.access import flaws
 
 expect.set_options(timeout=PATIENCE_MS)
 PAGES = {door.name: door.path for door in doors.doors("page")}
-DARK = "getComputedStyle(document.querySelector('.stApp')).backgroundColor === 'rgb(17, 20, 25)'"
+DARK = """['.stApp', '[data-testid=stHeader]'].every(
+  each => getComputedStyle(document.querySelector(each)).backgroundColor === 'rgb(17, 20, 25)')"""
+"""The browser turns first, and what the server colours follows."""
 FITS = """() => document.scrollingElement.scrollWidth <= 390
   && document.querySelector('[data-testid=stMain]').scrollWidth <= 390"""
 AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -25,11 +27,12 @@ def test_a_page_is_for_everybody(site: Site, name: str) -> None:
     """One load: contrast, names and roles in both themes; title and heading; a phone's width."""
     page = site.open(f"/{PAGES[name]}", figure=False)
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
-    assert page.title() == f"{name.capitalize()} · Budgetscope"
+    expect(page).to_have_title(f"{name.capitalize()} · Budgetscope")
     assert flaws(page) == []
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(DARK)
     page.wait_for_selector(AT_REST)
+    page.wait_for_function("!document.querySelector('[data-stale=true]')")
     assert flaws(page) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function(FITS)
