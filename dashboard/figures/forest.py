@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard import theme
-from dashboard.figures.axes import PHONE, WIDTH, Box, Room, signed_ticks
+from dashboard.figures.axes import NARROW, PHONE, WIDTH, Box, Room, signed_ticks
 from dashboard.figures.ink import Trace, empty_figure, hovering, interval_bars, layout, note, painted
 from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import measured, muted_text
@@ -187,8 +187,11 @@ def _placed(
 ) -> ForestInfo:
     """The lines with names cut to their column, an axis that holds them, columns as wide as their widest text."""
     stacked = (room != "wide" and ticked) or room == "phone"
-    most = round((PHONE if room == "phone" else across) * (0.55 if stacked else 0.3))
-    lines = [Line(**{**_fields(line), "name": _cut(line.name, most)}) for line in lines]
+    across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room])
+    # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
+    shared = [width(line.under, SMALL) + width(f"{line.said[0].main} {line.said[0].under}", SMALL) + 40 for line in lines]
+    most = across - max(shared, default=0) if stacked else round(0.3 * across)
+    lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)
     )
@@ -200,7 +203,7 @@ def _placed(
             words.append(max(main, under) if ticked else main + under + 6)
         right += math.ceil(max(words, default=0)) + GAP
         places.append(right)
-    plot = (PHONE if room == "phone" else across) - (0 if stacked else left + right)
+    plot = across - (0 if stacked else left + right)
     # From the data; 0 and some room on both sides of it are always inside.
     ends = [0.0, *(end for line in lines for end in (line.value, line.low, line.high) if end is not None)]
     margin = max(0.02, 0.08 * (max(ends) - min(ends)))
@@ -211,10 +214,6 @@ def _placed(
     return ForestInfo(
         *(tuple(lines), heads, hidden, low, high, ticks, left + 24, tuple(places), stacked, dark, empty),
     )
-
-
-def _fields(line: Line) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in Line.__slots__}
 
 
 def _cut(name: str, room: int) -> str:
@@ -264,7 +263,7 @@ def forest_figure(info: ForestInfo) -> go.Figure:
         "fixedrange": True,
     }
     y_axis = {"visible": False, "range": [0.5 - len(info.lines), 0.5], "fixedrange": True}
-    head = HEAD if info.ticks else TAIL
+    head = (HEAD if not info.stacked else HEAD // 2) if info.ticks else TAIL
     sides = (8, 12) if info.stacked else (info.left, info.places[-1] if info.places else 0)
     paper = layout(inks, Box(0, head + TAIL + ROW * len(info.lines), TAIL))
     paper |= {"margin": {"l": sides[0], "r": sides[1], "t": head, "b": TAIL}, "dragmode": False, "bargap": 0}
@@ -285,8 +284,9 @@ def _words(line: Line, level: float, info: ForestInfo) -> list[dict[str, Any]]:
     if info.stacked:
         # One line above the bar: what it is at the left, how much at the right.
         told = f"<b>{safe(first.main)}</b> {safe(first.under)}"
+        under = f' <span style="color:{inks.muted};font-size:{SMALL:g}px">{safe(line.under)}</span>'
         return [
-            words(f"{dot}{name}", NAME, inks.text, 16, x=0, xanchor="left"),
+            words(f"{dot}{name}{under}", NAME, inks.text, 16, x=0, xanchor="left"),
             words(told, SMALL, inks.text, 16, x=1, xanchor="right"),
         ]
     below = {"x": 0, "xanchor": "left", "xshift": -info.left + (19 if dot else 0)}

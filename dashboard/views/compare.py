@@ -51,8 +51,6 @@ READ = (4, 3)
 """Questions won and lost that can be read with one click."""
 LONGEST = 24
 """Letters of such a question."""
-GROUPED = {"category": "kind of question", "target": "right answer"}
-"""How a column that groups questions is called."""
 Row = Mapping[str, Any]
 
 
@@ -299,7 +297,7 @@ def _payers(
             key = url_state.key(VIEW, "of")
             st.selectbox("Of", list(others), key=key, format_func=lambda name: others[name].name, width=270)
         key = url_state.key(VIEW, "by")
-        st.selectbox("Group by", groupings, key=key, format_func=lambda by: GROUPED.get(by, by), width=250)
+        st.selectbox("Group by", groupings, key=key, format_func=differences.grouped, width=250)
     with st.container(horizontal=True, key="ways"):
         n = compared.whole.n
         asked = studies.more_of(wish.task, 2 * n, (base.row, *(each.row for each in others.values())))
