@@ -189,7 +189,9 @@ def _placed(
     stacked = (room != "wide" and ticked) or room == "phone"
     across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room])
     # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
-    shared = [width(line.under, SMALL) + width(f"{line.said[0].main} {line.said[0].under}", SMALL) + 40 for line in lines]
+    shared = [
+        width(line.under, SMALL) + width(f"{line.said[0].main} {line.said[0].under}", SMALL) + 40 for line in lines
+    ]
     most = across - max(shared, default=0) if stacked else round(0.3 * across)
     lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
