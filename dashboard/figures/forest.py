@@ -188,11 +188,16 @@ def _placed(
     """The lines with names cut to their column, an axis that holds them, columns as wide as their widest text."""
     stacked = (room != "wide" and ticked) or room == "phone"
     across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room])
+    if room == "phone" and ticked:
+        # The bar shows the interval, and the hover says what else there is.
+        short = [replace(line.said[0], under="") for line in lines]
+        lines = [
+            replace(line, under=line.under.partition(" · ")[0], said=(first, *line.said[1:]))
+            for line, first in zip(lines, short, strict=True)
+        ]
     # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
-    shared = [
-        width(line.under, SMALL) + width(f"{line.said[0].main} {line.said[0].under}", SMALL) + 40 for line in lines
-    ]
-    most = across - max(shared, default=0) if stacked else round(0.3 * across)
+    said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
+    most = max(60, across - 60 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
     lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)
@@ -218,7 +223,7 @@ def _placed(
     )
 
 
-def _cut(name: str, room: int) -> str:
+def _cut(name: str, room: float) -> str:
     if width(name, NAME, bold=True) <= room:
         return name
     # Letters differ in width, so the cut is found by measuring, from the longest on.
