@@ -247,6 +247,7 @@ def _flips(
         said = [
             f'<b style="color:{paint}">{text}</b>' if at in (0, 3) else text
             for at, (text, paint) in enumerate(zip(told, paints, strict=True))
+            if at in (0, 3) or sides[at][1]
         ]
         head = f"<b>{escape(called(setting.row))}</b> <span class='bs-muted'>{escape(_at(setting.row))}</span>"
         alone = compared[name].whole.n <= MARKS
