@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard import theme
-from dashboard.figures.axes import PHONE, WIDTH, Box, Room, signed_ticks
+from dashboard.figures.axes import NARROW, PHONE, WIDTH, Box, Room, signed_ticks
 from dashboard.figures.ink import Trace, empty_figure, hovering, interval_bars, layout, note, painted
 from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import measured, muted_text
@@ -187,8 +187,18 @@ def _placed(
 ) -> ForestInfo:
     """The lines with names cut to their column, an axis that holds them, columns as wide as their widest text."""
     stacked = (room != "wide" and ticked) or room == "phone"
-    most = round((PHONE if room == "phone" else across) * (0.55 if stacked else 0.3))
-    lines = [Line(**{**_fields(line), "name": _cut(line.name, most)}) for line in lines]
+    across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room])
+    if room == "phone" and ticked:
+        # The bar shows the interval, and the hover says what else there is.
+        short = [replace(line.said[0], under="") for line in lines]
+        lines = [
+            replace(line, under=line.under.partition(" · ")[0], said=(first, *line.said[1:]))
+            for line, first in zip(lines, short, strict=True)
+        ]
+    # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
+    said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
+    most = max(60, across - 60 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
+    lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)
     )
@@ -200,7 +210,7 @@ def _placed(
             words.append(max(main, under) if ticked else main + under + 6)
         right += math.ceil(max(words, default=0)) + GAP
         places.append(right)
-    plot = (PHONE if room == "phone" else across) - (0 if stacked else left + right)
+    plot = across - (0 if stacked else left + right)
     # From the data; 0 and some room on both sides of it are always inside.
     ends = [0.0, *(end for line in lines for end in (line.value, line.low, line.high) if end is not None)]
     margin = max(0.02, 0.08 * (max(ends) - min(ends)))
@@ -213,11 +223,7 @@ def _placed(
     )
 
 
-def _fields(line: Line) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in Line.__slots__}
-
-
-def _cut(name: str, room: int) -> str:
+def _cut(name: str, room: float) -> str:
     if width(name, NAME, bold=True) <= room:
         return name
     # Letters differ in width, so the cut is found by measuring, from the longest on.
@@ -264,7 +270,7 @@ def forest_figure(info: ForestInfo) -> go.Figure:
         "fixedrange": True,
     }
     y_axis = {"visible": False, "range": [0.5 - len(info.lines), 0.5], "fixedrange": True}
-    head = HEAD if info.ticks else TAIL
+    head = (HEAD if not info.stacked else HEAD // 2) if info.ticks else TAIL
     sides = (8, 12) if info.stacked else (info.left, info.places[-1] if info.places else 0)
     paper = layout(inks, Box(0, head + TAIL + ROW * len(info.lines), TAIL))
     paper |= {"margin": {"l": sides[0], "r": sides[1], "t": head, "b": TAIL}, "dragmode": False, "bargap": 0}
@@ -285,8 +291,9 @@ def _words(line: Line, level: float, info: ForestInfo) -> list[dict[str, Any]]:
     if info.stacked:
         # One line above the bar: what it is at the left, how much at the right.
         told = f"<b>{safe(first.main)}</b> {safe(first.under)}"
+        under = f' <span style="color:{inks.muted};font-size:{SMALL:g}px">{safe(line.under)}</span>'
         return [
-            words(f"{dot}{name}", NAME, inks.text, 16, x=0, xanchor="left"),
+            words(f"{dot}{name}{under}", NAME, inks.text, 16, x=0, xanchor="left"),
             words(told, SMALL, inks.text, 16, x=1, xanchor="right"),
         ]
     below = {"x": 0, "xanchor": "left", "xshift": -info.left + (19 if dot else 0)}

@@ -41,6 +41,7 @@ MOST_WORDS = 18
 ALPHA = 0.05
 """Below this a corrected p is not luck."""
 CLOSE = "too close to call"
+GROUPED = {"category": "kind of question", "target": "right answer"}
 
 __all__ = [
     "DIFFERENCE",
@@ -51,6 +52,7 @@ __all__ = [
     "dearer",
     "export_table",
     "finding",
+    "grouped",
     "heads",
     "method",
     "month_remarks",
@@ -272,6 +274,11 @@ def _signed(value: float | None, form: Callable[[float | None], str]) -> str:
     return f"+{form(value)}" if value is not None and value > 0 else form(value)
 
 
+def grouped(by: str) -> str:
+    """How a column that groups questions is called."""
+    return GROUPED.get(by, by.replace("_", " "))
+
+
 def payers(found: Compared, a: Row, b: Row) -> list[str]:
     """One sentence for each group that loses significantly more than the rest by leaving the dearer setting."""
     if found.who is None:
@@ -283,7 +290,7 @@ def payers(found: Compared, a: Row, b: Row) -> list[str]:
     tested = int(found.who.groups["enough"].sum())
     rows = found.who.groups.filter("warning").to_dicts()
     return [
-        f"{found.who.by} {row['group']} loses more than the rest {move}: {fmt.points(row['change'])} against "
+        f"{grouped(found.who.by)} {row['group']} loses more than the rest {move}: {fmt.points(row['change'])} against "
         f"{fmt.points(row['rest_change'])} (n = {fmt.count(row['n'])}, p {fmt.p_value(row['p_value'])}, corrected for "
         f"{fmt.plural(tested, 'group')})."
         for row in rows
@@ -298,12 +305,12 @@ def too_few(found: Compared) -> str:
         return ""
     # A group is compared with the rest, which one group does not leave.
     if found.who.groups.height < 2:
-        return f"All questions are in one group by {found.who.by}: choose another column to see who pays."
+        return f"All questions are in one group by {grouped(found.who.by)}: choose another column to see who pays."
     groups = found.who.groups
     # Both can be so: some groups were judged and none loses, others are too small.
     few, parts = groups.filter(~groups["enough"]).height, []
     if few < groups.height and not found.who.warnings:
-        parts.append(f"No group by {found.who.by} loses significantly more than the rest by the saving.")
+        parts.append(f"No group by {grouped(found.who.by)} loses significantly more than the rest by the saving.")
     if few:
         where = "every group" if few == groups.height else fmt.plural(few, "group")
         parts.append(f"Too few questions in {where} to say who pays (under {ENOUGH} there or in the rest).")

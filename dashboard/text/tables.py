@@ -47,9 +47,9 @@ SHORT = 14
 """Letters of an answer in the panel."""
 AREAS = (
     "Area: mean accuracy over the logarithm of the budget. Hypervolume: area under the setting's own frontier, as a "
-    "share of the box up to the dearest setting here. OckScore: accuracy in percent less 10 log10(output tokens / "
-    "10,000), at the largest budget (arXiv 2511.05722; base 10 is our reading). Each hides where a setting is good: "
-    "read the curve."
+    "share of the box up to the dearest setting here. OckScore: accuracy in percent less ten times log10(output "
+    "tokens / 10,000), at the largest budget (arXiv 2511.05722; the base is our reading). Each hides where "
+    "a setting is good: read the curve."
 )
 Key = tuple[str, int | None]
 """A point: condition and budget."""

@@ -51,8 +51,6 @@ READ = (4, 3)
 """Questions won and lost that can be read with one click."""
 LONGEST = 24
 """Letters of such a question."""
-GROUPED = {"category": "kind of question", "target": "right answer"}
-"""How a column that groups questions is called."""
 Row = Mapping[str, Any]
 
 
@@ -249,6 +247,7 @@ def _flips(
         said = [
             f'<b style="color:{paint}">{text}</b>' if at in (0, 3) else text
             for at, (text, paint) in enumerate(zip(told, paints, strict=True))
+            if at in (0, 3) or sides[at][1]
         ]
         head = f"<b>{escape(called(setting.row))}</b> <span class='bs-muted'>{escape(_at(setting.row))}</span>"
         alone = compared[name].whole.n <= MARKS
@@ -299,7 +298,7 @@ def _payers(
             key = url_state.key(VIEW, "of")
             st.selectbox("Of", list(others), key=key, format_func=lambda name: others[name].name, width=270)
         key = url_state.key(VIEW, "by")
-        st.selectbox("Group by", groupings, key=key, format_func=lambda by: GROUPED.get(by, by), width=250)
+        st.selectbox("Group by", groupings, key=key, format_func=differences.grouped, width=250)
     with st.container(horizontal=True, key="ways"):
         n = compared.whole.n
         asked = studies.more_of(wish.task, 2 * n, (base.row, *(each.row for each in others.values())))

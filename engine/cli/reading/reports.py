@@ -44,8 +44,8 @@ MEASURED = tuple(f"{name}{end}" for name in ("area", "hypervolume", "ockscore") 
 """What `--json` adds to a point: numbers of its setting over all budgets, and its own OckScore, with 95% intervals."""
 AREAS = (
     "area: mean accuracy over the logarithm of the budget; hypervolume: area under the setting's own frontier, of the "
-    "box up to the dearest setting; OckScore: accuracy in percent less 10 log10(output tokens / 10,000), at the "
-    "largest budget (arXiv 2511.05722, base 10 is our reading). 95% intervals over questions."
+    "box up to the dearest setting; OckScore: accuracy in percent less ten times log10(output tokens / 10,000), at "
+    "the largest budget (arXiv 2511.05722; the base is our reading). 95% intervals over questions."
 )
 _NOTES = {
     "idle": f"mechanism idle: the setting {names.IDLE}: what it rests on was there on under 20% of questions.",

@@ -245,7 +245,7 @@ BETTER, WORSE, OPEN = (0.25, 0.07, 0.4), (-0.25, -0.39, -0.11), (0.02, -0.15, 0.
         ([against(B, *OPEN), against(C, *OPEN)], "None of these is measurably better than Direct up to 256 tokens"),
         (
             [against(B, *WORSE), against(C, -0.2, -0.3, -0.1)],
-            "Both are measurably worse than Direct, Self-consistency up to 256 tokens most: −25 points",
+            "Both are measurably worse than Direct up to 256 tokens, Self-consistency up to 256 tokens most: −25 points",
         ),
     ],
 )
