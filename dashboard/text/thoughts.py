@@ -79,8 +79,8 @@ def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
     excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
+    after = _line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
-        ("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of)),
         ("First right after", f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)),
         ("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
     ]
@@ -93,8 +93,10 @@ def overthinking(glance: Glance) -> str:
     head = "<tr><th>questions</th><th>after</th><th>right at</th><th>lost</th><th>n</th></tr>"
     table = f'<table class="bs-bands">{head}{rows}</table>' if len(glance.bands) > 1 else ""
     n = f"{fmt.plural(excess.n_thoughts, 'thought')} on {fmt.plural(excess.n_questions, 'question')}{about}"
+    # Folded, so that the panel is no longer than the figure beside it.
     return (
-        f'<h3 class="bs-sub">Thinking past the answer</h3>{"".join(_line(*line) for line in lines)}{table}'
+        f'<h3 class="bs-sub">Thinking past the answer</h3><details class="bs-past"><summary>{after}</summary>'
+        f"{''.join(_line(*line) for line in lines)}{table}</details>"
         f'<div class="bs-muted bs-small">{escape(n)}</div>'
     )
 
