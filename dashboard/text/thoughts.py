@@ -52,15 +52,15 @@ def panel(inside: Inside) -> str:
     ]
     if probes:
         lines.append(("Settled, median", f"{_whole(inside.settled)} tokens", ""))
-    lines.append(("First right, mean", f"{_whole(excess.first_right.mean)} tokens", _of(excess.n_right)))
+    lines.append(("First right", f"{_whole(excess.first_right.mean)} tokens", _of(excess.n_right)))
     if (stop := inside.stop) is not None:
         mean = inside.mean_tokens.mean or 0.0
         less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
         lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
-        lines.append(("Change in right ones", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
+        lines.append(("Right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
     away = share_of(excess.thought_away.mean)
     lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, share_of)))
-    lines.append(("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
+    lines.append(("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
     bar = ""
     if share is not None:
         bar = (
@@ -82,7 +82,7 @@ def overthinking(glance: Glance) -> str:
     after = _line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
         ("First right after", f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)),
-        ("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
+        ("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
     ]
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(share_of(each.redundant.mean))}</td>"
