@@ -11,7 +11,7 @@ from dashboard.text import strips, tables
 from dashboard.text.transcript import visible
 from engine.analysis.stats import Estimate
 from engine.analysis.thinking.overthinking import Glance
-from engine.analysis.thinking.thoughts import Inside
+from engine.analysis.thinking.thoughts import Excess, Inside
 from engine.core import text as fmt
 from engine.core.thoughts import Cut, Thought
 from engine.core.tokens import Token
@@ -52,15 +52,15 @@ def panel(inside: Inside) -> str:
     ]
     if probes:
         lines.append(("Settled, median", f"{_whole(inside.settled)} tokens", ""))
-    lines.append(("First right, mean", f"{_whole(excess.first_right.mean)} tokens", _of(excess.n_right)))
+    lines.append(("First right", *_first_right(excess)))
     if (stop := inside.stop) is not None:
         mean = inside.mean_tokens.mean or 0.0
         less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
         lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
-        lines.append(("Change in right ones", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
+        lines.append(("Right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
     away = share_of(excess.thought_away.mean)
     lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, share_of)))
-    lines.append(("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
+    lines.append(("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
     bar = ""
     if share is not None:
         bar = (
@@ -79,22 +79,22 @@ def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
     excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
+    after = _line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
-        ("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of)),
-        ("First right after", f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)),
-        ("Times a right one is left", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
+        ("First right after", *_first_right(excess)),
+        ("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
     ]
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(share_of(each.redundant.mean))}</td>"
-        f"<td>{escape(_whole(each.first_right.mean))}</td><td>{escape(fmt.number(each.flips.mean))}</td>"
-        f"<td>{each.n_questions:,}</td></tr>"
-        for name, each in [(band.name, band.excess) for band in glance.bands]
+        f"<tr><td>{escape(band.name)}</td>{''.join(f'<td>{escape(said)}</td>' for said in _band(band.excess))}</tr>"
+        for band in glance.bands
     )
     head = "<tr><th>questions</th><th>after</th><th>right at</th><th>lost</th><th>n</th></tr>"
     table = f'<table class="bs-bands">{head}{rows}</table>' if len(glance.bands) > 1 else ""
     n = f"{fmt.plural(excess.n_thoughts, 'thought')} on {fmt.plural(excess.n_questions, 'question')}{about}"
+    # Folded, so that the panel is no longer than the figure beside it.
     return (
-        f'<h3 class="bs-sub">Thinking past the answer</h3>{"".join(_line(*line) for line in lines)}{table}'
+        f'<h3 class="bs-sub">Thinking past the answer</h3><details class="bs-past"><summary>{after}</summary>'
+        f"{''.join(_line(*line) for line in lines)}{table}</details>"
         f'<div class="bs-muted bs-small">{escape(n)}</div>'
     )
 
@@ -109,7 +109,7 @@ def one(thought: Thought, source: str, question: str, cells: Sequence[Token]) ->
         # Where it stands among these very cells, which may be another tokenizer's than those that were counted.
         first = last = Cut([token.raw for token in cells]).states(final.answer, thought.kind)
     verdict = {"right": "right", "partly": "partly right", "wrong": "wrong", "none": "no answer"}[final.verdict]
-    said = "" if final.answer is None else f" = {visible(final.answer, LONGEST // 3)}"
+    said = "" if final.answer is None else f" · said {visible(final.answer, LONGEST // 3)}"
     head = (
         f'<h2 class="bs-title">One thought, {fmt.plural(thought.n_tokens, "token")}</h2>'
         f'<div class="bs-muted bs-small">{escape(tables.short_question(visible(question, 400), LONGEST))}'
@@ -181,8 +181,21 @@ def _share(n: int) -> Callable[[float | None], str]:
     return lambda share: fmt.accuracy(share, n)
 
 
-def _of(n: int) -> str:
-    return f"of {fmt.plural(n, 'thought')}"
+def _band(excess: Excess) -> tuple[str, ...]:
+    """The three numbers of the questions of one difficulty, and how many these are."""
+    return (
+        fmt.accuracy(excess.redundant.mean, excess.n_questions),
+        _whole(excess.first_right.mean) if excess.n_right else "–",
+        fmt.number(excess.flips.mean),
+        fmt.count(excess.n_questions),
+    )
+
+
+def _first_right(excess: Excess) -> tuple[str, str]:
+    """Tokens to the first right answer with their interval; never: no thought is right anywhere."""
+    if not excess.n_right:
+        return "never", f"of {fmt.plural(excess.n_thoughts, 'thought')}"
+    return f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)
 
 
 def _whole(value: float | None) -> str:

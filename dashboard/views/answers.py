@@ -188,9 +188,6 @@ def render() -> None:
         problems.append(f"This link asks for answer {url_state.quoted(key[0])}, which this setting does not have.")
     chosen = None if page.chosen is None else Entry(page.chosen, replay.read(page.chosen, wish.axis, wish.budget))
     with ways:
-        controls.link_to(
-            "thought", "Inside its thoughts", {"study": wish.study, "condition": wish.condition["condition_id"]}
-        )
         _turn("Previous", "Left", page.before)
         _turn("Next", "Right", page.after)
     if chosen is None:

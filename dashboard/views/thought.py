@@ -59,10 +59,13 @@ def render() -> None:
             "A thought is a reply whose words are stored: of hidden reasoning, of failed calls and of most imported "
             "logs there is nothing to read. Choose another setting above."
         )
-    else:
-        _page(db, study, condition, inside, problems)
+        url_state.save(VIEW, params)
+        controls.copy_link(VIEW, params)
+        return
+    info, finding = _page(db, study, condition, inside, problems)
     url_state.save(VIEW, params)
-    controls.copy_link(VIEW, params)
+    said = words.source_line(inside, names.model(str(condition["model"])))
+    controls.downloads(VIEW, inside.curve, params, lambda: figures.thought_figure(info), finding, said)
 
 
 def _inside(db: queries.Database, study: str, condition: dict[str, Any], problems: list[str]) -> Inside | None:
@@ -78,7 +81,10 @@ def _inside(db: queries.Database, study: str, condition: dict[str, Any], problem
         return None
 
 
-def _page(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside, problems: list[str]) -> None:
+def _page(
+    db: queries.Database, study: str, condition: dict[str, Any], inside: Inside, problems: list[str]
+) -> tuple[figures.ThoughtInfo, str]:
+    """The figure, what it rests on, and the panel; the figure's info and the heading."""
     task = names.task(condition["task"])
     finding = f"On {task}, {inside.finding().rstrip('.')}"
     controls.heading(finding)
@@ -101,6 +107,7 @@ def _page(db: queries.Database, study: str, condition: dict[str, Any], inside: I
     with right, st.container(border=True, key="panel"):
         st.html(words.panel(inside))
         _one(db, study, condition, inside, thought)
+    return info, finding
 
 
 def _source(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside) -> None:

@@ -79,7 +79,12 @@ SAYS: dict[str, dict[str, str]] = {
     "runs": dict.fromkeys(MAKERS, "Start a run: what, who, how much"),
 }
 """What each page must say on each database of MAKERS when it is opened."""
-ELSEWHERE = {"help": "views/test_help.py", "snapshot": "data/test_frozen.py", "tokens": "views/test_tokens_page.py"}
+ELSEWHERE = {
+    "help": "views/test_help.py",
+    "snapshot": "data/test_frozen.py",
+    "thought": "views/test_thought_page.py",
+    "tokens": "views/test_tokens_page.py",
+}
 """Pages that show no results of the database, by the file that tests them."""
 VIEWS = tuple(SAYS)
 READING = tuple(view for view in VIEWS if view != "runs")
