@@ -38,6 +38,7 @@ WORDS = (
     ("Stated budget", "a number of tokens the prompt asks the model to stay under; nothing enforces it."),
     ("Frontier", "the points that nothing cheaper equals; its band holds 80% of resampled frontiers."),
     ("Chance of being best", "the share of resamplings in which nothing cheaper is as good."),
+    ("Stopped at n", "an adaptive study asked it no further: surely beaten at every budget; it has no interval."),
     ("Too close to call", "the 95% interval of the paired difference holds zero."),
     (
         "Tokens after the answer",

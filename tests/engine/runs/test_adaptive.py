@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,55 +11,18 @@ import pytest
 import engine
 from engine.core.budget import Limits
 from engine.core.errors import StoreError, UsageError
-from engine.core.records import Request
 from engine.core.rounds import Round, Stop, looks
-from engine.models import scripted
-from engine.runs import worker
-from engine.runs.run_dir import Status
+from engine.runs import run_dir, worker
 from engine.store.store import Store
-from engine.study.plan import plan
-from engine.study.schema import Study, adaptive, as_json, parse, until_words, with_ceiling
-
-STUDY = """
-name = "which"
-plan = "adaptive"
-until = "regret <= 8 points"
-budgets = [64]
-models = ["scripted/cheap", "scripted/dear"]
-strategies = ["direct", {name = "chain_of_thought", chain_tokens = 64}]
-[[tasks]]
-name = "gym:chain_sum/easy"
-questions = 60
-"""
+from engine.study.schema import adaptive, as_json, parse, until_words, with_ceiling
+from tests.support import adaptive_runs
+from tests.support.adaptive_runs import STUDY, quiet, ran
 
 
 @pytest.fixture(scope="module", autouse=True)
 def models() -> Iterator[None]:
-    """One that is nearly always right in two words, and one that is hardly ever right in thirty."""
-
-    def script(right: float, words: int) -> scripted.Script:
-        def say(request: Request, rng: random.Random) -> str:
-            good = scripted.adder(1.0)(request, rng).rsplit("Answer:")[1]
-            return f"{'so ' * words}Answer: {good if rng.random() < right else 0}"
-
-        return say
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(scripted._SCRIPTS, "cheap", script(0.97, 1))
-        patch.setitem(scripted._SCRIPTS, "dear", script(0.1, 30))
+    with adaptive_runs.models():
         yield
-
-
-def quiet(_: Status) -> None:
-    """Nobody watches."""
-
-
-def ran(db: Path, study: Study, parallel: int | None = None) -> Status:
-    planned = plan(study)
-    for model in planned.models.values():
-        if parallel is not None:
-            model.parallel = parallel  # type: ignore[misc]
-    return worker.run(worker.prepare(study, db), quiet, planned=planned)
 
 
 def decisions(db: Path) -> tuple[list[Round], list[Stop]]:
@@ -110,7 +72,6 @@ def test_what_is_surely_beaten_at_every_budget_is_asked_no_further_and_says_why(
     assert stopped == set(cells.filter(model="scripted/dear")["condition_id"])
     for stop in stops:
         assert len(by_condition[stop.condition_id]) == stop.asked < looked[-1].asked
-        assert stop.out
         assert stop.verdict == ("dominated" if stop.high < 0 else "costs more, no better")
         assert stop.high <= 0.1
         assert stop.by_condition not in stopped
@@ -153,7 +114,7 @@ def test_a_run_that_ended_between_its_looks_goes_on_to_the_same_decisions(whole:
     cut, _ = decisions(db)
     assert cut == decisions(whole)[0][: len(cut)]
     assert len(cut) < len(decisions(whole)[0])
-    directory = worker.run_dir.find(db, "last")
+    directory = run_dir.find(db, "last")
     directory.study.write_text(with_ceiling(directory.study.read_text(), Limits(calls=10_000)))
     assert worker.run(directory, quiet).state == "finished"
     assert decisions(db) == decisions(whole)
@@ -178,7 +139,7 @@ def test_a_decision_that_could_not_be_stored_is_made_again_from_what_is_stored(
         ran(db, parse(STUDY, "test"), 1)
     assert len(decisions(db)[0]) == 2
     monkeypatch.undo()
-    assert worker.run(worker.run_dir.find(db, "last"), quiet).state == "finished"
+    assert worker.run(run_dir.find(db, "last"), quiet).state == "finished"
     assert decisions(db) == decisions(whole)
 
 
