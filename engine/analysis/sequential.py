@@ -24,6 +24,8 @@ TUNED_FOR = 100
 """Questions at which the sequences for spends are narrowest."""
 MEANS = np.unique(np.round(np.concatenate([np.arange(-1, 1.005, 0.02), np.arange(-0.1, 0.16, 0.005)]), 4))
 """The means that are tried, finest where goals lie; the first that is refused is the bound."""
+_FEW = 4
+"""Distinct scores up to which pairs are counted by one product of matrices, which is quicker than one by one."""
 _MOST_VALUES = 160
 """Distinct differences that are told apart; more are rounded up to a grid, which only widens a bound."""
 _GRID = 64
@@ -46,11 +48,16 @@ def gap_highs(scores: Floats, doubts: tuple[float, ...]) -> list[Floats]:
     place = np.searchsorted(distinct, np.round(apart, 9) - 1e-12)
     gains = _gains(distinct)
     highs = [np.ones((settings, settings)) for _ in doubts]
+    seen = _pairs(codes, len(values)) if len(values) <= _FEW else None
     for one in range(settings):
         counts = np.zeros((settings, len(distinct)))
         for other in range(settings):
-            both = (codes[one] >= 0) & (codes[other] >= 0)
-            counts[other] = np.bincount(place[codes[one][both], codes[other][both]], minlength=len(distinct))
+            if seen is not None:
+                weights, cells = seen[one, other].ravel(), place.ravel()
+            else:
+                both = (codes[one] >= 0) & (codes[other] >= 0)
+                weights, cells = None, place[codes[one][both], codes[other][both]]
+            counts[other] = np.bincount(cells, weights, minlength=len(distinct))
         for high, bounds in zip(highs, _refused_from(counts, gains, doubts), strict=True):
             high[one] = bounds
             high[one, one] = 0.0
@@ -103,6 +110,14 @@ def spend_highs(spends: Floats, doubt: float) -> Floats:
         high: Floats = np.where(n >= 2, mean + widths, math.inf)
     high[np.arange(settings), np.arange(settings)] = 0.0
     return high
+
+
+def _pairs(codes: NDArray[np.intp], values: int) -> Floats:
+    """By setting, other setting, score of the one and of the other: on how many questions."""
+    held = (codes[:, None, :] == np.arange(values)[:, None]).astype(float)
+    flat = held.reshape(-1, codes.shape[1])
+    together: Floats = (flat @ flat.T).reshape(len(codes), values, len(codes), values).transpose(0, 2, 1, 3)
+    return together
 
 
 def _coded(scores: Floats) -> tuple[Floats, NDArray[np.intp], float]:
