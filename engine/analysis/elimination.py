@@ -92,22 +92,31 @@ def judge(points: Points, before: Mapping[int, Settled], goal: float, free: froz
         (point for point in range(count) if point not in before),
         key=lambda point: (spend[point], -accuracy[point], points.budgets[point], point),
     )
+    lowest = {point: float(best[point][sound].min()) for point in order if sound[point]}
+    # Those that may still be recommended.
+    running = [point for point, low in lowest.items() if low >= -goal]
     settled: dict[int, Settled] = {}
     standing: list[int] = []
     for point in order:
         if not sound[point]:
             continue
-        lowest = float(best[point][sound].min())
+        tolerance = goal
+        if point not in running:
+            tolerance = TIED
+        elif lowest[point] >= 0 and any(best[point, other] > goal for other in running if other != point):
+            # It may be the best, and then whatever is recommended has to be near it: what it is near to now is not all.
+            tolerance = -1.0
 
-        def beats(by: int, point: int = point, lowest: float = lowest) -> bool:
-            tied = TIED if lowest < -goal and accuracy[by] >= accuracy[point] else 0.0
-            return bool(dearer[by, point] <= 0 and best[point, by] <= max(goal, tied))
+        def beats(by: int, point: int = point, tolerance: float = tolerance) -> bool:
+            high = best[point, by]
+            near = high <= (tolerance if accuracy[by] >= accuracy[point] else min(goal, tolerance))
+            return bool(dearer[by, point] <= 0 and near)
 
         # Those before it in the order alone may settle it, so that no two settle each other.
         if ahead := [by for by in standing if beats(by)]:
             by = ahead[int(np.argmin(best[point, ahead]))]
             high = float(best[point, by])
-            settled[point] = Settled(DOMINATED if high < 0 else NO_BETTER, by, high, lowest < 0)
+            settled[point] = Settled(DOMINATED if high < 0 else NO_BETTER, by, high, lowest[point] < 0)
         else:
             standing.append(point)
     live = {points.settings[point] for point in order}

@@ -70,10 +70,8 @@ class Decided:
         if self.state == "reached":
             head = f"Done after {so_far}: use {self.pick}, {behind}."
         elif self.state == "all asked":
-            head = (
-                f"All {text.plural(self.listed, 'question')} asked, and {text.number(100 * self.goal)} points are not "
-                f"sure: {self.pick} is {behind}."
-            )
+            asked = f"All {text.plural(self.listed, 'question')} asked"
+            head = f"{asked} without being sure of {_points(self.goal)}: {self.pick} is {behind}."
         else:
             head = f"So far, after {so_far}: {self.pick}, {behind}."
         stopped = sum(each.stopped for each in self.settings)

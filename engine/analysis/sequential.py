@@ -24,6 +24,8 @@ TUNED_FOR = 100
 """Questions at which the sequences for spends are narrowest."""
 MEANS = np.unique(np.round(np.concatenate([np.arange(-1, 1.005, 0.02), np.arange(-0.1, 0.16, 0.005)]), 4))
 """The means that are tried, finest where goals lie; the first that is refused is the bound."""
+_FEW = 16
+"""Distinct scores up to which pairs are counted by one product of matrices, which is quicker than one by one."""
 _MOST_VALUES = 160
 """Distinct differences that are told apart; more are rounded up to a grid, which only widens a bound."""
 _GRID = 64
@@ -46,11 +48,16 @@ def gap_highs(scores: Floats, doubts: tuple[float, ...]) -> list[Floats]:
     place = np.searchsorted(distinct, np.round(apart, 9) - 1e-12)
     gains = _gains(distinct)
     highs = [np.ones((settings, settings)) for _ in doubts]
+    seen = _pairs(codes, place, len(distinct)) if len(values) <= _FEW else None
     for one in range(settings):
-        counts = np.zeros((settings, len(distinct)))
-        for other in range(settings):
-            both = (codes[one] >= 0) & (codes[other] >= 0)
-            counts[other] = np.bincount(place[codes[one][both], codes[other][both]], minlength=len(distinct))
+        if seen is not None:
+            counts = seen[one]
+        else:
+            counts = np.zeros((settings, len(distinct)))
+            for other in range(settings):
+                both = (codes[one] >= 0) & (codes[other] >= 0)
+                met = place[codes[one][both], codes[other][both]]
+                counts[other] = np.bincount(met, minlength=len(distinct))
         for high, bounds in zip(highs, _refused_from(counts, gains, doubts), strict=True):
             high[one] = bounds
             high[one, one] = 0.0
@@ -64,19 +71,19 @@ def mean_highs(counts: Floats, values: Floats, doubts: tuple[float, ...]) -> lis
 
 
 def _gains(values: Floats) -> Floats:
-    """What one difference makes of the logarithm of a bet's capital: values x (means, bets)."""
+    """What one difference makes of the logarithm of a bet's capital: values x (bets, means)."""
     # A bet against m = 1 has nothing to win, and 1 bounds every mean.
-    means = MEANS[:-1, None, None]
-    gains = np.log1p(BETS[None, :, None] * (means - values) / (1 - means))
+    means = MEANS[:-1, None]
+    gains = np.log1p(BETS[:, None, None] * (means - values) / (1 - means))
     flat: Floats = gains.reshape(-1, len(values)).T.copy()
     return flat
 
 
 def _refused_from(counts: Floats, gains: Floats, doubts: tuple[float, ...]) -> list[Floats]:
     """By row the smallest of MEANS that is refused, as are all above it, for each of `doubts`."""
-    capital = (counts @ gains).reshape(len(counts), len(MEANS) - 1, len(BETS))
-    top = capital.max(axis=2)
-    whole = top + np.log(np.exp(capital - top[:, :, None]).sum(axis=2)) - math.log(len(BETS))
+    capital = (counts @ gains).reshape(len(counts), len(BETS), len(MEANS) - 1)
+    top = capital.max(axis=1)
+    whole = top + np.log(np.exp(capital - top[:, None, :]).sum(axis=1)) - math.log(len(BETS))
     return [MEANS[(whole < -math.log(doubt)).sum(axis=1)] for doubt in doubts]
 
 
@@ -103,6 +110,17 @@ def spend_highs(spends: Floats, doubt: float) -> Floats:
         high: Floats = np.where(n >= 2, mean + widths, math.inf)
     high[np.arange(settings), np.arange(settings)] = 0.0
     return high
+
+
+def _pairs(codes: NDArray[np.intp], place: NDArray[np.intp], distinct: int) -> Floats:
+    """By setting, other setting and distinct difference: on how many questions it was seen."""
+    values = len(place)
+    held = (codes[:, None, :] == np.arange(values)[:, None]).astype(np.float32).reshape(-1, codes.shape[1])
+    # Counts up to 16 million are whole numbers in 32 bits.
+    together = (held @ held.T).reshape(len(codes), values, len(codes), values).transpose(0, 2, 1, 3)
+    which = np.eye(distinct)[place.ravel()]
+    counts: Floats = together.reshape(len(codes), len(codes), -1).astype(float) @ which
+    return counts
 
 
 def _coded(scores: Floats) -> tuple[Floats, NDArray[np.intp], float]:

@@ -1,6 +1,6 @@
 """What an adaptive study saves and how often it is wrong: in simulated worlds whose truth is known, and on the demo.
 
-    python -m tests.bench.adaptive [--worlds 1000] [--questions 1500] [--goal 3]
+    python -m tests.bench.adaptive [--worlds 1000] [--drawn 60] [--questions 4000] [--goal 5]
 
 Simulated: strategies x budgets answer questions of shared difficulty; later budgets of a strategy cost more. Four kinds of
 worlds: all settings equal; two near ties (the best two a point apart, the others behind); a ladder (each dearer one
@@ -255,8 +255,9 @@ class Drawn:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=1000)
-    parser.add_argument("--questions", type=int, default=1500)
-    parser.add_argument("--goal", type=float, default=3, help="points")
+    parser.add_argument("--drawn", type=int, default=60, help="worlds drawn from the demo, which take longest")
+    parser.add_argument("--questions", type=int, default=4000)
+    parser.add_argument("--goal", type=float, default=5, help="points")
     parser.add_argument("--db", type=Path, default=Path("results.duckdb"))
     asked = parser.parse_args()
     # One thread a process: two that share a core wait for each other.
@@ -273,11 +274,12 @@ def main() -> None:
         "| worlds | n | tokens left | reached | wrong beyond | best lost | pick as good | verdicts true | questions |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    each = max(1, asked.worlds // len(kinds))
     with ProcessPoolExecutor(2) as pool:
         for name, makers in kinds.items():
+            # Those that are simulated share the rest.
+            each = asked.drawn if len(makers) > 1 else (asked.worlds - asked.drawn) // 3
             jobs = [
-                (maker, seed, max(1, each // len(makers) // 4), asked.questions, goal)
+                (maker, seed, -(-each // (4 * len(makers))), asked.questions, goal)
                 for maker in makers
                 for seed in range(4)
             ]

@@ -1,6 +1,6 @@
-"""What a full frontier costs: seven strategies at eight budgets, bought in three ways and brought to equal intervals.
+"""What a full frontier costs: seven strategies at eight budgets, bought in four ways and brought to equal intervals.
 
-    python -m tests.bench.frontier_cost [--questions 100] [--folder DIR]
+    python -m tests.bench.frontier_cost [--questions 100] [--adaptive 600] [--folder DIR]
 
 The strategies are those of Wang et al. 2024 (arXiv 2406.06461). Every way is a real run of the engine with a scripted
 model that adds and subtracts step by step, right in three of four steps, on sums of three lengths; a word is a token.
@@ -10,8 +10,12 @@ model that adds and subtracts step by step, right in three of four steps, on sum
   wall would not pay for the rest of them.
 - anytime: a run for each strategy at the largest budget, read at all eight; strategies share no reply.
 - shared: one run of the whole study, in which strategies that send the same prompt share the reply.
+- adaptive: the same study on more questions, asking on only strategies that are not surely beaten at every budget; it never
+  stops for what it recommends. Its tokens a question are its bill over the questions the others were asked, its widths
+  are brought to as many questions as the other ways have, and it is compared on the cells it kept: of the strategies it
+  stopped it knows that they are no better, and no interval.
 
-Both of ours are charged what their runs were billed. At equal width: tokens are in proportion to questions and widths to
+All of ours are charged what their runs were billed. At equal width: tokens are in proportion to questions and widths to
 their root, so a way whose intervals are wider by w needs w² as many tokens. Cells: the 95 % interval of each accuracy.
 Differences: that of each strategy's accuracy against self-consistency's at the same budget. Cells and differences in which one
 way has no spread at all, all right or all wrong, are left out of all, and counted.
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -59,24 +64,37 @@ class Way:
     accuracy: dict[Place, float] = field(default_factory=dict)
     width: dict[Place, float] = field(default_factory=dict)
     """Of the 95 % interval of an accuracy, in points."""
+    more: float = 1
+    """So many times the questions of the other ways."""
     apart: dict[Place, float] = field(default_factory=dict)
     """Of the 95 % interval of its difference to self-consistency, in points."""
 
 
-def study(model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int) -> Study:
+def study(
+    model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int, until: str | None = None
+) -> Study:
     """The study that a run is of; each model name has draws of its own."""
+    adaptive = "" if until is None else f'plan = "adaptive"\nuntil = "{until}"\n'
     listed = ", ".join(f'"{name}"' for name in strategies)
     return parse(
-        f'name = "{model}"\nbudget_axis = "total_tokens"\nbudgets = {list(budgets)}\nmodels = ["scripted/{model}"]\n'
+        adaptive
+        + f'name = "{model}"\nbudget_axis = "total_tokens"\nbudgets = {list(budgets)}\nmodels = ["scripted/{model}"]\n'
         f'strategies = [{listed}]\n[[tasks]]\nname = "gym:chain_sum/easy-hard"\nquestions = {questions}\n',
         model,
     )
 
 
-def bought(model: str, strategies: tuple[str, ...], budgets: tuple[int, ...], questions: int, db: Path) -> float:
+def bought(
+    model: str,
+    strategies: tuple[str, ...],
+    budgets: tuple[int, ...],
+    questions: int,
+    db: Path,
+    until: str | None = None,
+) -> float:
     """Run a study and say what it was billed, in tokens a question."""
     scripted._SCRIPTS[model] = scripted.stepper(0.75)
-    status = engine.run(study(model, strategies, budgets, questions), db)
+    status = engine.run(study(model, strategies, budgets, questions, until), db)
     assert status.state == "finished", (model, status.state, status.message, status.reasons)
     return status.spent.tokens / questions
 
@@ -89,30 +107,36 @@ def read(results: Results, way: Way, models: Mapping[str, tuple[int, ...]]) -> N
             place = row["strategy"], row["budget"]
             way.cells[place] = Cell(row["condition_id"], row["budget"], "total_tokens")
             way.accuracy[place] = 100 * row["accuracy"]
-            way.width[place] = 100 * (row["accuracy_high"] - row["accuracy_low"])
+            if row["stopped_at"] is None:
+                way.width[place] = 100 * (row["accuracy_high"] - row["accuracy_low"]) * math.sqrt(way.more)
     for (strategy, budget), cell in way.cells.items():
-        if strategy != BASE:
+        if strategy != BASE and (strategy, budget) in way.width and (BASE, budget) in way.width:
             difference = results.compare(cell, way.cells[BASE, budget], replicates=500).accuracy
             if difference.low is not None and difference.high is not None:
-                way.apart[strategy, budget] = 100 * (difference.high - difference.low)
+                way.apart[strategy, budget] = 100 * (difference.high - difference.low) * math.sqrt(way.more)
 
 
-def ways(questions: int, db: Path) -> dict[str, Way]:
-    """All three, bought and read."""
-    apart, anytime, shared = Way(), Way(), Way()
+def ways(questions: int, many: int, db: Path) -> dict[str, Way]:
+    """All four, bought and read; the adaptive one on `many` questions."""
+    apart, anytime, shared, adaptive = Way(), Way(), Way(), Way(more=many / questions)
+    # No regret is so small, so that it asks on whoever is not beaten.
+    adaptive.tokens = bought("adaptive", STRATEGIES, BUDGETS, many, db, "regret <= 0.1 points")
     shared.tokens = bought("shared", STRATEGIES, BUDGETS, questions, db)
     for strategy in STRATEGIES:
         anytime.tokens += bought(f"anytime-{strategy}", (strategy,), BUDGETS, questions, db)
         for budget in BUDGETS:
             bought(f"apart-{strategy}-{budget}", (strategy,), (budget,), questions, db)
     results = engine.open(db)
+    read(results, adaptive, {"adaptive": BUDGETS})
+    for decided in results.decisions("adaptive"):
+        print(decided.sentence, *(f"{each.name}: {each.asked}" for each in decided.settings), sep="; ")
     read(results, shared, {"shared": BUDGETS})
     read(results, anytime, {f"anytime-{strategy}": BUDGETS for strategy in STRATEGIES})
     read(results, apart, {f"apart-{strategy}-{budget}": (budget,) for strategy in STRATEGIES for budget in BUDGETS})
     for strategy, budget in apart.cells:
         cells = results.cells("total_tokens", (budget,), model=f"scripted/apart-{strategy}-{budget}")
         apart.tokens += cells["total_tokens"].item()
-    return {"apart": apart, "anytime": anytime, "shared": shared}
+    return {"apart": apart, "anytime": anytime, "shared": shared, "adaptive": adaptive}
 
 
 def factor(widths: Callable[[Way], Mapping[Place, float]], way: Way, base: Way, places: list[Place]) -> float:
@@ -123,19 +147,23 @@ def factor(widths: Callable[[Way], Mapping[Place, float]], way: Way, base: Way, 
 
 def usable(widths: Callable[[Way], Mapping[Place, float]], every: Mapping[str, Way]) -> list[Place]:
     """Places at which each way has an interval of some width."""
-    return [place for place in widths(every["shared"]) if all(widths(way).get(place) for way in every.values())]
+    return [place for place in widths(every["apart"]) if all(widths(way).get(place) for way in every.values())]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--adaptive", type=int, default=600, help="questions the adaptive run may ask")
     parser.add_argument("--folder", type=Path, help="where the database is written; none: nowhere that stays")
     asked = parser.parse_args()
     logging.disable()
     with tempfile.TemporaryDirectory() as own:
-        every = ways(asked.questions, (asked.folder or Path(own)) / "frontier_cost.duckdb")
+        every = ways(asked.questions, asked.adaptive, (asked.folder or Path(own)) / "frontier_cost.duckdb")
     base, gap = every["apart"], fmean
-    cells, apart = usable(lambda way: way.width, every), usable(lambda way: way.apart, every)
+    # What the adaptive run stopped is missing in it alone.
+    whole = {name: way for name, way in every.items() if name != "adaptive"}
+    cells, apart = usable(lambda way: way.width, whole), usable(lambda way: way.apart, whole)
+    kept = usable(lambda way: way.width, every), usable(lambda way: way.apart, every)
     print(
         f"{asked.questions} questions, {len(STRATEGIES)} strategies x {len(BUDGETS)} budgets ({BUDGETS[0]} to "
         f"{BUDGETS[-1]:,} tokens); {len(cells)} of {len(base.width)} cells and {len(apart)} of "
@@ -146,13 +174,14 @@ def main() -> None:
     for name, way in every.items():
         fewer = (
             base.tokens / way.tokens,
-            factor(lambda each: each.width, way, base, cells),
-            factor(lambda each: each.apart, way, base, apart),
+            factor(lambda each: each.width, way, base, kept[0] if name == "adaptive" else cells),
+            factor(lambda each: each.apart, way, base, kept[1] if name == "adaptive" else apart),
         )
         print(f"| {name} | {way.tokens:,.0f} | {' | '.join(f'{each:.1f}x' for each in fewer)} |")
     for name, way in every.items():
         off = [way.accuracy[place] - base.accuracy[place] for place in base.accuracy]
-        widths = gap(way.width[place] for place in cells), gap(way.apart[place] for place in apart)
+        at = kept if name == "adaptive" else (cells, apart)
+        widths = gap(way.width[place] for place in at[0]), gap(way.apart[place] for place in at[1])
         print(f"{name}: mean width {widths[0]:.1f} and {widths[1]:.1f} points; accuracies {gap(off):+.1f} from apart's")
 
 
