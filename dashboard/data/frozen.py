@@ -164,7 +164,10 @@ class Frozen:
         import polars as pl
 
         frame = pl.read_json(io.StringIO(self.frame), infer_schema_length=None)
-        return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
+        # Columns of JSON come in any order, and each time in another.
+        return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns).select(
+            COLUMNS
+        )
 
     def info(self, dark: bool, room: Room) -> FrontierInfo:
         """The figure's plain data."""
