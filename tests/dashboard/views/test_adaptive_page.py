@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.data import studies
-from dashboard.widgets import study_form
+from dashboard.widgets import study_address
 from engine.runs import run_dir
 from engine.study.schema import parse
 from tests.support import adaptive_runs
@@ -48,19 +48,19 @@ def test_explore_marks_who_was_stopped_and_gives_it_no_interval(db: Path, monkey
 
 
 def test_the_form_asks_for_an_adaptive_study_and_its_address_says_so(tmp_path: Path) -> None:
-    fields, problems = study_form.into({"until": "2.5"})
+    fields, problems = study_address.into({"until": "2.5"})
     assert (fields["form.until"], problems) == (2.5, [])
-    assert study_form.out({**study_form.start("output_tokens"), "form.axis": "output_tokens", "form.until": 5.0}) == {
-        "until": "5"
-    }
-    _, problems = study_form.into({"until": "soon"})
+    assert study_address.out(
+        {**study_address.start("output_tokens"), "form.axis": "output_tokens", "form.until": 5.0}
+    ) == {"until": "5"}
+    _, problems = study_address.into({"until": "soon"})
     assert (
         problems == ["This link asks for until = 'soon', which is no regret to stop at."] or "no regret" in problems[0]
     )
     form = studies.Form("s", ("scripted/adder",), (("direct", {}),), ({"name": "gym:chain_sum"},), "64", until=5.0)
     study = studies.checked(form)
     assert study.until == 0.05
-    assert study_form.of_study(study, tmp_path)["until"] == "5"
+    assert study_address.of_study(study, tmp_path)["until"] == "5"
     assert (
         studies.checked(studies.Form(*[getattr(form, name) for name in form.__dataclass_fields__][:-1])).until is None
     )
