@@ -2,8 +2,10 @@
 
     python -m tests.bench.hostile [--databases N]
 
-Each database holds a dozen of the strings as names of models, as questions, targets, answers, replies, and in its runs;
-each page is opened as it is and by a link full of them. Exit code 1 if anything ran, went out, or led away.
+Each database holds a dozen of the strings as names of models, as questions, targets, answers, replies, in its runs, and
+in a log that was imported; each page is opened as it is, by a link full of them and for each study, each answer by
+itself, each string typed into Tokens, and every study as a snapshot and as a saved page. Exit code 1 if anything ran,
+went out, or led away.
 """
 
 from __future__ import annotations
@@ -35,8 +37,10 @@ def main() -> int:
             home = Path(folder) / str(start)
             home.mkdir()
             db = hostile.in_thread(hostile.database, home / "r.duckdb", some)
+            hostile.in_thread(hostile.logged, db, some)
+            seen = hostile.in_thread(hostile.visits, db, some)
             with staged(db, browser, "--read-only") as stage:
-                hostile.walk(stage, some, walked)
+                hostile.walk(stage, some, walked, seen)
             print(f"{walked.strings} strings, {walked.loads} pages, {time.monotonic() - began:.0f} s", flush=True)
     for name in ("executed", "outside", "live", "broken"):
         found = getattr(walked, name)

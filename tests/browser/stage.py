@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests import ROOT
 from tests.browser.conftest import PATIENCE_MS
@@ -30,6 +31,11 @@ class Stage:
     cookies: list[Any] = field(default_factory=list)
     """What the printed link was exchanged for; empty: it prints none, and one only reads."""
     wrong: list[str] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        """Its host and port."""
+        return urlsplit(self.url).netloc
 
     def open(self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light") -> Any:
         """A page in a browser of its own, once the server is done with its first run."""

@@ -12,6 +12,7 @@ from tests.support import doors, hostile
 from tests.support.hostile import PER_DATABASE, STRINGS, Walked
 
 pytest.importorskip("playwright.sync_api")
+KINDS = ("an answer", "tokens of an answer", "tokens of a text", "tokens of a study", "a snapshot", "a saved page")
 
 
 def test_there_are_a_hundred_strings() -> None:
@@ -22,7 +23,11 @@ def test_no_page_runs_loads_or_links_what_a_string_says(tmp_path: Path, browser:
     """One database, with a string of every shape that the bench walks through at length."""
     some = STRINGS[:: len(STRINGS) // PER_DATABASE][:PER_DATABASE]
     walked = Walked()
-    with staged(hostile.in_thread(hostile.database, tmp_path / "r.duckdb", some), browser, "--read-only") as stage:
-        hostile.walk(stage, some, walked)
-    assert walked.loads == 2 * len(doors.doors("page", "text"))
+    db = hostile.in_thread(hostile.database, tmp_path / "r.duckdb", some)
+    hostile.in_thread(hostile.logged, db, some)
+    seen = hostile.in_thread(hostile.visits, db, some, 1)
+    assert {visit.where for visit in seen} >= {*KINDS, *(page.name for page in doors.doors("page", "text"))}
+    with staged(db, browser, "--read-only") as stage:
+        hostile.walk(stage, some, walked, seen)
+    assert walked.loads == len(seen)
     assert (walked.executed, walked.outside, walked.live, walked.broken) == ([], [], [], [])

@@ -12,14 +12,19 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import engine
+from dashboard.data import frozen, queries
+from dashboard.data.frozen import Frozen
+from dashboard.figures import Handles
 from engine.core import ids
+from engine.core.errors import BudgetscopeError
 from engine.core.records import ModelSetting
+from engine.interop import importing
 from engine.runs import run_dir, worker
 from engine.runs.run_dir import Status
-from engine.store.store import Batch, Store
+from engine.store.store import Batch, Store, fingerprint
 from engine.study.schema import parse
 from tests.browser.stage import Stage
-from tests.support import doors, stores
+from tests.support import doors, foreign_logs, stores
 
 AWAY = "198.51.100.7"
 """Nobody's address: whatever asks it, or leads there, was made by one of the strings."""
@@ -157,31 +162,135 @@ LIVE = """() => [...document.querySelectorAll(
     '[data-testid=stMain] img[src], [data-testid=stMain] script, [data-testid=stMain] object, [data-testid=stMain] embed')]
     .map(each => each.href || each.action || each.src || each.srcdoc || each.tagName)
     .map(String)"""
+LIVE_IN_A_FILE = """() => [...document.querySelectorAll(
+    'a[href], form[action], iframe, img[src], object, embed, link[href], script[src], meta[http-equiv=refresh]')]
+    .map(each => each.href || each.action || each.src || each.srcdoc || each.content || each.tagName).map(String)"""
+"""In a saved page, which brings scripts of its own."""
+WORDS = ("study", "task", "model", "condition", "trial", "run", "cell", "x", "a", "b", "find", "question", "id")
 
 
-def walk(stage: Stage, strings: Sequence[str], walked: Walked) -> None:
-    """Open every page that brings text: as it is, and with a string for each word of its address."""
-    own = urlsplit(stage.url).netloc
-    for page_door in doors.doors("page", "text"):
-        words = ("study", "task", "model", "condition", "trial", "run", "cell", "x", "a", "b", "find", "question")
-        asked = "&".join(f"{word}={quote(text)}" for word, text in zip(words, itertools.cycle(strings), strict=False))
-        for query in ("", f"?{asked[:6_000]}"):
-            requests: list[str] = []
-            page = stage.open_watched(f"/{page_door.path}{query}", requests)
-            page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
-            where = f"{page_door.name}{' by a link' if query else ''}"
-            walked.loads += 1
-            walked.shown += len(strings)
-            if page.evaluate("window.broken") is not None:
-                walked.executed.append(where)
-            walked.outside += [f"{where}: {url[:200]}" for url in requests if not _is_own(url, own)]
-            walked.live += [f"{where}: {href[:200]}" for href in page.evaluate(LIVE) if not _is_own(href, own)]
-            walked.broken += [f"{where}: {each}" for each in page.get_by_test_id("stException").all_inner_texts()]
-            page.context.close()
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One page to be opened, and what is typed there."""
+
+    where: str
+    """As reports call it."""
+    path: str
+    """Of the dashboard; a saved page's own address."""
+    typed: tuple[str, ...] = ()
+    """Texts that go into the page's first field, one after another."""
+
+
+def visits(db: Path, strings: Sequence[str], transcripts: int = PER_DATABASE) -> list[Visit]:
+    """All ways to see a hostile database: every page that brings text, as it is and by a link full of strings, answers
+    and their tokens one by one, what is typed, snapshots and saved pages. Makes the latter two."""
+    asked = "&".join(f"{word}={quote(text)}" for word, text in zip(WORDS, itertools.cycle(strings), strict=False))
+    pages = doors.doors("page", "text")
+    found = [
+        Visit(f"{page.name}{' by a link' if query else ''}", f"/{page.path}{query}")
+        for page in pages
+        for query in ("", f"?{asked[:6_000]}")
+    ]
+    answers = [f"t1-{at}-0" for at in range(len(strings))][:transcripts]
+    found += [Visit("an answer", f"/answers?trial={trial}") for trial in answers]
+    found += [Visit("tokens of an answer", f"/tokens?source=stored&trial={trial}") for trial in answers[:2]]
+    found.append(Visit("tokens of a text", "/tokens", tuple(strings)))
+    found.append(Visit("tokens of a study", "/tokens?show=study"))
+    shown = queries.Database(str(db), fingerprint(db))
+    for study in (each for each in queries.study_choices(shown) if each in strings):
+        words = f"study={quote(study)}"
+        found += [Visit(f"{page} of a study", f"/{page}?{words}") for page in ("", "answers", "compare", "budgets")]
+        try:
+            view = frozen_view(shown, study)
+        except BudgetscopeError:
+            # Nothing of it can be drawn, and so not frozen.
+            continue
+        found.append(Visit("a snapshot", f"/snapshot?id={frozen.freeze(shown, view)}"))
+        saved = db.with_name(f"saved{len(found)}.html")
+        saved.write_text(frozen.as_page(view, ""), encoding="utf-8", errors="replace")
+        found.append(Visit("a saved page", saved.as_uri()))
+    return found
+
+
+def frozen_view(db: queries.Database, study: str, task: str = "", **handles: float) -> Frozen:
+    """What Explore shows of a task of a study, of its first one unless told."""
+    cells = queries.cells(db, study=study)
+    task = task or queries.tasks(cells)[0]
+    ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
+    selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
+    return frozen.of(db, selection, Handles(**handles), None, {"task": [task]})
+
+
+def logged(db: Path, strings: Sequence[str]) -> Path:
+    """Another tool's log whose every text is a string, brought into a database."""
+    path = foreign_logs.inspect_json(db.parent, model=strings[0], task=strings[1 % len(strings)])
+    log = json.loads(path.read_text(encoding="utf-8"))
+    for text, sample in zip(itertools.cycle(strings), log["samples"], strict=False):
+        [(_, usage), *_] = sample["model_usage"].items()
+        sample["input"] = f"{text} {sample['id']}"
+        sample["attachments"] = {"a1": text}
+        sample["target"], sample["model_usage"] = text, {strings[0]: usage}
+        sample["messages"] = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+        sample["output"] = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+        sample["scores"] = {"match": {"value": "I", "answer": text, "explanation": text}}
+    path.write_text(json.dumps(log), encoding="utf-8")
+    importing.bring_in(Store(db), importing.survey(Store(db), path, strings[2 % len(strings)]))
+    return path
+
+
+def walk(stage: Stage, strings: Sequence[str], walked: Walked, seen: Sequence[Visit]) -> None:
+    """Make every visit, and note what ran, went out or led away."""
+    for visit in seen:
+        requests: list[str] = []
+        if visit.path.startswith("file:"):
+            _saved(stage, visit, walked)
+            continue
+        page = stage.open_watched(visit.path, requests)
+        page.wait_for_selector(QUIET)
+        walked.loads += 1
+        walked.shown += len(strings)
+        for text in visit.typed:
+            field = page.locator("textarea").first
+            field.fill(text)
+            field.press("Control+Enter")
+            page.wait_for_selector(QUIET)
+            _looked(page, visit, stage, walked)
+        _looked(page, visit, stage, walked)
+        walked.outside += [f"{visit.where}: {url[:200]}" for url in requests if not _is_own(url, stage.host)]
+        page.context.close()
     walked.executed += [each for each in stage.wrong if "dialog" in each]
     walked.broken += [each for each in stage.wrong if "dialog" not in each]
     stage.wrong.clear()
     walked.strings += len(strings)
+
+
+QUIET = "[data-testid=stApp][data-test-script-state=notRunning]"
+
+
+def _looked(page: Any, visit: Visit, stage: Stage, walked: Walked) -> None:
+    if page.evaluate("window.broken") is not None:
+        walked.executed.append(visit.where)
+    walked.live += [f"{visit.where}: {href[:200]}" for href in page.evaluate(LIVE) if not _is_own(href, stage.host)]
+    walked.broken += [f"{visit.where}: {each}" for each in page.get_by_test_id("stException").all_inner_texts()]
+
+
+def _saved(stage: Stage, visit: Visit, walked: Walked) -> None:
+    """A saved page, from the disk; its own policy blocks what a string would load, which is no request."""
+    requests: list[str] = []
+    context = stage.browser.new_context()
+    page = context.new_page()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("dialog", lambda dialog: (walked.executed.append(visit.where), dialog.dismiss()))
+    page.goto(visit.path)
+    page.locator("h1").first.wait_for()
+    for fold in page.locator("details").all():
+        fold.evaluate("each => { each.open = true }")
+    walked.loads += 1
+    if page.evaluate("window.broken") is not None:
+        walked.executed.append(visit.where)
+    walked.live += [f"{visit.where}: {url[:200]}" for url in page.evaluate(LIVE_IN_A_FILE) if not _is_own(url, "")]
+    walked.outside += [f"{visit.where}: {url[:200]}" for url in requests if url != visit.path and not _is_own(url, "")]
+    context.close()
 
 
 def _is_own(url: str, own: str) -> bool:

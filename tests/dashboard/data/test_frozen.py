@@ -12,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.data import frozen, queries
 from dashboard.data.frozen import Frozen
-from dashboard.figures import Handles
 from dashboard.text.saved_page import POLICY
 from engine.core.errors import UsageError
 from engine.store.store import Store, fingerprint
@@ -24,12 +23,7 @@ from tests.support.pages import run_page
 def view(path: Path, task: str = "", **handles: float) -> tuple[queries.Database, Frozen]:
     """What Explore shows of a task of this database."""
     db = queries.Database(str(path), fingerprint(path))
-    study = queries.study_choices(db)[0]
-    cells = queries.cells(db, study=study)
-    task = task or queries.tasks(cells)[0]
-    ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
-    selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
-    return db, frozen.of(db, selection, Handles(**handles), None, {"task": [task]})
+    return db, hostile.frozen_view(db, queries.study_choices(db)[0], task, **handles)
 
 
 @pytest.fixture

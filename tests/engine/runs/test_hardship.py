@@ -41,7 +41,7 @@ def db(tmp_path: Path) -> Path:
 def holding(stage: Stage, db: Path, *argv: str, hook: str | None = None) -> Iterator[ForkServerProcess]:
     """A run whose replies are ready and held back, but for the first, which goes alone; the block lets them go."""
     stage.provider.sends = 1
-    child = killer.start(argv or stage.argv(db), out(db), hook)
+    child = killer.start(argv or stage.argv(db), out(db), *([hook] if hook else []))
     try:
         killer.until(lambda: len(stage.provider.waiting) == PARALLEL or not child.is_alive())
         yield child

@@ -136,11 +136,18 @@ POINTS: dict[str, Callable[[], None]] = {
 """What a child does to itself. The last point, while a reply is in flight, is the parent's: it holds the reply back."""
 
 IN_A_START = "while a start makes its folder"
+UNNAMED = "before a file that is written has its name"
+HALF_FILLED = "once the first rows of a batch are in"
 HOOKS: dict[str, Callable[[], None]] = {
     **POINTS,
     IN_A_START: lambda: _before("engine.core.files:replace", 2),
+    UNNAMED: lambda: _after("os:fsync", 1),
+    HALF_FILLED: lambda: _after("engine.store.tables:insert", 1),
     "nohup": lambda: _ignore(signal.SIGHUP),
+    "by litellm": lambda: os.environ.update(BUDGETSCOPE_LANE="litellm"),
 }
+MAIN = "engine.cli:main"
+"""What a child calls, unless it is told another."""
 
 
 def _ignore(name: signal.Signals) -> None:
@@ -166,22 +173,22 @@ def _bound(tapped: Tap, real: Tap) -> Tap:
     return wrapper
 
 
-def _child(argv: Sequence[str], out: str, hook: str | None) -> None:
+def _child(argv: Sequence[str], out: str, hooks: Sequence[str], main: str) -> None:
     """The command line with its output in a file; never returns."""
     file = os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     for stream in (1, 2):
         os.dup2(file, stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if hook is not None:
+    for hook in hooks:
         HOOKS[hook]()
-    from engine.cli import main
+    module, _, name = main.partition(":")
+    sys.argv[1:] = argv
+    sys.exit(getattr(importlib.import_module(module), name)())
 
-    sys.exit(main(argv))
 
-
-def start(argv: Sequence[str], out: Path, hook: str | None = None) -> ForkServerProcess:
+def start(argv: Sequence[str], out: Path, *hooks: str, main: str = MAIN) -> ForkServerProcess:
     """A process working on a command; `out` gets what it prints."""
-    child = _FORKS.Process(target=_child, args=(list(argv), str(out), hook), daemon=True)
+    child = _FORKS.Process(target=_child, args=(list(argv), str(out), hooks, main), daemon=True)
     with _without_main():
         child.start()
     return child
@@ -205,9 +212,9 @@ def ended(child: ForkServerProcess) -> int:
     return child.exitcode
 
 
-def run(argv: Sequence[str], out: Path, hook: str | None = None) -> int:
+def run(argv: Sequence[str], out: Path, *hooks: str, main: str = MAIN) -> int:
     """The exit code of a command run to its end."""
-    return ended(start(argv, out, hook))
+    return ended(start(argv, out, *hooks, main=main))
 
 
 @contextmanager
@@ -316,10 +323,10 @@ _CHANCE: dict[str, tuple[str, ...]] = {
 def findings(db: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All that a run found out: equal for two runs of one study, whatever happened to either."""
     found = {name: table(db, name, *but) for name, but in _CHANCE.items()}
-    return {name: [tuple(map(_without_run, row)) for row in rows] for name, rows in found.items()}
+    return {name: [tuple(map(without_run, row)) for row in rows] for name, rows in found.items()}
 
 
-def _without_run(value: Any) -> Any:
+def without_run(value: Any) -> Any:
     """A completion's key tells the run that paid for it."""
     return _PAID_BY.sub("", value) if isinstance(value, str) else value
 
