@@ -1,12 +1,14 @@
 """Kills runs at random moments and resumes them, until nothing is left to do; then does the books.
 
-    python -m tests.bench.kill [--kills 200] [--runs 50] [--seed 7] [--questions 40] [--latency-ms 15]
+    python -m tests.bench.kill [--kills 200] [--runs 50] [--each 4] [--seed 7] [--questions 40] [--latency-ms 15]
 
 Every second run is started as a page starts it (its folder made by another process, then `resume`), every third over a
-database of an older schema, which the run upgrades; one resume in six has another beside it. Every run is a real process of the command line against a real local server. A kill is a SIGKILL after a random time, or
-at a random one of the points that the tests name. Exit code 1 if a reply that was acknowledged is missing, a request was
-asked again although its reply was there, more tokens were served than were charged or than the ceiling, or the results
-differ from those of a run that nobody disturbed.
+database of an older schema, which the run upgrades, every fourth goes through the library of providers; one resume in
+six has another beside it. Every run is a real process of the command line against a real local server. A kill is a
+SIGKILL after a random time, or at a random one of the points that the tests name. Then every other door that brings
+money or files is killed `--each` times (`tests.support.killed_doors`). Exit code 1 if a reply that was acknowledged is
+missing, a request was asked again although its reply was there, more tokens were served than were charged or than the
+ceiling, a file is half written, or the results differ from those of a run that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +27,8 @@ from engine.core.records import Completion
 from engine.runs import journal, run_dir
 from engine.runs.worker import prepare
 from engine.study.schema import load
-from tests.support import killer
+from tests.support import killed_doors, killer
+from tests.support.killed_doors import Fire
 from tests.support.provider import Provider, serving
 
 STUDY = """
@@ -40,8 +43,6 @@ usd = 1.0
 tokens = {ceiling}
 """
 DONE, STOPPED = 0, 3
-LONGEST_S = 3.0
-"""A random kill comes at most so long after the start."""
 
 
 @dataclass
@@ -61,23 +62,27 @@ class Tally:
     needless: int = 0
     fullest: float = 0.0
     """Largest share of a ceiling that was served, in tokens."""
+    longest_s: float = 3.0
+    """A random kill comes at most so long after the start: about what an undisturbed run takes."""
     faults: list[str] = field(default_factory=list)
 
 
-def disturbed(argv: Sequence[str], out: Path, chance: random.Random) -> str | None:
+def disturbed(
+    argv: Sequence[str], out: Path, chance: random.Random, longest_s: float, lane: Sequence[str]
+) -> str | None:
     """Run a command and kill it somewhere; where it died, or None: it was done before."""
     if argv[0] == "resume" and chance.random() < 1 / 6:
-        both = [killer.start(argv, out) for _ in range(2)]
-        both[0].join(chance.uniform(0.0, LONGEST_S))
+        both = [killer.start(argv, out, *lane) for _ in range(2)]
+        both[0].join(chance.uniform(0.0, longest_s))
         for child in both:
             child.kill()
         return "two resumes at once" if min(map(killer.ended, both)) < 0 else None
     if chance.random() < 0.5:
         starts = [killer.IN_A_START] if argv[0] == "run" else []
         point = chance.choice([*killer.POINTS, *starts])
-        return point if killer.run(argv, out, point) < 0 else None
-    child = killer.start(argv, out)
-    child.join(chance.uniform(0.0, LONGEST_S))
+        return point if killer.run(argv, out, *lane, point) < 0 else None
+    child = killer.start(argv, out, *lane)
+    child.join(chance.uniform(0.0, longest_s))
     child.kill()
     return "a random moment" if killer.ended(child) < 0 else None
 
@@ -85,7 +90,7 @@ def disturbed(argv: Sequence[str], out: Path, chance: random.Random) -> str | No
 def one_run(folder: Path, study: Path, wanted: int, runs: int, chance: random.Random, tally: Tally) -> Path | None:
     """One run under fire until it is done or was killed often enough, then resumed in peace; its database."""
     db, out = folder / "results.duckdb", folder / "out"
-    argv = ["run", str(study), "--db", str(db)]
+    argv, lane = ["run", str(study), "--db", str(db)], ["by litellm"] if tally.runs % 4 == 3 else []
     seen: dict[str, Completion] = {}
     if tally.runs % 3 == 0:
         killer.aged(db)
@@ -93,7 +98,7 @@ def one_run(folder: Path, study: Path, wanted: int, runs: int, chance: random.Ra
         argv = ["resume", prepare(load(study), db).run_id, "--db", str(db)]
     most = tally.kills + chance.randint(1, 2 * max(1, wanted // runs))
     while tally.kills < min(most, wanted):
-        died = disturbed(argv, out, chance)
+        died = disturbed(argv, out, chance, tally.longest_s, lane)
         if run_dir.list_runs(db):
             run = killer.run_of(db)
             argv = ["resume", run.run_id, "--db", str(db)]
@@ -102,7 +107,7 @@ def one_run(folder: Path, study: Path, wanted: int, runs: int, chance: random.Ra
             break
         tally.kills += 1
         tally.where[died] += 1
-    code = killer.run(argv, out)
+    code = killer.run(argv, out, *lane)
     if code not in (DONE, STOPPED):
         tally.faults.append(f"the last resume ended with {code}: {out.read_text(encoding='utf-8')[-300:]}")
         return None
@@ -147,7 +152,9 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
         ceiling = 700 * options.questions
         study.write_text(STUDY.format(api_base=provider.api_base, data=data, ceiling=ceiling), encoding="utf-8")
         calm = folder / "calm.duckdb"
+        began = time.monotonic()
         assert killer.run(["run", str(study), "--db", str(calm)], folder / "out") == 0, (folder / "out").read_text()
+        tally.longest_s = time.monotonic() - began
         wanted = killer.findings(calm)
         while (tally.kills < options.kills or tally.runs < options.runs) and not tally.faults:
             home = folder / f"run{tally.runs}"
@@ -160,7 +167,17 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
                     tally.at_ceiling += 1
                 elif killer.findings(db) != wanted:
                     tally.faults.append("the results differ from those of an undisturbed run")
+                print(f"run {tally.runs}: {tally.kills} kills, {tally.served} served", file=sys.stderr, flush=True)
     return tally
+
+
+def doors(folder: Path, each: int, chance: random.Random) -> Iterator[tuple[str, Fire]]:
+    """Every walk under fire, until it was killed so often or cannot be any more."""
+    with killed_doors.made(folder) as (ground, provider):
+        for at, walk in enumerate(killed_doors.WALKS):
+            wanted, took_s = killed_doors.calm(walk, ground, folder / f"calm{at}")
+            kills = killed_doors.moments(walk, took_s, each, chance)
+            yield walk.name, killed_doors.under_fire(walk, ground, provider, folder / f"fire{at}", wanted, kills)
 
 
 def main() -> int:
@@ -168,6 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--runs", type=int, default=50, help="at least so many")
+    parser.add_argument("--each", type=int, default=4, help="kills of every other door")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--questions", type=int, default=40)
     parser.add_argument("--latency-ms", type=float, default=15.0)
@@ -188,9 +206,15 @@ def main() -> int:
         f"requests asked twice     {tally.asked_twice}, in flight at a kill: {tally.in_flight}, needless: {tally.needless}"
     )
     print(f"most served of a ceiling {tally.fullest:.0%} of its tokens")
-    for fault in tally.faults:
+    faults = tally.faults
+    with tempfile.TemporaryDirectory() as folder:
+        print("door                                        kills  served  twice  in doubt")
+        for name, fire in doors(Path(folder), options.each, random.Random(options.seed)) if options.each else ():
+            print(f"{name:42s} {fire.kills:6} {fire.served:7} {fire.asked_twice:6} {fire.in_doubt:9}", flush=True)
+            faults += fire.faults
+    for fault in faults:
         print(f"LOSS: {fault}")
-    return 1 if tally.faults else 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
