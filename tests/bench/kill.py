@@ -43,6 +43,8 @@ usd = 1.0
 tokens = {ceiling}
 """
 DONE, STOPPED = 0, 3
+# Beside other work a run may take minutes; this measures no speed.
+killer.DONE_S = 900.0
 
 
 @dataclass
