@@ -167,7 +167,9 @@ class Frozen:
         frame = pl.read_json(io.StringIO(self.frame), infer_schema_length=None)
         # Snapshots of an earlier version lack columns that were added since; unknown there, as they were never
         # measured.
-        return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
+        whole = frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
+        # Columns of JSON come in any order, and each time in another.
+        return whole.select(COLUMNS)
 
     def info(self, dark: bool, room: Room) -> FrontierInfo:
         """The figure's plain data."""

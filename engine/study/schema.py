@@ -159,8 +159,9 @@ def parse(text: str, where: str, base: Path | None = None) -> Study:
         return study
     # Written by `calibrate` alone: the search for token budgets stands in place of what a study compares.
     feasibility = top.value("calibration", Literal[calibration.FEASIBILITIES])
-    models = tuple(model for model in study.models if model.alone)
-    if not models:
+    judging = {task.judge for task in study.tasks}
+    models = tuple(model for model in study.models if model.alone or model.name in judging)
+    if not any(model.alone for model in models):
         raise UsageError(f"{where} has no model that is asked alone, so there is nothing to calibrate.")
     return replace(
         study,

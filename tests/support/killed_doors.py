@@ -173,7 +173,7 @@ WALKS: tuple[Walk, ...] = (
         also="by the library of providers",
         hooks=("by litellm",),
     ),
-    Walk("calibrate", lambda g: g.words("calibrate", str(g.study)), _tables(), True, again=_resumed),
+    Walk("calibrate", lambda g: g.words("calibrate", str(g.home / "plain.toml")), _tables(), True, again=_resumed),
     Walk(
         "probe",
         lambda g: g.words("probe", SETTING, "--task", "file:sums", "--usd", "1", "--thoughts", "4", "--places", "4"),
@@ -188,7 +188,7 @@ WALKS: tuple[Walk, ...] = (
     _written("rewards", SETTING, "--task", "file:sums", "--form", "sft", ending=".jsonl"),
     _written("check", "ground", "--max-tokens", "10000", flag="--junit", ending=".xml"),
     _written("judge", flag="--write", ending=".labels.csv"),
-    _written("share", ending=".md", main=REPORT, also="of a page"),
+    _written("share", ending=".html", main=REPORT, also="of a page"),
     _read("estimate", "STUDY"),
     _read("savings", "self_consistency", SETTING, "--per-day", "1000", "--task", "file:sums"),
     _read("advise", "--task", "file:sums"),
@@ -214,6 +214,8 @@ def made(folder: Path) -> Iterator[tuple[Ground, Provider]]:
         study = home / "ground.toml"
         study.write_text(STUDY.format(api_base=provider.api_base, data=data, judged=judged), encoding="utf-8")
         ground = Ground(home, study)
+        plain = killer.STUDY.format(api_base=provider.api_base, parallel=3, data=data, ceiling=200_000)
+        (home / "plain.toml").write_text(plain, encoding="utf-8")
         other = home / "other.toml"
         killer.sums(home / "others.jsonl", 6)
         other.write_text(study.read_text(encoding="utf-8").replace("sums.jsonl", "others.jsonl"), encoding="utf-8")

@@ -14,6 +14,7 @@ import engine
 from engine.analysis.majority_at_k import score_of
 from engine.core.errors import UsageError
 from engine.store.store import Store
+from engine.study.calibrating import calibration_of
 from engine.study.plan import plan
 from engine.study.schema import parse
 from engine.study.upper_bound import upper_bound
@@ -166,6 +167,14 @@ def test_what_is_wrong_with_a_judge_is_said_before_anything_is_asked(tmp_path: P
         with pytest.raises(UsageError, match=said):
             plan(parse(text, "study.toml", tmp_path))
         assert not provider.served
+
+
+def test_a_judge_with_a_table_of_its_own_is_known_to_a_calibration_which_is_told_what_is_right(tmp_path: Path) -> None:
+    with serving() as provider:
+        study = calibration_of(parse(write(tmp_path, provider).read_text(), "study.toml", tmp_path), "plain")
+        assert [model.name for model in study.models if model.alone] == ["scripted/adder"]
+        with pytest.raises(UsageError, match="is told which answers are right, which the judge"):
+            plan(study)
 
 
 def test_answers_of_draws_that_no_trial_gave_are_not_known(tmp_path: Path) -> None:
