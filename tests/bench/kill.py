@@ -6,7 +6,7 @@ Every second run is started as a page starts it (its folder made by another proc
 database of an older schema, which the run upgrades, every fourth goes through the library of providers; one resume in
 six has another beside it. Every run is a real process of the command line against a real local server. A kill is a
 SIGKILL after a random time, or at a random one of the points that the tests name. Then every other door that brings
-money or files is killed `--each` times (`tests.support.killed_doors`). Exit code 1 if a reply that was acknowledged is
+money or files is killed `--each` times (`tests.support.walks`). Exit code 1 if a reply that was acknowledged is
 missing, a request was asked again although its reply was there, more tokens were served than were charged or than the
 ceiling, a file is half written, or the results differ from those of a run that nobody disturbed.
 """
@@ -27,9 +27,9 @@ from engine.core.records import Completion
 from engine.runs import journal, run_dir
 from engine.runs.worker import prepare
 from engine.study.schema import load
-from tests.support import killed_doors, killer
-from tests.support.killed_doors import Fire
+from tests.support import killer, walks
 from tests.support.provider import Provider, serving
+from tests.support.walks import Fire
 
 STUDY = """
 name = "bench"
@@ -175,11 +175,11 @@ def bench(folder: Path, options: argparse.Namespace) -> Tally:
 
 def doors(folder: Path, each: int, chance: random.Random) -> Iterator[tuple[str, Fire]]:
     """Every walk under fire, until it was killed so often or cannot be any more."""
-    with killed_doors.made(folder) as (ground, provider):
-        for at, walk in enumerate(killed_doors.WALKS):
-            wanted, took_s = killed_doors.calm(walk, ground, folder / f"calm{at}")
-            kills = killed_doors.moments(walk, took_s, each, chance)
-            yield walk.name, killed_doors.under_fire(walk, ground, provider, folder / f"fire{at}", wanted, kills)
+    with walks.made(folder) as (ground, provider):
+        for at, walk in enumerate(walks.WALKS):
+            wanted, took_s = walks.calm(walk, ground, folder / f"calm{at}")
+            kills = walks.moments(walk, took_s, each, chance)
+            yield walk.name, walks.under_fire(walk, ground, provider, folder / f"fire{at}", wanted, kills)
 
 
 def main() -> int:

@@ -1,84 +1,75 @@
-"""How far a run goes beyond its ceiling while its provider misbehaves: one line for each mode and ceiling.
+"""How far every door that spends goes beyond a ceiling while its provider misbehaves: a line a mode, door and ceiling.
 
-    python -m tests.bench.modes [--modes 32] [--questions 12]
+    python -m tests.bench.modes [--modes 32] [--doors NAME ...] [--ceilings 600 4000]
 
-Each run is `budgetscope run` against the local provider, every reply of which has the same fault. What the provider
-billed by its own word stands beside what the run charged and what the ceiling allowed; overshoot is what was charged
-beyond the ceiling, in tokens and dollars, and how many calls reached the provider.
+Each is a real process against the local provider, every reply of which has the same fault; rests between tries are cut
+to a hundredth. Overshoot is what the day was charged beyond the ceiling, in tokens; beside it the dearest single
+attempt, which it may not pass: the first reply tells what a provider is like. Exit code 1 if any does.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.runs import journal
-from tests.support import killer
-from tests.support.faults import MODES, Fault, Mode
-from tests.support.provider import serving
+from tests.support import killer, walks
+from tests.support.faults import MODES, Fault
+from tests.support.walks import Held, Walk
 
 CEILINGS = (600, 4_000)
 """Tokens: about three worst cases, and twenty."""
-STUDY = """
-name = "modes"
-budgets = [200]
-models = [{{name = "m", api_base = "{api_base}", parallel = 4, prices = {{input = 1.0, output = 2.0}}}}]
-tasks = ["file:{data}"]
-strategies = [{{name = "chain_of_thought", chain_tokens = 48}}]
-[ceiling]
-usd = 0.01
-tokens = {ceiling}
-"""
+# Beside other work a run may take minutes; this measures no speed.
+killer.DONE_S = 900.0
+ASKING = [walk for walk in walks.WALKS if walk.asks]
 
 
-class _Always(deque[Fault | None]):
+class Always(deque[Fault | None]):
     """A fault that comes back with every reply."""
 
     def popleft(self) -> Fault | None:
         return self[0]
 
 
-# A model that answers nothing of use is probed more and more seldom before a run gives it up.
-killer.DONE_S = 900.0
+def lines(doors: Sequence[Walk], ceilings: Sequence[int], modes: int) -> Iterator[tuple[str, Held]]:
+    """Every mode at every door under every ceiling."""
+    with tempfile.TemporaryDirectory() as name, walks.made(Path(name)) as (ground, provider):
+        for mode in MODES[:modes]:
+            for walk in doors:
+                for ceiling in ceilings:
+                    provider.faults = Always([mode.fault])
+                    with tempfile.TemporaryDirectory() as folder:
+                        home = Path(folder) / "own"
+                        held = walks.under_ceiling(walk, ground, provider, home, ceiling)
+                    yield f"{mode.name[:34]:34s} {walk.name[:36]:36s} {ceiling:6,}", held
 
 
-def one(folder: Path, mode: Mode, ceiling: int, questions: int) -> str:
-    """A line of the table."""
-    db, study = folder / "results.duckdb", folder / "study.toml"
-    with serving() as provider:
-        provider.faults = _Always([mode.fault])
-        data = killer.sums(folder / "sums.jsonl", questions)
-        study.write_text(STUDY.format(api_base=provider.api_base, data=data, ceiling=ceiling), encoding="utf-8")
-        code = killer.run(["run", str(study), "--db", str(db)], folder / "out")
-        asked = len(provider.served)
-    history = journal.read(killer.run_of(db).journal)
-    tokens = history.spent.tokens + history.in_doubt.tokens
-    dollars = (history.spent.pusd + history.in_doubt.pusd) / 1e12
-    over, beyond = max(0, tokens - ceiling), max(0.0, dollars - 0.01)
-    return f"{mode.name[:34]:34s} {ceiling:6,} {code:4} {asked:6,} {tokens:15,} {over:15,} ${dollars:11.5f} ${beyond:10.5f}"
-
-
-def lines(questions: int, modes: int) -> Iterator[str]:
-    """Every mode under every ceiling."""
-    yield f"{'mode':34s} {'ceil.':>6s} exit  calls         charged       overshoot       charged  overshoot"
-    for mode in MODES[:modes]:
-        for ceiling in CEILINGS:
-            with tempfile.TemporaryDirectory() as folder:
-                yield one(Path(folder), mode, ceiling, questions)
-
-
-def main() -> None:
+def main() -> int:
     """Print the table as it grows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--modes", type=int, default=len(MODES))
-    parser.add_argument("--questions", type=int, default=12)
+    parser.add_argument("--doors", nargs="*", default=[walk.name for walk in ASKING])
+    parser.add_argument("--ceilings", type=int, nargs="*", default=list(CEILINGS))
     given = parser.parse_args()
-    for line in lines(given.questions, given.modes):
-        print(line, flush=True)
+    doors = [walk for walk in ASKING if walk.name in given.doors]
+    print(
+        f"{'mode':34s} {'door':36s} {'ceil.':>6s} exit  calls         charged       overshoot  dearest attempt     money"
+    )
+    beyond = 0
+    for name, held in lines(doors, given.ceilings, given.modes):
+        wrong = held.over > held.largest
+        beyond += wrong
+        print(
+            f"{name} {held.code:4} {held.calls:6,} {held.charged:15,} {held.over:15,} {held.largest:16,} "
+            f"${held.money:9.5f}{'  BEYOND' if wrong else ''}",
+            flush=True,
+        )
+    print(f"{beyond} beyond the one call that told")
+    return 1 if beyond else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

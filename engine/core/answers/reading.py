@@ -34,6 +34,13 @@ _CLAUSE = re.compile(
 )
 _YES_NO = re.compile(r"\b(yes|no)\b", re.I)
 _TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
+_ELSEWHERE = re.compile(
+    r"[\s*_\"'`(]{0,4}(?:(?P<yes>ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\uc608|\ub124|"
+    r"\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902)|nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|"
+    r"\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902)[\s*_\"'`)]{0,4}(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
+    re.I,
+)
+"""Yes and no in the languages that `statements` knows an answer's word of."""
 _EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
 _EITHER = re.compile(
     r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b", re.I
@@ -130,7 +137,7 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
             head = _head(markup.plain(piece))
             word = _YES_NO.search(head) or _TRUE_FALSE.search(head)
             said = word[1].lower() if word else None
-            answer = {"true": "yes", "false": "no"}.get(said or "", said)
+            answer = {"true": "yes", "false": "no"}.get(said or "", said) or _elsewhere(head)
             return answer, answer is not None
         case "expression":
             answer = _expression(piece if boxed or place.boxed else _delimited(piece, text, place.end))
@@ -155,7 +162,7 @@ def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None
         number = numbers.last_number(_undenied(text))
         return number.spelled if number else None
     if kind == "yes_no":
-        return _yes_no(_EITHER.sub(" ", _undenied(text)))
+        return _yes_no(_EITHER.sub(" ", _undenied(text))) or _elsewhere(text.strip())
     if kind == "choice":
         return _lettered(_undenied(text), options)
     line = text.strip()
@@ -204,6 +211,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
         head = piece if len(piece) <= _LINE else head
     if not any(digit.isdecimal() for digit in head):
         return None, False
+    head = _WORDED_SIGN.sub(lambda sign: f"{sign[1]}-", head)
     # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
     before, equals, after = _EQUALS.sub("=", head).rpartition("=")
     every = numbers.numbers(after) or (numbers.numbers(before) if equals else [])
@@ -213,15 +221,29 @@ def _number(piece: str) -> tuple[str | None, bool]:
     operand = re.match(
         r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :]
     )
-    if operand or "\\sqrt" in after or "\\pi" in after or re.match(r"\s{0,3}-?\(", after):
+    if _COMPOUND.match((after or before), first.end):
+        # Of "6 feet 2 inches" and "1 million 200 thousand" the first number alone is not what is said.
+        return None, True
+    if operand or "sqrt" in after or "\\pi" in after or re.match(r"\s{0,3}-?\(", after):
         number = expressions.rational(after.strip())
         return (number.spelled, True) if number else (None, True)
     return first.spelled or None, True
 
 
+_WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
+_UNIT = (
+    r"(?:hours?|hrs?|h|minutes?|mins?|seconds?|secs?|days?|weeks?|months?|years?|feet|foot|ft|inch(?:es)?|pounds?|lbs?|"
+    r"ounces?|oz|dollars?|cents?|kilometers?|km|met(?:er|re)s?|m|cm|kg|kilograms?|grams?|g|thousand|hundred|dozen)"
+)
+_COMPOUND = re.compile(
+    rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?{_UNIT}\b|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
+    re.I,
+)
+
+
 def _letter(piece: str, options: Sequence[str]) -> str | None:
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
-    piece = markup.plain(piece)
+    piece = markup.plain(markup.latin(piece))
     return choices.letter_at(piece, letters) or (
         choices.letter_by_text(_tidy(piece) or "", options) if options else None
     )
@@ -251,7 +273,9 @@ _REVERSED = re.compile(
 _PICKED = re.compile(
     r"\b(?:choose|pick|select|go with|opt for|vote for|settle on|[Ii]t(?:'s|\u2019s| is| must be)|left with|"
     r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
-    r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()",
+    r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()"
+    # Behind these an article, a pronoun or the first of a list may stand as well.
+    r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)",
     re.M,
 )
 _LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*(?:\\(?:text|textbf|mathrm)\{)?\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
@@ -267,8 +291,8 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
         if letter:
             return letter
     picked = deque(_PICKED.finditer(text), maxlen=1)
-    if picked and picked[0]["letter"] in letters:
-        return picked[0]["letter"]
+    if picked and (letter := picked[0]["letter"] or picked[0]["meant"]) in letters:
+        return letter
     called = [match["letter"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
     if called and called[0] in letters:
         return called[0]
@@ -297,6 +321,12 @@ def _yes_no(text: str) -> str | None:
         elif answer == "yes" or begins:
             loose = answer if answer == "yes" else loose
     return said or loose
+
+
+def _elsewhere(head: str) -> str | None:
+    """A yes or no in another language, where a piece begins with it as a clause of its own."""
+    word = _ELSEWHERE.match(head)
+    return None if word is None else "yes" if word["yes"] else "no"
 
 
 def _delimited(piece: str, text: str, at: int) -> str:

@@ -68,6 +68,27 @@ CHOICES = [
 ]
 
 
+MEANT = [
+    ("<answer>B</answer>", "B"),
+    ("<answer>\n(C) Rome\n</answer>", "C"),
+    ("\u7b54\u6848\uff1a\uff22", "B"),
+    ("My answer is C!", "C"),
+    ("It can't be A, so B.", "B"),
+    ("I think D", "D"),
+    ("So A, B and C are out, and nothing is left of the rest of them to be named.", None),
+]
+
+
+@pytest.mark.parametrize(("text", "letter"), MEANT)
+def test_a_choice_that_is_meant_is_read_however_it_is_closed(text: str, letter: str | None) -> None:
+    assert extract(text, "choice") == letter
+
+
+@pytest.mark.parametrize(("kind", "said", "answer"), [("number", "12", "12"), ("text", "Paris", "Paris")])
+def test_what_stands_between_tags_is_the_answer(kind: AnswerKind, said: str, answer: str) -> None:
+    assert extract(f"Of 3 and 4. <answer>{said}</answer> I used 7 steps.", kind) == answer
+
+
 @pytest.mark.parametrize(("text", "letter"), CHOICES)
 def test_a_choice_is_read_as_its_letter(text: str, letter: str | None) -> None:
     assert extract(text, "choice") == letter
@@ -143,6 +164,26 @@ NUMBERS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Answer: minus 5", "-5"),
+        ("The answer is negative 5.", "-5"),
+        ("Answer: 10 minus 5 = 5", "5"),
+        ("Answer: sqrt(16)", None),
+        ("Answer: 1 million 200 thousand", None),
+        ("Answer: 6 feet 2 inches", None),
+        ("The answer is 2 hours and 30 minutes.", None),
+        ("Answer: 12 hours for 3 people", "12"),
+        ("Answer: 2 hours", "2"),
+    ],
+)
+def test_a_sign_in_words_belongs_to_its_number_and_of_two_units_neither_is_the_whole(
+    text: str, number: str | None
+) -> None:
+    assert extract(text, "number") == number
+
+
 @pytest.mark.parametrize(("written", "number"), NUMBERS)
 @pytest.mark.parametrize("form", ["Answer: {}", "\\boxed{{{}}}", "So the answer is {}."])
 def test_a_number_is_read_whole_or_not_at_all(form: str, written: str, number: str | None) -> None:
@@ -212,6 +253,35 @@ def test_an_answer_is_stated_in_many_languages(text: str) -> None:
 )
 def test_thoughts_and_end_tokens_are_no_answers(text: str, number: str | None) -> None:
     assert extract(text, "number") == number
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [
+        ("Antwort: Ja", "Antwort: Nein"),
+        ("R\u00e9ponse : oui", "R\u00e9ponse : non"),
+        ("Respuesta: s\u00ed, claro", "Respuesta: no"),
+        ("Risposta: s\u00ec.", "Risposta: no."),
+        ("Resposta: sim", "Resposta: n\u00e3o"),
+        ("Odpowied\u017a: tak", "Odpowied\u017a: nie"),
+        ("Antwoord: ja", "Antwoord: nee"),
+        ("\u041e\u0442\u0432\u0435\u0442: \u0434\u0430", "\u041e\u0442\u0432\u0435\u0442: \u043d\u0435\u0442"),
+        ("\u7b54\u6848\uff1a\u662f", "\u7b54\u6848\uff1a\u5426"),
+        ("\u7b54\u3048\uff1a\u306f\u3044", "\u7b54\u3048\uff1a\u3044\u3044\u3048"),
+        ("\uc815\ub2f5: \uc608", "\uc815\ub2f5: \uc544\ub2c8\uc694"),
+        (
+            "\u0627\u0644\u0625\u062c\u0627\u0628\u0629: \u0646\u0639\u0645",
+            "\u0627\u0644\u0625\u062c\u0627\u0628\u0629: \u0644\u0627",
+        ),
+        (
+            "\u0909\u0924\u094d\u0924\u0930: \u0939\u093e\u0901",
+            "\u0909\u0924\u094d\u0924\u0930: \u0928\u0939\u0940\u0902",
+        ),
+    ],
+)
+def test_yes_and_no_are_read_in_the_languages_that_state_an_answer(yes: str, no: str) -> None:
+    assert (extract(yes, "yes_no"), extract(no, "yes_no")) == ("yes", "no")
+    assert extract("Si on veut, c'est possible.", "yes_no") is None
 
 
 @pytest.mark.parametrize("token", ["</s>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "<end_of_turn>"])

@@ -1,14 +1,16 @@
-"""What is killed at every door that brings money or files: one walk a verb, which the suite and the bench of kills take.
+"""One walk for every door that brings money or files, which the suite and the benches of kills and of modes take.
 
 A walk is done once in peace and, on another copy of the same ground, again and again under fire until it ends. Then both
 grounds must hold the same; a file that is written is whole or is not there; a database that is only read keeps its
-bytes; and the day's allowance counts at least what the provider served.
+bytes; and the day's allowance counts at least what the provider served. A walk that asks is also done under a ceiling
+while its provider misbehaves; then no more is charged beyond the ceiling than by the one call that told what it is like.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import time
 from collections import Counter
@@ -92,6 +94,8 @@ class Walk:
     """Whether what it asked for is kept, so that it is asked once."""
     ending: str = ""
     """Of the file it writes."""
+    under: tuple[str, ...] | None = None
+    """What sets its ceiling in tokens, which comes behind; None: the study says it."""
     again: Callable[[Ground, frozenset[str]], list[str] | None] = lambda ground, before: None
     """What goes on after a kill, given the runs there were before the walk; None: the same command."""
     main: str = killer.MAIN
@@ -133,10 +137,10 @@ def _resumed(ground: Ground, before: frozenset[str]) -> list[str] | None:
 
 def _prepared(ground: Ground) -> list[str]:
     """A run as a page starts it: its folder is there, and a worker takes it up."""
-    return ground.words("resume", prepare(load(_longer(ground)), ground.db).run_id)
+    return ground.words("resume", prepare(load(longer(ground)), ground.db).run_id)
 
 
-def _longer(ground: Ground) -> Path:
+def longer(ground: Ground) -> Path:
     """The study with more questions, so that there is something to buy."""
     study = ground.home / "longer.toml"
     if not study.exists():
@@ -162,25 +166,40 @@ def _read(verb: str, *words: str, **more: Any) -> Walk:
 
 
 WALKS: tuple[Walk, ...] = (
-    Walk("run", lambda g: g.words("run", str(_longer(g))), _tables(), True, again=_resumed, also="with a judge"),
+    Walk("run", lambda g: g.words("run", str(longer(g))), _tables(), True, again=_resumed, also="with a judge"),
     Walk("resume", _prepared, _tables(), True, also="of a run that a page prepared"),
     Walk(
         "run",
-        lambda g: g.words("run", str(_longer(g))),
+        lambda g: g.words("run", str(longer(g))),
         _tables(),
         True,
         again=_resumed,
         also="by the library of providers",
         hooks=("by litellm",),
     ),
-    Walk("calibrate", lambda g: g.words("calibrate", str(g.home / "plain.toml")), _tables(), True, again=_resumed),
+    Walk(
+        "calibrate",
+        lambda g: g.words("calibrate", str(g.home / "plain.toml")),
+        _tables(),
+        True,
+        again=_resumed,
+        under=("--ceiling-tokens",),
+    ),
     Walk(
         "probe",
         lambda g: g.words("probe", SETTING, "--task", "file:sums", "--usd", "1", "--thoughts", "4", "--places", "4"),
         _probes,
         True,
+        under=("--tokens",),
     ),
-    Walk("models", lambda g: g.words("models", "test", "m", "--study", str(g.study)), _nothing, True, False),
+    Walk(
+        "models",
+        lambda g: g.words("models", "test", "m", "--study", str(g.study)),
+        _nothing,
+        True,
+        False,
+        under=("--tokens",),
+    ),
     Walk("import", lambda g: g.words("import", str(g.home / "log.json")), _tables(), also="of a log"),
     Walk("import", lambda g: g.words("import", str(g.home / "other.duckdb")), _tables(), also="of a database"),
     Walk("delete", lambda g: g.words("delete", _first(g), "--yes"), _tables()),
@@ -255,7 +274,7 @@ class Fire:
 def copied(ground: Ground, home: Path) -> Ground:
     """The same ground in another folder."""
     shutil.copytree(ground.home, home)
-    return Ground(home, ground.study)
+    return Ground(home, home / ground.study.name)
 
 
 def calm(walk: Walk, ground: Ground, home: Path) -> tuple[Any, float]:
@@ -316,6 +335,51 @@ def under_fire(
     return fire
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a walk came to under a ceiling of tokens."""
+
+    code: int
+    calls: int
+    """Requests that reached the provider."""
+    charged: int
+    """Tokens, those in doubt at their worst case."""
+    over: int
+    """Of these beyond the ceiling."""
+    largest: int
+    """Of the dearest single attempt."""
+    money: float
+    """Dollars charged."""
+
+
+def under_ceiling(walk: Walk, ground: Ground, provider: Provider, home: Path, tokens: int) -> Held:
+    """Do a walk that asks under a ceiling, however the provider behaves now; waits between tries are cut short."""
+    own, before = copied(ground, home), len(provider.served)
+    for study in own.home.glob("*.toml"):
+        text = study.read_text(encoding="utf-8")
+        study.write_text(re.sub(r"(?m)^tokens = .*$", f"tokens = {tokens}", text), encoding="utf-8")
+    known, (was, paid) = _attempts(own), _claims(own)
+    words = walk.words(own)
+    if walk.under:
+        words += [*walk.under, str(tokens)]
+    code = killer.run(_line(walk, words), home / "out", *walk.hooks, "impatient", main=_main(words, walk))
+    charged, money = _claims(own)
+    told = [tokens for name, tokens in _attempts(own).items() if name not in known]
+    return Held(
+        code,
+        len(provider.served) - before,
+        charged - was,
+        max(0, charged - was - tokens),
+        max(told, default=0),
+        (money - paid) / 1e12,
+    )
+
+
+def _attempts(ground: Ground) -> dict[str, int]:
+    with Store(ground.db).reading() as connection:
+        return dict(connection.execute("select attempt_id, charged_tokens from attempts").fetchall())
+
+
 def moments(walk: Walk, took_s: float, count: int, chance: random.Random) -> list[str | float]:
     """Where to kill a walk that takes so long: some at points it may pass, others after a random time."""
     points = [killer.UNNAMED] if walk.ending else [killer.HALF_FILLED]
@@ -348,5 +412,10 @@ def _in_doubt(ground: Ground) -> int:
 
 def _claimed(ground: Ground) -> int:
     """Tokens that today counts, of all runs."""
-    book = Store(ground.db).read_book()
-    return sum(lease.claim.tokens or 0 for lease in book.of_day(day_of(run_dir.now())))
+    return _claims(ground)[0]
+
+
+def _claims(ground: Ground) -> tuple[int, int]:
+    """Tokens and money that today counts, of all runs."""
+    claims = [lease.claim for lease in Store(ground.db).read_book().of_day(day_of(run_dir.now()))]
+    return sum(claim.tokens or 0 for claim in claims), sum(claim.pusd or 0 for claim in claims)
