@@ -18,7 +18,7 @@ from engine.core.errors import UsageError
 from engine.core.records import Condition, Problem, Question, TrialSpec
 from engine.models import charges, open_model
 from engine.models.model import Model
-from engine.strategies import build, entry, is_oracle, lineups
+from engine.strategies import build, entry, lineups
 from engine.strategies.registry import parameters
 from engine.study.schema import StrategySpec, Study
 from engine.tasks import open_task
@@ -90,7 +90,7 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
         tasks[task.name] = task
         if spec.judge and spec.rubric:
             judges[task.name] = Judge(models[spec.judge], spec.rubric)
-            if told := next((each.name for each in wanted if is_oracle(each.name)), None):
+            if told := next((each.name for each in wanted if each.oracle), None):
                 raise UsageError(
                     f"The strategy {told!r} is told which answers are right, which the judge of {task.name} says only "
                     "afterwards; take one of the two out."

@@ -52,7 +52,6 @@ def test_what_was_frozen_comes_back_as_it_was(path: Path) -> None:
 def test_the_data_of_a_saved_page_has_its_columns_in_one_order(path: Path) -> None:
     _, shown = view(path)
     assert {tuple(shown.rows().columns) for _ in range(8)} == {tuple(frozen.COLUMNS)}
-    assert frozen.as_page(shown, "") == frozen.as_page(shown, "")
 
 
 def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there_is_other(

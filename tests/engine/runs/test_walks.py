@@ -36,9 +36,8 @@ def test_every_verb_that_brings_money_or_files_is_walked_and_what_spends_is_know
     ("name", "point"),
     [
         ("import of a database", killer.HALF_FILLED),
-        ("export", killer.UNNAMED),
+        ("rewards", killer.UNNAMED),
         ("probe", "after the provider served, before the journal has it"),
-        ("calibrate", "after an intent, before dispatch"),
     ],
 )
 def test_what_was_killed_comes_to_the_same_end_and_pays_nothing_twice(
@@ -51,8 +50,7 @@ def test_what_was_killed_comes_to_the_same_end_and_pays_nothing_twice(
     assert (fire.kills, fire.faults) == (1, [])
 
 
-@pytest.mark.parametrize("kind", ["huge_usage", "500"])
-@pytest.mark.parametrize("name", ["probe", "models"])
+@pytest.mark.parametrize(("name", "kind"), [("probe", "huge_usage"), ("models", "500")])
 def test_no_door_that_spends_goes_further_beyond_its_ceiling_than_the_call_that_told(
     tmp_path: Path, made: tuple[Ground, Provider], monkeypatch: pytest.MonkeyPatch, name: str, kind: str
 ) -> None:

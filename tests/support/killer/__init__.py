@@ -317,7 +317,7 @@ def table(db: Path, name: str, *but: str) -> list[tuple[Any, ...]]:
         return connection.execute(sql).fetchall()
 
 
-_PAID_BY = re.compile(r"@\d{8}-\d{6}-[0-9a-f]{4}$")
+_PAID_BY = re.compile(r"@(?:probe-)?\d{8}-\d{6}-[0-9a-f]{4}$")
 _CHANCE: dict[str, tuple[str, ...]] = {
     "trials": ("attempt", "run_id", "started_at", "finished_at"),
     "trial_spends": ("attempt", "latency_ms"),
