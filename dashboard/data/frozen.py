@@ -165,11 +165,11 @@ class Frozen:
 
         # Read to the end before types are settled: a column may be null for longer than the default of 100 rows.
         frame = pl.read_json(io.StringIO(self.frame), infer_schema_length=None)
-        # Snapshots of an earlier version lack columns that were added since: unknown there, never measured.
+        # Snapshots of an earlier version lack columns that were added since; unknown there, as they were never
+        # measured.
+        whole = frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
         # Columns of JSON come in any order, and each time in another.
-        return frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns).select(
-            COLUMNS
-        )
+        return whole.select(COLUMNS)
 
     def info(self, dark: bool, room: Room) -> FrontierInfo:
         """The figure's plain data."""

@@ -256,5 +256,6 @@ def _is_public(address: str) -> bool:
         inner = inner or ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None:
             return _is_public(str(inner))
-    # Python counts some multicast addresses among the global ones.
-    return ip.is_global and not ip.is_multicast
+    # Python counts some multicast addresses among the global ones, and what IPv6 has reserved or had for sites of their
+    # own, which lies in a network too.
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or getattr(ip, "is_site_local", False))

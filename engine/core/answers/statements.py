@@ -96,7 +96,9 @@ def _some(places: Iterator[_T]) -> list[_T]:
     return [*islice(places, _MOST), *deque(places, maxlen=_MOST)]
 
 
-_MARKER = re.compile(rf"####|\[\[|<answer>|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
+# A tag without its other half is the form of a last line, said again.
+_TAGGED = rf"<answer>(?=[^<]{{0,{LONGEST}}}</answer>)"
+_MARKER = re.compile(rf"####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
 
 
 def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
@@ -111,8 +113,7 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
                 yield Statement(start, end, inner)
             continue
         if marker[0].lower() == "<answer>":
-            inner = tail[: closing.start()] if (closing := _CLOSING.search(tail)) else tail
-            yield Statement(start, end, inner.strip().partition("\n")[0])
+            yield Statement(start, end, tail.partition("<")[0].strip().partition("\n")[0])
             continue
         if marker[0] == "####":
             yield Statement(start, end, tail.lstrip(" \t*_:").partition("\n")[0])

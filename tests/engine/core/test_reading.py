@@ -87,6 +87,7 @@ def test_a_choice_that_is_meant_is_read_however_it_is_closed(text: str, letter: 
 @pytest.mark.parametrize(("kind", "said", "answer"), [("number", "12", "12"), ("text", "Paris", "Paris")])
 def test_what_stands_between_tags_is_the_answer(kind: AnswerKind, said: str, answer: str) -> None:
     assert extract(f"Of 3 and 4. <answer>{said}</answer> I used 7 steps.", kind) == answer
+    assert extract(f"Answer: {said}. That is a line of the form 'Answer: <answer>', as told.", kind) != "as told"
 
 
 @pytest.mark.parametrize(("text", "letter"), CHOICES)
