@@ -7,6 +7,7 @@ page opens with, which the caches then share. Never draws on a page.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
 import time
@@ -67,6 +68,9 @@ def _get_ready() -> None:
         _await_server()
         load()
         look()
+        # Streamlit collects garbage behind every run of a page, and would walk through all that was imported each time.
+        gc.collect()
+        gc.freeze()
 
 
 def _await_server() -> None:

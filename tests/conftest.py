@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 from streamlit import config
@@ -15,3 +16,9 @@ config.set_option("server.address", "127.0.0.1")
 os.environ["BUDGETSCOPE_NO_TOKEN"] = "1"
 effort.load()
 new_files.copied()
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and all they import stay to the end: no collection of garbage need walk through them."""
+    gc.collect()
+    gc.freeze()

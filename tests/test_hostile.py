@@ -114,7 +114,7 @@ def test_an_address_full_of_odd_things_opens_the_page_and_explains(
     db: Path, view: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=180)
     if view != "explore":
         app.switch_page(f"views/{view}.py")
     names = ("x", "task", "model", "cell", "condition", "budget", "trial", "run", "show", "line", "axis", "__class__")

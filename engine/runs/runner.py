@@ -264,11 +264,15 @@ def _again(spec: TrialSpec, done: Done | None) -> tuple[TrialSpec, Done | None]:
 def _rare_collections() -> Iterator[None]:
     """Look for cycles rarely: walking all that litellm keeps alive, again and again, costs an eighth of a run."""
     before = gc.get_threshold()
-    # What was imported lives as long as the process; only what the run makes is worth looking at.
-    gc.freeze()
+    # What was imported lives as long as the process; only what the run makes is worth looking at. A process that has
+    # seen to that itself keeps what it froze.
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if ours:
+            gc.unfreeze()

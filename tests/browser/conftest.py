@@ -30,6 +30,10 @@ INSTALL = "No Chromium to test with: run `uv pip install playwright && playwrigh
 INSTALL_S = 240
 """The longest an attempt to install one may take; without a network it fails within seconds."""
 PATIENCE_MS = 30_000
+ARGS = ["--no-sandbox", "--disable-gpu"]
+"""Without a graphics card pixels are computed, in one process less and for half the time where it is not looked for."""
+STILL = {"reduced_motion": "reduce"}
+"""What turns and pulses while a page is loading is drawn sixty times a second, by a processor that has to load it."""
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
@@ -40,7 +44,7 @@ class Site:
     url: str
     browser: Any
     context: Any
-    """A browser that has the program already; `fresh` pages get one of their own."""
+    """Of a browser that has read the program already; `fresh` pages get one of their own."""
     wrong: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
@@ -55,7 +59,7 @@ class Site:
         figure: bool = True,
     ) -> Any:
         """A page with its figure drawn, or, where it has none (`figure=False`), with its headline."""
-        page = (self.browser.new_context() if fresh else self.context).new_page()
+        page = (self.browser.new_context(**STILL) if fresh else self.context).new_page()
         page.set_default_timeout(PATIENCE_MS)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
@@ -126,9 +130,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="package")
-def warm(browser: Any) -> Iterator[Any]:
-    """A browser context that keeps the program cached from page to page."""
-    context = browser.new_context()
+def warm(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser with a profile on disk: it keeps the program, read and compiled, from page to page."""
+    profile = tmp_path_factory.mktemp("profile")
+    context = browser.browser_type.launch_persistent_context(profile, executable_path=found(), args=ARGS, **STILL)
     yield context
     context.close()
 
@@ -138,19 +143,23 @@ def site(server: str, browser: Any, warm: Any) -> Iterator[Site]:
     """A site whose pages are closed, and must have had nothing to complain about, when the test ends."""
     here = Site(server, browser, warm)
     yield here
-    for context in browser.contexts:
-        for page in context.pages:
-            page.close()
+    # The first page of a profile is the browser's own, which ends with it.
+    for page in [*warm.pages[1:], *(page for context in browser.contexts for page in context.pages)]:
+        page.close()
     assert not here.wrong
     assert here.hosts <= {server.removeprefix("http://")}
 
 
 def launched(chromium: Any) -> Any:
     """A headless browser: the system's Chromium, else Playwright's own, installed if need be. Raises its Error."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and not Path(chromium.executable_path).exists():
+    if found() is None and not Path(chromium.executable_path).exists():
         _install()
-    return chromium.launch(executable_path=found, args=["--no-sandbox"])
+    return chromium.launch(executable_path=found(), args=ARGS)
+
+
+def found() -> str | None:
+    """Where the system's Chromium lies; None: it has none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def _install() -> None:

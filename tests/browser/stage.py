@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests import ROOT
-from tests.browser.conftest import PATIENCE_MS
+from tests.browser.conftest import PATIENCE_MS, STILL
 
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 """Streamlit looks for these below the page's own path first, finds nothing there, and goes on."""
@@ -45,7 +45,8 @@ class Stage:
         self, path: str, requests: list[str], *, width: int = 1440, height: int = 1000, scheme: str = "light"
     ) -> Any:
         """The same; every address the browser asks for is added to `requests`."""
-        context = self.browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        view = {"width": width, "height": height}
+        context = self.browser.new_context(viewport=view, color_scheme=scheme, **STILL)
         context.set_default_timeout(PATIENCE_MS)
         context.add_cookies(self.cookies)
         page = context.new_page()

@@ -16,7 +16,7 @@ APP = ROOT / "dashboard" / "app.py"
 
 def run_page(view: str = "explore", **query: str | list[str]) -> AppTest:
     """A view after its first run with these parameters in its address."""
-    app = AppTest.from_file(str(APP), default_timeout=60)
+    app = AppTest.from_file(str(APP), default_timeout=180)
     if view != "explore":
         app.switch_page(f"views/{view}.py")
     for name, value in query.items():

@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 
 from engine.core import ids
 from engine.core.records import Condition, ModelSetting, Problem, Question, Trial, TrialSpec
-from engine.runs import worker
+from engine.runs import run_dir, worker
 from engine.store.store import Batch, Store
 from engine.study.schema import parse
 
 PRICED = '{name="scripted/adder", prices={input=0.15, output=0.6, assumed=true}}, {name="scripted/sure-adder", prices={input=2.5, output=10.0}}'
 EVERY = ("direct", "chain_of_thought", "self_consistency", "told_budget")
+
+_Choice = ParamSpec("_Choice")
+
+
+def made_once(make: Callable[Concatenate[Path, _Choice], Path]) -> Callable[Concatenate[Path, _Choice], Path]:
+    """A process makes such a database once; from then on it is copied, with its questions and its runs."""
+    originals: dict[object, Path] = {}
+
+    def copied(path: Path, /, *choice: _Choice.args, **more: _Choice.kwargs) -> Path:
+        if path.exists():
+            return make(path, *choice, **more)
+        key = (choice, tuple(sorted(more.items())))
+        if key not in originals:
+            # It stays until the process ends: a copied run still names the folder of its questions.
+            folder = tempfile.mkdtemp(prefix="budgetscope-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            originals[key] = make(Path(folder) / "results.duckdb", *choice, **more)
+        original = originals[key]
+        shutil.copyfile(original, path)
+        shutil.copytree(run_dir.folder(original), run_dir.folder(path), dirs_exist_ok=True)
+        for questions in original.parent.glob("*.csv"):
+            shutil.copyfile(questions, path.parent / questions.name)
+        return path
+
+    return copied
 
 
 def empty(path: Path) -> Path:
@@ -49,16 +78,19 @@ def studied(
     return path
 
 
+@made_once
 def one_trial(path: Path) -> Path:
     """A single trial by a model without a price."""
     return studied(path, questions=1, models='"scripted/adder"', strategies=["direct"], budgets=[64])
 
 
+@made_once
 def all_wrong(path: Path) -> Path:
     """A model that only says rubbish, and answers nobody would hit by chance."""
     return studied(path, questions=6, models='"scripted/noise"', strategies=EVERY[:2], budgets=[32, 256], off=7_777_777)
 
 
+@made_once
 def small(path: Path, questions: int = 12) -> Path:
     """Two tasks, two models, four strategies, three budgets; one price is assumed."""
     return studied(
@@ -66,6 +98,7 @@ def small(path: Path, questions: int = 12) -> Path:
     )
 
 
+@made_once
 def mixed(path: Path) -> Path:
     """One task studied under budgets in tokens, then in calls, then in money."""
     for axis, budgets in (("output_tokens", [32, 512]), ("calls", [1, 4]), ("usd", [0.00001, 0.001])):
@@ -73,6 +106,7 @@ def mixed(path: Path) -> Path:
     return path
 
 
+@made_once
 def two_studies(path: Path) -> Path:
     """`wide` asks 16 sums; `narrow` asks the first 10 of them, again of `direct`, which is paid by then, and of more."""
     rows = [f"What is {n} + {n * 7 % 13}?,{n + n * 7 % 13}" for n in range(16)]

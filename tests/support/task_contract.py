@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from engine.core import answers
+from engine.core.records import Question
 from engine.tasks import open_task
 from engine.tasks.task import TaskSpec
 
@@ -57,19 +58,23 @@ def contents_elsewhere(specs: Sequence[TaskSpec]) -> list[list[str]]:
 class TaskContract:
     """Inherit, and provide a fixture `spec` whose seed is 0 and whose seed 1 exists too."""
 
+    def asked(self, spec: TaskSpec) -> Sequence[Question]:
+        """What the task asks, for tests to which it is no matter that it would ask the same again."""
+        return open_task(spec).questions()
+
     @pytest.fixture
     def elsewhere(self, spec: TaskSpec) -> list[str]:
         return contents_elsewhere([spec])[0]
 
     def test_every_question_has_text_and_target(self, spec: TaskSpec) -> None:
-        questions = open_task(spec).questions()
+        questions = self.asked(spec)
         assert questions
         assert all(question.problem.text.strip() and question.target.strip() for question in questions)
         assert {question.task for question in questions} == {open_task(spec).name}
 
     def test_the_target_scores_as_written_as_normalised_and_as_extracted(self, spec: TaskSpec) -> None:
         task = open_task(spec)
-        for question in task.questions():
+        for question in self.asked(spec):
             said = answers.extract(f"So.\nAnswer: {question.target}", question.problem.answer_kind)
             for answer in (question.target, answers.normalise(question.target), said):
                 assert answer is not None
@@ -77,19 +82,19 @@ class TaskContract:
 
     def test_junk_never_scores_and_never_raises(self, spec: TaskSpec) -> None:
         task = open_task(spec)
-        question = task.questions()[0]
+        question = self.asked(spec)[0]
         assert [task.score(junk, question) for junk in JUNK] == [False] * len(JUNK)
 
     def test_a_fresh_process_makes_the_same_questions(self, spec: TaskSpec, elsewhere: list[str]) -> None:
         assert [question.question_id + question.data for question in open_task(spec).questions()] == elsewhere
 
     def test_seeds_share_no_question(self, spec: TaskSpec) -> None:
-        zero = {(q.problem.text, q.problem.context) for q in open_task(spec).questions()}
+        zero = {(q.problem.text, q.problem.context) for q in self.asked(spec)}
         one = {(q.problem.text, q.problem.context) for q in open_task(replace(spec, seed=1)).questions()}
         assert zero and one and not zero & one
 
     def test_ids_are_unique_and_depend_on_content_alone(self, spec: TaskSpec) -> None:
-        questions = open_task(spec).questions()
+        questions = self.asked(spec)
         assert len({question.question_id for question in questions}) == len(questions)
         fewer = open_task(replace(spec, questions=max(1, len(questions) - 2))).questions()
         assert [q.question_id for q in fewer] == [q.question_id for q in questions][: len(fewer)]

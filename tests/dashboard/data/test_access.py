@@ -50,7 +50,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
         config.set_option("server.address", address)
         if not runs.runs(tmp_path / "results.duckdb"):
             prepare(wanted(), tmp_path / "results.duckdb")
-        app = AppTest.from_file(str(APP), default_timeout=60)
+        app = AppTest.from_file(str(APP), default_timeout=180)
         app.switch_page("views/runs.py")
         return app.run()
 

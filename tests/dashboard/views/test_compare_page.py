@@ -494,7 +494,7 @@ def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatc
     db = tmp_path / "results.duckdb"
     worker.run(worker.prepare(parse(text, "made.toml", tmp_path), db), lambda _: None)
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=180)
     app.switch_page("views/compare.py")
     app.run()
     assert not app.exception

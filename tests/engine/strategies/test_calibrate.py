@@ -346,7 +346,7 @@ def test_the_pages_name_it_in_the_list_of_runs_and_offer_it_nowhere(
 
 def shown(view: str) -> str:
     """Everything a page says, tables and choices included."""
-    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=60)
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=180)
     app.switch_page(f"views/{view}.py")
     app.run()
     assert not app.exception, app.exception[0].value

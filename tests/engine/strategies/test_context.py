@@ -297,7 +297,7 @@ def test_a_long_document_is_folded_and_readable_on_the_trials_page(
     run = worker.prepare(schema.parse(text, "paged.toml"), tmp_path / "results.duckdb")
     assert worker.run(run, lambda _: None).state == "finished"
     monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "results.duckdb"))
-    app = AppTest.from_file(str(APP), default_timeout=60).switch_page("views/answers.py").run()
+    app = AppTest.from_file(str(APP), default_timeout=180).switch_page("views/answers.py").run()
     assert not app.exception
     (document,) = [found for found in app.expander if found.label.startswith("Document")]
     (question,) = open_task(TaskSpec("gym:needle_haystack", 1, level=level)).questions()

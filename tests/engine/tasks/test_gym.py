@@ -7,6 +7,7 @@ import itertools
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -37,7 +38,15 @@ def _elsewhere() -> dict[tuple[str, str], list[str]]:
     return {(spec.name, spec.level): made for spec, made in zip(specs, contents_elsewhere(specs), strict=True)}
 
 
+@functools.cache
+def _asked(spec: TaskSpec) -> Sequence[Question]:
+    return open_task(spec).questions()
+
+
 class TestEveryGenerator(TaskContract):
+    def asked(self, spec: TaskSpec) -> Sequence[Question]:
+        return _asked(spec)
+
     @pytest.fixture(params=EASY + HARDER, ids=lambda spec: f"{spec.name}/{spec.level}")
     def spec(self, request: pytest.FixtureRequest) -> TaskSpec:
         found: TaskSpec = request.param
