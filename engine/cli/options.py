@@ -408,6 +408,8 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
     task, of one study): `Chain of thought`, `Self-consistency ×12 · SmolLM2 135M`."""
     stored = results.conditions().to_dicts()
     known: Sequence[Row] = [row for row in stored if task in (None, row["task"], names.task(row["task"]))]
+    if task is not None and not known:
+        raise UnknownName("task", task, {row["task"] for row in stored})
     if study is not None:
         studies = results.studies()
         if study not in (named := set(studies["study"])):
