@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.core import files, names, text
+from engine.core import files
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -406,8 +406,13 @@ def find_run(db: Path, name: str) -> RunDir:
 def condition(results: Results, name: str, task: str | None, study: str | None = None) -> Row:
     """A condition by the beginning of its id, with or without the tag, by its label, or by what people call it (on one
     task, of one study): `Chain of thought`, `Self-consistency ×12 · SmolLM2 135M`."""
+    # Not at the top: `--help` reads no names of settings.
+    from engine.core import names, text
+
     stored = results.conditions().to_dicts()
     known: Sequence[Row] = [row for row in stored if task in (None, row["task"], names.task(row["task"]))]
+    if task is not None and not known:
+        raise UnknownName("task", task, {row["task"] for row in stored})
     if study is not None:
         studies = results.studies()
         if study not in (named := set(studies["study"])):
@@ -434,6 +439,8 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
 
 def _called(rows: Sequence[Row]) -> dict[str, str]:
     """What each condition is called among those of its task, as on the pages."""
+    from engine.core import names
+
     called: dict[str, str] = {}
     for task in {row["task"] for row in rows}:
         called |= names.conditions([row for row in rows if row["task"] == task])

@@ -128,7 +128,7 @@ async def plan(
     chosen = visible(every)[:thoughts]
     if not chosen:
         raise UsageError("This setting has no stored thought whose text is visible, so there is nothing to look into.")
-    if other := next((chain.model for chain in chosen if not _same(chain.model, model.setting.identity)), None):
+    if other := next((chain.model for chain in chosen if not is_same_model(chain.model, model.setting.identity)), None):
         raise UsageError(f"These thoughts are of {other}, and {model.setting.identity} is what there is now.")
     cuts = [await pieces(model, chain) for chain in chosen]
     # Up to the longest of them: a shorter thought has fewer of these places, and its end stands for the others.
@@ -154,7 +154,7 @@ async def plan(
     )
 
 
-def _same(one: str, other: str) -> bool:
+def is_same_model(one: str, other: str) -> bool:
     """Whether two identities are of one model: of files on this machine what is in them counts, and not their name."""
     local = one.startswith("local/") and other.startswith("local/") and "@" in one
     return one == other or (local and one.partition("@")[2] == other.partition("@")[2])

@@ -280,16 +280,12 @@ def _saved(stage: Stage, visit: Visit, walked: Walked) -> None:
     context = stage.browser.new_context()
     page = context.new_page()
     page.on("request", lambda request: requests.append(request.url))
-<<<<<<< HEAD
 
     def noticed(dialog: Any) -> None:
         walked.executed.append(visit.where)
         dialog.dismiss()
 
     page.on("dialog", noticed)
-=======
-    page.on("dialog", lambda dialog: (walked.executed.append(visit.where), dialog.dismiss()))
->>>>>>> proof
     page.goto(visit.path)
     page.locator("h1").first.wait_for()
     for fold in page.locator("details").all():

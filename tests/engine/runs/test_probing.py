@@ -135,3 +135,31 @@ def test_looks_go_along_in_a_copy_and_a_merge_and_say_no_answer_where_it_is_anon
     assert {probe.answer for probe in Store(tmp_path / "bare.duckdb").probes(keys)} <= {None, ""}
     merge(Store(tmp_path / "new.duckdb"), tmp_path / "whole.duckdb")
     assert Store(tmp_path / "new.duckdb").probes(keys) == stored
+
+
+def test_a_setting_is_named_as_people_call_it_and_an_unclear_name_says_which_it_fits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = '"scripted/adder", "scripted/sure-adder"'
+    db = studied(
+        tmp_path / "r.duckdb",
+        questions=2,
+        models=models,
+        strategies=["chain_of_thought"],
+        budgets=[64],
+        tasks=("sums",),
+    )
+    assert main(["--db", str(db), "probe", "chain of thought · ADDER", "--text"]) == 0
+    assert capsys.readouterr().out.startswith("Chain of thought on ")
+    assert main(["--db", str(db), "probe", "Chain of thought", "--text"]) == 2
+    said = capsys.readouterr().err
+    assert "fits 2 conditions (Chain of thought · adder and Chain of thought · sure-adder)" in said
+    assert main(["--db", str(db), "probe", "Chain of thought", "--task", "smus", "--text"]) == 2
+    assert "Unknown task 'smus'" in capsys.readouterr().err
+
+
+def test_a_model_file_by_another_name_is_the_same_model() -> None:
+    assert probing.is_same_model("local/before@0123456789abcdef", "local/after@0123456789abcdef")
+    assert not probing.is_same_model("local/before@0123456789abcdef", "local/before@fedcba9876543210")
+    assert not probing.is_same_model("openai/m@0123456789abcdef", "local/m@0123456789abcdef")
+    assert not probing.is_same_model("local/m", "local/n")
