@@ -26,10 +26,10 @@ ABOVE_THE_FOLD = """() => {
   const figure = box('.js-plotly-plot'), foot = box('.st-key-switch [data-testid=stButtonGroup]');
   return figure.top <= 205 && foot.bottom <= window.innerHeight && box('h1').top > 0;
 }"""
-OVERLAPS = """() => {
-  const labels = [...document.querySelectorAll('.js-plotly-plot .annotation-text-g')]
+OVERLAPS = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(figure => {
+  const labels = [...figure.querySelectorAll('.annotation-text-g')]
     .map(e => [e.textContent, e.querySelector('text').getBoundingClientRect()]);
-  const paper = document.querySelector('.js-plotly-plot').getBoundingClientRect(), wrong = [];
+  const paper = figure.getBoundingClientRect(), wrong = [];
   labels.forEach(([one, a], i) => {
     if (a.left < paper.left - 1 || a.right > paper.right + 1 || a.bottom > paper.bottom + 1) wrong.push([one, 'cut']);
     labels.slice(i + 1).forEach(([other, b]) => {
@@ -38,7 +38,7 @@ OVERLAPS = """() => {
     });
   });
   return wrong;
-}"""
+})"""
 POINTS = ".js-plotly-plot .scatterlayer .trace .points path"
 
 
