@@ -187,7 +187,8 @@ def _placed(
 ) -> ForestInfo:
     """The lines with names cut to their column, an axis that holds them, columns as wide as their widest text."""
     stacked = (room != "wide" and ticked) or room == "phone"
-    across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE}[room])
+    # It stands in a card, whose edges a phone feels.
+    across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE - 56}[room])
     if room == "phone" and ticked:
         # The bar shows the interval, and the hover says what else there is.
         short = [replace(line.said[0], under="") for line in lines]

@@ -26,10 +26,10 @@ ABOVE_THE_FOLD = """() => {
   const figure = box('.js-plotly-plot'), foot = box('.st-key-switch [data-testid=stButtonGroup]');
   return figure.top <= 205 && foot.bottom <= window.innerHeight && box('h1').top > 0;
 }"""
-OVERLAPS = """() => {
-  const labels = [...document.querySelectorAll('.js-plotly-plot .annotation-text-g')]
+OVERLAPS = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(figure => {
+  const labels = [...figure.querySelectorAll('.annotation-text-g')]
     .map(e => [e.textContent, e.querySelector('text').getBoundingClientRect()]);
-  const paper = document.querySelector('.js-plotly-plot').getBoundingClientRect(), wrong = [];
+  const paper = figure.getBoundingClientRect(), wrong = [];
   labels.forEach(([one, a], i) => {
     if (a.left < paper.left - 1 || a.right > paper.right + 1 || a.bottom > paper.bottom + 1) wrong.push([one, 'cut']);
     labels.slice(i + 1).forEach(([other, b]) => {
@@ -38,7 +38,7 @@ OVERLAPS = """() => {
     });
   });
   return wrong;
-}"""
+})"""
 POINTS = ".js-plotly-plot .scatterlayer .trace .points path"
 
 
@@ -93,6 +93,23 @@ def test_a_click_on_a_point_opens_its_panel_beside_the_figure(site: Site) -> Non
     still(page)
     page.go_back()
     page.wait_for_function("text => document.querySelector('.st-key-panel').innerText === text", arg=before)
+
+
+@pytest.mark.parametrize("width", [1440, 1366, 800, 390])
+def test_compare_fits_every_window_and_its_bars_say_all_their_names(site: Site, width: int) -> None:
+    page = site.open("/compare", width=width, height=900)
+    expect(page.get_by_role("heading", name="Which questions change sides")).to_be_visible()
+    still(page)
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    assert page.evaluate(OVERLAPS) == []
+    assert page.locator(".cp-marks i").count() == 12
+
+
+def test_a_question_that_changed_sides_is_read_with_one_click(site: Site) -> None:
+    page = site.open("/compare")
+    page.locator(".st-key-chips a").first.click()
+    page.wait_for_url("**/answers?*question=*")
+    expect(page.get_by_role("heading", level=1).first).to_be_visible()
 
 
 def test_the_finding_the_figure_and_its_switch_stand_on_a_small_laptop_without_scrolling(site: Site) -> None:

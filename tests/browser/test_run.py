@@ -80,6 +80,11 @@ def test_a_launched_run_is_watched_to_its_end_and_leads_to_its_own_results(stage
     assert [row.run_id for row in Store(stage.db).runs()] == [run_id]
     page.get_by_role("link", name="See your results").click()
     page.wait_for_url("**study=a+first+try*")
+    expect(page.get_by_text("3 of 3")).to_be_visible(timeout=LONG_MS)
+    again = stage.open("/runs")
+    again.get_by_role("link", name="a first try").first.click()
+    again.wait_for_url(f"**run={run_id}*")
+    expect(title(again)).to_contain_text("All 15 answers in", timeout=LONG_MS)
 
 
 def test_another_browser_sees_a_run_grow_and_stops_it_and_the_first_resumes_it(stage: Stage) -> None:

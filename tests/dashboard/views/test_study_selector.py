@@ -46,7 +46,7 @@ def words(app: AppTest) -> str:
 def test_every_page_with_results_lets_a_study_be_chosen_and_says_it_in_the_address(view: str) -> None:
     app = run_page(view)
     (control,) = [each for each in (*app.button_group, *app.selectbox) if each.key == f"{view}.study"]
-    assert [*control.options] == ["narrow", "wide", "All studies"]
+    assert [*control.options] == ["Narrow", "Wide", "All studies"]
     control.set_value("wide").run()
     assert app.query_params["study"] == "wide"
     assert not app.exception

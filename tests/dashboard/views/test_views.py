@@ -63,7 +63,7 @@ SAYS: dict[str, dict[str, str]] = {
         "one trial": "One setting, Direct, up to 64 tokens: nothing to compare it with yet",
         "all wrong": "too close to call: none is ahead",
         "all failed": "No setting to compare yet",
-        "small": "too close to call",
+        "small": "is measurably better than Stated budget",
         "mixed": "Same 4 questions for both",
         "demo": "is measurably better than Direct",
     },
