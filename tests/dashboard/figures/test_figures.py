@@ -359,6 +359,14 @@ def test_curves_come_in_one_panel_per_task(tasks: int, room: Room, grid: tuple[i
     assert figure.layout.height == info.tiling.height
 
 
+def test_only_the_curve_that_ends_highest_wears_its_band() -> None:
+    known = {"c0": curve((8, 64), (0.1, 0.2)), "c1": curve((8, 64), (0.0, 0.6))}
+    rows = frame(cell(condition_id="c0"), cell(condition_id="c1", strategy="chain_of_thought"))
+    info = figures.curves_info(rows, known, axis="total_tokens")
+    (band,) = [trace for trace in figures.curves_figure(info).data if trace.fill == "toself"]
+    assert max(band.y) >= 0.6
+
+
 def test_a_curve_is_dotted_where_trials_were_not_observed_and_says_its_n() -> None:
     info = curves_of(1)
     figure = figures.curves_figure(info)

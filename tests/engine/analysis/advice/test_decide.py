@@ -166,6 +166,13 @@ def test_the_heading_states_the_finding(shares: list[float], heading: str) -> No
     assert decide(board_of(right, [10, 100])).heading == heading
 
 
+def test_of_cheap_settings_that_cost_alike_the_heading_names_the_better_one() -> None:
+    right = np.zeros((3, 100))
+    right[0, :32], right[1, :40], right[2, :63] = 1, 1, 1
+    heading = decide(board_of(right, [10.2, 10.7, 199])).heading
+    assert heading.startswith(f"{NAMES[2]} is most accurate, 63%; {NAMES[1]} gets 40% for a twentieth")
+
+
 def test_a_lone_setting_has_nothing_to_be_compared_with() -> None:
     decision = decide(board_of(np.array([[1.0, 0.0] * 30]), [12]))
     assert decision.heading == "Direct gets 50% for 12 output tokens; there is nothing to compare it with yet"
