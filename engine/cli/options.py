@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.core import files, names, text
+from engine.core import files
 from engine.core.errors import UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -406,6 +406,9 @@ def find_run(db: Path, name: str) -> RunDir:
 def condition(results: Results, name: str, task: str | None, study: str | None = None) -> Row:
     """A condition by the beginning of its id, with or without the tag, by its label, or by what people call it (on one
     task, of one study): `Chain of thought`, `Self-consistency ×12 · SmolLM2 135M`."""
+    # Here, as it brings records and msgspec, which `--help` does without.
+    from engine.core import names, text
+
     stored = results.conditions().to_dicts()
     known: Sequence[Row] = [row for row in stored if task in (None, row["task"], names.task(row["task"]))]
     if study is not None:
@@ -417,7 +420,10 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
     # An id with its tag or without: k1-69f28c85 and 69f28c85.
     starts = ((row, (row["condition_id"], row["condition_id"].partition("-")[2])) for row in known)
     fitting = [r for r, ids in starts if name and (name == r["label"] or any(each.startswith(name) for each in ids))]
-    called = _called(known)
+    # Among those of its task, as on the pages.
+    called: dict[str, str] = {}
+    for each in {row["task"] for row in known}:
+        called |= names.conditions([row for row in known if row["task"] == each])
     for calls in (called, {row["condition_id"]: str(names.settings([row])[0]) for row in known}):
         # The name among all on its task, else the bare one, where no other has it.
         fitting = fitting or [row for row in known if name and calls[row["condition_id"]].lower() == name.lower()]
@@ -430,14 +436,6 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
         labels = (row["label"] for row in known)
         raise UnknownName("condition", name, [*map(short, known), *labels, *sorted({*called.values()})])
     return fitting[0]
-
-
-def _called(rows: Sequence[Row]) -> dict[str, str]:
-    """What each condition is called among those of its task, as on the pages."""
-    called: dict[str, str] = {}
-    for task in {row["task"] for row in rows}:
-        called |= names.conditions([row for row in rows if row["task"] == task])
-    return called
 
 
 def short(row: Row) -> str:
