@@ -163,18 +163,14 @@ def forest_info(
 
 def _hover(name: str, row: Row, notes: Iterable[str], muted: str) -> str:
     n = int(row["n"])
+    before, after = (fmt.accuracy(row.get(side), n) for side in ("accuracy_a", "accuracy_b"))
     parts = [
         f"<b>{safe(plain(name))}</b>",
         measured(row["difference"], row["low"], row["high"], partial(fmt.points, n=n), "", muted),
-        *([] if row.get("accuracy_a") is None else [_both(row)]),
+        *([] if row.get("accuracy_a") is None else [f"baseline {before}, this one {after}"]),
         muted_text(f"n = {fmt.plural(n, 'question')} · 95% interval", muted),
     ]
     return "<br>".join([*parts, *notes])
-
-
-def _both(row: Row) -> str:
-    before, after = (fmt.accuracy(row[side], int(row["n"])) for side in ("accuracy_a", "accuracy_b"))
-    return f"baseline {before}, this one {after}"
 
 
 def _placed(

@@ -146,9 +146,21 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
     ceiling = min(1.0, math.ceil(round(top * 10 + 0.15, 6)) / 10)
     step = 0.1 if ceiling <= 0.6 else 0.2
     tallest = max(1, *(bar.right + bar.wrong for bar in info.bars))
-    paper, ticks = layout(inks, box), _ticks(first, last, info.room)
+    # Powers of two: budgets and places are such numbers.
+    powers = [float(2**n) for n in range(math.ceil(math.log2(first)), math.floor(math.log2(last)) + 1)]
+    every = max(1, math.ceil(len(powers) / MOST_TICKS[info.room]))
+    ticks: Ticks = tuple((power, fmt.count(round(power))) for power in powers[::every])
+    paper = layout(inks, box)
     axis = {"fixedrange": True, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
     stop = None if info.stop is None else info.points[info.stop]
+    shapes: list[dict[str, Any]] = []
+    if stop is not None:
+        at, across = stop.tokens, {"xref": "x", "yref": "paper"}
+        # To far beyond the axis: shapes know no right edge in data.
+        rest = across | {"type": "rect", "x0": at, "x1": 10**9, "y0": TOPS, "y1": 1}
+        shapes.append(rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary})
+        line = across | {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1}
+        shapes.append(line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}})
     return painted(
         [*_curve(info, inks), *_bar_traces(info, inks)],
         paper
@@ -165,17 +177,10 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
             | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, ceiling], "gridcolor": inks.grid}
             | {"tickvals": [n * step for n in range(round(ceiling / step) + 1)], "tickformat": ".0%"},
             "yaxis2": axis | {"domain": [0, BARS], "range": [0, tallest * 1.3], "showgrid": False, "visible": False},
-            "shapes": [] if stop is None else _stop_shapes(stop, inks),
+            "shapes": shapes,
             "annotations": [*_titles(info, inks), *_labels(info, inks, low_x, high_x)],
         },
     )
-
-
-def _ticks(first: float, last: float, room: Room) -> Ticks:
-    # Powers of two: budgets and places are such numbers.
-    powers = [float(2**n) for n in range(math.ceil(math.log2(first)), math.floor(math.log2(last)) + 1)]
-    every = max(1, math.ceil(len(powers) / MOST_TICKS[room]))
-    return tuple((power, fmt.count(round(power))) for power in powers[::every])
 
 
 def _curve(info: ThoughtInfo, inks: Inks) -> list[Trace]:
@@ -228,16 +233,6 @@ def _bar_traces(info: ThoughtInfo, inks: Inks) -> list[Trace]:
         paint = {"color": colour, "line": {"width": 1, "color": inks.background}}
         traces.append(shared | {"y": counts, "marker": paint} | hovering(words, colour))
     return traces
-
-
-def _stop_shapes(stop: Point, inks: Inks) -> list[dict[str, Any]]:
-    # To far beyond the axis: shapes know no right edge in data.
-    rest = {"type": "rect", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": 10**9, "y0": TOPS, "y1": 1}
-    line = {"type": "line", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": stop.tokens, "y0": 0, "y1": 1}
-    return [
-        rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary},
-        line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}},
-    ]
 
 
 def _titles(info: ThoughtInfo, inks: Inks) -> Iterator[dict[str, Any]]:

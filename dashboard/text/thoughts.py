@@ -72,7 +72,7 @@ def panel(inside: Inside) -> str:
         '<h2 class="bs-title">Tokens after the answer</h2>'
         f'<div class="bs-big"><b>{escape(share_of(share))}</b><div class="bs-muted">of all tokens were written '
         f"after {what} {escape(_ends(excess.redundant, share_of))}</div></div>{bar}"
-        + "".join(_line(*line) for line in lines)
+        + "".join(line(*each) for each in lines)
     )
 
 
@@ -80,7 +80,7 @@ def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
     excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
-    after = _line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
+    after = line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),
         ("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
@@ -96,7 +96,7 @@ def overthinking(glance: Glance) -> str:
     # Folded, so that the panel is no longer than the figure beside it.
     return (
         f'<h3 class="bs-sub">Thinking past the answer</h3><details class="bs-past"><summary>{after}</summary>'
-        f"{''.join(_line(*line) for line in lines)}{table}</details>"
+        f"{''.join(line(*each) for each in lines)}{table}</details>"
         f'<div class="bs-muted bs-small">{escape(n)}</div>'
     )
 
@@ -173,9 +173,11 @@ def key(source: str) -> str:
     return f'<div class="tk-key">{keys}</div>'
 
 
-def _line(what: str, value: str, aside: str) -> str:
+def line(what: str, value: str, aside: str, *, strong: bool = True) -> str:
+    """A line of a panel: what, how much, and an aside in grey."""
     muted = f' <span class="bs-muted">{escape(aside)}</span>' if aside else ""
-    return f'<div class="bs-line"><span>{escape(what)}</span><span><b>{escape(value)}</b>{muted}</span></div>'
+    said = f"<b>{escape(value)}</b>" if strong else escape(value)
+    return f'<div class="bs-line"><span>{escape(what)}</span><span>{said}{muted}</span></div>'
 
 
 def _ends(estimate: Estimate, form: Callable[[float | None], str]) -> str:
