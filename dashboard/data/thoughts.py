@@ -65,6 +65,7 @@ class Looking:
 
     def line(self) -> str:
         """The last sentence it said."""
+        # The system may sweep its folder of temporary files; what was read last is kept.
         if self.log.exists():
             lines = self.log.read_text("utf-8", "replace").strip().splitlines()
             self.said = lines[-1].removeprefix("budgetscope: ") if lines else self.said
@@ -87,6 +88,7 @@ def inside(db: Database, condition: str, study: str, source: Source | None) -> I
 def glance(db: Database, condition: str, study: str) -> Glance | None:
     """How much a condition overthinks; see `analysis.overthinking.glance`."""
     try:
+        # On a panel it is an aside: where it cannot be told, the panel is shorter.
         return glance_of(queries.results(db.path), condition, None if study == ALL else study)
     except BudgetscopeError:
         return None
@@ -96,6 +98,7 @@ def glance(db: Database, condition: str, study: str) -> Glance | None:
 def cells(model: str, text: str) -> tuple[Token, ...]:
     """A thought as tokens: by the model's own tokenizer where its file is here, else by the nearest one."""
     try:
+        # Nothing at hand at all: then by the encoding that always comes along.
         own = tokenizers.of_model(model) or tokenizers.open_tokenizer(DEFAULT)
         return own.cut(text, most=tokenizers.ALL).tokens
     except BudgetscopeError:
@@ -112,12 +115,14 @@ def estimate(db: Database, condition: str, study: str) -> Estimate:
             capture_output=True,
             cwd=Path(__file__).resolve().parents[2],
             env=access.run_environment(),
+            # In a process of its own, which may load a model and must not take the server's memory with it.
             timeout=LONGEST_PLAN_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise RunError("The estimate took too long and was given up; nothing was asked.") from None
     if done.returncode:
+        # The last line is the sentence; before it may stand warnings of libraries.
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise RunError(said[-1].removeprefix("budgetscope: ") if said else "The estimate ended without a word.")
     found: dict[str, Any] = json.loads(done.stdout)
@@ -128,11 +133,13 @@ def estimate(db: Database, condition: str, study: str) -> Estimate:
 def start(db: Database, condition: str, study: str, *, tokens: int, usd: float | None) -> None:
     """Look into the thoughts under this ceiling, in a process of its own. Raises RunError."""
     access.require()
+    # A demo is only read: looks go to the local copy, which is then the one that is shown.
     own = runs.settle(Path(db.path))
     key = (str(own), condition)
     if (before := _probes.get(key)) is not None and before.running:
         raise RunError("These thoughts are being looked into already.")
     descriptor, log = tempfile.mkstemp(prefix="budgetscope-probe-", suffix=".log")
+    # To the last pico-dollar, and never with an exponent.
     ceiling = ["--tokens", str(tokens), *(["--usd", f"{usd:.12f}"] if usd is not None else [])]
     with os.fdopen(descriptor, "ab") as file:
         child = subprocess.Popen(
@@ -140,6 +147,7 @@ def start(db: Database, condition: str, study: str, *, tokens: int, usd: float |
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
+            # Out of the server's group: Ctrl+C there ends the dashboard, and not what it started.
             start_new_session=True,
             cwd=Path(__file__).resolve().parents[2],
             env={**access.run_environment(), "PYTHONUNBUFFERED": "1"},
@@ -156,6 +164,7 @@ def stop(db: Database, condition: str) -> None:
     """Ask it to end; what it bought is kept."""
     access.require()
     if (found := looking(db, condition)) is not None and found.running:
+        # As Ctrl+C would: it ends by its own rules, and stores what it paid for.
         found.child.send_signal(signal.SIGINT)
 
 

@@ -140,8 +140,10 @@ def curves_info(
     `curves`: condition id to its curve frame (budget, accuracy, low, high, n, n_censored, spend). Conditions without
     one are drawn as dots at the budgets of their cells. `said`: what budgets rest on, for the axis
     title. Raises KeyError for an unknown axis."""
+    # A KeyError here is a mistake of ours: the page offers only known axes.
     lens = replace(BUDGETS[axis], said=said)
     rows: list[Row] = [row for row in cells.to_dicts() if row["axis"] == axis]
+    # All there are, before those shown: a filter must not hand a model's shape to another.
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
     colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
     tasks: dict[str, list[Row]] = defaultdict(list)
@@ -191,6 +193,7 @@ def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
     if frame is None:
         names = {"low": "accuracy_low", "high": "accuracy_high", "n": "n_questions"}
         columns = {name: name for name in ("condition_id", "budget", "accuracy", "n_censored")} | names
+        # A cell without a scored question has no height.
         known = [cell for cell in cells if cell["accuracy"] is not None and cell["budget"] is not None]
         by_budget = sorted(known, key=lambda cell: cell["budget"])
         return [{name: cell[of_cell] for name, of_cell in columns.items()} for cell in by_budget]
@@ -261,6 +264,7 @@ def _curve(curve: Curve, info: CurvesInfo, banded: bool) -> Iterator[Trace]:
     background, shape, stops = theme.inks(info.dark).background, curve.shape, curve.stops
     x, y = [info.x_scale.place(stop.x) for stop in stops], [stop.y for stop in stops]
     marks = {"type": "scatter", "x": x, "y": y, "mode": "markers", "showlegend": False, "cliponaxis": False}
+    # What a click on it selects: condition and budget.
     marks |= {"customdata": [[one, stop.budget] for one, stop in zip(curve.ids, stops, strict=True)]}
     marks |= hovering([stop.hover for stop in stops], curve.colour)
     if curve.dots:
@@ -274,6 +278,7 @@ def _curve(curve: Curve, info: CurvesInfo, banded: bool) -> Iterator[Trace]:
         yield _band(x, stops, curve.colour)
     # Dotted already from the last sure stop on: the step that leads to an unsure value is unsure itself.
     sure = next((max(0, i - 1) for i, stop in enumerate(stops) if stop.unsure), len(stops) - 1)
+    # They share the last sure stop, so that no gap is between them.
     for part, thick, dash in ((slice(sure + 1), 2.0, "solid"), (slice(sure, None), 1.1, "dot")):
         if len(x[part]) > 1:
             yield stroke(x[part], y[part], {"shape": "hv", "color": curve.colour, "width": thick, "dash": dash})

@@ -122,6 +122,7 @@ def differences_info(
     inks = theme.inks(dark)
     lines = []
     for row in rows:
+        # No question in common, or none scored: a bar of 0 would be a finding.
         if row["difference"] is None:
             continue
         colour, (name, at) = colours[str(row["strategy"])], (plain(str(row[part]), 200) for part in ("name", "at"))
@@ -147,6 +148,7 @@ def forest_info(
         notes = ([] if row["enough"] else ["too few questions to say who pays"]) + (
             ["loses more than the rest"] if row["warning"] else []
         )
+        # Each group by its own interval; the warning, which counts them all, is the analysis'.
         tone: Tone = "settled" if low is not None and not low <= 0 <= high else "open"
         # A group that loses more than the rest is said to, even where it is small.
         tone = "warned" if row["warning"] else tone if row["enough"] else "few"
@@ -161,18 +163,14 @@ def forest_info(
 
 def _hover(name: str, row: Row, notes: Iterable[str], muted: str) -> str:
     n = int(row["n"])
+    before, after = (fmt.accuracy(row.get(side), n) for side in ("accuracy_a", "accuracy_b"))
     parts = [
         f"<b>{safe(plain(name))}</b>",
         measured(row["difference"], row["low"], row["high"], partial(fmt.points, n=n), "", muted),
-        *([] if row.get("accuracy_a") is None else [_both(row)]),
+        *([] if row.get("accuracy_a") is None else [f"baseline {before}, this one {after}"]),
         muted_text(f"n = {fmt.plural(n, 'question')} · 95% interval", muted),
     ]
     return "<br>".join([*parts, *notes])
-
-
-def _both(row: Row) -> str:
-    before, after = (fmt.accuracy(row[side], int(row["n"])) for side in ("accuracy_a", "accuracy_b"))
-    return f"baseline {before}, this one {after}"
 
 
 def _placed(
@@ -198,6 +196,7 @@ def _placed(
         ]
     # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
     said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
+    # Never under a few letters, however long the numbers are.
     most = max(60, across - 60 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
     lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
@@ -205,6 +204,7 @@ def _placed(
     )
     places, right = list[int](), 0
     for at in range(len(heads) - 1):
+        # A column is as wide as its widest word, head or number.
         words = [width(part, SMALL) for part in heads[at + 1].split("\n")]
         for line in lines:
             main, under = width(line.said[at].main, NUMBER, bold=True), width(line.said[at].under, SMALL)
@@ -215,6 +215,7 @@ def _placed(
     # From the data; 0 and some room on both sides of it are always inside.
     ends = [0.0, *(end for line in lines for end in (line.value, line.low, line.high) if end is not None)]
     margin = max(0.02, 0.08 * (max(ends) - min(ends)))
+    # A little beyond what a difference of shares can be, so that a whole bar is seen whole.
     low, high = max(-1.03, min(ends) - margin), min(1.03, max(ends) + margin)
     step = next((step for step in STEPS if (high - low) / step <= max(3, int(plot / 70))), STEPS[-1])
     ticks = signed_ticks(math.ceil(low / step), math.floor(high / step), step) if ticked else ()
@@ -242,6 +243,7 @@ def forest_figure(info: ForestInfo) -> go.Figure:
     traces, notes, rules = list[Trace](), list[dict[str, Any]](), list[dict[str, Any]]()
     bar = THICK / (1.35 if info.stacked else 1) / ROW
     for at, (line, level) in enumerate(zip(info.lines, levels, strict=True)):
+        # Faded and not dashed: it is told by its interval, and the hue stays the strategy's.
         faint = line.tone in ("open", "few")
         marker = {"color": fade(line.colour, FADED if faint else 0.88), "line": {"width": 0}}
         trace: Trace = {"type": "bar", "orientation": "h", "x": [line.value], "y": [level], "width": bar}
@@ -341,5 +343,6 @@ def _rule(info: ForestInfo, level: float, colour: str) -> list[dict[str, Any]]:
     across = pen | {"y0": level, "y1": level, "yref": "y", "xref": "paper"}
     right = info.places[-1] if info.places else 0
     aside = [] if info.stacked else [(0, -info.left, 0), (1, 0, right)]
+    # Outside the plot only pixels count.
     ends = [across | {"xsizemode": "pixel", "xanchor": at, "x0": first, "x1": last} for at, first, last in aside]
     return [across | {"x0": 0, "x1": 1}, *ends]

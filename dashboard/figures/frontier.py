@@ -303,7 +303,9 @@ def _handles(
     traces.append(stroke([left, end, end, left], [floor, floor, 2.0, 2.0], {"width": 0}, **ground))
     if most is not None:
         traces.append(stroke([end, end], [-1.0, 2.0], pen))
-        words = f"spend at most {safe(_typed(most))}"
+        # As it was asked for, to four digits; beyond, %g would write an exponent, which no number here has.
+        typed = f"{most:,.4g}" if 0.001 <= most < 10_000 else fmt.number(most)
+        words = f"spend at most {safe(typed)}"
         place = {"x": math.log10(end), "y": 0, "yref": "y domain", "xanchor": "right", "yanchor": "bottom"}
         chips.append(chip | place | {"text": words, "xshift": -6, "yshift": 10})
     if least is not None:
@@ -312,12 +314,6 @@ def _handles(
         place = {"x": 0, "xref": "x domain", "y": least, "xanchor": "left", "yanchor": "middle"}
         chips.append(chip | place | {"text": words, "xshift": 8})
     return traces, chips
-
-
-def _typed(value: float) -> str:
-    """A limit as it was asked for, to four digits."""
-    # Beyond, %g would write an exponent, which no number here has.
-    return f"{value:,.4g}" if 0.001 <= value < 10_000 else fmt.number(value)
 
 
 def _key(info: FrontierInfo) -> str:

@@ -86,6 +86,7 @@ def thought_info(inside: Inside, strategy: str, *, room: Room = "wide", dark: bo
     spots = [
         (spot, (thought.final.score or 0.0) >= 1)
         for thought in inside.thoughts
+        # Without a final answer a thought has no place, and stands in no bar.
         if (spot := thought.stated if inside.source == "text" else thought.first_reached) is not None
     ]
     stop = next((at for at, point in enumerate(points) if inside.stop and point.tokens == inside.stop.tokens), None)
@@ -123,7 +124,9 @@ def _bars(ends: Sequence[int], spots: Sequence[tuple[int, bool]]) -> Iterator[Ba
     """A bar for each place: the thoughts that had their answer there and not at the place before."""
     before = 0
     for end in ends:
+        # What stands at token 0 belongs to the first bar, which has no place before it.
         own = [right for spot, right in spots if before < spot <= end or (spot == 0 and before == 0)]
+        # A log axis has no zero for the first bar to begin at.
         yield Bar(max(before, ends[0] / 1.6), end, sum(own), len(own) - sum(own))
         before = end
 
@@ -139,12 +142,25 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
     # A little room at the right, so that the last mark is seen whole.
     low_x, high_x = math.log10(first), math.log10(last) + 0.012 * (math.log10(last) - math.log10(first) or 1)
     top = max(point.high or point.accuracy for point in info.points)
+    # The next tenth above the highest end, with a little air; rounded first, as 0.3 * 10 is more than 3.
     ceiling = min(1.0, math.ceil(round(top * 10 + 0.15, 6)) / 10)
     step = 0.1 if ceiling <= 0.6 else 0.2
     tallest = max(1, *(bar.right + bar.wrong for bar in info.bars))
-    paper, ticks = layout(inks, box), _ticks(first, last, info.room)
+    # Powers of two: budgets and places are such numbers.
+    powers = [float(2**n) for n in range(math.ceil(math.log2(first)), math.floor(math.log2(last)) + 1)]
+    every = max(1, math.ceil(len(powers) / MOST_TICKS[info.room]))
+    ticks: Ticks = tuple((power, fmt.count(round(power))) for power in powers[::every])
+    paper = layout(inks, box)
     axis = {"fixedrange": True, "zeroline": False, "tickfont": {"size": 12.5, "color": inks.muted}}
     stop = None if info.stop is None else info.points[info.stop]
+    shapes: list[dict[str, Any]] = []
+    if stop is not None:
+        at, across = stop.tokens, {"xref": "x", "yref": "paper"}
+        # To far beyond the axis: shapes know no right edge in data.
+        rest = across | {"type": "rect", "x0": at, "x1": 10**9, "y0": TOPS, "y1": 1}
+        shapes.append(rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary})
+        line = across | {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1}
+        shapes.append(line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}})
     return painted(
         [*_curve(info, inks), *_bar_traces(info, inks)],
         paper
@@ -161,19 +177,14 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
             | {"domain": [TOPS, 1], "range": [-0.02 * ceiling, ceiling], "gridcolor": inks.grid}
             | {"tickvals": [n * step for n in range(round(ceiling / step) + 1)], "tickformat": ".0%"},
             "yaxis2": axis | {"domain": [0, BARS], "range": [0, tallest * 1.3], "showgrid": False, "visible": False},
-            "shapes": [] if stop is None else _stop_shapes(stop, inks),
+            "shapes": shapes,
             "annotations": [*_titles(info, inks), *_labels(info, inks, low_x, high_x)],
         },
     )
 
 
-def _ticks(first: float, last: float, room: Room) -> Ticks:
-    powers = [float(2**n) for n in range(math.ceil(math.log2(first)), math.floor(math.log2(last)) + 1)]
-    every = max(1, math.ceil(len(powers) / MOST_TICKS[room]))
-    return tuple((power, fmt.count(round(power))) for power in powers[::every])
-
-
 def _curve(info: ThoughtInfo, inks: Inks) -> list[Trace]:
+    # A single question has no interval, and its place no band.
     known = [point for point in info.points if point.low is not None and point.high is not None]
     xs, ys = [point.tokens for point in info.points], [point.accuracy for point in info.points]
     band: Trace = {
@@ -189,6 +200,7 @@ def _curve(info: ThoughtInfo, inks: Inks) -> list[Trace]:
     }
     line: Trace = {"type": "scatter", "x": xs, "y": ys, "mode": "lines+markers", "showlegend": False}
     line |= {"line": {"color": info.colour, "width": 2.2}, "marker": {"color": info.colour, "size": 5}}
+    # The two places the labels name.
     large = sorted({len(xs) - 1} | ({info.stop} if info.stop is not None else set()))
     marks: Trace = {"type": "scatter", "x": [xs[at] for at in large], "y": [ys[at] for at in large], "mode": "markers"}
     marks |= {"marker": {"size": 12, "color": info.colour, "line": {"width": 1.6, "color": inks.background}}}
@@ -223,15 +235,6 @@ def _bar_traces(info: ThoughtInfo, inks: Inks) -> list[Trace]:
     return traces
 
 
-def _stop_shapes(stop: Point, inks: Inks) -> list[dict[str, Any]]:
-    rest = {"type": "rect", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": 10**9, "y0": TOPS, "y1": 1}
-    line = {"type": "line", "xref": "x", "yref": "paper", "x0": stop.tokens, "x1": stop.tokens, "y0": 0, "y1": 1}
-    return [
-        rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary},
-        line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}},
-    ]
-
-
 def _titles(info: ThoughtInfo, inks: Inks) -> Iterator[dict[str, Any]]:
     font = {"size": 13, "color": inks.text}
     yield note(
@@ -264,6 +267,7 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
     """The two marks by name, and the counts over the bars where there is room for one."""
 
     def label(point: Point, words: str, above: bool) -> dict[str, Any]:
+        # Or the label would run out of the plot.
         late = (math.log10(point.tokens) - low) / (high - low) > CROWDED
         return {
             "x": math.log10(point.tokens),
@@ -281,6 +285,7 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
     end = info.points[-1]
     if info.stop is not None:
         stop = info.points[info.stop]
+        # One above and one below, so that two marks at like heights keep their words apart.
         yield label(stop, f"stopped after {fmt.count(stop.tokens)}:", above=stop.accuracy >= end.accuracy)
         yield label(end, "all of it:", above=stop.accuracy < end.accuracy)
     else:
@@ -289,6 +294,7 @@ def _labels(info: ThoughtInfo, inks: Inks, low: float, high: float) -> Iterator[
     for bar in info.bars:
         count = fmt.count(bar.right + bar.wrong)
         across = (math.log10(bar.up_to) - math.log10(bar.after)) * pixels
+        # Eight pixels a digit.
         if bar.right + bar.wrong and across > 8 * len(count):
             middle = (math.log10(bar.after) + math.log10(bar.up_to)) / 2
             yield {

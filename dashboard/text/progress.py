@@ -199,11 +199,7 @@ def trials(status: Status) -> str:
 
 def spent(status: Status) -> str:
     """`1,234 tokens · $0.01`; without a price the tokens alone."""
-    return f"{fmt.count(status.spent.tokens)} tokens" + (f" · {_usd(status)}" if status.priced else "")
-
-
-def _usd(status: Status) -> str:
-    return cost(status)
+    return f"{fmt.count(status.spent.tokens)} tokens" + (f" · {cost(status)}" if status.priced else "")
 
 
 def cost(status: Status, here: bool = False) -> str:

@@ -107,7 +107,10 @@ def reply(strip: Strip, budget: str) -> str:
     cuts; the words say when the place is only about right."""
     parts = []
     if strip.hidden_tokens:
-        parts.append(_hidden(strip))
+        # As wide as its share of all output, so that a long thought looks long.
+        share = strip.hidden_tokens / (strip.hidden_tokens + len(strip.reply))
+        words = f"{fmt.count(strip.hidden_tokens)} hidden reasoning tokens, which no text tells"
+        parts.append(f'<div class="tk-block tk-hidden" style="width:{max(30, 100 * share):.0f}%">{words}</div>')
     if strip.cut is None:
         parts.append(cells(strip.reply))
         return "".join(parts)
@@ -130,13 +133,6 @@ def legend(parts: Iterable[str], *, cached: bool) -> str:
     keys = [f'<span><i class="tk-{part}"></i>{name}</span>' for part, name in NAMES.items() if part in used]
     keys += ['<span><i class="tk-system tk-c"></i>cached</span>'] if cached else []
     return f'<div class="tk-key">{"".join(keys)}</div>'
-
-
-def _hidden(strip: Strip) -> str:
-    # As wide as its share of all output, so that a long thought looks long.
-    share = strip.hidden_tokens / (strip.hidden_tokens + len(strip.reply))
-    words = f"{fmt.count(strip.hidden_tokens)} hidden reasoning tokens, which no text tells"
-    return f'<div class="tk-block tk-hidden" style="width:{max(30, 100 * share):.0f}%">{words}</div>'
 
 
 def _bare(shown: Sequence[Cell]) -> str:

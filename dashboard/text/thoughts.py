@@ -55,6 +55,7 @@ def panel(inside: Inside) -> str:
     lines.append(("First right", *_first_right(excess)))
     if (stop := inside.stop) is not None:
         mean = inside.mean_tokens.mean or 0.0
+        # Of what thoughts spend on average: short ones are not stopped by a place behind their end.
         less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
         lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
         lines.append(("Right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
@@ -71,7 +72,7 @@ def panel(inside: Inside) -> str:
         '<h2 class="bs-title">Tokens after the answer</h2>'
         f'<div class="bs-big"><b>{escape(share_of(share))}</b><div class="bs-muted">of all tokens were written '
         f"after {what} {escape(_ends(excess.redundant, share_of))}</div></div>{bar}"
-        + "".join(_line(*line) for line in lines)
+        + "".join(line(*each) for each in lines)
     )
 
 
@@ -79,7 +80,7 @@ def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
     excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
-    after = _line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
+    after = line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),
         ("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
@@ -89,12 +90,13 @@ def overthinking(glance: Glance) -> str:
         for band in glance.bands
     )
     head = "<tr><th>questions</th><th>after</th><th>right at</th><th>lost</th><th>n</th></tr>"
+    # A single band is the whole again.
     table = f'<table class="bs-bands">{head}{rows}</table>' if len(glance.bands) > 1 else ""
     n = f"{fmt.plural(excess.n_thoughts, 'thought')} on {fmt.plural(excess.n_questions, 'question')}{about}"
     # Folded, so that the panel is no longer than the figure beside it.
     return (
         f'<h3 class="bs-sub">Thinking past the answer</h3><details class="bs-past"><summary>{after}</summary>'
-        f"{''.join(_line(*line) for line in lines)}{table}</details>"
+        f"{''.join(line(*each) for each in lines)}{table}</details>"
         f'<div class="bs-muted bs-small">{escape(n)}</div>'
     )
 
@@ -125,8 +127,10 @@ def one(thought: Thought, source: str, question: str, cells: Sequence[Token]) ->
 def _strip(first: int | None, last: int | None, cells: Sequence[Token], *, right: bool) -> str:
     """`first` and `last`: cells until the answer was first there, and until it was settled."""
     drawn = []
+    # A bound: ten thousand cells make a browser crawl.
     for at, token in enumerate(cells[: strips.MOST]):
         text = escape(strips.cell_text(token))
+        # The cell in which the answer is complete.
         if first is not None and at == max(0, first - 1):
             off = "" if right else " th-off"
             drawn.append(f'<i class="th-at{off}">{text}</i>')
@@ -155,6 +159,7 @@ def _words(thought: Thought, source: str, reached: int | None, settled: int | No
         ink, sign = MARKS[place.verdict]
         said = "no answer" if place.answer is None else visible(place.answer, LONGEST // 3)
         marks.append(f'<span>{fmt.count(place.tokens)} <b class="bs-{ink}">{sign}</b> {escape(said)}</span>')
+    # Never the same words for what was asked and what was only read.
     how = "What the text says by then" if source == "text" else "What it answers when it is stopped there"
     yield f'<h3 class="bs-sub">{how}</h3><div class="th-places">{"".join(marks)}</div>'
 
@@ -168,9 +173,11 @@ def key(source: str) -> str:
     return f'<div class="tk-key">{keys}</div>'
 
 
-def _line(what: str, value: str, aside: str) -> str:
+def line(what: str, value: str, aside: str, *, strong: bool = True) -> str:
+    """A line of a panel: what, how much, and an aside in grey."""
     muted = f' <span class="bs-muted">{escape(aside)}</span>' if aside else ""
-    return f'<div class="bs-line"><span>{escape(what)}</span><span><b>{escape(value)}</b>{muted}</span></div>'
+    said = f"<b>{escape(value)}</b>" if strong else escape(value)
+    return f'<div class="bs-line"><span>{escape(what)}</span><span>{said}{muted}</span></div>'
 
 
 def _ends(estimate: Estimate, form: Callable[[float | None], str]) -> str:

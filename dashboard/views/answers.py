@@ -412,7 +412,11 @@ def _calls(
         strip = strip_of(call, reply, granted, said_before, transcript.example_texts(trial.spec.question.problem))
         body = ""
         if earlier is None:
-            body = _folded(strips.cells(strip.prompt), transcript.prompt_title(call.messages), len(strip.prompt), call)
+            body, n = strips.cells(strip.prompt), len(strip.prompt)
+            # The first prompt in full, later ones and long ones behind their counts.
+            if call.ordinal or n > strips.FOLD:
+                title = f"{escape(transcript.prompt_title(call.messages))}, {fmt.plural(n, 'token')}"
+                body = f"<details><summary>{title}</summary>{body}</details>"
             parts |= {cell.part for cell in strip.prompt}
             cached = cached or any(cell.cached for cell in strip.prompt)
             exact = exact and strip.prompt_exact
@@ -452,13 +456,6 @@ def _calls(
         rows.append(f'<div class="an-call"><div></div><div class="bs-muted">{escape(beyond)}</div><div></div></div>')
     note = "" if exact else f'<div class="bs-muted" style="font-size:13px">{transcript.ABOUT_CELLS}</div>'
     return f"{strips.legend(parts, cached=cached)}{note}{''.join(rows)}"
-
-
-def _folded(cells: str, title: str, n: int, call: Call) -> str:
-    """The first prompt in full, later ones and long ones behind their counts."""
-    if call.ordinal == 0 and n <= strips.FOLD:
-        return cells
-    return f"<details><summary>{escape(title)}, {fmt.plural(n, 'token')}</summary>{cells}</details>"
 
 
 render()

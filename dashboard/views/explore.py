@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import cast
 
 import polars as pl
@@ -91,19 +90,16 @@ def _handles(x: str) -> tuple[Handles, list[str]]:
     return Handles(most, None if least is None else least / 100), problems
 
 
-def _emptied(name: str) -> None:
-    key = url_state.key(VIEW, name)
-    # Emptied is not untouched: without a word for it the handle would come back with the next link.
-    if not str(st.session_state.get(key) or "").strip():
-        st.session_state[key] = OFF
-
-
 def _field(name: str, label: str, unit: str) -> None:
     key = url_state.key(VIEW, name)
+
+    def emptied() -> None:
+        # Emptied is not untouched: without a word for it the handle would come back with the next link.
+        if not str(st.session_state.get(key) or "").strip():
+            st.session_state[key] = OFF
+
     with st.container(horizontal=True, vertical_alignment="center", width="content", gap="xsmall", key=f"bar-{name}"):
-        st.text_input(
-            label, key=key, max_chars=LONGEST, placeholder="off", width=170, on_change=partial(_emptied, name)
-        )
+        st.text_input(label, key=key, max_chars=LONGEST, placeholder="off", width=170, on_change=emptied)
         st.caption(controls.literal(unit), width="content")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,8 @@ MONEY = {
 def render() -> None:
     """Draw the page."""
     runs.reap()
-    st.html(f"<style>{_css()}</style>")
+    # Its colours are those of `controls.dress`.
+    st.html(f"<style>{Path(__file__).with_name('runs.css').read_text('utf-8')}</style>")
     problems, run, db = url_state.load(VIEW, PARAMS), None, queries.path()
     if wanted := url_state.value(VIEW, "run"):
         try:
@@ -507,12 +507,6 @@ def _bill(status: Status) -> None:
             st.dataframe(pl.DataFrame(lines), hide_index=True, alt="Bill of the run by model and role")
             controls.caption(BILL)
             controls.downloads("bill", pl.DataFrame(lines))
-
-
-@lru_cache(maxsize=1)
-def _css() -> str:
-    """The page's own style; its colours are those of `controls.dress`."""
-    return Path(__file__).with_name("runs.css").read_text("utf-8")
 
 
 render()

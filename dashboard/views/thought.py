@@ -44,6 +44,7 @@ def render() -> None:
     conditions = setting.named(db)
     offered = {"study": controls.studies(db, "condition"), "condition": tuple(conditions)}
     params = controls.offering(PARAMS, offered)
+    # Before any control is drawn: Streamlit refuses to set the state of a widget that stands already.
     problems = url_state.load(VIEW, params)
     controls.keep(VIEW, ("source", "thought"))
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
@@ -52,6 +53,7 @@ def render() -> None:
         query = {"study": study, "condition": condition["condition_id"]}
         controls.link_to("answers", "Answers", query)
     inside = _inside(db, study, condition, problems)
+    # A page all the same, with its controls: another setting may have thoughts to show.
     if inside is None or not inside.thoughts:
         controls.heading("No thought of this setting can be stopped")
         controls.warn(problems)
@@ -73,6 +75,7 @@ def _inside(db: queries.Database, study: str, condition: dict[str, Any], problem
     asked = (db, condition["condition_id"], study)
     try:
         probed = thoughts.inside(*asked, "probes")
+        # A link may ask for looks that nobody made; then the text is read, and the page says so.
         if probed.thoughts and url_state.value(VIEW, "source") != "text":
             return probed
         return thoughts.inside(*asked, "text")
@@ -113,6 +116,7 @@ def _page(
 def _source(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside) -> None:
     """What the numbers rest on, and how to have the model asked."""
     asked = (db, condition["condition_id"], study)
+    # There is a choice only where both sources are.
     if thoughts.inside(*asked, "probes").thoughts:
         key = url_state.key(VIEW, "source")
         st.segmented_control("From", list(SOURCES), key=key, required=True, format_func=SOURCES.__getitem__)
@@ -124,6 +128,7 @@ def _source(db: queries.Database, study: str, condition: dict[str, Any], inside:
                 "This is an estimate: nobody was asked. A look stops each thought at some places and lets the model "
                 "answer at once; its calls are charged to a run of their own and stand in no setting's spend."
             )
+            # Quoted: the name of a study is anybody's, and the line is to be pasted into a shell.
             named = "" if study == queries.ALL else f" --study {shlex.quote(study)}"
             st.code(f"budgetscope probe {condition['condition_id']}{named}", language=None, wrap_lines=True)
             if (why := closed()) is not None:
@@ -134,6 +139,7 @@ def _source(db: queries.Database, study: str, condition: dict[str, Any], inside:
 
 def _probe(db: queries.Database, study: str, condition: str) -> None:
     """The button, its estimate and its ceiling; how far a look is that works."""
+    # While one works a second estimate would count the same looks again.
     if (looking := thoughts.looking(db, condition)) is not None and looking.running:
         _live(db, condition)
         return
@@ -147,6 +153,7 @@ def _probe(db: queries.Database, study: str, condition: str) -> None:
             st.warning(controls.literal(str(error)))
             return
     found = st.session_state.get(kept)
+    # Of another setting, which was looked at before on this page.
     if found is None or found[0] != condition:
         return
     worst = found[1]
@@ -157,6 +164,7 @@ def _probe(db: queries.Database, study: str, condition: str) -> None:
         + (f"{fmt.plural(worst.known, 'look')} were paid for before and cost nothing." if worst.known else "")
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        # What is expected at most; less stops it early, and what it bought is kept.
         tokens = st.number_input("Ceiling, tokens", 1, 10**9, max(1, worst.tokens), width=200)
         usd = None
         if worst.pusd:
@@ -175,6 +183,7 @@ def _live(db: queries.Database, condition: str) -> None:
     looking = thoughts.looking(db, condition)
     if looking is None or not looking.running:
         st.rerun()
+    # A local model takes a while to be loaded, and says nothing until then.
     controls.caption(looking.line() or "The model is being started.")
     if st.button("Stop", help="What is paid for is kept"):
         thoughts.stop(db, condition)
@@ -189,6 +198,7 @@ def _chosen(inside: Inside, problems: list[str]) -> Thought:
         st.session_state[url_state.key(VIEW, "thought")] = None
     if found is not None:
         return found
+    # One of middling length, as the shortest shows nothing and the longest is no example.
     telling = [each for each in inside.thoughts if each.final.verdict == "right" and (each.redundant or each.stated)]
     return next(iter(sorted(telling, key=lambda each: each.n_tokens)[len(telling) // 2 :]), inside.thoughts[0])
 
@@ -196,6 +206,7 @@ def _chosen(inside: Inside, problems: list[str]) -> Thought:
 def _one(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside, thought: Thought) -> None:
     """One thought in full, and the ways to the next and to its answer."""
     chain = thoughts.chains(db, condition["condition_id"], study).get(thought.key)
+    # Deleted, or read anew, between two questions to the database.
     if chain is None:
         return
     order = [each.key for each in inside.thoughts]

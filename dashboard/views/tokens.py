@@ -296,7 +296,9 @@ def _costs(text: str) -> None:
             rates = f"{fmt.money(each.price.input_pusd / 1e6)} / {fmt.money(each.price.output_pusd / 1e6)}"
             # Prices of several dates may stand in one table, so each says its own.
             sources.add(" of ".join(filter(None, (each.price.source, each.price.as_of))))
-        money = [_thousand(pusd) for pusd in (each.input_pusd, each.output_pusd, each.call_pusd)]
+        # A thousand questions, as one alone costs fractions of a cent that nobody can picture.
+        costs = (each.input_pusd, each.output_pusd, each.call_pusd)
+        money = [fmt.money(None if pusd is None else 1000 * pusd / 1e12) for pusd in costs]
         lines.append(
             _line(
                 (
@@ -321,11 +323,6 @@ def _costs(text: str) -> None:
 
 def _line(cells: Sequence[str], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-
-def _thousand(pusd: int | None) -> str:
-    # A thousand questions, as one alone costs fractions of a cent that nobody can picture.
-    return fmt.money(None if pusd is None else 1000 * pusd / 1e12)
 
 
 def _languages(chosen: Sequence[str]) -> None:

@@ -544,12 +544,8 @@ def dress() -> None:
     """Style of every page: `style.css` with the inks of the theme."""
     inks = theme.inks(dark())
     colours = "".join(f"--bs-{name}:{ink};" for name, ink in asdict(inks).items() if isinstance(ink, str))
-    st.html(f"<style>:root{{{colours}}}{_style()}</style>")
-
-
-@lru_cache(maxsize=1)
-def _style() -> str:
-    return Path(__file__).parents[1].joinpath("style.css").read_text("utf-8")
+    style = Path(__file__).parents[1].joinpath("style.css").read_text("utf-8")
+    st.html(f"<style>:root{{{colours}}}{style}</style>")
 
 
 def door() -> None:

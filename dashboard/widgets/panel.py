@@ -39,7 +39,7 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         f'<div class="bs-muted bs-under">{escape(limit)} · {escape(model)}</div>'
         f'<div class="bs-big"><b>{escape(fmt.accuracy(row["accuracy"], n))}</b><div>{_bar(row, colour, inks)}'
         f'<span class="bs-muted">{escape(tables.standing(row))}</span></div></div>'
-        + "".join(_line(what, value, aside) for what, value, aside in tables.panel_lines(row))
+        + "".join(words.line(*each, strong=False) for each in tables.panel_lines(row))
         + _tokens(row, colour, inks)
     )
     for sentence in (*notes, tables.energy_line(row, zone)):
@@ -57,11 +57,6 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         if past:
             inside = {"study": study, "condition": row["condition_id"]}
             controls.link_to("thought", "Inside its thoughts", inside)
-
-
-def _line(what: str, value: str, aside: str) -> str:
-    muted = f' <span class="bs-muted">{escape(aside)}</span>' if aside else ""
-    return f'<div class="bs-line"><span>{escape(what)}</span><span>{escape(value)}{muted}</span></div>'
 
 
 def _bar(row: Row, colour: str, inks: Inks) -> str:

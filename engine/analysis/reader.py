@@ -1,8 +1,7 @@
 """From a question about results to the frames that answer it: which conditions, read where, through which lens.
 
-First labels and default budgets, on lists of conditions and runs; then units, the sums of one question in one cell,
-which cells, frontiers and comparisons are made of; at last `Read`, which owns the order of the queries within one open
-connection. Opens nothing and computes no statistics.
+First labels and default budgets, on lists of conditions and runs; then `Read`, which owns the order of the queries
+within one open connection. Opens nothing and computes no statistics.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from engine.analysis import cells, majority_at_k
 from engine.analysis import lens as lenses
@@ -24,9 +21,9 @@ from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.sql import listings, queries
 from engine.analysis.sql.draws import Drawn, drawn, voting
-from engine.analysis.sql.queries import MEASURES, Within
-from engine.analysis.stats import Ints
+from engine.analysis.sql.queries import Within
 from engine.analysis.studies import Asked, Scope, asked, scope
+from engine.analysis.units import Codebook, units_of_changes, units_of_sums
 from engine.core import names, text
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
@@ -247,106 +244,6 @@ def planned(rows: Iterable[Row], studies: Mapping[str, str], asked: Mapping[tupl
 
 _TOKENS = frozenset({"input_tokens", "output_tokens"})
 _UNKNOWN_COUNTS = ("n_unpriced", "n_unmeasured")
-UNIT_SCHEMA: dict[str, Any] = {
-    "condition_id": pl.String,
-    "axis": pl.String,
-    "budget": pl.Int64,
-    "question_id": pl.String,
-    "cluster": pl.String,
-    **dict.fromkeys(MEASURES, pl.Float64),
-}
-"""Columns of units: sums over the scored trials of a question, counts of all its trials by fate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Codebook:
-    """What the numbers in the database stand for, in the order of the ids."""
-
-    conditions: pl.DataFrame
-    """condition_no, condition_id, axis, budgets; sorted by condition_id."""
-    questions: pl.DataFrame
-    """question_no, question_id, cluster; sorted by question_id."""
-
-
-def units_of_changes(changes: pl.DataFrame, book: Codebook) -> pl.DataFrame:
-    """One row per (condition, budget, question), in this order; columns as UNIT_SCHEMA."""
-    if changes.is_empty():
-        return pl.DataFrame(schema=UNIT_SCHEMA)
-    condition = _ranks(book.conditions["condition_no"])[changes["condition_no"].to_numpy()]
-    question = _ranks(book.questions["question_no"])[changes["question_no"].to_numpy()]
-    budgets = book.conditions["budgets"]
-    counts = budgets.list.len().to_numpy()
-    most = int(counts.max())
-    # By one number per (condition, question), which sorts as fast as numbers do.
-    pairs, place = np.unique(condition * len(book.questions) + question, return_inverse=True)
-    owner, asked = np.divmod(pairs, len(book.questions))
-    at, passing = place * most + changes["slot"].to_numpy(), changes["passing"].to_numpy()
-    sums: dict[str, NDArray[np.float64]] = {}
-    nothing = np.zeros(len(pairs) * most)
-    for name in MEASURES:
-        if name not in changes.columns:
-            # Scores between 0 and 1, of which there are none.
-            sums[name] = nothing
-            continue
-        values = changes[name].to_numpy()
-        added = np.zeros(len(pairs) * most)
-        added[at[~passing]] = values[~passing]
-        added = added.reshape(len(pairs), most).cumsum(axis=1).ravel() if most > 1 else added
-        # After the running sums: a call that a budget cuts counts at that budget alone.
-        added[at[passing]] += values[passing]
-        sums[name] = added
-    slots = np.tile(np.arange(most), len(owner))
-    rows = np.repeat(np.arange(len(owner)), most)
-    # Conditions have unlike numbers of budgets; slots that a condition does not have are left out.
-    own = slots < counts[owner[rows]]
-    rows, slots = rows[own], slots[own]
-    order = np.argsort(owner[rows] * most + slots, kind="stable") if most > 1 else slice(None)
-    rows, slots = rows[order], slots[order]
-    starts = np.concatenate([[0], counts.cumsum()])[:-1]
-    walls = budgets.explode().drop_nulls().gather(starts[owner[rows]] + slots)
-    return _named(book, owner[rows], asked[rows], walls, {n: values[rows * most + slots] for n, values in sums.items()})
-
-
-def _ranks(numbers: pl.Series) -> Ints:
-    """By number, its place in the series."""
-    # An array and no join: numbers go up by one, so they are places of an array themselves.
-    ranks = np.zeros(int(numbers.max() or 0) + 1, np.int64)  # type: ignore[arg-type]
-    ranks[numbers.to_numpy()] = np.arange(len(numbers))
-    return ranks
-
-
-def units_of_sums(held: pl.DataFrame, book: Codebook) -> pl.DataFrame:
-    """What is held, as units; see `queries.read_sums`."""
-    if held.is_empty():
-        return pl.DataFrame(schema=UNIT_SCHEMA)
-    owner = _ranks(book.conditions["condition_no"])[held["condition_no"].to_numpy()]
-    question = _ranks(book.questions["question_no"])[held["question_no"].to_numpy()]
-    sums = {name: held[name].to_numpy() for name in MEASURES}
-    budgets = held["budget"].to_numpy()
-    # Looked at first: they were kept in this order, and to look is cheaper than to sort again.
-    ordered = np.ones(max(0, len(owner) - 1), np.bool_)
-    for key in (question, budgets, owner):
-        step = np.diff(key)
-        ordered = (step > 0) | ((step == 0) & ordered)
-    if not ordered.all():
-        order = np.lexsort((question, budgets, owner))
-        owner, budgets, question = owner[order], budgets[order], question[order]
-        sums = {name: values[order] for name, values in sums.items()}
-    return _named(book, owner, question, pl.Series(budgets), sums)
-
-
-def _named(
-    book: Codebook, owner: Ints, asked: Ints, budgets: pl.Series, sums: dict[str, NDArray[np.float64]]
-) -> pl.DataFrame:
-    ids, which = book.conditions, book.questions
-    named = {
-        "condition_id": ids["condition_id"].gather(owner),
-        "axis": ids["axis"].gather(owner),
-        "budget": budgets,
-        "question_id": which["question_id"].gather(asked),
-        "cluster": which["cluster"].gather(asked),
-    }
-    return pl.DataFrame(named | sums, schema=UNIT_SCHEMA)
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,7 +392,7 @@ class Read:
         return placed_at(conditions, known.studies, checked_axis(axis), budgets, derive)
 
     def units(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
-        """One row per (condition, budget, question), columns `UNIT_SCHEMA`."""
+        """One row per (condition, budget, question), columns `units.UNIT_SCHEMA`."""
         # Sums are kept at the stored prices alone; any other lens reads the steps.
         walls = queries.materialized(self.connection) if self.lens == lenses.STORED else {}
         more = self.drawn.counts if self.drawn else {}

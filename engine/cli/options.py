@@ -406,7 +406,7 @@ def find_run(db: Path, name: str) -> RunDir:
 def condition(results: Results, name: str, task: str | None, study: str | None = None) -> Row:
     """A condition by the beginning of its id, with or without the tag, by its label, or by what people call it (on one
     task, of one study): `Chain of thought`, `Self-consistency ×12 · SmolLM2 135M`."""
-    # Not at the top: `--help` reads no names of settings.
+    # Here, as it brings records and msgspec, which `--help` does without.
     from engine.core import names, text
 
     stored = results.conditions().to_dicts()
@@ -422,7 +422,10 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
     # An id with its tag or without: k1-69f28c85 and 69f28c85.
     starts = ((row, (row["condition_id"], row["condition_id"].partition("-")[2])) for row in known)
     fitting = [r for r, ids in starts if name and (name == r["label"] or any(each.startswith(name) for each in ids))]
-    called = _called(known)
+    # Among those of its task, as on the pages.
+    called: dict[str, str] = {}
+    for each in {row["task"] for row in known}:
+        called |= names.conditions([row for row in known if row["task"] == each])
     for calls in (called, {row["condition_id"]: str(names.settings([row])[0]) for row in known}):
         # The name among all on its task, else the bare one, where no other has it.
         fitting = fitting or [row for row in known if name and calls[row["condition_id"]].lower() == name.lower()]

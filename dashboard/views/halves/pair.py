@@ -85,6 +85,7 @@ class Pair:
                 return
             table = differences.spend_table(whole, a, b)
             controls.table(table, "compare.spend", tallest=None)
+            # Said only where the two are not the same questions.
             if {a["n_questions"], b["n_questions"]} != {whole.n}:
                 shared = fmt.plural(whole.n, "question")
                 controls.caption(f"Means over the questions of each; differences: over the {shared} both have.")
@@ -103,6 +104,7 @@ class Pair:
                     st.markdown(f"**{head}** on {fmt.plural(len(ids), 'question')}")
                     if not ids:
                         continue
+                    # A box that scrolls, or two hundred questions would push the page away.
                     with st.container(height=min(TALL, 20 + LINE * 2 * len(ids)), border=True):
                         for name in ids[:MOST]:
                             self._question(questions[name])
@@ -121,6 +123,7 @@ class Pair:
         with controls.fold(self.view, "others", label) as opened:
             if not opened:
                 return
+            # The baseline is among them, and a setting is not compared with itself.
             cells = (Setting("", row, self.a.study).cell for row in rows.values())
             frame = comparison.against(
                 db, self.a.study, tuple(cell for cell in cells if cell != self.a.cell), self.a.cell
@@ -152,6 +155,7 @@ class Pair:
 
     def _next(self, db: queries.Database, task: str) -> None:
         with controls.fold(self.view, "next", "What does the next point of accuracy cost?") as opened:
+            # A next point costs a thousand resamples, so it waits until somebody looks.
             if opened:
                 try:
                     controls.say(comparison.next_point(db, self.a.study, task, self.looking))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import engine
 from engine.analysis import gate
 from engine.analysis.gate import Demands, Judged, Placed
-from engine.analysis.reader import UNIT_SCHEMA
+from engine.analysis.units import UNIT_SCHEMA
 from engine.core.errors import UnknownName, UsageError
 from tests.support.simulated import World, gates
 from tests.support.stores import studied

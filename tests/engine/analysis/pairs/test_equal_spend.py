@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from engine.analysis import Cell, Results
 from engine.analysis.pairs.equal_spend import EqualSpend, equal_spend
-from engine.analysis.reader import UNIT_SCHEMA
 from engine.analysis.stats import Sample
+from engine.analysis.units import UNIT_SCHEMA
 from engine.core.errors import UnknownName
 from tests.engine.analysis.test_curves import stored
 from tests.support.outcomes import growing, trials_of
