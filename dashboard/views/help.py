@@ -38,7 +38,7 @@ WORDS = (
     ("Stated budget", "a number of tokens the prompt asks the model to stay under; nothing enforces it."),
     ("Frontier", "the points that nothing cheaper equals; its band holds 80% of resampled frontiers."),
     ("Chance of being best", "the share of resamplings in which nothing cheaper is as good."),
-<<<<<<< HEAD
+    ("Stopped at n", "an adaptive study asked it no further: surely beaten at every budget; it has no interval."),
     (
         "Too close to call",
         "the 95% interval of the paired difference holds zero, or p, corrected for all that are compared, is not below "
@@ -47,10 +47,6 @@ WORDS = (
     ("Area under the curve", "mean accuracy over the logarithm of the budget, one number for a setting."),
     ("Hypervolume", "area under a setting's own frontier, as a share of the box up to the dearest setting."),
     ("OckScore", "accuracy in percent less ten times log10(output tokens / 10,000), at the largest budget."),
-=======
-    ("Stopped at n", "an adaptive study asked it no further: surely beaten at every budget; it has no interval."),
-    ("Too close to call", "the 95% interval of the paired difference holds zero."),
->>>>>>> adaptive
     (
         "Tokens after the answer",
         "of a thought, those after its final answer was settled: from there on it is what the model says wherever the "
