@@ -170,6 +170,8 @@ def model_table(declared: ModelSpec) -> dict[str, Any]:
     names = "api_base api_key_env model gguf context_tokens parallel requests_per_minute tokens_per_minute timeout_s "
     names += "continues finish rename omit extra"
     table = {n: getattr(declared, n) for n in names.split() if getattr(declared, n) != getattr(usual, n)}
+    if declared.replicas:
+        table["api_base"] = [declared.api_base, *declared.replicas]
     table |= declared.settings.given
     if price is not None:
         tiers = [{"above_input_tokens": tier.above_input_tokens, **usd_per_million(tier)} for tier in price.tiers]

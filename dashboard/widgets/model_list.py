@@ -97,11 +97,13 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
         return "free, simulated: no language model answers", "", True
     table = table or {}
     if table.get("api_base") or table.get("gguf"):
-        place = str(table.get("api_base") or "a file on this machine")
+        bases = table.get("api_base") or "a file on this machine"
+        place = fmt.joined(list(map(str, bases))) if isinstance(bases, list) else str(bases)
         prices = table.get("prices") or {}
         if not prices.get("input") and not prices.get("output"):
             # Nobody bills what runs on this machine; of a server elsewhere that is not known until it is said.
-            host = urlsplit(str(table.get("api_base") or "")).hostname or ""
+            first = bases[0] if isinstance(bases, list) else bases
+            host = urlsplit(str(first) if table.get("api_base") else "").hostname or ""
             here = prices or table.get("gguf") or is_loopback(host)
             return FREE if here else "price unknown", place, False
         assumed = " assumed price" if prices.get("assumed") else ""

@@ -301,6 +301,8 @@ class Completion:
     """The run that paid for it; None until it is stored."""
     sent_tokens: Count | None = None
     """The cap it was sent with where that was less than the asked one, for want of room in the window; None: asked."""
+    answered_by: str | None = None
+    """Host and path of the address that answered, where the model has several; None: it has one."""
 
 
 @dataclass(frozen=True, slots=True)

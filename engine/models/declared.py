@@ -30,7 +30,9 @@ class ModelSpec:
     name: Text
     """The name the study uses."""
     api_base: Text | None = None
-    """http(s) URL of the endpoint; None: the provider's own, by litellm."""
+    """http(s) URL of the endpoint, the first of its list; None: the provider's own, by litellm."""
+    replicas: tuple[str, ...] = ()
+    """The other URLs of a list in api_base, which serve the same weights by the user's word."""
     api_key_env: Text | None = None
     """Name of the environment variable that holds the key; the key itself is never stored."""
     model: Text | None = None
@@ -105,7 +107,7 @@ class _Tier:
     reasoning: Rate | None = None
 
 
-_OWN = (each.name for each in fields(ModelSpec) if each.name not in ("settings", "price"))
+_OWN = (each.name for each in fields(ModelSpec) if each.name not in ("settings", "price", "replicas"))
 _KEY_LIKE = re.compile("sk_|pk_|rk_|gh[opsu]_|github_pat_|hf_|gsk_|xai_|glpat_|AKIA|AIza|eyJ")
 """Beginnings of keys that providers give out, in letters that a name may have as well."""
 KEYS = (*_OWN, "prices", *(each.name for each in fields(Settings)))
@@ -119,14 +121,33 @@ def model_spec(table: Table, folder: Path) -> ModelSpec:
     settings = table.fields(Settings)
     # 0.0 and -0.0 are one setting: it enters the model's identity.
     zeroed: dict[str, Any] = {name: value + 0.0 for name, value in settings.given.items() if isinstance(value, float)}
-    model = table.fields(ModelSpec, price=_price(table), settings=replace(settings, **zeroed))
+    bases = _bases(table)
+    model = table.fields(
+        ModelSpec,
+        price=_price(table),
+        settings=replace(settings, **zeroed),
+        api_base=bases[0] if bases else None,
+        replicas=bases[1:],
+    )
     wire.check(table.place, model.rename, tuple(model.omit or ()), model.extra)
     if model.api_base is not None:
         # Here already: an address with a user name or a key in it must not reach the stored study.
-        checked_url(model.api_base, model.name)
+        for url in bases:
+            checked_url(url, model.name)
     if model.api_key_env is not None:
         key_variable(model.api_key_env, f"api_key_env in {table.place}")
     return model if model.gguf is None else replace(model, gguf=str(located(model.gguf, folder)))
+
+
+def _bases(table: Table) -> tuple[str, ...]:
+    """The addresses of an endpoint: one, or a list of those of one model."""
+    if not isinstance(table.body.get("api_base"), list):
+        one = table.value("api_base", Text, None)
+        return () if one is None else (one,)
+    bases = [str(table.checked("each of api_base", Text, url)).strip().rstrip("/") for url in table.items("api_base")]
+    if twice := next((url for at, url in enumerate(bases) if url in bases[:at]), None):
+        raise UsageError(f"api_base in {table.place} names {twice} twice; every address once is enough.")
+    return tuple(bases)
 
 
 def key_variable(name: str, place: str) -> str:

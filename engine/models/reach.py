@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -170,10 +170,16 @@ def check_study(models: tuple[ModelSpec, ...], reach: Reach) -> None:
     """Raises UsageError for the first declared model that a page must not ask, as far as it shows without a look-up."""
     for spec in models:
         if spec.api_base is not None:
-            check_endpoint(spec, reach)
+            for one in addressed(spec):
+                check_endpoint(one, reach)
         # A provider's own variable is checked with its address when the model is opened; here it is about foreign ones.
         elif (key := spec.api_key_env) is not None and not any(key in own for own in KEYS.values()):
             check_provider(spec.model or spec.name, (spec.model or spec.name).partition("/")[0], key, reach)
+
+
+def addressed(spec: ModelSpec) -> list[ModelSpec]:
+    """An endpoint of several addresses as endpoints of one each, the first one first."""
+    return [replace(spec, api_base=url, replicas=()) for url in (spec.api_base, *spec.replicas)]
 
 
 def addresses_of(spec: ModelSpec) -> tuple[str, ...]:

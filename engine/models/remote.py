@@ -16,6 +16,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from engine.models.usage import fields_seen
 
 if TYPE_CHECKING:
     from engine.models.net.direct import Direct
+    from engine.models.net.replicas import Replicas
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +94,8 @@ class RemoteModel:
     """How requests differ from the usual on the wire; see `wire`."""
     lenient: bool = False
     """Keep a reply with complete usage whose end nobody said, as 'unsaid'."""
+    replicas: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Further URLs that serve the same model, each with its `addresses`; calls are spread over all of them."""
     addresses: tuple[str, ...] = ()
     """The only network addresses an endpoint is asked at, as they were checked; none: what its name or a proxy says."""
     usage_seen: tuple[str, ...] = ()
@@ -103,10 +107,15 @@ class RemoteModel:
 
     _keys: tuple[str, ...] = field(init=False, repr=False, default=())
     _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
-    _direct: Direct | None = field(init=False, repr=False, compare=False, default=None)
+    _direct: dict[str, Direct] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _spread: Replicas | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
+        if self.replicas:
+            from engine.models.net.replicas import Replicas
+
+            self._spread = Replicas((self.api_base or "", *(url for url, _ in self.replicas)))
 
     async def bound(self, messages: Prompt) -> Bound:
         """UTF-8 bytes plus this model's allowance for its template."""
@@ -127,14 +136,15 @@ class RemoteModel:
         if not (direct or loaded.cache_info().currsize):
             await asyncio.to_thread(loaded)
         clock = asyncio.get_running_loop().time
-        began, heard = clock(), Heard()
+        began, heard, asked_at = clock(), Heard(), ""
         reply: Any = None
         try:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
                 if direct:
                     sent = wire.body(self._sent(request), self.route.partition("/")[2])
-                    heard.body = await self._connections().post(CHAT, sent)
+                    with self._spread.taken() if self._spread else nullcontext(self.api_base or "") as asked_at:
+                        heard.body = await self._connections(asked_at).post(CHAT, sent)
                 else:
                     sent = self._sent(request)
                     reply = await loaded().acompletion(**sent, **self._client_here(), logger_fn=heard)
@@ -167,6 +177,8 @@ class RemoteModel:
         if any(key in text for key in self._keys for text in texts):
             text, model, fingerprint = (blotted(text, self._keys) for text in texts)
             done = replace(done, text=text, model_reported=model or None, fingerprint=fingerprint or None)
+        if self._spread:
+            done = self._spread.checked(asked_at, done)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done
@@ -175,7 +187,13 @@ class RemoteModel:
         """One sentence if the endpoint cannot be reached at all, else None; sends no request and costs nothing."""
         if self.elsewhere is not None:
             return await trouble(self.elsewhere.url, self.place, self.elsewhere.variable)
-        return None if self.api_base is None else await trouble(self.api_base, self.place, addresses=self.addresses)
+        if self.api_base is None:
+            return None
+        # One that answers will do: the others are asked once they are there.
+        for url, addresses in ((self.api_base, self.addresses), *self.replicas):
+            if (why := await trouble(url, self.place, addresses=addresses)) is None:
+                return None
+        return why
 
     @property
     def notice(self) -> str | None:
@@ -190,12 +208,12 @@ class RemoteModel:
     @property
     def direct(self) -> bool:
         """Whether requests go to an endpoint as they are, without litellm; decides speed, and nothing that is sent."""
-        return self.api_base is not None and os.environ.get(LANE) != "litellm"
+        return self.api_base is not None and (bool(self.replicas) or os.environ.get(LANE) != "litellm")
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
-        if self._direct is not None:
-            await self._direct.close()
+        for direct in self._direct.values():
+            await direct.close()
         client, self._client = self._client, None
         # Of another loop it cannot be closed: that loop is over, and took its connections along.
         if client is not None and client[0] is asyncio.get_running_loop():
@@ -248,14 +266,14 @@ class RemoteModel:
                 sent["api_base"] = self.elsewhere.url
         return wire.applied(sent, self.rename, self.omit, self.extra)
 
-    def _connections(self) -> Direct:
-        if self._direct is None:
+    def _connections(self, url: str) -> Direct:
+        if url not in self._direct:
             from engine.models.net.direct import Direct
 
-            key, addresses = self.key or NO_KEY, self.addresses
+            key, addresses = self.key or NO_KEY, dict(self.replicas).get(url, self.addresses)
             # A proxy of the environment must not come between us and this machine.
-            self._direct = Direct(self.api_base or "", key, self.timeout_s, addresses, self.reuse, not self.local)
-        return self._direct
+            self._direct[url] = Direct(url, key, self.timeout_s, addresses, self.reuse, not self.local)
+        return self._direct[url]
 
     def _client_here(self) -> dict[str, Any]:
         """An endpoint anybody may have written down is called with a client of our own, one per event loop."""
@@ -277,7 +295,10 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
     at, limits = checked_url(declared.api_base, declared.name), reach.current()
-    pinned = limits is not None and reach.check_endpoint(declared, limits)
+    each = reach.addressed(declared)
+    # A page may ask some of them only where they are found now.
+    pinned = [limits is not None and reach.check_endpoint(one, limits) for one in each]
+    found = [reach.addresses_of(one) if pin and sends else () for one, pin in zip(each, pinned, strict=True)]
     name = declared.model or bare(declared.name)
     where, settings = host(at), declared.settings
     # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
@@ -292,7 +313,8 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
         route=f"hosted_vllm/{name}",
         place=f"{name} at {where}",
         api_base=declared.api_base.strip().rstrip("/"),
-        addresses=reach.addresses_of(declared) if pinned and sends else (),
+        addresses=found[0],
+        replicas=tuple(zip(declared.replicas, found[1:], strict=True)),
         key=_key(declared) if sends else None,
         timeout_s=declared.timeout_s,
         lenient=declared.finish == "lenient",
@@ -300,7 +322,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
         omit=omit,
         extra=declared.extra or {},
         context_tokens=declared.context_tokens,
-        parallel=declared.parallel or PARALLEL,
+        parallel=declared.parallel or PARALLEL * len(each),
         continues=declared.continues is True,
         continued=CONTINUED if declared.continues else {},
         sends=sent.params,

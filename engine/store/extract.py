@@ -87,6 +87,10 @@ _HIDDEN = {
 deleted may still stand in its blocks."""
 
 
+_LEFT_OUT = ("answered_by",)
+"""Columns of nullable places, such as somebody's own servers, that an anonymous copy has empty."""
+
+
 def extract(store: Store, target: Path, part: Part, *, anonymous: bool = False) -> int:
     """Write a part as a database under a name that may be replaced; returns the number of its trials.
 
@@ -123,7 +127,9 @@ def _filled(connection: Connection, part: Part, anonymous: bool) -> int:
     there = _columns(connection, "origin")
     for table, which in _OF.items():
         # A database of an older schema that is only read lacks tables and columns of later ones.
-        if named := [name for name in _columns(connection, "main")[table] if name in there.get(table, ())]:
+        left_out = _LEFT_OUT if anonymous else ()
+        own_columns = (name for name in _columns(connection, "main")[table] if name not in left_out)
+        if named := [name for name in own_columns if name in there.get(table, ())]:
             columns = each('"@"', *named)
             source = f"({_HIDDEN[table]})" if anonymous and table in _HIDDEN else f"origin.{table}"
             connection.execute(f"insert into main.{table} by name select {columns} from {source} where {which}")

@@ -209,6 +209,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(13, "looks into stored thoughts", _PROBES),
     Migration(14, "scores from 0 to 1 of looks into thoughts", _GRADED),
     Migration(15, "what adaptive runs decided, look by look", _ROUNDS),
+    Migration(16, "which address of a model answered", "alter table completions add column answered_by varchar"),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

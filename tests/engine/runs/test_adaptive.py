@@ -14,7 +14,8 @@ from engine.core.errors import StoreError, UsageError
 from engine.core.rounds import Round, Stop, looks
 from engine.runs import run_dir, worker
 from engine.store.store import Store
-from engine.study.schema import adaptive, as_json, parse, until_words, with_ceiling
+from engine.study.schema import adaptive, as_json, load, parse, until_words, with_ceiling
+from tests import ROOT
 from tests.support import adaptive_runs
 from tests.support.adaptive_runs import STUDY, quiet, ran
 
@@ -174,6 +175,10 @@ def test_until_says_a_regret_in_points_and_belongs_to_adaptive_studies() -> None
         parse(STUDY.replace('plan = "adaptive"\n', ""), "test")
     with pytest.raises(UsageError, match="plan"):
         parse(STUDY.replace('"adaptive"', '"adaptiv"'), "test")
+
+
+def test_the_example_is_an_adaptive_study() -> None:
+    assert load(ROOT / "examples" / "adaptive.toml").until == 0.12
 
 
 def test_looks_grow_by_a_quarter_and_end_with_all_questions() -> None:

@@ -1,0 +1,103 @@
+"""Several addresses of one model: evenly loaded, failing over, and held to be one model.
+
+That they serve the same weights is the user's word; what they report of themselves is held to it. The identity is that
+of the first address, so what was bought from one is replayed for all. Sends nothing itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import httpx
+
+from engine.core.errors import ProviderError
+from engine.core.records import Completion
+from engine.models.net.address import host
+
+REST_S = 20.0
+"""Seconds an address that could not be reached, or said that it is broken, is left alone while others answer."""
+
+
+@dataclass
+class _Address:
+    """One of them."""
+
+    url: str
+    in_flight: int = 0
+    asked: int = 0
+    rests_until: float = 0.0
+    refused: bool = False
+    """It reported itself as another model than the others."""
+
+
+@dataclass
+class Replicas:
+    """The addresses of one model, the first of which names it."""
+
+    urls: tuple[str, ...]
+    clock: Callable[[], float] = time.monotonic
+    _addresses: list[_Address] = field(init=False, default_factory=list)
+    _answers_as: tuple[str, tuple[str | None, str | None]] | None = field(init=False, default=None)
+    """Who answered first, and under which model's name and fingerprint."""
+
+    def __post_init__(self) -> None:
+        self._addresses = [_Address(url) for url in self.urls]
+
+    @contextmanager
+    def taken(self) -> Iterator[str]:
+        """The address for one call, for as long as it takes: of those that answer the one with fewest calls in flight,
+        of these the one that was asked least. Where none answers, the one that rests for the shortest time."""
+        now = self.clock()
+        usable = [each for each in self._addresses if not each.refused] or self._addresses
+        awake = [each for each in usable if each.rests_until <= now]
+        if awake:
+            address = min(awake, key=lambda each: (each.in_flight, each.asked))
+        else:
+            address = min(usable, key=lambda each: each.rests_until)
+        address.in_flight += 1
+        address.asked += 1
+        try:
+            yield address.url
+        # Given up in the middle of a call, which is how a server that hangs ends.
+        except (httpx.TransportError, asyncio.CancelledError):
+            address.rests_until = self.clock() + REST_S
+            raise
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code >= 500:
+                address.rests_until = self.clock() + REST_S
+            raise
+        finally:
+            address.in_flight -= 1
+
+    def checked(self, url: str, answer: Completion) -> Completion:
+        """The answer with who gave it. Raises ProviderError where another of the addresses reported another model or
+        fingerprint before: that address is not asked again, and its reply is no completion of this model."""
+        said = answer.model_reported, answer.fingerprint
+        if self._answers_as is None:
+            self._answers_as = url, said
+        first, known = self._answers_as
+        if url == first:
+            # A server that was started anew may say something else; its own answers are held to each other elsewhere.
+            self._answers_as = first, said
+        elif said != known:
+            for each in self._addresses:
+                each.refused |= each.url == url
+            what = "model" if said[0] != known[0] else "fingerprint"
+            one, other = (str(names[what == "fingerprint"]) for names in (said, known))
+            raise ProviderError(
+                f"{_where(url)} reports the {what} {one[:80]!r} and {_where(first)} {other[:80]!r}, so it is not the "
+                "same model: its reply is left out, and it is asked no more. Mend the list in api_base.",
+                kind="malformed",
+                usage=answer.usage,
+            )
+        return replace(answer, answered_by=_where(url))
+
+
+def _where(url: str) -> str:
+    at = urlsplit(url)
+    return f"{host(at)}{at.path.rstrip('/')}"
