@@ -114,14 +114,15 @@ def checked(form: Form) -> schema.Study:
 
 def text(form: Form) -> str:
     """The form as TOML."""
-    # Those that play in a line-up alone are declared too, but not run; where every strategy asks a line-up, no model
-    # is run alone.
+    # Those that only play in a line-up, or judge, are declared too, but not run; where every strategy asks a line-up,
+    # no model is run alone.
     known = entries()
     playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
     single = any(name not in known or not known[name].roles for name, _ in form.strategies)
     alone = [name for name in form.models if single or not form.lineups or name in playing]
     models = [form.tables.get(name, {"name": name}) for name in alone]
-    models += [{**form.tables[name], "alone": False} for name in form.tables if name in playing and name not in alone]
+    apart = playing | {task.get("judge") for task in form.tasks}
+    models += [{**form.tables[name], "alone": False} for name in form.tables if name in apart and name not in alone]
     strategies = []
     for name, knobs in form.strategies:
         values = {knob: listed(typed) for knob, typed in knobs.items() if typed.strip()}
