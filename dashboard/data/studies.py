@@ -290,6 +290,26 @@ def _preview(spec: TaskSpec) -> Preview:
     return Preview(len(questions), shown, str(getattr(task, "note", "")))
 
 
+def origins(tasks: Iterable[TaskSpec]) -> list[str]:
+    """Where the questions of own files and public benchmarks come from, one line each: an address at its revision, or
+    the name of a copy; the folders it lies in are nobody's business."""
+    from engine.tasks.named.fetch import address_of
+
+    lines = []
+    for task in tasks:
+        if task.name.startswith("file:"):
+            lines.append(f"Questions from the file {Path(task.name.removeprefix('file:')).name}")
+        elif named.known(task.name) and task.name not in TASKS:
+            name, _, subset = task.name.partition("/")
+            sources = named.benchmark(name).sources
+            source = sources.get(subset or task.subset or next(iter(sources)))
+            if task.path:
+                lines.append(f"Questions of {task.name} from a copy, the file {Path(task.path).name}")
+            elif source is not None:
+                lines.append(f"Questions of {task.name} from {address_of(source, task.revision)}")
+    return lines
+
+
 def without_path(sentence: str, task: Mapping[str, Any]) -> str:
     """A sentence about an uploaded file without the folder it lies in, which is nobody's business."""
     path = Path(str(task.get("name", "")).removeprefix("file:"))

@@ -113,6 +113,18 @@ def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(
     assert any("did you mean 'tolerance'" in str(each.value).replace("\\", "") for each in wrong.warning)
 
 
+def test_a_benchmark_says_its_revision_and_takes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    page = run_page("runs", model=["scripted/adder"], task="gsm8k")
+    assert not page.exception and "Questions from hf://datasets/openai/gsm8k@" in _captions(page)
+    page.text_input(key="form.revision").set_value("1234567890" * 4).run()
+    assert not page.exception and f'revision = "{"1234567890" * 4}"' in page.code[0].value
+    page.text_input(key="form.revision").set_value("main").run()
+    assert "give the commit's 40 digits" in " ".join(str(each.value) for each in page.warning)
+
+
 def test_a_judge_is_chosen_with_its_rubric_and_takes_the_scorers_place(page: AppTest) -> None:
     assert not [each for each in page.text_area if each.key == "form.rubric"]
     page.selectbox(key="form.judge").set_value("scripted/adder").run()
