@@ -114,14 +114,15 @@ def checked(form: Form) -> schema.Study:
 
 def text(form: Form) -> str:
     """The form as TOML."""
-    # Those that play in a line-up alone are declared too, but not run; where every strategy asks a line-up, no model
-    # is run alone.
+    # Those that only play in a line-up, or judge, are declared too, but not run; where every strategy asks a line-up,
+    # no model is run alone.
     known = entries()
     playing = {model for lineup in form.lineups for role, model in lineup.items() if role != "name" and model}
     single = any(name not in known or not known[name].roles for name, _ in form.strategies)
     alone = [name for name in form.models if single or not form.lineups or name in playing]
     models = [form.tables.get(name, {"name": name}) for name in alone]
-    models += [{**form.tables[name], "alone": False} for name in form.tables if name in playing and name not in alone]
+    apart = playing | {task.get("judge") for task in form.tasks}
+    models += [{**form.tables[name], "alone": False} for name in form.tables if name in apart and name not in alone]
     strategies = []
     for name, knobs in form.strategies:
         values = {knob: listed(typed) for knob, typed in knobs.items() if typed.strip()}
@@ -289,6 +290,26 @@ def _preview(spec: TaskSpec) -> Preview:
     questions = task.questions()
     shown = tuple((question.problem.text, question.target) for question in questions[:SHOWN])
     return Preview(len(questions), shown, str(getattr(task, "note", "")))
+
+
+def origins(tasks: Iterable[TaskSpec]) -> list[str]:
+    """Where the questions of own files and public benchmarks come from, one line each: an address at its revision, or
+    the name of a copy; the folders it lies in are nobody's business."""
+    from engine.tasks.named.fetch import address_of
+
+    lines = []
+    for task in tasks:
+        if task.name.startswith("file:"):
+            lines.append(f"Questions from the file {Path(task.name.removeprefix('file:')).name}")
+        elif named.known(task.name) and task.name not in TASKS:
+            name, _, subset = task.name.partition("/")
+            sources = named.benchmark(name).sources
+            source = sources.get(subset or task.subset or next(iter(sources)))
+            if task.path:
+                lines.append(f"Questions of {task.name} from a copy, the file {Path(task.path).name}")
+            elif source is not None:
+                lines.append(f"Questions of {task.name} from {address_of(source, task.revision)}")
+    return lines
 
 
 def without_path(sentence: str, task: Mapping[str, Any]) -> str:

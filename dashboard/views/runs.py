@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -336,6 +337,10 @@ def _panel(run: RunDir, was_busy: bool, problems: list[str]) -> None:
         _decisions(run)
     with right, st.container(border=True, key="standing"):
         _standing(run, status, busy, so_far)
+    with suppress(BudgetscopeError):
+        # A study of another version, or one that somebody edited, says nothing of it.
+        for line in studies.origins(load(run.study).tasks):
+            controls.caption(line)
     if not busy:
         _bill(status)
     with st.expander("Log"):

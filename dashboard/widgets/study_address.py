@@ -21,6 +21,7 @@ from engine.core.records import PUSD_PER_USD
 from engine.models.bundled import BUNDLED
 from engine.strategies import entries
 from engine.study.schema import Study
+from engine.tasks import named
 from engine.tasks.gym.catalogue import CATALOGUE, LEVELS
 from engine.tasks.scorers import SAME
 
@@ -56,7 +57,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "stratify": ("Spread the sample over", "stratify_column"),
 }
 """Columns a file may have besides: label, and field of a [[tasks]] table."""
-FIELDS = ("question", "answer", "choices", "kind", "statement", "checker", "scorer", *COLUMNS, "bad")
+FIELDS = ("question", "answer", "choices", "kind", "statement", "checker", "scorer", "judge", "rubric", *COLUMNS, "bad")
 """What is said of a file: its columns, and how its answers are read; None: as they look."""
 WITHOUT = "no column"
 MOST = 100  # Parts of one name that are used, and times a hundred the letters of one.
@@ -76,7 +77,7 @@ PARAMS = (  # As the address names them; one that is not named stands at its sta
     Param("task", choices=(*studies.generators(), FILE)),
     Param("level", choices=tuple(dict.fromkeys(level for name in CATALOGUE for level in studies.spans(name)))),
     Param("file"),
-    *(Param(name) for name in FIELDS),
+    *(Param(name) for name in (*FIELDS, "revision")),
     *(Param(name, choices=tuple(map(str, range(least, most + 1)))) for name, (least, most, _) in COUNTS.items()),
     Param("axis", choices=tuple(AXES)),
     Param("budgets"),
@@ -151,6 +152,7 @@ def into(said: Mapping[str, Any], uploads: Path | None = None) -> tuple[dict[str
         "form.axis": said.get("axis"),
         f"form.budgets.{fields['form.axis']}": said.get("budgets"),
         "form.system": said.get("system"),
+        "form.revision": said.get("revision"),
     }
     # They are numbers in range: `PARAMS` names every one that an address may hold.
     values |= {f"form.{name}": int(said[name]) for name in COUNTS if said.get(name)}
@@ -186,6 +188,8 @@ def out(session: Mapping[str, Any]) -> dict[str, Any]:
     several = any(entries()[name].roles for name in chosen if name in entries())
     roles = [f"{role}={new[key]}" for role, key in _role_keys().items() if several and new.get(key)]
     texts = {name: new.get(f"form.{name}") for name in ("name", "axis", "system", "tokens", "usd", "until", *COUNTS)}
+    public = session.get("form.source") != OWN and named.known(str(session.get("form.task")))
+    texts["revision"] = new.get("form.revision") if public else None
     # Nine decimals and no exponent, which `into` would not read.
     texts["usd"] = None if texts["usd"] is None else f"{texts['usd']:.9f}".rstrip("0").rstrip(".")
     texts["until"] = None if texts["until"] is None else f"{texts['until']:g}"
@@ -241,12 +245,12 @@ def of_study(study: Study, uploads: Path) -> dict[str, Any]:
     if source == "file":
         columns = {"question": task.question_column, "answer": task.answer_column, "choices": task.choices_column}
         session |= {"form.source": OWN, "form.path": Path(rest)} | {f"form.{name}": of for name, of in columns.items()}
-        session |= {"form.kind": task.kind, "form.checker": task.checker, "form.scorer": task.scorer}
+        session |= {f"form.{name}": getattr(task, name) for name in ("kind", "checker", "scorer", "judge", "rubric")}
         session["form.statement"] = "first" if task.statement == "first" else None
         session |= {f"form.{name}": getattr(task, field) or WITHOUT for name, (_, field) in COLUMNS.items()}
         session["form.bad"] = LEFT_OUT if task.skip_bad else None
     else:
-        session["form.task"] = studies.named_as(task)
+        session |= {"form.task": studies.named_as(task), "form.revision": task.revision or ""}
     return out(session)
 
 
@@ -263,6 +267,7 @@ def start(axis: str) -> dict[str, Any]:
         "form.axis": axis,
         f"form.budgets.{axis}": BUDGETS[axis],
         "form.system": "",
+        "form.revision": "",
         "form.tokens": None,
         "form.usd": None,
         "form.until": None,

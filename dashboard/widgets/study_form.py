@@ -48,6 +48,7 @@ KINDS = get_args(AnswerKind)
 STATEMENTS = {"last": "the last counts", "first": "the first counts"}
 ROLES: dict[str, Role] = {"messages": "messages", "context": "context", "category": "category", "kinds": "kind"}
 """Those that are chosen by what the columns are called; the others are somebody's own choice."""
+LONGEST_RUBRIC = 4_000
 LONGEST = 44  # Letters of a question that is shown before the run.
 _KEEP: dict[str, Any] = {"persist_state": "session"}  # A run of the page that does not draw a field keeps it.
 
@@ -67,8 +68,7 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
         # A plugin's task and a benchmark go by their own names and know no level.
         task = {"name": chosen} if studies.bare(chosen) else {"name": f"gym:{generator}", "level": level}
         if named.known(chosen) and studies.bare(chosen):
-            made = named.benchmark(generator)
-            controls.caption(f"{made.title}, {made.paper}. Licence: {made.licence}. Scored {made.scored}.")
+            task |= _revision(chosen)
         elif generator in CATALOGUE:
             controls.caption(
                 f"{studies.ABOUT.get(generator, 'Generated questions.')} {CATALOGUE[generator].instructions}"
@@ -82,6 +82,22 @@ def what(uploads: Path) -> tuple[dict[str, Any], ...]:
     task["seed"] = st.session_state["form.seed"]
     _preview(task)
     return (task,)
+
+
+def _revision(chosen: str) -> dict[str, Any]:
+    """What a benchmark is and where its questions come from, and another commit of them, if one is wanted."""
+    made = named.benchmark(chosen.partition("/")[0])
+    source = made.sources[chosen.partition("/")[2] or next(iter(made.sources))].address
+    controls.caption(f"{made.title}, {made.paper}. Licence: {made.licence}. Scored {made.scored}.")
+    controls.caption(f"Questions from {source}")
+    asked = st.text_input(
+        "Revision",
+        key="form.revision",
+        **_KEEP,
+        placeholder="the commit above",
+        help="Another commit of the publisher's repository, in 40 digits; a branch moves, and is refused.",
+    )
+    return {"revision": str(asked).strip()} if asked else {}
 
 
 def _preview(task: Mapping[str, Any]) -> None:
@@ -167,12 +183,36 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
         typed = st.session_state.get("form.scorer")
         # One with options is no name of the list, and is typed: number(tolerance=1%).
         own = [str(typed)] if typed and typed not in scorers and is_scorer(str(typed)) else []
-        scorer = _choice("Scorer", "scorer", [*scorers, *own], SAME, accept_new_options=True, disabled=checked)
+        judge = None if checked else _judge()
+        unscored = checked or judge is not None
+        scorer = _choice("Scorer", "scorer", [*scorers, *own], SAME, accept_new_options=True, disabled=unscored)
     task |= {"statement": statement} if statement else {}
     if checker:
         return task | {"checker": checker}
-    parts = {"choices_column": options, "kind": kind, "scorer": scorer}
+    parts = {"choices_column": options, "kind": kind, **(judge or {"scorer": scorer})}
     return task | {name: value for name, value in parts.items() if value}
+
+
+def _judge() -> dict[str, Any] | None:
+    """A model that grades the answers, and by what; None: a scorer does."""
+    known = [*BUNDLED, *st.session_state.get(model_list.ADDED, ()), *st.session_state["form.models"]]
+    typed = st.session_state.get("form.judge")
+    own = [str(typed)] if typed not in (None, "", NONE) else []
+    judge = _choice("Judge model", "judge", list(dict.fromkeys([*known, *own])), NONE, accept_new_options=True)
+    if judge is None:
+        return None
+    rubric = st.text_area(
+        "Rubric",
+        key="form.rubric",
+        **_KEEP,
+        max_chars=LONGEST_RUBRIC,
+        placeholder="Right if it names the cause and the remedy; half if it names one of them.",
+    )
+    controls.caption(
+        "It grades each distinct answer to a question once. That is charged to the run, under its ceiling, and to no "
+        "setting; answers it has not graded are not scored."
+    )
+    return {"judge": judge, "rubric": rubric or ""}
 
 
 def _more_columns(known: Sequence[str], guess: Mapping[Role, str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import polars as pl
 
 from engine.analysis import stats
 from engine.analysis.cells import MEANS, scored_means
+from engine.analysis.lens import STORED, Lens
 from engine.analysis.pairs import compare
 from engine.analysis.pairs.compare import Paired
 from engine.analysis.results import Results
@@ -68,6 +69,9 @@ class Judged:
     more_questions: int | None = None
     """Questions still needed to decide it with 80 % chance, if the truth is what was seen; None: it is decided, or no
     number of them would."""
+    sees: float | None = None
+    """Of a comparison with a baseline, the true loss, a share, that fails with 80% chance on as many questions that
+    differ as often; None: unknown, or no such demand."""
     simulated: bool = False
     """Whether a script answered."""
     why: str = ""
@@ -90,11 +94,11 @@ def over_all(judged: Iterable[Judged], undecided: Verdict = "undecided") -> Verd
     return next((verdict for verdict in ("fail", "undecided") if verdict in verdicts), "pass")
 
 
-def placed(results: Results, budget: int | None = None, **filters: Any) -> list[Placed]:
+def placed(results: Results, budget: int | None = None, lens: Lens = STORED, **filters: Any) -> list[Placed]:
     """The settings of a study, each at its largest budget, or at `budget` (in the unit of its axis).
 
-    Filters: `reader.FILTERS`. Raises UsageError where none is there."""
-    cells, units = results.measured(None, None if budget is None else [budget], filters, explain=False)
+    `lens`: the prices that usd is read at. Filters: `reader.FILTERS`. Raises UsageError where none is there."""
+    cells, units = results.measured(None, None if budget is None else [budget], filters, lens, explain=False)
     found: dict[Any, Placed] = {}
     # Ascending: of a setting that ran once a budget the largest is kept.
     for row in cells.sort("budget").iter_rows(named=True):
@@ -307,4 +311,7 @@ def beside(pair: Paired, margin: float, settings: int, sample: Sample) -> Judged
     discordance = (sum(compare.shares(delta)) * worth + 0.5) / (worth + 1)
     needed = stats.questions_needed(passing.mean + margin, discordance, level=1 - 2 * ERROR)
     more = None if needed is None else (needed / worth - 1) * pair.n
+    # The bound that fails lies beyond the margin, so that what is lost has to be seen beside it and not beside 0.
+    seen = stats.detectable(worth, discordance, level=joint)
+    judged = replace(judged, sees=None if seen is None else margin + seen)
     return _at_least(judged, passing.mean, passing.low, failing.high, more)

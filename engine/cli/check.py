@@ -27,6 +27,7 @@ from engine.core.errors import UnknownName, UsageError
 if TYPE_CHECKING:
     from engine.analysis import Results
     from engine.analysis.gate import Judged
+    from engine.analysis.lens import Lens
     from engine.study.schema import Study
 
 TOKENS = ("output_tokens", "total_tokens")
@@ -58,6 +59,7 @@ _demand = partial(option, group="Demands (each on every setting)")
 @option("--junit", type=Path, metavar="FILE", help="write a JUnit file")
 @option("--markdown", type=Path, metavar="FILE", help="add a summary in Markdown, such as to $GITHUB_STEP_SUMMARY")
 @option("--smoke", is_flag=True, help="run the study's first questions on a script, without a key, and judge nothing")
+@options.prices
 @options.plugin
 @options.as_json
 def check(
@@ -74,6 +76,7 @@ def check(
     junit: Path | None,
     markdown: Path | None,
     smoke: bool,
+    prices: tuple[str, ...],
     as_json: bool,
     **chosen: Any,
 ) -> int:
@@ -86,17 +89,21 @@ def check(
         raise UnknownName("count of tokens", x or "", TOKENS)
     if baseline is None and (margin is not None or against is not None):
         raise UsageError("--margin and --against belong to --no-worse-than FILE; name the baseline.")
+    if prices and max_cost is None:
+        raise UsageError("--prices belongs to --max-cost, which is the demand that money is read for; name it.")
     if not smoke and all(each is None for each in (max_tokens, max_cost, min_accuracy, baseline)):
         raise UsageError("Demand something: --max-tokens, --max-cost, --min-accuracy, --no-worse-than.")
     # Before anything is run or read: a mistake in a name is no result of the gate.
     junit, markdown = (file and _target(db, file) for file in (junit, markdown))
     demands = {"max_tokens": max_tokens, "max_cost": max_cost, "min_accuracy": min_accuracy, "margin": margin}
+    notes: list[str] = []
     if smoke:
         # Without the database of --db: a script's answers must never stand among real ones.
         judged, code = _smoked(study)
     else:
         results = engine.open(options.existing(db))
-        judged = _judged(results, _name(study), demands, baseline, against, x, chosen)
+        lens, notes = _priced(results, prices)
+        judged = _judged(results, _name(study), demands, baseline, against, x, lens, chosen)
         # Several demands leave one code: a failure outweighs what is undecided.
         code = _CODES[gate.over_all(judged, undecided or "undecided")]  # type: ignore[arg-type]
     if as_json:
@@ -104,6 +111,8 @@ def check(
     else:
         for each in judged:
             show.say(f"{each.verdict:9}  {sentence(each)}")
+        for note in notes:
+            show.say(note)
         show.say(_summary(judged, code, smoke))
     if junit is not None:
         files.replace(junit, as_junit(judged, undecided))
@@ -121,6 +130,7 @@ def _judged(
     baseline: Path | None,
     against: str | None,
     x: str | None,
+    lens: Lens,
     chosen: Mapping[str, Any],
 ) -> list[Judged]:
     from engine.analysis import gate
@@ -137,7 +147,7 @@ def _judged(
     if chosen["setting"] is not None:
         row = options.condition(results, chosen["setting"], chosen["task"], study)
         filters["condition_id"] = row["condition_id"]
-    settings = gate.placed(results, chosen["budget"], study=study, **filters)
+    settings = gate.placed(results, chosen["budget"], lens, study=study, **filters)
     # A study has one budget axis, so the first setting's is everybody's.
     axis = settings[0].row["axis"]
     spends = (
@@ -154,6 +164,15 @@ def _judged(
     shared = study if study in before.studies()["study"].to_list() else None
     named = None if against is None else options.condition(before, against, chosen["task"])["condition_id"]
     return gate.judge(settings, demands, gate.counterparts(settings, before, named, shared))
+
+
+def _priced(results: Results, prices: tuple[str, ...]) -> tuple[Lens, list[str]]:
+    """The prices that money is read at, and what is to be said of them."""
+    from engine.cli.reading import savings
+
+    listed = results.snapshots()
+    lens = savings.lens(listed, prices)
+    return lens, list(savings.said(listed, lens, prices)) if prices else []
 
 
 def _there(baseline: Path) -> Path:
@@ -242,6 +261,8 @@ def sentence(judged: Judged) -> str:
         seen = f"; measured {form(judged.value)} {text.interval(judged.low, judged.high, brief)}".rstrip()
     tail = f" on {text.plural(judged.n, 'question')}" if judged.n else ""
     tail += f"{labels}{'; ' if judged.why else ''}{judged.why}"
+    if judged.sees is not None:
+        tail += f"; a true loss of {show.points(judged.sees).lstrip('+')} would fail with 80% chance"
     if judged.verdict == "undecided" and judged.more_questions is not None:
         tail += f"; about {text.plural(judged.more_questions, 'more question')} would decide it"
     elif judged.verdict == "undecided" and not judged.why:

@@ -76,7 +76,7 @@ def _log(db: Path, path: Path, study: str | None, wishes: Wishes, preview: bool,
     with ExitStack() as stack:
         if skip_bad:
             faults = stack.enter_context(logs.skipping_bad())
-        found = importing.survey(store, path, study, wishes)
+        found = importing.survey(store, path, study, wishes, lambda n: _tell(n, "looked at"))
         unread = list(dict.fromkeys(faults))
         for part in found.parts.values():
             for line in part.lines():
@@ -88,8 +88,7 @@ def _log(db: Path, path: Path, study: str | None, wishes: Wishes, preview: bool,
         if preview:
             show.say("Nothing was stored; leave out --preview to import.")
             return
-        tty = sys.stderr.isatty()
-        new = importing.bring_in(store, found, lambda n: _tell(n) if tty else None)
+        new = importing.bring_in(store, found, lambda n: _tell(n, "read"))
     derived = "; votes derived from draws are among them" if any(p.derived for p in found.parts.values()) else ""
     studies = ", ".join(dict.fromkeys(part.study for part in found.parts.values()))
     show.say(
@@ -99,9 +98,10 @@ def _log(db: Path, path: Path, study: str | None, wishes: Wishes, preview: bool,
     )
 
 
-def _tell(read: int) -> None:
-    sys.stderr.write(f"\r{text.count(read)} answers read")
-    sys.stderr.flush()
+def _tell(count: int, done: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text.count(count)} answers {done} ")
+        sys.stderr.flush()
 
 
 def _merge(db: Path, path: Path, preview: bool, trust: bool) -> None:

@@ -83,8 +83,9 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
     model = line.model or request.get("model") or response.get("model")
     if not model:
         raise UsageError(f"{where} names no model; add `model`.")
-    usage = line.usage or response.get("usage") or {}
-    given, taken = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    usage = logs.fields_of(line.usage or response.get("usage"))
+    given = logs.fields_of(usage.get("prompt_tokens_details"))
+    taken = logs.fields_of(usage.get("completion_tokens_details"))
     spend, unreported = logs.spend(
         {
             "calls": 1,

@@ -36,7 +36,7 @@ class Record(msgspec.Struct):
     output: dict[str, Any] | None = None
     messages: list[dict[str, Any]] | None = None
     interaction_type: str = "single_turn"
-    answer_attribution: list[dict[str, Any]] = []
+    answer_attribution: list[dict[str, Any]] | None = None
     token_usage: dict[str, Any] | None = None
     performance: dict[str, Any] | None = None
     error: str | None = None
@@ -82,7 +82,8 @@ def _shared(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> int:
 
 def _answer(record: Record) -> ImportedAnswer:
     usage, speed = record.token_usage or {}, record.performance or {}
-    terminal = [each for each in record.answer_attribution if each.get("is_terminal")] or record.answer_attribution
+    read = record.answer_attribution or []
+    terminal = [each for each in read if each.get("is_terminal")] or read
     last = terminal[-1] if terminal else {}
     replies = (record.output or {}).get("raw")
     prompt = logs.prompt_of(record.messages)

@@ -109,7 +109,9 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
     with logs.mapped(folder / STATS) as content:
         rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
         for place, raw in enumerate(rows):
-            row = logs.decoded(raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
+            row = logs.attempt(logs.decoded, raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
+            if row is None:
+                continue
             own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
             for stat in row.stats if not row.perturbation else ():
                 name = stat.get("name")

@@ -37,7 +37,7 @@ from engine.core.records import (
     Usage,
     verdict_of,
 )
-from engine.interop import ImportedAnswer, Importer, importer_for
+from engine.interop import ImportedAnswer, Importer, importer_for, logs
 from engine.interop.derived import Wishes, readings
 from engine.models.prices import bundled_price
 from engine.store import foreign
@@ -179,10 +179,17 @@ def _listed(words: Iterable[str]) -> str:
     return text.joined(map(shortened, ordered[:4])) + (f" and {len(ordered) - 4} more" if len(ordered) > 4 else "")
 
 
-def survey(store: Store, path: Path, study: str | None = None, wishes: Wishes = NOTHING_MORE) -> Survey:
+def survey(
+    store: Store,
+    path: Path,
+    study: str | None = None,
+    wishes: Wishes = NOTHING_MORE,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Survey:
     """Read a log to its end and say what it would bring. Raises UsageError with file and place.
 
-    `wishes`: a second reading, and votes over draws, which come in as settings of their own."""
+    `wishes`: a second reading, and votes over draws, which come in as settings of their own. `progress` hears now and
+    then how many were read."""
     if not path.exists():
         raise UsageError(f"There is no {shortened(str(path))!r} to import; name a log, a folder of one, or a database.")
     # Of the content, so that the same log under another name is the same log.
@@ -190,7 +197,9 @@ def survey(store: Store, path: Path, study: str | None = None, wishes: Wishes = 
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
     parts: dict[Key, Part] = {}
-    for answer in readings(lambda: reader.answers(path), wishes):
+    for count, answer in enumerate(readings(lambda: reader.answers(path), wishes), 1):
+        if not count % BATCH:
+            progress(count)
         task = answer.task or path.stem
         key = answer.log or digest, task
         part = parts.get(key)
@@ -199,7 +208,9 @@ def survey(store: Store, path: Path, study: str | None = None, wishes: Wishes = 
             part = parts[key] = Part(answer.tool, task, task, "", run_id, voting=wishes.votes)
         _count(part, answer, here)
     if not parts:
-        raise UsageError(f"{path.name!r} holds no answer; there is nothing to import.")
+        bad = logs.left_out()
+        why = f" that can be read; {text.plural(bad, 'record')} cannot" if bad else ""
+        raise UsageError(f"{path.name!r} holds no answer{why}; there is nothing to import.")
     for part in parts.values():
         # At home with what is here where most of its questions are: there the settings stand side by side.
         home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))

@@ -231,7 +231,7 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
     if usage is None and len(sample.model_usage) == 1:
         # A log that calls the model otherwise here has no other it could be.
         usage = next(iter(sample.model_usage.values()))
-    usage = usage if usage is not None else sample.output.get("usage") or {}
+    usage = usage if usage is not None else logs.fields_of(sample.output.get("usage"))
     asked, graded = _events(model, sample)
     # A scorer that asks the evaluated model has its tokens counted with those of the answer.
     usage = {

@@ -61,7 +61,8 @@ class LmEval:
         filters: dict[int, str] = {}
         for number, line in logs.lines(path, msgspec.Raw):
             where = f"{path.name!r}, line {number},"
-            document = logs.decoded(line, Document, where)
+            if (document := logs.attempt(logs.decoded, line, Document, where)) is None:
+                continue
             # Of one document read through several filters the first is the one that counts.
             if filters.setdefault(document.doc_id, document.filter) != document.filter:
                 continue

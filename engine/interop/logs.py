@@ -70,7 +70,9 @@ def _mended(found: re.Match[bytes]) -> bytes:
 def _words(error: Exception) -> str:
     # Names of fields come from the file, so that the sentence stays one line.
     said = " ".join(str(error).split()) or type(error).__name__
-    return shortened(said[:1].lower() + said[1:].rstrip("."))
+    # But for a word in capitals, such as JSON.
+    first = said[:1] if said[1:2].isupper() else said[:1].lower()
+    return shortened(first + said[1:].rstrip("."))
 
 
 _skipped: ContextVar[list[str] | None] = ContextVar("skipped", default=None)
@@ -85,6 +87,11 @@ def skipping_bad() -> Iterator[list[str]]:
         yield faults
     finally:
         _skipped.reset(token)
+
+
+def left_out() -> int:
+    """How many records could not be read so far; 0 where such stop the import."""
+    return len(set(_skipped.get() or ()))
 
 
 def attempt(read: Callable[..., _T], *parts: Any) -> _T | None:
@@ -292,6 +299,11 @@ def count_of(value: Any) -> int | None:
         return None
     # Some tools count tokens in floats.
     return round(value)
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """An object of a log; empty where something else stands in its place."""
+    return value if isinstance(value, dict) else {}
 
 
 def unit(value: Any) -> float | None:

@@ -111,13 +111,13 @@ def _scorer(cases: Iterable[dict[str, Any]]) -> str | None:
 
 def _answer(output: Output, result: Result, scorer: str | None) -> ImportedAnswer:
     response = result.response or {}
-    usage = response.get("tokenUsage") or result.tokenUsage or {}
+    usage = logs.fields_of(response.get("tokenUsage") or result.tokenUsage)
     provider = result.provider if isinstance(result.provider, dict) else {"id": result.provider}
     said = response.get("output")
     reply = said if isinstance(said, str) else None if said is None else json.dumps(said, ensure_ascii=False)
     # failureReason 2 is theirs for an error, 1 for an assertion that failed, which is a wrong answer.
     failed = result.failureReason == 2 or (result.response is None and bool(result.error))
-    details = usage.get("completionDetails") or {}
+    details = logs.fields_of(usage.get("completionDetails"))
     given, cached = logs.count_of(usage.get("prompt")), logs.count_of(usage.get("cached"))
     # A reply from promptfoo's own cache reports all its tokens as cached and none of what it took.
     replayed = bool(response.get("cached"))

@@ -5,7 +5,7 @@
     setting, task, repeat, category, scorer, error
     calls, input_tokens, cached_tokens, output_tokens, reasoning_tokens, latency_ms
 
-An empty cell is unknown and not 0. Commas, semicolons or tabs separate; the first row names the columns.
+An empty cell is unknown and not 0. Commas, semicolons, tabs or bars separate; the first row names the columns.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.core.errors import UsageError
+from engine.core.text import plural
 from engine.interop import ImportedAnswer, importer, logs
 
 NEEDED = ("question", "model")
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COLUMNS = (*NEEDED, "answer", "target", "score", "setting", "task", "repeat", "category", "scorer", "error", *SPENDS)
+MOST_REPEATS = 1_000_000
 SUFFIXES = (".csv", ".tsv")
 
 
@@ -32,9 +34,9 @@ class Spreadsheet:
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             return False
         try:
-            with path.open("rb") as file:
-                head = file.readline(logs.HEAD_BYTES).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError):
+            with path.open(encoding=_encoding(path), newline="") as file:
+                head = file.readline(logs.HEAD_BYTES)
+        except (OSError, UnicodeError):
             return False
         columns = {name.strip().lower() for name in next(csv.reader([head], delimiter=_separator(head)), ())}
         return columns.issuperset(NEEDED) and not columns.isdisjoint(("answer", "score"))
@@ -44,7 +46,7 @@ class Spreadsheet:
         # The library's own limit of 128 kB is less than a long reply; it is set for the whole process.
         csv.field_size_limit(logs.MOST_LINE_BYTES)
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with path.open(encoding=_encoding(path), newline="") as file:
                 head = file.readline()
                 names = [name.strip().lower() for name in next(csv.reader([head], delimiter=_separator(head)), ())]
                 if missing := [name for name in NEEDED if name not in names]:
@@ -58,20 +60,26 @@ class Spreadsheet:
                         answer = logs.attempt(_answer, names, cells, number, f"{path.name!r}, row {number},")
                         if answer is not None:
                             yield answer
-        except UnicodeDecodeError:
-            raise UsageError(f"{path.name!r} is no text in UTF-8; save it so.") from None
+        except UnicodeError:
+            raise UsageError(f"{path.name!r} is no text in UTF-8 or UTF-16; save it so.") from None
         except csv.Error as error:
             raise UsageError(f"{path.name!r} is no table: {error}.") from None
 
 
+def _encoding(path: Path) -> str:
+    """UTF-16 where the file begins as spreadsheets begin it, else UTF-8 with a mark at its beginning or without."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+
+
 def _separator(head: str) -> str:
     # The one the head has most of: names of columns hold none of them.
-    return max(",;\t", key=head.count)
+    return max(",;\t|", key=head.count)
 
 
 def _answer(names: list[str], cells: list[str], number: int, where: str) -> ImportedAnswer:
     if len(cells) != len(names):
-        raise UsageError(f"{where} has {len(cells)} cells where the head has {len(names)}.")
+        raise UsageError(f"{where} has {plural(len(cells), 'cell')} where the head has {len(names)}.")
     row = dict(zip(names, cells, strict=True))
     for name in NEEDED:
         if not row[name].strip():
@@ -86,6 +94,9 @@ def _answer(names: list[str], cells: list[str], number: int, where: str) -> Impo
             raise UsageError(f"{where} has {value:g} under {name!r}; it counts from 0.")
         spends[name] = logs.count_of(value)
     spend, unreported = logs.spend(spends)
+    asked = _number(row, "repeat", where) or 0.0
+    if (repeat := round(asked)) != asked or not 0 <= repeat < MOST_REPEATS:
+        raise UsageError(f"{where} has {row['repeat'].strip()[:40]!r} under 'repeat'; repeats are counted from 0.")
     error = row.get("error") or None
     return ImportedAnswer(
         tool="csv",
@@ -96,7 +107,7 @@ def _answer(names: list[str], cells: list[str], number: int, where: str) -> Impo
         answer=row.get("answer") or None,
         score=None if error else score,
         scorer=row.get("scorer") or None,
-        repeat=int(_number(row, "repeat", where) or 0),
+        repeat=repeat,
         spend=spend,
         error=error,
         unreported=unreported,

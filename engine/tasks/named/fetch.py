@@ -33,7 +33,7 @@ _failed: dict[str, tuple[float, str]] = {}
 
 def url_of(source: Source, revision: str | None) -> str:
     """The https address of a file. Raises UsageError where its revision is not known, or is a name that moves."""
-    address = _at(source, revision)
+    address = address_of(source, revision)
     kind, repository, at, file = _parts(address)
     if kind == "github":
         return f"https://raw.githubusercontent.com/{repository}/{at}/{quote(file)}"
@@ -45,7 +45,7 @@ def local_copy(name: str, source: Source, revision: str | None = None, gated: bo
     """The file of a benchmark in the user's cache, fetched if it is not there yet.
 
     Raises UsageError with what to fetch and where to say so, where it cannot be had or is another file than it was."""
-    address = _at(source, revision)
+    address = address_of(source, revision)
     _, _, at, file = _parts(address)
     path = files.cache_folder() / "tasks" / name / at[:12] / Path(file).name
     # Found by revision: a newer pin is another folder, and the old file stays for old studies.
@@ -55,7 +55,8 @@ def local_copy(name: str, source: Source, revision: str | None = None, gated: bo
     return path
 
 
-def _at(source: Source, revision: str | None) -> str:
+def address_of(source: Source, revision: str | None) -> str:
+    """A file at the revision a study names, or the pinned one. Raises UsageError for one that is unknown, or moves."""
     kind, repository, pinned, file = _parts(source.address)
     at = revision or (pinned if _REVISION.fullmatch(pinned) else None)
     if at is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from engine.core.records import Price, Tier
 from engine.models.declared import ModelSpec
 from engine.strategies import entries
 from engine.study import schema
+from engine.tasks.task import TaskSpec
 from tests import ROOT
 from tests.support.pages import run_page
 
@@ -142,6 +144,22 @@ def test_whatever_is_typed_gives_a_study_or_one_sentence(
 def test_any_text_survives_the_way_through_toml(text: str) -> None:
     typed = text.encode("utf-8", "replace").decode()
     assert tomllib.loads(studies.text(form(name=text)))["name"] == typed
+
+
+def test_where_questions_come_from_is_told_without_a_folder() -> None:
+    other = "1234567890" * 4
+    lines = studies.origins(
+        [
+            TaskSpec("gym:gcd"),
+            TaskSpec("file:/home/me/secret/own.csv"),
+            TaskSpec("gsm8k", path="/home/me/secret/test.jsonl"),
+            TaskSpec("gsm8k"),
+            TaskSpec("mgsm/de", revision=other),
+        ]
+    )
+    assert lines[:2] == ["Questions from the file own.csv", "Questions of gsm8k from a copy, the file test.jsonl"]
+    assert re.fullmatch(r"Questions of gsm8k from hf://datasets/openai/gsm8k@[0-9a-f]{40}/.*", lines[2])
+    assert f"@{other}/" in lines[3] and "de" in lines[3].rpartition("/")[2]
 
 
 def test_keys_are_known_by_the_name_of_their_variable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,30 @@ def test_a_scorer_with_options_is_in_the_address_and_a_wrong_one_is_said(
     assert "exact" in page.selectbox(key="form.scorer").options
     wrong = run_page("runs", **asked, scorer="number(tolerence=1%)")
     assert any("did you mean 'tolerance'" in str(each.value).replace("\\", "") for each in wrong.warning)
+
+
+def test_a_benchmark_says_its_revision_and_takes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(tmp_path / "new.duckdb"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    page = run_page("runs", model=["scripted/adder"], task="gsm8k")
+    assert not page.exception and "Questions from hf://datasets/openai/gsm8k@" in _captions(page)
+    page.text_input(key="form.revision").set_value("1234567890" * 4).run()
+    assert not page.exception and f'revision = "{"1234567890" * 4}"' in page.code[0].value
+    page.text_input(key="form.revision").set_value("main").run()
+    assert "give the commit's 40 digits" in " ".join(str(each.value) for each in page.warning)
+
+
+def test_a_judge_is_chosen_with_its_rubric_and_takes_the_scorers_place(page: AppTest) -> None:
+    assert not [each for each in page.text_area if each.key == "form.rubric"]
+    page.selectbox(key="form.judge").set_value("scripted/adder").run()
+    assert "takes judge and rubric together" in " ".join(str(each.value) for each in page.warning)
+    page.text_area(key="form.rubric").set_value("Right if\nit names the letter.").run()
+    assert not page.exception and not page.warning
+    study = tomllib.loads(page.code[0].value)
+    (task,) = study["tasks"]
+    assert (task["judge"], task["rubric"]) == ("scripted/adder", "Right if\nit names the letter.")
+    assert page.selectbox(key="form.scorer").disabled and "scorer" not in task
+    assert "charged to the run, under its ceiling, and to no setting" in _captions(page)
+    again = run_page("runs", **{name: values for name, values in page.query_params.items() if name != "db"})
+    assert not again.exception and tomllib.loads(again.code[0].value)["tasks"] == study["tasks"]

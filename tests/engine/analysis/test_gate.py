@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.analysis import gate
 from engine.analysis.gate import Demands, Judged, Placed
 from engine.analysis.units import UNIT_SCHEMA
 from engine.core.errors import UnknownName, UsageError
+from tests.bench.gate import at_most
 from tests.support.simulated import World, gates
 from tests.support.stores import studied
 
@@ -149,6 +151,23 @@ def test_a_loss_of_ten_points_is_failed_in_four_gates_of_five_at_400_questions(s
     none."""
     assert gates(World(skills, 400), 40, 0.03)["fail"] >= 0.8
     assert gates(World(skills, 400, shared=0.0), 40, 0.0)["fail"] >= 0.8
+
+
+def test_where_settings_share_nothing_a_margin_costs_what_theory_says_and_no_test_can_do_better() -> None:
+    """Just inside the margin 5 % may fail, so that by Neyman and Pearson 67 % is the most at 10 points lost from 70 %."""
+    most = at_most(0.6, 0.7, 400, 0.03)
+    assert most == pytest.approx(0.671, abs=0.001)
+    failed = gates(World((0.6, 0.7), 400, shared=0.0), 80, 0.03, replicates=200)["fail"]
+    assert abs(failed - most) < 3 * math.sqrt(most * (1 - most) / 80)
+
+
+@pytest.mark.parametrize(("differ", "sees"), [(184, 0.114), (130, 0.101), (40, 0.069)])
+def test_a_gate_says_which_loss_it_would_see(differ: int, sees: float) -> None:
+    """Margin + 2.49 standard errors of a difference on as many questions as differ here, of 400."""
+    mine = [1.0, 0.0] * (differ // 2) + [1.0] * (400 - differ)
+    other = [0.0, 1.0] * (differ // 2) + [1.0] * (400 - differ)
+    judged = one(Demands({}, margin=0.03), setting(mine), baseline={"k1": setting(other)})
+    assert judged.sees == pytest.approx(sees, abs=0.002)
 
 
 @pytest.mark.parametrize("skill", [0.6, 0.9])

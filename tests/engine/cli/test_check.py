@@ -176,3 +176,14 @@ def test_the_commands_of_the_recipe_run_as_they_are_printed(
     for argv in commands:
         done = inside(tmp_path, *argv)
         assert done.code == 0, (argv, done)
+
+
+def test_money_is_held_to_the_prices_that_are_asked_for(made: Path, inside: Command) -> None:
+    gate = ("check", "sums", "--db", "study.duckdb", "--max-cost", "0.001")
+    assert "unknown" in inside(made, *gate).out, "a script has no price"
+    cheap = inside(made, *gate, "--prices", "scripted/sure-adder=0.01/0.01")
+    dear = inside(made, *gate, "--prices", "scripted/sure-adder=100/100")
+    assert (cheap.code, dear.code) == (0, 1), (cheap, dear)
+    assert "mean spend of at most $0.001; measured $" in dear.out and "$100" in dear.out.splitlines()[1]
+    assert inside(made, *gate, "--prices", "nobody=1/1").code == 2
+    assert inside(made, "check", "sums", "--db", "study.duckdb", "--min-accuracy", "1%", "--prices", "today").code == 2

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from engine.core.errors import UsageError
-from engine.interop import ImportedAnswer, importer_for, logs
+from engine.interop import ImportedAnswer, importer_for, importing, logs
 from engine.interop.every_eval_ever import calls_in
+from engine.store.store import Store
 from tests.support import foreign_logs
 
 
@@ -164,6 +165,47 @@ def test_records_that_say_their_calls_are_believed(tmp_path: Path) -> None:
     records = [json.loads(line) | {"metadata": {"calls": "4"}} for line in log.read_text().splitlines()]
     log.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     assert {each.spend.calls for each in _read(log) if each.spend} == {4}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_a_table_is_read_as_spreadsheets_save_it(encoding: str, separator: str, tmp_path: Path) -> None:
+    rows = (("Question", " MODEL ", "answer", "score"), ("è = ?", "m", "1", "1"))
+    path = tmp_path / "t.csv"
+    path.write_text("\r\n".join(map(separator.join, rows)), encoding=encoding, newline="")
+    assert [(each.question, each.model, each.score) for each in _read(path)] == [("è = ?", "m", 1)]
+
+
+@pytest.mark.parametrize("repeat", ["-1", "1.5", "99999999"])
+def test_a_repeat_that_is_none_is_refused_with_its_row(repeat: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"question,model,answer,repeat\nq,m,a,{repeat}\n")
+    with pytest.raises(UsageError, match=r"row 2, has .* under 'repeat'; repeats are counted from 0"):
+        _read(tmp_path / "t.csv")
+
+
+def test_counts_that_are_something_else_are_unknown_and_no_fault_of_the_program(tmp_path: Path) -> None:
+    line = {"model": "m", "messages": [{"role": "user", "content": "q"}], "choices": [{"message": {"content": "x"}}]}
+    usage = {"prompt_tokens": -5, "completion_tokens": "3", "prompt_tokens_details": "x"}
+    (tmp_path / "c.jsonl").write_text(json.dumps(line | {"usage": usage}))
+    (answer,) = _read(tmp_path / "c.jsonl")
+    assert answer.spend is not None and {"input_tokens", "output_tokens"} <= {*answer.unreported}
+
+
+def test_a_log_of_nothing_but_bad_records_says_how_many(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("question,model,answer,score\nq,m,a,7\nq,m,a,8\n")
+    with logs.skipping_bad(), pytest.raises(UsageError, match="no answer that can be read; 2 records cannot"):
+        importing.survey(Store(tmp_path / "r.duckdb"), tmp_path / "t.csv")
+
+
+def test_bad_documents_and_bad_numbers_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
+    with logs.skipping_bad() as faults:
+        assert len(_lm_eval(tmp_path, {}, {"resps": None})) == 1
+        run = foreign_logs.helm(tmp_path)
+        stats = json.loads((run / "per_instance_stats.json").read_text())
+        stats[0]["stats"] = "none"
+        (run / "per_instance_stats.json").write_text(json.dumps(stats))
+        assert [each.score is None for each in _read(run)] == [True, *[False] * 5]
+    assert len(faults) == 2
 
 
 def test_a_damaged_record_costs_no_more_than_itself(tmp_path: Path) -> None:
