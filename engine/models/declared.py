@@ -31,8 +31,6 @@ class ModelSpec:
     """The name the study uses."""
     api_base: Text | None = None
     """http(s) URL of the endpoint, the first of its list; None: the provider's own, by litellm."""
-    replicas: tuple[str, ...] = ()
-    """The other URLs of a list in api_base, which serve the same weights by the user's word."""
     api_key_env: Text | None = None
     """Name of the environment variable that holds the key; the key itself is never stored."""
     model: Text | None = None
@@ -66,6 +64,8 @@ class ModelSpec:
     """Fields added to every request, as JSON; never a key."""
     alone: bool = True
     """Whether strategies that need one model are run with it; False: it only plays in line-ups."""
+    replicas: tuple[str, ...] = ()
+    """The other URLs of a list in api_base, which serve the same weights by the user's word."""
 
     @property
     def suffix(self) -> str:

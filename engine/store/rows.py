@@ -283,7 +283,7 @@ def completion_of(row: Mapping[str, Any]) -> Completion:
     own = ("key", "text", "finish", "latency_ms", "model_reported", "fingerprint", "provider_cost_pusd", "run_id")
     usage = Usage(**{name: row[name] for name in _USAGE})
     # A database of an older schema that is only read has no such column.
-    later = {name: row.get(name) for name in ("sent_tokens", "answered_by")}
+    later: dict[str, Any] = {name: row.get(name) for name in ("sent_tokens", "answered_by")}
     return Completion(usage=usage, created_at=aware(row["created_at"]), **later, **{name: row[name] for name in own})
 
 
