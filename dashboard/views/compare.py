@@ -96,10 +96,13 @@ def _settle(
     pick = comparison.recommended(db, wish.study, wish.task)
     at = None if pick is None else url_state.cell(pick.condition_id, pick.budget)
     cheap, best = comparison.ends(wish.rows, at)
+    # A link may name the cheapest as a setting and no baseline: then another one is.
+    beside = url_state.value(VIEW, "b") or ()
+    start = next((name for name in (cheap, best, *wish.rows) if name not in beside), cheap)
     here, was = (wish.study, wish.task, wish.axis), st.session_state.get(SHOWN)
     st.session_state[SHOWN] = here
     offers: dict[str, tuple[str | tuple[str, ...], tuple[str, ...]]] = {
-        "a": (cheap, tuple(wish.rows)),
+        "a": (start, tuple(wish.rows)),
         "b": ((best,), tuple(wish.rows)),
         "by": groupings,
     }

@@ -459,6 +459,15 @@ def test_a_setting_is_not_compared_with_itself(opened: Open) -> None:
     assert app.multiselect(key="compare.b").value not in ([], [a])
 
 
+def test_a_link_to_the_cheapest_setting_puts_another_one_as_its_baseline(opened: Open) -> None:
+    first = opened("demo")
+    cheap, best = first.selectbox(key="compare.a").value, first.multiselect(key="compare.b").value
+    app = opened("demo", b=[cheap])
+    assert app.selectbox(key="compare.a").value == best[0]
+    assert app.multiselect(key="compare.b").value == [cheap]
+    assert "twice" not in words(app)
+
+
 def test_unknown_energy_stays_unknown_until_a_size_is_typed(opened: Open) -> None:
     app = opened("small", open="savings")
     month = table(app, "A month")
