@@ -188,16 +188,16 @@ def _placed(
     # It stands in a card, whose edges a phone feels.
     across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE - 56}[room])
     if room == "phone" and ticked:
-        # The bar shows the interval, and the hover says what else there is.
-        short = [replace(line.said[0], under="") for line in lines]
+        # The bar shows the interval, the heading has the units, and the hover says what else there is.
+        short = [replace(line.said[0], main=line.said[0].main.removesuffix(" points"), under="") for line in lines]
         lines = [
-            replace(line, under=line.under.partition(" · ")[0], said=(first, *line.said[1:]))
+            replace(line, under=line.under.partition(" · ")[0].removesuffix(" tokens"), said=(first, *line.said[1:]))
             for line, first in zip(lines, short, strict=True)
         ]
     # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
     said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
     # Never under a few letters, however long the numbers are.
-    most = max(60, across - 60 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
+    most = max(60, across - 44 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
     lines = [replace(line, name=_cut(line.name, most)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)

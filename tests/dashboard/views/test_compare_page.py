@@ -92,6 +92,15 @@ def test_on_a_small_screen_names_and_differences_stand_above_the_bars() -> None:
     assert "0.25" in words_of(phone)
 
 
+def test_on_a_phone_the_usual_name_stands_whole_beside_budget_and_difference() -> None:
+    rows = [beside("Self-consistency ×12", 0.25, 0.07, 0.4, settled=True)]
+    info = figures.differences_info(
+        rows, ("Setting", "Difference"), lambda row: [figures.Said("+25 points", "+7 to +40")], room="phone"
+    )
+    (line,) = info.lines
+    assert (line.name, line.under, line.said[0].main) == ("Self-consistency ×12", "up to 256", "+25")
+
+
 def test_settings_without_a_shared_question_have_no_bar() -> None:
     figure = figures.forest_figure(drawn(beside("Votes", None, None, None)))
     assert "No setting is compared" in figure.layout.annotations[0].text
