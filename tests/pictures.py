@@ -24,7 +24,7 @@ from tests.browser.conftest import NAMES
 from tests.browser.stage import Stage, staged
 
 HEIGHTS = {"explore": 900, "budgets": 1000, "compare": 1200, "answers": 1000, "tokens": 900, "help": 1000, "runs": 900}
-COLOURS = 128
+COLOURS = 256
 EXPLORE = f"/?task={quote('gym:chain_sum/easy', safe='')}"
 COMPARE = EXPLORE.replace("/?", "/compare?")
 
@@ -50,7 +50,9 @@ def main() -> None:
 
 def _small(png: bytes) -> Image.Image:
     """A picture in as many colours as nobody misses: a third of the bytes."""
-    return Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    whole = Image.open(io.BytesIO(png)).convert("RGB")
+    # By coverage: small marks keep their colour.
+    return whole.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
 
 
 def _arguments() -> argparse.Namespace:
