@@ -42,7 +42,9 @@ def setting(
         "label": name,
     }
     row |= {"axis": "output_tokens", "budget": 64, "simulated": False, "n_questions": n, "n_planned": planned or n}
-    return Placed({**row, "partial": n < 0.95 * (planned or n)}, pl.DataFrame(columns, schema=UNIT_SCHEMA))
+    return Placed(
+        {**row, "partial": n < 0.95 * (planned or n), "stopped_at": None}, pl.DataFrame(columns, schema=UNIT_SCHEMA)
+    )
 
 
 def one(demands: Demands, *settings: Placed, **more: Any) -> Judged:
