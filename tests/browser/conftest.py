@@ -29,7 +29,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 INSTALL = "No Chromium to test with: run `uv pip install playwright && playwright install chromium`."
 INSTALL_S = 240
 """The longest an attempt to install one may take; without a network it fails within seconds."""
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 ARGS = ["--no-sandbox", "--disable-gpu"]
 """Without a graphics card pixels are computed, in one process less and for half the time where it is not looked for."""
 STILL = {"reduced_motion": "reduce"}
