@@ -9,7 +9,7 @@ from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core import names
 from engine.core import text as fmt
-from engine.strategies import entries, plugins
+from engine.strategies import Entry, entries, plugins
 
 VIEW = "help"
 PARAMS = (Param("family", (), many=True), Param("strategy"))
@@ -123,30 +123,7 @@ def render() -> None:
         format_func=names.strategy,
     )
     if entry := every.get(str(st.session_state.get(key))):
-        with st.container(border=True):
-            promise = "With its defaults it plans with the budget, so it runs once per budget."
-            if entry.oracle:
-                promise = "It is told whether answers are right, so its results are a bound for study and no setting "
-                promise += "to choose."
-            elif entry.anytime(entry.make()):
-                promise = "With its defaults it knows nothing of the budget: one answer gives its whole curve."
-            st.markdown(f"### {controls.literal(names.strategy(entry.name))}")
-            controls.caption(f"In files and addresses: {entry.name}")
-            for sentence in (entry.idea, entry.text, promise):
-                controls.say(sentence.replace("`", ""))
-            if origin := plugins.origin(entry.name):
-                controls.caption(f"From the plugin {origin.module}, which runs with the rights of this server.")
-            knobs = [f"{name} = {'the budget' if value is None else value}" for name, value in entry.knobs.items()]
-            controls.caption(f"Parameters: {', '.join(knobs)}")
-            if entry.roles:
-                roles = ", ".join(("solver", *entry.roles))
-                controls.caption(f"Models, by role: {roles}. Runs asks for them; a study file has [[lineups]].")
-            if entry.needs_prefix:
-                controls.caption(
-                    "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
-                    "knows to, or an endpoint declared with continues = true."
-                )
-            controls.link_to("explore", "Its results", {"strategy": entry.name})
+        _how(entry)
     url_state.save(VIEW, params)
     st.markdown("## How the numbers are made")
     for rule in RULES:
@@ -159,6 +136,34 @@ def render() -> None:
         for sentence in sentences:
             st.markdown(f"- {controls.literal(sentence)}")
     controls.copy_link(VIEW, params)
+
+
+def _how(entry: Entry) -> None:
+    """How one strategy works, by its own words."""
+    with st.container(border=True):
+        promise = "With its defaults it plans with the budget, so it runs once per budget."
+        if entry.oracle:
+            promise = "It is told whether answers are right, so its results are a bound for study and no setting "
+            promise += "to choose."
+        elif entry.anytime(entry.make()):
+            promise = "With its defaults it knows nothing of the budget: one answer gives its whole curve."
+        st.markdown(f"### {controls.literal(names.strategy(entry.name))}")
+        controls.caption(f"In files and addresses: {entry.name}")
+        for sentence in (entry.idea, entry.text, promise):
+            controls.say(sentence.replace("`", ""))
+        if origin := plugins.origin(entry.name):
+            controls.caption(f"From the plugin {origin.module}, which runs with the rights of this server.")
+        knobs = [f"{name} = {'the budget' if value is None else value}" for name, value in entry.knobs.items()]
+        controls.caption(f"Parameters: {', '.join(knobs)}")
+        if entry.roles:
+            roles = ", ".join(("solver", *entry.roles))
+            controls.caption(f"Models, by role: {roles}. Runs asks for them; a study file has [[lineups]].")
+        if entry.needs_prefix:
+            controls.caption(
+                "Needs a model that continues a prefix: one on this machine, a provider's that litellm "
+                "knows to, or an endpoint declared with continues = true."
+            )
+        controls.link_to("explore", "Its results", {"strategy": entry.name})
 
 
 render()

@@ -95,17 +95,8 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                     f"The strategy {told!r} is told which answers are right, which the judge of {task.name} says only "
                     "afterwards; take one of the two out."
                 )
-        distinct = {question.question_id: question for question in task.questions()}
-        if left := distinct.keys() & used:
-            # Of all settings and not of the trained one alone: what is compared stands on the same questions.
-            distinct = {id: question for id, question in distinct.items() if id not in used}
-            notes.append(f"{text.plural(len(left), 'question')} of {task.name} were trained on and are left out.")
-        questions = tuple(distinct.values())[: study.first_questions]
-        if not questions:
-            why = ": those it has were trained on, as without says" if left else ""
-            raise UsageError(f"The task {task.name!r} has no questions{why}.")
-        if study.until is not None:
-            questions = in_random_order(questions)
+        questions, left = _asked(study, task, used)
+        notes += [left] if left else []
         # Rows of another kind are put in other words; the condition is named by those of most.
         framings = Counter((question.problem.instructions, question.problem.examples) for question in questions)
         usual = framings.most_common(1)[0][0]
@@ -134,6 +125,22 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
                 specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
     notes += [note for task in tasks.values() if (note := getattr(task, "note", ""))]
     return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, tuple(notes))
+
+
+def _asked(study: Study, task: Task, used: frozenset[str]) -> tuple[tuple[Question, ...], str]:
+    """The questions of a task that a study asks, and what is to be said of those it leaves out. Raises UsageError where
+    none is left."""
+    distinct = {question.question_id: question for question in task.questions()}
+    note = ""
+    if left := distinct.keys() & used:
+        # Of all settings and not of the trained one alone: what is compared stands on the same questions.
+        distinct = {id: question for id, question in distinct.items() if id not in used}
+        note = f"{text.plural(len(left), 'question')} of {task.name} were trained on and are left out."
+    questions = tuple(distinct.values())[: study.first_questions]
+    if not questions:
+        why = ": those it has were trained on, as without says" if left else ""
+        raise UsageError(f"The task {task.name!r} has no questions{why}.")
+    return questions if study.until is None else in_random_order(questions), note
 
 
 def in_random_order(questions: Sequence[Question]) -> tuple[Question, ...]:

@@ -22,7 +22,7 @@ from engine.study.schema import with_ceiling
 from tests.engine.core.test_ceiling import Ledgered, Watched, Watching, ask
 from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support.effort import cases
-from tests.support.faults import Fault
+from tests.support.faults import KINDS, MODES, Fault
 from tests.support.provider import serving
 from tests.support.trials_on_paper import SOLVER, fixed, in_loop
 
@@ -146,3 +146,8 @@ def test_a_rude_provider_overshoots_once_and_a_resume_remembers_it(tmp_path: Pat
     assert resumed and all(a.reserved_tokens > per_call for a in resumed)
     assert again.overrun.tokens <= len(resumed) * 64
     assert again.spent.tokens <= 14_000 + 64
+
+
+def test_there_are_at_least_two_dozen_modes_each_once_and_known_to_the_provider() -> None:
+    assert len({mode.name for mode in MODES}) == len(MODES) >= 24
+    assert {mode.fault.kind for mode in MODES} <= set(KINDS)
