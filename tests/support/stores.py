@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from engine.core.records import Condition, ModelSetting, Problem, Question, Tria
 from engine.runs import run_dir, worker
 from engine.store.store import Batch, Store
 from engine.study.schema import parse
+from tests import ROOT
 
 PRICED = '{name="scripted/adder", prices={input=0.15, output=0.6, assumed=true}}, {name="scripted/sure-adder", prices={input=2.5, output=10.0}}'
 EVERY = ("direct", "chain_of_thought", "self_consistency", "told_budget")
@@ -37,12 +39,24 @@ def made_once(make: Callable[Concatenate[Path, _Choice], Path]) -> Callable[Conc
             originals[key] = make(Path(folder) / "results.duckdb", *choice, **more)
         original = originals[key]
         shutil.copyfile(original, path)
-        shutil.copytree(run_dir.folder(original), run_dir.folder(path), dirs_exist_ok=True)
+        if run_dir.folder(original).exists():
+            shutil.copytree(run_dir.folder(original), run_dir.folder(path), dirs_exist_ok=True)
         for questions in original.parent.glob("*.csv"):
             shutil.copyfile(questions, path.parent / questions.name)
         return path
 
     return copied
+
+
+@made_once
+def demo(path: Path) -> Path:
+    """The demo's studies of the bundled model, without the one of several models."""
+    shutil.copyfile(ROOT / "results.duckdb", path)
+    store = Store(path)
+    for run in store.runs():
+        if json.loads(run.study)["name"] == "which_model":
+            store.delete_run(run.run_id)
+    return path
 
 
 def empty(path: Path) -> Path:

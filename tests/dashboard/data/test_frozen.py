@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from dashboard.data.frozen import Frozen
 from dashboard.text.saved_page import POLICY
 from engine.core.errors import UsageError
 from engine.store.store import Store, fingerprint
-from tests import ROOT
 from tests.support import hostile, stores
 from tests.support.pages import run_page
 
@@ -71,7 +69,7 @@ def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there
 
 
 def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot(tmp_path: Path) -> None:
-    demo = Path(shutil.copyfile(ROOT / "results.duckdb", tmp_path / "demo.duckdb"))
+    demo = stores.demo(tmp_path / "demo.duckdb")
     before = demo.read_bytes()
     db, shown = view(demo)
     link = frozen.freeze(db, shown)

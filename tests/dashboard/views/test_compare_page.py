@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -351,7 +350,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("compare")
     makers: dict[str, Callable[[Path], Path]] = {
         "small": stores.small,
-        "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
+        "demo": stores.demo,
     }
     found = {}
     for name, make in makers.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from dashboard import figures
 from dashboard.figures.stated_budgets import KEY
 from dashboard.text import stated_budgets
 from engine.analysis.thinking.stated_budgets import POINTS, SUMMARY
-from tests import ROOT
 from tests.support import stores
 from tests.support.pages import run_page
 
@@ -158,7 +156,7 @@ def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[A
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(shutil.copyfile(ROOT / "results.duckdb", tmp_path_factory.mktemp("told") / "results.duckdb"))
+    return stores.demo(tmp_path_factory.mktemp("told") / "results.duckdb")
 
 
 def test_a_database_without_told_budgets_says_which_strategy_to_run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +25,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "all failed": stores.all_failed,
     "small": stores.small,
     "mixed": stores.mixed,
-    "demo": lambda path: Path(shutil.copyfile(ROOT / "results.duckdb", path)),
+    "demo": stores.demo,
 }
 EMPTY = "No trial is stored here yet"
 UNTOLD = "No prompt of this study states a budget yet"

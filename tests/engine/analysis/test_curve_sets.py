@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from engine.analysis.cells import CURVES_SCHEMA
 from engine.core.errors import UnknownName
 from engine.core.records import AXES, Axis, Trial
 from engine.store.store import Store
-from tests import ROOT
 from tests.engine.analysis.test_curves import conditions, stored
+from tests.support import stores
 from tests.support.effort import cases
 from tests.support.replayed import A, Ask, Say, planned, play
 
-DEMO = ROOT / "results.duckdb"
 POINTS = [0, 1, 7, 30, 64, 500, 5000]
 several = st.tuples(
     conditions(strategy="first"), conditions(strategy="second"), conditions(strategy="third", anytime=False)
@@ -52,7 +50,7 @@ def test_curves_of_made_up_trials_are_those_of_each_condition(
 
 @pytest.mark.parametrize("axis", [None, "usd"])
 def test_curves_of_the_demo_are_those_of_each_condition(tmp_path: Path, axis: Axis | None) -> None:
-    results = engine.open(shutil.copyfile(DEMO, tmp_path / "results.duckdb"))
+    results = engine.open(stores.demo(tmp_path / "results.duckdb"))
     ids = results.conditions()["condition_id"].to_list()[::-8]
     assert_each_is_its_own(results, ids, axis, None)
     assert results.curves(ids, axis)["accuracy"].is_not_null().any()
@@ -99,7 +97,7 @@ def test_no_ids_are_no_curves_and_an_unknown_one_is_named(tmp_path: Path) -> Non
 
 
 def test_several_questions_on_one_connection_have_the_answers_they_have_alone(tmp_path: Path) -> None:
-    results = engine.open(shutil.copyfile(DEMO, tmp_path / "results.duckdb"))
+    results = engine.open(stores.demo(tmp_path / "results.duckdb"))
     ids = results.conditions()["condition_id"].to_list()[:3]
     with results.still() as same:
         cells, lines, runs = same.cells("calls", condition_id=ids), same.curves(ids, "calls"), same.runs()

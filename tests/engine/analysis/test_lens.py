@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,12 +18,11 @@ from engine.analysis.lens import READING_AXES, Energy
 from engine.core.errors import UnknownName
 from engine.core.records import AXES, Axis, Price, Trial
 from engine.store.store import Store
-from tests import ROOT
 from tests.engine.analysis.test_curves import LARGEST, close, conditions, expected, stored
+from tests.support import stores
 from tests.support.effort import cases
 from tests.support.replayed import NO_PRICE, A, Ask, B, Lineup, Say, Script, planned, play
 
-DEMO = ROOT / "results.duckdb"
 tariffs = st.builds(Price, st.integers(0, 9), st.integers(0, 9))
 
 
@@ -198,4 +196,4 @@ def test_what_is_read_on_the_demo_is_what_slow_reading_of_its_trials_gives(demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return engine.open(shutil.copyfile(DEMO, tmp_path_factory.mktemp("demo") / "results.duckdb"))
+    return engine.open(stores.demo(tmp_path_factory.mktemp("demo") / "results.duckdb"))

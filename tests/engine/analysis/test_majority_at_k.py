@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,12 +21,11 @@ from engine.analysis.majority_at_k import orders_of, votes_by_trial
 from engine.core.answers import Votes
 from engine.core.records import AXES, Axis, Completion, Cut, Trial, Usage
 from engine.store.store import Batch, RunRow, Store
-from tests import ROOT
 from tests.engine.analysis.test_curves import close
+from tests.support import stores
 from tests.support.effort import cases
 from tests.support.replayed import NOON, A, Ask, Full, Say, planned, play, read
 
-DEMO = ROOT / "results.duckdb"
 Draw = tuple[str | None, int]
 """The answer, None for a reply that was cut off, and its length."""
 draws = st.tuples(st.sampled_from(["right", "wrong a", "wrong b", None]), st.integers(1, 9))
@@ -155,7 +153,7 @@ def test_repeats_of_a_question_are_averaged_before_questions_are(tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return engine.open(shutil.copyfile(DEMO, tmp_path_factory.mktemp("demo") / "results.duckdb"))
+    return engine.open(stores.demo(tmp_path_factory.mktemp("demo") / "results.duckdb"))
 
 
 @pytest.mark.parametrize("axis", AXES)

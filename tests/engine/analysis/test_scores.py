@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import duckdb
@@ -19,13 +18,12 @@ from engine.core.records import Question
 from engine.store import schema
 from engine.store.store import Batch, RunRow, Store
 from engine.trial.solve import Setting, solve
-from tests import ROOT
 from tests.engine.analysis.advice.test_decide import board_of
+from tests.engine.store.test_deltas import an_older
 from tests.support.replayed import NOON, A, Ask, Say, planned, play
 from tests.support.simulated import pair_of
 from tests.support.trials_on_paper import FIVE, NoPool, asking, critic, in_loop, model, spec
 
-DEMO = ROOT / "results.duckdb"
 SCORES = np.array([0, 0.25, 0.5, 0.75, 1])
 
 
@@ -132,8 +130,7 @@ def test_the_bound_of_a_decision_covers_what_the_pick_loses(n: int) -> None:
 
 
 def test_an_older_database_has_right_and_wrong_as_the_ends(tmp_path: Path) -> None:
-    old = tmp_path / "old.duckdb"
-    shutil.copyfile(DEMO, old)
+    old = an_older(tmp_path / "old.duckdb", version=10)
     with duckdb.connect(str(old)) as connection:
         assert "score" not in {row[0] for row in connection.execute("describe marks").fetchall()}
     before = engine.open(old).cells()

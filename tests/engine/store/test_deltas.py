@@ -108,11 +108,11 @@ def test_attempts_may_be_stored_together_and_out_of_order(tmp_path: Path) -> Non
     assert engine.open(store.path).cells()["accuracy"].to_list() == [1.0]
 
 
-def an_older(path: Path, demo: bool = True) -> Path:
-    """The tracked runs in a database as it was before there were steps."""
+def an_older(path: Path, demo: bool = True, version: int = 3) -> Path:
+    """The tracked runs in a database of an older version, by default as it was before there were steps."""
     with duckdb.connect(str(path)) as connection:
         connection.execute(schema.RECORD)
-        for step in schema.MIGRATIONS[:3]:
+        for step in schema.MIGRATIONS[:version]:
             connection.execute(step.sql)
             connection.execute("insert into migrations values (?, ?, current_timestamp)", [step.number, step.name])
         connection.execute(f"attach '{DEMO}' as now (read_only)")

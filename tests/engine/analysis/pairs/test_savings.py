@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,10 @@ from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price
 from engine.models import energy
 from engine.models.energy import EnergyRange, EnergyWeights
-from tests import ROOT
 from tests.engine.analysis.test_curves import stored
+from tests.support import stores
 from tests.support.replayed import NO_PRICE, A, Ask, B, Lineup, Say, planned, play
 
-DEMO = ROOT / "results.duckdb"
 PLAIN = {"scripted/a": EnergyRange(EnergyWeights(7, 1, 100), EnergyWeights(7, 1, 100))}
 
 
@@ -115,7 +113,7 @@ def test_an_unknown_zone_is_named(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command on a copy of the demo."""
-    path = shutil.copyfile(DEMO, tmp_path_factory.mktemp("demo") / "results.duckdb")
+    path = stores.demo(tmp_path_factory.mktemp("demo") / "results.duckdb")
     return [
         "savings",
         "self_consistency(samples=12)",
