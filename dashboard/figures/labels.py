@@ -289,9 +289,19 @@ def labels_for(
         wanted.append(Label(curve[-1], strategy, model, True, bool(front), 0, 0, False))
         budgets = front if len(front) >= ENOUGH else []
         wanted += [
-            Label(i, _short(points[i].name.at), "", False, False, 0, 0, False)
+            # What is counted stands at the axis: `up to 64`.
+            Label(
+                i,
+                limit.removesuffix(" tokens in all").removesuffix(" tokens").removesuffix(" calls"),
+                "",
+                False,
+                False,
+                0,
+                0,
+                False,
+            )
             for i in budgets
-            if points[i].name.at and not (narrow and i == front[-1])
+            if (limit := points[i].name.at) and not (narrow and i == front[-1])
         ]
     wanted.sort(key=lambda label: (not label.bold, not label.name))
     for label in wanted:
@@ -332,11 +342,6 @@ def labels_for(
         for label, spot in zip(wanted, places, strict=True)
         if spot is not None
     )
-
-
-def _short(limit: str) -> str:
-    """`up to 64` of `up to 64 tokens`: what is counted stands at the axis."""
-    return limit.removesuffix(" tokens in all").removesuffix(" tokens").removesuffix(" calls")
 
 
 def _pieces(start: tuple[float, float], end: tuple[float, float]) -> list[tuple[float, float, float, float, float]]:

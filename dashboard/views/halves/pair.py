@@ -107,16 +107,15 @@ class Pair:
                     # A box that scrolls, or two hundred questions would push the page away.
                     with st.container(height=min(TALL, 20 + LINE * 2 * len(ids)), border=True):
                         for name in ids[:MOST]:
-                            self._question(questions[name])
+                            question = questions[name]
+                            st.markdown(controls.literal(plain(visible(question["text"]), LONGEST)))
+                            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                                controls.caption(f"Target {plain(visible(question['target']), 40)}")
+                                for label, side in (("Baseline", self.a), ("Setting", self.b)):
+                                    query = side.query | {"question": question["question_id"]}
+                                    controls.link_to("answers", f"{label}'s answer", query)
                         if len(ids) > MOST:
                             controls.caption(f"{fmt.count(len(ids) - MOST)} more; Answers has them all.")
-
-    def _question(self, question: Row) -> None:
-        st.markdown(controls.literal(plain(visible(question["text"]), LONGEST)))
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            controls.caption(f"Target {plain(visible(question['target']), 40)}")
-            for label, side in (("Baseline", self.a), ("Setting", self.b)):
-                controls.link_to("answers", f"{label}'s answer", side.query | {"question": question["question_id"]})
 
     def _others(self, db: queries.Database, rows: Mapping[str, Row]) -> None:
         label = f"Against all others: {fmt.plural(len(rows) - 1, 'setting')} minus the baseline"

@@ -117,7 +117,9 @@ def test_the_datasets_library_reads_what_is_written_as_conversations(
     path = tmp_path / "rows.jsonl"
     training.write(training.export([GROUP, [thought(7, True, "q3"), thought(9, False, "q3")]], form), path)
     read = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
-    assert [row["question_id"] for row in read] == [json.loads(line)["question_id"] for line in path.open()]
+    assert [row["question_id"] for row in read] == [
+        json.loads(line)["question_id"] for line in path.read_text().splitlines()
+    ]
     answers = ("chosen", "rejected") if form == "pairs" else ("completion",)
     for row in read:
         assert [turn["role"] for turn in row["prompt"]] == ["user"]
@@ -140,13 +142,15 @@ def test_what_was_trained_on_questions_is_not_scored_on_them(
     assert main(command) == 0
     assert "tokens each for" in capsys.readouterr().err
     used = used_questions.read(used_questions.beside(rows))
-    assert used and len(used) < 8
+    assert used
+    file = tmp_path / "sums.csv"
+    file.write_text(file.read_text() + "\nWhat is 50 + 4?,54\nWhat is 60 + 4?,64")
     text = (
         'name="again"\nbudgets=[64]\ntasks=["file:sums.csv"]\nmodels=["scripted/sure-adder"]\nstrategies=["direct"]\n'
     )
     made = plan(parse(f'{text}without=["rows.jsonl.questions.json"]\n', "again.toml", tmp_path))
     asked = {spec.question.question_id for spec in made.specs}
-    assert asked and not asked & used and len(asked) == 8 - len(used)
+    assert asked and not asked & used and len(asked) == 10 - len(used)
     assert any("were trained on and are left out" in note for note in made.notes)
     every = json.dumps(
         {"questions": [spec.question.question_id for spec in plan(parse(text, "a.toml", tmp_path)).specs]}
