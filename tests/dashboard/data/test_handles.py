@@ -9,11 +9,11 @@ from dashboard.data import infos, queries
 from tests import ROOT
 
 
-@pytest.mark.parametrize(("study", "stored"), [("demo", "results"), ("which_model", "examples/which_model")])
+@pytest.mark.parametrize("study", ["demo", "which_model"])
 def test_the_first_corner_holds_the_best_and_where_there_is_one_another(
-    study: str, stored: str, monkeypatch: pytest.MonkeyPatch
+    study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BUDGETSCOPE_DB", str(ROOT / f"{stored}.duckdb"))
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(ROOT / "results.duckdb"))
     db = queries.state()
     cells = queries.cells(db, study=study).filter(~pl.col("partial"))
     for task in queries.tasks(cells):
