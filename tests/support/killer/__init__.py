@@ -110,6 +110,26 @@ def _half_a_flush() -> None:
     _wrap("engine.store.tables:insert", tapped)
 
 
+def _half_a_migration() -> None:
+    """Die between the steps of an upgrade, each of which is a transaction; of a new database, which is made in one,
+    once some of its steps are taken."""
+    taken = 0
+
+    def tapped(real: Tap, connection: Any, steps: Sequence[Any]) -> Any:
+        nonlocal taken
+        taken += 1
+        if len(steps) > 1:
+            connection.execute("begin")
+            for step in steps[: len(steps) // 2]:
+                connection.execute(step.sql)
+            die()
+        if taken == 3:
+            die()
+        return real(connection, steps)
+
+    _wrap("engine.store.schema:_apply", tapped)
+
+
 def _before_the_last_word() -> None:
     """Die when everything is stored and the status is about to say so."""
 
@@ -130,7 +150,7 @@ POINTS: dict[str, Callable[[], None]] = {
     ),
     "between trial end and flush": lambda: _after_await("engine.runs.runner:solve", 3),
     "in the middle of a flush": _half_a_flush,
-    "in the middle of a migration": lambda: _before("engine.store.schema:_apply", 3),
+    "in the middle of a migration": _half_a_migration,
     "after the last flush, before the final status": _before_the_last_word,
 }
 """What a child does to itself. The last point, while a reply is in flight, is the parent's: it holds the reply back."""
