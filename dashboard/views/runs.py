@@ -34,6 +34,7 @@ VIEW = "run"
 RUN = (Param("run"),)
 PARAMS = (*RUN, *study_address.PARAMS)
 SHOWN = 8  # Runs of a page of the list.
+_LISTED = "run.listed"  # Session key: the list of runs was drawn last.
 BILL = (
     "Billed: what this run paid. Replayed: what replies it read again had cost when they were bought. List: what its "
     "calls would cost bought one by one today. In doubt: sent, and no outcome came back. The three are never added up. "
@@ -63,6 +64,8 @@ def render() -> None:
             )
     if run is not None:
         url_state.save(VIEW, PARAMS)
+        if st.session_state.pop(_LISTED, False):
+            url_state.tell()
         # Looked at every two seconds while somebody works on it, else now and then: another terminal may resume it.
         busy = _busy(read(run))
         st.fragment(_panel, run_every=2.0 if busy else 6.0)(run, busy, problems)
@@ -282,6 +285,7 @@ def _earlier() -> None:
     """All runs beside the database, page by page, each with its address."""
     db = queries.path()
     every = runs.runs(db)
+    st.session_state[_LISTED] = True
     st.html('<h3 class="bs-sub">Earlier runs</h3>')
     if not every:
         controls.caption("None yet. What you launch is listed here, and goes on when you close the tab.")

@@ -177,6 +177,12 @@ def save(view: str, params: Sequence[Param]) -> None:
         st.session_state[key(view, "values")] = values
 
 
+def tell() -> None:
+    """Show the browser the address that this run of the page was asked for: a link from a page to itself brings its
+    query here and leaves the address bar as it was."""
+    st.query_params.from_dict(current())
+
+
 def address(view: str, params: Sequence[Param], values: Mapping[str, object] | None = None) -> str:
     """The whole address of what is on screen, or of `values`, as another browser can open it."""
     query = urlencode(written(params, _now(view, params) if values is None else values, whole=True), doseq=True)

@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -48,7 +47,9 @@ Report = Callable[[Status], None]
 
 def prepare(study: Study, db: Path) -> RunDir:
     """Make the directory of a new run, with the study as it is now; nothing runs yet."""
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    second, rest = divmod(time.time(), 1)
+    # The part of the second keeps runs in the order of their starts, by which the last one is found.
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(second))}-{int(rest * 0x10000):04x}"
     run = run_dir.at(db, run_id)
     source = _kept_text(study)
     sweep(run)

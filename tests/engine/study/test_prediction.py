@@ -29,8 +29,8 @@ from engine.study.plan import plan
 from engine.study.prediction import Range, apart, further, slowest, together
 from engine.study.schema import Study, parse
 from engine.study.upper_bound import upper_bound
-from tests import ROOT
 from tests.bench.estimates import measure, stored, summary
+from tests.support import stores
 
 STUDY = """
 name = "sums"
@@ -110,8 +110,8 @@ def test_five_skewed_spends_tell_the_total_of_fifty_more_nine_times_in_ten(
     assert 0.84 <= held / 1000 <= 0.975
 
 
-def test_pilots_of_the_demo_tell_what_its_other_questions_spend() -> None:
-    scores = measure(stored(ROOT / "results.duckdb", "output_tokens"), pilots=12, size=5)
+def test_pilots_of_the_demo_tell_what_its_other_questions_spend(tmp_path: Path) -> None:
+    scores = measure(stored(stores.demo(tmp_path / "results.duckdb"), "output_tokens"), pilots=12, size=5)
     for quantity in ("output_tokens", "total_tokens"):
         assert 0.82 <= summary(scores, quantity).coverage <= 0.98
     assert scores["bought for a task", "total_tokens"].coverage >= 0.75
