@@ -218,6 +218,9 @@ def _placed(
     # A little beyond what a difference of shares can be, so that a whole bar is seen whole.
     low, high = max(-1.03, min(ends) - margin), min(1.03, max(ends) + margin)
     step = next((step for step in STEPS if (high - low) / step <= max(3, int(plot / 70))), STEPS[-1])
+    if math.floor(high / step) == math.ceil(low / step):
+        # Zero alone is no scale.
+        step = STEPS[max(0, STEPS.index(step) - 1)]
     ticks = signed_ticks(math.ceil(low / step), math.floor(high / step), step) if ticked else ()
     empty = TAKES[0 if ticked else 1]
     return ForestInfo(
