@@ -325,7 +325,3 @@ def main() -> None:
     given = parser.parse_args()
     log = open(given.log, "a", encoding="utf-8") if given.log else None  # noqa: SIM115
     asyncio.run(_forever(Provider(given.latency_ms / 1000, given.skill, given.key, log), given.port))
-
-
-if __name__ == "__main__":
-    main()
