@@ -45,8 +45,7 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
     for sentence in (*notes, tables.energy_line(row, zone)):
         controls.caption(sentence)
     _answers(db, row, study)
-    if past := thoughts.glance(db, str(row["condition_id"]), study):
-        st.html(words.overthinking(past))
+    aside = st.empty()
     query = {"study": study, "condition": row["condition_id"], "budget": str(row["budget"]), "axis": row["axis"]}
     cell = url_state.cell(row["condition_id"], row["budget"])
     with st.container(key="ways", gap="small"):
@@ -54,9 +53,12 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
         with st.container(horizontal=True, gap="small"):
             controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
             controls.link_to("runs", "Run more", studies.more_of(str(row["task"]), 2 * n, [row]))
-        if past:
-            inside = {"study": study, "condition": row["condition_id"]}
-            controls.link_to("thought", "Inside its thoughts", inside)
+        last = st.empty()
+    # Reading a setting's thoughts takes half a second at first: the rest of the panel stands by then.
+    if past := thoughts.glance(db, str(row["condition_id"]), study):
+        aside.html(words.overthinking(past))
+        with last:
+            controls.link_to("thought", "Inside its thoughts", {"study": study, "condition": row["condition_id"]})
 
 
 def _bar(row: Row, colour: str, inks: Inks) -> str:

@@ -440,16 +440,6 @@ def condition(results: Results, name: str, task: str | None, study: str | None =
     return fitting[0]
 
 
-def _called(rows: Sequence[Row]) -> dict[str, str]:
-    """What each condition is called among those of its task, as on the pages."""
-    from engine.core import names
-
-    called: dict[str, str] = {}
-    for task in {row["task"] for row in rows}:
-        called |= names.conditions([row for row in rows if row["task"] == task])
-    return called
-
-
 def short(row: Row) -> str:
     """The beginning of a condition's id, as tables show it."""
     return str(row["condition_id"]).partition("-")[2][:8]

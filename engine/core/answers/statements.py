@@ -64,8 +64,6 @@ _OTHER = re.compile(
     r"\b(?:incorrect|wrong|worst|other|another|previous|false|no|eliminated|remaining|these|those|following)\s(?:\w+\s)?\Z",
     re.I,
 )
-_CLOSING = re.compile(r"</answer>", re.I)
-"""As models end an answer that were taught to put it between tags."""
 _BRACES = re.compile(r"\\[{}]|\\(?:boxed|fbox)\s{0,4}\{|[{}]")
 _BARE_BOX = re.compile(r"\\boxed\s{1,3}([0-9A-Za-z]{1,40})")
 
