@@ -76,6 +76,23 @@ class Site:
             self.wrong.append(message.text)
 
 
+def darken(page: Any, dark: str) -> None:
+    """Turn the browser's theme while the page stands, and wait until `dark` holds there.
+
+    The program hears of the change by an event, which a busy browser was once seen to lose: then the page is loaded
+    anew in the dark.
+    """
+    from playwright.sync_api import TimeoutError as Lost
+
+    page.emulate_media(color_scheme="dark")
+    try:
+        page.wait_for_function(dark, timeout=PATIENCE_MS / 3)
+    except Lost:
+        page.evaluate("localStorage.clear()")
+        page.reload()
+        page.wait_for_function(dark)
+
+
 def settled(page: Any, drawn: str = ".js-plotly-plot .main-svg") -> None:
     """Wait until the figure (or what else `drawn` selects) is there and the server is done with this run."""
     page.wait_for_selector(drawn)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.browser.conftest import PATIENCE_MS, Site
+from tests.browser.conftest import PATIENCE_MS, Site, darken
 from tests.support import doors
 
 pytest.importorskip("playwright.sync_api")
@@ -16,8 +16,8 @@ from tests.browser.access import flaws
 
 expect.set_options(timeout=PATIENCE_MS)
 PAGES = {door.name: door.path for door in doors.doors("page")}
-DARK = """['.stApp', '[data-testid=stHeader]'].every(
-  each => getComputedStyle(document.querySelector(each)).backgroundColor === 'rgb(17, 20, 25)')"""
+DARK = """['.stApp', '[data-testid=stHeader]'].every(each => [...document.querySelectorAll(each)].some(
+  found => getComputedStyle(found).backgroundColor === 'rgb(17, 20, 25)')) && document.querySelector('h1')"""
 """The browser turns first, and what the server colours follows."""
 FITS = """() => document.scrollingElement.scrollWidth <= 390
   && document.querySelector('[data-testid=stMain]').scrollWidth <= 390"""
@@ -31,8 +31,7 @@ def test_a_page_is_for_everybody(site: Site, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page).to_have_title(re.compile(r"^\w.* · Budgetscope$"))
     assert flaws(page) == []
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(DARK)
+    darken(page, DARK)
     page.wait_for_selector(AT_REST)
     page.wait_for_function("!document.querySelector('[data-stale=true]')")
     assert flaws(page) == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import PATIENCE_MS, Site, settled, still
+from tests.browser.conftest import PATIENCE_MS, Site, darken, settled, still
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -63,10 +63,8 @@ def test_figures_wear_the_theme_of_the_browser(site: Site, path: str, scheme: st
 
 def test_figures_follow_a_theme_that_changes(site: Site) -> None:
     page = site.open("/")
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(
-        "getComputedStyle(document.querySelector('.js-plotly-plot .main-svg')).background.includes('17, 20, 25')"
-    )
+    figure = "document.querySelector('.js-plotly-plot .main-svg')"
+    darken(page, f"{figure} && getComputedStyle({figure}).background.includes('17, 20, 25')")
 
 
 @pytest.mark.parametrize(("path", "says"), [("/help", "Which way of asking")])
