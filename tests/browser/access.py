@@ -11,10 +11,16 @@ UNFADED = """[data-testid=stExpander], [data-testid=stElementContainer], [data-t
 [data-testid=stLayoutWrapper], [data-stale] { opacity: 1 !important; transition: none !important; }"""
 """Streamlit fades its wrappers while they are drawn anew, to less than a text's contrast: that alone is left out."""
 
+AT_REST = """() => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
+  && !document.querySelector('[data-stale=true]')
+  && document.getAnimations().every(each =>
+    each.playState !== 'running' || each.effect.getComputedTiming().endTime === Infinity)"""
+"""The server is done, nothing is old, and nothing fades in or out."""
+
 
 def flaws(page: Any) -> list[str]:
     """Serious and critical findings of all rules, with the element and what is wrong with it."""
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+    page.wait_for_function(AT_REST)
     page.add_style_tag(content=UNFADED)
     found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [

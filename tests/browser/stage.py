@@ -28,8 +28,10 @@ class Stage:
     url: str
     db: Path
     browser: Any
-    cookies: list[Any] = field(default_factory=list)
-    """What the printed link was exchanged for; empty: it prints none, and one only reads."""
+    context: Any
+    """Where its pages live; the first stays open until the end, since the others find the program in it."""
+    strangers: list[Any] = field(default_factory=list)
+    """Browsers that nobody let in."""
     wrong: list[str] = field(default_factory=list)
 
     @property
@@ -37,19 +39,29 @@ class Stage:
         """Its host and port."""
         return urlsplit(self.url).netloc
 
-    def open(self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light") -> Any:
-        """A page in a browser of its own, once the server is done with its first run."""
-        return self.open_watched(path, [], width=width, height=height, scheme=scheme)
+    def open(
+        self, path: str, *, width: int = 1440, height: int = 1000, scheme: str = "light", stranger: bool = False
+    ) -> Any:
+        """A page, once the server is done with its first run; a `stranger`'s is in a browser that nobody let in."""
+        return self.open_watched(path, [], width=width, height=height, scheme=scheme, stranger=stranger)
 
     def open_watched(
-        self, path: str, requests: list[str], *, width: int = 1440, height: int = 1000, scheme: str = "light"
+        self,
+        path: str,
+        requests: list[str],
+        *,
+        width: int = 1440,
+        height: int = 1000,
+        scheme: str = "light",
+        stranger: bool = False,
     ) -> Any:
         """The same; every address the browser asks for is added to `requests`."""
-        view = {"width": width, "height": height}
-        context = self.browser.new_context(viewport=view, color_scheme=scheme, **STILL)
-        context.set_default_timeout(PATIENCE_MS)
-        context.add_cookies(self.cookies)
-        page = context.new_page()
+        if stranger:
+            self.strangers.append(self.browser.new_context(**STILL))
+        page = (self.strangers[-1] if stranger else self.context).new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         page.on("console", lambda m: self._heard(m.type, m.text, m.location.get("url", "")))
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("dialog", self._met)
@@ -66,10 +78,16 @@ class Stage:
         self.wrong.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
+    def close(self, page: Any) -> None:
+        """Close a page, unless it is the one that stays."""
+        if page != self.context.pages[0]:
+            page.close()
+
     def leave(self) -> None:
-        """Close every page; none may have complained."""
-        for context in self.browser.contexts:
-            context.close()
+        """Close every page but the one that stays; none may have complained."""
+        for opened in [*self.context.pages[1:], *self.strangers]:
+            opened.close()
+        self.strangers.clear()
         assert not self.wrong
 
 
@@ -78,12 +96,18 @@ def staged(db: Path, browser: Any, *flags: str) -> Iterator[Stage]:
     """A dashboard over `db` for the duration of the block."""
     command = [sys.executable, "-m", "engine", "--db", str(db), "--port", str(_free_port()), *flags]
     environment = {**os.environ, "BUDGETSCOPE_READ_ONLY": ""}
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with (
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process,
+        closing(browser.new_context(**STILL)) as context,
+    ):
         try:
             assert process.stdout is not None
             found = re.search(r"(http://[^/\s]+)(/login\S+)?", process.stdout.readline())
             assert found
-            stage = Stage(found[1], db, browser, _let_in(browser, found[0]) if found[2] else [])
+            context.set_default_timeout(PATIENCE_MS)
+            if found[2]:
+                _let_in(context, found[0])
+            stage = Stage(found[1], db, browser, context)
             yield stage
             stage.leave()
         finally:
@@ -91,13 +115,10 @@ def staged(db: Path, browser: Any, *flags: str) -> Iterator[Stage]:
             process.wait(30)
 
 
-def _let_in(browser: Any, link: str) -> list[Any]:
-    """The cookies of a browser that opened the printed link, which leads away from itself."""
-    with closing(browser.new_context()) as context:
-        page = context.new_page()
-        page.goto(link)
-        assert "login" not in page.url and "code" not in page.url
-        return list(context.cookies())
+def _let_in(context: Any, link: str) -> None:
+    """Follow the printed link, which leaves a cookie and leads away from itself."""
+    led = context.request.get(link)
+    assert led.ok and "login" not in led.url and "code" not in led.url
 
 
 def _free_port() -> int:

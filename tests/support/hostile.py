@@ -257,7 +257,7 @@ def walk(stage: Stage, strings: Sequence[str], walked: Walked, seen: Sequence[Vi
             _looked(page, visit, stage, walked)
         _looked(page, visit, stage, walked)
         walked.outside += [f"{visit.where}: {url[:200]}" for url in requests if not _is_own(url, stage.host)]
-        page.context.close()
+        stage.close(page)
     walked.executed += [each for each in stage.wrong if "dialog" in each]
     walked.broken += [each for each in stage.wrong if "dialog" not in each]
     stage.wrong.clear()
