@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,11 @@ from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.openais import HEADERS
 from engine.models.remote import LANE, RemoteModel, loaded
 from engine.models.settings import Settings
+from engine.runs import run_dir, worker
+from engine.runs.run_dir import Status
 from tests.engine.models.test_endpoints import declared
 from tests.engine.models.test_faults import request
+from tests.engine.runs.test_worker import asked_twice, prepared, quiet, study_text
 from tests.support.faults import Fault
 from tests.support.provider import Provider, serving
 
@@ -246,12 +250,46 @@ def test_the_variable_forces_either_way_and_says_where_there_is_none(
         opened(provider, "")
 
 
+@pytest.mark.parametrize(("first", "second"), [("direct", "litellm"), ("litellm", "direct")])
+@pytest.mark.parametrize("where", ["an endpoint", "openai"])
+def test_a_study_begun_on_one_lane_goes_on_with_the_other_and_pays_for_nothing_twice(
+    tmp_path: Path, where: str, first: str, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(latency_s=0.02) as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.api_base)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789")
+        own = f'api_base = "{provider.api_base}", ' if where == "an endpoint" else ""
+        model = f'{{name = "gpt-4o-mini", {own}parallel = 4, prices = {{input = 1.0, output = 2.0}}}}'
+        text = study_text(tmp_path, model, count=4, more="[ceiling]\nusd = 1.0")
+        monkeypatch.setenv(LANE, first)
+        run, provider.sends = prepared(tmp_path, text), 1
+
+        def stop_in_flight(now: Status) -> None:
+            if now.state == "stopping":
+                provider.release()
+            elif len(provider.waiting) == 4:
+                run_dir.request_stop(run)
+
+        assert worker.run(run, stop_in_flight).state == "stopped"
+        begun = len(provider.served)
+        monkeypatch.setenv(LANE, second)
+        assert worker.run(run, quiet).state == "finished"
+        whole = len(provider.served)
+        assert 0 < begun < whole and asked_twice(provider) == 0
+        # A second run of the study finds all of it bought, by whichever lane.
+        again = prepared(tmp_path, text)
+        assert worker.run(again, quiet).state == "finished"
+        assert len(provider.served) == whole
+
+
 def test_endpoints_and_openais_own_models_are_asked_without_loading_litellm(provider: Provider) -> None:
     code = """
 import asyncio, sys
 from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.settings import Settings
+from engine.runs import run_dir, worker
+from engine.runs.run_dir import Status
 from tests.engine.models.test_faults import request
 
 async def asked(model):
