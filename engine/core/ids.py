@@ -13,10 +13,13 @@ from dataclasses import astuple
 
 from engine.core.records import Condition, Price, Problem, Prompt, Request, TrialSpec
 
+# Made once: `json.dumps` makes one at every call, and a call of a model asks a dozen times.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def digest(tag: str, value: object) -> str:

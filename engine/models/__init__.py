@@ -12,7 +12,7 @@ from engine.core.errors import UnknownName
 from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Model, Rates
 
-__all__ = ["Bound", "Model", "ModelSpec", "Rates", "known_models", "notices", "open_model"]
+__all__ = ["Bound", "Model", "ModelSpec", "Rates", "known_models", "notices", "open_model", "prepare"]
 
 
 def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = True) -> Model:
@@ -48,6 +48,19 @@ def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = Tr
             raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None
     model.rates = spec.rates if spec else Rates()
     return model
+
+
+def prepare(specs: Iterable[ModelSpec]) -> None:
+    """Begin in the background what opening one of these would wait seconds for, if any needs it: litellm's import."""
+    for spec in specs:
+        name = spec.model or spec.name
+        if spec.api_base is None and spec.gguf is None and not name.startswith(("scripted/", "local/")):
+            from engine.models import openais
+
+            if openais.asked_as(name) is None:
+                from engine.models.remote import prefetch
+
+                prefetch()
 
 
 def notices(models: Iterable[Model]) -> list[str]:

@@ -147,7 +147,8 @@ NEVER_SENT, SENT_AND_LOST, RUBBISH, UNSENDABLE = (
         "ClientConnectorError ClientConnectorDNSError ConnectTimeout ConnectionTimeoutError ClientConnectorSSLError "
         "ClientConnectorCertificateError ClientProxyConnectionError ProxyError ClientHttpProxyError PoolTimeout",
         "TimeoutError ReadTimeout WriteTimeout APITimeoutError Timeout ReadError WriteError CloseError "
-        "RemoteProtocolError NetworkError ServerDisconnectedError ClientPayloadError ClientOSError IncompleteRead",
+        "RemoteProtocolError NetworkError ServerDisconnectedError ClientPayloadError ClientOSError "
+        "ClientConnectionResetError SocketTimeoutError IncompleteRead",
         "JSONDecodeError ValidationError APIResponseValidationError KeyError UnicodeDecodeError ReplyRefused "
         "BadStatusLine BadHttpMessage",
         "AuthenticationError BadRequestError NotFoundError PermissionDeniedError UnsupportedParamsError "
@@ -376,8 +377,8 @@ def said_status(error: BaseException) -> int | None:
 def _status(causes: list[BaseException]) -> int | None:
     """The HTTP status the provider really sent; litellm makes up statuses of its own for accidents without one."""
     for cause in reversed(causes):
-        if type(cause).__name__ in ("HTTPStatusError", "MaskedHTTPStatusError"):
-            return int(getattr(getattr(cause, "response", None), "status_code", 0) or 0) or None
+        if type(cause).__name__ in ("StatusError", "HTTPStatusError", "MaskedHTTPStatusError"):
+            return int(getattr(getattr(cause, "response", cause), "status_code", 0) or 0) or None
     return 200 if any(type(cause).__name__ in RUBBISH for cause in causes) else None
 
 

@@ -138,16 +138,15 @@ class LocalModel:
         return self._running
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        import httpx
-
-        from engine.models.net.direct import Direct
+        from engine.models.net.bounded import ReplyRefused
+        from engine.models.net.direct import LOST, Direct, StatusError
 
         server = await self._server()
         if self._counting is None:
             self._counting = Direct(server.url, server.key, self.timeout_s, (), reuse=False, proxies=False)
         try:
             return dict(json.loads(await self._counting.post(path, body)))
-        except (httpx.HTTPError, ValueError, TypeError) as error:
+        except (*LOST, StatusError, ReplyRefused, ValueError, TypeError) as error:
             why = f"{self.served} could not count a prompt: {type(error).__name__}."
             raise ProviderError(why, kind="connection") from None
 

@@ -46,7 +46,7 @@ def bundled_price(name: str, service: str | None = None) -> Price | None:
     Left out is what a call does not know: the hour (the price is that of the busy ones), the region, how long a cache
     is kept (the shortest), pictures, sound and searches.
     """
-    entry = _entry(name)
+    entry = listed(name)
     if entry is None:
         return None
     columns = (f"{_COLUMNS[side]}{SERVICES[service]}" for side in ("input_pusd", "output_pusd")) if service else ()
@@ -124,7 +124,7 @@ def _listed(entry: Entry) -> list[tuple[int, Rates]]:
 
 def context_tokens(name: str) -> int | None:
     """Size of the context window by the bundled map; None: unknown."""
-    size = (_entry(name) or {}).get("max_input_tokens")
+    size = (listed(name) or {}).get("max_input_tokens")
     return int(size) if isinstance(size, (int, float)) and size > 0 else None
 
 
@@ -226,7 +226,7 @@ def _per_million(side: str, usd: Amount) -> int:
     return whole
 
 
-def _entry(name: str) -> Entry | None:
+def listed(name: str) -> Entry | None:
     """The map's entry for a name: the key itself, or the key without a prefix that names the entry's own provider."""
     known = _map()
     entry = known.get(name)

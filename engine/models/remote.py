@@ -1,4 +1,6 @@
-"""Models behind an HTTP endpoint: declared ones are asked directly, providers through litellm, which only this imports.
+"""Models behind an HTTP endpoint: declared ones and OpenAI's chats are asked directly, all others through litellm.
+
+It alone imports litellm, which takes seconds.
 
 One attempt per call: hidden retries, price look-ups, telemetry and debug prints of litellm are switched off. Knows
 nothing of budgets, trials or pools. Keys are read from the environment when a model is opened and go nowhere but into
@@ -13,6 +15,7 @@ import gc
 import json
 import logging
 import os
+import threading
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -24,7 +27,7 @@ from urllib.parse import urlsplit
 from engine.core import tokens
 from engine.core.errors import InDoubt, UnknownName, UsageError
 from engine.core.records import Completion, ModelSetting, Prompt, Request
-from engine.models import prices, reach, wire
+from engine.models import openais, prices, reach, wire
 from engine.models import settings as mapping
 from engine.models.declared import ModelSpec
 from engine.models.faults import blotted, fault, keys_at_hand, said_status
@@ -52,7 +55,7 @@ PROBED_TOKENS = 4096
 CHAT = "/chat/completions"
 """Where endpoints take what is asked, below their address."""
 LANE = "BUDGETSCOPE_LANE"
-"""Variable that makes requests to endpoints go through litellm too, where it is 'litellm'."""
+"""Variable that sends every request one way, 'direct' or 'litellm'; where a model has no such way, it is not opened."""
 NO_KEY = "none"
 """Sent where no key is declared, so that no key of another provider ever is."""
 
@@ -86,6 +89,8 @@ class RemoteModel:
     """Settings as every request carries them, the temperature apart."""
     temperature: float | None = None
     thinking_tokens: int = 0
+    openai: str | None = None
+    """What OpenAI calls it, where it is one of its chats; None: another provider's, or an endpoint."""
     elsewhere: Elsewhere | None = None
     """Where the environment puts the provider; None: at its own address, or an endpoint."""
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -131,7 +136,7 @@ class RemoteModel:
 
     async def complete(self, request: Request) -> Completion:
         """Send once. Raises ProviderError, ContextOverflow or InDoubt; never retries."""
-        direct = self.direct
+        direct = self._body(request) if self.direct else None
         # The import takes seconds, in which other models of the loop go on.
         if not (direct or loaded.cache_info().currsize):
             await asyncio.to_thread(loaded)
@@ -142,9 +147,8 @@ class RemoteModel:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
                 if direct:
-                    sent = wire.body(self._sent(request), self.route.partition("/")[2])
-                    with self._spread.taken() if self._spread else nullcontext(self.api_base or "") as asked_at:
-                        heard.body = await self._connections(asked_at).post(CHAT, sent)
+                    with self._spread.taken() if self._spread else nullcontext(self._address) as asked_at:
+                        heard.body = await self._connections(asked_at).post(CHAT, direct)
                 else:
                     sent = self._sent(request)
                     reply = await loaded().acompletion(**sent, **self._client_here(), logger_fn=heard)
@@ -170,8 +174,8 @@ class RemoteModel:
             self._remark,
         )
         done = completion(reply, expected, heard.body)
-        sent = plain(heard.body) or {}
-        self.usage_seen = tuple(fields_seen(sent.get("usage") or sent.get("usageMetadata")))
+        said = plain(heard.body) or {}
+        self.usage_seen = tuple(fields_seen(said.get("usage") or said.get("usageMetadata")))
         # A server can repeat the key it was sent, also where it names its model.
         texts = (done.text, done.model_reported or "", done.fingerprint or "")
         if any(key in text for key in self._keys for text in texts):
@@ -207,8 +211,8 @@ class RemoteModel:
 
     @property
     def direct(self) -> bool:
-        """Whether requests go to an endpoint as they are, without litellm; decides speed, and nothing that is sent."""
-        return self.api_base is not None and (bool(self.replicas) or os.environ.get(LANE) != "litellm")
+        """Whether requests go out as they are, without litellm; decides speed, and nothing that is sent."""
+        return (self.api_base is not None or self.openai is not None) and lane() != "litellm"
 
     async def close(self) -> None:
         """Give back the connections of this event loop's client; a later call opens new ones."""
@@ -227,6 +231,21 @@ class RemoteModel:
 
     def _bound(self, messages: Prompt) -> int:
         return tokens.utf8_bound(messages, base=self.allowance)
+
+    @property
+    def _address(self) -> str:
+        """Where the direct lane asks, unless there are several addresses."""
+        if self.api_base is not None:
+            return self.api_base
+        return openais.URL if self.elsewhere is None else self.elsewhere.url.rstrip("/")
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        """The request as the direct lane sends it. Raises ProviderError for what OpenAI's own models refuse."""
+        sent = self._sent(request)
+        own = {name: value for name, value in sent.items() if name not in wire.LITELLMS}
+        if self.openai is not None:
+            own = openais.worded(self.openai, own, self.place)
+        return {**own, "model": self.route.partition("/")[2], **sent.get("extra_body", {})}
 
     def _sent(self, request: Request) -> dict[str, Any]:
         """The request in litellm's words, but for its client."""
@@ -271,8 +290,9 @@ class RemoteModel:
             from engine.models.net.direct import Direct
 
             key, addresses = self.key or NO_KEY, dict(self.replicas).get(url, self.addresses)
+            more = openais.headers() if self.openai is not None else {}
             # A proxy of the environment must not come between us and this machine.
-            self._direct[url] = Direct(url, key, self.timeout_s, addresses, self.reuse, not self.local)
+            self._direct[url] = Direct(url, key, self.timeout_s, addresses, self.reuse, not self.local, more)
         return self._direct[url]
 
     def _client_here(self) -> dict[str, Any]:
@@ -294,6 +314,12 @@ class RemoteModel:
 def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     """A declared OpenAI-compatible endpoint. Raises UsageError for a URL it cannot use, or a key it needs to send."""
     assert declared.api_base is not None
+    if lane() == "litellm" and sends:
+        if declared.replicas:
+            raise UsageError(
+                f"Model {declared.name!r} has several addresses, which are asked directly alone: take {LANE} away."
+            )
+        prefetch()
     at, limits = checked_url(declared.api_base, declared.name), reach.current()
     each = reach.addressed(declared)
     # A page may ask some of them only where they are found now.
@@ -302,7 +328,7 @@ def open_endpoint(declared: ModelSpec, *, sends: bool = True) -> RemoteModel:
     name = declared.model or bare(declared.name)
     where, settings = host(at), declared.settings
     # litellm's route for OpenAI's protocol spoken by others: it takes settings that OpenAI itself does not have.
-    sent = mapping.to_endpoint(declared.name, settings, _maps("hosted_vllm", name))
+    sent = mapping.to_endpoint(declared.name, settings, _endpoint_takes)
     identity = f"openai/{name}@{where}{at.path.rstrip('/')}{declared.suffix}"
     omit = tuple(declared.omit or ())
     mapping.check_reasoning(
@@ -338,25 +364,35 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
         raise UsageError(
             f"Model {model_name!r} needs a login in the terminal, which a run cannot give: use an API key."
         )
-    try:
-        bare, provider = map(str, loaded().get_llm_provider(model_name)[:2])
-    except Exception:
-        # Whoever opens models by name knows more of them, and tells it again.
-        raise UnknownName("model", model_name, prices.priced_names()) from None
+    known = openais.asked_as(model_name)
+    if known is None and lane() == "direct" and sends:
+        raise UsageError(f"Model {model_name!r} is asked through litellm alone, and {LANE} says direct: take it away.")
+    bare, provider = (known, openais.PROVIDER) if known is not None else _provider(model_name)
     if (limits := reach.current()) is not None:
         reach.check_provider(model_name, provider, spec.api_key_env, limits)
     key = _key(spec) if sends else None
     if sends and key is None:
-        keys = loaded().validate_environment(model_name)["missing_keys"]
-        # The address of a local server has a default; what is missing of a key has none.
-        if missing := [variable for variable in keys if not variable.endswith("_API_BASE")]:
+        if known is not None:
+            key = os.environ.get(openais.KEY, "").strip() or None
+            missing = [] if key else [openais.KEY]
+        else:
+            keys = loaded().validate_environment(model_name)["missing_keys"]
+            # The address of a local server has a default; what is missing of a key has none.
+            missing = [variable for variable in keys if not variable.endswith("_API_BASE")]
+        if missing:
             # litellm lists for Gemini both names that its key may have, of which one will do.
             either = " or ".join(missing) if model_name.startswith("gemini/") else " and ".join(missing)
             raise UsageError(f"Model {model_name!r} needs a key: set the environment variable {either}.")
     route = f"{provider}/{bare}"
-    supported = loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ()
-    omit = tuple(spec.omit or ())
-    sent = mapping.to_provider(name, bare, spec.settings, _maps(provider, bare), wanted="temperature" not in omit)
+    omit, maps = tuple(spec.omit or ()), _maps(provider, bare)
+    if known is not None:
+        seeded, continues = openais.takes_seed(known), False  # None of them goes on with a reply that was begun.
+        if sends and lane() == "litellm":
+            prefetch()
+    else:
+        seeded = "seed" in (loaded().get_supported_openai_params(bare, custom_llm_provider=provider) or ())
+        continues = _continues(provider, bare)
+    sent = mapping.to_provider(name, bare, spec.settings, maps, wanted="temperature" not in omit)
     # Another address is another server: its answers, and its price, are not those of the provider's own.
     moved = elsewhere(provider)
     at = "" if moved is None else f"@{moved.where}"
@@ -370,9 +406,10 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
         route=route,
         place=f"{bare} at {provider if moved is None else moved.where}",
         key=key,
-        seeded="seed" in supported,
+        seeded=seeded,
         timeout_s=spec.timeout_s,
         lenient=spec.finish == "lenient",
+        openai=known,
         elsewhere=moved,
         rename=spec.rename or {},
         omit=omit,
@@ -380,16 +417,40 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
         context_tokens=spec.context_tokens or prices.context_tokens(model_name),
         parallel=spec.parallel or PARALLEL,
         # What thinks first cannot go on with a reply: providers refuse a begun one while thinking is on.
-        continues=not sent.thinks and (_continues(provider, bare) if spec.continues is None else spec.continues),
+        continues=not sent.thinks and (continues if spec.continues is None else spec.continues),
         sends=sent.params,
         temperature=spec.settings.temperature,
         thinking_tokens=sent.thinking_tokens,
     )
 
 
+def lane() -> str | None:
+    """The one way every request shall go; None: each the quickest it can. Raises UsageError for a word that is none."""
+    said = os.environ.get(LANE, "").strip().lower() or None
+    if said not in (None, "direct", "litellm"):
+        raise UsageError(f"{LANE} takes direct or litellm, not {said[:40]!r}.")
+    return said
+
+
+def prefetch() -> None:
+    """Begin to import litellm in a thread of its own, so that it is there, or nearly, when the first call needs it."""
+    if not loaded.cache_info().currsize:
+        threading.Thread(target=loaded, name="litellm", daemon=True).start()
+
+
 @functools.cache
 def loaded() -> Any:
     """litellm, imported once (seconds), offline and silent."""
+    with _IMPORTING:
+        return _imported()
+
+
+_IMPORTING = threading.Lock()
+"""Held while it is imported: who comes second waits, and finds it made ready."""
+
+
+@functools.cache
+def _imported() -> Any:
     # Before the import, which reads them: without the first it fetches its price map from the network.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
@@ -417,8 +478,20 @@ def loaded() -> Any:
     return litellm
 
 
+def _provider(name: str) -> tuple[str, str]:
+    """A model's name at its provider, and who that is, by litellm. Raises UnknownName."""
+    try:
+        bare, provider = map(str, loaded().get_llm_provider(name)[:2])
+    except Exception:
+        # Whoever opens models by name knows more of them, and tells it again.
+        raise UnknownName("model", name, prices.priced_names()) from None
+    return bare, provider
+
+
 def _maps(provider: str, bare: str) -> mapping.Maps:
-    """litellm's own mapping of parameters, which sends nothing."""
+    """What a provider is sent for parameters, sending nothing: by data for OpenAI's chats, else litellm's mapping."""
+    if provider == openais.PROVIDER and openais.asked_as(f"{provider}/{bare}") is not None:
+        return lambda params: openais.mapped(bare, {"max_tokens": PROBED_TOKENS, **params})
 
     def maps(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
         try:
@@ -431,6 +504,11 @@ def _maps(provider: str, bare: str) -> mapping.Maps:
             return None
 
     return maps
+
+
+def _endpoint_takes(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What an endpoint is sent: every word as it is, and no budget of thinking, for which the protocol has none."""
+    return None if "thinking" in params else params
 
 
 def _continues(provider: str, bare: str) -> bool:

@@ -208,6 +208,8 @@ class _Counts:
         return next((n for name in names if (n := self._whole(name)) is not None), None)
 
     def _value(self, name: str) -> object:
+        if "." not in name:
+            return self._reported.get(name)
         holder: object = self._reported
         for part in name.split("."):
             holder = holder.get(part) if isinstance(holder, Mapping) else None

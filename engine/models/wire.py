@@ -81,9 +81,3 @@ def applied(
     # The body's own words: what litellm does not know it would refuse, or drop.
     own = {new: kept.pop(name) for name, new in (rename or {}).items() if name in kept}
     return {**kept, "extra_body": {**(extra or {}), **own}}
-
-
-def body(sent: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """A request in litellm's words as the JSON object an endpoint is sent for it."""
-    own = {name: value for name, value in sent.items() if name not in LITELLMS}
-    return {"model": model, **own, **sent.get("extra_body", {})}

@@ -16,7 +16,7 @@ from typing import Any
 from engine.core import ids, text, used_questions
 from engine.core.errors import UsageError
 from engine.core.records import Condition, Problem, Question, TrialSpec
-from engine.models import charges, open_model
+from engine.models import charges, open_model, prepare
 from engine.models.model import Model
 from engine.strategies import build, entry, lineups
 from engine.strategies.registry import parameters
@@ -62,6 +62,7 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
 
     `sends`: False for a plan that will call nobody, which needs no key.
     """
+    prepare(study.models)
     wanted = [entry(choice.name) for choice in study.strategies]
     teams = lineups.teams(wanted, [model.name for model in study.models if model.alone], study.lineups)
     judging = {spec.judge for spec in study.tasks if spec.judge}

@@ -1,22 +1,18 @@
-"""The HTTP clients under models: none follows a redirect, and that of an endpoint reads no reply without end.
+"""The HTTP clients under litellm: none follows a redirect, and that of an endpoint reads no reply without end.
 
-Owns what is allowed between the socket and the reading of a reply. Knows nothing of providers, prompts or tokens; what
-it refuses is an exception whose meaning `faults` knows by its name.
+Owns what is allowed between the socket and the reading of a reply. Knows nothing of providers, prompts or tokens.
 """
 
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import httpx
 
-MOST_BYTES = 32 * 2**20
-"""Largest reply that is read, unpacked; a long one has a few hundred kilobytes."""
-ZLIB_OR_GZIP = 47
-"""Window bits that let zlib tell the two by their first bytes."""
+from engine.models.net.bounded import Unpacker
+
 MAKERS = ("create_client", "_get_async_http_client", "_get_sync_http_client")
 """Names of what makes HTTP clients inside litellm."""
 
@@ -43,39 +39,24 @@ def _grounded(make: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-class ReplyRefused(httpx.DecodingError):
-    """A reply that is too large, or packed in a way nobody asked for."""
-
-
 async def bounded(response: httpx.Response) -> None:
     """Read this response through `Bounded`; a hook of the client, called when its headers are there."""
     # Taken off, or httpx would unpack by it a second time.
-    packing = response.headers.pop("content-encoding", "identity").strip().lower()
-    if packing not in ("identity", "gzip", "deflate"):
-        raise ReplyRefused(f"packed as {packing[:40]}")
+    unpacker = Unpacker(response.headers.pop("content-encoding", ""))
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    response.stream = Bounded(response.stream, packed=packing != "identity")
+    response.stream = Bounded(response.stream, unpacker)
 
 
 class Bounded(httpx.AsyncByteStream):
-    """A stream that unpacks what it passes on, and stops at the largest size."""
+    """A stream that passes on what its unpacker makes of it."""
 
-    def __init__(self, stream: httpx.AsyncByteStream, packed: bool) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, unpacker: Unpacker) -> None:
         self._stream = stream
-        self._unpacker = zlib.decompressobj(ZLIB_OR_GZIP) if packed else None
+        self._unpacker = unpacker
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        left = MOST_BYTES
         async for chunk in self._stream:
-            try:
-                # One byte more than is left is enough to know; a bomb is never unpacked whole.
-                plain = chunk if self._unpacker is None else self._unpacker.decompress(chunk, left + 1)
-            except zlib.error:
-                raise ReplyRefused("not what it says it is packed as") from None
-            left -= len(plain)
-            if left < 0:
-                raise ReplyRefused("too large")
-            yield plain
+            yield self._unpacker.plain(chunk)
 
     async def aclose(self) -> None:
         """Give the connection back."""

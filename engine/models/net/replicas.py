@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-import httpx
-
 from engine.core.errors import ProviderError
 from engine.core.records import Completion
 from engine.models.net.address import host
+from engine.models.net.direct import LOST, StatusError
 
 REST_S = 20.0
 """Seconds an address that could not be reached, or said that it is broken, is left alone while others answer."""
@@ -64,11 +63,11 @@ class Replicas:
         try:
             yield address.url
         # Given up in the middle of a call, which is how a server that hangs ends.
-        except (httpx.TransportError, asyncio.CancelledError):
+        except (*LOST, asyncio.CancelledError):
             address.rests_until = self.clock() + REST_S
             raise
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code >= 500:
+        except StatusError as error:
+            if error.status_code >= 500:
                 address.rests_until = self.clock() + REST_S
             raise
         finally:

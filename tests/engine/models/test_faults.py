@@ -19,7 +19,7 @@ from engine.core.records import Attempt, Completion, Message, Price, Request
 from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
-from engine.models.net import http
+from engine.models.net import bounded
 from engine.models.remote import RemoteModel
 from engine.runs import journal, worker
 from engine.runs.dispatcher import Dispatcher, Gate
@@ -318,7 +318,7 @@ def test_a_providers_own_route_hands_on_how_a_reply_ended(
 def test_no_reply_is_read_beyond_the_largest_size(
     provider: Provider, accident: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(bounded, "MOST_BYTES", 100_000)
     provider.faults.append(Fault(accident, {"size": "200000"}))
     with pytest.raises(ProviderError) as caught:
         asyncio.run(endpoint(provider).complete(request()))

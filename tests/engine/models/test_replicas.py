@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 
 from engine.core.errors import ProviderError, UsageError
@@ -121,8 +121,8 @@ def test_an_address_that_reports_another_model_is_refused_and_asked_no_more(two:
 def test_an_address_that_could_not_be_reached_rests_and_then_is_tried_again() -> None:
     now = [0.0]
     replicas = Replicas(("http://a/v1", "http://b/v1"), lambda: now[0])
-    with pytest.raises(httpx.ConnectError), replicas.taken() as first:
-        raise httpx.ConnectError("refused")
+    with pytest.raises(aiohttp.ClientConnectionError), replicas.taken() as first:
+        raise aiohttp.ClientConnectionError("refused")
     taken = []
     for _ in range(3):
         with replicas.taken() as url:
