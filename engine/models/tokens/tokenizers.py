@@ -198,7 +198,8 @@ def nearest(text: str, name: str) -> list[bytes]:
         words = whole.split(" ")
         return [(" " if at else "").encode() + word.encode() for at, word in enumerate(words)] if whole else []
     try:
-        return Tokenizer(name, name, False, encoding=_at_hand(tokens.encoding_name(name) or DEFAULT)).bytes_of(whole)
+        encoding = _at_hand(tokens.encoding_name(name) or DEFAULT)
+        return [raw for piece in tokens.pieces(whole) for raw in tokens.bytes_of(piece, encoding)]
     except UsageError:
         raw, size = whole.encode(), tokens.BYTES_PER_TOKEN
         return [raw[at : at + size] for at in range(0, len(raw), size)]
