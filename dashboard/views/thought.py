@@ -199,8 +199,16 @@ def _chosen(inside: Inside, problems: list[str]) -> Thought:
     if found is not None:
         return found
     # One of middling length, as the shortest shows nothing and the longest is no example.
-    telling = [each for each in inside.thoughts if each.final.verdict == "right" and (each.redundant or each.stated)]
+    right = [each for each in inside.thoughts if each.final.verdict == "right"]
+    telling = [each for each in right if _after(each, inside.source)] or right
     return next(iter(sorted(telling, key=lambda each: each.n_tokens)[len(telling) // 2 :]), inside.thoughts[0])
+
+
+def _after(thought: Thought, source: str) -> int:
+    """Tokens after its answer; 0: none, or no answer."""
+    if source == "probes":
+        return thought.redundant or 0
+    return 0 if thought.stated is None else thought.n_tokens - thought.stated
 
 
 def _one(db: queries.Database, study: str, condition: dict[str, Any], inside: Inside, thought: Thought) -> None:

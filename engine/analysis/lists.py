@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -125,10 +125,14 @@ class Lists:
 
     def chains(self, condition_id: str, study: str | None = None) -> list[Chain]:
         """The stored thoughts of a condition, on a study's questions or on all; see `analysis.sql.chains`."""
+        return self.chains_of([condition_id], study)[condition_id]
+
+    def chains_of(self, condition_ids: Iterable[str], study: str | None = None) -> dict[str, list[Chain]]:
+        """`chains` of several conditions in one pass. Raises UnknownName for an id or a study that is not there."""
         with self._looking() as look:
-            known = next(iter(look.known.named([condition_id])))
-            wanted = None if study is None else self.questions_of(study, known["task"])
-            return chains(look.connection, condition_id, wanted)
+            known = {row["condition_id"]: row["task"] for row in look.known.named([*condition_ids])}
+            tasks = {} if study is None else {task: self.questions_of(study, task) for task in {*known.values()}}
+            return chains(look.connection, {each: tasks.get(task) for each, task in known.items()})
 
     def token_roles(self, study: str | None = None) -> pl.DataFrame:
         """Where the tokens of a study's settings went, by the role of the calls: one row per condition for all calls

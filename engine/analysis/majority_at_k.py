@@ -32,7 +32,11 @@ from engine.analysis.stats import Floats, Ints
 from engine.core import answers, codec
 from engine.core.answers import Votes
 from engine.core.errors import BudgetscopeError
-from engine.core.records import AnswerKind, Problem, Question
+from engine.core.records import AnswerKind, Problem, Question, Which
+
+_KINDS = frozenset(get_args(AnswerKind))
+LONGEST_KEPT = 20_000
+"""Characters of a text whose answer is remembered."""
 
 
 def pass_at(n: int, right: int, k: int) -> float:
@@ -200,11 +204,31 @@ def score_of(row: Row, answer: str, known: dict[tuple[int, str], float | None]) 
     at = row["question_no"], answer
     if at not in known:
         options, statement = codec.reading(row["data"])
-        kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in get_args(AnswerKind) else "text"
-        problem = Problem(row["question"], kind, context=row["context"], options=options, statement=statement)
+        problem = Problem(row["question"], kind_of(row), context=row["context"], options=options, statement=statement)
         question = Question(row["question_id"], row["task"], problem, row["target"], row["category"], row["data"])
         known[at] = _scored(question, answer)
     return known[at]
+
+
+def answer_of(row: Row, text: str) -> str | None:
+    """The answer that a text states to the question of such a row; None: none."""
+    options, statement = codec.reading(row["data"])
+    # A thousand texts of a megabyte are not to be kept.
+    read = _read if len(text) <= LONGEST_KEPT else _read.__wrapped__
+    return read(text, kind_of(row), statement, options)
+
+
+def kind_of(row: Row) -> AnswerKind:
+    """How answers to the question of such a row look."""
+    # A newer version may have stored a kind that this one does not know.
+    kind: AnswerKind = row["answer_kind"] if row["answer_kind"] in _KINDS else "text"
+    return kind
+
+
+@lru_cache(maxsize=20_000)
+def _read(text: str, kind: AnswerKind, statement: Which, options: tuple[str, ...]) -> str | None:
+    # Kept: every look at the same database reads the same replies.
+    return answers.extract(text, kind, statement=statement, options=options)
 
 
 @lru_cache(maxsize=20_000)

@@ -259,8 +259,11 @@ def percentiles(means: Floats, clusters: int, level: float = LEVEL) -> Interval:
         return math.nan, math.nan
     tail = NormalDist().cdf(-math.sqrt(clusters / (clusters - 1)) * t_quantile(level, clusters - 1))
     # Order statistics, not interpolation: between a number and an infinite one there is nothing.
-    low, high = np.quantile(means, tail, method="lower"), np.quantile(means, 1 - tail, method="higher")
-    return float(low), float(high)
+    # By hand: numpy's own takes ten times as long to find two places.
+    ordered, last = np.sort(means), len(means) - 1
+    if math.isnan(ordered[-1]):
+        return math.nan, math.nan
+    return float(ordered[math.floor(tail * last)]), float(ordered[math.ceil((1 - tail) * last)])
 
 
 def beta_cdf(x: float, a: float, b: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -96,6 +97,8 @@ def turns(data: str) -> tuple[Message, ...]:
     return tuple(Message(role, content) for role, content in said)
 
 
+# Kept: it is asked for every draw of a question, and every place of a thought.
+@lru_cache(maxsize=1024)
 def reading(data: str) -> tuple[tuple[str, ...], Which]:
     """Options, and which statement of a reply counts, as `with_reading` wrote them; the usual where it did not."""
     if '"reading"' not in data:

@@ -114,7 +114,15 @@ def ids(text: str, encoding: str, *, special: bool = False) -> list[int]:
         raise FileNotFoundError(encoding)
     if special:
         return known.encode(text, allowed_special="all")
-    return known.encode(text, disallowed_special=())
+    return known.encode_ordinary(text)
+
+
+def bytes_of(text: str, encoding: str) -> list[bytes]:
+    """The bytes of each token of a piece of text, its marks read as letters. Raises as `ids` does."""
+    numbers = ids(text, encoding)
+    known = _encoding(encoding)
+    assert known is not None, "`ids` has it"
+    return known.decode_tokens_bytes(numbers)
 
 
 def token(number: int, encoding: str) -> Token:

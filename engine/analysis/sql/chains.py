@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from engine.analysis.majority_at_k import score_of
-from engine.core import answers, codec
+from engine.analysis.majority_at_k import answer_of, kind_of, score_of
 from engine.core.records import AnswerKind, Message, Prompt
 
 if TYPE_CHECKING:
@@ -22,11 +21,13 @@ if TYPE_CHECKING:
 
 _CHAINS = """
 with latest as (
-    select trial_id, attempt, question_id, repeat, framing_id, "end" from trials where condition_id = ?
+    select condition_id, trial_id, attempt, question_id, repeat, framing_id, "end" from trials
+    where condition_id in (select unnest(?))
     qualify row_number() over (partition by trial_id order by attempt desc) = 1)
-select k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut, p.messages, k.text, k.finish,
-    k.output_tokens, coalesce(k.reasoning_tokens, 0) as reasoning_tokens, f.answer_kind, q.task, q.text as question,
-    q.context, q.target, q.category, q.data, dense_rank() over (order by l.question_id) as question_no
+select l.condition_id, k.key, l.question_id, l.repeat, c.ordinal, c.model, c.asked_tokens, c.cut, p.messages, k.text,
+    k.finish, k.output_tokens, coalesce(k.reasoning_tokens, 0) as reasoning_tokens, f.answer_kind, q.task,
+    q.text as question, q.context, q.target, q.category, q.data,
+    dense_rank() over (order by l.question_id) as question_no
 from latest l join calls c using (trial_id, attempt) join completions k using (key) join prompts p using (prompt_key)
 join questions q using (question_id) join framings f using (framing_id)
 where l."end" in ('finished', 'exhausted') and k.output_tokens is not null and c.role = 'solve'
@@ -58,14 +59,11 @@ class Chain:
     @property
     def kind(self) -> AnswerKind:
         """How answers to its question look."""
-        kind = self.row["answer_kind"]
-        # A newer version may have stored a kind that this one does not know.
-        return kind if kind in get_args(AnswerKind) else "text"
+        return kind_of(self.row)
 
     def read(self, text: str) -> str | None:
         """The answer that a text states."""
-        options, statement = codec.reading(self.row["data"])
-        return answers.extract(text, self.kind, statement=statement, options=options)
+        return answer_of(self.row, text)
 
     def score(self, answer: str | None) -> float | None:
         """An answer to its question, from 0, wrong, to 1, right; None: no answer. Raises LookupError where nobody here
@@ -83,17 +81,26 @@ class Chain:
         return None if self.cut else self.read(self.text)
 
 
-def chains(connection: Connection, condition_id: str, questions: frozenset[str] | None = None) -> list[Chain]:
-    """The thoughts of a condition, one of each question before the second of any; `questions`: of these alone."""
+def chains(connection: Connection, wanted: Mapping[str, frozenset[str] | None]) -> dict[str, list[Chain]]:
+    """The thoughts of conditions, of each one of every question before the second of any.
+
+    `wanted`: by condition the questions that count; None: all."""
     # Failed and stopped trials are left out: what they thought was never judged.
-    cursor = connection.execute(_CHAINS, [condition_id])
+    cursor = connection.execute(_CHAINS, [list(wanted)])
     names = [column[0] for column in cursor.description or ()]
-    found: dict[tuple[str, str], Chain] = {}
+    found: dict[str, dict[tuple[str, str], Chain]] = {condition: {} for condition in wanted}
+    prompts: dict[str, Prompt] = {}
     for values in cursor.fetchall():
         row = dict(zip(names, values, strict=True))
-        messages = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
+        questions = wanted[row["condition_id"]]
+        if questions is not None and row["question_id"] not in questions:
+            continue
+        # Many replies were asked for by one prompt.
+        if (messages := prompts.get(row["messages"])) is None:
+            messages = tuple(Message(role, content) for role, content in json.loads(row["messages"]))
+            prompts[row["messages"]] = messages
         # Begun for the model: its end alone is the model's, and cannot be cut by itself.
-        if (questions is not None and row["question_id"] not in questions) or messages[-1].role == "assistant":
+        if messages[-1].role == "assistant":
             continue
         chain = Chain(
             key=row["key"],
@@ -109,8 +116,8 @@ def chains(connection: Connection, condition_id: str, questions: frozenset[str] 
             row=row,
         )
         # Several trials may read one stored reply; it was thought once.
-        found.setdefault((chain.key, chain.question_id), chain)
-    return list(found.values())
+        found[row["condition_id"]].setdefault((chain.key, chain.question_id), chain)
+    return {condition: list(own.values()) for condition, own in found.items()}
 
 
 def visible(every: Iterable[Chain]) -> list[Chain]:

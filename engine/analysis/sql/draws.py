@@ -14,15 +14,13 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from engine.analysis.majority_at_k import VOTING, score_of
+from engine.analysis.majority_at_k import VOTING, answer_of, score_of
 from engine.analysis.sql import listings
-from engine.core import answers, codec
-from engine.core.records import AnswerKind, Which, verdict_of
+from engine.core.records import verdict_of
 from engine.store import deltas
 
 if TYPE_CHECKING:
@@ -147,14 +145,7 @@ def _answer(row: Row) -> str | None:
     """What a draw says where no budget cuts it; a reply that its own cap or a filter cut has no vote."""
     if row["finish"] in ("length", "filter") or row["output_tokens"] > row["asked_tokens"]:
         return None
-    options, statement = codec.reading(row["data"])
-    return _extracted(row["text"], row["answer_kind"], statement, options)
-
-
-@lru_cache(maxsize=20_000)
-def _extracted(text: str, kind: AnswerKind, statement: Which, options: tuple[str, ...]) -> str | None:
-    # Kept: every look at the same database reads the same replies.
-    return answers.extract(text, kind, statement=statement, options=options)
+    return answer_of(row, row["text"])
 
 
 _PLACE = ("trial_no", "ordinal", "condition_no", "question_no", "repeat", "tariff_no", "kind", "fate")

@@ -65,6 +65,7 @@ class _Results(thoughts.Stored, Protocol):
     """What is asked of the results of a database."""
 
     def still(self) -> AbstractContextManager[Self]: ...
+    def chains_of(self, condition_ids: Iterable[str], study: str | None = None) -> dict[str, list[Chain]]: ...
     def measured(
         self,
         axis: str | None,
@@ -81,8 +82,8 @@ def glances(results: _Results, study: str | None = None, ids: Iterable[str] | No
     Raises UnknownName for a study or a condition that is not there."""
     with results.still() as same:
         conditions = {row["condition_id"]: row for row in same.conditions().to_dicts()}
-        wanted = list(conditions) if ids is None else list(ids)
-        chains = {each: own for each in wanted if _thinks(own := visible(same.chains(each, study)))}
+        stored = same.chains_of(conditions if ids is None else ids, study)
+        chains = {each: own for each, every in stored.items() if _thinks(own := visible(every))}
         if not chains:
             return {}
         tasks = {conditions[each]["task"] for each in chains}
@@ -91,12 +92,14 @@ def glances(results: _Results, study: str | None = None, ids: Iterable[str] | No
     keys = {chain.key for own in chains.values() for chain in own}
     probes = Store(results.path).probes(keys)
     found = {}
+    # Settings share replies: one chain is the first draw of another's vote.
+    known: thoughts.Known = {}
     for each, own in chains.items():
         source: Source = "probes"
         read, _, _ = thoughts.probed(own, probes)
         try:
             if not read:
-                source, read = "text", thoughts.read(own[:MOST], str(conditions[each]["model"]), PLACES)
+                source, read = "text", thoughts.read(own[:MOST], str(conditions[each]["model"]), PLACES, known)
         except LookupError:
             continue
         bands = tuple(_bands(read, source, _difficulty(scores, each)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal, Protocol
@@ -47,6 +47,8 @@ CURVE_SCHEMA: dict[str, Any] = {
 Source = Literal["probes", "text"]
 Floats = NDArray[np.float64]
 Value = Callable[[Thought], float | None]
+Known = dict[tuple[str, str, bool, str, tuple[int, ...]], Thought]
+"""Thoughts read from their text: by completion, question, whether it was cut, model and the places they share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,25 +185,37 @@ def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> tuple[list[Though
     return thoughts, how, exact
 
 
-def read(every: Sequence[Chain], name: str, count: int = PLACES) -> list[Thought]:
+def read(every: Sequence[Chain], name: str, count: int = PLACES, known: Known | None = None) -> list[Thought]:
     """Thoughts as their texts say, counted by the nearest tokenizer at hand in proportion to what is stored.
 
-    `name`: of the model. Raises LookupError where nobody here knows the task."""
-    shown = visible(every)[:MOST]
-    cuts = [stored(chain, name) for chain in shown]
-    shared = grid(max((cut.n_tokens for cut in cuts), default=1), count)
+    `name`: of the model; `known`: thoughts that were read before, which are not read again, and are added to. Raises
+    LookupError where nobody here knows the task."""
+    shown, known = visible(every)[:MOST], {} if known is None else known
+    # What is stored says how long they are; only words, which are their own count, are cut for it.
+    length = (lambda chain: stored(chain, name).n_tokens) if name.startswith(WORDS) else own_tokens
+    shared = grid(max(map(length, shown), default=1), count)
     thoughts = []
-    for chain, cut in zip(shown, cuts, strict=True):
-        told = [(at, chain.read(cut.before(at))) for at, _ in places(cut, shared, 0)]
-        said = [(at, answer, chain.score(answer)) for at, answer in [*told, (cut.n_tokens, chain.answer)]]
-        thoughts.append(from_text(chain.key, chain.question_id, cut, chain.kind, said))
+    for chain in shown:
+        place = chain.key, chain.question_id, chain.cut, name, shared
+        if place not in known:
+            cut = stored(chain, name)
+            told = [(at, chain.read(cut.before(at))) for at, _ in places(cut, shared, 0)]
+            told.append((cut.n_tokens, chain.answer))
+            score = {answer: chain.score(answer) for answer in {answer for _, answer in told}}
+            said = [(at, answer, score[answer]) for at, answer in told]
+            known[place] = from_text(chain.key, chain.question_id, cut, chain.kind, said)
+        thoughts.append(known[place])
     return thoughts
+
+
+def own_tokens(chain: Chain) -> int:
+    """Tokens of its text as its provider counted them, without the one that ends a reply."""
+    return max(1, chain.output_tokens - (not chain.cut))
 
 
 def stored(chain: Chain, name: str) -> Cut:
     """A thought as tokens without its model: by the nearest tokenizer, in proportion to the count that is stored."""
-    own = None if name.startswith(WORDS) else max(1, chain.output_tokens - (not chain.cut))
-    return Cut(nearest(chain.text, name), own)
+    return Cut(nearest(chain.text, name), None if name.startswith(WORDS) else own_tokens(chain))
 
 
 class Stored(Protocol):
@@ -265,7 +279,7 @@ def excess(thoughts: Sequence[Thought], source: Source, sample: Sample = Sample(
         first_right=_ratio(groups, weights, lambda thought: thought.first_right, lambda _: 1.0),
         n_right=sum(thought.first_right is not None for thought in thoughts),
         thought_away=_of_share(_mean(groups, weights, lambda thought: thought.thought_away), len(groups)),
-        flips=_mean(groups, weights, lambda thought: thought.flips),
+        flips=_unseen(_mean(groups, weights, lambda thought: thought.flips), len(groups)),
         n_thoughts=len(thoughts),
         n_questions=len(groups),
     )
@@ -276,8 +290,13 @@ def _by_question(thoughts: Sequence[Thought], sample: Sample) -> tuple[list[list
     groups: dict[str, list[Thought]] = {}
     for thought in sorted(thoughts, key=lambda each: (each.question_id, each.key)):
         groups.setdefault(thought.question_id, []).append(thought)
-    weights = replicate_weights(len(groups), sample.replicates, sample.seed) if groups else np.zeros((0, 0))
-    return list(groups.values()), weights
+    return list(groups.values()), _weights(len(groups), sample.replicates, sample.seed)
+
+
+@lru_cache(maxsize=64)
+def _weights(questions: int, replicates: int, seed: int) -> Floats:
+    # Kept: settings of a study have as many questions, and drawing is most of the work.
+    return replicate_weights(questions, replicates, seed) if questions else np.zeros((0, 0))
 
 
 def _said(estimate: Estimate, form: Callable[[float | None], str] = text.percent) -> str:
@@ -371,6 +390,11 @@ def _of_share(estimate: Estimate, n: int) -> Estimate:
     return estimate
 
 
+def _unseen(estimate: Estimate, n: int) -> Estimate:
+    """Of what is on no question, where a bootstrap has no width: as many may have it as may go unseen in n."""
+    return Estimate.of(0.0, guarded_wilson(0, n)) if estimate.mean == 0 and n > 1 else estimate
+
+
 def _ratio(groups: Sequence[Sequence[Thought]], weights: Floats, part: Value, whole: Value) -> Estimate:
     """Sum of parts over sum of wholes, of thoughts whose part is known."""
     pairs = [[(p, whole(t) or 0.0) for t in group if (p := part(t)) is not None] for group in groups]
@@ -380,4 +404,5 @@ def _ratio(groups: Sequence[Sequence[Thought]], weights: Floats, part: Value, wh
     parts, wholes = weights @ sums[:, 0], weights @ sums[:, 1]
     known = wholes > 0
     clusters = int((sums[:, 1] > 0).sum())
-    return Estimate.of(float(sums[:, 0].sum() / sums[:, 1].sum()), percentiles(parts[known] / wholes[known], clusters))
+    ratio = float(sums[:, 0].sum() / sums[:, 1].sum())
+    return _unseen(Estimate.of(ratio, percentiles(parts[known] / wholes[known], clusters)), clusters)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from engine.analysis import Decision
     from engine.analysis.results import Results
     from engine.analysis.rounds import Decided
+    from engine.analysis.stats import Estimate
+    from engine.analysis.thinking.overthinking import Glance
+    from engine.analysis.thinking.thoughts import Excess
     from engine.study.plan import Plan
 
 FORMS = ("html", "md")
@@ -46,6 +49,18 @@ AREAS = (
     "area: mean accuracy over the logarithm of the budget; hypervolume: area under the setting's own frontier, of the "
     "box up to the dearest setting; OckScore: accuracy in percent less ten times log10(output tokens / 10,000), at "
     "the largest budget (arXiv 2511.05722; the base is our reading). 95% intervals over questions."
+)
+_BY_DIFFICULTY = "easy / middling / difficult"
+_PAST_HEAD = (
+    *("setting", "model", "thoughts", "questions", _BY_DIFFICULTY, "after the answer", _BY_DIFFICULTY),
+    *("first right at", _BY_DIFFICULTY, "lost again", _BY_DIFFICULTY, "from"),
+)
+PAST = (
+    "after the answer: share of a thought's tokens that follow once its final answer is settled (from probes), or "
+    "first stands in it (from text: an estimate, nobody was asked). first right at: tokens, of the thoughts that ever "
+    "are right. lost again: right answers followed by one that is not, a thought. –: none. In brackets 95% intervals "
+    "over questions. Easy are questions that the other settings get right two times in three or more, difficult ones "
+    "less than one in three."
 )
 _NOTES = {
     "idle": f"mechanism idle: the setting {names.IDLE}: what it rests on was there on under 20% of questions.",
@@ -141,6 +156,7 @@ def report(
     elif rows:
         _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
         _one_number(rows, told)
+        _overthinking(results, rows, study)
         asked = [each for each in results.decisions(study) if each.task in tasks]
         decisions(asked)
         unit = text.UNITS.get(x, x.replace("_", " "))
@@ -255,6 +271,49 @@ def _one_number(rows: Sequence[Row], told: Mapping[str, pl.DataFrame]) -> None:
         show.say()
         if task == [*told][-1]:
             show.say(AREAS)
+
+
+def _overthinking(results: Results, rows: Sequence[Row], study: str | None) -> None:
+    """How much the settings that think go on past their answers, task by task, the most first."""
+    from engine.analysis.stats import Estimate
+    from engine.analysis.thinking.overthinking import glances
+
+    settings = {row["condition_id"]: row for row in rows if row["strategy"] != LABEL}
+    past = glances(results, study, settings)
+    by_task: dict[str, list[Glance]] = {}
+    for condition, glance in past.items():
+        by_task.setdefault(settings[condition]["task"], []).append(glance)
+    for task, group in sorted(by_task.items()):
+        order = sorted(group, key=lambda each: -(each.excess.redundant.mean or 0.0))
+        points = [settings[each.condition_id] for each in order]
+        lines = [
+            (
+                *(setting.strategy, names.model(point["model"])),
+                show.number(each.excess.n_thoughts),
+                *_thrice(each, lambda excess: Estimate(float(excess.n_questions)), show.number),
+                *_thrice(each, lambda excess: excess.redundant, show.percent),
+                *_thrice(each, lambda excess: excess.first_right, show.number),
+                *_thrice(each, lambda excess: excess.flips, show.number),
+                "probes" if each.source == "probes" else "text",
+            )
+            for each, point, setting in zip(order, points, names.settings(points), strict=True)
+        ]
+        show.say(f"Thinking past the answer on {names.task(task)}:")
+        show.table(_PAST_HEAD, lines, numeric=range(2, 11))
+        show.say()
+    if past:
+        show.say(PAST)
+
+
+def _thrice(glance: Glance, part: Callable[[Excess], Estimate], form: Callable[[float | None], str]) -> tuple[str, str]:
+    """One of the numbers of all questions with its interval, and those of the easy, middling and difficult ones."""
+    from engine.analysis.thinking.overthinking import BANDS
+
+    whole, bands = part(glance.excess), {band.name: part(band.excess).mean for band in glance.bands}
+    by_band = " / ".join("–" if bands.get(name) is None else form(bands[name]) for name, _ in BANDS)
+    if whole.mean is None:
+        return "–", by_band if bands else ""
+    return f"{form(whole.mean)} {text.interval(whole.low, whole.high, form)}".strip(), by_band if bands else ""
 
 
 def _told(row: Row, name: str, form: Callable[[float | None], str]) -> str:

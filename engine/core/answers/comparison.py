@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 from engine.core.answers import choices, expressions, markup, numbers
 from engine.core.answers.formulas import LONGEST
@@ -80,8 +81,12 @@ def _share(value: Fraction, percent: bool) -> Fraction:
 
 def _number(text: str) -> numbers.Number | None:
     """The number of an answer, with whatever unit behind it."""
-    if len(text) > LONGEST:
-        return None
+    return None if len(text) > LONGEST else _short_number(text)
+
+
+# Kept: every number of a text is held against one and the same answer.
+@lru_cache(maxsize=4096)
+def _short_number(text: str) -> numbers.Number | None:
     plain = markup.plain(text)
     number = numbers.single(plain) or expressions.rational(text)
     if number is not None:

@@ -79,7 +79,8 @@ def visible(text: str) -> str:
     """
     if not text.isprintable():
         # Joiners and direction marks stand inside numbers and words of real replies; none is a letter.
-        text = "".join(c for c in text if c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")
+        unseen = {c for c in set(text) if not (c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")}
+        text = text.translate(dict.fromkeys(map(ord, unseen))) if unseen else text
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text
     _, final, rest = text.rpartition(_FINAL)

@@ -63,6 +63,8 @@ _TOKEN = re.compile(
     """,
     re.X,
 )
+_BEGINS = re.compile("[0-9.+$\u00a3\u20ac\u00a5\u20b9U-]")
+"""What a number, or the date or range in its place, may begin with."""
 # Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
 _RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
 _STRUCTURED = re.compile(
@@ -108,7 +110,13 @@ def numbers(text: str) -> list[Number]:
             read.append(Number(at, block[1], None, ""))
             at = block[1]
             continue
-        match = _TOKEN.match(text, at) if text[at] in "0123456789.-+$\u00a3\u20ac\u00a5\u20b9U" else None
+        begins = _BEGINS.search(text, at)
+        if begins is None:
+            break
+        if begins.start() > at:
+            at = begins.start()
+            continue
+        match = _TOKEN.match(text, at)
         if match is None or not match["whole"]:
             at += 1
             continue
@@ -154,12 +162,7 @@ def last_number(text: str) -> Number | None:
 
 def _last_digit(text: str) -> int:
     """Where the last decimal digit of any script stands; -1: nowhere."""
-    for end in range(len(text), 0, -_WINDOW):
-        start = max(0, end - _WINDOW)
-        digits = [place for place in range(start, end) if text[place].isdecimal()]
-        if digits:
-            return digits[-1]
-    return -1
+    return next((place for place in range(len(text) - 1, -1, -1) if text[place].isdecimal()), -1)
 
 
 def single(text: str) -> Number | None:
@@ -173,6 +176,8 @@ def single(text: str) -> Number | None:
 
 def spell(value: Fraction) -> str:
     """One spelling per value: a decimal where it ends within 40 places, a reduced fraction elsewhere."""
+    if value.denominator == 1:
+        return str(value.numerator)
     below, places = value.denominator, 0
     for prime in (2, 5):
         while below % prime == 0:
@@ -194,6 +199,8 @@ def _grouped(text: str) -> bool:
 
 def _decimal(text: str) -> Fraction | None:
     """A numeral without sign; its marks of thousands and of decimals are told by their order."""
+    if text.isdecimal():
+        return Fraction(int(text)) if len(text) <= 2 * DIGITS else None
     text = re.sub(rf"{_SPACE}|['\u2019_]", "", text)
     commas, points = text.count(","), text.count(".")
     if commas and points:
@@ -237,7 +244,8 @@ def _number(match: re.Match[str]) -> Number:
     power = int(match["power"] or 1)
     if abs(exponent) > _EXPONENT or abs(power) * len(match["whole"]) > DIGITS or (not value and power < 0):
         return none
-    value = value**power * Fraction(10) ** exponent
+    # Most numbers have neither, and fractions are slow.
+    value = value**power * Fraction(10) ** exponent if power != 1 or exponent else value
     scale = (match["scale"] or "").strip()
     if scale in ("M", "B", "K") and not match["money"]:
         end, scale = match.start("scale"), ""

@@ -62,17 +62,19 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     """The answer a completion gives, or None when it gives none.
 
     `statement` says which of several stated answers counts, `options` are the texts of a choice's options in order."""
-    stated = _stated(text, kind, options)
+    text = markup.visible(text)
+    every = statements(text)
+    stated = _stated(text, every, kind, options)
     if not stated:
-        text = markup.visible(text)
-        return _unstated(text, kind, options)
+        return _unstated(text, every, kind, options)
     return stated[0 if statement == "first" else -1][1]
 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The different answers that a completion states, in order; empty where it states none."""
     every: dict[str, None] = {}
-    for place, answer in _stated(text, kind, options):
+    text = markup.visible(text)
+    for place, answer in _stated(text, statements(text), kind, options):
         if answer:
             every[answer] = None
             every.update(dict.fromkeys(_further(place, options) if kind == "choice" else ()))
@@ -92,12 +94,13 @@ def listed(text: str) -> list[str]:
     return [line[:MAX_ANSWER] for line in lines if line]
 
 
-def _stated(text: str, kind: AnswerKind, options: Sequence[str]) -> list[tuple[Statement, str | None]]:
-    """Where answers are stated, and which; None: digits that are no number."""
-    text = markup.visible(text)
+def _stated(
+    text: str, every: Sequence[Statement], kind: AnswerKind, options: Sequence[str]
+) -> list[tuple[Statement, str | None]]:
+    """Of the places of a text those where answers are stated, and which; None: digits that are no number."""
     read: list[tuple[Statement, str | None]] = []
     loose: list[tuple[Statement, str | None]] = []
-    for place in statements(text):
+    for place in every:
         if not place.piece or (place.noun and kind != "choice") or (kind == "choice" and _lists(place, text)):
             continue
         answer, says = _read(place, text, kind, options)
@@ -156,15 +159,15 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
     return answer, answer is not None
 
 
-def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None:
-    """What a reply that states no answer may be read as."""
+def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: Sequence[str]) -> str | None:
+    """What a reply that states no answer may be read as; `every`: the places of its statements."""
     if kind == "number":
-        number = numbers.last_number(_undenied(text))
+        number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     if kind == "yes_no":
-        return _yes_no(_EITHER.sub(" ", _undenied(text))) or _elsewhere(text.strip())
+        return _yes_no(_EITHER.sub(" ", _undenied(text, every))) or _elsewhere(text.strip())
     if kind == "choice":
-        return _lettered(_undenied(text), options)
+        return _lettered(_undenied(text, every), options)
     line = text.strip()
     short = len(line) <= _LINE and "\n" not in line
     if kind == "expression":
@@ -174,15 +177,15 @@ def _unstated(text: str, kind: AnswerKind, options: Sequence[str]) -> str | None
         if maths:
             inner = next(group for group in maths[0].groups() if group)
             return _expression(inner.rpartition("=")[2])
-        number = numbers.last_number(_undenied(text))
+        number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
     return _tidy(markup.plain(line)) if short else None
 
 
-def _undenied(text: str) -> str:
+def _undenied(text: str, every: Sequence[Statement]) -> str:
     """Without what a text says its answer is not."""
-    denied = [place for place in statements(text) if not place.piece]
+    denied = [place for place in every if not place.piece]
     for place in reversed(denied):
         end = text.find("\n", place.end)
         stop = re.compile(r"[.;!?](?=\s)").search(text, place.end)

@@ -96,7 +96,11 @@ def _some(places: Iterator[_T]) -> list[_T]:
 
 # A tag without its other half is the form of a last line, said again.
 _TAGGED = rf"<answer>(?=[^<]{{0,{LONGEST}}}</answer>)"
-_MARKER = re.compile(rf"####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}", re.I)
+# Most letters of a text begin none of a hundred words: looked at first, that takes a third of the time.
+_FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}".split("|")}))
+_MARKER = re.compile(
+    rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED})", re.I
+)
 
 
 def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:

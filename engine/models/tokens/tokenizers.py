@@ -84,10 +84,10 @@ class Tokenizer:
         """
         # Piece by piece: an encoder takes quadratic time over a megabyte without a space.
         whole, seen, shown = tokens.clean(text), 0, list[Token]()
-        for piece, numbers in self._numbered(whole, special):
+        for numbers in self._numbered(whole, special):
             n = len(numbers)
             if first < seen + n and seen < first + most:
-                shown += self._tokens(piece, numbers, special)[max(0, first - seen) : max(0, first + most - seen)]
+                shown += self._tokens(numbers[max(0, first - seen) : max(0, first + most - seen)], special)
             seen += n
         # Of the cleaned text, which always has an encoding; the characters are those that were typed.
         size = len(whole.encode())
@@ -95,7 +95,7 @@ class Tokenizer:
 
     def count(self, text: str, *, special: bool = False) -> int:
         """Tokens of a text, without any chat template."""
-        return sum(len(numbers) for _, numbers in self._numbered(tokens.clean(text), special))
+        return sum(map(len, self._numbered(tokens.clean(text), special)))
 
     def bytes_of(self, text: str) -> list[bytes]:
         """The bytes of each token of a text; joined they are the text in UTF-8, see `Token.raw`."""
@@ -109,18 +109,18 @@ class Tokenizer:
         server = self._server(self.file)
         # In two steps, as the server's own chat route would: its template first, then marks read as marks.
         rendered = str(llama.ask(server, "/apply-template", {"messages": turns})["prompt"])
-        body = {"content": rendered, "add_special": True, "parse_special": True, "with_pieces": True}
+        body = {"content": rendered, "add_special": True, "parse_special": True}
         return tuple(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], True))
 
-    def _numbered(self, whole: str, special: bool) -> Iterator[tuple[str, list[int]]]:
-        """The pieces of a text with the numbers of their tokens; llama.cpp reads several at once."""
+    def _numbered(self, whole: str, special: bool) -> Iterator[list[int]]:
+        """The numbers of a text's tokens, piece by piece; llama.cpp reads several at once."""
         parts = list(tokens.pieces(whole))
         if self.file is None or len(parts) < 2:
-            yield from ((piece, self._ids(piece, special)) for piece in parts)
+            yield from (self._ids(piece, special) for piece in parts)
             return
         self._server(self.file)
         with ThreadPoolExecutor(os.cpu_count() or 1) as readers:
-            yield from zip(parts, readers.map(lambda piece: self._ids(piece, special), parts), strict=True)
+            yield from readers.map(lambda piece: self._ids(piece, special), parts)
 
     def _server(self, file: Path) -> llama.Running:
         return llama.reading(file, file.stem)
@@ -129,14 +129,14 @@ class Tokenizer:
         if self.file is None:
             return tokens.ids(piece, self.encoding, special=special)
         body = {"content": piece, "parse_special": special}
-        return [int(number) for number in llama.ask(self._server(self.file), "/tokenize", body)["tokens"]]
+        # As they come: a text of a megabyte has 300,000 of them.
+        numbers: list[int] = llama.ask(self._server(self.file), "/tokenize", body)["tokens"]
+        return numbers
 
-    def _tokens(self, piece: str, numbers: Sequence[int], special: bool) -> list[Token]:
+    def _tokens(self, numbers: Sequence[int], special: bool) -> list[Token]:
         if self.file is None:
             return [tokens.token(number, self.encoding) for number in numbers]
-        body = {"content": piece, "parse_special": special, "with_pieces": True}
-        server = self._server(self.file)
-        return list(_tokens_of(server, llama.ask(server, "/tokenize", body)["tokens"], special))
+        return list(_tokens_of(self._server(self.file), numbers, special))
 
 
 def open_tokenizer(name: str) -> Tokenizer:
@@ -198,7 +198,8 @@ def nearest(text: str, name: str) -> list[bytes]:
         words = whole.split(" ")
         return [(" " if at else "").encode() + word.encode() for at, word in enumerate(words)] if whole else []
     try:
-        return Tokenizer(name, name, False, encoding=_at_hand(tokens.encoding_name(name) or DEFAULT)).bytes_of(whole)
+        encoding = _at_hand(tokens.encoding_name(name) or DEFAULT)
+        return [raw for piece in tokens.pieces(whole) for raw in tokens.bytes_of(piece, encoding)]
     except UsageError:
         raw, size = whole.encode(), tokens.BYTES_PER_TOKEN
         return [raw[at : at + size] for at in range(0, len(raw), size)]
@@ -220,15 +221,26 @@ def _at_hand(encoding: str) -> str:
     return encoding
 
 
-def _tokens_of(server: llama.Running, answer: Sequence[dict[str, Any]], marked: bool) -> Iterator[Token]:
+def _tokens_of(server: llama.Running, numbers: Sequence[int], marked: bool) -> Iterator[Token]:
     """Tokens as llama.cpp writes them: a text, or the bytes of what is none; `marked`: marks were read as such."""
-    for each in answer:
-        piece, number = each["piece"], int(each["id"])
+    spelled = _vocabulary(server)
+    # By number and once each: to cut the text again with its pieces would take as long as cutting it.
+    if unknown := [number for number in dict.fromkeys(numbers) if number not in spelled]:
+        answer = llama.ask(server, "/tokenize", {"content": unknown, "with_pieces": True})["tokens"]
+        spelled.update((each["id"], each["piece"]) for each in answer)
+    for number in numbers:
+        piece = spelled[number]
         # llama.cpp writes a piece that is no whole UTF-8 as a list of byte values.
         raw = piece.encode() if isinstance(piece, str) else bytes(piece)
         # Only what looks like a mark is asked about: each question is a request.
         framed = marked and isinstance(piece, str) and len(piece) > 2 and (piece[0], piece[-1]) in _FRAMES
         yield Token(number, raw, framed and _is_mark(server, piece, number))
+
+
+@functools.lru_cache(maxsize=8)
+def _vocabulary(server: llama.Running) -> dict[int, Any]:
+    """Pieces by the number of their token, as far as they were asked for."""
+    return {}
 
 
 _FRAMES = (("<", ">"), ("[", "]"), ("\uff1c", "\uff1e"))

@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
+from engine.analysis.sql.chains import visible
 from engine.analysis.thinking import overthinking
 from engine.analysis.thinking.overthinking import glance, glances
-from engine.analysis.thinking.thoughts import MARGIN, excess, inside
-from engine.cli import main
-from engine.core.thoughts import Place, Thought, grid
+from engine.analysis.thinking.thoughts import MARGIN, excess, inside, stored
+from engine.cli import main, show
+from engine.cli.reading import reports
+from engine.core import answers, codec
+from engine.core.thoughts import Place, Thought, from_text, grid
 from tests.support.stores import studied
 
 
@@ -118,6 +121,45 @@ def test_a_glance_sorts_questions_by_what_the_other_settings_make_of_them(db: Pa
             {band.name for band in each.bands}, key=("easy", "middling", "difficult").index
         )
         assert glance(results, condition) == each
+
+
+def test_what_many_settings_are_told_at_once_is_what_reading_each_text_at_each_place_says(db: Path) -> None:
+    results = engine.open(db)
+    found = glances(results)
+    models = dict(results.conditions().select("condition_id", "model").iter_rows())
+    for condition, each in found.items():
+        kept = visible(results.chains(condition))[: overthinking.MOST]
+        cuts = [stored(chain, models[condition]) for chain in kept]
+        shared = grid(max(cut.n_tokens for cut in cuts), overthinking.PLACES)
+        thoughts = []
+        for chain, cut in zip(kept, cuts, strict=True):
+            options, statement = codec.reading(chain.row["data"])
+            said = []
+            for at in [*(place for place in shared if place < cut.n_tokens), cut.n_tokens]:
+                own = None if at == cut.n_tokens and chain.cut else cut.before(at)
+                answer = None if own is None else answers.extract(own, chain.kind, statement=statement, options=options)
+                said.append((at, answer, chain.score(answer)))
+            thoughts.append(from_text(chain.key, chain.question_id, cut, chain.kind, said))
+        assert each.excess == excess(thoughts, "text")
+
+
+@pytest.mark.parametrize("n", [2, 8, 60])
+def test_what_was_seen_on_no_question_has_an_interval_all_the_same(n: int) -> None:
+    found = excess([thought(number, (4, 0.0), (8, 0.0)) for number in range(n)], "text")
+    assert found.flips.mean == 0 and found.flips.low == 0 and 0 < (found.flips.high or 0) < 1
+    assert (found.flips.high or 0) > 1 / n
+
+
+def test_the_report_on_a_terminal_says_it_task_by_task(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--db", str(db), "report"]) == 0
+    out = capsys.readouterr().out
+    _, told, rest = out.partition("Thinking past the answer on ")
+    lines = rest.partition("\n\n")[0].splitlines()[2:]
+    known = glances(engine.open(db))
+    assert told and len(lines) == len(known)
+    shares = [each.excess.redundant.mean for each in known.values()]
+    assert all(any(line.count(show.percent(share)) for line in lines) for share in shares if share is not None)
+    assert all(line.endswith("text") for line in lines) and reports.PAST in out
 
 
 def test_replies_that_are_short_are_no_thoughts(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
