@@ -312,7 +312,10 @@ def _further(place: Statement, options: Sequence[str]) -> list[str]:
 
 
 # The option that fits, by what is said behind it.
-_SUITS = r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|fitting|logical|reasonable|probable|suited|fit)\b"
+_SUITS = (
+    r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
+    r"fitting|logical|reasonable|probable|suited|fit)\b"
+)
 _REVERSED = re.compile(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
     r"(?:[)\]*\"':.]{1,3}[^.\n]{0,80}?)?\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
