@@ -272,13 +272,19 @@ def status_of(error: object) -> int | None:
         return None
     for name in ("code", "status", "status_code", "type", "error_type", "http_status"):
         value = error.get(name)
-        if isinstance(value, str) and value.strip().isdigit():
-            value = int(value)
+        if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{3}(?:\.0)?\s*", value):
+            value = float(value)
+        value = int(value) if isinstance(value, float) and value.is_integer() else value
         if isinstance(value, int) and not isinstance(value, bool) and 300 <= value < 600:
             return value
-        if isinstance(value, str) and (status := CODES.get(value.strip().lower())) is not None:
+        if isinstance(value, str) and (status := CODES.get(_word(value))) is not None:
             return status
     return None
+
+
+def _word(value: str) -> str:
+    """A code in words as `CODES` has it."""
+    return re.sub(r"[\s-]+", "_", value.strip().lower())
 
 
 def sent_error(error: object, place: str, key: str | None, sent_tokens: int | None) -> ProviderError:
@@ -287,6 +293,9 @@ def sent_error(error: object, place: str, key: str | None, sent_tokens: int | No
     inner = error.get("message") if isinstance(error, Mapping) else error
     words = _quoted(inner if isinstance(inner, str) else said, key)
     status = status_of(error)
+    if status is None and window.refusal(400, said, sent_tokens):
+        # Nobody says a code, and the words are those of a window.
+        status = 400
     if status is None:
         return ProviderError(f"{place} answered with an error{words}.", kind="unfinished")
     return by_status(status, said, words, place, None, sent_tokens)

@@ -21,15 +21,15 @@ from engine.models.usage import malformed
 
 _WORDS: dict[str, str] = {
     "stop": "stop stopped stop_sequence stop_token stop_string stop_string_found stop_criteria_met eos eos_token "
-    "eos_found end end_turn end_of_turn end_of_text complete completed finish finished done normal",
-    "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached token_limit "
+    "eos_found eot_id im_end stop_sequence_reached end end_turn end_of_turn end_of_text complete completed finish finished done normal",
+    "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached maximum_tokens token_limit "
     "max_predicted_tokens_reached model_length context_length_reached model_context_window_exceeded",
     "filter": "content_filter content_filtered contentfilter refusal refused safety sensitive blocklist "
-    "prohibited_content spii recitation guardrail_intervened image_safety model_armor language error_toxic",
+    "prohibited_content spii recitation guardrail_intervened blocked moderation policy_violation content_policy content_policy_violation image_safety model_armor language error_toxic",
     "error": "error abort aborted cancel cancelled canceled user_cancel timeout time_limit network_error server_error "
     "internal_error failed failure error_limit not_finished insufficient_system_resource unspecified other unknown "
     "malformed_function_call malformed_response malformed_model_output malformed_tool_use unexpected_tool_call "
-    "too_many_tool_calls load",
+    "too_many_tool_calls load unload",
 }
 FINISHES: Mapping[str, str] = {word.replace("_", ""): end for end, words in _WORDS.items() for word in words.split()}
 """What providers' words for the end of a reply mean, in small letters alone: stop, length, filter, or error."""
@@ -214,6 +214,7 @@ def _part(sent: Mapping[str, Any], place: str) -> _Part:
         choice = choices[0]
         message = choice.get("message")
         error = error if error is not None else _error(choice)
+        error = _error(message) if error is None and isinstance(message, Mapping) else error
         if not isinstance(message, Mapping):
             if error is None and not isinstance(choice.get("text"), str):
                 raise malformed(place, "its choice holds no message")
@@ -249,7 +250,16 @@ def _google(sent: Mapping[str, Any], error: object, place: str) -> _Part:
     return _Part("", None, None, None, error, used, None)
 
 
-_THOUGHTS = ("thinking", "redacted_thinking", "reasoning", "reasoning_text", "reasoning_content", "thought")
+_THOUGHTS = (
+    "thinking",
+    "redacted_thinking",
+    "reasoning",
+    "reasoning_text",
+    "reasoning_content",
+    "reasoning_summary",
+    "summary_text",
+    "thought",
+)
 
 
 def _content(content: object, place: str) -> tuple[str, str | None]:
@@ -258,6 +268,9 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
         return "", None
     if isinstance(content, str):
         return content, None
+    if isinstance(content, Mapping):
+        # One part without its list.
+        content = [content]
     if not isinstance(content, list):
         raise malformed(place, "its content is not text")
     texts: list[str] = []
@@ -268,10 +281,14 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
             continue
         if not isinstance(part, Mapping):
             raise malformed(place, "its content is not text")
-        if part.get("type") in _THOUGHTS or part.get("thought") is True:
+        if part.get("thought") is True or str(part.get("type")).partition(".")[0] in _THOUGHTS:
             continue
-        if isinstance(part.get("text"), str):
-            texts.append(part["text"])
+        said = part.get("text")
+        said = part.get("content") if said is None and part.get("type") in ("text", "output_text") else said
+        # Assistants wrap a text in an object with its annotations.
+        said = said.get("value") if isinstance(said, Mapping) else said
+        if isinstance(said, str):
+            texts.append(said)
         elif isinstance(part.get("refusal"), str):
             refusal = part["refusal"]
     text = "".join(texts)
@@ -281,6 +298,9 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
 def _error(holder: Mapping[str, Any]) -> object:
     """The error object of a body or a choice; None: none, or an empty one."""
     error = holder.get("error")
+    if error is None and holder.get("object") == "error":
+        # Older servers of vLLM's make the body itself the object.
+        return holder
     if isinstance(error, (Mapping, str)) and error:
         return error
     if isinstance(error, (int, float)) and not isinstance(error, bool) and error:
@@ -290,6 +310,9 @@ def _error(holder: Mapping[str, Any]) -> object:
 
 def _end(word: object) -> str | None:
     """What a provider's word for the end means; None: nobody knows."""
+    if isinstance(word, Mapping):
+        # SGLang's own shape says the word beside what matched.
+        word = word.get("type")
     if not isinstance(word, str) or len(word) > 200:
         return None
     folded = re.sub("[^a-z]", "", word.lower()).removeprefix("finishreason")

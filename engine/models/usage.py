@@ -71,7 +71,7 @@ def read(
     if reported is not None and not isinstance(reported, Mapping):
         raise malformed(place, f"its usage is {type(reported).__name__}")
     counts = _Counts(reported or {}, place)
-    given, taken, total = counts.first(INPUT), counts.first(OUTPUT), counts.first(TOTAL)
+    given, taken, total = counts.first(INPUT), counts.first(OUTPUT), counts.total()
     reasoning, cached, written = counts.first(REASONING), counts.first(CACHED), counts.first(WRITTEN)
     read_beside, written_beside = counts.first(READ_BESIDE), counts.first(WRITTEN_BESIDE)
     beside = (read_beside or 0) + (written_beside or 0)
@@ -206,6 +206,11 @@ class _Counts:
     def first(self, names: tuple[str, ...]) -> int | None:
         """The first of these that is given. Raises ProviderError for one that is no count."""
         return next((n for name in names if (n := self._whole(name)) is not None), None)
+
+    def total(self) -> int | None:
+        """The total as it is given; one below zero, as servers write that they know none, is below its parts too."""
+        below = (value for name in TOTAL if type(value := self._value(name)) in (int, float) and value < 0)
+        return next((-1 for _ in below), None) or self.first(TOTAL)
 
     def _value(self, name: str) -> object:
         if "." not in name:

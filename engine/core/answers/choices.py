@@ -15,8 +15,8 @@ MOST_OPTIONS = 26
 
 _FILLER = (
     r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
-    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|la|el|le|il|lo|die|der|das|de|het|"
-    r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
+    r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|(?:la|el|le|il|lo|die|der|das|de|het)(?![a-z])|"
+    r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|alternativa|a(?=\s(?:letra|op\u00e7\u00e3o|alternativa))|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
     r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
 )
 _OPEN = (
@@ -32,6 +32,13 @@ _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
 _ARTICLE = re.compile(r"\s[a-z]")
 _CLAUSE = re.compile(r"\s(?:is|because|since|as|for|due|which|with|and|or|in|based|among|but|would|will|has|from|if)\b")
 _REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
+_INITIALS = re.compile(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
+# What is said of an option that is not the answer.
+_REFUTED = re.compile(
+    r"[)*\"']{0,3}(?:\s(?:and|or|,)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:not|n['\u2019]t|"
+    r"(?:also\s|clearly\s|both\s|simply\s)?(?:wrong|incorrect|false|eliminated|ruled out|invalid|impossible|"
+    r"irrelevant))\b"
+)
 _WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
 
 
@@ -47,6 +54,8 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
     # Fillers are words, and a letter that begins one of them is not an answer.
     match = _LETTER.match(piece, at)
     if match is None or match["letter"].upper() not in letters or (at and re.match(r"[A-Za-z0-9]", piece[at - 1])):
+        return None
+    if _INITIALS.match(piece, match.start("letter")) or _REFUTED.match(piece, match.end("letter")):
         return None
     letter, closed, rest = match["letter"], match["close"] is not None, match["next"]
     opened = bool(head and _WRAPPED.search(head[0]))

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from engine.core.answers import choices, expressions, markup, numbers
 from engine.core.answers.formulas import LONGEST
+from engine.core.answers.reading import verdict
 from engine.core.answers.spelling import normalise, number_value
 from engine.core.records import AnswerKind
 
@@ -18,6 +19,10 @@ _FORMULA = re.compile(
     r"\\[a-zA-Z{!,;]|[\^\u221a\u03c0\u221e\u222a\u00b2\u00b3]|sqrt|(?<![A-Za-z])[A-Za-z]\s?[-+*/=<>]|"
     r"[-+*/=<>]\s?[0-9]{0,9}[A-Za-z](?![A-Za-z])|[0-9][A-Za-z](?![A-Za-z0-9])|^[(\[{].*,.*[)\]}]$"
 )
+_COLON = re.compile(r"(?<=[0-9])\s?:\s?(?=[0-9])")
+_WORD = re.compile(r"[A-Za-z]{3,40}")
+_PARTS = re.compile(r"[0-9.]{1,20}(?:\s?:\s?[0-9.]{1,20})+")
+"""A proportion, or a time of day."""
 
 
 def same(a: str, b: str, kind: AnswerKind) -> bool:
@@ -31,11 +36,14 @@ def same(a: str, b: str, kind: AnswerKind) -> bool:
         return letter is not None and letter == choices.letter_of(b)
     left, right = normalise(a), normalise(b)
     if kind == "yes_no":
-        return left == right != ""
+        # A file may say True, ja or Y where the prompt asks for yes or no.
+        return left == right != "" or (verdict(a) or a) == verdict(b)
     if kind == "expression":
         known = expressions.keys(a)[1], expressions.keys(b)[1]
         if all(known):
-            return not known[0].isdisjoint(known[1])
+            # A word is no product of its letters.
+            words = [normalise(markup.plain(text)) for text in (a, b)]
+            return (words[0] == words[1] and bool(_WORD.fullmatch(words[0]))) or not known[0].isdisjoint(known[1])
         return _numeric(a, b) or _textual(a, b) or left == right != ""
     if kind == "number":
         return left == right != "" or _numeric(a, b) or (bool(_FORMULA.search(b)) and expressions.equal(a, b))
@@ -99,5 +107,13 @@ def _short_number(text: str) -> numbers.Number | None:
 def _textual(a: str, b: str) -> bool:
     if max(len(a), len(b)) > LONGEST:
         return False
-    left, right = (normalise(" ".join(markup.plain(text).split())) for text in (a, b))
-    return left == right != ""
+    left, right = (normalise(_COLON.sub(":", " ".join(markup.plain(text).split()))) for text in (a, b))
+    if not left or not right:
+        return False
+    # Where the two are formulas, spaces and the braces around one letter say nothing.
+    formulas = all(_FORMULA.search(text) or _PARTS.fullmatch(text) for text in (left, right))
+    return left == right or (formulas and _bare(left) == _bare(right))
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"(?<!\\)\{([^{}]{1,40})\}", r"\1", "".join(text.split()))

@@ -19,6 +19,7 @@ from engine.core.answers import numbers
 from engine.core.answers.formulas import LONGEST, Node, Parser, Unread, prepared
 
 _BASED = re.compile(r"([0-9A-F]{1,60})\s?_\s?(?:\{?\s?(?:\\text\{)?([0-9]{1,2}|[a-z]{3,7})\}?\}?)\Z")
+_NAMED = re.compile(r"\A[A-Za-z]\s?=\s?")
 _BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
 _BITS = 20_000
 _PLACES = 20
@@ -42,7 +43,7 @@ def keys(text: str) -> tuple[str | None, frozenset[str]]:
     try:
         written, percent = prepared(text)
         # A number in a base is what is written: 101_2 is not asked to be 5.
-        based = _BASED.fullmatch(written.strip())
+        based = _BASED.fullmatch(_NAMED.sub("", written.strip()))
         if based:
             key = f"{based[1].lstrip('0')} in base {_BASES.get(based[2], based[2])}"
             return key, frozenset({key})
@@ -85,11 +86,17 @@ def _keys(tree: Node) -> list[str]:
         if left[0] == "name" or (left[0] == "*" and left[1][0] == "name" and right[0] != "name"):
             # "x = 5" and "f(x) = 2x" say what the right side is.
             own.append(_key(right))
+        elif left[0] == "bracket" and all(item[0] == "name" for item in left[3:]):
+            # "(a, b) = (1, 2)" names the parts of the right side.
+            own.append(_key(right))
         elif right[0] == "name" and not _named(left):
             own.append(_key(left))
-        if tree[1] == ("=",):
+        if tree[1] == ("=",) and not _apart(left) and not _apart(right):
             own.append(_equation(left, right))
         return own or [_key(tree)]
+    if tree[:3] == ("bracket", "[", "]") and all(item[:3] == ("bracket", "[", "]") for item in tree[3:]):
+        # Rows in brackets are a matrix too.
+        return [_key(tree), _key(("matrix", *(("row", *item[3:]) for item in tree[3:])))]
     if tree[0] == "matrix" and all(len(row) == 2 for row in tree[1:]):
         # A column is also written as a tuple.
         column = ("bracket", "(", ")", *(row[1] for row in tree[1:]))
@@ -124,8 +131,10 @@ def _key(tree: Node) -> str:
 def _spread(tree: Node) -> list[str]:
     """Keys of the members of a set, one for each sign of a plus-minus."""
     members: list[str] = []
+    named = {item[2] for item in tree[1:] if item[0] == "relation" and item[1] == ("=",) and item[2][0] == "name"}
     for item in tree[1:]:
-        if item[0] == "relation" and item[1] == ("=",) and item[2][0] == "name":
+        # Of "x = 1, x = 2" the values; of "x = 1, y = 2" each is its own name's.
+        if len(named) == 1 and item[0] == "relation" and item[1] == ("=",) and item[2][0] == "name":
             item = item[3]
         if _holds(item, "pm") or _holds(item, "mp"):
             members += [_key(_signed(item, upper)) for upper in (True, False)]
@@ -138,6 +147,11 @@ def _spread(tree: Node) -> list[str]:
 
 def _holds(tree: Node, kind: str) -> bool:
     return tree[0] == kind or any(isinstance(part, tuple) and part and _holds(part, kind) for part in tree[1:])
+
+
+def _apart(tree: Node) -> bool:
+    """Whether it is several values or none, such as a tuple, which no side of an equation is subtracted from."""
+    return tree[0] in ("set", "bracket", "union", "matrix", "relation") or _holds(tree, "pm") or _holds(tree, "mp")
 
 
 def _named(tree: Node) -> bool:

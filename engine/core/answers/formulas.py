@@ -16,7 +16,7 @@ _DEPTH = 40
 
 _TOKEN = re.compile(
     # Every repetition is bounded: a model may write a million digits, and this is matched against each.
-    r"\s*(?:(?P<number>[0-9]{1,120}(?:\.[0-9]{1,120})?|\.[0-9]{1,120})"
+    r"\s*(?:(?P<number>[0-9]{1,120}(?:\.[0-9]{1,120})?|\.[0-9]{1,120})(?:[eE](?P<tens>[-+]?[0-9]{1,2})(?![0-9A-Za-z.]))?"
     r"|(?P<begin>\\begin\s{0,3}\{[a-zA-Z]{1,12}\*?\})|(?P<end>\\end\s{0,3}\{[a-zA-Z]{1,12}\*?\})"
     r"|(?P<row>\\\\)|\\(?P<command>[a-zA-Z]{1,20})|(?P<escaped>\\[{}|])"
     r"|(?P<word>[a-zA-Z]{1,40}|[\u0370-\u03ff])|(?P<sign>\*\*|<=|>=|!=|[-+*/^_=<>(),;:\[\]{}|!&']))"
@@ -72,6 +72,12 @@ _TAIL = re.compile(
 _THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3}){1,20}(?![0-9,])")
 _JOINED = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\!")
 _THIN = re.compile(r"\\[,;: ]|~|\\quad(?![a-zA-Z])|\\qquad(?![a-zA-Z])")
+# Units of one letter are told from variables by their quotient, as in 10 m/s.
+_RATE = re.compile(
+    r"(?<=[0-9})])\s{0,4}(?:[kcm]?m|mi|ft|[km]?g|[kM]?J|N|rad|L|mol|[kM]?W)\s?/\s?(?:m?s|min|hr?|[kcm]?m|[km]?g|L|mol|K)"
+    r"\s{0,2}(?:\^\s?\{?[0-9]\}?)?\s?\Z"
+)
+_REPEATING = re.compile(r"([0-9]{0,20})\.([0-9]{0,20})\\overline\s{0,2}\{?([0-9]{1,20})\}?")
 Node = tuple[Any, ...]
 
 
@@ -81,7 +87,7 @@ class Unread(Exception):
 
 def prepared(text: str) -> tuple[str, bool]:
     """Without delimiters, spacing commands and units; and whether it was in per cent."""
-    text = markup.latin(text).strip()
+    text = markup.over(markup.latin(text)).strip()
     # Two dollars before one, or half of a pair would stay.
     for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         if text.startswith(opening) and text.endswith(closing) and len(text) > len(opening + closing):
@@ -89,12 +95,13 @@ def prepared(text: str) -> tuple[str, bool]:
     # Between two pieces of mathematics the delimiters say nothing.
     text = re.sub(r"(?<!\\)\$", " ", text) if not re.match(r"\$\s?[0-9]", text) else text[1:]
     text = text.replace("\\$", " ").replace("**", "^").rstrip(" .;")
+    text = _REPEATING.sub(_repeated, text)
     # A doubled backslash ends a row of a matrix, and half of it would read as a spacing command.
     text = _THIN.sub(" ", _JOINED.sub("", text.replace("\\\\", "\x00"))).replace("\x00", "\\\\")
     percent = text.endswith("%")
     text = text.rstrip("%").rstrip("\\ ").strip() if percent else text
     text = _TEXTS.sub(lambda held: _joint(held[1]), text)
-    text = _UNIT.sub(" ", text).strip()
+    text = _RATE.sub("", _UNIT.sub(" ", text)).strip()
     # Twice, for a unit behind a unit.
     for _ in range(2):
         bare = _TAIL.sub("", text)
@@ -105,6 +112,14 @@ def prepared(text: str) -> tuple[str, bool]:
     if "(" not in text and "[" not in text and "\\{" not in text:
         text = _THOUSANDS.sub(lambda grouped: grouped[0].replace(",", ""), text)
     return text.strip(), percent
+
+
+def _repeated(decimal: re.Match[str]) -> str:
+    """A decimal that repeats digits without end, as the fraction it is."""
+    whole, fixed, again = decimal[1] or "0", decimal[2], decimal[3]
+    below = (10 ** len(again) - 1) * 10 ** len(fixed)
+    top = int(whole + fixed + again) - int(whole + fixed)
+    return f"({top}/{below})"
 
 
 def _joint(words: str) -> str:
@@ -125,8 +140,13 @@ class Parser:
                     break
                 raise Unread(text)
             at = match.end()
-            kind = match.lastgroup or ""
+            kind = next(kind for kind in match.groupdict() if match[kind] is not None)
             self._add(kind, match[kind])
+            if match["tens"]:
+                # 1.2e-3 is a number times a power of ten.
+                sign = [("sign", "-")] if match["tens"][0] == "-" else []
+                power = [("number", "10"), ("sign", "^"), *sign, ("number", match["tens"].lstrip("+-"))]
+                self.tokens[-1:] = [("sign", "("), self.tokens[-1], ("sign", "*"), *power, ("sign", ")")]
         self.at = 0
         self.depth = 0
 
@@ -237,7 +257,18 @@ class Parser:
     def _begins(self) -> bool:
         kind, token = self.head
         if kind == "command":
-            return token not in _RELATIONS and token not in ("cup", "or", "and", "pm", "mp", "times", "cdot", "div")
+            return token not in _RELATIONS and token not in (
+                "rfloor",
+                "rceil",
+                "cup",
+                "or",
+                "and",
+                "pm",
+                "mp",
+                "times",
+                "cdot",
+                "div",
+            )
         return kind in ("number", "name") or token in ("(", "{", "[", "\\{")
 
     def power(self) -> Node:
@@ -332,6 +363,10 @@ class Parser:
             return ("infinity",)
         if name in ("boxed", "fbox"):
             return self.group()
+        if name in ("lfloor", "lceil"):
+            inner = self.sum()
+            self.need("rfloor" if name == "lfloor" else "rceil")
+            return ("call", name[1:], inner)
         if name == "overline":
             raise Unread(name)
         if name == "log":
@@ -351,7 +386,7 @@ class Parser:
             return ("call", _FUNCTIONS[name], self.argument())
         if name in ("cup", "in", "or", "and", "pm", "mp") or name in _RELATIONS:
             raise Unread(name)
-        return ("name", f"\\{name}")
+        return ("name", "\\emptyset" if name == "varnothing" else f"\\{name}")
 
     def argument(self) -> Node:
         """What a function is applied to: brackets, or the factors that follow it."""

@@ -14,6 +14,7 @@ _TAG = re.compile(
     re.I,
 )
 _FINAL = "<|channel|>final<|message|>"
+_THOUGHT_CHANNEL = re.compile(r"<\|channel\|>(?:analysis|commentary)\b")
 _STARTS = re.compile(
     r"<\|(?:im_start|start_header_id)\|>[ \t]*(?:assistant)?\s*(?:<\|(?:im_sep|end_header_id)\|>)?"
     r"|<\|(?:start|begin_of_text|startoftext|assistant|message)\|>|<(?:bos|start_of_turn|pad|unk)>(?:model\b)?|\[/?INST\]",
@@ -27,6 +28,12 @@ _ENDS = re.compile(
 )
 _LEADING = re.compile(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
 _STRUCK = re.compile(r"</?s>")
+# Pairs of tags around a short text are emphasis; a tag alone may be what was asked for.
+_EMPHASIS = re.compile(
+    r"<(?P<tag>b|strong|i|em|u|mark|code|span|font)(?:\s[^<>]{0,80})?>(?P<held>[^<>]{1,400})</(?P=tag)>", re.I
+)
+_RAISED_TAG = re.compile(r"<sup>([^<>]{1,12})</sup>", re.I)
+_BREAK = re.compile(r"<br\s?/?>", re.I)
 
 _DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
 _VULGAR = "\u00bc\u00bd\u00be\u2150\u2151\u2152\u2153\u2154\u2155\u2156\u2157\u2158\u2159\u215a\u215b\u215c\u215d\u215e"
@@ -51,6 +58,7 @@ _SPELLED = {
     "\u00b0": "\\degree ",
     "\u3002": ". ",
     "\u3001": ", ",
+    "\u066a": "%",
 }
 _RAISED = {"\u2070": "0", "\u00b9": "1", "\u00b2": "2", "\u00b3": "3", "\u2071": "i", "\u207a": "+", "\u207b": "-"} | {
     chr(0x2070 + digit): str(digit) for digit in range(4, 10)
@@ -60,6 +68,7 @@ _POWER = re.compile(f"[{''.join(_RAISED)}]+")
 _FRAC = re.compile(
     r"\\[dtc]?frac\s{0,4}(?:\{(?P<top>[^{}]{1,40})\}|(?P<t>[0-9]))\s{0,4}(?:\{(?P<below>[^{}]{1,40})\}|(?P<b>[0-9]))"
 )
+_OVER = re.compile(r"\{\s{0,4}([^{}]{1,40}?)\s{0,4}\\(over|choose)(?![A-Za-z])\s{0,4}([^{}]{1,40}?)\s{0,4}\}")
 _TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s{0,4}\{([^{}]{0,200})\}")
 _COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
 _SPACING = re.compile(
@@ -84,7 +93,13 @@ def visible(text: str) -> str:
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text
     _, final, rest = text.rpartition(_FINAL)
-    text = _without_thoughts(rest if final else text)
+    if not final:
+        # A channel of thought that no final one follows.
+        text = _THOUGHT_CHANNEL.split(text, maxsplit=1)[0]
+    text = _BREAK.sub("\n", _RAISED_TAG.sub(r"^{\1}", _without_thoughts(rest if final else text)))
+    # Twice, for what is both bold and italic.
+    for _ in range(2):
+        text = _EMPHASIS.sub(r"\g<held>", text)
     struck = [tag[0] for tag in _STRUCK.finditer(text)]
     # A pair of tags is struck-out text of HTML, and a closing one alone the end token of a model.
     paired = bool(struck) and struck[0] == "<s>" and not text.lstrip().startswith("<s>")
@@ -114,16 +129,19 @@ def latin(text: str) -> str:
     if text.isascii():
         return text
     text = _POWER.sub(lambda power: "^{" + "".join(map(_RAISED.__getitem__, power[0])) + "}", text)
-    return "".join(c if c.isascii() else _ascii(c) for c in text.translate(_DASHES))
+    text = text.translate(_DASHES)
+    # A half behind a whole is kept apart from it, once.
+    spaced = [""] + ["" if c.isspace() else " " for c in text]
+    return "".join(c if c.isascii() else _ascii(c, apart) for c, apart in zip(text, spaced, strict=False))
 
 
-def _ascii(character: str) -> str:
+def _ascii(character: str, apart: str = "") -> str:
     known = _SPELLED.get(character)
     if known is not None:
         return known
     if character in _VULGAR:
         top, _, below = unicodedata.normalize("NFKC", character).partition("\u2044")
-        return f" {top}/{below}"
+        return f"{apart}{top}/{below}"
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
@@ -135,7 +153,7 @@ def _ascii(character: str) -> str:
 def plain(text: str) -> str:
     """Without LaTeX and bold markup, fractions as a/b; for pieces of bounded length."""
     text = _COMMA.sub(",", text.translate(_DASHES))
-    text = _FRAC.sub(_quotient, text)
+    text = _FRAC.sub(_quotient, over(text))
     text = _TIMES.sub("*", _DIV.sub("/", text))
     # From the inside out; deeper nesting than this is no answer.
     for _ in range(3):
@@ -149,7 +167,21 @@ def plain(text: str) -> str:
     return text
 
 
+def over(text: str) -> str:
+    """Plain TeX's fractions as those of LaTeX, and what is chosen likewise."""
+    if "\\over" not in text and "\\choose" not in text:
+        return text
+    return _OVER.sub(lambda found: f"\\{_TEX[found[2]]}{{{found[1]}}}{{{found[3]}}}", text)
+
+
+_TEX = {"over": "frac", "choose": "binom"}
+
+
 def _quotient(frac: re.Match[str]) -> str:
     # A number in front makes it a mixed one, which a space keeps from running together.
     apart = " " if frac.start() and frac.string[frac.start() - 1].isdecimal() else ""
-    return f"{apart}{frac['top'] or frac['t']}/{frac['below'] or frac['b']}"
+    top, below = (frac["top"] or frac["t"]).strip(), (frac["below"] or frac["b"]).strip()
+    if re.fullmatch(r"-[0-9.]+", below) and re.fullmatch(r"-?[0-9.]+", top):
+        # A sign below the line is one above it.
+        top, below = top[1:] if top[0] == "-" else f"-{top}", below[1:]
+    return f"{apart}{top}/{below}"

@@ -20,21 +20,50 @@ _WINDOW = 400
 
 _SPACE = "[ \u00a0\u2009\u202f\u2007\u2002\u2003\u205f\u3000]"
 _SCALES = {
-    "hundred": 2,
-    "thousand": 3,
-    "million": 6,
-    "mio": 6,
-    "mn": 6,
-    "billion": 9,
-    "bn": 9,
-    "trillion": 12,
-    "lakh": 5,
-    "crore": 7,
-    "k": 3,
-    "M": 6,
-    "B": 9,
-    "K": 3,
+    **dict.fromkeys(("hundred",), 2),
+    **dict.fromkeys(
+        ("thousand", "k", "K", "tausend", "\u0442\u044b\u0441\u044f\u0447\u0438", "\u0442\u044b\u0441\u044f\u0447"), 3
+    ),
+    **dict.fromkeys(
+        ("million", "mio", "mn", "M", "millionen", "millones", "mill\u00f3n", "milh\u00f5es", "milh\u00e3o", "milioni"),
+        6,
+    ),
+    **dict.fromkeys(
+        (
+            "miljoen",
+            "miljoner",
+            "milyon",
+            "\u043c\u0438\u043b\u043b\u0438\u043e\u043d\u043e\u0432",
+            "\u043c\u0438\u043b\u043b\u0438\u043e\u043d\u0430",
+            "\u043c\u0438\u043b\u043b\u0438\u043e\u043d",
+            "\u043c\u043b\u043d",
+        ),
+        6,
+    ),
+    **dict.fromkeys(
+        ("billion", "bn", "B", "mrd", "milliarden", "milliarde", "milliard", "miliardi", "miljard", "milyar"), 9
+    ),
+    **dict.fromkeys(
+        (
+            "\u043c\u0438\u043b\u043b\u0438\u0430\u0440\u0434\u043e\u0432",
+            "\u043c\u0438\u043b\u043b\u0438\u0430\u0440\u0434\u0430",
+            "\u043c\u0438\u043b\u043b\u0438\u0430\u0440\u0434",
+            "\u043c\u043b\u0440\u0434",
+        ),
+        9,
+    ),
+    **dict.fromkeys(("trillion",), 12),
+    **dict.fromkeys(("lakh",), 5),
+    **dict.fromkeys(("crore",), 7),
+    **dict.fromkeys(("\u4e07", "\u842c", "\ub9cc"), 4),
+    **dict.fromkeys(("\u4ebf", "\u5104", "\uc5b5"), 8),
 }
+"""Powers of ten by word; a German "Billion" is another than the English one, and read as that."""
+_SCALE_WORDS = "|".join(sorted((word for word in _SCALES if len(word) > 1), key=len, reverse=True))
+_PERCENT = (
+    r"per\s?cent|pct|prozent|pro\szent|por\sciento|por\scento|pour\s?cent|pourcents?|per\scento|procent|procenta?|"
+    "\u043f\u0440\u043e\u0446\u0435\u043d\u0442(?:\u0430|\u043e\u0432)?|y\u00fczde"
+)
 # Every repetition is bounded, and what a match takes is never tried again.
 _NUMERAL = rf"""
     (?:[0-9]{{1,3}}+(?:,[0-9]{{3}}){{1,40}}+(?![0-9])(?:\.[0-9]{{1,120}}+)?
@@ -46,6 +75,7 @@ _NUMERAL = rf"""
     | [0-9]{{0,300}}+(?:[.,](?=[0-9])[0-9]{{1,300}}+)?)(?<=[0-9])"""
 _TOKEN = re.compile(
     rf"""
+    (?P<front>(?<![0-9\\])%)?
     (?P<sign>(?<![\w)\]}}])[-+]{_SPACE}?)?
     (?P<money>(?:US)?[$\u00a3\u20ac\u00a5\u20b9]{_SPACE}?(?P<inner>-)?)?
     (?<![A-Za-z_0-9])(?<![0-9][.,])
@@ -53,17 +83,17 @@ _TOKEN = re.compile(
     (?:
       (?:{_SPACE}|-|{_SPACE}and{_SPACE})(?P<mixed>[0-9]{{1,10}}{_SPACE}?/{_SPACE}?[0-9]{{1,10}})(?![0-9/])
     | {_SPACE}?/{_SPACE}?(?P<below>[0-9]{{1,60}}+(?:\.[0-9]{{1,60}}+)?)
-    | [eE](?P<exponent>[+-]?[0-9]{{1,40}}+)(?!\w)
+    | [eE](?P<exponent>[+-]?[0-9]{{1,40}}+)(?![A-Za-z0-9_])
     | {_SPACE}?[*xX\u00d7]{_SPACE}?10{_SPACE}?(?:\^|\*\*){_SPACE}?\{{?\(?(?P<ten>[+-]?[0-9]{{1,4}})\)?\}}?
     | (?:\^|\*\*)\{{?\(?(?P<power>[+-]?[0-9]{{1,3}})\)?\}}?
     )?
-    (?P<scale>{_SPACE}?(?:hundred|thousand|million|mio|mn|billion|bn|trillion|lakh|crore)s?\b|[k](?![A-Za-z0-9/])
+    (?P<scale>{_SPACE}?(?i:(?:{_SCALE_WORDS})s?)(?![A-Za-z\u00c0-\u04ff])|{_SPACE}?[\u4e07\u842c\ub9cc\u4ebf\u5104\uc5b5]|[k](?![A-Za-z0-9/])
       | (?:(?<=[0-9])|(?<=[0-9]{_SPACE}))[MBK](?![A-Za-z0-9]))?
-    (?P<percent>{_SPACE}?(?:%|\\%|percent\b|per{_SPACE}cent\b|pct\b))?
+    (?P<percent>{_SPACE}?(?:%|\\%|\u2030|(?i:{_PERCENT})(?![A-Za-z\u00c0-\u04ff])|\u30d1\u30fc\u30bb\u30f3\u30c8|\ud37c\uc13c\ud2b8))?
     """,
     re.X,
 )
-_BEGINS = re.compile("[0-9.+$\u00a3\u20ac\u00a5\u20b9U-]")
+_BEGINS = re.compile("[0-9.+%$\u00a3\u20ac\u00a5\u20b9U-]")
 """What a number, or the date or range in its place, may begin with."""
 # Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
 _RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
@@ -250,10 +280,14 @@ def _number(match: re.Match[str]) -> Number:
     if scale in ("M", "B", "K") and not match["money"]:
         end, scale = match.start("scale"), ""
     if scale:
-        value *= 10 ** _SCALES[scale if scale in _SCALES else scale.rstrip("s")]
+        word = scale if scale in _SCALES else scale.lower()
+        value *= 10 ** _SCALES[word if word in _SCALES else word.rstrip("s")]
     if "-" in (match["sign"] or "") or match["inner"]:
         value, ratio = -value, ratio and f"-{ratio}"
-    percent = bool(match["percent"]) and end == match.end()
+    percent = bool(match["percent"] or match["front"]) and end == match.end()
+    if percent and (match["percent"] or "").strip() == "\u2030":
+        # Per mille are tenths of per cent.
+        value, ratio = value / 10, ""
     # Of a fraction the spelling stays, as long as no scale changed it: 2/4 is another way to write 1/2.
     spelled = ratio if ratio and not scale else spell(value)
     return Number(start, end, value, spelled + ("%" if percent else ""), percent)

@@ -32,18 +32,31 @@ _CLAUSE = re.compile(
     r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
     re.I,
 )
-_YES_NO = re.compile(r"\b(yes|no)\b", re.I)
+_YES_NO = re.compile(r"\b(yes|no)\b(?!-\w)", re.I)
 _TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
+_CALLED = re.compile(
+    r"\b(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b[^.!?\n]{0,60}?\b(?:is|are)\s"
+    r"(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
+    re.I,
+)
+# Before a yes or no that is the clause's own, and no word somebody else said.
+_STATES = re.compile(
+    r"(?:\A|[.!?\n:;,(\u2026\u2014]|\b(?:so|thus|hence|therefore|then|but|actually|again|indeed|now|and|is|be|a|clear|"
+    r"definite|definitely|probably|likely|clearly|simply|say|says|answer|answers|respond|responds|reply|choose|pick|with))"
+    r"[\s*_\"'`(\u201c]{0,4}\Z",
+    re.I,
+)
 _ELSEWHERE = re.compile(
-    r"[\s*_\"'`(]{0,4}(?:(?P<yes>ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\uc608|\ub124|"
-    r"\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902)|nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|"
-    r"\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902)[\s*_\"'`)]{0,4}(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
+    r"[\s*_\"'`(\u300c\u300e\u201c]{0,4}(?:(?P<yes>ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\uc608|\ub124|"
+    r"\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902)|nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d|"
+    r"\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902)[\s*_\"'`)\u300d\u300f\u201d]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r)?(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
     re.I,
 )
 """Yes and no in the languages that `statements` knows an answer's word of."""
 _EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
 _EITHER = re.compile(
-    r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b", re.I
+    r"\b(?:n?either|both)\s\W{0,3}(?:yes|no)\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}(?:yes|no)\b|\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b",
+    re.I,
 )
 _DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
 # "No it is not" says no, and "no one" does not.
@@ -67,7 +80,16 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     stated = _stated(text, every, kind, options)
     if not stated:
         return _unstated(text, every, kind, options)
-    return stated[0 if statement == "first" else -1][1]
+    place, answer = stated[0 if statement == "first" else -1]
+    several = _SEVERAL.match(markup.plain(place.piece)) if kind == "choice" and statement == "last" else None
+    # Of "A or C" the last, as of two statements.
+    return several["last"] if several and answer else answer
+
+
+_SEVERAL = re.compile(
+    r"\s{0,3}(?:both\s|either\s|options?\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
+    r"\s{0,2}(?:[.\]!}*]|\Z)"
+)
 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -137,11 +159,10 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
                 letter = (marked["letter"] or marked["named"]) if marked else None
             return letter, letter is not None
         case "yes_no":
-            head = _head(markup.plain(piece))
+            head = _EITHER.sub(" ", _head(markup.plain(piece)))
             word = _YES_NO.search(head) or _TRUE_FALSE.search(head)
-            said = word[1].lower() if word else None
-            answer = {"true": "yes", "false": "no"}.get(said or "", said) or _elsewhere(head)
-            return answer, answer is not None
+            said = verdict(head) or (verdict(word[1]) if word else None) or _elsewhere(head)
+            return said, said is not None
         case "expression":
             answer = _expression(piece if boxed or place.boxed else _delimited(piece, text, place.end))
             return answer, answer is not None
@@ -165,22 +186,31 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
     if kind == "yes_no":
-        return _yes_no(_EITHER.sub(" ", _undenied(text, every))) or _elsewhere(text.strip())
+        opening = text.strip()
+        own = _yes_no(_EITHER.sub(" ", _undenied(text, every))) or _elsewhere(opening)
+        return own or verdict(opening) or verdict(re.split(r"[.,;:!\n]", opening, maxsplit=1)[0]) or _called(text)
     if kind == "choice":
         return _lettered(_undenied(text, every), options)
     line = text.strip()
     short = len(line) <= _LINE and "\n" not in line
     if kind == "expression":
-        if short and line:
-            return _expression(line)
         maths = deque(_MATHS.finditer(text), maxlen=1)
+        # A short line is itself the formula, unless its formula is marked and words stand around.
+        if short and line and not (maths and re.search(r"[A-Za-z]{2}", _MATHS.sub(" ", line))):
+            return _expression(line)
         if maths:
             inner = next(group for group in maths[0].groups() if group)
             return _expression(inner.rpartition("=")[2])
         number = numbers.last_number(_undenied(text, every))
         return number.spelled if number else None
+    if kind == "text" and short and "\\begin" in line:
+        return _expression(line)
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
-    return _tidy(markup.plain(line)) if short else None
+    denied = short and _undenied(line, statements(line)) != line
+    return _tidy(markup.plain(line)) if short and not denied and not _EMPTY.fullmatch(line) else None
+
+
+_EMPTY = re.compile(r"[\s*#_]{0,8}(?:the\s)?(?:(?:final|correct)\s)?answer(?:\sis)?[\s*_:]{0,8}", re.I)
 
 
 def _undenied(text: str, every: Sequence[Statement]) -> str:
@@ -215,12 +245,16 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if not any(digit.isdecimal() for digit in head):
         return None, False
     head = _WORDED_SIGN.sub(lambda sign: f"{sign[1]}-", head)
+    # Sentences of some languages go on behind their number without a space.
+    head = _UNSPACED.sub("", head)
     # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
     before, equals, after = _EQUALS.sub("=", head).rpartition("=")
     every = numbers.numbers(after) or (numbers.numbers(before) if equals else [])
     if not every:
         return None, True
     first = every[0]
+    if _bounds((after or before)[: first.start], (after or before)[first.end :]):
+        return None, True
     operand = re.match(
         r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :]
     )
@@ -234,12 +268,25 @@ def _number(piece: str) -> tuple[str | None, bool]:
 
 
 _WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
+_UNSPACED = re.compile(r"(?<=[0-9A-Za-z)%\]])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{1,12}[\s\S]*\Z")
+_BOUND = re.compile(r"(?:\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z")
+_BOUNDED = re.compile(
+    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[xyzn]\s?\^|"
+    r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))"
+)
+
+
+def _bounds(before: str, after: str) -> bool:
+    """Whether a number is a bound, one of two, or part of something that is no number: x > 3, 3 \u00b1 1, 2x + 1."""
+    return bool(_BOUND.search(before) or _BOUNDED.match(after))
+
+
 _UNIT = (
     r"(?:hours?|hrs?|h|minutes?|mins?|seconds?|secs?|days?|weeks?|months?|years?|feet|foot|ft|inch(?:es)?|pounds?|lbs?|"
     r"ounces?|oz|dollars?|cents?|kilometers?|km|met(?:er|re)s?|m|cm|kg|kilograms?|grams?|g|thousand|hundred|dozen)"
 )
 _COMPOUND = re.compile(
-    rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?{_UNIT}\b|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
+    rf"\s?{_UNIT}\b,?\s(?:and\s)?[0-9]{{1,12}}(?:\.[0-9]{{1,12}})?\s?{_UNIT}(?![A-Za-z])|\s(?:and\s)?[0-9]{{1,3}}\s(?:thousand|hundred|million)\b",
     re.I,
 )
 
@@ -267,18 +314,29 @@ def _further(place: Statement, options: Sequence[str]) -> list[str]:
     return [letter for letter in named if letter in letters]
 
 
+# The option that fits, by what is said behind it.
+_SUITS = (
+    r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
+    r"fitting|logical|reasonable|probable|suited|fit)\b"
+)
 _REVERSED = re.compile(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
     r"(?:[)\]*\"':.]{1,3}[^.\n]{0,80}?)?\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
     r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
     r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
+    rf"|(?:\b(?:option|choice|answer|statement)\s{{1,2}})?[(*\"']{{0,3}}(?<![A-Za-z])(?P<suits>[A-Z])(?![A-Za-z'\u2019])"
+    rf"(?:[)\]*\"':.]{{1,3}}[^.\n]{{0,80}}?)?\s(?:is|would be|seems)\s(?:therefore\s|the\s){{0,2}}{_SUITS}"
 )
 _PICKED = re.compile(
-    r"\b(?:choose|pick|select|go with|opt for|vote for|settle on|[Ii]t(?:'s|\u2019s| is| must be)|left with|"
+    r"\b(?:choose|pick|select|(?:go|going) with|opt for|vote for|settle on|answer|answer choice|true is|"
+    r"[Ii]t(?:'s|\u2019s| is| must be)|left with|"
     r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
     r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()"
     # Behind these an article, a pronoun or the first of a list may stand as well.
-    r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)",
+    r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)"
+    # "故选B": in Chinese the verb alone states it.
+    r"|[\u9009\u9078][\u62e9\u64c7]?[\s:\uff1a(\uff08*]{0,4}(?P<han>[A-Z])(?![A-Za-z])"
+    r"|^\s{0,3}(?:=>|->|\u2192|\u21d2)\s?[(*]{0,3}(?P<led>[A-Z])[)*]{0,3}[.]?\s?$",
     re.M,
 )
 _LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*(?:\\(?:text|textbf|mathrm)\{)?\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
@@ -289,14 +347,17 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
     """The letter of a reply that states none in so many words."""
     letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
     line = text.strip()
-    if "\n" not in line and len(line) <= LONGEST:
+    if "\n" not in line and len(line) <= LONGEST and not _ASKED.search(line):
         letter = _letter(line, options)
         if letter:
             return letter
+    asked = _ASKED.search(line)
+    if asked and asked[1] in letters:
+        return asked[1]
     picked = deque(_PICKED.finditer(text), maxlen=1)
-    if picked and (letter := picked[0]["letter"] or picked[0]["meant"]) in letters:
+    if picked and (letter := next(filter(None, picked[0].groups()), "")) in letters:
         return letter
-    called = [match["letter"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
+    called = [match["letter"] or match["suits"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
     if called and called[0] in letters:
         return called[0]
     above, _, last = line[-2 * LONGEST :].rpartition("\n")
@@ -308,12 +369,55 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
     end = max(sentence.rfind(sign, 0, len(sentence) - 1) for sign in (". ", "! ", "? "))
     marked = {match["letter"] or match["named"] for match in _MARKED.finditer(sentence, max(end, 0))}
     letter = marked.pop() if len(marked) == 1 and sentence[-1:] in (".", "!", "*", ")", "$") else None
-    return letter if letter and letter in letters else None
+    return letter if letter and letter in letters else _first_line(line, letters)
+
+
+_ASKED = re.compile(r"(?:^|\n)\s{0,3}A:\s{0,3}[(*]{0,3}([A-Z])[)*.]{0,3}\Z")
+"""A, as the answer of questions and answers."""
+_FENCED = re.compile(r"```[a-z]{0,10}\n([^`]{1,200})```\s*\Z")
+_ALONE = re.compile(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,4}\s*$|(?=[)\].:}*]{1,3}\s))")
+_ITEMS = re.compile(r"(?m)^[\s*_>-]{0,8}\(?([A-Z])[).:]")
+
+
+def _first_line(text: str, letters: str) -> str | None:
+    """The letter a reply opens with on a line of its own, as an answer before its explanation is written."""
+    fenced = _FENCED.fullmatch(text)
+    text = fenced[1].strip() if fenced else text
+    first, _, rest = text.partition("\n")
+    opened = _ALONE.match(first)
+    if opened is None or opened["letter"] not in letters or not (rest.strip() or fenced):
+        return None
+    # With an option behind it, it may be the first of a list of them.
+    listed = opened.end() < len(first) and any(item[1] != opened["letter"] for item in _ITEMS.finditer(rest[:4000]))
+    # "I." counts a statement, and "A:" is an answer to a question.
+    numeral = opened["letter"] == "I" and opened.end() < len(first)
+    answered = first.lstrip()[:2] == "A:"
+    return None if listed or numeral or answered else opened["letter"]
+
+
+def verdict(text: str) -> str | None:
+    """Of a text that is nothing else: yes or no, also as true, false, y, n and in the languages of answers."""
+    word = text.strip(" \t\n.!*_\"'`()[]\u201c\u201d\u300c\u300d").lower()
+    return _VERDICTS.get(word) or _elsewhere(word)
+
+
+_VERDICTS = {
+    **dict.fromkeys(("yes", "true", "y", "yep", "yeah"), "yes"),
+    **dict.fromkeys(("no", "false", "n", "nope", "not true", "absolutely not", "of course not", "certainly not"), "no"),
+}
+
+
+def _called(text: str) -> str | None:
+    """Whether a reply calls the statement it was asked about true or false, the last time it does."""
+    called = deque(_CALLED.finditer(text), maxlen=1)
+    if not called:
+        return None
+    return "yes" if (called[0]["said"].lower() == "true") != bool(called[0]["not"]) else "no"
 
 
 def _yes_no(text: str) -> str | None:
     """The last yes or no that stands as a statement, else the last that is no part of another phrase."""
-    said = loose = None
+    own = said = loose = None
     for word in _YES_NO.finditer(text):
         before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 12]
         answer = word[1].lower()
@@ -321,9 +425,10 @@ def _yes_no(text: str) -> str | None:
         begins = not before.strip(" *_\"'`") or before.rstrip(" *_\"'`")[-1:] in ".!?\n:"
         if ends or (begins and _GOES_ON.match(after)):
             said = answer
+            own = answer if _STATES.search(text[max(0, word.start() - 16) : word.start()]) else own
         elif answer == "yes" or begins:
             loose = answer if answer == "yes" else loose
-    return said or loose
+    return own or said or loose
 
 
 def _elsewhere(head: str) -> str | None:
@@ -359,9 +464,13 @@ def _expression(piece: str) -> str | None:
     return text if 0 < len(text) <= MAX_ANSWER and normalise(text) else None
 
 
+_POLITE = re.compile(r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694)?[\u3002\uff0e.]?\Z")
+"""How a sentence ends behind its answer."""
+
+
 def _tidy(line: str) -> str | None:
     """Without quotes around it, a closing period and the brackets of a lone option letter."""
-    line = line.strip().strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
+    line = _POLITE.sub("", line.strip()).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
     wrapped = _WRAPPED.fullmatch(line)
     # The brackets of a tuple are part of it.
     line = wrapped[1].strip() if wrapped and "," not in line else line

@@ -5,6 +5,7 @@ Finds places, and leaves it to the reader of each kind what stands there. One pa
 
 from __future__ import annotations
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -19,17 +20,21 @@ _T = TypeVar("_T")
 
 # "Answer" in the languages that models reply in.
 _WORDS = (
-    "answers?|antwort|lösung|ergebnis|réponse|reponse|respuesta|solución|risposta|resposta|antwoord|odpowiedź|"
+    "answers?|ans|antwort|lösung|ergebnis|réponse|reponse|respuesta|solución|risposta|resposta|antwoord|odpowiedź|"
     "odpowiedz|ответ|відповідь|cevap|cevabı|yanıt|yanıtı|svar|svaret|odpověď|jawaban|jawabannya|vastaus|válasz|"
     "răspuns|răspunsul|απάντηση|đáp án|câu trả lời|उत्तर|जवाब|الإجابة|الاجابة|إجابة|الجواب|جواب|پاسخ|ה?תשובה"
 )
-_UNSPACED = r"答案|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
+_UNSPACED = r"答案|正解|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
 # Nouns that name an answer where options are.
-_NOUNS = "options?|choices?|alternatives?|statements?|responses?|letter|conclusion"
+_NOUNS = (
+    "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|"
+    "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
+)
+_HAN_NOUNS = "选项|選項"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
 _RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
 _NOT = re.compile(
-    r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b)"
+    r"[^.:;!?\n]{0,60}?\b(?:is|are|was|would|should|will|can|could|does|do|must|may|might)(?:\s{0,3}not\b|n['\u2019]t\b|\s+never\b|not\b|(?<=can)['\u2019]t\b)"
     r"(?:\s(?:be|equal|have to be))?|[^.:;!?\n]{0,40}?\bisn['\u2019]t\b",
     re.I,
 )
@@ -40,16 +45,22 @@ _QUOTED = re.compile(
 )
 _SIGNS = (
     r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
-    "\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
+    "\u3011|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
 )
-_BE = r"\b(?:is|are)\b|\b(?:would|should|must|will|has to|seems to|appears to|ought to) be\b"
+_BE = (
+    r"\b(?:is|are)\b|(?<![A-Za-z])['\u2019]s\b(?=[\s:])|"
+    r"\b(?:would|should|must|will|has to|seems to|appears to|ought to) be\b"
+)
 _COPULAS = (
     "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
     "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e"
 )
 _IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
-_FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS})", re.I)
-_LEAD = re.compile(r"(?:[\s*_:`>]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+# Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
+_BESIDE = r"(?=[\s*_\"'`(]{1,4}(?:[A-J](?![A-Za-z0-9'])|[-\u2212]?[0-9]))"
+_FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
+_NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
+_LEAD = re.compile(r"(?:[\s*_:`>\uff1a]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
 # Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
 _VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
 _DOUBTED = re.compile(
@@ -86,6 +97,12 @@ class Statement:
 def statements(text: str) -> list[Statement]:
     """The first and the last of the places where an answer is stated or denied, in the order of the text."""
     found = [*_marked(text, _some(_MARKER.finditer(text))), *_some(_boxes(text))]
+    if found:
+        first = min(statement.end for statement in found)
+        corrected = [match for match in _some(_CORRECTED.finditer(text)) if match.start() > first]
+        found += [
+            Statement(m.start(), m.end(), text[m.end() : m.end() + LONGEST].partition("\n")[0]) for m in corrected
+        ]
     return sorted(found, key=lambda statement: (statement.end, statement.boxed))
 
 
@@ -95,11 +112,28 @@ def _some(places: Iterator[_T]) -> list[_T]:
 
 
 # A tag without its other half is the form of a last line, said again.
-_TAGGED = rf"<answer>(?=[^<]{{0,{LONGEST}}}</answer>)"
+_TAGS = ("answer", "final_answer", "finalanswer", "final", "choice", "option", "result", "solution")
+_TAGGED = "|".join(rf"<{tag}>(?=[^<]{{0,{LONGEST}}}</{tag}>)" for tag in _TAGS)
 # Most letters of a text begin none of a hundred words: looked at first, that takes a third of the time.
-_FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}".split("|")}))
+_FIRST = "".join(sorted({word[0] for word in f"{_WORDS}|ת|{_NOUNS}|{_UNSPACED}|{_HAN_NOUNS}".split("|")}))
 _MARKER = re.compile(
-    rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED})", re.I
+    rf"(?=[#\[<{_FIRST}])(?:####|\[\[|{_TAGGED}|\b(?:(?P<word>{_WORDS})|(?P<noun>{_NOUNS}))\b|{_UNSPACED}|"
+    rf"(?P<han>{_HAN_NOUNS}))",
+    re.I,
+)
+# A line that is nothing but its marker: the answer stands below.
+_ABOVE = re.compile(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correct|right|best)\s)?\Z", re.I)
+_BELOW = re.compile(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
+# A correction says what is so instead of what was said before.
+_CORRECTED = re.compile(
+    r"\b(?:actually|wait|no|correction|sorry|oops|scratch that|i mean|rather|apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
+    r"(?:(?:no|wait|actually|sorry|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
+    r"i was wrong)[\s,.:!-]{1,4}){0,3}"
+    r"(?:(?:(?<=correction: )|(?<=correction:)|(?<=actually )|(?<=actually, ))(?=[-$(*]{0,3}[0-9]|"
+    r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|$))|"
+    r"(?:so\s|then\s)?(?:it|this|that)(?:(?:'s|\u2019s|\sis|\sshould be|\smust be|"
+    r"\swould be)(?:\sactually)?\s)(?:rather\s)?(?!n[o']t?\b))",
+    re.I | re.M,
 )
 
 
@@ -111,30 +145,46 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
         tail = text[end : end + LONGEST]
         if marker[0] == "[[":
             inner, closed, _ = tail.partition("]]")
-            if closed:
+            if closed and not set(inner) & {"[", "]"}:
                 yield Statement(start, end, inner)
             continue
-        if marker[0].lower() == "<answer>":
-            yield Statement(start, end, tail.partition("<")[0].strip().partition("\n")[0])
+        if marker[0][0] in "<#":
+            piece = tail.partition("<")[0].strip() if marker[0][0] == "<" else tail.lstrip(" \t*_:")
+            yield Statement(start, end, "" if _DENIAL.match(piece) else piece.partition("\n")[0])
             continue
-        if marker[0] == "####":
-            yield Statement(start, end, tail.lstrip(" \t*_:").partition("\n")[0])
-            continue
-        noun = marker["noun"] is not None
-        if noun and marker["noun"].lower() in _CERTAIN and _RIGHT.search(text, max(0, start - 12), start):
+        noun = (marker["noun"] or marker["han"]) is not None
+        if noun and marker[0].lower() in _CERTAIN and _RIGHT.search(text, max(0, start - 12), start):
             noun = False
         before = text[max(0, start - 60) : start]
         before = before[max(before.rfind(sign) for sign in ".!?\n:;") + 1 :]
         if _OTHER.search(before):
             continue
+        held = _QUOTED_VALUE.match(tail) if text[start - 1 : start] == '"' else None
+        if held:
+            yield Statement(start, end, _scalar(tail[held.end() :]))
+            continue
+        said = _BEFORE.search(text, max(0, start - 80), start) if not noun else None
+        if said:
+            # "42 is the answer": what stands before it.
+            yield Statement(start, end, said["said"])
+            continue
+        below = _BELOW.match(tail) if not noun and _ABOVE.fullmatch(before) else None
+        if below and not re.match(r"[-*#]{3}|[#|>-]\s|\d{1,2}[.)]\s|step\b", text[end + below.end() :][:12], re.I):
+            at = end + below.end()
+            yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0])
+            continue
         denied = _NOT.match(tail)
-        english = marker["noun"] or marker[0].lower() in ("answer", "answers")
-        verb = (_IS if english else _FOREIGN_IS).match(tail)
+        english = noun or marker[0].lower() in ("answer", "answers", "ans")
+        verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
         if denied and (verb is None or denied.end() <= verb.end() + 12):
             if not noun:
                 yield Statement(start, end + denied.end(), "")
             # "not 41 but 42" says what it is.
-            but = re.match(r"[^.;!?\n]{0,60}?\bbut\s(?:rather\s|instead\s)?", tail[denied.end() :])
+            but = re.match(
+                r"[^.;!?\n]{0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore))\s(?:rather\s|instead\s|(?:it|"
+                r"that)(?:'s|\sis|\smust be)\s)?",
+                tail[denied.end() :],
+            )
             if but:
                 at = end + denied.end() + but.end()
                 yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
@@ -148,12 +198,30 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             # Directly behind a box: the box says it already.
             continue
         at = end + verb.end()
-        if _DENIAL.match(text, at):
+        if _DENIAL.match(text, at) and not noun:
             yield Statement(start, at, "")
             continue
         lead = _LEAD.match(text, at)
         at = lead.end() if lead else at
         yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+
+
+_QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')
+_BEFORE = re.compile(
+    r"(?<![^\s(*])(?P<said>(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))\s(?:is|was|as)\s"
+    r"(?:therefore\s|thus\s|indeed\s)?(?:the|our|my)\s(?:(?:final|correct|right)\s)?\Z"
+)
+
+
+def _scalar(text: str) -> str:
+    """The value a JSON text begins with, as text; of a value that is cut off, an object or a list its first line."""
+    try:
+        value, _ = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode(text)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else text.partition("\n")[0]
 
 
 def _boxes(text: str) -> Iterator[Statement]:

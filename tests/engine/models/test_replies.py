@@ -49,8 +49,27 @@ def failure(sent: object, **more: Any) -> ProviderError:
     return caught.value
 
 
-STOPS = ("stop", "STOP", "eos", "eos_token", "end_turn", "COMPLETE", "eosFound", "stop_sequence", "FINISH_REASON_STOP")
-LENGTHS = ("length", "MAX_TOKENS", "max_tokens", "max_new_tokens", "model_length", "maxPredictedTokensReached")
+STOPS = (
+    "stop",
+    "STOP",
+    "eos",
+    "eos_token",
+    "end_turn",
+    "COMPLETE",
+    "eosFound",
+    "stop_sequence",
+    "FINISH_REASON_STOP",
+    "<|im_end|>",
+)
+LENGTHS = (
+    "length",
+    "maximum_tokens",
+    "MAX_TOKENS",
+    "max_tokens",
+    "max_new_tokens",
+    "model_length",
+    "maxPredictedTokensReached",
+)
 FILTERS = (
     "content_filter",
     "content-filter",
@@ -59,6 +78,8 @@ FILTERS = (
     "refusal",
     "guardrail_intervened",
     "RECITATION",
+    "blocked",
+    "policy_violation",
 )
 
 
@@ -114,6 +135,10 @@ def test_a_failed_generation_without_usage_stays_at_its_worst_case() -> None:
         ({"type": "overloaded_error", "message": "Overloaded"}, "server", "worst case"),
         ({"code": 8, "status": "RESOURCE_EXHAUSTED"}, "rate_limit", "nothing"),
         ({"status": "DEADLINE_EXCEEDED"}, "in_doubt", "worst case"),
+        ({"code": 429.0, "message": "slow down"}, "rate_limit", "nothing"),
+        ({"code": "rate-limit-exceeded"}, "rate_limit", "nothing"),
+        ({"type": "Rate Limit Exceeded"}, "rate_limit", "nothing"),
+        ({"message": "This model's maximum context length is 50 tokens."}, "refused", "nothing"),
         ({"message": "something odd"}, "unfinished", "worst case"),
         ("it broke", "unfinished", "worst case"),
     ],
@@ -124,6 +149,22 @@ def test_an_error_object_inside_a_200_counts_as_its_code_would(error: object, ki
         # With part of a reply the work had begun, so nothing is free.
         assert (failed.kind, faults.charge(failed)) == (kind, "worst case" if "choices" in sent else charge), sent
         assert isinstance(failed, InDoubt) == (kind == "in_doubt")
+
+
+def test_an_error_may_be_the_body_itself_or_stand_in_the_message() -> None:
+    failed = failure({"object": "error", "message": "no", "type": "BadRequestError", "code": 40001})
+    assert (failed.kind, faults.charge(failed)) == ("refused", "nothing")
+    inside = body(usage=None)
+    inside["choices"][0]["message"]["error"] = {"code": 503}
+    assert failure(inside).kind == "server"
+
+
+def test_a_word_in_an_object_is_read_and_one_part_needs_no_list() -> None:
+    assert read(body({"type": "length", "matched": None})).finish == "length"
+    assert read(body(content={"type": "text", "text": SAID})).text == SAID
+    wrapped = [{"type": "reasoning.text", "text": "Answer: 8"}, {"type": "text", "text": {"value": SAID}}]
+    assert read(body(content=wrapped)).text == SAID
+    assert read(body(content=[{"type": "text", "content": SAID}, {"type": "tool_result", "content": "9"}])).text == SAID
 
 
 def test_an_error_with_usage_is_charged_by_it() -> None:
@@ -285,6 +326,7 @@ def test_a_total_alone_is_split_by_our_own_count_and_says_so() -> None:
     "reported",
     [
         {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 12},
+        {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": -1},
         {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15, "cache_read_input_tokens": 50},
     ],
 )
