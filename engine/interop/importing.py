@@ -19,7 +19,7 @@ from pathlib import Path
 from engine.core import ids, names, text
 from engine.core.answers import READER_VERSION
 from engine.core.codec import with_reading
-from engine.core.errors import UsageError, shortened
+from engine.core.errors import BudgetscopeError, UsageError, shortened
 from engine.core.records import (
     Call,
     Completion,
@@ -197,7 +197,7 @@ def survey(
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
     parts: dict[Key, Part] = {}
-    for count, answer in enumerate(readings(lambda: reader.answers(path), wishes), 1):
+    for count, answer in enumerate(readings(lambda: _answers(reader, path), wishes), 1):
         if not count % BATCH:
             progress(count)
         task = answer.task or path.stem
@@ -273,8 +273,32 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
                 part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
 
 
+def _answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
+    """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
+    try:
+        for answer in reader.answers(path):
+            where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
+            if (kept := logs.attempt(where, _kept, answer, where)) is not None:
+                yield kept
+    except (BudgetscopeError, OSError):
+        raise
+    except Exception as error:
+        name = type(reader).__name__
+        raise UsageError(f"{path.name!r} cannot be read by the importer {name}: {shortened(repr(error))}.") from None
+
+
+def _kept(answer: ImportedAnswer, where: str) -> ImportedAnswer:
+    if not 0 <= answer.repeat < logs.MOST_REPEATS:
+        raise UsageError(f"{where} says repeat {shortened(str(answer.repeat))}; up to {logs.MOST_REPEATS:,} are kept.")
+    if not answer.model.strip():
+        raise UsageError(f"{where} names no model.")
+    if not answer.question.strip():
+        raise UsageError(f"{where} has no question.")
+    return answer
+
+
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
-    for answer in readings(lambda: found.importer.answers(found.path), found.wishes):
+    for answer in readings(lambda: _answers(found.importer, found.path), found.wishes):
         yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
 
 
