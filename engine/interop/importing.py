@@ -9,6 +9,7 @@ under the name of the log's scorer.
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -161,7 +162,9 @@ class Survey:
     path: Path
     importer: Importer
     digest: str
-    """Of the file's content; what names a log that has no id of its own."""
+    """What names a log that has no id of its own: the content of its file, or of the one it was when it first came."""
+    reached: tuple[int, str]
+    """How many answers it has, and their digest: by it a later, longer file is known for the same log."""
     moment: datetime
     """Stands for times that the log does not say: when the file was last changed."""
     parts: Mapping[Key, Part]
@@ -196,17 +199,27 @@ def survey(
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
-    parts: dict[Key, Part] = {}
-    for count, answer in enumerate(readings(lambda: _answers(reader, path), wishes), 1):
+    known = _earlier(store)
+    growth = Growth(known, "")
+
+    def source() -> Iterator[ImportedAnswer]:
+        nonlocal growth
+        growth = Growth(known, digest)
+        return growth.through(_answers(reader, path))
+
+    unnamed: dict[Key, Part] = {}
+    for count, answer in enumerate(readings(source, wishes), 1):
         if not count % BATCH:
             progress(count)
-        task = answer.task or path.stem
-        key = answer.log or digest, task
-        part = parts.get(key)
+        key = answer.log, answer.task or path.stem
+        part = unnamed.get(key)
         if part is None:
-            run_id = ids.digest("import", [answer.tool, *key])
-            part = parts[key] = Part(answer.tool, task, task, "", run_id, voting=wishes.votes)
+            part = unnamed[key] = Part(answer.tool, key[1], key[1], "", "", voting=wishes.votes)
         _count(part, answer, here)
+    # Only now: whether a log that has no id is a longer one of before shows at its end.
+    parts = {(log or growth.origin, task): part for (log, task), part in unnamed.items()}
+    for key, part in parts.items():
+        part.run_id = ids.digest("import", [part.tool, *key])
     if not parts:
         bad = logs.left_out()
         why = f" that can be read; {text.plural(bad, 'record')} cannot" if bad else ""
@@ -216,9 +229,52 @@ def survey(
         home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))
         part.home = home if 2 * shared >= len(part.questions) else part.task
         part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
-    found = Survey(path, reader, digest, changed, parts, study, wishes)
+    found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes)
     _compare(store, found, here)
     return found
+
+
+class Growth:
+    """Whether a log is a longer one of before: its first answers are all of that one's, in their order.
+
+    A log that tools write on has no other sign of it; without it, what was here already would come in again."""
+
+    def __init__(self, earlier: Mapping[tuple[int, str], str], digest: str) -> None:
+        """`earlier`: by number of answers and their digest what named that log."""
+        self._earlier, self.origin = earlier, digest
+        self._hash, self._count = hashlib.blake2b(digest_size=16), 0
+
+    def through(self, answers: Iterator[ImportedAnswer]) -> Iterator[ImportedAnswer]:
+        """The answers as they are."""
+        for answer in answers:
+            if not answer.log:
+                said = (answer.question, answer.target, answer.answer, answer.error)
+                told = (*answer.parameters, answer.task, answer.model, answer.setting, answer.scorer, answer.sample)
+                self._hash.update(
+                    repr((said, told, answer.score, answer.repeat, answer.spend)).encode("utf-8", "replace")
+                )
+                self._count += 1
+                self.origin = self._earlier.get(self.reached, self.origin)
+            yield answer
+
+    @property
+    def reached(self) -> tuple[int, str]:
+        """So far."""
+        return self._count, self._hash.hexdigest()
+
+
+def _earlier(store: Store) -> dict[tuple[int, str], str]:
+    """Of the logs without an id that came in before, how far they reached, and what names them."""
+    if not store.path.exists():
+        return {}
+    # What a database that was merged says of its logs may be anything.
+    studies = [logs.fields_of(json.loads(run.study)) for run in store.runs()]
+    reached = [logs.fields_of(study.get("log")) for study in studies]
+    return {
+        (int(each["answers"]), str(each["digest"])): str(each["origin"])
+        for each in reached
+        if {"answers", "digest", "origin"} <= each.keys() and isinstance(each["answers"], int)
+    }
 
 
 def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
@@ -275,11 +331,25 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
 
 def _answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
     """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
+    seen: Counter[str] = Counter()
     try:
         for answer in reader.answers(path):
             where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
             if (kept := logs.attempt(where, _kept, answer, where)) is not None:
-                yield kept
+                # What a log tells apart by nothing is one more answer to its question.
+                told = [
+                    kept.log,
+                    kept.task,
+                    kept.model,
+                    kept.setting,
+                    kept.scorer,
+                    kept.target,
+                    kept.sample,
+                    kept.repeat,
+                ]
+                key = ids.digest("i3", [*told, _cleaned(kept.question), repr(kept.parameters)])
+                seen[key] += 1
+                yield kept if seen[key] == 1 else replace(kept, repeat=kept.repeat + seen[key] - 1)
     except (BudgetscopeError, OSError):
         raise
     except Exception as error:
@@ -359,6 +429,7 @@ def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSp
         "name": part.study,
         "imported": part.tool,
         "source": found.path.name,
+        "log": {"answers": found.reached[0], "digest": found.reached[1], "origin": found.digest},
         "planned_questions": {part.home: len(part.questions)},
     }
     run = RunRow(
