@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from engine.core import ids, names, text
@@ -331,23 +332,14 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
 
 def _answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
     """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
-    seen: Counter[str] = Counter()
+    seen: Counter[int] = Counter()
     try:
         for answer in reader.answers(path):
             where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
             if (kept := logs.attempt(where, _kept, answer, where)) is not None:
                 # What a log tells apart by nothing is one more answer to its question.
-                told = [
-                    kept.log,
-                    kept.task,
-                    kept.model,
-                    kept.setting,
-                    kept.scorer,
-                    kept.target,
-                    kept.sample,
-                    kept.repeat,
-                ]
-                key = ids.digest("i3", [*told, _cleaned(kept.question), repr(kept.parameters)])
+                told = (kept.log, kept.task, kept.model, kept.setting, kept.scorer, kept.target, kept.sample)
+                key = hash((told, kept.repeat, kept.question, kept.parameters))
                 seen[key] += 1
                 yield kept if seen[key] == 1 else replace(kept, repeat=kept.repeat + seen[key] - 1)
     except (BudgetscopeError, OSError):
@@ -493,14 +485,28 @@ def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Sto
 
 def _condition(part: Part, answer: ImportedAnswer) -> Condition:
     """A setting carries its tool and scorer: prompts and scores of one tool are not those of another."""
-    model = _cleaned(answer.model) or ""
-    params = dict(answer.parameters) | ({"scorer": shortened(answer.scorer)} if answer.scorer else {})
-    params |= {names.MAJORITY: answer.votes} if answer.votes else {}
-    setting = ModelSetting(model, model, _price(answer.model))
     strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
-    lineup = (("solver", setting),)
+    kinds = tuple(type(value) for _, value in answer.parameters)
+    return _as_run(part.home, strategy, answer.model, answer.parameters, answer.scorer, answer.votes, kinds)
+
+
+# A log has few settings and names one with every answer. With the kinds of its parameters: 0, 0.0 and no are equal.
+@lru_cache(maxsize=1024)
+def _as_run(
+    task: str,
+    strategy: str,
+    named: str,
+    parameters: tuple[tuple[str, str | int | float | bool], ...],
+    scorer: str | None,
+    votes: int,
+    _: tuple[type, ...],
+) -> Condition:
+    model = _cleaned(named) or ""
+    params = dict(parameters) | ({"scorer": shortened(scorer)} if scorer else {})
+    params |= {names.MAJORITY: votes} if votes else {}
+    lineup = (("solver", ModelSetting(model, model, _price(named))),)
     # Not anytime and with a budget of 0: as run, with no wall that we know of.
-    made = Condition("", part.home, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
+    made = Condition("", task, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
     return replace(made, condition_id=ids.condition_id(made))
 
 

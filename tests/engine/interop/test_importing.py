@@ -284,3 +284,13 @@ def test_a_broken_log_of_a_folder_keeps_none_of_the_others_out(
     assert main(["import", str(tmp_path / "logs"), "--db", str(store.path), "--study", "all"]) == 1
     assert "'broken.json' is no such record" in capsys.readouterr().err
     assert _rows(store, "select count(*)::int from trials") == [(12,)]
+
+
+def test_settings_that_differ_in_how_a_number_is_written_are_two(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.chat(tmp_path)
+    whole = log.read_text()
+    for written in ("0", "0.0", "false"):
+        log.write_text(whole.replace('"temperature": 0', f'"temperature": {written}'))
+        assert _imported(store, log) == 6
+    stored = {params for (params,) in _rows(store, "select params from conditions")}
+    assert stored == {f'{{"temperature":{written}}}' for written in ("0", "0.0", "false")}
