@@ -53,14 +53,15 @@ def import_(
 
     target = db if preview else options.writable(db)
     failed = 0
-    for path in [each for given in paths for each in logs_in(given)]:
+    named = [each for given in paths for each in logs_in(given)]
+    for path in named:
         try:
             if path.is_file() and is_database(path):
                 _merge(target, path, preview, trust)
             else:
                 _log(target, path, study, wishes, preview, skip_bad)
         except BudgetscopeError as error:
-            if len(paths) == 1:
+            if len(named) == 1:
                 raise
             # One that cannot be read keeps none of the others out.
             show.tell(f"budgetscope: {error}")

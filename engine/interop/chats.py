@@ -58,7 +58,7 @@ class Chats:
         repeats: dict[tuple[str, str, str, str | None], int] = {}
         for number, line in logs.lines(path, Line):
             # Left out or an error, as the import was told.
-            answer = logs.attempt(_answer, line, f"{path.name!r}, line {number},")
+            answer = logs.attempt(where := logs.at_line(path, number), _answer, line, where)
             if answer is None:
                 continue
             key = answer.model, answer.setting, answer.question, answer.target

@@ -59,6 +59,23 @@ class _Drawn:
     draws: list[_Draw] = field(default_factory=list)
     forms: dict[str, str] = field(default_factory=dict)
     """By vote the answer as it was first written."""
+    count: int = 0
+    """How many there are; `draws` has the first of them once it was read."""
+    unread: ImportedAnswer | None = None
+    """The first, as long as it is alone: most prompts have one answer, whose vote nobody needs."""
+
+    def read(self) -> None:
+        """Put the first among the draws."""
+        if self.unread is not None:
+            self.add(self.unread)
+            self.unread = None
+
+    def add(self, answer: ImportedAnswer) -> None:
+        """One more draw."""
+        vote = None if answer.cut or answer.answer is None else answers.vote_key(answer.answer)
+        if vote is not None and answer.answer is not None:
+            self.forms.setdefault(vote, answer.answer)
+        self.draws.append(_Draw(vote, answer.score, answer.spend, answer.unreported))
 
 
 def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
@@ -139,18 +156,24 @@ def _draw(drawn: dict[str, dict[str, _Drawn]], answer: ImportedAnswer, wishes: W
     if answer.error is not None:
         # Failed, which is no vote and no draw.
         return
-    vote = None if answer.cut or answer.answer is None else answers.vote_key(answer.answer)
-    if vote is not None and answer.answer is not None:
-        own.forms.setdefault(vote, answer.answer)
-    own.draws.append(_Draw(vote, answer.score, answer.spend, answer.unreported))
+    own.count += 1
+    if own.count == 1:
+        own.unread = replace(answer, prompt=(), reply=None)
+    else:
+        own.read()
+        own.add(answer)
 
 
 def _votes(prompts: list[_Drawn]) -> Iterator[ImportedAnswer]:
     """Majority at 2, 4, 8, ... and at all draws, for the numbers of draws that this setting's questions have."""
-    sizes = sorted((len(each.draws) for each in prompts), reverse=True)
+    sizes = sorted((each.count for each in prompts), reverse=True)
     most = sizes[math.ceil(SHARED * len(sizes)) - 1]
+    if most < 2:
+        return
+    for each in prompts:
+        each.read()
     said = [form for each in prompts for form in each.forms.values()]
-    if most < 2 or sum(len(form) <= LONGEST_VOTE for form in said) < SHORT * len(said):
+    if sum(len(form) <= LONGEST_VOTE for form in said) < SHORT * len(said):
         return
     for k in sorted({most, *(1 << power for power in range(1, most.bit_length()))}):
         for each in prompts:

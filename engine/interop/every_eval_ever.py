@@ -55,8 +55,9 @@ class EveryEvalEver:
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Record by record."""
-        for _, record in logs.lines(path, Record):
-            yield _answer(record)
+        for number, record in logs.lines(path, Record):
+            if (answer := logs.attempt(logs.at_line(path, number), _answer, record)) is not None:
+                yield answer
 
 
 def calls_in(messages: list[dict[str, Any]]) -> int:

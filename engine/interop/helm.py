@@ -66,12 +66,20 @@ class Asked(msgspec.Struct):
     result: dict[str, Any] | None = None
 
 
+class Stat(msgspec.Struct):
+    """A sum over what was measured of one instance."""
+
+    name: dict[str, Any]
+    sum: float | None = None
+    count: int | None = None
+
+
 class Measured(msgspec.Struct):
     """The numbers of one instance."""
 
     instance_id: str
     train_trial_index: int
-    stats: list[dict[str, Any]]
+    stats: list[Stat]
     perturbation: Any = None
 
 
@@ -93,11 +101,13 @@ class Helm:
         with logs.mapped(path / STATE) as content:
             states = logs.decoded(content, State, f"{path.name}/{STATE}").request_states
             for place, raw in enumerate(states):
-                asked = logs.attempt(logs.decoded, raw, Asked, f"{path.name}/{STATE}, request {place + 1},")
+                where = f"{path.name}/{STATE}, request {place + 1},"
+                asked = logs.attempt(where, logs.decoded, raw, Asked, where)
                 # Perturbed copies of an instance would count it several times over.
                 if asked is not None and not asked.instance.get("perturbation"):
                     key = str(asked.instance.get("id")), asked.train_trial_index
-                    yield _answer(spec, asked, numbers.get(key, {}))
+                    if (answer := logs.attempt(where, _answer, spec, asked, numbers.get(key, {}))) is not None:
+                        yield answer
 
 
 def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
@@ -109,18 +119,14 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
     with logs.mapped(folder / STATS) as content:
         rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
         for place, raw in enumerate(rows):
-            row = logs.attempt(logs.decoded, raw, Measured, f"{folder.name}/{STATS}, entry {place + 1},")
+            where = f"{folder.name}/{STATS}, entry {place + 1},"
+            row = logs.attempt(where, logs.decoded, raw, Measured, where)
             if row is None:
                 continue
             own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
             for stat in row.stats if not row.perturbation else ():
-                name = stat.get("name")
-                called, total, count = (
-                    name.get("name") if isinstance(name, dict) else None,
-                    stat.get("sum"),
-                    stat.get("count"),
-                )
-                if called in wanted and isinstance(total, int | float) and count:
+                called, total, count = stat.name.get("name"), stat.sum, stat.count
+                if isinstance(called, str) and called in wanted and total is not None and count:
                     own.setdefault(called, total / count)
     return numbers
 

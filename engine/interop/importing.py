@@ -9,17 +9,19 @@ under the name of the log's scorer.
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from engine.core import ids, names, text
 from engine.core.answers import READER_VERSION
 from engine.core.codec import with_reading
-from engine.core.errors import UsageError, shortened
+from engine.core.errors import BudgetscopeError, UsageError, shortened
 from engine.core.records import (
     Call,
     Completion,
@@ -161,7 +163,9 @@ class Survey:
     path: Path
     importer: Importer
     digest: str
-    """Of the file's content; what names a log that has no id of its own."""
+    """What names a log that has no id of its own: the content of its file, or of the one it was when it first came."""
+    reached: tuple[int, str]
+    """How many answers it has, and their digest: by it a later, longer file is known for the same log."""
     moment: datetime
     """Stands for times that the log does not say: when the file was last changed."""
     parts: Mapping[Key, Part]
@@ -196,17 +200,27 @@ def survey(
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
-    parts: dict[Key, Part] = {}
-    for count, answer in enumerate(readings(lambda: reader.answers(path), wishes), 1):
+    known = _earlier(store)
+    growth = Growth(known, "")
+
+    def source() -> Iterator[ImportedAnswer]:
+        nonlocal growth
+        growth = Growth(known, digest)
+        return growth.through(_answers(reader, path))
+
+    unnamed: dict[Key, Part] = {}
+    for count, answer in enumerate(readings(source, wishes), 1):
         if not count % BATCH:
             progress(count)
-        task = answer.task or path.stem
-        key = answer.log or digest, task
-        part = parts.get(key)
+        key = answer.log, answer.task or path.stem
+        part = unnamed.get(key)
         if part is None:
-            run_id = ids.digest("import", [answer.tool, *key])
-            part = parts[key] = Part(answer.tool, task, task, "", run_id, voting=wishes.votes)
+            part = unnamed[key] = Part(answer.tool, key[1], key[1], "", "", voting=wishes.votes)
         _count(part, answer, here)
+    # Only now: whether a log that has no id is a longer one of before shows at its end.
+    parts = {(log or growth.origin, task): part for (log, task), part in unnamed.items()}
+    for key, part in parts.items():
+        part.run_id = ids.digest("import", [part.tool, *key])
     if not parts:
         bad = logs.left_out()
         why = f" that can be read; {text.plural(bad, 'record')} cannot" if bad else ""
@@ -216,9 +230,52 @@ def survey(
         home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))
         part.home = home if 2 * shared >= len(part.questions) else part.task
         part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
-    found = Survey(path, reader, digest, changed, parts, study, wishes)
+    found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes)
     _compare(store, found, here)
     return found
+
+
+class Growth:
+    """Whether a log is a longer one of before: its first answers are all of that one's, in their order.
+
+    A log that tools write on has no other sign of it; without it, what was here already would come in again."""
+
+    def __init__(self, earlier: Mapping[tuple[int, str], str], digest: str) -> None:
+        """`earlier`: by number of answers and their digest what named that log."""
+        self._earlier, self.origin = earlier, digest
+        self._hash, self._count = hashlib.blake2b(digest_size=16), 0
+
+    def through(self, answers: Iterator[ImportedAnswer]) -> Iterator[ImportedAnswer]:
+        """The answers as they are."""
+        for answer in answers:
+            if not answer.log:
+                said = (answer.question, answer.target, answer.answer, answer.error)
+                told = (*answer.parameters, answer.task, answer.model, answer.setting, answer.scorer, answer.sample)
+                self._hash.update(
+                    repr((said, told, answer.score, answer.repeat, answer.spend)).encode("utf-8", "replace")
+                )
+                self._count += 1
+                self.origin = self._earlier.get(self.reached, self.origin)
+            yield answer
+
+    @property
+    def reached(self) -> tuple[int, str]:
+        """So far."""
+        return self._count, self._hash.hexdigest()
+
+
+def _earlier(store: Store) -> dict[tuple[int, str], str]:
+    """Of the logs without an id that came in before, how far they reached, and what names them."""
+    if not store.path.exists():
+        return {}
+    # What a database that was merged says of its logs may be anything.
+    studies = [logs.fields_of(json.loads(run.study)) for run in store.runs()]
+    reached = [logs.fields_of(study.get("log")) for study in studies]
+    return {
+        (int(each["answers"]), str(each["digest"])): str(each["origin"])
+        for each in reached
+        if {"answers", "digest", "origin"} <= each.keys() and isinstance(each["answers"], int)
+    }
 
 
 def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
@@ -273,8 +330,37 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
                 part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
 
 
+def _answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
+    """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
+    seen: Counter[int] = Counter()
+    try:
+        for answer in reader.answers(path):
+            where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
+            if (kept := logs.attempt(where, _kept, answer, where)) is not None:
+                # What a log tells apart by nothing is one more answer to its question.
+                told = (kept.log, kept.task, kept.model, kept.setting, kept.scorer, kept.target, kept.sample)
+                key = hash((told, kept.repeat, kept.question, kept.parameters))
+                seen[key] += 1
+                yield kept if seen[key] == 1 else replace(kept, repeat=kept.repeat + seen[key] - 1)
+    except (BudgetscopeError, OSError):
+        raise
+    except Exception as error:
+        name = type(reader).__name__
+        raise UsageError(f"{path.name!r} cannot be read by the importer {name}: {shortened(repr(error))}.") from None
+
+
+def _kept(answer: ImportedAnswer, where: str) -> ImportedAnswer:
+    if not 0 <= answer.repeat < logs.MOST_REPEATS:
+        raise UsageError(f"{where} says repeat {shortened(str(answer.repeat))}; up to {logs.MOST_REPEATS:,} are kept.")
+    if not answer.model.strip():
+        raise UsageError(f"{where} names no model.")
+    if not answer.question.strip():
+        raise UsageError(f"{where} has no question.")
+    return answer
+
+
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
-    for answer in readings(lambda: found.importer.answers(found.path), found.wishes):
+    for answer in readings(lambda: _answers(found.importer, found.path), found.wishes):
         yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
 
 
@@ -335,6 +421,7 @@ def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSp
         "name": part.study,
         "imported": part.tool,
         "source": found.path.name,
+        "log": {"answers": found.reached[0], "digest": found.reached[1], "origin": found.digest},
         "planned_questions": {part.home: len(part.questions)},
     }
     run = RunRow(
@@ -398,14 +485,28 @@ def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Sto
 
 def _condition(part: Part, answer: ImportedAnswer) -> Condition:
     """A setting carries its tool and scorer: prompts and scores of one tool are not those of another."""
-    model = _cleaned(answer.model) or ""
-    params = dict(answer.parameters) | ({"scorer": shortened(answer.scorer)} if answer.scorer else {})
-    params |= {names.MAJORITY: answer.votes} if answer.votes else {}
-    setting = ModelSetting(model, model, _price(answer.model))
     strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
-    lineup = (("solver", setting),)
+    kinds = tuple(type(value) for _, value in answer.parameters)
+    return _as_run(part.home, strategy, answer.model, answer.parameters, answer.scorer, answer.votes, kinds)
+
+
+# A log has few settings and names one with every answer. With the kinds of its parameters: 0, 0.0 and no are equal.
+@lru_cache(maxsize=1024)
+def _as_run(
+    task: str,
+    strategy: str,
+    named: str,
+    parameters: tuple[tuple[str, str | int | float | bool], ...],
+    scorer: str | None,
+    votes: int,
+    _: tuple[type, ...],
+) -> Condition:
+    model = _cleaned(named) or ""
+    params = dict(parameters) | ({"scorer": shortened(scorer)} if scorer else {})
+    params |= {names.MAJORITY: votes} if votes else {}
+    lineup = (("solver", ModelSetting(model, model, _price(named))),)
     # Not anytime and with a budget of 0: as run, with no wall that we know of.
-    made = Condition("", part.home, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
+    made = Condition("", task, lineup, strategy, ids.canonical(params), 1, False, "total_tokens", 0)
     return replace(made, condition_id=ids.condition_id(made))
 
 

@@ -119,9 +119,10 @@ class InspectLogs:
         with logs.mapped(path) as content:
             header = logs.decoded(content, Header, f"{path.name!r}")
             for place, raw in enumerate(header.samples or ()):
-                sample = logs.attempt(logs.decoded, raw, Sample, f"{path.name!r}, sample {place + 1},")
-                if sample is not None:
-                    yield answer_of(header, sample)
+                where = f"{path.name!r}, sample {place + 1},"
+                sample = logs.attempt(where, logs.decoded, raw, Sample, where)
+                if sample is not None and (answer := logs.attempt(where, answer_of, header, sample)) is not None:
+                    yield answer
 
     def _archived(self, path: Path) -> Iterator[ImportedAnswer]:
         with logs.Archive(path) as archive:
@@ -132,13 +133,11 @@ class InspectLogs:
             header = logs.decoded(archive.read("header.json"), Header, f"{path.name!r}, header.json,")
             # Of a name that stands twice the archive means the last.
             for name in sorted({name for name in archive.names if name.startswith("samples/")}):
-                sample = logs.attempt(_member, path.name, archive, name) if name.endswith(".json") else None
-                if sample is not None:
-                    yield answer_of(header, sample)
-
-
-def _member(log: str, archive: logs.Archive, name: str) -> Sample:
-    return logs.decoded(archive.read(name), Sample, f"{log!r}, {shortened(name)},")
+                where = f"{path.name!r}, {shortened(name)},"
+                content = logs.attempt(where, archive.read, name) if name.endswith(".json") else None
+                sample = None if content is None else logs.attempt(where, logs.decoded, content, Sample, where)
+                if sample is not None and (answer := logs.attempt(where, answer_of, header, sample)) is not None:
+                    yield answer
 
 
 def answer_of(header: Header, sample: Sample) -> ImportedAnswer:
@@ -235,7 +234,7 @@ def _spend(model: str, sample: Sample) -> tuple[Spend | None, tuple[str, ...]]:
     asked, graded = _events(model, sample)
     # A scorer that asks the evaluated model has its tokens counted with those of the answer.
     usage = {
-        name: value - graded.get(name, 0) if (logs.count_of(value) or 0) >= graded.get(name, 0) else value
+        name: value - taken if (taken := graded.get(name)) and (logs.count_of(value) or 0) >= taken else value
         for name, value in usage.items()
     }
     seconds = sample.working_time if sample.working_time is not None else sample.total_time

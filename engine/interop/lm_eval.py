@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from string import ascii_uppercase as LETTERS
 from typing import Any
@@ -38,6 +39,18 @@ class Document(msgspec.Struct):
     metrics: list[str] = []
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is told of a file's documents beside it."""
+
+    task: str
+    time: str | None
+    """As file names have it; None: the file was renamed."""
+    model: str
+    setting: str
+    answered_at: datetime | None
+
+
 @importer("lm_eval")
 class LmEval:
     """One file of samples, or a folder with several."""
@@ -57,56 +70,60 @@ class LmEval:
         # A file that was renamed still has its documents; then its stem names the task.
         named = _NAME.fullmatch(path.name)
         task, time = (named["task"], named["time"]) if named else (path.stem, None)
-        model, setting, answered_at = _asked(path, task, time)
+        run = Run(task, time, *_asked(path, task, time))
         filters: dict[int, str] = {}
         for number, line in logs.lines(path, msgspec.Raw):
-            where = f"{path.name!r}, line {number},"
-            if (document := logs.attempt(logs.decoded, line, Document, where)) is None:
+            where = logs.at_line(path, number)
+            if (document := logs.attempt(where, logs.decoded, line, Document, where)) is None:
                 continue
             # Of one document read through several filters the first is the one that counts.
             if filters.setdefault(document.doc_id, document.filter) != document.filter:
                 continue
             # Twice over one line: metrics stand beside the fields under names of their own.
             values = logs.decoded(line, dict[str, Any], where)
-            scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
-            prompt, parameters = _arguments(document.arguments)
-            options, generated = _options(document.arguments)
-            # A choice by likelihoods has numbers where a generation has text, and several calls: no reply.
-            draws = _draws(document.resps) if generated else []
-            reply = draws[0] if draws else None
-            spend, unreported = logs.spend({"calls": 1 if generated else None})
-            answer = _reply(document.filtered_resps) if generated else None
-            asked = ImportedAnswer(
-                tool="lm_eval",
-                setting=setting,
-                model=model,
-                question=_question(document.doc, prompt),
-                target=None if document.target is None else _target(document.target, options),
-                answer=(answer if answer is not None else reply) if generated else _chosen(document, options),
-                score=None if scorer is None else logs.unit(values.get(scorer)),
-                scorer=scorer and (scorer if document.filter == "none" else f"{scorer}, {document.filter}"),
-                spend=spend,
-                answered_at=answered_at,
-                unreported=unreported,
-                task=task,
-                log=f"{time}/{task}" if time else "",
-                sample=str(document.doc_id),
-                parameters=parameters,
-                options=options,
-                prompt=prompt,
-                reply=reply,
-            )
-            yield asked
-            # Further draws of the prompt: a filter takes the first or votes, and nobody scored them one by one.
-            for repeat, draw in enumerate(draws[1:], 1):
-                yield replace(asked, answer=draw, score=None, repeat=repeat, reply=draw)
+            yield from logs.attempt(where, _answers, run, document, values) or ()
+
+
+def _answers(run: Run, document: Document, values: dict[str, Any]) -> list[ImportedAnswer]:
+    """The scored answer to one document, and behind it the further draws of its prompt."""
+    scorer = next(iter(document.metrics), None) or next(iter(_metrics(values)), None)
+    prompt, parameters = _arguments(document.arguments)
+    options, generated = _options(document.arguments)
+    # A choice by likelihoods has numbers where a generation has text, and several calls: no reply.
+    draws = _draws(document.resps) if generated else []
+    reply = draws[0] if draws else None
+    spend, unreported = logs.spend({"calls": 1 if generated else None})
+    answer = _reply(document.filtered_resps) if generated else None
+    scored = ImportedAnswer(
+        tool="lm_eval",
+        setting=run.setting,
+        model=run.model,
+        question=_question(document.doc, prompt),
+        target=None if document.target is None else _target(document.target, options),
+        answer=(answer if answer is not None else reply) if generated else _chosen(document, options),
+        score=None if scorer is None else logs.unit(values.get(scorer)),
+        scorer=scorer and (scorer if document.filter == "none" else f"{scorer}, {document.filter}"),
+        spend=spend,
+        answered_at=run.answered_at,
+        unreported=unreported,
+        task=run.task,
+        log=f"{run.time}/{run.task}" if run.time else "",
+        sample=str(document.doc_id),
+        parameters=parameters,
+        options=options,
+        prompt=prompt,
+        reply=reply,
+    )
+    # A filter takes the first of several draws or votes, and nobody scored them one by one.
+    others = enumerate(draws[1:], 1)
+    return [scored, *(replace(scored, answer=draw, score=None, repeat=repeat, reply=draw) for repeat, draw in others)]
 
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("samples_*.jsonl") if path.is_file())
 
 
-def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:
+def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, datetime | None]:
     """Model, what the harness did, and when, by the results beside the samples; a folder is called after the model."""
     beside = path.with_name(f"results_{time}.json") if time else path
     if beside == path or not beside.is_file():
@@ -117,16 +134,14 @@ def _asked(path: Path, task: str, time: str | None) -> tuple[str, str, Any]:
         return parent, "generate", logs.moment(time and _iso(time))
     with logs.mapped(beside) as content:
         results = logs.decoded(content, dict[str, Any], f"{beside.name!r}")
-    config = results.get("config") if isinstance(results.get("config"), dict) else {}
-    assert isinstance(config, dict)
+    config = logs.fields_of(results.get("config"))
     stated = config.get("model_args")
     # A string in earlier releases, an object in later ones.
-    told = stated if isinstance(stated, str) else ",".join(f"{k}={v}" for k, v in (stated or {}).items())
+    told = stated if isinstance(stated, str) else ",".join(f"{k}={v}" for k, v in logs.fields_of(stated).items())
     name = re.search(r"(?:^|,)(?:pretrained|model)=([^,]+)", told)
     model = results.get("model_name") or (name and name[1]) or config.get("model") or "unknown"
-    configs = results.get("configs")
-    own = configs.get(task, {}) if isinstance(configs, dict) else {}
-    kind, shots = (own.get("output_type"), own.get("num_fewshot")) if isinstance(own, dict) else (None, None)
+    own = logs.fields_of(logs.fields_of(results.get("configs")).get(task))
+    kind, shots = own.get("output_type"), own.get("num_fewshot")
     return str(model), f"{kind or 'generate'}, {shots or 0}-shot", logs.moment(_iso(time or ""))
 
 

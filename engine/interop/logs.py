@@ -30,6 +30,8 @@ MOST_RATIO = 200
 """How many times larger a member may be than it is packed, once it is over a megabyte; text packs 5 to 20 times."""
 MOST_LINE_BYTES = 64 << 20
 """Of one line of JSON lines."""
+MOST_REPEATS = 1_000_000
+"""Epochs of one question; a number beyond is a mistake of the log."""
 HEAD_BYTES = 4 << 20
 """What is looked at to tell one kind of file from another."""
 _ZSTANDARD = 93
@@ -94,15 +96,26 @@ def left_out() -> int:
     return len(set(_skipped.get() or ()))
 
 
-def attempt(read: Callable[..., _T], *parts: Any) -> _T | None:
-    """One record; None where it cannot be read and such are left out. Raises UsageError where they are not."""
+def attempt(where: str, read: Callable[..., _T], *parts: Any) -> _T | None:
+    """One record; None where it cannot be read and such are left out. Raises UsageError where they are not.
+
+    Whatever a reader stumbles over in a record that is shaped as no tool writes it becomes a sentence, here and once:
+    no reader asks of every value of a foreign log which kind it has."""
     try:
-        return read(*parts)
+        try:
+            return read(*parts)
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            raise UsageError(f"{where} holds a value of another kind than its place has: {_words(error)}.") from None
     except UsageError as error:
         if (faults := _skipped.get()) is None:
             raise
         faults.append(str(error))
         return None
+
+
+def at_line(path: Path, number: int) -> str:
+    """Where a record of JSON lines stands, as sentences begin."""
+    return f"{path.name!r}, line {number},"
 
 
 @contextmanager
@@ -132,7 +145,8 @@ def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
             # The mark of UTF-8 that Windows writes stands in the first line only.
             line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
             if line:
-                record = attempt(decoded, line, kind, f"{path.name!r}, line {number},")
+                where = at_line(path, number)
+                record = attempt(where, decoded, line, kind, where)
                 if record is not None:
                     yield number, record
 
@@ -316,8 +330,9 @@ def unit(value: Any) -> float | None:
 def parameters(pairs: dict[str, Any]) -> tuple[tuple[str, str | int | float | bool], ...]:
     """Plain settings of a generation, sorted; nested and empty ones are left out, long texts shortened."""
     plain = {k: shortened(v) if isinstance(v, str) else v for k, v in pairs.items() if isinstance(v, str | int | float)}
-    # v == v leaves out nan, which no JSON has.
-    return tuple(sorted((shortened(str(k)), v) for k, v in plain.items() if v != "" and v == v))
+    # The bound leaves out nan and infinity, which no JSON has, and what is no setting of anything.
+    kept = {k: v for k, v in plain.items() if (v != "" if isinstance(v, str) else abs(v) < 1 << 53)}
+    return tuple(sorted((shortened(str(k)), v) for k, v in kept.items()))
 
 
 def spend(parts: dict[str, int | None]) -> tuple[Spend | None, tuple[str, ...]]:

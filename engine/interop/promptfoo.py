@@ -70,8 +70,10 @@ class Promptfoo:
         repeats: dict[tuple[str, str, str], int] = {}
         if path.suffix == ".jsonl":
             scorer = _scorer(result.testCase for _, result in logs.lines(path, Tested))
-            for _, line in logs.lines(path, Result):
-                yield _repeated(_answer(Output(Results([])), line, scorer), repeats)
+            for number, line in logs.lines(path, Result):
+                answer = logs.attempt(logs.at_line(path, number), _answer, Output(Results([])), line, scorer)
+                if answer is not None:
+                    yield _repeated(answer, repeats)
             return
         with logs.mapped(path) as content:
             output = logs.decoded(content, Output, f"{path.name!r}")
@@ -79,9 +81,10 @@ class Promptfoo:
             scorer = _scorer(map(_case, rows))
             for place, raw in enumerate(rows):
                 where = f"{path.name!r}, result {place + 1},"
-                if (result := logs.attempt(logs.decoded, raw, Result, where)) is None:
+                if (result := logs.attempt(where, logs.decoded, raw, Result, where)) is None:
                     continue
-                yield _repeated(_answer(output, result, scorer), repeats)
+                if (answer := logs.attempt(where, _answer, output, result, scorer)) is not None:
+                    yield _repeated(answer, repeats)
 
 
 def _repeated(answer: ImportedAnswer, repeats: dict[tuple[str, str, str], int]) -> ImportedAnswer:

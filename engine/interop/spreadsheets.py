@@ -21,7 +21,6 @@ from engine.interop import ImportedAnswer, importer, logs
 NEEDED = ("question", "model")
 SPENDS = ("calls", "input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "latency_ms")
 COLUMNS = (*NEEDED, "answer", "target", "score", "setting", "task", "repeat", "category", "scorer", "error", *SPENDS)
-MOST_REPEATS = 1_000_000
 SUFFIXES = (".csv", ".tsv")
 
 
@@ -57,7 +56,8 @@ class Spreadsheet:
                 # From 2, as a spreadsheet counts with the head in row 1.
                 for number, cells in enumerate(csv.reader(file, delimiter=_separator(head)), 2):
                     if any(cells):
-                        answer = logs.attempt(_answer, names, cells, number, f"{path.name!r}, row {number},")
+                        where = f"{path.name!r}, row {number},"
+                        answer = logs.attempt(where, _answer, names, cells, number, where)
                         if answer is not None:
                             yield answer
         except UnicodeError:
@@ -95,7 +95,7 @@ def _answer(names: list[str], cells: list[str], number: int, where: str) -> Impo
         spends[name] = logs.count_of(value)
     spend, unreported = logs.spend(spends)
     asked = _number(row, "repeat", where) or 0.0
-    if (repeat := round(asked)) != asked or not 0 <= repeat < MOST_REPEATS:
+    if (repeat := round(asked)) != asked or not 0 <= repeat < logs.MOST_REPEATS:
         raise UsageError(f"{where} has {row['repeat'].strip()[:40]!r} under 'repeat'; repeats are counted from 0.")
     error = row.get("error") or None
     return ImportedAnswer(

@@ -23,7 +23,9 @@ ROLES: tuple[Role, ...] = tuple(NAMES)
 def named(role: Role, columns: Iterable[str]) -> str | None:
     """The column whose name says that it holds this; None: none does."""
     # Backwards, so that of two that differ in case alone the first counts.
-    folded = {name.strip().lower(): name for name in reversed([*columns])}
+    there = [*columns]
+    # A name that stands so before one that only looks like it: it is what a study reads that names none.
+    folded = {name.strip().lower(): name for name in reversed(there)} | {name: name for name in there}
     return next((folded[name] for name in NAMES[role] if name in folded), None)
 
 

@@ -176,6 +176,8 @@ class FileTask:
         wanted = [*columns.values(), *options]
         lists = {columns["messages"]} if "messages" in columns else set()
         lists |= {options[0]} if options else set()
+        # Several right answers, or an object's fields, are for a scorer that the study names.
+        lists |= {columns["answer"]} if self.spec.scorer and "answer" in columns else set()
         found, choices = list[Row](), list[tuple[str, ...]]()
         seen = dict[str, int]()
         bad = self._bad if self.spec.skip_bad else None
@@ -269,7 +271,7 @@ class FileTask:
         where = f"Row {number} of {str(self.path)!r}"
         try:
             said = json.loads(cell)
-            turns = [Message(_SPEAKERS[str(turn["role"]).strip().lower()], _said(turn["content"])) for turn in said]
+            turns = [_turn(each) for each in said]
         # Nested a thousand deep it is no chat, and json gives up by recursion.
         except (ValueError, TypeError, KeyError, RecursionError):
             what = 'no list of turns such as {"role": "user", "content": "..."}, by system, user or assistant'
@@ -455,13 +457,17 @@ def judged_as(spec: TaskSpec) -> str | None:
     return f"judge({ids.digest('j1', [spec.judge, spec.rubric])[3:11]})" if spec.judge else None
 
 
-def _said(content: object) -> str:
-    """The text of a turn, or of its parts of text. Raises ValueError for anything else."""
+def _turn(turn: Mapping[str, object]) -> Message:
+    """By role and content, or as chats to train on have them, by from and value; of content in parts the texts.
+
+    Raises ValueError, TypeError or KeyError for anything else."""
+    speaker = turn["role"] if "role" in turn else turn["from"]
+    content = turn["content"] if "content" in turn else turn["value"]
     parts = content if isinstance(content, list) else [{"text": content}]
     texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
     if not all(isinstance(each, str) for each in texts):
         raise ValueError("no text")
-    return "\n".join(map(str, texts))
+    return Message(_SPEAKERS[str(speaker).strip().lower()], "\n".join(map(str, texts)))
 
 
 def spread(rows: Sequence[Row]) -> list[Row]:

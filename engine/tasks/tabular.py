@@ -7,9 +7,12 @@ found in its first lines; of a workbook the first sheet with anything in it is r
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import math
+import re
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,14 +104,31 @@ def _readable(path: Path, most_bytes: int) -> Iterator[Kind]:
         raise UsageError(f"The file {str(path)!r} cannot be read: {why}.") from None
 
 
+def encoding_of(head: bytes) -> str:
+    """How a text file is written, by its first bytes: a mark, or the empty half of its first letter; else UTF-8."""
+    if head[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):
+        return "utf-32"
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    if head[:1] and head[1:2] == b"\0" != head[:1]:
+        return "utf-16-le"
+    if head[:1] == b"\0" != head[1:2]:
+        return "utf-16-be"
+    # Spreadsheets write a mark before UTF-8 too, which is no part of the first column's name.
+    return "utf-8-sig"
+
+
 def _decoded(path: Path) -> str:
     raw = path.read_bytes()
     try:
-        # Spreadsheets write a byte order mark, which is no part of the first column's name; some save as UTF-16.
-        return raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = raw.decode(encoding_of(raw))
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(f"Line {line} of {str(path)!r} is not valid UTF-8; save the file as UTF-8.") from None
+    if (at := text.find("\0")) >= 0:
+        line = text.count("\n", 0, at) + 1
+        raise UsageError(f"Line {line} of {str(path)!r} holds a byte 0, which no text has; save the file as UTF-8.")
+    return text
 
 
 def _objects(values: Callable[[Path], Iterable[Any]]) -> Kind:
@@ -142,8 +162,13 @@ def _objects(values: Callable[[Path], Iterable[Any]]) -> Kind:
 
 
 def _json_lines(path: Path) -> Iterator[Any]:
+    text = _decoded(path)
+    if text.lstrip()[:1] == "[":
+        # A list under the ending of lines: no row of a table is one.
+        yield from _json_list(path)
+        return
     # Not splitlines(): JSON strings may hold the line ends of Unicode, such as U+2028, as they are.
-    for number, line in enumerate(_decoded(path).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 row = _parsed(path, line, f"line {number}")
@@ -153,22 +178,39 @@ def _json_lines(path: Path) -> Iterator[Any]:
 
 
 def _json_list(path: Path) -> list[Any]:
-    rows = _parsed(path, _decoded(path), "it")
-    # Many exports wrap their rows: {"version": 1, "data": [...]}.
+    text = _decoded(path)
+    first, _, others = text.strip().partition("\n")
+    if others.lstrip()[:1] == "{" and first.rstrip()[-1:] == "}":
+        # Lines under the ending of a list, as many data sets come.
+        return [_parsed(path, line, f"line {at}") for at, line in enumerate(text.split("\n"), 1) if line.strip()]
+    rows = _parsed(path, text, "it as a whole")
     if isinstance(rows, dict):
-        lists = [value for value in rows.values() if isinstance(value, list)]
-        if len(lists) != 1:
-            raise UsageError(f"The object in {str(path)!r} holds {len(lists)} lists; rows are read from exactly one.")
-        rows = lists[0]
+        rows = _wrapped(path, rows)
     if not isinstance(rows, list):
         raise UsageError(f"The file {str(path)!r} holds no list of rows.")
     return rows
 
 
+def _wrapped(path: Path, body: dict[str, Any]) -> list[Any]:
+    """The rows in an object: its only list, {"version": 1, "data": [...]}, or its columns as pandas writes them, each
+    a list or an object by row."""
+    columns = [[*cells.values()] if isinstance(cells, dict) else cells for cells in body.values()]
+    plain = [
+        cells for cells in columns if isinstance(cells, list) and not any(isinstance(cell, dict) for cell in cells)
+    ]
+    lengths = {len(cells) for cells in plain}
+    if len(columns) > 1 and len(plain) == len(columns) and len(lengths) == 1 and lengths != {0}:
+        return [dict(zip(body, cells, strict=True)) for cells in zip(*plain, strict=True)]
+    lists = [value for value in body.values() if isinstance(value, list)]
+    if len(lists) != 1:
+        raise UsageError(f"The object in {str(path)!r} holds {len(lists)} lists; rows are read from exactly one.")
+    return lists[0]
+
+
 def _parsed(path: Path, text: str, where: str) -> Any:
     """JSON with numbers left as they are written."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_constant)
     except ValueError as error:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be parsed"
         raise UsageError(f"The file {str(path)!r} is not valid JSON: {where}: {reason}.") from None
@@ -176,12 +218,31 @@ def _parsed(path: Path, text: str, where: str) -> Any:
         raise UsageError(f"The file {str(path)!r} is not valid JSON: {where} is nested too deeply.") from None
 
 
+def _constant(word: str) -> str | None:
+    # What tables of numbers have in place of a missing cell.
+    return None if word == "NaN" else word
+
+
+def _day(moment: str) -> str:
+    """A moment as its day where that is what was meant: workbooks and data frames have no days of their own."""
+    midnight = _MIDNIGHT.fullmatch(moment)
+    return midnight[1] if midnight else moment
+
+
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d) 00:00:00(?:\+00:00)?")
+
+
 def _text(path: Path, cell: Any, column: str, number: int, listed: bool = False) -> str | None:
-    if cell is None:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
     if listed and isinstance(cell, dict | list | tuple):
-        # Many benchmarks keep options as {"text": [...], "label": [...]}.
-        items = cell.get("text") if isinstance(cell, dict) else cell
+        # Many benchmarks keep options as {"text": [...], "label": [...]}, others as {"A": ..., "B": ...}.
+        items = cell
+        if isinstance(cell, dict):
+            lettered = [*cell] == [chr(ord("A") + at) for at in range(len(cell))]
+            items = [*cell.values()] if lettered else cell.get("text", cell)
+        if isinstance(items, dict):
+            return json.dumps(items, ensure_ascii=False, default=str)
         if isinstance(items, list | tuple) and items and all(isinstance(item, dict) for item in items):
             return json.dumps(items, ensure_ascii=False, default=str)
         if isinstance(items, list | tuple):
@@ -195,7 +256,7 @@ def _text(path: Path, cell: Any, column: str, number: int, listed: bool = False)
         return "yes" if cell else "no"
     if isinstance(cell, list | dict | bytes | tuple):
         raise UsageError(f"Row {number} of {str(path)!r} holds no plain text in {column!r}.")
-    return str(cell)
+    return _day(str(cell))
 
 
 def _whole(text: str) -> bool:
@@ -224,6 +285,9 @@ def separator_of(text: str) -> str:
     return max(SEPARATORS, key=fit)
 
 
+_TOLD = re.compile(r"sep=([,;\t|])\r?\n")
+
+
 def _separated(separator: str | None) -> Kind:
     """Files with a head and a row of cells in each line; without a separator it is found."""
 
@@ -233,13 +297,16 @@ def _separated(separator: str | None) -> Kind:
         csv.field_size_limit(MOST_BYTES)
         # Strict: an open quote would swallow the rest of the file, so it is refused.
         text = _decoded(path)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator or separator_of(text), strict=True)
-        line = 1
+        # A line by which spreadsheets tell each other what separates cells.
+        told = _TOLD.match(text)
+        sign = told[1] if told else separator or separator_of(text)
+        reader = csv.reader(io.StringIO(text[told.end() if told else 0 :], newline=""), delimiter=sign, strict=True)
+        line = 2 if told else 1
         try:
             for cells in reader:
                 if any(cell.strip() for cell in cells):
                     yield cells
-                line = reader.line_num + 1
+                line = reader.line_num + (2 if told else 1)
         except csv.Error as error:
             reason = "a quote is opened and never closed" if "end of data" in str(error) else _first_line(error)
             raise UsageError(f"The file {str(path)!r} is not a valid table: line {line}: {reason}.") from None
@@ -286,14 +353,25 @@ def _sheet(path: Path) -> Any:
             with zipfile.ZipFile(path) as packed:
                 if sum(part.file_size for part in packed.infolist()) > _UNPACKED * MOST_BYTES:
                     raise _too_much(path, _UNPACKED * MOST_BYTES)
+        elif path.suffix.lower() != ".xls":
+            # One with a password is wrapped in the container of the old format.
+            with path.open("rb") as file:
+                locked = file.read(4) == b"\xd0\xcf\x11\xe0"
+            why = (
+                "is locked by a password; save it without"
+                if locked
+                else "is not a workbook that can be read; save it anew"
+            )
+            raise UsageError(f"The file {str(path)!r} {why}, or as CSV.")
         book = fastexcel.read_excel(path)
         for name in book.sheet_names:
             sheet = book.load_sheet(name, header_row=None, dtypes="string")
-            if sheet.height:
+            # What nobody sees is no table of questions but what others look up in.
+            if sheet.height and sheet.visible == "visible":
                 return sheet.to_arrow()
     except (fastexcel.FastExcelError, zipfile.BadZipFile) as error:
         raise UsageError(f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}.") from None
-    raise UsageError(f"No sheet of {str(path)!r} holds anything.")
+    raise UsageError(f"No sheet of {str(path)!r} that is shown holds anything.")
 
 
 _UNPACKED = 2
@@ -307,7 +385,7 @@ def _sheet_lines(path: Path) -> Iterator[list[str | None]]:
         columns = [column.to_pylist() for column in batch.columns]
         for cells in zip(*columns, strict=True):
             if any(cell is not None and str(cell).strip() for cell in cells):
-                yield [None if cell is None else str(cell) for cell in cells]
+                yield [None if cell is None else _day(str(cell)) for cell in cells]
 
 
 def _sheet_rows(
@@ -347,9 +425,8 @@ def _parquet_rows(
     binary = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
     with _parquet(path) as table:
         meta, schema = table.metadata, table.schema_arrow
+        _places(path, schema.names, columns)
         for column in columns:
-            if schema.names.count(column) != 1:
-                raise UnknownName(f"{path.name} column", column, schema.names)
             kind = schema.field(column).type
             plain = kind.value_type if types.is_dictionary(kind) else kind
             if (types.is_nested(plain) and column not in lists) or any(test(plain) for test in binary):

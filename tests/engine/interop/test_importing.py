@@ -81,6 +81,39 @@ def test_epochs_and_a_second_log_of_a_setting_are_repeats(store: Store, tmp_path
     assert (cell["n_questions"], cell["n_trials"]) == (6, 18)
 
 
+@pytest.mark.parametrize("kind", ["chat", "csv"])
+def test_of_a_log_that_grew_only_the_new_answers_come_in(kind: str, store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.LOGS[kind](tmp_path)
+    assert _imported(store, log) == 6
+    lines = log.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    for n, size in enumerate((7, 8), 1):
+        lines.append(lines[1].replace("What is", f"{n}. What is"))
+        log.write_text("".join(lines))
+        found = importing.survey(store, log)
+        assert (found.fresh, [part.conflicts for part in found.parts.values()]) == (1, [0])
+        assert importing.bring_in(store, found) == 1 and _imported(store, log) == 0
+        assert _rows(store, "select count(*)::int, max(repeat)::int from trials") == [(size, 0)]
+    # Another log of the same questions is more repeats of them.
+    log.write_text("".join((lines[0], *lines[2:])) if kind == "csv" else "".join(lines[1:]))
+    assert _imported(store, log) == 7
+    assert _rows(store, "select count(*)::int, max(repeat)::int from trials") == [(15, 1)]
+
+
+def test_what_a_merged_database_says_of_its_logs_may_be_anything(store: Store, tmp_path: Path) -> None:
+    _imported(store, foreign_logs.chat(tmp_path))
+    for study in ("5", '{"log": 5}', '{"log": {"answers": [], "digest": {}, "origin": 1}}', "[]"):
+        with duckdb.connect(str(store.path)) as connection:
+            connection.execute("update runs set study = ?", [study])
+        assert importing.survey(store, tmp_path / "chats.jsonl").fresh == 0
+
+
+def test_answers_that_a_log_tells_apart_by_nothing_are_repeats(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.every_eval_ever(tmp_path)
+    log.write_text(log.read_text() * 2)
+    assert _imported(store, log) == 12 and _imported(store, log) == 0
+    assert _rows(store, "select repeat, count(*)::int from trials group by 1 order by 1") == [(0, 6), (1, 6)]
+
+
 def test_questions_meet_by_content_whatever_their_ids_and_spaces(store: Store, tmp_path: Path) -> None:
     _imported(store, foreign_logs.inspect_json(tmp_path))
     log = foreign_logs.inspect_json(tmp_path, model="openai/gpt-4o", task="renamed", eval_id="run-2")
@@ -238,3 +271,26 @@ def test_a_bad_record_stops_the_verb_or_is_counted(tmp_path: Path, capsys: pytes
     assert main(["import", str(log), "--db", db, "--skip-bad"]) == 0
     said = capsys.readouterr()
     assert "Left out as unreadable: 1 record of chats.jsonl." in said.out and "line 7" in said.err
+
+
+def test_a_broken_log_of_a_folder_keeps_none_of_the_others_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").mkdir()
+    foreign_logs.chat(tmp_path / "logs")
+    whole = foreign_logs.promptfoo(tmp_path / "logs").read_text()
+    (tmp_path / "logs" / "broken.json").write_text(whole[: len(whole) // 2])
+    store = Store(tmp_path / "results.duckdb")
+    assert main(["import", str(tmp_path / "logs"), "--db", str(store.path), "--study", "all"]) == 1
+    assert "'broken.json' is no such record" in capsys.readouterr().err
+    assert _rows(store, "select count(*)::int from trials") == [(12,)]
+
+
+def test_settings_that_differ_in_how_a_number_is_written_are_two(store: Store, tmp_path: Path) -> None:
+    log = foreign_logs.chat(tmp_path)
+    whole = log.read_text()
+    for written in ("0", "0.0", "false"):
+        log.write_text(whole.replace('"temperature": 0', f'"temperature": {written}'))
+        assert _imported(store, log) == 6
+    stored = {params for (params,) in _rows(store, "select params from conditions")}
+    assert stored == {f'{{"temperature":{written}}}' for written in ("0", "0.0", "false")}

@@ -7,6 +7,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -15,6 +16,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Message, Question
@@ -31,8 +33,8 @@ def asked(path: Path, **more: object) -> Sequence[Question]:
     return open_task(replace(TaskSpec(f"file:{path}"), **more)).questions()  # type: ignore[arg-type]
 
 
-def workbook(path: Path, rows: Sequence[Sequence[object]], sheets: int = 1) -> Path:
-    """A workbook as spreadsheets write them, its rows on the last sheet and the others empty."""
+def workbook(path: Path, rows: Sequence[Sequence[object]], sheets: int = 1, hidden: bool = False) -> Path:
+    """A workbook as spreadsheets write them, its rows on the last sheet and the others empty, or hidden with others."""
     main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     relations = "http://schemas.openxmlformats.org/package/2006/relationships"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -47,7 +49,8 @@ def workbook(path: Path, rows: Sequence[Sequence[object]], sheets: int = 1) -> P
         return f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>'
 
     numbers = range(1, sheets + 1)
-    names = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
+    unseen = {n: ' state="hidden"' for n in numbers if hidden and n < sheets}
+    names = "".join(f'<sheet name="s{n}" sheetId="{n}"{unseen.get(n, "")} r:id="r{n}"/>' for n in numbers)
     links = "".join(
         f'<Relationship Id="r{n}" Type="{office}/worksheet" Target="worksheets/s{n}.xml"/>' for n in numbers
     )
@@ -62,12 +65,14 @@ def workbook(path: Path, rows: Sequence[Sequence[object]], sheets: int = 1) -> P
             "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{names}</sheets></workbook>'
         )
         for n in numbers:
-            packed.writestr(f"xl/worksheets/s{n}.xml", sheet(rows if n == sheets else []))
+            packed.writestr(
+                f"xl/worksheets/s{n}.xml", sheet(rows if n == sheets else [["looked", "up"]] if hidden else [])
+            )
     return path
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_what_separates_cells_and_how_they_are_coded_is_found(tmp_path: Path, separator: str, encoding: str) -> None:
     path = tmp_path / "own.csv"
     lines = [separator.join(f'"{cell}"' for cell in row) for row in (HEAD, *ROWS)]
@@ -245,3 +250,105 @@ def test_columns_are_found_by_their_names_and_said(tmp_path: Path) -> None:
     assert "By their names, the question from 'prompt' and the answer from 'gold' of own.csv." in task.note  # type: ignore[attr-defined]
     with pytest.raises(UnknownName, match="'promt': did you mean 'prompt'"):
         asked(path, question_column="promt")
+
+
+def test_what_is_no_text_is_said_to_be_none(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    for content in (b"PK\x03\x04\0\0\0", b"\0" * 9, b"question,answer\n1\0+1,2\n"):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="Line [12] of .* holds a byte 0, which no text has"):
+            asked(path)
+
+
+def test_the_line_by_which_spreadsheets_say_what_separates_cells_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("sep=;\nquestion;answer\n1, 2 or 3?;3\n")
+    assert [(q.problem.text, q.target) for q in asked(path)] == [("1, 2 or 3?", "3")]
+    path.write_text('sep=;\nquestion;answer\n"1?;3\n')
+    with pytest.raises(UsageError, match="line 3: a quote is opened"):
+        asked(path)
+
+
+JSON_ROWS = [{"question": "1 + 1?", "answer": 2}, {"question": "2 + 2?", "answer": 4}]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("lines.json", "".join(f"{json.dumps(row)}\n" for row in JSON_ROWS)),
+        ("list.jsonl", json.dumps(JSON_ROWS)),
+        ("written.jsonl", json.dumps(JSON_ROWS, indent=2)),
+        ("columns.json", json.dumps({"question": ["1 + 1?", "2 + 2?"], "answer": [2, 4]})),
+        ("frame.json", json.dumps({"question": {"0": "1 + 1?", "1": "2 + 2?"}, "answer": {"0": 2, "1": 4}})),
+        ("wrapped.json", json.dumps({"version": 1, "data": JSON_ROWS}, indent=1)),
+    ],
+)
+def test_rows_of_json_are_found_in_whatever_shape_tools_write_them(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert column_names(path) == HEAD
+    assert [(q.problem.text, q.target) for q in asked(path)] == [("1 + 1?", "2"), ("2 + 2?", "4")]
+
+
+def test_a_chat_to_train_on_is_a_chat(tmp_path: Path) -> None:
+    path = tmp_path / "shared.jsonl"
+    path.write_text(json.dumps({"conversations": [{"from": "human", "value": "2?"}, {"from": "gpt", "value": "2"}]}))
+    (question,) = asked(path, messages_column="conversations")
+    assert (question.problem.text, question.target) == ("2?", "2")
+
+
+def test_targets_that_are_lists_or_objects_are_for_a_scorer_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps([{"question": "Which?", "answer": ["red", "blue"]}]))
+    with pytest.raises(UsageError, match="Row 1 of .* holds no plain text in 'answer'"):
+        asked(path)
+    for scorer, said in (("set", "blue, red"), ("exact", "blue")):
+        task = open_task(replace(TaskSpec(f"file:{path}"), scorer=scorer))
+        assert task.score(said, task.questions()[0]) == 1
+    path.write_text(json.dumps([{"question": "Who?", "answer": {"name": "Ada", "born": 1815}}]))
+    task = open_task(replace(TaskSpec(f"file:{path}"), scorer="json_fields"))
+    assert task.score('{"born": 1815, "name": "ada"}', task.questions()[0]) == 1
+    pl.DataFrame({"question": ["Which?"], "answer": [["red", "blue"]]}).write_parquet(tmp_path / "own.parquet")
+    task = open_task(replace(TaskSpec(f"file:{tmp_path / 'own.parquet'}"), scorer="set"))
+    assert task.score("red and blue", task.questions()[0]) == 1
+
+
+def test_options_under_their_letters_are_options(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps({"question": "Which?", "options": {"A": "red", "B": "blue"}, "answer": "blue"}))
+    (question,) = asked(path)
+    assert (question.problem.options, question.target) == (("red", "blue"), "B")
+
+
+def test_a_number_that_is_none_is_a_missing_cell_and_midnight_a_day(tmp_path: Path) -> None:
+    days = [datetime(2020, 1, 2), datetime(2020, 1, 2, 12, 30)]
+    pl.DataFrame({"question": ["a", "b"], "answer": days, "note": [1.0, float("nan")]}).write_parquet(
+        path := tmp_path / "own.parquet"
+    )
+    assert read_rows(path, ["answer", "note"]) == [("2020-01-02", "1.0"), ("2020-01-02 12:30:00", None)]
+    (tmp_path / "own.json").write_text('[{"question": "a", "answer": NaN}]')
+    with pytest.raises(UsageError, match="Row 1 of .* has an empty 'answer'"):
+        asked(tmp_path / "own.json")
+    book = workbook(tmp_path / "own.xlsx", [HEAD, ["When?", "2020-01-02 00:00:00"]])
+    assert read_rows(book, ["answer"]) == [("2020-01-02",)]
+
+
+def test_a_sheet_that_is_hidden_is_not_read_and_a_locked_workbook_says_so(tmp_path: Path) -> None:
+    assert read_rows(workbook(tmp_path / "own.xlsx", [HEAD, ["1 + 1?", "2"]], 2, hidden=True), HEAD) == [
+        ("1 + 1?", "2")
+    ]
+    locked = tmp_path / "locked.xlsx"
+    locked.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    with pytest.raises(UsageError, match="is locked by a password; save it without, or as CSV"):
+        asked(locked)
+
+
+def test_of_two_columns_that_look_alike_the_guess_is_what_a_study_reads(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("Question,question,answer\nno,yes,1\n")
+    assert guessed(column_names(path))["question"] == "question"
+    assert [q.problem.text for q in asked(path)] == ["yes"]
+    table = pl.DataFrame({"a": ["1"], "b": ["2"]}).to_arrow().rename_columns(["question", "question"])
+    parquet.write_table(table, tmp_path / "own.parquet")
+    with pytest.raises(UsageError, match="has 2 columns named 'question'; give each a name of its own"):
+        asked(tmp_path / "own.parquet")
