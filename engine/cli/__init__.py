@@ -33,6 +33,8 @@ VERBS = {
     "resume": ("runs", "go on with a run that was stopped, killed or failed"),
     "stop": ("runs", "ask a run to stop: calls in flight finish and are kept"),
     "delete": ("runs", "delete a run with its trials"),
+    "archive": ("archives", "move a study into a folder of Parquet files that is read in place"),
+    "restore": ("archives", "bring an archived study back into the database"),
     "calibrate": ("calibrations", "find the smallest token budget per question; uses targets"),
     "runs": ("runs", "list the runs of the database"),
     "allowance": ("money", "set or show what a day (UTC) allows to all runs together"),
