@@ -35,6 +35,7 @@ VERBS = {
     "delete": ("runs", "delete a run with its trials"),
     "archive": ("archives", "move a study into a folder of Parquet files that is read in place"),
     "restore": ("archives", "bring an archived study back into the database"),
+    "forget": ("archives", "remove the texts of prompts and replies, by age or of a study; results stay"),
     "calibrate": ("calibrations", "find the smallest token budget per question; uses targets"),
     "runs": ("runs", "list the runs of the database"),
     "allowance": ("money", "set or show what a day (UTC) allows to all runs together"),

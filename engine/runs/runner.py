@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from engine.core import files
+from engine.core import files, text
 from engine.core.errors import StoreError
 from engine.core.memory import rare_collections
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
@@ -155,11 +155,14 @@ class Runner:
         """What was ignored of replies, in a sentence for each model and matter."""
         # Only a remote model may have any.
         noted = ((model, getattr(model, "remarks", {})) for model in self._plan.models.values())
-        return [
+        told = [
             f"{model.setting.name} reported {what}, {count:,} times."
             for model, remarks in noted
             for what, count in remarks.items()
         ]
+        if count := self._archive.without_text:
+            told.append(f"{text.plural(count, 'reply', 'replies')} were bought again, as their texts were removed.")
+        return told
 
     def abandon(self) -> None:
         """Give up what is in flight, which stays charged as in doubt, and wait for no database."""

@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -141,6 +142,8 @@ def discard(folder: Path) -> None:
     gone = files.part_of(folder)
     folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
 
 
 def runs_of_connection(connection: Connection, study: str) -> list[str]:

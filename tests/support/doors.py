@@ -64,6 +64,7 @@ for _name in (
     "rewards",
     "archive",
     "restore",
+    "forget",
 ):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from engine.analysis.majority_at_k import score_of
 from engine.core import answers, codec
+from engine.core.answers import removed
 from engine.core.records import AnswerKind, Message, Prompt
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Chain:
     output_tokens: int
     """As its provider counted, the end token included."""
     hidden: bool
-    """Part of it is reasoning that nobody has shown."""
+    """Part of it is reasoning that nobody has shown, or its text was removed."""
     row: Mapping[str, Any] = field(compare=False, repr=False)
 
     @property
@@ -105,7 +106,7 @@ def chains(connection: Connection, condition_id: str, questions: frozenset[str] 
             cut=row["cut"] is not None or row["finish"] != "stop",
             asked_tokens=row["asked_tokens"],
             output_tokens=row["output_tokens"],
-            hidden=row["reasoning_tokens"] > 0,
+            hidden=row["reasoning_tokens"] > 0 or removed.is_note(row["text"]),
             row=row,
         )
         # Several trials may read one stored reply; it was thought once.
