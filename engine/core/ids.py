@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 
 from engine.core.records import Condition, Price, Problem, Prompt, Request, TrialSpec
@@ -81,7 +82,22 @@ def condition_id(condition: Condition) -> str:
 
 def trial_id(condition: Condition, question: str, repeat: int) -> str:
     """Id of a trial: question content and repeat besides all that makes the condition."""
-    return digest("t1", [question, repeat, *_setting(condition)])
+    return next(trial_ids([setting(condition)], question, repeat))
+
+
+def setting(condition: Condition) -> bytes:
+    """What makes the condition, as ids of trials hash it: written once, not once a trial."""
+    # Behind question and repeat in the same list, so without its opening bracket.
+    return canonical(_setting(condition))[1:].encode("utf-8", "surrogatepass")
+
+
+def trial_ids(settings: Iterable[bytes], question: str, repeat: int) -> Iterator[str]:
+    """Ids of the trials of several conditions on one question, by what `setting` says of each."""
+    head = hashlib.blake2b(f"[{canonical(question)},{repeat},".encode("utf-8", "surrogatepass"), digest_size=16)
+    for each in settings:
+        whole = head.copy()
+        whole.update(each)
+        yield f"t1-{whole.hexdigest()}"
 
 
 def rng_seed(spec: TrialSpec) -> int:

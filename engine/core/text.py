@@ -124,6 +124,16 @@ def quantity(value: float | None, unit: str) -> str:
     return UNKNOWN if value is None or not math.isfinite(value) else f"{number(value)} {unit}"
 
 
+def size(bytes: int | None) -> str:
+    """A size of files or memory in the unit that reads best, of 1,000 each."""
+    if bytes is None:
+        return UNKNOWN
+    for unit, of in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if bytes >= of:
+            return quantity(bytes / of, unit)
+    return quantity(bytes, "bytes")
+
+
 def duration(milliseconds: float | None) -> str:
     """A duration in the unit that reads best: `820 ms`, `4.2 s`, `90 s`, `25 min`, `2.1 h`."""
     if milliseconds is None:

@@ -7,7 +7,7 @@ at all, is decided by the dispatcher.
 `StoredCompletions` are those paid for by earlier runs, read from the store on demand. Of local and scripted models all
 may be replayed, of remote ones those younger than `pool_max_age`; a stored reply is refused once the model answers
 under another name or fingerprint than it was stored with, where it would be sent with another cap today, and where it
-had not finished, which earlier versions kept.
+had not finished, which earlier versions kept, and where its text was removed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from engine.core.answers import removed
 from engine.core.errors import RunStopped, StoreError
 from engine.core.ids import request_of
 from engine.core.records import Completion, Request
@@ -41,7 +42,7 @@ class CompletionCache:
     def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
         self._buy = buy
         self._archive = archive
-        self._earlier = {request_of(done.key): done for done in bought if done.finish != "other"}
+        self._earlier = {request_of(done.key): done for done in bought if _whole(done)}
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
 
@@ -113,6 +114,8 @@ class StoredCompletions:
         self._answers_as: dict[str, tuple[str | None, str | None]] = {}
         self._wanted: dict[str, asyncio.Future[Completion | None]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self.without_text = 0
+        """Replies that were asked for and whose texts were removed, so that they are bought again."""
         for model in models:
             # What runs here answers as it did, and its identity holds the hash of its weights.
             since = _EVER if model.local else datetime.now(UTC) - max_age
@@ -140,7 +143,9 @@ class StoredCompletions:
             self._reader = asyncio.create_task(self._read())
         completion = await asyncio.shield(waiting)
         model = self._models[request.model]
-        if completion is None or completion.finish == "other" or not _sent_alike(completion, request, model):
+        if completion is not None and removed.is_note(completion.text):
+            self.without_text += 1
+        if completion is None or not _whole(completion) or not _sent_alike(completion, request, model):
             return None
         if again:
             return completion
@@ -162,6 +167,11 @@ class StoredCompletions:
                 continue
             for request, waiting in batch.items():
                 waiting.set_result(completions.get(keys[request]))
+
+
+def _whole(stored: Completion) -> bool:
+    """Whether a stored reply can be read in place of a call: it had finished, and its text is there."""
+    return stored.finish != "other" and not removed.is_note(stored.text)
 
 
 def _sent_alike(stored: Completion, request: Request, model: Model) -> bool:

@@ -14,13 +14,15 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from engine.core import codec
+from engine.core import codec, files
+from engine.core.answers import removed
 from engine.core.budget import Amount, larger
 from engine.core.records import Attempt, Completion
 
@@ -223,3 +225,37 @@ def read(path: Path) -> History:
                     history.reported_pusd[attempt.attempt_id] = completion.provider_cost_pusd
     history.attempts = list(attempts.values())
     return history
+
+
+def without_texts(path: Path, keys: Collection[str], day: date) -> bool:
+    """Put notes in place of the texts of some replies, in one step; whether there were any. Nothing else changes, and
+    lines that cannot be read stay as they are. Whoever calls holds the run's lock."""
+    if not path.exists():
+        return False
+    part, changed = files.part_of(path), False
+    try:
+        with path.open("rb") as lines, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+            for line in lines:
+                told = _without_text(line, keys, day)
+                changed |= told is not None
+                new.write(line if told is None else told)
+            new.flush()
+            os.fsync(new.fileno())
+        if changed:
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return changed
+
+
+def _without_text(line: bytes, keys: Collection[str], day: date) -> bytes | None:
+    """A line with a note for the text of its reply; None: it has none that is to go."""
+    try:
+        entry = codec.parsed(line)
+        reply = entry["completion"]
+        if reply["key"] not in keys or removed.is_note(reply["text"]):
+            return None
+        reply["text"] = removed.note(day)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"

@@ -7,17 +7,17 @@ knows no run directory, signal or terminal (worker).
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from engine.core import files
+from engine.core import files, text
 from engine.core.errors import StoreError
+from engine.core.memory import rare_collections
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.runs import reasons
 from engine.runs.adaptive import Rounds
@@ -102,7 +102,7 @@ class Runner:
 
     async def run(self) -> None:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
-        with _rare_collections():
+        with rare_collections():
             flusher = asyncio.create_task(self._flush_regularly())
             whole = self._in_rounds(self._rounds) if self._rounds else self._all(self._plan.specs)
             workers = asyncio.create_task(whole)
@@ -155,11 +155,14 @@ class Runner:
         """What was ignored of replies, in a sentence for each model and matter."""
         # Only a remote model may have any.
         noted = ((model, getattr(model, "remarks", {})) for model in self._plan.models.values())
-        return [
+        told = [
             f"{model.setting.name} reported {what}, {count:,} times."
             for model, remarks in noted
             for what, count in remarks.items()
         ]
+        if count := self._archive.without_text:
+            told.append(f"{text.plural(count, 'reply', 'replies')} were bought again, as their texts were removed.")
+        return told
 
     def abandon(self) -> None:
         """Give up what is in flight, which stays charged as in doubt, and wait for no database."""
@@ -258,21 +261,3 @@ def _again(spec: TrialSpec, done: Done | None) -> tuple[TrialSpec, Done | None]:
         # Or the larger budgets would lose what they had.
         spec = replace(spec, condition=replace(spec.condition, budget=done.budget))
     return spec, done
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for cycles rarely: walking all that litellm keeps alive, again and again, costs an eighth of a run."""
-    before = gc.get_threshold()
-    # What was imported lives as long as the process; only what the run makes is worth looking at. A process that has
-    # seen to that itself keeps what it froze.
-    ours = gc.get_freeze_count() == 0
-    if ours:
-        gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        if ours:
-            gc.unfreeze()

@@ -16,7 +16,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ import duckdb
 
 from engine.core import files
 from engine.core.errors import NotADatabase, StoreBusy, StoreError, shortened
-from engine.store import schema
+from engine.store import parquet, schema
 from engine.store.sql import Connection, quoted
 
 
@@ -102,6 +102,7 @@ class _Instance:
         self._path = path
         self._guard = threading.Lock()
         self._root: Connection | None = None
+        self._archive = parquet.is_archive(Path(path))
         self.users = 0
         """Blocks that have it now or wait for the file; with none it may be closed."""
         self._attached = 0
@@ -110,21 +111,30 @@ class _Instance:
         """A connection whose tables are the file's; raises DuckDB's error where the file cannot be had."""
         with self._guard:
             root = self._root or self._start()
-            if not self._attached:
-                # Its kind is said, else DuckDB looks for an extension that reads a file which is none of its own.
-                kind = "type duckdb, read_only" if read_only else "type duckdb"
-                root.execute(f"attach {quoted(self._path)} as budgetscope ({kind})")
+            # An archive is there from the start: it is never held for writing.
+            if not self._attached and not self._archive:
+                self._attach(root, "type duckdb, read_only" if read_only else "type duckdb")
             self._attached += 1
             connection = root.cursor()
         connection.execute("use budgetscope")
         return connection
+
+    def _attach(self, root: Connection, kind: str) -> None:
+        """The file that has the name now: it may be written anew while it is being opened (`rewrite`)."""
+        while True:
+            before = _identity_of(self._path)
+            # Its kind is said, else DuckDB looks for an extension that reads a file which is none of its own.
+            root.execute(f"attach {quoted(self._path)} as budgetscope ({kind})")
+            if before == _identity_of(self._path):
+                return
+            root.execute("detach budgetscope")
 
     def leave(self, connection: Connection) -> None:
         """Close a connection, which ends its transaction; with the last one the file is free for others."""
         connection.close()
         with self._guard:
             self._attached -= 1
-            if self._attached or self._root is None:
+            if self._attached or self._root is None or self._archive:
                 return
             try:
                 self._root.execute("detach budgetscope")
@@ -138,11 +148,20 @@ class _Instance:
             self._root = None
 
     def _start(self) -> Connection:
-        self._root = root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
-        # In this order: access cannot be widened again.
-        allowed = ", ".join(quoted(f"{self._path}{tail}") for tail in ("", ".wal", ".wal.checkpoint", ".wal.recovery"))
-        root.execute(f"set allowed_paths = [{allowed}]")
-        root.execute("set enable_external_access = false")
+        root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
+        try:
+            if self._archive:
+                parquet.attach(root, Path(self._path), "budgetscope")
+                allowed = parquet.paths(Path(self._path))
+            else:
+                allowed = _own_paths(self._path)
+            # In this order: access cannot be widened again.
+            root.execute(f"set allowed_paths = [{', '.join(map(quoted, allowed))}]")
+            root.execute("set enable_external_access = false")
+        except BaseException:
+            root.close()
+            raise
+        self._root = root
         return root
 
 
@@ -154,9 +173,11 @@ _INSTANCES: dict[str, _Instance] = {}
 def _instance(path: Path) -> Iterator[_Instance]:
     """The process's instance for a file; of those in nobody's hands the `_IDLE` used last are kept."""
     # As DuckDB calls it, which follows links before it asks whether it may.
-    name = str(path.resolve())
+    file = str(path.resolve())
+    # An archive that was restored and made again has the name of the one before.
+    name = f"{file}?{(path / parquet.MANIFEST).stat().st_mtime_ns}" if parquet.is_archive(path) else file
     with _GUARD:
-        instance = _INSTANCES.pop(name, None) or _Instance(name)
+        instance = _INSTANCES.pop(name, None) or _Instance(file)
         _INSTANCES[name] = instance
         instance.users += 1
     try:
@@ -191,6 +212,10 @@ class Database:
     def create(self) -> None:
         """Make the file with its tables, or check and upgrade the one that is there."""
         refuse_by_name(self.path)
+        if parquet.is_archive(self.path):
+            raise StoreError(
+                f"{self.path} is an archive and is only read; `budgetscope restore {self.path}` brings its study back."
+            )
         if self.path.exists():
             self._check(writing=True)
             return
@@ -239,10 +264,16 @@ class Database:
         """A read-only connection that may write the one file `target` and touch no other."""
         self._check()
         with self._turn(alone=True), _translated(self.path):
+            archived = parquet.is_archive(self.path)
             own = partial(duckdb.connect, str(self.path.absolute()), read_only=True, config=dict(_OPEN))
-            with self._patiently(own) as connection:
+            with self._patiently(partial(duckdb.connect, config=dict(_OPEN)) if archived else own) as connection:
+                allowed = [str(target)]
+                if archived:
+                    parquet.attach(connection, self.path, "budgetscope")
+                    connection.execute("use budgetscope")
+                    allowed += parquet.paths(self.path)
                 # In this order: access cannot be widened again on this connection.
-                connection.execute(f"set allowed_paths = [{quoted(str(target))}]")
+                connection.execute(f"set allowed_paths = [{', '.join(map(quoted, allowed))}]")
                 connection.execute("set enable_external_access = false")
                 yield connection
 
@@ -255,8 +286,7 @@ class Database:
             connection = duckdb.connect(str(target.absolute()), config=dict(_OPEN))
             try:
                 schema.migrate(connection)
-                connection.execute(f"attach {quoted(str(self.path.absolute()))} as origin (read_only)")
-                connection.execute("set enable_external_access = false")
+                _with_origin(connection, self.path)
                 connection.execute("begin")
                 yield connection
                 connection.execute("commit")
@@ -265,10 +295,60 @@ class Database:
             finally:
                 connection.close()
 
+    @contextmanager
+    def joined(self, archive: Path) -> Iterator[Connection]:
+        """One transaction, as `writing`, of a connection that has an archive attached as `origin`."""
+        self.create()
+        with self._turn(alone=True), _translated(self.path):
+            # Under a name of ours: a file may be called as any database of this connection.
+            connection = duckdb.connect(config=dict(_OPEN))
+            try:
+                file = str(self.path.resolve())
+                attach = f"attach {quoted(file)} as budgetscope (type duckdb)"
+                self._patiently(lambda: connection.execute(attach))
+                connection.execute("use budgetscope")
+                with _translated(archive):
+                    _with_origin(connection, archive, _own_paths(file))
+                schema.stay_known(connection, self.path)
+                connection.execute("begin")
+                yield connection
+                connection.execute("commit")
+            finally:
+                connection.close()
+
+    def rewrite(self) -> tuple[int, int]:
+        """Write the file anew without what was deleted from it, whose bytes it otherwise keeps; its size before and
+        after. Others wait meanwhile; killed, it leaves the file as it was."""
+        self.create()
+        files.sweep(self.path.parent, lambda name: name == self.path.name)
+        path = self.path.resolve()
+        fresh = files.part_of(path)
+        with self._turn(alone=True), _translated(self.path):
+            before = path.stat().st_size
+            connection = duckdb.connect(config=dict(_OPEN))
+            try:
+                # Held for writing until the new file has the name: who opens it afterwards opens the new one.
+                self._patiently(lambda: connection.execute(f"attach {quoted(str(path))} as origin (type duckdb)"))
+                connection.execute("checkpoint origin")
+                connection.execute(f"attach {quoted(str(fresh))} as fresh (type duckdb)")
+                connection.execute("copy from database origin to fresh")
+                connection.execute("detach fresh")
+                with fresh.open("rb") as file:
+                    os.fsync(file.fileno())
+                fresh.replace(path)
+            finally:
+                connection.close()
+                fresh.unlink(missing_ok=True)
+                Path(f"{fresh}.wal").unlink(missing_ok=True)
+            self._known = None
+            return before, path.stat().st_size
+
     def damage(self, most_bytes: int) -> str | None:
         """What is wrong with the file, read to its end where it has at most so many bytes; None: nothing was seen."""
         try:
             _refuse_by_looks(self.path)
+            if parquet.is_archive(self.path):
+                return parquet.damage(self.path)
             # As it is: looking at an older one upgrades nothing.
             with self._opened() as connection:
                 size = self.path.stat().st_size
@@ -330,7 +410,7 @@ class Database:
         version = schema.version(connection, self.path)
         if version < schema.SCHEMA_VERSION:
             # The demo, and a file this user may not write, are never changed by reading them.
-            fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK)
+            fixed = schema.is_demo(connection) or not os.access(self.path, os.W_OK) or parquet.is_archive(self.path)
             if version < schema.READABLE or writing or not fixed:
                 return False
         self._known, self._current = file, version == schema.SCHEMA_VERSION
@@ -374,10 +454,32 @@ class Database:
         return StoreBusy(f"{self.path} stayed locked by another process for {self.wait_s:g} s; try again, or stop it.")
 
 
+def _own_paths(file: str) -> list[str]:
+    """What DuckDB opens of a database: the file itself and its logs."""
+    return [f"{file}{tail}" for tail in ("", ".wal", ".wal.checkpoint", ".wal.recovery")]
+
+
+def _with_origin(connection: Connection, path: Path, own: Sequence[str] = ()) -> None:
+    """Attach a database or an archive as `origin`; from then on the connection opens nothing else but `own`."""
+    if parquet.is_archive(path):
+        parquet.attach(connection, path, "origin")
+        connection.execute(f"set allowed_paths = [{', '.join(map(quoted, (*own, *parquet.paths(path))))}]")
+    else:
+        connection.execute(f"attach {quoted(str(path.absolute()))} as origin (read_only)")
+    connection.execute("set enable_external_access = false")
+
+
 def _make(path: Path) -> None:
     """A new file with all tables and no rows."""
     with duckdb.connect(str(path.absolute()), config=dict(_CLOSED)) as connection:
         schema.migrate(connection)
+
+
+def _identity_of(path: str) -> tuple[int, int] | None:
+    """None: there is no such file."""
+    with suppress(OSError):
+        return _identity(Path(path))
+    return None
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -425,6 +527,8 @@ def refuse_by_name(path: Path) -> None:
 
 def _refuse_by_looks(path: Path) -> None:
     refuse_by_name(path)
+    if parquet.is_archive(path):
+        return
     if path.is_dir():
         raise NotADatabase(f"{path} is a folder; name a database file in it.")
     if not path.exists():
@@ -451,6 +555,8 @@ def _translated(path: Path) -> Iterator[None]:
         kind, sentence = StoreError, f"{path} could not be used: {text.splitlines()[0]}"
         if "not a valid DuckDB database" in text or "external extensions is disabled" in text:
             kind, sentence = NotADatabase, f"{path} is not a DuckDB database; choose another file name."
+        elif parquet.is_archive(path) and re.search("[Pp]arquet|No files found|No magic bytes", text):
+            kind, sentence = NotADatabase, f"{path} is a damaged archive: a file of it cannot be read; restore a copy."
         elif "Corrupt database" in text or "Could not read enough bytes" in text:
             kind = NotADatabase
             sentence = f"{path} is a damaged DuckDB database; restore a copy or choose another file name."

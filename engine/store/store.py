@@ -23,7 +23,7 @@ from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
 from engine.core.rounds import Round, Stop
 from engine.core.text import FORMULA_SIGNS
-from engine.store import deltas, rows, schema, tables
+from engine.store import deltas, parquet, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
 
@@ -440,6 +440,8 @@ _DELETE_RUN = (
 
 
 def _size_and_time(path: str) -> tuple[int, int]:
+    if os.path.isdir(path):
+        path = os.path.join(path, parquet.MANIFEST)
     with suppress(OSError):
         status = os.stat(path)
         return status.st_size, status.st_mtime_ns

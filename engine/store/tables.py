@@ -13,16 +13,20 @@ from typing import Any
 
 from engine.core import codec
 from engine.core.allowance import Book, Lease
+from engine.core.answers import removed
 from engine.core.budget import Amount, Limits
 from engine.core.records import Price, Trial
 from engine.core.rounds import Round, Stop
 from engine.store import rows
-from engine.store.sql import Connection
+from engine.store.sql import Connection, quoted
 
 Layout = list[tuple[str, str]]
 
 _ON_CONFLICT = {
     "conditions": "on conflict (condition_id) do update set budget = greatest(budget, excluded.budget)",
+    # A reply that was bought again by the run that had it, after its text was removed.
+    "completions": "on conflict (key) do update set text = excluded.text where completions.text like "
+    f"{quoted(removed.LIKE)} and excluded.text not like {quoted(removed.LIKE)}",
     **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
 }
 """What to do about a key that is stored; a table without keys: nothing."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.core import ids, text, used_questions
 from engine.core.errors import UsageError
+from engine.core.memory import rare_collections
 from engine.core.records import Condition, Problem, Question, TrialSpec
 from engine.models import charges, open_model, prepare
 from engine.models.model import Model
@@ -25,7 +26,7 @@ from engine.tasks import open_task
 from engine.tasks.task import Task
 from engine.trial.judge import Judge
 
-MOST_TRIALS = 1_000_000
+MOST_TRIALS = 4_000_000
 MOST_CONDITIONS = 20_000
 """No run plans more of them."""
 Teams = Mapping[str, Sequence[lineups.Roles]]
@@ -62,6 +63,11 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
 
     `sends`: False for a plan that will call nobody, which needs no key.
     """
+    with rare_collections():
+        return _expanded(study, sends)
+
+
+def _expanded(study: Study, sends: bool) -> Plan:
     prepare(study.models)
     wanted = [entry(choice.name) for choice in study.strategies]
     teams = lineups.teams(wanted, [model.name for model in study.models if model.alone], study.lineups)
@@ -117,13 +123,16 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
             "fewer questions, repeats or conditions."
         )
     specs: dict[str, TrialSpec] = {}
+    named = [(questions, conditions, [ids.setting(each) for each in conditions]) for questions, conditions in grids]
     # The first question of every task, then the second of every task, and so on: a run that is cut short is balanced.
     for repeat, at in itertools.product(range(study.repeats), range(max(len(questions) for questions, _ in grids))):
-        for questions, conditions in grids:
-            for question, condition in itertools.product(questions[at : at + 1], conditions):
-                trial_id = ids.trial_id(condition, question.question_id, repeat)
-                # Two tasks may share a question; a trial is planned once.
-                specs.setdefault(trial_id, TrialSpec(trial_id, condition, question, repeat))
+        for questions, conditions, settings in named:
+            for question in questions[at : at + 1]:
+                trial_ids = ids.trial_ids(settings, question.question_id, repeat)
+                for condition, trial_id in zip(conditions, trial_ids, strict=True):
+                    # Two tasks may share a question; a trial is planned once.
+                    if trial_id not in specs:
+                        specs[trial_id] = TrialSpec(trial_id, condition, question, repeat)
     notes += [note for task in tasks.values() if (note := getattr(task, "note", ""))]
     return Plan(study, tuple(specs.values()), strategies, tasks, by_identity, judges, tuple(notes))
 

@@ -62,6 +62,9 @@ for _name in (
     "tokens",
     "import",
     "rewards",
+    "archive",
+    "restore",
+    "forget",
 ):
     door("verb", _name, "text", "files")
 for _name in ("stop", "delete", "runs", "allowance", "bill", "strategies", "doctor"):

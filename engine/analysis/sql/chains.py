@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.analysis.majority_at_k import answer_of, kind_of, score_of
+from engine.core.answers import removed
 from engine.core.records import AnswerKind, Message, Prompt
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Chain:
     output_tokens: int
     """As its provider counted, the end token included."""
     hidden: bool
-    """Part of it is reasoning that nobody has shown."""
+    """Part of it is reasoning that nobody has shown, or its text was removed."""
     row: Mapping[str, Any] = field(compare=False, repr=False)
 
     @property
@@ -112,7 +113,7 @@ def chains(connection: Connection, wanted: Mapping[str, frozenset[str] | None]) 
             cut=row["cut"] is not None or row["finish"] != "stop",
             asked_tokens=row["asked_tokens"],
             output_tokens=row["output_tokens"],
-            hidden=row["reasoning_tokens"] > 0,
+            hidden=row["reasoning_tokens"] > 0 or removed.is_note(row["text"]),
             row=row,
         )
         # Several trials may read one stored reply; it was thought once.

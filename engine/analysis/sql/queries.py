@@ -399,7 +399,8 @@ def prepare(connection: Connection) -> None:
 
 def has(connection: Connection, table: str) -> bool:
     """Whether there is such a table; an older database that is only read may lack the newest."""
-    return bool(connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall())
+    # By columns, which views have too: an archive has nothing else.
+    return bool(connection.execute("select 1 from duckdb_columns() where table_name = ?", [table]).fetchall())
 
 
 def changes(

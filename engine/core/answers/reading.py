@@ -12,7 +12,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from engine.core.answers import choices, expressions, markup, numbers
+from engine.core.answers import choices, expressions, markup, numbers, removed
 from engine.core.answers.spelling import normalise
 from engine.core.answers.statements import LONGEST, Statement, statements
 from engine.core.records import AnswerKind, Which
@@ -75,6 +75,8 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     """The answer a completion gives, or None when it gives none.
 
     `statement` says which of several stated answers counts, `options` are the texts of a choice's options in order."""
+    if removed.is_note(text):
+        return removed.kept(text)
     text = markup.visible(text)
     every = statements(text)
     stated = _stated(text, every, kind, options)

@@ -40,6 +40,9 @@ def number_value(answer: str) -> Fraction | None:
     Per cent are a unit of their own, so 50% is no plain number, and neither is one of more than some hundred digits."""
     if len(answer) > 2 * _DIGITS:
         return None
+    # Most targets are digits alone, of which there is nothing to read.
+    if answer.isdigit() and answer.isascii() and len(answer) <= _DIGITS:
+        return Fraction(int(answer))
     text = normalise(answer)
     top, _, bottom = text.partition("/")
     if not _canonical_number(text) or len(text) > _DIGITS:

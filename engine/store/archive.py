@@ -1,0 +1,220 @@
+"""A study out of the database into an archive, and back.
+
+In this order, so that nothing is lost by whoever is killed: the archive is made under a name nobody reads and renamed
+when it is whole, then the study is taken out of the database in one transaction. Between the two it stands in both, and
+whoever archives again finds that and goes on. Bringing it back is one transaction too, before the archive is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from engine.core import files, ids
+from engine.core.errors import NotADatabase, StoreError
+from engine.store import deltas, parquet, tables
+from engine.store.extract import Part, extract
+from engine.store.parquet import Manifest
+from engine.store.sql import Connection, each
+from engine.store.store import Store
+
+_NO_KEY = ("plans",)
+"""Tables whose rows have no key to meet by."""
+_LEFT = ("migrations", "meta", "links", "leases", "steps", "numbers", "run_parts", "held", "holdings")
+"""What does not come back: it is this database's own, or derived from what does."""
+
+
+def folder_of(db: Path, study: str) -> Path:
+    """Where a study of a database is archived: r.duckdb has r.archive, any other name N has N-archive."""
+    stem = db.name.removesuffix(".duckdb")
+    plain = re.sub("[^A-Za-z0-9_-]+", "-", study).strip("-")[:60]
+    # Two names that are spelled alike without their signs are two folders.
+    name = plain if plain == study else f"{plain or 'study'}-{ids.digest('a1', study)[3:9]}"
+    return db.with_name(f"{stem}.archive" if stem != db.name else f"{db.name}-archive") / name
+
+
+def archives(db: Path) -> Iterator[tuple[Path, Manifest]]:
+    """The archives beside a database, by name; one that cannot be read is left out."""
+    for path in sorted(folder_of(db, "x").parent.glob("*/")):
+        try:
+            yield path, parquet.manifest(path)
+        except StoreError:
+            continue
+
+
+def runs_of(store: Store, study: str) -> tuple[str, ...]:
+    """The stored runs of a study, oldest first."""
+    return tuple(run.run_id for run in store.runs() if json.loads(run.study).get("name", run.run_id) == study)
+
+
+def write(store: Store, part: Part) -> tuple[Path, Manifest]:
+    """Make the archive of a study, or find the one that a killed process left beside the study it holds.
+
+    Raises StoreError where there is one that holds other answers, and UsageError where the study has none."""
+    folder = folder_of(store.path, part.study)
+    folder.parent.mkdir(exist_ok=True)
+    files.sweep(folder.parent)
+    if folder.exists():
+        kept = parquet.manifest(folder)
+        if kept.study == part.study and _covers(store, folder, part):
+            return folder, kept
+        raise StoreError(
+            f"{folder} is an archive already and holds other answers of {kept.study!r}; bring it back first "
+            f"(`budgetscope restore {folder}`), then archive both together."
+        )
+    fresh = files.part_of(folder)
+    fresh.mkdir()
+    try:
+        with tempfile.TemporaryDirectory(prefix=".budgetscope-", dir=folder.parent) as scratch:
+            whole = Path(scratch) / "study.duckdb"
+            extract(store, whole, part)
+            with duckdb.connect(str(whole), read_only=True) as connection:
+                done = parquet.write(connection, fresh, part.study, runs_of(store, part.study), datetime.now(UTC))
+        _synced(fresh)
+        fresh.rename(folder)
+        _synced(folder.parent)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be made ({files.why(error)}); nothing was archived.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder, done
+
+
+def remove(store: Store, part: Part) -> int:
+    """Take a study out of the database, in one transaction; returns how many trials went. What other studies ask for
+    as well stays."""
+    with store.writing() as connection:
+        _choose(connection, part, runs_of_connection(connection, part.study))
+        places = "create or replace temp table gone_places as select distinct t.condition_id, t.question_id, t.repeat"
+        connection.execute(f"{places} from trials t semi join gone using (trial_id, attempt)")
+        for statement in _REMOVE:
+            connection.execute(statement)
+        changed = "select distinct condition_id from gone_places"
+        deltas.unhold(connection, (id for (id,) in connection.execute(changed).fetchall()))
+        deltas.again(connection, "from gone_places")
+        ((count,),) = connection.execute("select count(*) from gone").fetchall()
+    return int(count)
+
+
+def bring_back(store: Store, folder: Path) -> int:
+    """Put what an archive holds into a database, in one transaction; returns how many trials are new there. The archive
+    stays. Raises StoreError for one that is damaged."""
+    if why := parquet.damage(folder):
+        raise NotADatabase(f"{folder} is a damaged archive: {why}; restore it from a copy. Nothing was brought back.")
+    kept = parquet.manifest(folder)
+    with store.joined(folder) as connection:
+        here = {table: {name for name, _ in layout} for table, layout in _own_layouts(connection).items()}
+        connection.execute(
+            """create temp table fresh_trials as select trial_id, attempt from origin.trials
+            where (trial_id, attempt) not in (select (trial_id, attempt) from main.trials)"""
+        )
+        for table, file in kept.files.items():
+            if table in _LEFT or table not in here:
+                continue
+            columns = each('"@"', *(name for name, _ in file.columns if name in here[table]))
+            rest = f"where run_id not in (select run_id from main.{table})" if table in _NO_KEY else ""
+            tail = "" if table in _NO_KEY else "on conflict do nothing"
+            connection.execute(
+                f"insert into main.{table} by name select {columns} from origin.{table} {rest} {tail}"
+            )
+        connection.execute("create or replace temp table mine as select t.* from main.trials t semi join fresh_trials "
+                           "using (trial_id, attempt)")
+        # First: sums and steps name conditions and questions by these numbers.
+        deltas.number(connection)
+        ids_of = connection.execute("select distinct condition_id from mine").fetchall()
+        deltas.unhold(connection, (id for (id,) in ids_of))
+        deltas.again(connection, "from (select distinct condition_id, question_id, repeat from mine)")
+        ((count,),) = connection.execute("select count(*) from fresh_trials").fetchall()
+    return int(count)
+
+
+def discard(folder: Path) -> None:
+    """Remove an archive that was brought back: gone by one rename, then deleted."""
+    gone = files.part_of(folder)
+    folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    with suppress(OSError):
+        folder.parent.rmdir()
+
+
+def runs_of_connection(connection: Connection, study: str) -> list[str]:
+    """As `runs_of`, of an open database."""
+    runs = connection.execute("select run_id, study from runs").fetchall()
+    return [run_id for run_id, plan in runs if json.loads(plan).get("name", run_id) == study]
+
+
+def _own_layouts(connection: Connection) -> dict[str, tables.Layout]:
+    sql = """select table_name, column_name, data_type from duckdb_columns()
+        where database_name = current_database() and not internal order by column_index"""
+    layouts: dict[str, tables.Layout] = {}
+    for table, column, kind in connection.execute(sql).fetchall():
+        layouts.setdefault(table, []).append((column, kind))
+    return layouts
+
+
+def _choose(connection: Connection, part: Part, own: list[str]) -> None:
+    """Which trials belong to a study alone, as `gone`, and its runs, as `own`."""
+    connection.execute("create or replace temp table own as select unnest(?::varchar[]) as run_id", [own])
+    connection.execute("create or replace temp table conds as select unnest(?::varchar[]) as id", [part.conditions])
+    connection.execute("create or replace temp table quests as select unnest(?::varchar[]) as id", [part.questions])
+    # Another run asks for them, or paid for them in a time when that was not written down.
+    connection.execute(
+        """create or replace temp table gone as
+        select trial_id, attempt from trials t
+        semi join conds on t.condition_id = conds.id semi join quests on t.question_id = quests.id
+        where (run_id in (from own) or exists (select 1 from plans p where p.run_id = t.run_id)
+                or run_id not in (select run_id from runs))
+            and not exists (
+                select 1 from plans c join plans q using (run_id) where run_id not in (from own)
+                and c.kind = 'condition' and c.id = t.condition_id and c.id in (from conds)
+                and q.kind = 'question' and q.id = t.question_id and q.id in (from quests))"""
+    )
+
+
+def _covers(store: Store, folder: Path, part: Part) -> bool:
+    """Whether an archive holds every trial the database has of a study."""
+    with store.joined(folder) as connection:
+        _choose(connection, part, runs_of_connection(connection, part.study))
+        missing = "select 1 from gone anti join origin.trials using (trial_id, attempt) limit 1"
+        return not connection.execute(missing).fetchall()
+
+
+def _synced(folder: Path) -> None:
+    """A folder's names down to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+_WITH_TRIALS = ("calls", "marks", "mark_spends", "trial_spends", "facts")
+_SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
+# In this order: each statement asks what those before it have left.
+_REMOVE = (
+    *(f"delete from {table} where (trial_id, attempt) in (select (trial_id, attempt) from gone)"
+      for table in (*_WITH_TRIALS, "trials")),
+    # What stays because others ask for it belongs to one of them from now on.
+    """update trials set run_id = coalesce((
+            select min(c.run_id) from plans c join plans q using (run_id) where c.run_id not in (from own)
+            and c.kind = 'condition' and c.id = trials.condition_id
+            and q.kind = 'question' and q.id = trials.question_id), run_id)
+        where run_id in (from own)""",
+    *(f"delete from {table} where run_id in (from own)"
+      for table in ("attempts", "runs", "plans", "orders", "rounds", "stops", "run_parts", "origins")),
+    "delete from probes where chain_key not in (select key from calls)",
+    """delete from completions where (run_id in (from own) or run_id is null or run_id not in (select run_id from runs))
+        and key not in (select key from calls union all select key from probes where key is not null)""",
+    "delete from prompts where prompt_key not in (select prompt_key from calls)",
+    *(f"delete from {table} where {key} not in (select {key} from trials)" for table, key in _SHARED.items()),
+    "delete from price_tiers where snapshot_id not in (select snapshot_id from trials)",
+)
