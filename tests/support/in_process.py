@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
 
 from engine.core.errors import ActorLost
+from engine.runs.actors import wire
 from engine.runs.actors.actor import Actor
 
+Way = Literal["to", "from"]
+Tap = Callable[["InProcessSeat", Way, list[wire.Message]], None]
 
+
+@dataclass
 class InProcess:
     """Actors on the run's own loop, with the same bytes between them as between machines.
 
-    `latency_s` is what each way takes. An actor that is ended takes all it was doing with it, as a process that is
-    killed does.
+    An actor that is ended takes all it was doing with it, as a process that is killed does.
     """
 
-    name = "this process"
-
-    def __init__(self, actors: int = 2, latency_s: float = 0.0) -> None:
-        self._actors = actors
-        self._latency_s = latency_s
-        self.seats: list[InProcessSeat] = []
-        """Every actor there ever was, oldest first."""
+    actors: int = 2
+    latency_s: float = 0.0
+    """What each way takes."""
+    tap: Tap | None = None
+    """Told of all that is said, right before it arrives; may end the actor, and then it does not arrive."""
+    seats: list[InProcessSeat] = field(default_factory=list)
+    """Every actor there ever was, oldest first."""
+    name: str = "this process"
 
     async def open(self) -> int:
         """As many as it was made for."""
-        return self._actors
+        return self.actors
 
     async def hire(self) -> InProcessSeat:
         """Another one."""
-        seat = InProcessSeat(self._latency_s)
+        seat = InProcessSeat(self)
         self.seats.append(seat)
         return seat
 
@@ -43,10 +52,10 @@ class InProcess:
 class InProcessSeat:
     """An actor on this loop."""
 
-    def __init__(self, latency_s: float) -> None:
+    def __init__(self, place: InProcess) -> None:
         self.actor = Actor()
         self.alive = True
-        self._latency_s = latency_s
+        self._place = place
         self._gone = asyncio.get_running_loop().create_future()
         self._acts: set[asyncio.Task[None]] = set()
 
@@ -61,8 +70,7 @@ class InProcessSeat:
         act.add_done_callback(self._acts.discard)
 
     async def _delivered(self, batch: bytes) -> None:
-        if self._latency_s:
-            await asyncio.sleep(self._latency_s)
+        await self._on_the_way("to", batch)
         if self.alive:
             await self.actor.deliver(batch)
 
@@ -71,18 +79,36 @@ class InProcessSeat:
         said = asyncio.ensure_future(self.actor.collect())
         try:
             await asyncio.wait([said, self._gone], return_when=asyncio.FIRST_COMPLETED)
-            if self.alive and self._latency_s:
-                await asyncio.sleep(self._latency_s)
+            if self.alive:
+                await self._on_the_way("from", said.result())
             if not self.alive:
                 raise ActorLost("an actor was ended")
             return said.result()
         finally:
             said.cancel()
 
+    async def _on_the_way(self, way: Way, batch: bytes) -> None:
+        if self._place.latency_s:
+            await asyncio.sleep(self._place.latency_s)
+        if self._place.tap:
+            kind = list[wire.ToActor] if way == "to" else list[wire.FromActor]
+            self._place.tap(self, way, list(wire.decoded(batch, kind)))
+
     def end(self) -> None:
         """See `Seat`."""
-        if not self.alive:
-            return
-        self.alive = False
-        self._gone.set_result(None)
-        self.actor.abandon()
+        if self.alive:
+            self.alive = False
+            self._gone.set_result(None)
+            self.actor.abandon()
+
+
+def killer(seed: int, one_in: int, most: int) -> Tap:
+    """Ends one actor in so many batches, at most so often."""
+    chance, left = random.Random(seed), [most]
+
+    def tap(seat: InProcessSeat, way: Way, batch: list[wire.Message]) -> None:
+        if left[0] and chance.randrange(one_in) == 0:
+            left[0] -= 1
+            seat.end()
+
+    return tap
