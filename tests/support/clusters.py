@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,11 +29,8 @@ class Cluster:
     folder: Path
     port: int
     client_port: int
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """For a process that is to find it by `--on ray`."""
-        return {**os.environ, "RAY_ADDRESS": f"127.0.0.1:{self.port}"}
+    environment: dict[str, str]
+    """For a process that is to find it by `--on ray`, and may."""
 
     def actors(self) -> list[int]:
         """Processes of its actors, by number."""
@@ -69,7 +67,10 @@ def cluster(cores: int = 2) -> Iterator[Cluster]:
     # A short path: sockets lie below it, whose names have a longest.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         for start in range(STARTS):
-            made = Cluster(Path(folder, str(start)), _free_port(), _free_port())
+            port, token = _free_port(), secrets.token_hex(32)
+            quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+            known = {**os.environ, **quiet, "RAY_ADDRESS": f"127.0.0.1:{port}"}
+            made = Cluster(Path(folder, str(start)), port, _free_port(), known)
             options = {
                 "--temp-dir": made.folder,
                 "--port": made.port,
@@ -80,8 +81,9 @@ def cluster(cores: int = 2) -> Iterator[Cluster]:
             }
             argv = [sys.executable, "-W", "ignore", "-m", "ray.scripts.scripts", "start", "--head", "--block"]
             argv += [f"{name}={value}" for name, value in options.items()]
-            quiet = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
-            with spawned(argv, env=quiet, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            with spawned(
+                argv, env={**os.environ, **quiet}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ) as process:
                 assert process.stdout is not None
                 if not any("Ray runtime started" in line for line in process.stdout):
                     process.wait()

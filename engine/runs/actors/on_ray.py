@@ -68,8 +68,10 @@ class OnRay:
         try:
             ray.init("auto", **quiet)
         except ConnectionError:
+            if os.environ.get("RAY_ADDRESS"):
+                raise
             # None is running: one of our own, which ends with this process.
-            ray.init(include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
+            ray.init("local", include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
         return ray
 
     async def hire(self) -> RaySeat:
