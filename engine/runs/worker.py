@@ -211,7 +211,7 @@ class _Worker:
         if self._place:
             # As the run keeps it: with the plugins that its strategies came from.
             known = tuple((model.setting.name, model.setting.identity) for model in planned.models.values())
-            setup = Setup(_kept_text(planned.study), known, self._dir.run_id)
+            setup = Setup(_kept_text(planned.study), known, self._dir.run_id, metadata.version("budgetscope"))
             self._crew = Crew(self._place, setup, planned.models)
             await self._heart.attend(self._crew.open())
             return

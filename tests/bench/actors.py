@@ -110,27 +110,29 @@ def kill(folder: Path, options: argparse.Namespace) -> Tally:
 def _under_fire(
     argv: list[str], db: Path, cluster: clusters.Cluster, tally: Tally, chance: random.Random, most: int
 ) -> None:
-    """A run until it is done, killed and resumed meanwhile."""
-    out = db.with_suffix(".out")
-    more = ["--on", "ray", "--actors", "3"]
+    """A run until it is done, killed and resumed meanwhile; what is killed has done something since the last kill."""
+    out, size = db.with_suffix(".out"), 0
     while True:
-        process = cluster.command([*argv, *more], out)
-        # What starts takes its time; only what works is worth killing.
-        size = killer.run_of(db).journal_bytes if run_dir.list_runs(db) else 0
-        while process.poll() is None and not (
-            run_dir.list_runs(db) and (killer.run_of(db).journal_bytes or 0) > (size or 0)
-        ):
-            time.sleep(0.05)
-        while process.poll() is None and tally.actors + tally.runs < most:
+        process = cluster.command([*argv, "--on", "ray", "--actors", "3"], out)
+        while process.poll() is None:
+            size += chance.randrange(12_000)
+            while process.poll() is None and _noted(db) <= size:
+                time.sleep(0.02)
+            if tally.actors + tally.runs >= most:
+                break
             of_run = tally.runs * 2 <= tally.actors
-            if clusters.killed_after(
-                process, cluster, chance.uniform(0.1, 2.5), None if of_run else chance.randrange(3)
-            ):
+            if clusters.killed_after(process, cluster, chance.uniform(0, 0.6), None if of_run else chance.randrange(3)):
                 tally.runs, tally.actors = tally.runs + of_run, tally.actors + (not of_run)
+            size = _noted(db)
         if process.wait() >= 0:
             return
         argv = ["resume", killer.run_of(db).run_id, "--db", str(db)]
         tally.resumes += 1
+
+
+def _noted(db: Path) -> int:
+    """Bytes of the journal of a database's run."""
+    return (killer.run_of(db).journal_bytes or 0) if run_dir.list_runs(db) else 0
 
 
 def scale(folder: Path, options: argparse.Namespace) -> None:
@@ -225,7 +227,7 @@ async def _granted(folder: Path, calls: int, at_once: int) -> float:
     )
     seat = _Paper(reply)
     gate, notes = Gate(Ceiling(Limits(tokens=10**12))), journal.Journal(folder / f"journal{at_once}.jsonl")
-    crew = Crew(_Desk(seat), wire.Setup("", ((model.setting.name, identity),), "run"), {identity: model})
+    crew = Crew(_Desk(seat), wire.Setup("", ((model.setting.name, identity),), "run", ""), {identity: model})
     await crew.open()
     buyer = Dispatcher({identity: model}, gate, notes, run_id="run", send=crew.send)
     crew.serve(CompletionCache(buyer.purchase), gate)

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Coroutine
+from importlib import metadata
 from typing import Any
 
 from engine.core.errors import BudgetscopeError, UsageError
@@ -58,6 +59,8 @@ class Actor:
             return f"{type(error).__name__}: {error}"
 
     async def _opened(self, told: Setup) -> str | None:
+        if (here := metadata.version("budgetscope")) != told.version:
+            raise UsageError(f"Budgetscope {here} is installed there, and the run is of {told.version}.")
         # The run's user told it to run this study, and the run tells us.
         with plugins.trusting():
             study = parse(told.text, "the study of the run")
@@ -134,6 +137,10 @@ class Actor:
             strategy = self._strategies[condition.strategy, condition.params]
             trial = await tried(asked.spec, strategy, self._bench, asked.attempt)
             self._say(Solved(asked.number, trial))
+        except Exception as error:
+            # Or the run would wait for ever.
+            log.exception("a trial cannot be tried")
+            self._say(Solved(asked.number, failure=wire.failure(error)))
         finally:
             self._trials.pop(asked.number, None)
 
@@ -152,8 +159,8 @@ class Actor:
         return bought.completion, bought.paid
 
     async def _send(self, lease: Lease) -> None:
-        model = self._models[lease.request.model]
         try:
+            model = self._models[lease.request.model]
             completion = await model.complete(lease.request)
         except Exception as error:
             self._say(Sent(lease.number, failure=wire.failure(error)))

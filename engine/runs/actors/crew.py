@@ -178,6 +178,8 @@ class Crew:
                         return _left(spec, self._run_id, attempt, error)
                     continue
                 self._in_a_row = 0
+                if solved.trial is None:
+                    raise wire.raised(solved.failure or wire.Failure("", "no reason told"))
                 return solved.trial
         finally:
             shard.trials -= 1

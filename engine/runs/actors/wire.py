@@ -43,6 +43,8 @@ class Setup(Message):
     models: tuple[tuple[str, str], ...]
     """Name and identity of every model."""
     run_id: str
+    version: str
+    """Of the program; one of another writes other records."""
 
 
 class Solve(Message):
@@ -99,7 +101,9 @@ class Solved(Message):
     """From an actor: how a trial ended."""
 
     number: int
-    trial: Trial
+    trial: Trial | None = None
+    failure: Failure | None = None
+    """Why there is none, which is nothing a strategy, a scorer, a budget or a provider did."""
 
 
 ToActor = Solve | Drop | Lease | Bought

@@ -219,6 +219,13 @@ def test_an_actor_without_what_it_needs_says_what_that_is_before_anything_is_sen
     assert len(stage.provider.served) == before and not run.journal.exists()
 
 
+def test_an_actor_of_another_version_is_refused(tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = worker.prepare(load(stage.study), tmp_path / "r.duckdb")
+    monkeypatch.setattr("engine.runs.actors.actor.metadata.version", lambda name: "0.0.9" if name else "")
+    with pytest.raises(RunError, match=r"cannot work: Budgetscope 0\.0\.9 is installed there, and the run is of "):
+        worker.run(run, quiet, planned=plan(load(stage.study)), place=InProcess(1))
+
+
 def test_no_key_is_in_what_is_said_to_actors(tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY_OF_A_TEST", "secret-of-a-test")
     text = load(stage.study).text.replace("parallel = 3", 'parallel = 3, api_key_env = "KEY_OF_A_TEST"')
