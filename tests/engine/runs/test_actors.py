@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_call_is_sent_once_it_is_noted_and_a_strategy_sees_no_reply_before_it_
     assert leased == shown == [True] * stage.calls
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_actors_that_die_lose_nothing_and_nothing_is_paid_twice_but_what_was_in_flight(
     tmp_path: Path, stage: Stage, seed: int
 ) -> None:
@@ -111,14 +112,11 @@ def test_actors_that_die_lose_nothing_and_nothing_is_paid_twice_but_what_was_in_
     assert ended.message == f"{said} died and others took their questions; what they had in flight is in doubt."
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_the_ceiling_holds_though_actors_die_with_what_they_were_leased(
-    tmp_path: Path, stage: Stage, seed: int
-) -> None:
+def test_the_ceiling_holds_though_actors_die_with_what_they_were_leased(tmp_path: Path, stage: Stage) -> None:
     study = replace(load(stage.study), text=load(stage.study).text.replace(f"{CEILING}", "600"))
     study = parse(study.text, "study")
     db, before = tmp_path / "r.duckdb", len(stage.provider.served)
-    ended = on(InProcess(2, tap=ending(seed, one_in=5, most=4)), study, db)
+    ended = on(InProcess(2, tap=ending(1, one_in=5, most=4)), study, db)
     book = killer.account(killer.run_of(db), stage.provider.served[before:])
     assert ended.state == "ceiling" and book.served_tokens <= book.charged_tokens <= 600
     # Under a larger one it goes on, with or without actors.
@@ -152,12 +150,14 @@ def test_a_run_of_actors_is_gone_on_with_by_actors_after_its_own_process_was_sto
 
 
 def test_no_more_calls_are_at_once_than_without_actors(tmp_path: Path, stage: Stage) -> None:
-    stage.provider.latency_s, stage.provider.most_in_flight = 0.02, 0
-    try:
-        on(InProcess(4), load(stage.study), tmp_path / "r.duckdb")
-        assert stage.provider.most_in_flight == PARALLEL
-    finally:
-        stage.provider.latency_s = 0.0
+    out = [0]
+
+    def tap(seat: InProcessSeat, way: Way, batch: list[wire.Message]) -> None:
+        for message in batch:
+            out.append(out[-1] + isinstance(message, wire.Lease) - isinstance(message, wire.Sent))
+
+    on(InProcess(4, tap=tap), load(stage.study), tmp_path / "r.duckdb")
+    assert (min(out), max(out), out[-1]) == (0, PARALLEL, 0)
 
 
 def test_one_draw_that_two_actors_want_is_bought_once(tmp_path: Path, stage: Stage) -> None:
@@ -167,7 +167,7 @@ def test_one_draw_that_two_actors_want_is_bought_once(tmp_path: Path, stage: Sta
     study = parse(
         load(stage.study).text.replace("sums.jsonl", str(data)).replace(f"{stage.study.parent}/", ""), "twins"
     )
-    for seed in (None, 1, 2):
+    for seed in (None, 1):
         before = len(stage.provider.served)
         db = tmp_path / f"{seed}.duckdb"
         ended = on(InProcess(2, tap=None if seed is None else ending(seed, 4, 3)), study, db)
@@ -178,7 +178,7 @@ def test_one_draw_that_two_actors_want_is_bought_once(tmp_path: Path, stage: Sta
 
 def test_an_adaptive_study_decides_the_same(tmp_path: Path) -> None:
     with adaptive_runs.models():
-        study = parse(adaptive_runs.STUDY, "which")
+        study = parse(adaptive_runs.STUDY.replace("questions = 60", "questions = 30"), "which")
         alone, among = on(None, study, tmp_path / "a.duckdb"), on(InProcess(3), study, tmp_path / "b.duckdb")
     assert (alone.state, alone.done, alone.message) == (among.state, among.done, among.message)
     assert killer.findings(tmp_path / "a.duckdb") == killer.findings(tmp_path / "b.duckdb")
@@ -221,7 +221,7 @@ def test_an_actor_without_what_it_needs_says_what_that_is_before_anything_is_sen
 
 def test_an_actor_of_another_version_is_refused(tmp_path: Path, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     run = worker.prepare(load(stage.study), tmp_path / "r.duckdb")
-    monkeypatch.setattr("engine.runs.actors.actor.metadata.version", lambda name: "0.0.9" if name else "")
+    monkeypatch.setattr("engine.runs.actors.actor.metadata", SimpleNamespace(version=lambda name: "0.0.9"))
     with pytest.raises(RunError, match=r"cannot work: Budgetscope 0\.0\.9 is installed there, and the run is of "):
         worker.run(run, quiet, planned=plan(load(stage.study)), place=InProcess(1))
 
