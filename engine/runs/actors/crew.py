@@ -186,8 +186,11 @@ class Crew:
 
     async def send(self, model: Model, request: Request) -> Completion:
         """Have a call sent by the actor that wants it. Raises what the model raised there, and ActorLost."""
-        # Nobody wants it any more who lives: whoever takes that shard will, as draws are the same.
-        shard = self._askers.get(request.key) or min(self._shards, key=lambda each: each.trials)
+        asker = self._askers.get(request.key)
+        # Any can send it. Where the one that wanted it is dead, its heir will want it too, and that may take a while
+        # to come, in which this call would keep others from their turn.
+        living = [shard for shard in self._shards if shard.link and not shard.link.lost]
+        shard = asker if asker in living else min(living or self._shards, key=lambda each: each.trials)
         link = await self._linked(shard)
         sent = await link.ask(lambda number: Lease(number, request), Sent)
         if sent.remarks:
