@@ -86,7 +86,8 @@ def test_every_extra_is_a_group_of_a_clone_by_the_same_name() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     groups = PROJECT["dependency-groups"]
     assert {name: [f"budgetscope[{name}]"] for name in extras} == {name: groups[name] for name in extras}
-    assert set(extras) <= set(PROJECT["tool"]["uv"]["default-groups"])
+    # Of 260 MB, and for clusters alone, so a clone asks for it.
+    assert set(extras) - {"ray"} <= set(PROJECT["tool"]["uv"]["default-groups"])
 
 
 class Stating:

@@ -257,6 +257,15 @@ def limits(title: str, usd: str, tokens: str, calls: str) -> Decorator:
     return add
 
 
+def actors(act: Callable[..., Any]) -> Callable[..., Any]:
+    """--on and --actors, which may be None."""
+    where = "let actors try the trials: ray, or the address of a cluster as ray://HOST:PORT"
+    act = option("--actors", type=count, help="how many; default: one a core of the cluster", group="Many machines")(
+        act
+    )
+    return option("--on", help=where, group="Many machines")(act)
+
+
 def positive(text: str) -> float:
     """A number above 0. Raises BadParameter."""
     value = _float(text)

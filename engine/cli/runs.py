@@ -18,9 +18,11 @@ from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
 from engine.runs import reasons, run_dir
+from engine.runs.actors import places
 from engine.runs.run_dir import RunDir
 
 if TYPE_CHECKING:
+    from engine.runs.actors.places import Place
     from engine.study.plan import Plan
 
 _HEAD = (
@@ -34,7 +36,8 @@ _HEAD = (
 @options.plugin
 @options.option("--adaptive", is_flag=True, help="ask on only where the place of a setting is undecided")
 @options.option("--until", help='when an adaptive run stops: "regret <= 3 points"')
-def run(db: Path, path: Path, adaptive: bool, until: str | None) -> int:
+@options.actors
+def run(db: Path, path: Path, adaptive: bool, until: str | None, on: str | None, actors: int | None) -> int:
     """Check the study to the end, say what it can cost, make the run's directory, and work."""
     from engine.study.plan import plan
     from engine.study.schema import adaptive as as_adaptive
@@ -43,7 +46,8 @@ def run(db: Path, path: Path, adaptive: bool, until: str | None) -> int:
     study = options.none_of_ours(load(path))
     if until is not None and not adaptive and study.until is None:
         raise UsageError("--until says when an adaptive run stops; add --adaptive.")
-    return start(plan(as_adaptive(study, until) if adaptive or until is not None else study), db)[1]
+    place = places.place(on, actors)
+    return start(plan(as_adaptive(study, until) if adaptive or until is not None else study), db, place)[1]
 
 
 @click.command(cls=Verb, works=True)
@@ -51,19 +55,29 @@ def run(db: Path, path: Path, adaptive: bool, until: str | None) -> int:
 @options.limits(
     "A new ceiling for the run", "dollars in all, those already spent included", "tokens in all", "calls in all"
 )
-def resume(db: Path, name: str, usd: float | None, tokens: int | None, calls: int | None) -> int:
+@options.actors
+def resume(
+    db: Path,
+    name: str,
+    usd: float | None,
+    tokens: int | None,
+    calls: int | None,
+    on: str | None,
+    actors: int | None,
+) -> int:
     """Go on where a run was, under a new ceiling if one is given."""
     from engine.runs import worker
     from engine.study.plan import plan
     from engine.study.schema import with_ceiling
 
+    place = places.place(on, actors)
     directory = options.find_run(db, name)
     ceiling = Limits(calls, tokens, None if usd is None else pusd(usd))
     if ceiling != Limits():
         if run_dir.is_alive(directory):
             raise RunError(f"Run {directory.run_id} is running; its ceiling can be changed once it has stopped.")
         files.replace(directory.study, with_ceiling(worker.kept_study(directory).text, ceiling))
-    return work(directory, plan(worker.kept_study(directory)))
+    return work(directory, plan(worker.kept_study(directory)), place)
 
 
 @click.command(cls=Verb)
@@ -145,8 +159,10 @@ def runs(db: Path, as_json: bool) -> None:
                 show.say(f"{decided.run_id}, {names.task(decided.task)}: {decided.sentence}")
 
 
-def start(planned: Plan, db: Path) -> tuple[Path, int]:
-    """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code."""
+def start(planned: Plan, db: Path, place: Place | None = None) -> tuple[Path, int]:
+    """Say what a plan can cost, make its run's directory, and work; the database that was written and the exit code.
+
+    `place`: where actors try its trials; None: this process does."""
     from engine.models import notices
     from engine.runs import worker
     from engine.study.upper_bound import upper_bound
@@ -162,16 +178,16 @@ def start(planned: Plan, db: Path) -> tuple[Path, int]:
         f"Run {directory.run_id} of {planned.study.name!r}; Ctrl-C stops it, "
         f"`budgetscope resume {directory.run_id}` goes on."
     )
-    return directory.db, work(directory, planned)
+    return directory.db, work(directory, planned, place)
 
 
-def work(directory: RunDir, planned: Plan) -> int:
-    """Work in this process until the run ends, then show what it found."""
+def work(directory: RunDir, planned: Plan, place: Place | None = None) -> int:
+    """Work until the run ends, in this process or with actors in a `place`, then show what it found."""
     from engine.runs import worker
     from engine.runs.expectation import held
 
     with show.Progress(sys.stderr) as progress:
-        final = worker.run(directory, progress.show, planned=planned)
+        final = worker.run(directory, progress.show, planned=planned, place=place)
 
     if planned.study.calibration:
         reports.calibration_table(directory.db, planned)

@@ -11,6 +11,7 @@
     │   └── AlreadyRunning    a living worker holds the run's lock
     ├── CeilingReached        the run's ceiling leaves no room and nothing is in flight
     ├── RunStopped            the run was asked to stop; no new call is dispatched
+    ├── ActorLost             an actor of the run died; what it had in flight is in doubt
     └── ProviderError         the model or the network failed for good
         ├── ContextOverflow   prompt and cap do not fit the context window
         └── InDoubt           sent, but the outcome is unknown: it may have been billed
@@ -94,6 +95,10 @@ class CeilingReached(BudgetscopeError):
 
 class RunStopped(BudgetscopeError):
     """The run was asked to stop; calls in flight finish and are kept."""
+
+
+class ActorLost(BudgetscopeError):
+    """An actor of the run is gone; what it had in flight may have been billed, and its trials begin again elsewhere."""
 
 
 class ProviderError(BudgetscopeError):

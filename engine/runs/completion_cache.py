@@ -1,8 +1,8 @@
 """The completion pool of a run: each draw is bought once, whoever asks for it, and then read by all.
 
-`CompletionCache` owns single flight and replay. It never cancels or buys again what is in flight: a draw that nobody
-waits for any more finishes into the pool and the run pays for it. What a completion costs, and whether it may be bought
-at all, is decided by the dispatcher.
+`Flights` is single flight, `CompletionCache` adds replay. What is in flight is never cancelled or bought again: a draw
+that nobody waits for any more finishes into the pool and the run pays for it. What a completion costs, and whether it
+may be bought at all, is decided by the dispatcher.
 
 `StoredCompletions` are those paid for by earlier runs, read from the store on demand. Of local and scripted models all
 may be replayed, of remote ones those younger than `pool_max_age`; a stored reply is refused once the model answers
@@ -13,13 +13,13 @@ had not finished, which earlier versions kept, and where its text was removed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.core.answers import removed
-from engine.core.errors import RunStopped, StoreError
+from engine.core.errors import ActorLost, RunStopped, StoreError
 from engine.core.ids import request_of
 from engine.core.records import Completion, Request
 from engine.models.model import Model
@@ -27,6 +27,8 @@ from engine.store.retry import LockRetry
 from engine.store.store import Store
 
 Buy = Callable[[Request], Awaitable[Completion]]
+Fetch = Callable[[Request], Coroutine[Any, Any, tuple[Completion, bool]]]
+"""A completion, and whether it was paid for before."""
 
 
 class Archive(Protocol):
@@ -36,20 +38,18 @@ class Archive(Protocol):
         """The oldest stored completion of this request; None: there is none that may be replayed."""
 
 
-class CompletionCache:
-    """Completions by key: in the archive, in flight, or bought in this run."""
+class Flights:
+    """Single flight: each draw is fetched once, whoever asks for it, and then read by all."""
 
-    def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
-        self._buy = buy
-        self._archive = archive
-        self._earlier = {request_of(done.key): done for done in bought if _whole(done)}
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch = fetch
         self._flights: dict[str, asyncio.Task[tuple[Completion, bool]]] = {}
         self._taken: set[str] = set()
 
     async def get(self, request: Request) -> tuple[Completion, bool]:
         """The completion and whether it was already paid for when this call took it.
 
-        Raises what the purchase raised; a failed purchase stays failed for this run.
+        Raises what the fetch raised; a failed one stays failed for this run, unless an actor was lost with it.
         """
         flight = self._flight(request)
         # Shielded: a trial that gives up takes nothing down that others wait for, and that is paid in any case.
@@ -76,14 +76,28 @@ class CompletionCache:
 
     def _flight(self, request: Request) -> asyncio.Task[tuple[Completion, bool]]:
         flight = self._flights.get(request.key)
-        if flight is None:
+        if flight is None or _lost(flight):
             flight = asyncio.create_task(self._fetch(request))
             # Look at the exception, so that a draw nobody consumed does not warn.
             flight.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._flights[request.key] = flight
         return flight
 
-    async def _fetch(self, request: Request) -> tuple[Completion, bool]:
+
+def _lost(flight: asyncio.Task[tuple[Completion, bool]]) -> bool:
+    return flight.done() and not flight.cancelled() and isinstance(flight.exception(), ActorLost)
+
+
+class CompletionCache(Flights):
+    """Completions by key: in the archive, in flight, or bought in this run."""
+
+    def __init__(self, buy: Buy, archive: Archive | None = None, bought: Iterable[Completion] = ()) -> None:
+        super().__init__(self._found_or_bought)
+        self._buy = buy
+        self._archive = archive
+        self._earlier = {request_of(done.key): done for done in bought if _whole(done)}
+
+    async def _found_or_bought(self, request: Request) -> tuple[Completion, bool]:
         known = self._earlier.get(request.key)
         if known is None and self._archive is not None:
             known = await self._archive.find(request)

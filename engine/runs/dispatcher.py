@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import math
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -99,6 +99,7 @@ class Overruns:
 
 
 _T = TypeVar("_T")
+Send = Callable[[Model, Request], Awaitable[Completion]]
 
 
 class Notes(Protocol):
@@ -214,7 +215,10 @@ class Dispatcher:
         on_outcome: Callable[[Attempt, Completion | None], None] | None = None,
         run_id: str | None = None,
         overruns: Overruns | None = None,
+        send: Send | None = None,
     ) -> None:
+        """`send`: what carries a call to its model once it may go; None: this process does."""
+        self._send = send or (lambda model, request: model.complete(request))
         self._overruns = overruns or Overruns()
         self._models = models
         self._gate = gate
@@ -335,7 +339,7 @@ class Dispatcher:
     async def _sent(self, model: Model, request: Request, attempt: Attempt, by_cap: Amount) -> Completion:
         began = asyncio.get_running_loop().time()
         try:
-            reply = await model.complete(request)
+            reply = await self._send(model, request)
             completion = replace(reply, key=completion_key(request, self._run_id), run_id=self._run_id)
         except BaseException as error:
             failed = replace(attempt, error=f"{type(error).__name__}: {error}"[:500], latency_ms=_since(began))

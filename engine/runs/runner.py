@@ -20,17 +20,17 @@ from engine.core.errors import StoreError
 from engine.core.memory import rare_collections
 from engine.core.records import Attempt, Completion, Trial, TrialSpec
 from engine.runs import reasons
+from engine.runs.actors.crew import Crew
 from engine.runs.adaptive import Rounds
 from engine.runs.completion_cache import CompletionCache, StoredCompletions
 from engine.runs.dispatcher import Dispatcher, Gate, Notes, Overruns
 from engine.runs.journal import History
+from engine.runs.one_trial import Bench, tried
 from engine.runs.rate_limits import Retries
 from engine.store.retry import LockRetry
 from engine.store.store import Batch, Done, Store, settled
-from engine.strategies import is_oracle
 from engine.study.plan import Plan
-from engine.trial.judge import judged
-from engine.trial.solve import Setting, solve
+from engine.trial.solve import Setting
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ class Runner:
         history: History | None = None,
         retries: Retries = Retries(),
         rounds: Rounds | None = None,
+        crew: Crew | None = None,
     ) -> None:
+        """`crew`: the actors that try trials and send calls; None: this process does both."""
         self.progress = Progress(total=rounds.most if rounds else len(plan.specs))
         self.lock_retry = LockRetry(store.path)
         """How it gets at the database while others may hold it."""
@@ -96,9 +98,13 @@ class Runner:
         age = timedelta(days=plan.study.pool_max_age_days)
         self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
         overruns = Overruns(past.billed)
-        self.buyer = buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns)
+        send = crew.send if crew else None
+        self.buyer = buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns, send)
         self._pool = CompletionCache(buyer.purchase, self._archive, self._completions)
-        self._setting = Setting(run_id, plan.models, self._pool)
+        self._bench = Bench(plan.tasks, plan.judges, Setting(run_id, plan.models, self._pool))
+        self._crew = crew
+        if crew:
+            crew.serve(self._pool, gate)
 
     async def run(self) -> None:
         """Work through the plan. Raises StoreError when results can no longer be stored (the journal has them)."""
@@ -183,13 +189,11 @@ class Runner:
             if self._gate.stopped or self._gate.reached:
                 return
             again = done is not None and done.outdated
-            strategy = self._plan.strategies[spec.condition.condition_id]
-            judge = self._plan.judges.get(spec.condition.task)
-            score = None if judge else self._plan.tasks[spec.condition.task].score
             attempt = done.attempt + 1 if done else 1
-            trial = await solve(spec, strategy, self._setting, score, attempt, oracle=is_oracle(strategy))
-            if judge and trial.end != "stopped":
-                trial = await judged(trial, judge, self._pool)
+            if self._crew:
+                trial = await self._crew.solve(spec, attempt)
+            else:
+                trial = await tried(spec, self._plan.strategies[spec.condition.condition_id], self._bench, attempt)
             # A reading that was cut off takes the place of none that was not.
             if not again or trial.end in ("finished", "exhausted"):
                 self._trials.append(trial)

@@ -27,6 +27,9 @@ from engine.core.records import PUSD_PER_USD
 from engine.models import charges
 from engine.runs import allowance, expectation, journal, reasons, run_dir
 from engine.runs.account import Account, account
+from engine.runs.actors.crew import Crew
+from engine.runs.actors.places import Place
+from engine.runs.actors.wire import Setup
 from engine.runs.adaptive import Rounds
 from engine.runs.allowance import RunAllowance
 from engine.runs.dispatcher import Gate
@@ -100,12 +103,14 @@ def run(
     retries: Retries = Retries(),
     clock: allowance.Clock = run_dir.now,
     planned: Plan | None = None,
+    place: Place | None = None,
 ) -> Status:
     """Start or resume a run and work until it is done, stopped or at its ceiling; returns how it ended.
 
     `clock` says of which day's allowance the run takes its lease. `planned`: the plan of the run's study, where the
-    caller has made it; None: it is made here. Raises AlreadyRunning when a living worker holds the run, and
-    BudgetscopeError for what makes it impossible; then nothing of it is lost and `resume` goes on.
+    caller has made it; None: it is made here. `place`: where actors try the trials; None: this process does. Raises
+    AlreadyRunning when a living worker holds the run, and BudgetscopeError for what makes it impossible; then nothing
+    of it is lost and `resume` goes on.
     """
     with run_dir.held(directory):
         sweep(directory)
@@ -115,7 +120,7 @@ def run(
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
         logging.getLogger("engine").addHandler(handler)
         try:
-            return _Worker(directory, on_status, retries, clock, planned).work()
+            return _Worker(directory, on_status, retries, clock, planned, place).work()
         finally:
             logging.getLogger("engine").removeHandler(handler)
             # What a full disk did not take is still to be written, and is refused again.
@@ -134,12 +139,19 @@ class _Worker:
     """A run being worked on, by the process that holds its lock."""
 
     def __init__(
-        self, directory: RunDir, on_status: Report, retries: Retries, clock: allowance.Clock, planned: Plan | None
+        self,
+        directory: RunDir,
+        on_status: Report,
+        retries: Retries,
+        clock: allowance.Clock,
+        planned: Plan | None,
+        place: Place | None,
     ) -> None:
         self._dir = directory
         self._report = on_status
         self._retries = retries
         self._clock = clock
+        self._place = place
         self._began = time.monotonic()
         self._last = run_dir.read(directory)
         self._started_at = self._last.started_at or run_dir.now()
@@ -153,6 +165,8 @@ class _Worker:
         self._allowance: RunAllowance | None = None
         self._runner: Runner | None = None
         self._rounds: Rounds | None = None
+        self._crew: Crew | None = None
+        self._wish: Wish | None = None
         self._heart = Heartbeat(directory, self._beat, self._wished)
         self._past: Account | None = None
         self._unwritten: str | None = None
@@ -186,10 +200,28 @@ class _Worker:
     async def _run(self, planned: Plan) -> tuple[State, str | None]:
         """Lease what today gives, work through the plan under it, and store how it ended."""
         same_as_before(self._dir, planned)
+        try:
+            return await self._under_lease(planned)
+        finally:
+            if self._crew:
+                await self._heart.attend(self._crew.close())
+
+    async def _sent_for(self, planned: Plan) -> None:
+        """See that models can be reached, by the actors where there are any."""
+        if self._place:
+            # As the run keeps it: with the plugins that its strategies came from.
+            known = tuple((model.setting.name, model.setting.identity) for model in planned.models.values())
+            setup = Setup(_kept_text(planned.study), known, self._dir.run_id, metadata.version("budgetscope"))
+            self._crew = Crew(self._place, setup, planned.models)
+            await self._heart.attend(self._crew.open())
+            return
         # An endpoint that is not there at all fails the run before its first trial, not every trial of it.
         for model in planned.models.values():
             if trouble := await model.probe():
                 raise RunError(trouble)
+
+    async def _under_lease(self, planned: Plan) -> tuple[State, str | None]:
+        await self._sent_for(planned)
         store = Store(self._dir.db)
         store.create()
         past = self._past = account(self._dir)
@@ -197,6 +229,9 @@ class _Worker:
             log.warning("%s", past.damage)
         ceiling = Ceiling(self._study.ceiling, past.spent, past.in_doubt)
         self._gate = Gate(ceiling)
+        if self._wish:
+            # While the actors were being made.
+            self._gate.stop()
         self._priced = all(model.setting.price is not None for model in planned.models.values())
         billed = any(map(charges.costs, planned.models.values()))
         self._allowance = lease = RunAllowance(self._dir, self._clock, billed=billed)
@@ -210,7 +245,15 @@ class _Worker:
             told, retries = past.history, self._retries
             rounds = self._rounds = None if planned.study.until is None else Rounds(planned, self._dir.run_id, store)
             runner = Runner(
-                planned, store, self._gate, notes, self._dir.run_id, history=told, retries=retries, rounds=rounds
+                planned,
+                store,
+                self._gate,
+                notes,
+                self._dir.run_id,
+                history=told,
+                retries=retries,
+                rounds=rounds,
+                crew=self._crew,
             )
             self._runner, self._progress = runner, runner.progress
             # Until the store was asked, what was last known: a bar that falls back to 0 looks like lost work.
@@ -239,10 +282,11 @@ class _Worker:
         if self._allowance and self._gate:
             self._allowance.watch(self._gate)
         waiting = self._runner.lock_retry.waiting if self._runner else None
-        odd = self._runner.buyer.says if self._runner else None
+        odd = (self._runner.buyer.says if self._runner else None) or (self._crew.says if self._crew else None)
         self._tell("stopping" if self._gate and self._gate.stopped else "running", waiting or odd)
 
     def _wished(self, wish: Wish) -> None:
+        self._wish = wish
         if self._gate:
             self._gate.stop()
         if self._runner:
@@ -279,6 +323,8 @@ class _Worker:
             remarks.insert(0, said)
         if self._runner:
             remarks += self._runner.remarks
+        if self._crew and (said := self._crew.says):
+            remarks.append(said)
         return "finished", " ".join(remarks) or None
 
     @property

@@ -148,7 +148,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "after the journal line, before the strategy sees it": lambda: _after_await(
         "engine.runs.dispatcher:Dispatcher.purchase", 6
     ),
-    "between trial end and flush": lambda: _after_await("engine.runs.runner:solve", 3),
+    "between trial end and flush": lambda: _after_await("engine.runs.one_trial:solve", 3),
     "in the middle of a flush": _half_a_flush,
     "in the middle of a migration": _half_a_migration,
     "after the last flush, before the final status": _before_the_last_word,
