@@ -315,7 +315,7 @@ def _link(view: str, address: str) -> None:
 
 
 def link_to(
-    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str = ":material/arrow_forward:"
+    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str | None = ":material/arrow_forward:"
 ) -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"
