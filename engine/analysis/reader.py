@@ -20,7 +20,7 @@ from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.sql import listings, queries
-from engine.analysis.sql.draws import Drawn, drawn, voting
+from engine.analysis.sql.draws import Drawn, drawn, singles, voting
 from engine.analysis.sql.queries import Within
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.analysis.units import Codebook, units_of_changes, units_of_sums
@@ -281,6 +281,7 @@ class Look:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
 
     @cached_property
     def known(self) -> Known:
@@ -340,6 +341,14 @@ class Look:
         sql = "select distinct condition_id from trials semi join facts using (trial_id)"
         return frozenset(id for (id,) in self.connection.execute(sql).fetchall())
 
+    def drawn(self, shown: Shown) -> Drawn | None:
+        """More draws of what filters left; see `sql.draws.drawn`. Cells and curves of a look ask for the same."""
+        single, votes = sorted(singles(shown.conditions)), sorted(shown.voting)
+        key = (*single, "", *votes), shown.questions
+        if key not in self._drawn:
+            self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
+        return self._drawn[key]
+
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
         study, rows = filters.get("study"), chosen(self.known.conditions, filters)
@@ -372,8 +381,7 @@ class Read:
 
     def of(self, shown: Shown) -> Read:
         """The same look at what filters left: its questions, and all draws there are of its settings."""
-        more = drawn(self.connection, shown.conditions, shown.voting, shown.questions)
-        return replace(self, questions=shown.questions, drawn=more)
+        return replace(self, questions=shown.questions, drawn=self.look.drawn(shown))
 
     def placed(
         self, known: Known, conditions: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
