@@ -284,7 +284,9 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
         return f"{name} is most accurate on {task}, {_scored(row)}, {limit}", ""
     every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
     heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
-    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in found)
+    # In the order of the panels below.
+    by_name = sorted(found, key=lambda each: each[0])
+    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in by_name)
     counts = {top["n_questions"] for _, _, top in found}
     each = f"; n = {fmt.count(counts.pop())} questions each" if len(counts) == 1 else ""
     return (

@@ -276,8 +276,8 @@ def facts_line(entry: Entry) -> str:
     trial, spend = entry.trial, entry.reading.spend
     spent = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens"]
     parts = [*([imported_line(trial)] if is_imported(trial) else spent), f"run {trial.run_id}"]
-    # A first attempt and the first repeat are what one expects, and not said.
-    parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
+    # A first time and the first repeat are what one expects, and not said.
+    parts += [f"asked {trial.attempt} times"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
 
 

@@ -124,7 +124,9 @@ class Wish:
         limit = fmt.up_to(condition["budget"], condition["axis"])
         as_run = limit if limit == fmt.AS_RUN else f"{limit}, {fmt.AS_RUN}"
         if condition["anytime"]:
-            cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
+            # On its own axis as every page reads it, so that nothing is read twice.
+            cells = queries.cells(db, None if axis == condition["axis"] else axis, study=study)
+            cells = cells.filter(condition_id=condition["condition_id"])
             walls = {*cells["budget"], *([int(budget)] if budget else [])}
             st.selectbox(
                 "Budget",
@@ -368,7 +370,7 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
         line = (
             f'<b class="{"an-late" if at > 60 else ""}" style="left:{at:.2f}%"><span>budget: {escape(said)}</span></b>'
         )
-    total = f"{fmt.count(whole)} in all {fmt.plural(len(trial.calls), 'call')}"
+    total = f"{fmt.count(whole)} in {fmt.plural(len(trial.calls), 'call')}"
     spent, axis_line = reading.spend, ""
     widest = max(1, spent.total_tokens)
     if wish.axis == "total_tokens" and wish.limit_tokens:

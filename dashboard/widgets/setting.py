@@ -47,7 +47,7 @@ def choose(
         row = conditions[condition]
         return f"{row['name']}{' · simulated' if row['simulated'] else ''}"
 
-    st.selectbox("Setting", tasks[st.session_state[at]], key=key, format_func=name_of, width=300)
+    st.selectbox("Setting", tasks[st.session_state[at]], key=key, format_func=name_of, width=330)
     return study, conditions[st.session_state[key]]
 
 
