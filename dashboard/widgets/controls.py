@@ -273,6 +273,8 @@ def table(
         more = {"on_select": picked, "selection_mode": "single-row"}
     if tallest is not None:  # Pixels of the head and of a row.
         more["height"] = min(38 + 35 * frame.height, tallest)
+    # Without a placeholder the browser writes None, whatever a style says.
+    more["placeholder"] = fmt.UNKNOWN
     st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
 
 

@@ -293,6 +293,11 @@ class Look:
         return Known(conditions, studies, {(run, task): n for run, task, n in planned})
 
     @cached_property
+    def questions(self) -> pl.DataFrame:
+        """What numbers of questions stand for; see `sql.queries.questions`."""
+        return queries.questions(self.connection)
+
+    @cached_property
     def unreported(self) -> dict[str, frozenset[str]]:
         """By imported condition the spends its log does not report."""
         if not any(names.is_imported(row["strategy"]) for row in self.known.conditions):
@@ -446,13 +451,13 @@ class Read:
         if theirs.is_empty():
             return pl.DataFrame(schema=MECHANISM_SCHEMA)
         stated = queries.facts(self.connection, theirs, self.lens, self._rates(conditions), self._within)
-        clusters = dict(queries.questions(self.connection).select("question_no", "cluster").iter_rows())
+        clusters = dict(self.look.questions.select("question_no", "cluster").iter_rows())
         return mechanisms(stated, clusters)
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
             queries.numbers(self.connection).join(where, on="condition_id").sort("condition_id"),
-            queries.questions(self.connection).sort("question_id"),
+            self.look.questions.sort("question_id"),
         )
 
     def steps(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
@@ -495,7 +500,7 @@ class Read:
         draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
         trials = VotingTrials(
             walks.join(names, on="condition_no", maintain_order="left"),
-            queries.questions(self.connection).sort("question_id"),
+            self.look.questions.sort("question_id"),
             majority_at_k.votes_by_trial(draws, marks),
         )
         changed = cells.changed(steps)
@@ -512,7 +517,7 @@ class Read:
         steps = None if self.drawn is None else self.drawn.steps
         if self.questions is None:
             return Within(None, steps)
-        every = queries.questions(self.connection)
+        every = self.look.questions
         wanted = pl.Series("question_id", sorted(self.questions), dtype=pl.String)
         listed = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
         # All of them is no filter, which spares the database a join.

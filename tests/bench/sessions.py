@@ -44,11 +44,11 @@ def memory_mb(port: str) -> float:
 
 def calls_a_minute(provider: Provider, minutes: float) -> float:
     """What a run asks while nobody looks, once it has begun."""
-    while not provider.answered:
+    while not provider.good:
         time.sleep(0.1)
-    before, began = provider.answered, time.monotonic()
+    before, began = provider.good, time.monotonic()
     time.sleep(60 * minutes)
-    return (provider.answered - before) / ((time.monotonic() - began) / 60)
+    return (provider.good - before) / ((time.monotonic() - began) / 60)
 
 
 def main() -> None:
@@ -76,7 +76,7 @@ def main() -> None:
             port = stage.url.rpartition(":")[2]
             quietly = calls_a_minute(provider, given.alone)
             pages = [stage.open("/") for _ in range(given.sessions)]
-            views, began, rounds, served = doors.doors("page"), time.monotonic(), 0, provider.answered
+            views, began, rounds, served = doors.doors("page"), time.monotonic(), 0, provider.good
             while time.monotonic() - began < 60 * given.minutes:
                 for at, page in enumerate(pages):
                     due = began + rounds * given.every + at * given.every / given.sessions
@@ -88,7 +88,7 @@ def main() -> None:
                 rounds += 1
                 seen.append(((time.monotonic() - began) / 60, memory_mb(port)))
                 print(f"{seen[-1][0]:6.1f} min {seen[-1][1]:7.0f} MB, {rounds * given.sessions} loads", flush=True)
-            watched = (provider.answered - served) / ((time.monotonic() - began) / 60)
+            watched = (provider.good - served) / ((time.monotonic() - began) / 60)
             print(f"the run was {'still working' if run.poll() is None else 'done'}")
             run.terminate()
             run.wait()
