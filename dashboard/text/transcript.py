@@ -284,7 +284,8 @@ def facts_line(entry: Entry) -> str:
 def mechanism_line(trial: Trial, reading: Reading) -> str:
     """What the strategy stated of its mechanism by the calls this budget covers; empty: nothing."""
     stated = replay.stated(trial, reading.covered)
-    return " · ".join(f"{visible(name, 80)}: {'yes' if holds else 'no'}" for (_, name), holds in stated.items())
+    facts = ((visible(names.fact(name), 80), "yes" if holds else "no") for (_, name), holds in stated.items())
+    return " · ".join(f"{fact}: {answer}" for fact, answer in facts)
 
 
 def table(shown: Sequence[Entry]) -> pl.DataFrame:

@@ -359,7 +359,9 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
         inside += within
         if within:
             paint = colour if call is not closing else fade(colour, 0.55)
-            parts.append(f'<i style="flex:{within};background:{paint}">{label}</i>')
+            # Half a colour over the ground is told best by the text's own ink.
+            ink = theme.ink_on(colour) if call is not closing else "var(--bs-text)"
+            parts.append(f'<i style="flex:{within};background:{paint};color:{ink}">{label}</i>')
         if size > within:
             parts.append(f'<i class="an-out" style="flex:{size - within}">{"" if within else label}</i>')
     line = ""
