@@ -2,7 +2,7 @@
 
 `load` imports what pages need, once and in one thread: plotly and polars look at modules that another thread is only
 half done importing, and fail. `begin` does it early, in a thread of its own, and asks `data` for the figure the home
-page opens with, which the caches then share. Never draws on a page.
+page opens with, which the caches then share. `ahead` reads what a next click asks for. Never draws on a page.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ import gc
 import importlib
 import threading
 import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dashboard.data.queries import Database
 
 MODULES = (
     "numpy",
@@ -28,12 +34,41 @@ MODULES = (
 """Streamlit's tables load pandas, ours its styles as well, and plotly looks whether it is there."""
 PATIENCE_S = 60.0
 """How long the server may take to begin before this gives up."""
+RESTED_S = 20.0
+"""A file that did not change for so long is no run's."""
 _turn = threading.Lock()
+_served = threading.Event()
+_asked: deque[tuple[Database, Hashable]] = deque(maxlen=64)
 
 
 def begin() -> None:
     """Get ready in the background as soon as the server is up, so that it is up no later for it."""
     threading.Thread(target=_get_ready, name="ready", daemon=True).start()
+
+
+def ahead(db: Database, name: Hashable, reads: Iterable[Callable[[], object]]) -> None:
+    """Do in the background what the next click will ask for, one read after the other, each name once a database.
+
+    Nothing where no server got ready, and nothing while the file changes: what a run stores would undo it at once."""
+    if not _served.is_set() or _changed_s(db) < RESTED_S or (db, name) in _asked:
+        return
+    _asked.append((db, name))
+
+    def read() -> None:
+        from engine.store.store import fingerprint
+
+        for each in reads:
+            # Another state of the file has caches of its own.
+            if fingerprint(db.path) == db.version:
+                with suppress(Exception):
+                    each()
+
+    threading.Thread(target=read, name="ahead", daemon=True).start()
+
+
+def _changed_s(db: Database) -> float:
+    """Seconds since the file or its log was written to."""
+    return time.time() - max(db.version[1], db.version[3]) / 1e9
 
 
 def load() -> None:
@@ -66,6 +101,7 @@ def _get_ready() -> None:
     # What goes wrong here goes wrong again on the page, and is explained there.
     with suppress(Exception):
         _await_server()
+        _served.set()
         load()
         look()
         # Streamlit collects garbage behind every run of a page, and would walk through all that was imported each time.

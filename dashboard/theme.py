@@ -23,6 +23,7 @@ __all__ = [
     "Shape",
     "blend",
     "fade",
+    "ink_on",
     "inks",
     "label_colours",
     "model_shapes",
@@ -210,6 +211,15 @@ def blend(colour: str, background: str, weight: float) -> str:
     """`weight` of a colour over the rest of a background, as `#rrggbb`."""
     pairs = zip(_channels(colour), _channels(background), strict=True)
     return "#" + "".join(f"{round(above * weight + below * (1 - weight)):02x}" for above, below in pairs)
+
+
+def ink_on(colour: str) -> str:
+    """Of white and black, what is told better from `#rrggbb`: that always has a contrast of 4.5 or more."""
+    shares = [value / 255 for value in _channels(colour)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    # As WCAG has it: white over the colour against the colour over black.
+    return "#ffffff" if 1.05 / (light + 0.05) >= (light + 0.05) / 0.05 else "#000000"
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

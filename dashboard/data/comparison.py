@@ -31,6 +31,8 @@ NO_GROUPS = "category"  # The column every question has, filled or not.
 WALLS = 24  # Budgets at which a difference is drawn besides those the answer looked at.
 MOST_OTHERS = 3  # Settings beside the baseline.
 ROWS = ("group", "n", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_value", "enough", "warning")
+_BEGINS = r"^(?:over )?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: to |$)"
+"""Group names that are a number, or a span of them, and the number."""
 ROW_NUMBERS = ("index", "_id", ".id")  # Endings of keys that only count questions.
 
 
@@ -155,7 +157,8 @@ def against(db: Database, study: str, others: tuple[Cell, ...], a: Cell) -> pl.D
 
 
 def group_rows(found: Compared) -> pl.DataFrame:
-    """The setting minus the baseline group by group, the largest first: columns `ROWS`; no row for a single group.
+    """The setting minus the baseline group by group: columns `ROWS`; numbers and their spans stand in their order, of
+    other groups the largest comes first; no row for a single group.
 
     p_value: that the group loses no more than the rest by the saving."""
     import polars as pl
@@ -168,7 +171,12 @@ def group_rows(found: Compared) -> pl.DataFrame:
         # Its changes are from the dearer to the cheaper setting, ours from A to B; + 0.0 makes a zero of minus zero.
         swapped = {"accuracy_a": "accuracy_b", "accuracy_b": "accuracy_a", "low": "high", "high": "low"}
         groups = groups.rename(swapped).with_columns(pl.col("difference", "low", "high") * -1 + 0.0)
-    return groups.select(ROWS).sort("n", "group", descending=[True, False])
+    first = groups["group"].str.extract(_BEGINS).cast(pl.Float64, strict=False)
+    if first.null_count():
+        return groups.select(ROWS).sort("n", "group", descending=[True, False])
+    # "over 3 to 5" comes after "0 to 3", and a span that is one number after what ends there.
+    over = groups["group"].str.starts_with("over")
+    return groups.select(ROWS).with_columns(_at=first, _over=over).sort("_at", "_over", "group").drop("_at", "_over")
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -70,6 +70,8 @@ BUDGETS: dict[str, Lens] = {
     "wh": Lens("budget", "Budget per question", "Wh", 1e-12),
 }
 """By budget axis; budgets in money and energy are integer pico-dollars and pico-Wh in the frames."""
+MANY = 12
+"""So many curves of a panel have their name beside them."""
 BAND = 0.13
 """Opacity of a band."""
 
@@ -184,7 +186,8 @@ def curves_info(
     for task, of_task in drawn.items():
         last = [curve.stops[-1] for curve in of_task]
         places = [(x.fraction(s.x) * tiling.across, (1 - y.fraction(s.y)) * tiling.high) for s in last]
-        panels.append(Panel(task, of_task, end_labels(places, tiling), blind[task]))
+        # Of many the best keep their names, the others are named on hover: leaders would cover what they lead from.
+        panels.append(Panel(task, of_task, end_labels(places, tiling, MANY), blind[task]))
     return CurvesInfo(lens, dark, tuple(panels), x, y, tiling)
 
 

@@ -28,9 +28,10 @@ from dashboard.figures.ink import (
     spend_title,
     stroke,
 )
-from dashboard.figures.labels import CHIP, SIZE, SMALL, Label, labels_for
+from dashboard.figures.labels import SIZE, SMALL, Label, labels_for
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.marks import Point, baseline_marks, baselines, curves_of, marks, points_of
+from dashboard.figures.tags import Ground, Tag, baseline_tags, chip_notes, chips, name_notes
 from dashboard.theme import Inks, fade
 from engine.core import names
 from engine.core import text as fmt
@@ -100,6 +101,10 @@ class FrontierInfo:
     """What is scored without reading the questions, with its name."""
     labels: tuple[Label, ...]
     handles: Handles
+    chips: tuple[Tag, ...]
+    """What the handles say."""
+    line_names: tuple[Tag, ...]
+    """Names of the baselines."""
     x_scale: LogScale
     y_scale: AccuracyScale
     questions: tuple[int, int]
@@ -163,6 +168,9 @@ def frontier_info(
         outline = tuple((float(at) * lens.scale, float(low), float(high)) for at, low, high in known.iter_rows())
     touching = [any(points[i].front for i in curve) for curve in curves]
     named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
+    ground = Ground.of(points, path, x_scale, y_scale, box)
+    asked = chips(handles.most, handles.least, x_scale, y_scale, ground)
+    line_names = baseline_tags(blind, handles.most, x_scale, y_scale, ground, chips=asked)
     questions = [int(row["n_questions"] or 0) for row in shown]
     conditions = {p.condition_id for p in points}
     return FrontierInfo(
@@ -187,9 +195,12 @@ def frontier_info(
             y_scale,
             box,
             handles=(handles.most, handles.least),
+            tags=[tag.box(*box.plot) for tag in (*asked, *line_names)],
             narrow=room != "wide",
         ),
         handles=handles,
+        chips=asked,
+        line_names=line_names,
         x_scale=x_scale,
         y_scale=y_scale,
         questions=(min(questions, default=0), max(questions, default=0)),
@@ -238,16 +249,14 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
     }
     # Over the edges, so that panning does not show their ends at once.
     left, right = 10 ** (scale.low - 1), 10 ** (scale.high + 1)
-    traces, chips = _handles(info.handles, scale, (left, right), inks)
+    traces = _handles(info.handles, scale, (left, right), inks)
     if info.band:
         # One closed outline, up along the low edge and back along the high one.
         x = [*(scale.place(x) for x, _, _ in info.band), right]
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
-    # Left of the handle, where that stands near the right edge.
-    limit = 1.0 if info.handles.most is None else scale.fraction(info.handles.most)
-    lines, names_of_lines = baseline_marks(info.baselines, scale, inks, right=limit if 0.7 < limit < 1 else 1.0)
+    lines, _ = baseline_marks(info.baselines, scale, inks)
     traces += lines
     if info.line:
         x = [*(scale.place(x) for x, _ in info.line), right]
@@ -278,42 +287,29 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         note("↖ better", x=0, y=1, xanchor="left", yanchor="bottom", xshift=20, yshift=10, font=quiet),
         note(_key(info), x=1, y=1, xanchor="right", yanchor="bottom", yshift=10, font=quiet),
         spend_title(f"<b>{info.lens.title}</b>{safe(info.lens.said)}{aside}", inks),
-        *names_of_lines,
+        *name_notes(info.line_names, scale, info.y_scale, inks),
         *(_annotation(info, label, inks) for label in info.labels),
-        *chips,
+        *chip_notes(info.chips, scale, info.y_scale, inks),
     ]
     sides = {"xaxis": spend_axis(scale, inks), "yaxis": accuracy_axis(info.y_scale, inks), "annotations": notes}
     return painted(traces, layout(inks, info.box) | sides)
 
 
-def _handles(
-    handles: Handles, scale: LogScale, edges: tuple[float, float], inks: Inks
-) -> tuple[list[Trace], list[dict[str, Any]]]:
-    """The accepted corner, the two lines that bound it, and their chips."""
-    traces, chips = list[Trace](), list[dict[str, Any]]()
+def _handles(handles: Handles, scale: LogScale, edges: tuple[float, float], inks: Inks) -> list[Trace]:
+    """The accepted corner and the two lines that bound it."""
     (left, right), most, least = edges, handles.most, handles.least
-    pen = {"width": 1.6, "dash": "dash", "color": inks.primary}
-    chip = {"showarrow": False, "bgcolor": inks.primary, "borderpad": 5}
-    chip |= {"font": {"size": CHIP, "color": inks.background, "weight": 650}}
     if most is None and least is None:
-        return traces, chips
+        return []
+    pen = {"width": 1.6, "dash": "dash", "color": inks.primary}
     end = right if most is None else scale.place(most)
     ground: dict[str, Any] = {"fill": "toself", "fillcolor": fade(inks.primary, 0.055)}
     floor = -1.0 if least is None else least
-    traces.append(stroke([left, end, end, left], [floor, floor, 2.0, 2.0], {"width": 0}, **ground))
+    traces = [stroke([left, end, end, left], [floor, floor, 2.0, 2.0], {"width": 0}, **ground)]
     if most is not None:
         traces.append(stroke([end, end], [-1.0, 2.0], pen))
-        # As it was asked for, to four digits; beyond, %g would write an exponent, which no number here has.
-        typed = f"{most:,.4g}" if 0.001 <= most < 10_000 else fmt.number(most)
-        words = f"spend at most {safe(typed)}"
-        place = {"x": math.log10(end), "y": 0, "yref": "y domain", "xanchor": "right", "yanchor": "bottom"}
-        chips.append(chip | place | {"text": words, "xshift": -6, "yshift": 10})
     if least is not None:
         traces.append(stroke([left, right], [least, least], pen))
-        words = f"reach at least {fmt.number(100 * least)}%"
-        place = {"x": 0, "xref": "x domain", "y": least, "xanchor": "left", "yanchor": "middle"}
-        chips.append(chip | place | {"text": words, "xshift": 8})
-    return traces, chips
+    return traces
 
 
 def _key(info: FrontierInfo) -> str:

@@ -22,7 +22,6 @@ from dashboard.figures.lettering import width
 from dashboard.figures.marks import Point
 
 __all__ = [
-    "CHIP",
     "LEADER",
     "RIGHT",
     "SIZE",
@@ -44,6 +43,8 @@ Floats = NDArray[np.float32]
 ANGLES, DISTANCES = 24, (0.0, 3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0)
 GAP, KEPT, STARTS, SWEEPS, SEED = 9.0, 70, 12, 30, 11
 """Least pixels from mark to label, places of a label that are weighed, and the descent's starts, rounds and seed."""
+BLOCKED = 40.0
+"""What it costs to cover a block: as much as to leave the plot."""
 LEADER = 40.0
 """A label farther from its mark than this gets a leader line."""
 UP_LEFT, RIGHT = (-0.82, -0.57), (0.97, -0.22)
@@ -91,6 +92,8 @@ def place(asks: Sequence[Ask], scene: Scene) -> tuple[Place | None, ...]:
     tries = _Tries(asks, scene)
     each, chosen = np.arange(len(asks)), _descend(tries.cost, tries.conflicts())
     boxes, readable = tries.boxes[each, chosen], tries.inside[each, chosen]
+    if scene.blocks:
+        readable = readable & ~_overlapping(boxes, np.array(scene.blocks, np.float32)).any(1)
     places: list[Place | None] = []
     for i, choice in enumerate(chosen):
         readable[i] &= not _overlapping(boxes[i : i + 1], boxes[:i][readable[:i]]).any()
@@ -129,7 +132,7 @@ class _Tries:
             touched = np.asarray((apart < marks[None, None, :, 2] + 0.5).sum(-1), np.float32)
             cost += 9 * touched + 4 * self._marks_passed(marks)
         # Bars bring their own price, nothing may cover a block.
-        for lines, price in ((scene.bars, None), (scene.blocks, 14.0)):
+        for lines, price in ((scene.bars, None), (scene.blocks, BLOCKED)):
             if lines:
                 bars = np.array(lines, np.float32)
                 start, end = np.minimum(bars[:, :2], bars[:, 2:4]), np.maximum(bars[:, :2], bars[:, 2:4])
@@ -223,8 +226,8 @@ def _side(lines: Floats, points: Floats) -> Floats:
     return np.asarray(along[:, 0] * to[:, 1] - along[:, 1] * to[:, 0])
 
 
-SIZE, SMALL, CHIP, HEIGHT = 14.0, 13.0, 13.0, 17.0
-"""Font sizes in pixels of a curve's name, of a budget and of a handle's chip, and the height of a line."""
+SIZE, SMALL, HEIGHT = 14.0, 13.0, 17.0
+"""Font sizes in pixels of a curve's name and of a budget, and the height of a line."""
 OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 0.5, 8.0
 """What a label's place costs for each line it covers."""
 PIECE = 14.0
@@ -274,12 +277,14 @@ def labels_for(
     box: Box,
     *,
     handles: tuple[float | None, float | None] = (None, None),
+    tags: Sequence[tuple[float, float, float, float]] = (),
     narrow: bool = False,
 ) -> tuple[Label, ...]:
     """The name of each curve of `named` at its last point; budgets of frontier points where a curve has several.
 
-    `line`: corners of the frontier. `handles`: the limits of spend and accuracy whose chips nothing may cover. What has
-    no legible place is left out and told on hover."""
+    `line`: corners of the frontier. `handles`: the limits of spend and accuracy, whose lines cost. `tags`: boxes of
+    texts that stand already, left, top, right and foot in pixels. What has no legible place is left out and told on
+    hover."""
     plane, several = Plane(x, y, *box.plot), len({p.model for p in points}) > 1
     wanted, asks = list[Label](), list[Ask]()
     for curve in sorted(named, key=lambda curve: not any(points[i].front for i in curve)):
@@ -326,17 +331,14 @@ def labels_for(
         # The frontier's line runs on to the right edge.
         bars.append((*corners[-1], plane.across, corners[-1][1], OVER_STAIR))
     most, least = handles
-    blocks = list[tuple[float, float, float, float]]()
     if most is not None:
         edge = plane.at(most, 0)[0]
-        blocks.append((edge - 190, plane.high - 40, edge + 3, plane.high))
         bars.append((edge, 0, edge, plane.high, OVER_STAIR))
     if least is not None:
         up = plane.at(0, least)[1]
-        blocks.append((0, up - 14, 160, up + 14))
         bars.append((0, up, plane.across, up, OVER_STAIR))
     circles = tuple((*plane.at(p.x, p.y), p.radius) for p in points)
-    places = place(asks, Scene(plane.across, plane.high, circles, tuple(bars), tuple(blocks)))
+    places = place(asks, Scene(plane.across, plane.high, circles, tuple(bars), tuple(tags)))
     return tuple(
         replace(label, dx=spot.dx, dy=spot.dy, leader=spot.leader)
         for label, spot in zip(wanted, places, strict=True)

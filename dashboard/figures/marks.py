@@ -156,18 +156,15 @@ def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
     return tuple(lines)
 
 
-def baseline_marks(
-    lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks, *, right: float | None = None
-) -> tuple[list[Trace], list[Trace]]:
-    """A dotted line across the plot for each, its name above its left end, or ending at `right`, a share of it."""
+def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> tuple[list[Trace], list[Trace]]:
+    """A dotted line across the plot for each, and its name above its left end."""
     # A decade past either edge, so that panning does not show its ends at once.
     across = [10 ** (scale.low - 1), 10 ** (scale.high + 1)]
     pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
     font = {"size": 11, "color": inks.muted}
     left = {"x": 0, "xanchor": "left", "xshift": 3}
-    side = left if right is None else {"x": right, "xanchor": "right", "xshift": -4}
     notes = [
-        note(f"{words} {safe(fmt.accuracy(at, None))}", y=at, yanchor="bottom", font=font, **side)
+        note(f"{words} {safe(fmt.accuracy(at, None))}", y=at, yanchor="bottom", font=font, **left)
         | {"xref": "x domain", "yref": "y"}
         for at, words in lines
     ]

@@ -120,12 +120,12 @@ class EndLabel:
     leader: bool
 
 
-def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling) -> tuple[EndLabel, ...]:
+def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling, most: int | None = None) -> tuple[EndLabel, ...]:
     """Labels in one column at the right, in the order of their lines' ends and at least a line's height apart.
 
-    When the panel is too low for all, the lowest lines go without."""
+    Of more than `most`, or than the panel is high for, the lowest lines go without."""
     # Lowest lines go without: the best curves end at the top.
-    room = int(tiling.high // PITCH)
+    room = min(int(tiling.high // PITCH), len(ends) if most is None else most)
     order = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
     # Down the column each takes the next free height; then, from the foot up, what ran over is pushed back.
     heights: list[float] = []

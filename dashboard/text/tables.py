@@ -145,8 +145,7 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     for what, column in (("Output tokens", "output_tokens"), ("All tokens", "total_tokens")):
         ends = fmt.interval(row[f"{column}_low"], row[f"{column}_high"], _whole)
         lines.append((what, _whole(row[column]), ends))
-    lines.append(("Calls", fmt.number(row["calls"]), ""))
-    lines.append(("Cost per 1,000 questions", *cost_line(row).partition(" ")[::2]))
+    lines.append(("Cost per 1,000", *cost_line(row).partition(" ")[::2]))
     cut, none = shares(row)["cut off by the budget"], shares(row)["no answer"]
     of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(scored_of(row))})"
     lines.append(("Cut off by the budget", fmt.accuracy(cut, n), of if cut else ""))
@@ -285,7 +284,9 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
         return f"{name} is most accurate on {task}, {_scored(row)}, {limit}", ""
     every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
     heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
-    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in found)
+    # In the order of the panels below.
+    by_name = sorted(found, key=lambda each: each[0])
+    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in by_name)
     counts = {top["n_questions"] for _, _, top in found}
     each = f"; n = {fmt.count(counts.pop())} questions each" if len(counts) == 1 else ""
     return (

@@ -95,9 +95,8 @@ def overthinking(glance: Glance) -> str:
     n = f"{fmt.plural(excess.n_thoughts, 'thought')} on {fmt.plural(excess.n_questions, 'question')}{about}"
     # Folded, so that the panel is no longer than the figure beside it.
     return (
-        f'<h3 class="bs-sub">Thinking past the answer</h3><details class="bs-past"><summary>{after}</summary>'
-        f"{''.join(line(*each) for each in lines)}{table}</details>"
-        f'<div class="bs-muted bs-small">{escape(n)}</div>'
+        f'<details class="bs-past"><summary>{after}</summary>{"".join(line(*each) for each in lines)}{table}'
+        f'<div class="bs-muted bs-small">{escape(n)}</div></details>'
     )
 
 

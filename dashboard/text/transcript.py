@@ -276,15 +276,16 @@ def facts_line(entry: Entry) -> str:
     trial, spend = entry.trial, entry.reading.spend
     spent = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens"]
     parts = [*([imported_line(trial)] if is_imported(trial) else spent), f"run {trial.run_id}"]
-    # A first attempt and the first repeat are what one expects, and not said.
-    parts += [f"attempt {trial.attempt}"] if trial.attempt > 1 else []
+    # A first time and the first repeat are what one expects, and not said.
+    parts += [f"asked {trial.attempt} times"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)
 
 
 def mechanism_line(trial: Trial, reading: Reading) -> str:
     """What the strategy stated of its mechanism by the calls this budget covers; empty: nothing."""
     stated = replay.stated(trial, reading.covered)
-    return " · ".join(f"{visible(name, 80)}: {'yes' if holds else 'no'}" for (_, name), holds in stated.items())
+    facts = ((visible(names.fact(name), 80), "yes" if holds else "no") for (_, name), holds in stated.items())
+    return " · ".join(f"{fact}: {answer}" for fact, answer in facts)
 
 
 def table(shown: Sequence[Entry]) -> pl.DataFrame:

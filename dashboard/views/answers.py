@@ -124,7 +124,9 @@ class Wish:
         limit = fmt.up_to(condition["budget"], condition["axis"])
         as_run = limit if limit == fmt.AS_RUN else f"{limit}, {fmt.AS_RUN}"
         if condition["anytime"]:
-            cells = queries.cells(db, axis, study=study).filter(condition_id=condition["condition_id"])
+            # On its own axis as every page reads it, so that nothing is read twice.
+            cells = queries.cells(db, None if axis == condition["axis"] else axis, study=study)
+            cells = cells.filter(condition_id=condition["condition_id"])
             walls = {*cells["budget"], *([int(budget)] if budget else [])}
             st.selectbox(
                 "Budget",
@@ -357,7 +359,9 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
         inside += within
         if within:
             paint = colour if call is not closing else fade(colour, 0.55)
-            parts.append(f'<i style="flex:{within};background:{paint}">{label}</i>')
+            # Half a colour over the ground is told best by the text's own ink.
+            ink = theme.ink_on(colour) if call is not closing else "var(--bs-text)"
+            parts.append(f'<i style="flex:{within};background:{paint};color:{ink}">{label}</i>')
         if size > within:
             parts.append(f'<i class="an-out" style="flex:{size - within}">{"" if within else label}</i>')
     line = ""
@@ -368,7 +372,7 @@ def _flow(wish: Wish, trial: Trial, chosen: Entry) -> str:
         line = (
             f'<b class="{"an-late" if at > 60 else ""}" style="left:{at:.2f}%"><span>budget: {escape(said)}</span></b>'
         )
-    total = f"{fmt.count(whole)} in all {fmt.plural(len(trial.calls), 'call')}"
+    total = f"{fmt.count(whole)} in {fmt.plural(len(trial.calls), 'call')}"
     spent, axis_line = reading.spend, ""
     widest = max(1, spent.total_tokens)
     if wish.axis == "total_tokens" and wish.limit_tokens:

@@ -218,9 +218,9 @@ def _page(
     controls.caption(differences.caption(compared[_of()].whole, base.row, others[_of()].row))
     with st.container(key="halves"):
         left, right = st.columns(2, gap="medium")
-    with left, st.container(border=True, height="stretch"):
+    with left, st.container(border=True):
         _flips(db, base, others, compared, called)
-    with right, st.container(border=True, height="stretch"):
+    with right, st.container(border=True):
         _payers(wish, base, others, compared[_of()], groupings)
 
 

@@ -214,7 +214,10 @@ def _expected(forecast: Forecast, form: studies.Form) -> None:
         for what, value, aside in forecast.figures
     )
     known = not any("at most" in what for what, _, _ in forecast.figures)
-    head = "<b>Expected</b> 90% interval, from stored runs" if known else "<b>At most</b> nothing like it is stored yet"
+    head, why = (
+        ("Expected", "90% interval, from stored runs") if known else ("At most", "nothing like it is stored yet")
+    )
+    head = f"<b>{head}</b> · {why}"
     share = min(1.0, forecast.tokens / form.tokens) if form.tokens else 0.0
     st.html(
         f'<div class="bs-expected"><p>{head}</p>{rows}'

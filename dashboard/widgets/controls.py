@@ -273,6 +273,8 @@ def table(
         more = {"on_select": picked, "selection_mode": "single-row"}
     if tallest is not None:  # Pixels of the head and of a row.
         more["height"] = min(38 + 35 * frame.height, tallest)
+    # Without a placeholder the browser writes None, whatever a style says.
+    more["placeholder"] = fmt.UNKNOWN
     st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
 
 
@@ -315,7 +317,7 @@ def _link(view: str, address: str) -> None:
 
 
 def link_to(
-    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str = ":material/arrow_forward:"
+    page: str, label: str, query: Mapping[str, str | Sequence[str]], icon: str | None = ":material/arrow_forward:"
 ) -> None:
     """A link to another page of the dashboard, left out as long as that page does not exist."""
     path = f"views/{page}.py"

@@ -51,14 +51,15 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
     with st.container(key="ways", gap="small"):
         controls.link_to("answers", "Read answers", query)
         with st.container(horizontal=True, gap="small"):
-            controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell})
-            controls.link_to("runs", "Run more", studies.more_of(str(row["task"]), 2 * n, [row]))
-        last = st.empty()
+            controls.link_to("compare", "Compare", {"study": study, "task": row["task"], "b": cell}, icon=None)
+            controls.link_to("runs", "Run more", studies.more_of(str(row["task"]), 2 * n, [row]), icon=None)
+            last = st.empty()
     # Reading a setting's thoughts takes half a second at first: the rest of the panel stands by then.
     if past := thoughts.glance(db, str(row["condition_id"]), study):
         aside.html(words.overthinking(past))
         with last:
-            controls.link_to("thought", "Inside its thoughts", {"study": study, "condition": row["condition_id"]})
+            query = {"study": study, "condition": row["condition_id"]}
+            controls.link_to("thought", "Thoughts", query, icon=None)
 
 
 def _bar(row: Row, colour: str, inks: Inks) -> str:

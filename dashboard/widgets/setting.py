@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -15,7 +15,10 @@ from engine.core import names
 
 def named(db: queries.Database) -> dict[str, dict[str, Any]]:
     """All conditions by id, each with its `name`, which tells it from the others of its task."""
-    rows = queries.conditions(db).sort("task", "label").to_dicts()
+    return _named(queries.conditions(db).sort("task", "label").to_dicts())
+
+
+def _named(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     called: dict[str, str] = {}
     for task in {row["task"] for row in rows}:
         called |= names.conditions([row for row in rows if row["task"] == task])
@@ -29,7 +32,8 @@ def choose(
     `study` and `condition`; the task stands in no address, the setting decides it."""
     study = controls.select(view, by["study"], "Study", controls.study_name)
     own = queries.studies(db).get(study)
-    conditions = {name: row for name, row in conditions.items() if own is None or name in own}
+    # What stands elsewhere changes no name: a study's own settings are told from each other alone.
+    conditions = _named([row for name, row in conditions.items() if own is None or name in own])
     controls.narrowed(view, by["condition"], tuple(conditions))
     key, at = url_state.key(view, "condition"), task_key(view)
     tasks: dict[str, list[str]] = {}

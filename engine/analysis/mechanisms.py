@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from engine.analysis.stats import Sums, accuracy_interval
-from engine.core import text
+from engine.core import names, text
 
 MECHANISM_SCHEMA: dict[str, Any] = {
     **dict.fromkeys(("condition_id", "axis"), pl.String),
@@ -65,4 +65,5 @@ def told(cells: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
 def _phrase(row: Mapping[str, Any]) -> str:
     """`estimate read: 17% (13–22) of 240 questions`."""
     interval = text.interval(row["low"], row["high"], text.percent)
-    return f"{row['fact']}: {text.percent(row['share'])} {interval} of {text.plural(row['n_questions'], 'question')}"
+    asked = text.plural(row["n_questions"], "question")
+    return f"{names.fact(row['fact'])}: {text.percent(row['share'])} {interval} of {asked}"

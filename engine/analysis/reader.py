@@ -20,7 +20,7 @@ from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.sql import listings, queries
-from engine.analysis.sql.draws import Drawn, drawn, voting
+from engine.analysis.sql.draws import Drawn, drawn, singles, voting
 from engine.analysis.sql.queries import Within
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.analysis.units import Codebook, units_of_changes, units_of_sums
@@ -281,6 +281,7 @@ class Look:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
 
     @cached_property
     def known(self) -> Known:
@@ -290,6 +291,11 @@ class Look:
         studies = dict(listings.listing(self.connection, "studies").rows())
         planned = listings.listing(self.connection, "run_questions").rows()
         return Known(conditions, studies, {(run, task): n for run, task, n in planned})
+
+    @cached_property
+    def questions(self) -> pl.DataFrame:
+        """What numbers of questions stand for; see `sql.queries.questions`."""
+        return queries.questions(self.connection)
 
     @cached_property
     def unreported(self) -> dict[str, frozenset[str]]:
@@ -340,6 +346,14 @@ class Look:
         sql = "select distinct condition_id from trials semi join facts using (trial_id)"
         return frozenset(id for (id,) in self.connection.execute(sql).fetchall())
 
+    def drawn(self, shown: Shown) -> Drawn | None:
+        """More draws of what filters left; see `sql.draws.drawn`. Cells and curves of a look ask for the same."""
+        single, votes = sorted(singles(shown.conditions)), sorted(shown.voting)
+        key = (*single, "", *votes), shown.questions
+        if key not in self._drawn:
+            self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
+        return self._drawn[key]
+
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
         study, rows = filters.get("study"), chosen(self.known.conditions, filters)
@@ -372,8 +386,7 @@ class Read:
 
     def of(self, shown: Shown) -> Read:
         """The same look at what filters left: its questions, and all draws there are of its settings."""
-        more = drawn(self.connection, shown.conditions, shown.voting, shown.questions)
-        return replace(self, questions=shown.questions, drawn=more)
+        return replace(self, questions=shown.questions, drawn=self.look.drawn(shown))
 
     def placed(
         self, known: Known, conditions: Sequence[Row], axis: str | None, budgets: Sequence[int] | None
@@ -438,13 +451,13 @@ class Read:
         if theirs.is_empty():
             return pl.DataFrame(schema=MECHANISM_SCHEMA)
         stated = queries.facts(self.connection, theirs, self.lens, self._rates(conditions), self._within)
-        clusters = dict(queries.questions(self.connection).select("question_no", "cluster").iter_rows())
+        clusters = dict(self.look.questions.select("question_no", "cluster").iter_rows())
         return mechanisms(stated, clusters)
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
             queries.numbers(self.connection).join(where, on="condition_id").sort("condition_id"),
-            queries.questions(self.connection).sort("question_id"),
+            self.look.questions.sort("question_id"),
         )
 
     def steps(self, conditions: Sequence[Row], where: pl.DataFrame) -> pl.DataFrame:
@@ -487,7 +500,7 @@ class Read:
         draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
         trials = VotingTrials(
             walks.join(names, on="condition_no", maintain_order="left"),
-            queries.questions(self.connection).sort("question_id"),
+            self.look.questions.sort("question_id"),
             majority_at_k.votes_by_trial(draws, marks),
         )
         changed = cells.changed(steps)
@@ -504,7 +517,7 @@ class Read:
         steps = None if self.drawn is None else self.drawn.steps
         if self.questions is None:
             return Within(None, steps)
-        every = queries.questions(self.connection)
+        every = self.look.questions
         wanted = pl.Series("question_id", sorted(self.questions), dtype=pl.String)
         listed = every.filter(pl.col("question_id").is_in(wanted.implode()))["question_no"]
         # All of them is no filter, which spares the database a join.

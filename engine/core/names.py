@@ -92,7 +92,16 @@ def strategy(identifier: str, params: Row | None = None) -> str:
 
 def family(identifier: str) -> str:
     """A family of strategies: the identifier, but for the budget a prompt states, which has one word everywhere."""
-    return "stated budget" if identifier == "told budget" else identifier
+    return _said(identifier)
+
+
+def fact(identifier: str) -> str:
+    """What a trial states of its mechanism, in the same words."""
+    return _said(identifier)
+
+
+def _said(identifier: str) -> str:
+    return identifier.replace("told budget", "stated budget")
 
 
 def task(identifier: str) -> str:

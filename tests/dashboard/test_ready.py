@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dashboard import ready
+from dashboard.data import queries
 from tests import ROOT
 from tests.support import stores
 
@@ -17,6 +20,7 @@ MEANWHILE = """
 import sys
 from streamlit.testing.v1 import AppTest
 from dashboard import ready
+from dashboard.data import queries
 ready.PATIENCE_S = 0
 ready.begin()
 app = AppTest.from_file("dashboard/app.py", default_timeout=120).run()
@@ -44,6 +48,36 @@ def test_a_database_with_nothing_to_show_is_no_trouble(
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
     ready.look()
     assert db.exists() == (make is not None)
+
+
+def read_ahead(db: queries.Database, name: str, reads: list[Callable[[], object]]) -> None:
+    """Ask for it, and wait until it is done."""
+    ready.ahead(db, name, reads)
+    for thread in threading.enumerate():
+        if thread.name == "ahead":
+            thread.join(30)
+
+
+def test_what_a_next_click_asks_for_is_read_once_where_the_file_rests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, done = tmp_path / "results.duckdb", list[str]()
+    path.write_bytes(b"as it is")
+    os.utime(path, (1, 1))
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(path))
+    db = queries.state()
+    read_ahead(db, "curves", [lambda: done.append("no server")])
+    monkeypatch.setattr(ready, "_served", threading.Event())
+    ready._served.set()
+    reads: list[Callable[[], object]] = [lambda: done.append("one"), lambda: 1 / 0, lambda: done.append("two")]
+    read_ahead(db, "curves", reads)
+    read_ahead(db, "curves", reads)
+    assert done == ["one", "two"]
+    # A run stores something.
+    path.write_bytes(b"more than before")
+    read_ahead(queries.state(), "curves", reads)
+    read_ahead(db, "others", reads)
+    assert done == ["one", "two"]
 
 
 def test_the_widgets_leave_plotly_and_polars_to_the_thread_that_gets_ready() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import polars as pl
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import figures
+from dashboard import figures, ready
 from dashboard.data import infos, lens, queries
 from dashboard.text import tables
 from dashboard.widgets import controls, price_panel, url_state
@@ -72,8 +73,6 @@ def draw(
             capital=True,
         )
         controls.caption(lens.caption(looking, prices))
-        for sentence in (*guessing.sentences(cells), *queries.notes(db, study)):
-            controls.caption(sentence)
         controls.warn([*problems, *unmet])
     if not info.panels and axis in ("usd", "wh"):
         price_panel.missing(axis, looking, "No price is known for these models, so there is no budget in money")
@@ -90,6 +89,10 @@ def draw(
         controls.link_to("answers", f"Read the answers of {name}", named | {"condition": row["condition_id"], **place})
     if not cells.is_empty():
         controls.table(tables.curve_table(cells, looking.zone), "budgets.table")
+    for sentence in (*guessing.sentences(cells), *queries.notes(db, study)):
+        controls.caption(sentence)
+    others = (replace(wish, axis=other) for other in BUDGETS if other != axis)
+    ready.ahead(db, (ids, looking, study), [partial(infos.curve_cells, db, each) for each in others])
     controls.downloads(
         VIEW, cells, params, partial(figures.curves_figure, info), "Budget curves", title, "budgets.figure"
     )

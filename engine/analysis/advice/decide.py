@@ -420,13 +420,18 @@ def _heading(board: Board) -> str:
     half = [cell for cell in half if x[cell] <= HARDLY_MORE * x[half[0]]]
     first = names[max(half or cheap, key=lambda cell: accuracy[cell])]
     low = max((cell for cell in cheap if names[cell] == first), key=lambda cell: (accuracy[cell], -x[cell]))
-    if _Gaps.over(board, low).low(stats.z_of(LEVEL))[top] <= 0:
-        words = f"No setting is measurably better than {first}"
-        least = f"{_short(board, low)} for {_spend(board, low)}"
-        return _first_short(f"{words}, {least}", words, f"No setting is measurably better than a cheaper one, {least}")
     part = min(PARTS, key=lambda parts: abs(math.log(float(x[top] / x[low]) / parts)))
     ratio = "under a hundredth" if x[top] / x[low] > 150 else PARTS[part]
-    cheaper = f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
+    least, cheaper = _short(board, low), f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
+    if _Gaps.over(board, low).low(stats.z_of(LEVEL))[top] <= 0:
+        words = f"No setting is measurably better than {first}"
+        spends = f"{least} for {_spend(board, low)}"
+        even = [f"{words}, {spends}", words, f"No setting is measurably better than a cheaper one, {spends}"]
+        if accuracy[top] - accuracy[low] > MARGIN:
+            # The advice may well be for the top: a heading that names the cheap one alone would speak against it.
+            leads = f"{names[top]} leads with {won}, not measurably; {first} gets {cheaper}"
+            even = [leads, f"{names[top]} {won}, {first} {least}: not measurably apart", *even]
+        return _first_short(*even)
     return _first_short(
         f"{names[top]} is most accurate, {won}; {first} gets {cheaper}",
         f"{names[top]} gets {won}; {first} {cheaper}",

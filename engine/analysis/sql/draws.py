@@ -81,19 +81,23 @@ def voting(conditions: Iterable[Row]) -> list[str]:
     return [row["condition_id"] for row in conditions if row["strategy"] in VOTING]
 
 
-def drawn(
-    connection: Connection, conditions: Sequence[Row], votes: Sequence[str], questions: frozenset[str] | None
-) -> Drawn | None:
-    """What the draws that `votes` (condition ids) bought add to these conditions on some questions (None: on all they
-    have); None: nothing."""
-    single = [
+def singles(conditions: Iterable[Row]) -> list[str]:
+    """Ids of those that make one request of one model, which others may have drawn more often."""
+    return [
         row["condition_id"]
         for row in conditions
         if row["anytime"] and row["strategy"] not in VOTING and len(json.loads(row["lineup"])) == 1
     ]
+
+
+def drawn(
+    connection: Connection, single: Sequence[str], votes: Sequence[str], questions: frozenset[str] | None
+) -> Drawn | None:
+    """What the draws that `votes` (condition ids) bought add to the conditions `single` on some questions (None: on all
+    they have); None: nothing."""
     if not votes or not single:
         return None
-    rows = connection.sql(_SOURCE, params=[single, list(votes)]).pl()
+    rows = connection.sql(_SOURCE, params=[list(single), list(votes)]).pl()
     if questions is not None:
         rows = rows.filter(pl.col("question_id").is_in(pl.Series(sorted(questions), dtype=pl.String).implode()))
     # Draws of every trial from 0 on without a gap, and over a condition's trials the fewest.

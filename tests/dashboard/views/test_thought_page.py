@@ -130,7 +130,7 @@ def test_home_shows_how_much_the_chosen_setting_thinks_past_its_answers(
     assert not app.exception, app.exception[0].value
     drawn, found = html(app), glance(engine.open(looked), thinking(looked))
     assert found is not None and found.source == "probes"
-    assert "Thinking past the answer" in drawn and f"{found.excess.n_thoughts} thoughts on 8 questions" in drawn
+    assert "Tokens after the answer" in drawn and f"{found.excess.n_thoughts} thoughts on 8 questions" in drawn
 
 
 def test_whoever_may_spend_starts_a_look_from_the_page_after_its_estimate(

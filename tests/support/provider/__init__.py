@@ -272,6 +272,8 @@ def serving(**settings: Any) -> Iterator[Provider]:
         for transport in list(provider.open):
             transport.abort()
         await asyncio.sleep(0)
+        # Here, and not by whoever leaves the block: a browser's own loop may be running there.
+        await _empty()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
     thread.start()
@@ -281,7 +283,6 @@ def serving(**settings: Any) -> Iterator[Provider]:
     finally:
         loop.call_soon_threadsafe(provider.__dict__["stop"].set)
         thread.join(10)
-        loop.run_until_complete(_empty())
         loop.close()
 
 

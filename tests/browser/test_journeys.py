@@ -1,0 +1,110 @@
+"""Ways that lead over several pages: one's own questions at one's own server, frozen before more comes in; no mouse."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runs import run_dir
+from tests import ROOT
+from tests.browser.conftest import PATIENCE_MS, Site, settled, still
+from tests.browser.stage import staged
+from tests.support.provider import serving
+
+pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import expect
+
+expect.set_options(timeout=PATIENCE_MS)
+ROWS = "asked,target\n" + "\n".join(f"{n} + {n + 1},{2 * n + 1}" for n in range(6))
+
+
+def typed(page: Any, label: str, text: str) -> None:
+    """Into a field, which is left."""
+    field = page.get_by_label(label, exact=True)
+    field.fill(text)
+    field.press("Tab")
+
+
+def test_own_questions_at_an_own_server_are_frozen_and_stay_as_they_were_when_more_comes_in(
+    tmp_path: Path, browser: Any
+) -> None:
+    db = tmp_path / "results.duckdb"
+    with serving() as provider, staged(db, browser) as stage:
+        page = stage.open("/runs")
+        page.get_by_role("button", name="Your own server or file").click()
+        typed(page, "Name of the model", "mine")
+        typed(page, "Address", provider.api_base)
+        typed(page, "Price: input, output", "0, 0")
+        page.keyboard.press("Escape")
+        page.get_by_role("checkbox", name="mine").check(force=True)
+        page.get_by_role("checkbox", name="SmolLM2 135M").uncheck(force=True)
+        page.get_by_role("radio", name="My file").click()
+        upload = {"name": "sums.csv", "mimeType": "text/csv", "buffer": ROWS.encode()}
+        page.locator("input[type=file][accept*='.xlsx']").set_input_files(upload)
+        expect(page.get_by_label("Questions", exact=True)).to_have_value("6")
+        launch = page.get_by_role("button", name="Launch")
+        expect(launch).to_be_enabled()
+        launch.click()
+        title = page.get_by_role("heading", level=1)
+        expect(title).to_contain_text("All 18 answers in")
+        assert provider.good > 0
+        page.get_by_role("link", name="See your results").click()
+        expect(page.get_by_text("3 of 3")).to_be_visible()
+        found = title.inner_text()
+        page.get_by_role("button", name="Share").click()
+        page.get_by_role("button", name="Freeze as snapshot").click()
+        link = page.get_by_text(re.compile(r"/snapshot\?id=\w+"))
+        expect(link).to_be_visible()
+        address = link.inner_text().strip()
+        _one_more(db, tmp_path)
+        again = stage.open(address.removeprefix(stage.url))
+        expect(again.get_by_text("The database says something else by now")).to_be_visible()
+        expect(again.get_by_role("heading", level=1)).to_have_text(found)
+        again.get_by_role("link", name="See it live").click()
+        expect(again.get_by_text("4 of 4")).to_be_visible()
+
+
+def _one_more(db: Path, folder: Path) -> None:
+    """The same study asks a strategy more."""
+    (run,) = run_dir.list_runs(db)
+    text = run_dir.find(db, run.run_id).study.read_text("utf-8")
+    more = re.sub(r"(?m)^strategies = \[", 'strategies = ["chain_of_draft", ', text)
+    assert more != text
+    study = folder / "more.toml"
+    study.write_text(more, encoding="utf-8")
+    command = [sys.executable, "-m", "engine", "run", str(study), "--db", str(db)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+_FOCUSED = """() => {
+    const at = document.activeElement;
+    // A region that scrolls is focused as well, and holds every word.
+    return at.matches('a, button, input') ? at.innerText || at.ariaLabel || '' : '';
+}"""
+
+
+def focused(page: Any, words: str, key: str = "Tab") -> None:
+    """Press a key until what it reaches says these words."""
+    for _ in range(60):
+        page.keyboard.press(key)
+        if words in str(page.evaluate(_FOCUSED)):
+            return
+    raise AssertionError(f"No {words!r} within sixty presses of {key}.")
+
+
+def test_without_a_mouse_a_visitor_gets_from_the_finding_to_the_second_answer_of_the_pick(site: Site) -> None:
+    page = site.open("/")
+    still(page)
+    focused(page, "Read answers")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/answers?*")
+    settled(page, "h1")
+    expect(page.get_by_text("Call 1", exact=True)).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**trial=*")
