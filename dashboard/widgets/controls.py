@@ -547,7 +547,8 @@ def dress() -> None:
     inks = theme.inks(dark())
     colours = "".join(f"--bs-{name}:{ink};" for name, ink in asdict(inks).items() if isinstance(ink, str))
     style = Path(__file__).parents[1].joinpath("style.css").read_text("utf-8")
-    st.html(f"<style>:root{{{colours}}}{style}</style>")
+    # Markdown is drawn a second before `st.html`, which fetches a program first and waits behind all others.
+    st.markdown(f"<style>:root{{{colours}}}{style}</style>", unsafe_allow_html=True)
 
 
 def door() -> None:

@@ -13,9 +13,10 @@ UNFADED = """[data-testid=stExpander], [data-testid=stElementContainer], [data-t
 
 AT_REST = """() => document.querySelector('[data-testid=stApp][data-test-script-state=notRunning]')
   && !document.querySelector('[data-stale=true]')
+  && getComputedStyle(document.documentElement).getPropertyValue('--bs-border')
   && document.getAnimations().every(each =>
     each.playState !== 'running' || each.effect.getComputedTiming().endTime === Infinity)"""
-"""The server is done, nothing is old, and nothing fades in or out."""
+"""The server is done, nothing is old, the page is dressed, and nothing fades in or out."""
 
 
 def flaws(page: Any) -> list[str]:
