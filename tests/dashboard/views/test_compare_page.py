@@ -339,6 +339,22 @@ def test_a_group_means_the_same_whichever_setting_is_left() -> None:
     assert told[0]["group"].to_list() == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["-2", "3", "10"],
+        ["0 to 3.75", "over 3.75 to 6.5", "over 6.5 to 9", "over 9 to 18"],
+        ["2", "2 to 2", "over 2 to 9"],
+    ],
+)
+def test_groups_of_numbers_stand_in_the_order_of_their_numbers(names: list[str]) -> None:
+    # Sizes fall the other way, which is the order of all other groups.
+    rows = frame(*(group(name, 0.1 * i, 0, 0.5) | {"n": 10 + i} for i, name in enumerate(names)))
+    rows = rows.with_columns(p_value=pl.lit(None, pl.Float64))
+    found = differences.Compared(comparison(0, 0, 0), found_in(rows), "a")  # type: ignore[arg-type]
+    assert comparing.group_rows(found)["group"].to_list() == names
+
+
 def found_in(rows: pl.DataFrame) -> Any:
     return SimpleNamespace(groups=rows.rename({"difference": "change"}))
 

@@ -156,6 +156,10 @@ def test_a_rival_too_close_to_call_is_named_with_the_questions_that_would_tell()
     [
         ([0.0, 0.0], "No setting answered a question right here"),
         ([0.40, 0.41], "No setting is measurably better than Direct, 40% for 10 output tokens"),
+        (
+            [0.40, 0.45],
+            "Chain of thought leads with 45%, not measurably; Direct gets 40% for a tenth of the output tokens",
+        ),
         ([0.30, 0.80], "Chain of thought is most accurate, 80%; Direct gets 30% for a tenth of the output tokens"),
     ],
 )
@@ -164,6 +168,15 @@ def test_the_heading_states_the_finding(shares: list[float], heading: str) -> No
     for row, share in zip(right, shares, strict=True):
         row[: round(100 * share)] = 1
     assert decide(board_of(right, [10, 100])).heading == heading
+
+
+def test_a_heading_does_not_praise_the_cheap_alone_where_the_advice_is_the_other() -> None:
+    right = np.zeros((2, 100))
+    right[0, :40], right[1, 55:] = 1, 1
+    decision = decide(board_of(right, [10, 100]))
+    leads = "Chain of thought leads with 45%, not measurably; Direct gets 40% for a tenth of the output tokens"
+    assert decision.heading == leads
+    assert decision.lead.startswith("Use Chain of thought")
 
 
 def test_of_cheap_settings_that_cost_alike_the_heading_names_the_better_one() -> None:
