@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from dashboard import figures
 from dashboard.data import comparison as comparing
+from dashboard.data import queries
 from dashboard.data.comparison import Month
 from dashboard.data.queries import REPLICATES, Database
 from dashboard.text import differences
@@ -547,3 +548,18 @@ def test_months_of_two_cells_come_from_the_analysis(databases: dict[str, Path]) 
     assert comparing.unknown_sizes(lineups) == ()
     with pytest.raises(UsageError, match="A size is billions of parameters"):
         comparing.month(db, "*", a, b, lineups, Month("1", "WOR", "big"))
+
+
+def test_questions_that_a_run_stores_while_a_page_is_drawn_are_shown_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = stores.small(tmp_path / "results.duckdb", questions=4)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
+    before = queries.state()
+    # Another session reads the questions; then more come in, and this page still goes by the file as it was.
+    few = queries.questions(before).height
+    stores.small(db, questions=12)
+    monkeypatch.setattr(queries, "state", lambda: before)
+    page = run_page("compare", open=["flips"])
+    assert not page.exception
+    assert len(queries.asked(before, ["nobody's"])) > few

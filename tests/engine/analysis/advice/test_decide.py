@@ -156,10 +156,6 @@ def test_a_rival_too_close_to_call_is_named_with_the_questions_that_would_tell()
     [
         ([0.0, 0.0], "No setting answered a question right here"),
         ([0.40, 0.41], "No setting is measurably better than Direct, 40% for 10 output tokens"),
-        (
-            [0.40, 0.45],
-            "Chain of thought leads with 45%, not measurably; Direct gets 40% for a tenth of the output tokens",
-        ),
         ([0.30, 0.80], "Chain of thought is most accurate, 80%; Direct gets 30% for a tenth of the output tokens"),
     ],
 )
