@@ -347,6 +347,15 @@ def questions(db: Database) -> pl.DataFrame:
     return results(db.path).questions()
 
 
+def asked(db: Database, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Rows of `questions` by id, with all of `ids` among them: a run that works on the file may have stored some, and
+    what came of them, since its questions were read."""
+    rows = {row["question_id"]: row for row in questions(db).to_dicts()}
+    if rows.keys() >= {*ids}:
+        return rows
+    return {row["question_id"]: row for row in results(db.path).questions().to_dicts()}
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def trial_rows(db: Database, condition: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""

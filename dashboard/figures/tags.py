@@ -84,7 +84,8 @@ class Ground:
         steps = [(x.fraction(at), y.fraction(up)) for at, up in corners]
         ends = [*(at for at, _ in steps[1:]), 1.0]
         level = [(at, up, end, up) for (at, up), end in zip(steps, ends, strict=False)]
-        return cls(*map(float, box.plot), marks, (*bars, *level))
+        across, high = box.plot
+        return cls(across, high, marks, (*bars, *level))
 
 
 def chips(most: float | None, least: float | None, x: LogScale, y: AccuracyScale, ground: Ground) -> tuple[Tag, ...]:

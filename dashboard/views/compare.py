@@ -267,7 +267,7 @@ def _flips(
         )
     st.html("".join(parts))
     whole = compared[_of()].whole
-    questions = {row["question_id"]: row for row in queries.questions(db).to_dicts()}
+    questions = queries.asked(db, (*whole.won, *whole.lost))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         controls.caption("Read:")
         for ids, most, icon in (

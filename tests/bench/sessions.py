@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=10.0, help="seconds from load to load of a session")
     parser.add_argument("--alone", type=float, default=1.0, help="minutes the run has for itself before")
     given = parser.parse_args()
-    seen, loads = list[tuple[float, float]](), list[float]()
+    seen, loads, broken = list[tuple[float, float]](), list[float](), 0
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as name, serving(latency_s=0.3) as provider:
         folder = Path(name)
         db = hostile.in_thread(stores.small, folder / "r.duckdb")
@@ -81,6 +81,8 @@ def main() -> None:
                 for at, page in enumerate(pages):
                     due = began + rounds * given.every + at * given.every / given.sessions
                     time.sleep(max(0.0, due - time.monotonic()))
+                    # Of the page that was drawn to its end meanwhile.
+                    broken += page.locator("[data-testid=stException]").count()
                     clicked = time.monotonic()
                     page.goto(f"{stage.url}/{views[(rounds + at) % len(views)].path}")
                     page.locator("h1").first.wait_for()
@@ -95,6 +97,7 @@ def main() -> None:
             stage.wrong.clear()
     late = sorted(loads)
     print(f"a load took {statistics.median(late):.2f} s, nine of ten at most {late[int(0.9 * (len(late) - 1))]:.2f} s")
+    print(f"{broken} of {len(loads)} pages broke")
     print(f"the run: {quietly:.0f} calls a minute alone, {watched:.0f} beside them ({watched / quietly - 1:+.0%})")
     sizes = [size for _, size in seen]
     quarter = max(1, len(sizes) // 4)

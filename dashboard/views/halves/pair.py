@@ -97,7 +97,7 @@ class Pair:
         with controls.fold(self.view, "flips", f"Every question that changes sides: {count}") as opened:
             if not opened:
                 return
-            questions = {row["question_id"]: row for row in queries.questions(db).to_dicts()}
+            questions = queries.asked(db, (*whole.won, *whole.lost))
             heads = ("The setting is better", whole.won), ("The baseline is better", whole.lost)
             for column, (head, ids) in zip(st.columns(2, gap="medium"), heads, strict=True):
                 with column:

@@ -583,3 +583,9 @@ def test_figures_never_load_streamlit_or_the_database() -> None:
 def test_every_shape_can_be_drawn_whole_and_as_a_partial_point() -> None:
     for shape in theme.SHAPES:
         go.Scatter(marker={"symbol": [shape.symbol, f"{shape.symbol}-open-dot"]})
+
+
+@given(st.integers(0, 0xFFFFFF))
+def test_what_is_written_on_a_colour_is_legible(colour: int) -> None:
+    ground = f"#{colour:06x}"
+    assert contrast(theme.ink_on(ground), ground) >= 4.5

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from dashboard import figures
 from dashboard.data import comparison as comparing
+from dashboard.data import queries
 from dashboard.data.comparison import Month
 from dashboard.data.queries import REPLICATES, Database
 from dashboard.text import differences
@@ -339,6 +340,22 @@ def test_a_group_means_the_same_whichever_setting_is_left() -> None:
     assert told[0]["group"].to_list() == ["x", "y"]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["-2", "3", "10"],
+        ["0 to 3.75", "over 3.75 to 6.5", "over 6.5 to 9", "over 9 to 18"],
+        ["2", "2 to 2", "over 2 to 9"],
+    ],
+)
+def test_groups_of_numbers_stand_in_the_order_of_their_numbers(names: list[str]) -> None:
+    # Sizes fall the other way, which is the order of all other groups.
+    rows = frame(*(group(name, 0.1 * i, 0, 0.5) | {"n": 10 + i} for i, name in enumerate(names)))
+    rows = rows.with_columns(p_value=pl.lit(None, pl.Float64))
+    found = differences.Compared(comparison(0, 0, 0), found_in(rows), "a")  # type: ignore[arg-type]
+    assert comparing.group_rows(found)["group"].to_list() == names
+
+
 def found_in(rows: pl.DataFrame) -> Any:
     return SimpleNamespace(groups=rows.rename({"difference": "change"}))
 
@@ -531,3 +548,18 @@ def test_months_of_two_cells_come_from_the_analysis(databases: dict[str, Path]) 
     assert comparing.unknown_sizes(lineups) == ()
     with pytest.raises(UsageError, match="A size is billions of parameters"):
         comparing.month(db, "*", a, b, lineups, Month("1", "WOR", "big"))
+
+
+def test_questions_that_a_run_stores_while_a_page_is_drawn_are_shown_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = stores.small(tmp_path / "results.duckdb", questions=4)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
+    before = queries.state()
+    # Another session reads the questions; then more come in, and this page still goes by the file as it was.
+    few = queries.questions(before).height
+    stores.small(db, questions=12)
+    monkeypatch.setattr(queries, "state", lambda: before)
+    page = run_page("compare", open=["flips"])
+    assert not page.exception
+    assert len(queries.asked(before, ["nobody's"])) > few

@@ -166,6 +166,15 @@ def test_the_heading_states_the_finding(shares: list[float], heading: str) -> No
     assert decide(board_of(right, [10, 100])).heading == heading
 
 
+def test_a_heading_does_not_praise_the_cheap_alone_where_the_advice_is_the_other() -> None:
+    right = np.zeros((2, 100))
+    right[0, :40], right[1, 55:] = 1, 1
+    decision = decide(board_of(right, [10, 100]))
+    leads = "Chain of thought leads with 45%, not measurably; Direct gets 40% for a tenth of the output tokens"
+    assert decision.heading == leads
+    assert decision.lead.startswith("Use Chain of thought")
+
+
 def test_of_cheap_settings_that_cost_alike_the_heading_names_the_better_one() -> None:
     right = np.zeros((3, 100))
     right[0, :32], right[1, :40], right[2, :63] = 1, 1, 1
