@@ -27,7 +27,7 @@ import click
 from engine.cli import show
 from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
-from engine.core import files, shipped
+from engine.core import files, shipped, text
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -62,6 +62,8 @@ def findings(db: Path) -> Iterator[Finding]:
 
     opened = _database(db)
     yield opened
+    if opened.grade != "fail" and db.exists():
+        yield from _sizes(db)
     yield from _room(local_copy(db) if db == shipped.demo() else db)
     runs = run_dir.list_runs(db)
     for each in runs:
@@ -128,6 +130,22 @@ def _database(db: Path) -> Finding:
         return _warn("database", f"{error} A run that is storing results holds it for moments only.")
     except BudgetscopeError as error:
         return _fail("database", str(error))
+
+
+def _sizes(db: Path) -> Iterator[Finding]:
+    """Which tables the bytes are in, the largest first, and what a trial takes."""
+    from engine.store.store import Store
+
+    try:
+        tables, trials = Store(db, wait_s=5).sizes()
+    except BudgetscopeError:
+        # Busy or damaged, which is said of it already.
+        return
+    total = sum(tables.values())
+    largest = sorted(tables.items(), key=lambda pair: -pair[1])[:6]
+    parts = [f"{name} {text.size(size)}" for name, size in largest if size]
+    each = f", {text.size(total // trials)} a trial ({trials:,})" if trials else ""
+    yield _ok("sizes", f"{text.size(total)} in tables{each}: {text.joined(parts) if parts else 'none'}")
 
 
 def _room(db: Path) -> Iterator[Finding]:

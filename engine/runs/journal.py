@@ -234,7 +234,8 @@ def without_texts(path: Path, keys: Collection[str], day: date) -> bool:
         return False
     part, changed = files.part_of(path), False
     try:
-        with path.open("rb") as lines, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with path.open("rb") as lines, os.fdopen(handle, "wb") as new:
             for line in lines:
                 told = _without_text(line, keys, day)
                 changed |= told is not None

@@ -96,7 +96,7 @@ class Runner:
         self._completions: list[Completion] = list(past.completions.values())
         self._attempts: list[Attempt] = list(past.attempts)
         age = timedelta(days=plan.study.pool_max_age_days)
-        self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke)
+        self._archive = StoredCompletions(store, plan.models.values(), age, self.lock_retry, self._broke, run_id)
         overruns = Overruns(past.billed)
         send = crew.send if crew else None
         self.buyer = buyer = Dispatcher(plan.models, gate, notes, retries, self._paid, run_id, overruns, send)
@@ -242,6 +242,7 @@ class Runner:
         del self._trials[: len(batch.trials)]
         del self._completions[: len(batch.completions)]
         del self._attempts[: len(batch.attempts)]
+        self._pool.stored(completion.key for completion in batch.completions)
 
     def _broke(self, trouble: str) -> None:
         """End the run for a reason of its own, unless it is ending already."""

@@ -326,6 +326,25 @@ class Store(Database):
             kept = connection.execute("select view from links where link_id = ?", [link_id]).fetchone()
         return None if kept is None else str(kept[0])
 
+    def sizes(self) -> tuple[dict[str, int], int]:
+        """By table the bytes its rows take in the file, and how many trials there are. Tables share blocks, so one of few
+        rows counts the block it lies in; of an archive, the bytes of its files."""
+        if parquet.is_archive(self.path):
+            kept = parquet.manifest(self.path)
+            return {table: file.bytes for table, file in kept.files.items()}, kept.trials
+        with self.reading() as connection:
+            ((block,),) = connection.execute(
+                "select block_size from pragma_database_size() where database_name = current_database()"
+            ).fetchall()
+            sizes = {}
+            for table in tables.layouts(connection):
+                ((blocks,),) = connection.execute(
+                    f"select count(distinct block_id) from pragma_storage_info({quoted(table)}) where persistent"
+                ).fetchall()
+                sizes[table] = int(blocks) * int(block)
+            ((trials,),) = connection.execute("select count(*) from trials").fetchall()
+        return sizes, int(trials)
+
     def delete_run(self, run_id: str) -> None:
         """Delete a run, its trials and what nothing else references; completions other runs paid for stay."""
         with self.writing() as connection, deltas.forgotten(connection, run_id):

@@ -203,3 +203,56 @@ def test_abandoning_cancels_what_is_in_flight() -> None:
         await pool.drain()
 
     in_loop(run())
+
+
+class _Database:
+    """A store of what was flushed, asked for by request."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Completion] = {}
+        self.gone: set[str] = set()
+
+    async def find(self, request: Request) -> Completion | None:
+        return self.rows[request.key] if request.key in self.gone else None
+
+    def let_go(self, key: str) -> None:
+        self.gone.add(key)
+
+
+def test_a_long_run_keeps_its_latest_replies_and_pays_for_none_of_the_others_again() -> None:
+    shop, database = Shop(), _Database()
+
+    async def act() -> tuple[int, list[bool]]:
+        pool = CompletionCache(shop.buy, database, kept=5)
+        for n in range(40):
+            bought, _ = await pool.get(ask(n))
+            database.rows[ask(n).key] = bought
+            pool.stored([bought.key])
+        held = len(pool._flights)
+        return held, [(await pool.get(ask(n)))[1] for n in range(40)]
+
+    held, replayed = asyncio.run(act())
+    assert held == 5 and len(shop.sold) == 40 and all(replayed)
+
+
+def test_what_nobody_has_read_yet_is_not_let_go() -> None:
+    shop, database = Shop(), _Database()
+
+    async def act() -> bool:
+        pool = CompletionCache(shop.buy, database, kept=0)
+        pool.prefetch(ask(0))
+        await pool.drain()
+        pool.stored([ask(0).key])
+        return (await pool.get(ask(0)))[1]
+
+    # Its first reader is the one who is billed.
+    assert asyncio.run(act()) is False and not database.gone
+
+
+def test_the_sieve_misses_no_key_and_takes_hardly_another_for_one() -> None:
+    sieve = Sieve()
+    assert "c1-0" not in sieve
+    for n in range(20_000):
+        sieve.add(f"c1-{n}")
+    assert all(f"c1-{n}" in sieve for n in range(20_000))
+    assert not [n for n in range(20_000, 60_000) if f"c1-{n}" in sieve]

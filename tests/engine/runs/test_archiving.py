@@ -1,0 +1,216 @@
+"""A study leaves the database for a folder of Parquet files, is read there as it was, and comes back."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import engine
+from engine.cli import main
+from engine.cli.archives import part_of
+from engine.core.errors import RunError, StoreError
+from engine.runs import archiving, run_dir
+from engine.runs.archiving import archive_study, restore_study
+from engine.store import archive, parquet
+from engine.store.database import Database
+from engine.store.store import Store, fingerprint
+from tests.support import stores
+
+Rows = dict[str, list[tuple[object, ...]]]
+KEPT = ("trials", "calls", "marks", "completions", "prompts", "attempts", "runs", "plans", "questions", "conditions")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    return stores.two_studies(tmp_path / "results.duckdb")
+
+
+def _rows(path: Path, tables: tuple[str, ...] = KEPT) -> Rows:
+    with Store(path).reading() as connection:
+        return {table: sorted(connection.execute(f"select * from {table}").fetchall(), key=repr) for table in tables}
+
+
+def _cells(path: Path, study: str) -> list[dict[str, object]]:
+    return engine.open(path).frontier(study=study).sort("condition_id", "budget").to_dicts()
+
+
+def test_an_archived_study_says_in_place_what_it_said_in_the_database(db: Path, tmp_path: Path) -> None:
+    before, other = _cells(db, "narrow"), _cells(db, "wide")
+    done = archive_study(Store(db), part_of(db, "narrow"))
+    assert _cells(done.folder, "narrow") == before
+    assert _cells(db, "wide") == other
+    assert engine.open(db).studies()["study"].unique().to_list() == ["wide"]
+    (note,) = [each for each in engine.open(done.folder).notes(study="narrow") if "archived" in each]
+    assert "restore" in note
+    assert done.after_bytes <= done.before_bytes
+
+
+def test_what_comes_back_is_what_left(db: Path) -> None:
+    before, cells = _rows(db), _cells(db, "narrow")
+    ids = [each.run_id for each in run_dir.list_runs(db)]
+    done = archive_study(Store(db), part_of(db, "narrow"))
+    assert len(run_dir.list_runs(db)) == 1 and len(run_dir.list_runs(done.folder)) == 1
+    restore_study(Store(db), done.folder)
+    assert _rows(db) == before and _cells(db, "narrow") == cells
+    assert [each.run_id for each in run_dir.list_runs(db)] == ids
+    assert not done.folder.exists()
+
+
+def test_every_verb_that_reads_takes_an_archive_and_every_one_that_writes_says_why_not(
+    db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(archive_study(Store(db), part_of(db, "narrow")).folder)
+    reads: list[list[str]] = [
+        ["report"], ["runs"], ["bill"], ["advise", "--next-point"],
+        ["export", "--table", "trials", "--format", "parquet", "--out", str(tmp_path / "t.parquet")],
+        ["export", "--table", "answers", "--out", str(tmp_path / "a.csv")],
+        ["export", "--format", "duckdb", "--out", str(tmp_path / "s.duckdb")],
+    ]  # fmt: skip
+    for words in reads:
+        assert main([*words, "--db", folder]) == 0, capsys.readouterr().err
+    assert _cells(tmp_path / "s.duckdb", "narrow") == _cells(Path(folder), "narrow")
+    capsys.readouterr()
+    for words in (["allowance", "--tokens", "5"], ["forget", "narrow", "--yes"], ["archive"]):
+        assert main([*words, "--db", folder]) == 1
+        assert "archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["moved", "removed", "written", "rewritten"])
+def test_killed_between_two_steps_nothing_is_lost_and_a_second_archive_ends_it(
+    db: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object, **__: object) -> None:
+        raise Killed
+
+    places: dict[str, tuple[object, str]] = {
+        "written": (parquet, "write"),
+        "moved": (archiving, "_move"),
+        "removed": (archive, "remove"),
+        "rewritten": (Database, "rewrite"),
+    }
+    before, cells = _rows(db), _cells(db, "narrow")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(*places[step], kill)
+        archive_study(Store(db), part_of(db, "narrow"))
+    folder = archive.folder_of(db, "narrow")
+    if step != "rewritten":
+        assert _rows(db) == before
+        archive_study(Store(db), part_of(db, "narrow"))
+    assert _cells(folder, "narrow") == cells
+    restore_study(Store(db), folder)
+    assert _rows(db) == before
+
+
+def test_a_second_study_of_the_name_does_not_write_over_the_first_ones_archive(db: Path) -> None:
+    kept = db.with_name("again.duckdb")
+    shutil.copyfile(db, kept)
+    folder = archive_study(Store(db), part_of(db, "narrow")).folder
+    before = parquet.manifest(folder)
+    # Another of that name, whose answers the archive lacks.
+    with Store(kept).writing() as connection:
+        connection.execute("update trials set attempt = attempt + 7")
+        for table in ("calls", "marks", "mark_spends", "trial_spends", "facts"):
+            connection.execute(f"update {table} set attempt = attempt + 7")
+    shutil.copyfile(kept, db)
+    with pytest.raises(StoreError, match="bring it back first"):
+        archive_study(Store(db), part_of(db, "narrow"))
+    assert parquet.manifest(folder) == before
+
+
+def test_a_running_study_is_not_archived(db: Path) -> None:
+    run = archiving.runs_of(Store(db), "narrow")[0]
+    before = _rows(db)
+    with run_dir.held(run), pytest.raises(RunError, match="is running"):
+        archive_study(Store(db), part_of(db, "narrow"))
+    assert _rows(db) == before and not archive.folder_of(db, "narrow").exists()
+
+
+def _shorter(folder: Path) -> None:
+    path = folder / "trials.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _foreign(folder: Path) -> None:
+    shutil.copyfile(folder / "marks.parquet", folder / "trials.parquet")
+
+
+def _foreign_of_its_size(folder: Path) -> None:
+    path, other = folder / "trials.parquet", (folder / "marks.parquet").read_bytes()
+    said = json.loads((folder / parquet.MANIFEST).read_text())
+    path.write_bytes(other)
+    said["files"]["trials"]["bytes"] = len(other)
+    (folder / parquet.MANIFEST).write_text(json.dumps(said))
+
+
+def _zeroes(folder: Path) -> None:
+    path = folder / "trials.parquet"
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _no_json(folder: Path) -> None:
+    (folder / parquet.MANIFEST).write_text("{")
+
+
+def _of_lists(folder: Path) -> None:
+    (folder / parquet.MANIFEST).write_text('{"files": [[[1]]]}')
+
+
+def _of_another_folder(folder: Path) -> None:
+    said = json.loads((folder / parquet.MANIFEST).read_text())
+    said["files"]["../../secret"] = said["files"].pop("trials")
+    (folder / parquet.MANIFEST).write_text(json.dumps(said))
+
+
+def _missing(folder: Path) -> None:
+    (folder / "calls.parquet").unlink()
+
+
+def _a_link(folder: Path) -> None:
+    path = folder / "trials.parquet"
+    path.rename(folder / "elsewhere")
+    path.symlink_to(folder / "elsewhere")
+
+
+BREAKS: list[Callable[[Path], None]] = [
+    *(_shorter, _foreign, _foreign_of_its_size, _zeroes),
+    *(_no_json, _of_lists, _of_another_folder, _missing, _a_link),
+]
+
+
+def test_a_damaged_or_foreign_archive_is_one_sentence_and_nothing_of_it_comes_back(
+    db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = archive_study(Store(db), part_of(db, "narrow")).folder
+    before = _rows(db)
+    for breaks in BREAKS:
+        folder = Path(shutil.copytree(whole, tmp_path / f"broken{breaks.__name__}"))
+        breaks(folder)
+        for words in (["report", "--db", str(folder)], ["restore", str(folder), "--db", str(db)]):
+            assert main(words) in (1, 2), (breaks.__name__, words)
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1 and "archive" in said and "Traceback" not in said, (breaks.__name__, said)
+    assert _rows(db) == before
+
+
+def test_bytes_that_changed_anywhere_are_found_before_anything_comes_back(db: Path) -> None:
+    folder = archive_study(Store(db), part_of(db, "narrow")).folder
+    chance = random.Random(5)
+    for _ in range(8):
+        path = chance.choice(sorted(folder.glob("*.parquet")))
+        whole = path.read_bytes()
+        at = chance.randrange(len(whole))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << chance.randrange(8))]) + whole[at + 1 :])
+        before = fingerprint(db)
+        with pytest.raises(StoreError, match=path.name):
+            restore_study(Store(db), folder)
+        assert fingerprint(db) == before
+        path.write_bytes(whole)
+    restore_study(Store(db), folder)
