@@ -223,6 +223,14 @@ KEY = "Zq7/J+w9=PLANTed-KeyPart"
         KEY.encode().hex(),
         KEY.encode().hex().upper(),
         KEY[::-1],
+        # Some letters escaped and others not, in either case, once or twice.
+        "Zq7%2fJ%2Bw9%3dPLANTed%2DKeyPart",
+        "Zq7%252FJ%252Bw9%253DPLANTed-KeyPart",
+        r"Zq7\u002fJ\u002Bw9=PLANTed\x2dKeyPart",
+        "Zq7&#47;J&#x2B;w9&#061;PLANTed-KeyPart",
+        "".join(f"{ord(letter):02x}" if at % 3 else f"{ord(letter):02X}" for at, letter in enumerate(KEY)),
+        ":".join(f"{ord(letter):02x}" for letter in KEY),
+        ", ".join(f"0x{ord(letter):02X}" for letter in KEY),
     ],
 )
 def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
@@ -234,6 +242,7 @@ def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
     left = shown.removeprefix("bad key ").removesuffix(" given").replace("[key]", " ").split()
     assert all(said.startswith(part) or said.endswith(part) for part in left)
     assert all(len(part) <= 14 for part in left)
+    assert redacted("%41 &#65; 00:11:22:33:44:55:66:77 stays", KEY) == "%41 &#65; 00:11:22:33:44:55:66:77 stays"
 
 
 @given(texts.binary(max_size=7), texts.text("abcXYZ019+/=-_", min_size=16, max_size=40), texts.binary(max_size=7))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from engine.core.text import FORMULA_SIGNS
+from engine.core.text import FORMULA_SIGNS, csv_cell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +50,8 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     armed = {name: pl.col(name).str.slice(0, 1).is_in([*FORMULA_SIGNS]) for name in names}
     # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
     texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
-    return whole.with_columns(*texts).write_csv().encode()
+    heads = {name: csv_cell(name) for name in whole.columns}
+    return whole.with_columns(*texts).rename(heads).write_csv().encode()
 
 
 def as_parquet(frame: pl.DataFrame) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
+from typing import overload
 
 from engine.core.records import PUSD_PER_USD
 
@@ -225,6 +226,10 @@ def _tenths(fraction: float) -> str:
     return text if float(text) else text.removeprefix("-")
 
 
+@overload
+def csv_cell(value: str) -> str: ...
+@overload
+def csv_cell(value: object) -> object: ...
 def csv_cell(value: object) -> object:
     """A value as CSV takes it: a list as JSON, and a text that a spreadsheet would run behind an apostrophe."""
     if isinstance(value, (list, tuple)):

@@ -8,6 +8,7 @@ route. Never lets a key into a sentence.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import re
@@ -372,10 +373,56 @@ def _coded(raw: bytes) -> set[str]:
 
 
 def blotted(text: str, keys: Iterable[str]) -> str:
-    """Text with these keys blotted out, longest first."""
+    """Text with these keys blotted out, longest first, also where some of their letters are escaped and others not."""
+    keys = tuple(keys)
     for key in keys:
         text = text.replace(key, "[key]")
+    if _ESCAPED.search(text):
+        text = _blotted_escapes(text, keys)
+    if _HEX.search(text):
+        for key in keys:
+            if _PAIRS.fullmatch(key):
+                text = _in_hex(key.lower()).sub("[key]", text)
     return text
+
+
+_ESCAPED = re.compile(
+    r"%(?:25){0,3}(?P<percent>[0-9a-f]{2})|\\{1,2}(?:x|u00|u\{0{0,2})(?P<json>[0-9a-f]{2})\}?|"
+    r"&(?:amp;)?#(?:x0{0,4}(?P<hex>[0-9a-f]{2})|0{0,4}(?P<decimal>[0-9]{2,3}));",
+    re.I,
+)
+"""A letter as addresses, JSON and HTML may write it."""
+_HEX = re.compile(r"(?:[0-9a-f]{2}[\s:,-]{0,2}(?:0x|\\x)?){6}", re.I)
+_PAIRS = re.compile(r"(?:[0-9a-f]{2}){6,}")
+
+
+def _blotted_escapes(text: str, keys: Iterable[str]) -> str:
+    """Looks for the keys in the text as it reads without escapes, and blots out what stands for them."""
+    plain, starts, at = list[str](), list[int](), 0
+    for found in _ESCAPED.finditer(text):
+        code = found["percent"] or found["json"] or found["hex"]
+        plain += [*text[at : found.start()], chr(int(code, 16) if code else int(found["decimal"]) % 256)]
+        starts += [*range(at, found.start() + 1)]
+        at = found.end()
+    plain += text[at:]
+    starts += [*range(at, len(text) + 1)]
+    read = "".join(plain)
+    spans = [
+        (starts[place.start()], starts[place.end()]) for key in keys for place in re.finditer(re.escape(key), read)
+    ]
+    # From the end, so that what stands before keeps its place; one within another is gone with it.
+    last = len(text) + 1
+    for start, end in sorted(spans, key=lambda span: (span[1], -span[0]), reverse=True):
+        if end <= last:
+            text, last = f"{text[:start]}[key]{text[end:]}", start
+    return text
+
+
+@functools.lru_cache(maxsize=64)
+def _in_hex(key: str) -> re.Pattern[str]:
+    """A key in hexadecimal digits, of either case and with what parts its bytes."""
+    pairs = (key[at : at + 2] for at in range(0, len(key), 2))
+    return re.compile(r"[\s:,-]{0,2}(?:0x|\\x)?".join(pairs), re.I)
 
 
 def said_status(error: BaseException) -> int | None:

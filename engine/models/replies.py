@@ -21,11 +21,13 @@ from engine.models.usage import malformed
 
 _WORDS: dict[str, str] = {
     "stop": "stop stopped stop_sequence stop_token stop_string stop_string_found stop_criteria_met eos eos_token "
-    "eos_found eot_id im_end stop_sequence_reached end end_turn end_of_turn end_of_text complete completed finish finished done normal",
-    "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached maximum_tokens token_limit "
-    "max_predicted_tokens_reached model_length context_length_reached model_context_window_exceeded",
+    "eos_found eot_id im_end stop_sequence_reached end end_turn end_of_turn end_of_text complete completed finish "
+    "finished done normal",
+    "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached maximum_tokens "
+    "token_limit max_predicted_tokens_reached model_length context_length_reached model_context_window_exceeded",
     "filter": "content_filter content_filtered contentfilter refusal refused safety sensitive blocklist "
-    "prohibited_content spii recitation guardrail_intervened blocked moderation policy_violation content_policy content_policy_violation image_safety model_armor language error_toxic",
+    "prohibited_content spii recitation guardrail_intervened blocked moderation policy_violation content_policy "
+    "content_policy_violation image_safety model_armor language error_toxic",
     "error": "error abort aborted cancel cancelled canceled user_cancel timeout time_limit network_error server_error "
     "internal_error failed failure error_limit not_finished insufficient_system_resource unspecified other unknown "
     "malformed_function_call malformed_response malformed_model_output malformed_tool_use unexpected_tool_call "

@@ -209,8 +209,9 @@ class _Counts:
 
     def total(self) -> int | None:
         """The total as it is given; one below zero, as servers write that they know none, is below its parts too."""
-        below = (value for name in TOTAL if type(value := self._value(name)) in (int, float) and value < 0)
-        return next((-1 for _ in below), None) or self.first(TOTAL)
+        values = [self._value(name) for name in TOTAL]
+        below = any(isinstance(value, (int, float)) and value < 0 for value in values)
+        return -1 if below else self.first(TOTAL)
 
     def _value(self, name: str) -> object:
         if "." not in name:

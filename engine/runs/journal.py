@@ -1,11 +1,11 @@
 """The journal of a run: an intent before each dispatch, the outcome before any strategy sees it.
 
-One JSON object per line. Lines of one turn of the event loop share a write (a system call costs more than a line), and
-`written` returns once it is done: what is acknowledged so survives SIGKILL; `sync` makes a batch survive the machine.
-An outcome that a full disk refused is kept and tried again with the next line; an intent is dropped, as nothing is sent
-without it. Reading forgives a torn last line and counts what it cannot read. An intent without an outcome is *in
-doubt*: it may have been billed, so it stays charged at its worst case. Holds no key and no header, only what the store
-keeps as well.
+One JSON object per line, with its checksum. Lines of one turn of the event loop share a write (a system call costs more
+than a line), and `written` returns once it is done: what is acknowledged so survives SIGKILL; `sync` makes a batch
+survive the machine. An outcome that a full disk refused is kept and tried again with the next line; an intent is
+dropped, as nothing is sent without it. Reading forgives a torn last line and counts what it cannot read. An intent
+without an outcome is *in doubt*: it may have been billed, so it stays charged at its worst case. Holds no key and no
+header, only what the store keeps as well.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import re
+import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -126,7 +127,7 @@ class Journal:
             os.close(file)
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._lines.append(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+        self._lines.append(_summed(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode()))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -162,6 +163,20 @@ class Journal:
             left = [line for line, end in zip(lines, ends, strict=True) if end > done and not line.startswith(_INTENT)]
             self._lines = left if done in (0, *ends) else [b"\n", *left]
             raise
+
+
+_SUM = b',"sum":'
+
+
+def _summed(body: bytes) -> bytes:
+    """A line with the sum of what it says: a digit that changes on the disk leaves a line that can be read."""
+    return body[:-1] + _SUM + str(zlib.crc32(body)).encode() + b"}\n"
+
+
+def _is_whole(line: bytes, said: object) -> bool:
+    """Whether a line is what was written; those of earlier releases have no sum."""
+    body, found, _ = line.rpartition(_SUM)
+    return said is None if not found else zlib.crc32(body + b"}") == said
 
 
 def _is_torn(line: bytes) -> bool:
@@ -202,8 +217,8 @@ def read(path: Path) -> History:
                 continue
             try:
                 entry = codec.parsed(line)
-                if not isinstance(entry, dict):
-                    raise ValueError("no line of a journal")
+                if not isinstance(entry, dict) or not _is_whole(line, entry.pop("sum", None)):
+                    raise ValueError("no line of a journal, or not the one that was written")
                 if "untold" in entry:
                     history.untold += codec.record(Amount, entry["untold"])
                     history.unread.clear()
@@ -253,10 +268,13 @@ def _without_text(line: bytes, keys: Collection[str], day: date) -> bytes | None
     """A line with a note for the text of its reply; None: it has none that is to go."""
     try:
         entry = codec.parsed(line)
+        whole = _is_whole(line, entry.pop("sum", None))
         reply = entry["completion"]
         if reply["key"] not in keys or removed.is_note(reply["text"]):
             return None
         reply["text"] = removed.note(day)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
+    body = json.dumps(entry, ensure_ascii=True, separators=(",", ":")).encode()
+    # A line that was damaged stays one that is not believed.
+    return _summed(body) if whole else body[:-1] + _SUM + b"0}\n"

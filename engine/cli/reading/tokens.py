@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -211,7 +212,10 @@ def _study(db: Path, study: str, as_csv: bool, as_json: bool) -> None:
     results = engine.open(options.existing(db))
     frame = results.token_roles(study)
     if as_csv:
-        sys.stdout.write(frame.write_csv())
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(frame.columns)
+        # Names are whatever a study calls its models and tasks, and this is opened in a spreadsheet.
+        writer.writerows([fmt.csv_cell(cell) for cell in row] for row in frame.iter_rows())
         return
     if as_json:
         show.emit(frame.to_dicts())

@@ -35,10 +35,12 @@ _CLAUSE = re.compile(
 _YES_NO = re.compile(r"\b(yes|no)\b(?!-\w)", re.I)
 _TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
 _CALLED = re.compile(
-    r"\b(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b[^.!?\n]{0,60}?\b(?:is|are)\s"
-    r"(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
+    r"\b(?:the|this|that)\s(?:\w{1,20}\s)?(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b"
+    r"(?!\s(?:\(?[0-9]|one\b|two\b))[^.!?\n]{0,60}?\bis\s(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?"
+    r"(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
     re.I,
 )
+_FIRST_OF = re.compile(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
 # Before a yes or no that is the clause's own, and no word somebody else said.
 _STATES = re.compile(
     r"(?:\A|[.!?\n:;,(\u2026\u2014]|\b(?:so|thus|hence|therefore|then|but|actually|again|indeed|now|and|is|be|a|clear|"
@@ -410,11 +412,13 @@ _VERDICTS = {
 
 
 def _called(text: str) -> str | None:
-    """Whether a reply calls the statement it was asked about true or false, the last time it does."""
-    called = deque(_CALLED.finditer(text), maxlen=1)
-    if not called:
+    """Whether a reply ends by calling the statement it was asked about true or false."""
+    # Only where it ends: on the way there its premises may be called so too.
+    sentence = re.split(r"(?<=[.!?])\s|\n", text[-LONGEST:].strip())[-1]
+    called = _CALLED.search(sentence)
+    if called is None or _FIRST_OF.search(called[0]):
         return None
-    return "yes" if (called[0]["said"].lower() == "true") != bool(called[0]["not"]) else "no"
+    return "yes" if (called["said"].lower() == "true") != bool(called["not"]) else "no"
 
 
 def _yes_no(text: str) -> str | None:

@@ -401,6 +401,7 @@ def test_curves_in_money_without_a_price_say_how_to_give_one(opened: Open) -> No
 def test_a_table_runs_nothing_in_a_spreadsheet() -> None:
     frame = pl.DataFrame({"name": ["=1+1", "fine", None], "runs": [["a", "b"], [], None], "n": [-1.5, 2.0, None]})
     assert exports.as_csv(frame).decode().splitlines() == ["name,runs,n", "'=1+1,a b,-1.5", 'fine,"",2.0', ",,"]
+    assert exports.as_csv(pl.DataFrame({"=1+1": [1], "@b": [2]})).decode().splitlines()[0] == "'=1+1,'@b"
 
 
 @pytest.mark.parametrize("name", ["[x](http://a)", "**b**", ":red[x]", "$a$", "<b>", ":material/delete:", "a\n# b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "halved": _halved,
     "halved at a line": lambda path: path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:20])),
     "garbage in the middle": _garbage,
+    "digits changed": lambda path: path.write_bytes(
+        re.sub(rb'"charged_tokens":[0-9]+', b'"charged_tokens":1', path.read_bytes())
+    ),
     "torn": lambda path: path.write_bytes(path.read_bytes()[:-40]),
 }
 

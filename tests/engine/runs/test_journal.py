@@ -236,6 +236,7 @@ def test_an_outcome_that_cannot_be_true_leaves_its_intent_in_doubt(tmp_path: Pat
     intent, outcome = (tmp_path / "j").read_text(encoding="utf-8").splitlines()
     line = json.loads(outcome)
     line["outcome"].update(wrong)
+    del line["sum"]
     (tmp_path / "j").write_text(f"{intent}\n{json.dumps(line)}\n", encoding="utf-8")
     history = read(tmp_path / "j")
     assert (history.in_doubt, history.spent, history.completions) == (Amount(1, 10, 70), Amount(), {})
@@ -247,8 +248,29 @@ def test_a_reply_whose_usage_cannot_be_true_is_not_believed(tmp_path: Path, usag
     intent, outcome = (tmp_path / "j").read_text(encoding="utf-8").splitlines()
     line = json.loads(outcome)
     line["completion"]["usage"] = usage
+    del line["sum"]
     (tmp_path / "j").write_text(f"{intent}\n{json.dumps(line)}\n", encoding="utf-8")
     assert (read(tmp_path / "j").in_doubt, read(tmp_path / "j").completions) == (Amount(1, 10, 70), {})
+
+
+@pytest.mark.parametrize("bit", [0, 3, 6])
+def test_no_bit_that_changes_makes_an_attempt_cheaper(tmp_path: Path, bit: int) -> None:
+    path = tmp_path / "j"
+    outcome = attempt("a", outcome="ok", charged_tokens=9, charged_pusd=66)
+    _write(path, [(outcome, completion("key a", "x"))])
+    whole = path.read_bytes()
+    charged = read(path).spent
+    for at in range(whole.index(b"\n") + 1, len(whole) - 1):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+        history = read(path)
+        assert (history.spent + history.in_doubt).least(charged) == charged, whole[at - 9 : at + 9]
+
+
+def test_a_line_of_a_release_without_sums_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    _write(path, [(attempt("a", outcome="ok"), completion("key a", "x"))])
+    path.write_bytes(re.sub(rb',"sum":[0-9]+', b"", path.read_bytes()))
+    assert [a.outcome for a in read(path).attempts] == ["ok"] and not read(path).unreadable
 
 
 def test_unreadable_lines_are_counted_but_not_a_torn_last_one_or_a_blank_one(tmp_path: Path) -> None:

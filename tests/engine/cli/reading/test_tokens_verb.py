@@ -77,6 +77,11 @@ def test_a_study_is_said_as_a_table_and_as_csv(tmp_path: Path, capsys: pytest.Ca
     frame = engine.open(db).token_roles("narrow")
     read = pl.read_csv(io.StringIO(said(capsys, "--study", "narrow", "--csv", "--db", str(db))))
     assert read["total_tokens"].to_list() == pytest.approx(frame["total_tokens"].to_list())
+    named = frame.with_columns(task=pl.lit("=cmd|x"), model=pl.lit("@x"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.analysis.Results.token_roles", lambda *_: named)
+        armed = pl.read_csv(io.StringIO(said(capsys, "--study", "narrow", "--csv", "--db", str(db))))
+    assert set(armed["task"]) == {"'=cmd|x"} and set(armed["model"]) == {"'@x"}
     assert len(json.loads(said(capsys, "--study", "narrow", "--json", "--db", str(db)))) == frame.height
     assert "Means per answer" in said(capsys, "--study", "narrow", "--db", str(db))
     assert "wide" in said(capsys, "--study", "wyde", "--db", str(db), code=2)
