@@ -103,7 +103,7 @@ def _answer(line: Line, where: str) -> ImportedAnswer:
     system = [turn.content for turn in turns if turn.role == "system"]
     return ImportedAnswer(
         tool="chat",
-        setting=line.setting or (f"system: {' '.join(system)[:40]}" if system else "chat"),
+        setting=line.setting or (logs.named_by("\n".join(system), "system prompt") if system else "chat"),
         model=str(model),
         question="\n\n".join(turn.content for turn in turns if turn.role != "system"),
         target=None if line.target is None else str(line.target),

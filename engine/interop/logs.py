@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from engine.core import ids
 from engine.core.errors import UsageError, shortened
 from engine.core.records import Message, Prompt, Spend
 
@@ -283,6 +284,12 @@ def prompt_of(messages: Any) -> Prompt:
             # Tools and functions have no role here; whose words they are is said in brackets.
             turns.append(Message("user", content if role == "user" else f"[{shortened(str(role))}] {content}"))
     return tuple(turns)
+
+
+def named_by(prompt: str, kind: str) -> str:
+    """A name for a setting that nobody named and that its prompt makes: by content, for names are shown where prompts
+    are not, and two that begin alike are two."""
+    return f"{kind} {ids.digest('i3', prompt)[3:11]}"
 
 
 def chat_of(words: str) -> Prompt:

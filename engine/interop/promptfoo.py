@@ -15,6 +15,9 @@ import msgspec
 
 from engine.interop import ImportedAnswer, importer, logs
 
+LONGEST_LABEL = 40
+"""Characters of a name that somebody gave."""
+
 
 class Results(msgspec.Struct):
     """All results, one by one."""
@@ -136,6 +139,8 @@ def _answer(output: Output, result: Result, scorer: str | None) -> ImportedAnswe
     )
     raw = str(result.prompt.get("raw") or "")
     label = str(result.prompt.get("label") or "prompt")
+    # Who gives a prompt no label has its very text for one.
+    setting = label if len(label) <= LONGEST_LABEL and "{{" not in label else logs.named_by(label, "prompt")
     variables = json.dumps(result.vars, ensure_ascii=False, sort_keys=True)
     question = (
         next((v for v in result.vars.values() if isinstance(v, str)), raw) if len(result.vars) == 1 else variables
@@ -143,7 +148,7 @@ def _answer(output: Output, result: Result, scorer: str | None) -> ImportedAnswe
     expected = [str(each["value"]) for each in _asserts(result.testCase) if each.get("value") is not None]
     return ImportedAnswer(
         tool="promptfoo",
-        setting=label,
+        setting=setting,
         model=str(provider.get("id") or provider.get("label") or "unknown").replace(":", "/", 1),
         question=question if result.vars else raw,
         target=" | ".join(expected) or None,

@@ -213,3 +213,24 @@ def test_a_damaged_record_costs_no_more_than_itself(tmp_path: Path) -> None:
     with logs.skipping_bad() as faults:
         assert len(_read(log)) == 5
     assert len(faults) == 1 and "sample 2" in faults[0]
+
+
+def test_a_setting_that_only_its_prompt_makes_has_no_word_of_it_in_its_name(tmp_path: Path) -> None:
+    log = foreign_logs.chat(tmp_path)
+    first = json.loads(log.read_text().splitlines()[0])
+    user = first["request"]["messages"]
+    told = "You are a careful assistant of the Example Company. "
+    lines = [
+        first | {"request": first["request"] | {"messages": [{"role": "system", "content": told + more}, *user]}}
+        for more in ("Be brief.", "Be long.")
+    ]
+    log.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    one, other = (answer.setting for answer in _read(log))
+    assert one != other and "careful" not in one + other
+    log = foreign_logs.promptfoo(tmp_path)
+    body = json.loads(log.read_text())
+    for result in body["results"]["results"]:
+        result["prompt"]["label"] = "Answer as the Example Company would: {{question}}"
+    log.write_text(json.dumps(body))
+    (setting,) = {answer.setting for answer in _read(log)}
+    assert setting.startswith("prompt ") and "Example" not in setting
