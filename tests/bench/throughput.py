@@ -327,6 +327,7 @@ def table(peers: list[Peer], questions: int, rounds: int, latency_ms: float) -> 
                     broken[peer.name] = " ".join(str(error).split())[-300:]
                 else:
                     costs.setdefault(peer.name, []).append(pair)
+                    print(f"    {peer.name}: {pair[1].wall_s:.1f} s, {pair[1].cpu_s:.2f} CPU s", file=sys.stderr)
     print(f"\n{questions:,} questions, {FLIGHT} in flight, {latency_ms:g} ms latency, medians of {rounds}")
     print(f"{'':18s}{'whole':>20s}{'':4s}{'steady':>30s}{'':4s}{'ours / theirs':>18s}")
     print(f"{'':18s}{'wall s':>10s}{'CPU s':>10s}{'':4s}{'calls/s':>12s}{'calls/CPU s':>18s}{'':4s}{'CPU, whole':>18s}")

@@ -77,7 +77,10 @@ class Direct:
     async def post(self, path: str, sent: Mapping[str, Any]) -> str:
         """The body of the reply to an object sent to a path below the address. Raises aiohttp's exceptions, those of
         this module, ReplyRefused, and UnicodeDecodeError for what is no UTF-8."""
-        url = self._urls.get(path) or self._urls.setdefault(path, URL(f"{self._base}{path}"))
+        if (url := self._urls.get(path)) is None:
+            # An address of the environment may end in a query, which stays at the end.
+            base, mark, query = self._base.partition("?")
+            url = self._urls[path] = URL(f"{base.rstrip('/')}{path}{mark}{query}")
         # Escaped throughout, because a lone surrogate has no other form.
         body = json.dumps(sent).encode()
         try:
