@@ -6,8 +6,8 @@
     python -m tests.bench.actors beyond [--ms 0.5 5 50]
 
 `kill` and `scale` run on a real Ray cluster of this machine and need Ray (`uv run --extra ray`); `ledger` measures one
-core without it, and `beyond` says what a cluster of many machines would do: the same run and the same bytes, its actors
-in the process and every message on the way for as long as between machines. `kill` ends with 1 if a reply that was
+core without it, and `beyond` simulates a cluster of many machines: the same ledger, journal and messages, on a clock that
+leaps over the time messages and calls take, the time it computes left out: the ledger's limit is `ledger`'s. `kill` ends with 1 if a reply that was
 acknowledged is missing, a request was asked again that was not in flight, more was served than charged or than the
 ceiling, or the results differ from those of a run that nobody disturbed.
 """
@@ -19,26 +19,25 @@ import asyncio
 import json
 import random
 import resource
+import selectors
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from engine.core.budget import Ceiling, Limits
 from engine.core.ids import request_key
 from engine.core.records import Completion, Message, Request, Usage
 from engine.models.scripted import open_scripted
-from engine.runs import journal, run_dir, worker
+from engine.runs import journal, run_dir
 from engine.runs.actors import wire
 from engine.runs.actors.crew import Crew
 from engine.runs.completion_cache import CompletionCache
 from engine.runs.dispatcher import Dispatcher, Gate
-from engine.study.plan import plan
-from engine.study.schema import load
 from tests.support import clusters, killer
-from tests.support.in_process import InProcess
 from tests.support.provider import serving
 
 STUDY = """
@@ -115,9 +114,9 @@ def _under_fire(
     while True:
         process = cluster.command([*argv, "--on", "ray", "--actors", "3"], out)
         while process.poll() is None:
-            size += chance.randrange(12_000)
+            size += chance.randrange(8_000)
             while process.poll() is None and _noted(db) <= size:
-                time.sleep(0.02)
+                time.sleep(0.1)
             if tally.actors + tally.runs >= most:
                 break
             of_run = tally.runs * 2 <= tally.actors
@@ -132,7 +131,7 @@ def _under_fire(
 
 def _noted(db: Path) -> int:
     """Bytes of the journal of a database's run."""
-    return (killer.run_of(db).journal_bytes or 0) if run_dir.list_runs(db) else 0
+    return sum(path.stat().st_size for path in run_dir.folder(db).glob("*/journal.jsonl"))
 
 
 def scale(folder: Path, options: argparse.Namespace) -> None:
@@ -159,30 +158,84 @@ def scale(folder: Path, options: argparse.Namespace) -> None:
             )
 
 
+class Warp(asyncio.SelectorEventLoop):
+    """A loop whose clock leaps to the next timer instead of waiting for it: seconds of waiting cost none."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+        super().__init__(_Leaping(self))
+
+    def time(self) -> float:
+        """Seconds that were leaped over."""
+        return self._now_s
+
+    def leap(self, seconds: float) -> None:
+        """As if so much time had passed."""
+        self._now_s += seconds
+
+
+class _Leaping(selectors.DefaultSelector):
+    """Tells its loop how long it would have waited."""
+
+    def __init__(self, loop: Warp) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """As any selector's, without the wait."""
+        self._loop.leap(max(0.0, timeout or 0.0))
+        return super().select(0)
+
+
 class _Paper:
-    """Seats whose actor answers at once: what is measured is the run's side alone, messages read and written."""
+    """One place and its one seat, with all actors of a run: each message takes `way_s`, each call `reply_s`.
+
+    What is measured is the run's side, with its messages read and written; who was answered wants the next call."""
 
     name = "paper"
 
-    def __init__(self, reply: Completion) -> None:
-        self._reply = reply
+    def __init__(self, model: str, calls: int, way_s: float, reply_s: float) -> None:
+        self.bought = 0
+        self._model, self._left = model, calls
+        self._way_s, self._reply_s = way_s, reply_s
         self._said: list[wire.Message] = []
         self._more = asyncio.Event()
-        self.bought = 0
 
-    async def open(self, setup: bytes = b"") -> None:
+    async def open(self, setup: bytes = b"") -> Any:
+        """As a place: one; as a seat: nothing to do."""
+        return None if setup else 1
+
+    async def hire(self) -> _Paper:
+        """The one."""
+        return self
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+    def end(self) -> None:
         """Nothing to do."""
 
     def deliver(self, batch: bytes) -> None:
-        """A lease is answered at once."""
+        """A lease is answered once it is there, the call was made and the answer is back."""
+        later = asyncio.get_running_loop().call_later
         for message in wire.decoded(batch, list[wire.ToActor]):
             if isinstance(message, wire.Lease):
-                self.say(wire.Sent(message.number, replace(self._reply, key=message.request.key)))
+                usage = Usage(160, 121)
+                reply = Completion(message.request.key, "word " * 120, "stop", usage, 400, "m", None, datetime.now(UTC))
+                later(2 * self._way_s + self._reply_s, self._say, wire.Sent(message.number, reply))
             else:
                 self.bought += 1
+                later(2 * self._way_s, self.want)
 
-    def say(self, message: wire.Message) -> None:
-        """Have it said with the next batch."""
+    def want(self) -> None:
+        """Another call, if there are any left."""
+        if self._left:
+            self._left -= 1
+            prompt = (Message("user", f"{self._left} " + "x" * 500),)
+            bare = Request(self._model, prompt, (("temperature", 0.7),), 128, 0, 0)
+            self._say(wire.Wanted(self._left, replace(bare, key=request_key(bare))))
+
+    def _say(self, message: wire.Message) -> None:
         self._said.append(message)
         self._more.set()
 
@@ -193,52 +246,24 @@ class _Paper:
         said, self._said = self._said, []
         return wire.encoded(said)
 
-    def end(self) -> None:
-        """Nothing to do."""
 
-
-class _Desk:
-    """A place with one such seat."""
-
-    name = "paper"
-
-    def __init__(self, seat: _Paper) -> None:
-        self.seat = seat
-
-    async def open(self) -> int:
-        """One."""
-        return 1
-
-    async def hire(self) -> _Paper:
-        """The one."""
-        return self.seat
-
-    async def close(self) -> None:
-        """Nothing to do."""
-
-
-async def _granted(folder: Path, calls: int, at_once: int) -> float:
-    """Seconds of CPU for so many leases: wanted, reserved, journalled, leased, journalled again, settled, answered."""
+async def _granted(folder: Path, calls: int, at_once: int, way_s: float = 0.0, reply_s: float = 0.0) -> float:
+    """Seconds for so many leases: wanted, reserved, journalled, leased, journalled again, settled, answered."""
     model = open_scripted("scripted/noise", None)
     model.parallel = at_once
     identity = model.setting.identity
-    reply = Completion(
-        "k", "word " * 120, "stop", Usage(160, 121), 400, "m", None, datetime.now(UTC), answered_by="host/v1"
-    )
-    seat = _Paper(reply)
-    gate, notes = Gate(Ceiling(Limits(tokens=10**12))), journal.Journal(folder / f"journal{at_once}.jsonl")
-    crew = Crew(_Desk(seat), wire.Setup("", ((model.setting.name, identity),), "run", ""), {identity: model})
+    seat = _Paper(identity, calls, way_s, reply_s)
+    gate, notes = Gate(Ceiling(Limits(tokens=10**12))), journal.Journal(folder / f"journal{at_once}-{way_s}.jsonl")
+    crew = Crew(seat, wire.Setup("", ((model.setting.name, identity),), "run", ""), {identity: model})
     await crew.open()
     buyer = Dispatcher({identity: model}, gate, notes, run_id="run", send=crew.send)
     crew.serve(CompletionCache(buyer.purchase), gate)
-    began = time.process_time()
-    for first in range(0, calls, at_once):
-        for n in range(first, first + at_once):
-            bare = Request(identity, (Message("user", f"{n} " + "x" * 500),), (("temperature", 0.7),), 128, 0, 0)
-            seat.say(wire.Wanted(n, replace(bare, key=request_key(bare))))
-        while seat.bought < first + at_once:
-            await asyncio.sleep(0)
-    took_s = time.process_time() - began
+    began = asyncio.get_running_loop().time()
+    for _ in range(at_once):
+        seat.want()
+    while seat.bought < calls:
+        await asyncio.sleep(reply_s / 50)
+    took_s = asyncio.get_running_loop().time() - began
     notes.close()
     await crew.close()
     return took_s
@@ -246,28 +271,24 @@ async def _granted(folder: Path, calls: int, at_once: int) -> float:
 
 def ledger(folder: Path, options: argparse.Namespace) -> None:
     """Leases a second of one core."""
-    for at_once in (1, 16, 64, 256):
-        calls = options.calls // at_once * at_once
-        took_s = min(asyncio.run(_granted(folder, calls, at_once)) for _ in range(2))
+    for at_once in (1, 16, 64, 256, 1024):
+        calls, began = max(options.calls, 4 * at_once), time.process_time()
+        asyncio.run(_granted(folder, calls, at_once))
+        took_s = time.process_time() - began
         print(
-            f"{at_once} at once: {calls / took_s:,.0f} leases/s of CPU ({took_s / calls * 1e6:.0f} µs each)", flush=True
+            f"{at_once} at once: {calls / took_s:,.0f} leases a second of CPU, {took_s / calls * 1e6:.0f} µs each",
+            flush=True,
         )
 
 
 def beyond(folder: Path, options: argparse.Namespace) -> None:
-    """Simulated: each message takes so long on its way; 64 calls at once of 400 ms."""
-    with serving(latency_s=0.4) as provider:
-        path = study(folder, provider.api_base, 128, 64)
-        for ms in (0.0, *options.ms):
-            db, before = folder / f"{ms:g}.duckdb", len(provider.served)
-            known = load(path)
-            run = worker.prepare(known, db)
-            place = InProcess(8, latency_s=ms / 1000)
-            assert worker.run(run, lambda status: None, planned=plan(known), place=place).state == "finished"
-            times = sorted(attempt.started_at for attempt in journal.read(run.journal).attempts)
-            span_s = (times[-1] - times[0]).total_seconds() + 0.4
-            calls = len(provider.served) - before
-            print(f"{ms:g} ms each way, 8 actors: {calls} calls, {calls / span_s:.0f} calls/s", flush=True)
+    """Simulated, on a clock that leaps: the real run's side, each message so long on its way, calls of 1 s."""
+    for ms in (0.0, *options.ms):
+        for at_once in (64, 1024):
+            calls = 4 * at_once
+            with asyncio.Runner(loop_factory=Warp) as loop:
+                span_s = loop.run(_granted(folder, calls, at_once, ms / 1000, 1.0))
+            print(f"{ms:g} ms each way, {at_once} at once: {calls / span_s:,.0f} calls/s of {at_once:,}", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:
