@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -131,6 +132,39 @@ def test_no_label_covers_another_and_nothing_is_cut(site: Site) -> None:
         page.set_viewport_size({"width": width, "height": 1000})
         page.wait_for_function(FITTED, arg=width)
         assert page.evaluate(OVERLAPS) == [], width
+
+
+def test_a_thought_stands_token_by_token_beside_its_curve_and_the_address_names_it(site: Site) -> None:
+    page = site.open("/thought", scheme="dark", width=1366, height=768)
+    expect(page.get_by_role("heading", level=1).first).to_have_text(
+        re.compile("come after the answer|no thought answers")
+    )
+    assert "17, 20, 25" in paper(page) and page.evaluate(OVERLAPS) == []
+    # The token in which the answer is complete is marked once.
+    expect(page.locator(".th-text")).to_have_count(1)
+    expect(page.locator(".th-text .th-at")).to_have_count(1)
+    page.get_by_role("button", name=re.compile("^(Before|Next)")).and_(page.locator(":enabled")).first.click()
+    page.wait_for_url(re.compile("thought="))
+    still(page)
+    shown = page.locator(".th-text").inner_text()
+    # A link leads to the very thought, and every window holds the page.
+    again = site.open(page.url.removeprefix(site.url), width=1920)
+    expect(again.locator(".th-text")).to_have_text(shown, use_inner_text=True)
+    for width in (1920, 800):
+        again.set_viewport_size({"width": width, "height": 1000})
+        again.wait_for_function(FITS, arg=width)
+
+
+def test_a_text_is_cut_by_several_tokenizers_and_nothing_of_it_is_markup(site: Site) -> None:
+    page = site.open("/tokens", figure=False, width=800)
+    field = page.locator("textarea").first
+    field.fill("<script>alert(1)</script><b>bold</b> <|endoftext|> naïve 漢字 🙂")
+    field.press("Control+Enter")
+    cells = page.locator(".tk i", has_text="script")
+    expect(cells.first).to_be_visible()
+    expect(page.locator("[data-testid=stMainBlockContainer] b", has_text=re.compile("^bold$"))).to_have_count(0)
+    expect(page.get_by_role("heading", level=1).first).to_contain_text("tokens")
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 800
 
 
 def test_the_way_from_a_point_leads_to_its_answers(site: Site) -> None:
