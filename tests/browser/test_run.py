@@ -49,8 +49,8 @@ def end_all(db: Path) -> None:
             os.kill(each.pid, signal.SIGKILL)
 
 
-WIDE = "/runs?model=scripted/adder&level=hard&questions=600&knob=self_consistency.samples%3D40&budgets=4000&tokens=90000000"
-"""A study that takes a while: many questions, many draws."""
+WIDE = "/runs?model={}&level=hard&questions=1500&knob=self_consistency.samples%3D40&budgets=4000&tokens=90000000"
+"""A study that takes a while: many questions, many draws, of a model that no other test of this server has asked."""
 
 
 def fill(page: Any, label: str, text: str) -> None:
@@ -95,7 +95,7 @@ def test_a_launched_run_is_watched_to_its_end_and_leads_to_its_own_results(stage
 
 
 def test_another_tab_sees_a_run_grow_and_stops_it_and_the_first_resumes_it(stage: Stage) -> None:
-    page = stage.open(WIDE)
+    page = stage.open(WIDE.format("scripted/sure-adder"))
     run_id = launch(page)
     expect(title(page)).to_contain_text(re.compile(r"^[1-9][\d,]* of"), timeout=LONG_MS)
     other = stage.open(f"/runs?run={run_id}")
@@ -111,7 +111,7 @@ def test_another_tab_sees_a_run_grow_and_stops_it_and_the_first_resumes_it(stage
 
 
 def test_a_run_whose_process_was_killed_is_offered_for_resume(stage: Stage) -> None:
-    page = stage.open(WIDE)
+    page = stage.open(WIDE.format("scripted/adder"))
     run_id = launch(page)
     expect(title(page)).to_contain_text(re.compile(r"^[1-9][\d,]* of"), timeout=LONG_MS)
     pid = run_dir.read(run_dir.find(stage.db, run_id)).pid
@@ -127,7 +127,7 @@ def test_a_run_whose_process_was_killed_is_offered_for_resume(stage: Stage) -> N
 def test_a_run_survives_a_dashboard_that_goes_away(tmp_path: Path, browser: Any) -> None:
     db = tmp_path / "results.duckdb"
     with staged(db, browser) as stage:
-        page = stage.open(WIDE)
+        page = stage.open(WIDE.format("scripted/adder"))
         run_id = launch(page)
         expect(title(page)).to_contain_text("answers in", timeout=LONG_MS)
     now = run_dir.read(run_dir.find(db, run_id))
