@@ -163,7 +163,7 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    st.html(STYLE + strips.style(controls.dark()))
+    controls.wear(STYLE, strips.style(controls.dark()))
     query = url_state.current()
     if "trial" in query and "condition" not in query:  # A link that names an answer alone: its setting is looked up.
         with suppress(BudgetscopeError):

@@ -53,7 +53,7 @@ def render() -> None:
     """Draw the page."""
     runs.reap()
     # Its colours are those of `controls.dress`.
-    st.html(f"<style>{Path(__file__).with_name('runs.css').read_text('utf-8')}</style>")
+    controls.wear(f"<style>{Path(__file__).with_name('runs.css').read_text('utf-8')}</style>")
     problems, run, db = url_state.load(VIEW, PARAMS), None, queries.path()
     if wanted := url_state.value(VIEW, "run"):
         try:

@@ -40,7 +40,7 @@ def render() -> None:
     """Draw the page."""
     if (db := controls.database()) is None:
         return
-    st.html(strips.style(controls.dark()) + words.STYLE)
+    controls.wear(strips.style(controls.dark()), words.STYLE)
     conditions = setting.named(db)
     offered = {"study": controls.studies(db, "condition"), "condition": tuple(conditions)}
     params = controls.offering(PARAMS, offered)

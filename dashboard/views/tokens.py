@@ -98,7 +98,7 @@ STYLE = """<style>
 
 def render() -> None:
     """Draw the page."""
-    st.html(STYLE + strips.style(controls.dark()))
+    controls.wear(STYLE, strips.style(controls.dark()))
     db = queries.state()
     there = queries.trouble(db) is None
     params = controls.offering(PARAMS, {"study": controls.studies(db, "task") if there else ("",), "task": ("",)})

@@ -547,8 +547,15 @@ def dress() -> None:
     inks = theme.inks(dark())
     colours = "".join(f"--bs-{name}:{ink};" for name, ink in asdict(inks).items() if isinstance(ink, str))
     style = Path(__file__).parents[1].joinpath("style.css").read_text("utf-8")
-    # Markdown is drawn a second before `st.html`, which fetches a program first and waits behind all others.
-    st.markdown(f"<style>:root{{{colours}}}{style}</style>", unsafe_allow_html=True)
+    wear(f"<style>:root{{{colours}}}{style}</style>")
+
+
+def wear(*styles: str) -> None:
+    """Put styles of ours on the page; they take no place.
+
+    As Markdown it is drawn a second before `st.html` would be, which fetches a program first and waits for all others.
+    """
+    st.markdown("\n".join(style.strip() for style in styles), unsafe_allow_html=True)
 
 
 def door() -> None:

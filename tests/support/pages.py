@@ -24,6 +24,11 @@ def run_page(view: str = "explore", **query: str | list[str]) -> AppTest:
     return app.run()
 
 
+def texts(app: AppTest) -> list[str]:
+    """What a page says in Markdown, in order, without its styles."""
+    return [text for each in app.markdown if not (text := str(each.value)).startswith("<style>")]
+
+
 def shown_bytes(app: AppTest) -> bytes:
     """All elements of the page with all they carry, its address, and its session."""
     found: list[bytes] = [repr(dict(app.query_params)).encode(), repr(app.session_state.to_dict()).encode()]

@@ -137,7 +137,8 @@ def test_a_stopped_run_keeps_what_it_has_and_resumes(db: Path, provider: Provide
     run = runs.start(long(provider), db)
     until(run, lambda now: now.state == "running" and now.done > 0)
     runs.stop(run)
-    # What is in flight is waited for.
+    # Once it has heard, nothing more is sent; what is in flight is waited for.
+    until(run, lambda now: now.state == "stopping")
     provider.release()
     now = ended(run)
     assert now.state == "stopped"

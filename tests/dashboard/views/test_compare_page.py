@@ -25,7 +25,7 @@ from engine.analysis import Cell, Comparison, Estimate
 from engine.analysis.cells import MEANS
 from engine.core.errors import UsageError
 from tests import ROOT
-from tests.support import stores
+from tests.support import pages, stores
 from tests.support.effort import cases
 from tests.support.pages import run_page
 
@@ -534,7 +534,7 @@ def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatc
     app.run()
     assert not app.exception
     assert app.selectbox(key="compare.by").options[0] == "kind of question"
-    assert not [each.value for each in app.markdown if re.search(r"(?<!\\)[<\[$]", each.value)]
+    assert not [each for each in pages.texts(app) if re.search(r"(?<!\\)[<\[$]", each)]
 
 
 def test_months_of_two_cells_come_from_the_analysis(databases: dict[str, Path]) -> None:

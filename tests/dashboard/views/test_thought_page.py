@@ -19,6 +19,7 @@ from engine.core.budget import Limits
 from engine.models import open_model
 from engine.runs import probing
 from engine.store.store import Store
+from tests.support import pages
 from tests.support.pages import run_page
 from tests.support.stores import studied
 
@@ -78,7 +79,7 @@ def test_without_a_look_the_page_estimates_says_so_and_names_the_command(
     assert "Estimated from the text alone" in captions(app)
     assert f"budgetscope probe {thinking(read)}" in [each.value for each in app.code]
     found = of(engine.open(read), thinking(read), source="text")
-    assert found.finding().rstrip(".") in str(app.markdown[0].value).replace("\\", "")
+    assert found.finding().rstrip(".") in pages.texts(app)[0].replace("\\", "")
 
 
 def test_with_looks_the_page_says_what_was_settled_and_the_text_is_one_click_away(

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 import engine
 from dashboard import figures
 from engine.models.tokens import tokenizers
-from tests.support import stores
+from tests.support import pages, stores
 from tests.support.pages import run_page
 
 EVIL = "<script>window.broken = 1</script><img src=x onerror=alert(1)> $x$ [a](javascript:alert(1)) \u202e"
@@ -45,7 +45,7 @@ def test_a_text_is_cut_by_each_tokenizer_and_the_heading_says_the_counts(db: Pat
     app = opened()
     text = str(app.text_area[0].value)
     counts = [tokenizers.open_tokenizer(name).count(text) for name in BY]
-    assert all(str(n) in str(app.markdown[0].value) for n in counts)
+    assert all(str(n) in pages.texts(app)[0] for n in counts)
     assert f'<b class="to-big">{counts[0]}</b>' in html(app)
 
 
@@ -64,7 +64,7 @@ def test_a_megabyte_is_counted_whole_and_drawn_as_a_window(db: Path) -> None:
     app.text_area[0].set_value(text).run()
     assert not app.exception
     n = tokenizers.open_tokenizer("o200k_base").count(text)
-    assert f"{n:,}" in str(app.markdown[0].value)
+    assert f"{n:,}" in pages.texts(app)[0]
     assert html(app).count('class="tk-') < 4 * 1_500
     window = next(each for each in app.number_input if "First token drawn" in each.label)
     window.set_value(n).run()
@@ -74,7 +74,7 @@ def test_a_megabyte_is_counted_whole_and_drawn_as_a_window(db: Path) -> None:
 def test_an_empty_text_has_no_tokens_and_costs_nothing_but_the_reply(db: Path) -> None:
     app = opened()
     app.text_area[0].set_value("").run()
-    assert not app.exception and "0 tokens" in str(app.markdown[0].value)
+    assert not app.exception and "0 tokens" in pages.texts(app)[0]
 
 
 def test_a_stored_answer_is_cut_by_its_link(db: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_tokens_of_a_study_stand_in_a_table_and_a_figure(db: Path) -> None:
     table = app.dataframe[0].value
     frame = engine.open(db).token_roles("made")
     assert set(table["Role"]) == {"all calls", "solve"} and len(table) == frame.filter(task=frame["task"][0]).height
-    assert "of all tokens are prompts" in str(app.markdown[0].value)
+    assert "of all tokens are prompts" in pages.texts(app)[0]
 
 
 def test_the_pieces_of_a_bar_add_up_to_its_setting(db: Path) -> None:
