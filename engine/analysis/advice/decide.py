@@ -81,13 +81,13 @@ class Decision:
     heading: str
     """The finding about all settings, at most 18 words."""
     lead: str
-    """What to do: `Use Self-consistency ×12 up to 256 tokens`; where nothing is accepted, that and why."""
+    """What to do: `Use Self-consistency ×12 up to 256 tokens`; where nothing is accepted or right, that and why."""
     rest: str
     """What it gets, what it may lose, what else would cost; empty where there is nothing to say."""
     n: int
     """Questions all settings are held against each other on; 0: nothing is known."""
     cell: Cell | None = None
-    """The pick; None: nothing is accepted, or nothing is known."""
+    """The pick; None: nothing is accepted, nothing accepted is ever right, or nothing is known."""
     accuracy: Estimate | None = None
     """Of the pick, a share, with its 95% interval; None without a pick."""
     regret: float | None = None
@@ -205,12 +205,17 @@ def decide(
     under = accuracy < 0 if reach_at_least is None else accuracy < reach_at_least - _EVEN
     corner = [int(cell) for cell in np.flatnonzero(~over & ~under)]
     heading = _heading(board)
-    if not corner:
+    if not corner or accuracy[corner].max() <= 0:
         nearest = _nearest(board, over)
         gaps, z = _Gaps.over(board, nearest), stats.z_of(LEVEL)
         ends = gaps.low(z), gaps.high(z)
         table = _table(board, nearest, gaps, ends, over, under, margin, {}, {})
-        lead, rest = _nothing(board, nearest, over, under, spend_at_most, reach_at_least)
+        if corner:
+            # Cheapest of what is never right is no advice.
+            table = table.with_columns(pl.col("verdict").replace(RECOMMENDED, CLOSE))
+            lead, rest = _never_right(board, spend_at_most, reach_at_least)
+        else:
+            lead, rest = _nothing(board, nearest, over, under, spend_at_most, reach_at_least)
         return Decision(heading, lead, rest, board.n, verdicts=table)
     highest = float(accuracy[corner].max())
     budgets = board.frame["budget"].to_list()
@@ -372,6 +377,12 @@ def _nothing(
         if cheapest != nearest:
             rest += f"; the cheapest that reaches it is {_called(board, cheapest)}, for {_spend(board, cheapest)}"
     return lead, f"{rest}."
+
+
+def _never_right(board: Board, most: float | None, least: float | None) -> tuple[str, str]:
+    where = "here" if most is None and not least else "within these limits"
+    asked = text.plural(board.n, "question")
+    return "Use none of these", f"nothing {where} got one of {asked} right. Read the answers to see why."
 
 
 def _gets(board: Board, pick: int, estimate: Estimate, bound: float, best: int, corner: list[int]) -> str:

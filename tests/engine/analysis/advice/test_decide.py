@@ -166,6 +166,15 @@ def test_the_heading_states_the_finding(shares: list[float], heading: str) -> No
     assert decide(board_of(right, [10, 100])).heading == heading
 
 
+@pytest.mark.parametrize(("most", "where"), [(None, "here"), (50, "within these limits")])
+def test_what_is_never_right_is_not_recommended(most: float | None, where: str) -> None:
+    right = np.zeros((2, 20))
+    right[1] = most is not None
+    decision = decide(board_of(right, [10, 100]), spend_at_most=most)
+    assert decision.cell is None and "recommended" not in decision.verdicts["verdict"].to_list()
+    assert decision.sentence.startswith(f"Use none of these: nothing {where} got one of 20 questions right.")
+
+
 def test_a_heading_does_not_praise_the_cheap_alone_where_the_advice_is_the_other() -> None:
     right = np.zeros((2, 100))
     right[0, :40], right[1, 55:] = 1, 1
@@ -209,7 +218,7 @@ def test_every_decision_keeps_its_promises(
     corner = [
         i for i in range(len(shares)) if (most is None or spends[i] <= most) and (least is None or scores[i] >= least)
     ]
-    assert (decision.cell is None) == (not corner)
+    assert (decision.cell is None) == (not any(scores[i] > 0 for i in corner))
     if decision.cell is not None:
         pick = board.frame["condition_id"].to_list().index(decision.cell.condition_id)
         highest = max(scores[i] for i in corner)
