@@ -52,11 +52,15 @@ def test_every_number_stays_when_the_texts_go(db: Path) -> None:
 
 
 def test_what_replayed_is_bought_again_and_said(db: Path, tmp_path: Path) -> None:
-    study = 'name="later"\nbudgets=[600]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\nstrategies=["told_budget"]'
+    study = (
+        'name="later"\nbudgets=[600]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\nstrategies=["told_budget"]'
+    )
     first = worker.run(worker.prepare(parse(study, "s.toml", tmp_path), db), lambda _: None)
     remove_texts(Store(db), None, datetime.now(UTC))
     again = study.replace("later", "again").replace("600", "600, 700")
-    last = worker.run(worker.prepare(parse(again.replace("told_budget", "told_budget"), "s.toml", tmp_path), db), lambda _: None)
+    last = worker.run(
+        worker.prepare(parse(again.replace("told_budget", "told_budget"), "s.toml", tmp_path), db), lambda _: None
+    )
     # Its trials are stored, so nothing is asked for what is known; the larger budget is new.
     assert first.spent.calls and last.state == "finished" and last.spent.calls == first.spent.calls
     made = 'name="fresh"\nbudgets=[520]\ntasks=["file:sums.csv"]\nmodels=[{name="scripted/adder"}]\nstrategies=["chain_of_thought"]'
@@ -98,7 +102,11 @@ def test_looks_into_thoughts_say_that_there_is_none_left(db: Path, capsys: pytes
     assert main(["forget", "--db", str(db), "made"]) == 2
     assert "add --yes" in capsys.readouterr().err
     assert main(["forget", "--db", str(db), "made", "--yes"]) == 0
-    chains = [chain for row in engine.open(db).conditions().to_dicts() for chain in engine.open(db).chains(row["condition_id"])]
+    chains = [
+        chain
+        for row in engine.open(db).conditions().to_dicts()
+        for chain in engine.open(db).chains(row["condition_id"])
+    ]
     assert chains and all(chain.hidden for chain in chains)
     assert main(["forget", "--db", str(db)]) == 2
 
