@@ -195,7 +195,12 @@ class Lists:
         questions, and conditions that an older version read."""
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
-            return [*self._archived(), *(within.notes if within else ()), *reader.older(rows), *reader.scored_unlike(rows)]
+            return [
+                *self._archived(),
+                *(within.notes if within else ()),
+                *reader.older(rows),
+                *reader.scored_unlike(rows),
+            ]
 
     def _archived(self) -> list[str]:
         """That this is an archive, where it is one."""

@@ -39,8 +39,8 @@ Fetch = Callable[[Request], Coroutine[Any, Any, tuple[Completion, bool]]]
 
 
 class Sieve:
-    """Keys that were let go, in a memory that does not grow (a Bloom filter): it never misses one, and of those a run of
-    millions asks for it takes less than one in a thousand for one of them, which costs a look into the store."""
+    """Keys that were let go, in a memory that does not grow (a Bloom filter): it misses none, and of the others that a
+    run of millions asks for it takes less than one in a thousand for one of them, which costs a look into the store."""
 
     _BITS = 26
     _HASHES = 4

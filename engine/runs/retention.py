@@ -1,4 +1,4 @@
-"""Texts removed wherever a database and its runs keep them: the tables, the journals of runs, and the bytes of the file.
+"""Texts removed wherever a database and its runs keep them: tables, journals of runs, and the bytes of the file.
 
 In this order, each of which can be done again by whoever comes after a process that was killed: the tables say which
 replies have no text, journals follow them, and the file is written anew.

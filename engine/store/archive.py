@@ -123,11 +123,11 @@ def bring_back(store: Store, folder: Path) -> int:
             columns = each('"@"', *(name for name, _ in file.columns if name in here[table]))
             rest = f"where run_id not in (select run_id from main.{table})" if table in _NO_KEY else ""
             tail = "" if table in _NO_KEY else "on conflict do nothing"
-            connection.execute(
-                f"insert into main.{table} by name select {columns} from origin.{table} {rest} {tail}"
-            )
-        connection.execute("create or replace temp table mine as select t.* from main.trials t semi join fresh_trials "
-                           "using (trial_id, attempt)")
+            connection.execute(f"insert into main.{table} by name select {columns} from origin.{table} {rest} {tail}")
+        connection.execute(
+            "create or replace temp table mine as select t.* from main.trials t semi join fresh_trials "
+            "using (trial_id, attempt)"
+        )
         # First: sums and steps name conditions and questions by these numbers.
         deltas.number(connection)
         ids_of = connection.execute("select distinct condition_id from mine").fetchall()
@@ -201,16 +201,20 @@ _WITH_TRIALS = ("calls", "marks", "mark_spends", "trial_spends", "facts")
 _SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
 # In this order: each statement asks what those before it have left.
 _REMOVE = (
-    *(f"delete from {table} where (trial_id, attempt) in (select (trial_id, attempt) from gone)"
-      for table in (*_WITH_TRIALS, "trials")),
+    *(
+        f"delete from {table} where (trial_id, attempt) in (select (trial_id, attempt) from gone)"
+        for table in (*_WITH_TRIALS, "trials")
+    ),
     # What stays because others ask for it belongs to one of them from now on.
     """update trials set run_id = coalesce((
             select min(c.run_id) from plans c join plans q using (run_id) where c.run_id not in (from own)
             and c.kind = 'condition' and c.id = trials.condition_id
             and q.kind = 'question' and q.id = trials.question_id), run_id)
         where run_id in (from own)""",
-    *(f"delete from {table} where run_id in (from own)"
-      for table in ("attempts", "runs", "plans", "orders", "rounds", "stops", "run_parts", "origins")),
+    *(
+        f"delete from {table} where run_id in (from own)"
+        for table in ("attempts", "runs", "plans", "orders", "rounds", "stops", "run_parts", "origins")
+    ),
     "delete from probes where chain_key not in (select key from calls)",
     """delete from completions where (run_id in (from own) or run_id is null or run_id not in (select run_id from runs))
         and key not in (select key from calls union all select key from probes where key is not null)""",

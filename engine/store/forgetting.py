@@ -84,8 +84,9 @@ def _choose(connection: Connection, part: Part | None, before: datetime | None, 
         for name, ids in (("conds", part.conditions), ("quests", part.questions)):
             connection.execute(f"create or replace temp table {name} as select unnest(?::varchar[]) as id", [list(ids)])
         wanted.append(f"(run_id in (from own) or key in ({_READ_BY} {_IN_PART}))")
-    connection.execute(f"create or replace temp table chosen_keys as select key from completions where "
-                       f"{' and '.join(wanted)}", given)
+    connection.execute(
+        f"create or replace temp table chosen_keys as select key from completions where {' and '.join(wanted)}", given
+    )
     asked = """exists (select 1 from plans c join plans q using (run_id) where run_id in (from {runs})
         and c.kind = 'condition' and c.id = t.condition_id and q.kind = 'question' and q.id = t.question_id)"""
     # What a living run has bought, read, or may ask for: its plan names the trials.

@@ -107,7 +107,9 @@ def attach(connection: Connection, folder: Path, name: str) -> None:
         path = quoted(str(file_of(folder.resolve(), table)))
         connection.execute(f"create view {name}.main.{table} as select * from read_parquet({path})")
     there: dict[str, list[tuple[str, str]]] = {}
-    sql = "select table_name, column_name, data_type from duckdb_columns() where database_name = ? order by column_index"
+    sql = (
+        "select table_name, column_name, data_type from duckdb_columns() where database_name = ? order by column_index"
+    )
     for table, column, kind in connection.execute(sql, [name]).fetchall():
         there.setdefault(table, []).append((column, kind))
     for table, file in kept.files.items():

@@ -327,8 +327,8 @@ class Store(Database):
         return None if kept is None else str(kept[0])
 
     def sizes(self) -> tuple[dict[str, int], int]:
-        """By table the bytes its rows take in the file, and how many trials there are. Tables share blocks, so one of few
-        rows counts the block it lies in; of an archive, the bytes of its files."""
+        """By table the bytes its rows take in the file, and how many trials there are. Blocks are counted, so a table
+        of few rows counts a whole one; of an archive, the bytes of its files."""
         if parquet.is_archive(self.path):
             kept = parquet.manifest(self.path)
             return {table: file.bytes for table, file in kept.files.items()}, kept.trials

@@ -158,7 +158,9 @@ def _sum_up(samples: list[Sample], db: Path, calls: int, ended: bool, code: int,
         ends = [[value for each in part if (value := getattr(each, what)) is not None] for part in (first, last)]
         if all(ends) and all(ends[0]):
             before, after = map(statistics.median, ends)
-            print(f"{what}: {before:.4g} behind the warm-up, {after:.4g} at the end ({100 * (after / before - 1):+.1f} %)")
+            print(
+                f"{what}: {before:.4g} behind the warm-up, {after:.4g} at the end ({100 * (after / before - 1):+.1f} %)"
+            )
     with Store(db).reading() as connection:
         ((trials, completions, attempts),) = connection.execute(
             "select (select count(*) from trials), (select count(*) from completions), (select count(*) from attempts)"

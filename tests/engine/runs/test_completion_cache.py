@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Request
-from engine.runs.completion_cache import CompletionCache
+from engine.runs.completion_cache import CompletionCache, Sieve
 from tests.engine.core.test_ceiling import ask
 from tests.engine.runs.test_journal import completion
 from tests.support.effort import cases
@@ -47,6 +47,9 @@ class Stored:
         self.looked.append(request.key)
         await asyncio.sleep(0)
         return next((completion(request.key, f"stored {k}") for k in self.draws if ask(k).key == request.key), None)
+
+    def let_go(self, key: str) -> None:
+        """It has all it ever has."""
 
 
 @given(

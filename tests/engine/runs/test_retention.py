@@ -17,6 +17,7 @@ from engine.core.answers import removed
 from engine.core.errors import RunError
 from engine.runs import archiving, run_dir, worker
 from engine.runs.retention import remove_texts
+from engine.runs.run_dir import Status
 from engine.store import forgetting
 from engine.store.store import Store
 from engine.study.schema import parse
@@ -52,17 +53,18 @@ def test_every_number_stays_when_the_texts_go(db: Path) -> None:
 
 
 def test_what_replayed_is_bought_again_and_said(db: Path, tmp_path: Path) -> None:
-    study = 'name="later"\nbudgets=[600]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\nstrategies=["told_budget"]'
-    first = worker.run(worker.prepare(parse(study, "s.toml", tmp_path), db), lambda _: None)
+    study = 'name="later"\nbudgets=[600]\ntasks=["file:sums.csv"]\nmodels=["scripted/adder"]\nstrategies=["direct"]'
+
+    def again(budget: int) -> Status:
+        text = study.replace("600", str(budget)).replace('"direct"', f'{{name="self_consistency", samples={budget}}}')
+        return worker.run(worker.prepare(parse(text, "s.toml", tmp_path), db), lambda _: None)
+
+    first, replayed = again(3), again(2)
+    assert first.spent.calls and not replayed.spent.calls
     remove_texts(Store(db), None, datetime.now(UTC))
-    again = study.replace("later", "again").replace("600", "600, 700")
-    last = worker.run(worker.prepare(parse(again.replace("told_budget", "told_budget"), "s.toml", tmp_path), db), lambda _: None)
-    # Its trials are stored, so nothing is asked for what is known; the larger budget is new.
-    assert first.spent.calls and last.state == "finished" and last.spent.calls == first.spent.calls
-    made = 'name="fresh"\nbudgets=[520]\ntasks=["file:sums.csv"]\nmodels=[{name="scripted/adder"}]\nstrategies=["chain_of_thought"]'
-    fresh = worker.run(worker.prepare(parse(made, "s.toml", tmp_path), db), lambda _: None)
-    if fresh.spent.calls:
-        assert "bought again" in (fresh.message or "")
+    bought = again(4)
+    assert bought.spent.calls == 4 * 4
+    assert "replies were bought again, as their texts were removed" in (bought.message or "")
 
 
 def test_only_what_is_old_goes_and_a_second_time_there_is_nothing(db: Path) -> None:
@@ -98,14 +100,16 @@ def test_looks_into_thoughts_say_that_there_is_none_left(db: Path, capsys: pytes
     assert main(["forget", "--db", str(db), "made"]) == 2
     assert "add --yes" in capsys.readouterr().err
     assert main(["forget", "--db", str(db), "made", "--yes"]) == 0
-    chains = [chain for row in engine.open(db).conditions().to_dicts() for chain in engine.open(db).chains(row["condition_id"])]
+    results = engine.open(db)
+    chains = results.chains(results.conditions()["condition_id"][0])
     assert chains and all(chain.hidden for chain in chains)
     assert main(["forget", "--db", str(db)]) == 2
 
 
 def test_a_transcript_says_when_its_texts_went(db: Path) -> None:
     remove_texts(Store(db), part_of(db, "made"), None)
-    trial = engine.open(db).trials(engine.open(db).conditions()["condition_id"][0])["trial_id"][0]
+    with Store(db).reading() as connection:
+        ((trial,),) = connection.execute("select trial_id from calls order by all limit 1").fetchall()
     (row, *_) = engine.open(db).transcript(trial).to_dicts()
     today = datetime.now(UTC).date().isoformat()
     assert f"texts were removed on {today}" in row["reply"] and f"texts were removed on {today}" in row["messages"]

@@ -124,7 +124,7 @@ def test_every_spec_finds_its_strategy_task_and_model(folder: Path) -> None:
         ({"tasks": '["chain_sum"]'}, "gym:chain_sum"),
         ({"tasks": '["file:nowhere.csv"]'}, "nowhere.csv"),
         ({"budget_axis": '"usd"'}, "price"),
-        ({"repeats": "10000", "budgets": "[" + ",".join(map(str, range(1, 200))) + "]"}, "1,000,000"),
+        ({"repeats": "10000", "budgets": "[" + ",".join(map(str, range(1, 900))) + "]"}, "4,000,000"),
         ({"models": '[{name="m", api_base="http://127.0.0.1:9/v1"}]'}, "prices = {"),
         ({"models": '[{name="m", api_base="http://127.0.0.1:9/v1", prices={input=1,output=2}}]'}, "[ceiling]"),
     ],
