@@ -249,7 +249,10 @@ def without_texts(path: Path, keys: Collection[str], day: date) -> bool:
         return False
     part, changed = files.part_of(path), False
     try:
-        with path.open("rb") as lines, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        with (
+            path.open("rb") as lines,
+            os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new,
+        ):
             for line in lines:
                 told = _without_text(line, keys, day)
                 changed |= told is not None
