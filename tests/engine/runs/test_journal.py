@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from engine.core.budget import Amount
 from engine.core.records import Attempt, Completion, Usage
-from engine.runs.journal import Journal, charged, read
+from engine.runs.journal import Journal, charged, read, without_texts
 from tests.support.effort import cases
 from tests.support.trials_on_paper import NEVER
 
@@ -271,6 +271,18 @@ def test_a_line_of_a_release_without_sums_is_read(tmp_path: Path) -> None:
     _write(path, [(attempt("a", outcome="ok"), completion("key a", "x"))])
     path.write_bytes(re.sub(rb',"sum":[0-9]+', b"", path.read_bytes()))
     assert [a.outcome for a in read(path).attempts] == ["ok"] and not read(path).unreadable
+
+
+def test_a_text_that_is_removed_leaves_lines_that_are_read_and_damage_that_is_not_believed(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    _write(path, [(attempt(name, outcome="ok"), completion(f"key {name}", "secret")) for name in "ab"])
+    path.write_bytes(path.read_bytes().replace(b'"charged_tokens":', b'"charged_tokens":1', 2))
+    before = read(path)
+    assert without_texts(path, ["key a", "key b"], date(2026, 11, 29))
+    assert b"secret" not in path.read_bytes()
+    after = read(path)
+    assert (after.unreadable, after.spent, after.in_doubt) == (before.unreadable, before.spent, before.in_doubt)
+    assert before.unreadable and list(after.completions) == list(before.completions)
 
 
 def test_unreadable_lines_are_counted_but_not_a_torn_last_one_or_a_blank_one(tmp_path: Path) -> None:
