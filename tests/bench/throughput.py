@@ -35,6 +35,8 @@ from engine.models.remote import LANE
 from tests import ROOT
 
 FLIGHT, CAP = 64, 32
+PATIENCE_S = 900
+"""Seconds a tool may take to be installed."""
 MESSAGE = "What is {a} + {b}?"
 
 
@@ -306,7 +308,10 @@ def environments(folder: Path, wanted: set[str]) -> list[Peer]:
 
 def _said(command: list[str]) -> str | None:
     """The last words of a command that failed; None: it did not."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        return f"`{' '.join(command[:3])} …` took longer than {PATIENCE_S} s"
     return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ["it failed"])[-1][:160]
 
 
