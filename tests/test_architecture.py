@@ -28,6 +28,7 @@ HEAVY = {
     "tiktoken",
     "pyarrow",
     "bm25s",
+    "ray",
 }
 LONGEST = 600
 """Lines of a file: a file holds one idea whole, and what is longer holds two."""

@@ -19,7 +19,6 @@ import asyncio
 import json
 import random
 import resource
-import selectors
 import sys
 import tempfile
 import time
@@ -37,6 +36,7 @@ from engine.runs.actors import wire
 from engine.runs.actors.crew import Crew
 from engine.runs.completion_cache import CompletionCache
 from engine.runs.dispatcher import Dispatcher, Gate
+from tests.engine.runs.test_rate_limits import leaping
 from tests.support import clusters, killer
 from tests.support.provider import serving
 
@@ -158,35 +158,6 @@ def scale(folder: Path, options: argparse.Namespace) -> None:
             )
 
 
-class Warp(asyncio.SelectorEventLoop):
-    """A loop whose clock leaps to the next timer instead of waiting for it: seconds of waiting cost none."""
-
-    def __init__(self) -> None:
-        self._now_s = 0.0
-        super().__init__(_Leaping(self))
-
-    def time(self) -> float:
-        """Seconds that were leaped over."""
-        return self._now_s
-
-    def leap(self, seconds: float) -> None:
-        """As if so much time had passed."""
-        self._now_s += seconds
-
-
-class _Leaping(selectors.DefaultSelector):
-    """Tells its loop how long it would have waited."""
-
-    def __init__(self, loop: Warp) -> None:
-        super().__init__()
-        self._loop = loop
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """As any selector's, without the wait."""
-        self._loop.leap(max(0.0, timeout or 0.0))
-        return super().select(0)
-
-
 class _Paper:
     """One place and its one seat, with all actors of a run: each message takes `way_s`, each call `reply_s`.
 
@@ -286,8 +257,7 @@ def beyond(folder: Path, options: argparse.Namespace) -> None:
     for ms in (0.0, *options.ms):
         for at_once in (64, 1024):
             calls = 4 * at_once
-            with asyncio.Runner(loop_factory=Warp) as loop:
-                span_s = loop.run(_granted(folder, calls, at_once, ms / 1000, 1.0))
+            span_s = leaping(_granted(folder, calls, at_once, ms / 1000, 1.0))
             print(f"{ms:g} ms each way, {at_once} at once: {calls / span_s:,.0f} calls/s of {at_once:,}", flush=True)
 
 
