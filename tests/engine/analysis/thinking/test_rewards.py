@@ -6,9 +6,11 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.analysis.thinking import rewards
 from engine.analysis.thinking.rewards import FORMULAS, Scored
@@ -65,6 +67,48 @@ def test_of_two_right_thoughts_no_formula_prefers_the_one_further_from_what_it_a
     values = [value for _, value in ordered]
     assert all(a >= b - 1e-9 for a, b in pairwise(values) if name != "tale_pt")
     assert len(given) == len(group) and (name != "tale_pt" or sum(given) == bool(right))
+
+
+def written_out(name: str, lengths: NDArray[np.float64], ok: NDArray[np.float64], target: float) -> NDArray[np.float64]:
+    """The formulas once more, as arrays and straight from the papers' notation."""
+    right, every = lengths[ok > 0], lengths
+    p = len(right) / len(every)
+    match name:
+        case "kimi":
+            spread = every.max() - every.min()
+            bonus = 0 * every if spread == 0 else 0.5 - (every - every.min()) / spread
+            return np.where(ok > 0, bonus, np.minimum(0, bonus))
+        case "l1_exact":
+            return ok - 0.0003 * np.abs(target - every)
+        case "l1_max":
+            return ok * np.clip(0.0003 * (target - every) + 0.5, 0, 1)
+        case "o1_pruner":
+            return (every.mean() - every) / every + 5 * (ok - p)
+        case "dast":
+            budget = (p * right.mean() if len(right) else 0) + (1 - p) * every.max()
+            by = (every - budget) / budget
+            return np.where(ok > 0, np.maximum(0.5 - 0.5 * by, 0.1), np.minimum(0.9 * by - 0.1, -0.1))
+        case "arora_zanette":
+            spread = right.std() if len(right) else 0.0
+            z = (every - right.mean()) / spread if spread else 0 * every
+            return ok * (1 - 0.1 * (1 + np.tanh(z / 2)) / 2)
+    first = np.flatnonzero((ok > 0) & (every == right.min())) if len(right) else np.array([], dtype=int)
+    return np.isin(np.arange(len(every)), first[:1]).astype(float)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 100_000), st.booleans()), min_size=1, max_size=16, unique_by=lambda each: each[0]
+    ),
+    st.sampled_from(sorted(FORMULAS)),
+    st.floats(1, 100_000),
+)
+def test_a_formula_is_what_its_paper_writes_for_any_group(
+    drawn: list[tuple[int, bool]], name: str, target: float
+) -> None:
+    lengths, ok = np.array([n for n, _ in drawn], dtype=float), np.array([right for _, right in drawn], dtype=float)
+    own = FORMULAS[name][1]([thought(*each) for each in drawn], target)
+    assert own == pytest.approx(list(written_out(name, lengths, ok, target)), rel=1e-9, abs=1e-9)
 
 
 def test_the_lens_says_what_a_formula_lifts_and_what_its_favourites_would_spend() -> None:
