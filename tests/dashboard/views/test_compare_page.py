@@ -352,7 +352,7 @@ def test_groups_of_numbers_stand_in_the_order_of_their_numbers(names: list[str])
     # Sizes fall the other way, which is the order of all other groups.
     rows = frame(*(group(name, 0.1 * i, 0, 0.5) | {"n": 10 + i} for i, name in enumerate(names)))
     rows = rows.with_columns(p_value=pl.lit(None, pl.Float64))
-    found = differences.Compared(comparison(0, 0, 0), found_in(rows), "a")  # type: ignore[arg-type]
+    found = differences.Compared(comparison(0, 0, 0), found_in(rows), "a")
     assert comparing.group_rows(found)["group"].to_list() == names
 
 

@@ -18,7 +18,7 @@ from engine.interop.derived import Wishes
 from engine.store.store import Store
 from tests.support import foreign_logs
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None,
     True,
     -1,

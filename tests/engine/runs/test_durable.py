@@ -153,7 +153,7 @@ def test_a_full_disk_is_said_once_in_the_log_and_in_every_status_that_is_shown(
 
     monkeypatch.setattr(files, "replace", full)
     with caplog.at_level(logging.WARNING, logger="engine"):
-        engaged = worker._Worker(run, shown.append, Retries(), run_dir.now, None)
+        engaged = worker._Worker(run, shown.append, Retries(), run_dir.now, None, None)
         for _ in range(50):
             engaged._tell("running")
     assert len([each for each in caplog.records if "status" in each.getMessage()]) == 1

@@ -71,7 +71,8 @@ def test_of_two_right_thoughts_no_formula_prefers_the_one_further_from_what_it_a
 
 def written_out(name: str, lengths: NDArray[np.float64], ok: NDArray[np.float64], target: float) -> NDArray[np.float64]:
     """The formulas once more, as arrays and straight from the papers' notation."""
-    right, every = lengths[ok > 0], lengths
+    right: NDArray[np.float64] = lengths[ok > 0]
+    every = lengths
     p = len(right) / len(every)
     match name:
         case "kimi":
