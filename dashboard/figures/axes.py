@@ -33,7 +33,7 @@ __all__ = [
 
 # What is laid out, not what is drawn: figures stretch to their column, on a wide window and on one of 768 pixels.
 WIDTH, NARROW, PHONE = 960, 704, 352
-HEIGHT, LOW = 544, 470
+HEIGHT, LOW = 520, 470
 LEFT, RIGHT, TOP, FOOT = 46, 14, 34, 46
 
 
