@@ -48,9 +48,11 @@ def forget(
     with store.reading() if look else store.writing() as connection:
         _choose(connection, part, before, alive)
         found = Forgotten(
-            *(_one(connection, f"select count(*) from {table}") for table in ("losing", "losing_prompts")),
-            _one(connection, "select coalesce(sum(strlen(text)), 0) from completions semi join losing using (key)"),
-            *(_one(connection, f"select count(*) from {table}") for table in ("left_running", "left_shared")),
+            replies=_one(connection, "select count(*) from losing"),
+            prompts=_one(connection, "select count(*) from losing_prompts"),
+            bytes=_one(connection, _BYTES),
+            running=_one(connection, "select count(*) from left_running"),
+            shared=_one(connection, "select count(*) from left_shared"),
         )
         if look:
             return found
@@ -144,6 +146,7 @@ def _one(connection: Connection, sql: str) -> int:
     return int(count)
 
 
+_BYTES = "select coalesce(sum(strlen(text)), 0) from completions semi join losing using (key)"
 _READ_BY = "select c.key from calls c join trials t using (trial_id, attempt)"
 _IN_PART = "where t.condition_id in (from conds) and t.question_id in (from quests)"
 # One of the calls that read it says what it was about; nearly always there is one question.
