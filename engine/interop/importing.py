@@ -9,7 +9,6 @@ under the name of the log's scorer.
 from __future__ import annotations
 
 import hashlib
-import json
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ from pathlib import Path
 from engine.core import ids, names, text
 from engine.core.answers import READER_VERSION
 from engine.core.codec import with_reading
-from engine.core.errors import BudgetscopeError, UsageError, shortened
+from engine.core.errors import UsageError, shortened
 from engine.core.records import (
     Call,
     Completion,
@@ -39,7 +38,7 @@ from engine.core.records import (
     Usage,
     verdict_of,
 )
-from engine.interop import ImportedAnswer, Importer, importer_for, logs
+from engine.interop import ImportedAnswer, Importer, admitted, importer_for, logs
 from engine.interop.derived import Wishes, readings
 from engine.models.prices import bundled_price
 from engine.store import foreign
@@ -200,13 +199,13 @@ def survey(
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
-    known = _earlier(store)
-    growth = Growth(known, "")
+    known = admitted.earlier(store)
+    growth = admitted.Growth(known, "")
 
     def source() -> Iterator[ImportedAnswer]:
         nonlocal growth
-        growth = Growth(known, digest)
-        return growth.through(_answers(reader, path))
+        growth = admitted.Growth(known, digest)
+        return growth.through(admitted.answers(reader, path))
 
     unnamed: dict[Key, Part] = {}
     for count, answer in enumerate(readings(source, wishes), 1):
@@ -233,49 +232,6 @@ def survey(
     found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes)
     _compare(store, found, here)
     return found
-
-
-class Growth:
-    """Whether a log is a longer one of before: its first answers are all of that one's, in their order.
-
-    A log that tools write on has no other sign of it; without it, what was here already would come in again."""
-
-    def __init__(self, earlier: Mapping[tuple[int, str], str], digest: str) -> None:
-        """`earlier`: by number of answers and their digest what named that log."""
-        self._earlier, self.origin = earlier, digest
-        self._hash, self._count = hashlib.blake2b(digest_size=16), 0
-
-    def through(self, answers: Iterator[ImportedAnswer]) -> Iterator[ImportedAnswer]:
-        """The answers as they are."""
-        for answer in answers:
-            if not answer.log:
-                said = (answer.question, answer.target, answer.answer, answer.error)
-                told = (*answer.parameters, answer.task, answer.model, answer.setting, answer.scorer, answer.sample)
-                self._hash.update(
-                    repr((said, told, answer.score, answer.repeat, answer.spend)).encode("utf-8", "replace")
-                )
-                self._count += 1
-                self.origin = self._earlier.get(self.reached, self.origin)
-            yield answer
-
-    @property
-    def reached(self) -> tuple[int, str]:
-        """So far."""
-        return self._count, self._hash.hexdigest()
-
-
-def _earlier(store: Store) -> dict[tuple[int, str], str]:
-    """Of the logs without an id that came in before, how far they reached, and what names them."""
-    if not store.path.exists():
-        return {}
-    # What a database that was merged says of its logs may be anything.
-    studies = [logs.fields_of(json.loads(run.study)) for run in store.runs()]
-    reached = [logs.fields_of(study.get("log")) for study in studies]
-    return {
-        (int(each["answers"]), str(each["digest"])): str(each["origin"])
-        for each in reached
-        if {"answers", "digest", "origin"} <= each.keys() and isinstance(each["answers"], int)
-    }
 
 
 def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
@@ -330,37 +286,8 @@ def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuest
                 part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
 
 
-def _answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
-    """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
-    seen: Counter[int] = Counter()
-    try:
-        for answer in reader.answers(path):
-            where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
-            if (kept := logs.attempt(where, _kept, answer, where)) is not None:
-                # What a log tells apart by nothing is one more answer to its question.
-                told = (kept.log, kept.task, kept.model, kept.setting, kept.scorer, kept.target, kept.sample)
-                key = hash((told, kept.repeat, kept.question, kept.parameters))
-                seen[key] += 1
-                yield kept if seen[key] == 1 else replace(kept, repeat=kept.repeat + seen[key] - 1)
-    except (BudgetscopeError, OSError):
-        raise
-    except Exception as error:
-        name = type(reader).__name__
-        raise UsageError(f"{path.name!r} cannot be read by the importer {name}: {shortened(repr(error))}.") from None
-
-
-def _kept(answer: ImportedAnswer, where: str) -> ImportedAnswer:
-    if not 0 <= answer.repeat < logs.MOST_REPEATS:
-        raise UsageError(f"{where} says repeat {shortened(str(answer.repeat))}; up to {logs.MOST_REPEATS:,} are kept.")
-    if not answer.model.strip():
-        raise UsageError(f"{where} names no model.")
-    if not answer.question.strip():
-        raise UsageError(f"{where} has no question.")
-    return answer
-
-
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
-    for answer in readings(lambda: _answers(found.importer, found.path), found.wishes):
+    for answer in readings(lambda: admitted.answers(found.importer, found.path), found.wishes):
         yield found.parts[answer.log or found.digest, answer.task or found.path.stem], answer
 
 
