@@ -271,6 +271,12 @@ def _promptfoo(tool: Path) -> Callable[[str, Path, int], list[str]]:
     return command
 
 
+def _keyless(url: str) -> Mapping[str, str]:
+    """Variables of the other tools: a key that is none, and nothing fetched."""
+    keys = {"BENCH_API_KEY": "none", "OPENAI_API_KEY": "none"}
+    return {**keys, "BENCH_BASE_URL": url, "HF_HUB_OFFLINE": "1", "INSPECT_DISPLAY": "none"}
+
+
 def environments(folder: Path, wanted: set[str]) -> list[Peer]:
     """The other tools, installed where they lack; one that could not be is a peer that says why."""
     peers: list[Peer] = []
@@ -285,8 +291,7 @@ def environments(folder: Path, wanted: set[str]) -> list[Peer]:
             why = _said([sys.executable, "-m", "venv", str(folder / name)]) or _said(
                 [str(python), "-m", "pip", "install", "-q", *packages]
             )
-        ask = {"BENCH_API_KEY": "none", "OPENAI_API_KEY": "none", "HF_HUB_OFFLINE": "1", "INSPECT_DISPLAY": "none"}
-        peers.append(Peer(name, made(python), lambda url, ask=ask: {**ask, "BENCH_BASE_URL": url}, why))
+        peers.append(Peer(name, made(python), _keyless, why))
     if "promptfoo" in wanted:
         tool, why = folder / "promptfoo" / "node_modules" / ".bin" / "promptfoo", None
         if not tool.exists():
