@@ -5,6 +5,7 @@ Every reply is written for this test in the manner of recorded ones.
 
 from __future__ import annotations
 
+import re
 import time
 from fractions import Fraction
 
@@ -23,6 +24,7 @@ from engine.core.answers import (
     value_key,
     vote_key,
 )
+from engine.core.answers import statements as places
 from engine.core.records import AnswerKind
 
 KINDS: tuple[AnswerKind, ...] = ("number", "choice", "expression", "yes_no", "word", "text")
@@ -654,3 +656,17 @@ def test_a_fraction_is_equal_in_every_spelling(top: int, below: int, times: int)
         if "(" not in written:
             # Arithmetic may be an answer for its own sake, as in the game of 24.
             assert vote_key(written) == vote_key(f"\\dfrac{{{value.numerator}}}{{{value.denominator}}}")
+
+
+MARKERS = "|".join((places._WORDS, places._NOUNS, places._UNSPACED, places._HAN_NOUNS)).split("|")
+
+
+@given(
+    st.lists(st.sampled_from([*MARKERS, *(word.upper() for word in MARKERS), "####", "[[", "<answer>", " ", "\n", "x"]))
+)
+def test_no_marker_is_missed_for_the_letter_it_begins_with(parts: list[str]) -> None:
+    text = "".join(parts).replace("?", "")
+    gate, _, rest = places._MARKER.pattern.partition("])")
+    plain = re.compile(rest, re.I)
+    assert gate.startswith("(?=[")
+    assert [m.span() for m in places._MARKER.finditer(text)] == [m.span() for m in plain.finditer(text)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_of_two_right_thoughts_no_formula_prefers_the_one_further_from_what_it_a
     assert len(given) == len(group) and (name != "tale_pt" or sum(given) == bool(right))
 
 
-def written_out(name: str, lengths: NDArray[np.float64], ok: NDArray[np.float64], target: float) -> NDArray[np.float64]:
+def written_out(name: str, lengths: NDArray[np.float64], ok: NDArray[np.float64], target: float) -> Any:
     """The formulas once more, as arrays and straight from the papers' notation."""
     right: NDArray[np.float64] = lengths[ok > 0]
     every = lengths
