@@ -19,6 +19,7 @@ from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Rates
 
 Script = Callable[[Request, random.Random], str]
+_KEPT = 4_000
 """Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""
 
 
@@ -44,7 +45,7 @@ class ScriptedModel:
     fickle: bool = False
     """True: every purchase says something else, like a provider that ignores seeds."""
     served: list[Request] = field(default_factory=list)
-    """Requests answered so far, in order of arrival."""
+    """Requests answered so far, in order of arrival; of very many the latest."""
 
     async def bound(self, messages: Prompt) -> Bound:
         """The word count, times `slack`."""
@@ -57,6 +58,9 @@ class ScriptedModel:
     async def complete(self, request: Request) -> Completion:
         """Say what the script says, cut at the cap it is sent."""
         self.served.append(request)
+        if len(self.served) > _KEPT:
+            # A run of a million calls is no place to keep them all.
+            del self.served[: _KEPT // 2]
         rng = random.Random(len(self.served) if self.fickle else request.seed)
         words = self.script(request, rng).split(" ")
         # From a generator of its own, so that shuffling arrival leaves the text as it is.
