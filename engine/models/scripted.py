@@ -19,8 +19,9 @@ from engine.models.declared import ModelSpec
 from engine.models.model import Bound, Rates
 
 Script = Callable[[Request, random.Random], str]
-_KEPT = 4_000
 """Full text of a reply, given the request and a generator seeded by model, messages, parameters, repeat and draw."""
+_KEPT = 4_000
+"""Requests a model remembers."""
 
 
 @dataclass
