@@ -48,7 +48,6 @@ __all__ = [
     "cells",
     "legend",
     "reply",
-    "small_share",
     "style",
     "turned",
 ]
@@ -79,11 +78,6 @@ def style(dark: bool) -> str:
 }}
 .tk-key i {{ display: inline-block; width: 18px; height: 11px; border-radius: 3px; margin-right: 6px; }}
 </style>"""
-
-
-def small_share(share: float | None) -> str:
-    """A share in percent that is not none where it is little."""
-    return "under 0.1%" if share is not None and 0 < share < 0.0005 else fmt.percent(share)
 
 
 def cell_text(token: Token) -> str:

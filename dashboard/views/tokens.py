@@ -307,7 +307,7 @@ def _costs(text: str) -> None:
                     rates,
                     *(("–", "–", "free (runs here)") if each.free else money),
                     "no limit" if each.free else fmt.count(each.reply_for(0.001)),
-                    strips.small_share(each.context_share),
+                    fmt.small_share(each.context_share),
                 ),
                 "td",
             )

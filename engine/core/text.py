@@ -85,6 +85,11 @@ def percent(fraction: float | None) -> str:
     return f"{_tenths(fraction)}%".replace("-", MINUS)
 
 
+def small_share(share: float | None) -> str:
+    """A share in percent that is not none where it is little."""
+    return "under 0.1%" if share is not None and 0 < share < 0.0005 else percent(share)
+
+
 def accuracy(fraction: float | None, n: int | None) -> str:
     """A share of so many questions as it supports: `67%` under 500 of them, `67.4%` from there on."""
     # A few in hundreds are not none, nor all but a few all.

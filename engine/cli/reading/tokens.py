@@ -158,7 +158,7 @@ def cells_line(cut: Cut) -> str:
 def _costs(fits: list[Fit]) -> None:
     rows = []
     for each in fits:
-        window = fmt.percent(each.context_share) if each.context_share is not None else show.UNKNOWN
+        window = fmt.small_share(each.context_share)
         money = (
             ("free (runs here)",) * 3
             if each.free

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.text import strips
+from engine.core import text as fmt
 from engine.core.tokens import Token
 from engine.models.tokens.call_tokens import Cell, Strip
 from engine.models.tokens.tokenizers import Tokenizer
@@ -65,7 +66,7 @@ def test_the_key_names_the_parts_that_occur_and_no_others() -> None:
 
 
 def test_a_little_of_a_window_is_not_none_of_it() -> None:
-    assert (strips.small_share(0.0002), strips.small_share(0.0), strips.small_share(None)) == (
+    assert (fmt.small_share(0.0002), fmt.small_share(0.0), fmt.small_share(None)) == (
         "under 0.1%",
         "0.0%",
         "unknown",
