@@ -169,7 +169,7 @@ def test_one_order_is_the_run_itself(demo: Results, axis: Axis) -> None:
 
 def test_the_order_of_storing_changes_no_bit_and_intervals_narrow(demo: Results, tmp_path: Path) -> None:
     votes = demo.cells(budgets=[10**9], strategy="self_consistency", axis="output_tokens")
-    ids = votes.filter(n_censored=0)["condition_id"].to_list()
+    ids = votes.filter(n_censored=0)["condition_id"].to_list()[::3]
     source = Store(demo.path)
     trials = [trial for name in reversed(ids) for trial in reversed(source.trials(name))]
     keys = [call.key for trial in trials for call in trial.calls]
@@ -177,7 +177,7 @@ def test_the_order_of_storing_changes_no_bit_and_intervals_narrow(demo: Results,
     target.flush(Batch(tuple(trials[::2]), tuple(reversed(source.completions(keys).values()))))
     target.flush(Batch(tuple(trials[1::2])))
     other = engine.open(target.path)
-    for axis, points in (("calls", list(range(13))), ("output_tokens", [100, 300, 900, 2000])):
+    for axis, points in (("calls", [0, 1, 2, 3, 5, 8, 12]), ("output_tokens", [100, 300, 900, 2000])):
         exact = demo.curves(ids, axis, points, orders=64)
         assert exact.equals(other.curves(ids, axis, points, orders=64))
         direct = demo.curves(ids, axis, points)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
 import engine
+from dashboard import report
 from engine.cli import main, serve, show
+from engine.cli.reading import reports
 from engine.cli.show import line
 from engine.core.budget import Amount, Limits
 from engine.runs import run_dir
@@ -197,11 +201,36 @@ def test_export_writes_every_format(ran: Path, form: str, inside: Command) -> No
     assert (ran / f"out.{form}").stat().st_size > 0
 
 
-@pytest.mark.parametrize("form", ["html", "md"])
-def test_share_writes_what_the_home_page_shows(ran: Path, form: str) -> None:
-    done = budgetscope(ran, "share", "--format", form, "--most", "500", "--out", f"page.{form}")
+@pytest.fixture
+def drawn_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is drawn in a process of its own is drawn in this one, which has imported what draws."""
+
+    def run(command: list[str], *, check: bool) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", command[2:])
+        assert command[:3] == [sys.executable, "-m", report.__name__] and not check
+        return subprocess.CompletedProcess(command, report.main())
+
+    monkeypatch.setattr(reports, "subprocess", SimpleNamespace(run=run))
+    before = logging.root.manager.disable
+    yield
+    logging.disable(before)
+
+
+def test_share_writes_what_the_home_page_shows(ran: Path) -> None:
+    done = budgetscope(ran, "share", "--most", "500", "--out", "page.html")
     assert done.code == 0, done.err
-    page = (ran / f"page.{form}").read_text("utf-8")
+    assert_shows_the_heading(ran, "page.html")
+
+
+@pytest.mark.usefixtures("drawn_here")
+def test_share_writes_the_same_as_markdown(ran: Path, inside: Command) -> None:
+    done = inside(ran, "share", "--format", "md", "--most", "500", "--out", "page.md")
+    assert done.code == 0, done.err
+    assert_shows_the_heading(ran, "page.md")
+
+
+def assert_shows_the_heading(ran: Path, name: str) -> None:
+    page = (ran / name).read_text("utf-8")
     heading = engine.open(ran / "results.duckdb").decide(spend_at_most=500).heading
     assert heading in page.replace("\\", "")
     assert "Verdict" in page
@@ -217,8 +246,9 @@ def test_share_writes_what_the_home_page_shows(ran: Path, form: str) -> None:
         (["--out", "results.duckdb"], "belongs to the database"),
     ],
 )
-def test_share_says_in_one_line_what_it_cannot_write(ran: Path, asked: list[str], told: str) -> None:
-    done = budgetscope(ran, "share", *([] if "--out" in asked else ["--out", "page.html"]), *asked)
+@pytest.mark.usefixtures("drawn_here")
+def test_share_says_in_one_line_what_it_cannot_write(ran: Path, inside: Command, asked: list[str], told: str) -> None:
+    done = inside(ran, "share", *([] if "--out" in asked else ["--out", "page.html"]), *asked)
     assert told in sentence(done)
     assert not (ran / "page.html").exists()
 

@@ -118,7 +118,8 @@ def test_the_levels_of_service_bill_what_litellm_bills_for_them(billed, service:
         if price is None or "off_peak_pricing" in entry:
             continue
         seen += 1
-        for spend in spends(price):
+        # Of flat prices every fourth, as below.
+        for spend in spends(price) if price.tiers or seen % 4 == 0 else ():
             theirs = billed(provider, name, spend, service_tier=service)
             if not same(price, spend, theirs) and kind(name, entry, price, spend, service) is None:
                 wrong.append((name, spend, price.cost_pusd(spend, cache_discount=True), theirs))

@@ -80,16 +80,11 @@ def studies(folder: Path, count: int, more: str) -> list[Path]:
 def test_four_processes_at_once_spend_no_more_than_the_day_allows(tmp_path: Path) -> None:
     db = tmp_path / "results.duckdb"
     store = allowing(db, tokens=8_000)
-    command = [sys.executable, "-m", "engine", "--db", str(db), "run"]
-    with ExitStack() as started:
-        starting = [
-            started.enter_context(
-                spawned([*command, str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            )
-            for path in studies(tmp_path, 4, "[ceiling]\ntokens = 3000")
-        ]
-        said = [process.communicate(timeout=120)[1] for process in starting]
-    codes = [process.returncode for process in starting]
+    files = studies(tmp_path, 4, "[ceiling]\ntokens = 3000")
+    told = [path.with_suffix(".txt") for path in files]
+    started = [killer.start(["--db", str(db), "run", str(path)], out) for path, out in zip(files, told, strict=True)]
+    codes = [killer.ended(child) for child in started]
+    said = [out.read_text() for out in told]
     assert set(codes) <= {1, 3} and codes.count(3) >= 2, said
     assert all("Nothing is left of today's allowance" in e for e, code in zip(said, codes, strict=True) if code == 1)
     directories = [run_dir.find(db, each.run_id) for each in run_dir.list_runs(db)]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -281,7 +282,7 @@ def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:
     """The run, killed as soon as its journal holds anything."""
     with spawned(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
         while run.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
-            pass
+            time.sleep(0.01)
         run.kill()
         _, said = run.communicate()
     (known,) = run_dir.list_runs(home / "r.duckdb")

@@ -211,6 +211,8 @@ def _child(argv: Sequence[str], out: str, hooks: Sequence[str], main: str) -> No
     for stream in (1, 2):
         os.dup2(file, stream)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Tests that were started to outlive their terminal hand on that they ignore its end.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     for hook in hooks:
         HOOKS[hook]()
     module, _, name = main.partition(":")
