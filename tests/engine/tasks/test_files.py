@@ -229,7 +229,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path: Path) -> N
 
 
 def test_more_than_a_million_rows_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stated = read_rows.__kwdefaults__
+    stated = read_rows.__kwdefaults__ or {}
     assert stated["most_rows"] == 1_000_000
     # Where the limit lies is stated in one place: what stands there, a task keeps to.
     monkeypatch.setitem(stated, "most_rows", 1_000)
