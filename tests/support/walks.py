@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.cli import archives
 from engine.core.allowance import day_of
-from engine.runs import run_dir
+from engine.runs import archiving, run_dir
 from engine.runs.worker import prepare
+from engine.store import archive
 from engine.store.store import Store
 from engine.study.schema import load
 from tests.support import foreign_logs, killer
@@ -140,6 +142,17 @@ def _prepared(ground: Ground) -> list[str]:
     return ground.words("resume", prepare(load(longer(ground)), ground.db).run_id)
 
 
+def _packed(ground: Ground) -> list[str]:
+    """An archive to bring back."""
+    archiving.archive_study(Store(ground.db), archives.part_of(ground.db, "ground"))
+    return ground.words("restore", "ground")
+
+
+def _kept(ground: Ground) -> Any:
+    """What stays in the database, and what the archive holds."""
+    return killer.findings(ground.db), killer.findings(archive.folder_of(ground.db, "ground"))
+
+
 def longer(ground: Ground) -> Path:
     """The study with more questions, so that there is something to buy."""
     study = ground.home / "longer.toml"
@@ -203,6 +216,9 @@ WALKS: tuple[Walk, ...] = (
     Walk("import", lambda g: g.words("import", str(g.home / "log.json")), _tables(), also="of a log"),
     Walk("import", lambda g: g.words("import", str(g.home / "other.duckdb")), _tables(), also="of a database"),
     Walk("delete", lambda g: g.words("delete", _first(g), "--yes"), _tables()),
+    Walk("archive", lambda g: g.words("archive", "ground"), _kept),
+    Walk("restore", _packed, _tables()),
+    Walk("forget", lambda g: g.words("forget", "ground", "--yes"), _tables()),
     _written("export", "--table", "calls", ending=".csv"),
     _written("rewards", SETTING, "--task", "file:sums", "--form", "sft", ending=".jsonl"),
     _written("check", "ground", "--max-tokens", "10000", flag="--junit", ending=".xml"),
@@ -395,8 +411,13 @@ def _torn(walk: Walk, own: Ground, wanted: Any) -> list[str]:
 
 
 def _finished(walk: Walk, own: Ground) -> bool:
-    """A file that is never replaced is there already."""
-    return walk.verb == "judge" and Path(f"{own.out}{walk.ending}").exists()
+    """What it would do is done, and it says that there is nothing to do: a file that is never replaced is there, a study
+    has moved, its archive is gone."""
+    if walk.verb == "judge":
+        return Path(f"{own.out}{walk.ending}").exists()
+    if walk.verb == "archive":
+        return not Store(own.db).runs()
+    return walk.verb == "restore" and not [*archive.archives(own.db)]
 
 
 def _twice(served: Sequence[Served]) -> int:
