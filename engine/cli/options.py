@@ -73,6 +73,9 @@ class Helped(click.Command):
             error.ctx = error.ctx or ctx
             raise
 
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: arguments stand with the options, also those without a text of their own."""
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Arguments, then options, then those with a title of their own."""
         groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}

@@ -28,6 +28,7 @@ from engine.runs import run_dir
 from engine.runs.run_dir import Status
 from engine.store.store import Store
 from tests import ROOT
+from tests.support import doors
 from tests.support.children import spawned
 from tests.support.provider import free_port, serving
 
@@ -516,3 +517,10 @@ def test_the_dashboard_is_told_its_port_host_database_and_mode(tmp_path: Path) -
     flags: Sequence[str] = serve.command(Path("app.py"), "0.0.0.0", 8600)
     assert "--server.port=8600" in flags
     assert "--server.address=0.0.0.0" in flags
+
+
+@pytest.mark.parametrize("verb", [door.name for door in doors.doors("verb")])
+def test_the_help_of_a_verb_lists_its_arguments_once(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main([verb, "--help"])
+    said = capsys.readouterr().out
+    assert said.count("rguments:") <= 1 and said.count("Options:") == 1
