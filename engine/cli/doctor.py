@@ -62,7 +62,8 @@ def findings(db: Path) -> Iterator[Finding]:
 
     opened = _database(db)
     yield opened
-    if opened.grade != "fail" and db.exists():
+    # What is busy or of an older version is not opened to be measured: that would upgrade it.
+    if opened.grade == "ok" and db.exists():
         yield from _sizes(db)
     yield from _room(local_copy(db) if db == shipped.demo() else db)
     runs = run_dir.list_runs(db)
@@ -72,7 +73,8 @@ def findings(db: Path) -> Iterator[Finding]:
     holders: set[str] = set()
     moments: list[tuple[datetime | None, str]] = []
     # A damaged file is read no further: each look into it would say the same again.
-    if opened.grade != "fail" and db.exists():
+    # What is busy or of an older version is not opened to be measured: that would upgrade it.
+    if opened.grade == "ok" and db.exists():
         from engine.store.schema import SCHEMA_VERSION
         from engine.store.store import Store
 

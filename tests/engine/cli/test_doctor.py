@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,7 +73,9 @@ def bad(db: Path) -> list[str]:
 def test_nothing_is_wrong_with_a_sound_database_and_a_finished_run(db: Path, run: RunDir) -> None:
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in db.parent.rglob("*") if path.is_file()}
     assert bad(db) == []
-    assert {each.what for each in findings(db)} == {"database", "folder", "disk", "runs", "clock"}
+    assert {each.what for each in findings(db)} == {"database", "sizes", "folder", "disk", "runs", "clock"}
+    [sizes] = [each.says for each in found(db, "sizes")]
+    assert re.fullmatch(r"[\d.]+ [kM]B in tables.*: \w+ [\d.]+ [kM]?B.*", sizes)
     assert before == {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in before}
 
 
@@ -99,7 +102,8 @@ def test_an_older_database_is_announced_and_not_upgraded(tmp_path: Path) -> None
     [line] = bad(db)
     assert "warn database" in line
     assert "schema version 1; the next opening upgrades it" in line
-    assert db.read_bytes() == before
+    unchanged = db.read_bytes() == before
+    assert unchanged
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no database, but long enough to look at for a moment"])
