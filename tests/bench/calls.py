@@ -9,36 +9,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.bench.throughput import server
+
 os.environ.setdefault("BENCH_KEY", "none")
 PROMPT = "What is {a} + {b}?"
-
-
-@contextlib.contextmanager
-def server() -> Iterator[str]:
-    """The base URL of a fresh server process."""
-    command = [sys.executable, "-m", "tests.support.provider", "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None, "the server did not say where it listens"
-        yield found.group(0)
-    finally:
-        process.terminate()
-        process.wait()
 
 
 async def bare(api_base: str, calls: int, flight: int) -> float:
@@ -120,7 +102,7 @@ def main() -> None:
     parser.add_argument("--flight", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=5)
     args = parser.parse_args()
-    with server() as url:
+    with server(0) as url:
         pairs = [_pair(url.rstrip("/"), args.calls, args.flight) for _ in range(args.pairs + 1)][1:]
     for ours, theirs in pairs:
         print(f"engine {ours:7.1f} calls/s   litellm {theirs:7.1f} calls/s   ratio {ours / theirs:.2f}")
