@@ -202,6 +202,7 @@ def _benchmark(name: str, fetched: bool, as_json: bool) -> None:
         "subsets": list(made.sources),
         "source": made.sources[subset or next(iter(made.sources))].address,
         "scored": made.scored,
+        "statement": made.statement,
         "example": {"context": question.problem.context, "question": question.problem.text, "target": question.target},
         "instructions": question.problem.instructions,
         "questions": asked,
@@ -214,7 +215,8 @@ def _benchmark(name: str, fetched: bool, as_json: bool) -> None:
     show.say(f"    source: {about['source']}")
     if len(made.sources) > 1:
         show.say(f"    subsets: {', '.join(made.sources)}")
-    show.say(f"    scored: {made.scored}")
+    first = "; of several that a reply states the first, as its authors do" if made.statement == "first" else ""
+    show.say(f"    scored: {made.scored}{first}")
     show.say("    an example of our own, as it is asked:")
     lines = [*(question.problem.context or "").splitlines(), *question.problem.text.splitlines()]
     for line in [*lines, question.problem.instructions, f"→ {question.target}"]:

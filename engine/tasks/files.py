@@ -33,7 +33,7 @@ from typing import Literal
 
 from engine.core import answers, codec, ids, text
 from engine.core.errors import UnknownName, UsageError, shortened
-from engine.core.records import AnswerKind, Example, Message, Problem, Question
+from engine.core.records import AnswerKind, Example, Message, Problem, Question, Which
 from engine.tasks import columns, kinds
 from engine.tasks.columns import Role
 from engine.tasks.kinds import INSTRUCTIONS
@@ -126,9 +126,14 @@ class FileTask:
         return [self._question(row, by_row[row.key], examples) for row in asked]
 
     @property
+    def statement(self) -> Which:
+        """Which of several answers that a reply states counts."""
+        return self.spec.statement or "last"
+
+    @property
     def note(self) -> str:
         """How answers will be read, and why, in a sentence; empty until the questions were asked for."""
-        first = ", of several that a reply states the first" if self.spec.statement == "first" else ""
+        first = ", of several that a reply states the first" if self.statement == "first" else ""
         parts = [f"{self._note[:-1]}{first}."] if self._note else []
         if self.spec.judge:
             parts.append(f"{self.spec.judge} judges each distinct answer once, charged to the run and to no setting.")
@@ -431,7 +436,7 @@ class FileTask:
         instructions = self._checker.instructions if self._checker else INSTRUCTIONS[kind]
         instructions = instructions or str(getattr(self._scorer, "form", ""))
         options = row.options if kind == "choice" else ()
-        return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement, row.turns)
+        return Problem(row.text, kind, instructions, examples, row.context, options, self.statement, row.turns)
 
 
 _OF = {

@@ -41,8 +41,9 @@ class TaskSpec:
     """How answers to a file's questions are scored, by name; None: equal to the target by value or by folded text."""
     kind: AnswerKind | None = None
     """How answers to a file's questions look; None: each as its target looks, see `engine.tasks.kinds`."""
-    statement: Which = "last"
-    """Which of several answers that a reply states counts: the last, or the first, as some benchmarks have it."""
+    statement: Which | None = None
+    """Which of several answers that a reply states counts; None: the last, of a public benchmark that which its authors
+    count."""
     choices_column: Text | None = None
     """Column of a file with each question's options; None: one called choices or options, or columns A, B, C, ..."""
     id_column: Text | None = None

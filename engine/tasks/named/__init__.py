@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.core import answers, codec, ids
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import AnswerKind, Example, Problem, Question
+from engine.core.records import AnswerKind, Example, Problem, Question, Which
 from engine.tasks import files
 from engine.tasks.kinds import INSTRUCTIONS
 from engine.tasks.named.benchmark import Benchmark, Item
@@ -70,6 +70,11 @@ class NamedTask(files.FileTask):
         scored = f"+{spec.scorer}" if spec.scorer else ""
         self.name = (f"{name}/{subset}" if len(made.sources) > 1 else name) + scored
 
+    @property
+    def statement(self) -> Which:
+        """As the study says, else as the benchmark's authors count."""
+        return self.spec.statement or self.benchmark.statement
+
     def score(self, answer: str, question: Question) -> float:
         """By the scorer the spec names, else by the benchmark's own."""
         judge = None if self.spec.scorer else self.benchmark.score
@@ -121,7 +126,7 @@ class NamedTask(files.FileTask):
         # A row of another kind than most is told how it is answered by its own kind.
         instructions = own if own is not None and self._items[row.key].kind is None else INSTRUCTIONS[kind]
         options = row.options if kind == "choice" else ()
-        return Problem(row.text, kind, instructions, examples, row.context, options, self.spec.statement)
+        return Problem(row.text, kind, instructions, examples, row.context, options, self.statement)
 
     def _question(self, row: files.Row, kind: AnswerKind, examples: tuple[Example, ...]) -> Question:
         problem = self._problem(row, kind, examples)

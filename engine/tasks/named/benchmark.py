@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.core import answers
-from engine.core.records import AnswerKind, Question
+from engine.core.records import AnswerKind, Question, Which
 
 Family = Literal["maths", "everyday reasoning", "medicine", "science", "finance", "languages"]
 Row = Mapping[str, Any]
@@ -69,6 +69,8 @@ class Benchmark:
     """Of all its answers; None: guessed from the targets, as those of a file are."""
     instructions: str | None = None
     """One sentence on the form of the answer; None: the usual one of its kind."""
+    statement: Which = "last"
+    """Which of several answers that a reply states its authors count."""
     score: Callable[[str, Question], float] | None = None
     """How answers are judged; None: equal to the target, by value or by folded text."""
     scored: str = "equal to the target, by value where it has one"

@@ -21,6 +21,7 @@ from pyarrow import parquet
 
 from engine.core import answers
 from engine.core.errors import UnknownName, UsageError
+from engine.core.records import Which
 from engine.study import schema
 from engine.tasks import TaskSpec, named, open_task, task_names
 from engine.tasks.named import fetch
@@ -170,6 +171,23 @@ def test_answers_are_scored_as_its_authors_do(name: str, right: list[str], wrong
     task, question = named.NamedTask(TaskSpec(name)), named.example_of(name)
     assert {answer: task.score(answer, question) for answer in right} == dict.fromkeys(right, 1.0)
     assert {answer: task.score(answer, question) for answer in wrong} == dict.fromkeys(wrong, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "counts"),
+    [("mmlu_pro", None, "first"), ("gpqa", None, "first"), ("csqa", None, "last"), ("mmlu_pro", "last", "last")],
+)
+def test_of_several_stated_answers_the_one_its_authors_count_counts_unless_the_study_says(
+    name: str, said: Which | None, counts: str, folder: Path
+) -> None:
+    written = {} if said is None else {"statement": said}
+    spec = schema.task_alone({"name": name, "questions": 1, "path": _path(folder, name), **written}, "here")
+    task = open_task(spec)
+    problem = task.questions()[0].problem
+    reply = "The answer is (A). On second thought, the answer is (C)."
+    read = answers.extract(reply, problem.answer_kind, statement=problem.statement, options=problem.options)
+    assert (problem.statement, read) == (counts, "A" if counts == "first" else "C")
+    assert ("states the first" in getattr(task, "note", "")) == (counts == "first")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ BENCHMARK = Benchmark(
         "High-level domain": "Physics",
     },
     kind="choice",
+    statement="first",
     scored="by the letter of the option",
     gated=True,
 )

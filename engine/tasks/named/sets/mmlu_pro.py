@@ -30,5 +30,6 @@ BENCHMARK = Benchmark(
         "category": "physics",
     },
     kind="choice",
+    statement="first",
     scored="by the letter of the option",
 )
