@@ -267,14 +267,20 @@ def by_status(
     )
 
 
+_STATUS = re.compile(r"\s*(?:http[\s/_-]?)?([0-9]{3})(?:\.0)?\s*", re.I)
+
+
 def status_of(error: object) -> int | None:
     """The HTTP status an error object inside a 200 stands for; None: its code says nothing we know."""
     if not isinstance(error, Mapping):
         return None
-    for name in ("code", "status", "status_code", "type", "error_type", "http_status"):
-        value = error.get(name)
-        if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{3}(?:\.0)?\s*", value):
-            value = float(value)
+    # A gateway may wrap the object of the server behind it.
+    wrapped = error.get("error")
+    names = ("code", "status", "status_code", "type", "error_type", "http_status")
+    for holder, name in ((holder, name) for holder in (error, wrapped) if isinstance(holder, Mapping) for name in names):
+        value = holder.get(name)
+        if isinstance(value, str) and (digits := _STATUS.fullmatch(value)):
+            value = int(digits[1])
         value = int(value) if isinstance(value, float) and value.is_integer() else value
         if isinstance(value, int) and not isinstance(value, bool) and 300 <= value < 600:
             return value

@@ -97,6 +97,9 @@ def plain(body: str | None) -> dict[str, Any] | None:
         sent = json.loads(body or "null")
     except (ValueError, RecursionError):
         return None
+    if isinstance(sent, list) and len(sent) == 1 and isinstance(sent[0], dict) and "error" in sent[0]:
+        # As Google's endpoints send an error.
+        sent = sent[0]
     return sent if isinstance(sent, dict) else None
 
 
@@ -300,14 +303,23 @@ def _content(content: object, place: str) -> tuple[str, str | None]:
 def _error(holder: Mapping[str, Any]) -> object:
     """The error object of a body or a choice; None: none, or an empty one."""
     error = holder.get("error")
-    if error is None and holder.get("object") == "error":
-        # Older servers of vLLM's make the body itself the object.
+    if error is None and isinstance(several := holder.get("errors"), list) and several:
+        error = several[0]
+    if error is None and (holder.get("object") == "error" or _is_error(holder)):
+        # Older servers of vLLM's, and some gateways, make the body itself the object.
         return holder
     if isinstance(error, (Mapping, str)) and error:
         return error
     if isinstance(error, (int, float)) and not isinstance(error, bool) and error:
         return {"code": int(error) if error == error and abs(error) < 10**6 else 0}
     return {} if error is True else None
+
+
+def _is_error(body: Mapping[str, Any]) -> bool:
+    """Whether a body that holds no reply is an error object: words, and a code that stands for a status."""
+    reply = any(name in body for name in ("choices", "candidates", "content", "role", "text", "promptFeedback"))
+    words = body.get("message") if isinstance(body.get("message"), str) else body.get("detail")
+    return not reply and isinstance(words, str) and faults.status_of(body) is not None
 
 
 def _end(word: object) -> str | None:

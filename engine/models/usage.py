@@ -107,7 +107,7 @@ def read(
             given += beside
         if reasoning and any(counts.has(name) for name in BESIDE):
             taken += reasoning
-    if not estimated and reasoning is not None and reasoning > taken:
+    if (total is None or not estimated) and reasoning is not None and reasoning > taken:
         # Hidden in no total: whichever of the two figures is wrong, the dearer reading is the one not to miss.
         if remark is not None:
             remark(THOUGHT)

@@ -139,6 +139,8 @@ def test_a_failed_generation_without_usage_stays_at_its_worst_case() -> None:
         ({"code": "rate-limit-exceeded"}, "rate_limit", "nothing"),
         ({"type": "Rate Limit Exceeded"}, "rate_limit", "nothing"),
         ({"message": "This model's maximum context length is 50 tokens."}, "refused", "nothing"),
+        ({"code": "HTTP 429"}, "rate_limit", "nothing"),
+        ({"message": "upstream", "error": {"code": 429}}, "rate_limit", "nothing"),
         ({"message": "something odd"}, "unfinished", "worst case"),
         ("it broke", "unfinished", "worst case"),
     ],
@@ -154,6 +156,16 @@ def test_an_error_object_inside_a_200_counts_as_its_code_would(error: object, ki
 def test_an_error_may_be_the_body_itself_or_stand_in_the_message() -> None:
     failed = failure({"object": "error", "message": "no", "type": "BadRequestError", "code": 40001})
     assert (failed.kind, faults.charge(failed)) == ("refused", "nothing")
+    for code, kind in ((429, "rate_limit"), (400, "refused"), (502, "server"), (504, "in_doubt")):
+        for sent in (
+            [{"error": {"code": code, "message": "no"}}],
+            {"errors": [{"code": code, "message": "no"}]},
+            {"code": code, "message": "no"},
+            {"status": str(code), "detail": "no"},
+        ):
+            assert failure(sent).kind == kind, sent
+    # A reply with a word that is also a code's is one.
+    assert read({**body(), "code": 429, "message": "fine", "errors": []}).text == SAID
     inside = body(usage=None)
     inside["choices"][0]["message"]["error"] = {"code": 503}
     assert failure(inside).kind == "server"
@@ -287,6 +299,7 @@ USAGES: list[tuple[dict[str, Any], Usage]] = [
     ({"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15, "completion_tokens_details": {"reasoning_tokens": 2}}, U(9, 6, reasoning_tokens=2)),
     ({"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 39, "reasoning_tokens": 30}, U(9, 30, reasoning_tokens=30)),
     ({"prompt_tokens": 9, "completion_tokens": 6, "reasoning_tokens": 30}, U(9, 36, reasoning_tokens=30)),
+    ({"completion_tokens": 6, "reasoning_tokens": 30}, U(BOUND, 36, reasoning_tokens=30, estimated=True)),
     # Anthropic's words, Google's, Bedrock's.
     ({"input_tokens": 9, "output_tokens": 6}, U(9, 6)),
     ({"input_tokens": 9, "output_tokens": 6, "cache_read_input_tokens": 50, "cache_creation_input_tokens": 20}, U(79, 6, 50, 20)),
