@@ -6,7 +6,7 @@ holds for all of them. Questions are the sampling unit. Asks no model, and write
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 _JUDGED = """
 select distinct q.task, q.question_id, q.text as question, q.target, m.answer, m.score
 from marks m join trials t using (trial_id, attempt) join questions q using (question_id)
-where contains(q.task, '+judge(') and m.score is not null order by q.task, q.question_id, m.answer"""
+where contains(q.task, '+judge(') and m.score is not null
+and ($1::varchar[] is null or t.condition_id in (select unnest($1::varchar[])))
+and ($2::varchar[] is null or q.question_id in (select unnest($2::varchar[])))
+order by q.task, q.question_id, m.answer"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,13 @@ class Agreement:
     """Mean distance of the two, as there."""
 
 
-def judged(connection: Connection) -> pl.DataFrame:
-    """Every distinct answer a judge has scored: id, task, question_id, question, target, answer, score."""
+def judged(connection: Connection, asked: tuple[Sequence[str], Sequence[str]] | None = None) -> pl.DataFrame:
+    """Every distinct answer a judge has scored: id, task, question_id, question, target, answer, score.
+
+    `asked`: of these conditions, on these questions; None: of all."""
     deltas.scored(connection)
-    frame: pl.DataFrame = connection.sql(_JUDGED).pl()
+    conditions, questions = (None, None) if asked is None else map(list, asked)
+    frame: pl.DataFrame = connection.sql(_JUDGED, params=[conditions, questions]).pl()
     keys = [ids.digest("a1", list(row))[3:15] for row in frame.select("task", "question_id", "answer").iter_rows()]
     return frame.insert_column(0, pl.Series("id", keys, dtype=pl.String))
 

@@ -91,6 +91,12 @@ class Lists:
             lists = [each.questions for each in read.look.asked if (each.study, each.task) == (study, task)]
         return lists[0] if lists else frozenset()
 
+    def asked_of(self, study: str) -> tuple[list[str], list[str]]:
+        """Ids of the conditions and the questions a study asked for. Raises UnknownName for one that is not there."""
+        with self._reading(STORED) as read:
+            rows, within = read.look.within({"study": study})
+            return [row["condition_id"] for row in rows], sorted(within.questions if within else ())
+
     def questions(self) -> pl.DataFrame:
         """Questions with text, target, category and the number of trials asked of each."""
         return self._listing("questions")
@@ -170,6 +176,15 @@ class Lists:
         """
         with self._looking() as look:
             return listings.bill(look.connection, run_id, by)
+
+    def failures(self, **filters: Any) -> list[tuple[str | None, int]]:
+        """Why trials of what these filters show failed, with how many, those whose last attempt did; commonest first.
+
+        None: no reason was stored. Filters: `reader.FILTERS`."""
+        with self._reading(STORED) as read:
+            rows, within = read.look.within(filters)
+            questions = None if within is None else sorted(within.questions)
+            return listings.failures(read.connection, [row["condition_id"] for row in rows], questions)
 
     def snapshots(self) -> pl.DataFrame:
         """Prices stored with trials, one row per snapshot and model, a model's newest first.

@@ -274,11 +274,10 @@ def status_of(error: object) -> int | None:
     """The HTTP status an error object inside a 200 stands for; None: its code says nothing we know."""
     if not isinstance(error, Mapping):
         return None
-    # A gateway may wrap the object of the server behind it.
-    wrapped = error.get("error")
     names = ("code", "status", "status_code", "type", "error_type", "http_status")
-    for holder, name in ((holder, name) for holder in (error, wrapped) if isinstance(holder, Mapping) for name in names):
-        value = holder.get(name)
+    # A gateway may wrap the object of the server behind it.
+    holders = [holder for holder in (error, error.get("error")) if isinstance(holder, Mapping)]
+    for value in (holder.get(name) for holder in holders for name in names):
         if isinstance(value, str) and (digits := _STATUS.fullmatch(value)):
             value = int(digits[1])
         value = int(value) if isinstance(value, float) and value.is_integer() else value

@@ -309,11 +309,6 @@ class Store(Database):
             stored = tables.fetch(connection, _ATTEMPTS, [run_id])
         return [(rows.attempt_of(row), row["provider_cost_pusd"]) for row in stored]
 
-    def failures(self, task: str | None = None) -> list[tuple[str | None, int]]:
-        """Why trials failed whose last attempt did, with how many; of one task, or of all."""
-        with self.reading() as connection:
-            return [(row["error"], row["n"]) for row in tables.fetch(connection, _FAILURES, [task, task])]
-
     def keep_link(self, link_id: str, view: str) -> None:
         """Keep what a short link shows; the same id again changes nothing."""
         with self.writing() as connection:
@@ -404,13 +399,6 @@ select trial_id, attempt, "end", budget, {{reader}} as reader,
     "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final
 from trials semi join wanted on trial_id = id
 qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
-
-_FAILURES = """
-select error, count(*)::bigint as n from (
-    select "end", error, condition_id from trials
-    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
-join conditions using (condition_id) where "end" = 'failed' and (?::varchar is null or task = ?)
-group by error order by n desc, error"""
 
 # An attempt names the request it was made for; a completion and the calls that read it add the run that paid.
 # Replies of a merged run are looked at, and read in place of a call only where it is trusted.

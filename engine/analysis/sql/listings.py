@@ -105,6 +105,14 @@ from trials t join conditions c using (condition_id) left join trial_spends s us
 where c.strategy like '{names.IMPORTED}%' and t."end" in ('finished', 'exhausted') group by all"""
 
 
+_FAILURES = """
+select error, count(*)::bigint as n from (
+    select "end", error, question_id from trials where condition_id in (select unnest($1))
+    qualify row_number() over (partition by trial_id order by attempt desc) = 1)
+where "end" = 'failed' and ($2::varchar[] is null or question_id in (select unnest($2::varchar[])))
+group by error order by n desc, error"""
+
+
 def order_lengths(connection: Connection) -> dict[tuple[str, str], int]:
     """By adaptive run and task how many questions its order has."""
     return {(run, task): count for run, task, count in connection.execute(_ORDERS).fetchall()}
@@ -147,6 +155,13 @@ def _versions(connection: Connection) -> dict[str, int | None]:
         return {}
     rows = connection.execute(_READERS.format(reader=reader), [READER_VERSION, READER_VERSION]).fetchall()
     return {condition: oldest if oldest == newest else None for condition, oldest, newest in rows}
+
+
+def failures(
+    connection: Connection, condition_ids: list[str], questions: list[str] | None
+) -> list[tuple[str | None, int]]:
+    """Why trials of these conditions failed whose last attempt did, with how many, on these questions; None: on all."""
+    return connection.execute(_FAILURES, [condition_ids, questions]).fetchall()
 
 
 def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:

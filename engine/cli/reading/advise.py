@@ -134,17 +134,30 @@ def advise(
 @options.study
 @options.task("the task (needed where there are several)")
 @options.axis("what budgets count (default: what the runs used)")
+@options.prices
 @options.as_json
 @option("--by", default="category", metavar="COLUMN", help="column of the questions to split by")
 def compare(
-    db: Path, a: str, b: str, study: str | None, task: str | None, axis: str | None, as_json: bool, by: str
+    db: Path,
+    a: str,
+    b: str,
+    study: str | None,
+    task: str | None,
+    axis: str | None,
+    prices: tuple[str, ...],
+    as_json: bool,
+    by: str,
 ) -> None:
     """One setting against another on the questions both have."""
+    from engine.cli.reading import savings
+
     if axis is not None and axis not in AXES:
         raise UnknownName("axis", axis, AXES)
     results = engine.open(options.existing(db))
     (row_a, cell_a), (row_b, cell_b) = (_cell(results, name, task, axis, study) for name in (a, b))
-    comparison = results.compare(cell_a, cell_b, by=by, study=study)
+    listed = results.snapshots()
+    lens = savings.lens(listed, prices)
+    comparison = results.compare(cell_a, cell_b, by=by, lens=lens, study=study)
     if as_json:
         show.emit({**_jsonable(comparison), "groups": comparison.groups.to_dicts()})
         return
@@ -157,6 +170,8 @@ def compare(
         )
     )
     for sentence in _sentences(comparison, *names):
+        show.say(sentence)
+    for sentence in savings.said(listed, lens, prices) if prices else ():
         show.say(sentence)
     if comparison.n:
         show.say()

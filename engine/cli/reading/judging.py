@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import engine
 from engine.cli import options, show
 from engine.cli.options import DONE, Verb, as_json, option
 from engine.core import files, names, text
@@ -30,11 +31,20 @@ _SHARE = re.compile(r"(?:0?\.[0-9]{1,6}|[01](?:\.0{1,6})?)")
 @click.argument(
     "labels", required=False, type=Path, metavar="LABELS.csv", help="a sample with a score from 0 to 1 in each row"
 )
+@options.study
 @options.task("one task")
 @option("--write", type=Path, metavar="LABELS.csv", help="write a sample of judged answers, for a person to score")
 @option("--sample", type=options.count, default=SAMPLE, metavar="N", help=f"with --write: how many ({SAMPLE})")
 @as_json
-def judge(db: Path, labels: Path | None, task: str | None, write: Path | None, sample: int, as_json: bool) -> int:
+def judge(
+    db: Path,
+    labels: Path | None,
+    study: str | None,
+    task: str | None,
+    write: Path | None,
+    sample: int,
+    as_json: bool,
+) -> int:
     """Write a sample, or say how far judge and person agree on one; calls no model."""
     from engine.analysis import agreement
     from engine.analysis.stats import Sample
@@ -43,8 +53,10 @@ def judge(db: Path, labels: Path | None, task: str | None, write: Path | None, s
     # Both or neither.
     if (labels is None) == (write is None):
         raise UsageError("Say --write LABELS.csv for a sample to score, or name one that was scored.")
-    with Store(options.existing(db)).reading() as connection:
-        judged = _of_task(agreement.judged(connection), task)
+    results = engine.open(options.existing(db))
+    asked = None if study is None else results.asked_of(study)
+    with Store(results.path).reading() as connection:
+        judged = _of_task(agreement.judged(connection, asked), task)
     if write is not None:
         drawn = agreement.sample(judged, sample)
         _write(write, drawn)

@@ -167,9 +167,7 @@ def report(
         notes = (*guessing.sentences(frame), *shared_sentences(frame), *results.notes(study=study, task=task))
         for sentence in (*(savings.said(listed, view, prices) if prices else ()), *notes):
             show.say(sentence)
-        from engine.store.store import Store
-
-        if why := reasons.said(reasons.grouped(Store(options.existing(db)).failures(task))):
+        if why := reasons.said(reasons.grouped(results.failures(study=study, task=task))):
             show.say(f"Failed trials are not scored. Why they failed: {why}.")
     else:
         show.say("Nothing to report yet; start with `budgetscope run first`.")

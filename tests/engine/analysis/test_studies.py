@@ -125,6 +125,18 @@ def test_as_many_questions_are_not_the_same_questions(store: Store):
     assert len(results.notes()) == 1
 
 
+def test_why_trials_failed_is_said_of_what_is_shown_alone(store: Store):
+    wide, votes = asked("direct", range(60)), asked("votes", range(40))
+    failed = [replace(t, end="failed", verdict="none", score=None, error="late") for t in answered(wide, "r1", [])]
+    ran(store, "r1", "wide", wide, failed)
+    ran(store, "r2", "narrow", [*wide[:40], *votes], [replace(failed[0], spec=votes[0], run_id="r2", error="early")])
+    results = engine.open(store.path)
+    assert results.failures(study="wide") == [("late", 60)]
+    assert results.failures(study="narrow") == [("late", 40), ("early", 1)]
+    assert results.failures(study="narrow", strategy="votes") == [("early", 1)]
+    assert results.failures(task="other") == []
+
+
 def test_tasks_are_pooled_one_by_one(store: Store):
     one = [*asked("direct", range(5), task="same"), *asked("direct", range(5), task="other")]
     two = [*asked("votes", range(5), task="same"), *asked("votes", range(4), task="other")]

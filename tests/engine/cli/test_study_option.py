@@ -77,6 +77,16 @@ def test_the_report_as_data_has_each_setting_once(database: Path, capsys: pytest
     assert {row["n_planned"] for row in rows} == {10}
 
 
+def test_a_comparison_in_money_is_read_at_the_prices_that_are_asked_for(
+    database: Path, capsys: pytest.CaptureFixture[str]
+):
+    argv = ["compare", "direct", "chain_of_thought", "--study", "wide"]
+    dear = [*argv, "--prices", "scripted/adder=2000/6000"]
+    by_price = [json.loads(said(database, capsys, *each, "--json"))["spend"]["usd"]["mean"] for each in (argv, dear)]
+    assert by_price[0] != by_price[1] and by_price[1]
+    assert "price of scripted/adder: $2,000 in, $6,000 out per million tokens" in said(database, capsys, *dear)
+
+
 def test_a_study_that_is_not_there_is_named_with_its_neighbour(database: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["report", "--study", "wyde", "--db", str(database)]) != 0
     assert "wide" in capsys.readouterr().err

@@ -76,6 +76,13 @@ def test_what_is_wrong_with_labels_is_one_sentence_with_its_row(say, tmp_path: P
     assert "Unknown judged task" in say("other.csv", "--task", "gym:chain_sum")[2]
 
 
+def test_a_sample_is_of_the_answers_that_a_study_asked_for(say, tmp_path: Path) -> None:
+    of = say("--write", "all.csv", "--sample", "3")[1].partition(" stand in ")[0]
+    assert of in say("--write", "graded.csv", "--sample", "3", "--study", "graded")[1]
+    code, _, err = say("--write", "other.csv", "--study", "grade")
+    assert code == 2 and "did you mean 'graded'" in err and not (tmp_path / "other.csv").exists()
+
+
 def test_where_nothing_was_judged_it_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Store(tmp_path / "new.duckdb").create()
