@@ -72,6 +72,10 @@ _NAMED = (
     ("calls", "prompt_key", "prompts", "prompt"),
 )
 """What a row names by its id, and in which table that stands."""
+_ELSEWHERE = """
+select run_id, p.task from plans p join conditions c on p.kind = 'condition' and p.id = c.condition_id
+where p.task <> c.task limit 1"""
+"""Plans that have a condition under another task than it says itself."""
 _SPOKEN = {"BIGINT": "no count", "DOUBLE": "no number", "TIMESTAMP": "no time of ours", "VARCHAR": "none of our words"}
 
 
@@ -102,6 +106,8 @@ def check(connection: Connection, ours: Mapping[str, tables.Layout], needed: Map
         sql = f"select {table}.trial_id from {table} anti join {other} using ({key}) limit 1"
         for (trial,) in connection.execute(sql).fetchall():
             raise UsageError(f"{name!r} is not whole: trial {trial} names a {called} it lacks; nothing was merged.")
+    for run, task in connection.execute(_ELSEWHERE).fetchall():
+        _damaged(name, f"run {shortened(run)} asked for a condition of another task under {shortened(task)!r}")
 
 
 def _values(connection: Connection, table: str, layout: tables.Layout, needed: set[str], name: str) -> None:

@@ -143,6 +143,7 @@ WRONG = (
     ("conditions", "lineup", "'[]'", "no JSON as it is read under 'lineup'"),
     ("prompts", "messages", "'[1]'", "no JSON as it is read under 'messages'"),
     ("runs", "study", """'{"budgets": "all"}'""", "no JSON as it is read under 'study'"),
+    ("conditions", "task", "'elsewhere'", "asked for a condition of another task under"),
     ("trials", "framing_id", "'f'", "names a framing it lacks"),
     ("calls", "prompt_key", "'p'", "names a prompt it lacks"),
 )
