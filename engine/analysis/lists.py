@@ -20,7 +20,7 @@ from engine.analysis.rounds import Decided, decided
 from engine.analysis.sql import listings, queries, token_roles
 from engine.analysis.sql.chains import Chain, chains
 from engine.core.errors import UnknownName
-from engine.store import parquet
+from engine.store import archive, parquet
 from engine.store.store import Store
 from engine.strategies.calibration import LABEL
 
@@ -211,19 +211,23 @@ class Lists:
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
             return [
-                *self._archived(),
+                *self._archived(filters.get("study")),
                 *(within.notes if within else ()),
                 *reader.older(rows),
                 *reader.scored_unlike(rows),
             ]
 
-    def _archived(self) -> list[str]:
-        """That this is an archive, where it is one."""
-        if not parquet.is_archive(self._store.path):
-            return []
-        kept = parquet.manifest(self._store.path)
-        back = "`budgetscope restore` brings it back"
-        return [f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."]
+    def _archived(self, study: str | None) -> list[str]:
+        """That this is an archive, where it is one; of a database what was archived of it, unless a study is named."""
+        if parquet.is_archive(self._store.path):
+            kept = parquet.manifest(self._store.path)
+            back = "`budgetscope restore` brings it back"
+            return [f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."]
+        return [
+            f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is in none of this; `budgetscope runs` says "
+            "where it lies."
+            for _, kept in (archive.archives(self._store.path) if study is None else ())
+        ]
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._looking() as look:

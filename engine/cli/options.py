@@ -408,6 +408,19 @@ def runs_of(db: Path) -> Path:
     return local if not run_dir.folder(db).is_dir() and run_dir.folder(local).is_dir() else db
 
 
+def not_archived(db: Path, study: str | None) -> None:
+    """Raise UsageError for a study that stands in an archive beside the database and no longer in it."""
+    from engine.store import archive
+    from engine.store.store import Store
+
+    for folder, kept in archive.archives(db):
+        if kept.study == study and not archive.runs_of(Store(db), study):
+            raise UsageError(
+                f"{study} was archived on {kept.archived_at:%Y-%m-%d}; `--db {folder}` reads it in place, and "
+                f"`budgetscope restore {folder}` brings it back."
+            )
+
+
 def find_run(db: Path, name: str) -> RunDir:
     """The run an id, the beginning of one, or 'last' names. Raises UnknownName."""
     from engine.runs import run_dir

@@ -13,7 +13,7 @@ import engine
 from engine.cli import estimates, options, show
 from engine.cli.options import CODE_OF_STATE, ERROR, FAILED_TRIALS, Verb
 from engine.cli.reading import reports
-from engine.core import files, names
+from engine.core import files, names, text
 from engine.core.budget import Limits
 from engine.core.errors import RunError, UsageError
 from engine.models.prices import pusd
@@ -128,12 +128,14 @@ def delete(db: Path, name: str, yes: bool) -> None:
 def runs(db: Path, as_json: bool) -> None:
     """All runs with a directory beside the database, oldest first."""
     from engine.runs.expectation import held
+    from engine.store import archive
 
     local = options.runs_of(db)
     expected = [(each, held(run_dir.find(local, each.run_id), each)) for each in run_dir.list_runs(local)]
     if as_json:
         show.emit([{**asdict(each), "expected": [asdict(one) for one in ends]} for each, ends in expected])
-    elif not expected:
+        return
+    if not expected:
         show.say(f"No runs beside {db}; start one with `budgetscope run first`.")
     else:
         rows = [
@@ -157,6 +159,11 @@ def runs(db: Path, as_json: bool) -> None:
         if local.exists():
             for decided in engine.open(local).decisions():
                 show.say(f"{decided.run_id}, {names.task(decided.task)}: {decided.sentence}")
+    for folder, kept in archive.archives(local):
+        show.say(
+            f"Archived on {kept.archived_at:%Y-%m-%d}: {kept.study}, {text.plural(kept.trials, 'trial')}; "
+            f"`--db {folder}` reads it in place."
+        )
 
 
 def start(planned: Plan, db: Path, place: Place | None = None) -> tuple[Path, int]:

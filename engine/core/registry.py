@@ -14,6 +14,17 @@ from engine.core.errors import UnknownName
 T = TypeVar("T")
 # All kinds, because a plugin that brings several is taken back whole.
 _KINDS: list[Registry[Any]] = []
+_LOOKS: list[Callable[[], None]] = []
+
+
+def before_a_look(act: Callable[[], None]) -> None:
+    """Have something done before anybody asks what is registered, such as looking at installed packages."""
+    _LOOKS.append(act)
+
+
+def _looked() -> None:
+    for act in _LOOKS:
+        act()
 
 
 class Registry(Generic[T]):
@@ -40,15 +51,18 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """What is registered, sorted."""
+        _looked()
         return tuple(sorted(self._things))
 
     def get(self, name: str, others: Iterable[str] = ()) -> T:
         """One of them. Raises UnknownName with the nearest, also among `others` that go by another road."""
+        _looked()
         if name not in self._things:
             raise UnknownName(self.kind, name, (*self._things, *others))
         return self._things[name]
 
     def __contains__(self, name: str) -> bool:
+        _looked()
         return name in self._things
 
 

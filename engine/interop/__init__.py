@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from engine.core.errors import UsageError
+from engine.core.errors import UsageError, shortened
 from engine.core.records import Prompt, Spend
 from engine.core.registry import Registry
 
@@ -107,8 +107,16 @@ def importer_for(path: Path) -> Importer:
     load()
     # By name: which of two wins must not hang on what was imported first.
     for name in sorted(IMPORTERS.names(), key=lambda each: (each in _LAST, each)):
-        reader = IMPORTERS.get(name)()
-        if reader.reads(path):
+        try:
+            reader = IMPORTERS.get(name)()
+            reads = reader.reads(path)
+        except OSError:
+            raise
+        except Exception as error:
+            # One of a plugin, which promised not to.
+            broke = f"The importer {name!r} broke when it looked at {path.name!r}: {shortened(repr(error))}"
+            raise UsageError(f"{broke}; mend it, or leave its plugin out.") from None
+        if reads:
             return reader
     known = ", ".join(IMPORTERS.names()) or "none is registered"
     raise UsageError(f"{path.name!r} is no log that an importer reads ({known}).")

@@ -8,9 +8,12 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import msgspec
+
+from engine.core import text
 from engine.core.errors import BudgetscopeError, UsageError, shortened
 from engine.interop import ImportedAnswer, Importer, logs
 from engine.store.store import Store
@@ -20,8 +23,8 @@ def answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
     """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
     seen: Counter[int] = Counter()
     try:
-        for answer in reader.answers(path):
-            where = f"{path.name!r}, sample {shortened(answer.sample or 'without a name')},"
+        for number, answer in enumerate(reader.answers(path), 1):
+            where = f"{path.name!r}, sample {shortened(str(getattr(answer, 'sample', '')) or text.count(number))},"
             if (kept := logs.attempt(where, _kept, answer, where)) is not None:
                 # What a log tells apart by nothing is one more answer to its question.
                 told = (kept.log, kept.task, kept.model, kept.setting, kept.scorer, kept.target, kept.sample)
@@ -35,7 +38,17 @@ def answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
         raise UsageError(f"{path.name!r} cannot be read by the importer {name}: {shortened(repr(error))}.") from None
 
 
+_FIELDS = tuple(each.name for each in fields(ImportedAnswer))
+
+
 def _kept(answer: ImportedAnswer, where: str) -> ImportedAnswer:
+    # By field: what is no text, number or moment where one belongs would break whoever stores it.
+    try:
+        answer = msgspec.convert({name: getattr(answer, name) for name in _FIELDS}, ImportedAnswer)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where} holds a value of another kind than its place has: {error}.") from None
+    if answer.score is not None and not 0 <= answer.score <= 1:
+        raise UsageError(f"{where} has a score of {answer.score:g}; a score is a number from 0 to 1.")
     if not 0 <= answer.repeat < logs.MOST_REPEATS:
         raise UsageError(f"{where} says repeat {shortened(str(answer.repeat))}; up to {logs.MOST_REPEATS:,} are kept.")
     if not answer.model.strip():

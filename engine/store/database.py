@@ -205,8 +205,7 @@ class Database:
 
     def version(self) -> int:
         """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
-        _refuse_by_looks(self.path)
-        with self._opened() as connection:
+        with self.as_it_is() as connection:
             return schema.version(connection, self.path)
 
     def create(self) -> None:
@@ -233,6 +232,14 @@ class Database:
                 self._known, self._current = identity, True
         finally:
             fresh.unlink(missing_ok=True)
+
+    @contextmanager
+    def as_it_is(self) -> Iterator[Connection]:
+        """A read-only connection to a file of any version up to today's, which upgrades nothing; do not nest it."""
+        _refuse_by_looks(self.path)
+        with self._opened() as connection:
+            schema.version(connection, self.path)
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -376,7 +383,7 @@ class Database:
         """Copy the file byte for byte to a name that is not taken; a target that appears meanwhile is kept."""
         files.sweep(target.parent, lambda name: name == target.name)
         fresh = files.part_of(target)
-        self._check()
+        self.version()
         try:
             with self._turn(alone=True):
                 # The log as well: what was committed last may stand in it alone.

@@ -1,25 +1,29 @@
 """Another database of results into this one: rows with one content-hash id meet, what differs under one id is reported
 and stays as it is here, and a second merge changes nothing.
 
-The other file is nobody's word: it is copied, opened apart from ours with no access to anything else, read table by
-table as values, and JSON in it must be JSON. Its attempts and leases stay behind, for they count in no allowance or
+A trial is known by its last attempt. Where theirs goes on from ours (a later attempt, a larger budget, an answer where
+ours failed) it comes in as the next attempt of ours, as if it had been tried on here.
+
+The other file is nobody's word: it is copied, opened apart from ours with no access to anything else, looked over
+(`sound`) and read table by table as values. Its attempts and leases stay behind, for they count in no allowance or
 ceiling here; so do its links and settings. Its runs are noted in `origins`, and their replies are shown but never read
 in place of a call, unless the merge is trusted.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from engine.core import codec
 from engine.core.errors import NotADatabase, UsageError
-from engine.store import deltas, tables
+from engine.store import deltas, sound, tables
 from engine.store.database import is_database
 from engine.store.sql import Connection
 from engine.store.store import Store
@@ -36,18 +40,14 @@ _SAME = {
     "prompts": (("prompt_key",), ("messages",)),
     "completions": (("key",), ("text", "finish")),
     "probes": (("chain_key", "question_id", "how", "grid", "place_tokens"), ("answer", "verdict")),
-    "trials": (("trial_id", "attempt"), ("condition_id", "question_id", "end", "verdict", "answer", "score")),
 }
 """By table its key, and what must agree where both have it."""
 _WITH_TRIALS = ("trial_spends", "calls", "marks", "mark_spends", "facts")
 """Come with a trial that is new, and with no other."""
-_JSON = {
-    "runs": ("study", "ceiling"),
-    "conditions": ("lineup", "params", "prompting"),
-    "questions": ("data",),
-    "framings": ("examples",),
-    "prompts": ("messages",),
-}
+_OF_RUNS = ("plans", "orders", "rounds", "stops")
+"""Come with a run that is new."""
+_OUTCOME = itemgetter("condition_id", "question_id", "end", "verdict", "answer", "score", "axis", "budget", "reader")
+"""What two attempts at a trial have in common where one is a copy of the other."""
 _CALLED = {"runs": "run", "prices": "price", "price_tiers": "price tier"}
 
 
@@ -75,12 +75,17 @@ def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False)
         copy = Path(folder) / "other.duckdb"
         Store(other).copy_to(copy)
         theirs = Store(copy)
+        with theirs.as_it_is() as source:
+            sound.refuse_programs(source, other.name)
         # Opening it to write is what brings the copy to today's schema.
         with theirs.writing(demo=True):
             pass
         merged = Merged()
         # A look is the merge itself, undone: what it says is what a merge does.
         with suppress(_Looked), theirs.reading() as source, store.writing() as here:
+            shape = tables.layouts(here)
+            wanted = (*_SAME, "trials", *_WITH_TRIALS, *_OF_RUNS, "origins")
+            sound.check(source, {table: shape[table] for table in wanted}, tables.needed(here), other.name)
             _merge(source, here, merged, other.name, trust)
             if look:
                 raise _Looked
@@ -92,14 +97,11 @@ class _Looked(Exception):
 
 
 def _merge(source: Connection, here: Connection, merged: Merged, name: str, trust: bool) -> None:
-    shape = tables.layouts(here)
-    fresh: set[tuple[str, int]] = set()
     new_runs: set[str] = set()
     # Conditions and questions come first: a trial needs what it names.
     for table, (key, content) in _SAME.items():
         merged.new[table] = merged.same[table] = 0
         for chunk in _chunks(source, table):
-            _checked(table, chunk, name)
             known = _known(here, table, key, content, chunk)
             rows = []
             for row in chunk:
@@ -115,23 +117,20 @@ def _merge(source: Connection, here: Connection, merged: Merged, name: str, trus
                     merged.conflicts.append(f"{called} {'/'.join(map(str, id))}")
             tables.insert(here, {table: rows})
             merged.new[table] += len(rows)
-            if table == "trials":
-                fresh |= {(row["trial_id"], row["attempt"]) for row in rows}
             if table == "runs":
                 new_runs |= {row["run_id"] for row in rows}
-    # Inside the transaction, so that nothing is merged of a file that is not whole.
-    _dangling(here, name)
+    fresh = _trials(source, here, merged)
     for table in _WITH_TRIALS:
         for chunk in _chunks(source, table):
             # A trial that is here has its calls and marks; theirs would double them.
-            rows = [row for row in chunk if (row["trial_id"], row["attempt"]) in fresh]
-            tables.insert(here, {table: [{k: row[k] for k, _ in shape[table] if k in row} for row in rows]})
+            own = ((row, fresh.get((row["trial_id"], row["attempt"]))) for row in chunk)
+            tables.insert(here, {table: [{**row, "attempt": attempt} for row, attempt in own if attempt is not None]})
     _note(source, here, new_runs, name, trust)
-    _derive(here, fresh)
+    _derive(here, {trial_id for trial_id, _ in fresh})
 
 
-def _chunks(source: Connection, table: str) -> Iterator[list[codec.Row]]:
-    cursor = source.execute(f"select * from {table}")
+def _chunks(source: Connection, table: str, order: str = "") -> Iterator[list[codec.Row]]:
+    cursor = source.execute(f"select * from {table} {order}")
     columns = [column[0] for column in cursor.description or ()]
     while batch := cursor.fetchmany(CHUNK):
         yield [dict(zip(columns, values, strict=True)) for values in batch]
@@ -147,30 +146,59 @@ def _known(
     return {tuple(row[part] for part in key): tuple(row[part] for part in content) for row in stored}
 
 
-def _checked(table: str, chunk: list[codec.Row], name: str) -> None:
-    """Refuse text that is to be JSON and is not: whoever reads it later would stumble over it."""
-    for column in _JSON.get(table, ()):
-        for row in chunk:
-            try:
-                json.loads(row[column])
-            except (ValueError, TypeError, RecursionError):
-                raise UsageError(
-                    f"{name!r} is damaged or was edited: a row of {table} has no JSON under {column!r}."
-                ) from None
+def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[str, int], int]:
+    """Merge trials; by trial and attempt of theirs, which attempt it is here, of those that come in."""
+    fresh: dict[tuple[str, int], int] = {}
+    merged.new["trials"] = merged.same["trials"] = 0
+    every = itertools.chain.from_iterable(_chunks(source, "trials", "order by trial_id, attempt"))
+    theirs = (list(attempts) for _, attempts in itertools.groupby(every, itemgetter("trial_id")))
+    sql = "select * from trials semi join wanted on trial_id = id order by trial_id, attempt"
+    while some := list(itertools.islice(theirs, CHUNK)):
+        mine: dict[str, list[codec.Row]] = {}
+        for row in tables.matching(here, sql, {attempts[0]["trial_id"] for attempts in some}):
+            mine.setdefault(row["trial_id"], []).append(row)
+        rows = []
+        for attempts in some:
+            own = mine.get(attempts[0]["trial_id"], [])
+            coming = _going_on(own, attempts)
+            if coming is None:
+                merged.conflicts.append(f"trial {attempts[-1]['trial_id']}/{attempts[-1]['attempt']}")
+            merged.same["trials"] += len(attempts) - len(coming or ())
+            last = own[-1]["attempt"] if own else 0
+            for row in coming or ():
+                # Behind ours; a trial that is new here keeps its numbers.
+                last = last + 1 if own else row["attempt"]
+                fresh[row["trial_id"], row["attempt"]] = last
+                rows.append({**row, "attempt": last})
+        tables.insert(here, {"trials": rows})
+        merged.new["trials"] += len(rows)
+    return fresh
 
 
-def _dangling(here: Connection, name: str) -> None:
-    sql = """select trial_id from trials where condition_id not in (select condition_id from conditions)
-        or question_id not in (select question_id from questions) limit 1"""
-    if row := here.execute(sql).fetchone():
-        raise UsageError(
-            f"{name!r} is not whole: trial {row[0]} names a condition or a question it lacks; nothing was merged."
-        )
+def _going_on(own: Sequence[codec.Row], theirs: Sequence[codec.Row]) -> Sequence[codec.Row] | None:
+    """Which of their attempts at a trial come behind ours; None: theirs says another thing than ours."""
+    if not own:
+        return theirs
+    outcomes, last = [_OUTCOME(row) for row in own], _OUTCOME(theirs[-1])
+    if last in outcomes:
+        return ()
+    for place, row in enumerate(theirs):
+        if _OUTCOME(row) == outcomes[-1]:
+            return theirs[place + 1 :]
+    if _reach(theirs[-1]) > _reach(own[-1]):
+        return theirs[-1:]
+    return () if _reach(theirs[-1]) < _reach(own[-1]) else None
+
+
+def _reach(row: codec.Row) -> tuple[bool, int]:
+    """How far an attempt came: to a score at all, and up to which budget."""
+    scored = row["end"] in ("finished", "exhausted")
+    return scored, row["budget"] if scored else 0
 
 
 def _note(source: Connection, here: Connection, new_runs: set[str], name: str, trust: bool) -> None:
     """Whose the new runs are, and what they asked for."""
-    for table in ("plans", "orders", "rounds", "stops"):
+    for table in _OF_RUNS:
         stored = tables.fetch(source, f"select * from {table}")
         tables.insert(here, {table: [row for row in stored if row["run_id"] in new_runs]})
     # Also of runs that nobody stored, whose trials and replies name them all the same.
@@ -198,15 +226,20 @@ def _note(source: Connection, here: Connection, new_runs: set[str], name: str, t
         )
 
 
-def _derive(here: Connection, fresh: set[tuple[str, int]]) -> None:
+def _derive(here: Connection, ids: set[str]) -> None:
     """Make what the analysis reads of the new trials."""
-    if not fresh:
+    if not ids:
         return
-    ids = {trial_id for trial_id, _ in fresh}
     places = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
     tables.matching(here, f"create or replace temp table merged as {places}", ids)
     tables.matching(
         here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
+    )
+    # A condition's budget is the largest that any of its trials had.
+    here.execute(
+        """update conditions set budget = largest.budget
+        from (select condition_id, max(budget) as budget from mine group by all) largest
+        where conditions.condition_id = largest.condition_id and conditions.budget < largest.budget"""
     )
     # First: sums and steps name conditions and questions by these numbers.
     deltas.number(here)

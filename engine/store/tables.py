@@ -108,6 +108,15 @@ def layouts(connection: Connection) -> dict[str, Layout]:
     return layouts
 
 
+def needed(connection: Connection) -> dict[str, set[str]]:
+    """By table the columns that are never null."""
+    found: dict[str, set[str]] = {}
+    sql = "select table_name, column_name from duckdb_columns() where not internal and not is_nullable"
+    for table, column in connection.execute(sql).fetchall():
+        found.setdefault(table, set()).add(column)
+    return found
+
+
 def reader(connection: Connection) -> str:
     """By which version a row of `trials` was read, as SQL; a file that is only read may be older than the column."""
     return "coalesce(reader, 1)" if ("reader", "BIGINT") in layouts(connection)["trials"] else "1"

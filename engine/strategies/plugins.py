@@ -179,7 +179,8 @@ def origin(strategy: str) -> Origin | None:
 
 
 def ready() -> None:
-    """Load what the environment and the installed packages name, the first time somebody asks for strategies."""
+    """Load what the environment and the installed packages name, the first time somebody asks for a strategy, a task, a
+    scorer or an importer."""
     with _turn:
         if _asked:
             return
@@ -194,6 +195,9 @@ def ready() -> None:
         for point in sorted(metadata.entry_points(group=GROUP), key=lambda point: point.name):
             with _turn:
                 _admit(f"{point.name} of {GROUP}", point.load, point.module)
+
+
+doors.before_a_look(ready)
 
 
 def load(name: str, folders: Iterable[Path] = ()) -> Fault | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from engine.core.errors import UnknownName
 from engine.tasks.scorers import Scorer, scorer
-from engine.tasks.task import TASKS, Task, TaskSpec, task
+from engine.tasks.task import TASKS, Task, TaskSpec, registered, task
 
 __all__ = ["FAMILIES", "Scorer", "Task", "TaskSpec", "open_task", "scorer", "task", "task_names"]
 
@@ -28,7 +28,7 @@ def open_task(spec: TaskSpec) -> Task:
 
         return GymTask(spec)
     if spec.name in TASKS:
-        return TASKS.get(spec.name)(spec)
+        return registered(spec)
     from engine.tasks import named
 
     if named.known(spec.name):

@@ -19,7 +19,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any, Protocol
 
-from engine.core.errors import UnknownName, UsageError
+from engine.core.errors import BudgetscopeError, UnknownName, UsageError, shortened
 from engine.core.records import AnswerKind, Question
 from engine.core.registry import Registry
 
@@ -63,9 +63,17 @@ def open_scorer(name: str) -> Scorer:
     named = _NAMED.fullmatch(name.strip())
     # A name that is none is unknown as it stands.
     made = SCORERS.get(named[1] if named else name)
-    if named is None or not named[2]:
-        return made()
-    return made(**_options(named[1], named[2]))
+    options = _options(named[1], named[2]) if named and named[2] else {}
+    try:
+        own = made(**options)
+    except BudgetscopeError:
+        raise
+    except Exception as error:
+        # One of a plugin, which is to be made without arguments.
+        raise UsageError(f"The scorer {name!r} cannot be made: {shortened(repr(error))}.") from error
+    if not callable(getattr(own, "score", None)):
+        raise UsageError(f"The scorer {name!r} has no score; write `def score(self, answer, question)` in its class.")
+    return own
 
 
 def is_scorer(name: str) -> bool:

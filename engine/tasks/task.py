@@ -5,13 +5,15 @@ It never sees a model, a budget or a database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, get_args
 
 from msgspec import Meta
 
-from engine.core.records import AnswerKind, Example, Question, Which
+from engine.core.errors import BudgetscopeError, UsageError, shortened
+from engine.core.records import AnswerKind, Example, Problem, Question, Which
 from engine.core.registry import Registry
 from engine.core.toml import Text
 
@@ -82,6 +84,69 @@ class Task(Protocol):
 
     def score(self, answer: str, question: Question) -> float:
         """How good an extracted answer is, from 0, wrong, to 1, right; pure. True and False are its two ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A task that somebody registered, held to what it promised: what it breaks is a sentence that names it."""
+
+    name: str
+    own: Task
+
+    @property
+    def note(self) -> str:
+        """What it has to say of its questions; empty: nothing."""
+        return str(getattr(self.own, "note", ""))
+
+    def questions(self) -> Sequence[Question]:
+        """As the task gives them. Raises UsageError for what is no question."""
+        with _blamed(self.name, "its questions cannot be made"):
+            asked = list(self.own.questions())
+        for number, question in enumerate(asked, 1):
+            if wrong := _otherwise(question):
+                raise UsageError(f"The task {self.name!r} gives as its question {number} {wrong}.")
+        return asked
+
+    def score(self, answer: str, question: Question) -> float:
+        """As the task scores; one that breaks fails its trial alone."""
+        return self.own.score(answer, question)
+
+
+def _otherwise(question: object) -> str | None:
+    """What stands where a question of ours should; None: one does."""
+    if not isinstance(question, Question) or not isinstance(question.problem, Problem):
+        return f"{shortened(repr(question))}, which is no Question with a Problem"
+    texts = {"an id": question.question_id, "a task": question.task, "a target": question.target}
+    texts["a text"] = question.problem.text
+    if lacking := next((what for what, said in texts.items() if not isinstance(said, str)), None):
+        return f"one without {lacking} that is a text"
+    if not question.question_id:
+        return "one with an empty id"
+    if question.problem.answer_kind not in get_args(AnswerKind):
+        return f"one whose answer is a {shortened(str(question.problem.answer_kind))!r}, and no kind is called that"
+    return None
+
+
+@contextmanager
+def _blamed(name: str, what: str) -> Iterator[None]:
+    """A task's own error as a sentence; what it says to users itself goes through."""
+    try:
+        yield
+    except (BudgetscopeError, OSError):
+        raise
+    # SystemExit too: a script that ends itself must not end us.
+    except (Exception, SystemExit) as error:
+        raise UsageError(f"The task {name!r} breaks, {what}: {shortened(repr(error))}.") from error
+
+
+def registered(spec: TaskSpec) -> Task:
+    """The registered task that a spec names. Raises UsageError for one that breaks, or is none."""
+    with _blamed(spec.name, "it cannot be made"):
+        own = TASKS.get(spec.name)(spec)
+    name = getattr(own, "name", None)
+    if not isinstance(name, str) or not name.strip():
+        raise UsageError(f"The task {spec.name!r} has no name; write `name = {spec.name!r}` in its class.")
+    return _Held(name, own)
 
 
 TASKS: Registry[Callable[[TaskSpec], Task]] = Registry("task")

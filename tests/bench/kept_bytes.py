@@ -54,12 +54,15 @@ def kept(peer: Peer, questions: int) -> Counter[str]:
         rows = [{"input": text, "target": target, "id": str(n)} for n, (text, target) in enumerate(asked)]
         (folder / "questions.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "BENCH_KEY": "none", **peer.environment(url)}
-        with (folder / "said").open("w+b") as said:
-            words = peer.command(url, folder, questions)
-            before = set(folder.rglob("*"))
-            subprocess.run(words, cwd=folder, env=environment, stdout=said, stderr=said, check=True)
+        words = peer.command(url, folder, questions)
+        before = set(folder.rglob("*"))
+        done = subprocess.run(
+            words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"{peer.name}: {done.stdout[-600:]}")
         for path in sorted(set(folder.rglob("*")) - before):
-            if path.is_file() and path.name != "said":
+            if path.is_file():
                 sizes[path.suffix or path.name] += path.stat().st_size
         for db in folder.glob("*.duckdb"):
             sizes["archived, .parquet"] = archive_study(Store(db), part_of(db, None)).manifest.bytes

@@ -28,6 +28,8 @@ class InProcess:
     """What each way takes."""
     tap: Tap | None = None
     """Told of all that is said, right before it arrives; may end the actor, and then it does not arrive."""
+    kept: int = 1
+    """How many replies an actor keeps in memory: so few that it asks for some again."""
     seats: list[InProcessSeat] = field(default_factory=list)
     """Every actor there ever was, oldest first."""
     name: str = "this process"
@@ -53,7 +55,7 @@ class InProcessSeat:
     """An actor on this loop."""
 
     def __init__(self, place: InProcess) -> None:
-        self.actor = Actor()
+        self.actor = Actor(place.kept)
         self.alive = True
         self._place = place
         self._gone = asyncio.get_running_loop().create_future()

@@ -120,6 +120,7 @@ def report(
     from engine.analysis.common import shared_sentences
 
     results = engine.open(options.existing(db))
+    options.not_archived(db, study)
     if curve is not None:
         condition = options.condition(results, curve, task, study)
         # A wall in dollars moves with the prices, so a curve has to know them.
@@ -171,6 +172,8 @@ def report(
             show.say(f"Failed trials are not scored. Why they failed: {why}.")
     else:
         show.say("Nothing to report yet; start with `budgetscope run first`.")
+        for sentence in results.notes(study=study):
+            show.say(sentence)
 
 
 def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:

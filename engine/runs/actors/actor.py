@@ -20,7 +20,7 @@ from engine.models import open_model
 from engine.models.model import Model
 from engine.runs.actors import wire
 from engine.runs.actors.wire import Bought, Drop, FromActor, Lease, Message, Sent, Setup, Solve, Solved, ToActor, Wanted
-from engine.runs.completion_cache import Flights
+from engine.runs.completion_cache import KEPT, Fetch, Flights
 from engine.runs.one_trial import Bench, tried
 from engine.strategies import build, plugins
 from engine.strategies.registry import parameters
@@ -32,14 +32,38 @@ from engine.trial.solve import Setting
 log = logging.getLogger(__name__)
 
 
+class Lent(Flights):
+    """Single flight for one actor. The run has every reply, so the ones read last are enough here: an older one that is
+    wanted again is asked of the run again, which has paid for it."""
+
+    def __init__(self, fetch: Fetch, kept: int) -> None:
+        super().__init__(fetch)
+        self._kept = kept
+        # A dict for its order: what was read longest ago stands in front.
+        self._read: dict[str, None] = {}
+
+    async def get(self, request: Request) -> tuple[Completion, bool]:
+        """As any flight; the reply that was read longest ago is let go where there are too many."""
+        found = await super().get(request)
+        self._read.pop(request.key, None)
+        self._read[request.key] = None
+        if len(self._read) > self._kept:
+            oldest = next(iter(self._read))
+            del self._read[oldest]
+            self._flights.pop(oldest, None)
+            self._taken.discard(oldest)
+        return found
+
+
 class Actor:
     """One actor; `open` comes first, `deliver` and `collect` as often as the run likes."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: int = KEPT) -> None:
+        """`kept`: how many replies stay in its memory."""
         self._models: dict[str, Model] = {}
         self._strategies: dict[tuple[str, str], Any] = {}
         self._bench: Bench | None = None
-        self._pool = Flights(self._wanted)
+        self._pool = Lent(self._wanted, kept)
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[Bought]] = {}
         self._trials: dict[int, asyncio.Task[None]] = {}

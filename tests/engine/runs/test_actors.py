@@ -24,15 +24,19 @@ from engine.core.errors import (
     RunStopped,
     UsageError,
 )
-from engine.core.records import Usage
+from engine.core.records import Completion, Request, Usage
 from engine.models import faults
 from engine.runs import journal, run_dir, worker
 from engine.runs.actors import places, wire
+from engine.runs.actors.actor import Lent
 from engine.runs.actors.crew import HOPELESS
+from engine.runs.completion_cache import CompletionCache
 from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir, Status
 from engine.study.plan import plan
 from engine.study.schema import Study, load, parse
+from tests.engine.core.test_ceiling import ask
+from tests.engine.runs.test_completion_cache import Shop
 from tests.engine.runs.test_journal import completion
 from tests.support import adaptive_runs, killer
 from tests.support.adaptive_runs import quiet
@@ -40,6 +44,7 @@ from tests.support.effort import cases
 from tests.support.in_process import InProcess, InProcessSeat, Way
 from tests.support.in_process import killer as ending
 from tests.support.killer import CEILING, PARALLEL, Stage
+from tests.support.trials_on_paper import in_loop
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,25 @@ def test_all_trials_of_a_question_are_tried_by_one_actor_and_no_actor_is_idle(tm
     on(place, load(stage.study), tmp_path / "r.duckdb")
     assert len(tried) == 4 and all(len(seats) == 1 for seats in tried.values())
     assert set.union(*tried.values()) == set(place.seats)
+
+
+def test_an_actor_keeps_the_replies_it_read_last_and_asks_the_run_for_older_ones_which_nobody_pays_again() -> None:
+    async def read() -> None:
+        shop = Shop()
+        run = CompletionCache(shop.buy)
+        asked: list[int] = []
+
+        async def wanted(request: Request) -> tuple[Completion, bool]:
+            asked.append(request.draw)
+            return await run.get(request)
+
+        lent = Lent(wanted, kept=2)
+        paid = [(await lent.get(ask(draw)))[1] for draw in (0, 1, 0, 2, 0, 1)]
+        # 1 was read longest ago when 2 came; it was paid for and is so still.
+        assert (asked, shop.sold) == ([0, 1, 2, 1], [0, 1, 2])
+        assert paid == [False, False, True, False, True, True]
+
+    in_loop(read())
 
 
 def test_a_call_is_sent_once_it_is_noted_and_a_strategy_sees_no_reply_before_it_is(

@@ -50,6 +50,19 @@ def test_an_archived_study_says_in_place_what_it_said_in_the_database(db: Path, 
     assert done.after_bytes <= done.before_bytes
 
 
+def test_the_terminal_says_what_was_archived_and_where_it_lies(db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done = archive_study(Store(db), part_of(db, "narrow"))
+    folder = done.folder
+    assert main(["runs", "--db", str(db)]) == 0
+    assert f"narrow, {done.manifest.trials} trials; `--db {folder}` reads it in place." in capsys.readouterr().out
+    assert main(["report", "--db", str(db)]) == 0
+    assert "narrow was archived on" in capsys.readouterr().out
+    assert main(["report", "--db", str(db), "--study", "narrow"]) == 2
+    assert f"`--db {folder}` reads it in place, and" in capsys.readouterr().err
+    assert main(["report", "--db", str(db), "--study", "wide"]) == 0
+    assert "archived" not in capsys.readouterr().out
+
+
 def test_what_comes_back_is_what_left(db: Path) -> None:
     before, cells = _rows(db), _cells(db, "narrow")
     ids = [each.run_id for each in run_dir.list_runs(db)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +17,7 @@ from engine.core.budget import Limits
 from engine.core.errors import NotADatabase, UsageError
 from engine.store.merging import merge
 from engine.store.store import Store
+from tests import ROOT
 from tests.support import stores
 
 EVERY = (
@@ -29,11 +32,13 @@ EVERY = (
     "plans",
     "origins",
 )
+WANTS = {"questions": 2, "models": '"scripted/adder"', "strategies": ["direct", "self_consistency"]}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.small(tmp_path_factory.mktemp("theirs") / "theirs.duckdb", questions=4)
+    path = tmp_path_factory.mktemp("theirs") / "theirs.duckdb"
+    return stores.studied(path, **WANTS, budgets=[32, 64])  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -123,15 +128,105 @@ def test_origin_is_kept(here: Store, theirs: Path) -> None:
 
 def test_what_is_no_json_is_refused_and_nothing_of_it_stays(here: Store, theirs: Path) -> None:
     _change(theirs, "update conditions set params = '{'")
-    with pytest.raises(UsageError, match="has no JSON under 'params'"):
+    with pytest.raises(UsageError, match="has no JSON as it is read under 'params'"):
         merge(here, theirs)
     assert _rows(here.path, "select count(*)::int from runs") == [(0,)]
+
+
+# None of these is a value that a record of ours has; each is refused before a reader stumbles over it.
+WRONG = (
+    ("questions", "text", "null::varchar", "has nothing under 'text'"),
+    ("trials", "verdict", "'maybe'", "none of our words under 'verdict'"),
+    ("calls", "output_tokens", "-7::bigint", "no count under 'output_tokens'"),
+    ("marks", "score", "'nan'::double", "no number under 'score'"),
+    ("runs", "started_at", "timestamp '290000-01-01'", "no time of ours under 'started_at'"),
+    ("conditions", "lineup", "'[]'", "no JSON as it is read under 'lineup'"),
+    ("prompts", "messages", "'[1]'", "no JSON as it is read under 'messages'"),
+    ("runs", "study", """'{"budgets": "all"}'""", "no JSON as it is read under 'study'"),
+    ("conditions", "task", "'elsewhere'", "asked for a condition of another task under"),
+    ("trials", "framing_id", "'f'", "names a framing it lacks"),
+    ("calls", "prompt_key", "'p'", "names a prompt it lacks"),
+)
+
+
+@pytest.mark.parametrize(("table", "column", "value", "says"), WRONG)
+def test_a_value_that_no_row_of_ours_has_is_refused(
+    here: Store, theirs: Path, table: str, column: str, value: str, says: str
+) -> None:
+    # Anew and without what guards it, as another hand would make it.
+    _change(
+        theirs,
+        f"create table other as select * replace ({value} as {column}) from {table}",
+        f"drop table {table}",
+        f"alter table other rename to {table}",
+    )
+    with pytest.raises(UsageError, match=re.escape(says)):
+        merge(here, theirs)
+    assert _rows(here.path, "select count(*)::int from questions") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "create view all_day as select count(*) from range(10_000_000_000) a, range(10_000_000_000) b",
+        "create macro greatest(a, b) as 0",
+        "create type verdict as enum ('right')",
+    ],
+)
+def test_what_would_run_is_refused_before_anything_of_the_file_is_read(here: Store, theirs: Path, program: str) -> None:
+    _change(theirs, program)
+    with pytest.raises(UsageError, match=r"holds a (view|macro|type), .*, which no database of Budgetscope has"):
+        merge(here, theirs)
+
+
+def test_a_column_of_another_kind_is_refused(here: Store, theirs: Path) -> None:
+    _change(theirs, "alter table marks alter after_calls type varchar")
+    with pytest.raises(UsageError, match="'after_calls' of marks is BIGINT in each database of ours, and it has"):
+        merge(here, theirs)
 
 
 def test_trials_without_their_questions_are_refused(here: Store, theirs: Path) -> None:
     _change(theirs, "delete from questions")
     with pytest.raises(UsageError, match="is not whole"):
         merge(here, theirs)
+
+
+def test_theirs_of_an_earlier_version_comes_in_and_keeps_its_bytes(here: Store, tmp_path: Path) -> None:
+    old = tmp_path / "kept.duckdb"
+    old.write_bytes(gzip.decompress((ROOT / "tests/support/earlier/kept.duckdb.gz").read_bytes()))
+    before = old.read_bytes()
+    assert merge(here, old).new["trials"] == 18
+    assert old.read_bytes() == before
+
+
+def test_who_asked_at_a_larger_budget_brings_what_it_bought(theirs: Path, tmp_path: Path) -> None:
+    more = stores.studied(tmp_path / "more.duckdb", **WANTS, budgets=[32, 64, 256])  # type: ignore[arg-type]
+    kept = shutil.copyfile(theirs, tmp_path / "kept.duckdb")
+    wanted = _figures(more)
+    assert merge(Store(theirs), more).conflicts == []
+    assert _figures(theirs) == wanted
+    assert not any(merge(Store(theirs), more).new.values())
+    # The other way round there is nothing to win, and nothing is lost.
+    back = merge(Store(more), kept)
+    assert not back.new["trials"] and not back.conflicts and _figures(more) == wanted
+
+
+def _figures(path: Path) -> list[tuple[object, ...]]:
+    cells = engine.open(path).cells(study="made")
+    return cells.select("strategy", "budget", "accuracy", "n_questions", "output_tokens").rows()
+
+
+@pytest.mark.parametrize("failed", ["here", "theirs"])
+def test_an_answer_takes_the_place_of_a_failure_and_never_the_other_way_round(
+    here: Store, theirs: Path, failed: str
+) -> None:
+    merge(here, theirs)
+    wanted = _figures(theirs)
+    broken = here.path if failed == "here" else theirs
+    _change(broken, """update trials set "end" = 'failed', verdict = 'none', answer = null, score = null""")
+    merged = merge(here, theirs)
+    assert not merged.conflicts and bool(merged.new["trials"]) == (failed == "here")
+    assert _figures(here.path) == wanted
 
 
 def test_a_file_that_is_none_and_the_database_itself_are_refused(here: Store, theirs: Path, tmp_path: Path) -> None:

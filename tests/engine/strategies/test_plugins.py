@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,14 +16,17 @@ from typing import NamedTuple
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine import strategies
+from engine import strategies, tasks
 from engine.cli import serve
+from engine.core import registry as doors
 from engine.core import toml
 from engine.core.errors import UnknownName, UsageError
+from engine.interop import IMPORTERS
 from engine.runs import run_dir, worker
 from engine.store.store import Store
 from engine.strategies import plugins, registry
 from engine.study.schema import as_json, load, parse
+from engine.tasks.scorers import SCORERS
 from engine.testing import StrategyContract
 from tests import ROOT
 from tests.support import stores
@@ -70,7 +74,9 @@ def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for kept in (plugins._faults, plugins._origins, plugins._asked):
         kept.clear()
     for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(("/tmp", str(ROOT / "examples"))):
+        file = str(getattr(sys.modules[name], "__file__", None))
+        # A library stays, wherever the environment lies: half of it imported anew is no library.
+        if file.startswith(("/tmp", str(ROOT / "examples"))) and "site-packages" not in file:
             del sys.modules[name]
 
 
@@ -212,6 +218,23 @@ def test_the_environment_and_installed_packages_are_looked_at_once(
     assert [fault.plugin for fault in plugins.faults()] == ["absent", f"bad of {plugins.GROUP}"]
     strategies.entries()
     assert len(plugins.faults()) == 2
+
+
+@pytest.mark.parametrize("names", [tasks.task_names, lambda: SCORERS.names(), lambda: IMPORTERS.names()])
+def test_what_an_installed_package_brings_is_known_to_whoever_asks_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: Callable[[], tuple[str, ...]]
+) -> None:
+    info = tmp_path / "given-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: given\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{plugins.GROUP}]\ngood = my_task\n")
+    shutil.copyfile(ROOT / "examples" / "my_task.py", tmp_path / "my_task.py")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    before = doors.registered()
+    try:
+        assert {"squares", "near", "plain_lines"} & set(names())
+    finally:
+        doors.restore(before)
 
 
 # Studies and runs

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.core import registry
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Problem, Question
-from engine.interop import ImportedAnswer, importer, importer_for
+from engine.interop import ImportedAnswer, admitted, importer, importer_for
 from engine.strategies import plugins
 from engine.study.plan import plan
 from engine.study.schema import parse
-from engine.tasks import TaskSpec, open_task, task, task_names
+from engine.tasks import TaskSpec, open_task, scorer, task, task_names
 from engine.tasks.scorers import SCORERS, open_scorer
 from engine.testing import ImporterContract, ScorerContract, TaskContract
 from tests import ROOT
@@ -34,8 +36,10 @@ questions = 3
 
 
 @pytest.fixture(autouse=True)
-def brought() -> Iterator[None]:
+def brought(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = registry.registered()
+    # The folder it is found in is looked in by whoever comes next, unless the path is put back.
+    monkeypatch.setattr(sys, "path", [*sys.path])
     assert plugins.load("my_task", [ROOT / "examples"]) is None
     yield
     registry.restore(before)
@@ -46,6 +50,98 @@ def test_a_registered_task_is_named_in_a_study_and_listed() -> None:
     assert "squares" in task_names()
     planned = plan(parse(STUDY, "mine"))
     assert [spec.question.target for spec in planned.specs] == ["4", "9", "16"]
+
+
+ONE = "Question('q', 'mine', Problem('1 + 1', 'number'), '2')"
+
+
+@pytest.mark.parametrize(
+    ("gives", "says"),
+    [
+        ("None", "breaks, its questions cannot be made: TypeError"),
+        ("[][0]", "breaks, its questions cannot be made: IndexError"),
+        ("sys.exit(3)", "breaks, its questions cannot be made: SystemExit"),
+        (f"[{ONE}, 7]", "gives as its question 2 7, which is no Question with a Problem"),
+        ("[Question('q', 'mine', '1 + 1', '2')]", "which is no Question with a Problem"),
+        ("[Question(5, 'mine', Problem('1 + 1', 'number'), '2')]", "one without an id that is a text"),
+        ("[Question('q', 'mine', Problem('1 + 1', 'number'), None)]", "one without a target that is a text"),
+        ("[Question('q', 'mine', Problem('1 + 1', 'sum'), '2')]", "answer is a 'sum', and no kind is called that"),
+    ],
+)
+def test_a_task_that_breaks_what_it_promised_is_one_sentence(gives: str, says: str) -> None:
+    class Mine:
+        name = "mine"
+
+        def __init__(self, spec: TaskSpec) -> None:
+            self.spec = spec
+
+        def questions(self) -> list[Question]:
+            return eval(gives)  # type: ignore[no-any-return]
+
+        def score(self, answer: str, question: Question) -> float:
+            return 1.0
+
+    task("mine")(Mine)
+    with pytest.raises(UsageError, match=re.escape(says)):
+        plan(parse(STUDY.replace("squares", "mine"), "mine"))
+
+
+def test_a_task_without_a_name_and_a_scorer_that_cannot_be_made_are_one_sentence() -> None:
+    task("nameless")(lambda spec: object())  # type: ignore[arg-type, return-value]
+    with pytest.raises(UsageError, match="'nameless' has no name; write `name = 'nameless'`"):
+        open_task(TaskSpec("nameless"))
+    scorer("needy")(lambda wants: wants)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"'needy' cannot be made: TypeError"):
+        open_scorer("needy")
+    scorer("mute")(object)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="'mute' has no score; write"):
+        open_scorer("mute")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"score": 7.0},
+        {"score": float("nan")},
+        {"score": "right"},
+        {"answer": 5},
+        {"answered_at": "yesterday"},
+        {"spend": 5},
+        {"prompt": "hello"},
+        {"parameters": 5},
+        {"task": 5},
+        {"model": None},
+    ],
+)
+def test_what_an_importer_gives_that_is_no_answer_is_one_sentence_with_its_place(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    class Mine:
+        def reads(self, path: Path) -> bool:
+            return True
+
+        def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+            whole = ImportedAnswer("tool", "plain", "m", "1 + 1", "2", "2", 1.0, None)
+            yield whole
+            yield replace(whole, **other)
+
+    (tmp_path / "log.mine").write_text("{}")
+    with pytest.raises(UsageError, match=r"'log.mine', sample 2, (holds a value of another kind|has a score of)"):
+        list(admitted.answers(Mine(), tmp_path / "log.mine"))
+
+
+def test_an_importer_that_breaks_as_it_looks_is_named(tmp_path: Path) -> None:
+    @importer("aaa_breaks")
+    class Mine:
+        def reads(self, path: Path) -> bool:
+            raise ValueError("no such thing")
+
+        def answers(self, path: Path) -> Iterator[ImportedAnswer]:
+            yield from ()
+
+    (tmp_path / "log.mine").write_text("{}")
+    with pytest.raises(UsageError, match="The importer 'aaa_breaks' broke when it looked at 'log.mine'"):
+        importer_for(tmp_path / "log.mine")
 
 
 def test_a_registered_scorer_scores_a_file_from_zero_to_one(tmp_path: Path) -> None:
