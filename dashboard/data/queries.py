@@ -76,7 +76,7 @@ def trouble(db: Database) -> str | None:
     """Why there is nothing to show, in one sentence; None: there are cells."""
     try:
         # Conditions are stored with their trials, and cost far less to read than what came of them.
-        return "No trial is stored here yet." if every(db).is_empty() else None
+        return "No answer is stored here yet." if every(db).is_empty() else None
     except BudgetscopeError as error:
         return str(error)
 
@@ -288,6 +288,11 @@ def every(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
+def archived(db: Database) -> str | None:
+    """That an archive is shown, in one sentence; None: a database is, or nothing yet."""
+    return results(db.path).archived() if Path(db.path).exists() else None
+
+
 def notes(db: Database, study: str) -> list[str]:
     """What is to be said of studies and settings that are left out; see `Results.notes`."""
     return results(db.path).notes(study=study)
@@ -376,7 +381,7 @@ def token_roles(db: Database, study: str) -> pl.DataFrame:
     return results(db.path).token_roles(None if study == ALL else study)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the trials …")
+@st.cache_resource(max_entries=32, show_spinner="Reading the answers …")
 def trial_page(
     db: Database,
     study: str,

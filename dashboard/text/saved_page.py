@@ -28,7 +28,7 @@ POLICY = (
 )
 """What a saved page may do: run what it brings, load nothing, connect to nothing."""
 METHOD = (
-    "A budget is a hard wall around one attempt at one question; smaller budgets are read off the same answers.",
+    "A budget is a hard wall around one answer to one question; smaller budgets are read off the same answers.",
     "Accuracy counts right answers among all that were scored; no answer is not right, a failure is not wrong.",
     "Intervals are 95%, questions are the sampling unit; the frontier's band holds 80% of 1,000 resamplings.",
     "What is recommended is the cheapest setting within three points of the highest accuracy that the limits accept.",

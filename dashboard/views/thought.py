@@ -67,7 +67,9 @@ def render() -> None:
     info, finding = _page(db, study, condition, inside, problems)
     url_state.save(VIEW, params)
     said = words.source_line(inside, names.model(str(condition["model"])))
-    controls.downloads(VIEW, inside.curve, params, lambda: figures.thought_figure(info), finding, said)
+    controls.downloads(
+        VIEW, inside.curve, params, lambda: figures.thought_figure(info), finding, said, "thought.figure"
+    )
 
 
 def _inside(db: queries.Database, study: str, condition: dict[str, Any], problems: list[str]) -> Inside | None:

@@ -360,9 +360,14 @@ def _languages(chosen: Sequence[str]) -> None:
     most = max(found, key=lambda each: (each.tokens, each.language))
     plain = next(each for each in found if each.tokenizer == most.tokenizer and each.language == "English")
     controls.caption(
-        f"A budget of 100 tokens holds the sentence {100 // plain.tokens} times in English and {100 // most.tokens} "
-        f"times in {most.language} ({_title(most.tokenizer)}). One sentence: an example, no rate."
+        f"A budget of 100 tokens holds the sentence {_often(100 // plain.tokens)} in English and "
+        f"{_often(100 // most.tokens)} in {most.language} ({_title(most.tokenizer)}). "
+        "One sentence: an example, no rate."
     )
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{fmt.count(times)} times"
 
 
 def _title(name: str) -> str:
@@ -421,8 +426,14 @@ def _study(
         controls.heading(_went(frame) if len(every) else "No answer of this study is scored yet")
         n = max(every["n_questions"], default=0)
         more = f"{fmt.plural(info.hidden, 'more setting')} in the table" if info.hidden else ""
-        controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+        if len(every):
+            controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+        controls.caption(*queries.notes(db, study))
         controls.warn(problems)
+    if not len(every):
+        url_state.save(VIEW, params)
+        controls.copy_link(VIEW, params)
+        return
     controls.chart(figures.where_figure(info), "tokens.where", VIEW, "Where the tokens of each setting went")
     table = frame.select(
         pl.col("setting").alias("Setting"),

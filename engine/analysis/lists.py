@@ -196,19 +196,19 @@ class Lists:
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
             return [
-                *self._archived(),
+                *filter(None, [self.archived()]),
                 *(within.notes if within else ()),
                 *reader.older(rows),
                 *reader.scored_unlike(rows),
             ]
 
-    def _archived(self) -> list[str]:
-        """That this is an archive, where it is one."""
+    def archived(self) -> str | None:
+        """That this is an archive, in one sentence; None: it is a database."""
         if not parquet.is_archive(self._store.path):
-            return []
+            return None
         kept = parquet.manifest(self._store.path)
         back = "`budgetscope restore` brings it back"
-        return [f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."]
+        return f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."
 
     def _listing(self, name: str) -> pl.DataFrame:
         with self._looking() as look:

@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "mixed": stores.mixed,
     "demo": stores.demo,
 }
-EMPTY = "No trial is stored here yet"
+EMPTY = "No answer is stored here yet"
 UNTOLD = "No prompt of this study states a budget yet"
 STATED = {
     "one trial": UNTOLD,
@@ -43,7 +43,7 @@ SAYS: dict[str, dict[str, str]] = {
         "empty": EMPTY,
         "one trial": "No setting answered a question right here",
         "all wrong": "No setting answered a question right here",
-        "all failed": "No answer has been scored here yet",
+        "all failed": "No answer is scored here: 3 failed",
         "small": "Use ",
         "mixed": "is most accurate",
         "demo": "Use Self-consistency ×12",
