@@ -293,6 +293,7 @@ def archived(db: Database) -> str | None:
     return results(db.path).archived() if Path(db.path).exists() else None
 
 
+@st.cache_data(max_entries=32, show_spinner=False)
 def notes(db: Database, study: str) -> list[str]:
     """What is to be said of studies and settings that are left out; see `Results.notes`."""
     return results(db.path).notes(study=study)
@@ -337,7 +338,8 @@ def study_choices(db: Database, having: Iterable[str] | None = None) -> tuple[st
     # Several studies together may have their budgets on different axes: that is asked for, never met at first.
     some = None if having is None else set(having)
     names = tuple(name for name, ids in studies(db).items() if name != ALL and (some is None or some & {*ids}))
-    return (*names, ALL) if len(names) > 1 else (ALL,)
+    # Of one study all there is comes first, and its name is there for the links that name it.
+    return (*names, ALL) if len(names) > 1 else (ALL, *names)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -379,6 +381,12 @@ def any_trial(db: Database) -> Trial | None:
 def token_roles(db: Database, study: str) -> pl.DataFrame:
     """Where the tokens of a study's settings went; see `Results.token_roles`."""
     return results(db.path).token_roles(None if study == ALL else study)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def placed(db: Database, axis: str | None, study: str) -> pl.DataFrame:
+    """At which budgets the settings of a study are read, and as the mean of how many draws; see `Results.placed`."""
+    return results(db.path).placed(axis, study=study)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Reading the answers …")

@@ -41,6 +41,7 @@ def render() -> None:
     if (db := controls.database()) is None:
         return
     controls.wear(strips.style(controls.dark()), words.STYLE)
+    controls.belongs("answers")
     conditions = setting.named(db)
     offered = {"study": controls.studies(db, "condition"), "condition": tuple(conditions)}
     params = controls.offering(PARAMS, offered)

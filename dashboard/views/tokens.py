@@ -86,7 +86,10 @@ STYLE = """<style>
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] { display: flex; align-items: center; gap: .7rem; }
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] > label { margin: 0; min-height: 0; flex: none; width: auto; }
 .to-words b { color: var(--bs-cut); }
-@media (max-width: 640px) { [class*="st-key-to-fields"] [data-testid="stNumberInput"] { flex-wrap: wrap; } }
+@media (max-width: 640px) {
+  [class*="st-key-to-fields"] [data-testid="stNumberInput"] { flex-wrap: wrap; }
+  .st-key-to-tokenizers > :first-child { min-width: 100%; }
+}
 @media (max-width: 1100px) {
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] { flex-direction: column; }
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
@@ -189,12 +192,13 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
     st.session_state[key] = [name for name in wanted if name in here or not name.startswith("local/")]
     if foreign := [name for name in wanted if name not in st.session_state[key]]:
         problems.append(f"{url_state.quoted(foreign[0])} is not among the models of this machine that a page may use.")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="to-tokenizers"):
         asked = st.multiselect(
             "Tokenizers",
             [*dict.fromkeys([*here, *st.session_state[key]])],
             key=key,
             max_selections=6,
+            format_func=_title,
             accept_new_options=True,
             help="Encodings, models on this machine, or the name of any model",
         )

@@ -181,7 +181,7 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
     # A cell is written condition~budget.
     named = [text.partition("~")[0] for part in parts for text in query.get(part, ())]
     choices = queries.study_choices(db)
-    if named and "study" not in query:
+    if named and "study" not in query and choices[0] != ALL_STUDIES:
         asked = [name for name, ids in queries.studies(db).items() if name in choices and {*named} <= {*ids}]
         choices = (*asked[:1], *(name for name in choices if name not in asked[:1]))
     return choices
@@ -355,9 +355,9 @@ def downloads(
         files += [("Parquet", "parquet", "application/vnd.apache.parquet", lambda: exports.as_parquet(made()))]
     if figure is not None:
         files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
+    if params is not None:
+        copy_link(name, params)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        if params is not None:
-            copy_link(name, params)
         _save(name, files)
         if chart is not None:
             pictures(chart, name)
@@ -566,6 +566,13 @@ def wear(*styles: str) -> None:
     As Markdown it is drawn a second before `st.html` would be, which fetches a program first and waits for all others.
     """
     st.markdown("\n".join(style.strip() for style in styles), unsafe_allow_html=True)
+
+
+def belongs(path: str) -> None:
+    """Mark the page at `path` in the navigation: the one that is shown stands in no menu and is a part of that."""
+    link = f'[data-testid="stTopNavLink"][href$="/{path}"]'
+    ink = "color: var(--bs-text); font-weight: 600"
+    wear(f"<style>{link} {{ background: var(--bs-tint); }} {link} span {{ {ink}; }}</style>")
 
 
 def door() -> None:
