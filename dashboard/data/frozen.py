@@ -25,6 +25,7 @@ from dashboard.figures.axes import Room
 from dashboard.text import saved_page, tables
 from engine.analysis import guessing
 from engine.core import codec, names, replay
+from engine.core import text as fmt
 from engine.core.errors import UsageError
 from engine.core.records import AXES
 from engine.store.store import Store, writable
@@ -196,6 +197,15 @@ class Frozen:
         verdicts: dict[tables.Key, str] = {(id, budget): word for id, budget, word in self.verdicts}
         return tables.settings_table(self.rows(), verdicts, self.x).drop("condition_id", "budget")
 
+    def worded(self) -> pl.DataFrame:
+        """The same with accuracies as sentences say them."""
+        import polars as pl
+
+        table = self.table()
+        shares = zip(table["Accuracy"], table["Questions"], strict=True)
+        said = [fmt.accuracy(None if share is None else share / 100, n) for share, n in shares]
+        return table.with_columns(Accuracy=pl.Series(said, dtype=pl.String))
+
 
 def of(
     db: Database, selection: Selection, handles: Handles, selected: tuple[str, int] | None, query: dict[str, list[str]]
@@ -343,13 +353,13 @@ def as_page(frozen: Frozen, link: str) -> str:
     figure = figures.frontier_figure(frozen.info(False, "wide"))
     sentences = (frozen.heading, frozen.lead, frozen.rest)
     return saved_page.saved_page(
-        figure, frozen.table(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
+        figure, frozen.worded(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
     )
 
 
 def as_markdown(frozen: Frozen) -> str:
     """The view as Markdown."""
-    return saved_page.markdown(frozen.table(), (frozen.heading, frozen.lead, frozen.rest), facts(frozen))
+    return saved_page.markdown(frozen.worded(), (frozen.heading, frozen.lead, frozen.rest), facts(frozen))
 
 
 def title(frozen: Frozen) -> str:

@@ -76,7 +76,7 @@ def trouble(db: Database) -> str | None:
     """Why there is nothing to show, in one sentence; None: there are cells."""
     try:
         # Conditions are stored with their trials, and cost far less to read than what came of them.
-        return "No trial is stored here yet." if every(db).is_empty() else None
+        return "No answer is stored here yet." if every(db).is_empty() else None
     except BudgetscopeError as error:
         return str(error)
 
@@ -288,6 +288,12 @@ def every(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
+def archived(db: Database) -> str | None:
+    """That an archive is shown, in one sentence; None: a database is, or nothing yet."""
+    return results(db.path).archived() if Path(db.path).exists() else None
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
 def notes(db: Database, study: str) -> list[str]:
     """What is to be said of studies and settings that are left out; see `Results.notes`."""
     return results(db.path).notes(study=study)
@@ -332,7 +338,8 @@ def study_choices(db: Database, having: Iterable[str] | None = None) -> tuple[st
     # Several studies together may have their budgets on different axes: that is asked for, never met at first.
     some = None if having is None else set(having)
     names = tuple(name for name, ids in studies(db).items() if name != ALL and (some is None or some & {*ids}))
-    return (*names, ALL) if len(names) > 1 else (ALL,)
+    # Of one study all there is comes first, and its name is there for the links that name it.
+    return (*names, ALL) if len(names) > 1 else (ALL, *names)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -376,7 +383,13 @@ def token_roles(db: Database, study: str) -> pl.DataFrame:
     return results(db.path).token_roles(None if study == ALL else study)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the trials …")
+@st.cache_data(max_entries=32, show_spinner=False)
+def placed(db: Database, axis: str | None, study: str) -> pl.DataFrame:
+    """At which budgets the settings of a study are read, and as the mean of how many draws; see `Results.placed`."""
+    return results(db.path).placed(axis, study=study)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Reading the answers …")
 def trial_page(
     db: Database,
     study: str,

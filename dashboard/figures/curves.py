@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
@@ -20,17 +21,20 @@ from dashboard.figures.ink import (
     Trace,
     accuracy_axis,
     empty_figure,
+    halo,
     hovering,
     interval_bars,
+    note,
     painted,
     spend_axis,
     spend_title,
     stroke,
 )
-from dashboard.figures.lettering import plain, safe
+from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import baseline_marks, baselines, measured, muted_text
 from dashboard.figures.names import Row, name_rows, variant
 from dashboard.figures.tiling import (
+    SIZE,
     EndLabel,
     Tiling,
     end_labels,
@@ -72,6 +76,8 @@ BUDGETS: dict[str, Lens] = {
 """By budget axis; budgets in money and energy are integer pico-dollars and pico-Wh in the frames."""
 MANY = 12
 """So many curves of a panel have their name beside them."""
+BASELINE = 11
+"""Pixels of the name of a baseline."""
 BAND = 0.13
 """Opacity of a band."""
 
@@ -230,7 +236,7 @@ def curves_caption(info: CurvesInfo) -> str:
     band = "band: 95% interval of the curve that ends highest"
     parts = ["accuracy if every question had this budget", band] if every else []
     if any(stop.unsure for curve in every for stop in curve.stops):
-        parts.append("dotted where not every trial was observed that far, ended where under half were")
+        parts.append("dotted where not every answer was observed that far, ended where under half were")
     if any(curve.dots for curve in every):
         parts.append("dots: strategies that plan with their budget, measured at each")
     return " · ".join(parts)
@@ -240,15 +246,13 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
     """Draw it; without a curve, a figure with one sentence."""
     inks, scale = theme.inks(info.dark), info.x_scale
     if not info.panels:
-        return empty_figure("No curve on this budget axis yet: run an anytime strategy, or choose another axis.", inks)
+        return empty_figure("No curve here: nothing is scored under budgets on this axis.", inks)
     traces, notes = list[Trace](), list[dict[str, Any]]()
     for i, panel in enumerate(info.panels):
         # Bands lie over one another, so only the curve that ends highest has its own.
         top = max(panel.curves, key=lambda curve: curve.stops[-1].y)
         traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, curve is top)), i)
-        lines, names_of_lines = baseline_marks(panel.baselines, scale, inks)
-        traces += placed(lines, i)
-        notes += noted(names_of_lines, i)
+        traces += placed(baseline_marks(panel.baselines, scale, inks), i)
         # Names begin ten pixels right of the longest curve.
         farthest = max(scale.place(curve.stops[-1].x) for curve in panel.curves)
         column = math.log10(farthest) + 10 / info.tiling.across * (scale.high - scale.low)
@@ -256,10 +260,40 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
             curve = panel.curves[label.line]
             end = (math.log10(scale.place(curve.stops[-1].x)), curve.stops[-1].y)
             notes += noted([end_note(label, curve.name, end, column, curve.colour, inks)], i)
+        notes += noted(_baseline_names(panel, info, column, inks), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
     paper = grid(info.tiling, inks, spend_axis(scale, inks), accuracy_axis(info.y_scale, inks))
     title = f"<b>{info.lens.title}</b>, {info.lens.per}{safe(info.lens.said)}, log scale"
     return painted(traces, paper | {"annotations": [*notes, spend_title(title, inks)]})
+
+
+def _baseline_names(panel: Panel, info: CurvesInfo, column: float, inks: theme.Inks) -> Iterator[dict[str, Any]]:
+    """The name of each baseline where fewest lines and names run through it: at the left or the right, over or under
+    its line. `column`: where the curves' names begin."""
+    tiling, x, y = info.tiling, info.x_scale, info.y_scale
+    taken = list[tuple[float, float, float, float]]()
+    for curve in panel.curves:
+        corners = [(x.fraction(stop.x) * tiling.across, (1 - y.fraction(stop.y)) * tiling.high) for stop in curve.stops]
+        for (x0, y0), (x1, y1) in pairwise(corners):
+            # A step: level, then upright.
+            taken += [(x0, y0, x1, y0), (x1, min(y0, y1), x1, max(y0, y1))]
+    names_from = (column - x.low) / (x.high - x.low) * tiling.across
+    for label in panel.labels:
+        at = (1 - y.fraction(panel.curves[label.line].stops[-1].y)) * tiling.high + label.dy
+        end = names_from + width(panel.curves[label.line].name, SIZE)
+        taken.append((names_from, at - SIZE / 2, end, at + SIZE / 2))
+    for at, words in panel.baselines:
+        text, level = f"{words} {fmt.accuracy(at, None)}", (1 - y.fraction(at)) * tiling.high
+        wide, places = width(text, BASELINE) + 6, list[tuple[int, str, str]]()
+        for side, left in (("left", 0.0), ("right", tiling.across - wide)):
+            for anchor, top in (("bottom", level - BASELINE - 5), ("top", level + 2)):
+                box = (left, top, left + wide, top + BASELINE + 3)
+                met = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
+                places.append((met + 100 * (box[3] > tiling.high or top < 0), side, anchor))
+        _, side, anchor = min(places, key=lambda place: place[0])
+        where = {"x": int(side == "right"), "xanchor": side, "xshift": 3 if side == "left" else -3, "yanchor": anchor}
+        font = {"size": BASELINE, "color": inks.muted, "shadow": halo(inks)}
+        yield note(safe(text), y=at, font=font, **where) | {"xref": "x domain", "yref": "y"}
 
 
 def _curve(curve: Curve, info: CurvesInfo, banded: bool) -> Iterator[Trace]:

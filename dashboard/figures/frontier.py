@@ -239,9 +239,9 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
     if not info.points:
         reason = "Nothing to show yet: run a study, or widen the filter."
         if info.hidden:
-            lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column, "scored questions")
-            way = "choose another axis, or set prices and energy."
-            reason = f"None of the {fmt.plural(info.hidden, 'setting')} here has {lacking}: {way}"
+            lacking = {"usd": "a known price", "wh": "a known size"}.get(info.lens.column)
+            way = f"has {lacking}: choose another axis, or set prices and energy."
+            reason = f"No setting here {way if lacking else 'has a scored answer with a known spend on this axis.'}"
         return empty_figure(reason, inks)
     ink = {
         info.points[curve[0]].family: info.points[curve[0]].colour if keeps else inks.axis
@@ -256,8 +256,7 @@ def frontier_figure(info: FrontierInfo) -> go.Figure:
         low, high = ([*(edge[end] for edge in info.band), info.band[-1][end]] for end in (1, 2))
         ground = {"fill": "toself", "fillcolor": fade(inks.line, inks.band)}
         traces.append(stroke(x + x[::-1], low + high[::-1], {"width": 0}, **ground))
-    lines, _ = baseline_marks(info.baselines, scale, inks)
-    traces += lines
+    traces += baseline_marks(info.baselines, scale, inks)
     if info.line:
         x = [*(scale.place(x) for x, _ in info.line), right]
         y = [*(y for _, y in info.line), info.line[-1][1]]

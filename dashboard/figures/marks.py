@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dashboard import theme
 from dashboard.figures.axes import Lens, LogScale
-from dashboard.figures.ink import SELECTABLE, Trace, hovering, interval_bars, note, stroke
+from dashboard.figures.ink import SELECTABLE, Trace, hovering, interval_bars, stroke
 from dashboard.figures.lettering import plain, safe
 from dashboard.figures.names import Name, Row, name_rows, short_models, variant
 from dashboard.theme import Inks, fade
@@ -156,19 +156,12 @@ def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
     return tuple(lines)
 
 
-def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> tuple[list[Trace], list[Trace]]:
-    """A dotted line across the plot for each, and its name above its left end."""
+def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> list[Trace]:
+    """A dotted line across the plot for each."""
     # A decade past either edge, so that panning does not show its ends at once.
     across = [10 ** (scale.low - 1), 10 ** (scale.high + 1)]
     pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
-    font = {"size": 11, "color": inks.muted}
-    left = {"x": 0, "xanchor": "left", "xshift": 3}
-    notes = [
-        note(f"{words} {safe(fmt.accuracy(at, None))}", y=at, yanchor="bottom", font=font, **left)
-        | {"xref": "x domain", "yref": "y"}
-        for at, words in lines
-    ]
-    return [stroke(across, [at, at], pen) for at, _ in lines], notes
+    return [stroke(across, [at, at], pen) for at, _ in lines]
 
 
 def measured(

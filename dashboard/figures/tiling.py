@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -62,7 +62,9 @@ def tiling_for(panels: int, names: Sequence[str], *, room: Room = "wide", labell
 
 def grid(tiling: Tiling, inks: Inks, across: dict[str, Any], up: dict[str, Any]) -> dict[str, Any]:
     """Layout of panels that share both axes."""
-    axes = {name: place | (across if name[0] == "x" else up) for name, place in _axis_places(tiling).items()}
+    # Panels stand where they stand, whatever is reserved in them for names.
+    places = _axis_places(replace(tiling, reserve=0.0))
+    axes = {name: place | (across if name[0] == "x" else up) for name, place in places.items()}
     paper = layout(inks, Box(0, tiling.height, FOOT))
     return paper | {"margin": paper["margin"] | {"t": HEAD}} | axes
 

@@ -310,7 +310,7 @@ def too_few(found: Compared) -> str:
     # Both can be so: some groups were judged and none loses, others are too small.
     few, parts = groups.filter(~groups["enough"]).height, []
     if few < groups.height and not found.who.warnings:
-        parts.append(f"No group by {grouped(found.who.by)} loses significantly more than the rest by the saving.")
+        parts.append(f"No group by {grouped(found.who.by)} measurably loses more than the rest.")
     if few:
         where = "every group" if few == groups.height else fmt.plural(few, "group")
         parts.append(f"Too few questions in {where} to say who pays (under {ENOUGH} there or in the rest).")

@@ -228,9 +228,9 @@ def resumable(status: Status) -> bool:
 
 
 def failures(status: Status) -> str:
-    """Why trials failed, with counts; empty: none did, or the sentence of its end says it."""
+    """Why answers failed, with counts; empty: none did, or the sentence of its end says it."""
     told = reasons.said(status.reasons)
-    return f"Failed trials: {told}." if told and not (status.message and told in status.message) else ""
+    return f"Failed answers: {told}." if told and not (status.message and told in status.message) else ""
 
 
 def why(status: Status, log: str) -> str:

@@ -28,7 +28,7 @@ POLICY = (
 )
 """What a saved page may do: run what it brings, load nothing, connect to nothing."""
 METHOD = (
-    "A budget is a hard wall around one attempt at one question; smaller budgets are read off the same answers.",
+    "A budget is a hard wall around one answer to one question; smaller budgets are read off the same answers.",
     "Accuracy counts right answers among all that were scored; no answer is not right, a failure is not wrong.",
     "Intervals are 95%, questions are the sampling unit; the frontier's band holds 80% of 1,000 resamplings.",
     "What is recommended is the cheapest setting within three points of the highest accuracy that the limits accept.",
@@ -39,16 +39,20 @@ PAGE = """
 body { margin: 0; background: SECOND; color: var(--text); font: 15px/1.45 FAMILY; }
 main { max-width: 1180px; margin: 20px auto; padding: 28px 36px; background: GROUND; border: 1px solid var(--border);
   border-radius: 10px; }
-header { display: flex; align-items: center; gap: 14px; color: var(--muted); font-size: 14px; margin-bottom: 12px; }
-header a { margin-left: auto; }
-h1 { font-size: 27px; line-height: 34px; font-weight: 650; letter-spacing: -.35px; margin: 0 0 4px; }
+header { display: flex; flex-wrap: wrap; align-items: center; gap: 10px 14px; color: var(--muted); font-size: 14px; }
+header svg { height: 26px; width: auto; }
+header nav { display: flex; gap: 8px; margin-left: auto; }
+header nav a { border: 1px solid var(--border); border-radius: 7px; padding: 4px 12px; text-decoration: none; }
+h1 { font-size: 27px; line-height: 34px; font-weight: 650; letter-spacing: -.35px; margin: 14px 0 4px; }
 h2 { font-size: 18px; font-weight: 650; margin: 22px 0 6px; }
 .lead { font-size: 16.5px; margin: 0 0 8px; } .lead b { color: var(--primary); }
 a { color: var(--primary); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; } .figure { min-width: 640px; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--border); white-space: nowrap; }
-th { color: var(--muted); font-weight: 500; } th:first-child, td:first-child, td:nth-child(2) { text-align: left; }
+th { color: var(--muted); font-weight: 500; }
+:is(th, td):is(:nth-child(-n + 2), :nth-last-child(-n + 2)) { text-align: left; }
+@media (max-width: 640px) { main { margin: 0; padding: 16px; border: 0; } h1 { font-size: 22px; line-height: 27px; } }
 details { border-top: 1px solid var(--border); padding: 6px 0; } summary { cursor: pointer; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 "Source Code", ui-monospace, monospace;
   background: SECOND; border-radius: 6px; padding: 8px 10px; margin: 6px 0; }
@@ -89,8 +93,8 @@ def saved_page(
         f'<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">'
         f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
         f"<header>{wordmark}<span>one file, works offline</span>"
-        f'<a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</header>'
-        f"<h1>{heading}</h1>{advice}{body}{exports.PICTURES}"
+        f'<nav><a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</nav></header>'
+        f'<h1>{heading}</h1>{advice}<div class="wide"><div class="figure">{body}</div></div>{exports.PICTURES}'
         f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
         f"{_answers(answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table>{known}</table></main></body></html>"

@@ -145,7 +145,8 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     for what, column in (("Output tokens", "output_tokens"), ("All tokens", "total_tokens")):
         ends = fmt.interval(row[f"{column}_low"], row[f"{column}_high"], _whole)
         lines.append((what, _whole(row[column]), ends))
-    lines.append(("Cost per 1,000", *cost_line(row).partition(" ")[::2]))
+    cost, _, assumed = cost_line(row).partition(" (")
+    lines.append(("Cost per 1,000", cost, f"({assumed}" if assumed else ""))
     cut, none = shares(row)["cut off by the budget"], shares(row)["no answer"]
     of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(scored_of(row))})"
     lines.append(("Cut off by the budget", fmt.accuracy(cut, n), of if cut else ""))

@@ -48,9 +48,11 @@ def panel(inside: Inside) -> str:
     what = "the final answer was settled" if probes else "the final answer had first appeared"
     lines = [
         ("Mean thought", f"{_whole(inside.mean_tokens.mean)} tokens", _ends(inside.mean_tokens, _whole)),
-        ("First reached, median" if probes else "First appears, median", f"{_whole(inside.reached)} tokens", ""),
     ]
-    if probes:
+    if inside.reached is not None:
+        first = "First reached, median" if probes else "First appears, median"
+        lines.append((first, f"{_whole(inside.reached)} tokens", ""))
+    if probes and inside.settled is not None:
         lines.append(("Settled, median", f"{_whole(inside.settled)} tokens", ""))
     lines.append(("First right", *_first_right(excess)))
     if (stop := inside.stop) is not None:
@@ -62,18 +64,15 @@ def panel(inside: Inside) -> str:
     away = share_of(excess.thought_away.mean)
     lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, share_of)))
     lines.append(("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
-    bar = ""
+    big = '<div class="bs-muted">Unknown: no thought here comes to an answer.</div>'
     if share is not None:
-        bar = (
+        big = (
+            f'<div class="bs-big"><b>{escape(share_of(share))}</b><div class="bs-muted">of all tokens were written '
+            f"after {what} {escape(_ends(excess.redundant, share_of))}</div></div>"
             f'<div class="th-share"><i class="tk-user" style="flex:{1 - share:.4f}"></i>'
             f'<i class="tk-system" style="flex:{share:.4f}"></i></div>'
         )
-    return (
-        '<h2 class="bs-title">Tokens after the answer</h2>'
-        f'<div class="bs-big"><b>{escape(share_of(share))}</b><div class="bs-muted">of all tokens were written '
-        f"after {what} {escape(_ends(excess.redundant, share_of))}</div></div>{bar}"
-        + "".join(line(*each) for each in lines)
-    )
+    return '<h2 class="bs-title">Tokens after the answer</h2>' + big + "".join(line(*each) for each in lines)
 
 
 def overthinking(glance: Glance) -> str:

@@ -125,9 +125,9 @@ class Wish:
         as_run = limit if limit == fmt.AS_RUN else f"{limit}, {fmt.AS_RUN}"
         if condition["anytime"]:
             # On its own axis as every page reads it, so that nothing is read twice.
-            cells = queries.cells(db, None if axis == condition["axis"] else axis, study=study)
-            cells = cells.filter(condition_id=condition["condition_id"])
-            walls = {*cells["budget"], *([int(budget)] if budget else [])}
+            placed = queries.placed(db, None if axis == condition["axis"] else axis, study)
+            own = placed.filter(condition_id=condition["condition_id"])["budgets"].explode().drop_nulls()
+            walls = {*own, *([int(budget)] if budget else [])}
             st.selectbox(
                 "Budget",
                 [str(each) for each in sorted(walls)],
@@ -204,7 +204,8 @@ def render() -> None:
     with right:
         if chosen is not None:
             _answer(db, wish, chosen)
-    drawn = queries.cells(db, study=wish.study).filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
+    placed = queries.placed(db, None, wish.study)
+    drawn = placed.filter(condition_id=wish.condition["condition_id"])["n_draws"].max()
     if isinstance(drawn, int) and drawn > 1:
         controls.caption(f"Other pages read this setting as the {fmt.draws(drawn)}; these are the answers that ran.")
     for sentence in queries.notes(db, wish.study):

@@ -29,7 +29,7 @@ from engine.models import energy
 from engine.strategies import entries
 
 VIEW = "compare"
-AXES = {"own": "As run"} | controls.SPENDS | {"usd": "Money"}
+AXES = {"own": "As run"} | controls.SPENDS | {"usd": "Cost"}
 PARAMS = (
     Param("study", pinned=True),
     Param("task", pinned=True),
@@ -267,6 +267,8 @@ def _flips(
         )
     st.html("".join(parts))
     whole = compared[_of()].whole
+    if not (whole.won or whole.lost):
+        return
     questions = queries.asked(db, (*whole.won, *whole.lost))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         controls.caption("Read:")

@@ -244,7 +244,10 @@ def render() -> None:
             notes = tables.cell_notes(row | {"much_cut": None}, x)
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
-            controls.caption("Click a point, or a row of the table, to see what is behind it.")
+            waits = "What is behind a point stands here, once there is one."
+            controls.caption(
+                "Click a point, or a row of the table, to see what is behind it." if info.points else waits
+            )
     # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():
@@ -323,12 +326,14 @@ def _table(frame: pl.DataFrame, decision: Decision, selection: queries.Selection
     def pick(row: int | None) -> None:
         st.session_state[url_state.key(VIEW, "cell")] = None if row is None else keys[row]
 
-    settings = fmt.plural(frame["condition_id"].n_unique(), "setting")
-    st.html(f'<h2 class="bs-title">All settings <small>{settings}, {frame.height:,} points, best first</small></h2>')
+    settings, points = fmt.plural(frame["condition_id"].n_unique(), "setting"), fmt.plural(frame.height, "point")
+    st.html(f'<h2 class="bs-title">All settings <small>{settings}, {points}, best first</small></h2>')
     row = keys.index(chosen) if chosen in keys else None
     share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
     shown = table.drop("condition_id", "budget")
-    controls.table(shown, "explore.table", formats={"Accuracy": share}, row=row, pick=pick)
+    # Shares that are said in words of their own are numbers all the same.
+    shares = dict.fromkeys(("Cut off", "No answer"), st.column_config.TextColumn(alignment="right"))
+    controls.table(shown, "explore.table", formats={"Accuracy": share, **shares}, row=row, pick=pick)
 
 
 render()

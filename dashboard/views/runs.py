@@ -70,8 +70,11 @@ def render() -> None:
         busy = _busy(read(run))
         st.fragment(_panel, run_every=2.0 if busy else 6.0)(run, busy, problems)
         return
-    if not access.may_spend():
+    # An archive is only read, whoever asks.
+    archived = queries.archived(queries.state())
+    if archived or not access.may_spend():
         controls.heading("Follow a run")
+        controls.caption(archived or "")
         if study_address.asked(VIEW):
             problems.append("This link prepares a run, which cannot be started here.")
         url_state.save(VIEW, PARAMS)

@@ -55,11 +55,12 @@ def render() -> None:
         lines.append(f"{mark} {short_question(answer.question, LONGEST)} · {words}")
     for line in lines:
         controls.say(line)
-    controls.table(kept.table(), "snapshot.table")
+    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
+    controls.table(kept.table(), "snapshot.table", formats={"Accuracy": share})
     controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
     for sentence in kept.notes:
         controls.caption(sentence)
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         live = urlencode(kept.query, doseq=True)
         controls.link_to("explore", "See it live", kept.query)
         address = f"{url_state.root()}/?{live}"

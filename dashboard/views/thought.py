@@ -41,6 +41,7 @@ def render() -> None:
     if (db := controls.database()) is None:
         return
     controls.wear(strips.style(controls.dark()), words.STYLE)
+    controls.belongs("answers")
     conditions = setting.named(db)
     offered = {"study": controls.studies(db, "condition"), "condition": tuple(conditions)}
     params = controls.offering(PARAMS, offered)
@@ -67,7 +68,9 @@ def render() -> None:
     info, finding = _page(db, study, condition, inside, problems)
     url_state.save(VIEW, params)
     said = words.source_line(inside, names.model(str(condition["model"])))
-    controls.downloads(VIEW, inside.curve, params, lambda: figures.thought_figure(info), finding, said)
+    controls.downloads(
+        VIEW, inside.curve, params, lambda: figures.thought_figure(info), finding, said, "thought.figure"
+    )
 
 
 def _inside(db: queries.Database, study: str, condition: dict[str, Any], problems: list[str]) -> Inside | None:

@@ -86,7 +86,10 @@ STYLE = """<style>
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] { display: flex; align-items: center; gap: .7rem; }
 [class*="st-key-to-fields"] [data-testid="stNumberInput"] > label { margin: 0; min-height: 0; flex: none; width: auto; }
 .to-words b { color: var(--bs-cut); }
-@media (max-width: 640px) { [class*="st-key-to-fields"] [data-testid="stNumberInput"] { flex-wrap: wrap; } }
+@media (max-width: 640px) {
+  [class*="st-key-to-fields"] [data-testid="stNumberInput"] { flex-wrap: wrap; }
+  .st-key-to-tokenizers > :first-child { min-width: 100%; }
+}
 @media (max-width: 1100px) {
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] { flex-direction: column; }
   .st-key-tokens-split > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
@@ -189,12 +192,13 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
     st.session_state[key] = [name for name in wanted if name in here or not name.startswith("local/")]
     if foreign := [name for name in wanted if name not in st.session_state[key]]:
         problems.append(f"{url_state.quoted(foreign[0])} is not among the models of this machine that a page may use.")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="to-tokenizers"):
         asked = st.multiselect(
             "Tokenizers",
             [*dict.fromkeys([*here, *st.session_state[key]])],
             key=key,
             max_selections=6,
+            format_func=_title,
             accept_new_options=True,
             help="Encodings, models on this machine, or the name of any model",
         )
@@ -360,9 +364,14 @@ def _languages(chosen: Sequence[str]) -> None:
     most = max(found, key=lambda each: (each.tokens, each.language))
     plain = next(each for each in found if each.tokenizer == most.tokenizer and each.language == "English")
     controls.caption(
-        f"A budget of 100 tokens holds the sentence {100 // plain.tokens} times in English and {100 // most.tokens} "
-        f"times in {most.language} ({_title(most.tokenizer)}). One sentence: an example, no rate."
+        f"A budget of 100 tokens holds the sentence {_often(100 // plain.tokens)} in English and "
+        f"{_often(100 // most.tokens)} in {most.language} ({_title(most.tokenizer)}). "
+        "One sentence: an example, no rate."
     )
+
+
+def _often(times: int) -> str:
+    return "once" if times == 1 else f"{fmt.count(times)} times"
 
 
 def _title(name: str) -> str:
@@ -421,8 +430,14 @@ def _study(
         controls.heading(_went(frame) if len(every) else "No answer of this study is scored yet")
         n = max(every["n_questions"], default=0)
         more = f"{fmt.plural(info.hidden, 'more setting')} in the table" if info.hidden else ""
-        controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+        if len(every):
+            controls.caption(f"{title}; 95% interval over {fmt.plural(n, 'question')}", more)
+        controls.caption(*queries.notes(db, study))
         controls.warn(problems)
+    if not len(every):
+        url_state.save(VIEW, params)
+        controls.copy_link(VIEW, params)
+        return
     controls.chart(figures.where_figure(info), "tokens.where", VIEW, "Where the tokens of each setting went")
     table = frame.select(
         pl.col("setting").alias("Setting"),

@@ -40,6 +40,7 @@ name = "provider/model"
 prices = { input = 0.15, output = 0.60 }   # US dollars per million tokens"""
 OPEN = "open"  # The parameter of a view that lists the names of its open folds.
 MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones have their thousands separated.
+WIDE = 16  # Columns that do not fit beside one another on a wide window.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
 _ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
 """What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
@@ -86,7 +87,7 @@ def warn(problems: Sequence[str]) -> None:
 
 def empty(why: str, what_next: str, command: str | None = None) -> None:
     """Empty state: why there is nothing to show, and what to do about it."""
-    heading(why)
+    heading(why.removesuffix("."))
     st.markdown(literal(what_next))
     if command:
         st.code(command, language=None)
@@ -101,6 +102,9 @@ def database() -> Database | None:
     if (why := queries.trouble(db)) is None:
         return db
     empty(why, f"{how_to_start()}, then reload this page:", "budgetscope run first")
+    if closed() is None:
+        with st.container(key="ways", width="content"):
+            link_to("runs", "Start a run", {})
     caption("The dashboard shows the database named by --db or BUDGETSCOPE_DB.")
     return None
 
@@ -177,7 +181,7 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
     # A cell is written condition~budget.
     named = [text.partition("~")[0] for part in parts for text in query.get(part, ())]
     choices = queries.study_choices(db)
-    if named and "study" not in query:
+    if named and "study" not in query and choices[0] != ALL_STUDIES:
         asked = [name for name, ids in queries.studies(db).items() if name in choices and {*named} <= {*ids}]
         choices = (*asked[:1], *(name for name in choices if name not in asked[:1]))
     return choices
@@ -247,7 +251,7 @@ def table(
     row: int | None = None,
     pick: Callable[[int | None], None] | None = None,
 ) -> None:
-    """Table whose numbers are said by `core.text`, with its first column kept in view.
+    """Table whose numbers are said by `core.text`, the first column kept in view where not all fit.
 
     `formats`: columns shown otherwise; `tallest`: pixels, None: as Streamlit has it; `pick` is told the row that was
     chosen, None where it was let go, and `row` is the one chosen now."""
@@ -260,7 +264,8 @@ def table(
     elif numeric:
         # A style says each number as sentences do, and the column still sorts by value.
         shown = frame.to_pandas().style.format({name: spoken(name) for name in numeric}, na_rep=fmt.UNKNOWN)
-    if frame.columns:
+    # A pinned column is drawn in a paler ink: only where the others are read by scrolling does it pay.
+    if frame.columns and (narrow() or frame.width > WIDE):
         columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
     more: dict[str, Any] = {}
     if pick is not None and key is not None:
@@ -334,12 +339,13 @@ def downloads(
     title: str = "",
     text: str = "",
     chart: str | None = None,
+    more: Mapping[str, tuple[str, pl.DataFrame, str | None]] = {},
 ) -> None:
     """Copy link, table as CSV and Parquet, figure as HTML, PNG and SVG: in a row, each where it is given.
 
     `params` are those of the view `name`; title and text stand above the figure; `chart` is the key under which the
     figure is drawn. Files are made when asked for, and a frame where it is given as a function; pictures by the
-    browser."""
+    browser. `more`: by label what else there is, each name, frame and chart in a menu at the end of the row."""
     from dashboard.text import exports
 
     files: list[tuple[str, str, str, Callable[[], bytes]]] = []
@@ -349,12 +355,15 @@ def downloads(
         files += [("Parquet", "parquet", "application/vnd.apache.parquet", lambda: exports.as_parquet(made()))]
     if figure is not None:
         files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
-    with st.container(horizontal=True):
-        if params is not None:
-            copy_link(name, params)
+    if params is not None:
+        copy_link(name, params)
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         _save(name, files)
         if chart is not None:
             pictures(chart, name)
+        for label, (own, table, drawn) in more.items():
+            with st.popover(label, icon=":material/download:"):
+                downloads(own, table, chart=drawn)
 
 
 _PICTURES = """
@@ -376,7 +385,8 @@ _PICTURE_BUTTONS = """<div><button type="button" value="png">Figure (PNG)</butto
 <button type="button" value="svg">Figure (SVG)</button></div>"""
 _PICTURE_STYLE = """div { display: flex; gap: 1rem; }
 button { font: inherit; font-size: 14px; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: 7px; padding: .4rem .75rem; cursor: pointer; }
+  border: 1px solid var(--st-border-color); border-radius: 7px; padding: .4rem .75rem;
+  min-height: 40px; cursor: pointer; }
 button:hover, button:focus-visible { border-color: var(--st-primary-color); color: var(--st-primary-color); }"""
 
 
@@ -556,6 +566,13 @@ def wear(*styles: str) -> None:
     As Markdown it is drawn a second before `st.html` would be, which fetches a program first and waits for all others.
     """
     st.markdown("\n".join(style.strip() for style in styles), unsafe_allow_html=True)
+
+
+def belongs(path: str) -> None:
+    """Mark the page at `path` in the navigation: the one that is shown stands in no menu and is a part of that."""
+    link = f'[data-testid="stTopNavLink"][href$="/{path}"]'
+    ink = "color: var(--bs-text); font-weight: 600"
+    wear(f"<style>{link} {{ background: var(--bs-tint); }} {link} span {{ {ink}; }}</style>")
 
 
 def door() -> None:

@@ -108,4 +108,5 @@ def _answers(db: queries.Database, row: Row, study: str) -> None:
         asked = f'<span class="bs-q"><b class="bs-{look}">{mark}</b> {escape(question)}</span>'
         lines.append(f'<div class="bs-line">{asked}<span>{escape(said)}</span></div>')
     if lines:
-        st.html('<h3 class="bs-sub">Three of its answers</h3>' + "".join(lines))
+        head = "Three of its answers" if len(lines) == SHOWN else "Its answers"
+        st.html(f'<h3 class="bs-sub">{head}</h3>{"".join(lines)}')

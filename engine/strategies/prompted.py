@@ -96,7 +96,7 @@ class Concise(OneRequest):
 @strategy("constrained", anytime=True, family="brevity", calls="1")
 @dataclass(frozen=True)
 class Constrained(OneRequest):
-    """Reason step by step in at most `words` words (Nayab et al. 2024, arXiv 2407.19825).
+    """Reason step by step within a limit on words (Nayab et al. 2024, arXiv 2407.19825).
 
     Budget: one chain of at most `chain_tokens`; the limit on words is told, not enforced.
     """

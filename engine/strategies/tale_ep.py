@@ -15,7 +15,7 @@ from engine.trial.session import Session
 @strategy("tale_ep", anytime=True, family="told budget", calls="2", version=2)
 @dataclass(frozen=True)
 class TaleEP:
-    """Estimate the tokens an answer needs, then reason under that told budget (Han et al. 2024, arXiv 2412.18547).
+    """Estimate the tokens an answer needs, then reason under that stated budget (Han et al. 2024, arXiv 2412.18547).
 
     Budget: an estimate of at most `estimate_tokens`, then one chain of at most `chain_tokens`. The told budget is the
     model's own estimate, never the run's; without a readable estimate the chain is told none.

@@ -79,7 +79,7 @@ def draw(
     else:
         alt = "Accuracy by budget, one panel a task"
         controls.chart(figures.curves_figure(info), "budgets.figure", VIEW, alt, selects=VIEW)
-    if point := controls.way_down(VIEW, cells, "a step of a curve", "setting"):
+    if info.panels and (point := controls.way_down(VIEW, cells, "a step of a curve", "setting")):
         row, budget = point
         row = row | {"budget": int(budget) if budget.isdigit() else None}
         name = tables.cell_name(row, names.over(cells.to_dicts()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import polars as pl
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -71,14 +72,13 @@ def draw(
         left = len(series) - MOST
         rest = f"{fmt.plural(left, 'more series', 'more series')} in the table" if left > 0 else ""
         controls.caption(stated_budgets.OURS, rest, capital=True)
+    beside: dict[str, tuple[str, pl.DataFrame, str | None]] = {"Accuracy": ("told-accuracy", accuracy, "told.accuracy")}
     table = stated_budgets.summary_table(summary)
     if not table.is_empty():  # One told budget alone has no elasticity.
         controls.table(table, "told.table.elasticity")
-        controls.downloads("elasticity", summary)
+        beside = {"Elasticity": ("elasticity", summary, None), **beside}
     table = stated_budgets.points_table(points, accuracy)
     if not table.is_empty():
         controls.table(table, "told.table.told")
-        controls.downloads(
-            VIEW, points, params, partial(figures.told_figure, info), "Stated budgets", title, "told.used"
-        )
-        controls.downloads("told-accuracy", accuracy, chart="told.accuracy")
+        draw_again = partial(figures.told_figure, info)
+        controls.downloads(VIEW, points, params, draw_again, "Stated budgets", title, "told.used", beside)

@@ -252,6 +252,11 @@ def unknown(cells: pl.DataFrame, x: str) -> Decision:
     if cells.is_empty():
         return Decision("There is no setting to choose from here", "Run a study, or choose another", "", 0)
     if cells["accuracy"].null_count() == cells.height:
+        # A setting that was read at several budgets failed once.
+        failed = int(cells.group_by("condition_id").agg(pl.col("n_failed").max())["n_failed"].sum())
+        if failed:
+            heading, lead = f"No answer is scored here: {text.count(failed)} failed", "Read why in the answers"
+            return Decision(heading, lead, "then resume the run, which asks them again.", 0)
         return Decision("No answer has been scored here yet", "Run a study, or choose another", "", 0)
     if full.is_empty():
         row = cells.sort(pl.col("n_questions") / pl.col("n_planned"), descending=True).row(0, named=True)
@@ -381,8 +386,8 @@ def _nothing(
 
 def _never_right(board: Board, most: float | None, least: float | None) -> tuple[str, str]:
     where = "here" if most is None and not least else "within these limits"
-    asked = text.plural(board.n, "question")
-    return "Use none of these", f"nothing {where} got one of {asked} right. Read the answers to see why."
+    asked = "the one question" if board.n == 1 else f"one of {text.count(board.n)} questions"
+    return "Use none of these", f"nothing {where} got {asked} right. Read the answers to see why."
 
 
 def _gets(board: Board, pick: int, estimate: Estimate, bound: float, best: int, corner: list[int]) -> str:

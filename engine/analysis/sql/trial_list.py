@@ -24,8 +24,8 @@ _AT_ONCE = 2_000
 _WALLS = {"output_tokens": "output_wall", "total_tokens": "total_wall", "calls": "greatest(ordinal + more_calls, 0)"}
 _LATEST = """
 create temp table latest as
-select trial_id, attempt, question_id, repeat, "end", verdict from trials where condition_id = ?
-qualify row_number() over (partition by trial_id order by attempt desc) = 1"""
+select trial_id, attempt, question_id, repeat, "end", verdict from trials t where condition_id = ?
+    and not exists (select 1 from trials later where later.trial_id = t.trial_id and later.attempt > t.attempt)"""
 _AS_RUN = """
 select trial_id, attempt, question_id, repeat, if("end" in ('failed', 'stopped'), "end", verdict) as fate,
     "end" = 'exhausted' as exhausted from latest"""
@@ -184,11 +184,12 @@ def first_trials(connection: Connection, condition_id: str, n: int, questions: f
 
 
 def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | None) -> None:
-    """Make the table `read`: how each of the latest trials stands."""
+    """Make `read`, a table or a view: how each of the latest trials stands."""
     anytime = connection.execute("select anytime from conditions where condition_id = ?", [condition_id]).fetchone()
     # Others ran at one budget and are no answer at any smaller one.
     if budget is None or not (anytime and anytime[0]):
-        connection.execute(f"create temp table read as {_AS_RUN}")
+        # Read once, for `listed`, so there is nothing to keep.
+        connection.execute(f"create temp view read as {_AS_RUN}")
         return
     layouts = tables.layouts(connection)
     if axis in _WALLS and "steps" in layouts:

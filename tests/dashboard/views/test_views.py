@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "mixed": stores.mixed,
     "demo": stores.demo,
 }
-EMPTY = "No trial is stored here yet"
+EMPTY = "No answer is stored here yet"
 UNTOLD = "No prompt of this study states a budget yet"
 STATED = {
     "one trial": UNTOLD,
@@ -43,7 +43,7 @@ SAYS: dict[str, dict[str, str]] = {
         "empty": EMPTY,
         "one trial": "No setting answered a question right here",
         "all wrong": "No setting answered a question right here",
-        "all failed": "No answer has been scored here yet",
+        "all failed": "No answer is scored here: 3 failed",
         "small": "Use ",
         "mixed": "is most accurate",
         "demo": "Use Self-consistency ×12",
@@ -415,3 +415,17 @@ def test_names_are_shown_letter_by_letter(name: str) -> None:
 
     said = AppTest.from_function(page, args=(name,)).run().markdown[0].value
     assert not any(sign in said.replace(f"\\{sign}", "") for sign in "[]()*$<>:#" if sign in name)
+
+
+def test_a_link_to_the_only_study_there_is_opens_it_without_a_word(opened: Open) -> None:
+    app = opened("small", study="made")
+    assert not app.warning and app.query_params["study"] == "made"
+
+
+@pytest.mark.parametrize(
+    ("view", "says"), [("explore", "has a scored answer"), ("budgets", "nothing is scored"), ("tokens", "scored yet")]
+)
+def test_where_all_failed_no_page_points_at_something_to_click(opened: Open, view: str, says: str) -> None:
+    app = opened("all failed", view, **({"show": "study"} if view == "tokens" else {}))
+    told = words(app) + "".join(chart.proto.spec for chart in app.get("plotly_chart"))
+    assert says in told and "Click a" not in told and "1 points" not in told
