@@ -35,7 +35,7 @@ class ModelSpec:
     """Name of the environment variable that holds the key; the key itself is never stored."""
     model: Text | None = None
     """What the model itself is called, by the endpoint, by litellm or here; None: `name`, to an endpoint without its
-    provider prefix."""
+    provider prefix, and of a GGUF file the file's own name."""
     gguf: Text | None = None
     """Path of a GGUF file to serve locally; None: not a local model."""
     price: Price | None = None

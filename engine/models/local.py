@@ -170,7 +170,8 @@ def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:
         path = Path(spec.gguf or model_name.removeprefix("local/")).expanduser()
         if not path.is_file():
             raise UsageError(f"The model file {str(path)!r} of model {model_name!r} does not exist.")
-        path, served = path.resolve(), path.stem
+        # A file is called as one likes: the name that stored answers are found by can be given.
+        path, served = path.resolve(), (spec.model if spec.gguf else None) or path.stem
     return LocalModel(
         setting=ModelSetting(name, f"local/{served}@{content_hash(path)}{spec.suffix}", spec.price),
         path=path,

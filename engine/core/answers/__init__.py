@@ -16,10 +16,9 @@ from engine.core.answers.reading import MAX_ANSWER, bracketed_integer, extract, 
 from engine.core.answers.spelling import normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Version of everything in this package. It is raised when any reply is read, compared or counted differently, so that
-answers read by different versions are never mixed: 1 read all stored trials up to November 2026, 2 reads kinds of
-answers, thoughts, numbers and choices as this package says."""
+answers read by different versions are never mixed. docs/answers.md says what each changed in the demo."""
 
 __all__ = [
     "FAR",

@@ -91,6 +91,16 @@ def test_a_changed_file_has_another_identity(tmp_path: Path) -> None:
     assert before == f"local/tiny@{hashlib.sha256(b'one').hexdigest()[:16]}" and content_hash(file)
 
 
+def test_a_file_under_any_name_is_the_model_that_the_study_calls_it(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("as fetched.gguf", "renamed.gguf")]
+    for file in files:
+        file.write_bytes(b"weights")
+    identities = [
+        open_model("m", {"m": ModelSpec("m", model="tiny", gguf=str(file))}).setting.identity for file in files
+    ]
+    assert identities == [f"local/tiny@{content_hash(files[0])}"] * 2
+
+
 def test_opening_starts_no_server_and_imports_nothing_heavy() -> None:
     code = (
         "import sys; from engine.models import open_model\n"

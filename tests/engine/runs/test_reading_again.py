@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 import engine
 from engine.core.answers import READER_VERSION
 from engine.core.errors import ProviderError, UsageError
-from engine.store.store import Store
+from engine.models import llama, local
+from engine.store.store import Store, settled
+from engine.study import plan, schema
+from tests import ROOT
 from tests.support import stores
 
 OLD = READER_VERSION - 1
@@ -35,6 +39,25 @@ def aged(db: Path, where: str = "true") -> None:
 def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
     with duckdb.connect(str(db), read_only=True) as connection:
         return connection.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize("study", ["demo", "token_economies", "which_model", "which_asking"])
+def test_the_demo_holds_all_its_studies_ask_as_today_s_reader_reads(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The weights of two models do not come along: their files' hashes stand in the study, and that is all a plan asks.
+    text = (ROOT / "examples" / f"{study}.toml").read_text(encoding="utf-8")
+    hashes = dict(
+        re.findall(r"#\s+(\S+\.gguf).*sha256 (\w{16})", (ROOT / "examples/which_model.toml").read_text("utf-8"))
+    )
+    for name in hashes:
+        (tmp_path / name).write_bytes(b"weights")
+        text = text.replace(f'"{name}"', f'"{tmp_path / name}"')
+    monkeypatch.setattr(local, "content_hash", lambda file: hashes.get(file.name) or llama.content_hash(file))
+    specs = plan.plan(schema.parse(text, study, ROOT / "examples")).specs
+    found = Store(ROOT / "results.duckdb").done(spec.trial_id for spec in specs)
+    open_ = [spec for spec in specs if not settled(spec, found.get(spec.trial_id))]
+    assert specs and not open_, f"{len(open_)} of {len(specs)} would be asked again: {open_[0].condition}"
 
 
 @pytest.fixture
