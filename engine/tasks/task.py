@@ -86,7 +86,8 @@ class Task(Protocol):
         """How good an extracted answer is, from 0, wrong, to 1, right; pure. True and False are its two ends."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as a task's name is a plain attribute.
+@dataclass(slots=True)
 class _Held:
     """A task that somebody registered, held to what it promised: what it breaks is a sentence that names it."""
 
