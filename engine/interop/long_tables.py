@@ -50,8 +50,9 @@ def answers(results: Results, study: str | None = None) -> pl.DataFrame:
         name, questions, ids = asked(still, study)
         rows = {row["condition_id"]: row for row in still.conditions().iter_rows(named=True)}
         frames = []
-        for id in (id for id in ids if rows[id]["strategy"] != LABEL):
-            condition = rows[id]
+        # Of a run that was stopped, some were asked for that have no trial yet.
+        for condition in (rows[id] for id in ids if id in rows and rows[id]["strategy"] != LABEL):
+            id = condition["condition_id"]
             trials = still.trial_rows(id).filter(pl.col("question_id").is_in(sorted(questions[condition["task"]])))
             about = {column: pl.lit(condition[column]) for column in _CONDITION}
             frames.append(trials.with_columns(study=pl.lit(name), **about))

@@ -113,14 +113,14 @@ class RemoteModel:
     _keys: tuple[str, ...] = field(init=False, repr=False, default=())
     _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
     _direct: dict[str, Direct] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _spread: Replicas | None = field(init=False, repr=False, compare=False, default=None)
+    spread: Replicas | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
         if self.replicas:
             from engine.models.net.replicas import Replicas
 
-            self._spread = Replicas((self.api_base or "", *(url for url, _ in self.replicas)))
+            self.spread = Replicas((self.api_base or "", *(url for url, _ in self.replicas)))
 
     async def bound(self, messages: Prompt) -> Bound:
         """UTF-8 bytes plus this model's allowance for its template."""
@@ -147,7 +147,7 @@ class RemoteModel:
             # A second more than the client's own: its time-out says more about what happened.
             async with asyncio.timeout(self.timeout_s + 1):
                 if direct:
-                    with self._spread.taken() if self._spread else nullcontext(self._address) as asked_at:
+                    with self.spread.taken() if self.spread else nullcontext(self._address) as asked_at:
                         heard.body = await self._connections(asked_at).post(CHAT, direct)
                 else:
                     sent = self._sent(request)
@@ -181,8 +181,8 @@ class RemoteModel:
         if any(key in text for key in self._keys for text in texts):
             text, model, fingerprint = (blotted(text, self._keys) for text in texts)
             done = replace(done, text=text, model_reported=model or None, fingerprint=fingerprint or None)
-        if self._spread:
-            done = self._spread.checked(asked_at, done)
+        if self.spread:
+            done = self.spread.checked(asked_at, done)
         if not done.usage.estimated:
             self.learn(request.messages, done.usage.input_tokens)
         return done

@@ -18,6 +18,8 @@ from engine.core.records import Completion
 from engine.models.net.address import host
 from engine.models.net.direct import LOST, StatusError
 
+Known = tuple[str, str | None, str | None]
+"""An address as completions name it, and the model's name and fingerprint that it reports."""
 REST_S = 20.0
 """Seconds an address that could not be reached, or said that it is broken, is left alone while others answer."""
 
@@ -41,8 +43,8 @@ class Replicas:
     urls: tuple[str, ...]
     clock: Callable[[], float] = time.monotonic
     _addresses: list[_Address] = field(init=False, default_factory=list)
-    _answers_as: tuple[str, tuple[str | None, str | None]] | None = field(init=False, default=None)
-    """Who answered first, and under which model's name and fingerprint."""
+    known: Known | None = field(init=False, default=None)
+    """Who answered first, and as what; None: nobody did yet."""
 
     def __post_init__(self) -> None:
         self._addresses = [_Address(url) for url in self.urls]
@@ -74,27 +76,35 @@ class Replicas:
             address.in_flight -= 1
 
     def checked(self, url: str, answer: Completion) -> Completion:
-        """The answer with who gave it. Raises ProviderError where another of the addresses reported another model or
-        fingerprint before: that address is not asked again, and its reply is no completion of this model."""
-        said = answer.model_reported, answer.fingerprint
-        if self._answers_as is None:
-            self._answers_as = url, said
-        first, known = self._answers_as
-        if url == first:
-            # A server that was started anew may say something else; its own answers are held to each other elsewhere.
-            self._answers_as = first, said
-        elif said != known:
+        """The answer with who gave it. Raises as `held` does."""
+        return self.held(replace(answer, answered_by=_where(url)))
+
+    def held(self, answer: Completion) -> Completion:
+        """The answer, which names who gave it. Raises ProviderError where another of the addresses reported another
+        model or fingerprint before: that address is not asked again, and its reply is no completion of this model."""
+        own = answer.answered_by or "", answer.model_reported, answer.fingerprint
+        # A server that was started anew may say something else; its own answers are held to each other elsewhere.
+        if self.known is None or own[0] == self.known[0]:
+            self.known = own
+        if own[1:] != self.known[1:]:
             for each in self._addresses:
-                each.refused |= each.url == url
-            what = "model" if said[0] != known[0] else "fingerprint"
-            one, other = (str(names[what == "fingerprint"]) for names in (said, known))
+                each.refused |= _where(each.url) == own[0]
+            at = 1 if own[1] != self.known[1] else 2
             raise ProviderError(
-                f"{_where(url)} reports the {what} {one[:80]!r} and {_where(first)} {other[:80]!r}, so it is not the "
-                "same model: its reply is left out, and it is asked no more. Mend the list in api_base.",
+                f"{own[0]} reports the {('model', 'fingerprint')[at - 1]} {str(own[at])[:80]!r} and {self.known[0]} "
+                f"{str(self.known[at])[:80]!r}, so it is not the same model: its reply is left out, and it is asked no "
+                "more. Mend the list in api_base.",
                 kind="malformed",
                 usage=answer.usage,
             )
-        return replace(answer, answered_by=_where(url))
+        return answer
+
+    def adopt(self, known: Known) -> None:
+        """Hold all answers from now on to who answered first elsewhere; what was refused by another measure is not."""
+        if known != self.known:
+            self.known = known
+            for each in self._addresses:
+                each.refused = False
 
 
 def _where(url: str) -> str:

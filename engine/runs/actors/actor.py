@@ -184,7 +184,9 @@ class Actor:
 
     async def _send(self, lease: Lease) -> None:
         try:
-            model = self._models[lease.request.model]
+            model: Any = self._models[lease.request.model]
+            if lease.known:
+                model.spread.adopt(lease.known)
             completion = await model.complete(lease.request)
         except Exception as error:
             self._say(Sent(lease.number, failure=wire.failure(error)))

@@ -192,12 +192,16 @@ class Crew:
         living = [shard for shard in self._shards if shard.link and not shard.link.lost]
         shard = asker if asker in living else min(living or self._shards, key=lambda each: each.trials)
         link = await self._linked(shard)
-        sent = await link.ask(lambda number: Lease(number, request), Sent)
+        # Of a model at several addresses: all actors hold them to the one that answered first in the whole run.
+        spread = getattr(model, "spread", None)
+        sent = await link.ask(lambda number: Lease(number, request, spread and spread.known), Sent)
         if sent.remarks:
             getattr(model, "remarks", {}).update(sent.remarks)
         if sent.failure:
             raise wire.raised(sent.failure)
         assert sent.completion is not None
+        if spread:
+            spread.held(sent.completion)
         # What a template adds to prompts is learned by whoever bounds them, and that is this side.
         learn = getattr(model, "learn", None)
         if learn and not sent.completion.usage.estimated:

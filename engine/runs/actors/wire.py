@@ -66,6 +66,8 @@ class Lease(Message):
 
     number: int
     request: Request
+    known: tuple[str, str | None, str | None] | None = None
+    """Of a model at several addresses who answered first, and as what; None: nobody did, or it has one."""
 
 
 class Bought(Message):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.study.schema import load, parse
 from tests import ROOT
 from tests.engine.models.test_endpoints import declared
 from tests.engine.models.test_faults import request
+from tests.engine.runs.test_journal import completion
 from tests.support.provider import Provider, serving
 
 
@@ -132,6 +134,22 @@ def test_an_address_that_could_not_be_reached_rests_and_then_is_tried_again() ->
     now[0] = REST_S
     with replicas.taken() as url:
         assert url == "http://a/v1"
+
+
+def test_who_answered_first_elsewhere_is_the_measure_and_what_was_refused_by_another_is_asked_again() -> None:
+    replicas = Replicas(("http://a/v1", "http://b/v1"))
+    answer = completion("k", "4")
+    of_b = replace(answer, model_reported="b")
+    assert replicas.checked("http://b/v1", of_b).answered_by == "b/v1"
+    with pytest.raises(ProviderError, match="a/v1 reports the model 'a' and b/v1 'b'"):
+        replicas.checked("http://a/v1", replace(answer, model_reported="a"))
+    # Another machine of the same run heard from the first address before.
+    replicas.adopt(("a/v1", "a", None))
+    assert replicas.checked("http://a/v1", replace(answer, model_reported="a", fingerprint=None)).text == "4"
+    with replicas.taken() as first, replicas.taken() as second:
+        assert {first, second} == {"http://a/v1", "http://b/v1"}
+    with pytest.raises(ProviderError, match="b/v1 reports the model 'b' and a/v1 'a'"):
+        replicas.held(replace(of_b, answered_by="b/v1"))
 
 
 def test_of_several_calls_at_once_each_goes_where_fewest_are() -> None:

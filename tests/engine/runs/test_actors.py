@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,7 @@ from engine.runs.actors.crew import HOPELESS
 from engine.runs.completion_cache import CompletionCache
 from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir, Status
+from engine.store.store import Store
 from engine.study.plan import plan
 from engine.study.schema import Study, load, parse
 from tests.engine.core.test_ceiling import ask
@@ -44,6 +45,7 @@ from tests.support.effort import cases
 from tests.support.in_process import InProcess, InProcessSeat, Way
 from tests.support.in_process import killer as ending
 from tests.support.killer import CEILING, PARALLEL, Stage
+from tests.support.provider import serving
 from tests.support.trials_on_paper import in_loop
 
 
@@ -198,6 +200,38 @@ def test_one_draw_that_two_actors_want_is_bought_once(tmp_path: Path, stage: Sta
         assert (ended.state, ended.done) == ("finished", 4)
         book = killer.account(killer.run_of(db), stage.provider.served[before:])
         assert book.served - book.asked_twice == 3 and book.asked_twice <= book.in_flight == ended.in_doubt.calls
+
+
+def test_actors_hold_all_addresses_of_a_model_to_the_one_that_answered_first(tmp_path: Path) -> None:
+    def said(name: str) -> Callable[[dict[str, Any], int], None]:
+        return lambda reply, _: reply.update(model=name)
+
+    with serving(bends=said("a"), latency_s=0.01) as one, serving(bends=said("b"), latency_s=0.01) as other:
+        text = killer.STUDY.format(
+            api_base=one.api_base,
+            parallel=PARALLEL,
+            data=killer.sums(tmp_path / "sums.jsonl", 8),
+            ceiling=CEILING,
+        )
+        text = text.replace(f'"{one.api_base}"', f'["{one.api_base}", "{other.api_base}"]')
+        known = []
+
+        def tap(seat: InProcessSeat, way: Way, batch: list[wire.Message]) -> None:
+            known.extend(message.known for message in batch if isinstance(message, wire.Lease))
+
+        ended = on(InProcess(3, tap=tap), parse(text, "study"), tmp_path / "r.duckdb")
+        served = sorted((len(one.served), len(other.served)))
+    assert ended.state == "finished", ended.message
+    with Store(tmp_path / "r.duckdb").reading() as connection:
+        ((models, addresses),) = connection.execute(
+            "select count(distinct model_reported), count(distinct answered_by) from completions"
+        ).fetchall()
+    assert (models, addresses) == (1, 1)
+    # Whoever answered first is told with every call from then on, and nobody is told another.
+    told = {each for each in known if each}
+    assert known[-1] in told and len(told) == 1
+    # Each actor finds out once, with what it has in flight at that moment.
+    assert served[0] <= PARALLEL < served[1]
 
 
 def test_an_adaptive_study_decides_the_same(tmp_path: Path) -> None:
