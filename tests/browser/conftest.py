@@ -38,6 +38,8 @@ a figure takes 1.7 s of a processor then, and 3.6 s in a process of its own.
 """
 STILL = {"reduced_motion": "reduce"}
 """What turns and pulses while a page is loading is drawn sixty times a second, by a processor that has to load it."""
+POLL_MS = 100
+"""How often a condition is looked at: at every frame, as a browser is asked unless told, it has to draw sixty a second."""
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
@@ -90,11 +92,11 @@ def darken(page: Any, dark: str) -> None:
 
     page.emulate_media(color_scheme="dark")
     try:
-        page.wait_for_function(dark, timeout=PATIENCE_MS / 3)
+        page.wait_for_function(dark, timeout=PATIENCE_MS / 3, polling=POLL_MS)
     except Lost:
         page.evaluate("localStorage.clear()")
         page.reload()
-        page.wait_for_function(dark)
+        page.wait_for_function(dark, polling=POLL_MS)
 
 
 def settled(page: Any, drawn: str = ".js-plotly-plot .main-svg") -> None:
@@ -113,20 +115,24 @@ _STILL = """() => {
 def still(page: Any) -> None:
     """Wait until the address has rested: a step back right after a change is taken for the change's own echo."""
     settled(page)
-    page.wait_for_function(_STILL)
+    page.wait_for_function(_STILL, polling=POLL_MS)
 
 
 @pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    db = tmp_path_factory.mktemp("site") / "results.duckdb"
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages of `site` show."""
     with ThreadPoolExecutor(1) as other:
-        other.submit(stores.small, db).result()
+        return other.submit(stores.small, tmp_path_factory.mktemp("site") / "results.duckdb").result()
+
+
+@pytest.fixture(scope="package")
+def server(database: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py", "--server.port", str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "BUDGETSCOPE_DB": str(db)}, **quiet)  # type: ignore[call-overload]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "BUDGETSCOPE_DB": str(database)}, **quiet)  # type: ignore[call-overload]
     try:
         url = f"http://localhost:{port}"
         _wait_for(f"{url}/_stcore/health", process)

@@ -72,6 +72,7 @@ def test_a_figure_is_taken_away_as_png_and_svg_and_its_table_as_csv_and_parquet(
     rows = list(csv.reader(io.StringIO((tmp_path / f"{name}.csv").read_text("utf-8"))))
     assert rows[0] == told.columns
     assert len(rows) - 1 == told.height > 0
+    assert address != "/" or rows[0][:3] == ["condition_id", "label", "task"]
     texts = [told.columns.index(column) for column, kind in told.schema.items() if kind == pl.String]
     assert not [row[at] for row in rows[1:] for at in texts if row[at].startswith(tuple(FORMULA_SIGNS))]
     assert as_csv(told).decode() == (tmp_path / f"{name}.csv").read_text("utf-8")
@@ -81,6 +82,9 @@ def test_a_saved_page_gives_its_figure_as_a_picture_without_a_network(site: Site
     page = site.open("/", width=1440)
     page.get_by_role("button", name="Share").click()
     saved = taken(page, page.get_by_role("button", name="Save as one page"), tmp_path)
+    text = saved.read_text("utf-8")
+    assert "How the numbers were made" in text
+    assert "<script src" not in text
     context = site.browser.new_context(offline=True, viewport={"width": 1280, "height": 900})
     requests: list[str] = []
     alone = context.new_page()

@@ -19,7 +19,7 @@ from engine.runs.completion_cache import CompletionCache
 from engine.store.store import Batch, Store
 from tests.browser.conftest import PATIENCE_MS
 from tests.browser.stage import Stage, staged
-from tests.support import stores, trials_on_paper
+from tests.support import trials_on_paper
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
@@ -56,21 +56,12 @@ def hostile(path: Path) -> Path:
     return path
 
 
-def made(make: Any, folder: Path, *arguments: Any) -> Path:
-    with ThreadPoolExecutor(1) as other:
-        return Path(other.submit(make, folder / "results.duckdb", *arguments).result())
-
-
-@pytest.fixture(scope="module")
-def server_of_trials(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Stage]:
-    with staged(made(stores.small, tmp_path_factory.mktemp("trials"), 8), browser) as stage:
-        yield stage
-
-
 @pytest.fixture
-def stage(server_of_trials: Stage) -> Iterator[Stage]:
-    yield server_of_trials
-    server_of_trials.leave()
+def stage(server: str, database: Path, browser: Any, warm: Any) -> Iterator[Stage]:
+    """The server of all pages; who only reads needs no other."""
+    stage = Stage(server, database, browser, warm)
+    yield stage
+    stage.leave()
 
 
 def condition(stage: Stage, strategy: str) -> str:
@@ -98,7 +89,7 @@ def test_a_condition_opens_on_its_first_trial_with_its_calls(stage: Stage) -> No
     expect(page.get_by_role("heading", level=1)).to_contain_text("call")
     expect(transcript_of(page)).to_contain_text("What is")
     expect(page.get_by_text("Call 1", exact=True)).to_be_visible()
-    expect(page.get_by_text("Answers 1–8 of 8 shown")).to_be_visible()
+    expect(page.get_by_text("Answers 1–12 of 12 shown")).to_be_visible()
 
 
 def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the_address_follows(stage: Stage) -> None:
@@ -118,25 +109,6 @@ def test_next_and_previous_walk_through_the_list_by_button_and_arrow_key_and_the
     expect(transcript_of(again)).to_have_text(second, use_inner_text=True)
 
 
-def test_a_link_that_names_a_trial_alone_finds_its_condition(stage: Stage) -> None:
-    chosen = engine.open(stage.db).trial_rows(condition(stage, "direct")).row(5, named=True)
-    page = stage.open(f"/answers?trial={chosen['trial_id']}")
-    expect(transcript_of(page)).to_contain_text(chosen["question"])
-    page = stage.open(f"/answers?condition={condition(stage, 'direct')}&question={chosen['question_id']}")
-    expect(transcript_of(page)).to_contain_text(chosen["question"])
-
-
-@pytest.mark.parametrize("show", ["right", "wrong"])
-def test_the_filter_of_a_link_holds_and_agrees_with_the_count(stage: Stage, show: str) -> None:
-    chosen = condition(stage, "direct")
-    n = engine.open(stage.db).trial_rows(chosen).filter(verdict=show).height
-    page = stage.open(f"/answers?condition={chosen}&show={show}")
-    expect(page.get_by_text(f"{show.capitalize()} {n}", exact=True)).to_be_visible()
-    if n:
-        expect(page.get_by_text(f"of {n} shown")).to_be_visible()
-        expect(transcript_of(page)).to_contain_text(f"which is {show}")
-
-
 def test_a_budget_cuts_a_call_in_red_and_leaves_out_those_it_never_reached(stage: Stage) -> None:
     page = stage.open(f"/answers?condition={condition(stage, 'self_consistency')}&budget=32")
     expect(page.get_by_role("heading", level=1)).to_contain_text("the budget of 32 tokens")
@@ -145,13 +117,6 @@ def test_a_budget_cuts_a_call_in_red_and_leaves_out_those_it_never_reached(stage
     cut = page.locator(".tk .tk-o").last
     expect(cut).to_be_visible()
     expect(cut).to_have_css("background-color", "rgba(0, 0, 0, 0)")
-
-
-def test_what_a_link_asks_for_and_cannot_have_is_said(stage: Stage) -> None:
-    page = stage.open("/answers?condition=nowhere&budget=lots&show=pretty&trial=t1-none")
-    for word in ("nowhere", "lots", "pretty", "t1-none"):
-        expect(page.get_by_text(f"'{word}'")).to_be_visible()
-    expect(transcript_of(page)).to_contain_text("What is")
 
 
 def test_a_point_of_explore_leads_to_its_answers(stage: Stage) -> None:
@@ -163,31 +128,10 @@ def test_a_point_of_explore_leads_to_its_answers(stage: Stage) -> None:
     assert query(page)["budget"] == ["128"]
 
 
-def test_the_page_is_never_wider_than_the_window(stage: Stage) -> None:
-    page = stage.open("/answers", width=1440)
-    for width in (1440, 800, 390):
-        page.set_viewport_size({"width": width, "height": 1000})
-        expect(transcript_of(page)).to_be_visible()
-        page.wait_for_function(
-            "width => innerWidth === width && document.scrollingElement.scrollWidth <= width", arg=width
-        )
-
-
-def test_an_empty_database_says_what_to_do_next(tmp_path: Path, browser: Any) -> None:
-    with staged(made(stores.empty, tmp_path), browser) as stage:
-        page = stage.open("/answers")
-        expect(page.get_by_text("budgetscope run").first).to_be_visible()
-
-
-def test_a_failed_trial_without_a_call_is_told_as_failed(tmp_path: Path, browser: Any) -> None:
-    with staged(made(stores.all_failed, tmp_path), browser) as stage:
-        page = stage.open("/answers?show=failed")
-        expect(transcript_of(page)).to_contain_text("The provider gave up.")
-        expect(page.get_by_text("No call was made for this answer.")).to_be_visible()
-
-
 def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: Path, browser: Any) -> None:
-    with staged(made(hostile, tmp_path), browser, "--read-only") as stage:
+    with ThreadPoolExecutor(1) as other:
+        db = other.submit(hostile, tmp_path / "results.duckdb").result()
+    with staged(db, browser, "--read-only") as stage:
         page = stage.open("/answers")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
