@@ -288,9 +288,11 @@ def every(db: Database) -> pl.DataFrame:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def archived(db: Database) -> str | None:
-    """That an archive is shown, in one sentence; None: a database is, or nothing yet."""
-    return results(db.path).archived() if Path(db.path).exists() else None
+def archived(db: Database) -> tuple[bool, list[str]]:
+    """Whether an archive is shown, which is only read; and what is to be said of archives."""
+    from engine.store import parquet
+
+    return parquet.is_archive(Path(db.path)), results(db.path).archived()
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

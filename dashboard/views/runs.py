@@ -71,10 +71,10 @@ def render() -> None:
         st.fragment(_panel, run_every=2.0 if busy else 6.0)(run, busy, problems)
         return
     # An archive is only read, whoever asks.
-    archived = queries.archived(queries.state())
-    if archived or not access.may_spend():
+    read_only, archives = queries.archived(queries.state())
+    if read_only or not access.may_spend():
         controls.heading("Follow a run")
-        controls.caption(archived or "")
+        controls.caption(*archives)
         if study_address.asked(VIEW):
             problems.append("This link prepares a run, which cannot be started here.")
         url_state.save(VIEW, PARAMS)
@@ -85,7 +85,7 @@ def render() -> None:
     # A link that prepares a run fills the form before it is drawn.
     problems += study_address.fill(VIEW, runs.uploads(db))
     controls.heading("Start a run: what, who, how much")
-    controls.caption("Everything is set to something that works; Launch is ready as it stands.")
+    controls.caption("Everything is set to something that works; Launch is ready as it stands.", *archives)
     controls.warn(problems)
     _note()
     controls.door()

@@ -211,24 +211,18 @@ class Lists:
         with self._reading(STORED) as read:
             rows, within = read.look.within(filters)
             return [
-                *self._archived(filters.get("study")),
+                *self.archived(filters.get("study")),
                 *(within.notes if within else ()),
                 *reader.older(rows),
                 *reader.scored_unlike(rows),
             ]
 
-    def archived(self) -> str | None:
-        """That this is an archive, in one sentence; None: it is a database."""
-        if not parquet.is_archive(self._store.path):
-            return None
-        kept = parquet.manifest(self._store.path)
-        back = "`budgetscope restore` brings it back"
-        return f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."
-
-    def _archived(self, study: str | None) -> list[str]:
+    def archived(self, study: str | None = None) -> list[str]:
         """That this is an archive, where it is one; of a database what was archived of it, unless a study is named."""
-        if (said := self.archived()) is not None:
-            return [said]
+        if parquet.is_archive(self._store.path):
+            kept = parquet.manifest(self._store.path)
+            back = "`budgetscope restore` brings it back"
+            return [f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is read in place; {back}."]
         return [
             f"{kept.study} was archived on {kept.archived_at:%Y-%m-%d} and is in none of this; `budgetscope runs` says "
             "where it lies."

@@ -8,6 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
+from engine.cli.archives import part_of
+from engine.runs.archiving import archive_study
+from engine.store.store import Store
 from tests.dashboard.views.test_views import READING
 from tests.support import stores
 from tests.support.pages import run_page
@@ -86,3 +89,17 @@ def test_an_address_of_before_that_names_a_setting_alone_opens_a_study_that_aske
 
 def test_a_study_that_is_gone_is_said() -> None:
     assert "This link asks for study = 'gone'" in words(run_page("explore", study="gone"))
+
+
+def test_an_archive_is_only_read_and_every_page_says_that_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = stores.two_studies(tmp_path / "results.duckdb")
+    done = archive_study(Store(db), part_of(db, "narrow"))
+    told = words(run_page("runs"))
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
+    assert "narrow was archived" not in told and "narrow was archived" in words(run_page("runs"))
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(done.folder))
+    runs = run_page("runs")
+    assert "read in place" in words(runs) and "Launch" not in [each.label for each in runs.button]
+    assert "read in place" in words(run_page("tokens", show="study"))
