@@ -228,7 +228,7 @@ def _side(lines: Floats, points: Floats) -> Floats:
 
 SIZE, SMALL, HEIGHT = 14.0, 13.0, 17.0
 """Font sizes in pixels of a curve's name and of a budget, and the height of a line."""
-OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 3.0, 8.0
+OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 0.5, 8.0
 """What a label's place costs for each line it covers."""
 PIECE = 14.0
 """Slanted lines are covered by boxes of this many pixels."""
