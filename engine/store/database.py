@@ -540,6 +540,9 @@ def _refuse_by_looks(path: Path) -> None:
         raise NotADatabase(f"{path} is a folder; name a database file in it.")
     if not path.exists():
         raise StoreError(f"There is no database at {path}; a run creates it, or name another with --db.")
+    if not path.is_file():
+        # Of a device, a socket or a pipe nothing is to be removed, and reading it may never end.
+        raise NotADatabase(f"{path} is no ordinary file, so it is no database; choose another name.")
     # DuckDB would take an empty file for a new database and write into it.
     if path.stat().st_size == 0:
         raise NotADatabase(f"{path} is an empty file, not a database; remove it or choose another name.")

@@ -265,6 +265,14 @@ def assert_refused_untouched(path: Path, kind: type[StoreError]) -> None:
     assert (path.read_bytes(), path.stat().st_mtime_ns, sorted(path.parent.iterdir())) == before
 
 
+def test_a_device_and_a_pipe_are_no_databases_and_nobody_is_told_to_remove_them(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.duckdb")
+    for path in (tmp_path / "pipe.duckdb", Path("/dev/null")):
+        with pytest.raises(NotADatabase, match="no ordinary file") as refused, Store(path).reading():
+            pass
+        assert "remove" not in str(refused.value)
+
+
 def test_a_folder_a_missing_file_and_a_missing_folder_are_named(tmp_path: Path):
     with pytest.raises(NotADatabase, match="folder"):
         Store(tmp_path).runs()
