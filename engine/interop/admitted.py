@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -39,12 +40,13 @@ def answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
 
 
 _FIELDS = tuple(each.name for each in fields(ImportedAnswer))
+_VALUES = attrgetter(*_FIELDS)
 
 
 def _kept(answer: ImportedAnswer, where: str) -> ImportedAnswer:
     # By field: what is no text, number or moment where one belongs would break whoever stores it.
     try:
-        answer = msgspec.convert({name: getattr(answer, name) for name in _FIELDS}, ImportedAnswer)
+        answer = msgspec.convert(dict(zip(_FIELDS, _VALUES(answer), strict=True)), ImportedAnswer)
     except msgspec.ValidationError as error:
         raise UsageError(f"{where} holds a value of another kind than its place has: {error}.") from None
     if answer.score is not None and not 0 <= answer.score <= 1:

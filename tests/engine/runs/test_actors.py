@@ -214,7 +214,7 @@ def test_actors_hold_all_addresses_of_a_model_to_the_one_that_answered_first(tmp
             ceiling=CEILING,
         )
         text = text.replace(f'"{one.api_base}"', f'["{one.api_base}", "{other.api_base}"]')
-        known = []
+        known: list[tuple[str, str | None, str | None] | None] = []
 
         def tap(seat: InProcessSeat, way: Way, batch: list[wire.Message]) -> None:
             known.extend(message.known for message in batch if isinstance(message, wire.Lease))

@@ -181,6 +181,22 @@ def test_a_failed_trial_has_no_score_in_a_long_table(tmp_path: Path, inside: Com
     assert table["end"].to_list() == ["failed"] * 3 and table["score"].null_count() == 3
 
 
+def test_what_was_asked_for_and_never_begun_keeps_no_answer_from_a_long_table(
+    made: Path, tmp_path: Path, inside: Command
+) -> None:
+    stopped = Path(shutil.copyfile(made, tmp_path / "stopped.duckdb"))
+    with Store(stopped).writing() as connection:
+        connection.execute(
+            "insert into plans select distinct run_id, task, 'condition', 'c1-of-no-trial-yet' from plans"
+        )
+    rows = []
+    for db in (made, stopped):
+        done = inside(tmp_path, "export", "--table", "answers", "--db", str(db), "--out", "answers.csv")
+        assert done.code == 0, done
+        rows.append(read(tmp_path / "answers.csv").height)
+    assert rows[0] == rows[1] > 0
+
+
 def test_a_formula_in_a_long_table_is_defused_for_spreadsheets(made: Path, tmp_path: Path) -> None:
     frame = pl.DataFrame({"answer": ["=1+1", "-3.5", "@x", None], "n": [1, 2, 3, 4]})
     Store(made).export_frame(tmp_path / "a.csv", "csv", frame)
