@@ -17,7 +17,7 @@ from engine.analysis import reader
 from engine.analysis.lens import STORED, Lens
 from engine.analysis.reader import Look, Read
 from engine.analysis.rounds import Decided, decided
-from engine.analysis.sql import listings, queries, token_roles
+from engine.analysis.sql import listings, token_roles
 from engine.analysis.sql.chains import Chain, chains
 from engine.core.errors import UnknownName
 from engine.store import archive, parquet
@@ -61,8 +61,7 @@ class Lists:
         `model` is the solver, or for a line-up all its models: 'small → large'.
         """
         with self._reading(STORED) as read:
-            queries.prepare(read.connection)
-            frame = listings.listing(read.connection, "conditions")
+            frame = read.look.conditions
         rows = reader.described(frame)
         kinds = {"model": pl.String, "label": pl.String, "simulated": pl.Boolean}
         return frame.with_columns(

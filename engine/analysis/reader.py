@@ -7,7 +7,7 @@ within one open connection. Opens nothing and computes no statistics.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -275,6 +275,12 @@ class Shown:
     voting: list[str]
     """Ids of the conditions, shown or not, that draw a fixed number of times and stand in the same studies."""
 
+    @property
+    def key(self) -> Hashable:
+        """The same of two that show the same, whatever filters they come from."""
+        rows = ((row["condition_id"], row["budget"], *(row["run_ids"] or ())) for row in self.conditions)
+        return (*rows,), tuple(sorted(self.planned.items())), self.questions, tuple(self.voting)
+
 
 class Look:
     """One look at a file: the open connection, and what there is to read, which is read once."""
@@ -282,12 +288,19 @@ class Look:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
+        self.measured: dict[Hashable, tuple[pl.DataFrame, pl.DataFrame]] = {}
+        """Cells and sums that were asked for, by what was asked: a table and its advice stand on the same ones."""
+
+    @cached_property
+    def conditions(self) -> pl.DataFrame:
+        """Every condition there is."""
+        queries.prepare(self.connection)
+        return listings.listing(self.connection, "conditions")
 
     @cached_property
     def known(self) -> Known:
         """Conditions with labels, and what their runs planned."""
-        queries.prepare(self.connection)
-        conditions = described(listings.listing(self.connection, "conditions"))
+        conditions = described(self.conditions)
         studies = dict(listings.listing(self.connection, "studies").rows())
         planned = listings.listing(self.connection, "run_questions").rows()
         return Known(conditions, studies, {(run, task): n for run, task, n in planned})

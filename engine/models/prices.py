@@ -71,7 +71,7 @@ def bundled_price(name: str, service: str | None = None) -> Price | None:
         taken,
         base["cached_pusd"],
         base["cache_write_pusd"],
-        source=f"litellm {importlib.metadata.version('litellm')}{f', {service}' if service else ''}",
+        source=f"litellm {_version()}{f', {service}' if service else ''}",
         reasoning_pusd=base["reasoning_pusd"],
         request_pusd=_pusd(entry, "input_cost_per_request") or 0,
         tiers=tuple(tiers),
@@ -244,6 +244,12 @@ def _pusd(entry: Entry, column: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         return None
     return pusd(value)
+
+
+@functools.cache
+def _version() -> str:
+    # Looked up once: it reads a file, and a list of models has thousands of prices.
+    return importlib.metadata.version("litellm")
 
 
 @functools.cache

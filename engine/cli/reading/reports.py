@@ -73,13 +73,17 @@ _NOTES = {
 def results(db: Path, study: str, conditions: Iterable[str]) -> None:
     """The cells of some conditions a study asked for, task by task: what to use, a table, and what its labels mean."""
     # A list, as it is asked more than once.
-    found, ids = engine.open(db), list(conditions)
-    rows = found.cells(study=study, condition_id=ids).to_dicts()
-    tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
-    _show(rows, {task: found.decide(task, study=study, condition_id=ids) for task in tasks})
-    # The study's last run on each task.
-    decisions({each.task: each for each in found.decisions(study)}.values())
-    for sentence in found.notes(study=study, condition_id=ids):
+    ids = list(conditions)
+    with engine.open(db).still() as found:
+        rows = found.cells(study=study, condition_id=ids).to_dicts()
+        tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
+        decided = {task: found.decide(task, study=study, condition_id=ids) for task in tasks}
+        # The study's last run on each task.
+        rounds = {each.task: each for each in found.decisions(study)}.values()
+        notes = found.notes(study=study, condition_id=ids)
+    _show(rows, decided)
+    decisions(rounds)
+    for sentence in notes:
         show.say(sentence)
 
 
@@ -145,20 +149,25 @@ def report(
         raise UnknownName("task", task, known)
     # The axis of the budgets is what one would weigh by first.
     x = x or axis or "output_tokens"
-    listed = results.snapshots()
-    view = savings.view(listed, prices)
-    frame = results.frontier(x=x, axis=axis, task=task, lens=view, study=study)
-    rows = frame.to_dicts()
-    tasks = dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
-    told = {each: results.advise(each, x, axis, lens=view, study=study).areas() for each in tasks}
+    with results.still() as still:
+        listed = still.snapshots()
+        view = savings.view(listed, prices)
+        frame = still.frontier(x=x, axis=axis, task=task, lens=view, study=study)
+        rows = frame.to_dicts()
+        advisors = {
+            each: still.advise(each, x, axis, lens=view, study=study)
+            for each in dict.fromkeys(row["task"] for row in rows if row["strategy"] != LABEL)
+        }
+        told = {each: advisor.areas() for each, advisor in advisors.items()}
+        decided = {} if as_json else {each: advisor.decide() for each, advisor in advisors.items()}
     if as_json:
         show.emit(_records(results, rows, told, study))
     # A study that has stored nothing yet is no mistake, so it gets a sentence and exit code 0.
     elif rows:
-        _show(rows, {each: results.decide(each, x, axis=axis, lens=view, study=study) for each in tasks})
+        _show(rows, decided)
         _one_number(rows, told)
         _overthinking(results, rows, study)
-        asked = [each for each in results.decisions(study) if each.task in tasks]
+        asked = [each for each in results.decisions(study) if each.task in advisors]
         decisions(asked)
         unit = text.UNITS.get(x, x.replace("_", " "))
         show.say(

@@ -15,14 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import Cell, Results
+from engine.analysis import Cell, Lens, Results
 from engine.analysis.cells import cells as cells_of
 from engine.analysis.common import COMMON_FROM, on_common, shared_sentences
 from engine.analysis.pairs import compare
+from engine.analysis.sql import queries
 from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import Trial, TrialSpec
+from engine.core.records import Price, Trial, TrialSpec
 from engine.store.store import Batch, RunRow, Store
+from tests.support import stores
 from tests.support.effort import cases
 from tests.support.outcomes import stored, trials_of
 from tests.support.replayed import NOON, A, Ask, Say, planned, play
@@ -294,3 +296,29 @@ def test_deleting_a_run_forgets_what_it_asked_for(store: Store):
     store.delete_run("r2")
     results = engine.open(store.path)
     assert results.studies()["study"].to_list() == ["wide"]
+
+
+def test_a_table_and_its_advice_are_counted_once_and_say_what_each_says_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Any] = []
+    changes = queries.changes
+
+    def told(*asked: Any) -> pl.DataFrame:
+        counted.append(asked)
+        return changes(*asked)
+
+    monkeypatch.setattr(queries, "changes", told)
+    results = engine.open(stores.two_studies(tmp_path / "results.duckdb"))
+    cells, decided = results.cells(study="narrow"), results.decide(study="narrow")
+    others = results.cells(study="wide")
+    counted.clear()
+    with results.still() as still:
+        assert still.cells(study="narrow").equals(cells)
+        again = still.decide(study="narrow")
+        assert (again.heading, again.sentence) == (decided.heading, decided.sentence) and len(counted) == 1
+        # Another budget, another study, another lens: none of them is answered with what was asked before.
+        assert not still.cells(budgets=[32], study="narrow").equals(cells)
+        assert still.cells(study="wide").equals(others) and not others.equals(cells)
+        dear = Lens.of({"scripted/adder": Price(7, 7)})
+        assert still.cells(lens=dear, study="narrow")["usd"].null_count() == 0 < cells["usd"].null_count()

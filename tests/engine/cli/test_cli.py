@@ -410,7 +410,9 @@ def test_doctor_says_how_to_take_up_a_run_that_stopped(home: Path, inside: Comma
 
 def test_a_reader_that_leaves_early_is_no_error(home: Path) -> None:
     env = {**environment(), "PYTHONPATH": str(ROOT)}
-    with spawned(command("models", "a"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as shown:
+    with spawned(
+        command("models", "claude"), cwd=home, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as shown:
         assert shown.stdout is not None
         assert shown.stderr is not None
         shown.stdout.close()

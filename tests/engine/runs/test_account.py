@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from engine.runs.account import account
 from engine.runs.run_dir import RunDir
 from engine.store.store import Batch, Store
 from tests.engine.runs.test_journal import attempt
-from tests.engine.runs.test_worker import _until, prepared, quiet, remote, study_text
-from tests.support.children import spawned
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
+from tests.support import killer
 from tests.support.provider import Provider, serving
 
 CEILING = 800
@@ -69,7 +67,7 @@ def test_no_damage_to_the_journal_lets_a_resume_spend_the_ceiling_again(tmp_path
         ended = worker.run(run, quiet)
         charged = ended.spent + ended.in_doubt
         assert ended.state == "ceiling" and charged.tokens > CEILING // 2
-        for _ in range(3):
+        for _ in range(2):
             damaged(run, kind)
             again = worker.run(run, quiet)
             assert (again.spent + again.in_doubt).least(charged) == charged, "what was charged never falls"
@@ -96,10 +94,10 @@ def test_a_damaged_journal_is_said_in_one_sentence_and_once(tmp_path: Path, kind
 def test_a_killed_run_whose_journal_is_damaged_stays_within_its_ceiling(tmp_path: Path, kind: str) -> None:
     with serving(latency_s=0.02, sends=20) as provider:
         run = bounded(tmp_path, provider, "tokens = 3000")
-        command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
-        with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            _until(lambda: provider.held and run_dir.read(run).noted_bytes == run.journal_bytes, process)
-            process.kill()
+        child = killer.start(["--db", str(run.db), "resume", run.run_id], tmp_path / "out")
+        killer.until(lambda: provider.held and run_dir.read(run).noted_bytes == run.journal_bytes)
+        child.kill()
+        killer.ended(child)
         provider.release()
         damaged(run, kind)
         ended = worker.run(run, quiet)
@@ -117,7 +115,7 @@ def test_the_days_allowance_is_not_spent_again_either(tmp_path: Path, kind: str)
         store.set_allowance(Limits(tokens=CEILING))
         worker.run(run, quiet)
         before = Amount()
-        for _ in range(3):
+        for _ in range(2):
             damaged(run, kind)
             try:
                 worker.run(run, quiet)

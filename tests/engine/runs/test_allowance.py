@@ -6,8 +6,6 @@ import asyncio
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -26,9 +24,8 @@ from engine.runs.process import Heartbeat
 from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Store
 from engine.study.schema import parse
-from tests.engine.runs.test_worker import _until, prepared, quiet, remote, study_text
+from tests.engine.runs.test_worker import prepared, quiet, remote, study_text
 from tests.support import killer
-from tests.support.children import spawned
 from tests.support.provider import Provider, serving
 
 NIGHT = datetime(2031, 5, 4, 23, 59, 59, tzinfo=UTC)
@@ -102,15 +99,15 @@ def test_what_a_killed_run_held_is_settled_from_its_journal(tmp_path: Path, show
         text = study_text(tmp_path, remote(provider), more="[ceiling]\nusd = 1.0\ntokens = 4000")
         run = prepared(tmp_path, text)
         store = allowing(run.db, tokens=5_000)
-        command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
-        with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            _until(lambda: provider.good >= 8, process)
-            provider.held = True
-            _until(lambda: bool(provider.waiting), process)
-            alive = store.read_book()
-            assert [lease.lent.tokens for lease in alive.held] == [4_000]
-            assert allowance.settled(store).held, "a living run is not settled by others"
-            process.kill()
+        child = killer.start(["--db", str(run.db), "resume", run.run_id], tmp_path / "out")
+        killer.until(lambda: provider.good >= 8)
+        provider.held = True
+        killer.until(lambda: bool(provider.waiting))
+        alive = store.read_book()
+        assert [lease.lent.tokens for lease in alive.held] == [4_000]
+        assert allowance.settled(store).held, "a living run is not settled by others"
+        child.kill()
+        killer.ended(child)
         assert store.read_book().held
         now = shown(run.db)
         history = journal.read(run.journal)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +20,7 @@ from engine.runs.run_dir import RunDir, Status
 from engine.runs.runner import FLUSH_S
 from engine.store.store import Store
 from engine.study.schema import parse
-from tests.support.children import spawned
+from tests.support import killer
 from tests.support.provider import Provider, serving
 
 AT_ONCE = Retries(first_s=0)
@@ -83,10 +81,10 @@ def quiet(_: Status) -> None:
 def test_after_sigkill_nothing_is_lost_or_paid_again_but_what_was_in_flight(tmp_path: Path, provider: Provider) -> None:
     study = study_text(tmp_path, remote(provider), count=20, more="[ceiling]\nusd = 1.0")
     run = prepared(tmp_path, study)
-    command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
-    with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _until(lambda: provider.good >= 25, process)
-        process.send_signal(signal.SIGKILL)
+    child = killer.start(["--db", str(run.db), "resume", run.run_id], tmp_path / "out")
+    killer.until(lambda: provider.good >= 25)
+    child.kill()
+    assert killer.ended(child) == -signal.SIGKILL
     history = journal.read(run.journal)
     assert run_dir.read(run).state == "dead"
     acknowledged = len(history.completions)
@@ -105,14 +103,6 @@ def test_after_sigkill_nothing_is_lost_or_paid_again_but_what_was_in_flight(tmp_
     calm = prepared(other, study)
     worker.run(calm, quiet)
     assert rows_of(calm.db) == rows_of(run.db)
-
-
-def _until(condition: object, process: subprocess.Popen[bytes]) -> None:
-    """Poll a condition of the test's own server while the process works; the process ending is a failure."""
-    assert callable(condition)
-    while not condition():
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=0.01)
 
 
 def test_a_torn_last_line_of_the_journal_costs_that_line_alone(tmp_path: Path) -> None:
