@@ -12,6 +12,8 @@ from tests.support import doors, hostile
 from tests.support.hostile import PER_DATABASE, STRINGS, Walked
 
 pytest.importorskip("playwright.sync_api")
+PLAIN = ("thought", "runs")
+"""Pages opened as they are: the others show a study of their own, a typed text or a snapshot, or nothing of a database."""
 KINDS = ("an answer", "tokens of an answer", "tokens of a text", "tokens of a study", "a snapshot", "a saved page")
 
 
@@ -25,8 +27,10 @@ def test_no_page_runs_loads_or_links_what_a_string_says(tmp_path: Path, browser:
     walked = Walked()
     db = hostile.in_thread(hostile.database, tmp_path / "r.duckdb", some)
     hostile.in_thread(hostile.logged, db, some)
-    seen = hostile.in_thread(hostile.visits, db, some, 1)
-    assert {visit.where for visit in seen} >= {*KINDS, *(page.name for page in doors.doors("page", "text"))}
+    seen = hostile.in_thread(hostile.visits, db, some, 1, PLAIN)
+    linked = {f"{page.name} by a link" for page in doors.doors("page", "text")}
+    studied = {f"{page} of a study" for page in ("", "answers", "compare", "budgets")}
+    assert {visit.where for visit in seen} >= {*KINDS, *PLAIN, *linked, *studied}
     with staged(db, browser, "--read-only") as stage:
         hostile.walk(stage, some, walked, seen)
     assert walked.loads == len(seen)

@@ -12,7 +12,7 @@ import pytest
 
 from engine.runs import run_dir
 from tests import ROOT
-from tests.browser.conftest import PATIENCE_MS, Site, settled, still
+from tests.browser.conftest import PATIENCE_MS, POLL_MS, Site, settled, still
 from tests.browser.stage import staged
 from tests.support.provider import serving
 
@@ -20,6 +20,8 @@ pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
 expect.set_options(timeout=PATIENCE_MS)
+ASKED = "new URLSearchParams(location.search).getAll('model')"
+"""The models that the page knows are chosen; a click on one is not yet known to it."""
 ROWS = "asked,target\n" + "\n".join(f"{n} + {n + 1},{2 * n + 1}" for n in range(6))
 
 
@@ -42,11 +44,14 @@ def test_own_questions_at_an_own_server_are_frozen_and_stay_as_they_were_when_mo
         typed(page, "Price: input, output", "0, 0")
         page.keyboard.press("Escape")
         page.get_by_role("checkbox", name="mine").check(force=True)
+        page.wait_for_function(f"{ASKED}.includes('mine')", polling=POLL_MS)
         page.get_by_role("checkbox", name="SmolLM2 135M").uncheck(force=True)
+        page.wait_for_function(f"{ASKED}.join() === 'mine'", polling=POLL_MS)
         page.get_by_role("radio", name="My file").click()
         upload = {"name": "sums.csv", "mimeType": "text/csv", "buffer": ROWS.encode()}
         page.locator("input[type=file][accept*='.xlsx']").set_input_files(upload)
         expect(page.get_by_label("Questions", exact=True)).to_have_value("6")
+        expect(page.get_by_text("First 3 of 6 questions")).to_be_visible()
         launch = page.get_by_role("button", name="Launch")
         expect(launch).to_be_enabled()
         launch.click()
@@ -89,19 +94,23 @@ _FOCUSED = """() => {
 }"""
 
 
-def focused(page: Any, words: str, key: str = "Tab") -> None:
-    """Press a key until what it reaches says these words."""
-    for _ in range(60):
-        page.keyboard.press(key)
-        if words in str(page.evaluate(_FOCUSED)):
+def focused(page: Any, words: str, *before: str) -> None:
+    """Press Tab until what it reaches says these words; it must have reached the others before."""
+    reached = []
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached.append(str(page.evaluate(_FOCUSED)))
+        if words in reached[-1] and all(any(each in name for name in reached) for each in before):
             return
-    raise AssertionError(f"No {words!r} within sixty presses of {key}.")
+    raise AssertionError(f"No {words!r} and {before} within 120 presses of Tab: {reached}")
 
 
-def test_without_a_mouse_a_visitor_gets_from_the_finding_to_the_second_answer_of_the_pick(site: Site) -> None:
+def test_without_a_mouse_every_control_is_reached_and_the_way_leads_to_the_second_answer_of_the_pick(
+    site: Site,
+) -> None:
     page = site.open("/")
     still(page)
-    focused(page, "Read answers")
+    focused(page, "Read answers", "Compare", "Filter", "Output tokens")
     page.keyboard.press("Enter")
     page.wait_for_url("**/answers?*")
     settled(page, "h1")

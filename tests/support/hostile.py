@@ -181,15 +181,19 @@ class Visit:
     """Texts that go into the page's first field, one after another."""
 
 
-def visits(db: Path, strings: Sequence[str], transcripts: int = PER_DATABASE) -> list[Visit]:
-    """All ways to see a hostile database: every page that brings text, as it is and by a link full of strings, answers
-    and their tokens one by one, what is typed, snapshots and saved pages. Makes the latter two."""
+def visits(
+    db: Path, strings: Sequence[str], transcripts: int = PER_DATABASE, plain: Sequence[str] | None = None
+) -> list[Visit]:
+    """All ways to see a hostile database: every page that brings text, as it is (None: all, else those of `plain`) and
+    by a link full of strings, answers and their tokens one by one, what is typed, snapshots and saved pages. Makes the
+    latter two."""
     asked = "&".join(f"{word}={quote(text)}" for word, text in zip(WORDS, itertools.cycle(strings), strict=False))
     pages = doors.doors("page", "text")
     found = [
         Visit(f"{page.name}{' by a link' if query else ''}", f"/{page.path}{query}")
         for page in pages
         for query in ("", f"?{asked[:6_000]}")
+        if query or plain is None or page.name in plain
     ]
     answers = [f"t1-{at}-0" for at in range(len(strings))][:transcripts]
     found += [Visit("an answer", f"/answers?trial={trial}") for trial in answers]
