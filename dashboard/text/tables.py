@@ -282,18 +282,31 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     limit = next(iter(limits)) if len(limits) == 1 else "the largest budget"
     if len(found) == 1:
         task, name, row = found[0]
-        return f"{name} is most accurate on {task}, {_scored(row)}, {limit}", ""
+        heading = f"{name} is most accurate on {task}, {_scored(row)}, {limit}"
+        return heading, f"{_unread(row)}.".capitalize() if _unread(row) else ""
     every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
     heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
     # In the order of the panels below.
     by_name = sorted(found, key=lambda each: each[0])
-    said = (f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}" for task, name, top in by_name)
+    said = (
+        f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}{f', {_unread(top)}' if _unread(top) else ''}"
+        for task, name, top in by_name
+    )
     counts = {top["n_questions"] for _, _, top in found}
     each = f"; n = {fmt.count(counts.pop())} questions each" if len(counts) == 1 else ""
     return (
         heading or f"Another setting is most accurate on each of {len(found)} tasks, {limit}",
         f"{', '.join(said)}{each}.",
     )
+
+
+def _unread(row: Row) -> str:
+    """What even the best setting of a task has not passed: the score of one fixed answer; empty where it has."""
+    guess = row.get("guess")
+    if guess is None or row["accuracy"] > guess:
+        return ""
+    share = _accuracy(row["n_questions"])
+    return f"no better than one fixed answer to all ({share(guess)})"
 
 
 def _scored(row: Row) -> str:

@@ -384,7 +384,7 @@ def how_much() -> tuple[str, str]:
 def more() -> tuple[int, str, float | None]:
     """What is seldom changed: repeats, system prompt, and the regret in points at which an adaptive run stops."""
     until = st.number_input(
-        "Adaptive: stop once surely so near the best, points",
+        "Adaptive: stop this close to the best, points",
         0.1,
         50.0,
         None,
