@@ -17,7 +17,7 @@ from engine.cli import options, show
 from engine.cli.options import DONE, FAILED_TRIALS, STOPPED, Row, Verb, option
 from engine.core import names, text
 from engine.core.budget import Amount, Limits
-from engine.core.errors import RunError, UsageError
+from engine.core.errors import RunError, UnknownName, UsageError
 from engine.models.prices import pusd
 
 if TYPE_CHECKING:
@@ -130,7 +130,17 @@ def opened(db: Path, results: Results, row: Row, models: Path | None) -> Model:
                     declared |= {spec.name: spec for spec in worker.kept_study(directory).models}
                 except RunError:
                     continue
-    return open_model(str(row["model"]), declared)
+    name = str(row["model"])
+    try:
+        return open_model(name, declared)
+    except UnknownName as error:
+        # Results come without the files of their runs: the demo, a copy, a merge.
+        if models is not None or name in declared:
+            raise
+        raise UsageError(
+            f"How to ask {name!r} is not here: the study that declared it did not come along with the database; "
+            "name its file with --models STUDY.toml, or estimate from the texts alone with --text."
+        ) from error
 
 
 def _ceiling(plan: Probing, usd: float | None, tokens: int | None, calls: int | None) -> Limits:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import engine
@@ -105,6 +107,17 @@ def test_the_verb_says_the_most_it_can_take_before_it_starts(made: Path, capsys:
     assert "At most" in capsys.readouterr().err
     assert main(["--db", str(made), "probe", "chain_of_thought", "--text"]) == 0
     assert "nobody was asked" in capsys.readouterr().out
+
+
+def test_a_model_whose_study_did_not_come_along_is_asked_for_by_the_option_that_brings_it(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = Path(shutil.copy(made, tmp_path / "alone.duckdb"))
+    with duckdb.connect(alone) as connection:
+        connection.execute("update conditions set model = 'of-a-colleague'")
+    assert main(["--db", str(alone), "probe", "chain_of_thought", "--plan"]) == 2
+    said = capsys.readouterr().err
+    assert "'of-a-colleague'" in said and "--models STUDY.toml" in said and "did you mean" not in said
 
 
 def test_a_cut_splits_no_character_and_counts_what_it_is_told() -> None:
