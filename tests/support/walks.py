@@ -226,7 +226,7 @@ WALKS: tuple[Walk, ...] = (
     _written("share", ending=".html", main=REPORT, also="of a page"),
     _read("estimate", "STUDY"),
     _read("savings", "self_consistency", SETTING, "--per-day", "1000", "--task", "file:sums"),
-    _read("advise", "--task", "file:sums"),
+    _read("advise", "--under", "300", "--task", "file:sums"),
     _read("compare", SETTING, "self_consistency", "--task", "file:sums"),
     _read("report", "--task", "file:sums"),
     _read("tokens", "--study", "ground"),
