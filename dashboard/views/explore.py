@@ -32,6 +32,7 @@ OFF = "off"
 """What an emptied handle says in the address."""
 LONGEST = 12
 """Letters of a handle."""
+CLICK = "Click a point, or a row of the table, to see what is behind it."
 PARAMS = (
     Param("study", pinned=True),
     Param("task", pinned=True),
@@ -244,10 +245,7 @@ def render() -> None:
             notes = tables.cell_notes(row | {"much_cut": None}, x)
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
-            waits = "What is behind a point stands here, once there is one."
-            controls.caption(
-                "Click a point, or a row of the table, to see what is behind it." if info.points else waits
-            )
+            controls.caption(CLICK if info.points else "What is behind a point stands here, once there is one.")
     # Before the rest is drawn: whoever copies the address early gets this view.
     url_state.save(VIEW, params)
     if not frame.is_empty():

@@ -73,7 +73,6 @@ def findings(db: Path) -> Iterator[Finding]:
     holders: set[str] = set()
     moments: list[tuple[datetime | None, str]] = []
     # A damaged file is read no further: each look into it would say the same again.
-    # What is busy or of an older version is not opened to be measured: that would upgrade it.
     if opened.grade == "ok" and db.exists():
         from engine.store.schema import SCHEMA_VERSION
         from engine.store.store import Store
