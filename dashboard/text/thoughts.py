@@ -79,6 +79,8 @@ def overthinking(glance: Glance) -> str:
     """A setting at a glance, and by how difficult its questions are."""
     excess, share_of = glance.excess, _share(glance.excess.n_questions)
     about = "" if glance.source == "probes" else ", estimated from the text"
+    if glance.older:
+        about += " (its looks were read by an older version)"
     after = line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),

@@ -108,6 +108,7 @@ def _page(
             repeats if inside.source == "text" else "",
             "" if inside.exact else "“About”: counted by the nearest tokenizer, in proportion to what is stored.",
             missing if inside.left_out else "",
+            inside.older,
         )
         _source(db, study, condition, inside)
     with right, st.container(border=True, key="panel"):

@@ -32,7 +32,7 @@ _CEILING = "Ceiling (default: the most it can take; a model that somebody bills 
 
 
 @click.command(cls=Verb, works=True)
-@click.argument("setting", metavar="SETTING", help="name, label or beginning of an id")
+@click.argument("setting", metavar="SETTING", required=False, help="name, label or beginning of an id")
 @option("--thoughts", type=options.count, default="60", metavar="N", help="how many stored thoughts (60)")
 @option("--places", type=options.count, default="12", metavar="N", help="places all of them share, log-spaced (12)")
 @option("--sentences", type=click.IntRange(0, 100), default=4, metavar="N", help="ends of sentences each besides (4)")
@@ -40,6 +40,7 @@ _CEILING = "Ceiling (default: the most it can take; a model that somebody bills 
 @option("--models", type=Path, metavar="STUDY.toml", help="study whose [[models]] say how to ask the model")
 @option("--text", is_flag=True, help="call nobody: estimate from the texts alone")
 @option("--plan", "only_plan", is_flag=True, help="say what it would take, and ask nothing")
+@option("--read-again", is_flag=True, help="call nobody: read what an older version read (no SETTING: of all)")
 @options.limits(_CEILING, "dollars", "tokens", "calls")
 @options.study
 @options.task("the task, where a label is on several")
@@ -47,7 +48,7 @@ _CEILING = "Ceiling (default: the most it can take; a model that somebody bills 
 @options.plugin
 def probe(
     db: Path,
-    setting: str,
+    setting: str | None,
     thoughts: int,
     places: int,
     sentences: int,
@@ -55,6 +56,7 @@ def probe(
     models: Path | None,
     text: bool,
     only_plan: bool,
+    read_again: bool,
     usd: float | None,
     tokens: int | None,
     calls: int | None,
@@ -70,11 +72,20 @@ def probe(
     if not 2 <= places <= 50:
         raise UsageError(f"--places is a number from 2 to 50, not {places}.")
     results = engine.open(options.existing(db))
+    if setting is None:
+        if not read_again:
+            raise UsageError("Name the setting whose thoughts are to be looked into; `budgetscope report` lists them.")
+        return _read_again(options.writable(db), None, as_json)
     row = options.condition(results, setting, task, study)
+    if read_again:
+        return _read_again(options.writable(db), {row["condition_id"]}, as_json)
     if text:
         _tell(inside(results, row["condition_id"], study, "text"), row, as_json)
         return DONE
     path = db if only_plan else options.writable(db)
+    if not only_plan:
+        # What was answered before replays for nothing, and is read by today's version too.
+        probing.read_again(Store(path), {row["condition_id"]})
     every, store = results.chains(row["condition_id"], study), Store(path)
     model = opened(options.runs_of(db), results, row, models)
 
@@ -110,6 +121,21 @@ def probe(
     if probed.unfinished:
         show.tell(f"{probed.unfinished:,} thoughts are unfinished: {probed.error or 'a look failed'}.")
         return FAILED_TRIALS
+    return DONE
+
+
+def _read_again(db: Path, conditions: set[str] | None, as_json: bool) -> int:
+    from engine.runs import probing
+    from engine.store.store import Store
+
+    read, left = probing.read_again(Store(db), conditions)
+    if as_json:
+        show.emit({"read_again": read, "left": left})
+        return DONE
+    show.say(f"{text.plural(read, 'look')} read again, unpaid.")
+    if left:
+        why = "a text of theirs was removed, or their task is not known here"
+        show.say(f"{text.plural(left, 'look')} stay as an older version read them: {why}.")
     return DONE
 
 

@@ -438,6 +438,8 @@ class Probe:
     run_id: str | None = None
     score: float | None = None
     """From 0, wrong, to 1, right; None: there was no answer to score. What is right or wrong need not say it."""
+    reader: int = 1
+    """As `Trial.reader`."""
 
     def __post_init__(self) -> None:
         _say_score(self)

@@ -13,7 +13,8 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -21,6 +22,7 @@ from typing import Literal
 from engine.analysis.sql.chains import Chain, visible
 from engine.analysis.thinking.thoughts import PLACES, SENTENCES, stored
 from engine.core import ids
+from engine.core.answers import READER_VERSION, removed
 from engine.core.budget import Amount, Ceiling, Limits, spend_of
 from engine.core.errors import CeilingReached, ProviderError, RunStopped, UsageError
 from engine.core.records import Attempt, Completion, Message, Probe, Prompt, Request, Spend, Verdict, verdict_of
@@ -318,8 +320,8 @@ class _Looking:
             spend = Spend() if reply is None else spend_of(reply.usage, reply.latency_ms)
             head = (chain.key, chain.question_id, self._probing.how, shared, at, on_grid, cut.n_tokens, cut.exact)
             score = chain.score(answer)
-            verdict: Verdict = "none" if score is None else verdict_of(score)
-            return Probe(*head, answer, verdict, reply.key if reply else None, spend, self._run_id, score)
+            paid = (reply.key if reply else None, spend, self._run_id)
+            return Probe(*head, answer, _verdict(score), *paid, score, READER_VERSION)
 
         rows = []
         for look, reply in zip(planned.looks, replies, strict=True):
@@ -363,6 +365,52 @@ class _Looking:
         del self._bought[: len(batch.completions)], self._attempts[: len(batch.attempts)]
         if batch.probes or batch.completions or batch.attempts:
             await self._retry.with_retry(lambda store: store.flush(batch))
+
+
+def read_again(store: Store, condition_ids: Collection[str] | None = None) -> tuple[int, int]:
+    """Read looks that an older version read anew from their stored replies, unpaid: how many were, and how many stay as
+    they are, since a text of theirs was removed or nobody here knows their task. None: of all conditions.
+
+    A thought is read whole or not at all."""
+    from engine.analysis.results import Results
+
+    wanted = store.looked_into_before()
+    if condition_ids is not None:
+        wanted &= set(condition_ids)
+    if not wanted:
+        return 0, 0
+    chains = {
+        (chain.key, chain.question_id): chain
+        for own in Results(store.path).chains_of(sorted(wanted)).values()
+        for chain in own
+    }
+    thoughts: dict[tuple[str, ...], list[Probe]] = {}
+    for probe in store.probes({key for key, _ in chains}):
+        if (probe.chain_key, probe.question_id) in chains:
+            thoughts.setdefault((probe.chain_key, probe.question_id, probe.how, probe.grid), []).append(probe)
+    old = [looks for looks in thoughts.values() if any(look.reader < READER_VERSION for look in looks)]
+    replies = store.completions({look.key for looks in old for look in looks if look.key is not None})
+    again: list[Probe] = []
+    for looks in old:
+        chain = chains[looks[0].chain_key, looks[0].question_id]
+        with suppress(LookupError):
+            again += [_read(look, chain, replies) for look in looks]
+    store.flush(Batch(probes=tuple(again)))
+    return len(again), sum(map(len, old)) - len(again)
+
+
+def _read(look: Probe, chain: Chain, replies: Mapping[str, Completion]) -> Probe:
+    """A look as today's reader reads it. Raises LookupError where it cannot be read or judged."""
+    reply = None if look.key is None else replies[look.key]
+    if removed.is_note(chain.text if reply is None else reply.text):
+        raise LookupError(look.chain_key)
+    answer = chain.answer if reply is None else _answer(chain, reply, look.how)
+    score = chain.score(answer)
+    return replace(look, answer=answer, score=score, verdict=_verdict(score), reader=READER_VERSION)
+
+
+def _verdict(score: float | None) -> Verdict:
+    return "none" if score is None else verdict_of(score)
 
 
 def _answer(chain: Chain, reply: Completion, how: How) -> str | None:

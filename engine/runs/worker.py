@@ -14,7 +14,7 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib import metadata
@@ -267,6 +267,8 @@ class _Worker:
                 except OSError as error:
                     # What it could not take by now is in the database, or was reported when it was noted.
                     log.error("the journal could not be written to its end: %s", error)
+            conditions = {spec.condition.condition_id for spec in planned.specs}
+            await self._heart.attend(asyncio.to_thread(read_looks_again, store, conditions))
             state, message = self._verdict()
             ended = replace(self._row(planned, state), finished_at=run_dir.now(), error=message)
             await self._heart.attend(runner.lock_retry.with_retry(lambda store: store.save_run(ended)))
@@ -447,6 +449,20 @@ def same_as_before(directory: RunDir, planned: Plan) -> None:
             "data back, or start a new run."
         )
     files.replace(note, now)
+
+
+def read_looks_again(store: Store, conditions: Set[str]) -> None:
+    """Read looks into these conditions' thoughts as today's reader reads them, as their trials were by now.
+
+    A database that is busy keeps them as they are, and they stay said to be of an older version."""
+    try:
+        if store.looked_into_before() & conditions:
+            # Here, because it loads numpy and polars, which few runs need.
+            from engine.runs.probing import read_again
+
+            read_again(store, conditions)
+    except StoreError as error:
+        log.warning("looks into thoughts were not read again: %s", error)
 
 
 def materialize(path: Path, enough: int = deltas.ENOUGH) -> None:

@@ -39,7 +39,7 @@ _SAME = {
     "price_tiers": (("snapshot_id", "model", "tier"), ("input_pusd", "output_pusd")),
     "prompts": (("prompt_key",), ("messages",)),
     "completions": (("key",), ("text", "finish")),
-    "probes": (("chain_key", "question_id", "how", "grid", "place_tokens"), ("answer", "verdict")),
+    "probes": (("chain_key", "question_id", "how", "grid", "place_tokens"), ("answer", "verdict", "reader")),
 }
 """By table its key, and what must agree where both have it."""
 _WITH_TRIALS = ("trial_spends", "calls", "marks", "mark_spends", "facts")
@@ -109,6 +109,10 @@ def _merge(source: Connection, here: Connection, merged: Merged, name: str, trus
                 if id not in known:
                     # Their own file may hold an id twice; the first counts, and the second is a conflict.
                     known[id] = tuple(row[part] for part in content)
+                    rows.append(row)
+                    continue
+                if table == "probes" and (row["reader"] or 1) != (known[id][-1] or 1):
+                    # One look as two versions read it: no conflict, and the newer counts, whichever it is.
                     rows.append(row)
                     continue
                 merged.same[table] += 1

@@ -179,9 +179,10 @@ def probe_row(probe: records.Probe) -> Row:
 
 
 def probe_of(row: Row) -> records.Probe:
-    """The look that was stored; a file of an earlier version has no scores."""
-    names = {field.name for field in fields(records.Probe)} - {"spend", "score"}
-    return records.Probe(spend=_spend(row), score=row.get("score"), **{name: row[name] for name in names})
+    """The look that was stored; a file of an earlier version has no scores and no reader."""
+    names = {field.name for field in fields(records.Probe)} - {"spend", "score", "reader"}
+    later: dict[str, Any] = {"score": row.get("score"), "reader": row.get("reader") or 1}
+    return records.Probe(spend=_spend(row), **later, **{name: row[name] for name in names})
 
 
 def attempt_row(attempt: Attempt, run_id: str | None) -> Row:

@@ -171,6 +171,8 @@ create table probes (
 """Looks into stored replies: what was answered where a thought was stopped."""
 _GRADED = "alter table probes add column score double"
 """Null: before it was kept; right and wrong say it then."""
+_LOOKS_READER = "alter table probes add column reader bigint"
+"""Null: before it was kept, which is version 1."""
 
 _ROUNDS = """
 create table orders (
@@ -210,6 +212,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(14, "scores from 0 to 1 of looks into thoughts", _GRADED),
     Migration(15, "what adaptive runs decided, look by look", _ROUNDS),
     Migration(16, "which address of a model answered", "alter table completions add column answered_by varchar"),
+    Migration(17, "by which version of the reading of answers a look into a thought was read", _LOOKS_READER),
 )
 SCHEMA_VERSION = MIGRATIONS[-1].number
 READABLE = 3

@@ -169,6 +169,7 @@ class Store(Database):
                 rows.completion_row(c, batch.run_id, unreported.get(c.key, ())) for c in batch.completions
             ]
             content["attempts"] = [rows.attempt_row(a, batch.run_id) for a in batch.attempts]
+            # Those that an older version read are replaced, others stay.
             content["probes"] = [rows.probe_row(p) for p in batch.probes]
             with deltas.stepped(connection, fresh, content):
                 tables.insert(connection, content)
@@ -303,6 +304,15 @@ class Store(Database):
             sql = "select p.* from probes p semi join wanted on chain_key = id order by all"
             return [rows.probe_of(row) for row in tables.matching(connection, sql, chain_keys)]
 
+    def looked_into_before(self) -> set[str]:
+        """Conditions whose thoughts were looked into by looks that an older version of the reading of answers read."""
+        with self.reading() as connection:
+            if "probes" not in (layouts := tables.layouts(connection)):
+                return set()
+            reader = "p.reader" if ("reader", "BIGINT") in layouts["probes"] else "null"
+            found = connection.execute(_OLD_LOOKS.format(reader=reader), [READER_VERSION]).fetchall()
+        return {str(condition) for (condition,) in found}
+
     def attempts(self, run_id: str) -> list[tuple[Attempt, int | None]]:
         """All stored attempts of a run, each with the pico-dollars its provider reported; None: it did not."""
         with self.reading() as connection:
@@ -394,6 +404,9 @@ def _copied(connection: Connection, relation: str, layout: tables.Layout, part: 
 
 _COPY: dict[str, str] = {"csv": "format csv, header", "parquet": "format parquet", "jsonl": "format json"}
 
+_OLD_LOOKS = """
+select distinct t.condition_id from probes p join calls c on c.key = p.chain_key join trials t using (trial_id, attempt)
+where coalesce({reader}, 1) < ? and t.question_id = p.question_id"""
 _DONE = f"""
 select trial_id, attempt, "end", budget, {{reader}} as reader,
     "end" = 'finished' or ("end" = 'exhausted' and coalesce(error, '') in {deltas.FINAL_CUTS}) as final

@@ -27,6 +27,9 @@ _ON_CONFLICT = {
     # A reply that was bought again by the run that had it, after its text was removed.
     "completions": "on conflict (key) do update set text = excluded.text where completions.text like "
     f"{quoted(removed.LIKE)} and excluded.text not like {quoted(removed.LIKE)}",
+    # A look that is read again by a newer version; who paid for it and what it took stay.
+    "probes": "on conflict do update set answer = excluded.answer, verdict = excluded.verdict, score = excluded.score, "
+    "reader = excluded.reader where coalesce(excluded.reader, 1) > coalesce(probes.reader, 1)",
     **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
 }
 """What to do about a key that is stored; a table without keys: nothing."""
@@ -75,7 +78,7 @@ def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def insert(connection: Connection, content: rows.Tables) -> None:
-    """Bulk insert through Arrow; rows whose key is stored are left as they are."""
+    """Bulk insert through Arrow; rows whose key is stored are left as they are, but for `_ON_CONFLICT`."""
     # pyarrow's own way from rows to columns is many times slower, and imports pandas.
     import polars as pl
 

@@ -21,6 +21,7 @@ from engine.analysis.cells import scored_means
 from engine.analysis.sql.chains import Chain, visible
 from engine.analysis.thinking import thoughts
 from engine.analysis.thinking.thoughts import Excess, Source
+from engine.core.answers import READER_VERSION
 from engine.core.errors import UsageError
 from engine.core.thoughts import Thought
 from engine.store.store import Store
@@ -52,13 +53,20 @@ class Glance:
     """probes; or text, an estimate that asked nobody."""
     excess: Excess
     """Of all questions."""
+    older: bool
+    """Its probes were read by an older version of the reading of answers, and are left out."""
     bands: tuple[Band, ...]
     """The easiest first, those with thoughts alone; empty where no other setting was asked these questions."""
 
     def record(self) -> dict[str, Any]:
         """As plain data: shares from 0 to 1, tokens and flips as means, each with its 95 % interval and its n."""
         bands = [{"difficulty": band.name, **asdict(band.excess)} for band in self.bands]
-        return {"source": self.source, **asdict(self.excess), "by_difficulty": bands}
+        return {
+            "source": self.source,
+            "read_by_an_older_version": self.older,
+            **asdict(self.excess),
+            "by_difficulty": bands,
+        }
 
 
 class _Results(thoughts.Stored, Protocol):
@@ -96,14 +104,17 @@ def glances(results: _Results, study: str | None = None, ids: Iterable[str] | No
     known: thoughts.Known = {}
     for each, own in chains.items():
         source: Source = "probes"
-        read, _, _ = thoughts.probed(own, probes)
+        looked = thoughts.probed(own, probes)
+        # What a text says is read today, so looks of an older version would stand beside newer readings.
+        older = looked.reader < READER_VERSION and bool(looked.thoughts)
+        read: Sequence[Thought] = () if older else looked.thoughts
         try:
             if not read:
                 source, read = "text", thoughts.read(own[:MOST], str(conditions[each]["model"]), PLACES, known)
         except LookupError:
             continue
         bands = tuple(_bands(read, source, _difficulty(scores, each)))
-        found[each] = Glance(each, source, thoughts.excess(read, source), bands)
+        found[each] = Glance(each, source, thoughts.excess(read, source), older, bands)
     return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from statistics import fmean, median
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from engine.analysis.sql.chains import Chain, visible
 from engine.analysis.stats import Estimate, Sample, guarded_wilson, percentiles, replicate_weights
 from engine.core import text
+from engine.core.answers import READER_VERSION
 from engine.core.errors import UsageError
 from engine.core.records import Probe
 from engine.core.thoughts import Cut, Place, Thought, from_text, grid, places
@@ -108,6 +109,18 @@ class Inside:
     """Median tokens at the first place that says what the end says; of a text, where its answer first stands."""
     settled: float | None
     """Median tokens at the place from which on all say what the end says; None: read from texts, or no answer."""
+    reader: int = READER_VERSION
+    """Version of the reading of answers that read them."""
+
+    @property
+    def older(self) -> str:
+        """What is to be said where an older version read the looks; empty: today's did."""
+        if self.reader == READER_VERSION:
+            return ""
+        return (
+            "Read by an older version; `budgetscope probe --read-again` reads these looks anew from the stored "
+            "replies, unpaid."
+        )
 
     @property
     def n_questions(self) -> int:
@@ -135,6 +148,8 @@ class Inside:
             yield "An answer is there once its value stands in the text; that may repeat a number of the question."
         else:
             yield f"Forced answers of {n}; their own tokens are not on the axis of thought."
+            if self.older:
+                yield self.older
         if not self.exact:
             yield "Tokens are about: counted by the nearest tokenizer, in proportion to what the provider reported."
         after = "first stands in the text" if self.source == "text" else "settled: from there on every place says it"
@@ -162,12 +177,24 @@ class Inside:
             yield f"{text.plural(self.left_out, 'thought')} of this setting are not in these numbers."
 
 
-def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> tuple[list[Thought], str, bool]:
-    """Thoughts that were probed to their end, with how that was and whether tokens are exact; of several probings the
-    one that looked into most of them, then the finer one."""
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Thoughts that were probed to their end, all of one probing and read by one version."""
+
+    thoughts: tuple[Thought, ...] = ()
+    how: str = ""
+    exact: bool = True
+    reader: int = READER_VERSION
+
+
+def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> Probed:
+    """Thoughts that were probed to their end, as the newest version read that read any; of several probings the one
+    that looked into most of them, then the finer one."""
+    reader = max((probe.reader for probe in probes), default=READER_VERSION)
+    probes = [probe for probe in probes if probe.reader == reader]
     found = Counter((probe.how, probe.grid) for probe in probes if probe.key is None)
     if not found:
-        return [], "", True
+        return Probed()
     how, shared = max(found, key=lambda each: (found[each], len(each[1]), each))
     kinds = {(chain.key, chain.question_id): chain.kind for chain in every}
     looks: dict[tuple[str, str], list[Probe]] = {}
@@ -182,7 +209,7 @@ def probed(every: Sequence[Chain], probes: Sequence[Probe]) -> tuple[list[Though
         at = [Place(p.place_tokens, p.answer, p.score, p.spend.output_tokens, p.on_grid) for p in own]
         thoughts.append(Thought(key, question, own[-1].chain_tokens, kinds[key, question], tuple(at)))
         exact = exact and own[-1].exact
-    return thoughts, how, exact
+    return Probed(tuple(thoughts), how, exact, reader)
 
 
 def read(every: Sequence[Chain], name: str, count: int = PLACES, known: Known | None = None) -> list[Thought]:
@@ -234,15 +261,16 @@ def of(results: Stored, condition_id: str, study: str | None = None, source: Sou
     place cannot be judged."""
     every = results.chains(condition_id, study)
     if source != "text":
-        looked, how, exact = probed(every, Store(results.path).probes({chain.key for chain in every}))
-        if looked or source == "probes":
-            return inside(looked, "probes", how, exact, len(every) - len(looked))
+        looked = probed(every, Store(results.path).probes({chain.key for chain in every}))
+        if (told := looked.thoughts) or source == "probes":
+            found = inside(told, "probes", looked.how, looked.exact, len(every) - len(told))
+            return replace(found, reader=looked.reader)
     name = dict(results.conditions().select("condition_id", "model").iter_rows())[condition_id]
     try:
-        told = read(every, name)
+        from_texts = read(every, name)
     except LookupError as error:
         raise UsageError(f"Nobody here knows the task {error}, so its thoughts cannot be judged.") from None
-    return inside(told, "text", "read", name.startswith(WORDS), len(every) - len(told))
+    return inside(from_texts, "text", "read", name.startswith(WORDS), len(every) - len(from_texts))
 
 
 def inside(
@@ -309,8 +337,9 @@ def _whole(value: float | None) -> int | None:
 
 def record(found: Inside) -> dict[str, Any]:
     """Everything but the single thoughts, as plain data; shares from 0 to 1, tokens whole or mean."""
+    own = ("source", "how", "exact", "left_out", "reached", "settled", "reader")
     return {
-        **{name: getattr(found, name) for name in ("source", "how", "exact", "left_out", "reached", "settled")},
+        **{name: getattr(found, name) for name in own},
         **asdict(found.excess),
         "mean_tokens": asdict(found.mean_tokens),
         "stop": None if found.stop is None else asdict(found.stop),

@@ -304,7 +304,7 @@ def _overthinking(results: Results, rows: Sequence[Row], study: str | None) -> N
                 *_thrice(each, lambda excess: excess.redundant, show.percent),
                 *_thrice(each, lambda excess: excess.first_right, show.number),
                 *_thrice(each, lambda excess: excess.flips, show.number),
-                "probes" if each.source == "probes" else "text",
+                "text (its probes were read by an older version)" if each.older else each.source,
             )
             for each, point, setting in zip(order, points, names.settings(points), strict=True)
         ]

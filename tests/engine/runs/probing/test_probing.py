@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
 import engine
+from engine.analysis.thinking.overthinking import glance
 from engine.analysis.thinking.thoughts import of
 from engine.cli import main
+from engine.core.answers import READER_VERSION, removed
 from engine.core.budget import Amount, Limits
 from engine.core.thoughts import Cut, grid, places
 from engine.models import open_model
@@ -24,11 +27,13 @@ from engine.store.store import Store
 from tests.support.stores import studied
 
 
+def chained(path: Path) -> Path:
+    return studied(path, questions=8, models='"scripted/adder"', strategies=["chain_of_thought"], budgets=[512])
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    return studied(
-        tmp_path / "r.duckdb", questions=8, models='"scripted/adder"', strategies=["chain_of_thought"], budgets=[512]
-    )
+    return chained(tmp_path / "r.duckdb")
 
 
 def condition(db: Path) -> str:
@@ -38,6 +43,19 @@ def condition(db: Path) -> str:
 def planned(db: Path) -> Probing:
     chains = engine.open(db).chains(condition(db))
     return asyncio.run(probing.plan(open_model("scripted/adder", {}), chains, Store(db)))
+
+
+def purchases(db: Path) -> int:
+    with duckdb.connect(db, read_only=True) as connection:
+        ((count,),) = connection.execute("select count(*) from attempts").fetchall()
+    return int(count)
+
+
+def aged(db: Path, where: str = "", reader: int | None = None) -> None:
+    """Looks as an older version would have left them; no reader: one that kept none."""
+    with duckdb.connect(db) as connection:
+        misread = "answer = 'misread', verdict = 'wrong', score = 0"
+        connection.execute(f"update probes set reader = ?, {misread} {where}", [reader])
 
 
 def looked(db: Path, ceiling: Limits | None = None, width: int = 8) -> tuple[Probing, Probed]:
@@ -102,6 +120,52 @@ def test_deleting_another_run_keeps_the_looks_and_deleting_their_own_takes_them(
     assert not store.probes(keys)
 
 
+def test_looks_of_an_older_version_are_kept_apart_and_read_again_for_nothing(made: Path) -> None:
+    looked(made)
+    store, keys, bought = (
+        Store(made),
+        {chain.key for chain in engine.open(made).chains(condition(made))},
+        purchases(made),
+    )
+    stored = store.probes(keys)
+    assert {probe.reader for probe in stored} == {READER_VERSION}
+    before, glanced = of(engine.open(made), condition(made)), glance(engine.open(made), condition(made))
+    verb = ["--db", str(made), "probe"]
+    ways = {
+        "of all": lambda: main([*verb, "--read-again"]),
+        "of one": lambda: main([*verb, "--read-again", "chain_of_thought"]),
+        "with a probe": lambda: main([*verb, "chain_of_thought"]),
+        "with its study": lambda: chained(made),
+    }
+    for way, read_again in ways.items():
+        aged(made, "where question_id in (select question_id from questions order by 1 limit 3)", READER_VERSION - 1)
+        assert len(of(engine.open(made), condition(made)).thoughts) == 5
+        aged(made)
+        old = of(engine.open(made), condition(made))
+        assert old.reader == 1 and len(old.thoughts) == 8 and any("older version" in line for line in old.sentences())
+        apart = glance(engine.open(made), condition(made))
+        assert apart is not None and apart.older and apart.source == "text"
+        read_again()
+        assert store.probes(keys) == stored and purchases(made) == bought, way
+        assert of(engine.open(made), condition(made)).curve.equals(before.curve)
+        assert glance(engine.open(made), condition(made)) == glanced and probing.read_again(store) == (0, 0)
+
+
+def test_a_look_whose_text_was_removed_stays_as_an_older_version_read_it(made: Path) -> None:
+    looked(made)
+    chain, *_ = engine.open(made).chains(condition(made))
+    aged(made)
+    with duckdb.connect(made) as connection:
+        note = removed.note(date(2026, 1, 1))
+        keys = "select key from probes where chain_key = $1 and key is not null order by place_tokens limit 1"
+        connection.execute(f"update completions set text = $2 where key in ({keys})", [chain.key, note])
+    store = Store(made)
+    mine = store.probes([chain.key])
+    assert probing.read_again(store)[1] == len(mine) and store.probes([chain.key]) == mine
+    found = of(engine.open(made), condition(made))
+    assert len(found.thoughts) == 7 and found.left_out == 1 and not found.older
+
+
 def test_the_verb_says_the_most_it_can_take_before_it_starts(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--db", str(made), "probe", "chain_of_thought", "--plan"]) == 0
     assert "At most" in capsys.readouterr().err
@@ -148,6 +212,12 @@ def test_looks_go_along_in_a_copy_and_a_merge_and_say_no_answer_where_it_is_anon
     assert {probe.answer for probe in Store(tmp_path / "bare.duckdb").probes(keys)} <= {None, ""}
     merge(Store(tmp_path / "new.duckdb"), tmp_path / "whole.duckdb")
     assert Store(tmp_path / "new.duckdb").probes(keys) == stored
+    aged(tmp_path / "new.duckdb")
+    shutil.copy(tmp_path / "new.duckdb", tmp_path / "old.duckdb")
+    # Whichever comes into the other, what the newer version read counts, and neither is a conflict.
+    for here, other in (("new", "whole"), ("whole", "old")):
+        assert not merge(Store(tmp_path / f"{here}.duckdb"), tmp_path / f"{other}.duckdb").conflicts
+        assert Store(tmp_path / f"{here}.duckdb").probes(keys) == stored
 
 
 def test_a_setting_is_named_as_people_call_it_and_an_unclear_name_says_which_it_fits(
