@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from engine.analysis.majority_at_k import task_of
 from engine.core import answers, codec, names, text
+from engine.core.records import AnswerKind, Problem, Question
+from engine.tasks import named
+from engine.tasks.scorers import is_scorer
+from engine.tasks.text_scorers import of_several
 
 if TYPE_CHECKING:
     from engine.store.sql import Connection
+
+MOST = 10_000
+"""Answers that a scorer of its own judges for one task: its questions times the answers that are tried on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +29,19 @@ class Guessing:
     """Two marks to hold an accuracy against, as shares of a task's questions."""
 
     constant: float | None
-    """Best mean score of one fixed answer; None: a scorer of its own decides what is right, or a target is unknown."""
+    """Best mean score of one fixed answer, of those that its questions have: of the most frequent, as many as `MOST`
+    allows, where its own scorer decides. None: a target is unknown or names no answer, or a judge decides."""
     chance: float | None
     """Mean of 1 / options; None where a question is no choice."""
 
 
 _QUESTIONS = """
 select task, question_id, target, case when contains(data, '"reading"') then data end as data
-from questions where task in (select unnest($1))"""
+from questions where task in (select unnest($1)) order by question_id"""
+_WHOLE = """
+select q.question_id, q.text, q.context, q.target, q.data, any_value(f.answer_kind) as kind
+from questions q left join trials t using (question_id) left join framings f using (framing_id)
+where q.question_id in (select unnest($1)) group by all order by 1"""
 
 
 def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[str] | None) -> dict[str, Guessing]:
@@ -36,9 +51,14 @@ def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[
     if questions is not None:
         every = every.filter(pl.col("question_id").is_in(pl.Series(sorted(questions), dtype=pl.String).implode()))
     own = {name: every.filter(task=name) for name in wanted}
-    return {
-        name: Guessing(_constant(name, each["target"]), _chance(each["data"].to_list())) for name, each in own.items()
-    }
+
+    def constant(name: str, each: pl.DataFrame) -> float | None:
+        if not _own_scorer(name):
+            return _constant(each["target"])
+        stored = connection.execute(_WHOLE, [each["question_id"].to_list()]).fetchall()
+        return _scored(name, tuple(stored))
+
+    return {name: Guessing(constant(name, each), _chance(each["data"].to_list())) for name, each in own.items()}
 
 
 def sentences(frame: pl.DataFrame) -> Iterator[str]:
@@ -55,9 +75,32 @@ def sentences(frame: pl.DataFrame) -> Iterator[str]:
         yield f"Without reading the questions, {'; '.join(parts)}."
 
 
-def _constant(task: str, targets: pl.Series) -> float | None:
-    # Behind the last plus stands a scorer that need not go by the target.
-    if targets.is_empty() or "+" in task or not targets.str.strip_chars().str.len_chars().min():
+def _own_scorer(task: str) -> bool:
+    """Whether more than being equal to the target decides: a scorer stands behind a plus, or a benchmark has its own."""
+    return "+" in task or (named.known(task) and named.benchmark(task.partition("/")[0]).score is not None)
+
+
+@lru_cache(maxsize=64)
+def _scored(name: str, stored: tuple[tuple[str, str, str | None, str, str, AnswerKind | None], ...]) -> float | None:
+    # A scorer that nobody brought is no part of a file's name.
+    task = None if "+" in name and not is_scorer(name.rpartition("+")[2]) else task_of(name)
+    if task is None or not stored or not all(target.strip() for *_, target, _, _ in stored):
+        return None
+    questions = []
+    for id, said, context, target, data, kind in stored:
+        options, statement = codec.reading(data)
+        problem = Problem(said, kind or "text", context=context, options=options, statement=statement)
+        questions.append(Question(id, name, problem, target, None, data))
+    # Of several right answers of one question each may be given.
+    tried = Counter(one for question in questions for one in (of_several(question.target)[1:] or (question.target,)))
+    kept = [answer for answer, _ in tried.most_common(max(1, MOST // len(questions)))]
+    sums = (sum(min(1.0, max(0.0, float(task.score(answer, each)))) for each in questions) for answer in kept)
+    # Not even right where it comes from: the targets name no answers, as those of a checker.
+    return max(sums) / len(questions) or None
+
+
+def _constant(targets: pl.Series) -> float | None:
+    if targets.is_empty() or not targets.str.strip_chars().str.len_chars().min():
         return None
     counts: dict[str, int] = {}
     for target, n in targets.value_counts().iter_rows():

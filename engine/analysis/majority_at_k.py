@@ -234,12 +234,12 @@ def _read(text: str, kind: AnswerKind, statement: Which, options: tuple[str, ...
 @lru_cache(maxsize=20_000)
 def _scored(question: Question, answer: str) -> float | None:
     # Kept: every look at the same database judges the same answers.
-    task = _task(question.task)
+    task = task_of(question.task)
     return None if task is None else min(1.0, max(0.0, float(task.score(answer, question))))
 
 
 @lru_cache(maxsize=64)
-def _task(name: str) -> Any:
+def task_of(name: str) -> Any:
     """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
     from engine.tasks.scorers import is_scorer

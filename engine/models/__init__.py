@@ -44,23 +44,28 @@ def open_model(name: str, declared: Mapping[str, ModelSpec], *, sends: bool = Tr
         try:
             model = open_provider(name, spec, sends=sends)
         except UnknownName:
+            from engine.models.prices import bare_names
+
             # Told again, because litellm's error knows neither the study's own names nor that `name` is one of them.
-            raise UnknownName("model", name, {*known_models(), *declared} - {name}) from None
+            bare = () if "/" in name else bare_names()
+            raise UnknownName("model", name, {*known_models(), *bare, *declared} - {name}) from None
     model.rates = spec.rates if spec else Rates()
     return model
 
 
-def prepare(specs: Iterable[ModelSpec]) -> None:
+def prepare(specs: Iterable[ModelSpec], *, sends: bool = True) -> None:
     """Begin in the background what opening one of these would wait seconds for, if any needs it: litellm's import."""
     for spec in specs:
         name = spec.model or spec.name
         if spec.api_base is None and spec.gguf is None and not name.startswith(("scripted/", "local/")):
-            from engine.models import openais
+            from engine.models import openais, prices
 
-            if openais.asked_as(name) is None:
-                from engine.models.remote import prefetch
+            if openais.asked_as(name) is None and prices.may_be_known(name):
+                from engine.models.remote import lacking, prefetch
 
-                prefetch()
+                # Without its key it is refused before it is needed.
+                if not (sends and spec.api_key_env is None and lacking(name)):
+                    prefetch()
 
 
 def notices(models: Iterable[Model]) -> list[str]:

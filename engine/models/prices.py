@@ -36,6 +36,11 @@ _COLUMNS = {
     "cached_pusd": "cache_read_input_token_cost",
     "cache_write_pusd": "cache_creation_input_token_cost",
 }
+_IN_CODE = (
+    *("a2a_agent", "aiohttp_openai", "aws_textract", "azure_speech", "databricks_agent", "dotprompt", "humanloop"),
+    *("langfuse", "litellm_agent", "sagemaker_nova", "vertex_ai_beta"),
+)
+"""Providers that none of litellm's files of data names."""
 _THRESHOLD = re.compile(rf"(?:{'|'.join(_COLUMNS.values())})_above_(\d+)(k?)_tokens(\w*)")
 Rates = dict[str, int | None]
 
@@ -139,6 +144,11 @@ def priced_names() -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
+def bare_names() -> tuple[str, ...]:
+    """The text models that the map lists without a provider in front, which open by that name too."""
+    return tuple(key for key, entry in _map().items() if "/" not in key and entry.get("mode") in TEXT_MODES)
+
+
 def price_from_usd_per_million(
     input: Amount,
     output: Amount,
@@ -226,6 +236,17 @@ def _per_million(side: str, usd: Amount) -> int:
     return whole
 
 
+def may_be_known(name: str) -> bool:
+    """Whether litellm may know a provider of a name; False: the data it comes with names none, and importing it, which
+    takes seconds, would only say the same."""
+    # A colon stands in names that no list has: of a fine-tuned model, of a version at Replicate.
+    if ":" in name or name in _map():
+        return True
+    provider, slash, _ = name.partition("/")
+    # A bare name is that of an entry, whatever provider stands before it.
+    return provider in _providers() if slash else name in _parts()
+
+
 def listed(name: str) -> Entry | None:
     """The map's entry for a name: the key itself, or the key without a prefix that names the entry's own provider."""
     known = _map()
@@ -254,10 +275,28 @@ def _version() -> str:
 
 @functools.cache
 def _map() -> Mapping[str, Entry]:
+    # 'sample_spec' explains the columns in words.
+    return {key: entry for key, entry in _data(FILE).items() if isinstance(entry, dict) and key != "sample_spec"}
+
+
+@functools.cache
+def _providers() -> frozenset[str]:
+    """Every provider that litellm's data names, and those that its code alone does."""
+    of_map = {str(entry.get("litellm_provider", "")) for entry in _map().values()}
+    documented = _data("provider_endpoints_support_backup.json").get("providers", {})
+    return frozenset({*of_map, *documented, *_data("llms/openai_like/providers.json"), *_IN_CODE})
+
+
+@functools.cache
+def _parts() -> frozenset[str]:
+    return frozenset(part for key in _map() for part in (key, key.partition("/")[2], key.rpartition("/")[2]))
+
+
+def _data(file: str) -> dict[str, Any]:
+    """A file of litellm's data, read as JSON without importing it; empty where it is not there."""
     spec = importlib.util.find_spec("litellm")
-    path = Path(spec.origin).parent / FILE if spec and spec.origin else None
+    path = Path(spec.origin).parent / file if spec and spec.origin else None
     if path is None or not path.is_file():
         return {}
-    entries = json.loads(path.read_text("utf-8"))
-    # 'sample_spec' explains the columns in words.
-    return {key: entry for key, entry in entries.items() if isinstance(entry, dict) and key != "sample_spec"}
+    content = json.loads(path.read_text("utf-8"))
+    return content if isinstance(content, dict) else {}

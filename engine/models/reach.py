@@ -26,7 +26,7 @@ VARIABLE = "BUDGETSCOPE_REACH"
 """Holds the reach of a process that a page started, as JSON; where it is not set, the owner acts."""
 KEYS: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
-    "anthropic": ("ANTHROPIC_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     "mistral": ("MISTRAL_API_KEY",),
     "codestral": ("CODESTRAL_API_KEY",),
@@ -52,6 +52,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "ollama_chat": ("OLLAMA_API_KEY",),
 }
 """Variables of a provider's own keys, by provider as litellm names it; others go where the owner lists them."""
+KEYLESS = frozenset({"cohere_chat", "sambanova", "azure", "ollama", "ollama_chat"})
+"""Of these, those that litellm does not hold to a key alone: it goes in by other ways, or none is needed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import os
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -365,8 +365,12 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
             f"Model {model_name!r} needs a login in the terminal, which a run cannot give: use an API key."
         )
     known = openais.asked_as(model_name)
+    if known is None and not prices.may_be_known(model_name):
+        raise UnknownName("model", model_name, ())
     if known is None and lane() == "direct" and sends:
         raise UsageError(f"Model {model_name!r} is asked through litellm alone, and {LANE} says direct: take it away.")
+    if known is None and sends and spec.api_key_env is None:
+        _needs_a_key(model_name, lacking(model_name))
     bare, provider = (known, openais.PROVIDER) if known is not None else _provider(model_name)
     if (limits := reach.current()) is not None:
         reach.check_provider(model_name, provider, spec.api_key_env, limits)
@@ -379,10 +383,7 @@ def open_provider(name: str, declared: ModelSpec | None = None, *, sends: bool =
             keys = loaded().validate_environment(model_name)["missing_keys"]
             # The address of a local server has a default; what is missing of a key has none.
             missing = [variable for variable in keys if not variable.endswith("_API_BASE")]
-        if missing:
-            # litellm lists for Gemini both names that its key may have, of which one will do.
-            either = " or ".join(missing) if model_name.startswith("gemini/") else " and ".join(missing)
-            raise UsageError(f"Model {model_name!r} needs a key: set the environment variable {either}.")
+        _needs_a_key(model_name, missing)
     route = f"{provider}/{bare}"
     omit, maps = tuple(spec.omit or ()), _maps(provider, bare)
     if known is not None:
@@ -478,13 +479,32 @@ def _imported() -> Any:
     return litellm
 
 
+def _needs_a_key(name: str, missing: Sequence[str]) -> None:
+    if missing:
+        # litellm lists for Gemini both names that its key may have, of which one will do.
+        either = " or ".join(missing) if set(missing) == {*reach.KEYS["gemini"]} else " and ".join(missing)
+        raise UsageError(f"Model {name!r} needs a key: set the environment variable {either}.")
+
+
+def lacking(name: str) -> list[str]:
+    """What has to hold the key of this model's provider, where nothing does; empty: that is left to litellm to say,
+    whose import takes seconds."""
+    provider, slash, _ = name.partition("/")
+    if not slash:
+        provider = str((prices.listed(name) or {}).get("litellm_provider", ""))
+    own = () if provider in reach.KEYLESS else reach.KEYS.get(provider, ())
+    if not own or any(os.environ.get(variable, "").strip() for variable in own):
+        return []
+    return [*own] if provider == "gemini" else [own[0]]
+
+
 def _provider(name: str) -> tuple[str, str]:
     """A model's name at its provider, and who that is, by litellm. Raises UnknownName."""
     try:
         bare, provider = map(str, loaded().get_llm_provider(name)[:2])
     except Exception:
         # Whoever opens models by name knows more of them, and tells it again.
-        raise UnknownName("model", name, prices.priced_names()) from None
+        raise UnknownName("model", name, ()) from None
     return bare, provider
 
 

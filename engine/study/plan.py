@@ -68,7 +68,7 @@ def plan(study: Study, *, sends: bool = True) -> Plan:
 
 
 def _expanded(study: Study, sends: bool) -> Plan:
-    prepare(study.models)
+    prepare(study.models, sends=sends)
     wanted = [entry(choice.name) for choice in study.strategies]
     teams = lineups.teams(wanted, [model.name for model in study.models if model.alone], study.lineups)
     judging = {spec.judge for spec in study.tasks if spec.judge}

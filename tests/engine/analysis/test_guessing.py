@@ -70,9 +70,34 @@ def test_it_stands_on_the_study_s_own_questions(tmp_path: Path):
 
 def test_without_options_there_is_no_chance_and_without_targets_no_fixed_answer(tmp_path: Path):
     assert of(asked(tmp_path, ["1", "2"], [0, 4]))[1] is None
-    for name, targets, task in (("a", ["", "2"], "t"), ("b", ["24"] * 3, "file:x+game24")):
+    for name, targets, task in (
+        ("a", ["", "2"], "t"),
+        ("b", ["24"] * 3, "file:x+game24"),
+        ("c", ["24"] * 3, "game24"),
+        ("d", ["a|b"] * 3, "file:x+regex"),
+        ("e", ["good"] * 3, "file:x+judge(m, 01234567)"),
+        ("f", ["good"] * 3, "file:x+of_nobody"),
+    ):
         (tmp_path / name).mkdir()
-        assert of(asked(tmp_path / name, targets, task=task), task=task)[0] is None
+        assert of(asked(tmp_path / name, targets, task=task), task=task)[0] is None, task
+
+
+@pytest.mark.parametrize(
+    ("scorer", "targets", "best"),
+    [
+        ("token_f1", ["red car", "red bus", "blue"], (1 + 0.5) / 3),
+        ("token_f1", ['["red", "car"]', "car", "bus"], 2 / 3),
+        ("number(tolerance=10%)", ["100", "105", "200"], 2 / 3),
+        ("set", ["a, b", "b, a", "c"], 2 / 3),
+        ("exact", ["Yes", "yes", "Yes"], 2 / 3),
+        ("json_fields", ['{"a": 1, "b": 2}', '{"a": 1, "b": 3}'], 0.75),
+    ],
+)
+def test_where_a_scorer_of_its_own_decides_it_scores_the_fixed_answers(
+    tmp_path: Path, scorer: str, targets: list[str], best: float
+):
+    task = f"file:x+{scorer}"
+    assert of(asked(tmp_path, targets, task=task), task=task)[0] == pytest.approx(best)
 
 
 def test_it_stands_beside_every_accuracy_and_is_said(tmp_path: Path):

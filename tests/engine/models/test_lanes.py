@@ -15,11 +15,11 @@ import pytest
 
 from engine.core.errors import BudgetscopeError, ProviderError, UsageError
 from engine.core.records import Completion, Message, Request
-from engine.models import open_model, openais
+from engine.models import open_model, openais, prices, reach
 from engine.models.declared import ModelSpec
 from engine.models.faults import ACCIDENTS, OUTCOMES
 from engine.models.openais import HEADERS
-from engine.models.remote import LANE, RemoteModel, loaded
+from engine.models.remote import LANE, RemoteModel, lacking, loaded
 from engine.models.settings import Settings
 from engine.runs import run_dir, worker
 from engine.runs.run_dir import Status
@@ -282,10 +282,33 @@ def test_a_study_begun_on_one_lane_goes_on_with_the_other_and_pays_for_nothing_t
         assert len(provider.served) == whole
 
 
+def test_what_is_refused_by_data_alone_litellm_would_refuse_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    litellm = loaded()
+    for variable in {each for own in reach.KEYS.values() for each in own}:
+        monkeypatch.delenv(variable, raising=False)
+    for provider, own in reach.KEYS.items():
+        missing = sorted(litellm.validate_environment(f"{provider}/m")["missing_keys"])
+        assert sorted(lacking(f"{provider}/m")) == ([] if provider in reach.KEYLESS else missing), provider
+        monkeypatch.setenv(own[-1], "k")
+        assert not lacking(f"{provider}/m")
+        monkeypatch.delenv(own[-1])
+    providers = {getattr(each, "value", each) for each in litellm.provider_list}
+    assert {provider for provider in providers if not prices.may_be_known(f"{provider}/m")} == set()
+    for name in ("gpt-4o-mimi", "of-tomorrow", "opnai/gpt-4o", "claude-of-tomorrow", "x/y/z"):
+        assert not prices.may_be_known(name)
+        with pytest.raises(litellm.BadRequestError):
+            litellm.get_llm_provider(name)
+    names = {name for name in {*litellm.model_cost, *litellm.model_list_set} if not prices.may_be_known(name)}
+    for name in names:
+        with pytest.raises(litellm.BadRequestError):
+            litellm.get_llm_provider(name)
+
+
 def test_endpoints_and_openais_own_models_are_asked_without_loading_litellm(provider: Provider) -> None:
     code = """
 import asyncio, sys
-from engine.models import open_model
+from engine.core.errors import UsageError
+from engine.models import open_model, prepare
 from engine.models.declared import ModelSpec
 from engine.models.settings import Settings
 from engine.runs import run_dir, worker
@@ -304,8 +327,15 @@ for spec in (
 ):
     model = open_model("m", {{"m": spec}})
     assert asyncio.run(asked(model)).text
+for name, why in (("groq/m", "GROQ_API_KEY"), ("gpt-4o-mimi", "'gpt-4o-mini'"), ("opnai/gpt-4o", "'openai/gpt-4o'")):
+    prepare([ModelSpec(name)])
+    try:
+        open_model(name, {{}})
+    except UsageError as error:
+        assert why in str(error), error
 assert "litellm" not in sys.modules and "openai" not in sys.modules
 """
     environment = {**os.environ, "OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": provider.api_base, LANE: ""}
+    environment.pop("GROQ_API_KEY", None)
     code = code.format(base=provider.api_base)
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, env=environment)
