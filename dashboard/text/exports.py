@@ -41,7 +41,7 @@ def with_plotly(figure: go.Figure) -> str:
     """The only figure of a page, as HTML that brings plotly's whole program, 5 MB; the same each time."""
     # Without a name plotly gives it a random one, and the same view would be another file whenever it is saved.
     shown = {"displayModeBar": False, "responsive": True}
-    return figure.to_html(full_html=False, include_plotlyjs=True, config=shown, div_id="figure")
+    return str(figure.to_html(full_html=False, include_plotlyjs=True, config=shown, div_id="figure"))
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:
