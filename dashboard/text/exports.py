@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from engine.core.text import FORMULA_SIGNS, csv_cell
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
     import polars as pl
 
 PICTURES = """<p><button type="button" value="png">Figure (PNG)</button>
@@ -33,7 +34,14 @@ for (const button of document.querySelectorAll("button[value]")) button.onclick 
 </script>"""
 """Two buttons under the only figure of a page that brings plotly: the browser makes the picture, without a network."""
 
-__all__ = ["PICTURES", "as_csv", "as_parquet"]
+__all__ = ["PICTURES", "as_csv", "as_parquet", "with_plotly"]
+
+
+def with_plotly(figure: go.Figure) -> str:
+    """The only figure of a page, as HTML that brings plotly's whole program, 5 MB; the same each time."""
+    # Without a name plotly gives it a random one, and the same view would be another file whenever it is saved.
+    shown = {"displayModeBar": False, "responsive": True}
+    return str(figure.to_html(full_html=False, include_plotlyjs=True, config=shown, div_id="figure"))
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

@@ -77,8 +77,7 @@ def saved_page(
     `answers`: question, expected, fate, what was said, replies and number of calls; `data`: what the link to the data
     holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
-    # With plotly's whole program, 5 MB, which is the price of one file.
-    body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
+    drawn = exports.with_plotly(figure)
     # In the page itself: a link out would not work offline, and the policy forbids it.
     csv = base64.b64encode(exports.as_csv(data)).decode()
     # Nothing but http: a link may come from an address bar.
@@ -94,7 +93,7 @@ def saved_page(
         f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
         f"<header>{wordmark}<span>one file, works offline</span>"
         f'<nav><a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</nav></header>'
-        f'<h1>{heading}</h1>{advice}<div class="wide"><div class="figure">{body}</div></div>{exports.PICTURES}'
+        f'<h1>{heading}</h1>{advice}<div class="wide"><div class="figure">{drawn}</div></div>{exports.PICTURES}'
         f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
         f"{_answers(answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table>{known}</table></main></body></html>"

@@ -443,15 +443,14 @@ def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]])
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:
     """A figure as a page of its own that needs no network."""
-    from dashboard.text.exports import PICTURES
+    from dashboard.text.exports import PICTURES, with_plotly
 
-    body = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False, "responsive": True})
-    inks = theme.inks(dark())
+    drawn, inks = with_plotly(figure), theme.inks(dark())
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         '<body style="font-family:sans-serif;max-width:1120px;margin:2rem auto;'
         f'background:{inks.background};color:{inks.text}">'
-        f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{body}{PICTURES}</body></html>"
+        f"<h1 style='font-size:1.4rem'>{escape(title)}</h1><p>{escape(text)}</p>{drawn}{PICTURES}</body></html>"
     )
 
 

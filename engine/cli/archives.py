@@ -72,8 +72,14 @@ def restore(db: Path, name: str) -> None:
         if name not in known:
             raise UnknownName("archived study", name, known)
         folder = known[name]
-    kept, count = restore_study(Store(options.writable(db)), folder)
-    show.say(f"{kept.study}: {text.plural(count, 'trial')} brought back into {db}; {folder} is gone.")
+    done = restore_study(Store(options.writable(db)), folder)
+    gone = (
+        f"{folder} stays and can be read in place: by now the database has others instead of "
+        f"{text.plural(done.differ, 'answer or reply', 'answers and replies')} of it."
+        if done.differ
+        else f"{folder} is gone."
+    )
+    show.say(f"{done.manifest.study}: {text.plural(done.trials, 'trial')} brought back into {db}; {gone}")
 
 
 @click.command(cls=Verb)

@@ -67,15 +67,27 @@ def archive_study(store: Store, part: Part) -> Archived:
     return Archived(folder, kept, count, before, after)
 
 
-def restore_study(store: Store, folder: Path) -> tuple[Manifest, int]:
-    """Bring an archive back into a database and remove it; what it held, and how many trials are new there."""
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back from an archive."""
+
+    manifest: Manifest
+    trials: int
+    """That are new in the database."""
+    differ: int
+    """Answers and replies that are others in the database by now, and stay so; 0: the archive is gone."""
+
+
+def restore_study(store: Store, folder: Path) -> Restored:
+    """Bring an archive back into a database and remove it, unless it holds what came in no more."""
     kept = parquet.manifest(folder)
-    count = archive.bring_back(store, folder)
+    count, differ = archive.bring_back(store, folder)
     runs = [run_dir.at(folder, each.run_id) for each in run_dir.list_runs(folder)]
     with still(runs, "bring its study back"):
         _move(runs, store.path)
-    archive.discard(folder)
-    return kept, count
+    if not differ:
+        archive.discard(folder)
+    return Restored(kept, count, differ)
 
 
 def _move(runs: list[RunDir], db: Path) -> None:

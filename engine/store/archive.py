@@ -7,6 +7,7 @@ whoever archives again finds that and goes on. Bringing it back is one transacti
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -15,16 +16,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 import duckdb
 
-from engine.core import files, ids
+from engine.core import codec, files, ids
+from engine.core.answers import removed
 from engine.core.errors import NotADatabase, StoreError
-from engine.store import deltas, parquet, tables
+from engine.store import deltas, merging, parquet, schema, sound, tables
 from engine.store.extract import Part, extract
 from engine.store.parquet import Manifest
-from engine.store.sql import Connection, each
+from engine.store.sql import Connection, each, quoted
 from engine.store.store import Store
 
 _NO_KEY = ("plans",)
@@ -105,36 +108,76 @@ def remove(store: Store, part: Part) -> int:
     return int(count)
 
 
-def bring_back(store: Store, folder: Path) -> int:
-    """Put what an archive holds into a database, in one transaction; returns how many trials are new there. The archive
-    stays. Raises StoreError for one that is damaged."""
+def bring_back(store: Store, folder: Path) -> tuple[int, int]:
+    """Put what an archive holds into a database, in one transaction; returns how many trials are new there, and how
+    many trials and replies differ from what is there by now, which stays as it is. The archive stays too.
+
+    Raises StoreError for one that is damaged, UsageError for one that holds what none of ours would."""
     if why := parquet.damage(folder):
         raise NotADatabase(f"{folder} is a damaged archive: {why}; restore it from a copy. Nothing was brought back.")
     kept = parquet.manifest(folder)
     with store.joined(folder) as connection:
-        here = {table: {name for name, _ in layout} for table, layout in _own_layouts(connection).items()}
-        connection.execute(
-            """create temp table fresh_trials as select trial_id, attempt from origin.trials
-            where (trial_id, attempt) not in (select (trial_id, attempt) from main.trials)"""
-        )
-        for table, file in kept.files.items():
-            if table in _LEFT or table not in here:
-                continue
-            columns = each('"@"', *(name for name, _ in file.columns if name in here[table]))
+        here = _own_layouts(connection)
+        with Store(folder).as_it_is() as source:
+            # One of an earlier version lacks columns, which are unknown of it; today's has them all.
+            old = schema.version(source, folder) < schema.SCHEMA_VERSION
+            theirs = {table: {name for name, _ in file.columns} for table, file in kept.files.items()}
+            coming = {
+                table: [column for column in here[table] if not old or column[0] in theirs[table]]
+                for table in theirs
+                if table in here and table not in _LEFT
+            }
+            sound.check(source, coming, tables.needed(connection), folder.name)
+        differ = _choose_coming(connection)
+        for table, layout in coming.items():
+            columns = each('"@"', *(name for name, _ in layout if name != "attempt" or table not in _OF_TRIALS))
+            source_of = f"origin.{table}"
+            if table in _OF_TRIALS:
+                columns += ', c.at as "attempt"'
+                source_of += " join coming c using (trial_id, attempt)"
             rest = f"where run_id not in (select run_id from main.{table})" if table in _NO_KEY else ""
             tail = "" if table in _NO_KEY else "on conflict do nothing"
-            connection.execute(f"insert into main.{table} by name select {columns} from origin.{table} {rest} {tail}")
+            connection.execute(f"insert into main.{table} by name select {columns} from {source_of} {rest} {tail}")
         connection.execute(
-            "create or replace temp table mine as select t.* from main.trials t semi join fresh_trials "
-            "using (trial_id, attempt)"
+            """create or replace temp table mine as select t.* from main.trials t
+            semi join coming c on t.trial_id = c.trial_id and t.attempt = c.at"""
         )
-        # First: sums and steps name conditions and questions by these numbers.
-        deltas.number(connection)
-        ids_of = connection.execute("select distinct condition_id from mine").fetchall()
-        deltas.unhold(connection, (id for (id,) in ids_of))
-        deltas.again(connection, "from (select distinct condition_id, question_id, repeat from mine)")
-        ((count,),) = connection.execute("select count(*) from fresh_trials").fetchall()
-    return int(count)
+        merging.derive(connection)
+        ((count,),) = connection.execute("select count(*) from coming").fetchall()
+    return int(count), differ
+
+
+def _choose_coming(connection: Connection) -> int:
+    """Which trials of an archive come into a database, and as which attempt, as `coming`; how many trials and replies
+    are another here."""
+    connection.execute(
+        """create temp table coming as select trial_id, attempt, attempt as at from origin.trials
+        where trial_id not in (select trial_id from main.trials)"""
+    )
+    # Asked for again since: by the rule of merging, which two attempts that are one another's copy need not.
+    same = " and ".join(f'm."{name}" is not distinct from o."{name}"' for name in ("attempt", *merging.OUTCOME))
+    connection.execute(
+        f"""create temp table met as select distinct trial_id from origin.trials o
+        where trial_id in (select trial_id from main.trials)
+            and not exists (select 1 from main.trials m where m.trial_id = o.trial_id and {same})"""
+    )
+    attempts: list[dict[str, list[codec.Row]]] = []
+    for side in ("main", "origin"):
+        every = tables.fetch(connection, f"select * from {side}.trials semi join met using (trial_id) order by all")
+        attempts.append({id: list(rows) for id, rows in itertools.groupby(every, itemgetter("trial_id"))})
+    differ, rows = 0, []
+    for id, theirs in attempts[1].items():
+        own = sorted(attempts[0][id], key=itemgetter("attempt"))
+        more = merging.going_on(own, sorted(theirs, key=itemgetter("attempt")))
+        differ += more is None
+        rows += [(id, row["attempt"], own[-1]["attempt"] + n) for n, row in enumerate(more or (), 1)]
+    if rows:
+        connection.executemany("insert into coming values (?, ?, ?)", rows)
+    ((replies,),) = connection.execute(
+        f"""select count(*) from main.completions m join origin.completions o using (key)
+        where m.text <> o.text and m.text not like {quoted(removed.LIKE)} and o.text not like {quoted(removed.LIKE)}"""
+    ).fetchall()
+    return differ + int(replies)
 
 
 def discard(folder: Path) -> None:
@@ -198,6 +241,7 @@ def _synced(folder: Path) -> None:
 
 
 _WITH_TRIALS = ("calls", "marks", "mark_spends", "trial_spends", "facts")
+_OF_TRIALS = ("trials", *_WITH_TRIALS)
 _SHARED = {"conditions": "condition_id", "questions": "question_id", "framings": "framing_id", "prices": "snapshot_id"}
 # In this order: each statement asks what those before it have left.
 _REMOVE = (

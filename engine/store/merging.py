@@ -46,8 +46,9 @@ _WITH_TRIALS = ("trial_spends", "calls", "marks", "mark_spends", "facts")
 """Come with a trial that is new, and with no other."""
 _OF_RUNS = ("plans", "orders", "rounds", "stops")
 """Come with a run that is new."""
-_OUTCOME = itemgetter("condition_id", "question_id", "end", "verdict", "answer", "score", "axis", "budget", "reader")
-"""What two attempts at a trial have in common where one is a copy of the other."""
+OUTCOME = ("condition_id", "question_id", "end", "verdict", "answer", "score", "axis", "budget", "reader")
+"""Columns of what two attempts at a trial have in common where one is a copy of the other."""
+_OUTCOME = itemgetter(*OUTCOME)
 _CALLED = {"runs": "run", "prices": "price", "price_tiers": "price tier"}
 
 
@@ -164,7 +165,7 @@ def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[
         rows = []
         for attempts in some:
             own = mine.get(attempts[0]["trial_id"], [])
-            coming = _going_on(own, attempts)
+            coming = going_on(own, attempts)
             if coming is None:
                 merged.conflicts.append(f"trial {attempts[-1]['trial_id']}/{attempts[-1]['attempt']}")
             merged.same["trials"] += len(attempts) - len(coming or ())
@@ -179,7 +180,7 @@ def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[
     return fresh
 
 
-def _going_on(own: Sequence[codec.Row], theirs: Sequence[codec.Row]) -> Sequence[codec.Row] | None:
+def going_on(own: Sequence[codec.Row], theirs: Sequence[codec.Row]) -> Sequence[codec.Row] | None:
     """Which of their attempts at a trial come behind ours; None: theirs says another thing than ours."""
     if not own:
         return theirs
@@ -232,13 +233,15 @@ def _note(source: Connection, here: Connection, new_runs: set[str], name: str, t
 
 def _derive(here: Connection, ids: set[str]) -> None:
     """Make what the analysis reads of the new trials."""
-    if not ids:
-        return
-    places = "select distinct condition_id, question_id, repeat from trials semi join wanted on trial_id = id"
-    tables.matching(here, f"create or replace temp table merged as {places}", ids)
-    tables.matching(
-        here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
-    )
+    if ids:
+        tables.matching(
+            here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
+        )
+        derive(here)
+
+
+def derive(here: Connection) -> None:
+    """Make what the analysis reads of trials that came in, which the temporary table `mine` holds."""
     # A condition's budget is the largest that any of its trials had.
     here.execute(
         """update conditions set budget = largest.budget
@@ -247,5 +250,5 @@ def _derive(here: Connection, ids: set[str]) -> None:
     )
     # First: sums and steps name conditions and questions by these numbers.
     deltas.number(here)
-    deltas.unhold(here, (id for (id,) in here.execute("select distinct condition_id from merged").fetchall()))
-    deltas.again(here, "from merged")
+    deltas.unhold(here, (id for (id,) in here.execute("select distinct condition_id from mine").fetchall()))
+    deltas.again(here, "from (select distinct condition_id, question_id, repeat from mine)")

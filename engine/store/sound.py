@@ -105,7 +105,7 @@ def check(connection: Connection, ours: Mapping[str, tables.Layout], needed: Map
     for table, key, other, called in _NAMED:
         sql = f"select {table}.trial_id from {table} anti join {other} using ({key}) limit 1"
         for (trial,) in connection.execute(sql).fetchall():
-            raise UsageError(f"{name!r} is not whole: trial {trial} names a {called} it lacks; nothing was merged.")
+            raise UsageError(f"{name!r} is not whole: trial {trial} names a {called} it lacks; nothing of it came in.")
     for run, task in connection.execute(_ELSEWHERE).fetchall():
         _damaged(name, f"run {shortened(run)} asked for a condition of another task under {shortened(task)!r}")
 
@@ -157,4 +157,4 @@ def _called(row: codec.Row, layout: tables.Layout) -> str:
 
 
 def _damaged(name: str, what: str) -> NoReturn:
-    raise UsageError(f"{name!r} is damaged or was edited: {what}; nothing was merged.")
+    raise UsageError(f"{name!r} is damaged or was edited: {what}; nothing of it came in.")

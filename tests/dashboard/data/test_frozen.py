@@ -105,6 +105,7 @@ def test_a_saved_page_says_the_finding_and_needs_no_network(path: Path) -> None:
     assert len(re.findall(r"""(?:src|href)=["'](?:https?:)?//""", own)) == 1, "the link back alone"
     assert not re.search(r"<script[^>]*src=", page)
     assert len(page) < 8_000_000
+    assert page == frozen.as_page(shown, "http://localhost:8501/?task=x"), "the same view is the same file"
 
 
 def test_a_saved_page_holds_no_html_of_a_model_a_question_or_a_study(tmp_path: Path) -> None:

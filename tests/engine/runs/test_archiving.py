@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import engine
 from engine.cli import main
 from engine.cli.archives import part_of
-from engine.core.errors import RunError, StoreError
+from engine.core.errors import NewerDatabase, RunError, StoreError, UsageError
 from engine.runs import archiving, run_dir
 from engine.runs.archiving import archive_study, restore_study
 from engine.store import archive, parquet
@@ -227,3 +229,79 @@ def test_bytes_that_changed_anywhere_are_found_before_anything_comes_back(db: Pa
         assert fingerprint(db) == before
         path.write_bytes(whole)
     restore_study(Store(db), folder)
+
+
+def _edited(folder: Path, table: str, select: str) -> None:
+    """Another hand's file in an archive, which says it is the one that was archived."""
+    path, made = folder / f"{table}.parquet", folder / "made"
+    with duckdb.connect() as connection:
+        connection.execute(f"copy ({select.format(table=repr(str(path)))}) to '{made}' (format parquet)")
+        kinds = connection.execute(f"describe from read_parquet('{made}')").fetchall()
+        ((rows,),) = connection.execute(f"select count(*) from read_parquet('{made}')").fetchall()
+    made.replace(path)
+    said = json.loads((folder / parquet.MANIFEST).read_text())
+    hashed = hashlib.sha256(path.read_bytes()).hexdigest()
+    columns = [kind[:2] for kind in kinds]
+    said["files"][table] |= {"rows": rows, "bytes": path.stat().st_size, "sha256": hashed, "columns": columns}
+    (folder / parquet.MANIFEST).write_text(json.dumps(said))
+
+
+def test_what_no_row_of_ours_holds_does_not_come_back_however_whole_the_archive_says_it_is(
+    db: Path, tmp_path: Path
+) -> None:
+    whole = archive_study(Store(db), part_of(db, "narrow")).folder
+    before = _rows(db)
+    edits = [
+        (
+            "trials",
+            "select * replace ('maybe' as verdict) from {table}",
+            UsageError,
+            "none of our words under 'verdict'",
+        ),
+        ("calls", "select * replace (-7::bigint as output_tokens) from {table}", UsageError, "no count under"),
+        ("attempts", "select * replace (-7::bigint as charged_tokens) from {table}", UsageError, "no count under"),
+        ("marks", "select * replace ('5' as after_calls) from {table}", UsageError, "it has it as VARCHAR"),
+        ("questions", "from {table} limit 0", UsageError, "is not whole"),
+        ("migrations", "select * replace (number + 1 as number) from {table}", NewerDatabase, "upgrade it with"),
+    ]
+    for table, select, error, says in edits:
+        folder = Path(shutil.copytree(whole, tmp_path / table))
+        _edited(folder, table, select)
+        with pytest.raises(error, match=says):
+            restore_study(Store(db), folder)
+        assert _rows(db) == before and folder.exists(), table
+
+
+def test_what_was_answered_anew_meanwhile_is_mixed_with_nothing_and_the_archive_stays(
+    db: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archived = db.with_name("other.duckdb")
+    shutil.copyfile(db, archived)
+    folder = archive_study(Store(archived), part_of(archived, "narrow")).folder
+    # As another run left it: one answer of another verdict with one call fewer, and one that came less far.
+    with Store(db).writing() as connection:
+        ((anew, _), (shorter, _)) = connection.execute(
+            "select trial_id, count(*) n from calls join trials using (trial_id, attempt) join runs using (run_id) "
+            "where study like '%\"narrow\"%' group by all order by n desc, trial_id limit 2"
+        ).fetchall()
+        connection.execute(
+            "update trials set verdict = if(verdict = 'right', 'wrong', 'right'), score = 1 - score where trial_id = ?",
+            [anew],
+        )
+        connection.execute("update trials set budget = budget // 2, answer = 'x' where trial_id = ?", [shorter])
+        for table in ("calls", "marks"):
+            connection.execute(f"delete from {table} where trial_id = ? and ordinal > 0", [anew])
+    before = _rows(db)
+    assert main(["restore", str(folder), "--db", str(db)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 trial brought back" in said and "others instead of 1 answer or reply" in said and folder.exists()
+    after = _rows(db)
+    for table in ("trials", "calls", "marks"):
+        mine = [[row for row in rows[table] if row[0] == anew] for rows in (before, after)]
+        assert mine[0] == mine[1], table
+    # The one that came further is the next attempt here.
+    with Store(db).reading() as connection:
+        sql = "select attempt, answer = 'x' from trials where trial_id = ? order by attempt"
+        assert connection.execute(sql, [shorter]).fetchall() == [(1, True), (2, False)]
+        sql = "select attempt from calls where trial_id = ? group by all order by all"
+        assert connection.execute(sql, [shorter]).fetchall() == [(1,), (2,)]
