@@ -31,7 +31,7 @@ NO_GROUPS = "category"  # The column every question has, filled or not.
 WALLS = 24  # Budgets at which a difference is drawn besides those the answer looked at.
 MOST_OTHERS = 3  # Settings beside the baseline.
 ROWS = ("group", "n", "accuracy_a", "accuracy_b", "difference", "low", "high", "p_value", "enough", "warning")
-_BEGINS = r"^(?:over )?(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: to |$)"
+_BEGINS = r"^(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?: to |$)"
 """Group names that are a number, or a span of them, and the number."""
 ROW_NUMBERS = ("index", "_id", ".id")  # Endings of keys that only count questions.
 
@@ -174,9 +174,7 @@ def group_rows(found: Compared) -> pl.DataFrame:
     first = groups["group"].str.extract(_BEGINS).cast(pl.Float64, strict=False)
     if first.null_count():
         return groups.select(ROWS).sort("n", "group", descending=[True, False])
-    # "over 3 to 5" comes after "0 to 3", and a span that is one number after what ends there.
-    over = groups["group"].str.starts_with("over")
-    return groups.select(ROWS).with_columns(_at=first, _over=over).sort("_at", "_over", "group").drop("_at", "_over")
+    return groups.select(ROWS).with_columns(_at=first).sort("_at", "group").drop("_at")
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

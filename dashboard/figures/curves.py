@@ -329,7 +329,9 @@ def _band(x: Sequence[float], stops: Sequence[Stop], colour: str) -> Trace:
     """The 95% intervals of a step line, as one filled outline."""
     # Plotly fills only straight outlines: the corners of the steps are written out, along the low ends and back.
     outline = dict[str, list[tuple[float, float]]](low=[], high=[])
-    for at, stop in zip(x, stops, strict=True):
+    # Before the first right answer no budget lets one through, and what luck could do there is no finding.
+    first = next((i for i, stop in enumerate(stops) if stop.y), 0)
+    for at, stop in zip(x[first:], stops[first:], strict=True):
         if stop.low is not None and stop.high is not None:
             for corners, end in ((outline["low"], stop.low), (outline["high"], stop.high)):
                 corners += [(at, corners[-1][1])] if corners else []

@@ -260,8 +260,19 @@ def forest_figure(info: ForestInfo) -> go.Figure:
         rules += _rule(info, 0.5, inks.border)
         notes += _heads(info)
     # The line of no difference.
-    upright = {"x0": 0, "x1": 0, "xref": "x", "y0": 0, "y1": 1, "yref": "paper"}
-    rules.append({"type": "line", "layer": "below", "line": {"color": inks.axis, "width": 1.4}} | upright)
+    upright = {
+        "type": "line",
+        "layer": "below",
+        "line": {"color": inks.axis, "width": 1.4},
+        "x0": 0,
+        "x1": 0,
+        "xref": "x",
+    }
+    if info.stacked:
+        # Beside the bars alone: above them it would strike the words out.
+        rules += [upright | {"y0": level - bar, "y1": level + bar, "yref": "y"} for level in levels]
+    else:
+        rules.append(upright | {"y0": 0, "y1": 1, "yref": "paper"})
     x_axis = {
         "range": [info.low, info.high],
         "tickvals": [value for value, _ in info.ticks],

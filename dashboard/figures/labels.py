@@ -1,9 +1,10 @@
 """Labels on a figure, placed so that none covers another: which points of a frontier get one, and where.
 
-Each label tries 24 directions at 8 distances round its mark. What a place costs: leaving the preferred direction,
-distance, marks and lines it covers, marks its leader passes. The best 70 places of each label are weighed pairwise, and
-coordinate descent from seeded starts picks one each. What still overlaps is left out, least important first: a label
-that cannot be read is worse than a mark that is named on hover. Deterministic for equal input. y grows downwards.
+Each label tries 24 directions at 8 distances round its mark, and 14 heights at each side of it. What a place costs:
+leaving the preferred direction, distance, marks and lines it covers, marks its leader passes. The best 70 places of
+each label are weighed pairwise, and coordinate descent from seeded starts picks one each. What still overlaps is left
+out, least important first: a label that cannot be read is worse than a mark that is named on hover. Deterministic for
+equal input. y grows downwards.
 
 `labels_for` turns the curves and the staircase of a frontier into pixels and asks for places.
 """
@@ -41,6 +42,8 @@ Floats = NDArray[np.float32]
 
 # Close places are tried finely, far ones only as a way out.
 ANGLES, DISTANCES = 24, (0.0, 3.0, 7.0, 13.0, 22.0, 34.0, 50.0, 70.0)
+BESIDE = (-3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5)
+"""Heights at which a label stands wholly left or right of its mark, in its own height, clear of an upright interval."""
 GAP, KEPT, STARTS, SWEEPS, SEED = 9.0, 70, 12, 30, 11
 """Least pixels from mark to label, places of a label that are weighed, and the descent's starts, rounds and seed."""
 BLOCKED = 40.0
@@ -115,15 +118,23 @@ class _Tries:
         # How far the centre must go along a ray until the box's edge, not its centre, is at the mark.
         reach = (half[:, None] / np.maximum(np.abs(ray), 1e-6)[None]).min(-1)
         gap = base[:, None, None] + np.array(DISTANCES, np.float32)[None, None]
-        offset = ray[None, :, None] * (reach[:, :, None] + gap)[..., None]
-        self.gap: Floats = np.broadcast_to(gap, offset.shape[:-1]).reshape(len(asks), -1)
-        self.centre: Floats = self.anchor[:, None] + offset.reshape(len(asks), -1, 2)
+        round_it = (ray[None, :, None] * (reach[:, :, None] + gap)[..., None]).reshape(len(asks), -1, 2)
+        aside = np.concatenate([-half[:, :1] - base[:, None], half[:, :1] + base[:, None]], 1)[:, :, None]
+        up = (2 * half[:, 1:] * np.array(BESIDE, np.float32))[:, None]
+        beside = np.stack(np.broadcast_arrays(aside, up), -1).reshape(len(asks), -1, 2)
+        offset = np.concatenate([round_it, beside], 1)
+        # Of a label beside its mark, from the mark to its nearest corner.
+        corner = np.hypot(base[:, None], np.maximum(0, np.abs(beside[..., 1]) - half[:, 1:]))
+        around = np.broadcast_to(gap, (len(asks), ANGLES, len(DISTANCES))).reshape(len(asks), -1)
+        self.gap: Floats = np.concatenate([around, corner], 1)
+        self.centre: Floats = self.anchor[:, None] + offset
         self.boxes: Floats = np.concatenate([self.centre - half[:, None], self.centre + half[:, None]], -1)
         low, high, size = self.boxes[..., :2], self.boxes[..., 2:], np.array((scene.width, scene.height), np.float32)
         self.inside = (low >= 1).all(-1) & (high[..., 0] < scene.width) & (high[..., 1] < scene.height)
         outside = np.maximum(0, 1 - low).sum(-1) + np.maximum(0, high - size).sum(-1)
         prefer = np.array([a.prefer for a in asks], np.float32)
-        cost = 1.1 * (1 - prefer @ np.repeat(ray, len(DISTANCES), axis=0).T) + 0.055 * np.maximum(0, self.gap - 12)
+        cost = 1.1 * (1 - (offset * prefer[:, None]).sum(-1) / np.hypot(offset[..., 0], offset[..., 1]))
+        cost += 0.055 * np.maximum(0, self.gap - 12)
         cost += 3 * outside + 40 * ~self.inside
         if scene.marks:
             marks = np.array(scene.marks, np.float32)
@@ -228,7 +239,7 @@ def _side(lines: Floats, points: Floats) -> Floats:
 
 SIZE, SMALL, HEIGHT = 14.0, 13.0, 17.0
 """Font sizes in pixels of a curve's name and of a budget, and the height of a line."""
-OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 0.5, 8.0
+OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 3.0, 8.0
 """What a label's place costs for each line it covers."""
 PIECE = 14.0
 """Slanted lines are covered by boxes of this many pixels."""

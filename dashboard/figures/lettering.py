@@ -53,7 +53,8 @@ def safe(text: str) -> str:
 
 def short_model(model: str) -> str:
     """The part of a model name people say: `openai/gpt-4o-mini` is `gpt-4o-mini`; of a line-up, of each."""
-    return ARROW.join(plain(names.model(plain(each, 200))) for each in model.split(ARROW)).strip()
+    called = names.model(ARROW.join(plain(each, 200) for each in model.split(ARROW)))
+    return ARROW.join(map(plain, called.split(ARROW))).strip()
 
 
 def width(text: str, size: float, *, bold: bool = False) -> float:

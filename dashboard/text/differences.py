@@ -6,6 +6,7 @@ Pure: records and frames in, text and frames out; knows neither Streamlit nor a 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +135,10 @@ def finding(rows: Sequence[Row], base: Row) -> str:
     # Without a budget a name may stand for two points of one setting, and then it does not do.
     alone = brief not in {called(row["row"]) for row in rows}
     tries = [words(first, second), *([words(first, brief), words(short, brief)] if alone else [words(short, second)])]
-    short_enough = (text for text in tries if len(text.split()) <= MOST_WORDS)
+    # The bars name the models where the heading has no room for them.
+    bare, base_bare = (names.strategy(row["strategy"], json.loads(row["params"] or "{}")) for row in (one["row"], base))
+    tries += [words(bare, base_bare)] if bare != base_bare and len(rows) == 1 else []
+    short_enough = (text for text in tries if fmt.words(text) <= MOST_WORDS)
     return next(short_enough, words("one setting", "the baseline").capitalize())
 
 
@@ -174,7 +178,7 @@ def columns(row: Row, base: Row) -> tuple[Said, ...]:
     return (
         Said(fmt.points(row["difference"], n), ends, bold=True),
         Said(word, f"p {p}" if p.startswith("<") else f"p = {p}", ink, bold=True),
-        Said(_whole_tokens(tokens), _times(before, tokens).replace("× ", "×")),
+        Said(_whole_tokens(tokens), _times(before, tokens)),
         Said(more),
     )
 
@@ -267,7 +271,7 @@ def spend_table(found: Comparison, a: Row, b: Row) -> pl.DataFrame:
 
 
 def _times(a: float | None, b: float | None) -> str:
-    return f"× {fmt.number(b / a)}" if a and b is not None else ""
+    return fmt.times(b / a) if a and b is not None else ""
 
 
 def _signed(value: float | None, form: Callable[[float | None], str]) -> str:

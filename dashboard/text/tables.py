@@ -236,7 +236,7 @@ def _measures(row: Row) -> dict[str, Any]:
     return {
         "Budget": fmt.budget(row["budget"], row["axis"]),
         "Accuracy, %": in_percent(row["accuracy"]),
-        "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], fmt.percent),
+        "95% interval": fmt.interval(row["accuracy_low"], row["accuracy_high"], _accuracy(row["n_questions"])),
         "Questions": row["n_questions"],
         "Fixed answer, %": in_percent(row.get("guess")),
         **({} if row.get("chance") is None else {"Blind choice, %": in_percent(row["chance"])}),
@@ -293,10 +293,10 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
         for task, name, top in by_name
     )
     counts = {top["n_questions"] for _, _, top in found}
-    each = f"; n = {fmt.count(counts.pop())} questions each" if len(counts) == 1 else ""
+    each = f" n = {fmt.count(counts.pop())} questions each." if len(counts) == 1 else ""
     return (
-        heading or f"Another setting is most accurate on each of {len(found)} tasks, {limit}",
-        f"{', '.join(said)}{each}.",
+        heading or f"A different setting is most accurate on each of {len(found)} tasks, {limit}",
+        f"{'; '.join(said)}.{each}",
     )
 
 

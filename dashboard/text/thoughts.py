@@ -5,6 +5,7 @@ it was stopped. Pure; every text of a model or a question is escaped, so nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from html import escape
 
 from dashboard.text import strips, tables
@@ -60,10 +61,11 @@ def panel(inside: Inside) -> str:
         # Of what thoughts spend on average: short ones are not stopped by a place behind their end.
         less = f"{fmt.MINUS}{share_of(1 - stop.spent_tokens / mean)}" if mean else ""
         lines.append((f"Stopped after {fmt.count(stop.tokens)}", f"{_whole(stop.spent_tokens)} tokens", less))
-        lines.append(("Right answers", fmt.points(stop.change.mean or 0.0), _ends(stop.change, fmt.points)))
+        points = partial(fmt.points, n=excess.n_questions)
+        lines.append(("Right answers", points(stop.change.mean or 0.0), _ends(stop.change, points)))
     away = share_of(excess.thought_away.mean)
     lines.append(("Had it right, then lost it", away, _ends(excess.thought_away, share_of)))
-    lines.append(("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)))
+    lines.append(("Lost again, per thought", _times(excess.flips.mean), _ends(excess.flips, _times)))
     big = '<div class="bs-muted">Unknown: no thought here comes to an answer.</div>'
     if share is not None:
         big = (
@@ -84,7 +86,7 @@ def overthinking(glance: Glance) -> str:
     after = line("Tokens after the answer", share_of(excess.redundant.mean), _ends(excess.redundant, share_of))
     lines = [
         ("First right after", *_first_right(excess)),
-        ("Lost again, a thought", fmt.number(excess.flips.mean), _ends(excess.flips, fmt.number)),
+        ("Lost again, per thought", _times(excess.flips.mean), _ends(excess.flips, _times)),
     ]
     rows = "".join(
         f"<tr><td>{escape(band.name)}</td>{''.join(f'<td>{escape(said)}</td>' for said in _band(band.excess))}</tr>"
@@ -193,7 +195,7 @@ def _band(excess: Excess) -> tuple[str, ...]:
     return (
         fmt.accuracy(excess.redundant.mean, excess.n_questions),
         _whole(excess.first_right.mean) if excess.n_right else "–",
-        fmt.number(excess.flips.mean),
+        _times(excess.flips.mean),
         fmt.count(excess.n_questions),
     )
 
@@ -203,6 +205,11 @@ def _first_right(excess: Excess) -> tuple[str, str]:
     if not excess.n_right:
         return "never", f"of {fmt.plural(excess.n_thoughts, 'thought')}"
     return f"{_whole(excess.first_right.mean)} tokens", _ends(excess.first_right, _whole)
+
+
+def _times(value: float | None) -> str:
+    """How often, on average: two digits are all that some dozens of questions know."""
+    return fmt.number(None if value is None else round(value, 2))
 
 
 def _whole(value: float | None) -> str:

@@ -11,6 +11,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
+import polars as pl
 import streamlit as st
 
 from dashboard import figures, theme
@@ -157,14 +158,15 @@ def render() -> None:
     base = Setting(name_of(a), rows[a], wish.study)
     others = {name: Setting(name_of(name), rows[name], wish.study) for name in url_state.value(VIEW, "b")}
     url_state.save(VIEW, params)
-    _page(db, wish, base, others, groupings[1], [*problems, *wish.unmet, *gone])
+    groups = _page(db, wish, base, others, groupings[1], [*problems, *wish.unmet, *gone])
     Pair(VIEW, base, others[_of()], _compared(db, wish, base, others[_of()]), wish.looking).draw(
         db, wish.task, rows, by, name_of
     )
     for sentence in queries.notes(db, wish.study):
         controls.caption(sentence)
     table = differences.export_table(_rows(db, wish, base, others), called, base.row)
-    controls.downloads(VIEW, table, params, chart="compare.figure")
+    more = {} if groups.is_empty() else {"Who gains, who pays": ("compare-groups", groups, "compare.groups")}
+    controls.downloads(VIEW, table, params, chart="compare.figure", more=more)
 
 
 def _of() -> str:
@@ -194,8 +196,9 @@ def _page(
     others: Mapping[str, Setting],
     groupings: Sequence[str],
     problems: Sequence[str],
-) -> None:
-    """The finding, the differences as bars, and two cards: which questions change sides, and who pays."""
+) -> pl.DataFrame:
+    """The finding, the differences as bars, and two cards: which questions change sides, and who pays, whose groups
+    come back."""
     shown = _rows(db, wish, base, others)
     compared = {name: _compared(db, wish, base, each) for name, each in others.items()}
     called = names.over([base.row, *(each.row for each in others.values())])
@@ -220,8 +223,9 @@ def _page(
         left, right = st.columns(2, gap="medium")
     with left, st.container(border=True):
         _flips(db, base, others, compared, called)
+        _ways(wish, base, others, compared[_of()])
     with right, st.container(border=True):
-        _payers(wish, base, others, compared[_of()], groupings)
+        return _payers(base, others, compared[_of()], groupings)
 
 
 def _at(row: Row) -> str:
@@ -282,18 +286,25 @@ def _flips(
         controls.caption(f"{fmt.count(len(whole.won) + len(whole.lost))} in all")
 
 
-def _payers(
-    wish: Wish, base: Setting, others: Mapping[str, Setting], compared: Compared, groupings: Sequence[str]
-) -> None:
-    """The difference group by group, and the ways on."""
-    other = others[_of()]
-    under = f"{other.name} minus {base.name}"
+def _ways(wish: Wish, base: Setting, others: Mapping[str, Setting], compared: Compared) -> None:
+    """On to more questions, and to the answers."""
+    with st.container(horizontal=True, key="ways"):
+        n = compared.whole.n
+        asked = studies.more_of(wish.task, 2 * n, (base.row, *(each.row for each in others.values())))
+        label = f"Run {fmt.plural(n, 'more question')}" if n and "questions" in asked else "Run more questions"
+        controls.link_to("runs", label, asked)
+        controls.link_to("answers", "See it in Answers", others[_of()].query)
+
+
+def _payers(base: Setting, others: Mapping[str, Setting], compared: Compared, groupings: Sequence[str]) -> pl.DataFrame:
+    """The difference group by group."""
+    other, by = others[_of()], differences.grouped(str(url_state.value(VIEW, "by")))
+    under = f"{other.name} minus {base.name}, by {by}"
     st.html(f'<h2 class="bs-title">Who gains, who pays</h2><div class="bs-muted cp-under">{escape(under)}</div>')
     groups = comparison.group_rows(compared)
     info = figures.forest_info(groups, _colour(other.row), room=controls.room(), dark=controls.dark())
     if info.lines:
-        alt = f"{under}, by group"
-        controls.chart(figures.forest_figure(info), "compare.groups", "compare-groups", alt)
+        controls.chart(figures.forest_figure(info), "compare.groups", "compare-groups", under)
     for sentence in differences.payers(compared, base.row, other.row):
         st.warning(controls.literal(sentence), icon=":material/balance:")
     more = f"{fmt.plural(info.hidden, 'more group')} in the download." if info.hidden else ""
@@ -304,14 +315,7 @@ def _payers(
             st.selectbox("Of", list(others), key=key, format_func=lambda name: others[name].name, width=270)
         key = url_state.key(VIEW, "by")
         st.selectbox("Group by", groupings, key=key, format_func=differences.grouped, width=250)
-    with st.container(horizontal=True, key="ways"):
-        n = compared.whole.n
-        asked = studies.more_of(wish.task, 2 * n, (base.row, *(each.row for each in others.values())))
-        label = f"Run {fmt.plural(n, 'more question')}" if n and "questions" in asked else "Run more questions"
-        controls.link_to("runs", label, asked)
-        controls.link_to("answers", "See it in Answers", other.query)
-    if not groups.is_empty():
-        controls.downloads("compare-groups", groups, chart="compare.groups")
+    return groups
 
 
 def _colour(row: Row) -> str:

@@ -327,11 +327,12 @@ def _table(frame: pl.DataFrame, decision: Decision, selection: queries.Selection
     settings, points = fmt.plural(frame["condition_id"].n_unique(), "setting"), fmt.plural(frame.height, "point")
     st.html(f'<h2 class="bs-title">All settings <small>{settings}, {points}, best first</small></h2>')
     row = keys.index(chosen) if chosen in keys else None
-    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
     shown = table.drop("condition_id", "budget")
     # Shares that are said in words of their own are numbers all the same.
     shares = dict.fromkeys(("Cut off", "No answer"), st.column_config.TextColumn(alignment="right"))
-    controls.table(shown, "explore.table", formats={"Accuracy": share, **shares}, row=row, pick=pick)
+    controls.table(
+        shown, "explore.table", formats={"Accuracy": controls.accuracy_column(), **shares}, row=row, pick=pick
+    )
 
 
 render()

@@ -217,15 +217,12 @@ def _expected(forecast: Forecast, form: studies.Form) -> None:
         for what, value, aside in forecast.figures
     )
     known = not any("at most" in what for what, _, _ in forecast.figures)
-    head, why = (
-        ("Expected", "90% interval, from stored runs") if known else ("At most", "nothing like it is stored yet")
-    )
-    head = f"<b>{head}</b> · {why}"
+    head = "<b>Expected</b> · 90% interval, from stored runs" if known else "<b>At most</b>"
     share = min(1.0, forecast.tokens / form.tokens) if form.tokens else 0.0
     st.html(
         f'<div class="bs-expected"><p>{head}</p>{rows}'
         f'<span class="bs-bar"><i style="width:{100 * share:.1f}%"></i></span>'
-        f"<div><small>{fmt.percent(round(share, 2)).replace('.0%', '%')} of the ceiling</small>"
+        f"<div><small>{fmt.whole_percent(share)} of the ceiling</small>"
         f"<small>{fmt.count(form.tokens)}</small></div></div>"
     )
     controls.caption(forecast.note)

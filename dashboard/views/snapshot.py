@@ -55,8 +55,7 @@ def render() -> None:
         lines.append(f"{mark} {short_question(answer.question, LONGEST)} · {words}")
     for line in lines:
         controls.say(line)
-    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
-    controls.table(kept.table(), "snapshot.table", formats={"Accuracy": share})
+    controls.table(kept.table(), "snapshot.table", formats={"Accuracy": controls.accuracy_column()})
     controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
     for sentence in kept.notes:
         controls.caption(sentence)

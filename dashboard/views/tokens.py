@@ -384,20 +384,16 @@ def _budget(shown: Sequence[Cut]) -> None:
         budget = int(st.number_input("All tokens of one answer, up to", 1, 100_000_000, 128, 64, width=360))
     for cut in shown:
         room = text_size.room(cut.n_tokens, budget)
-        filled = min(1.0, room.share)
+        filled, share = min(1.0, room.share), fmt.whole_percent(room.share)
         words = f"text {fmt.count(cut.n_tokens)}" if filled > NARROWEST else ""
         inside = f'<i class="tk-user" style="flex:0 0 {100 * filled:.2f}%">{words}</i>'
         words = f"{fmt.count(room.left)} left for the reply" if 1 - filled > NARROWEST else ""
         left = f'<i class="tk-answer" style="flex:1">{words}</i>'
-        calls = f"{fmt.percent(room.share)} filled; or two calls, each reply up to {fmt.count(room.reply(2))}"
+        calls = f"{share} filled; or two calls, each reply up to {fmt.count(room.reply(2))}"
         if not room.left:
-            calls = (
-                f"{fmt.percent(room.share)}: the text alone is more than the budget"
-                if room.share > 1
-                else "the text fills it"
-            )
+            calls = f"{share}: the text alone is more than the budget" if room.share > 1 else "the text fills it"
         elif not room.reply(2):
-            calls = f"{fmt.percent(room.share)} filled; no room for a second call"
+            calls = f"{share} filled; no room for a second call"
         st.html(
             f'<div class="to-words"><span>{escape(visible(cut.title, 60))}</span></div>'
             f'<div class="to-room">{inside}{left if room.left else ""}<b></b></div>'

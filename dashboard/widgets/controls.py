@@ -263,7 +263,8 @@ def table(
         columns = {name: st.column_config.NumberColumn(format="localized") for name in numeric}
     elif numeric:
         # A style says each number as sentences do, and the column still sorts by value.
-        shown = frame.to_pandas().style.format({name: spoken(name) for name in numeric}, na_rep=fmt.UNKNOWN)
+        n = int(frame["Questions"].max() or 0) if "Questions" in frame.columns else None  # type: ignore[arg-type]
+        shown = frame.to_pandas().style.format({name: spoken(name, n) for name in numeric}, na_rep=fmt.UNKNOWN)
     # A pinned column is drawn in a paler ink: only where the others are read by scrolling does it pay.
     if frame.columns and (narrow() or frame.width > WIDE):
         columns[frame.columns[0]] = st.column_config.TextColumn(pinned=True)
@@ -283,12 +284,19 @@ def table(
     st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
 
 
-def spoken(title: str) -> Callable[[Any], str]:
-    """How the numbers of a table's column are said, its title having the unit: `core.text` without it."""
+def accuracy_column() -> Any:
+    """How a table of settings shows its accuracies, in percent: a bar and the number."""
+    return st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
+
+
+def spoken(title: str, n: int | None = None) -> Callable[[Any], str]:
+    """How the numbers of a table's column are said, its title having the unit: `core.text` without it.
+
+    `n`: the most questions a row is of; None: shares are told to a tenth of a percent."""
     if title.endswith("%"):
-        return lambda share: fmt.percent(share / 100).removesuffix("%")
+        return lambda share: (fmt.percent(share / 100) if n is None else fmt.accuracy(share / 100, n)).removesuffix("%")
     if title.endswith("points"):
-        return lambda share: fmt.points(share / 100).removesuffix(" points")
+        return lambda share: fmt.points(share / 100, n).removesuffix(" points")
     if "$" in title:
         return lambda usd: fmt.money(usd).replace("$", "", 1)
     if title.endswith(", p"):

@@ -34,8 +34,10 @@ def draw(db: queries.Database, row: Row, name: str, study: str, zone: str | None
     colour = theme.strategy_colours([str(row["strategy"])], dark=controls.dark())[str(row["strategy"])]
     n = row["n_questions"]
     model, limit = names.model(str(row["model"])), fmt.up_to(row["budget"], str(row["axis"]))
+    # The model has a place of its own, below.
+    title = escape(name.replace(f" · {model}", "", 1))
     st.html(
-        f'<h2 class="bs-title"><span class="bs-dot" style="background:{colour}"></span>{escape(name)}</h2>'
+        f'<h2 class="bs-title"><span class="bs-dot" style="background:{colour}"></span>{title}</h2>'
         f'<div class="bs-muted bs-under">{escape(limit)} · {escape(model)}</div>'
         f'<div class="bs-big"><b>{escape(fmt.accuracy(row["accuracy"], n))}</b><div>{_bar(row, colour, inks)}'
         f'<span class="bs-muted">{escape(tables.standing(row))}</span></div></div>'

@@ -8,6 +8,7 @@ first kind can show that a setting did not do what its name says. Reads no datab
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ def told(cells: pl.DataFrame, rates: pl.DataFrame) -> pl.DataFrame:
 
 def _phrase(row: Mapping[str, Any]) -> str:
     """`estimate read: 17% (13–22) of 240 questions`."""
-    interval = text.interval(row["low"], row["high"], text.percent)
+    share = partial(text.accuracy, n=row["n_questions"])
     asked = text.plural(row["n_questions"], "question")
-    return f"{names.fact(row['fact'])}: {text.percent(row['share'])} {interval} of {asked}"
+    interval = text.interval(row["low"], row["high"], share)
+    return f"{names.fact(row['fact'])}: {share(row['share'])} {interval} of {asked}"

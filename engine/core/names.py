@@ -115,8 +115,9 @@ def task(identifier: str) -> str:
 
 
 def model(identifier: str) -> str:
-    """`SmolLM2 135M` for local/smollm2-135m, `gpt-4o-mini` for openai/gpt-4o-mini; of a line-up `a → b`."""
-    players: list[str] = []
+    """`SmolLM2 135M` for local/smollm2-135m, `gpt-4o-mini` for openai/gpt-4o-mini; of a line-up `a → b`, of one family
+    `Qwen2.5 Coder 0.5B → 1.5B`."""
+    players, before = list[str](), list[str]()
     for player in identifier.split(ARROW):
         # Settings stand behind a brace, an endpoint's host behind an @; neither is part of the name.
         path, brace, settings = player.partition(" {")
@@ -124,7 +125,12 @@ def model(identifier: str) -> str:
         name = re.sub(r"^smollm2-(\d[\d.]*[mb])\b.*", lambda size: f"SmolLM2 {size[1].upper()}", name, flags=re.I)
         if qwen := re.fullmatch(r"qwen([\d.]+)(-coder)?-(\d[\d.]*b)", name, flags=re.I):
             name = f"Qwen{qwen[1]}{' Coder' if qwen[2] else ''} {qwen[3].upper()}"
-        players.append(name + brace + settings)
+        words = name.split(" ")
+        # What begins as the one before it is said once; the last word tells the two apart.
+        same = next((at for at, pair in enumerate(zip(words[:-1], before, strict=False)) if len(set(pair)) > 1), None)
+        shared = min(len(words) - 1, len(before)) if same is None else same
+        players.append(" ".join(words[0 if brace else shared :]) + brace + settings)
+        before = [] if brace else words
     return ARROW.join(players)
 
 

@@ -47,8 +47,8 @@ def rates(input_usd: float | None, output_usd: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """How many times another number: `×1.23`."""
-    return f"×{number(value)}"
+    """How many times another number: `×2.0`, `×18.6`, `×0.91`, `×1,234`."""
+    return f"×{number(value) if round(value, 1) >= 100 else f'{value:.{1 if value >= 0.95 else 2}f}'}"
 
 
 def number(value: float | None) -> str:
@@ -83,6 +83,11 @@ def percent(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
     return f"{_tenths(fraction)}%".replace("-", MINUS)
+
+
+def whole_percent(fraction: float) -> str:
+    """A part of a whole that nobody estimated: `30%`."""
+    return f"{round(100 * fraction):,}%"
 
 
 def small_share(share: float | None) -> str:
@@ -198,6 +203,11 @@ def interval(low: float | None, high: float | None, form: Callable[[float | None
     first, last = (form(end).removesuffix("%").removesuffix(" points") for end in (low, high))
     signed = first[:1] in ("+", MINUS) or last[:1] in ("+", MINUS)
     return f"({first} to {last})" if signed else f"({first}–{last})"
+
+
+def words(sentence: str) -> int:
+    """How many words a sentence has; signs that stand alone, as the dot and the arrow of a name, are none."""
+    return sum(any(map(str.isalnum, part)) for part in sentence.split())
 
 
 def joined(words: Iterable[str]) -> str:

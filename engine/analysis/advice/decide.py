@@ -28,7 +28,7 @@ MARGIN = 0.03
 """Accuracy that is given away for a lower spend unless the reader says otherwise, as a share."""
 RECOMMENDED, CLOSE, NO_BETTER = "recommended", "too close to call", "costs more, no better"
 BETTER, WORSE = "measurably better, costs more", "less accurate"
-OVER, UNDER = "over the spend", "under the accuracy"
+OVER, UNDER = "spends too much", "not accurate enough"
 ORDER = (RECOMMENDED, BETTER, CLOSE, NO_BETTER, WORSE, OVER, UNDER)
 """Verdicts of points beside the pick, in the order tables have them."""
 SCHEMA = {
@@ -457,7 +457,7 @@ def _heading(board: Board) -> str:
 
 def _first_short(*wordings: str) -> str:
     """The first of several wordings that is no longer than a heading may be; names may have any number of words."""
-    return next((words for words in wordings if len(words.split()) <= MOST_WORDS), wordings[-1])
+    return next((words for words in wordings if text.words(words) <= MOST_WORDS), wordings[-1])
 
 
 def _called(board: Board, cell: int) -> str:

@@ -185,9 +185,11 @@ def groups(questions: pl.DataFrame, by: str) -> pl.DataFrame:
         names = [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values]
     else:
         cuts = [float(cut) for cut in np.quantile(np.array(numbers, float), (0.25, 0.5, 0.75))]
-        spans = zip((numbers[0], *cuts), (*cuts, numbers[-1]), strict=True)
-        ends = [f"{'over ' if at else ''}{a:g} to {b:g}" for at, (a, b) in enumerate(spans)]
-        names = [None if value is None else ends[int(np.searchsorted(cuts, float(value)))] for value in values]
+        quarter = {value: int(np.searchsorted(cuts, float(value))) for value in numbers}
+        spans = [[value for value in numbers if quarter[value] == at] for at in range(len(cuts) + 1)]
+        # By the numbers that are in it: a cut between them is nobody's.
+        ends = [" to ".join(dict.fromkeys(f"{end:g}" for end in (span[0], span[-1]))) if span else "" for span in spans]
+        names = [None if value is None else ends[quarter[value]] for value in values]
     return questions.select("question_id", group=pl.Series(names, dtype=pl.String))
 
 

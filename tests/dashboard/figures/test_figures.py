@@ -365,6 +365,7 @@ def test_only_the_curve_that_ends_highest_wears_its_band() -> None:
     info = figures.curves_info(rows, known, axis="total_tokens")
     (band,) = [trace for trace in figures.curves_figure(info).data if trace.fill == "toself"]
     assert max(band.y) >= 0.6
+    assert min(band.x) == info.x_scale.place(64), "before the first right answer there is nothing to be unsure of"
 
 
 def test_a_curve_is_dotted_where_trials_were_not_observed_and_says_its_n() -> None:

@@ -6,6 +6,7 @@ import itertools
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +88,18 @@ def drawn_boxes(info: FrontierInfo) -> list[Box]:
         wide += width(f" · {label.model}", SIZE) if label.model else 0
         boxes.append(box_of(Ask(x, y, 0, wide, HEIGHT), Place(label.dx, label.dy, label.leader)))
     return boxes
+
+
+def test_the_name_of_a_curve_stands_beside_the_interval_of_its_last_point_and_not_across_it() -> None:
+    spends = (60.0, 120.0, 200.0)
+    shared = {"strategy": "self_consistency", "params": '{"samples": 12}', "on_frontier": True}
+    rows = [cell(spend=spend, accuracy=0.3 + 0.15 * i, budget=64 << i, **shared) for i, spend in enumerate(spends)]
+    cells = pl.DataFrame([row | {"accuracy_low": 0.1, "accuracy_high": 0.9} for row in rows])
+    info = frontier_info(cells, line_of(cells), x="total_tokens")
+    plane = Plane(info.x_scale, info.y_scale, *info.box.plot)
+    upright = [plane.at(p.x, p.y)[0] for p in info.points]
+    assert len(info.labels) == 4
+    assert not [(box, x) for box in drawn_boxes(info) for x in upright if box[0] < x < box[2]]
 
 
 @pytest.mark.parametrize("room", ["wide", "narrow"])

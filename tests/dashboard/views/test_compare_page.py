@@ -88,6 +88,9 @@ def test_on_a_small_screen_names_and_differences_stand_above_the_bars() -> None:
     wide, phone = (figures.forest_figure(drawn(*rows, room=room)) for room in ("wide", "phone"))
     assert wide.layout.margin.l + wide.layout.margin.r > 400
     assert phone.layout.margin.l + phone.layout.margin.r < 40
+    # The line of no difference stands at the bars and strikes no word above them out.
+    zeros = [shape for shape in phone.layout.shapes if shape.x0 == shape.x1 == 0]
+    assert len(zeros) == 2 and all(shape.yref == "y" and shape.y1 - shape.y0 < 0.6 for shape in zeros)
     assert "754" not in words_of(phone)
     assert "0.25" in words_of(phone)
 
@@ -272,6 +275,17 @@ def test_a_finding_stays_short_whatever_a_setting_is_called() -> None:
     )
 
 
+def test_models_that_the_bars_name_are_left_out_of_a_finding_they_would_make_too_long() -> None:
+    small, large = (f"x/qwen2.5-coder-{size}b" for size in ("0.5", "1.5"))
+    base = setting("direct", 10.0, model=large)
+    pick = setting("cascade", 20.0, model=f"{small} → {large}", params='{"samples": 3}', budget=1024)
+    words = "Cascade ×3 · Qwen2.5 Coder 0.5B → 1.5B and Direct · Qwen2.5 Coder 1.5B are too close to call: +2 points"
+    assert differences.finding([against(pick, *OPEN)], base) == words
+    pick = setting("cascade", 20.0, model=f"{small} → x/{'long ' * 9}name", params='{"samples": 3}', budget=1024)
+    said = differences.finding([against(pick, *OPEN)], base)
+    assert said == "Cascade ×3 and Direct are too close to call: +2 points"
+
+
 def test_a_difference_is_called_only_where_the_corrected_p_and_the_interval_agree() -> None:
     for p, low, called in ((0.01, 0.05, True), (0.06, 0.05, False), (0.01, -0.01, False)):
         assert differences.settled({"low": low, "high": 0.4, "p_adjusted": p}) is called
@@ -299,7 +313,7 @@ def test_every_question_is_won_lost_or_stays_as_it_was() -> None:
 def test_spends_stand_side_by_side_and_unknown_stays_unknown() -> None:
     table = differences.spend_table(comparison(0.1, 0.0, 0.2), A, B | {"latency_ms": 2400.0})
     rows = {row["Spend"]: row for row in table.to_dicts()}
-    assert rows["All tokens per question"]["Ratio"] == "× 13"
+    assert rows["All tokens per question"]["Ratio"] == "×13.0"
     assert rows["Cost per 1,000 questions"]["Baseline"] == "unknown"
     assert rows["Cost per 1,000 questions"]["Difference"] == "unknown"
     assert rows["Time per question, as it ran"]["Setting"] == "2.4 s"
@@ -344,8 +358,7 @@ def test_a_group_means_the_same_whichever_setting_is_left() -> None:
     "names",
     [
         ["-2", "3", "10"],
-        ["0 to 3.75", "over 3.75 to 6.5", "over 6.5 to 9", "over 9 to 18"],
-        ["2", "2 to 2", "over 2 to 9"],
+        ["-7 to 0", "1 to 3", "4", "10 to 18"],
     ],
 )
 def test_groups_of_numbers_stand_in_the_order_of_their_numbers(names: list[str]) -> None:

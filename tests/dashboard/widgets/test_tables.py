@@ -41,6 +41,11 @@ def test_a_number_is_said_by_the_unit_in_its_title(title: str, value: float, tex
     assert spoken(title)(value) == text
 
 
+@pytest.mark.parametrize(("n", "text"), [(60, "67"), (500, "67.4")])
+def test_a_share_of_few_questions_is_told_in_whole_percent(n: int, text: str) -> None:
+    assert spoken("Accuracy, %", n)(67.44) == text
+
+
 def test_what_is_shown_are_words_and_what_is_sorted_are_numbers() -> None:
     shown = AppTest.from_string(PAGE, default_timeout=30).run().dataframe[0]
     assert shown.value["Tokens"].to_list() == [98765.4, 0.0000123]

@@ -111,4 +111,4 @@ def test_it_stands_beside_every_accuracy_and_is_said(tmp_path: Path):
     assert " of sums" not in said
     twice = pl.concat([frame, frame.with_columns(task=pl.lit("letters"), guess=pl.lit(0.5))])
     (both,) = sentences(twice)
-    assert both.endswith(" of sums, 50.0% of letters.")
+    assert both.endswith(" of sums, 50% of letters.")

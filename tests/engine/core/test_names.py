@@ -59,6 +59,9 @@ def test_a_task_is_called_by_its_generator_or_its_file(identifier: str, name: st
         ("openai/gpt-4o-mini", "gpt-4o-mini"),
         ("openai/a@localhost:8000", "a"),
         ("openai/a → anthropic/b", "a → b"),
+        ("qwen2.5-coder-0.5b → qwen2.5-coder-1.5b", "Qwen2.5 Coder 0.5B → 1.5B"),
+        ("local/smollm2-135m → qwen2.5-coder-0.5b", "SmolLM2 135M → Qwen2.5 Coder 0.5B"),
+        ("a/x → b/x", "x → x"),
         ("openai/o3 {reasoning_effort=low}", "o3 {reasoning_effort=low}"),
     ],
 )

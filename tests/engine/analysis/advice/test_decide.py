@@ -122,7 +122,7 @@ def test_limits_bound_the_corner_and_what_lies_outside_is_told() -> None:
     decision = decide(board_of(right, [10, 50, 200]), spend_at_most=100, reach_at_least=0.6)
     assert decision.cell is not None and decision.cell.condition_id == "k1"
     verdicts = dict(decision.verdicts.select("condition_id", "verdict").iter_rows())
-    assert verdicts == {"k0": "under the accuracy", "k1": "recommended", "k2": "over the spend"}
+    assert verdicts == {"k0": "not accurate enough", "k1": "recommended", "k2": "spends too much"}
     assert "the only point within these limits" in decision.rest
 
 
@@ -295,10 +295,12 @@ def test_a_database_is_asked_what_to_use(results: Results) -> None:
     decision = results.decide(spend_at_most=100)
     assert decision.lead.startswith("Use Middling · a up to ")
     assert decision.verdicts.columns == [*SCHEMA]
-    assert decision.verdicts["verdict"].to_list() == ["recommended", "less accurate", "over the spend"]
+    assert decision.verdicts["verdict"].to_list() == ["recommended", "less accurate", "spends too much"]
     assert decision.sentence.startswith(f"{decision.lead}: 60% (")
     assert results.decide().lead.startswith("Use Good · dear")
-    assert decision.heading == "Good · dear gets 90%; Middling · a 60% for a quarter of the output tokens"
+    assert decision.heading == (
+        "Good · dear is most accurate, 90%; Middling · a gets 60% for a quarter of the output tokens"
+    )
 
 
 def test_an_unknown_spend_is_said_and_never_taken_for_none(results: Results) -> None:

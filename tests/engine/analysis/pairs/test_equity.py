@@ -139,7 +139,7 @@ def cells(results: Results) -> tuple[Cell, Cell]:
         ("terms", {"0": 12, "1": 12}),
         ("difficulty.level", {"low": 12, "high": 12}),
         ("lang", {"de": 16, "fr": 8}),
-        ("size", {"0 to 17.25": 6, "over 17.25 to 34.5": 6, "over 34.5 to 51.75": 6, "over 51.75 to 69": 6}),
+        ("size", {"0 to 15": 6, "18 to 33": 6, "36 to 51": 6, "54 to 69": 6}),
     ],
 )
 def test_groups_are_a_column_or_a_key_of_the_data(results: Results, by: str, groups: dict[str, int]) -> None:
