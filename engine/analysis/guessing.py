@@ -76,7 +76,7 @@ def sentences(frame: pl.DataFrame) -> Iterator[str]:
 
 
 def _own_scorer(task: str) -> bool:
-    """Whether more than being equal to the target decides: a scorer stands behind a plus, or a benchmark has its own."""
+    """Whether more than being equal to the target decides: a scorer behind a plus, or a benchmark's own."""
     return "+" in task or (named.known(task) and named.benchmark(task.partition("/")[0]).score is not None)
 
 
