@@ -4,13 +4,14 @@
 
 A row of the file is a reply: columns source, model, kind (choice, number), target, options, reply, authors_answer,
 authors_right. For each model and kind: how often our answer, and our verdict, is the authors' when the statement that
-counts is the one they count; the same with the task's usual rule (the last statement) over replies that state one
+counts is the one they count, of all replies and of those where their rule is not plainly wrong; the same with the task's usual rule (the last statement) over replies that state one
 answer; and the share of replies that state several. Then what remains, by class, with `--show` its replies.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,9 +22,22 @@ import pyarrow.parquet as pq
 from engine.core import answers
 from engine.core.records import Which
 
+LAST_LETTER = "E"
+"""Of sources that record no options: CommonsenseQA's questions have five."""
 FIRST = ("TIGER-AI-Lab/MMLU-Pro",)
 """Sources whose authors count the first answer that a reply states; the others count the last."""
 GOAL = 0.995
+DROPPED_SIGN, DROPPED_DIGITS = "the authors drop the sign", "the authors stop at the comma of thousands"
+NO_NUMBER = "the authors read a number into what is none"
+NO_LETTER = "the authors read a letter into words that name none"
+BEYOND = "a letter beyond the options, to which the authors give another"
+PAST = "the authors read another number than the boxed one"
+UNKNOWN_TEXT = "an option's text without its letter, whose options are not recorded"
+AUTHORS_ERR = frozenset({DROPPED_SIGN, DROPPED_DIGITS, NO_NUMBER, NO_LETTER, BEYOND, PAST, UNKNOWN_TEXT})
+"""Classes in which the authors' own rule is plainly wrong, or the recording lacks what it takes to follow it."""
+_NAMES_NONE = re.compile(r"\b(?:none of|cannot be determined|insufficient|not enough|unknown)\b", re.I)
+_ENDS = 300
+"""Characters of a reply's end, where it says what it comes to."""
 
 
 def readings(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -50,6 +64,13 @@ def readings(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _class(row: Mapping[str, Any], theirs: str | None, said: tuple[str, ...]) -> str:
+    choice = row["kind"] == "choice"
+    if theirs is None and row["authors_answer"] is not None:
+        if not choice:
+            return NO_NUMBER
+        if _NAMES_NONE.search(row["reply"][-_ENDS:]):
+            return NO_LETTER
+        return "we read none" if row["options"] else UNKNOWN_TEXT
     if theirs is None:
         return "we read none"
     if row["authors_answer"] is None:
@@ -59,9 +80,13 @@ def _class(row: Mapping[str, Any], theirs: str | None, said: tuple[str, ...]) ->
     if row["kind"] == "number":
         one, other = answers.number_value(theirs), answers.number_value(row["authors_answer"])
         if one is not None and other is not None and one == -other:
-            return "the authors drop the sign"
+            return DROPPED_SIGN
         if one is not None and other is not None and one >= 1000 and str(one).startswith(str(other)):
-            return "the authors stop at the comma of thousands"
+            return DROPPED_DIGITS
+        if "\\boxed" in row["reply"][-_ENDS:]:
+            return PAST
+    if choice and not row["options"] and theirs > LAST_LETTER:
+        return BEYOND
     if answers.same(theirs, row["authors_answer"], row["kind"]):
         return "the same answer, another verdict"
     return "another answer" if said else "another answer, none stated"
@@ -83,9 +108,11 @@ def table(read: list[dict[str, Any]]) -> list[str]:
         own = sum(row["agreed"] for row in both) / len(both) if both else float("nan")
         several = sum(len(row["stated"]) > 1 for row in rows)
         ours, theirs = (sum(row[name] for row in rows) / len(rows) for name in ("right", "authors_right"))
-        mark = "" if min(among, own) >= GOAL else "  BELOW"
+        can = [row for row in read_by_them if row["class"] not in AUTHORS_ERR]
+        where_right = sum(row["equal"] for row in can) / len(can)
+        mark = "" if min(where_right, own) >= GOAL else "  BELOW"
         lines.append(
-            f"{source}, {model}, {kind}: {len(rows)} replies; answers {answer:.2%}, {among:.2%} of the {len(read_by_them)} that the authors read, verdicts {verdict:.2%} as the "
+            f"{source}, {model}, {kind}: {len(rows)} replies; answers {answer:.2%}, {among:.2%} of the {len(read_by_them)} that the authors read, {where_right:.2%} of the {len(can)} of these where their rule is not plainly wrong, verdicts {verdict:.2%} as the "
             f"authors; of the {len(both)} of them that state one {own:.2%}; several in {several} ({several / len(rows):.1%}); "
             f"accuracy {ours:.1%}, authors {theirs:.1%}{mark}"
         )

@@ -25,7 +25,7 @@ _OPEN = (
 )
 _CLOSE = (
     r"(?P<close>[)\]}\uff09\u3011>]|[.:,;!](?!\w)|\s?(?:$|\n)|\\\)|"
-    r"[\"'`*_$\u201d\u2019\u300d]{1,4}(?!\w)|(?=\s[-\u2013\u2014]{1,2}\s))"
+    r"[\"'`*_$\u201d\u2019\u300d]{1,4}(?![A-Za-z0-9_])|(?=\s[-\u2013\u2014]{1,2}\s))"
 )
 _HEAD = re.compile(rf"\s*{_OPEN}{_FILLER}(?P<inner>[\s(\[{{\"'`*_$\u201c]*)", re.I)
 _LETTER = re.compile(rf"(?P<letter>[A-Za-z]){_CLOSE}?(?P<next>[\s\S]{{0,30}})")
@@ -34,9 +34,9 @@ _CLAUSE = re.compile(r"\s(?:is|because|since|as|for|due|which|with|and|or|in|bas
 _REASON = re.compile(r"\s(?:is|because|since|as|which)\b")
 _INITIALS = re.compile(r"[A-Z]\.\s?[A-Z]\.\s?(?:[A-Z]\.\s?)?[A-Z][a-z]")
 # What is said of an option that is not the answer.
-_REFUTED = re.compile(
+REFUTED = re.compile(
     r"[)*\"']{0,3}(?:\s(?:and|or|,)\s\(?[A-Z]\)?)?\s(?:is|are|was|were|can|would|seems?)\s?(?:not|n['\u2019]t|"
-    r"(?:also\s|clearly\s|both\s|simply\s)?(?:wrong|incorrect|false|eliminated|ruled out|invalid|impossible|"
+    r"(?:also\s|clearly\s|both\s|simply\s)?(?:wrong|incorrect|false|eliminated|(?:ruled\s)?out|invalid|impossible|"
     r"irrelevant))\b"
 )
 _WRAPPED = re.compile(r"[(\[{\uff08\"'`*\u201c$]")
@@ -55,7 +55,7 @@ def letter_at(piece: str, letters: str = LETTERS) -> str | None:
     match = _LETTER.match(piece, at)
     if match is None or match["letter"].upper() not in letters or (at and re.match(r"[A-Za-z0-9]", piece[at - 1])):
         return None
-    if _INITIALS.match(piece, match.start("letter")) or _REFUTED.match(piece, match.end("letter")):
+    if _INITIALS.match(piece, match.start("letter")) or REFUTED.match(piece, match.end("letter")):
         return None
     letter, closed, rest = match["letter"], match["close"] is not None, match["next"]
     opened = bool(head and _WRAPPED.search(head[0]))

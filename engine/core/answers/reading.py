@@ -28,7 +28,7 @@ _FILLER = re.compile(
 )
 # Where the clause that states a number ends: what follows explains it.
 _CLAUSE = re.compile(
-    r"[.!?;](?=\s|$)(?!\s?[0-9]{1,3}\b(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z])|"
+    r"[.!?;](?=\s|$)(?!\s?[0-9]{1,3}\b(?!\s?[a-zA-Z*/+=-]))|,\s(?=[A-Za-z])|\n|\s\((?=[a-zA-Z=])|"
     r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
     re.I,
 )
@@ -85,15 +85,21 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     if not stated:
         return _unstated(text, every, kind, options)
     place, answer = stated[0 if statement == "first" else -1]
-    several = _SEVERAL.match(markup.plain(place.piece)) if kind == "choice" and statement == "last" else None
-    # Of "A or C" the last, as of two statements.
-    return several["last"] if several and answer else answer
+    if kind != "choice" or statement != "last" or not answer:
+        return answer
+    # Of "A or C" the last, as of two statements; of a box with options written out too.
+    plain = markup.plain(place.piece)
+    several = _SEVERAL.match(plain) or (_OR_LETTERED.fullmatch(plain) if place.boxed else None)
+    return several["last"] if several else answer
 
 
 _SEVERAL = re.compile(
     r"\s{0,3}(?:both\s|either\s|options?\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
     r"\s{0,2}(?:[.\]!}*]|\Z)"
 )
+
+
+_OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -275,7 +281,7 @@ _WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negati
 _UNSPACED = re.compile(r"(?<=[0-9A-Za-z)%\]])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{1,12}[\s\S]*\Z")
 _BOUND = re.compile(r"(?:\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z")
 _BOUNDED = re.compile(
-    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[xyzn]\s?\^|"
+    r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[xyz](?![A-Za-z0-9\\])|[xyzn]\s?\^|"
     r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))"
 )
 
@@ -335,7 +341,7 @@ _PICKED = re.compile(
     r"\b(?:choose|pick|select|(?:go|going) with|opt for|vote for|settle on|answer|answer choice|true is|"
     r"[Ii]t(?:'s|\u2019s| is| must be)|left with|"
     r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
-    r"[(*\"']{0,3}(?P<letter>[A-Z])(?=[)*\"'.,:;!?]|\s?$|\s\()"
+    r"[(\[*\"'`]{0,3}(?P<letter>[A-Z])(?=[)\]*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
     # Behind these an article, a pronoun or the first of a list may stand as well.
     r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)"
     # "故选B": in Chinese the verb alone states it.
@@ -371,7 +377,11 @@ def _lettered(text: str, options: Sequence[str]) -> str | None:
         return lone["letter"]
     sentence = last.rstrip()
     end = max(sentence.rfind(sign, 0, len(sentence) - 1) for sign in (". ", "! ", "? "))
-    marked = {match["letter"] or match["named"] for match in _MARKED.finditer(sentence, max(end, 0))}
+    marked = {
+        match["letter"] or match["named"]
+        for match in _MARKED.finditer(sentence, max(end, 0))
+        if not choices.REFUTED.match(sentence, match.end())
+    }
     letter = marked.pop() if len(marked) == 1 and sentence[-1:] in (".", "!", "*", ")", "$") else None
     return letter if letter and letter in letters else _first_line(line, letters)
 

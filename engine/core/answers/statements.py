@@ -57,7 +57,7 @@ _COPULAS = (
 )
 _IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
 # Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
-_BESIDE = r"(?=[\s*_\"'`(]{1,4}(?:[A-J](?![A-Za-z0-9'])|[-\u2212]?[0-9]))"
+_BESIDE = r"(?<=[\s*_\"'`(\[])(?=[\s*_\"'`(\[]{0,4}(?:[A-J](?![A-Za-z0-9'])|[-\u2212]?\s?[0-9]))"
 _FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
 _NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
 _LEAD = re.compile(r"(?:[\s*_:`>\uff1a]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
