@@ -63,7 +63,7 @@ class Chats:
                 continue
             key = answer.model, answer.setting, answer.question, answer.target
             repeats[key] = repeats.get(key, -1) + 1
-            yield replace(answer, repeat=repeats[key])
+            yield replace(answer, repeat=repeats[key]) if repeats[key] else answer
 
 
 def _answer(line: Line, where: str) -> ImportedAnswer:

@@ -85,7 +85,7 @@ def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
     scorer that needs what an import has not."""
     scorer = None if wishes.read_again is None else _scorer(wishes.read_again)
     kind_of = {} if scorer is None else _kinds(source)
-    drawn: dict[str, dict[str, _Drawn]] = {}
+    drawn: dict[tuple[str, ...], dict[str, _Drawn]] = {}
     for answer in source():
         yield answer
         _draw(drawn, answer, wishes)
@@ -141,12 +141,12 @@ def _again(
     return replace(answer, answer=said, score=min(1.0, max(0.0, float(score))), scorer=named)
 
 
-def _draw(drawn: dict[str, dict[str, _Drawn]], answer: ImportedAnswer, wishes: Wishes) -> None:
+def _draw(drawn: dict[tuple[str, ...], dict[str, _Drawn]], answer: ImportedAnswer, wishes: Wishes) -> None:
     if not wishes.votes:
         return
-    setting = ids.digest(
-        "i2", [answer.log, answer.task, answer.model, answer.setting, answer.scorer or "", list(answer.parameters)]
-    )
+    # By its words: 0, 0.0 and no are equal, and not the same parameter.
+    asked = repr(answer.parameters)
+    setting = (answer.log, answer.task, answer.model, answer.setting, answer.scorer or "", asked)
     # Of one prompt: worked examples that change from epoch to epoch make another of it.
     told = [turn.content for turn in takewhile(lambda turn: turn.role != "assistant", answer.prompt)]
     prompt = ids.digest("i2", [answer.question, answer.target or "", told])
@@ -158,7 +158,7 @@ def _draw(drawn: dict[str, dict[str, _Drawn]], answer: ImportedAnswer, wishes: W
         return
     own.count += 1
     if own.count == 1:
-        own.unread = replace(answer, prompt=(), reply=None)
+        own.unread = replace(answer, prompt=(), reply=None) if own.first.error else own.first
     else:
         own.read()
         own.add(answer)

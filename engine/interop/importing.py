@@ -27,6 +27,7 @@ from engine.core.records import (
     Condition,
     Cut,
     Mark,
+    Message,
     ModelSetting,
     ModelSpend,
     Price,
@@ -42,10 +43,12 @@ from engine.interop import ImportedAnswer, Importer, admitted, importer_for, log
 from engine.interop.derived import Wishes, readings
 from engine.models.prices import bundled_price
 from engine.store import foreign
-from engine.store.store import Batch, RunRow, Store
+from engine.store.store import Batch, RunRow, Store, asked_for
 
-BATCH = 400
-"""Trials of one transaction."""
+BATCH, BATCH_LETTERS = 4_000, 8_000_000
+"""Trials of one transaction, each of which costs what a hundred trials cost, and letters of their texts in memory."""
+TOLD = 400
+"""Answers between two words of progress."""
 UNSCORED = "the log gives no score"
 NOTHING_MORE = Wishes()
 """The log as it stands."""
@@ -93,7 +96,7 @@ class Part:
     last: datetime | None = None
     models: set[str] = field(default_factory=set)
     unpriced: set[str] = field(default_factory=set)
-    settings: set[str] = field(default_factory=set)
+    settings: set[tuple[str | None, ...]] = field(default_factory=set)
     scorers: set[str] = field(default_factory=set)
     questions: set[str] = field(default_factory=set)
     """Their keys by content."""
@@ -209,7 +212,7 @@ def survey(
 
     unnamed: dict[Key, Part] = {}
     for count, answer in enumerate(readings(source, wishes), 1):
-        if not count % BATCH:
+        if not count % TOLD:
             progress(count)
         key = answer.log, answer.task or path.stem
         part = unnamed.get(key)
@@ -244,7 +247,7 @@ def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Stored
     part.failed += answer.error is not None
     part.scored += answer.score is not None
     part.models.add(answer.model)
-    part.settings.add(ids.canonical([answer.model, answer.setting, answer.parameters, answer.scorer]))
+    part.settings.add((answer.model, answer.setting, answer.scorer, repr(answer.parameters)))
     if answer.scorer:
         part.scorers.add(answer.scorer)
     if answer.error is None:
@@ -296,24 +299,27 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
     here = {_content_of(each): each for each in foreign.questions(store)}
     taken: dict[tuple[str, str], set[int]] = {}
     known: set[str] = set()
-    asked: dict[str, dict[str, TrialSpec]] = defaultdict(dict)
+    asked: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+    met: set[str] = set()
     trials: list[Trial] = []
     completions: list[Completion] = []
-    fresh = read = 0
+    fresh = read = letters = 0
 
     def flush() -> None:
-        nonlocal fresh
+        nonlocal fresh, letters
         fresh += store.flush(Batch(tuple(trials), tuple(completions)))
         trials.clear()
         completions.clear()
-        # By batch: a callback an answer would cost more than storing it.
-        progress(read)
+        letters = 0
 
     for part, answer in _with_parts(found):
         read += 1
+        if not read % TOLD:
+            progress(read)
         condition, question = _condition(part, answer), _question(part, answer, here)
         # What is stored of a setting is asked once, when it is met first.
-        if condition.condition_id not in asked[part.run_id]:
+        if condition.condition_id not in met:
+            met.add(condition.condition_id)
             for each in foreign.answers(store, [condition.condition_id]):
                 taken.setdefault((each.condition_id, each.question_id), set()).add(each.repeat)
                 known.add(each.trial_id)
@@ -322,9 +328,7 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
         # A second log of a setting is more repeats of it, never another answer in place of the first.
         repeat = answer.repeat if answer.repeat not in places else max(places) + 1
         spec = TrialSpec(trial_id, condition, question, repeat)
-        # One of each is enough to say what the run asks for.
-        asked[part.run_id].setdefault(condition.condition_id, spec)
-        asked[part.run_id].setdefault(question.question_id, spec)
+        asked[part.run_id] |= asked_for([spec])
         # After the plan was noted: a second import stores nothing, and its run still says what it asks for.
         if trial_id in known:
             continue
@@ -334,15 +338,19 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
         trials.append(trial)
         if completion is not None:
             completions.append(completion)
-        if len(trials) >= BATCH:
+        letters += (
+            len(question.problem.text) + len(answer.reply or "") + sum(len(turn.content) for turn in answer.prompt)
+        )
+        if len(trials) >= BATCH or letters >= BATCH_LETTERS:
             flush()
     flush()
+    progress(read)
     for part in found.parts.values():
-        _save_run(store, found, part, asked[part.run_id].values())
+        _save_run(store, found, part, asked[part.run_id])
     return fresh
 
 
-def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSpec]) -> None:
+def _save_run(store: Store, found: Survey, part: Part, asked: set[tuple[str, str, str]]) -> None:
     start = part.first or found.moment
     study = {
         "name": part.study,
@@ -361,7 +369,7 @@ def _save_run(store: Store, found: Survey, part: Part, planned: Iterable[TrialSp
     )
     # A run that is here and brings nothing new keeps the moment it was stored with.
     if part.fresh or part.run_id not in {each.run_id for each in store.runs()}:
-        store.save_run(run, planned)
+        store.save_run(run, asked=asked)
 
 
 def content_key(shown: str, target: str | None) -> str:
@@ -476,7 +484,7 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
     calls: tuple[Call, ...] = ()
     completion = None
     if answer.prompt and answer.error is None:
-        messages = tuple(replace(turn, content=_cleaned(turn.content) or "") for turn in answer.prompt)
+        messages = tuple(Message(turn.role, _cleaned(turn.content) or "") for turn in answer.prompt)
         cut = Cut.OWN if answer.cut else None
         output = spend.output_tokens
         calls = (

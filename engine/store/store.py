@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -175,9 +176,12 @@ class Store(Database):
                 tables.insert(connection, content)
         return len(fresh)
 
-    def save_run(self, run: RunRow, planned: Iterable[TrialSpec] = ()) -> None:
-        """Store a run, or replace what was stored of it; `planned`: the trials its study asks for, whoever has them."""
-        asked = asked_for(planned)
+    def save_run(
+        self, run: RunRow, planned: Iterable[TrialSpec] = (), asked: AbstractSet[tuple[str, str, str]] = frozenset()
+    ) -> None:
+        """Store a run, or replace what was stored of it; `planned`: the trials its study asks for, whoever has them,
+        or `asked`, what `asked_for` says of them."""
+        asked = asked or asked_for(planned)
         with self.writing() as connection:
             connection.execute("delete from runs where run_id = ?", [run.run_id])
             if asked:

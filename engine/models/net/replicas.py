@@ -44,7 +44,11 @@ class Replicas:
     clock: Callable[[], float] = time.monotonic
     _addresses: list[_Address] = field(init=False, default_factory=list)
     known: Known | None = field(init=False, default=None)
-    """Who answered first, and as what; None: nobody did yet."""
+    """The measure: who answered first, and as what; None: nobody did yet."""
+    _agree: set[str] = field(init=False, default_factory=set)
+    """Who said the same last."""
+    _before: tuple[str | None, str | None] | None = field(init=False, default=None)
+    """What the measure was before the address that set it said something else."""
 
     def __post_init__(self) -> None:
         self._addresses = [_Address(url) for url in self.urls]
@@ -83,28 +87,50 @@ class Replicas:
         """The answer, which names who gave it. Raises ProviderError where another of the addresses reported another
         model or fingerprint before: that address is not asked again, and its reply is no completion of this model."""
         own = answer.answered_by or "", answer.model_reported, answer.fingerprint
-        # A server that was started anew may say something else; its own answers are held to each other elsewhere.
-        if self.known is None or own[0] == self.known[0]:
-            self.known = own
-        if own[1:] != self.known[1:]:
-            for each in self._addresses:
-                each.refused |= _where(each.url) == own[0]
-            at = 1 if own[1] != self.known[1] else 2
-            raise ProviderError(
-                f"{own[0]} reports the {('model', 'fingerprint')[at - 1]} {str(own[at])[:80]!r} and {self.known[0]} "
-                f"{str(self.known[at])[:80]!r}, so it is not the same model: its reply is left out, and it is asked no "
-                "more. Mend the list in api_base.",
-                kind="malformed",
-                usage=answer.usage,
-            )
+        known = self.known
+        if known is None:
+            self._measure(own)
+        elif own[1:] == known[1:]:
+            self._agree.add(own[0])
+        elif own[0] == known[0] and self._agree <= {own[0]}:
+            # A server that was started anew may say something else, where no other tells that it is the odd one.
+            self._measure(own)
+            self._before = known[1:]
+        elif own[1:] == self._before and len(self._agree) == 1:
+            # Another one now tells.
+            self._refuse(known[0])
+            self._measure(own)
+        else:
+            self._agree.discard(own[0])
+            self._refuse(own[0])
+            if any(not each.refused for each in self._addresses):
+                raise ProviderError(_differs(own, known), kind="malformed", usage=answer.usage)
+            # None says any more what they said first, as after all of them were started anew.
+            self.adopt(own)
         return answer
 
     def adopt(self, known: Known) -> None:
         """Hold all answers from now on to who answered first elsewhere; what was refused by another measure is not."""
         if known != self.known:
-            self.known = known
+            self._measure(known)
             for each in self._addresses:
                 each.refused = False
+
+    def _measure(self, own: Known) -> None:
+        self.known, self._agree, self._before = own, {own[0]}, None
+
+    def _refuse(self, where: str) -> None:
+        for each in self._addresses:
+            each.refused |= _where(each.url) == where
+
+
+def _differs(own: Known, known: Known) -> str:
+    at, what = (1, "model") if own[1] != known[1] else (2, "fingerprint")
+    said, measure = (str(each[at])[:80] for each in (own, known))
+    return (
+        f"{own[0]} reports the {what} {said!r} and {known[0]} {measure!r}, so it is not the same model: its reply is "
+        "left out, and it is asked no more. Mend the list in api_base."
+    )
 
 
 def _where(url: str) -> str:

@@ -152,6 +152,33 @@ def test_who_answered_first_elsewhere_is_the_measure_and_what_was_refused_by_ano
         replicas.held(replace(of_b, answered_by="b/v1"))
 
 
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        # The one that was the measure becomes another while a second one goes on as it was.
+        (("a:m", "b:m", "a:x", "b:m", "b:m"), "ab-bb"),
+        (("a:m", "a:x", "b:m", "a:x", "b:m"), "aab-b"),
+        # All of them are started anew, one behind the other.
+        (("a:m", "b:m", "a:x", "b:x", "a:x", "b:x"), "ab-bab"),
+        # One alone says what it likes.
+        (("a:m", "a:x", "a:y"), "aaa"),
+        (("a:m", "b:x", "a:m", "b:x"), "a-a-"),
+    ],
+)
+def test_an_address_that_becomes_another_is_the_odd_one_whoever_answered_first(
+    said: tuple[str, ...], taken: str
+) -> None:
+    replicas = Replicas(("http://a/v1", "http://b/v1"))
+    got = ""
+    for who, model in (each.split(":") for each in said):
+        try:
+            replicas.checked(f"http://{who}/v1", replace(completion("k", "4"), model_reported=model))
+            got += who
+        except ProviderError:
+            got += "-"
+    assert got == taken
+
+
 def test_of_several_calls_at_once_each_goes_where_fewest_are() -> None:
     replicas = Replicas(("http://a/v1", "http://b/v1", "http://c/v1"))
     with replicas.taken() as one, replicas.taken() as two, replicas.taken() as three:
