@@ -143,25 +143,27 @@ apart under every colour blindness too; the others are shades of the hue of thei
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A plotly marker symbol and the factor that makes it look as large as a circle."""
+    """A plotly marker symbol, and the factor that makes it look as large as a circle."""
 
     symbol: str
     factor: float
+    glyph: str
+    """The same in a line of text."""
 
 
 SHAPES = (
-    Shape("circle", 1.0),
-    Shape("square", 0.92),
-    Shape("diamond", 1.02),
-    Shape("triangle-up", 1.12),
-    Shape("triangle-down", 1.12),
-    Shape("pentagon", 1.05),
-    Shape("star", 1.3),
-    Shape("cross", 1.05),
-    Shape("hexagon2", 1.05),
-    Shape("triangle-right", 1.12),
-    Shape("x", 1.0),
-    Shape("hexagram", 1.2),
+    Shape("circle", 1.0, "●"),
+    Shape("square", 0.92, "■"),
+    Shape("diamond", 1.02, "◆"),
+    Shape("triangle-up", 1.12, "▲"),
+    Shape("triangle-down", 1.12, "▼"),
+    Shape("pentagon", 1.05, "⬟"),
+    Shape("star", 1.3, "★"),
+    Shape("cross", 1.05, "✚"),
+    Shape("hexagon2", 1.05, "⬢"),
+    Shape("triangle-right", 1.12, "▶"),
+    Shape("x", 1.0, "✖"),
+    Shape("hexagram", 1.2, "✶"),
 )
 
 

@@ -32,13 +32,14 @@ from dashboard.figures.ink import (
 )
 from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import baseline_marks, baselines, measured, muted_text
-from dashboard.figures.names import Row, name_rows, variant
+from dashboard.figures.names import Row, name_rows, short_models, variant
 from dashboard.figures.tiling import (
     SIZE,
     EndLabel,
     Tiling,
     end_labels,
     end_note,
+    fits,
     grid,
     noted,
     panel_title,
@@ -130,6 +131,8 @@ class CurvesInfo:
     x_scale: LogScale
     y_scale: AccuracyScale
     tiling: Tiling
+    key: tuple[tuple[str, str], ...] = ()
+    """Models with the signs that stand for them in the names of curves; empty where names say them."""
 
 
 def curves_info(
@@ -178,7 +181,14 @@ def curves_info(
             drawn[task] = tuple(task_curves)
     every = [curve for of_task in drawn.values() for curve in of_task]
     all_stops = [stop for curve in every for stop in curve.stops]
-    tiling = tiling_for(len(drawn), [curve.name for curve in every], room=room)
+    tiling, key = tiling_for(len(drawn), [curve.name for curve in every], room=room), dict[str, str]()
+    if not fits([curve.name for curve in every], tiling) and len({str(row["model"]) for row in rows}) > 1:
+        # Long names with a model each: the sign at the end of a curve stands for the model, which the caption names.
+        short = short_models([str(row["model"]) for row in rows])
+        key = {short[model]: shape.glyph for model, shape in shapes.items() if model in short}
+        drawn = {task: tuple(_signed(curve, key) for curve in of_task) for task, of_task in drawn.items()}
+        every = [curve for of_task in drawn.values() for curve in of_task]
+        tiling = tiling_for(len(drawn), [curve.name for curve in every], room=room)
     blind = {task: baselines(tasks[task]) for task in drawn}
     levels = [at for lines in blind.values() for at, _ in lines]
     y = accuracy_scale(
@@ -194,7 +204,13 @@ def curves_info(
         places = [(x.fraction(s.x) * tiling.across, (1 - y.fraction(s.y)) * tiling.high) for s in last]
         # Of many the best keep their names, the others are named on hover: leaders would cover what they lead from.
         panels.append(Panel(task, of_task, end_labels(places, tiling, MANY), blind[task]))
-    return CurvesInfo(lens, dark, tuple(panels), x, y, tiling)
+    return CurvesInfo(lens, dark, tuple(panels), x, y, tiling, tuple(key.items()))
+
+
+def _signed(curve: Curve, key: Mapping[str, str]) -> Curve:
+    """The curve with its model's sign in its name, where the name ends with the model."""
+    strategy, dot, model = curve.name.rpartition(" · ")
+    return replace(curve, name=f"{strategy} {key[model]}") if dot and model in key else curve
 
 
 def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
@@ -235,6 +251,7 @@ def curves_caption(info: CurvesInfo) -> str:
     every = [curve for panel in info.panels for curve in panel.curves]
     band = "band: 95% interval of the curve that ends highest"
     parts = ["accuracy if every question had this budget", band] if every else []
+    parts += [", ".join(f"{glyph} {model}" for model, glyph in info.key)] if info.key else []
     if any(stop.unsure for curve in every for stop in curve.stops):
         parts.append("dotted where not every answer was observed that far, ended where under half were")
     if any(curve.dots for curve in every):
@@ -259,7 +276,7 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
         for label in panel.labels:
             curve = panel.curves[label.line]
             end = (math.log10(scale.place(curve.stops[-1].x)), curve.stops[-1].y)
-            notes += noted([end_note(label, curve.name, end, column, curve.colour, inks)], i)
+            notes += noted([end_note(label, curve.name, end, column, curve.colour, inks, info.tiling)], i)
         notes += noted(_baseline_names(panel, info, column, inks), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
     paper = grid(info.tiling, inks, spend_axis(scale, inks), accuracy_axis(info.y_scale, inks))

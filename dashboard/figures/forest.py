@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dashboard import theme
 from dashboard.figures.axes import NARROW, PHONE, WIDTH, Box, Room, signed_ticks
 from dashboard.figures.ink import Trace, empty_figure, hovering, interval_bars, layout, note, painted
-from dashboard.figures.lettering import plain, safe, width
+from dashboard.figures.lettering import cut, plain, safe, width
 from dashboard.figures.marks import measured, muted_text
 from dashboard.figures.names import Row
 from dashboard.theme import fade
@@ -198,7 +198,7 @@ def _placed(
     said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
     # Never under a few letters, however long the numbers are.
     most = max(60, across - 44 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
-    lines = [replace(line, name=_cut(line.name, most)) for line in lines]
+    lines = [replace(line, name=cut(line.name, most, NAME, bold=True)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)
     )
@@ -226,14 +226,6 @@ def _placed(
     return ForestInfo(
         *(tuple(lines), heads, hidden, low, high, ticks, left + 24, tuple(places), stacked, dark, empty),
     )
-
-
-def _cut(name: str, room: float) -> str:
-    if width(name, NAME, bold=True) <= room:
-        return name
-    # Letters differ in width, so the cut is found by measuring, from the longest on.
-    cuts = (name[:end] + "…" for end in range(len(name), -1, -1))
-    return next(cut for cut in cuts if width(cut, NAME, bold=True) <= room)[:-1].rstrip() + "…"
 
 
 def forest_figure(info: ForestInfo) -> go.Figure:

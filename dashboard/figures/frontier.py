@@ -50,20 +50,6 @@ CROWD = 1000
 """From so many marks on the quiet ones are drawn with WebGL."""
 MANY = 12
 """From more curves than this, and on a phone, only those that touch the frontier keep their colour and their name."""
-GLYPHS = {
-    "circle": "●",
-    "square": "■",
-    "diamond": "◆",
-    "triangle-up": "▲",
-    "triangle-down": "▼",
-    "pentagon": "⬟",
-    "star": "★",
-    "cross": "✚",
-    "hexagon2": "⬢",
-    "triangle-right": "▶",
-    "x": "✖",
-    "hexagram": "✶",
-}
 """How the key writes the shape of a model."""
 
 
@@ -195,6 +181,7 @@ def frontier_info(
             y_scale,
             box,
             handles=(handles.most, handles.least),
+            levels=[at for at, _ in blind],
             tags=[tag.box(*box.plot) for tag in (*asked, *line_names)],
             narrow=room != "wide",
         ),
@@ -316,7 +303,7 @@ def _key(info: FrontierInfo) -> str:
     if info.room == "phone":
         return ""
     if len(info.models) > 1:
-        every = [f"{GLYPHS[p.shape.symbol]} {safe(p.model)}" for p in info.models]
+        every = [f"{p.shape.glyph} {safe(p.model)}" for p in info.models]
         return "\u00a0\u00a0\u00a0".join(every[:4] + ([f"and {len(every) - 4} more"] if len(every) > 4 else []))
     words = ["● on the frontier", "" if info.room == "narrow" else "• other budget"]
     words.append("▬ where the frontier may be (80%)" if info.band else "")

@@ -11,6 +11,7 @@ equal input. y grows downwards.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -243,6 +244,8 @@ OVER_CURVE, OVER_BAR, OVER_STAIR = 0.6, 3.0, 8.0
 """What a label's place costs for each line it covers."""
 PIECE = 14.0
 """Slanted lines are covered by boxes of this many pixels."""
+TAIL = 48.0
+"""What a curve has beyond its last point on the frontier, in pixels, up to which it is named at that point."""
 ENOUGH = 3
 """So many points of a curve on the frontier are told apart by their budgets."""
 
@@ -288,21 +291,25 @@ def labels_for(
     box: Box,
     *,
     handles: tuple[float | None, float | None] = (None, None),
+    levels: Sequence[float] = (),
     tags: Sequence[tuple[float, float, float, float]] = (),
     narrow: bool = False,
 ) -> tuple[Label, ...]:
-    """The name of each curve of `named` at its last point; budgets of frontier points where a curve has several.
+    """The name of each curve of `named` at its end; budgets of frontier points where a curve has several.
 
-    `line`: corners of the frontier. `handles`: the limits of spend and accuracy, whose lines cost. `tags`: boxes of
-    texts that stand already, left, top, right and foot in pixels. What has no legible place is left out and told on
-    hover."""
+    `line`: corners of the frontier. `handles`: the limits of spend and accuracy, whose lines cost, as those of the
+    accuracies `levels` do. `tags`: boxes of texts that stand already, left, top, right and foot in pixels. What has no
+    legible place is left out and told on hover."""
     plane, several = Plane(x, y, *box.plot), len({p.model for p in points}) > 1
     wanted, asks = list[Label](), list[Ask]()
     for curve in sorted(named, key=lambda curve: not any(points[i].front for i in curve)):
-        last, front = points[curve[-1]], [i for i in curve if points[i].front]
+        end, front = curve[-1], [i for i in curve if points[i].front]
+        if front and math.dist(*(plane.at(points[i].x, points[i].y) for i in (front[-1], end))) < TAIL:
+            end = front[-1]
+        last = points[end]
         name = last.name.short.removesuffix(f", {last.name.at}") if last.name.at else last.name.short
         strategy, model = (name.partition(" · ")[0], last.model) if several else (name, "")
-        wanted.append(Label(curve[-1], strategy, model, True, bool(front), 0, 0, False))
+        wanted.append(Label(end, strategy, model, True, bool(front), 0, 0, False))
         budgets = front if len(front) >= ENOUGH else []
         wanted += [
             # What is counted stands at the axis: `up to 64`.
@@ -342,12 +349,12 @@ def labels_for(
         # The frontier's line runs on to the right edge.
         bars.append((*corners[-1], plane.across, corners[-1][1], OVER_STAIR))
     most, least = handles
+    for level in (*levels, *([] if least is None else [least])):
+        up = plane.at(0, level)[1]
+        bars.append((0, up, plane.across, up, OVER_STAIR))
     if most is not None:
         edge = plane.at(most, 0)[0]
         bars.append((edge, 0, edge, plane.high, OVER_STAIR))
-    if least is not None:
-        up = plane.at(0, least)[1]
-        bars.append((0, up, plane.across, up, OVER_STAIR))
     circles = tuple((*plane.at(p.x, p.y), p.radius) for p in points)
     places = place(asks, Scene(plane.across, plane.high, circles, tuple(bars), tuple(tags)))
     return tuple(

@@ -33,7 +33,7 @@ WIDTHS = {
 LONGEST = 44
 """Characters of a name that are shown before it is cut with an ellipsis."""
 
-__all__ = ["plain", "safe", "short_model", "width"]
+__all__ = ["cut", "plain", "safe", "short_model", "width"]
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
@@ -61,3 +61,12 @@ def width(text: str, size: float, *, bold: bool = False) -> float:
     """Pixels a line of text takes in Source Sans at `size` pixels; wide scripts count a full square."""
     known = WIDTHS[bold]
     return sum(known.get(c) or (1000 if unicodedata.east_asian_width(c) in "WF" else 640) for c in text) * size / 1000
+
+
+def cut(text: str, room: float, size: float, *, bold: bool = False) -> str:
+    """A line of text that takes at most `room` pixels, with an ellipsis where it had to be cut."""
+    if width(text, size, bold=bold) <= room:
+        return text
+    # Letters differ in width, so the cut is found by measuring, from the longest on.
+    cuts = (text[:end] + "…" for end in range(len(text), 0, -1))
+    return next((each for each in cuts if width(each, size, bold=bold) <= room), "…")[:-1].rstrip() + "…"

@@ -287,7 +287,7 @@ def told_figure(info: ToldInfo) -> go.Figure:
         for label in end_labels(spots, info.tiling):
             series, stop = named[label.line], last[label.line]
             end = (math.log10(x.place(stop.told)), math.log10(y.place(stop.value)))
-            notes += noted([end_note(label, series.name, end, column, series.colour, inks)], i)
+            notes += noted([end_note(label, series.name, end, column, series.colour, inks, info.tiling)], i)
         notes += noted([panel_title(panel.task, inks, "" if i else "tokens used")], i)
     # A log axis that goes up: a light grid, neither line nor ticks.
     up = {"showgrid": True, "gridcolor": inks.grid, "gridwidth": 1, "showline": False, "ticks": "", "fixedrange": True}

@@ -10,13 +10,26 @@ from typing import Any
 
 from dashboard.figures.axes import FOOT, LEFT, RIGHT, Box, Room, box_for
 from dashboard.figures.ink import Trace, halo, layout
-from dashboard.figures.lettering import safe, width
+from dashboard.figures.lettering import cut, safe, width
 from dashboard.theme import Inks, fade
 
 GUTTER, HEAD, BETWEEN, PITCH, SIZE = 26, 34, 30, 14.5, 12.0
 """Pixels: between panels of a row, over a panel, under its tick labels, from name to name; and the names' font size."""
+SPARE, MOST = 18, 0.5
+"""Pixels of the column of names that are no name's, and the share of a panel that it takes at most."""
 
-__all__ = ["EndLabel", "Tiling", "end_labels", "end_note", "grid", "noted", "panel_title", "placed", "tiling_for"]
+__all__ = [
+    "EndLabel",
+    "Tiling",
+    "end_labels",
+    "end_note",
+    "fits",
+    "grid",
+    "noted",
+    "panel_title",
+    "placed",
+    "tiling_for",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,8 @@ class Tiling:
     """Height of a panel."""
     reserve: float
     """Pixels at the right of a panel kept for labels."""
+    panels: int
+    """How many there are; the last row need not be full."""
 
     @property
     def widening(self) -> float:
@@ -48,16 +63,21 @@ class Tiling:
         return HEAD + BETWEEN - 10
 
 
+def fits(names: Iterable[str], tiling: Tiling) -> bool:
+    """Whether all these names can stand whole at the right of a panel."""
+    return max((width(name, SIZE) for name in names), default=0.0) + SPARE <= tiling.across * MOST
+
+
 def tiling_for(panels: int, names: Sequence[str], *, room: Room = "wide", labelled: bool = True) -> Tiling:
     """A grid for so many panels: two to four in a row, larger the fewer there are; on a phone one under the other."""
     most = {"phone": 1, "narrow": 2, "wide": 3 if labelled else 4}[room]
     # Rows as equal as can be: four panels of at most three in a row stand two by two.
     columns = max(1, min(most, panels, math.ceil(panels / math.ceil(panels / most)) if panels else 1))
     across = (box_for(room).width - LEFT - RIGHT - (columns - 1) * GUTTER) / columns
-    reserve = min(max((width(name, SIZE) for name in names), default=0.0) + 18, across * 0.5) if labelled else 0.0
+    reserve = min(max((width(name, SIZE) for name in names), default=0.0) + SPARE, across * MOST) if labelled else 0.0
     # A single panel is as high as a figure, two in a row nearly square.
     high = 400.0 if panels <= 1 else 300.0 if columns <= 2 else 240.0
-    return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve)
+    return Tiling(columns, max(1, math.ceil(panels / columns)), across, high, reserve, panels)
 
 
 def grid(tiling: Tiling, inks: Inks, across: dict[str, Any], up: dict[str, Any]) -> dict[str, Any]:
@@ -65,6 +85,9 @@ def grid(tiling: Tiling, inks: Inks, across: dict[str, Any], up: dict[str, Any])
     # Panels stand where they stand, whatever is reserved in them for names.
     places = _axis_places(replace(tiling, reserve=0.0))
     axes = {name: place | (across if name[0] == "x" else up) for name, place in places.items()}
+    for at in range(max(0, tiling.panels - tiling.columns), tiling.panels):
+        # Nothing is below it, so it says its ticks, in the last row or not.
+        axes[f"xaxis{at + 1 if at else ''}"] |= {"showticklabels": True}
     paper = layout(inks, Box(0, tiling.height, FOOT))
     return paper | {"margin": paper["margin"] | {"t": HEAD}} | axes
 
@@ -145,11 +168,13 @@ def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling, most: int | 
 
 
 def end_note(
-    label: EndLabel, name: str, at: tuple[float, float], column: float, colour: str, inks: Inks
+    label: EndLabel, name: str, at: tuple[float, float], column: float, colour: str, inks: Inks, tiling: Tiling
 ) -> dict[str, Any]:
-    """A name in the column at the right, its leader to the line's end `at`; both on the panel's axes."""
+    """A name in the column at the right, cut to it, its leader to the line's end `at`; both on the panel's axes."""
+    text = safe(cut(name, tiling.reserve - SPARE + GUTTER / 2, SIZE))
     place = {"x": at[0], "y": at[1], "ax": column, "ay": label.dy, "axref": "x", "xanchor": "left", "yanchor": "middle"}
     leader = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.9, "standoff": 5, "borderpad": 1}
     # Plotly ties text to its mark by the arrow alone, so where no leader is wanted it is there, but clear.
-    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False}
-    return place | leader | ink | {"text": safe(name), "font": {"size": SIZE, "color": inks.text, "shadow": halo(inks)}}
+    # On a ground of its own: the lines of baselines run on behind the names.
+    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False, "bgcolor": inks.background}
+    return place | leader | ink | {"text": text, "font": {"size": SIZE, "color": inks.text, "shadow": halo(inks)}}

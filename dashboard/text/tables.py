@@ -318,9 +318,9 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
     """Reservations about a cell: partial, simulated, priced by assumption or not at all."""
     notes, priced = [], x in (None, "usd")
     if row.get("much_cut"):
-        notes.append("much cut off: read accuracy with the budget")
+        notes.append("often cut off by the budget")
     if row.get("tied"):
-        notes.append("as cheap and as accurate as another one here")
+        notes.append("same spend and accuracy as another setting")
     if row["partial"]:
         notes.append(f"partial: {fmt.count(row['n_questions'])} of {fmt.plural(row['n_planned'], 'question')}")
     if early := names.stopped(row):

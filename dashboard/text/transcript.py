@@ -64,7 +64,6 @@ __all__ = [
     "read_line",
     "stated_answer",
     "table",
-    "tokens",
     "verdict_line",
     "visible",
     "votes",
@@ -101,11 +100,6 @@ def visible(text: str, longest: int = LONGEST) -> str:
         letters.append(letter)
     more = len(text) - longest
     return "".join(letters) + (f"\n… {more:,} more characters" if more > 0 else "")
-
-
-def tokens(spend: Spend) -> str:
-    """Input and output apart: `56 (40+16)`."""
-    return f"{fmt.count(spend.total_tokens)} ({fmt.count(spend.input_tokens)}+{fmt.count(spend.output_tokens)})"
 
 
 def imported_line(trial: Trial) -> str:
@@ -272,10 +266,9 @@ def verdict_line(trial: Trial, reading: Reading) -> str:
 
 
 def facts_line(entry: Entry) -> str:
-    """Calls, tokens, and which execution it was."""
-    trial, spend = entry.trial, entry.reading.spend
-    spent = [fmt.plural(spend.calls, "call"), f"{tokens(spend)} tokens"]
-    parts = [*([imported_line(trial)] if is_imported(trial) else spent), f"run {trial.run_id}"]
+    """Which execution it was, and of an imported answer what its log says of its spend."""
+    trial = entry.trial
+    parts = [*([imported_line(trial)] if is_imported(trial) else []), f"run {trial.run_id}"]
     # A first time and the first repeat are what one expects, and not said.
     parts += [f"asked {trial.attempt} times"] if trial.attempt > 1 else []
     return " · ".join([*parts, f"repeat {trial.spec.repeat}"] if trial.spec.repeat else parts)

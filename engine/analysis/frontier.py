@@ -242,8 +242,10 @@ def frontier(cells: pl.DataFrame, units: pl.DataFrame, x: str, kind: Kind, repli
         share[drawn.rows] = drawn_places.share()
         level = _comparable(point)
         spots = np.stack([level.x[0], level.accuracy[0]])
-        _, spot, cells_there = np.unique(spots, axis=1, return_inverse=True, return_counts=True)
-        tied[drawn.rows] = stands & (cells_there[spot] > 1)
+        spot = np.unique(spots, axis=1, return_inverse=True)[1]
+        # A setting that a larger budget gives nothing is level with itself, which says nothing.
+        there = pl.DataFrame({"spot": spot, "own": frame["condition_id"].gather(drawn.rows)})
+        tied[drawn.rows] = stands & there.select(pl.col("own").n_unique().over("spot") > 1).to_series().to_numpy()
         corners = np.flatnonzero(stands) if kind == "hull" else np.array([], dtype=np.intp)
         by_x = corners[np.argsort(point.x[0, corners])]
         labels[drawn.rows] = verdicts(point, by_x, drawn.cloud, drawn_places, drawn.clusters)

@@ -48,7 +48,13 @@ TOOLS = {
 }
 """What the tools are called whose logs are imported."""
 _LONGEST = 80
-TASKS = {"chain_sum": "Sums", "gcd": "Divisors", "letter_counting": "Letters", "syllogism": "Syllogisms"}
+TASKS = {
+    "chain_sum": "Sums",
+    "gcd": "Divisors",
+    "gsm_symbolic": "Word problems",
+    "letter_counting": "Letters",
+    "syllogism": "Syllogisms",
+}
 READ_AGAIN = "Budgetscope"
 """Begins the scorer's name of an imported setting that was read a second time, by our rules: `Budgetscope (same)`."""
 MAJORITY = "majority_at"

@@ -108,8 +108,8 @@ def points(fraction: float | None, n: int | None = None) -> str:
     they are told, whole ones: `+3 points`."""
     if fraction is None or not math.isfinite(fraction):
         return UNKNOWN
-    # Less than half a point is not none.
-    whole = n is not None and n < FINE and not 0 < abs(fraction) < 0.005
+    # Less than half a point is not none, as far as a tenth tells it.
+    whole = n is not None and n < FINE and not 0.0005 <= abs(fraction) < 0.005
     text = f"{round(100 * fraction)}" if whole else _tenths(fraction)
     return f"{text if text.startswith('-') or not float(text) else '+' + text} points".replace("-", MINUS)
 

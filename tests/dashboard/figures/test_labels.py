@@ -94,10 +94,14 @@ def test_the_name_of_a_curve_stands_beside_the_interval_of_its_last_point_and_no
     spends = (60.0, 120.0, 200.0)
     shared = {"strategy": "self_consistency", "params": '{"samples": 12}', "on_frontier": True}
     rows = [cell(spend=spend, accuracy=0.3 + 0.15 * i, budget=64 << i, **shared) for i, spend in enumerate(spends)]
-    cells = pl.DataFrame([row | {"accuracy_low": 0.1, "accuracy_high": 0.9} for row in rows])
-    info = frontier_info(cells, line_of(cells), x="total_tokens")
+    # A budget that hardly adds anything: the name stands where the curve left the frontier.
+    rows.append(cell(spend=206.0, accuracy=0.6, budget=512, **shared | {"on_frontier": False}))
+    cells = pl.DataFrame([row | {"accuracy_low": 0.1, "accuracy_high": 0.9, "guess": 0.65} for row in rows])
+    info = frontier_info(cells, line_of(cells.filter("on_frontier")), x="total_tokens")
     plane = Plane(info.x_scale, info.y_scale, *info.box.plot)
-    upright = [plane.at(p.x, p.y)[0] for p in info.points]
+    upright = [plane.at(p.x, p.y)[0] for p in info.points if p.front]
+    level = plane.at(1, 0.65)[1]
+    assert not [box for box in drawn_boxes(info) if box[1] < level < box[3]], "no baseline strikes a name out"
     assert len(info.labels) == 4
     assert not [(box, x) for box in drawn_boxes(info) for x in upright if box[0] < x < box[2]]
 

@@ -17,7 +17,7 @@ from engine.analysis import Cell, Difference, frontier, frontier_line
 from engine.analysis.frontier import flags, resampled
 from engine.analysis.stats import replicate_weights
 from engine.core.errors import UnknownName
-from tests.support.outcomes import stored, trials_of
+from tests.support.outcomes import growing, stored, trials_of
 
 points = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=9)
 
@@ -104,6 +104,11 @@ def test_equal_cells_stand_together_in_every_replicate(tmp_path: Path):
     frame = results.frontier(replicates=300)
     assert frame["on_frontier"].to_list() == [True, True]
     assert frame["p_frontier"].to_list() == [1.0, 1.0]
+    assert frame["tied"].to_list() == [True, True]
+    # A larger budget that gives a setting nothing makes it level with itself alone.
+    (tmp_path / "alone").mkdir()
+    alone = stored(tmp_path / "alone", growing("one", [0] * 4, budget=1000)).frontier(budgets=[500, 900], replicates=50)
+    assert alone["on_frontier"].to_list() == [True, True] and not alone["tied"].any()
 
 
 def test_a_partial_cell_is_neither_judged_nor_compared_with(tmp_path: Path):
