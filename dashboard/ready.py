@@ -7,7 +7,6 @@ page opens with, which the caches then share. `ahead` reads what a next click as
 
 from __future__ import annotations
 
-import gc
 import importlib
 import threading
 import time
@@ -16,6 +15,8 @@ from collections.abc import Callable, Hashable, Iterable
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
+
+from engine.core import memory
 
 if TYPE_CHECKING:
     from dashboard.data.queries import Database
@@ -105,8 +106,7 @@ def _get_ready() -> None:
         load()
         look()
         # Streamlit collects garbage behind every run of a page, and would walk through all that was imported each time.
-        gc.collect()
-        gc.freeze()
+        memory.keep()
 
 
 def _await_server() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from functools import cache
 
 from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
+from engine.core import memory
 from tests.support import effort, new_files
 
 # Pages are tested without a server; this is where theirs would listen. Set here, since Streamlit reads its files once,
@@ -24,5 +24,4 @@ new_files.copied()
 
 def pytest_collection_finish() -> None:
     """Thousands of tests and all they import stay to the end: no collection of garbage need walk through them."""
-    gc.collect()
-    gc.freeze()
+    memory.keep()

@@ -321,7 +321,7 @@ class Look:
     def asked(self) -> list[Asked]:
         """What every study asked for, task by task."""
         studies = self.known.studies
-        return asked(self.connection, studies, queries.has(self.connection, "plans"))
+        return asked(self.connection, studies, tables.has(self.connection, "plans"))
 
     def shown(self, filters: Mapping[str, Any]) -> Shown:
         """What the filters leave, see `FILTERS`. Raises UnknownName for a filter or a study that is not there."""
@@ -353,7 +353,7 @@ class Look:
     @cached_property
     def explained(self) -> frozenset[str]:
         """Ids of the conditions whose trials state facts of their mechanism."""
-        if not queries.has(self.connection, "facts"):
+        if not tables.has(self.connection, "facts"):
             return frozenset()
         # Once a look: facts of a large study are the longest table there is but for calls.
         sql = "select distinct condition_id from trials semi join facts using (trial_id)"

@@ -15,21 +15,29 @@ _GUARD = threading.Lock()
 _RARE = (100_000, 50, 100)
 _users = 0
 _before: tuple[int, int, int] = gc.get_threshold()
-_froze = False
+_kept = False
+
+
+def keep() -> None:
+    """What is there now stays as long as the process: no search walks through it again."""
+    global _kept
+    with _GUARD:
+        gc.collect()
+        gc.freeze()
+        # Told here: Python counts what is frozen by walking through it.
+        _kept = True
 
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
     """Look for cycles rarely inside the block; blocks may overlap, in any thread."""
-    global _users, _before, _froze
+    global _users, _before
     with _GUARD:
         _users += 1
         if _users == 1:
             _before = gc.get_threshold()
-            # What was imported lives as long as the process; only what comes now is worth looking at. A process that
-            # has seen to that itself keeps what it froze.
-            _froze = gc.get_freeze_count() == 0
-            if _froze:
+            # What was imported lives as long as the process; only what comes now is worth looking at.
+            if not _kept:
                 gc.freeze()
             gc.set_threshold(*_RARE)
     try:
@@ -39,5 +47,5 @@ def rare_collections() -> Iterator[None]:
             _users -= 1
             if not _users:
                 gc.set_threshold(*_before)
-                if _froze:
+                if not _kept:
                     gc.unfreeze()

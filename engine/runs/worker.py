@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -211,7 +212,7 @@ class _Worker:
         if self._place:
             # As the run keeps it: with the plugins that its strategies came from.
             known = tuple((model.setting.name, model.setting.identity) for model in planned.models.values())
-            setup = Setup(_kept_text(planned.study), known, self._dir.run_id, metadata.version("budgetscope"))
+            setup = Setup(_kept_text(planned.study), known, self._dir.run_id, _version())
             self._crew = Crew(self._place, setup, planned.models)
             await self._heart.attend(self._crew.open())
             return
@@ -414,9 +415,15 @@ class _Worker:
             in_doubt_tokens=doubt.tokens,
             in_doubt_pusd=doubt.pusd if self._priced else None,
             host=platform.node(),
-            version=metadata.version("budgetscope"),
+            version=_version(),
             estimate=self._estimate,
         )
+
+
+@cache
+def _version() -> str:
+    # Looked up in a folder of hundreds of packages, and in a text of many lines there.
+    return metadata.version("budgetscope")
 
 
 def same_as_before(directory: RunDir, planned: Plan) -> None:

@@ -265,12 +265,12 @@ PARTS = "".join(
 def scored(connection: Connection) -> None:
     """See that marks and trials have scores and steps their parts; a database of an older schema that is only read had
     none between 0 and 1."""
-    known = {table: {name for name, _ in columns} for table, columns in tables.layouts(connection).items()}
     verdicts = "if(verdict in ('right', 'wrong'), (verdict = 'right')::double, null) as score"
     lacking = {"marks": verdicts, "trials": verdicts, **dict.fromkeys(("steps", "held"), each("0 as @", *SCORES))}
+    known = tables.layouts(connection, *lacking)
     ((own,),) = connection.execute("select current_database()").fetchall()
     for table, columns in lacking.items():
-        if table in known and "score" not in known[table] and "partly" not in known[table]:
+        if table in known and not {"score", "partly"} & dict(known[table]).keys():
             name = own.replace('"', '""')
             connection.execute(f'create temp view {table} as select *, {columns} from "{name}".main.{table}')
 

@@ -51,7 +51,7 @@ def answers(store: Store, condition_ids: Iterable[str]) -> list[StoredAnswer]:
         return []
     # A file that is only read may be older than the column.
     with store.reading() as connection:
-        score = "score" if "score" in {n for n, _ in tables.layouts(connection)["trials"]} else "null as score"
+        score = "score" if tables.has(connection, "trials", "score") else "null as score"
         sql = f"select trial_id, condition_id, question_id, repeat, answer, {score} from trials"
         stored = tables.matching(connection, f"{sql} semi join wanted on condition_id = id", condition_ids)
     return [StoredAnswer(**row) for row in stored]

@@ -192,7 +192,7 @@ class Store(Database):
     def planned(self, run_id: str) -> set[tuple[str, str, str]] | None:
         """What a run's study asks for, as `asked_for` says it; None: that was not stored."""
         with self.reading() as connection:
-            if "plans" not in tables.layouts(connection):
+            if not tables.has(connection, "plans"):
                 return None
             stored = tables.fetch(connection, "select task, kind, id from plans where run_id = ?", [run_id])
         # A run that was stored before plans were kept has none, which is unknown and no empty study.
@@ -290,7 +290,7 @@ class Store(Database):
         """By request, the oldest stored completion of these model identities made at or after `since`."""
         with self.reading() as connection:
             # A file that is only read may be older than the table.
-            ours = _OURS if "origins" in tables.layouts(connection) else ""
+            ours = _OURS if tables.has(connection, "origins") else ""
             oldest = tables.matching(connection, _KEYS.format(ours=ours), models, [codec.naive(since)])
         return {row["request"]: row["key"] for row in oldest}
 
@@ -303,7 +303,7 @@ class Store(Database):
     def probes(self, chain_keys: Iterable[str]) -> list[Probe]:
         """All looks into these completions, by completion and place; none in a file of an earlier version."""
         with self.reading() as connection:
-            if "probes" not in tables.layouts(connection):
+            if not tables.has(connection, "probes"):
                 return []
             sql = "select p.* from probes p semi join wanted on chain_key = id order by all"
             return [rows.probe_of(row) for row in tables.matching(connection, sql, chain_keys)]
@@ -365,7 +365,7 @@ class Store(Database):
         if table not in schema.TABLES:
             raise UnknownName("table", table, schema.TABLES)
         with self._written(path, format) as (connection, part):
-            layout = tables.layouts(connection)[table]
+            layout = tables.layouts(connection, table)[table]
             _copied(connection, table, layout, part, format)
 
     def export_frame(self, path: Path | str, format: Format, frame: pl.DataFrame) -> None:

@@ -83,10 +83,9 @@ def insert(connection: Connection, content: rows.Tables) -> None:
     import polars as pl
 
     kinds = {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us"), "DOUBLE": pl.Float64()}
-    known = layouts(connection)
+    content = {table: fresh for table, fresh in content.items() if fresh}
+    known = layouts(connection, *content)
     for table, fresh in content.items():
-        if not fresh:
-            continue
         # By the table's own layout: from the values alone a column of nulls would have no type at all. By columns, as a
         # list of rows would be cast without a word: 1.5 to 1.
         shape = {name: kinds.get(kind, pl.Int64()) for name, kind in known[table]}
@@ -102,13 +101,21 @@ def insert(connection: Connection, content: rows.Tables) -> None:
         connection.unregister("fresh")
 
 
-def layouts(connection: Connection) -> dict[str, Layout]:
-    """Name and DuckDB type of every table's columns, in order."""
+def layouts(connection: Connection, *only: str) -> dict[str, Layout]:
+    """Name and DuckDB type of every table's columns, in order; of some tables alone where they are named, which takes
+    a quarter of the time. A file that is only read may be older than a table or a column."""
     layouts: dict[str, Layout] = {}
-    sql = "select table_name, column_name, data_type from duckdb_columns() where not internal order by column_index"
-    for row in fetch(connection, sql):
-        layouts.setdefault(row["table_name"], []).append((row["column_name"], row["data_type"]))
+    which = f" and table_name in ({', '.join(map(quoted, only))})" if only else ""
+    sql = f"select table_name, column_name, data_type from duckdb_columns() where not internal{which}"
+    for table, name, kind in connection.execute(f"{sql} order by column_index").fetchall():
+        layouts.setdefault(table, []).append((name, kind))
     return layouts
+
+
+def has(connection: Connection, table: str, column: str | None = None) -> bool:
+    """Whether there is such a table or view, with such a column."""
+    layout = layouts(connection, table).get(table, [])
+    return bool(layout) if column is None else column in dict(layout)
 
 
 def needed(connection: Connection) -> dict[str, set[str]]:
@@ -122,7 +129,7 @@ def needed(connection: Connection) -> dict[str, set[str]]:
 
 def reader(connection: Connection) -> str:
     """By which version a row of `trials` was read, as SQL; a file that is only read may be older than the column."""
-    return "coalesce(reader, 1)" if ("reader", "BIGINT") in layouts(connection)["trials"] else "1"
+    return "coalesce(reader, 1)" if has(connection, "trials", "reader") else "1"
 
 
 def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any]) -> list[Trial]:
@@ -135,7 +142,7 @@ def whole_trials(connection: Connection, chosen: str, parameters: Sequence[Any])
     snapshots = prices(connection)
     children = {name: _grouped(chosen_rows(sql), "trial_id") for name, sql in _CHILDREN.items()}
     # A file that is only read may be older than the table.
-    stated = chosen_rows(_FACTS) if "facts" in layouts(connection) else []
+    stated = chosen_rows(_FACTS) if has(connection, "facts") else []
     children["facts"] = _grouped(stated, "trial_id")
     return [
         rows.trial_of(
@@ -151,7 +158,7 @@ def prices(connection: Connection) -> dict[str, dict[str, Price | None]]:
     """By snapshot and model identity, the prices that are stored. All of them: they are few."""
     tiers: dict[tuple[str, str], list[codec.Row]] = {}
     # A file that is only read may be older than the table.
-    if "price_tiers" in layouts(connection):
+    if has(connection, "price_tiers"):
         for row in fetch(connection, "select * from price_tiers"):
             tiers.setdefault((row["snapshot_id"], row["model"]), []).append(row)
     snapshots: dict[str, dict[str, Price | None]] = {}
@@ -176,7 +183,7 @@ def book(connection: Connection) -> Book:
 
 def rounds(connection: Connection, run_id: str | None = None) -> tuple[list[Round], list[Stop]]:
     """What adaptive runs decided, in order, of one run or of all; nothing in a file of an earlier version."""
-    if "rounds" not in layouts(connection):
+    if not has(connection, "rounds"):
         return [], []
     where = "where run_id = coalesce(?, run_id)"
     looked = fetch(connection, f"select * from rounds {where} order by run_id, task, number", [run_id])

@@ -169,8 +169,8 @@ def trial_rows(connection: Connection, condition_id: str) -> pl.DataFrame:
     prices.stand_in(connection)
     deltas.scored(connection)
     # A database of an older schema that is only read had prices of one rate.
-    spends = [name for name, _ in tables.layouts(connection)["trial_spends"]]
-    relation = "trial_spends" if "tier" in spends else "(select *, 0 as tier from trial_spends)"
+    tiered = tables.has(connection, "trial_spends", "tier")
+    relation = "trial_spends" if tiered else "(select *, 0 as tier from trial_spends)"
     sql = _TRIAL_ROWS.format(cost=prices.cost("x", "p"), spends=relation, stored=prices.STORED)
     return _frame(connection, sql, condition_id)
 

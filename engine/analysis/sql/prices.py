@@ -40,7 +40,7 @@ def cost(spend: str, rates: str) -> str:
 
 def stand_in(connection: Connection) -> None:
     """See that there is a table of tiers; a database of an older schema that is only read had prices of one rate."""
-    if "price_tiers" not in tables.layouts(connection):
+    if not tables.has(connection, "price_tiers"):
         columns = ", ".join(f"{name} bigint" for name in ("tier", "above_input_tokens", *_AMOUNTS))
         connection.execute(f"create temp table price_tiers (snapshot_id varchar, model varchar, {columns})")
 

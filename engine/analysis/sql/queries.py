@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.sql import prices
-from engine.store import deltas
+from engine.store import deltas, tables
 from engine.store.sql import each
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def materialized(connection: Connection) -> dict[str, tuple[str, list[int]]]:
     """By condition, the axis and the budgets its sums are held at."""
-    if not has(connection, "holdings"):
+    if not tables.has(connection, "holdings"):
         return {}
     sql = f"select condition_id, axis, budgets from holdings join {deltas.CONDITIONS} using (condition_no)"
     return {condition: (axis, budgets) for condition, axis, budgets in connection.execute(sql).fetchall()}
@@ -393,14 +393,8 @@ def prepare(connection: Connection) -> None:
     """See that there are steps, scores and prices to read; called once per connection, before anything else here."""
     prices.stand_in(connection)
     deltas.scored(connection)
-    if not has(connection, "steps"):
+    if not tables.has(connection, "steps"):
         deltas.stand_in(connection)
-
-
-def has(connection: Connection, table: str) -> bool:
-    """Whether there is such a table; an older database that is only read may lack the newest."""
-    # By columns, which views have too: an archive has nothing else.
-    return bool(connection.execute("select 1 from duckdb_columns() where table_name = ?", [table]).fetchall())
 
 
 def changes(

@@ -191,8 +191,7 @@ def _read(connection: Connection, condition_id: str, axis: Axis, budget: int | N
         # Read once, for `listed`, so there is nothing to keep.
         connection.execute(f"create temp view read as {_AS_RUN}")
         return
-    layouts = tables.layouts(connection)
-    if axis in _WALLS and "steps" in layouts:
+    if axis in _WALLS and tables.has(connection, "steps"):
         deltas.scored(connection)
         sql = f"create temp table read as {_AT_BUDGET.format(wall=_WALLS[axis])}"
         connection.execute(sql, {"condition": condition_id, "budget": budget})
