@@ -35,6 +35,10 @@ RETURN_S = 10.0
 """Seconds an ending run waits for the database to return its lease; whoever sees it gone does it from its journal."""
 
 
+class _Smaller(Exception):
+    """Undoes a look that makes the run's lease smaller while it goes on reserving."""
+
+
 class RunAllowance:
     """One run's dealings with the day's allowance, in the process that holds the run's lock."""
 
@@ -143,16 +147,31 @@ class RunAllowance:
                 return None
             self._free = False
             with self._looking.book() as book:
-                return book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
+                lease = book.look(own, day, ceiling.spent, ceiling.in_doubt, ceiling.reserved, self._wants(ceiling))
+                if lease is not None and not ceiling.paused and self._smaller(lease, ceiling):
+                    raise _Smaller
+            return lease
 
         try:
-            lease = await asyncio.to_thread(adjust)
+            try:
+                lease = await asyncio.to_thread(adjust)
+            except _Smaller:
+                # What is in flight is counted and the lease cut to it; nothing more is reserved between the two.
+                ceiling.paused = True
+                lease = await asyncio.to_thread(adjust)
         except StoreError as error:
             # The lease it has holds; the next look comes soon.
             log.info("the allowance could not be looked at: %s", error)
-            return
+            lease = None
+        paused, ceiling.paused = ceiling.paused, False
         if lease is not None:
             gate.relend(self._usable(lease))
+        elif paused and ceiling.lent is not None:
+            gate.relend(ceiling.lent)
+
+    def _smaller(self, lease: Lease, ceiling: Ceiling) -> bool:
+        usable = self._usable(lease)
+        return ceiling.lent is not None and usable.least(ceiling.lent) != ceiling.lent
 
     async def _roll_over(self, gate: Gate) -> None:
         try:

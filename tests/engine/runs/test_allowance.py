@@ -10,12 +10,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.cli import doctor, main
 from engine.cli.show import line
-from engine.core.allowance import Lease, day_of
+from engine.core.allowance import Book, Lease, day_of
 from engine.core.budget import Amount, Ceiling, Limits
 from engine.core.errors import RunError
 from engine.runs import allowance, journal, run_dir, worker
@@ -250,6 +251,35 @@ def test_a_run_looks_at_the_allowance_every_two_seconds(tmp_path: Path) -> None:
         return [await after(now) for now in (1.9, 2.0, 3.0)]
 
     assert asyncio.run(looks()) == [900, 500, 500]
+
+
+def test_what_is_reserved_while_a_lease_is_made_smaller_is_within_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = prepared(tmp_path, study_text(tmp_path, '"scripted/adder"'))
+    store, look = allowing(run.db, tokens=900), Book.look
+    monkeypatch.setattr(allowance, "LOOK_S", 0.0)
+    tenant = allowance.RunAllowance(run)
+    gate = Gate(Ceiling(Limits()))
+    gate.ceiling.lend(tenant.take(gate.ceiling))
+    store.set_allowance(Limits(tokens=500))
+
+    def reserving(book: Book, *what: Any) -> Lease | None:
+        # The run goes on in another thread while the book is looked at.
+        lease = look(book, *what)
+        gate.ceiling.try_reserve(Amount(1, 400))
+        return lease
+
+    async def looked() -> None:
+        tenant.watch(gate)
+        assert tenant._dealing is not None
+        await tenant._dealing
+
+    gate.ceiling.try_reserve(Amount(1, 300))
+    monkeypatch.setattr(Book, "look", reserving)
+    asyncio.run(looked())
+    (lease,) = leases(run.db)
+    assert gate.ceiling.reserved.tokens == lease.lent.tokens == 700 and not gate.ceiling.paused
 
 
 def test_a_run_stopped_by_the_days_allowance_says_it_was_that(tmp_path: Path) -> None:
