@@ -71,6 +71,8 @@ class FrontierInfo:
     kind: Kind
     assumed: bool
     """Whether some money shown rests on a stand-in price."""
+    all_assumed: bool
+    """Whether all of it does."""
     dark: bool
     room: Room
     box: Box
@@ -155,7 +157,7 @@ def frontier_info(
     touching = [any(points[i].front for i in curve) for curve in curves]
     named = tuple(touches or (len(curves) <= MANY and room != "phone") for touches in touching)
     ground = Ground.of(points, path, x_scale, y_scale, box)
-    asked = chips(handles.most, handles.least, x_scale, y_scale, ground)
+    asked = chips(handles.most, handles.least, x_scale, y_scale, ground, money=lens.money)
     line_names = baseline_tags(blind, handles.most, x_scale, y_scale, ground, chips=asked)
     questions = [int(row["n_questions"] or 0) for row in shown]
     conditions = {p.condition_id for p in points}
@@ -163,6 +165,7 @@ def frontier_info(
         lens=lens,
         kind=kind,
         assumed=lens.money and any(bool(row["usd_assumed"]) for row in shown),
+        all_assumed=all(bool(row["usd_assumed"]) for row in shown),
         dark=dark,
         room=room,
         box=box,
@@ -362,6 +365,7 @@ def caption_sentence(info: FrontierInfo) -> str:
         if info.hidden
         else "",
         simulated if info.simulated else "",
-        "some prices are assumed" if info.assumed else "",
+        # Of all of them the axis says so.
+        "some prices are assumed" if info.assumed and not info.all_assumed else "",
     ]
     return " · ".join(part for part in parts if part)

@@ -310,7 +310,9 @@ def labels_for(
         name = last.name.short.removesuffix(f", {last.name.at}") if last.name.at else last.name.short
         strategy, model = (name.partition(" · ")[0], last.model) if several else (name, "")
         wanted.append(Label(end, strategy, model, True, bool(front), 0, 0, False))
-        budgets = front if len(front) >= ENOUGH else []
+        # Budgets that gave the same are one point, which the smallest names.
+        apart = [*{(points[i].x, points[i].y): i for i in reversed(front)}.values()][::-1]
+        budgets = apart if len(apart) >= ENOUGH else []
         wanted += [
             # What is counted stands at the axis: `up to 64`.
             Label(
@@ -324,7 +326,7 @@ def labels_for(
                 False,
             )
             for i in budgets
-            if (limit := points[i].name.at) and not (narrow and i == front[-1])
+            if (limit := points[i].name.at) and not (narrow and i == budgets[-1])
         ]
     wanted.sort(key=lambda label: (not label.bold, not label.name))
     for label in wanted:

@@ -88,7 +88,9 @@ class Ground:
         return cls(across, high, marks, (*bars, *level))
 
 
-def chips(most: float | None, least: float | None, x: LogScale, y: AccuracyScale, ground: Ground) -> tuple[Tag, ...]:
+def chips(
+    most: float | None, least: float | None, x: LogScale, y: AccuracyScale, ground: Ground, *, money: bool = False
+) -> tuple[Tag, ...]:
     """The chips of `spend at most` and `reach at least`, in the unit of the axis and as a share; None: no such limit.
 
     A limit outside the plot has its chip at the edge it lies beyond."""
@@ -96,7 +98,7 @@ def chips(most: float | None, least: float | None, x: LogScale, y: AccuracyScale
     if most is not None:
         # As it was asked for, to four digits; beyond, %g would write an exponent, which no number here has.
         typed = f"{most:,.4g}" if 0.001 <= most < 10_000 else fmt.number(most)
-        tag = _chip(f"spend at most {typed}", upright=True)
+        tag = _chip(f"spend at most {'$' * money}{typed}", upright=True)
         at = min(1.0, max(0.0, x.fraction(most)))
         heights = np.arange(10 + tag.high / 2, ground.high - tag.high / 2, STEP)
         sides = (-(6 + tag.wide / 2), 6 + tag.wide / 2)

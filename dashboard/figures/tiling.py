@@ -175,6 +175,5 @@ def end_note(
     place = {"x": at[0], "y": at[1], "ax": column, "ay": label.dy, "axref": "x", "xanchor": "left", "yanchor": "middle"}
     leader = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.9, "standoff": 5, "borderpad": 1}
     # Plotly ties text to its mark by the arrow alone, so where no leader is wanted it is there, but clear.
-    # On a ground of its own: the lines of baselines run on behind the names.
-    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False, "bgcolor": inks.background}
+    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False}
     return place | leader | ink | {"text": text, "font": {"size": SIZE, "color": inks.text, "shadow": halo(inks)}}

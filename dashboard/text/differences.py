@@ -333,7 +333,7 @@ def others_table(found: pl.DataFrame, rows: Mapping[tuple[str, int], Row]) -> pl
             "Setting": tables.cell_name(other, name),
             "Questions": each["n"],
             DIFFERENCE: None if each["difference"] is None else round(each["difference"] * 100, 1),
-            "95% interval": fmt.interval(each["low"], each["high"], fmt.points),
+            "95% interval": fmt.interval(each["low"], each["high"], partial(fmt.points, n=each["n"])),
             "Won": each["a_better"],
             "Lost": each["b_better"],
             "p": fmt.p_value(each["p_value"]),

@@ -112,7 +112,8 @@ class Forecast:
 
 def title(status: Status, busy: bool, leader: str | None = None) -> str:
     """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: who is most accurate by now."""
-    if busy and not status.alive:  # Between the click and the first status of its process.
+    # Between the click and the first status of its process, and until that has counted what there is to ask.
+    if (busy and not status.alive) or (status.state == "running" and not status.total):
         return f"{visible(status.name, 60)} is starting"
     answers = f"{trials(status)} answers in"
     if status.state == "finished":

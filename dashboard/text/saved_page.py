@@ -27,6 +27,8 @@ POLICY = (
     "connect-src 'none'; form-action 'none'; base-uri 'none'"
 )
 """What a saved page may do: run what it brings, load nothing, connect to nothing."""
+WORDED = {"Setting", "Budget", "Verdict", "Notes"}
+"""Columns of words; the others hold numbers."""
 METHOD = (
     "A budget is a hard wall around one answer to one question; smaller budgets are read off the same answers.",
     "Accuracy counts right answers among all that were scored; no answer is not right, a failure is not wrong.",
@@ -51,7 +53,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 .wide { overflow-x: auto; } .figure { min-width: 640px; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--border); white-space: nowrap; }
 th { color: var(--muted); font-weight: 500; }
-:is(th, td):is(:nth-child(-n + 2), :nth-last-child(-n + 2)) { text-align: left; }
+:is(th, td).words, table.facts td { text-align: left; }
 @media (max-width: 640px) { main { margin: 0; padding: 16px; border: 0; } h1 { font-size: 22px; line-height: 27px; } }
 details { border-top: 1px solid var(--border); padding: 6px 0; } summary { cursor: pointer; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.5 "Source Code", ui-monospace, monospace;
@@ -96,7 +98,7 @@ def saved_page(
         f'<h1>{heading}</h1>{advice}<div class="wide"><div class="figure">{drawn}</div></div>{exports.PICTURES}'
         f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
         f"{_answers(answers)}"
-        f"<h2>How the numbers were made</h2><ul>{told}</ul><table>{known}</table></main></body></html>"
+        f"<h2>How the numbers were made</h2><ul>{told}</ul><table class='facts'>{known}</table></main></body></html>"
     )
 
 
@@ -126,8 +128,12 @@ def _table(table: pl.DataFrame) -> str:
     def cell(value: object) -> str:
         return fmt.UNKNOWN if value is None else fmt.number(value) if isinstance(value, float) else str(value)
 
-    head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
-    rows = ("".join(f"<td>{escape(cell(value))}</td>" for value in row) for row in table.iter_rows())
+    looks = [' class="words"' * (name in WORDED) for name in table.columns]
+    head = "".join(f"<th{look}>{escape(name)}</th>" for name, look in zip(table.columns, looks, strict=True))
+    rows = (
+        "".join(f"<td{look}>{escape(cell(value))}</td>" for value, look in zip(row, looks, strict=True))
+        for row in table.iter_rows()
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 
 

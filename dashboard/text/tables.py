@@ -88,6 +88,7 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Budget": fmt.up_to(row["budget"], row["axis"]),
             "Accuracy": in_percent(row["accuracy"]),
             "95%": fmt.interval(row["accuracy_low"], row["accuracy_high"], _accuracy(n)),
+            "Verdict": verdict or row.get("stopped") or ("partial, no verdict" if row["partial"] else "not judged"),
             "Output tokens": row["output_tokens"],
             "All tokens": row["total_tokens"],
             "Calls": row["calls"],
@@ -97,7 +98,6 @@ def settings_table(frame: pl.DataFrame, verdicts: Mapping[Key, str], x: str, zon
             "Cut off": fmt.accuracy(shares(row)["cut off by the budget"], n),
             "No answer": fmt.accuracy(shares(row)["no answer"], n),
             "Questions": n,
-            "Verdict": verdict or row.get("stopped") or ("partial, no verdict" if row["partial"] else "not judged"),
             "Notes": " · ".join(cell_notes(row, x)),
             # The last two are for whoever picks a row, and are hidden.
             "condition_id": row["condition_id"],

@@ -198,7 +198,7 @@ def render() -> None:
         controls.heading(transcript.finding(chosen.trial, chosen.reading, wish.limit))
     controls.warn(problems)
     with st.container(key="split"):
-        left, right = st.columns([38, 100], gap="medium")
+        left, right = st.columns([42, 100], gap="medium")
     with left, st.container(border=True, key="list"):
         _list(wish, page, entries)
     with right:

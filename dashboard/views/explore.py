@@ -26,6 +26,8 @@ from engine.strategies.lineups import roster
 
 VIEW = "explore"
 SPENDS = controls.SPENDS | {"usd": "Cost", "latency_ms": "Seconds", "wh": "Energy (Wh)"}
+UNITS = {"usd": "$ per 1,000", "wh": "Wh per 1,000"}
+"""Units of the first handle where the axis is called otherwise."""
 MEASURED = "Seconds are those of the calls one after the other, under the load there was; a call cut short counts whole"
 LINES = {"staircase": "Staircase", "hull": "Hull (mixing two)"}
 OFF = "off"
@@ -74,7 +76,10 @@ class Wish:
 def _handles(x: str) -> tuple[Handles, list[str]]:
     """What the two fields say, and a sentence for each that says no number."""
     problems, values = list[str](), list[float | None]()
-    for name, what, top in (("most", SPENDS[x].lower(), 1e15), ("least", "an accuracy in percent", 100.0)):
+    for name, what, top in (
+        ("most", UNITS.get(x, SPENDS[x].lower()), 1e15),
+        ("least", "an accuracy in percent", 100.0),
+    ):
         typed = str(url_state.value(VIEW, name) or "").strip()
         value = None
         if typed and typed != OFF:
@@ -144,7 +149,7 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str
             # Inside the popover: prices are a filter of sorts, and the row of controls is full.
             looking, unmet = price_panel.draw(VIEW, queries.models(db), sorted(set(left["model"])))
         st.space("stretch")
-        _field("most", "Spend at most", SPENDS[x].lower())
+        _field("most", "Spend at most", UNITS.get(x, SPENDS[x].lower()))
         _field("least", "Reach at least", "%")
     st.session_state[f"{VIEW}.shown"] = (study, task), left["condition_id"].n_unique()
     handles, wrong = _handles(x)
@@ -241,8 +246,8 @@ def render() -> None:
         if chosen:
             row = rows[chosen]
             name = names.over(frame.to_dicts())(row)
-            # What the budget cut stands in a line of its own there.
-            notes = tables.cell_notes(row | {"much_cut": None}, x)
+            # What the budget cut and what prices rest on stand in lines of their own there.
+            notes = tables.cell_notes(row | {"much_cut": None}, "")
             panel.draw(db, row, name, selection.study, looking.zone, [" · ".join(notes)] if notes else [])
         else:
             controls.caption(CLICK if info.points else "What is behind a point stands here, once there is one.")

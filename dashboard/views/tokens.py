@@ -435,26 +435,18 @@ def _study(
         controls.copy_link(VIEW, params)
         return
     controls.chart(figures.where_figure(info), "tokens.where", VIEW, "Where the tokens of each setting went")
-    table = frame.select(
+    # Of calls in one role the whole is that role.
+    rows = frame.filter(pl.col("role").is_not_null() | (pl.len().over("setting") != 2))
+    table = rows.select(
         pl.col("setting").alias("Setting"),
         pl.col("role").fill_null("all calls").alias("Role"),
-        *(
-            pl.Series(word, [fmt.number(value) for value in frame[name]])
-            for name, word in (
-                ("calls", "Calls"),
-                ("input_tokens", "Input"),
-                ("cached_tokens", "of it cached"),
-                ("output_tokens", "Output"),
-                ("reasoning_tokens", "of it hidden"),
-            )
-        ),
-        pl.Series(
-            "All tokens",
-            [
-                f"{fmt.number(row['total_tokens'])} {fmt.interval(row['low'], row['high'], fmt.number)}"
-                for row in frame.to_dicts()
-            ],
-        ),
+        pl.col("calls").alias("Calls"),
+        pl.col("input_tokens").alias("Input"),
+        pl.col("cached_tokens").alias("of it cached"),
+        pl.col("output_tokens").alias("Output"),
+        pl.col("reasoning_tokens").alias("of it hidden"),
+        pl.col("total_tokens").alias("All tokens"),
+        pl.Series("95%", [fmt.interval(row["low"], row["high"], fmt.number) for row in rows.to_dicts()], pl.String),
         pl.col("n_answers").alias("Answers"),
     )
     controls.table(table, None, tallest=460, alt="Mean tokens per answer by setting and role")

@@ -133,7 +133,9 @@ def test_a_price_of_zero_has_a_place_on_the_log_axis() -> None:
 
 
 def test_money_is_per_thousand_questions_and_assumed_prices_are_named() -> None:
-    info = info_of(frame(cell(spend=100, usd_assumed=True)), x="usd")
+    every = info_of(frame(cell(spend=100, usd_assumed=True)), x="usd")
+    assert "assumed" not in figures.caption_sentence(every), "of all of them the axis says it"
+    info = info_of(frame(cell(spend=100, usd_assumed=True), cell(condition_id="b", spend=200)), x="usd")
     assert info.points[0].x == pytest.approx(0.1)
     assert any("assumed prices" in words for words in words_of(figures.frontier_figure(info)))
     assert "(assumed price)" in info.points[0].hover

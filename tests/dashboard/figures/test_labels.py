@@ -106,6 +106,12 @@ def test_the_name_of_a_curve_stands_beside_the_interval_of_its_last_point_and_no
     assert not [(box, x) for box in drawn_boxes(info) for x in upright if box[0] < x < box[2]]
 
 
+def test_budgets_that_gave_the_same_are_one_point_and_not_named_one_under_the_other() -> None:
+    cells = pl.DataFrame([cell(budget=32 << i, on_frontier=True) for i in range(5)])
+    info = frontier_info(cells, line_of(cells.head(1)), x="total_tokens")
+    assert [label.name for label in info.labels] == [True]
+
+
 @pytest.mark.parametrize("room", ["wide", "narrow"])
 @pytest.mark.parametrize("seed", range(3))
 def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(room: Room, seed: int) -> None:

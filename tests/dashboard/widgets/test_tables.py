@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.text import tables
-from dashboard.widgets.controls import MOST_WORDED, spoken
+from dashboard.widgets.controls import MOST_WORDED, literal, spoken
 
 PAGE = """
 import polars as pl
@@ -75,3 +75,8 @@ def test_a_long_question_is_shown_by_what_is_asked_at_its_end(text: str, shown: 
     found = tables.short_question(text, 40)
     assert len(found) <= 40
     assert found.endswith(shown[-20:]) and ("…" in found) == ("…" in shown)
+
+
+def test_a_name_written_from_the_right_leaves_the_numbers_after_it_in_their_order() -> None:
+    shown = literal("מבחן חשבון 100% (74–100), sums 3 %")
+    assert shown.replace("\\", "") == "\u2068מבחן חשבון\u2069 100% (74–100), sums 3 %"
