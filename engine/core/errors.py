@@ -22,7 +22,7 @@ Every message is one sentence that says what was wrong, where, and the nearest r
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +49,13 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first of some names, in the order given; in quotes where one would not be told from its neighbours."""
+    # Names can come from a file: the head of a table may hold a line break in quotes, and errors are one line.
+    plain = [name if name.isprintable() and "," not in name else repr(name) for name in map(shortened, names[:_MOST])]
+    return ", ".join(plain) + (f" and {len(names) - _MOST:,} more" if len(names) > _MOST else "")
+
+
 class UnknownName(UsageError):
     """A name that is not known, with the nearest known one in the sentence."""
 
@@ -56,10 +63,7 @@ class UnknownName(UsageError):
         choices = sorted(known)
         # A low cutoff: a wrong suggestion costs a glance, none costs a search through the list.
         near = difflib.get_close_matches(name, choices, n=1, cutoff=0.4)
-        # Names can come from a file: the head of a table may hold a line break in quotes, and errors are one line.
-        listed = [name if name.isprintable() else repr(name) for name in map(shortened, choices[:_MOST])]
-        more = f" and {len(choices) - _MOST:,} more" if len(choices) > _MOST else ""
-        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {', '.join(listed) or 'none'}{more}."
+        hint = f"did you mean {shortened(near[0])!r}?" if near else f"known: {listed(choices) or 'none'}."
         super().__init__(f"Unknown {kind} {shortened(name)!r}: {hint} {besides}".rstrip())
         self.name = name
         self.nearest = near[0] if near else None

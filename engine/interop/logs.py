@@ -33,6 +33,8 @@ MOST_LINE_BYTES = 64 << 20
 """Of one line of JSON lines."""
 MOST_REPEATS = 1_000_000
 """Epochs of one question; a number beyond is a mistake of the log."""
+MARK = b"\xef\xbb\xbf"
+"""Of UTF-8, in front of a file."""
 HEAD_BYTES = 4 << 20
 """What is looked at to tell one kind of file from another."""
 _ZSTANDARD = 93
@@ -42,6 +44,9 @@ _T = TypeVar("_T")
 
 def decoded(raw: Any, kind: type[_T], where: str) -> _T:
     """A record from JSON. Raises UsageError that names the place."""
+    # As editors on Windows write a file anew.
+    if bytes(memoryview(raw)[:3]) == MARK:
+        raw = memoryview(raw)[3:]
     try:
         try:
             return msgspec.json.decode(raw, type=kind)
@@ -143,8 +148,7 @@ def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:
             number += 1
             if len(line) > MOST_LINE_BYTES:
                 raise UsageError(f"{path.name!r}, line {number}, is longer than {MOST_LINE_BYTES >> 20} MB; split it.")
-            # The mark of UTF-8 that Windows writes stands in the first line only.
-            line = line.removeprefix(b"\xef\xbb\xbf").strip() if number == 1 else line.strip()
+            line = line.strip() if number > 1 else line.removeprefix(MARK).strip()
             if line:
                 where = at_line(path, number)
                 record = attempt(where, decoded, line, kind, where)
@@ -158,7 +162,7 @@ def first_line(path: Path) -> dict[str, Any]:
         if not path.is_file():
             return {}
         with path.open("rb") as file:
-            line = file.readline(HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
+            line = file.readline(HEAD_BYTES).removeprefix(MARK)
         value = msgspec.json.decode(line)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
@@ -174,7 +178,7 @@ def begins_with(path: Path, *words: bytes) -> bool:
             head = file.read(HEAD_BYTES)
     except OSError:
         return False
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and all(word in head for word in words)
+    return head.removeprefix(MARK).lstrip(b" \t\r\n").startswith(b"{") and all(word in head for word in words)
 
 
 def is_archive(path: Path) -> bool:

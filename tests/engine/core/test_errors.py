@@ -26,3 +26,7 @@ def test_a_declared_model_nobody_knows_is_not_its_own_nearest_name() -> None:
     with pytest.raises(UnknownName, match="Unknown model 'no-such-provider/b/c'") as caught:
         open_model(name, {name: ModelSpec(name)})
     assert caught.value.nearest != name
+
+
+def test_a_name_with_a_comma_is_told_from_its_neighbours() -> None:
+    assert "known: 'sums, imported', wide." in str(UnknownName("study", "?", ["wide", "sums, imported"]))

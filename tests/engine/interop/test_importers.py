@@ -65,6 +65,15 @@ def test_questions_targets_and_models_come_as_they_stand(kind: str, tmp_path: Pa
     assert {each.task.partition(":")[0] for each in answers} == {"sums"}
 
 
+@pytest.mark.parametrize("kind", sorted(foreign_logs.LOGS))
+def test_the_mark_that_editors_on_windows_write_in_front_changes_nothing(kind: str, tmp_path: Path) -> None:
+    log = foreign_logs.LOGS[kind](tmp_path)
+    wanted = list(importer_for(log).answers(log))
+    for file in filter(Path.is_file, (log, *log.rglob("*"))):
+        file.write_bytes(logs.MARK + file.read_bytes().removeprefix(logs.MARK))
+    assert list(importer_for(log).answers(log)) == wanted
+
+
 def test_an_archive_and_a_file_of_one_log_say_the_same(tmp_path: Path) -> None:
     archive = foreign_logs.inspect_eval(tmp_path)
     assert list(importer_for(archive).answers(archive)) == _read("inspect", tmp_path)
