@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -230,10 +231,11 @@ def _measures(cells: Sequence[Row], frame: pl.DataFrame | None) -> list[Row]:
 
 def _stop(row: Row, name: str, lens: Lens, muted: str) -> Stop:
     x, y, censored = float(row["budget"]) * lens.scale, float(row["accuracy"]), int(row["n_censored"] or 0)
-    count = f"n = {fmt.plural(int(row['n'] or 0), 'question')} · 95% intervals"
+    n = int(row["n"] or 0)
+    count = f"n = {fmt.plural(n, 'question')} · 95% intervals"
     lines = (
         f"<b>{safe(name)}</b>",
-        measured(y, row["low"], row["high"], fmt.percent, "accuracy", muted),
+        measured(y, row["low"], row["high"], partial(fmt.accuracy, n=n), "accuracy", muted),
         budget_line(x, lens),
         muted_text(count + (f" · {fmt.count(censored)} not observed this far" if censored else ""), muted),
     )

@@ -42,7 +42,6 @@ EXPECTED = "By the stored runs: shared draws once, stored answers not at all. Th
 AT_MOST = (
     "so these are upper bounds: every reply at its full length, nothing shared. The ceiling holds whatever happens."
 )
-FREE = "free (runs here)"
 ROOM = 2.5
 """A run's ceiling, where none is set, as a multiple of what it is expected to spend."""
 LEAST_TOKENS = 1_000
@@ -206,7 +205,7 @@ def spent(status: Status) -> str:
 def cost(status: Status, here: bool = False) -> str:
     """What was billed so far, in the words of every page; `here`: every model runs where nobody bills it."""
     if here:
-        return FREE
+        return fmt.FREE
     if not status.priced:
         return "price unknown"
     return fmt.money(status.spent.pusd / PUSD_PER_USD)
@@ -328,7 +327,7 @@ def _cost(billed_pusd: int | None, list_pusd: int | None, assumed: bool) -> tupl
         return fmt.money(billed_pusd / PUSD_PER_USD), ""
     if billed_pusd is None:
         return "price unknown", ""
-    return FREE, f"assumed price {fmt.money(list_pusd / PUSD_PER_USD)}" if assumed and list_pusd else ""
+    return fmt.FREE, f"assumed price {fmt.money(list_pusd / PUSD_PER_USD)}" if assumed and list_pusd else ""
 
 
 def _round_up(tokens: float) -> int:

@@ -133,9 +133,10 @@ def areas_table(found: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def cost_line(row: Row) -> str:
-    """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `price unknown`."""
+    """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `free (runs here)`, `price unknown`."""
     if row["usd"] is None:
-        return "price unknown"
+        here = all(player.startswith("local/") for player in str(row["model"]).split(names.ARROW))
+        return fmt.FREE if here else "price unknown"
     return fmt.money(1000 * row["usd"]) + (" (assumed)" if row["usd_assumed"] else "")
 
 
@@ -145,8 +146,8 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
     for what, column in (("Output tokens", "output_tokens"), ("All tokens", "total_tokens")):
         ends = fmt.interval(row[f"{column}_low"], row[f"{column}_high"], _whole)
         lines.append((what, _whole(row[column]), ends))
-    cost, _, assumed = cost_line(row).partition(" (")
-    lines.append(("Cost per 1,000", cost, f"({assumed}" if assumed else ""))
+    cost, _, aside = cost_line(row).partition(" (")
+    lines.append(("Cost per 1,000", cost, f"({aside}" if aside else ""))
     cut, none = shares(row)["cut off by the budget"], shares(row)["no answer"]
     of = f"({fmt.count(row['n_exhausted'])} of {fmt.count(scored_of(row))})"
     lines.append(("Cut off by the budget", fmt.accuracy(cut, n), of if cut else ""))

@@ -333,11 +333,7 @@ def _table(frame: pl.DataFrame, decision: Decision, selection: queries.Selection
     st.html(f'<h2 class="bs-title">All settings <small>{settings}, {points}, best first</small></h2>')
     row = keys.index(chosen) if chosen in keys else None
     shown = table.drop("condition_id", "budget")
-    # Shares that are said in words of their own are numbers all the same.
-    shares = dict.fromkeys(("Cut off", "No answer"), st.column_config.TextColumn(alignment="right"))
-    controls.table(
-        shown, "explore.table", formats={"Accuracy": controls.accuracy_column(), **shares}, row=row, pick=pick
-    )
+    controls.table(shown, "explore.table", formats=controls.settings_columns(), row=row, pick=pick)
 
 
 render()

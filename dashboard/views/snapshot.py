@@ -49,14 +49,14 @@ def render() -> None:
     info = kept.info(controls.dark(), controls.room())
     controls.chart(figures.frontier_figure(info), "snapshot.figure", VIEW, kept.heading)
     controls.caption(figures.caption_sentence(info))
-    lines = []
+    st.markdown("## All settings")
+    controls.table(kept.table(), "snapshot.table", formats=controls.settings_columns())
+    controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
+    if kept.answers:
+        st.markdown("## Some of its answers")
     for answer in kept.answers:
         mark, words = said(answer.fate, answer.said, answer.expected)
-        lines.append(f"{mark} {short_question(answer.question, LONGEST)} · {words}")
-    for line in lines:
-        controls.say(line)
-    controls.table(kept.table(), "snapshot.table", formats={"Accuracy": controls.accuracy_column()})
-    controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
+        controls.say(f"{mark} {words} · {short_question(answer.question, LONGEST)}")
     for sentence in kept.notes:
         controls.caption(sentence)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -309,7 +309,7 @@ def _costs(text: str) -> None:
                     visible(controls.short(model), 60),
                     fmt.about(each.tokens, each.exact),
                     rates,
-                    *(("–", "–", "free (runs here)") if each.free else money),
+                    *(("–", "–", fmt.FREE) if each.free else money),
                     "no limit" if each.free else fmt.count(each.reply_for(0.001)),
                     fmt.small_share(each.context_share),
                 ),

@@ -287,9 +287,13 @@ def table(
     st.dataframe(shown, key=key, hide_index=True, alt=alt, column_config=columns | dict(formats or {}), **more)
 
 
-def accuracy_column() -> Any:
-    """How a table of settings shows its accuracies, in percent: a bar and the number."""
-    return st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
+def settings_columns() -> dict[str, Any]:
+    """How a table of settings shows accuracies, a bar and a number, and shares said in words: numbers all the same."""
+    share = st.column_config.ProgressColumn(min_value=0, max_value=100, format="%.0f%%", width="small")
+    return {
+        "Accuracy": share,
+        **dict.fromkeys(("Cut off", "No answer"), st.column_config.TextColumn(alignment="right")),
+    }
 
 
 def spoken(title: str, n: int | None = None) -> Callable[[Any], str]:
@@ -442,8 +446,9 @@ def share(
             ("Table (CSV)", "csv", "text/csv", partial(exports.as_csv, frame)),
             ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
         ]
-        _save(name, files)
-        pictures(chart, name)
+        with st.container(horizontal=True, gap="small"):
+            _save(name, files)
+            pictures(chart, name)
 
 
 def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]]) -> None:

@@ -27,7 +27,6 @@ from engine.models.prices import bundled_price, priced_names, usd_per_million
 MOST = 6  # Models that a search shows.
 ADDED = "form.added"
 """Session key of the models that were found by a search, chosen or not."""
-FREE = "free (runs here)"
 NEEDS = "needs "
 
 
@@ -92,7 +91,7 @@ def _test(name: str, table: Mapping[str, Any] | None) -> None:
 def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, str]) -> tuple[str, str, bool]:
     """What a model costs, whether it is ready, and whether that is good news; in the words of every page."""
     if name in BUNDLED:
-        return FREE, "ready", True
+        return fmt.FREE, "ready", True
     if name.startswith("scripted/"):
         return "free, simulated: no language model answers", "", True
     table = table or {}
@@ -105,7 +104,7 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
             first = bases[0] if isinstance(bases, list) else bases
             host = urlsplit(str(first) if table.get("api_base") else "").hostname or ""
             here = prices or table.get("gguf") or is_loopback(host)
-            return FREE if here else "price unknown", place, False
+            return fmt.FREE if here else "price unknown", place, False
         assumed = " assumed price" if prices.get("assumed") else ""
         return f"{_rates(prices)}{assumed}", place, False
     price = bundled_price(str(table.get("model") or name))

@@ -27,6 +27,8 @@ UNITS = {
 """What an axis counts, as it follows a number or heads a column."""
 FORMULA_SIGNS = "=+-@\t\r\n＝＋－＠"
 """What a text begins with that a spreadsheet would run; in East Asia they take the wide signs for the narrow ones."""
+FREE = "free (runs here)"
+"""The cost of a model of this machine, for which nobody sends a bill."""
 FINE = 500
 """Questions from which on an accuracy is told to a tenth of a percent."""
 

@@ -160,7 +160,7 @@ def _costs(fits: list[Fit]) -> None:
     for each in fits:
         window = fmt.small_share(each.context_share)
         money = (
-            ("free (runs here)",) * 3
+            (fmt.FREE,) * 3
             if each.free
             else (_per_thousand(each.input_pusd), _per_thousand(each.output_pusd), _per_thousand(each.call_pusd))
         )

@@ -20,3 +20,16 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tmp_path
     assert tables.leaders(matched)[1].lower().count("no better than one fixed answer to all (100%)") == tasks
     for passed in (cells.with_columns(guess=pl.col("accuracy") - 0.01), cells.with_columns(guess=pl.lit(None))):
         assert "fixed answer" not in "".join(tables.leaders(passed))
+
+
+@pytest.mark.parametrize(
+    ("model", "usd", "said"),
+    [
+        ("local/smollm2-135m", None, "free (runs here)"),
+        ("local/smollm2-135m", 0.00002, "$0.02"),
+        ("local/smollm2-135m → openai/gpt-4o", None, "price unknown"),
+        ("x/somewhere", None, "price unknown"),
+    ],
+)
+def test_what_runs_here_is_free_and_no_price_is_unknown(model: str, usd: float | None, said: str) -> None:
+    assert tables.cost_line({"model": model, "usd": usd, "usd_assumed": False}) == said

@@ -342,4 +342,4 @@ def test_the_page_shows_the_expected_with_its_interval_and_the_worst_as_caption(
     assert named["Answers to make"] == ("14", "10 more are stored")
     assert named["All tokens"][1].startswith("(")
     assert 2.5 * known.tokens <= (known.ceiling.tokens or 0) <= 2.5 * known.tokens * 1.1 + 1_000
-    assert named["Cost"][0] == progress.FREE
+    assert named["Cost"][0] == "free (runs here)"
