@@ -14,7 +14,6 @@ from engine.analysis.majority_at_k import task_of
 from engine.core import answers, codec, names, text
 from engine.core.records import AnswerKind, Problem, Question
 from engine.tasks import named
-from engine.tasks.scorers import is_scorer
 from engine.tasks.text_scorers import of_several
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def _own_scorer(task: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _scored(name: str, stored: tuple[tuple[str, str, str | None, str, str, AnswerKind | None], ...]) -> float | None:
-    # A scorer that nobody brought is no part of a file's name.
-    task = None if "+" in name and not is_scorer(name.rpartition("+")[2]) else task_of(name)
+    task = task_of(name)
     if task is None or not stored or not all(target.strip() for *_, target, _, _ in stored):
         return None
     questions = []

@@ -242,15 +242,16 @@ def _scored(question: Question, answer: str) -> float | None:
 def task_of(name: str) -> Any:
     """The task of this name; None: nobody here knows it, so its answers cannot be judged."""
     from engine.tasks import open_task
-    from engine.tasks.scorers import is_scorer
+    from engine.tasks.scoring import is_scorer, named_as_scorer
     from engine.tasks.task import TaskSpec
 
     try:
         file, _, scorer = name.rpartition("+")
-        if scorer.startswith("judge("):
-            # What a judge says is known of answers it was asked about.
-            return None
-        return open_task(TaskSpec(file, scorer=scorer) if file and is_scorer(scorer) else TaskSpec(name))
+        # What a judge says is known of answers it was asked about; a scorer that nobody brought is known of none, and
+        # being equal to the target would be another.
+        if file and is_scorer(scorer):
+            return open_task(TaskSpec(file, scorer=scorer))
+        return None if file and named_as_scorer(scorer) else open_task(TaskSpec(name))
     except BudgetscopeError:
         return None
 

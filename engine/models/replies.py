@@ -24,7 +24,8 @@ _WORDS: dict[str, str] = {
     "eos_found eot_id im_end stop_sequence_reached end end_turn end_of_turn end_of_text complete completed finish "
     "finished done normal",
     "length": "length max_tokens max_length max_new_tokens max_output_tokens max_tokens_reached maximum_tokens "
-    "token_limit max_predicted_tokens_reached model_length context_length_reached model_context_window_exceeded",
+    "token_limit length_limit max_predicted_tokens_reached model_length context_length_reached "
+    "context_window_exceeded model_context_window_exceeded",
     "filter": "content_filter content_filtered contentfilter refusal refused safety sensitive blocklist "
     "prohibited_content spii recitation guardrail_intervened blocked moderation policy_violation content_policy "
     "content_policy_violation image_safety model_armor language error_toxic",

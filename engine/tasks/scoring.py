@@ -82,6 +82,11 @@ def is_scorer(name: str) -> bool:
     return named is not None and named[1] in SCORERS
 
 
+def named_as_scorer(name: str) -> bool:
+    """Whether a name has the form of a scorer's, be it known here or not."""
+    return _NAMED.fullmatch(name) is not None
+
+
 def options_of(name: str) -> dict[str, Any]:
     """The options of a scorer and what each is unless told otherwise; raises UnknownName."""
     made: Any = SCORERS.get(name)

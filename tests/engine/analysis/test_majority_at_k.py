@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import engine
 from engine.analysis import Results
-from engine.analysis.majority_at_k import orders_of, votes_by_trial
+from engine.analysis.majority_at_k import orders_of, task_of, votes_by_trial
 from engine.core.answers import Votes
 from engine.core.records import AXES, Axis, Completion, Cut, Trial, Usage
 from engine.store.store import Batch, RunRow, Store
@@ -206,3 +206,17 @@ def test_a_reply_that_a_filter_ended_is_no_vote_of_a_ballot() -> None:
     marks = [{**place, "after_calls": 1, "answer": "2", "score": 1.0}]
     (found,) = votes_by_trial(rows, marks).values()
     assert (found.votes, found.scores) == ((0, None, None), (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("file:x", True),
+        ("file:c++", True),
+        ("file:x+number(tolerance=1%)", True),
+        ("file:x+of_nobody", False),
+        ("file:x+judge(m, 01234567)", False),
+    ],
+)
+def test_a_scorer_that_nobody_brought_is_not_replaced_by_being_equal_to_the_target(name: str, known: bool) -> None:
+    assert (task_of(name) is not None) == known

@@ -65,6 +65,8 @@ LENGTHS = (
     "length",
     "maximum_tokens",
     "MAX_TOKENS",
+    "length_limit",
+    "context_window_exceeded",
     "max_tokens",
     "max_new_tokens",
     "model_length",
