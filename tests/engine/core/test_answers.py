@@ -193,7 +193,7 @@ def test_time_grows_in_step_with_hostile_text(unit: str) -> None:
     small, large = unit * (MEGABYTE // 512 // len(unit)), unit * (MEGABYTE // 32 // len(unit))
     for read in (_extract_all, normalise, estimate_in, rating_of, items, vote_key, _equal_to_itself):
         took = _seconds(read, large)
-        assert took < 0.12 or took < 0.12 + 60 * _seconds(read, small), read
+        assert took < 0.06 or took < 0.06 + 60 * _seconds(read, small), read
 
 
 def test_a_megabyte_of_open_and_closed_boxes_is_read_once() -> None:
