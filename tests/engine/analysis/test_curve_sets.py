@@ -51,7 +51,7 @@ def test_curves_of_made_up_trials_are_those_of_each_condition(
 @pytest.mark.parametrize("axis", [None, "usd"])
 def test_curves_of_the_demo_are_those_of_each_condition(tmp_path: Path, axis: Axis | None) -> None:
     results = engine.open(stores.demo(tmp_path / "results.duckdb"))
-    ids = results.conditions()["condition_id"].to_list()[::-8]
+    ids = results.conditions()["condition_id"].to_list()[::-17]
     assert_each_is_its_own(results, ids, axis, None)
     assert results.curves(ids, axis)["accuracy"].is_not_null().any()
 

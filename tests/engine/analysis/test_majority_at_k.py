@@ -158,7 +158,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.mark.parametrize("axis", AXES)
 def test_one_order_is_the_run_itself(demo: Results, axis: Axis) -> None:
-    ids = demo.conditions()["condition_id"].to_list()[::3]
+    ids = demo.conditions()["condition_id"].to_list()[::7]
     points = demo.curves(ids, axis)["budget"].unique().to_list()[::7]
     direct, one = demo.curves(ids, axis, points), demo.curves(ids, axis, points, orders=1)
     for name in direct.columns:
@@ -169,7 +169,7 @@ def test_one_order_is_the_run_itself(demo: Results, axis: Axis) -> None:
 
 def test_the_order_of_storing_changes_no_bit_and_intervals_narrow(demo: Results, tmp_path: Path) -> None:
     votes = demo.cells(budgets=[10**9], strategy="self_consistency", axis="output_tokens")
-    ids = votes.filter(n_censored=0)["condition_id"].to_list()[::3]
+    ids = votes.filter(n_censored=0)["condition_id"].to_list()[::6]
     source = Store(demo.path)
     trials = [trial for name in reversed(ids) for trial in reversed(source.trials(name))]
     keys = [call.key for trial in trials for call in trial.calls]

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import pytest
 
 import engine
 from dashboard import report
-from engine.cli import main, serve, show
+from engine.cli import doctor, main, serve, show
 from engine.cli.reading import reports
 from engine.cli.show import line
 from engine.core.budget import Amount, Limits
@@ -28,8 +27,9 @@ from engine.runs import run_dir
 from engine.runs.run_dir import Status
 from engine.store.store import Store
 from tests import ROOT
-from tests.support import doors
+from tests.support import doors, killer
 from tests.support.children import spawned
+from tests.support.killer import Said
 from tests.support.provider import free_port, serving
 
 STUDY = """
@@ -60,14 +60,6 @@ def command(*argv: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "BUDGETSCOPE_DB"}
-
-
-class Said(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 Command = Callable[..., Said]
@@ -105,7 +97,7 @@ def sentence(done: Said) -> str:
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the study ran once."""
     folder = furnish(tmp_path_factory.mktemp("stocked"))
-    done = budgetscope(folder, "run", "sums.toml")
+    done = killer.said(folder, "run", "sums.toml")
     assert done.code == 0, done.err
     return folder
 
@@ -218,7 +210,7 @@ def drawn_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_share_writes_what_the_home_page_shows(ran: Path) -> None:
-    done = budgetscope(ran, "share", "--most", "500", "--out", "page.html")
+    done = killer.said(ran, "share", "--most", "500", "--out", "page.html")
     assert done.code == 0, done.err
     assert_shows_the_heading(ran, "page.html")
 
@@ -392,16 +384,28 @@ def test_an_estimate_adds_up_and_runs_nothing(home: Path, inside: Command) -> No
     assert not (home / "results.duckdb").exists()
 
 
+@pytest.fixture
+def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A doctor that leaves the bundled model alone, which takes a process seconds to load."""
+    monkeypatch.setattr(doctor, "_local_model", lambda: doctor.Finding("ok", "local model", "left out here"))
+
+
 def test_doctor_names_keys_and_never_shows_them(home: Path, monkeypatch: pytest.MonkeyPatch, inside: Command) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-SECRET")
     done = inside(home, "doctor")
     assert "OPENAI_API_KEY" in done.out
     assert "SECRET" not in done.out + done.err
     assert all(text[:4].strip() in ("ok", "warn", "fail") for text in done.out.splitlines())
+    assert "loads and listens" in done.out
+
+
+@pytest.mark.usefixtures("no_model")
+def test_doctor_leaves_with_1_beside_a_file_that_is_no_database(home: Path, inside: Command) -> None:
     (home / "broken.duckdb").write_text("this is no database, but long enough to look at for a moment")
     assert inside(home, "doctor", "--db", "broken.duckdb").code == 1
 
 
+@pytest.mark.usefixtures("no_model")
 def test_doctor_says_how_to_take_up_a_run_that_stopped(home: Path, inside: Command) -> None:
     (home / "sums.toml").write_text(STUDY + "[ceiling]\ncalls = 3\n")
     inside(home, "run", "sums.toml")

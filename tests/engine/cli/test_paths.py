@@ -36,9 +36,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize(
-    "name", ["a#b", "a%20b", "a b", "a'b", 'a"b', "a;b", "{a}", "ü", "md:a", "http:a", "-a", "a\nb"]
-)
+@pytest.mark.parametrize("name", ["a#b%20c d'e;{f}ü", 'a"b', "md:a", "http:a", "-a", "a\nb"])
 def test_a_database_of_an_odd_name_works(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.toml").write_text(STUDY)

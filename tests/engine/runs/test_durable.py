@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,12 +17,13 @@ import pytest
 from engine.cli import main
 from engine.core import files
 from engine.core.errors import RunError
-from engine.runs import journal, run_dir, worker
+from engine.runs import expectation, journal, run_dir, worker
 from engine.runs.rate_limits import Retries
 from engine.runs.run_dir import RunDir, Status
 from engine.store.store import Store
+from engine.study.plan import plan
 from engine.study.schema import parse
-from tests.support import disks
+from tests.support import disks, killer
 
 STUDY = """name = "durable"
 budgets = [64]
@@ -50,13 +50,13 @@ def test_a_torn_note_of_the_plan_is_written_anew_where_nothing_was_paid(run: Run
     assert (run.path / "plan").read_text().startswith("r1-")
 
 
-@pytest.mark.parametrize("content", TORN, ids=["empty", "zeros", "cut"])
-def test_a_torn_note_of_the_plan_is_made_again_from_the_database_after_it_was_paid(run: RunDir, content: str) -> None:
+def test_a_torn_note_of_the_plan_is_made_again_from_the_database_after_it_was_paid(run: RunDir) -> None:
     worker.run(run, quiet)
     whole = (run.path / "plan").read_text()
-    (run.path / "plan").write_text(content)
-    assert worker.run(run, quiet).state == "finished"
-    assert (run.path / "plan").read_text() == whole
+    for content in TORN:
+        (run.path / "plan").write_text(content)
+        assert worker.run(run, quiet).state == "finished", content
+        assert (run.path / "plan").read_text() == whole, content
 
 
 def test_a_torn_note_hides_no_change_of_the_questions(run: RunDir) -> None:
@@ -77,11 +77,14 @@ def test_a_torn_note_that_nothing_can_replace_is_called_damaged_and_blames_nobod
     assert worker.run(run, quiet).state == "finished"
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "\0\0"])
-def test_a_torn_estimate_is_worked_out_anew(run: RunDir, content: str) -> None:
-    (run.path / "estimate.json").write_text(content)
+def test_a_torn_estimate_is_worked_out_anew(run: RunDir) -> None:
+    planned = plan(parse(STUDY, "s.toml"))
+    for content in ("", "{", "[]", "\0\0"):
+        (run.path / "estimate.json").write_text(content)
+        assert "expected" in json.loads(expectation.noted(run, planned) or "{}"), content
+        assert "expected" in json.loads((run.path / "estimate.json").read_text()), content
+    (run.path / "estimate.json").write_text("{")
     worker.run(run, quiet)
-    assert "expected" in json.loads((run.path / "estimate.json").read_text())
     [row] = Store(run.db).runs()
     assert row.estimate is not None and "expected" in json.loads(row.estimate)
 
@@ -107,28 +110,11 @@ def test_a_torn_copy_of_the_study_is_damage_and_says_the_way_on(
         assert "The copy of the study" in said and "from its own file again" in said and said.count("\n") == 1
 
 
-START = """
-import os, signal, sys
-from pathlib import Path
-from engine.core import files
-from engine.runs import worker
-from engine.study.schema import parse
-
-real = files.replace
-def killed(path, content):
-    if path.name == {last!r}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    real(path, content)
-files.replace = killed
-worker.prepare(parse({study!r}, "s"), Path({db!r}))
-"""
-
-
-@pytest.mark.parametrize("last", ["study.toml", "status.json"])
-def test_a_start_that_was_killed_leaves_no_run_and_the_next_one_sweeps_it(tmp_path: Path, last: str) -> None:
-    db = tmp_path / "results.duckdb"
-    code = START.format(last=last, study=STUDY, db=str(db))
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+@pytest.mark.parametrize("point", [killer.BEFORE_A_START, killer.IN_A_START])
+def test_a_start_that_was_killed_leaves_no_run_and_the_next_one_sweeps_it(tmp_path: Path, point: str) -> None:
+    db, study = tmp_path / "results.duckdb", tmp_path / "s.toml"
+    study.write_text(STUDY)
+    assert killer.run(["run", str(study), "--db", str(db)], tmp_path / "out", point) == -9
     assert run_dir.list_runs(db) == [] and len(os.listdir(run_dir.folder(db))) == 1
     half = tmp_path / f".results.duckdb.{_pid_in(run_dir.folder(db))}.0123abcd"
     half.touch()
@@ -176,9 +162,8 @@ def test_on_a_disk_that_is_full_a_run_says_so_and_is_not_called_suspended(small_
         message = str(run_dir.read(run).message)
         assert "The disk is full" in message and "suspended" not in message
     assert run_dir.read(run).message == "The disk is full; make room, and resume."
-    command = [sys.executable, "-m", "engine", "resume", run.run_id, "--db", str(run.db)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "the disk is full" in done.stderr, done.stderr
+    done = killer.said(small_disk.parent, "resume", run.run_id, "--db", str(run.db))
+    assert done.code == 1 and "the disk is full" in done.err, done
     ballast.unlink()
     assert worker.run(run, quiet).state == "finished"
     assert journal.read(run.journal).unreadable == 0
@@ -202,8 +187,8 @@ def test_the_process_of_a_start_on_a_read_only_disk_says_one_sentence(small_disk
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     flags = ["--db", str(run.db)]
     for argv in (["run", str(study), *flags], ["resume", run.run_id, *flags], ["allowance", "--tokens", "5", *flags]):
-        done = subprocess.run([sys.executable, "-m", "engine", *argv], capture_output=True, text=True, check=False)
-        assert done.returncode == 1, (argv, done.stderr)
-        last = done.stderr.splitlines()[-1]
+        done = killer.said(small_disk.parent, *argv)
+        assert done.code == 1, (argv, done)
+        last = done.err.splitlines()[-1]
         assert "read-only" in last or "may not be written" in last or "cannot be" in last, last
-        assert "should not have happened" not in done.stderr and "Traceback" not in done.stderr
+        assert "should not have happened" not in done.err and "Traceback" not in done.err

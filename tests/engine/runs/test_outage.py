@@ -55,6 +55,9 @@ def test_an_outage_from_the_start_costs_ten_worst_cases_at_most_with_64_calls_at
     assert ended.in_doubt.tokens == sum(attempt.reserved_tokens for attempt in attempts)
     assert ended.spent.tokens == 0 and ended.state == "failed"
     assert ended.message is not None and "asked no more" in ended.message and "resume" in ended.message
+    # What is left of a run is alike after any of them, so one is gone on with.
+    if accident != "cut":
+        return
     provider.faults.clear()
     resumed = worker.run(run, lambda _: None, HURRY)
     assert (resumed.state, resumed.done) == ("finished", 80), "nothing of the run is lost"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from engine.runs.process import GAP_S, SteadyLoop
 from engine.runs.run_dir import RunDir
 from tests.engine.runs.test_hardship import state_of
 from tests.engine.runs.test_worker import asked_twice, prepared, study_text
-from tests.support.children import spawned
+from tests.support import killer
 from tests.support.killer import until
 from tests.support.provider import Provider, serving
 
@@ -25,7 +23,7 @@ TIMEOUT_S = 3.0
 
 
 @contextmanager
-def suspended(folder: Path, provider: Provider) -> Iterator[tuple[RunDir, subprocess.Popen[bytes]]]:
+def suspended(folder: Path, provider: Provider) -> Iterator[RunDir]:
     """A run with calls in flight whose process was stopped, and went on once the block ended."""
     model = (
         f'{{name = "m", api_base = "{provider.api_base}", parallel = 4, timeout_s = {TIMEOUT_S}, '
@@ -33,19 +31,23 @@ def suspended(folder: Path, provider: Provider) -> Iterator[tuple[RunDir, subpro
     )
     run = prepared(folder, study_text(folder, model, count=4, more="[ceiling]\nusd = 1.0"))
     provider.sends = 1
-    command = [sys.executable, "-m", "engine", "--db", str(run.db), "resume", run.run_id]
-    with spawned(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    process = killer.start(["--db", str(run.db), "resume", run.run_id], folder / "out")
+    assert process.pid is not None
+    pid = process.pid
+    try:
         until(lambda: len(provider.waiting) == 4)
-        process.send_signal(signal.SIGSTOP)
-        until(lambda: state_of(process.pid) == "T")
-        yield run, process
-        os.kill(process.pid, signal.SIGCONT)
-        assert process.wait(timeout=60) == 0
+        os.kill(pid, signal.SIGSTOP)
+        until(lambda: state_of(pid) == "T")
+        yield run
+        os.kill(pid, signal.SIGCONT)
+        assert killer.ended(process) == 0
+    finally:
+        process.kill()
 
 
 def test_replies_that_came_while_a_run_was_suspended_beyond_its_time_out_are_taken(tmp_path: Path) -> None:
     with serving() as provider:
-        with suspended(tmp_path, provider) as (run, _):
+        with suspended(tmp_path, provider) as run:
             provider.release()
             woken = time.monotonic() + TIMEOUT_S + GAP_S
             until(lambda: time.monotonic() > woken)
@@ -56,7 +58,7 @@ def test_replies_that_came_while_a_run_was_suspended_beyond_its_time_out_are_tak
 
 def test_a_reply_that_never_came_is_given_up_after_the_rest_of_its_time(tmp_path: Path) -> None:
     with serving() as provider:
-        with suspended(tmp_path, provider) as (run, _):
+        with suspended(tmp_path, provider) as run:
             provider.waiting.clear()
             woken = time.monotonic() + TIMEOUT_S + GAP_S
             until(lambda: time.monotonic() > woken)

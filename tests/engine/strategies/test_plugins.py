@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -29,8 +26,7 @@ from engine.study.schema import as_json, load, parse
 from engine.tasks.scorers import SCORERS
 from engine.testing import StrategyContract
 from tests import ROOT
-from tests.support import stores
-from tests.support.children import spawned
+from tests.support import killer, stores
 from tests.support.pages import run_page
 
 EXAMPLE = ROOT / "examples" / "my_strategy.py"
@@ -89,27 +85,6 @@ def home(tmp_path: Path) -> Path:
     (tmp_path / "sums.toml").write_text(STUDY)
     (tmp_path / "elsewhere").mkdir()
     return tmp_path
-
-
-class Said(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-
-def argv(*words: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "engine", *words]
-
-
-def surroundings() -> dict[str, str]:
-    return {**{k: v for k, v in os.environ.items() if not k.startswith("BUDGETSCOPE_")}, "PYTHONPATH": str(ROOT)}
-
-
-def budgetscope(folder: Path, *words: str) -> Said:
-    done = subprocess.run(argv(*words), cwd=folder, env=surroundings(), capture_output=True, text=True, check=False)
-    return Said(done.returncode, done.stdout, done.stderr)
 
 
 # What is let in, and what is left out
@@ -281,50 +256,51 @@ def test_a_run_names_the_plugin_and_its_folder_in_its_own_study(home: Path, writ
 
 
 def test_the_example_is_listed_estimated_run_killed_and_resumed_from_elsewhere(home: Path) -> None:
-    listed = budgetscope(home, "strategies", "--plugin", "my_strategy", "--json")
+    listed = killer.said(home, "strategies", "--plugin", "my_strategy", "--json")
     assert "two_agree" in {each["name"] for each in json.loads(listed.out)} and not listed.err
-    assert budgetscope(home, "run", "sums.toml").code == 2
-    assert budgetscope(home, "estimate", "sums.toml", "--plugin", "my_strategy").code == 0
-    run = killed_half_way(home, argv("run", "sums.toml", "--plugin", "my_strategy", "--db", "r.duckdb"))
+    assert killer.said(home, "run", "sums.toml").code == 2
+    assert killer.said(home, "estimate", "sums.toml", "--plugin", "my_strategy").code == 0
+    run = killed_half_way(home, "run", "sums.toml", "--plugin", "my_strategy", "--db", "r.duckdb")
     assert toml.parse(run.study.read_text(), "x")["plugins"] == ["my_strategy"]
-    done = budgetscope(home / "elsewhere", "resume", "last", "--db", "../r.duckdb")
+    done = killer.said(home / "elsewhere", "resume", "last", "--db", "../r.duckdb")
     assert done.code == 0, done.err
     assert "320 of 320 trials" in done.out.splitlines()[-1] and "Traceback" not in done.err
     lines = run.journal.read_text().splitlines()
     keys = [entry["completion"]["key"] for entry in map(json.loads, lines) if entry.get("completion")]
     assert len(keys) == len(set(keys)) > 320
-    assert "Two agree" in budgetscope(home, "report", "--db", "r.duckdb").out
+    assert "Two agree" in killer.said(home, "report", "--db", "r.duckdb").out
 
 
 def test_tasks_of_a_plugin_are_listed_too(home: Path) -> None:
     (home / "my_task.py").write_text((ROOT / "examples" / "my_task.py").read_text())
-    assert "squares" in json.loads(budgetscope(home, "tasks", "--plugin", "my_task", "--json").out)
+    assert "squares" in json.loads(killer.said(home, "tasks", "--plugin", "my_task", "--json").out)
 
 
-def killed_half_way(home: Path, command: list[str]) -> run_dir.RunDir:
+def killed_half_way(home: Path, *command: str) -> run_dir.RunDir:
     """The run, killed as soon as its journal holds anything."""
-    with spawned(command, cwd=home, env=surroundings(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
-        while run.poll() is None and not any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl")):
-            time.sleep(0.01)
-        run.kill()
-        _, said = run.communicate()
+    child = killer.start(command, home / "out", folder=home)
+    killer.until(
+        lambda: not child.is_alive() or any(path.stat().st_size for path in home.glob("r.runs/*/journal.jsonl"))
+    )
+    child.kill()
+    child.join()
     (known,) = run_dir.list_runs(home / "r.duckdb")
-    assert known.state == "dead", said
+    assert known.state == "dead", (home / "out").read_text()
     return run_dir.find(home / "r.duckdb", known.run_id)
 
 
 def test_the_command_goes_on_without_a_broken_plugin(home: Path) -> None:
     (home / "broken.py").write_text("1/0")
-    said = budgetscope(home, "strategies", "--plugin", "broken", "--plugin", "my_strategy")
+    said = killer.said(home, "strategies", "--plugin", "broken", "--plugin", "my_strategy")
     assert said.code == 0 and "two_agree: Draw chains" in said.out
     assert said.err.startswith("budgetscope: Plugin 'broken' was left out: ") and said.err.count("\n") == 1
-    refused = budgetscope(home, "run", "sums.toml", "--plugin", "broken")
+    refused = killer.said(home, "run", "sums.toml", "--plugin", "broken")
     assert refused.code == 2 and refused.err.count("Plugin 'broken' was left out") == 2
     assert "Unknown strategy 'two_agree'" in refused.err and "Traceback" not in refused.err
 
 
 def test_doctor_names_each_plugin_and_each_fault(home: Path) -> None:
-    found = json.loads(budgetscope(home, "--plugin", "absent", "doctor", "--plugin", "my_strategy", "--json").out)
+    found = json.loads(killer.said(home, "--plugin", "absent", "doctor", "--plugin", "my_strategy", "--json").out)
     said = {each["grade"]: each["says"] for each in found if each["what"] == "plugin"}
     assert said["ok"] == "my_strategy gives the strategy two_agree; it runs with your rights"
     assert "'absent' was left out" in said["warn"]

@@ -15,7 +15,9 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -155,11 +157,13 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 """What a child does to itself. The last point, while a reply is in flight, is the parent's: it holds the reply back."""
 
+BEFORE_A_START = "before the first file of a start"
 IN_A_START = "while a start makes its folder"
 UNNAMED = "before a file that is written has its name"
 HALF_FILLED = "once the first rows of a batch are in"
 HOOKS: dict[str, Callable[[], None]] = {
     **POINTS,
+    BEFORE_A_START: lambda: _before("engine.core.files:replace", 1),
     IN_A_START: lambda: _before("engine.core.files:replace", 2),
     UNNAMED: lambda: _after("os:fsync", 1),
     HALF_FILLED: lambda: _after("engine.store.tables:insert", 1),
@@ -205,11 +209,15 @@ def _bound(tapped: Tap, real: Tap) -> Tap:
     return wrapper
 
 
-def _child(argv: Sequence[str], out: str, hooks: Sequence[str], main: str) -> None:
-    """The command line with its output in a file; never returns."""
-    file = os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    for stream in (1, 2):
-        os.dup2(file, stream)
+def _child(argv: Sequence[str], outs: Sequence[str], hooks: Sequence[str], main: str, folder: str | None) -> None:
+    """The command line with what it prints in files; never returns."""
+    for stream, out in enumerate(outs, 1):
+        os.dup2(os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), stream)
+    if folder is not None:
+        os.chdir(folder)
+        warnings.simplefilter("error")
+        for name in [name for name in os.environ if name.startswith("BUDGETSCOPE_")]:
+            del os.environ[name]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # Tests that were started to outlive their terminal hand on that they ignore its end.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -220,9 +228,18 @@ def _child(argv: Sequence[str], out: str, hooks: Sequence[str], main: str) -> No
     sys.exit(getattr(importlib.import_module(module), name)())
 
 
-def start(argv: Sequence[str], out: Path, *hooks: str, main: str = MAIN) -> ForkServerProcess:
-    """A process working on a command; `out` gets what it prints."""
-    child = _FORKS.Process(target=_child, args=(list(argv), str(out), hooks, main), daemon=True)
+def start(
+    argv: Sequence[str],
+    out: Path,
+    *hooks: str,
+    main: str = MAIN,
+    errors: Path | None = None,
+    folder: Path | None = None,
+) -> ForkServerProcess:
+    """A process working on a command; `out` gets what it prints, but for what is said on its second stream where there
+    are `errors`. In a `folder` it starts as from a terminal that says nothing of us, and a warning is an error."""
+    args = list(argv), (str(out), str(errors or out)), hooks, main, folder and str(folder)
+    child = _FORKS.Process(target=_child, args=args, daemon=True)
     with _without_main():
         child.start()
     return child
@@ -249,6 +266,22 @@ def ended(child: ForkServerProcess) -> int:
 def run(argv: Sequence[str], out: Path, *hooks: str, main: str = MAIN) -> int:
     """The exit code of a command run to its end."""
     return ended(start(argv, out, *hooks, main=main))
+
+
+class Said(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+def said(folder: Path, *argv: str) -> Said:
+    """A command run to its end in a folder."""
+    with tempfile.TemporaryDirectory() as place:
+        out, errors = Path(place) / "out", Path(place) / "errors"
+        code = ended(start(argv, out, errors=errors, folder=folder))
+        return Said(code, out.read_text(encoding="utf-8"), errors.read_text(encoding="utf-8"))
 
 
 @contextmanager

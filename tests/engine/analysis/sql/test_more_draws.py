@@ -68,14 +68,17 @@ def bought(path: Path) -> dict[str, Completion]:
 def by_hand(planned: Plan, stored: Mapping[str, Completion], k: int, budget: int, strategy: str) -> list[Trial]:
     """The trials of a strategy with draw k in place of draw 0, each run at this very budget."""
     setting = Setting("oracle", planned.models, OneDraw(stored, k))
-    trials = []
-    for spec in planned.specs:
-        if spec.condition.strategy == strategy:
-            small = replace(spec, condition=replace(spec.condition, budget=budget))
-            made = planned.strategies[spec.condition.condition_id]
-            score = planned.tasks[spec.condition.task].score
-            trials.append(asyncio.run(solve(small, made, setting, score)))
-    return trials
+
+    async def each() -> list[Trial]:
+        trials = []
+        for spec in planned.specs:
+            if spec.condition.strategy == strategy:
+                small = replace(spec, condition=replace(spec.condition, budget=budget))
+                made = planned.strategies[spec.condition.condition_id]
+                trials.append(await solve(small, made, setting, planned.tasks[spec.condition.task].score))
+        return trials
+
+    return asyncio.run(each())
 
 
 def draws_there(planned: Plan, stored: Mapping[str, Completion], strategy: str) -> int:
@@ -83,10 +86,10 @@ def draws_there(planned: Plan, stored: Mapping[str, Completion], strategy: str) 
     k = 0
     while True:
         try:
-            by_hand(planned, stored, k, 10**6, strategy)
+            trials = by_hand(planned, stored, k, 10**6, strategy)
         except KeyError:
             return k
-        if any(trial.end == "failed" for trial in by_hand(planned, stored, k, 10**6, strategy)):
+        if any(trial.end == "failed" for trial in trials):
             return k
         k += 1
 
@@ -106,10 +109,13 @@ def test_each_draw_is_read_as_a_trial_of_its_own_at_every_budget(budget: int, wh
     assert (m == 5) == whole
     assert m > 1
     longest = max(each.usage.output_tokens for each in stored.values())
-    for at in (1, longest // 2, longest - 1, longest, budget):
+    places = sorted({1, longest // 2, longest - 1, longest, budget})
+    cells = results.cells(strategy="chain_of_thought", budgets=places).sort("budget").to_dicts()
+    curve = results.curve(cells[0]["condition_id"], points=places).sort("budget").to_dicts()
+    for at, cell, point in zip(places, cells, curve, strict=True):
         trials = [by_hand(planned, stored, k, at, "chain_of_thought") for k in range(m)]
         flat = [trial for draw in trials for trial in draw]
-        cell = row(results, "chain_of_thought", budgets=[at])
+        assert cell["budget"] == point["budget"] == at
         assert cell["n_draws"] == m
         assert cell["n_questions"] == QUESTIONS
         assert cell["n_trials"] == m * QUESTIONS
@@ -118,9 +124,8 @@ def test_each_draw_is_read_as_a_trial_of_its_own_at_every_budget(budget: int, wh
         assert cell["n_exhausted"] == sum(trial.end == "exhausted" for trial in flat)
         spent = [sum(part.spend.output_tokens for part in trial.spends) for trial in flat]
         assert cell["output_tokens"] == pytest.approx(mean(spent))
-        curve = results.curve(cell["condition_id"], points=[at])
-        assert curve["accuracy"].to_list() == [pytest.approx(cell["accuracy"])]
-        assert curve["spend"].to_list() == [pytest.approx(mean(spent))]
+        assert point["accuracy"] == pytest.approx(cell["accuracy"])
+        assert point["spend"] == pytest.approx(mean(spent))
 
 
 def test_a_vote_that_stops_early_does_not_say_how_many_draws_there_are(tmp_path: Path):
