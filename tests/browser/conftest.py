@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -40,6 +40,7 @@ STILL = {"reduced_motion": "reduce"}
 """What turns and pulses while a page is loading is drawn sixty times a second, by a processor that has to load it."""
 POLL_MS = 100
 """How often a condition is looked at: at every frame, as a browser is asked unless told, it has to draw sixty a second."""
+FIGURE = ".js-plotly-plot .main-svg"
 PROBES = ("/_stcore/health", "/_stcore/host-config")
 
 
@@ -73,7 +74,7 @@ class Site:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("request", lambda request: self.hosts.add(request.url.split("/")[2] if "//" in request.url else ""))
         page.goto(f"{self.url}{path}")
-        settled(page, ".js-plotly-plot .main-svg" if figure else "h1")
+        settled(page, FIGURE if figure else "h1")
         return page
 
     def _hear(self, message: Any) -> None:
@@ -99,7 +100,43 @@ def darken(page: Any, dark: str) -> None:
         page.wait_for_function(dark, polling=POLL_MS)
 
 
-def settled(page: Any, drawn: str = ".js-plotly-plot .main-svg") -> None:
+_ENDED = """patience => { window.ended = new Promise(done => {
+  const app = document.querySelector('[data-testid=stApp]'), name = 'data-test-script-state';
+  const rests = () => app.getAttribute(name) === 'notRunning';
+  let began = false, late = false;
+  const watch = new MutationObserver(changes => {
+    began ||= changes.some(each => each.oldValue !== 'notRunning') || !rests();
+    look();
+  });
+  const look = () => { if ((began || late) && rests()) { watch.disconnect(); done(began); } };
+  watch.observe(app, { attributes: true, attributeFilter: [name], attributeOldValue: true });
+  setTimeout(() => { late = true; look(); }, patience);
+}); }"""
+"""Begins to watch for a run of the page that starts after this, and for its end: whether one was seen."""
+_LED = "path => { history.pushState({}, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
+LOOK_MS = 9_000
+"""A busy browser may draw a short run's beginning and end as one, and nothing is seen of it: so long it is waited for."""
+
+
+def lead(page: Any, path: str) -> None:
+    """Bring a page that stands to another address, as Back and Forward do, and wait until the server is done with it.
+
+    It takes a third of what loading the dashboard there does; what the visitor's session holds stays.
+    """
+    for _ in range(PATIENCE_MS // LOOK_MS):
+        if drawn_anew(page, lambda: page.evaluate(_LED, path)):
+            return
+    raise AssertionError(f"The dashboard does not go to {path}")
+
+
+def drawn_anew(page: Any, act: Callable[[], object]) -> bool:
+    """Do what makes the server draw the page anew, and wait until that is done; whether it was seen."""
+    page.evaluate(_ENDED, LOOK_MS)
+    act()
+    return bool(page.evaluate("window.ended"))
+
+
+def settled(page: Any, drawn: str = FIGURE) -> None:
     """Wait until the figure (or what else `drawn` selects) is there and the server is done with this run."""
     page.wait_for_selector(drawn)
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.runs import run_dir
-from tests import ROOT
+from engine.runs import run_dir, worker
+from engine.study.schema import parse
 from tests.browser.conftest import PATIENCE_MS, POLL_MS, Site, settled, still
 from tests.browser.stage import staged
+from tests.support.hostile import in_thread
 from tests.support.provider import serving
 
 pytest.importorskip("playwright.sync_api")
@@ -80,11 +79,9 @@ def _one_more(db: Path, folder: Path) -> None:
     text = run_dir.find(db, run.run_id).study.read_text("utf-8")
     more = re.sub(r"(?m)^strategies = \[", 'strategies = ["chain_of_draft", ', text)
     assert more != text
-    study = folder / "more.toml"
-    study.write_text(more, encoding="utf-8")
-    command = [sys.executable, "-m", "engine", "run", str(study), "--db", str(db)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    study = parse(more, "more.toml", folder)
+    final = in_thread(lambda: worker.run(worker.prepare(study, db), lambda _: None))
+    assert final.state == "finished", final.message
 
 
 _FOCUSED = """() => {

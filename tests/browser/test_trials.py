@@ -1,10 +1,8 @@
-"""From a cell to a transcript in a real browser: filter, budget, next, links; whatever a model wrote is text."""
+"""From a cell to a transcript in a real browser: filter, budget, next, links."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,48 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 import engine
-from engine.core import ids
-from engine.core.records import ModelSetting, Problem, Question
-from engine.models.scripted import ScriptedModel
-from engine.runs.completion_cache import CompletionCache
-from engine.store.store import Batch, Store
 from tests.browser.conftest import PATIENCE_MS
-from tests.browser.stage import Stage, staged
-from tests.support import trials_on_paper
+from tests.browser.stage import Stage
 
 pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import expect
 
 expect.set_options(timeout=PATIENCE_MS)
-NASTY = (
-    "<script>window.broken = 1; alert('script')</script> <img src=x onerror=\"window.broken = 2\"> "
-    "![steal](http://198.51.100.1/steal.png) [click](javascript:window.broken=3) <a href='javascript:alert(4)'>go</a> "
-    ":red[colour] :material/home: $\\frac{1}{2}$ `code` # head\n# Heading\n- item \u202e rtl \x07"
-)
-HOSTILE = f"{NASTY} Answer: <b>A</b>"
-
-
-def hostile(path: Path) -> Path:
-    """One trial whose question, target, answer, prompt, reply and names are all out to break the page."""
-    task = "<script>7</script> see https://198.51.100.4/x"
-    question = Question("q1-nasty", task, Problem(f"Who? {NASTY}", "text"), f"<i>T</i> {NASTY}"[:300])
-    model = ScriptedModel(
-        ModelSetting("scripted/<script>alert(9)</script>", trials_on_paper.SOLVER.identity),
-        lambda request, rng: HOSTILE,
-    )
-    till = trials_on_paper.Till({model.setting.identity: model})
-    planned = trials_on_paper.spec(
-        "<img src=x>", "output_tokens", 500, question=question, lineup=(("solver", model.setting),)
-    )
-    condition = replace(planned.condition, task=task, params='{"x":"![a](http://198.51.100.2)"}')
-    condition = replace(condition, condition_id=ids.condition_id(condition))
-    strategy = trials_on_paper.asking([NASTY], 400)
-    trial = trials_on_paper.in_loop(
-        trials_on_paper.played(strategy, replace(planned, condition=condition), [model], CompletionCache(till.buy), 1)
-    )
-    assert trial.answer == HOSTILE
-    Store(path).flush(Batch(trials=(trial,), completions=tuple(till.bought), run_id="r"))
-    return path
 
 
 @pytest.fixture
@@ -126,30 +89,3 @@ def test_a_point_of_explore_leads_to_its_answers(stage: Stage) -> None:
     page.wait_for_url("**/answers?*")
     expect(transcript_of(page)).to_contain_text("What is")
     assert query(page)["budget"] == ["128"]
-
-
-def test_whatever_a_model_a_question_or_a_name_says_is_shown_as_text(tmp_path: Path, browser: Any) -> None:
-    with ThreadPoolExecutor(1) as other:
-        db = other.submit(hostile, tmp_path / "results.duckdb").result()
-    with staged(db, browser, "--read-only") as stage:
-        page = stage.open("/answers")
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        cells = page.locator(".tk")
-        expect(cells.filter(has_text="<script>window.broken = 1; alert('script')</script>").first).to_be_visible()
-        assert not {"\u202e", "\x07"} & set("".join(cells.all_inner_texts()))
-        expect(cells.last).to_contain_text("Answer: <b>A</b>")
-        expect(transcript_of(page)).to_contain_text("![steal](http://198.51.100.1/steal.png)")
-        expect(page.get_by_role("combobox", name="Setting")).to_be_visible()
-        page.reload()
-        expect(transcript_of(page)).to_contain_text("Who? <script>")
-        assert page.evaluate("window.broken") is None
-        main = page.locator("[data-testid=stMain]")
-        assert main.locator("script, img, a[href^='javascript'], .katex").count() == 0
-        assert main.locator("h1").count() == 1, "the page's own heading"
-        assert main.locator("a[href*='198.51.100']").count() == 0, "an address is shown and leads nowhere"
-        assert not [url for url in asked if "198.51.100" in url]
-        linked = stage.open("/runs?run=Sign%20in%20again%20at%20https://198.51.100.3/login")
-        expect(linked.get_by_text("There is no run")).to_be_visible()
-        expect(linked.get_by_text("Sign in again")).to_have_count(0)
-        assert linked.locator("[data-testid=stMain] a[href*='198.51.100']").count() == 0

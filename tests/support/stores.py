@@ -8,13 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Concatenate, ParamSpec
 
 from engine.core import ids
 from engine.core.records import Condition, ModelSetting, Problem, Question, Trial, TrialSpec
 from engine.runs import run_dir, worker
-from engine.store.store import Batch, Store
+from engine.store.store import Batch, Store, fingerprint
 from engine.study.schema import parse
 from tests import ROOT
 
@@ -22,6 +23,30 @@ PRICED = '{name="scripted/adder", prices={input=0.15, output=0.6, assumed=true}}
 EVERY = ("direct", "chain_of_thought", "self_consistency", "told_budget")
 
 _Choice = ParamSpec("_Choice")
+
+
+def _lasting() -> Path:
+    """Where a database may be made that is there until the process ends."""
+    folder = tempfile.mkdtemp(prefix="budgetscope-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "results.duckdb"
+
+
+@cache
+def to_read(make: Callable[[Path], Path]) -> Path:
+    """One database of a kind for all tests of a process that only look at it: what a page read of it is still there for
+    the next test. Whoever changes one makes its own; `changed` says whether somebody did not."""
+    path = make(_lasting())
+    _AS_MADE[path] = fingerprint(path)
+    return path
+
+
+_AS_MADE: dict[Path, tuple[int, int, int, int]] = {}
+
+
+def changed() -> list[Path]:
+    """Databases of `to_read` that somebody wrote to."""
+    return [path for path, made in _AS_MADE.items() if fingerprint(path) != made]
 
 
 def made_once(make: Callable[Concatenate[Path, _Choice], Path]) -> Callable[Concatenate[Path, _Choice], Path]:
@@ -34,9 +59,7 @@ def made_once(make: Callable[Concatenate[Path, _Choice], Path]) -> Callable[Conc
         key = (choice, tuple(sorted(more.items())))
         if key not in originals:
             # It stays until the process ends: a copied run still names the folder of its questions.
-            folder = tempfile.mkdtemp(prefix="budgetscope-")
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            originals[key] = make(Path(folder) / "results.duckdb", *choice, **more)
+            originals[key] = make(_lasting(), *choice, **more)
         original = originals[key]
         shutil.copyfile(original, path)
         if run_dir.folder(original).exists():

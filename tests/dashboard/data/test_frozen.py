@@ -25,7 +25,14 @@ def view(path: Path, task: str = "", **handles: float) -> tuple[queries.Database
 
 
 @pytest.fixture
+def small() -> Path:
+    """To look at."""
+    return stores.to_read(stores.small)
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """To write to."""
     return stores.small(tmp_path / "results.duckdb")
 
 
@@ -47,8 +54,8 @@ def test_what_was_frozen_comes_back_as_it_was(path: Path) -> None:
     assert frozen.freeze(db, shown) == link, "the same view is the same link"
 
 
-def test_the_data_of_a_saved_page_has_its_columns_in_one_order(path: Path) -> None:
-    _, shown = view(path)
+def test_the_data_of_a_saved_page_has_its_columns_in_one_order(small: Path) -> None:
+    _, shown = view(small)
     assert {tuple(shown.rows().columns) for _ in range(8)} == {tuple(frozen.COLUMNS)}
 
 
@@ -69,7 +76,8 @@ def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there
 
 
 def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot(tmp_path: Path) -> None:
-    demo = stores.demo(tmp_path / "demo.duckdb")
+    demo = stores.small(tmp_path / "demo.duckdb", questions=4)
+    Store(demo).set_demo(True)
     before = demo.read_bytes()
     db, shown = view(demo)
     link = frozen.freeze(db, shown)
@@ -78,8 +86,8 @@ def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("link", ["", "gone", "../../etc/passwd", "' or 1=1 --"])
-def test_a_snapshot_nobody_made_is_said(path: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "There is no such snapshot here" in opened(path, link, monkeypatch)[1]
+def test_a_snapshot_nobody_made_is_said(small: Path, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "There is no such snapshot here" in opened(small, link, monkeypatch)[1]
 
 
 def test_a_damaged_snapshot_is_one_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,15 +95,15 @@ def test_a_damaged_snapshot_is_one_sentence(path: Path, monkeypatch: pytest.Monk
     assert "The snapshot bad cannot be read" in opened(path, "bad", monkeypatch)[1]
 
 
-def test_a_view_too_large_to_keep_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    db, shown = view(path)
+def test_a_view_too_large_to_keep_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, shown = view(small)
     monkeypatch.setattr(frozen, "MOST_BYTES", 1000)
     with pytest.raises(UsageError, match="a snapshot may have 1,000"):
         frozen.freeze(db, shown)
 
 
-def test_a_saved_page_says_the_finding_and_needs_no_network(path: Path) -> None:
-    _, shown = view(path)
+def test_a_saved_page_says_the_finding_and_needs_no_network(small: Path) -> None:
+    _, shown = view(small)
     page = frozen.as_page(shown, "http://localhost:8501/?task=x")
     assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page
     for wanted in (shown.heading, shown.lead, "All settings", "How the numbers were made", "Data (CSV)"):

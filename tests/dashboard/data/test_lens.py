@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -30,15 +29,10 @@ MODELS = Models((ADDER, SURE), ((ADDER, Price(150_000, 600_000)),))
 Open = Callable[..., AppTest]
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.small(tmp_path_factory.mktemp("lenses") / "results.duckdb", questions=4)
-
-
 @pytest.fixture
-def opened(small: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(view: str = "explore", **query: str | list[str]) -> AppTest:
-        monkeypatch.setenv("BUDGETSCOPE_DB", str(small))
+        monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(stores.small)))
         return run_page(view, **query)
 
     return open_page

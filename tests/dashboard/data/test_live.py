@@ -12,9 +12,9 @@ from engine.runs import run_dir
 from tests.support import stores
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.two_studies(tmp_path_factory.mktemp("live") / "results.duckdb")
+@pytest.fixture
+def database() -> Path:
+    return stores.to_read(stores.two_studies)
 
 
 def test_a_setting_whose_answers_an_earlier_study_paid_for_is_shown_with_the_others(

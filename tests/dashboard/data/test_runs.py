@@ -10,17 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.data import runs
+from dashboard.data import access, runs
 from dashboard.text import progress
+from engine.cli.launch import LAUNCH_TOKEN
 from engine.core.budget import Limits
 from engine.core.errors import RunError
 from engine.runs import run_dir
 from engine.runs.run_dir import RunDir, Status
+from engine.runs.worker import prepare
 from engine.store.store import Store
 from engine.study import schema
 from tests.support.provider import Provider, serving
 
 PATIENCE_S = 90.0
+TOKEN = "0123456789-correct-horse"
 QUESTIONS = 300
 """Trials of `long`, many more than are in flight at once."""
 STUDY = """name = "small"
@@ -86,31 +89,25 @@ def provider() -> Iterator[Provider]:
         yield provider
 
 
-def test_a_started_run_ends_as_the_command_line_would_end_it(db: Path) -> None:
+def test_a_started_run_is_a_process_of_its_own_without_the_token_and_ends_as_the_command_line_would_end_it(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(LAUNCH_TOKEN, TOKEN)
+    monkeypatch.setattr(access, "closed", lambda: None)
     run = runs.start(wanted(), db)
+    assert runs.starting(run_dir.read(run)), "until its process speaks"
+    with pytest.raises(RunError, match="already being worked on"):
+        runs.resume(run)
+    child = runs._children[run.run_id][0]
+    assert os.getsid(child.pid) == child.pid != os.getsid(0)
+    assert TOKEN.encode() not in Path(f"/proc/{child.pid}/environ").read_bytes()
     now = ended(run)
     assert (now.state, now.done, now.total) == ("finished", 4, 4)
     assert [row.run_id for row in Store(db).runs()] == [run.run_id]
     gone(run)
-    assert "finished: 4 of 4 trials" in runs.log_tail(run)
-
-
-def test_a_run_is_starting_until_its_process_speaks(db: Path) -> None:
-    run = runs.start(wanted(), db)
-    assert runs.starting(run_dir.read(run))
-    with pytest.raises(RunError, match="already being worked on"):
-        runs.resume(run)
-    ended(run)
-
-
-def test_a_run_has_a_session_of_its_own_and_leaves_no_zombie(db: Path) -> None:
-    run = runs.start(wanted(), db)
-    child = runs._children[run.run_id][0]
-    assert os.getsid(child.pid) == child.pid != os.getsid(0)
-    ended(run)
-    gone(run)
-    assert child.returncode == 0
+    assert child.returncode == 0, "and no zombie is left"
     assert run.run_id not in runs._children
+    assert "finished: 4 of 4 trials" in runs.log_tail(run)
 
 
 def test_a_killed_run_is_dead_even_before_it_is_reaped_and_resumes(db: Path, provider: Provider) -> None:
@@ -156,11 +153,8 @@ def test_a_run_that_cannot_start_says_why_in_its_log(db: Path) -> None:
 
 
 def test_runs_are_listed_newest_first(db: Path) -> None:
-    first = runs.start(wanted(1), db)
-    ended(first)
-    second = runs.start(wanted(2), db)
-    ended(second)
-    assert {each.run_id for each in runs.runs(db)} == {first.run_id, second.run_id}
+    made = {prepare(wanted(n), db).run_id for n in (1, 2)}
+    assert {each.run_id for each in runs.runs(db)} == made
     assert runs.runs(db) == run_dir.list_runs(db)[::-1]
 
 
@@ -188,8 +182,6 @@ def test_an_ordinary_or_missing_database_is_used_as_it_is(tmp_path: Path, monkey
 
 
 def test_models_declared_by_earlier_runs_can_be_chosen_again(db: Path) -> None:
-    from engine.runs.worker import prepare
-
     text = STUDY.replace(
         '["scripted/adder"]', '[{ name = "mine", api_base = "http://127.0.0.1:9/v1" }, "scripted/noise"]'
     )

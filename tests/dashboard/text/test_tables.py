@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 
@@ -13,8 +11,8 @@ from tests.support import stores
 
 
 @pytest.mark.parametrize("tasks", [1, 2])
-def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tmp_path: Path, tasks: int) -> None:
-    cells = engine.open(stores.small(tmp_path / "results.duckdb")).cells()
+def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: int) -> None:
+    cells = engine.open(stores.to_read(stores.small)).cells()
     cells = cells.filter(pl.col("task").is_in(sorted(set(cells["task"]))[:tasks]))
     matched = cells.with_columns(guess=pl.lit(1.0))
     assert tables.leaders(matched)[1].lower().count("no better than one fixed answer to all (100%)") == tasks

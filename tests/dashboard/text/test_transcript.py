@@ -24,22 +24,27 @@ DOLLARS = (10**6, 5 * 10**6, 2 * 10**7, 10**8, 10**9, 10**10)
 
 
 @pytest.fixture(scope="module")
-def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("read") / "results.duckdb"
+def db() -> Path:
     with ThreadPoolExecutor(1) as other:
-        return other.submit(stores.small, path, 8).result()
+        return other.submit(stores.to_read, stores.small).result()
+
+
+@pytest.fixture(scope="module")
+def stored(db: Path) -> dict[str, tuple[Trial, ...]]:
+    """The trials of every condition, read once."""
+    return {id: tuple(Store(db).trials(id)) for id in engine.open(db).conditions()["condition_id"]}
 
 
 @pytest.mark.parametrize("axis", ["output_tokens", "total_tokens", "calls", "usd"])
-def test_readings_of_single_trials_add_up_to_the_cells(db: Path, axis: Axis) -> None:
-    results, store = engine.open(db), Store(db)
+def test_readings_of_single_trials_add_up_to_the_cells(
+    db: Path, stored: dict[str, tuple[Trial, ...]], axis: Axis
+) -> None:
     budgets = {"usd": DOLLARS, "calls": (1, 2, 3, 8, 16, 40)}.get(axis, BUDGETS)
     # A mean of more draws than were asked for is of more than these trials.
-    cells = results.cells(axis=axis, budgets=budgets).filter(anytime=True, n_draws=1).to_dicts()
-    trials = {condition: store.trials(condition) for condition in {cell["condition_id"] for cell in cells}}
+    cells = engine.open(db).cells(axis=axis, budgets=budgets).filter(anytime=True, n_draws=1).to_dicts()
     assert len(cells) > 30
     for cell in cells:
-        readings = [replay.read(trial, axis, cell["budget"]) for trial in trials[cell["condition_id"]]]
+        readings = [replay.read(trial, axis, cell["budget"]) for trial in stored[cell["condition_id"]]]
         fates = Counter(str(reading.fate) for reading in readings)
         told = {"right": "n_right", "wrong": "n_wrong", "none": "n_none", "censored": "n_censored"}
         assert {fate: fates[fate] for fate in told} == {fate: cell[name] for fate, name in told.items()}, cell
@@ -50,20 +55,20 @@ def test_readings_of_single_trials_add_up_to_the_cells(db: Path, axis: Axis) -> 
             assert mean == pytest.approx(cell["output_tokens"]), cell
 
 
-def test_without_a_budget_a_trial_reads_as_it_was_stored(db: Path) -> None:
-    for condition in engine.open(db).conditions()["condition_id"]:
-        for trial in Store(db).trials(condition):
-            reading = replay.read(trial)
-            assert (reading.fate, reading.answer) == (trial.verdict, trial.answer)
-            assert reading.exhausted == (trial.end == "exhausted")
-            assert reading.spend.total_tokens == sum(part.spend.total_tokens for part in trial.spends)
+def test_without_a_budget_a_trial_reads_as_it_was_stored(stored: dict[str, tuple[Trial, ...]]) -> None:
+    for trial in (each for trials in stored.values() for each in trials):
+        reading = replay.read(trial)
+        assert (reading.fate, reading.answer) == (trial.verdict, trial.answer)
+        assert reading.exhausted == (trial.end == "exhausted")
+        assert reading.spend.total_tokens == sum(part.spend.total_tokens for part in trial.spends)
 
 
-def test_a_budget_of_its_own_wall_reads_as_it_was_run(db: Path) -> None:
-    for condition in engine.open(db).conditions().filter(anytime=True)["condition_id"]:
-        for trial in Store(db).trials(condition):
-            wall = trial.spec.condition.budget
-            assert replay.read(trial, trial.spec.condition.axis, wall).fate == replay.read(trial).fate
+def test_a_budget_of_its_own_wall_reads_as_it_was_run(stored: dict[str, tuple[Trial, ...]]) -> None:
+    anytime = [each for trials in stored.values() for each in trials if each.spec.condition.anytime]
+    assert anytime
+    for trial in anytime:
+        wall = trial.spec.condition.budget
+        assert replay.read(trial, trial.spec.condition.axis, wall).fate == replay.read(trial).fate
 
 
 @given(
@@ -95,9 +100,11 @@ def test_a_long_text_says_how_much_is_left() -> None:
     assert transcript.visible("x" * 120, 100).endswith("\n… 20 more characters")
 
 
-def test_a_list_tells_its_questions_apart_and_calls_no_answer_nothing_else(db: Path) -> None:
-    for condition in engine.open(db).conditions()["condition_id"]:
-        entries = [Entry(trial, replay.read(trial)) for trial in Store(db).trials(condition)]
+def test_a_list_tells_its_questions_apart_and_calls_no_answer_nothing_else(
+    stored: dict[str, tuple[Trial, ...]],
+) -> None:
+    for trials in stored.values():
+        entries = [Entry(trial, replay.read(trial)) for trial in trials]
         table = transcript.table(entries)
         assert table["Question"].n_unique() == len({entry.question_id for entry in entries})
         for entry, row in zip(entries, table.to_dicts(), strict=True):

@@ -13,9 +13,9 @@ from tests.support import stores
 from tests.support.pages import run_page, shown_bytes, texts
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.small(tmp_path_factory.mktemp("answers") / "results.duckdb", 8)
+@pytest.fixture
+def small() -> Path:
+    return stores.to_read(stores.small)
 
 
 @pytest.fixture

@@ -376,24 +376,13 @@ def found_in(rows: pl.DataFrame) -> Any:
 # The page
 
 
-@pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("compare")
-    makers: dict[str, Callable[[Path], Path]] = {
-        "small": stores.small,
-        "demo": stores.demo,
-    }
-    found = {}
-    for name, make in makers.items():
-        (folder / name).mkdir()
-        found[name] = make(folder / name / "results.duckdb")
-    return found
+MAKERS: dict[str, Callable[[Path], Path]] = {"small": stores.small, "demo": stores.demo}
 
 
 @pytest.fixture
-def opened(databases: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Open:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(name: str, **query: str | list[str]) -> AppTest:
-        monkeypatch.setenv("BUDGETSCOPE_DB", str(databases[name]))
+        monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(MAKERS[name])))
         return run_page("compare", **query)
 
     return open_page
@@ -550,11 +539,12 @@ def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatc
     assert not [each for each in pages.texts(app) if re.search(r"(?<!\\)[<\[$]", each)]
 
 
-def test_months_of_two_cells_come_from_the_analysis(databases: dict[str, Path]) -> None:
-    found = engine.open(databases["demo"])
+def test_months_of_two_cells_come_from_the_analysis() -> None:
+    demo = stores.to_read(stores.demo)
+    found = engine.open(demo)
     cells = found.cells(task="gym:gcd/easy").filter(pl.col("budget") == 2048)
     a, b = (Cell(*row) for row in cells.select("condition_id", "budget", "axis").rows()[:2])
-    db, lineups = Database(str(databases["demo"]), (1, 1, 1, 1)), tuple(sorted(set(found.conditions()["lineup"])))
+    db, lineups = Database(str(demo), (1, 1, 1, 1)), tuple(sorted(set(found.conditions()["lineup"])))
     told = comparing.month(db, "*", a, b, lineups, Month("1,000", "WOR", ""))
     plain = found.savings(a, b, 1000, replicates=REPLICATES, study="*")
     assert told.lines.equals(plain.lines)

@@ -154,15 +154,13 @@ def opened(path: Path, monkeypatch: pytest.MonkeyPatch, **query: str) -> tuple[A
     return app, "\n".join(said).replace("\\", "")
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.demo(tmp_path_factory.mktemp("told") / "results.duckdb")
+@pytest.fixture
+def demo() -> Path:
+    return stores.to_read(stores.demo)
 
 
-def test_a_database_without_told_budgets_says_which_strategy_to_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, said = opened(stores.one_trial(tmp_path / "results.duckdb"), monkeypatch)
+def test_a_database_without_told_budgets_says_which_strategy_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, said = opened(stores.to_read(stores.one_trial), monkeypatch)
     assert "No prompt of this study states a budget yet" in said
     assert 'name = "told_budget"' in said
 

@@ -24,9 +24,9 @@ N = {
 """How a page says how many questions it stands on."""
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.two_studies(tmp_path_factory.mktemp("studies") / "results.duckdb")
+@pytest.fixture
+def database() -> Path:
+    return stores.to_read(stores.two_studies)
 
 
 @pytest.fixture(autouse=True)

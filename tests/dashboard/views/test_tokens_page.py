@@ -18,13 +18,9 @@ EVIL = "<script>window.broken = 1</script><img src=x onerror=alert(1)> $x$ [a](j
 BY = ["o200k_base", "cl100k_base"]
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return stores.small(tmp_path_factory.mktemp("tokens") / "results.duckdb", questions=3)
-
-
 @pytest.fixture
-def db(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def db(monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = stores.to_read(stores.small)
     monkeypatch.setenv("BUDGETSCOPE_DB", str(made))
     # Without the local model: its server would be started for every page.
     monkeypatch.setattr(tokenizers, "at_hand", lambda: tuple(tokenizers.ENCODINGS))

@@ -91,20 +91,10 @@ READING = tuple(view for view in VIEWS if view != "runs")
 Open = Callable[..., AppTest]
 
 
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("databases")
-    made = {}
-    for number, (name, make) in enumerate(MAKERS.items()):
-        (folder / str(number)).mkdir()
-        made[name] = make(folder / str(number) / "results.duckdb")
-    return made
-
-
 @pytest.fixture
-def opened(databases: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Open:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
     def open_page(name: str, view: str = "explore", **query: str | list[str]) -> AppTest:
-        monkeypatch.setenv("BUDGETSCOPE_DB", str(databases.get(name, Path(name))))
+        monkeypatch.setenv("BUDGETSCOPE_DB", str(stores.to_read(MAKERS[name]) if name in MAKERS else name))
         return run_page(view, **query)
 
     return open_page
@@ -388,9 +378,9 @@ def test_curves_of_one_study_are_shown_and_of_all_when_asked_for(opened: Open) -
 
 def test_votes_are_averaged_over_orders_when_asked_for_and_the_page_says_so(opened: Open) -> None:
     said = "votes are averaged over 64 orders of their draws"
-    assert said not in words(opened("demo", "budgets", axis="calls")).lower()
-    assert said in words(opened("demo", "budgets", axis="calls", votes="orders")).lower()
-    without = opened("demo", "budgets", strategy="chain_of_thought")
+    assert said not in words(opened("small", "budgets", axis="calls")).lower()
+    assert said in words(opened("small", "budgets", axis="calls", votes="orders")).lower()
+    without = opened("small", "budgets", strategy="chain_of_thought")
     assert "budgets.votes" not in {group.key for group in without.button_group}
 
 
