@@ -55,13 +55,14 @@ class Chats:
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Line by line; the same question again is a repeat."""
-        repeats: dict[tuple[str, str, str, str | None], int] = {}
+        # By hash: the questions of a log may be larger than the memory.
+        repeats: dict[int, int] = {}
         for number, line in logs.lines(path, Line):
             # Left out or an error, as the import was told.
             answer = logs.attempt(where := logs.at_line(path, number), _answer, line, where)
             if answer is None:
                 continue
-            key = answer.model, answer.setting, answer.question, answer.target
+            key = hash((answer.model, answer.setting, answer.question, answer.target))
             repeats[key] = repeats.get(key, -1) + 1
             yield replace(answer, repeat=repeats[key]) if repeats[key] else answer
 
