@@ -62,14 +62,16 @@ def guessing(connection: Connection, tasks: Iterable[str], questions: frozenset[
 
 def sentences(frame: pl.DataFrame) -> Iterator[str]:
     """What is to be said of the tasks of a frame of cells, in one sentence; nothing where nothing is known."""
-    rows = frame.select("task", "guess", "chance").unique(maintain_order=True).sort("task").to_dicts()
+    rows = frame.group_by("task").agg(pl.first("guess", "chance"), n=pl.max("n_questions")).sort("task").to_dicts()
     parts: list[str] = []
     for column, what in (("guess", "one fixed answer to all is right on"), ("chance", "a blind choice on")):
         known = [row for row in rows if row[column] is not None]
         # Of one task alone everybody sees which.
         of = {row["task"]: f" of {names.task(row['task'])}" if len(rows) > 1 else "" for row in known}
         if known:
-            parts.append(f"{what} " + ", ".join(f"{text.percent(row[column])}{of[row['task']]}" for row in known))
+            parts.append(
+                f"{what} " + ", ".join(f"{text.accuracy(row[column], row['n'])}{of[row['task']]}" for row in known)
+            )
     if parts:
         yield f"Without reading the questions, {'; '.join(parts)}."
 

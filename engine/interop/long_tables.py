@@ -30,7 +30,7 @@ def asked(results: Results, study: str | None) -> tuple[str, dict[str, frozenset
     known = studies["study"].unique(maintain_order=True).to_list()
     if study is None:
         if len(known) != 1:
-            raise UsageError(f"Name a study: {listed(known) or 'there is none yet'}.")
+            raise UsageError(f"Name a study with --study: {listed(known) or 'there is none yet'}.")
         study = known[0]
     if study not in known:
         raise UnknownName("study", study, known)

@@ -294,9 +294,10 @@ def copied(ground: Ground, home: Path) -> Ground:
 
 
 def calm(walk: Walk, ground: Ground, home: Path) -> tuple[Any, float]:
-    """What a walk leaves that nobody disturbs, and how many seconds it took."""
-    own, began = copied(ground, home), time.monotonic()
-    _done(walk, walk.words(own), home / "out")
+    """What a walk leaves that nobody disturbs, and how many seconds it took, without what had to be there before."""
+    own = copied(ground, home)
+    words, began = walk.words(own), time.monotonic()
+    _done(walk, words, home / "out")
     return walk.left(own), time.monotonic() - began
 
 
