@@ -30,4 +30,7 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: i
     ],
 )
 def test_what_runs_here_is_free_and_no_price_is_unknown(model: str, usd: float | None, said: str) -> None:
-    assert tables.cost_line({"model": model, "usd": usd, "usd_assumed": False}) == said
+    priced = {"model": model, "usd": usd, "usd_assumed": False}
+    assert tables.cost_line(priced) == said
+    whole = {"partial": False, "simulated": False, "n_questions": 3}
+    assert tables.cell_notes(priced | whole) == ([said] if usd is None else [])
