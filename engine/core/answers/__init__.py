@@ -16,7 +16,7 @@ from engine.core.answers.reading import MAX_ANSWER, bracketed_integer, extract, 
 from engine.core.answers.spelling import normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Version of everything in this package. It is raised when any reply is read, compared or counted differently, so that
 answers read by different versions are never mixed. docs/answers.md says what each changed in the demo."""
 

@@ -41,7 +41,9 @@ def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-@pytest.mark.parametrize("study", ["demo", "token_economies", "which_model", "which_asking", "which_texts"])
+@pytest.mark.parametrize(
+    "study", ["demo", "token_economies", "which_model", "which_asking", "which_texts", "which_largest"]
+)
 def test_the_demo_holds_all_its_studies_ask_as_today_s_reader_reads(
     study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
