@@ -22,11 +22,6 @@ effort.load()
 new_files.copied()
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: a quarter of the time a test waits, for a browser, a process or a reply."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_finish() -> None:
     """Thousands of tests and all they import stay to the end: no collection of garbage need walk through them."""
     memory.keep()
