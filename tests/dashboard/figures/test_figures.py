@@ -361,25 +361,6 @@ def test_curves_come_in_one_panel_per_task(tasks: int, room: Room, grid: tuple[i
     assert figure.layout.height == info.tiling.height
 
 
-def test_names_of_many_panels_and_models_stand_whole_and_every_column_has_its_ticks() -> None:
-    models = ("local/smollm2-135m", "x/qwen2.5-coder-0.5b", "x/qwen2.5-coder-1.5b")
-    asked = itertools.product(("a", "b", "c", "d", "e"), models, ("direct", "chain_of_thought"))
-    rows = [
-        cell(condition_id=f"c{at}", task=task, model=model, strategy=strategy)
-        for at, (task, model, strategy) in enumerate(asked)
-    ]
-    known = {row["condition_id"]: curve((8, 64), (0.1, 0.2)) for row in rows}
-    info = figures.curves_info(frame(*rows), known, axis="total_tokens", models=models)
-    drawn = {each.name for panel in info.panels for each in panel.curves}
-    assert len(drawn) == 6 and "Chain of thought ◆" in drawn
-    assert "● SmolLM2 135M, ■ Qwen2.5 Coder 0.5B, ◆ Qwen2.5 Coder 1.5B" in figures.curves_caption(info)
-    figure = figures.curves_figure(info)
-    assert not any("…" in text for text in words_of(figure))
-    # Three in a row, two below: the third has nothing under it.
-    told = [figure.layout[f"xaxis{at or ''}"].showticklabels for at in ("", 2, 3, 4, 5)]
-    assert told == [False, False, True, True, True]
-
-
 def test_only_the_curve_that_ends_highest_wears_its_band() -> None:
     known = {"c0": curve((8, 64), (0.1, 0.2)), "c1": curve((8, 64), (0.0, 0.6))}
     rows = frame(cell(condition_id="c0"), cell(condition_id="c1", strategy="chain_of_thought"))

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard import figures
 from dashboard.figures.axes import Room
 from dashboard.figures.frontier import FrontierInfo, Handles, frontier_info
 from dashboard.figures.labels import HEIGHT, RIGHT, SIZE, SMALL, UP_LEFT, Ask, Place, Plane, Scene, place
 from dashboard.figures.lettering import plain, safe, short_model, width
 from dashboard.figures.names import name_rows
 from dashboard.figures.tiling import PITCH, end_labels, tiling_for
-from tests.support.figure_frames import cell, line_of, study
+from tests.support.figure_frames import cell, curve, frame, line_of, study
 
 Box = tuple[float, float, float, float]
 
@@ -192,3 +193,22 @@ def test_simulated_models_are_marked_in_the_label() -> None:
 
 def test_two_models_that_end_alike_keep_their_full_names() -> None:
     assert shorts(cell(model="a/m"), cell(model="b/m")) == ["Direct · a/m", "Direct · b/m"]
+
+
+def test_names_of_many_panels_and_models_stand_whole_and_every_column_has_its_ticks() -> None:
+    models = ("local/smollm2-135m", "x/qwen2.5-coder-0.5b", "x/qwen2.5-coder-1.5b")
+    asked = itertools.product(("a", "b", "c", "d", "e"), models, ("direct", "chain_of_thought"))
+    rows = [
+        cell(condition_id=f"c{at}", task=task, model=model, strategy=strategy)
+        for at, (task, model, strategy) in enumerate(asked)
+    ]
+    known = {row["condition_id"]: curve((8, 64), (0.1, 0.2)) for row in rows}
+    info = figures.curves_info(frame(*rows), known, axis="total_tokens", models=models)
+    drawn = {each.name for panel in info.panels for each in panel.curves}
+    assert len(drawn) == 6 and "Chain of thought ◆" in drawn
+    assert "● SmolLM2 135M, ■ Qwen2.5 Coder 0.5B, ◆ Qwen2.5 Coder 1.5B" in figures.curves_caption(info)
+    figure = figures.curves_figure(info)
+    assert not any("…" in note.text for note in figure.layout.annotations)
+    # Three in a row, two below: the third has nothing under it.
+    told = [figure.layout[f"xaxis{at or ''}"].showticklabels for at in ("", 2, 3, 4, 5)]
+    assert told == [False, False, True, True, True]
