@@ -240,14 +240,14 @@ def _at_least(judged: Judged, value: float, passing: float, failing: float, more
 
 
 def _sums(units: pl.DataFrame, column: str) -> tuple[Sums, int, float]:
-    """By cluster of questions with the same text; the number of questions; of scored trials. NaN: one is unknown."""
+    """By cluster (`Problem.cluster`); the number of questions; of scored trials. NaN: one is unknown."""
     means = scored_means(units)
-    by_text = means.group_by("cluster").agg(pl.col(column).sum(), pl.len().cast(pl.Float64).alias("q"))
+    by_cluster = means.group_by("cluster").agg(pl.col(column).sum(), pl.len().cast(pl.Float64).alias("q"))
     # One question without a price makes the mean unknown: leaving it out would pass for cheap.
     if means[column].null_count():
         return Sums(math.nan, means.height, 0, 0, 0, 0), means.height, 0
-    values: Floats = by_text[column].cast(pl.Float64).to_numpy()
-    return Sums.of(values, by_text["q"].to_numpy()), means.height, float(means["n"].sum())
+    values: Floats = by_cluster[column].cast(pl.Float64).to_numpy()
+    return Sums.of(values, by_cluster["q"].to_numpy()), means.height, float(means["n"].sum())
 
 
 def _accuracy(each: Placed, least: float, settings: int) -> Judged:
@@ -303,7 +303,9 @@ def beside(pair: Paired, margin: float, settings: int, sample: Sample) -> Judged
     # For a single setting the two levels are one, and the resampling is not done twice.
     failing = passing if joint == one else compare.gap(pair, replace(sample, level=joint))
     if passing.mean is None or passing.low is None or failing.high is None or math.isnan(passing.low):
-        return replace(judged, value=passing.mean, why="one text says nothing of how much they vary", more_questions=1)
+        return replace(
+            judged, value=passing.mean, why="one question says nothing of how much they vary", more_questions=1
+        )
     delta = pair.delta()
     # In independent questions: texts that recur and repeats are worth less than their number.
     worth = compare.effective(pair, delta)

@@ -32,10 +32,10 @@ IDLE_BELOW = 0.2
 def mechanisms(stated: pl.DataFrame, clusters: Mapping[int, str]) -> pl.DataFrame:
     """One row per (condition, budget, fact), columns MECHANISM_SCHEMA; see `Results.mechanisms`.
 
-    `stated`: rows of `queries.facts`; `clusters`: by question_no, the cluster of questions of one text."""
+    `stated`: rows of `queries.facts`; `clusters`: by question_no, the cluster it is of."""
     key = ["condition_id", "axis", "budget", "kind", "fact"]
     each = stated.group_by(*key, "question_no", maintain_order=True).agg(pl.col("holds").mean(), n=pl.len())
-    # Questions of one text are one thing asked, as for accuracies.
+    # Questions of one cluster are one thing asked, as for accuracies.
     named = each.with_columns(cluster=pl.col("question_no").replace_strict(clusters, return_dtype=pl.String))
     rows: list[dict[str, Any]] = []
     for values, part in named.group_by(key, maintain_order=True):

@@ -104,6 +104,12 @@ class Problem:
     turns: tuple[Message, ...] = ()
     """What was said in the chat before, a system message first if there is one; empty: the question opens it."""
 
+    @property
+    def cluster(self) -> tuple[str, str | None]:
+        """Text and document. Questions alike in both count once in all statistics, however many targets they have; one
+        instruction over many documents is as many questions."""
+        return self.text, self.context
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -254,17 +254,16 @@ class _About:
 def _measured(trials: Sequence[Trial]) -> Json:
     """Accuracy over questions of exactly the answers that are written, with its interval, and their mean spends."""
     right: dict[str, list[float]] = defaultdict(list)
-    texts: dict[str, str] = {}
+    asked: dict[str, tuple[str, str | None]] = {}
     for trial in trials:
         question = trial.spec.question
         right[question.question_id].append(trial.score or 0.0)
-        texts[question.question_id] = question.problem.text
-    by_text: dict[str, list[float]] = defaultdict(list)
+        asked[question.question_id] = question.problem.cluster
+    clusters: dict[tuple[str, str | None], list[float]] = defaultdict(list)
     for id, scores in right.items():
-        # Two questions of one text (with other targets or contexts) hang together, so they are one cluster.
-        by_text[texts[id]].append(fmean(scores))
+        clusters[asked[id]].append(fmean(scores))
     sums = Sums.of(
-        np.array([sum(means) for means in by_text.values()]), np.array([float(len(m)) for m in by_text.values()])
+        np.array([sum(means) for means in clusters.values()]), np.array([float(len(m)) for m in clusters.values()])
     )
     graded = any(trial.verdict == "partly" for trial in trials)
     # Part of a point has no binomial spread, so graded scores have an interval of their own kind.
@@ -285,7 +284,7 @@ def _measured(trials: Sequence[Trial]) -> Json:
                 "lower": low,
                 "upper": high,
                 "confidence_level": 0.95,
-                "method": "Wilson score interval over questions, clustered by text",
+                "method": "Wilson score interval over questions, clustered by text and document",
             },
         },
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ from engine.models.tokens.tokenizers import Tokenizer
 if TYPE_CHECKING:
     from engine.models.net.direct import Direct
 
+AGAIN = 2
+"""Times that a count is asked once more where the connection broke."""
 REMEMBERED = 4096
 """Prompts whose exact count is kept."""
 WORDS = {
@@ -145,10 +148,20 @@ class LocalModel:
         if self._counting is None:
             self._counting = Direct(server.url, server.key, self.timeout_s, (), reuse=False, proxies=False)
         try:
-            return dict(json.loads(await self._counting.post(path, body)))
+            return dict(json.loads(await self._counted(path, body)))
         except (*LOST, StatusError, ReplyRefused, ValueError, TypeError) as error:
             why = f"{self.served} could not count a prompt: {type(error).__name__}."
             raise ProviderError(why, kind="connection") from None
+
+    async def _counted(self, path: str, body: dict[str, Any]) -> str:
+        from engine.models.net.direct import LOST
+
+        assert self._counting is not None
+        # Counting costs nothing and changes nothing, so what a busy machine drops is simply asked again.
+        for _ in range(AGAIN):
+            with suppress(*LOST):
+                return await self._counting.post(path, body)
+        return await self._counting.post(path, body)
 
 
 def open_local(name: str, declared: ModelSpec | None = None) -> LocalModel:

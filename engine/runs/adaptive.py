@@ -38,7 +38,7 @@ class _Course:
     task: str
     goal: float
     groups: list[tuple[str, ...]]
-    """Ids of its questions in their order, those of one text together."""
+    """Ids of its questions in their order, those of one cluster together."""
     specs: dict[str, list[TrialSpec]]
     """By question all trials of it."""
     settings: dict[str, int]
@@ -213,17 +213,17 @@ def _course(plan: Plan, task: str, goal: float, rounds: list[Round], stops: list
     settings: dict[Setting, int] = {}
     owners: dict[str, int] = {}
     budgets: dict[str, tuple[int, ...]] = {}
-    texts: dict[str, str] = {}
+    asked: dict[str, tuple[str, str | None]] = {}
     for spec in plan.specs:
         condition = spec.condition
         if condition.task != task:
             continue
         specs[spec.question.question_id].append(spec)
-        texts.setdefault(spec.question.question_id, spec.question.problem.text)
+        asked.setdefault(spec.question.question_id, spec.question.problem.cluster)
         key: Setting = (condition.lineup, condition.strategy, condition.params, condition.version)
         owners[condition.condition_id] = settings.setdefault(key, len(settings))
         budgets[condition.condition_id] = plan.study.budgets if condition.anytime else (condition.budget,)
-    groups = [tuple(ids) for _, ids in groupby(texts, key=lambda id: texts[id])]
+    groups = [tuple(ids) for _, ids in groupby(asked, key=lambda id: asked[id])]
     return _Course(task, goal, groups, dict(specs), owners, budgets, rounds, stops)
 
 

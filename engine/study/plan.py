@@ -154,9 +154,15 @@ def _asked(study: Study, task: Task, used: frozenset[str]) -> tuple[tuple[Questi
 
 
 def in_random_order(questions: Sequence[Question]) -> tuple[Question, ...]:
-    """The one order in which adaptive studies ask: as random as the hash of a question's text, and so the same in every
-    study that asks it, whoever looked at what before. Questions of one text stay together."""
-    return tuple(sorted(questions, key=lambda question: ids.digest("o1", question.problem.text)))
+    """The one order in which adaptive studies ask: as random as the hash of a question's text and document, and so the
+    same in every study that asks it, whoever looked at what before. Those alike in both stay together."""
+
+    def place(question: Question) -> str:
+        text, document = question.problem.cluster
+        # Without a document the text alone, as ever: an order that was fixed stays.
+        return ids.digest("o1", text if document is None else [text, document])
+
+    return tuple(sorted(questions, key=place))
 
 
 def _anytime(choice: StrategySpec) -> bool:

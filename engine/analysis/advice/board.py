@@ -47,7 +47,7 @@ class Board:
 
     @property
     def clusters(self) -> int:
-        """Distinct questions: those of the same text are one."""
+        """Distinct questions: those alike in text and document are one."""
         return int(self.sums.n.shape[1])
 
     @property

@@ -49,8 +49,8 @@ class Difference:
     """Questions on which a's mean is higher."""
     b_better: int
     p_value: float
-    """Exact McNemar mid-p over those questions, of one text together counted once; where accuracies are means of
-    repeats or of draws, or scores lie between 0 and 1, a t-test of the mean difference over texts."""
+    """Exact McNemar mid-p over those questions, of one cluster together counted once; where accuracies are means of
+    repeats or of draws, or scores lie between 0 and 1, a t-test of the mean difference over clusters."""
     method: str
     """score, bootstrap or none."""
 
@@ -76,7 +76,7 @@ class Paired:
 
     @property
     def clusters(self) -> int:
-        """Distinct questions: those of the same text are one."""
+        """Distinct questions: those alike in text and document are one."""
         return int(self.where.max(initial=-1)) + 1
 
     @property
@@ -137,18 +137,18 @@ def gap(pair: Paired, sample: Sample) -> Difference:
     """The difference in accuracy with its interval and test."""
     delta = pair.delta()
     better, worse = flips(delta)
-    by_text = pair.summed(delta)
-    discordant = flips(by_text)
+    by_cluster = pair.summed(delta)
+    discordant = flips(by_cluster)
     graded = pair.n > 0 and pair.graded
     if not graded and np.isin(np.round(delta, 9), (-1.0, 0.0, 1.0)).all():
         p_value = stats.mcnemar_midp(*discordant)
     else:
         # Means of repeats or of draws, or parts of a point: that one is a little above the other on most questions says
         # nothing of how much.
-        p_value = stats.t_test(Sums.of(by_text, pair.sizes()))
+        p_value = stats.t_test(Sums.of(by_cluster, pair.sizes()))
     if not pair.n:
         return Difference(0, None, None, None, 0, 0, p_value, "none")
-    # By clusters: questions of one text that flip together are one observation.
+    # Questions of one cluster that flip together are one observation.
     if sum(discordant) < FEW_DISCORDANT:
         size = effective(pair, delta)
         # Where the size was estimated from repeats or clusters, few clusters make it uncertain: t instead of z.

@@ -7,7 +7,7 @@ The test asks whether a group loses more than the rest, not whether it loses. Tw
 with Holm's correction (groups may differ in how much their questions vary), and a permutation of the groups' names over
 the questions with the largest of all statistics as the yardstick (Westfall & Young 1993; exact for small groups where
 most answers change the same way). Each alone is too bold where the other holds: in simulations without a difference the
-first warned up to 41 % of the time, the second up to 21 %, both together at most 7 %. Questions of one text move
+first warned up to 41 % of the time, the second up to 21 %, both together at most 7 %. Questions of one cluster move
 together.
 """
 
@@ -82,13 +82,13 @@ def equity(
         raise UsageError("The two settings share no scored question, so nobody's change can be told.")
     named = compare.in_groups(pair, groups).fill_null("(none)")
     names = named.unique().sort().to_list()
-    # Clusters are what is permuted: questions of one text move together.
-    by_text = pair.summed(pair.delta()) / pair.sizes()
+    # Clusters are what is permuted: their questions move together.
+    by_cluster = pair.summed(pair.delta()) / pair.sizes()
     first = np.unique(pair.where, return_index=True)[1]
     member = np.array([[name == own for name in names] for own in named.gather(first)], dtype=np.float64)
     sizes = member.sum(axis=0)
-    fits = (sizes >= ENOUGH) & (len(by_text) - sizes >= ENOUGH)
-    p_values = worst_of_all(by_text, member, fits, *draws) if fits.any() else np.ones(len(names))
+    fits = (sizes >= ENOUGH) & (len(by_cluster) - sizes >= ENOUGH)
+    p_values = worst_of_all(by_cluster, member, fits, *draws) if fits.any() else np.ones(len(names))
     delta, rows = pair.delta(), list[dict[str, Any]]()
     for name, enough, p in zip(names, fits.tolist(), p_values.tolist(), strict=True):
         inside = (named == name).to_numpy()

@@ -4,7 +4,7 @@ Told is the parameter `told_tokens`, the run's own budget where that was told in
 stated; the SQL that reads it stands here. Token elasticity is TALE's observation that use rises again below some told
 budget (Han et al. 2024, arXiv 2412.18547); that paper has no number for it. The number here is our own definition:
 d ln(used) / d ln(told), from a regression in which every question has its own level. 1 obeys, 0 ignores, below 0 is the
-rebound. Questions (those of one text together) are the unit; all intervals are 95 %.
+rebound. Questions (those of one cluster together) are the unit; all intervals are 95 %.
 """
 
 from __future__ import annotations
@@ -157,9 +157,9 @@ class _Grid:
     told: Floats
     used: Floats
     where: NDArray[np.intp]
-    """Question to distinct text, counted from 0."""
+    """Question to its cluster, counted from 0."""
     weights: Floats
-    """Bootstrap weights of the questions, replicates x questions; those of one text move together."""
+    """Bootstrap weights of the questions, replicates x questions; those of one cluster move together."""
     clusters: int
     seed: int
 

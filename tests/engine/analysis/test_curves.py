@@ -302,7 +302,7 @@ def test_the_last_attempt_counts(tmp_path: Path):
     assert (cell["n_trials"], cell["accuracy"], cell["output_tokens"]) == (1, 1.0, 9.0)
 
 
-def test_questions_with_one_text_are_one_cluster(tmp_path: Path):
+def test_questions_alike_in_text_and_document_are_one_cluster(tmp_path: Path):
     def twins(target: str) -> Trial:
         trial = play(planned("output_tokens", 40, "same"), right_after(10))
         question = replace(trial.spec.question, question_id=f"q1-{target}", target=target)
@@ -311,6 +311,22 @@ def test_questions_with_one_text_are_one_cluster(tmp_path: Path):
     one = stored([twins(str(i)) for i in range(6)], tmp_path).cells().to_dicts()[0]
     assert one["n_questions"] == 6
     assert one["accuracy_low"] < 0.25
+
+
+def test_one_instruction_over_many_documents_is_many_questions(tmp_path: Path):
+    def answered(text: str, document: str | None, at: int) -> Trial:
+        trial = play(planned("output_tokens", 40, f"q{at}"), right_after(10) if at < 3 else right_after(9, "wrong"))
+        problem = replace(trial.spec.question.problem, text=text, context=document)
+        return replace(trial, spec=replace(trial.spec, question=replace(trial.spec.question, problem=problem)))
+
+    def interval(name: str, trials: list[Trial]) -> dict[str, object]:
+        (tmp_path / name).mkdir()
+        columns = ["n_questions", "accuracy_low", "accuracy_high"]
+        return stored(trials, tmp_path / name).cells().select(columns).row(0, named=True)
+
+    one = interval("one", [answered("Which kind of note is it?", f"note {at}", at) for at in range(6)])
+    assert one == interval("many", [answered(f"text {at}", None, at) for at in range(6)])
+    assert one == pytest.approx({"n_questions": 6, "accuracy_low": 0.136, "accuracy_high": 0.864}, abs=0.001)
 
 
 def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):

@@ -7,16 +7,17 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.core.errors import ContextOverflow, UnknownName, UsageError
+from engine.core.errors import ContextOverflow, ProviderError, UnknownName, UsageError
 from engine.core.records import Completion, Message, Prompt, Request
 from engine.models import open_model
 from engine.models.declared import ModelSpec
-from engine.models.llama import content_hash
+from engine.models.llama import Running, content_hash
 from engine.models.local import LocalModel
 
 NAME = "local/smollm2-135m"
@@ -51,6 +52,41 @@ def model() -> LocalModel:
 
 def request(model: LocalModel, prompt: Prompt, asked: int = 24, seed: int = 1, temperature: float = 0.7) -> Request:
     return Request(model.setting.identity, prompt, (("temperature", temperature),), asked, 0, 0, key="k", seed=seed)
+
+
+@pytest.mark.parametrize(("dropped", "counted"), [(2, True), (3, False)])
+def test_a_count_whose_connection_breaks_is_asked_again(model: LocalModel, dropped: int, counted: bool) -> None:
+    """Before a server that breaks the first connections, as a busy machine does."""
+
+    async def asked() -> int:
+        left = dropped
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                writer.transport.abort()
+                return
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(head.split(b"content-length:")[1].split()[0]))
+            said = b'{"prompt": "<s>Hi"}' if b"/apply-template" in head else b'{"tokens": [1, 2]}'
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            counting = replace(model, _running=Running(address, "key", "none"), _counts=OrderedDict(), _counting=None)
+            try:
+                return (await counting.bound(user("Hi"))).tokens
+            finally:
+                await counting.close()
+
+    if counted:
+        assert asyncio.run(asked()) == 2
+    else:
+        with pytest.raises(ProviderError, match="could not count a prompt"):
+            asyncio.run(asked())
 
 
 async def together(model: LocalModel, requests: list[Request]) -> list[Completion]:
