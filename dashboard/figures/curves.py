@@ -271,7 +271,6 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
         # Bands lie over one another, so only the curve that ends highest has its own.
         top = max(panel.curves, key=lambda curve: curve.stops[-1].y)
         traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, curve is top)), i)
-        traces += placed(baseline_marks(panel.baselines, scale, inks), i)
         # Names begin ten pixels right of the longest curve.
         farthest = max(scale.place(curve.stops[-1].x) for curve in panel.curves)
         column = math.log10(farthest) + 10 / info.tiling.across * (scale.high - scale.low)
@@ -279,37 +278,66 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
             curve = panel.curves[label.line]
             end = (math.log10(scale.place(curve.stops[-1].x)), curve.stops[-1].y)
             notes += noted([end_note(label, curve.name, end, column, curve.colour, inks, info.tiling)], i)
-        notes += noted(_baseline_names(panel, info, column, inks), i)
+        names = _name_boxes(panel, info, column)
+        traces += placed(baseline_marks(panel.baselines, scale, inks, _gaps(panel, info, names)), i)
+        notes += noted(_baseline_names(panel, info, names, inks), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
     paper = grid(info.tiling, inks, spend_axis(scale, inks), accuracy_axis(info.y_scale, inks))
     title = f"<b>{info.lens.title}</b>, {info.lens.per}{safe(info.lens.said)}, log scale"
     return painted(traces, paper | {"annotations": [*notes, spend_title(title, inks)]})
 
 
-def _baseline_names(panel: Panel, info: CurvesInfo, column: float, inks: theme.Inks) -> Iterator[dict[str, Any]]:
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of a panel."""
+
+
+def _name_boxes(panel: Panel, info: CurvesInfo, column: float) -> list[Box]:
+    """Where the names of curves stand, which begin at `column`."""
+    tiling, x, boxes = info.tiling, info.x_scale, list[Box]()
+    left = (column - x.low) / (x.high - x.low) * tiling.across
+    for label in panel.labels:
+        curve = panel.curves[label.line]
+        at = (1 - info.y_scale.fraction(curve.stops[-1].y)) * tiling.high + label.dy
+        boxes.append((left, at - SIZE / 2, left + width(curve.name, SIZE), at + SIZE / 2))
+    return boxes
+
+
+def _gaps(panel: Panel, info: CurvesInfo, names: Sequence[Box]) -> dict[float, list[tuple[float, float]]]:
+    """Where each baseline stops, by its height: a name is not struck out."""
+    x, gaps = info.x_scale, dict[float, list[tuple[float, float]]]()
+    for at, _ in panel.baselines:
+        level = (1 - info.y_scale.fraction(at)) * info.tiling.high
+        struck = [name for name in names if name[1] - 1 < level < name[3] + 1]
+        if struck:
+            ends = (min(name[0] for name in struck) - 3, max(name[2] for name in struck) + 3)
+            first, last = (x.low + end / info.tiling.across * (x.high - x.low) for end in ends)
+            gaps[at] = [(first, last)]
+    return gaps
+
+
+def _baseline_names(panel: Panel, info: CurvesInfo, names: Sequence[Box], inks: theme.Inks) -> Iterator[dict[str, Any]]:
     """The name of each baseline where fewest lines and names run through it: at the left or the right, over or under
-    its line. `column`: where the curves' names begin."""
+    its line. `names`: where those of the curves stand."""
     tiling, x, y = info.tiling, info.x_scale, info.y_scale
-    taken = list[tuple[float, float, float, float]]()
+    taken = [*names]
     for curve in panel.curves:
         corners = [(x.fraction(stop.x) * tiling.across, (1 - y.fraction(stop.y)) * tiling.high) for stop in curve.stops]
         for (x0, y0), (x1, y1) in pairwise(corners):
             # A step: level, then upright.
             taken += [(x0, y0, x1, y0), (x1, min(y0, y1), x1, max(y0, y1))]
-    names_from = (column - x.low) / (x.high - x.low) * tiling.across
-    for label in panel.labels:
-        at = (1 - y.fraction(panel.curves[label.line].stops[-1].y)) * tiling.high + label.dy
-        end = names_from + width(panel.curves[label.line].name, SIZE)
-        taken.append((names_from, at - SIZE / 2, end, at + SIZE / 2))
+    # Nor through another baseline.
+    levels = [(1 - y.fraction(at)) * tiling.high for at, _ in panel.baselines]
+    taken += [(0.0, level, tiling.across, level) for level in levels]
     for at, words in panel.baselines:
         text, level = f"{words} {fmt.accuracy(at, None)}", (1 - y.fraction(at)) * tiling.high
-        wide, places = width(text, BASELINE) + 6, list[tuple[int, str, str]]()
+        wide, places = width(text, BASELINE) + 6, list[tuple[int, str, str, Box]]()
         for side, left in (("left", 0.0), ("right", tiling.across - wide)):
             for anchor, top in (("bottom", level - BASELINE - 5), ("top", level + 2)):
                 box = (left, top, left + wide, top + BASELINE + 3)
                 met = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
-                places.append((met + 100 * (box[3] > tiling.high or top < 0), side, anchor))
-        _, side, anchor = min(places, key=lambda place: place[0])
+                places.append((met + 100 * (box[3] > tiling.high or top < 0), side, anchor, box))
+        _, side, anchor, box = min(places, key=lambda place: place[0])
+        taken.append(box)
         where = {"x": int(side == "right"), "xanchor": side, "xshift": 3 if side == "left" else -3, "yanchor": anchor}
         font = {"size": BASELINE, "color": inks.muted, "shadow": halo(inks)}
         yield note(safe(text), y=at, font=font, **where) | {"xref": "x domain", "yref": "y"}

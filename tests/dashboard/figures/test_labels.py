@@ -212,3 +212,26 @@ def test_names_of_many_panels_and_models_stand_whole_and_every_column_has_its_ti
     # Three in a row, two below: the third has nothing under it.
     told = [figure.layout[f"xaxis{at or ''}"].showticklabels for at in ("", 2, 3, 4, 5)]
     assert told == [False, False, True, True, True]
+
+
+def test_a_baseline_stops_before_the_names_of_curves_and_its_own_name_keeps_clear_of_the_other() -> None:
+    rows = [
+        cell(condition_id=f"c{i}", strategy=name)
+        for i, name in enumerate(("direct", "self_refine", "chain_of_thought"))
+    ]
+    ends = {f"c{i}": curve((8, 64), (0.0, end)) for i, end in enumerate((0.9, 0.22, 0.05))}
+    cells = frame(*rows).with_columns(guess=pl.lit(0.23), chance=pl.lit(0.2))
+    figure = figures.curves_figure(figures.curves_info(cells, ends, axis="total_tokens"))
+    (low,) = (note for note in figure.layout.annotations if "Self-refine" in note.text)
+    lines = [
+        trace
+        for trace in figure.data
+        if trace.mode == "lines" and trace.line.dash == "dot" and trace.line.shape != "hv"
+    ]
+    assert {line.y[0] for line in lines} == {0.23, 0.2}
+    # The name stands at 22%, and only the line at 23% would strike it out.
+    struck, whole = ([line.x for line in lines if line.y[0] == at] for at in (0.23, 0.2))
+    assert len(whole) == 1 and len(struck) == 2
+    assert struck[0][1] < 10**low.ax < struck[1][0]
+    sides = {note.text: note.yanchor for note in figure.layout.annotations if "23%" in note.text or "20%" in note.text}
+    assert sides == {"one fixed answer 23%": "bottom", "chance 20%": "top"}
