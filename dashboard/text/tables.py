@@ -8,8 +8,8 @@ questions).
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dashboard.figures import AXES
@@ -36,6 +36,7 @@ __all__ = [
     "said",
     "settings_table",
     "short_question",
+    "short_questions",
     "standing",
     "verdicts",
 ]
@@ -199,6 +200,22 @@ def short_question(text: str, longest: int) -> str:
     # Its end tells questions of one generator apart, which begin alike.
     end = line[1 - longest :]
     return "…" + (end.partition(" ")[2] or end)
+
+
+def short_questions(asked: Sequence[tuple[str, str | None]], longest: int) -> list[str]:
+    """Texts, each with its document if it has one, as `short_question` tells them; what is asked of several documents
+    is told by how each document begins."""
+    documents: dict[str, set[str | None]] = defaultdict(set)
+    for text, document in asked:
+        documents[text].add(document)
+    shown = []
+    for text, document in asked:
+        if document and len(documents[text]) > 1:
+            begins = " ".join(document.split())
+            shown.append(begins if len(begins) <= longest else begins[: longest - 1].rstrip() + "…")
+        else:
+            shown.append(short_question(text, longest))
+    return shown
 
 
 def said(fate: str, answer: str | None, target: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboard.text.tables import short_question
+from dashboard.text.tables import short_questions
 from engine.core import answers, names, replay
 from engine.core import text as fmt
 from engine.core.records import Call, Cut, Problem, Prompt, Spend, Trial
@@ -286,12 +286,13 @@ def table(shown: Sequence[Entry]) -> pl.DataFrame:
     import polars as pl
 
     repeats = any(entry.trial.spec.repeat for entry in shown)
+    problems = [entry.trial.spec.question.problem for entry in shown]
+    questions = short_questions([(problem.text, problem.context) for problem in problems], LISTED)
     rows = []
-    for entry in shown:
-        problem = entry.trial.spec.question.problem
+    for entry, question in zip(shown, questions, strict=True):
         row: dict[str, Any] = {
             "": list_mark(entry.reading),
-            "Question": visible(short_question(problem.text, LISTED), 160),
+            "Question": visible(question, 160),
             "It said": visible(" ".join((entry.reading.answer or FATES[entry.reading.fate]).split()), 60),
             "Output": None if "output_tokens" in entry.trial.unreported else entry.reading.spend.output_tokens,
         }

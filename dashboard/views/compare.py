@@ -276,12 +276,11 @@ def _flips(
     questions = queries.asked(db, (*whole.won, *whole.lost))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="chips"):
         controls.caption("Read:")
-        for ids, most, icon in (
-            (whole.won, READ[0], ":material/check:"),
-            (whole.lost, READ[1], ":material/close:"),
-        ):
-            for each in ids[:most]:
-                label = tables.short_question(questions[each]["text"], LONGEST)
+        won, lost = whole.won[: READ[0]], whole.lost[: READ[1]]
+        asked = [(questions[each]["text"], questions[each]["context"]) for each in (*won, *lost)]
+        labels = iter(tables.short_questions(asked, LONGEST))
+        for ids, icon in ((won, ":material/check:"), (lost, ":material/close:")):
+            for each, label in zip(ids, labels, strict=False):
                 controls.link_to("answers", label, others[_of()].query | {"question": each}, icon)
         controls.caption(f"{fmt.count(len(whole.won) + len(whole.lost))} in all")
 

@@ -100,11 +100,12 @@ def _answers(db: queries.Database, row: Row, study: str) -> None:
     # Energy has no wall that a trial could be replayed at.
     if axis not in AXES:
         return
-    lines = []
-    for trial in queries.first_trials(db, study, str(row["task"]), str(row["condition_id"]), SHOWN):
+    lines, trials = [], queries.first_trials(db, study, str(row["task"]), str(row["condition_id"]), SHOWN)
+    problems = [trial.spec.question.problem for trial in trials]
+    questions = tables.short_questions([(problem.text, problem.context) for problem in problems], LONGEST)
+    for trial, question in zip(trials, questions, strict=True):
         read = replay.read(trial, axis, row["budget"])
         mark, said = tables.said(read.fate, read.answer, trial.spec.question.target)
-        question = tables.short_question(trial.spec.question.problem.text, LONGEST)
         # No answer and partly right are grey: neither is wrong.
         look = {"✓": "right", "✕": "wrong"}.get(mark, "muted")
         asked = f'<span class="bs-q"><b class="bs-{look}">{mark}</b> {escape(question)}</span>'

@@ -77,6 +77,17 @@ def test_a_long_question_is_shown_by_what_is_asked_at_its_end(text: str, shown: 
     assert found.endswith(shown[-20:]) and ("…" in found) == ("…" in shown)
 
 
+def test_one_instruction_over_several_documents_is_shown_by_how_each_document_begins() -> None:
+    asked = [
+        ("Who wrote it?", "Note 1:\n  Ann, about the invoice of May"),
+        ("Who wrote it?", "Note 2"),
+        ("Who?", "Note 2"),
+    ]
+    assert tables.short_questions(asked, 20) == ["Note 1: Ann, about…", "Note 2", "Who?"]
+    one = [("Who wrote it?", "Note 1"), ("When?", "Note 1"), ("Where?", None)]
+    assert tables.short_questions(one, 20) == ["Who wrote it?", "When?", "Where?"]
+
+
 def test_a_name_written_from_the_right_leaves_the_numbers_after_it_in_their_order() -> None:
     shown = literal("מבחן חשבון 100% (74–100), sums 3 %")
     assert shown.replace("\\", "") == "\u2068מבחן חשבון\u2069 100% (74–100), sums 3 %"
