@@ -164,7 +164,8 @@ def panel_lines(row: Row) -> list[tuple[str, str, str]]:
         lines.append(("Chance of being best", fmt.share(row["p_frontier"]), "for its spend"))
     for column, what in (("guess", "One fixed answer"), ("chance", "Blind choice")):
         if row.get(column) is not None:
-            lines.append((f"{what} scores", fmt.accuracy(row[column], n), ""))
+            aside = "(not surely less)" if _reaches(row, row[column]) else ""
+            lines.append((f"{what} scores", fmt.accuracy(row[column], n), aside))
     return lines
 
 
@@ -323,12 +324,18 @@ def leaders(cells: pl.DataFrame) -> tuple[str, str]:
 
 
 def _unread(row: Row) -> str:
-    """What even the best setting of a task has not passed: the score of one fixed answer; empty where it has."""
+    """What even the best setting of a task has not surely passed: the score of one fixed answer; empty where it has."""
     guess = row.get("guess")
-    if guess is None or row["accuracy"] > guess:
+    if guess is None or not _reaches(row, guess):
         return ""
     share = _accuracy(row["n_questions"])
-    return f"no better than one fixed answer to all ({share(guess)})"
+    how = "not surely" if row["accuracy"] > guess else "no"
+    return f"{how} better than one fixed answer to all ({share(guess)})"
+
+
+def _reaches(row: Row, baseline: float) -> bool:
+    """Whether a baseline scores as much as the point may: the point's interval does not lie above it."""
+    return row["accuracy"] is not None and (row["accuracy"] <= baseline or (row["accuracy_low"] or 0.0) <= baseline)
 
 
 def _scored(row: Row) -> str:

@@ -16,8 +16,17 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: i
     cells = cells.filter(pl.col("task").is_in(sorted(set(cells["task"]))[:tasks]))
     matched = cells.with_columns(guess=pl.lit(1.0))
     assert tables.leaders(matched)[1].lower().count("no better than one fixed answer to all (100%)") == tasks
-    for passed in (cells.with_columns(guess=pl.col("accuracy") - 0.01), cells.with_columns(guess=pl.lit(None))):
+    close = tables.leaders(cells.with_columns(guess=pl.col("accuracy") - 0.01))[1].lower()
+    assert close.count("not surely better than one fixed answer to all") == tasks
+    for passed in (cells.with_columns(guess=pl.col("accuracy_low") - 0.01), cells.with_columns(guess=pl.lit(None))):
         assert "fixed answer" not in "".join(tables.leaders(passed))
+
+
+def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
+    row = engine.open(stores.to_read(stores.small)).cells().sort("accuracy").row(-1, named=True)
+    for guess, aside in ((row["accuracy_low"] - 0.01, ""), (row["accuracy_low"] + 0.01, "(not surely less)")):
+        (line,) = (each for each in tables.panel_lines(row | {"guess": guess}) if each[0] == "One fixed answer scores")
+        assert line[2] == aside
 
 
 @pytest.mark.parametrize(
