@@ -232,7 +232,7 @@ def decide(
     row = board.row(pick)
     estimate = Estimate(float(accuracy[pick]), *board.interval(pick, z))
     best = min((cell for cell in corner if accuracy[cell] == highest), key=lambda cell: (x[cell], budgets[cell]))
-    sentences = [_gets(board, pick, estimate, bounds[pick], best, corner)]
+    sentences = [_gets(board, pick, estimate, bounds[pick], best, corner), *_guessed(board, pick, estimate)]
     more, rivals = _open(board, gaps, pick, [cell for cell in corner if low[cell] <= 0 <= high[cell]])
     if more is not None:
         others = f" and {text.plural(len(rivals) - 1, 'other point')}" if len(rivals) > 1 else ""
@@ -411,6 +411,17 @@ def _gets(board: Board, pick: int, estimate: Estimate, bound: float, best: int, 
     else:
         gets += f" for {_spend(board, best)}"
     return f"{start}. At most {points} below the best (95%); {gets}."
+
+
+def _guessed(board: Board, pick: int, estimate: Estimate) -> list[str]:
+    """That the pick is not surely better than who does not read the questions; nothing where it is."""
+    guess = board.row(pick).get("guess")
+    if guess is None or (estimate.low or 0.0) > guess:
+        return []
+    share = text.accuracy(guess, board.row(pick)["n_questions"])
+    if (estimate.mean or 0.0) <= guess:
+        return [f"One fixed answer to all gets {share} for nothing."]
+    return [f"Not surely better than one fixed answer to all, {share}."]
 
 
 def _heading(board: Board) -> str:

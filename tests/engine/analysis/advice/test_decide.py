@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import NormalDist
 
@@ -114,6 +115,23 @@ def test_the_pick_is_the_cheapest_within_the_margin_of_the_best() -> None:
     assert decision.lead == "Use Chain of thought up to 256 tokens"
     assert "gets 65% and costs ×4" in decision.rest
     assert decide(board_of(right, [10, 50, 200]), margin=0.0).cell.condition_id == "k2"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("guess", "said"),
+    [
+        (0.70, "One fixed answer to all gets 70% for nothing."),
+        (0.55, "Not surely better than one fixed answer to all, 55%."),
+        (0.40, None),
+        (None, None),
+    ],
+)
+def test_the_pick_is_held_beside_who_does_not_read_the_questions(guess: float | None, said: str | None) -> None:
+    right = np.zeros((2, 100))
+    right[0, :50], right[1, :63] = 1, 1
+    board = board_of(right, [10, 50])
+    decision = decide(replace(board, frame=board.frame.with_columns(guess=pl.lit(guess, pl.Float64))), margin=0.0)
+    assert (said in decision.rest) if said else ("fixed answer" not in decision.rest)
 
 
 def test_limits_bound_the_corner_and_what_lies_outside_is_told() -> None:
