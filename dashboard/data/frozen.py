@@ -336,7 +336,9 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
     """What a reader must know of where the numbers come from."""
     rows = frozen.rows()
     models = sorted({names.model(str(model)) for model in rows["model"]})
-    prices = "assumed prices" if rows["usd_assumed"].any() else "prices unknown" if rows["usd"].is_null().all() else ""
+    # Of several that have none each is told by itself.
+    without = sorted({names.unpriced(str(model)) for model in rows.filter(rows["usd"].is_null())["model"]})
+    prices = "assumed prices" if rows["usd_assumed"].any() else " · ".join(without)
     return [
         ("Task", names.task(frozen.task)),
         ("Study", "" if frozen.study == queries.ALL else frozen.study),

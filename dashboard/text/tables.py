@@ -136,13 +136,8 @@ def areas_table(found: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 def cost_line(row: Row) -> str:
     """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `free (runs here)`, `price unknown`."""
     if row["usd"] is None:
-        return _unpriced(row)
+        return names.unpriced(str(row["model"]))
     return fmt.money(1000 * row["usd"]) + (" (assumed)" if row["usd_assumed"] else "")
-
-
-def _unpriced(row: Row) -> str:
-    here = all(player.startswith("local/") for player in str(row["model"]).split(names.ARROW))
-    return fmt.FREE if here else "price unknown"
 
 
 def panel_lines(row: Row) -> list[tuple[str, str, str]]:
@@ -364,7 +359,7 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(str(row["mechanism"]))
     # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
-        notes.append(_unpriced(row))
+        notes.append(names.unpriced(str(row["model"])))
     elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes

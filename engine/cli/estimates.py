@@ -123,7 +123,7 @@ def _pilot(study: Study, questions: int, db: Path) -> int:
     with show.Progress(sys.stderr) as progress:
         final = worker.run(directory, progress.show, planned=replace(planned, study=cut))
     message = f" {final.message}" if final.message else ""
-    spent = show.amount(final.spent, final.priced)
+    spent = show.charged(final, final.spent)
     show.tell(f"Pilot {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials; billed {spent}.{message}")
     # One trial is something to learn from, however the pilot ended.
     return DONE if final.done else CODE_OF_STATE.get(final.state, ERROR)

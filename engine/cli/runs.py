@@ -142,7 +142,7 @@ def runs(db: Path, as_json: bool) -> None:
             (
                 *(each.run_id, each.name, each.state, f"{each.done:,}/{each.total:,}"),
                 *map(show.number, (each.ends.get("failed", 0), each.spent.calls, each.spent.tokens)),
-                *(estimates.expected_tokens(ends), show.usd(each.spent.pusd if each.priced else None)),
+                *(estimates.expected_tokens(ends), show.money(each, each.spent)),
                 *map(show.number, (each.reserved.tokens, each.in_doubt.tokens)),
                 "no limit" if each.free.tokens is None else show.number(each.free.tokens),
                 each.started_at.strftime("%Y-%m-%d %H:%M UTC") if each.started_at else show.UNKNOWN,
@@ -201,10 +201,10 @@ def work(directory: RunDir, planned: Plan, place: Place | None = None) -> int:
     else:
         reports.results(directory.db, planned.study.name, [condition.condition_id for condition in planned.conditions])
     ended = ", ".join(f"{count:,} {end}" for end, count in final.ends.items() if count) or "nothing was left to do"
-    doubt = f", besides {show.amount(final.in_doubt, final.priced)} in doubt" if final.in_doubt.calls else ""
+    doubt = f", besides {show.charged(final, final.in_doubt)} in doubt" if final.in_doubt.calls else ""
     show.say(
         f"Run {final.run_id} {final.state}: {final.done:,} of {final.total:,} trials ({ended}); "
-        f"billed {show.amount(final.spent, final.priced)}{doubt}.{f' {final.message}' if final.message else ''}"
+        f"billed {show.charged(final, final.spent)}{doubt}.{f' {final.message}' if final.message else ''}"
     )
     if final.state == "finished" and (sentence := estimates.against(held(directory, final))):
         show.say(sentence)

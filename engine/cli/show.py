@@ -68,6 +68,16 @@ def amount(spent: Amount, priced: bool) -> str:
     return f"{number(spent.calls)} calls, {number(spent.tokens)} tokens, {usd(spent.pusd if priced else None)}"
 
 
+def charged(status: Status, part: Amount) -> str:
+    """Calls, tokens and money of a part of a run's bill."""
+    return f"{number(part.calls)} calls, {number(part.tokens)} tokens, {money(status, part)}"
+
+
+def money(status: Status, part: Amount) -> str:
+    """Dollars of a part of a run's bill: free where nobody sends one, unknown where a price is not known."""
+    return usd(part.pusd if status.priced else None) if status.billed else text.FREE
+
+
 def limits(ceiling: Limits) -> str:
     """The ceiling in words."""
     parts = [f"{number(ceiling.tokens)} tokens"] if ceiling.tokens is not None else []
@@ -132,7 +142,7 @@ def line(status: Status) -> str:
     parts = [f"{clean(status.name)}: {status.state}", f"{status.done:,}/{status.total:,} trials"]
     failed = status.ends.get("failed", 0)
     parts += [f"{failed:,} failed"] if failed else []
-    parts += [f"spent {amount(status.spent, status.priced)}"]
+    parts += [f"spent {charged(status, status.spent)}"]
     parts += [f"reserved {number(status.reserved.tokens)} tokens"] if status.reserved.tokens else []
     parts += [f"in doubt {number(status.in_doubt.tokens)} tokens"] if status.in_doubt.tokens else []
     parts += [f"free {limits(status.free)}"] if status.free != Limits() else []

@@ -140,6 +140,12 @@ def model(identifier: str) -> str:
     return ARROW.join(players)
 
 
+def unpriced(identifier: str) -> str:
+    """What a model without a price costs: nothing where it, or every player of a line-up, is one of this machine."""
+    here = all(player.startswith("local/") for player in identifier.split(ARROW))
+    return text.FREE if here else "price unknown"
+
+
 def tasks(identifiers: Iterable[str]) -> dict[str, str]:
     """By identifier its name, or the identifier itself where two would be called the same."""
     return _distinct({each: task(each) for each in identifiers})

@@ -90,6 +90,8 @@ class Status:
     """What can still be reserved under ceiling and lease; None of a kind: no limit of that kind."""
     priced: bool = False
     """False: some model's price is unknown, so money is unknown, not zero."""
+    billed: bool = True
+    """False: all its models run where nobody sends a bill."""
     seconds_left: _Seconds | None = None
     """None: too early to say, or not running."""
     started_at: Moment | None = None

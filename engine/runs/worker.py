@@ -172,7 +172,7 @@ class _Worker:
         self._past: Account | None = None
         self._unwritten: str | None = None
         """Why the last status could not be written; None: it was."""
-        self._priced = False
+        self._priced, self._billed = False, True
         self._estimate: str | None = None
 
     def work(self) -> Status:
@@ -234,8 +234,8 @@ class _Worker:
             # While the actors were being made.
             self._gate.stop()
         self._priced = all(model.setting.price is not None for model in planned.models.values())
-        billed = any(map(charges.costs, planned.models.values()))
-        self._allowance = lease = RunAllowance(self._dir, self._clock, billed=billed)
+        self._billed = any(map(charges.costs, planned.models.values()))
+        self._allowance = lease = RunAllowance(self._dir, self._clock, billed=self._billed)
         # Whoever finds this run dead learns from its journal that nothing was sent.
         self._dir.journal.touch(mode=0o600)
         try:
@@ -365,6 +365,7 @@ class _Worker:
                 lease=ceiling.lent,
                 free=ceiling.free,
                 priced=self._priced,
+                billed=self._billed,
             )
         now = replace(
             figures,

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -114,7 +115,7 @@ def test_a_study_runs_and_ends_with_a_table_and_one_sentence(home: Path) -> None
     assert "file:sums" in done.out
     assert "Self-consistency ×3" in done.out
     assert "simulated" in done.out
-    assert "48 of 48 trials" in done.out.splitlines()[-1]
+    assert "48 of 48 trials" in done.out.splitlines()[-1] and "tokens, free (runs here)" in done.out.splitlines()[-1]
     assert "$0" not in done.out
     assert (home / "mine.duckdb").exists()
     assert "Traceback" not in done.err
@@ -481,7 +482,9 @@ def test_the_progress_line_says_spent_reserved_and_ceiling() -> None:
     for part in ("5/1,200 trials", "7 calls", "1,500 tokens", "$0.012", "reserved 90", "$1.00", "62.1 min left"):
         assert part in said
     assert "\x1b" not in said
-    assert show.UNKNOWN in line(Status("r", "s", "running", True, 1, 5, 9, spent=Amount(7, 15, 0), priced=False))
+    unpriced = Status("r", "s", "running", True, 1, 5, 9, spent=Amount(7, 15, 0), priced=False)
+    assert "15 tokens, unknown" in line(unpriced)
+    assert "15 tokens, free (runs here)" in line(replace(unpriced, billed=False))
     # A start that failed has no ceiling to tell.
     assert "ceiling" in said and "ceiling" not in line(Status("r", "s", "failed", False, 1, 0, 0))
 
