@@ -1,7 +1,7 @@
 """From per-question sums to cells and curves: means, intervals, counts.
 
-Question means come first (over scored repeats), then the mean over questions; clusters of those alike in text and
-document make the intervals. Reads no database.
+Question means come first (over scored repeats), then the mean over questions; clusters of those that ask the
+same make the intervals. Reads no database.
 """
 
 from __future__ import annotations

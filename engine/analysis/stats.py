@@ -1,6 +1,6 @@
 """Intervals, tests and bootstraps for small samples of questions; pure numbers in, pure numbers out.
 
-Questions, or clusters of those alike in text and document, are the sampling unit. Also: what a number of questions can
+Questions, or clusters of those that ask the same, are the sampling unit. Also: what a number of questions can
 show (McNemar's test on paired right-or-wrong answers; `discordance` is the share of questions on which two settings
 differ), and p-values corrected for the number of comparisons.
 """

@@ -85,6 +85,10 @@ class Example:
     """Written-out steps; None: none were given, so reasoning prompts show the answer alone."""
 
 
+Cluster = tuple[str, str | None, tuple[Message, ...]]
+"""Text, document and what was said before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What a strategy may see of a question: never the target."""
@@ -105,10 +109,10 @@ class Problem:
     """What was said in the chat before, a system message first if there is one; empty: the question opens it."""
 
     @property
-    def cluster(self) -> tuple[str, str | None]:
-        """Text and document. Questions alike in both count once in all statistics, however many targets they have; one
-        instruction over many documents is as many questions."""
-        return self.text, self.context
+    def cluster(self) -> Cluster:
+        """All that is asked. Questions alike in it count once in all statistics, however many targets they have; one
+        instruction over many documents, or behind many chats, is as many questions."""
+        return self.text, self.context, self.turns
 
 
 @dataclass(frozen=True, slots=True)

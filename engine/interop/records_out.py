@@ -29,7 +29,7 @@ from engine.analysis.results import Results
 from engine.analysis.stats import Sums, accuracy_interval
 from engine.core import files, names
 from engine.core.errors import UsageError
-from engine.core.records import Completion, Trial
+from engine.core.records import Cluster, Completion, Trial
 from engine.interop.long_tables import asked
 from engine.store.store import Store
 from engine.strategies.calibration import LABEL
@@ -254,12 +254,12 @@ class _About:
 def _measured(trials: Sequence[Trial]) -> Json:
     """Accuracy over questions of exactly the answers that are written, with its interval, and their mean spends."""
     right: dict[str, list[float]] = defaultdict(list)
-    asked: dict[str, tuple[str, str | None]] = {}
+    asked: dict[str, Cluster] = {}
     for trial in trials:
         question = trial.spec.question
         right[question.question_id].append(trial.score or 0.0)
         asked[question.question_id] = question.problem.cluster
-    clusters: dict[tuple[str, str | None], list[float]] = defaultdict(list)
+    clusters: dict[Cluster, list[float]] = defaultdict(list)
     for id, scores in right.items():
         clusters[asked[id]].append(fmean(scores))
     sums = Sums.of(
@@ -284,7 +284,7 @@ def _measured(trials: Sequence[Trial]) -> Json:
                 "lower": low,
                 "upper": high,
                 "confidence_level": 0.95,
-                "method": "Wilson score interval over questions, clustered by text and document",
+                "method": "Wilson score interval over questions, clustered by what is asked",
             },
         },
     }

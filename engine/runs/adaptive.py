@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.core import names, text
-from engine.core.records import TrialSpec
+from engine.core.records import Cluster, TrialSpec
 from engine.core.rounds import Round, RoundState, Stop, looks
 from engine.store.store import Store
 from engine.study.plan import Plan
@@ -213,7 +213,7 @@ def _course(plan: Plan, task: str, goal: float, rounds: list[Round], stops: list
     settings: dict[Setting, int] = {}
     owners: dict[str, int] = {}
     budgets: dict[str, tuple[int, ...]] = {}
-    asked: dict[str, tuple[str, str | None]] = {}
+    asked: dict[str, Cluster] = {}
     for spec in plan.specs:
         condition = spec.condition
         if condition.task != task:

@@ -15,7 +15,7 @@ from pathlib import Path
 from engine.core import files
 from engine.core.errors import UsageError
 from engine.store import deltas
-from engine.store.sql import Connection, each, quoted
+from engine.store.sql import TURNS, Connection, each, quoted
 from engine.store.store import Store
 
 
@@ -60,9 +60,10 @@ from (select question_id, answer from origin.trials
     union select question_id, m.answer from origin.marks m join origin.trials using (trial_id, attempt))
 where answer <> ''"""
 _HIDDEN = {
-    "questions": """select * replace ('question ' || dense_rank() over (order by md5(text)) as text,
+    "questions": f"""select * replace (
+        'question ' || dense_rank() over (order by md5(text || coalesce({TURNS}, ''))) as text,
         if(target = '', '', 'target ' || dense_rank() over (order by md5(target))) as target,
-        if(context is null, null, 'document ' || dense_rank() over (order by md5(context))) as context, '{}' as data)
+        if(context is null, null, 'document ' || dense_rank() over (order by md5(context))) as context, '{{}}' as data)
         from origin.questions""",
     "conditions": """select * replace (
         if(prompting = '{}', '{}', '{"hidden":' || dense_rank() over (order by md5(prompting)) || '}') as prompting)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import duckdb
 
 Connection = duckdb.DuckDBPyConnection
+TURNS = """case when contains(data, '"turns"') and json_valid(data) then data ->> '$.turns' end"""
+"""What was said before a question, as `core.codec.turns` reads it; null: nothing."""
 
 
 def quoted(text: str) -> str:

@@ -154,13 +154,14 @@ def _asked(study: Study, task: Task, used: frozenset[str]) -> tuple[tuple[Questi
 
 
 def in_random_order(questions: Sequence[Question]) -> tuple[Question, ...]:
-    """The one order in which adaptive studies ask: as random as the hash of a question's text and document, and so the
-    same in every study that asks it, whoever looked at what before. Those alike in both stay together."""
+    """The one order in which adaptive studies ask: as random as the hash of what a question asks, and so the same in
+    every study that asks it, whoever looked at what before. Those that ask the same stay together."""
 
     def place(question: Question) -> str:
-        text, document = question.problem.cluster
-        # Without a document the text alone, as ever: an order that was fixed stays.
-        return ids.digest("o1", text if document is None else [text, document])
+        text, document, turns = question.problem.cluster
+        # The text alone where there is no more, as ever: an order that was fixed stays.
+        whole = [text, document, *([turn.role, turn.content] for turn in turns)]
+        return ids.digest("o1", text if whole == [text, None] else whole)
 
     return tuple(sorted(questions, key=place))
 

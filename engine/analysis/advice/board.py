@@ -47,7 +47,7 @@ class Board:
 
     @property
     def clusters(self) -> int:
-        """Distinct questions: those alike in text and document are one."""
+        """Distinct questions: those that ask the same are one."""
         return int(self.sums.n.shape[1])
 
     @property

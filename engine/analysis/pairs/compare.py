@@ -76,7 +76,7 @@ class Paired:
 
     @property
     def clusters(self) -> int:
-        """Distinct questions: those alike in text and document are one."""
+        """Distinct questions: those that ask the same are one."""
         return int(self.where.max(initial=-1)) + 1
 
     @property

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.analysis.lens import READING_AXES, Lens, ReadingAxis
 from engine.analysis.sql import prices
 from engine.store import deltas, tables
-from engine.store.sql import each
+from engine.store.sql import TURNS, each
 
 if TYPE_CHECKING:
     import polars as pl
@@ -292,10 +292,10 @@ _DIVISORS = {
     **dict.fromkeys(("mean", "level", "slope", "sq"), _UNIT),
     "ss": _UNIT**2,
 }
-# What `Problem.cluster` says: alike in text and document is one cluster, called by the first of their ids, in a task.
+# What `Problem.cluster` says: what asks the same is one cluster, called by the first of their ids, within a task.
 _CLUSTERS = f"""
 clusters as (
-    select question_no, min(question_id) over (partition by task, text, context) as cluster
+    select question_no, min(question_id) over (partition by task, text, context, {TURNS}) as cluster
     from questions join {deltas.QUESTIONS} using (question_id))"""
 
 # A call that budget b cuts has spent its prompt and (b - entered) / weight tokens: a line in b while it lasts.
@@ -459,7 +459,7 @@ def facts(
 
 
 def questions(connection: Connection) -> pl.DataFrame:
-    """What question_no stands for: question_id and cluster, the first id among questions alike in text and document."""
+    """What question_no stands for: question_id and cluster, the first id among those that ask the same."""
     frame: pl.DataFrame = connection.sql(_QUESTIONS).pl()
     return frame
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 import engine
 from engine.analysis import Results
 from engine.analysis.cells import CELL_SCHEMA, CURVE_SCHEMA
+from engine.core import codec
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import AXES, Axis, Trial
+from engine.core.records import AXES, Axis, Message, Problem, Trial
 from engine.store.store import Batch, RunRow, Store
 from tests.support.effort import cases
 from tests.support.replayed import NO_PRICE, NOON, A, Ask, B, Full, Lineup, Reading, Say, Script, planned, play, read
@@ -302,7 +303,7 @@ def test_the_last_attempt_counts(tmp_path: Path):
     assert (cell["n_trials"], cell["accuracy"], cell["output_tokens"]) == (1, 1.0, 9.0)
 
 
-def test_questions_alike_in_text_and_document_are_one_cluster(tmp_path: Path):
+def test_questions_that_ask_the_same_are_one_cluster(tmp_path: Path):
     def twins(target: str) -> Trial:
         trial = play(planned("output_tokens", 40, "same"), right_after(10))
         question = replace(trial.spec.question, question_id=f"q1-{target}", target=target)
@@ -313,20 +314,25 @@ def test_questions_alike_in_text_and_document_are_one_cluster(tmp_path: Path):
     assert one["accuracy_low"] < 0.25
 
 
-def test_one_instruction_over_many_documents_is_many_questions(tmp_path: Path):
-    def answered(text: str, document: str | None, at: int) -> Trial:
+def test_one_instruction_over_many_documents_or_behind_many_chats_is_many_questions(tmp_path: Path):
+    def answered(problem: Problem, at: int) -> Trial:
         trial = play(planned("output_tokens", 40, f"q{at}"), right_after(10) if at < 3 else right_after(9, "wrong"))
-        problem = replace(trial.spec.question.problem, text=text, context=document)
-        return replace(trial, spec=replace(trial.spec, question=replace(trial.spec.question, problem=problem)))
+        question = replace(trial.spec.question, problem=problem, data=codec.with_reading(problem))
+        return replace(trial, spec=replace(trial.spec, question=question))
 
-    def interval(name: str, trials: list[Trial]) -> dict[str, object]:
+    def interval(name: str, problems: list[Problem]) -> dict[str, object]:
         (tmp_path / name).mkdir()
+        trials = [answered(problem, at) for at, problem in enumerate(problems)]
         columns = ["n_questions", "accuracy_low", "accuracy_high"]
         return stored(trials, tmp_path / name).cells().select(columns).row(0, named=True)
 
-    one = interval("one", [answered("Which kind of note is it?", f"note {at}", at) for at in range(6)])
-    assert one == interval("many", [answered(f"text {at}", None, at) for at in range(6)])
+    asked = "Which kind of note is it?"
+    one = interval("documents", [Problem(asked, context=f"note {at}") for at in range(6)])
+    assert one == interval("texts", [Problem(f"text {at}") for at in range(6)])
+    assert one == interval("chats", [Problem(asked, turns=(Message("user", f"note {at}"),)) for at in range(6)])
     assert one == pytest.approx({"n_questions": 6, "accuracy_low": 0.136, "accuracy_high": 0.864}, abs=0.001)
+    same = interval("same", [Problem(asked, context="note", turns=(Message("user", "a"),))] * 6)
+    assert same["accuracy_low"] < one["accuracy_low"]  # type: ignore[operator]
 
 
 def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
