@@ -199,14 +199,15 @@ def short_question(text: str, longest: int) -> str:
 
 
 def short_questions(asked: Sequence[tuple[str, str | None]], longest: int) -> list[str]:
-    """Texts, each with its document if it has one, as `short_question` tells them; what is asked of several documents
-    is told by how each document begins."""
+    """Texts, each with its document if it has one, as `short_question` tells them; where most ask the same of several
+    documents, all are told by how their document begins."""
     documents: dict[str, set[str | None]] = defaultdict(set)
     for text, document in asked:
         documents[text].add(document)
+    alike = 2 * sum(len(documents[text]) > 1 for text, _ in asked) > len(asked)
     shown = []
     for text, document in asked:
-        if document and len(documents[text]) > 1:
+        if alike and document:
             begins = " ".join(document.split())
             shown.append(begins if len(begins) <= longest else begins[: longest - 1].rstrip() + "…")
         else:

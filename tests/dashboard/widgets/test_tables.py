@@ -83,7 +83,7 @@ def test_one_instruction_over_several_documents_is_shown_by_how_each_document_be
         ("Who wrote it?", "Note 2"),
         ("Who?", "Note 2"),
     ]
-    assert tables.short_questions(asked, 20) == ["Note 1: Ann, about…", "Note 2", "Who?"]
+    assert tables.short_questions(asked, 20) == ["Note 1: Ann, about…", "Note 2", "Note 2"]
     one = [("Who wrote it?", "Note 1"), ("When?", "Note 1"), ("Where?", None)]
     assert tables.short_questions(one, 20) == ["Who wrote it?", "When?", "Where?"]
 
