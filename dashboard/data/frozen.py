@@ -118,6 +118,8 @@ class Answer:
     """Texts of its calls, in order, as far as the budget let them through."""
     calls: int
     """How many calls that were, also those left out."""
+    document: str = ""
+    """The beginning of what the question is about; empty: it stands alone, or an older version froze it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,7 @@ def _answers(
                 codec.storable((read.answer or "")[:LETTERS]),
                 tuple(map(codec.storable, texts)),
                 len(covered),
+                codec.storable((question.problem.context or "")[:LETTERS]),
             )
         )
     return tuple(answers)
@@ -351,7 +354,7 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
 
 def as_page(frozen: Frozen, link: str) -> str:
     """The view as one HTML file; `link`: where the live view is, empty: nowhere."""
-    answers = [(a.question, a.expected, a.fate, a.said, a.replies, a.calls) for a in frozen.answers]
+    answers = [(a.question, a.document, a.expected, a.fate, a.said, a.replies, a.calls) for a in frozen.answers]
     figure = figures.frontier_figure(frozen.info(False, "wide"))
     sentences = (frozen.heading, frozen.lead, frozen.rest)
     return saved_page.saved_page(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from dashboard import theme
 from dashboard.text import exports
-from dashboard.text.tables import said
+from dashboard.text.tables import said, short_questions
 from engine.core import text as fmt
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def saved_page(
     data: pl.DataFrame,
     sentences: tuple[str, str, str],
     facts: Iterable[tuple[str, str]],
-    answers: Iterable[tuple[str, str, str, str, tuple[str, ...], int]],
+    answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], int]],
     notes: Iterable[str],
     link: str,
 ) -> str:
     """The page. `sentences`: heading, lead and rest; `facts`: what and value, of model, study, date, version.
 
-    `answers`: question, expected, fate, what was said, replies and number of calls; `data`: what the link to the data
-    holds; `link`: address of the live view, empty: none."""
+    `answers`: question, document, expected, fate, what was said, replies and number of calls; `data`: what the link to
+    the data holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
     drawn = exports.with_plotly(figure)
     # In the page itself: a link out would not work offline, and the policy forbids it.
@@ -137,16 +137,18 @@ def _table(table: pl.DataFrame) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>"
 
 
-def _answers(answers: Iterable[tuple[str, str, str, str, tuple[str, ...], int]]) -> str:
-    parts = []
-    for question, expected, fate, answer, replies, calls in answers:
+def _answers(answers: Iterable[tuple[str, str, str, str, str, tuple[str, ...], int]]) -> str:
+    answers, parts = [*answers], []
+    called = short_questions([(question, document or None) for question, document, *_ in answers], 60)
+    for name, (question, document, expected, fate, answer, replies, calls) in zip(called, answers, strict=True):
         mark, words = said(fate, answer, expected)
+        about = f'<pre class="muted">{escape(document)}</pre>' if document else ""
         texts = "".join(f"<pre>{escape(text)}</pre>" for text in replies)
         more = (
             f'<p class="muted">{len(replies)} of {fmt.plural(calls, "call")} shown</p>' if calls > len(replies) else ""
         )
-        asked = f"<pre>{escape(question)}</pre>"
-        parts.append(f"<details><summary>{escape(f'{mark} {words}')}</summary>{asked}{texts}{more}</details>")
+        body = f"{about}<pre><b>{escape(question)}</b></pre>{texts}{more}"
+        parts.append(f"<details><summary>{escape(f'{mark} {name} · {words}')}</summary>{body}</details>")
     return f"<h2>Some of its answers</h2>{''.join(parts)}" if parts else ""
 
 

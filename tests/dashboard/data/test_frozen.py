@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,17 @@ def test_a_saved_page_says_the_finding_and_needs_no_network(small: Path) -> None
     assert not re.search(r"<script[^>]*src=", page)
     assert len(page) < 8_000_000
     assert page == frozen.as_page(shown, "http://localhost:8501/?task=x"), "the same view is the same file"
+
+
+def test_a_saved_page_shows_what_a_question_is_about_as_text(small: Path) -> None:
+    _, shown = view(small)
+    first = replace(
+        shown.answers[0], question="Who wrote it?", document="Note <b>7</b>\n\nAnn", said="Bo", fate="wrong"
+    )
+    page = frozen.as_page(replace(shown, answers=(first, replace(first, question="When?", document=""))), "")
+    told = page[page.index("Some of its answers") :]
+    assert "Note &lt;b&gt;7&lt;/b&gt;\n\nAnn</pre>" in told and "<b>7</b>" not in told
+    assert "<summary>✕ Who wrote it? · said Bo, is " in told and "<summary>✕ When? · said Bo, is " in told
 
 
 def test_a_saved_page_holds_no_html_of_a_model_a_question_or_a_study(tmp_path: Path) -> None:
