@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -232,6 +233,15 @@ KEY = "Zq7/J+w9=PLANTed-KeyPart"
         "".join(f"{ord(letter):02x}" if at % 3 else f"{ord(letter):02X}" for at, letter in enumerate(KEY)),
         ":".join(f"{ord(letter):02x}" for letter in KEY),
         ", ".join(f"0x{ord(letter):02X}" for letter in KEY),
+        "Zq7&sol;J&plus;w9&equals;PLANTed-KeyPart",
+        # In pieces, as lines are wrapped.
+        *(
+            KEY[:9] + between + KEY[9:]
+            for between in ("\n", "\r\n    ", "=\n", "\\\n", r"\n", r"\r\n", "<br>", "\u200b")
+        ),
+        "\n".join(KEY),
+        "Zq7%2FJ%2B\nw9%3DPLANTed-KeyPart",
+        "\n".join(re.findall(".{1,20}", base64.b64encode(f"Bearer {KEY}".encode()).decode())),
     ],
 )
 def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:

@@ -4,15 +4,20 @@ Both are settings of their own beside the log's, under names that say so. A seco
 its score is that of one of our scorers, and the log's own stays what it is. Draws are answers of one setting to one
 prompt (epochs); *majority at k* is the mean over every choice of k of them (`analysis.majority_at_k`), at k times their
 mean spend. Answers vote by the form our own votes are counted in, a reply that was cut at its cap has no vote, and a
-leader scores what its draws scored. Memory grows with the answers of a log and not with their texts.
+leader scores what its draws scored. Memory holds some numbers an answer: what votes need of it waits in a file.
 """
 
 from __future__ import annotations
 
 import math
+import pickle
+from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import takewhile
+from operator import attrgetter
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, TypeAlias
 
 from engine.core import answers, ids, names
 from engine.core.errors import UsageError
@@ -27,6 +32,8 @@ SHORT = 0.9
 """Share of a setting's answers that must be that short."""
 SHARED = 0.95
 """Share of a setting's questions that must have k draws, as of the questions of a cell that is not partial."""
+MOST_BYTES = 4 << 20
+"""Of what votes need, in memory."""
 Source = Callable[[], Iterator[ImportedAnswer]]
 
 
@@ -51,31 +58,42 @@ class _Draw:
     unreported: tuple[str, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Drawn:
     """The draws of one setting on one prompt."""
 
     first: ImportedAnswer
-    draws: list[_Draw] = field(default_factory=list)
-    forms: dict[str, str] = field(default_factory=dict)
+    """Without what a vote has of its own."""
+    draws: tuple[_Draw, ...]
+    forms: dict[str, str]
     """By vote the answer as it was first written."""
-    count: int = 0
-    """How many there are; `draws` has the first of them once it was read."""
-    unread: ImportedAnswer | None = None
-    """The first, as long as it is alone: most prompts have one answer, whose vote nobody needs."""
 
-    def read(self) -> None:
-        """Put the first among the draws."""
-        if self.unread is not None:
-            self.add(self.unread)
-            self.unread = None
 
-    def add(self, answer: ImportedAnswer) -> None:
-        """One more draw."""
-        vote = None if answer.cut or answer.answer is None else answers.vote_key(answer.answer)
-        if vote is not None and answer.answer is not None:
-            self.forms.setdefault(vote, answer.answer)
-        self.draws.append(_Draw(vote, answer.score, answer.spend, answer.unreported))
+class _Kept:
+    """Records that wait in a file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def put(self, record: Any) -> int:
+        """Where it stands from now on."""
+        at = self._file.seek(0, 2)
+        pickle.dump(record, self._file, pickle.HIGHEST_PROTOCOL)
+        return at
+
+    def get(self, at: int) -> Any:
+        """What was put there."""
+        self._file.seek(at)
+        return pickle.load(self._file)
+
+
+_OWN = ("answer", "score", "repeat", "spend", "error", "unreported", "prompt", "reply", "cut", "votes")
+"""What a vote has of its own, or has not."""
+_OF_FIRST = tuple(each.name for each in fields(ImportedAnswer) if each.name not in _OWN)
+# As plain values, which are put away in a quarter of the time.
+_FIRST, _SPEND = attrgetter(*_OF_FIRST), attrgetter(*(each.name for each in fields(Spend)))
+_Places: TypeAlias = "dict[int, array[int]]"
+"""By the hash of a prompt, where its first answer stands, and behind it where its draws do."""
 
 
 def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
@@ -85,15 +103,18 @@ def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
     scorer that needs what an import has not."""
     scorer = None if wishes.read_again is None else _scorer(wishes.read_again)
     kind_of = {} if scorer is None else _kinds(source)
-    drawn: dict[tuple[str, ...], dict[str, _Drawn]] = {}
-    for answer in source():
-        yield answer
-        _draw(drawn, answer, wishes)
-        if scorer is not None and (again := _again(answer, scorer, wishes.read_again or SAME, kind_of)) is not None:
-            yield again
-            _draw(drawn, again, wishes)
-    for prompts in drawn.values():
-        yield from _votes(list(prompts.values()))
+    drawn: dict[tuple[str, ...], _Places] = {}
+    # Without a name, so that it ends with the process, and in memory while it is small.
+    with SpooledTemporaryFile(MOST_BYTES) as file:
+        kept = _Kept(file)
+        for answer in source():
+            yield answer
+            _draw(drawn, kept, answer, wishes)
+            if scorer is not None and (again := _again(answer, scorer, wishes.read_again or SAME, kind_of)) is not None:
+                yield again
+                _draw(drawn, kept, again, wishes)
+        for places in drawn.values():
+            yield from _votes(places, kept)
 
 
 def _scorer(name: str) -> Scorer:
@@ -141,44 +162,56 @@ def _again(
     return replace(answer, answer=said, score=min(1.0, max(0.0, float(score))), scorer=named)
 
 
-def _draw(drawn: dict[tuple[str, ...], dict[str, _Drawn]], answer: ImportedAnswer, wishes: Wishes) -> None:
+def _draw(drawn: dict[tuple[str, ...], _Places], kept: _Kept, answer: ImportedAnswer, wishes: Wishes) -> None:
     if not wishes.votes:
         return
     # By its words: 0, 0.0 and no are equal, and not the same parameter.
     asked = repr(answer.parameters)
     setting = (answer.log, answer.task, answer.model, answer.setting, answer.scorer or "", asked)
     # Of one prompt: worked examples that change from epoch to epoch make another of it.
-    told = [turn.content for turn in takewhile(lambda turn: turn.role != "assistant", answer.prompt)]
-    prompt = ids.digest("i2", [answer.question, answer.target or "", told])
-    prompts = drawn.setdefault(setting, {})
-    if (own := prompts.get(prompt)) is None:
-        own = prompts[prompt] = _Drawn(replace(answer, prompt=(), reply=None))
-    if answer.error is not None:
-        # Failed, which is no vote and no draw.
-        return
-    own.count += 1
-    if own.count == 1:
-        own.unread = replace(answer, prompt=(), reply=None) if own.first.error else own.first
-    else:
-        own.read()
-        own.add(answer)
+    told = tuple(turn.content for turn in takewhile(lambda turn: turn.role != "assistant", answer.prompt))
+    # By hash: what is told of the prompts of a log may be larger than the memory.
+    prompt = hash((answer.question, answer.target or "", told))
+    places = drawn.setdefault(setting, {})
+    if (own := places.get(prompt)) is None:
+        own = places[prompt] = array("q", [kept.put(_FIRST(answer))])
+    # Failed, which is no vote and no draw.
+    if answer.error is None:
+        spend = None if answer.spend is None else _SPEND(answer.spend)
+        own.append(kept.put((None if answer.cut else answer.answer, answer.score, spend, answer.unreported)))
 
 
-def _votes(prompts: list[_Drawn]) -> Iterator[ImportedAnswer]:
+def _votes(places: _Places, kept: _Kept) -> Iterator[ImportedAnswer]:
     """Majority at 2, 4, 8, ... and at all draws, for the numbers of draws that this setting's questions have."""
-    sizes = sorted((each.count for each in prompts), reverse=True)
+    sizes = sorted((len(own) - 1 for own in places.values()), reverse=True)
     most = sizes[math.ceil(SHARED * len(sizes)) - 1]
     if most < 2:
         return
-    for each in prompts:
-        each.read()
-    said = [form for each in prompts for form in each.forms.values()]
-    if sum(len(form) <= LONGEST_VOTE for form in said) < SHORT * len(said):
+    read, forms, short = array("q"), 0, 0
+    for first, *draws in places.values():
+        drawn = _drawn(kept.get(first), [kept.get(at) for at in draws])
+        forms += len(drawn.forms)
+        short += sum(len(form) <= LONGEST_VOTE for form in drawn.forms.values())
+        read.append(kept.put(drawn))
+    if short < SHORT * forms:
         return
     for k in sorted({most, *(1 << power for power in range(1, most.bit_length()))}):
-        for each in prompts:
-            if len(each.draws) >= k and (voted := _majority(each, k)) is not None:
+        for at in read:
+            drawn = kept.get(at)
+            if len(drawn.draws) >= k and (voted := _majority(drawn, k)) is not None:
                 yield voted
+
+
+def _drawn(first: tuple[Any, ...], answered: list[Any]) -> _Drawn:
+    draws: list[_Draw] = []
+    forms: dict[str, str] = {}
+    for said, score, spend, unreported in answered:
+        vote = None if said is None else answers.vote_key(said)
+        if vote is not None:
+            forms.setdefault(vote, said)
+        draws.append(_Draw(vote, score, None if spend is None else Spend(*spend), unreported))
+    told = dict(zip(_OF_FIRST, first, strict=True))
+    return _Drawn(ImportedAnswer(answer=None, score=None, **told), tuple(draws), forms)
 
 
 def _majority(drawn: _Drawn, k: int) -> ImportedAnswer | None:
@@ -201,17 +234,14 @@ def _majority(drawn: _Drawn, k: int) -> ImportedAnswer | None:
         drawn.first,
         answer=None if likeliest is None else drawn.forms[likeliest],
         score=min(1.0, sum(chance * mean for chance, mean in zip(chances, means, strict=True))),
-        repeat=0,
         spend=spend,
         unreported=unreported,
-        error=None,
-        cut=False,
         sample=f"votes/{drawn.first.sample}",
         votes=k,
     )
 
 
-def _spent(draws: list[_Draw], k: int) -> tuple[Spend | None, tuple[str, ...]]:
+def _spent(draws: tuple[_Draw, ...], k: int) -> tuple[Spend | None, tuple[str, ...]]:
     """k times their mean; what one of them does not report is unknown of all."""
     unreported = {part for draw in draws for part in draw.unreported}
     spends = [draw.spend for draw in draws if draw.spend is not None]

@@ -100,7 +100,7 @@ class Helm:
         numbers = _numbers(path)
         with logs.mapped(path / STATE) as content:
             states = logs.decoded(content, State, f"{path.name}/{STATE}").request_states
-            for place, raw in enumerate(states):
+            for place, raw in enumerate(logs.elements(content, states)):
                 where = f"{path.name}/{STATE}, request {place + 1},"
                 asked = logs.attempt(where, logs.decoded, raw, Asked, where)
                 # Perturbed copies of an instance would count it several times over.
@@ -118,7 +118,7 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
     numbers: dict[tuple[str, int], dict[str, float]] = {}
     with logs.mapped(folder / STATS) as content:
         rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
-        for place, raw in enumerate(rows):
+        for place, raw in enumerate(logs.elements(content, rows)):
             where = f"{folder.name}/{STATS}, entry {place + 1},"
             row = logs.attempt(where, logs.decoded, raw, Measured, where)
             if row is None:

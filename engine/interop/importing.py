@@ -9,6 +9,7 @@ under the name of the log's scorer.
 from __future__ import annotations
 
 import hashlib
+import sys
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 from engine.core import ids, names, text
 from engine.core.answers import READER_VERSION
@@ -98,8 +100,8 @@ class Part:
     unpriced: set[str] = field(default_factory=set)
     settings: set[tuple[str | None, ...]] = field(default_factory=set)
     scorers: set[str] = field(default_factory=set)
-    questions: set[str] = field(default_factory=set)
-    """Their keys by content."""
+    questions: set[int] = field(default_factory=set)
+    """Hashes of their keys by content."""
     missing: Counter[str] = field(default_factory=Counter)
     """By part of the spend, answers whose log does not report it."""
     homes: Counter[str] = field(default_factory=Counter)
@@ -201,7 +203,7 @@ def survey(
     # Of the content, so that the same log under another name is the same log.
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    here: dict[str, foreign.StoredQuestion] = {_content_of(each): each for each in foreign.questions(store)}
+    here = _questions_here(store)
     known = admitted.earlier(store)
     growth = admitted.Growth(known, "")
 
@@ -237,7 +239,7 @@ def survey(
     return found
 
 
-def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> None:
+def _count(part: Part, answer: ImportedAnswer, here: _Here) -> None:
     if answer.votes:
         part.derived += 1
         part.majorities.add(answer.votes)
@@ -259,34 +261,39 @@ def _count(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Stored
         part.first = min(part.first or answer.answered_at, answer.answered_at)
         part.last = max(part.last or answer.answered_at, answer.answered_at)
     key = content_key(_shown(answer), answer.target)
-    if key not in part.questions:
-        part.questions.add(key)
+    if hash(key) not in part.questions:
+        part.questions.add(hash(key))
         if (known := here.get(key)) is not None:
             part.met += 1
             # Each question once, or a task with many repeats would win as the home.
-            part.homes[known.task] += 1
+            part.homes[known[1]] += 1
 
 
-def _compare(store: Store, found: Survey, here: Mapping[str, foreign.StoredQuestion]) -> None:
+def _compare(store: Store, found: Survey, here: _Here) -> None:
     """Count what is here already, and where it is not the same."""
     if not here:
         return
-    conditions: set[str] = set()
-    keyed: list[tuple[Part, str, str | None, float | None]] = []
-    for part, answer in _with_parts(found):
-        condition = _condition(part, answer)
-        conditions.add(condition.condition_id)
-        trial_id = _trial_id(found, part, answer, condition, _question(part, answer, here))
-        # Ids and short answers alone: the texts of a log may be larger than the memory.
-        keyed.append((part, trial_id, answer.answer, answer.score))
-    stored = {each.trial_id: each for each in foreign.answers(store, conditions)}
-    if stored:
-        for part, trial_id, answer_text, score in keyed:
-            if (known := stored.get(trial_id)) is not None:
+    # Batch by batch: answers may be whole texts, of which a log may have more than the memory holds.
+    batch: dict[str, list[tuple[Part, str | None, float | None]]] = {}
+    letters = 0
+
+    def compared() -> None:
+        for known in foreign.answers(store, batch):
+            for part, answer_text, score in batch[known.trial_id]:
                 part.stored += 1
                 said = _cleaned(answer_text)
                 # A score of 0 for no answer is stored as none.
                 part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
+        batch.clear()
+
+    for part, answer in _with_parts(found):
+        trial_id = _trial_id(found, part, answer, _condition(part, answer), _question(part, answer, here))
+        batch.setdefault(trial_id, []).append((part, answer.answer, answer.score))
+        letters += len(answer.answer or "")
+        if len(batch) >= BATCH or letters >= BATCH_LETTERS:
+            compared()
+            letters = 0
+    compared()
 
 
 def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
@@ -296,9 +303,9 @@ def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
 
 def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lambda _: None) -> int:
     """Store what was surveyed; returns how many answers and votes were new. `progress` hears how many were read."""
-    here = {_content_of(each): each for each in foreign.questions(store)}
-    taken: dict[tuple[str, str], set[int]] = {}
-    known: set[str] = set()
+    here = _questions_here(store)
+    taken = _Repeats()
+    known: set[int] = set()
     asked: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     met: set[str] = set()
     trials: list[Trial] = []
@@ -320,20 +327,20 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
         # What is stored of a setting is asked once, when it is met first.
         if condition.condition_id not in met:
             met.add(condition.condition_id)
-            for each in foreign.answers(store, [condition.condition_id]):
-                taken.setdefault((each.condition_id, each.question_id), set()).add(each.repeat)
-                known.add(each.trial_id)
+            for stored_id, question_id, stored_repeat in foreign.repeats(store, condition.condition_id):
+                taken.add(hash((condition.condition_id, question_id)), stored_repeat)
+                known.add(hash(stored_id))
         trial_id = _trial_id(found, part, answer, condition, question)
-        places = taken.setdefault((condition.condition_id, question.question_id), set())
+        asked_of = hash((condition.condition_id, question.question_id))
         # A second log of a setting is more repeats of it, never another answer in place of the first.
-        repeat = answer.repeat if answer.repeat not in places else max(places) + 1
+        repeat = taken.free(asked_of, answer.repeat)
         spec = TrialSpec(trial_id, condition, question, repeat)
         asked[part.run_id] |= asked_for([spec])
         # After the plan was noted: a second import stores nothing, and its run still says what it asks for.
-        if trial_id in known:
+        if hash(trial_id) in known:
             continue
-        known.add(trial_id)
-        places.add(repeat)
+        known.add(hash(trial_id))
+        taken.add(asked_of, repeat)
         trial, completion = _trial(found, part, answer, spec)
         trials.append(trial)
         if completion is not None:
@@ -348,6 +355,31 @@ def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lamb
     for part in found.parts.values():
         _save_run(store, found, part, asked[part.run_id])
     return fresh
+
+
+class _Repeats:
+    """Which repeats of what was asked are there; nearly always all up to a last one, which is one number."""
+
+    def __init__(self) -> None:
+        self._last: dict[int, int] = {}
+        self._others: dict[int, set[int]] = {}
+
+    def free(self, asked: int, wanted: int) -> int:
+        """The one that is wanted where nobody has it, else the next behind all."""
+        others = self._others.get(asked)
+        last = self._last.get(asked, -1)
+        if wanted not in others if others is not None else wanted > last:
+            return wanted
+        return last + 1
+
+    def add(self, asked: int, repeat: int) -> None:
+        """This one is there from now on."""
+        last = self._last.get(asked, -1)
+        if asked not in self._others and repeat > last + 1:
+            self._others[asked] = set(range(last + 1))
+        if asked in self._others:
+            self._others[asked].add(repeat)
+        self._last[asked] = max(last, repeat)
 
 
 def _save_run(store: Store, found: Survey, part: Part, asked: set[tuple[str, str, str]]) -> None:
@@ -401,12 +433,20 @@ def _with_options(question: str, options: tuple[str, ...]) -> str:
     return "\n".join((question, "", *listed))
 
 
+_Here: TypeAlias = Mapping[str, tuple[str, str]]
+"""By content id and task of the questions that are stored; their texts may be more than the memory holds."""
+
+
+def _questions_here(store: Store) -> _Here:
+    return {_content_of(each): (each.question_id, sys.intern(each.task)) for each in foreign.questions(store)}
+
+
 def _content_of(stored: foreign.StoredQuestion) -> str:
     text = stored.text if stored.context is None else f"{stored.context}\n\n{stored.text}"
     return content_key(_with_options(text, stored.options), stored.target)
 
 
-def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.StoredQuestion]) -> Question:
+def _question(part: Part, answer: ImportedAnswer, here: _Here) -> Question:
     shown = _cleaned(_shown(answer)) or ""
     known = here.get(content_key(shown, answer.target))
     # A longer target is an option's text, which is compared as text.
@@ -414,7 +454,7 @@ def _question(part: Part, answer: ImportedAnswer, here: Mapping[str, foreign.Sto
     problem = Problem(shown, kind, options=tuple(_cleaned(option) or "" for option in answer.options))  # type: ignore[arg-type]
     target = _cleaned(answer.target) or ""
     # By what is alike, so that two logs that only space it differently have one question.
-    id = known.question_id if known else ids.digest("q1", ["imported", _alike(shown), _alike(target)])
+    id = known[0] if known else ids.digest("q1", ["imported", _alike(shown), _alike(target)])
     return Question(id, part.home, problem, target, _cleaned(answer.category), with_reading(problem))
 
 

@@ -118,7 +118,7 @@ class InspectLogs:
             return
         with logs.mapped(path) as content:
             header = logs.decoded(content, Header, f"{path.name!r}")
-            for place, raw in enumerate(header.samples or ()):
+            for place, raw in enumerate(logs.elements(content, header.samples or ())):
                 where = f"{path.name!r}, sample {place + 1},"
                 sample = logs.attempt(where, logs.decoded, raw, Sample, where)
                 if sample is not None and (answer := logs.attempt(where, answer_of, header, sample)) is not None:

@@ -71,13 +71,13 @@ class LmEval:
         named = _NAME.fullmatch(path.name)
         task, time = (named["task"], named["time"]) if named else (path.stem, None)
         run = Run(task, time, *_asked(path, task, time))
-        filters: dict[int, str] = {}
+        filters: dict[int, int] = {}
         for number, line in logs.lines(path, msgspec.Raw):
             where = logs.at_line(path, number)
             if (document := logs.attempt(where, logs.decoded, line, Document, where)) is None:
                 continue
             # Of one document read through several filters the first is the one that counts.
-            if filters.setdefault(document.doc_id, document.filter) != document.filter:
+            if filters.setdefault(document.doc_id, used := hash(document.filter)) != used:
                 continue
             # Twice over one line: metrics stand beside the fields under names of their own.
             values = logs.decoded(line, dict[str, Any], where)

@@ -11,7 +11,7 @@ import mmap
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import fields
@@ -33,6 +33,8 @@ MOST_LINE_BYTES = 64 << 20
 """Of one line of JSON lines."""
 MOST_REPEATS = 1_000_000
 """Epochs of one question; a number beyond is a mistake of the log."""
+ROWS = 1_000
+"""Rows of a mapped file's list between two times that its pages are let go of."""
 MARK = b"\xef\xbb\xbf"
 """Of UTF-8, in front of a file."""
 HEAD_BYTES = 4 << 20
@@ -138,6 +140,16 @@ def mapped(path: Path) -> Iterator[mmap.mmap]:
         # Raw records point into it, also from the frames of an error on its way; the last of them closes it.
         with suppress(BufferError):
             content.close()
+
+
+def elements(content: mmap.mmap, rows: Iterable[_T]) -> Iterator[_T]:
+    """The rows of a mapped file's long list; what was read of the file is let go of, or it would all stay in memory."""
+    # None on Windows, which lets go of pages by itself.
+    forget: int | None = getattr(mmap, "MADV_DONTNEED", None)
+    for place, row in enumerate(rows):
+        if forget is not None and not place % ROWS:
+            content.madvise(forget)
+        yield row
 
 
 def lines(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:

@@ -70,7 +70,8 @@ class Promptfoo:
 
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Result by result; the same test asked again is a repeat."""
-        repeats: dict[tuple[str, str, str], int] = {}
+        # By hash: the questions of a log may be larger than the memory.
+        repeats: dict[int, int] = {}
         if path.suffix == ".jsonl":
             scorer = _scorer(result.testCase for _, result in logs.lines(path, Tested))
             for number, line in logs.lines(path, Result):
@@ -81,8 +82,8 @@ class Promptfoo:
         with logs.mapped(path) as content:
             output = logs.decoded(content, Output, f"{path.name!r}")
             rows = output.results.results
-            scorer = _scorer(map(_case, rows))
-            for place, raw in enumerate(rows):
+            scorer = _scorer(map(_case, logs.elements(content, rows)))
+            for place, raw in enumerate(logs.elements(content, rows)):
                 where = f"{path.name!r}, result {place + 1},"
                 if (result := logs.attempt(where, logs.decoded, raw, Result, where)) is None:
                     continue
@@ -90,8 +91,8 @@ class Promptfoo:
                     yield _repeated(answer, repeats)
 
 
-def _repeated(answer: ImportedAnswer, repeats: dict[tuple[str, str, str], int]) -> ImportedAnswer:
-    key = answer.model, answer.setting, answer.question
+def _repeated(answer: ImportedAnswer, repeats: dict[int, int]) -> ImportedAnswer:
+    key = hash((answer.model, answer.setting, answer.question))
     repeats[key] = repeats.get(key, -1) + 1
     return replace(answer, repeat=repeats[key])
 

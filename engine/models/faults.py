@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from html.entities import html5
 from typing import Literal
 from urllib.parse import quote
 
@@ -378,12 +379,15 @@ def _coded(raw: bytes) -> set[str]:
 
 
 def blotted(text: str, keys: Iterable[str]) -> str:
-    """Text with these keys blotted out, longest first, also where some of their letters are escaped and others not."""
+    """Text with these keys blotted out, longest first, also where some of their letters are escaped and others not, or
+    lines end within them."""
     keys = tuple(keys)
     for key in keys:
         text = text.replace(key, "[key]")
-    if _ESCAPED.search(text):
-        text = _blotted_escapes(text, keys)
+    # Nearly every reply has lines, and a key in pieces nearly none: looked for roughly before it is letter by letter.
+    if _ESCAPED.search(text) or any(key in whole for whole in _without_lines(text) for key in keys):
+        for apart in _APART:
+            text = _blotted_apart(text, keys, apart)
     if _HEX.search(text):
         for key in keys:
             if _PAIRS.fullmatch(key):
@@ -393,21 +397,43 @@ def blotted(text: str, keys: Iterable[str]) -> str:
 
 _ESCAPED = re.compile(
     r"%(?:25){0,3}(?P<percent>[0-9a-f]{2})|\\{1,2}(?:x|u00|u\{0{0,2})(?P<json>[0-9a-f]{2})\}?|"
-    r"&(?:amp;)?#(?:x0{0,4}(?P<hex>[0-9a-f]{2})|0{0,4}(?P<decimal>[0-9]{2,3}));",
+    r"&(?:amp;)?#(?:x0{0,4}(?P<hex>[0-9a-f]{2})|0{0,4}(?P<decimal>[0-9]{2,3}));|&(?P<named>[a-z]{3,6});",
     re.I,
 )
 """A letter as addresses, JSON and HTML may write it."""
+_APART = [
+    re.compile(
+        rf"(?P<break>(?:{end}|\\\r?\n|(?:\\{{1,2}}r)?\\{{1,2}}n|<br ?/?>)[ \t]*|[\u00ad\u200b-\u200d\u2060\ufeff])|"
+        f"{_ESCAPED.pattern}",
+        re.I,
+    )
+    for end in (r"\r?\n", r"=\r?\n")
+]
+"""Besides these, what stands between the lines of a wrapped text, as texts, JSON and HTML write it, or mails; and what
+has no width. Two, since a key may itself end in the sign that ends a mail's line."""
+_ENDS = ("\\\r\n", "\\\n", "\\\\r", "\\\\n", "\\r", "\\n", "<br>", "<br/>", "<br />", "<BR>")
+_BLANKS = str.maketrans("", "", "\r\n\t \u00ad\u200b\u200c\u200d\u2060\ufeff")
 _HEX = re.compile(r"(?:[0-9a-f]{2}[\s:,-]{0,2}(?:0x|\\x)?){6}", re.I)
 _PAIRS = re.compile(r"(?:[0-9a-f]{2}){6,}")
 
 
-def _blotted_escapes(text: str, keys: Iterable[str]) -> str:
-    """Looks for the keys in the text as it reads without escapes, and blots out what stands for them."""
+def _without_lines(text: str) -> Iterator[str]:
+    """A text without what its lines may end in, and without more: all of it that is left stands side by side."""
+    for mails in (False, True):
+        whole = text.replace("=\r\n", "").replace("=\n", "") if mails else text
+        if not mails or len(whole) < len(text):
+            for end in _ENDS:
+                whole = whole.replace(end, "")
+            yield whole.translate(_BLANKS)
+
+
+def _blotted_apart(text: str, keys: Iterable[str], apart: re.Pattern[str]) -> str:
+    """Looks for the keys in the text as it reads in one line and without escapes, and blots them out there."""
     plain, starts, at = list[str](), list[int](), 0
-    for found in _ESCAPED.finditer(text):
-        code = found["percent"] or found["json"] or found["hex"]
-        plain += [*text[at : found.start()], chr(int(code, 16) if code else int(found["decimal"]) % 256)]
-        starts += [*range(at, found.start() + 1)]
+    for found in apart.finditer(text):
+        letter = "" if found["break"] else _letter(found)
+        plain += [*text[at : found.start()], *letter]
+        starts += [*range(at, found.start()), *[found.start()] * len(letter)]
         at = found.end()
     plain += text[at:]
     starts += [*range(at, len(text) + 1)]
@@ -421,6 +447,14 @@ def _blotted_escapes(text: str, keys: Iterable[str]) -> str:
         if end <= last:
             text, last = f"{text[:start]}[key]{text[end:]}", start
     return text
+
+
+def _letter(found: re.Match[str]) -> str:
+    """What an escape stands for; a name that HTML has not stands for itself."""
+    if named := found["named"]:
+        return html5.get(f"{named};", found[0])
+    code = found["percent"] or found["json"] or found["hex"]
+    return chr(int(code, 16) if code else int(found["decimal"]) % 256)
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,50 +15,58 @@ WORDS = (
     *("input is too long", "input too long", "total number of tokens in the prompt", "input token count"),
     *("maximum prompt length", "maximum input length", "maximum sequence length", "inputs tokens + max_new_tokens"),
     *("inputs must have less", "input tokens exceed", "range of input length", "length of the messages"),
-    *("context the overflows", "max_seq_len"),
+    *("context the overflows", "max_seq_len", "max_num_tokens", "model token limit", "allowed token length"),
+    *("maximum model length", "prompt exceeds max length"),
 )
 """Any of these in a refused call is about the window; in small letters, without quotes."""
 ALONE = (
     *("prompt is too long", "prompt too long", "input is too long", "input too long", "maximum prompt length"),
     *("maximum input length", "input token count", "inputs must have less", "range of input length"),
     *("input tokens exceed", "tokens in the prompt cannot exceed", "longer than the models context"),
-    *("tokens to keep from the initial prompt", "context the overflows"),
+    *("tokens to keep from the initial prompt", "context the overflows", "prompt exceeds max length"),
+    *("input exceeds the context", "input length exceeds the context", "prompt exceeds the context"),
 )
 """Any of these is about the prompt by itself, however small the cap."""
 PACE = ("tokens per min", "(tpm)", "tokens per day", "(tpd)", "rate limit", "rate_limit")
 """A call too large for a pace is not one too large for the window, whatever status it comes with."""
-_ABOUT = re.compile(r"about \d+ tokens")
+_ABOUT = re.compile(r"(?:about|at least|approximately|around) \d+ (?:input |prompt )?tokens")
 _WINDOW = (
     r"\d+ \+ \d+ > (\d+)",
     r"> (\d+) - \d+",
     r"tokens > (\d+)",
+    r"\d+ > (\d+)",
+    # A name may end in a number of its own.
+    r"context (?:length|window|size|limit) (?:of|for) \S+ is (\d+)",
     r"with (\d+) maximum context",
     r"context (?:length|window|size|limit)\D{0,40}?(\d+)",
     r"max(?:imum)?[ _](?:model|sequence|prompt|input|seq)[ _](?:length|len)\D{0,40}?(\d+)",
     r"must be <= (\d+)",
     r"allowed \(?(\d+)",
     r"(?:cannot exceed|limit of|less than|at most) (\d+)",
-    r"n_ctx\D{0,4}(\d+)",
+    r"(?:n_ctx|max_num_tokens|token limit)\D{0,4}(\d+)",
+    r"token length of (\d+)",
     r"\[\d+, ?(\d+)\]",
 )
 _PROMPT = (
-    r"(\d+) \+ \d+ > \d+",
+    r"(\d+) \+ \d+ [>=] \d+",
     r"> \d+ - (\d+)",
     r"(\d+) (?:tokens )?(?:of|in|from) (?:the |your )?(?:text |input )?(?:messages|prompt|input)",
     r"(\d+) inputs? tokens",
     r"resulted in (\d+)",
     r"prompt contains (\d+)",
     r"too long:? (\d+)",
-    r"prompt length \(?(\d+)",
+    r"(?<!maximum )(?:prompt|input) (?:length|tokens|has) \(?(\d+)",
+    r"prompt \(length (\d+)\)",
+    r"requested tokens \((\d+)\) exceed",
     r"token count \((\d+)\)",
     r"(?:request|input) \((\d+) tokens\)",
     r"request contains (\d+)",
     r"received (\d+)",
     r"keep the first (\d+)",
-    r"n_prompt_tokens\D{0,4}(\d+)",
+    r"prompt_tokens\D{0,4}(\d+)",
     r"given: (\d+)",
 )
-_TOTAL = r"requested (?:a total of )?(\d+) tokens"
+_TOTAL = (r"requested (?:a total of )?(\d+) tokens", r"\(requested:? (\d+)\)", r"will take (\d+) tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ def refusal(status: int, said: str, sent_tokens: int | None) -> Refusal | None:
     if status != 413 and not any(word in words for word in WORDS):
         return None
     window, prompt = _first(_WINDOW, words), _first(_PROMPT, words)
-    if prompt is None and sent_tokens is not None and (total := _first((_TOTAL,), words)) is not None:
+    if prompt is None and sent_tokens is not None and (total := _first(_TOTAL, words)) is not None:
         prompt = total - sent_tokens if total > sent_tokens else None
     if _ABOUT.search(words):
         prompt = None

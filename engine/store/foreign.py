@@ -25,9 +25,6 @@ class StoredAnswer(NamedTuple):
     """A trial as far as another log of it may agree or not."""
 
     trial_id: str
-    condition_id: str
-    question_id: str
-    repeat: int
     answer: str | None
     score: float | None
 
@@ -45,16 +42,27 @@ def questions(store: Store) -> Iterator[StoredQuestion]:
                 yield StoredQuestion(question_id, task, text, context, target, _options(data))
 
 
-def answers(store: Store, condition_ids: Iterable[str]) -> list[StoredAnswer]:
-    """All trials of these conditions."""
+def answers(store: Store, trial_ids: Iterable[str]) -> list[StoredAnswer]:
+    """Those of these trials that are stored, as their last attempt has them."""
     if not store.path.exists():
         return []
     # A file that is only read may be older than the column.
     with store.reading() as connection:
-        score = "score" if tables.has(connection, "trials", "score") else "null as score"
-        sql = f"select trial_id, condition_id, question_id, repeat, answer, {score} from trials"
-        stored = tables.matching(connection, f"{sql} semi join wanted on condition_id = id", condition_ids)
+        score = "score" if tables.has(connection, "trials", "score") else "null"
+        sql = f"select trial_id, arg_max_null(answer, attempt) as answer, arg_max_null({score}, attempt) as score"
+        stored = tables.matching(
+            connection, f"{sql} from trials semi join wanted on trial_id = id group by trial_id", trial_ids
+        )
     return [StoredAnswer(**row) for row in stored]
+
+
+def repeats(store: Store, condition_id: str) -> list[tuple[str, str, int]]:
+    """Of all trials of a condition id, question and repeat."""
+    if not store.path.exists():
+        return []
+    with store.reading() as connection:
+        sql = "select trial_id, question_id, repeat from trials where condition_id = ?"
+        return connection.execute(sql, [condition_id]).fetchall()
 
 
 def _options(data: str) -> tuple[str, ...]:

@@ -33,7 +33,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "custom_openai": ("OPENAI",),
     "sagemaker": ("AWS_SAGEMAKER_RUNTIME",),
     "meta_llama": ("LLAMA",),
-    "watsonx": ("WATSONX", "WX"),
+    "watsonx": ("WATSONX", "WX", "WML"),
+    "watsonx_text": ("WATSONX", "WX", "WML"),
+    "anthropic_text": ("ANTHROPIC",),
+    "tensormesh": ("TENSORMESH_SERVERLESS",),
+    "scx-ai": ("SCX",),
 }
 """Further beginnings of variables, by provider as litellm names it."""
 SUFFIXES = ("_BASE_URL", "_API_BASE", "_API_BASE_URL", "_ENDPOINT", "_URL")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -112,6 +113,21 @@ def test_a_reply_without_target_is_read_once_and_a_failure_stays_one() -> None:
     assert again.error == "429" and again.score is None
     with pytest.raises(UsageError, match="checks questions of its own kind"):
         list(readings(lambda: iter([_draw("2", 0)]), Wishes("game24")))
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_texts_of_a_log_do_not_stay_in_memory_until_its_votes(epochs: int) -> None:
+    def source() -> Iterator[ImportedAnswer]:
+        for place in range(150 * epochs):
+            text = f"{place % 150}{'x' * 100_000}"
+            yield _draw("2", place // 150, question=text, reply=text, prompt=(Message("user", text),))
+
+    tracemalloc.start()
+    try:
+        votes = sum(1 for answer in readings(source, VOTES) if answer.votes)
+        assert votes == (0 if epochs == 1 else 2 * 150) and tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def _log(folder: Path) -> Path:

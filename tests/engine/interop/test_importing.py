@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import tracemalloc
 from pathlib import Path
 
 import duckdb
@@ -52,6 +53,32 @@ def test_a_second_import_changes_nothing(store: Store, tmp_path: Path) -> None:
     }
     assert _imported(store, log) == 0
     assert before == {table: _rows(store, f"from {table} order by all") for table in before}
+
+
+def test_what_is_here_is_held_to_a_log_without_all_texts_in_memory(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = foreign_logs.table(tmp_path)
+    head, row = log.read_text(encoding="utf-8-sig").splitlines()[:2]
+    rows = (row.replace("What is 0", f"{n}{'?' * 50_000}").replace(";0;", f";{'x' * 50_000};", 1) for n in range(60))
+    log.write_text("\n".join((head, *rows)))
+    assert _imported(store, log) == 60
+    monkeypatch.setattr(importing, "BATCH_LETTERS", 200_000)
+    tracemalloc.start()
+    try:
+        assert importing.survey(store, log).fresh == 0 and tracemalloc.get_traced_memory()[1] < 3_500_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("asked", [[0, 1, 2], [1, 0, 1], [3, 3, 0, 3], [0, 0, 5, 5, 1]])
+def test_a_repeat_that_is_taken_goes_behind_all(asked: list[int]) -> None:
+    repeats, there = importing._Repeats(), set[int]()
+    for wanted in asked:
+        free = repeats.free(1, wanted)
+        assert free == (wanted if wanted not in there else max(there) + 1) and repeats.free(2, wanted) == wanted
+        there.add(free)
+        repeats.add(1, free)
 
 
 def test_the_same_log_in_another_form_is_the_same_log(store: Store, tmp_path: Path) -> None:

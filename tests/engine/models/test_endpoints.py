@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -240,6 +241,21 @@ def test_every_address_litellm_reads_for_a_chat_model_is_part_of_an_identity(mon
         if not moved and not variable.startswith((*APART, *(f"{service}_" for service in SERVICES))):
             missed.add(variable)
     assert missed == set()
+
+
+def test_every_address_that_litellm_has_a_variable_for_in_its_table_is_part_of_an_identity(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = json.loads((Path(loaded().__file__).parent / "llms/openai_like/providers.json").read_text("utf-8"))
+    named = {name: row["api_base_env"] for name, row in table.items() if row.get("api_base_env")}
+    named |= {"watsonx": "WML_URL", "watsonx_text": "WX_URL", "anthropic_text": "ANTHROPIC_API_BASE"}
+    missed = set()
+    for provider, variable in named.items():
+        monkeypatch.setenv(variable, "https://elsewhere.example/v1")
+        if elsewhere(provider) is None:
+            missed.add(provider)
+        monkeypatch.delenv(variable)
+    assert missed == set() and len(named) > 20
 
 
 def test_the_proxy_of_the_environment_is_what_must_be_reached(
