@@ -282,14 +282,23 @@ class Shown:
         return (*rows,), tuple(sorted(self.planned.items())), self.questions, tuple(self.voting)
 
 
+_KEPT = 8
+"""Choices of settings whose draws are kept from look to look."""
+
+
 class Look:
     """One look at a file: the open connection, and what there is to read, which is read once."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, before: Look | None = None) -> None:
+        """`before`: an earlier look at the file as it still is; what it has read is not read again."""
         self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
+        if before is not None:
+            vars(self).update(vars(before))
+        self.connection = connection
         self.measured: dict[Hashable, tuple[pl.DataFrame, pl.DataFrame]] = {}
         """Cells and sums that were asked for, by what was asked: a table and its advice stand on the same ones."""
+        if "conditions" in vars(self):
+            queries.prepare(connection)
 
     @cached_property
     def conditions(self) -> pl.DataFrame:
@@ -309,6 +318,11 @@ class Look:
     def questions(self) -> pl.DataFrame:
         """What numbers of questions stand for; see `sql.queries.questions`."""
         return queries.questions(self.connection)
+
+    @cached_property
+    def numbers(self) -> pl.DataFrame:
+        """What numbers of conditions stand for."""
+        return queries.numbers(self.connection)
 
     @cached_property
     def unreported(self) -> dict[str, frozenset[str]]:
@@ -363,9 +377,12 @@ class Look:
         """More draws of what filters left; see `sql.draws.drawn`. Cells and curves of a look ask for the same."""
         single, votes = sorted(singles(shown.conditions)), sorted(shown.voting)
         key = (*single, "", *votes), shown.questions
-        if key not in self._drawn:
-            self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
-        return self._drawn[key]
+        if key in self._drawn:
+            return self._drawn[key]
+        if len(self._drawn) >= _KEPT:
+            self._drawn.pop(next(iter(self._drawn)), None)
+        more = self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
+        return more
 
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
@@ -469,7 +486,7 @@ class Read:
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
-            queries.numbers(self.connection).join(where, on="condition_id").sort("condition_id"),
+            self.look.numbers.join(where, on="condition_id").sort("condition_id"),
             self.look.questions.sort("question_id"),
         )
 
@@ -508,7 +525,7 @@ class Read:
         if voting.is_empty():
             return steps
         walks = queries.walks(self.connection, voting, self.lens, self._rates(conditions), self._within)
-        names = queries.numbers(self.connection).join(voting, on="condition_id").select("condition_no", "condition_id")
+        names = self.look.numbers.join(voting, on="condition_id").select("condition_no", "condition_id")
         ids = voting["condition_id"].to_list()
         draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
         trials = VotingTrials(
