@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.sql import listings, queries
 from engine.analysis.sql.draws import Drawn, drawn, singles, voting
-from engine.analysis.sql.queries import Within
+from engine.analysis.sql.queries import Rates, Within
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.analysis.units import Codebook, units_of_changes, units_of_sums
 from engine.core import names, text
@@ -283,7 +283,19 @@ class Shown:
 
 
 _KEPT = 8
-"""Choices of settings whose draws are kept from look to look."""
+"""Choices of settings of which draws and rates are kept from look to look."""
+Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
+
+
+def _once(kept: dict[Key, Answer], key: Key, ask: Callable[[], Answer]) -> Answer:
+    """What was kept under a key, else what is asked for now, in place of the oldest where there are many."""
+    if key in kept:
+        return kept[key]
+    if len(kept) >= _KEPT:
+        kept.pop(next(iter(kept)), None)
+    answer = kept[key] = ask()
+    return answer
 
 
 class Look:
@@ -292,6 +304,7 @@ class Look:
     def __init__(self, connection: Connection, before: Look | None = None) -> None:
         """`before`: an earlier look at the file as it still is; what it has read is not read again."""
         self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
+        self._rates: dict[tuple[Lens, frozenset[str]], Rates] = {}
         if before is not None:
             vars(self).update(vars(before))
         self.connection = connection
@@ -377,12 +390,11 @@ class Look:
         """More draws of what filters left; see `sql.draws.drawn`. Cells and curves of a look ask for the same."""
         single, votes = sorted(singles(shown.conditions)), sorted(shown.voting)
         key = (*single, "", *votes), shown.questions
-        if key in self._drawn:
-            return self._drawn[key]
-        if len(self._drawn) >= _KEPT:
-            self._drawn.pop(next(iter(self._drawn)), None)
-        more = self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
-        return more
+        return _once(self._drawn, key, lambda: drawn(self.connection, single, votes, shown.questions))
+
+    def rates(self, lens: Lens, lineups: frozenset[str]) -> Rates:
+        """What the calls of these line-ups cost through a lens."""
+        return _once(self._rates, (lens, lineups), lambda: queries.rates(self.connection, lenses.table(lens, lineups)))
 
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
@@ -553,5 +565,5 @@ class Read:
         # All of them is no filter, which spares the database a join.
         return Within(None if len(listed) == every.height else listed, steps)
 
-    def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:
-        return lenses.table(self.lens, (row["lineup"] for row in conditions))
+    def _rates(self, conditions: Sequence[Row]) -> Rates:
+        return self.look.rates(self.lens, frozenset(row["lineup"] for row in conditions))
