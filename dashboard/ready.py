@@ -56,7 +56,7 @@ def ahead(db: Database, name: Hashable, reads: Iterable[Callable[[], object]]) -
     _asked.append((db, name))
 
     def read() -> None:
-        from engine.store.store import fingerprint
+        from engine.store.identity import fingerprint
 
         for each in reads:
             # Another state of the file has caches of its own.

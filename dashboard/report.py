@@ -50,7 +50,7 @@ def written(given: argparse.Namespace) -> str:
     """The page or the Markdown that was asked for. Raises UsageError, UnknownName."""
     from dashboard import figures
     from dashboard.data import frozen, queries
-    from engine.store.store import fingerprint
+    from engine.store.identity import fingerprint
 
     db = queries.Database(str(given.db), fingerprint(given.db))
     if (why := queries.trouble(db)) is not None:

@@ -21,7 +21,8 @@ from dashboard.text.progress import Forecast, forecast
 from engine.core.errors import BudgetscopeError
 from engine.core.names import ALL_STUDIES
 from engine.models.reach import check_study
-from engine.store.store import Store, default_path, fingerprint
+from engine.store.identity import fingerprint
+from engine.store.store import Store, default_path
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +47,7 @@ class Database(NamedTuple):
 
     # A tuple: each cached call hashes this anew, and Streamlit takes 0.05 ms for a tuple, 0.13 ms for a dataclass.
     path: str
-    version: tuple[int, int, int, int]  # See `engine.store.store.fingerprint`; it changes with the file.
+    version: tuple[int, int, int, int]  # See `engine.store.identity.fingerprint`; it changes with the file.
 
 
 class Selection(NamedTuple):

@@ -21,6 +21,7 @@ from engine.analysis.sql import listings, token_roles
 from engine.analysis.sql.chains import Chain, chains
 from engine.core.errors import UnknownName
 from engine.store import archive, parquet
+from engine.store.identity import fingerprint
 from engine.store.store import Store
 from engine.strategies.calibration import LABEL
 
@@ -31,6 +32,8 @@ class Lists:
     def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
         self._store = Store(path, wait_s=wait_s)
         self._look: Look | None = None
+        self._last: tuple[Look, tuple[int, ...]] | None = None
+        """The last look, and the file's fingerprint then."""
 
     @property
     def path(self) -> Path:
@@ -238,7 +241,14 @@ class Lists:
             yield self._look
             return
         with self._store.reading() as connection:
-            yield Look(connection)
+            # Nobody writes to the file while it is open for reading.
+            seen = fingerprint(self._store.path)
+            look = Look(connection, self._last[0] if self._last and self._last[1] == seen else None)
+            self._last = look, seen
+            try:
+                yield look
+            finally:
+                look.measured.clear()
 
     @contextmanager
     def _reading(self, lens: Lens) -> Iterator[Read]:

@@ -48,10 +48,10 @@ def _hold(read: Read, ids: Sequence[str]) -> None:
     # Asked again on this connection: since the look for what is lacking another process may have stored trials.
     known = read.known()
     conditions = [row for row in known.conditions if row["condition_id"] in set(ids)]
-    where = read.placed(known, conditions, None, None).join(queries.numbers(read.connection), on="condition_id")
+    where = read.placed(known, conditions, None, None).join(read.look.numbers, on="condition_id")
     units = read.units(conditions, where.drop("condition_no"))
     numbered = units.join(where.select("condition_id", "condition_no"), on="condition_id", maintain_order="left").join(
-        queries.questions(read.connection).select("question_id", "question_no"), on="question_id", maintain_order="left"
+        read.look.questions.select("question_id", "question_no"), on="question_id", maintain_order="left"
     )
     sums = numbered.select("condition_no", "budget", "question_no", *(pl.col(name) for name in queries.MEASURES))
     queries.write_sums(read.connection, sums, where)

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from engine.analysis.majority_at_k import VotingTrials
 from engine.analysis.mechanisms import MECHANISM_SCHEMA, mechanisms
 from engine.analysis.sql import listings, queries
 from engine.analysis.sql.draws import Drawn, drawn, singles, voting
-from engine.analysis.sql.queries import Within
+from engine.analysis.sql.queries import Rates, Within
 from engine.analysis.studies import Asked, Scope, asked, scope
 from engine.analysis.units import Codebook, units_of_changes, units_of_sums
 from engine.core import names, text
@@ -282,14 +282,36 @@ class Shown:
         return (*rows,), tuple(sorted(self.planned.items())), self.questions, tuple(self.voting)
 
 
+_KEPT = 8
+"""Choices of settings of which draws and rates are kept from look to look."""
+Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
+
+
+def _once(kept: dict[Key, Answer], key: Key, ask: Callable[[], Answer]) -> Answer:
+    """What was kept under a key, else what is asked for now, in place of the oldest where there are many."""
+    if key in kept:
+        return kept[key]
+    if len(kept) >= _KEPT:
+        kept.pop(next(iter(kept)), None)
+    answer = kept[key] = ask()
+    return answer
+
+
 class Look:
     """One look at a file: the open connection, and what there is to read, which is read once."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(self, connection: Connection, before: Look | None = None) -> None:
+        """`before`: an earlier look at the file as it still is; what it has read is not read again."""
         self._drawn: dict[tuple[tuple[str, ...], frozenset[str] | None], Drawn | None] = {}
+        self._rates: dict[tuple[Lens, frozenset[str]], Rates] = {}
+        if before is not None:
+            vars(self).update(vars(before))
+        self.connection = connection
         self.measured: dict[Hashable, tuple[pl.DataFrame, pl.DataFrame]] = {}
         """Cells and sums that were asked for, by what was asked: a table and its advice stand on the same ones."""
+        if "conditions" in vars(self):
+            queries.prepare(connection)
 
     @cached_property
     def conditions(self) -> pl.DataFrame:
@@ -309,6 +331,11 @@ class Look:
     def questions(self) -> pl.DataFrame:
         """What numbers of questions stand for; see `sql.queries.questions`."""
         return queries.questions(self.connection)
+
+    @cached_property
+    def numbers(self) -> pl.DataFrame:
+        """What numbers of conditions stand for."""
+        return queries.numbers(self.connection)
 
     @cached_property
     def unreported(self) -> dict[str, frozenset[str]]:
@@ -363,9 +390,11 @@ class Look:
         """More draws of what filters left; see `sql.draws.drawn`. Cells and curves of a look ask for the same."""
         single, votes = sorted(singles(shown.conditions)), sorted(shown.voting)
         key = (*single, "", *votes), shown.questions
-        if key not in self._drawn:
-            self._drawn[key] = drawn(self.connection, single, votes, shown.questions)
-        return self._drawn[key]
+        return _once(self._drawn, key, lambda: drawn(self.connection, single, votes, shown.questions))
+
+    def rates(self, lens: Lens, lineups: frozenset[str]) -> Rates:
+        """What the calls of these line-ups cost through a lens."""
+        return _once(self._rates, (lens, lineups), lambda: queries.rates(self.connection, lenses.table(lens, lineups)))
 
     def within(self, filters: Mapping[str, Any]) -> tuple[list[Row], Scope | None]:
         """The conditions the filters leave, whichever version read them, and the studies they stand in; None: none."""
@@ -469,7 +498,7 @@ class Read:
 
     def _book(self, where: pl.DataFrame) -> Codebook:
         return Codebook(
-            queries.numbers(self.connection).join(where, on="condition_id").sort("condition_id"),
+            self.look.numbers.join(where, on="condition_id").sort("condition_id"),
             self.look.questions.sort("question_id"),
         )
 
@@ -508,7 +537,7 @@ class Read:
         if voting.is_empty():
             return steps
         walks = queries.walks(self.connection, voting, self.lens, self._rates(conditions), self._within)
-        names = queries.numbers(self.connection).join(voting, on="condition_id").select("condition_no", "condition_id")
+        names = self.look.numbers.join(voting, on="condition_id").select("condition_no", "condition_id")
         ids = voting["condition_id"].to_list()
         draws, marks = (read(self.connection, ids).to_dicts() for read in (listings.draws, listings.marks))
         trials = VotingTrials(
@@ -536,5 +565,5 @@ class Read:
         # All of them is no filter, which spares the database a join.
         return Within(None if len(listed) == every.height else listed, steps)
 
-    def _rates(self, conditions: Sequence[Row]) -> pl.DataFrame:
-        return lenses.table(self.lens, (row["lineup"] for row in conditions))
+    def _rates(self, conditions: Sequence[Row]) -> Rates:
+        return self.look.rates(self.lens, frozenset(row["lineup"] for row in conditions))

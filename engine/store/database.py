@@ -26,6 +26,7 @@ import duckdb
 from engine.core import files
 from engine.core.errors import NotADatabase, StoreBusy, StoreError, shortened
 from engine.store import parquet, schema
+from engine.store.identity import fingerprint, identity, identity_of
 from engine.store.sql import Connection, quoted
 
 
@@ -122,10 +123,10 @@ class _Instance:
     def _attach(self, root: Connection, kind: str) -> None:
         """The file that has the name now: it may be written anew while it is being opened (`rewrite`)."""
         while True:
-            before = _identity_of(self._path)
+            before = identity_of(self._path)
             # Its kind is said, else DuckDB looks for an extension that reads a file which is none of its own.
             root.execute(f"attach {quoted(self._path)} as budgetscope ({kind})")
-            if before == _identity_of(self._path):
+            if before == identity_of(self._path):
                 return
             root.execute("detach budgetscope")
 
@@ -191,6 +192,10 @@ def _instance(path: Path) -> Iterator[_Instance]:
             each.close()
 
 
+_CURRENT: dict[tuple[int, int], tuple[int, int, int, int]] = {}
+"""By identity, the fingerprint of files that have the newest schema: looking again costs half of what opening does."""
+
+
 class Database:
     """Open-act-close access to one file; cheap to make, safe to use from many threads and processes."""
 
@@ -225,11 +230,11 @@ class Database:
         try:
             with _translated(self.path):
                 _make(fresh)
-            identity = _identity(fresh)
+            made = identity(fresh)
             _publish(fresh, self.path)
             # Another process may have been first, with an older schema.
-            if _identity(self.path) == identity:
-                self._known, self._current = identity, True
+            if identity(self.path) == made:
+                self._known, self._current = made, True
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -245,7 +250,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A read-only connection for the duration of the block; do not nest or keep it."""
         _refuse_by_looks(self.path)
-        file = _identity(self.path)
+        file = identity(self.path)
         # Checked on the connection that is used: a second one would cost as much as the act itself.
         with self._opened() as connection:
             if self._usable(connection, file, writing=False):
@@ -265,6 +270,8 @@ class Database:
             yield connection
             # No rollback: a block that raises closes the connection, which ends the transaction.
             connection.execute("commit")
+        if file := identity_of(str(self.path)):
+            _CURRENT[file] = fingerprint(self.path)
 
     @contextmanager
     def writing_out(self, target: Path) -> Iterator[Connection]:
@@ -400,7 +407,7 @@ class Database:
     def _check(self, *, writing: bool = False) -> None:
         """Refuse what is not ours without changing it; upgrade an older database of ours, unless it is only read."""
         _refuse_by_looks(self.path)
-        file = _identity(self.path)
+        file = identity(self.path)
         if self._known == file and (self._current or not writing):
             return
         with self._opened() as connection:
@@ -412,6 +419,8 @@ class Database:
 
     def _usable(self, connection: Connection, file: tuple[int, int], writing: bool) -> bool:
         """Whether an open file needs no upgrade first. Raises StoreError for one that is not ours."""
+        if self._known != file and _CURRENT.get(file) == fingerprint(self.path):
+            self._known, self._current = file, True
         if self._known == file and (self._current or not writing):
             return True
         version = schema.version(connection, self.path)
@@ -421,6 +430,8 @@ class Database:
             if version < schema.READABLE or writing or not fixed:
                 return False
         self._known, self._current = file, version == schema.SCHEMA_VERSION
+        if self._current:
+            _CURRENT[file] = fingerprint(self.path)
         return True
 
     @contextmanager
@@ -480,18 +491,6 @@ def _make(path: Path) -> None:
     """A new file with all tables and no rows."""
     with duckdb.connect(str(path.absolute()), config=dict(_CLOSED)) as connection:
         schema.migrate(connection)
-
-
-def _identity_of(path: str) -> tuple[int, int] | None:
-    """None: there is no such file."""
-    with suppress(OSError):
-        return _identity(Path(path))
-    return None
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_dev, status.st_ino
 
 
 def _publish(fresh: Path, path: Path) -> None:

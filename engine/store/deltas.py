@@ -265,6 +265,9 @@ PARTS = "".join(
 def scored(connection: Connection) -> None:
     """See that marks and trials have scores and steps their parts; a database of an older schema that is only read had
     none between 0 and 1."""
+    # One migration brought the first to both tables that have it, another the second.
+    if tables.has(connection, "trials", "score") and tables.has(connection, "steps", "partly"):
+        return
     verdicts = "if(verdict in ('right', 'wrong'), (verdict = 'right')::double, null) as score"
     lacking = {"marks": verdicts, "trials": verdicts, **dict.fromkeys(("steps", "held"), each("0 as @", *SCORES))}
     known = tables.layouts(connection, *lacking)

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,11 +97,6 @@ class RunRow:
 
 FOLDER = "BUDGETSCOPE_FOLDER"
 """Variable with the folder a dashboard was started in, which its own process has left."""
-
-
-def fingerprint(path: Path | str) -> tuple[int, int, int, int]:
-    """Size and mtime (ns) of the file and of its write-ahead log; zeros where there is none."""
-    return (*_size_and_time(str(path)), *_size_and_time(f"{path}.wal"))
 
 
 def default_path(cwd: Path | str = ".") -> Path:
@@ -461,15 +456,6 @@ _DELETE_RUN = (
     from (select condition_id, max(budget) as budget from trials group by condition_id) t
     where t.condition_id = conditions.condition_id and t.budget < conditions.budget""",
 )
-
-
-def _size_and_time(path: str) -> tuple[int, int]:
-    if os.path.isdir(path):
-        path = os.path.join(path, parquet.MANIFEST)
-    with suppress(OSError):
-        status = os.stat(path)
-        return status.st_size, status.st_mtime_ns
-    return 0, 0
 
 
 def _guarded(name: str) -> str:

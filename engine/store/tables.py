@@ -11,6 +11,8 @@ from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
+import duckdb
+
 from engine.core import codec
 from engine.core.allowance import Book, Lease
 from engine.core.answers import removed
@@ -31,8 +33,10 @@ _ON_CONFLICT = {
     "probes": "on conflict do update set answer = excluded.answer, verdict = excluded.verdict, score = excluded.score, "
     "reader = excluded.reader where coalesce(excluded.reader, 1) > coalesce(probes.reader, 1)",
     **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
+    # Rows of trials that are new, and a run whose row was deleted: looking for their keys would double what they cost.
+    **dict.fromkeys(("trials", "trial_spends", "calls", "marks", "mark_spends", "facts", "runs"), ""),
 }
-"""What to do about a key that is stored; a table without keys: nothing."""
+"""What to do about a key that is stored; nothing for a table without keys, and for rows whose keys cannot be."""
 
 _HEADS = """
 select t.*, c.task, c.lineup, c.strategy, c.params, c.version, c.anytime, c.prompting, q.task as question_task,
@@ -78,17 +82,20 @@ def unstored(connection: Connection, trials: Sequence[Trial]) -> list[Trial]:
 
 
 def insert(connection: Connection, content: rows.Tables) -> None:
-    """Bulk insert through Arrow; rows whose key is stored are left as they are, but for `_ON_CONFLICT`."""
+    """Bulk insert through Arrow; rows whose key is stored are left as they are, but for `_ON_CONFLICT`.
+
+    The database has the newest schema, as everything has that is written to."""
     # pyarrow's own way from rows to columns is many times slower, and imports pandas.
     import polars as pl
 
     kinds = {"VARCHAR": pl.String(), "BOOLEAN": pl.Boolean(), "TIMESTAMP": pl.Datetime("us"), "DOUBLE": pl.Float64()}
     content = {table: fresh for table, fresh in content.items() if fresh}
-    known = layouts(connection, *content)
+    if lacking := content.keys() - _LAYOUTS.keys():
+        _LAYOUTS.update(layouts(connection, *lacking))
     for table, fresh in content.items():
         # By the table's own layout: from the values alone a column of nulls would have no type at all. By columns, as a
         # list of rows would be cast without a word: 1.5 to 1.
-        shape = {name: kinds.get(kind, pl.Int64()) for name, kind in known[table]}
+        shape = {name: kinds.get(kind, pl.Int64()) for name, kind in _LAYOUTS[table]}
         try:
             frame = pl.DataFrame({name: [row.get(name) for row in fresh] for name in shape}, schema=shape)
         except UnicodeEncodeError:
@@ -99,6 +106,10 @@ def insert(connection: Connection, content: rows.Tables) -> None:
         tail = _ON_CONFLICT.get(table, "on conflict do nothing")
         connection.execute(f"insert into {table} by name select * from fresh {tail}")
         connection.unregister("fresh")
+
+
+_LAYOUTS: dict[str, Layout] = {}
+"""Tables of the newest schema that were written to: asking for the columns takes as long as a small insert."""
 
 
 def layouts(connection: Connection, *only: str) -> dict[str, Layout]:
@@ -113,9 +124,14 @@ def layouts(connection: Connection, *only: str) -> dict[str, Layout]:
 
 
 def has(connection: Connection, table: str, column: str | None = None) -> bool:
-    """Whether there is such a table or view, with such a column."""
-    layout = layouts(connection, table).get(table, [])
-    return bool(layout) if column is None else column in dict(layout)
+    """Whether there is such a table or view, with such a column. Where there is not, a transaction is aborted; what is
+    written to has the newest schema."""
+    try:
+        # A quarter of what a look into the catalog costs.
+        connection.execute(f"select {column or 1} from {table} limit 0").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return False
+    return True
 
 
 def needed(connection: Connection) -> dict[str, set[str]]:

@@ -27,13 +27,14 @@ from tests.browser.access import flaws
 expect.set_options(timeout=PATIENCE_MS)
 LONG_MS = 120_000
 TOKEN = "0123456789-correct-horse"
+WAITING = ("--plugin", "tests.support.waiting")
 
 
 @pytest.fixture(scope="module")
 def server_of_runs(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Stage]:
     with pytest.MonkeyPatch.context() as given:
         given.setenv("BUDGETSCOPE_LAUNCH_TOKEN", TOKEN)
-        with staged(tmp_path_factory.mktemp("runs") / "results.duckdb", browser) as stage:
+        with staged(tmp_path_factory.mktemp("runs") / "results.duckdb", browser, *WAITING) as stage:
             yield stage
 
 
@@ -52,8 +53,8 @@ def end_all(db: Path) -> None:
             os.kill(each.pid, signal.SIGKILL)
 
 
-WIDE = "/runs?model={}&level=hard&questions=1500&knob=self_consistency.samples%3D40&budgets=4000&tokens=90000000"
-"""A study that takes a while: many questions, many draws, of a model that no other test of this server has asked."""
+WIDE = "/runs?model={}&level=hard&questions=1500&strategy=waits&budgets=4000&tokens=90000000"
+"""A study that takes a while: many questions, of a model that no other test of this server has asked."""
 
 
 def fill(page: Any, label: str, text: str) -> None:
@@ -133,7 +134,7 @@ def test_the_demo_is_never_written_and_a_run_survives_a_dashboard_that_goes_away
         other.submit(stores.one_trial, demo).result()
     Store(demo).set_demo(True)
     before = demo.read_bytes()
-    with staged(demo, browser) as stage:
+    with staged(demo, browser, *WAITING) as stage:
         page = stage.open("/runs?model=scripted/adder&questions=2")
         launch(page)
         expect(page.get_by_text("results go to results.local.duckdb")).to_be_visible(timeout=LONG_MS)

@@ -22,7 +22,8 @@ from engine.core.records import ModelSetting
 from engine.interop import importing
 from engine.runs import run_dir, worker
 from engine.runs.run_dir import Status
-from engine.store.store import Batch, Store, fingerprint
+from engine.store.identity import fingerprint
+from engine.store.store import Batch, Store
 from engine.study.schema import parse
 from tests.browser.conftest import drawn_anew, lead
 from tests.browser.stage import Stage

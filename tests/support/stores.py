@@ -15,7 +15,8 @@ from typing import Concatenate, ParamSpec
 from engine.core import ids
 from engine.core.records import Condition, ModelSetting, Problem, Question, Trial, TrialSpec
 from engine.runs import run_dir, worker
-from engine.store.store import Batch, Store, fingerprint
+from engine.store.identity import fingerprint
+from engine.store.store import Batch, Store
 from engine.study.schema import parse
 from tests import ROOT
 

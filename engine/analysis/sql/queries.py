@@ -6,7 +6,7 @@ walls <= b, so cells and curves cost one pass over `steps`, whatever the number 
 steps yet and may not be changed they are derived for the moment.
 
 Callers hand in `grid` (condition_id, axis, anytime, sorted budgets; millionths of millionths on 'usd' and 'wh'),
-`lens` (`lens.table`) and `within` (which questions, and which steps beside the stored). Sums that are kept, `held` and
+`rates` (of a lens) and `within` (which questions, and which steps beside the stored). Sums that are kept, `held` and
 `holdings`, are read and written here too; when they are made is the business of `materialize`, when they may be read
 that of `reader`.
 """
@@ -72,22 +72,22 @@ known as (
 flags as (
     select snapshot_id, bool_or(input_pusd is null) as unpriced, bool_or(assumed) as assumed,
         bool_or(input_pwh is null) as unmeasured
-    from known group by snapshot_id),
-rates as (
-    select t.tariff_no, coalesce(k.tier, 0) as tier, if(k.tier > 0, k.above_input_tokens, -1) as above,
-        coalesce(lead(k.above_input_tokens) over w, {deltas.MOST}) as upto,
-        {each("coalesce(k.@, 0) as @", "request_pusd", "input_pusd", "output_pusd")},
-        coalesce(k.cached_pusd, k.input_pusd, 0) as cached_pusd,
-        coalesce(k.reasoning_pusd - k.output_pusd, 0) as thought_pusd,
-        coalesce(max(k.input_pusd) over u, 0) as input_weight,
-        coalesce(max(greatest(k.output_pusd, k.reasoning_pusd)) over u, 0) as output_weight,
-        {each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
-        coalesce(f.unpriced, false) as unpriced, coalesce(f.assumed, false) as assumed,
-        coalesce(f.unmeasured, true) as unmeasured
-    from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)
-    window w as (partition by t.tariff_no order by k.tier),
-        u as (partition by t.tariff_no order by k.tier rows between unbounded preceding and current row)),
-places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"""
+    from known group by snapshot_id)
+select t.tariff_no, coalesce(k.tier, 0) as tier, if(k.tier > 0, k.above_input_tokens, -1) as above,
+    coalesce(lead(k.above_input_tokens) over w, {deltas.MOST}) as upto,
+    {each("coalesce(k.@, 0) as @", "request_pusd", "input_pusd", "output_pusd")},
+    coalesce(k.cached_pusd, k.input_pusd, 0) as cached_pusd,
+    coalesce(k.reasoning_pusd - k.output_pusd, 0) as thought_pusd,
+    coalesce(max(k.input_pusd) over u, 0) as input_weight,
+    coalesce(max(greatest(k.output_pusd, k.reasoning_pusd)) over u, 0) as output_weight,
+    {each("coalesce(k.@, 0) as @", "call_pwh", "input_pwh", "output_pwh")},
+    coalesce(f.unpriced, false) as unpriced, coalesce(f.assumed, false) as assumed,
+    coalesce(f.unmeasured, true) as unmeasured
+from {deltas.TARIFFS} t left join known k using (snapshot_id, model) left join flags f using (snapshot_id)
+window w as (partition by t.tariff_no order by k.tier),
+    u as (partition by t.tariff_no order by k.tier rows between unbounded preceding and current row)"""
+
+_PLACES = f"with places as (select condition_no, g.* from grid g join {deltas.CONDITIONS} using (condition_id))"
 
 
 def _by_call(steps: str) -> str:
@@ -243,17 +243,31 @@ class Within(NamedTuple):
 ALL_STEPS = Within()
 
 
-def _reading(connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within) -> str:
+class Rates(NamedTuple):
+    """What calls cost through a lens."""
+
+    table: pl.DataFrame
+    """One row per price of a model in a snapshot (tariff_no) and tier of it."""
+    tiered: bool
+    """Whether some call reaches a tier above the lowest."""
+
+
+def rates(connection: Connection, lens: pl.DataFrame) -> Rates:
+    """Those of a lens, as `lens.table` has it. Apart from the readings: planning it takes a third as long as one."""
+    connection.register("lens", lens.to_arrow())
+    return Rates(connection.sql(_RATES).pl(), prices.tiered(connection, lens))
+
+
+def _reading(grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within) -> str:
     """Everything `grid` asks for as the relation `read`, to be followed by a comma or a select."""
     listed = "" if within.questions is None else " where question_no in (from listed)"
     more = "" if within.drawn is None else " union all by name from drawn"
     steps = f"(from steps{listed}{more})" if listed or more else "steps"
     present = set(grid["axis"]) or {READING_AXES[0]}
-    tiered = prices.tiered(connection, rates)
-    source = _TIERED_STEPS if tiered else f"{steps} s {_FLAT_RATES}"
-    branches = (_read(axis, lens.as_observed, tiered, source) for axis in READING_AXES if axis in present)
-    by_call = f", {_by_call(steps)}" if tiered else ""
-    return f"{_RATES}{by_call}, read as ({' union all '.join(branches)})"
+    source = _TIERED_STEPS if rates.tiered else f"{steps} s {_FLAT_RATES}"
+    branches = (_read(axis, lens.as_observed, rates.tiered, source) for axis in READING_AXES if axis in present)
+    by_call = f", {_by_call(steps)}" if rates.tiered else ""
+    return f"{_PLACES}{by_call}, read as ({' union all '.join(branches)})"
 
 
 def _cells(budgets: int, graded: bool) -> str:
@@ -398,7 +412,7 @@ def prepare(connection: Connection) -> None:
 
 
 def changes(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Sums of MEASURES per (condition_no, question_no, slot), a slot being the place of a budget in its list.
 
@@ -415,7 +429,7 @@ def changes(
         grid.with_columns(**spread),
         rates,
         within,
-        _reading(connection, grid, lens, rates, within) + _cells(most, _graded(connection, within)),
+        _reading(grid, lens, rates, within) + _cells(most, _graded(connection, within)),
     )
 
 
@@ -427,35 +441,35 @@ def _graded(connection: Connection, within: Within) -> bool:
 
 
 def curves(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """One row per (condition, wall at which its accuracy, spend or n changes): sums over questions and clusters.
 
     Ordered by condition and budget; `mean` is the sum of question means. A condition without trials has no row.
     """
-    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _CURVES)
+    return _over(connection, grid, rates, within, _reading(grid, lens, rates, within) + _CURVES)
 
 
 def ranges(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Smallest and largest wall each condition has anything to say about, on its grid's axis."""
-    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _RANGES)
+    return _over(connection, grid, rates, within, _reading(grid, lens, rates, within) + _RANGES)
 
 
 def walks(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """Every step of the conditions of `grid`, trial by trial, in order."""
-    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _WALKS)
+    return _over(connection, grid, rates, within, _reading(grid, lens, rates, within) + _WALKS)
 
 
 def facts(
-    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: pl.DataFrame, within: Within = ALL_STEPS
+    connection: Connection, grid: pl.DataFrame, lens: Lens, rates: Rates, within: Within = ALL_STEPS
 ) -> pl.DataFrame:
     """What trials stated of their mechanism, as far as each budget covers it: one row per (condition_id, axis, budget,
     question_no, repeat, kind, fact) with `holds`."""
-    return _over(connection, grid, rates, within, _reading(connection, grid, lens, rates, within) + _FACTS)
+    return _over(connection, grid, rates, within, _reading(grid, lens, rates, within) + _FACTS)
 
 
 def questions(connection: Connection) -> pl.DataFrame:
@@ -470,9 +484,9 @@ def numbers(connection: Connection) -> pl.DataFrame:
     return frame
 
 
-def _over(connection: Connection, grid: pl.DataFrame, rates: pl.DataFrame, within: Within, sql: str) -> pl.DataFrame:
+def _over(connection: Connection, grid: pl.DataFrame, rates: Rates, within: Within, sql: str) -> pl.DataFrame:
     connection.register("grid", grid.to_arrow())
-    connection.register("lens", rates.to_arrow())
+    connection.register("rates", rates.table.to_arrow())
     if within.questions is not None:
         connection.register("listed", within.questions.to_frame("question_no").to_arrow())
     if within.drawn is not None:

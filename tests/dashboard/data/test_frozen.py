@@ -14,7 +14,8 @@ from dashboard.data import frozen, queries
 from dashboard.data.frozen import Frozen
 from dashboard.text.saved_page import POLICY
 from engine.core.errors import UsageError
-from engine.store.store import Store, fingerprint
+from engine.store.identity import fingerprint
+from engine.store.store import Store
 from tests.support import hostile, stores
 from tests.support.pages import run_page
 

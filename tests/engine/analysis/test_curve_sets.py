@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import engine
-from engine.analysis import Results
+from engine.analysis import Results, reader
 from engine.analysis.cells import CURVES_SCHEMA
 from engine.core.errors import UnknownName
 from engine.core.records import AXES, Axis, Trial
@@ -105,3 +105,20 @@ def test_several_questions_on_one_connection_have_the_answers_they_have_alone(tm
     assert lines.equals(results.curves(ids, "calls"))
     assert runs.equals(results.runs())
     assert same.path == results.path
+
+
+def test_what_a_look_has_read_is_not_read_again_while_the_file_stays_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stores.small(tmp_path / "results.duckdb")
+    results = engine.open(path)
+    before = results.cells()
+    ids = before["condition_id"].unique(maintain_order=True).to_list()
+    curves = results.curves(ids)
+    with monkeypatch.context() as patched:
+        for name in ("drawn", "described", "asked"):
+            patched.setattr(reader, name, lambda *_: pytest.fail("read again"))
+        assert results.cells().equals(before) and results.curves(ids).equals(curves)
+    run = Store(path).runs()[0]
+    Store(path).delete_run(run.run_id)
+    assert results.cells().is_empty() and results.conditions().is_empty()

@@ -20,7 +20,8 @@ from engine.runs import archiving, run_dir
 from engine.runs.archiving import archive_study, restore_study
 from engine.store import archive, parquet
 from engine.store.database import Database
-from engine.store.store import Store, fingerprint
+from engine.store.identity import fingerprint
+from engine.store.store import Store
 from tests.support import stores
 
 Rows = dict[str, list[tuple[object, ...]]]

@@ -39,7 +39,8 @@ from engine.core.records import (
     Usage,
 )
 from engine.store import schema, tables
-from engine.store.store import Batch, Done, RunRow, Store, default_path, fingerprint, writable
+from engine.store.identity import fingerprint
+from engine.store.store import Batch, Done, RunRow, Store, default_path, writable
 from tests import ROOT
 from tests.support import records
 from tests.support.children import spawned
@@ -490,3 +491,16 @@ def test_a_value_of_another_kind_is_refused_and_not_cast():
                 tables.insert(connection, {"t": [wrong]})
         tables.insert(connection, {"t": [{"k": 1, "n": 3, "b": True}, {"k": 2, "s": "x"}]})
         assert connection.execute("from t order by k").fetchall() == [(1, 3, True, None), (2, None, None, "x")]
+
+
+def test_a_file_with_the_newest_schema_is_not_asked_for_it_again_until_it_changes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    store.flush(Batch((a_trial(0),)))
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "version", lambda *_: pytest.fail("asked again"))
+        assert Store(store.path).runs() == []
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("insert into migrations values (999, 'of a later version', current_timestamp)")
+    with pytest.raises(NewerDatabase):
+        Store(store.path).runs()
