@@ -36,7 +36,7 @@ from engine.runs.actors import wire
 from engine.runs.actors.crew import Crew
 from engine.runs.completion_cache import CompletionCache
 from engine.runs.dispatcher import Dispatcher, Gate
-from tests.engine.runs.test_rate_limits import leaping
+from tests.engine.runs.spending.test_rate_limits import leaping
 from tests.support import clusters, killer
 from tests.support.provider import serving
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.support.children import spawned
 
-INSTALL = "Ray is not installed: uv run --extra ray pytest tests/engine/runs/test_on_ray.py"
+INSTALL = "Ray is not installed: uv run --extra ray pytest tests/engine/runs/actors/test_on_ray.py"
 STARTS = 4
 """Ray gives its own processes half a minute to start, which on a machine at work is not always enough."""
 

@@ -13,7 +13,7 @@ from dashboard.text import progress
 from engine.cli import main
 from engine.runs import run_dir, worker
 from engine.runs.expectation import held
-from tests.engine.runs.test_allowance import allowing
+from tests.engine.runs.spending.test_allowance import allowing
 from tests.engine.runs.test_worker import prepared, quiet, study_text
 
 
