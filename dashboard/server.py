@@ -17,8 +17,9 @@ from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
+from streamlit.web.server.starlette import starlette_server
 
 from dashboard.data import door
 from dashboard.data.access import bound
@@ -32,6 +33,9 @@ MOST_HELD = 32
 """Wrong guesses that wait at once; more are turned away."""
 LONGEST_FORM = 4096
 """Bytes of a typed token with its form."""
+LONGEST_MESSAGE, LONGEST_LOOK = 16 << 20, 256 << 10
+"""Bytes of what a page may tell the server at once: a text to be counted from who may start runs; from who may only
+look no more than the state of its controls, as each session's stays in memory."""
 MOST_UPLOADS = 4
 """Files that a session may keep in the server's memory at once."""
 UPLOADS, HEALTH, LOGIN = "/_stcore/upload_file/", "/_stcore/health", "/login"
@@ -82,7 +86,10 @@ class Door:
         elif UPLOADS in path and scope["method"] in ("PUT", "POST"):
             await self._upload(path.partition(UPLOADS)[2].partition("/")[0], scope, receive, send)
             return
-        if answer is None:
+        if answer is None and scope["type"] == "websocket":
+            looks = door.closed(asks.cookies, asks.headers, bound()) is not None
+            await self._app(scope, _bounded(receive, send, LONGEST_LOOK if looks else LONGEST_MESSAGE), send)
+        elif answer is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             # Closed before it was accepted, which is a refusal of the handshake.
@@ -143,6 +150,19 @@ class Door:
             self._uploading += Counter()  # Sessions that upload nothing any more are forgotten.
 
 
+def _bounded(receive: Receive, send: Send, most: int) -> Receive:
+    """What a page says, up to so many bytes at once; with more the connection ends."""
+
+    async def bounded() -> Message:
+        message = await receive()
+        if len(message.get("bytes") or message.get("text") or b"") <= most:
+            return message
+        await send({"type": "websocket.close", "code": 1009})
+        return {"type": "websocket.disconnect", "code": 1009}
+
+    return bounded
+
+
 def _let_in(request: Request, to: str) -> Response:
     answer = RedirectResponse(to, 303, _KEPT_TO_ITSELF)
     name, value = launch.cookie(launch.launch_token())
@@ -155,4 +175,6 @@ def _form(says: str, status: int = 200) -> Response:
     return HTMLResponse(_FORM.format(says=escape(says), login=LOGIN), status, _KEPT_TO_ITSELF)
 
 
+# Streamlit gives the web server one bound for both ways, 200 MB, which it collects before the door sees a message.
+starlette_server.get_max_message_size_bytes = lambda: LONGEST_MESSAGE  # type: ignore[attr-defined]
 app = st.App("app.py", middleware=[Middleware(Door)])

@@ -42,8 +42,8 @@ TEXT = (
     "A train leaves at 14:05 and arrives at 17:50. How long is the journey? Think step by step, then give the answer "
     "in minutes."
 )
-LONGEST = 4_000_000
-"""Characters of a text that are read."""
+LONGEST, LONGEST_LOOK = 4_000_000, 50_000
+"""Characters of a text that are read, and of one that is typed where nobody may start runs."""
 CELLS = 1_500
 """Cells that are drawn of each tokenizer at once; all are counted."""
 COLUMNS = (
@@ -266,7 +266,8 @@ def _source(source: str, db: queries.Database | None, problems: list[str]) -> st
         controls.caption("Prompt and reply of its first call; the link stands on every answer.")
         controls.link_to("answers", "Read this answer", query)
         return text
-    return st.text_area("Text", TEXT, key="tokens.text", height=96, label_visibility="collapsed")
+    most = None if closed() is None else LONGEST_LOOK
+    return st.text_area("Text", TEXT, key="tokens.text", height=96, max_chars=most, label_visibility="collapsed")
 
 
 def _cut(cut: Cut) -> str:

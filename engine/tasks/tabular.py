@@ -353,6 +353,12 @@ def _sheet(path: Path) -> Any:
             with zipfile.ZipFile(path) as packed:
                 if sum(part.file_size for part in packed.infolist()) > _UNPACKED * MOST_BYTES:
                     raise _too_much(path, _UNPACKED * MOST_BYTES)
+                # All of its members: a workbook may call its sheets anything.
+                if any(_spanned(packed, name) > MOST_CELLS for name in packed.namelist()):
+                    raise UsageError(
+                        f"A sheet of {str(path)!r} reaches over more than {MOST_CELLS:,} cells; delete what stands far "
+                        "below or beside its table, or save it as CSV."
+                    )
         elif path.suffix.lower() != ".xls":
             # One with a password is wrapped in the container of the old format.
             with path.open("rb") as file:
@@ -372,6 +378,55 @@ def _sheet(path: Path) -> Any:
     except (fastexcel.FastExcelError, zipfile.BadZipFile) as error:
         raise UsageError(f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}.") from None
     raise UsageError(f"No sheet of {str(path)!r} that is shown holds anything.")
+
+
+MOST_CELLS = 10_000_000
+"""From the first to the last of a sheet: its reader makes room for all between, also for one cell in the last row."""
+_CELL = re.compile(rb"<(?:\w+:)?c\s[^<>]*?(?<![\w:])r\s*=\s*[\"']([A-Za-z]{1,3})([0-9]{1,9})[\"'][^<>]*(?<!/)>")
+_FILLED = re.compile(rb"<(?:\w+:)?c(?=[\s>])[^<>]*(?<!/)>")
+_ROW, _ANY = re.compile(rb"<(?:\w+:)?row(?=[\s/>])"), re.compile(rb"<(?:\w+:)?c(?=[\s/>])")
+_NUMBER = re.compile(rb"[^<>]*?(?<![\w:])r\s*=\s*[\"']([0-9]{1,9})")
+_OPEN_TAG = re.compile(rb"<(?:\w+:)?(table|table-row|table-cell)(?=[\s/>])([^<>]*)>")
+_TIMES = re.compile(rb"number-(?:rows|columns)-repeated\s*=\s*[\"']([0-9]{1,9})")
+
+
+def _spanned(packed: zipfile.ZipFile, name: str) -> int:
+    """Over how many cells the largest sheet in a member of a workbook reaches, empty ones between others included."""
+    row = column = last_row = last_column = 0
+    rest = b""
+    with packed.open(name) as part:
+        while last_row * last_column <= MOST_CELLS and (chunk := part.read(1 << 20)):
+            whole = rest + chunk
+            end = whole.rfind(b">") + 1
+            tags, rest = whole[:end], whole[end:]
+            cells = _CELL.findall(tags)
+            # One that says no place, as few write, stands right of the one before it.
+            if len(cells) < len(_FILLED.findall(tags)):
+                for place, own in enumerate(_ROW.split(tags)):
+                    if place:
+                        said = _NUMBER.match(own)
+                        row, column = (int(said[1]) if said else row + 1), 0
+                    if beside := len(_ANY.findall(own)):
+                        column += beside
+                        last_row, last_column = max(last_row, row), max(last_column, column)
+            if cells:
+                last_row = max(last_row, *(int(number) for _, number in cells))
+                last_column = max(last_column, *(_column(letters) for letters in {letters for letters, _ in cells}))
+            for kind, said in _OPEN_TAG.findall(tags):
+                count = int(found[1]) if b"-repeated" in said and (found := _TIMES.search(said)) else 1
+                if kind == b"table-cell":
+                    column += count
+                    # An empty one of an open document fills its row up to the last column.
+                    if b"value-type" in said:
+                        last_row, last_column = max(last_row, row), max(last_column, column)
+                else:
+                    row, column = (row + count if kind == b"table-row" else 0), 0
+    return last_row * last_column
+
+
+def _column(letters: bytes) -> int:
+    """The number of a column called as spreadsheets do: A is 1, AA 27."""
+    return sum(26**place * (letter - 64) for place, letter in enumerate(letters.upper()[::-1]))
 
 
 _UNPACKED = 2
@@ -456,16 +511,23 @@ def _parquet_rows(
                     yield row
 
 
+_LISTED_BYTES = 32
+"""What a text in a list takes at least."""
+
+
 def _packed_leaves(path: Path, meta: Any, columns: Sequence[str], most_bytes: int) -> list[str]:
     """Leaves of these columns that hold texts. Raises UsageError for what cannot be read without unpacking too much."""
     leaves = dict[str, None]()
     for group in map(meta.row_group, range(meta.num_row_groups)):
-        for leaf in map(group.column, range(group.num_columns)):
+        for place in range(group.num_columns):
+            leaf = group.column(place)
             if leaf.path_in_schema.partition(".")[0] not in columns and leaf.path_in_schema not in columns:
                 continue
             # Each text may repeat the one before it, by as much as the whole of the leaf.
             repeats = leaf.total_uncompressed_size if "DELTA_BYTE_ARRAY" in leaf.encodings else 1
-            if leaf.num_values * repeats > most_bytes:
+            # Of a list, which is no row, each of its texts is an object of Python's first.
+            each = _LISTED_BYTES if meta.schema.column(place).max_repetition_level else 1
+            if leaf.num_values * max(repeats, each) > most_bytes:
                 raise _too_much(path, most_bytes)
             if leaf.physical_type == "BYTE_ARRAY":
                 leaves[leaf.path_in_schema] = None

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from streamlit import config, runtime
+from streamlit.web.server.starlette import starlette_server
 
 from dashboard import server
 from dashboard.data import door
@@ -37,6 +38,8 @@ class Behind:
 
     def __init__(self) -> None:
         self.reached: list[str] = []
+        self.heard: list[int] = []
+        """Lengths of what a page said."""
         self.door = Door(self)
         self.may_end = asyncio.Event()
         self.may_end.set()
@@ -45,6 +48,8 @@ class Behind:
         self.reached.append(scope["path"])
         if scope["type"] == "websocket":
             await send({"type": "websocket.accept"})
+            while (message := await receive())["type"] == "websocket.receive":
+                self.heard.append(len(message.get("bytes") or message.get("text") or b""))
             return
         await self.may_end.wait()
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -58,22 +63,24 @@ class Behind:
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN, cookies=cookies) as client:
             return await client.request(method, path, **more)
 
-    def handshake(self, **headers: str) -> str:
-        """How the server answers a websocket: accept or close."""
+    def handshake(self, *says: bytes | str, **headers: str) -> str:
+        """How the server answers a websocket: accept or close; at last, where something is said through it."""
         sent: list[str] = []
+        told = iter([{"bytes" if isinstance(each, bytes) else "text": each} for each in says])
 
         async def send(message: Any) -> None:
             sent.append(message["type"].removeprefix("websocket."))
 
         async def receive() -> Any:
-            return {"type": "websocket.connect"}
+            said = next(told, None)
+            return {"type": "websocket.disconnect"} if said is None else {"type": "websocket.receive", **said}
 
         given = [
             (name.lower().encode(), value.encode()) for name, value in {"host": "127.0.0.1:8501", **headers}.items()
         ]
         scope = {"type": "websocket", "path": "/_stcore/stream", "query_string": b"", "headers": given}
         asyncio.run(self.door(scope, receive, send))
-        return sent[0]
+        return sent[-1]
 
 
 @pytest.fixture
@@ -205,6 +212,18 @@ def test_looking_takes_the_token_too_where_it_is_private(behind: Behind, monkeyp
     assert behind.handshake(cookie=f"{name}={value}") == "accept"
     assert behind.ask("GET", "/_stcore/health").status_code == 200
     assert behind.ask("GET", "/login").status_code == 200
+
+
+def test_who_may_only_look_says_little_at_once_and_others_not_without_end(behind: Behind) -> None:
+    inside = {"cookie": "=".join(launch.cookie(TOKEN))}
+    for most, headers in ((server.LONGEST_LOOK, {}), (server.LONGEST_MESSAGE, inside)):
+        assert behind.handshake(b"x" * most, "y", **headers) == "accept"
+        assert behind.handshake("y", b"x" * (most + 1), b"never", **headers) == "close"
+        assert behind.handshake("x" * (most + 1), **headers) == "close"
+        assert behind.heard == [most, 1, 1]
+        behind.heard.clear()
+    collected = starlette_server._get_uvicorn_config_kwargs()["ws_max_size"]
+    assert collected == server.LONGEST_MESSAGE, "before the door sees it"
 
 
 class Sessions:

@@ -118,6 +118,22 @@ def test_a_workbook_that_is_none_is_empty_or_unpacks_to_too_much_gets_a_sentence
         asked(broken)
     with pytest.raises(UsageError, match="No sheet of .* holds anything"):
         asked(workbook(tmp_path / "empty.xlsx", []))
+    for far in (
+        '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>',
+        '<row r="1048576"><c/><c><v>1</v></c></row><row><c/>' + "<c/>" * 20 + "<c><v>1</v></c></row>",
+        "<x:row><x:c\ts='1' r = 'XFD900000'><x:v>1</x:v></x:c></x:row>",
+    ):
+        reaching = tmp_path / "reaching.xlsx"
+        with zipfile.ZipFile(workbook(reaching, [["question", "answer"], ["q", 1]]), "a") as packed:
+            packed.writestr("xl/worksheets/another.xml", f"<worksheet><sheetData>{far}</sheetData></worksheet>")
+        with pytest.raises(UsageError, match="reaches over more than 10,000,000 cells"):
+            asked(reaching)
+    reaching = tmp_path / "reaching.ods"
+    with zipfile.ZipFile(reaching, "w") as packed:
+        cell = '<table:table-cell office:value-type="float" table:number-columns-repeated="16000"/>'
+        packed.writestr("content.xml", f'<table:table-row table:number-rows-repeated="999999">{cell}</table:table-row>')
+    with pytest.raises(UsageError, match="reaches over more than"):
+        asked(reaching)
     bomb = tmp_path / "bomb.xlsx"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
         for n in range(5):
