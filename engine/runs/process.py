@@ -88,17 +88,16 @@ class Heartbeat:
         self._on_wish = on_wish
         self._last = time.monotonic()
         self._asked = False
+        self._work: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Where signals are heard."""
 
     async def attend(self, act: Coroutine[None, None, None]) -> None:
         """Do it; cancelled by the wish to end now, which raises nothing here. Raises what the act raises."""
-        work = asyncio.create_task(act)
-        loop = asyncio.get_running_loop()
-        for name in STOPPING:
-            # Who was started to outlive its terminal (nohup) does.
-            with suppress(ValueError, RuntimeError, NotImplementedError):
-                if signal.getsignal(name) is not signal.SIG_IGN:
-                    # The first lets what is in flight finish, the second gives it up.
-                    loop.add_signal_handler(name, lambda: self._on_stop_request(work, "now" if self._asked else "stop"))
+        self._work = work = asyncio.create_task(act)
+        if self._loop is not (loop := asyncio.get_running_loop()):
+            self._loop = loop
+            self._listen(loop)
         while not work.done():
             await asyncio.wait([work], timeout=EVERY_S)
             last, self._last = self._last, time.monotonic()
@@ -106,13 +105,22 @@ class Heartbeat:
                 self.suspended_s += self._last - last
                 log.warning("nothing was done for %.0f s: machine or process was suspended", self._last - last)
             if (wish := run_dir.stop_requested(self._run)) and not work.done():
-                self._on_stop_request(work, "now" if wish == "now" else "stop")
+                self._on_stop_request("now" if wish == "now" else "stop")
             self._on_beat()
         with suppress(asyncio.CancelledError):
             work.result()
 
-    def _on_stop_request(self, work: asyncio.Task[None], wish: Wish) -> None:
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hear signals for as long as the loop runs, whatever is being done then."""
+        for name in STOPPING:
+            # Who was started to outlive its terminal (nohup) does.
+            with suppress(ValueError, RuntimeError, NotImplementedError):
+                if signal.getsignal(name) is not signal.SIG_IGN:
+                    # The first lets what is in flight finish, the second gives it up.
+                    loop.add_signal_handler(name, lambda: self._on_stop_request("now" if self._asked else "stop"))
+
+    def _on_stop_request(self, wish: Wish) -> None:
         self._asked = True
         self._on_wish(wish)
-        if wish == "now":
-            work.cancel()
+        if wish == "now" and self._work:
+            self._work.cancel()

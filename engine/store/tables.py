@@ -33,8 +33,8 @@ _ON_CONFLICT = {
     "probes": "on conflict do update set answer = excluded.answer, verdict = excluded.verdict, score = excluded.score, "
     "reader = excluded.reader where coalesce(excluded.reader, 1) > coalesce(probes.reader, 1)",
     **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
-    # Rows of trials that are new, and a run whose row was deleted: looking for their keys would double what they cost.
-    **dict.fromkeys(("trials", "trial_spends", "calls", "marks", "mark_spends", "facts", "runs"), ""),
+    # Rows of trials that are new, and of what was deleted before: looking for their keys would double what they cost.
+    **dict.fromkeys(("trials", "trial_spends", "calls", "marks", "mark_spends", "facts", "runs", "leases"), ""),
 }
 """What to do about a key that is stored; nothing for a table without keys, and for rows whose keys cannot be."""
 
