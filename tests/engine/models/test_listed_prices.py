@@ -111,8 +111,8 @@ def test_every_listed_price_bills_what_litellm_bills_but_for_named_kinds(billed)
                     wrong.append((name, spend, price.cost_pusd(spend, cache_discount=True), theirs))
     assert not wrong
     assert seen > 2_000
-    # Each kind is there for a reason that still holds.
-    assert kinds == {LISTS, HOURS, FEES, FIREWORKS, PERPLEXITY}
+    # Each kind is there for a reason that still holds; cheaper hours are none while it is a busy one.
+    assert kinds | {HOURS} == {LISTS, HOURS, FEES, FIREWORKS, PERPLEXITY}
 
 
 @pytest.mark.parametrize("service", ["flex", "priority"])
