@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import http.client
 import importlib.metadata
 import json
 import os
 import secrets
 import threading
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from engine.core.errors import ProviderError, UsageError
 
@@ -22,6 +25,8 @@ SLOTS = 8
 SLOT_TOKENS = 4096
 READER_TOKENS = 256
 """Room of a server that only cuts texts: it is asked for no reply."""
+BUSY_S = 2.0
+"""Who is not answered for so long has a server whose slots are all at work."""
 TIMEOUT_S = 60.0
 """The longest a text is waited for."""
 BATCH_TOKENS = 8
@@ -94,8 +99,24 @@ def ask(server: Running, path: str, body: dict[str, Any]) -> dict[str, Any]:
 def stop_all() -> None:
     """Stop every server of this process; the next call starts anew."""
     with _lock:
+        for _, server in (*_readers.values(), *_servers.values()):
+            _wait_for_loop(server)
         _readers.clear()
         _servers.clear()  # the last reference to a server stops it
+
+
+def _wait_for_loop(server: Running) -> None:
+    """Until the server takes tasks from its queue, or is busy with some. It listens a moment earlier; told to stop in
+    that moment it begins to wait for tasks all the same, and its process for it, for ever."""
+    host = urlsplit(server.url).netloc
+    # Longer than any slot, so that it is refused as soon as it is taken from the queue, and nothing is computed.
+    asked = json.dumps({"prompt": [0] * (SLOT_TOKENS + 1), "n_predict": 0})
+    with (
+        suppress(OSError, http.client.HTTPException),
+        closing(http.client.HTTPConnection(host, timeout=BUSY_S)) as line,
+    ):
+        line.request("POST", "/completion", asked, {"Authorization": f"Bearer {server.key}"})
+        line.getresponse().read()
 
 
 def content_hash(path: Path) -> str:

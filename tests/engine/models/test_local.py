@@ -199,6 +199,15 @@ def test_it_is_silent_from_start_to_exit() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_server_that_is_stopped_as_soon_as_it_listens_ends(model: LocalModel) -> None:
+    code = (
+        "import sys, pathlib\nfrom engine.models.llama import reading, stop_all\n"
+        "for _ in range(8):\n    reading(pathlib.Path(sys.argv[1]), 'm')\n    stop_all()"
+    )
+    # It listens before it takes its first task, and stopped in between it waited for ever, one time in seven.
+    subprocess.run([sys.executable, "-c", code, str(model.path)], timeout=60, check=True, capture_output=True)
+
+
 def test_a_file_that_is_no_model_is_named_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "broken.gguf"
     file.write_bytes(b"not a model")
