@@ -42,7 +42,16 @@ def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize(
-    "study", ["demo", "token_economies", "which_model", "which_asking", "which_texts", "which_largest"]
+    "study",
+    [
+        "demo",
+        "token_economies",
+        "which_model",
+        "which_asking",
+        "which_texts",
+        "which_largest",
+        "which_domains",
+    ],
 )
 def test_the_demo_holds_all_its_studies_ask_as_today_s_reader_reads(
     study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

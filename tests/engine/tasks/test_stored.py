@@ -24,7 +24,6 @@ KEPT = {
     ("gcd", "easy"): 120,
     ("gsm_symbolic", "easy"): 120,
     ("letter_counting", "easy"): 120,
-    ("needle_haystack", "2"): 60,
     ("needle_haystack", "medium"): 60,
     ("syllogism", "easy"): 120,
 }
