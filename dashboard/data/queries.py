@@ -305,7 +305,7 @@ def notes(db: Database, study: str) -> list[str]:
 @st.cache_data(max_entries=8, show_spinner=False)
 def studies(db: Database) -> dict[str, Ids]:
     """By study the conditions it asked for: one's own first, the newest of them in front, then those that came with the
-    database, the one with most tasks first; see `Results.studies`. One's own have a run beside the database."""
+    database, the oldest first; see `Results.studies`. One's own have a run beside the database."""
     import json
 
     import polars as pl
@@ -316,10 +316,12 @@ def studies(db: Database) -> dict[str, Ids]:
     asked = results(db.path).studies().with_columns(condition_ids=shown).filter(pl.col("condition_ids").list.len() > 0)
     beside = {path.name for path in run_dir.folder(Path(db.path)).glob("*") if path.is_dir()}
     ran = results(db.path).runs().sort("started_at", descending=True).select("run_id", "study").rows()
-    own = dict.fromkeys(json.loads(study).get("name") or run_id for run_id, study in ran if run_id in beside)
-    tasks = asked.group_by("study").len().sort("len", "study", descending=[True, False])["study"].to_list()
-    exploded = asked.explode("condition_ids")
-    ordered = [*(name for name in own if name in tasks), *(name for name in tasks if name not in own)]
+    named = [(run_id, json.loads(study).get("name") or run_id) for run_id, study in ran]
+    # Whoever goes on with a study it came with, or adds tasks to one of them, does not change what is shown at first.
+    order = dict.fromkeys(name for run_id, name in named if run_id in beside)
+    order |= dict.fromkeys(name for _, name in reversed(named))
+    exploded, known = asked.explode("condition_ids"), sorted(set(asked["study"]))
+    ordered = [*(name for name in order if name in known), *(name for name in known if name not in order)]
     return {study: tuple(exploded.filter(study=study)["condition_ids"].sort()) for study in ordered}
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 import engine
+from dashboard.data import queries
 from engine.cli.archives import part_of
 from engine.runs.archiving import archive_study
+from engine.store.identity import fingerprint
 from engine.store.store import Store
+from tests import ROOT
 from tests.dashboard.views.test_views import READING
 from tests.support import stores
 from tests.support.pages import run_page
@@ -53,6 +57,14 @@ def test_every_page_with_results_lets_a_study_be_chosen_and_says_it_in_the_addre
     control.set_value("wide").run()
     assert app.query_params["study"] == "wide"
     assert not app.exception
+
+
+def test_what_came_with_a_database_stands_in_the_order_it_was_begun_in_so_the_demo_opens_on_its_first_study(
+    tmp_path: Path,
+) -> None:
+    path = Path(shutil.copyfile(ROOT / "results.duckdb", tmp_path / "results.duckdb"))
+    found = queries.study_choices(queries.Database(str(path), fingerprint(path)))
+    assert found == ("demo", "token_economies", "which_model", queries.ALL)
 
 
 @pytest.mark.parametrize("view", ["explore", "compare", "answers"])
