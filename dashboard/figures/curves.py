@@ -302,16 +302,16 @@ def _name_boxes(panel: Panel, info: CurvesInfo, column: float) -> list[Box]:
     return boxes
 
 
-def _gaps(panel: Panel, info: CurvesInfo, names: Sequence[Box]) -> dict[float, list[tuple[float, float]]]:
-    """Where each baseline stops, by its height: a name is not struck out."""
-    x, gaps = info.x_scale, dict[float, list[tuple[float, float]]]()
+def _gaps(panel: Panel, info: CurvesInfo, names: Sequence[Box]) -> dict[float, tuple[float, float]]:
+    """From where to where a baseline stops, by its height: a name is not struck out."""
+    x, gaps = info.x_scale, dict[float, tuple[float, float]]()
     for at, _ in panel.baselines:
         level = (1 - info.y_scale.fraction(at)) * info.tiling.high
         struck = [name for name in names if name[1] - 1 < level < name[3] + 1]
         if struck:
             ends = (min(name[0] for name in struck) - 3, max(name[2] for name in struck) + 3)
             first, last = (x.low + end / info.tiling.across * (x.high - x.low) for end in ends)
-            gaps[at] = [(first, last)]
+            gaps[at] = first, last
     return gaps
 
 

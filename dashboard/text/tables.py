@@ -331,7 +331,7 @@ def _unread(row: Row) -> str:
 
 def _reaches(row: Row, baseline: float) -> bool:
     """Whether a baseline scores as much as the point may: the point's interval does not lie above it."""
-    return row["accuracy"] is not None and (row["accuracy"] <= baseline or (row["accuracy_low"] or 0.0) <= baseline)
+    return row["accuracy"] is not None and (row["accuracy_low"] or 0.0) <= baseline
 
 
 def _scored(row: Row) -> str:

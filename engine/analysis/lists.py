@@ -240,11 +240,13 @@ class Lists:
         if self._look:
             yield self._look
             return
+        last, before = self._last, fingerprint(self._store.path)
         with self._store.reading() as connection:
-            # Nobody writes to the file while it is open for reading.
-            seen = fingerprint(self._store.path)
-            look = Look(connection, self._last[0] if self._last and self._last[1] == seen else None)
-            self._last = look, seen
+            # No other process writes to the file while it is open for reading.
+            same = last is not None and last[1] == fingerprint(self._store.path)
+            look = Look(connection, last[0] if last and same else None)
+            # As it was before the look: what a thread of this process wrote since is never taken for what was read.
+            self._last = look, before
             try:
                 yield look
             finally:
