@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dashboard import ready
+from engine.core import memory
 
 LAST_S = 5.0
 """Seconds a page that is being drawn may take to its end once the server has stopped."""
@@ -21,6 +22,7 @@ LAST_S = 5.0
 
 def main() -> NoReturn:
     """Serve until told to stop."""
+    memory.wait()
     from streamlit.web import cli
 
     ready.begin()

@@ -99,12 +99,14 @@ def look() -> None:
 
 
 def _get_ready() -> None:
-    # What goes wrong here goes wrong again on the page, and is explained there.
-    with suppress(Exception):
-        _await_server()
-        _served.set()
-        load()
-        look()
+    try:
+        # What goes wrong here goes wrong again on the page, and is explained there.
+        with suppress(Exception):
+            _await_server()
+            _served.set()
+            load()
+            look()
+    finally:
         # Streamlit collects garbage behind every run of a page, and would walk through all that was imported each time.
         memory.keep()
 

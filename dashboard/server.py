@@ -16,9 +16,10 @@ import streamlit as st
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
+from streamlit.components.v2 import manifest_scanner
 from streamlit.web.server.starlette import starlette_server
 
 from dashboard.data import door
@@ -177,4 +178,8 @@ def _form(says: str, status: int = 200) -> Response:
 
 # Streamlit gives the web server one bound for both ways, 200 MB, which it collects before the door sees a message.
 starlette_server.get_max_message_size_bytes = lambda: LONGEST_MESSAGE  # type: ignore[attr-defined]
+# A file goes out in pieces of this size, each by way of a thread and back, while all else is being imported.
+FileResponse.chunk_size = 8 << 20
+# It looks for components in what every installed package says of itself, half a second long, and ours are in our pages.
+manifest_scanner.scan_component_manifests = lambda max_workers=None: []
 app = st.App("app.py", middleware=[Middleware(Door)])

@@ -113,7 +113,7 @@ def _study(study: Study | Path | str) -> Study:
 
 
 def _database(db: Path | str | None) -> Path:
-    from engine.store.store import default_path
+    from engine.core.places import default_path
 
     return default_path() if db is None else Path(db)
 

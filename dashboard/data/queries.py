@@ -18,11 +18,12 @@ import engine
 from dashboard.data import access
 from dashboard.data.lens import PLAIN, Looking, Models, build
 from dashboard.text.progress import Forecast, forecast
+from engine.core import places
 from engine.core.errors import BudgetscopeError
 from engine.core.names import ALL_STUDIES
 from engine.models.reach import check_study
 from engine.store.identity import fingerprint
-from engine.store.store import Store, default_path
+from engine.store.store import Store
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,7 +66,7 @@ class Selection(NamedTuple):
 def path() -> Path:
     """The database this dashboard shows: BUDGETSCOPE_DB, else the local copy, else the demo."""
     # From the package's own place, whatever folder Streamlit was started in.
-    return default_path(Path(__file__).resolve().parents[2])
+    return places.default_path(Path(__file__).resolve().parents[2])
 
 
 def state() -> Database:

@@ -19,6 +19,7 @@ import keyword
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -171,13 +172,14 @@ def budgetscope(ctx: click.Context, /, port: int, host: str, **wishes: Any) -> i
     """Without a verb: the dashboard."""
     if ctx.invoked_subcommand is not None:
         return None
-    with options.plugged(ctx):
+    modules = tuple(ctx.meta.get(options.PLUGINS, ()))
+    # Its own process asks for plugins: this one only sees that those that were named can be loaded.
+    with options.plugged(ctx) if modules else nullcontext():
         from engine.cli import serve
         from engine.models import reach
 
         file = wishes.pop("endpoint_file")
         listed = [*map(reach.listed, wishes.pop("endpoints")), *(() if file is None else reach.read(file))]
-        modules = tuple(ctx.meta.get(options.PLUGINS, ()))
         asked = serve.Wishes(**wishes, modules=modules, endpoints=tuple(listed))
         return serve.serve(options.database(ctx), host, port, asked)
 

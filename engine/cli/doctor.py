@@ -27,7 +27,7 @@ import click
 from engine.cli import show
 from engine.cli.launch import LAUNCH_TOKEN, launch_token, token_fault
 from engine.cli.options import Verb, as_json, plugin, unwritable
-from engine.core import files, shipped, text
+from engine.core import files, places, shipped, text
 from engine.core.errors import BudgetscopeError, StoreBusy
 from engine.runs import journal, run_dir
 from engine.runs.run_dir import RunDir, Status
@@ -58,14 +58,12 @@ _ok, _warn, _fail = partial(Finding, "ok"), partial(Finding, "warn"), partial(Fi
 
 def findings(db: Path) -> Iterator[Finding]:
     """Everything about one database, its folder and its runs."""
-    from engine.store.store import local_copy
-
     opened = _database(db)
     yield opened
     # What is busy or of an older version is not opened to be measured: that would upgrade it.
     if opened.grade == "ok" and db.exists():
         yield from _sizes(db)
-    yield from _room(local_copy(db) if db == shipped.demo() else db)
+    yield from _room(places.local_copy(db) if db == shipped.demo() else db)
     runs = run_dir.list_runs(db)
     for each in runs:
         yield from _run(run_dir.at(db, each.run_id), each)

@@ -334,8 +334,7 @@ def _float(text: str) -> float:
 
 def database(ctx: click.Context) -> Path:
     """--db, else BUDGETSCOPE_DB, else the local copy of the demo, else the demo."""
-    from engine.store.database import refuse_by_name
-    from engine.store.store import default_path
+    from engine.core.places import default_path, refuse_by_name
 
     db: Path | None = ctx.meta.get(DB)
     # an empty --db arrives as the folder itself
@@ -400,8 +399,8 @@ def unwritable(folder: Path) -> str | None:
 
 def runs_of(db: Path) -> Path:
     """The database whose runs are meant: those of a demo lie beside its local copy."""
+    from engine.core.places import local_copy
     from engine.runs import run_dir
-    from engine.store.store import local_copy
 
     # Only where the database has no runs of its own: a demo never has.
     local = local_copy(db)

@@ -11,20 +11,18 @@ import socket
 import subprocess
 import sys
 import time
-import webbrowser
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from engine.cli import launch, show
+from engine.core import places, registry
 from engine.core.errors import RunError, UsageError
-from engine.models import reach
-from engine.models.reach import Endpoint, Reach
-from engine.store.store import FOLDER
-from engine.strategies import plugins
+
+if TYPE_CHECKING:
+    from engine.models.reach import Endpoint
 
 START_S = 60.0
 """How long the server may take until it answers."""
@@ -93,6 +91,8 @@ def serve(db: Path, host: str, port: int, wishes: Wishes = Wishes()) -> int:
         show.say(f"Budgetscope is at {link()} (Ctrl-C stops it)")
         sys.stdout.flush()
         if not wishes.no_browser and has_browser(host):
+            import webbrowser
+
             webbrowser.open(link())
         return server.wait()
     except KeyboardInterrupt:
@@ -132,21 +132,23 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
     """What the server's process needs to know: the database, who may start runs, and where these may send requests.
 
     Its launch token is the owner's, or one made here that a link stands for; empty: nobody needs or has one."""
+    from engine.models import reach
+
     token = launch.launch_token()
     locked = wishes.read_only or (not is_loopback(host) and not token) or bool(os.environ.get(READ_ONLY))
     if not token and not wishes.no_token and (wishes.private or not locked):
         token = secrets.token_urlsafe(32)
     given = {
         "BUDGETSCOPE_DB": str(db.resolve()),
-        FOLDER: str(Path.cwd()),
+        places.FOLDER: str(Path.cwd()),
         READ_ONLY: "1" if locked else "",
         NO_TOKEN: "1" if wishes.no_token else "",
         PRIVATE: "1" if wishes.private else "",
         ALLOWED_HOSTS: ",".join(wishes.hosts),
         launch.LAUNCH_TOKEN: token,
     }
-    reachable = reach.variable(Reach(is_loopback(host), wishes.endpoints))
-    return {**os.environ, **plugins.environment(list(wishes.modules)), **reachable, **given}
+    reachable = reach.variable(reach.Reach(is_loopback(host), wishes.endpoints))
+    return {**os.environ, **registry.child_environment(wishes.modules), **reachable, **given}
 
 
 def has_browser(host: str) -> bool:
@@ -201,6 +203,9 @@ def _fault(host: str, port: int) -> int | None:
 
 
 def _await_answer(server: subprocess.Popen[bytes], host: str, port: int) -> None:
+    # While the server starts, and not before it does.
+    from http.client import HTTPConnection, HTTPException
+
     target = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

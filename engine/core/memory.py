@@ -18,12 +18,17 @@ _before: tuple[int, int, int] = gc.get_threshold()
 _kept = False
 
 
+def wait() -> None:
+    """No search before `keep`: a process that starts imports for seconds and leaves a megabyte to be found."""
+    gc.disable()
+
+
 def keep() -> None:
     """What is there now stays as long as the process: no search walks through it again."""
     global _kept
     with _GUARD:
-        gc.collect()
         gc.freeze()
+        gc.enable()
         # Told here: Python counts what is frozen by walking through it.
         _kept = True
 

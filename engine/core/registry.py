@@ -6,12 +6,18 @@ plugin that registers anything is admitted or left out whole, so the state of al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from engine.core.errors import UnknownName
 
 T = TypeVar("T")
+PLUGINS = "BUDGETSCOPE_PLUGINS"
+"""Variable with the modules that this process and its children load, separated by commas."""
+PLUGIN_FOLDERS = "BUDGETSCOPE_PLUGIN_FOLDERS"
+"""Variable with the folders they may lie in besides the working directory, separated as in PATH."""
 # All kinds, because a plugin that brings several is taken back whole.
 _KINDS: list[Registry[Any]] = []
 _LOOKS: list[Callable[[], None]] = []
@@ -25,6 +31,14 @@ def before_a_look(act: Callable[[], None]) -> None:
 def _looked() -> None:
     for act in _LOOKS:
         act()
+
+
+def child_environment(names: Iterable[str]) -> Mapping[str, str]:
+    """What a child needs in its environment to load these plugins and those that we were given ourselves."""
+    every = [*filter(None, os.environ.get(PLUGINS, "").split(",")), *names]
+    folders = [*filter(None, os.environ.get(PLUGIN_FOLDERS, "").split(os.pathsep)), str(Path.cwd())]
+    given = {PLUGINS: ",".join(dict.fromkeys(every)), PLUGIN_FOLDERS: os.pathsep.join(dict.fromkeys(folders))}
+    return given if every else {}
 
 
 class Registry(Generic[T]):

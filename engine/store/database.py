@@ -23,8 +23,8 @@ from pathlib import Path
 
 import duckdb
 
-from engine.core import files
-from engine.core.errors import NotADatabase, StoreBusy, StoreError, shortened
+from engine.core import files, places
+from engine.core.errors import NotADatabase, StoreBusy, StoreError
 from engine.store import parquet, schema
 from engine.store.identity import fingerprint, identity, identity_of
 from engine.store.sql import Connection, quoted
@@ -215,7 +215,7 @@ class Database:
 
     def create(self) -> None:
         """Make the file with its tables, or check and upgrade the one that is there."""
-        refuse_by_name(self.path)
+        places.refuse_by_name(self.path)
         if parquet.is_archive(self.path):
             raise StoreError(
                 f"{self.path} is an archive and is only read; `budgetscope restore {self.path}` brings its study back."
@@ -511,28 +511,8 @@ def is_database(path: Path) -> bool:
         return file.read(12)[8:] == b"DUCK"
 
 
-def refuse_by_name(path: Path) -> None:
-    """Raise StoreError for a path that DuckDB would read as another, or beside which nothing can be kept."""
-    whole = path.absolute()
-    # What follows a ? is a list of options to DuckDB, and a backslash is a slash.
-    if odd := next((sign for sign in "?\\" if sign in str(whole)), None):
-        raise StoreError(f"{path} has a {odd} in its path, which the database cannot keep; choose another name.")
-    if (size := len(os.fsencode(path.name))) > files.LONGEST_NAME_BYTES:
-        raise StoreError(
-            f"The name of the database has {size:,} bytes, and the most is {files.LONGEST_NAME_BYTES}: its log and "
-            "its runs are called after it; choose a shorter one."
-        )
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        # What is missing is said where it is needed.
-        return
-    except OSError as error:
-        raise StoreError(f"The database {shortened(str(path))} cannot be reached: {files.why(error)}.") from None
-
-
 def _refuse_by_looks(path: Path) -> None:
-    refuse_by_name(path)
+    places.refuse_by_name(path)
     if parquet.is_archive(path):
         return
     if path.is_dir():

@@ -6,7 +6,6 @@ Owns every insert, delete and export. A flush is one transaction and idempotent.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from engine.core import codec, files, shipped
+from engine.core import codec, files, places
 from engine.core.allowance import Book
 from engine.core.answers import READER_VERSION
 from engine.core.budget import Limits
@@ -95,35 +94,12 @@ class RunRow:
     """JSON of what it was expected to spend when it started; None: nobody asked."""
 
 
-FOLDER = "BUDGETSCOPE_FOLDER"
-"""Variable with the folder a dashboard was started in, which its own process has left."""
-
-
-def default_path(cwd: Path | str = ".") -> Path:
-    """BUDGETSCOPE_DB, else results.local.duckdb where it exists, else results.duckdb, else the demo of the package."""
-    if named := os.environ.get("BUDGETSCOPE_DB"):
-        return Path(named)
-    local, here = Path(cwd) / "results.local.duckdb", Path(cwd) / "results.duckdb"
-    if local.exists():
-        return local
-    return here if here.exists() else shipped.demo() or here
-
-
-def local_copy(demo: Path) -> Path:
-    """Where results go in place of a demo: beside it, or to the working folder from inside the package."""
-    name = f"{demo.stem}.local.duckdb"
-    inside = shipped.demo()
-    if inside is None or demo.resolve() != inside:
-        return demo.with_name(name)
-    return Path(os.environ.get(FOLDER) or ".") / name
-
-
 def writable(path: Path | str) -> Path:
     """`path`, or the local copy of a demo database (made now if need be); tell the user when it differs."""
     path = Path(path)
     if not path.exists() or not Store(path).is_demo():
         return path
-    local = local_copy(path)
+    local = places.local_copy(path)
     if not local.exists():
         Store(path).copy_to(local)
     if Store(local).is_demo():

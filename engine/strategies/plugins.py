@@ -1,7 +1,7 @@
 """Strategies from the user's own modules: imported once, admitted whole or left out with one sentence that says why.
 
 A plugin is a Python module that registers strategies as ours do; it is code, and runs with the rights of whoever
-started this program. So nothing is imported but what that person named: on the command line, in `VARIABLE`, in a study
+started this program. So nothing is imported but what that person named: on the command line, in `PLUGINS`, in a study
 that a command was told to run, or by installing a package with an entry point of `GROUP`. A process that only shows
 (the dashboard) imports what it was started with and never what a study, a run or an address names.
 
@@ -107,10 +107,6 @@ def fault(entry: Entry) -> str | None:
 
 GROUP = "budgetscope.strategies"
 """Entry points of installed packages: each names a module, or something in one."""
-VARIABLE = "BUDGETSCOPE_PLUGINS"
-"""Modules for this process and its children, separated by commas."""
-FOLDERS = "BUDGETSCOPE_PLUGIN_FOLDERS"
-"""Folders they may lie in besides the working directory, separated as in PATH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +182,8 @@ def ready() -> None:
             return
         # Before the imports: a plugin that asks for strategies while it is imported must not start them again.
         _asked.add("here")
-        folders = [Path(folder) for folder in os.environ.get(FOLDERS, "").split(os.pathsep) if folder]
-        for name in os.environ.get(VARIABLE, "").split(","):
+        folders = [Path(folder) for folder in os.environ.get(doors.PLUGIN_FOLDERS, "").split(os.pathsep) if folder]
+        for name in os.environ.get(doors.PLUGINS, "").split(","):
             if name.strip():
                 load(name.strip(), folders)
         from importlib import metadata
@@ -250,13 +246,6 @@ def noted(text: str, names: Iterable[str]) -> str:
     }
     after = {**before, **{key: list(dict.fromkeys(values)) for key, values in wanted.items() if values}}
     return text if after == before else toml.dump(after)
-
-
-def environment(names: Iterable[str]) -> Mapping[str, str]:
-    """What a child needs in its environment to load these plugins and those that we were given ourselves."""
-    every = [*filter(None, os.environ.get(VARIABLE, "").split(",")), *names]
-    places = [*filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)), str(Path.cwd())]
-    return {VARIABLE: ",".join(dict.fromkeys(every)), FOLDERS: os.pathsep.join(dict.fromkeys(places))} if every else {}
 
 
 def _admit(label: str, bring: Callable[[], object], module: str) -> Fault | None:

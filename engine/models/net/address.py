@@ -5,13 +5,11 @@ Opens a connection to see whether anybody is there, sends nothing, and knows no 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from engine.core.errors import UsageError
 
@@ -148,6 +146,8 @@ async def trouble(api_base: str, place: str, named: str = "api_base", addresses:
     Where the environment names a proxy for the address, calls go there, so it is the proxy that must be reached.
     `named`: what holds the address. `addresses`: the only ones it is asked at, past any proxy; none: its name's.
     """
+    import asyncio
+
     at = urlsplit(api_base.strip())
     proxy = None if addresses else proxy_of(at)
     where = at if proxy is None else proxy
@@ -171,6 +171,8 @@ async def trouble(api_base: str, place: str, named: str = "api_base", addresses:
 
 def proxy_of(at: SplitResult) -> SplitResult | None:
     """The proxy the environment names for an address; None: none, or one that is no address."""
+    from urllib.request import getproxies, proxy_bypass
+
     proxies = getproxies()
     named = proxies.get(at.scheme) or proxies.get("all")
     if not named or proxy_bypass(at.netloc.rpartition("@")[2]):

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core import ids as identity
+from engine.core import places
 from engine.core.errors import NewerDatabase, NotADatabase, StoreBusy, StoreError, UnknownName
 from engine.core.records import (
     Call,
@@ -40,7 +41,7 @@ from engine.core.records import (
 )
 from engine.store import schema, tables
 from engine.store.identity import fingerprint
-from engine.store.store import Batch, Done, RunRow, Store, default_path, writable
+from engine.store.store import Batch, Done, RunRow, Store, writable
 from tests import ROOT
 from tests.support import records
 from tests.support.children import spawned
@@ -397,15 +398,15 @@ def test_a_demo_is_only_read_and_its_copy_is_written(tmp_path: Path):
     assert writable(local) == local
     assert count(Store(local), "trials") == 2
     assert demo.path.read_bytes() == before
-    assert default_path(tmp_path) == local
+    assert places.default_path(tmp_path) == local
     assert sorted(p.name for p in tmp_path.iterdir()) == ["results.duckdb", "results.local.duckdb"]
 
 
 def test_the_default_database_is_the_one_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("BUDGETSCOPE_DB", raising=False)
-    assert default_path(tmp_path) == tmp_path / "results.duckdb"
+    assert places.default_path(tmp_path) == tmp_path / "results.duckdb"
     monkeypatch.setenv("BUDGETSCOPE_DB", "/data/mine.duckdb")
-    assert default_path(tmp_path) == Path("/data/mine.duckdb")
+    assert places.default_path(tmp_path) == Path("/data/mine.duckdb")
 
 
 def test_the_fingerprint_changes_with_the_file(store: Store):

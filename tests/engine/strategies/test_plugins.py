@@ -59,7 +59,7 @@ tokens = 5_000_000
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that never saw a plugin, and forgets those it sees."""
-    monkeypatch.delenv(plugins.VARIABLE, raising=False)
+    monkeypatch.delenv(doors.PLUGINS, raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
     strategies.builtin()
     before, modules = registry.registered(), set(sys.modules)
@@ -188,7 +188,7 @@ def test_the_environment_and_installed_packages_are_looked_at_once(
     (tmp_path / "given_strategies.py").write_text(MINE)
     (tmp_path / "from_env.py").write_text(MINE.replace('"mine"', '"enviable"'))
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    monkeypatch.setenv(plugins.VARIABLE, " from_env ,absent,")
+    monkeypatch.setenv(doors.PLUGINS, " from_env ,absent,")
     assert {"mine", "enviable"} <= set(strategies.entries())
     assert [fault.plugin for fault in plugins.faults()] == ["absent", f"bad of {plugins.GROUP}"]
     strategies.entries()
@@ -311,11 +311,11 @@ def test_doctor_names_each_plugin_and_each_fault(home: Path) -> None:
 
 def test_the_dashboard_is_told_of_plugins_by_its_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setenv(plugins.VARIABLE, "first")
+    monkeypatch.setenv(doors.PLUGINS, "first")
     given = serve.environment(Path("r.duckdb"), "127.0.0.1", serve.Wishes(modules=("my_strategy",)))
-    assert given[plugins.VARIABLE] == "first,my_strategy" and given[plugins.FOLDERS].split(os.pathsep) == [str(home)]
-    monkeypatch.delenv(plugins.VARIABLE)
-    assert plugins.VARIABLE not in plugins.environment(())
+    assert given[doors.PLUGINS] == "first,my_strategy" and given[doors.PLUGIN_FOLDERS].split(os.pathsep) == [str(home)]
+    monkeypatch.delenv(doors.PLUGINS)
+    assert doors.PLUGINS not in doors.child_environment(())
 
 
 @pytest.fixture
@@ -342,8 +342,8 @@ def words(app: AppTest) -> str:
 def test_the_method_page_shows_a_plugin_s_strategy_and_what_was_left_out(
     home: Path, db: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(plugins.VARIABLE, "my_strategy,absent")
-    monkeypatch.setenv(plugins.FOLDERS, str(home))
+    monkeypatch.setenv(doors.PLUGINS, "my_strategy,absent")
+    monkeypatch.setenv(doors.PLUGIN_FOLDERS, str(home))
     app = opened("help", strategy="two_agree")
     assert "two_agree" in set(app.dataframe[0].value["Strategy"])
     said = words(app)
