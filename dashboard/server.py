@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import runtime
+from streamlit import delta_generator, runtime
 from streamlit.components.v2 import manifest_scanner
 from streamlit.web.server.starlette import starlette_server
 
@@ -182,4 +182,6 @@ starlette_server.get_max_message_size_bytes = lambda: LONGEST_MESSAGE  # type: i
 FileResponse.chunk_size = 8 << 20
 # It looks for components in what every installed package says of itself, half a second long, and ours are in our pages.
 manifest_scanner.scan_component_manifests = lambda max_workers=None: []
+# A first page would wait while all modules are looked through for whether somebody typed this at a prompt.
+delta_generator._use_warning_has_been_displayed = True
 app = st.App("app.py", middleware=[Middleware(Door)])

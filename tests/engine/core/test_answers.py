@@ -190,7 +190,7 @@ HOSTILE = (
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_time_grows_in_step_with_hostile_text(unit: str) -> None:
     """Sixteen times the text may take 16 times as long, not 256 times; the bound leaves room for a busy machine."""
-    small, large = unit * (MEGABYTE // 512 // len(unit)), unit * (MEGABYTE // 32 // len(unit))
+    small, large = unit * (MEGABYTE // 1024 // len(unit)), unit * (MEGABYTE // 64 // len(unit))
     for read in (_extract_all, normalise, estimate_in, rating_of, items, vote_key, _equal_to_itself):
         took = _seconds(read, large)
         assert took < 0.06 or took < 0.06 + 60 * _seconds(read, small), read
