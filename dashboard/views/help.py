@@ -67,11 +67,11 @@ RESPONSIBLE = (
     "Questions and answers are sent to the models you choose, and stored in your database; keys are never stored.",
 )
 WIDTHS = {
-    "Name": 190,
-    "Family": 110,
-    "What it does": 420,
-    "Calls per question, at most": 190,
-    "Strategy": 170,
+    "Name": 165,
+    "Family": 95,
+    "What it does": 465,
+    "Calls per question, at most": 300,
+    "Strategy": 165,
 }  # Pixels.
 
 
@@ -97,9 +97,10 @@ def render() -> None:
     rows = []
     for each in sorted(shown, key=lambda each: (each.family, names.strategy(each.name))):
         # The idea without its remark in brackets, which the details below have room for.
-        idea = each.idea.split(" (")[0].replace("`", "")
+        idea = each.idea.split(" (")[0].replace("`", "").rstrip(".")
+        calls = each.calls.replace("*", "×").replace("-", "−")
         paper = f"https://arxiv.org/abs/{each.papers[0]}" if each.papers else ""
-        rows.append((names.strategy(each.name), names.family(each.family), idea, each.calls, paper, each.name))
+        rows.append((names.strategy(each.name), names.family(each.family), idea, calls, paper, each.name))
     formats = {name: st.column_config.TextColumn(width=width) for name, width in WIDTHS.items()}
     link = st.column_config.LinkColumn(display_text=r"abs/(.+)$", width=96)
     table = pl.DataFrame(rows, schema=columns, orient="row")

@@ -42,7 +42,7 @@ def test_every_strategy_stands_on_the_page_with_its_calls_and_paper(db: Path) ->
     table = opened("help").dataframe[0].value
     assert set(table["Strategy"]) == set(entries())
     rows = {row["Strategy"]: row for _, row in table.iterrows()}
-    assert rows["multi_agent_debate"]["Calls per question, at most"] == "agents * rounds"
+    assert rows["multi_agent_debate"]["Calls per question, at most"] == "agents × rounds"
     assert rows["self_consistency"]["Paper"].endswith("/2203.11171")
     assert all(row["Paper"] or name == "direct" for name, row in rows.items())
 
