@@ -16,12 +16,13 @@ import streamlit as st
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import delta_generator, runtime
 from streamlit.components.v2 import manifest_scanner
 from streamlit.web.server.starlette import starlette_server
 
+from dashboard import assets
 from dashboard.data import door
 from dashboard.data.access import bound
 from engine.cli import launch
@@ -87,6 +88,8 @@ class Door:
         elif UPLOADS in path and scope["method"] in ("PUT", "POST"):
             await self._upload(path.partition(UPLOADS)[2].partition("/")[0], scope, receive, send)
             return
+        elif scope["type"] == "http":
+            answer = assets.answer(scope["method"], path, asks)
         if answer is None and scope["type"] == "websocket":
             looks = door.closed(asks.cookies, asks.headers, bound()) is not None
             await self._app(scope, _bounded(receive, send, LONGEST_LOOK if looks else LONGEST_MESSAGE), send)
@@ -178,8 +181,6 @@ def _form(says: str, status: int = 200) -> Response:
 
 # Streamlit gives the web server one bound for both ways, 200 MB, which it collects before the door sees a message.
 starlette_server.get_max_message_size_bytes = lambda: LONGEST_MESSAGE  # type: ignore[attr-defined]
-# A file goes out in pieces of this size, each by way of a thread and back, while all else is being imported.
-FileResponse.chunk_size = 8 << 20
 # It looks for components in what every installed package says of itself, half a second long, and ours are in our pages.
 manifest_scanner.scan_component_manifests = lambda max_workers=None: []
 # A first page would wait while all modules are looked through for whether somebody typed this at a prompt.

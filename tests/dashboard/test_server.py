@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from streamlit import config, runtime
+from streamlit import config, file_util, runtime
 from streamlit.web.server.starlette import starlette_server
 
 from dashboard import server
@@ -267,3 +268,24 @@ def test_a_session_keeps_few_files_also_when_they_come_at_once(behind: Behind, m
 
     assert asyncio.run(at_once()) == [200] * 4 + [413] * 6
     assert not behind.door._uploading
+
+
+def test_the_program_for_browsers_is_handed_out_whole_at_the_door_and_all_else_is_left_to_streamlit(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = min(Path(file_util.get_static_dir(), "static", "js").glob("*.js"))
+    address = f"/static/js/{file.name}"
+    told = behind.ask("GET", address)
+    assert told.content == file.read_bytes() and "javascript" in told.headers["content-type"]
+    assert "immutable" in told.headers["cache-control"] and not behind.reached
+    for method, path, headers in (
+        ("GET", address, {"Range": "bytes=0-1"}),
+        ("HEAD", address, {}),
+        ("GET", "/static/js/none.js", {}),
+        ("GET", "/static/js/..%2f..%2findex.html", {}),
+        ("GET", "/static", {}),
+    ):
+        assert behind.ask(method, path, headers=headers).content in (b"behind", b"")
+    assert len(behind.reached) == 5
+    monkeypatch.setenv(serve.PRIVATE, "1")
+    assert behind.ask("GET", address).status_code == 401, "what is private is looked at first"
