@@ -51,7 +51,9 @@ def ahead(db: Database, name: Hashable, reads: Iterable[Callable[[], object]]) -
     """Do in the background what the next click will ask for, one read after the other, each name once a database.
 
     Nothing where no server got ready, and nothing while the file changes: what a run stores would undo it at once."""
-    if not _served.is_set() or _changed_s(db) < RESTED_S or (db, name) in _asked:
+    # Since the file or its log was written to.
+    rested_s = time.time() - max(db.version[1], db.version[3]) / 1e9
+    if not _served.is_set() or rested_s < RESTED_S or (db, name) in _asked:
         return
     _asked.append((db, name))
 
@@ -65,11 +67,6 @@ def ahead(db: Database, name: Hashable, reads: Iterable[Callable[[], object]]) -
                     each()
 
     threading.Thread(target=read, name="ahead", daemon=True).start()
-
-
-def _changed_s(db: Database) -> float:
-    """Seconds since the file or its log was written to."""
-    return time.time() - max(db.version[1], db.version[3]) / 1e9
 
 
 def load() -> None:
