@@ -19,7 +19,7 @@ from tests.support import killer
 from tests.support.killer import until
 from tests.support.provider import Provider, serving
 
-TIMEOUT_S = 3.0
+TIMEOUT_S = 1.5
 
 
 @contextmanager
