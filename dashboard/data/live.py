@@ -39,6 +39,8 @@ class Live:
     line: pl.DataFrame
     common: int
     """Questions that all settings with an answer have answered."""
+    leader: str | None
+    """The setting that is most accurate on them; None: no two have any, or several are."""
 
 
 def live(study: str, run_id: str, busy: bool) -> Live | None:
@@ -82,4 +84,5 @@ def so_far(db: Database, study: str) -> Live | None:
     x = "usd" if (cells["axis"] == "usd").all() else "output_tokens"
     frame = of.frontier(shared, alike, x, "staircase", REPLICATES, queries.SEED)
     settings = tuple(progress.results(asked))
-    return Live(study, tasks[0], tasks, settings, frame, queries.line(frame, "staircase"), len(answered))
+    leader, line = progress.leader(shared, settings), queries.line(frame, "staircase")
+    return Live(study, tasks[0], tasks, settings, frame, line, len(answered), leader)

@@ -6,7 +6,7 @@ Pure: statuses and frames in, plain text out, never escaped; knows neither Strea
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,6 +56,7 @@ __all__ = [
     "cost",
     "failures",
     "forecast",
+    "leader",
     "limit",
     "money",
     "pace",
@@ -110,7 +111,7 @@ class Forecast:
 
 
 def title(status: Status, busy: bool, leader: str | None = None) -> str:
-    """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: who is most accurate by now."""
+    """`102 of 180 answers in; Self-consistency ×12 is ahead so far`; `leader`: see `leader`."""
     # Between the click and the first status of its process, and until that has counted what there is to ask.
     if (busy and not status.alive) or (status.state == "running" and not status.total):
         return f"{visible(status.name, 60)} is starting"
@@ -275,6 +276,16 @@ def results(cells: pl.DataFrame) -> list[Result]:
             )
         )
     return shown
+
+
+def leader(cells: pl.DataFrame, settings: Iterable[Result]) -> str | None:
+    """The setting most often right at its largest budget; None: there is no other, or several are.
+
+    `cells` are on questions that all have answered: one that has answered a single question is ahead of nobody."""
+    largest = cells.sort("budget").group_by("condition_id").last().drop_nulls("accuracy")
+    most = largest.filter(largest["accuracy"].rank("min", descending=True) == 1)["condition_id"]
+    called = {each.condition_id: each.name for each in settings}
+    return called[most[0]] if len(most) == 1 < largest.height else None
 
 
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:

@@ -317,9 +317,7 @@ def _panel(run: RunDir, was_busy: bool, problems: list[str]) -> None:
     if busy != was_busy:  # The page asks for this panel at another pace then.
         st.rerun()
     so_far = live.live(status.name, run.run_id, busy)
-    scored = [each for each in so_far.settings if each.done] if so_far else []
-    leader = scored[0].name if len(scored) > 1 else None
-    controls.heading(progress.title(status, busy, leader))
+    controls.heading(progress.title(status, busy, so_far.leader if so_far else None))
     about = [status.name]
     about += [names.task(so_far.task)] if so_far else []
     about += [", ".join(dict.fromkeys(map(names.model, so_far.frame["model"])))] if so_far and so_far.common else []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from dashboard.data import live, queries
+from dashboard.text import progress
 from engine.runs import run_dir
 from tests.support import stores
 
@@ -25,7 +27,29 @@ def test_a_setting_whose_answers_an_earlier_study_paid_for_is_shown_with_the_oth
     assert shown is not None
     assert {each.strategy for each in shown.settings} == {stores.EVERY[0], *stores.EVERY[2:]}
     assert all((each.done, each.planned) == (10, 10) for each in shown.settings)
+    assert shown.leader in {each.name for each in shown.settings} | {None}
     assert shown.common == 10 and {*shown.frame["n_questions"]} == {10}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "ahead"),
+    [((0.5, 0.7, 0.2), "B"), ((0.7, 0.7, 0.2), None), ((0.7, None, None), None), ((0.0, 0.0), None), ((), None)],
+)
+def test_who_is_ahead_is_alone_in_being_most_accurate_on_the_questions_all_have_answered(
+    accuracies: tuple[float | None, ...], ahead: str | None
+) -> None:
+    names = "ABC"[: len(accuracies)]
+    settings = [progress.Result(name, name, "direct", 64, False, 9, 9, "") for name in names]
+    # At a smaller budget the last one is best: that is not what is asked.
+    rows = [(name, 64, share) for name, share in zip(names, accuracies, strict=True)] + [
+        (name, 16, 0.1) for name in names
+    ]
+    frame = pl.DataFrame(
+        rows, schema={"condition_id": pl.String, "budget": pl.Int64, "accuracy": pl.Float64}, orient="row"
+    ).with_columns(
+        accuracy=pl.when(pl.col("budget") == 16, pl.col("condition_id") == "C").then(1.0).otherwise("accuracy")
+    )
+    assert progress.leader(frame, settings) == ahead
 
 
 def test_a_study_of_which_nothing_is_stored_shows_nothing(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
