@@ -297,7 +297,7 @@ def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     if pilot is not None:
         most = pilot.total
         paid = f" or {fmt.money(most.billed_pusd / PUSD_PER_USD)}" if most.billed_pusd else ""
-        pilot_cost = f"at most {fmt.count(most.calls)} calls and {fmt.count(most.total_tokens)} tokens{paid}"
+        pilot_cost = f"at most {fmt.plural(most.calls, 'call')} and {fmt.plural(most.total_tokens, 'token')}{paid}"
     asked = fmt.plural(worst.trials, "answer") if worst.trials else f"All {fmt.plural(found.stored, 'answer')} stored"
     if expected is None:
         cost = _cost(worst.billed_pusd, worst.pusd, found.assumed)

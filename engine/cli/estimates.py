@@ -188,7 +188,7 @@ def _sentences(spend: ExpectedSpend, path: Path) -> list[str]:
 def _most(worst: Worst, assumed: bool) -> str:
     note = " (an assumed price)" if assumed and worst.pusd is not None else ""
     price = "list price unknown" if worst.pusd is None else f"list price at most {show.usd(worst.pusd)}{note}"
-    return f"at most {show.number(worst.calls)} calls and {show.number(worst.total_tokens)} tokens; {price}"
+    return f"at most {text.plural(worst.calls, 'call')} and {text.plural(worst.total_tokens, 'token')}; {price}"
 
 
 def _range(interval: Range, form: Callable[[float], str] = show.number) -> str:

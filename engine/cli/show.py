@@ -65,12 +65,12 @@ def duration(seconds: float) -> str:
 
 def amount(spent: Amount, priced: bool) -> str:
     """Calls, tokens and money of a bill."""
-    return f"{number(spent.calls)} calls, {number(spent.tokens)} tokens, {usd(spent.pusd if priced else None)}"
+    return f"{text.plural(spent.calls, 'call')}, {text.plural(spent.tokens, 'token')}, {usd(spent.pusd if priced else None)}"
 
 
 def charged(status: Status, part: Amount) -> str:
     """Calls, tokens and money of a part of a run's bill."""
-    return f"{number(part.calls)} calls, {number(part.tokens)} tokens, {money(status, part)}"
+    return f"{text.plural(part.calls, 'call')}, {text.plural(part.tokens, 'token')}, {money(status, part)}"
 
 
 def money(status: Status, part: Amount) -> str:
@@ -80,8 +80,8 @@ def money(status: Status, part: Amount) -> str:
 
 def limits(ceiling: Limits) -> str:
     """The ceiling in words."""
-    parts = [f"{number(ceiling.tokens)} tokens"] if ceiling.tokens is not None else []
-    parts += [f"{number(ceiling.calls)} calls"] if ceiling.calls is not None else []
+    parts = [text.plural(ceiling.tokens, "token")] if ceiling.tokens is not None else []
+    parts += [text.plural(ceiling.calls, "call")] if ceiling.calls is not None else []
     parts += [usd(ceiling.pusd)] if ceiling.pusd is not None else []
     return ", ".join(parts) or "none"
 
