@@ -15,7 +15,7 @@ import click
 
 from engine.cli import options, show
 from engine.cli.options import CODE_OF_STATE, DONE, ERROR, Verb
-from engine.core import names
+from engine.core import names, text
 from engine.core.errors import StoreError
 
 if TYPE_CHECKING:

@@ -65,12 +65,16 @@ def duration(seconds: float) -> str:
 
 def amount(spent: Amount, priced: bool) -> str:
     """Calls, tokens and money of a bill."""
-    return f"{text.plural(spent.calls, 'call')}, {text.plural(spent.tokens, 'token')}, {usd(spent.pusd if priced else None)}"
+    return f"{_bought(spent)}, {usd(spent.pusd if priced else None)}"
 
 
 def charged(status: Status, part: Amount) -> str:
     """Calls, tokens and money of a part of a run's bill."""
-    return f"{text.plural(part.calls, 'call')}, {text.plural(part.tokens, 'token')}, {money(status, part)}"
+    return f"{_bought(part)}, {money(status, part)}"
+
+
+def _bought(part: Amount) -> str:
+    return f"{text.plural(part.calls, 'call')}, {text.plural(part.tokens, 'token')}"
 
 
 def money(status: Status, part: Amount) -> str:
