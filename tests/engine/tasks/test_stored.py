@@ -24,6 +24,7 @@ KEPT = {
     ("gcd", "easy"): 120,
     ("gsm_symbolic", "easy"): 120,
     ("letter_counting", "easy"): 120,
+    ("needle_haystack", "2"): 40,
     ("needle_haystack", "medium"): 60,
     ("syllogism", "easy"): 120,
 }
