@@ -52,7 +52,6 @@ def rows(db: Path, sql: str) -> list[tuple[object, ...]]:
         "which_largest",
         "which_domains",
         "which_reading",
-        "which_levels",
     ],
 )
 def test_the_demo_holds_all_its_studies_ask_as_today_s_reader_reads(
