@@ -12,13 +12,11 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from engine.core.answers import choices, expressions, markup, numbers, removed
-from engine.core.answers.spelling import normalise
+from engine.core.answers import expressions, markup, numbers, picks, removed, verdicts
+from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy
 from engine.core.answers.statements import LONGEST, Statement, statements
 from engine.core.records import AnswerKind, Which
 
-MAX_ANSWER = LONGEST
-"""Characters; anything longer is not an answer to a question with a short one."""
 # Characters of a line that is an answer by itself.
 _LINE = 60
 
@@ -32,43 +30,12 @@ _CLAUSE = re.compile(
     r"\s(?:because|since|as|so|but|not|which|check|rather than|instead of)\b",
     re.I,
 )
-_YES_NO = re.compile(r"\b(yes|no)\b(?!-\w)", re.I)
-_TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
-_CALLED = re.compile(
-    r"\b(?:the|this|that)\s(?:\w{1,20}\s)?(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b"
-    r"(?!\s(?:\(?[0-9]|one\b|two\b))[^.!?\n]{0,60}?\bis\s(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?"
-    r"(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
-    re.I,
-)
-_FIRST_OF = re.compile(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
-# Before a yes or no that is the clause's own, and no word somebody else said.
-_STATES = re.compile(
-    r"(?:\A|[.!?\n:;,(\u2026\u2014]|\b(?:so|thus|hence|therefore|then|but|actually|again|indeed|now|and|is|be|a|clear|"
-    r"definite|definitely|probably|likely|clearly|simply|say|says|answer|answers|respond|responds|reply|choose|pick|with))"
-    r"[\s*_\"'`(\u201c]{0,4}\Z",
-    re.I,
-)
-_ELSEWHERE = re.compile(
-    r"[\s*_\"'`(\u300c\u300e\u201c]{0,4}(?:(?P<yes>ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\uc608|\ub124|"
-    r"\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902)|nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d|"
-    r"\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902)[\s*_\"'`)\u300d\u300f\u201d]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r)?(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
-    re.I,
-)
-"""Yes and no in the languages that `statements` knows an answer's word of."""
 _EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
-_EITHER = re.compile(
-    r"\b(?:n?either|both)\s\W{0,3}(?:yes|no)\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}(?:yes|no)\b|\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b",
-    re.I,
-)
 _DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
-# "No it is not" says no, and "no one" does not.
-_GOES_ON = re.compile(r"\s(?:it|he|she|they|this|that|there|the|we|you|i|these|those|because|since|as|indeed)\b", re.I)
 _MATHS = re.compile(
     r"\$\$([^$]{1,400})\$\$|(?<!\\)\$((?:\\.|[^$\n\\]){1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S
 )
 _ARTICLES = frozenset({"a", "an", "the"})
-_QUOTES = "\"'`*_~\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
-_WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
 _BRACKETED = re.compile(r"\[\[[^\[\]0-9-]{0,20}([0-9][0-9,]{0,11})(?:\.0{1,4})?(?:\s[^\[\]0-9]{0,30})?\]\]")
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]+|\(?\d{1,3}[.):]+|[Qq]\d{0,2}[:.])\s*")
 
@@ -79,7 +46,7 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     `statement` says which of several stated answers counts, `options` are the texts of a choice's options in order."""
     if removed.is_note(text):
         return removed.kept(text)
-    text = markup.visible(text)
+    text = _shown(text, kind)
     every = statements(text)
     stated = _stated(text, every, kind, options)
     if not stated:
@@ -87,29 +54,17 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     place, answer = stated[0 if statement == "first" else -1]
     if kind != "choice" or statement != "last" or not answer:
         return answer
-    # Of "A or C" the last, as of two statements; of a box with options written out too.
-    plain = markup.plain(place.piece)
-    several = _SEVERAL.match(plain) or (_OR_LETTERED.fullmatch(plain) if place.boxed else None)
-    return several["last"] if several else answer
-
-
-_SEVERAL = re.compile(
-    r"\s{0,3}(?:both\s|either\s|options?\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
-    r"\s{0,2}(?:[.\]!}*]|\Z)"
-)
-
-
-_OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
+    return picks.last_named(place, options) or answer
 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
     """The different answers that a completion states, in order; empty where it states none."""
     every: dict[str, None] = {}
-    text = markup.visible(text)
+    text = _shown(text, kind)
     for place, answer in _stated(text, statements(text), kind, options):
         if answer:
             every[answer] = None
-            every.update(dict.fromkeys(_further(place, options) if kind == "choice" else ()))
+            every.update(dict.fromkeys(picks.further(place, options) if kind == "choice" else ()))
     return tuple(every)
 
 
@@ -126,6 +81,12 @@ def listed(text: str) -> list[str]:
     return [line[:MAX_ANSWER] for line in lines if line]
 
 
+def _shown(text: str, kind: AnswerKind) -> str:
+    """What of a reply is read; in a formula the looks of a letter may be its meaning."""
+    text = markup.visible(text)
+    return text if kind == "expression" else markup.unstyled(text)
+
+
 def _stated(
     text: str, every: Sequence[Statement], kind: AnswerKind, options: Sequence[str]
 ) -> list[tuple[Statement, str | None]]:
@@ -133,23 +94,16 @@ def _stated(
     read: list[tuple[Statement, str | None]] = []
     loose: list[tuple[Statement, str | None]] = []
     for place in every:
-        if not place.piece or (place.noun and kind != "choice") or (kind == "choice" and _lists(place, text)):
+        if (
+            not place.piece
+            or (place.noun and kind != "choice")
+            or (kind == "choice" and picks.lists(place, text, options))
+        ):
             continue
         answer, says = _read(place, text, kind, options)
         if answer or says:
             (loose if place.noun else read).append((place, answer))
     return read or loose
-
-
-_ITEM = re.compile(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
-
-
-def _lists(place: Statement, text: str) -> bool:
-    """Whether a piece is the first line of a list of the options."""
-    item = _ITEM.match(place.piece)
-    below = text[place.end + len(place.piece) : place.end + len(place.piece) + 40].lstrip("\n")
-    after = _ITEM.match(below) if item else None
-    return bool(item and after and ord(after[1]) == ord(item[1]) + 1)
 
 
 def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None, bool]:
@@ -162,16 +116,16 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
         case "number":
             return _number(markup.plain(markup.latin(piece)))
         case "choice":
-            letter = _letter(piece, options)
+            letter = picks.letter_of_piece(piece, options)
             if letter is None and boxed:
                 # A formula in the box, and the letter behind it.
-                marked = _MARKED.search(place.piece, boxed.end + len(boxed.piece))
+                marked = picks.MARKED.search(place.piece, boxed.end + len(boxed.piece))
                 letter = (marked["letter"] or marked["named"]) if marked else None
             return letter, letter is not None
         case "yes_no":
-            head = _EITHER.sub(" ", _head(markup.plain(piece)))
-            word = _YES_NO.search(head) or _TRUE_FALSE.search(head)
-            said = verdict(head) or (verdict(word[1]) if word else None) or _elsewhere(head)
+            head = verdicts.EITHER.sub(" ", _head(markup.plain(piece)))
+            word = verdicts.YES_NO.search(head) or verdicts.TRUE_FALSE.search(head)
+            said = verdicts.verdict(head) or (verdicts.verdict(word[1]) if word else None) or verdicts.elsewhere(head)
             return said, said is not None
         case "expression":
             answer = _expression(piece if boxed or place.boxed else _delimited(piece, text, place.end))
@@ -186,7 +140,7 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
     if kind == "word":
         words = [word for word in line.split() if word.lower() not in _ARTICLES] or line.split()
         line = words[0] if words else ""
-    answer = _tidy(line)
+    answer = tidy(line)
     return answer, answer is not None
 
 
@@ -197,10 +151,15 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         return number.spelled if number else None
     if kind == "yes_no":
         opening = text.strip()
-        own = _yes_no(_EITHER.sub(" ", _undenied(text, every))) or _elsewhere(opening)
-        return own or verdict(opening) or verdict(re.split(r"[.,;:!\n]", opening, maxsplit=1)[0]) or _called(text)
+        own = verdicts.last_said(verdicts.EITHER.sub(" ", _undenied(text, every))) or verdicts.elsewhere(opening)
+        return (
+            own
+            or verdicts.verdict(opening)
+            or verdicts.verdict(re.split(r"[.,;:!\n]", opening, maxsplit=1)[0])
+            or verdicts.called(text)
+        )
     if kind == "choice":
-        return _lettered(_undenied(text, every), options)
+        return picks.unstated(_undenied(text, every), options)
     line = text.strip()
     short = len(line) <= _LINE and "\n" not in line
     if kind == "expression":
@@ -217,7 +176,7 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         return _expression(line)
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
     denied = short and _undenied(line, statements(line)) != line
-    return _tidy(markup.plain(line)) if short and not denied and not _EMPTY.fullmatch(line) else None
+    return tidy(markup.plain(line)) if short and not denied and not _EMPTY.fullmatch(line) else None
 
 
 _EMPTY = re.compile(r"[\s*#_]{0,8}(?:the\s)?(?:(?:final|correct)\s)?answer(?:\sis)?[\s*_:]{0,8}", re.I)
@@ -301,158 +260,6 @@ _COMPOUND = re.compile(
 )
 
 
-def _letter(piece: str, options: Sequence[str]) -> str | None:
-    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
-    piece = markup.plain(markup.latin(piece))
-    return choices.letter_at(piece, letters) or (
-        choices.letter_by_text(_tidy(piece) or "", options) if options else None
-    )
-
-
-_FURTHER = re.compile(
-    r"(?:,|\b(?:or|and)\b|[&/;])\s{0,3}(?:or\s|and\s|option\s)?\(([A-Z])\)|[(,;&/]\s{0,3}([A-Z])(?=\s{0,3}[,;&/)])"
-)
-
-
-def _further(place: Statement, options: Sequence[str]) -> list[str]:
-    """The other letters of a piece that names several, as "(A) or (C)" and "(A, B, C)" do."""
-    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
-    named = [
-        match[1] or match[2]
-        for match in _FURTHER.finditer(re.split(r"[.!?]\s|\n", markup.plain(place.piece), maxsplit=1)[0])
-    ]
-    return [letter for letter in named if letter in letters]
-
-
-# The option that fits, by what is said behind it.
-_SUITS = (
-    r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
-    r"fitting|logical|reasonable|probable|suited|fit)\b"
-)
-_REVERSED = re.compile(
-    r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
-    r"(?:[)\]*\"':.]{1,3}[^.\n]{0,80}?)?\s(?P<is>is|would be|seems to be|appears to be|must be|as)\s"
-    r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
-    r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
-    rf"|(?:\b(?:option|choice|answer|statement)\s{{1,2}})?[(*\"']{{0,3}}(?<![A-Za-z])(?P<suits>[A-Z])(?![A-Za-z'\u2019])"
-    rf"(?:[)\]*\"':.]{{1,3}}[^.\n]{{0,80}}?)?\s(?:is|would be|seems)\s(?:therefore\s|the\s){{0,2}}{_SUITS}"
-)
-_PICKED = re.compile(
-    r"\b(?:choose|pick|select|(?:go|going) with|opt for|vote for|settle on|answer|answer choice|true is|"
-    r"[Ii]t(?:'s|\u2019s| is| must be)|left with|"
-    r"leaves(?: us with)?)\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
-    r"[(\[*\"'`]{0,3}(?P<letter>[A-Z])(?=[)\]*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
-    # Behind these an article, a pronoun or the first of a list may stand as well.
-    r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)"
-    # "故选B": in Chinese the verb alone states it.
-    r"|[\u9009\u9078][\u62e9\u64c7]?[\s:\uff1a(\uff08*]{0,4}(?P<han>[A-Z])(?![A-Za-z])"
-    r"|^\s{0,3}(?:=>|->|\u2192|\u21d2)\s?[(*]{0,3}(?P<led>[A-Z])[)*]{0,3}[.]?\s?$",
-    re.M,
-)
-_LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*(?:\\(?:text|textbf|mathrm)\{)?\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
-_MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
-
-
-def _lettered(text: str, options: Sequence[str]) -> str | None:
-    """The letter of a reply that states none in so many words."""
-    letters = choices.LETTERS if not options else "".join(map(choices.lettered, range(len(options))))
-    line = text.strip()
-    if "\n" not in line and len(line) <= LONGEST and not _ASKED.search(line):
-        letter = _letter(line, options)
-        if letter:
-            return letter
-    asked = _ASKED.search(line)
-    if asked and asked[1] in letters:
-        return asked[1]
-    picked = deque(_PICKED.finditer(text), maxlen=1)
-    if picked and (letter := next(filter(None, picked[0].groups()), "")) in letters:
-        return letter
-    called = [match["letter"] or match["suits"] for match in deque(_REVERSED.finditer(text), maxlen=1)]
-    if called and called[0] in letters:
-        return called[0]
-    above, _, last = line[-2 * LONGEST :].rpartition("\n")
-    lone = _LONE.match(last)
-    # The last line of a list of options is none.
-    if lone and lone["letter"] in letters and not _ITEM.match(above.rstrip().rpartition("\n")[2]):
-        return lone["letter"]
-    sentence = last.rstrip()
-    end = max(sentence.rfind(sign, 0, len(sentence) - 1) for sign in (". ", "! ", "? "))
-    marked = {
-        match["letter"] or match["named"]
-        for match in _MARKED.finditer(sentence, max(end, 0))
-        if not choices.REFUTED.match(sentence, match.end())
-    }
-    letter = marked.pop() if len(marked) == 1 and sentence[-1:] in (".", "!", "*", ")", "$") else None
-    return letter if letter and letter in letters else _first_line(line, letters)
-
-
-_ASKED = re.compile(r"(?:^|\n)\s{0,3}A:\s{0,3}[(*]{0,3}([A-Z])[)*.]{0,3}\Z")
-"""A, as the answer of questions and answers."""
-_FENCED = re.compile(r"```[a-z]{0,10}\n([^`]{1,200})```\s*\Z")
-_ALONE = re.compile(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,4}\s*$|(?=[)\].:}*]{1,3}\s))")
-_ITEMS = re.compile(r"(?m)^[\s*_>-]{0,8}\(?([A-Z])[).:]")
-
-
-def _first_line(text: str, letters: str) -> str | None:
-    """The letter a reply opens with on a line of its own, as an answer before its explanation is written."""
-    fenced = _FENCED.fullmatch(text)
-    text = fenced[1].strip() if fenced else text
-    first, _, rest = text.partition("\n")
-    opened = _ALONE.match(first)
-    if opened is None or opened["letter"] not in letters or not (rest.strip() or fenced):
-        return None
-    # With an option behind it, it may be the first of a list of them.
-    listed = opened.end() < len(first) and any(item[1] != opened["letter"] for item in _ITEMS.finditer(rest[:4000]))
-    # "I." counts a statement, and "A:" is an answer to a question.
-    numeral = opened["letter"] == "I" and opened.end() < len(first)
-    answered = first.lstrip()[:2] == "A:"
-    return None if listed or numeral or answered else opened["letter"]
-
-
-def verdict(text: str) -> str | None:
-    """Of a text that is nothing else: yes or no, also as true, false, y, n and in the languages of answers."""
-    word = text.strip(" \t\n.!*_\"'`()[]\u201c\u201d\u300c\u300d").lower()
-    return _VERDICTS.get(word) or _elsewhere(word)
-
-
-_VERDICTS = {
-    **dict.fromkeys(("yes", "true", "y", "yep", "yeah"), "yes"),
-    **dict.fromkeys(("no", "false", "n", "nope", "not true", "absolutely not", "of course not", "certainly not"), "no"),
-}
-
-
-def _called(text: str) -> str | None:
-    """Whether a reply ends by calling the statement it was asked about true or false."""
-    # Only where it ends: on the way there its premises may be called so too.
-    sentence = re.split(r"(?<=[.!?])\s|\n", text[-LONGEST:].strip())[-1]
-    called = _CALLED.search(sentence)
-    if called is None or _FIRST_OF.search(called[0]):
-        return None
-    return "yes" if (called["said"].lower() == "true") != bool(called["not"]) else "no"
-
-
-def _yes_no(text: str) -> str | None:
-    """The last yes or no that stands as a statement, else the last that is no part of another phrase."""
-    own = said = loose = None
-    for word in _YES_NO.finditer(text):
-        before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 12]
-        answer = word[1].lower()
-        ends = not after.strip(" *_\"'`") or after.lstrip(" *_\"'`")[:1] in ".,!;:\n-\u2013\u2014)"
-        begins = not before.strip(" *_\"'`") or before.rstrip(" *_\"'`")[-1:] in ".!?\n:"
-        if ends or (begins and _GOES_ON.match(after)):
-            said = answer
-            own = answer if _STATES.search(text[max(0, word.start() - 16) : word.start()]) else own
-        elif answer == "yes" or begins:
-            loose = answer if answer == "yes" else loose
-    return own or said or loose
-
-
-def _elsewhere(head: str) -> str | None:
-    """A yes or no in another language, where a piece begins with it as a clause of its own."""
-    word = _ELSEWHERE.match(head)
-    return None if word is None else "yes" if word["yes"] else "no"
-
-
 def _delimited(piece: str, text: str, at: int) -> str:
     """Of a line the mathematics it begins with, even where that goes on below the line."""
     opened = re.match(r"\s*(\$\$|\$|\\\[|\\\()", text[at : at + 20])
@@ -478,16 +285,3 @@ def _expression(piece: str) -> str | None:
     filler = _FILLER.match(text)
     text = text[filler.end() :] if filler and filler.end() < len(text) else text
     return text if 0 < len(text) <= MAX_ANSWER and normalise(text) else None
-
-
-_POLITE = re.compile(r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694)?[\u3002\uff0e.]?\Z")
-"""How a sentence ends behind its answer."""
-
-
-def _tidy(line: str) -> str | None:
-    """Without quotes around it, a closing period and the brackets of a lone option letter."""
-    line = _POLITE.sub("", line.strip()).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
-    wrapped = _WRAPPED.fullmatch(line)
-    # The brackets of a tuple are part of it.
-    line = wrapped[1].strip() if wrapped and "," not in line else line
-    return line if 0 < len(line) <= MAX_ANSWER else None

@@ -11,6 +11,8 @@ from fractions import Fraction
 
 from engine.core.answers import numbers
 
+MAX_ANSWER = 400
+"""Characters; anything longer is not an answer to a question with a short one."""
 _DIGITS = numbers.DIGITS
 _EXPONENT = 40
 _DECIMAL = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]{1,4}))?")
@@ -109,3 +111,16 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
     number = f"{whole}.{part}" if part else whole
     # There is no minus zero among answers.
     return f"-{number}" if sign == "-" and number != "0" else number
+
+
+_POLITE = re.compile(r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694)?[\u3002\uff0e.]?\Z")
+"""How a sentence ends behind its answer."""
+
+
+def tidy(line: str) -> str | None:
+    """A short text without quotes around it, a closing period and brackets around all of it; None: nothing is left."""
+    line = _POLITE.sub("", line.strip()).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
+    wrapped = _WRAPPED.fullmatch(line)
+    # The brackets of a tuple are part of it.
+    line = wrapped[1].strip() if wrapped and "," not in line else line
+    return line if 0 < len(line) <= MAX_ANSWER else None

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-LONGEST = 400
+from engine.core.answers.spelling import MAX_ANSWER
+
+LONGEST = MAX_ANSWER
 """Characters of a piece that is read behind a marker or in a box."""
 _MOST = 128
 _T = TypeVar("_T")
@@ -27,7 +29,7 @@ _WORDS = (
 _UNSPACED = r"答案|正解|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
 # Nouns that name an answer where options are.
 _NOUNS = (
-    "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|"
+    "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|picks?|selection|guess|verdict|"
     "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
 )
 _HAN_NOUNS = "选项|選項"
@@ -169,9 +171,8 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             yield Statement(start, end, said["said"])
             continue
         below = _BELOW.match(tail) if not noun and _ABOVE.fullmatch(before) else None
-        if below and not re.match(r"[-*#]{3}|[#|>-]\s|\d{1,2}[.)]\s|step\b", text[end + below.end() :][:12], re.I):
-            at = end + below.end()
-            yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0])
+        if below and not _NOT_BELOW.match(text, end + below.end()) and (said_below := _item(text, end + below.end())):
+            yield Statement(start, *said_below)
             continue
         denied = _NOT.match(tail)
         english = noun or marker[0].lower() in ("answer", "answers", "ans")
@@ -203,9 +204,41 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             continue
         lead = _LEAD.match(text, at)
         at = lead.end() if lead else at
-        yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+        piece = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
+        if piece:
+            yield Statement(start, *piece, noun=noun)
 
 
+def _line(text: str, at: int) -> str:
+    return text[at : at + LONGEST].partition("\n")[0]
+
+
+def _item(text: str, at: int) -> tuple[int, str] | None:
+    """What stands on a line below its marker, and where; None: the first line of an explanation in points.
+
+    A hyphen before it is a bullet and no sign, as it is shown. Short points are one answer, of several parts."""
+    start = text.rfind("\n", 0, at) + 1
+    bullet = _POINT.match(text, start)
+    if bullet is None:
+        return at, _line(text, at)
+    points = [(bullet.end(), _line(text, bullet.end()))]
+    for _ in range(_POINTS):
+        end = points[-1][0] + len(points[-1][1])
+        follows = _POINT.match(text, end + 1) if text[end : end + 1] == "\n" else None
+        if follows is None:
+            break
+        points.append((follows.end(), _line(text, follows.end())))
+    if len(points) == 1:
+        # "7. That is all" is a number with a period.
+        return points[0] if not bullet[0].strip()[:1].isdigit() else (at, _line(text, at))
+    short = len(points) <= _POINTS and all(len(point) <= _SHORT and len(point.split()) <= _FEW for _, point in points)
+    return (points[0][0], ", ".join(point for _, point in points)) if short else None
+
+
+_POINT = re.compile(r"\n?[ \t>]{0,8}(?:[-*+\u2022]|\d{1,2}[.)])[ \t]{1,4}(?=\S)")
+_POINTS = 12
+_SHORT, _FEW = 30, 3
+_NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
 _QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')
 _BEFORE = re.compile(
     r"(?<![^\s(*])(?P<said>(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))\s(?:is|was|as)\s"
