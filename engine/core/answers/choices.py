@@ -14,7 +14,7 @@ MOST_OPTIONS = 26
 """One for each letter."""
 
 _FILLER = (
-    r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
+    r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|it|is|be|to|the|an?(?=\s(?:option|choice))|"
     r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|(?:la|el|le|il|lo|die|der|das|de|het)(?![a-z])|"
     r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|alternativa|a(?=\s(?:letra|op\u00e7\u00e3o|alternativa))|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
     r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"

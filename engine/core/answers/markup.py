@@ -41,8 +41,11 @@ _STRUCK_OUT = re.compile(
 )
 # Signs that point at what follows on their line.
 _TICK = re.compile(
-    r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1]\ufe0f?[ \t]{0,3}(?=[\w$(*\\`\"'])"
+    r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1]\ufe0f?[ \t]{0,3}"
+    r"(?=[-\w$(\[*\\`\"'])"
 )
+# Labels between underscores are no part of a name.
+_LABEL = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=:)_{1,3}(?!\w)|_{1,3}(?=\s?:))")
 _RAISED_TAG = re.compile(r"<sup>([^<>]{1,12})</sup>", re.I)
 _BREAK = re.compile(r"<br\s?/?>", re.I)
 
@@ -87,10 +90,11 @@ STYLES = (
 """Commands of LaTeX that say how something looks and nothing else."""
 _STYLED = re.compile(rf"\\(?:{STYLES})\*?\s{{0,4}}\{{([^{{}}]{{0,200}})\}}")
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,4}\{([^{}]{0,200})\}")
-_DECLARED = re.compile(
+DECLARED = (
     r"\\(?:bf|rm|it|sf|tt|sc|em|bfseries|itshape|ttfamily|sffamily|large|Large|LARGE|huge|Huge)(?![A-Za-z])[ \t]?"
     r"|\\(?:text)?color(?:box)?\s?\{[^{}]{1,20}\}"
 )
+_DECLARED = re.compile(DECLARED)
 _COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
@@ -111,6 +115,7 @@ def visible(text: str) -> str:
         # Joiners and direction marks stand inside numbers and words of real replies; none is a letter.
         unseen = {c for c in set(text) if not (c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")}
         text = text.translate(dict.fromkeys(map(ord, unseen))) if unseen else text
+    text = _LABEL.sub(r"\1", text) if "_" in text else text
     text = _TICK.sub("", _STRUCK_OUT.sub("", _HIGHLIGHT.sub(r"\g<held>", text)))
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text

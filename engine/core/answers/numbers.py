@@ -113,7 +113,7 @@ _JOINT = re.compile(
     r"(?:also\s|another\s|about\s)?[$\u00a3\u20ac]?",
     re.I,
 )
-_ENDED = re.compile(rf"(?P<unit>{_COUNTED})[\s*_)\]}}$]{{0,4}}(?:[.;!?\u3002]|\n|\Z|\\\)|\s\()")
+_ENDED = re.compile(rf"(?P<unit>{_COUNTED})[\s*_)\]}}$\"'`\u201d\u2019]{{0,4}}(?:[.;!?\u3002]|\n|\Z|\\\)|\s\()")
 _NO_UNIT = frozenset(
     {"each", "per", "more", "less", "fewer", "times", "steps", "step", "total", "left", "altogether", "apiece"}
 )

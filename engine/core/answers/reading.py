@@ -13,15 +13,24 @@ from collections import deque
 from collections.abc import Sequence
 
 from engine.core.answers import expressions, markup, numbers, picks, removed, verdicts
-from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy
+from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy, unpolite
 from engine.core.answers.statements import LONGEST, Statement, statements
 from engine.core.records import AnswerKind, Which
 
-# Characters of a line that is an answer by itself.
-_LINE = 60
+# Characters of a line that is an answer by itself, and of one behind a word such as "result".
+_LINE, _SHORT = 60, 40
 
 _FILLER = re.compile(
-    r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3})+",
+    r"(?:(?:therefore|thus|then|hence|simply|just|equal to|is|option|choice|given by|roughly|about)\b[\s,:]{0,3}|"
+    r"(?-i:it is)\s)+",
+    re.I,
+)
+# A statement that there is none.
+_UNKNOWN = re.compile(
+    r"[\s*_\"'`\u201c(\[$]{0,6}(?:(?:it|this|that|the\s\w{1,20})\s)?(?:is\s)?(?:unknown|undefined|undetermined|indeterminate|"
+    r"unclear|none\b|n/a\b|insufficient|not (?:known|given|enough|defined|possible)|no (?:answer|solution)|"
+    r"(?:can\s?not|can['\u2019]t|could not)\sbe\s(?:determined|known|computed|calculated|found)|"
+    r"(?:does not|doesn['\u2019]t) exist|I (?:do not|don['\u2019]t|cannot|can['\u2019]t) \w+)",
     re.I,
 )
 # Where the clause that states a number ends: what follows explains it.
@@ -94,16 +103,21 @@ def _stated(
     read: list[tuple[Statement, str | None]] = []
     loose: list[tuple[Statement, str | None]] = []
     for place in every:
-        if (
-            not place.piece
-            or (place.noun and kind != "choice")
-            or (kind == "choice" and picks.lists(place, text, options))
-        ):
+        if not place.piece or (place.noun and kind != "choice" and not _heads(place, text)):
+            continue
+        if kind == "choice" and picks.lists(place, text, options):
             continue
         answer, says = _read(place, text, kind, options)
-        if answer or says:
+        if answer or says or (kind not in ("word", "text") and _UNKNOWN.match(place.piece)):
             (loose if place.noun else read).append((place, answer))
     return read or loose
+
+
+def _heads(place: Statement, text: str) -> bool:
+    """Whether a noun such as "result" heads a line that is nothing but a short answer."""
+    above = text[max(0, place.start - 20) : place.start].rpartition("\n")[2]
+    sign = re.fullmatch(r"\w{1,20}[\s*_]{0,4}[:=\uff1a][\s*_$]{0,6}", text[place.start : place.end])
+    return bool(sign and not above.strip(" \t#*_>-") and len(place.piece) <= _SHORT)
 
 
 def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None, bool]:
@@ -204,6 +218,8 @@ def _head(piece: str) -> str:
 
 
 def _number(piece: str) -> tuple[str | None, bool]:
+    wrapped = _BRACKETS.match(piece)
+    piece = (wrapped[1] or wrapped[2]) if wrapped else piece
     head = _head(piece.strip())
     if re.match(r",\s?[a-zA-Z]\s?=", piece.strip()[len(head) :]):
         # Two unknowns are two numbers.
@@ -236,6 +252,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
     return first.spelled or None, True
 
 
+_BRACKETS = re.compile(r"[\s*_\"'`]{0,4}(?:\(([^()]{1,60})\)|\[([^][]{1,60})\])[\s*_\"'`.]{0,4}\Z")
 _WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
 _UNSPACED = re.compile(r"(?<=[0-9A-Za-z)%\]])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{1,12}[\s\S]*\Z")
 _BOUND = re.compile(r"(?:\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z")
@@ -273,15 +290,23 @@ def _delimited(piece: str, text: str, at: int) -> str:
     return next(group for group in inner.groups() if group) if inner and inner.start() < 40 else piece
 
 
+_QUOTED = re.compile(r"[\"\u201c]([^\"\u201c\u201d]{1,400})[\"\u201d]\.?")
+
+
 def _expression(piece: str) -> str | None:
     """A formula without what is around it."""
-    text = piece.strip().replace("**", "" if "\\" in piece or "$" in piece else "**").strip()
+    text = unpolite(piece).replace("**", "" if "\\" in piece or "$" in piece else "**").strip()
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted[1] if quoted else text
     text = re.sub(r"^(?:[\s*_:`]|\\[\[(](?!\w)|\$\$?)+", "", text) if not text.startswith("\\$") else text
-    text = re.sub(r"[\s*_`]+$", "", text).rstrip(" .,;")
+    text = re.sub(r"[\s*_`.,;]+$", "", text)
     for closing in ("\\]", "\\)", "$$", "$"):
         text = text.removesuffix(closing).rstrip(" .,;")
     end = re.search(r"\.\s+[A-Z]", text)
     text = text[: end.start()] if end else text
     filler = _FILLER.match(text)
     text = text[filler.end() :] if filler and filler.end() < len(text) else text
+    # The other half of what a label began with.
+    while text[:1] == "}" or (text[-1:] == "}" and text[-2:] != "\\}" and text.count("}") > text.count("{")):
+        text = (text[1:] if text[0] == "}" else text[:-1]).strip(" *_:")
     return text if 0 < len(text) <= MAX_ANSWER and normalise(text) else None

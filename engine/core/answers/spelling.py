@@ -113,13 +113,19 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
     return f"-{number}" if sign == "-" and number != "0" else number
 
 
-_POLITE = re.compile(r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694)?[\u3002\uff0e.]?\Z")
-"""How a sentence ends behind its answer."""
+_POLITE = re.compile(
+    r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694|\s\u0939\u0948|\solur|\s\u0627\u0633\u062a)?[\u3002\uff0e\u0964.]?\s?\Z"
+)
+
+
+def unpolite(line: str) -> str:
+    """Without how a sentence of some languages ends behind its answer."""
+    return _POLITE.sub("", line.strip())
 
 
 def tidy(line: str) -> str | None:
     """A short text without quotes around it, a closing period and brackets around all of it; None: nothing is left."""
-    line = _POLITE.sub("", line.strip()).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
+    line = unpolite(line).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
     wrapped = _WRAPPED.fullmatch(line)
     # The brackets of a tuple are part of it.
     line = wrapped[1].strip() if wrapped and "," not in line else line

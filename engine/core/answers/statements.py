@@ -46,7 +46,7 @@ _QUOTED = re.compile(
     r"\s(?:to|for|of)\s[^\"\u201c\u201d.:\n]{0,40}(?:\"[^\"\n]{1,300}\"|\u201c[^\u201c\u201d\n]{1,300}\u201d)(?=[\s,])"
 )
 _SIGNS = (
-    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
+    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|(?<=\s)[-\u2013\u2014]{1,2}(?=\s)|"
     "\u3011|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
 )
 _BE = (
@@ -55,13 +55,18 @@ _BE = (
 )
 _COPULAS = (
     "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
-    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e"
+    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0"
 )
 _IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
 # Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
-_BESIDE = r"(?<=[\s*_\"'`(\[])(?=[\s*_\"'`(\[]{0,4}(?:[A-J](?![A-Za-z0-9'])|[-\u2212]?\s?[0-9]))"
+_BESIDE = (
+    r"(?<=[\s*_\"'`(\[])"
+    r"(?=[\s*_\"'`(\[]{0,4}(?:[A-J\uff21-\uff2a](?![A-Za-z0-9'])|[-\u2212$\u20ac\u00a3]?\s?\d|\$|(?:yes|no)\b))"
+)
 _FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
 _NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
+# "Also ist die Antwort 42": the verb stands before it.
+_INVERTED = re.compile(r"\b(?:ist|lautet|is|jest|\u00e4r|er)\s(?:(?:die|das|der|het|de)\s)?(?:\w{1,20}\s)?\Z", re.I)
 _LEAD = re.compile(r"(?:[\s*_:`>\uff1a]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
 # Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
 _VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
@@ -190,6 +195,15 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
                 at = end + denied.end() + but.end()
                 yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
             continue
+        dotted = _DOTTED.match(tail) if marker[0].lower() == "ans" else None
+        if dotted or (not english and tail[:1].isspace() and _INVERTED.search(before)):
+            at = end + (dotted.end() if dotted else 0)
+            yield Statement(start, at, _line(text, at))
+            continue
+        last = _VERB_LAST.match(text, end) if marker[0].lower() in _OF_VERB_LAST else None
+        if last:
+            yield Statement(start, last.start("said"), last["said"])
+            continue
         if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
             continue
         colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
@@ -239,6 +253,12 @@ _POINT = re.compile(r"\n?[ \t>]{0,8}(?:[-*+\u2022]|\d{1,2}[.)])[ \t]{1,4}(?=\S)"
 _POINTS = 12
 _SHORT, _FEW = 30, 3
 _NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
+# "उत्तर 42 है", "Cevap 42 olur".
+_OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب"))
+_VERB_LAST = re.compile(
+    r"\s{1,2}(?P<said>(?!\s|[:=\uff1a-]|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
+)
+_DOTTED = re.compile(r"\.\s{1,3}")
 _QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')
 _BEFORE = re.compile(
     r"(?<![^\s(*])(?P<said>(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))\s(?:is|was|as)\s"
@@ -248,6 +268,10 @@ _BEFORE = re.compile(
 
 def _scalar(text: str) -> str:
     """The value a JSON text begins with, as text; of a value that is cut off, an object or a list its first line."""
+    raw = _STRING.match(text)
+    if raw and _TEX.search(raw[1]):
+        # LaTeX whose backslashes nobody doubled.
+        return raw[1].replace('\\"', '"')
     try:
         value, _ = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode(text)
     except (ValueError, RecursionError):
@@ -255,6 +279,13 @@ def _scalar(text: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else text.partition("\n")[0]
+
+
+_STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"')
+_TEX = re.compile(
+    r"(?<!\\)\\(?:beta|begin|binom|bar|boxed|big|bf|frac|fbox|floor|neq?\b|nu\b|nabla|not\b|rho|right|rm|rfloor|"
+    r"text|times|theta|tan|tau|tfrac|to\b|underline|[^\"\\/bfnrtu])"
+)
 
 
 def _boxes(text: str) -> Iterator[Statement]:

@@ -6,8 +6,8 @@ import re
 
 from engine.core.answers.statements import LONGEST
 
-YES_NO = re.compile(r"\b(yes|no)\b(?!-\w)", re.I)
-TRUE_FALSE = re.compile(r"\b(yes|no|true|false)\b", re.I)
+YES_NO = re.compile(r"(?<![A-Za-z0-9_\u00c0-\u024f])(yes|no)(?![A-Za-z0-9_\u00c0-\u024f]|-\w)", re.I)
+TRUE_FALSE = re.compile(r"(?<![A-Za-z0-9_])(yes|no|true|false)(?![A-Za-z0-9_])", re.I)
 _CALLED = re.compile(
     r"\b(?:the|this|that)\s(?:\w{1,20}\s)?(?:statement|claim|assertion|proposition|sentence|conclusion|hypothesis)\b"
     r"(?!\s(?:\(?[0-9]|one\b|two\b))[^.!?\n]{0,60}?\bis\s(?:therefore\s|thus\s|indeed\s|clearly\s)?(?P<not>not\s)?"
@@ -22,10 +22,17 @@ _STATES = re.compile(
     r"[\s*_\"'`(\u201c]{0,4}\Z",
     re.I,
 )
+_YES = (
+    "ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\u5c0d|\uc608|\ub124|\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902|"
+    "\u05db\u05df|\u0628\u0644\u0647|\u03bd\u03b1\u03b9|ano|kyll\u00e4|igen|da|ya|iya|c\u00f3|\u0e43\u0e0a\u0e48"
+)
+_NO = (
+    "nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d\u5c0d|\u4e0d|\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902|"
+    "\u05dc\u05d0|\u062e\u06cc\u0631|\u03cc\u03c7\u03b9|ne|ei|nem|nej|nei|nu|tidak|kh\u00f4ng|\u0e44\u0e21\u0e48\u0e43\u0e0a\u0e48|\u0e44\u0e21\u0e48"
+)
 _ELSEWHERE = re.compile(
-    r"[\s*_\"'`(\u300c\u300e\u201c]{0,4}(?:(?P<yes>ja|oui|s[i\u00ed\u00ec]|sim|tak|evet|\u0434\u0430|\u0442\u0430\u043a|\u306f\u3044|\u662f\u7684|\u662f|\u5bf9|\uc608|\ub124|"
-    r"\u0646\u0639\u0645|\u0939\u093e\u0901|\u0939\u093e\u0902)|nein|non|n\u00e3o|nee|nie|hay\u0131r|\u043d\u0435\u0442|\u043d\u0456|\u3044\u3044\u3048|\u4e0d\u662f|\u5426|\u4e0d\u5bf9|\u4e0d|"
-    r"\uc544\ub2c8\uc624|\uc544\ub2c8\uc694|\u0644\u0627|\u0928\u0939\u0940\u0902)[\s*_\"'`)\u300d\u300f\u201d]{0,4}(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r)?(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
+    rf"[\s*_\"'`(\u300c\u300e\u201c]{{0,4}}(?:(?P<yes>{_YES})|{_NO})[\s*_\"'`)\u300d\u300f\u201d]{{0,4}}"
+    r"(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r|\s?\u0939\u0948|\s?olur)?(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
     re.I,
 )
 """Yes and no in the languages that `statements` knows an answer's word of."""
