@@ -72,6 +72,7 @@ _SPELLED = {
     "\u00b0": "\\degree ",
     "\u3002": ". ",
     "\u3001": ", ",
+    "\u301c": "~",
     "\u066a": "%",
 }
 _RAISED = {"\u2070": "0", "\u00b9": "1", "\u00b2": "2", "\u00b3": "3", "\u2071": "i", "\u207a": "+", "\u207b": "-"} | {
@@ -102,6 +103,8 @@ _SPACING = re.compile(
 )
 _TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
 _POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
+# Between two numbers it is a range.
+_TILDE = re.compile(r"(?<![0-9])~|~(?![0-9])")
 _DIV = re.compile(r"\\div(?![A-Za-z])")
 
 
@@ -198,7 +201,8 @@ def plain(text: str) -> str:
     text = _SPACING.sub(" ", text)
     # Two asterisks between operands are a power, and bold elsewhere.
     text = _POWERS.sub("^", text)
-    text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "").replace("~", " ").strip()
+    text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "")
+    text = _TILDE.sub(" ", text).strip()
     while len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1].strip()
     return text

@@ -97,19 +97,29 @@ _BEGINS = re.compile("[0-9.+%$\u00a3\u20ac\u00a5\u20b9U-]")
 """What a number, or the date or range in its place, may begin with."""
 # Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
 _RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
+_MONTH = (
+    r"(?:(?:jan|febr)uary|march|april|may|june|july|august|october|(?:sept|nov|dec)ember|"
+    r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
+)
 _STRUCTURED = re.compile(
     r"(?<![0-9.,])(?:[0-9]{1,4}(?P<mark>[-/.])[0-9]{1,2}(?P=mark)[0-9]{1,4}(?![0-9])(?!(?P=mark)[0-9])"
     r"|[0-9]{1,6}(?::[0-9]{1,6}){1,8}+|0[0-9]/[0-9]{1,4}(?![0-9])|[0-9]{1,2}/0[0-9](?![0-9])"
-    r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+)"
+    r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s[0-9]{{4}})?(?![\w])"
+    rf"|(?<![a-z]){_MONTH}\s[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s[0-9]{{4}}(?![0-9]))",
+    re.I,
 )
-_BETWEEN = re.compile(r"\s{0,3}(?:-|\.\.\.?|\bto\b|\bthrough\b|\bbis\b|\b\u00e0\b)\s{0,3}[$\u00a3\u20ac]?", re.I)
+_BETWEEN = re.compile(
+    r"\s{0,3}(?:-|\.\.\.?|~|\bto\b|\bthrough\b|\bbis\b|\b\u00e0\b|\u304b\u3089|\uc5d0\uc11c|\ubd80\ud130)\s{0,3}[$\u00a3\u20ac]?",
+    re.I,
+)
 _AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
 # Two quantities, "12 apples and 3 pears": what each counts, and the word between them.
 _COUNTED = r"(?:\s(?!(?:and|or|of|is|are|in|for|per|at|with|by|from|plus)\b)[^\W\d_]{1,20}){0,3}"
 _JOINT = re.compile(
-    rf"(?P<unit>{_COUNTED})(?:,?\s(?:and|und|et|y|&|\u0438|plus|as well as|"
+    rf"(?P<unit>{_COUNTED})(?:,?\s(?:and|und|et|y|e|&|\u0438|plus|as well as|"
     r"(?P<either>or|oder|ou|o|lub|veya|\u0438\u043b\u0438))\s|"
-    r"(?P<listed>,\s)|\s?(?:\u548c|\u4e0e|\u3068)\s?|\s?(?P<other>\u6216\u8005?|\u307e\u305f\u306f|\ub610\ub294)\s?)"
+    r"(?P<listed>,\s)|\s?(?:\u548c|\u4e0e|\u3068|\u3084|\uc640|\uacfc)\s?|\s?(?P<other>\u304b|\u6216\u8005?|\u307e\u305f\u306f|\ub610\ub294)\s?)"
     r"(?:also\s|another\s|about\s)?[$\u00a3\u20ac]?",
     re.I,
 )
@@ -366,6 +376,9 @@ def _two(before: Number, number: Number, joint: re.Match[str], unit: list[str]) 
 
 def _one_of_many(text: str, before: Number, number: Number) -> bool:
     between = text[before.end : number.start]
+    if between and not between.strip(" "):
+        # Side by side, they are a number in groups of its own or two.
+        return True
     joint = _JOINT.fullmatch(between) if len(between) <= _APART else None
     if joint and (ended := _ENDED.match(text, number.end)) and _two(before, number, joint, ended["unit"].split()):
         return True

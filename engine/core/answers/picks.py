@@ -16,10 +16,16 @@ from engine.core.answers.spelling import normalise, tidy
 from engine.core.answers.statements import LONGEST, Statement
 
 _SEVERAL = re.compile(
-    r"\s{0,3}(?:both\s|either\s|options?\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
+    r"\s{0,3}(?:(?i:both|either|options?)\s)?\(?[A-Z]\)?(?:(?:\s?[,/;]\s?|\s?,?\s(?:or|and|&)\s)(?:option\s)?\(?(?P<last>[A-Z])\)?+){1,25}"
     r"\s{0,2}(?:[.\]!}*]|\Z)"
 )
 _OR_LETTERED = re.compile(r"\s{0,3}\([A-Z]\)[^()]{1,120}\s{1,3}(?:or|o|ou|oder)\s{1,3}\((?P<last>[A-Z])\)[^()]{0,120}")
+# "42 → B" and "42, option B": a value and its letter.
+_BEHIND = re.compile(
+    r"\W{0,6}[-$]?[0-9][^A-Z;\n]{0,40}?"
+    r"(?:(?:\u2192|[-=]>)\s{0,2}|,\s(?:i\.e\.,?\s)?(?:option|choice)\s)[(*]{0,3}(?P<last>[A-Z])(?![A-Za-z])"
+)
+_EITHER = re.compile(r"\beither\b", re.I)
 _ITEM = re.compile(r"[\s*_>-]{0,8}\(?([A-Z])[).:]")
 _ITEMS = re.compile(rf"(?m)^{_ITEM.pattern}")
 _FURTHER = re.compile(
@@ -36,6 +42,8 @@ def letter_of_piece(piece: str, options: Sequence[str]) -> str | None:
     """The letter of a piece that is known to hold one."""
     piece = markup.plain(markup.latin(piece))
     letter = choices.letter_at(piece, letters_of(options))
+    if letter is None and (behind := _SEVERAL.match(piece) or _BEHIND.match(piece)):
+        letter = behind["last"] if behind["last"] in letters_of(options) else None
     return letter or (choices.letter_by_text(tidy(piece) or "", options) if options else None)
 
 
@@ -79,28 +87,33 @@ _SET_OFF = re.compile(
 # The option that fits, by what is said behind it.
 _SUITS = (
     r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
-    r"fitting|logical|reasonable|probable|suited|fit)\b"
+    r"fitting|logical|reasonable|probable|suited|fit)\b|best\b"
 )
 _IS_RIGHT = (
     r"\s(?:is|would be|seems to be|appears to be|must be|as)\s"
     r"(?:(?:therefore|thus|likely|clearly|also|probably|indeed|the|a|an|our|my)\s){0,3}"
     r"(?:(?:most|best|only|single|final)\s)?(?:\w{1,20}\s)?(?:correct|right|best|answer|choice|option)\b(?!\s(?:that|which|among))"
 )
-_IS_BEST = rf"\s(?:is|would be|seems)\s(?:therefore\s|the\s){{0,2}}{_SUITS}"
+_IS_BEST = (
+    rf"\s(?:(?:is|would be|seems)\s(?:therefore\s|the\s){{0,2}}(?:{_SUITS}|better\b)|"
+    r"(?:fits|remains|works)\b(?!\swith))"
+)
 _REVERSED = re.compile(
     r"(?:\b(?:option|choice|answer|statement)\s{1,2})?[(*\"']{0,3}(?<![A-Za-z])(?P<letter>[A-Z])(?![A-Za-z'\u2019])"
-    rf"(?:[)\]*\"':.]{{1,3}}[^.\n]{{0,80}}?)?(?:{_IS_RIGHT}|{_IS_BEST})"
+    rf"(?:(?!\.\s[A-Z]\s)[)\]*\"':.]{{1,3}}[^.\n]{{0,80}}?)?(?:{_IS_RIGHT}|{_IS_BEST})"
 )
 _PICK = (
-    r"\b(?:choose|pick|select|(?:go|going) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
+    r"\b(?:choose|pick|select|prefer|(?:[Gg]o|[Gg]oing) with|opt for|vote for|settle on|left with|leaves(?: us with)?|"
     r"[Ii]t must (?:therefore )?be)"
 )
-_IT_IS = r"[Ii]t(?:'s|\u2019s| is| has to be| would be)"
+_IT_IS = r"[Ii]t(?:'s|\u2019s| is| has to be| would be| should be)"
 _PICKED = re.compile(
-    rf"(?:{_PICK}|\b(?:answer|answer choice|true is|{_IT_IS}))\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
+    rf"(?:{_PICK}|\b(?:answer|answer choice|[Ss]elected:?|true is|(?:correct|right|best) one is|{_IT_IS}))"
+    r"\s(?:(?:the\s)?(?:option|choice|answer|letter)\s)?"
     r"[(\[*\"'`]{0,3}(?P<letter>[A-Z])(?=[)\]*\"'`.,:;!?]|\s?$|\s\(|\s[-\u2013\u2014]\s)"
     # Behind these an article, a pronoun or the first of a list may stand as well.
-    r"|\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|think|say|guess),?\s[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$)"
+    r"|(?:\b(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore|[Cc]onclusion|[Ff]inally|[Oo]nly|think|believe|say|guess)|\u2234),?\s"
+    r"[(*]{0,3}(?P<meant>[A-HJ-Z])[)*]{0,3}(?=[.!]|\s?$|\s(?:remains|fits|works|is left)\b)"
     # "故选B": in Chinese the verb alone states it.
     r"|[\u9009\u9078][\u62e9\u64c7]?[\s:\uff1a(\uff08*]{0,4}(?P<han>[A-Z])(?![A-Za-z])"
     r"|^\s{0,3}(?:=>|->|\u2192|\u21d2)\s?[(*]{0,3}(?P<led>[A-Z])[)*]{0,3}[.]?\s?$",
@@ -108,7 +121,10 @@ _PICKED = re.compile(
 )
 # "I would not go with B": within the clause before the verb.
 _AGAINST = re.compile(r"\b(?:not|never|cannot|nor|\w{1,8}n['\u2019]t)\s[^.,;:!?\n]{0,24}\Z", re.I)
-_LONE = re.compile(r"(?m)^[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$)")
+_LONE = re.compile(
+    r"(?m)^[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$|(?<!I),?\s(?:because|since|due to)\b)"
+)
+_ALONE_AT_LAST = re.compile(r"[\s*_(\[]{0,4}(?P<letter>[A-Z])[)\]*_]{0,3}[.!]?[*_]{0,3}")
 MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
 _ASKED = re.compile(r"(?:^|\n)\s{0,3}A:\s{0,3}[(*]{0,3}([A-Z])[)*.]{0,3}\Z")
 """A, as the answer of questions and answers."""
@@ -131,8 +147,10 @@ def unstated(text: str, options: Sequence[str]) -> str | None:
 def _lettered(line: str, letters: str) -> str | None:
     asked = _ASKED.search(line)
     if "\n" not in line and len(line) <= LONGEST and not asked:
-        letter = choices.letter_at(markup.plain(markup.latin(line)), letters)
-        if letter:
+        piece = markup.plain(markup.latin(line))
+        several = _SEVERAL.match(piece)
+        letter = several["last"] if several else choices.letter_at(piece, letters)
+        if letter and letter in letters and (several or not _EITHER.search(piece)):
             return letter
     if asked and asked[1] in letters:
         return asked[1]
@@ -151,8 +169,11 @@ def _lettered(line: str, letters: str) -> str | None:
     marked = {
         match["letter"] or match["named"]
         for match in MARKED.finditer(last, max(end, 0))
-        if not choices.REFUTED.match(last, match.end())
+        if not choices.REFUTED.match(last, match.end()) and not _refuses(last, match.start())
     }
+    alone = _ALONE_AT_LAST.fullmatch(last[end + 2 :]) if end >= 0 else None
+    if alone and alone["letter"] in letters:
+        return alone["letter"]
     letter = marked.pop() if len(marked) == 1 and last[-1:] in (".", "!", "*", ")", "$") else None
     return letter if letter and letter in letters else _first_line(line, letters)
 
@@ -205,7 +226,7 @@ class _Texts:
             re.I,
         )
         self.picked = re.compile(
-            rf"(?:{_PICK}|\b(?:guess|choice|conclude|conclusion)(?: is| would be)?)"
+            rf"(?:{_PICK}|\b(?:guess|choice|conclude|conclusion)(?: is| would be)?|\bnot\s{own},?\sbut)"
             rf"(?:\s(?:the\s)?(?:option|choice|answer))?{_OPENS}(?P<text>{own}){_CLOSED}"
             rf"|(?P<right>{own})[*_\"'`)\]$]{{0,4}}(?:{_IS_RIGHT}|{_IS_BEST}|\sit is\b)",
             re.I,
@@ -213,6 +234,12 @@ class _Texts:
         self.meant = re.compile(
             rf"(?:\b(?:so|thus|hence|therefore|think|believe|say|feel|conclusion|finally|{_IT_IS})\b"
             rf"[,:]?(?:\s{_IT_IS}|\sthat)?){_OPENS}(?P<text>{own}){_CLOSED}",
+            re.I,
+        )
+        self.opened = re.compile(
+            rf"[\s*_\"'`(\[$-]{{0,6}}(?:option\s)?(?:the\s|an?\s)?(?P<text>{own})[*_\"'`)\]$]{{0,4}}"
+            r"(?:[.!]?\s?\Z|,?\s(?:because|since|as it|due to)\b|\s?[-:\u2013\u2014]\s|\s\([^()]{1,80}\)[.!]?\s?\Z|"
+            r"(?P<against>,?\s(?:and\s)?(?:not|rather than|instead of|over)\s))",
             re.I,
         )
         self.ends = re.compile(
@@ -251,10 +278,14 @@ class _Texts:
         below = rest.strip().partition("\n")[0]
         if below and (letter := self.line(first)) and not self.line(below):
             return letter
-        opened = self.anywhere.match(last) if len(text) <= len(last) + 4 else None
-        # "Oslo, because it is cold": and not what is said of Oslo.
-        closed = opened and re.match(_CLOSED, last[opened.end() :])
-        return self._letter(opened[0]) if opened and closed and len(set(self.anywhere.findall(last))) == 1 else None
+        # "Oslo, because it is cold", "Oslo rather than Rome": and not what is said of Oslo.
+        line = _bare(lines[-1]) if lines else ""
+        opened = self.opened.match(line)
+        listed = opened and len(lines) > 1 and self.opened.match(_bare(lines[-2]))
+        others = (
+            opened and not opened["against"] and len({self._letter(each) for each in self.anywhere.findall(line)}) > 1
+        )
+        return self._letter(opened["text"]) if opened and not listed and not others else None
 
 
 _BULLET = re.compile(r"^\s{0,8}(?:[-*\u2022+]|=>|->|\u2192)\s")

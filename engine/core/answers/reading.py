@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.core.answers import expressions, markup, numbers, picks, removed, verdicts
 from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy, unpolite
@@ -28,7 +29,8 @@ _FILLER = re.compile(
 # A statement that there is none.
 _UNKNOWN = re.compile(
     r"[\s*_\"'`\u201c(\[$]{0,6}(?:(?:it|this|that|the\s\w{1,20})\s)?(?:is\s)?(?:unknown|undefined|undetermined|indeterminate|"
-    r"unclear|none\b|n/a\b|insufficient|not (?:known|given|enough|defined|possible)|no (?:answer|solution)|"
+    r"unclear|none\b|n/a\b|insufficient|no (?:answer|solution)|"
+    r"not (?:known|given|defined|possible|enough (?:information|data))|"
     r"(?:can\s?not|can['\u2019]t|could not)\sbe\s(?:determined|known|computed|calculated|found)|"
     r"(?:does not|doesn['\u2019]t) exist|I (?:do not|don['\u2019]t|cannot|can['\u2019]t) \w+)",
     re.I,
@@ -40,6 +42,14 @@ _CLAUSE = re.compile(
     re.I,
 )
 _EQUALS = re.compile(r"\b(?:equals|equal to|gives)\b", re.I)
+# "It is not 41", "41 is wrong".
+_NOT_THAT = re.compile(
+    r"\b(?:not|cannot be|can['\u2019]t be|isn['\u2019]t|never)\s[($*]{0,3}"
+    r"(?:-?[0-9][0-9.,/]{0,20}(?<![.,])%?|[A-J](?=[).,;!?*\s]))[)*]{0,3}(?![A-Za-z0-9])|"
+    r"(?<![\w.,-])-?[$]?[0-9][0-9.,/]{0,20}\s(?:is|was)\s(?:(?:also|clearly|definitely)\s)?"
+    r"(?:wrong|incorrect|not (?:correct|right|true))\b",
+    re.I,
+)
 _DENIES = re.compile(r"\bnot\s(?:the|an?|our|my|your)\s(?:\w{1,20}\s){0,2}(?:answer|solution|result)\b", re.I)
 _MATHS = re.compile(
     r"\$\$([^$]{1,400})\$\$|(?<!\\)\$((?:\\.|[^$\n\\]){1,400})\$|\\\[(.{1,400}?)\\\]|\\\((.{1,400}?)\\\)", re.S
@@ -61,9 +71,20 @@ def extract(text: str, kind: AnswerKind, *, statement: Which = "last", options: 
     if not stated:
         return _unstated(text, every, kind, options)
     place, answer = stated[0 if statement == "first" else -1]
+    if statement == "last" and _WITHDRAWN.match(text, place.end):
+        taken_back = [replace(each, piece="") if each.end == place.end else each for each in every]
+        return _unstated(text, taken_back, kind, options)
     if kind != "choice" or statement != "last" or not answer:
         return answer
     return picks.last_named(place, options) or answer
+
+
+_WITHDRAWN = re.compile(
+    r"(?:[^\n.!?]|\.(?=[0-9])){1,80}[.!?\u2026]{1,3}\s{1,2}(?:(?:wait|no|hmm|oops|sorry|actually|but)[\s,.!\u2026-]{1,4}){0,3}"
+    r"(?:that|this|it)(?:['\u2019]s|\sis|\swas)\s(?:wrong|incorrect|not (?:right|correct))\b",
+    re.I,
+)
+"""What takes back the statement before it."""
 
 
 def stated(text: str, kind: AnswerKind, options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -108,7 +129,7 @@ def _stated(
         if kind == "choice" and picks.lists(place, text, options):
             continue
         answer, says = _read(place, text, kind, options)
-        if answer or says or (kind not in ("word", "text") and _UNKNOWN.match(place.piece)):
+        if answer or says or (kind not in ("word", "text") and not place.noun and _UNKNOWN.match(place.piece)):
             (loose if place.noun else read).append((place, answer))
     return read or loose
 
@@ -204,6 +225,7 @@ def _undenied(text: str, every: Sequence[Statement]) -> str:
         stop = re.compile(r"[.;!?](?=\s)").search(text, place.end)
         ends = [at for at in (end, stop.start() if stop else -1) if at >= 0]
         text = text[: place.start] + text[min(ends, default=len(text)) :]
+    text = _NOT_THAT.sub(" ", text)
     against = deque(_DENIES.finditer(text), maxlen=8)
     for match in reversed(against):
         begin = max(text.rfind(sign, 0, match.start()) for sign in (". ", "\n", "; ")) + 1
@@ -221,7 +243,7 @@ def _number(piece: str) -> tuple[str | None, bool]:
     wrapped = _BRACKETS.match(piece)
     piece = (wrapped[1] or wrapped[2]) if wrapped else piece
     head = _head(piece.strip())
-    if re.match(r",\s?[a-zA-Z]\s?=", piece.strip()[len(head) :]):
+    if _UNKNOWNS.search(piece[: len(head) + 8]):
         # Two unknowns are two numbers.
         return None, True
     if not any(digit.isdecimal() for digit in head):
@@ -233,7 +255,8 @@ def _number(piece: str) -> tuple[str | None, bool]:
     # Sentences of some languages go on behind their number without a space.
     head = _UNSPACED.sub("", head)
     # Of "3 + 4 = 7 apples" the 7: the first number after the last equals sign.
-    before, equals, after = _EQUALS.sub("=", head).rpartition("=")
+    *before_it, after = _EQUALITY.split(_EQUALS.sub("=", head))
+    before, equals = "=".join(before_it), bool(before_it)
     every = numbers.numbers(after) or (numbers.numbers(before) if equals else [])
     if not every:
         return None, True
@@ -241,7 +264,8 @@ def _number(piece: str) -> tuple[str | None, bool]:
     if _bounds((after or before)[: first.start], (after or before)[first.end :]):
         return None, True
     operand = re.match(
-        r"\s{0,2}(?:[*/^+]|-(?=\s)|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]", (after or before)[first.end :]
+        r"\s{0,2}(?:[*/^+]|-(?=\s{1,2}(?![A-Za-z]{2}))|\\sqrt|\\pi|sqrt)\s{0,2}[\\({0-9a-zA-Z]",
+        (after or before)[first.end :],
     )
     if _COMPOUND.match((after or before), first.end):
         # Of "6 feet 2 inches" and "1 million 200 thousand" the first number alone is not what is said.
@@ -254,8 +278,16 @@ def _number(piece: str) -> tuple[str | None, bool]:
 
 _BRACKETS = re.compile(r"[\s*_\"'`]{0,4}(?:\(([^()]{1,60})\)|\[([^][]{1,60})\])[\s*_\"'`.]{0,4}\Z")
 _WORDED_SIGN = re.compile(r"(^\s{0,3}(?:is\s|equals\s)?|=\s{0,3})(?:minus|negative)\s(?=[$\u00a3\u20ac]?[0-9])", re.I)
-_UNSPACED = re.compile(r"(?<=[0-9A-Za-z)%\]])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{1,12}[\s\S]*\Z")
-_BOUND = re.compile(r"(?:\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z")
+_UNKNOWNS = re.compile(r"[0-9]\s?(?:,|;|\sor|\sand)\s?[a-zA-Z]\s?=")
+_EQUALITY = re.compile(r"(?<![<>!=])=(?!=)")
+_GOES_ON = "\u3068|\u3084|\u304b|\u307e\u305f\u306f|\u304b\u3089|\ub610\ub294|\uc640|\uacfc|\uc5d0\uc11c|\ubd80\ud130"
+_UNSPACED = re.compile(
+    rf"(?<=[0-9A-Za-z)%\]])(?!\s?(?:{_GOES_ON})\s?[0-9])\s?[\u3040-\u309f\u3131-\u318e\uac00-\ud7a3]{{1,12}}[\s\S]*\Z"
+)
+_BOUND = re.compile(
+    r"(?:\b(?:greater|larger|bigger|more|less|fewer|smaller|higher|lower)\sthan|(?<![A-Za-z])[A-Za-z)]\s?[/*^]|"
+    r"\\pm|\\mp|[<>\u2260\u00b1]=?|\\(?:leq?|geq?|neq?|lt|gt)\b)\s{0,3}[$\u20ac]?\Z"
+)
 _BOUNDED = re.compile(
     r"\s{0,3}(?:\\pm|\\mp|\+/-|\u00b1|[<>]=?\s{0,3}\\?[A-Za-z]|\\(?:leq?|geq?|lt|gt)\b|i(?![A-Za-z0-9])|[a-z]\s?[-+]\s?[0-9(a-z\\]|[xyz](?![A-Za-z0-9\\])|[xyzn]\s?\^|"
     r"(?:and|&)\s[-$\u20ac]?[0-9][0-9.,]{0,20}(?:\s{0,2}(?:\Z|[.;!?])))"

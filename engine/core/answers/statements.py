@@ -32,6 +32,7 @@ _NOUNS = (
     "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|picks?|selection|guess|verdict|"
     "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
 )
+_PLURAL = frozenset(("options", "choices", "alternatives", "statements", "responses"))
 _HAN_NOUNS = "选项|選項"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
 _RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
@@ -67,7 +68,7 @@ _FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SI
 _NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
 # "Also ist die Antwort 42": the verb stands before it.
 _INVERTED = re.compile(r"\b(?:ist|lautet|is|jest|\u00e4r|er)\s(?:(?:die|das|der|het|de)\s)?(?:\w{1,20}\s)?\Z", re.I)
-_LEAD = re.compile(r"(?:[\s*_:`>\uff1a]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+_LEAD = re.compile(r"(?:[\s*_:`\uff1a]|(?<=\n)>|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
 # Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
 _VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
 _DOUBTED = re.compile(
@@ -75,7 +76,7 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
-_DENIAL = re.compile(r"[\s*_:]{0,8}not\s", re.I)
+_DENIAL = re.compile(r"[\s*_:]{0,8}(?:not|never|neither|anything but)\s", re.I)
 # "To find the answer, we need to see what is ..."
 _CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
 _OTHER = re.compile(
@@ -106,7 +107,7 @@ def statements(text: str) -> list[Statement]:
     found = [*_marked(text, _some(_MARKER.finditer(text))), *_some(_boxes(text))]
     if found:
         first = min(statement.end for statement in found)
-        corrected = [match for match in _some(_CORRECTED.finditer(text)) if match.start() > first]
+        corrected = _some(_CORRECTED.finditer(text, first + 1))
         found += [
             Statement(m.start(), m.end(), text[m.end() : m.end() + LONGEST].partition("\n")[0]) for m in corrected
         ]
@@ -132,15 +133,28 @@ _MARKER = re.compile(
 _ABOVE = re.compile(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correct|right|best)\s)?\Z", re.I)
 _BELOW = re.compile(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
 # A correction says what is so instead of what was said before.
+_VALUE = (
+    r"[$(*\u20ac\u00a3-]{0,3}[0-9][0-9.,/]{0,20}%?(?:\s(?!is|was|are|has)[a-z]{1,12}){0,2}(?:[.!]|\s?$)|"
+    r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|\s?$)|\*{0,2}(?:yes|no)\*{0,2}(?:[.!]|\s?$)"
+)
 _CORRECTED = re.compile(
-    r"\b(?:actually|wait|no|correction|sorry|oops|scratch that|i mean|rather|apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
-    r"(?:(?:no|wait|actually|sorry|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
+    r"\b(?:actually|wait|no(?!\W{1,4}no\b)|hmm|correction|edit|sorry|oops|scratch that|i mean|make that|rather|"
+    r"apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
+    r"(?:(?:no|wait|actually|sorry|i mean|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
     r"i was wrong)[\s,.:!-]{1,4}){0,3}"
-    r"(?:(?:(?<=correction: )|(?<=correction:)|(?<=actually )|(?<=actually, ))(?=[-$(*]{0,3}[0-9]|"
-    r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|$))|"
+    rf"(?:(?:(?<=[,:.!\u2014] )|(?<=:)|(?<=actually )|(?<=mean )|(?<=that ))(?={_VALUE})|"
     r"(?:so\s|then\s)?(?:it|this|that)(?:(?:'s|\u2019s|\sis|\sshould be|\smust be|"
-    r"\swould be)(?:\sactually)?\s)(?:rather\s)?(?!n[o']t?\b))",
+    r"\swould be)(?:\sactually)?\s)(?:rather\s)?(?!not\b|n['\u2019]t\b|wrong\b|incorrect\b))",
     re.I | re.M,
+)
+# "Die Antwort ist nicht 41", "答えは41ではありません": before or behind a number or a letter.
+_FOREIGN_NOT = re.compile(
+    r"[^.;!?\n\u3002]{0,40}?(?:(?:\bnicht|\bn['\u2019]est\spas|\bno\ses|\bnon\s\u00e8|\bn\u00e3o\s\u00e9|\bniet|"
+    r"\bnie(?:\sjest)?|\bне|\binte|"
+    r"\bikke|不是|ليست?|\bbukan|không phải)[\s*_(\[$\"'`]{0,4}(?:[-\u2212]?\d|[A-J](?![A-Za-z]))|"
+    r"(?:\d|(?<![A-Za-z])[A-J])[\s*_)\]$\"'`]{0,4}(?:이|가|은|는)?\s?"
+    r"(?:ではありません|ではない|じゃない|아닙니다|아니다|아니에요|değil|नहीं))",
+    re.I,
 )
 
 
@@ -179,15 +193,18 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
         if below and not _NOT_BELOW.match(text, end + below.end()) and (said_below := _item(text, end + below.end())):
             yield Statement(start, *said_below)
             continue
-        denied = _NOT.match(tail)
         english = noun or marker[0].lower() in ("answer", "answers", "ans")
+        if not english and _FOREIGN_NOT.match(tail):
+            yield Statement(start, end, "")
+            continue
+        denied = _NOT.match(tail)
         verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
         if denied and (verb is None or denied.end() <= verb.end() + 12):
             if not noun:
                 yield Statement(start, end + denied.end(), "")
             # "not 41 but 42" says what it is.
             but = re.match(
-                r"[^.;!?\n]{0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore))\s(?:rather\s|instead\s|(?:it|"
+                r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s(?:rather\s|instead\s|(?:it|"
                 r"that)(?:'s|\sis|\smust be)\s)?",
                 tail[denied.end() :],
             )
@@ -206,6 +223,9 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             continue
         if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
             continue
+        if noun and marker[0].lower() in _PLURAL and verb["is"].lower() == "are":
+            # "The options are A, B and C."
+            continue
         colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
         if marker["word"] and _VERB.search(before) and not colon:
             continue
@@ -218,9 +238,9 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             continue
         lead = _LEAD.match(text, at)
         at = lead.end() if lead else at
-        piece = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
-        if piece:
-            yield Statement(start, *piece, noun=noun)
+        place = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
+        if place:
+            yield Statement(start, place[0], place[1], noun=noun)
 
 
 def _line(text: str, at: int) -> str:
@@ -256,7 +276,7 @@ _NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
 # "उत्तर 42 है", "Cevap 42 olur".
 _OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب"))
 _VERB_LAST = re.compile(
-    r"\s{1,2}(?P<said>(?!\s|[:=\uff1a-]|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
+    r"\s{1,2}(?P<said>(?!\s|[:=\uff1a]|-(?!\s?\d)|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
 )
 _DOTTED = re.compile(r"\.\s{1,3}")
 _QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')

@@ -14,11 +14,18 @@ _CALLED = re.compile(
     r"(?P<said>true|false)\b(?=[\s*_\"'`]{0,4}(?:[.!,;]|\Z))",
     re.I,
 )
+_SIMPLY = re.compile(
+    r"[\s*_]{0,4}(?:(?:so|thus|hence|therefore),?\s)?(?:it|this|that)(?:['\u2019]s|\sis|\sis(?P<not>n['\u2019]t|\snot))\s"
+    r"(?P<said>true|false)[\s*_.!]{0,4}",
+    re.I,
+)
+_SIGNS = " *_\"'`$"
 _FIRST_OF = re.compile(r"\b(?:first|second|third|other|initial|next|original)\s", re.I)
 # Before a yes or no that is the clause's own, and no word somebody else said.
 _STATES = re.compile(
     r"(?:\A|[.!?\n:;,(\u2026\u2014]|\b(?:so|thus|hence|therefore|then|but|actually|again|indeed|now|and|is|be|a|clear|"
-    r"definite|definitely|probably|likely|clearly|simply|say|says|answer|answers|respond|responds|reply|choose|pick|with))"
+    r"definite|definitely|probably|likely|clearly|simply|(?:would|i|'d|to|\u2019d|can|must) say|answer|answers|"
+    r"respond|responds|reply|choose|pick|with))"
     r"[\s*_\"'`(\u201c]{0,4}\Z",
     re.I,
 )
@@ -32,12 +39,17 @@ _NO = (
 )
 _ELSEWHERE = re.compile(
     rf"[\s*_\"'`(\u300c\u300e\u201c]{{0,4}}(?:(?P<yes>{_YES})|{_NO})[\s*_\"'`)\u300d\u300f\u201d]{{0,4}}"
-    r"(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r|\s?\u0939\u0948|\s?olur)?(?=[.,;:!\n\u3002\uff0c\uff01\u060c\u0964]|\Z)",
+    r"(?:\u3067\u3059|\uc785\ub2c8\ub2e4|'?d[\u0131i]r|\s?\u0939\u0948|\s?olur)?(?=[.,;:!\n\u3002\uff0c\uff01\u3001\u060c\u0964]|\Z)",
     re.I,
 )
 """Yes and no in the languages that `statements` knows an answer's word of."""
 EITHER = re.compile(
-    r"\b(?:n?either|both)\s\W{0,3}(?:yes|no)\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}(?:yes|no)\b|\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b",
+    r"\b(?:n?either|both)\s\W{0,3}(?:yes|no|true|false)\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}(?:yes|no|true|false)\b|"
+    r"\byes\b\W{0,5}\b(?:or|nor|and)\b\W{0,5}\bno\b|\byes/no\b|\bno\b\W{0,5}\bor\b\W{0,5}\byes\b|"
+    r"\btrue\b\W{0,5}\bor\b\W{0,5}\bfalse\b|"
+    # "No cats are dogs" is a premise said again.
+    r"\bno\s(?!it\b|he\b|she\b|they\b|this\b|that\b|there\b|we\b|you\b)[a-z]{2,20}(?:\s[a-z]{2,20}){0,2}\s"
+    r"(?:are|is|can|could|will|have|was|were)\b",
     re.I,
 )
 # "No it is not" says no, and "no one" does not.
@@ -60,7 +72,7 @@ def called(text: str) -> str | None:
     """Whether a reply ends by calling the statement it was asked about true or false."""
     # Only where it ends: on the way there its premises may be called so too.
     sentence = re.split(r"(?<=[.!?])\s|\n", text[-LONGEST:].strip())[-1]
-    called = _CALLED.search(sentence)
+    called = _CALLED.search(sentence) or _SIMPLY.fullmatch(sentence if len(text) <= 2 * len(sentence) else "")
     if called is None or _FIRST_OF.search(called[0]):
         return None
     return "yes" if (called["said"].lower() == "true") != bool(called["not"]) else "no"
@@ -72,9 +84,9 @@ def last_said(text: str) -> str | None:
     for word in YES_NO.finditer(text):
         before, after = text[max(0, word.start() - 3) : word.start()], text[word.end() : word.end() + 12]
         answer = word[1].lower()
-        ends = not after.strip(" *_\"'`") or after.lstrip(" *_\"'`")[:1] in ".,!;:\n-\u2013\u2014)"
-        begins = not before.strip(" *_\"'`") or before.rstrip(" *_\"'`")[-1:] in ".!?\n:"
-        if ends or (begins and _GOES_ON.match(after)):
+        ends = not after.strip(_SIGNS) or after.lstrip(_SIGNS)[:1] in ".,!;:\n-\u2013\u2014)"
+        begins = not before.strip(_SIGNS) or before.rstrip(_SIGNS)[-1:] in ".!?\n:"
+        if ends or (begins and (_GOES_ON.match(after) or after[:2] == " (")):
             said = answer
             own = answer if _STATES.search(text[max(0, word.start() - 16) : word.start()]) else own
         elif answer == "yes" or begins:
