@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from engine.core.answers import markup
-from engine.core.answers.spelling import normalise
+from engine.core.answers.spelling import normalise, number_value
 
 LETTERS = "ABCDEFGHIJ"
 """Options a question has at most where its own are not known."""
@@ -88,8 +88,13 @@ def letter_by_text(piece: str, options: Sequence[str]) -> str | None:
     texts = [normalise(markup.plain(option)).rstrip(".") for option in options]
     bare = [text.replace(" ", "") for text in texts]
     equal = [place for place, text in enumerate(bare) if text == said.replace(" ", "")]
-    if not equal:
-        begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}(?!\w)", said)]
+    value = number_value(said) if not equal else None
+    if value is not None:
+        equal = [place for place, text in enumerate(texts) if number_value(text) == value]
+    elif not equal:
+        # A number is no part of a longer one.
+        ends = r"(?![\w%^/]|[.,:][0-9])"
+        begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}{ends}", said)]
         longest = max((len(texts[place]) for place in begun), default=0)
         equal = [place for place in begun if len(texts[place]) == longest]
     return lettered(equal[0]) if len(equal) == 1 else None

@@ -41,11 +41,11 @@ _STRUCK_OUT = re.compile(
 )
 # Signs that point at what follows on their line.
 _TICK = re.compile(
-    r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1]\ufe0f?[ \t]{0,3}"
+    r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1\u2b50\u2022]\ufe0f?[ \t]{0,3}"
     r"(?=[-\w$(\[*\\`\"'])"
 )
 # Labels between underscores are no part of a name.
-_LABEL = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=:)_{1,3}(?!\w)|_{1,3}(?=\s?:))")
+_LABEL = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=[:0-9])_{1,3}(?!\w)|_{1,3}(?=\s?:))")
 _RAISED_TAG = re.compile(r"<sup>([^<>]{1,12})</sup>", re.I)
 _BREAK = re.compile(r"<br\s?/?>", re.I)
 
@@ -96,6 +96,31 @@ DECLARED = (
     r"|\\(?:text)?color(?:box)?\s?\{[^{}]{1,20}\}"
 )
 _DECLARED = re.compile(DECLARED)
+_GROUP = re.compile(rf"\{{(?:{DECLARED})+([^{{}}]{{0,200}})\}}|(?:{DECLARED})+\{{([^{{}}]{{0,200}})\}}")
+# A few plain words, numbers or a letter between a pair of signs.
+_HELD = r"\s?(?P<held>[-(]?[^\W_](?:[-\w (),.'\u2019%/]{0,60}[^\W_)])?[)]?[.!:]?)\s?"
+_PAIRS = re.compile(
+    r"(?<![\w\\$])(?:"
+    + "|".join(
+        f"{opening}{_HELD.replace('held', f'held{place}')}{closing}"
+        for place, (opening, closing) in enumerate(
+            (
+                ("`{1,3}", "`{1,3}"),
+                ("__?", "__?"),
+                (r"\$\$?", r"\$\$?"),
+                (r"\\\(", r"\\\)"),
+                (r"\\\[", r"\\\]"),
+                ('"', '"'),
+                ("'", "'"),
+                ("\u2018", "\u2019"),
+                ("[\u201c\u201e]", "[\u201d\u201c]"),
+                ("\u00ab", "\u00bb"),
+                ("[\u300c\u300e]", "[\u300d\u300f]"),
+            )
+        )
+    )
+    + r")(?![\w$])"
+)
 _COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
@@ -184,10 +209,18 @@ def unstyled(text: str) -> str:
     """Without LaTeX that says how something looks."""
     if "\\" not in text:
         return text
-    text = _DECLARED.sub("", text)
+    text = _DECLARED.sub("", _GROUP.sub(r"\1\2", text))
     # From the inside out; deeper nesting than this is no answer.
     for _ in range(3):
         text = _STYLED.sub(r"\1", text)
+    return text
+
+
+def unpaired(text: str) -> str:
+    """Without pairs of quotes, dollars and the like around a few plain words."""
+    # Twice, for one pair within another.
+    for _ in range(2):
+        text = _PAIRS.sub(lambda pair: next(held for held in pair.groups() if held is not None), text)
     return text
 
 

@@ -79,11 +79,6 @@ def further(place: Statement, options: Sequence[str]) -> list[str]:
     return [letter for letter in named if letter in letters]
 
 
-# Signs around one letter, with the brackets and the period that may stand inside them.
-_SET_OFF = re.compile(
-    r"(?<![A-Za-z0-9\\])(?:\$\$?|\\[(\[]|`{1,3}|[\"'\u2018\u201c\u300c\u300e]|__?)\s?(?P<letter>\(?[A-Z]\)?)[.:]?\s?"
-    r"(?:\$\$?|\\[)\]]|`{1,3}|[\"'\u2019\u201d\u300d\u300f]|__?)(?![A-Za-z0-9])"
-)
 # The option that fits, by what is said behind it.
 _SUITS = (
     r"(?:most|best)\s(?:\w{1,12}ly\s)?(?:suitable|appropriate|likely|plausible|accurate|"
@@ -122,7 +117,8 @@ _PICKED = re.compile(
 # "I would not go with B": within the clause before the verb.
 _AGAINST = re.compile(r"\b(?:not|never|cannot|nor|\w{1,8}n['\u2019]t)\s[^.,;:!?\n]{0,24}\Z", re.I)
 _LONE = re.compile(
-    r"(?m)^[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])(?:[)\].:}*]{1,3}|\s*$|(?<!I),?\s(?:because|since|due to)\b)"
+    r"(?m)^(?:[-+]\s)?[\s*_>#(\[\"'`$]*\(?(?P<letter>[A-Z])"
+    r"(?:[)\].:}*]{1,3}|[!;,]?\s*$|(?<!I),?\s(?:because|since|due to)\b)"
 )
 _ALONE_AT_LAST = re.compile(r"[\s*_(\[]{0,4}(?P<letter>[A-Z])[)\]*_]{0,3}[.!]?[*_]{0,3}")
 MARKED = re.compile(r"\(\s?(?P<letter>[A-Z])\s?\)|\b[Oo]ption\s\(?(?P<named>[A-Z])\b")
@@ -135,8 +131,7 @@ _ALONE = re.compile(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,
 def unstated(text: str, options: Sequence[str]) -> str | None:
     """The letter of a reply that states none in so many words."""
     fenced = _FENCED.fullmatch(text)
-    # Twice, for a letter within signs within others.
-    text = _SET_OFF.sub(r"\g<letter>", _SET_OFF.sub(r"\g<letter>", fenced[1] if fenced else text)).strip()
+    text = (fenced[1] if fenced else text).strip()
     letter = _lettered(text, letters_of(options))
     if letter or not options:
         return letter
@@ -163,7 +158,8 @@ def _lettered(line: str, letters: str) -> str | None:
     above, _, last = line[-2 * LONGEST :].rpartition("\n")
     lone = _LONE.match(last)
     # The last line of a list of options is none.
-    if lone and lone["letter"] in letters and not _ITEM.match(above.rstrip().rpartition("\n")[2]):
+    before = above.rstrip().rpartition("\n")[2]
+    if lone and lone["letter"] in letters and not _ITEM.match(before) and not _LONE.fullmatch(before):
         return lone["letter"]
     end = max(last.rfind(sign, 0, len(last) - 1) for sign in (". ", "! ", "? "))
     marked = {
@@ -288,7 +284,7 @@ class _Texts:
         return self._letter(opened["text"]) if opened and not listed and not others else None
 
 
-_BULLET = re.compile(r"^\s{0,8}(?:[-*\u2022+]|=>|->|\u2192)\s")
+_BULLET = re.compile(r"^\s{0,8}(?:[-*\u2022+>#]{1,6}|=>|->|\u2192)\s")
 
 
 def _bare(text: str) -> str:

@@ -114,7 +114,10 @@ def listed(text: str) -> list[str]:
 def _shown(text: str, kind: AnswerKind) -> str:
     """What of a reply is read; in a formula the looks of a letter may be its meaning."""
     text = markup.visible(text)
-    return text if kind == "expression" else markup.unstyled(text)
+    if kind == "expression":
+        return text
+    text = markup.unstyled(text)
+    return markup.unpaired(text) if kind in ("choice", "yes_no") else text
 
 
 def _stated(
@@ -173,7 +176,8 @@ def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str])
     # "The answer is therefore" with nothing behind it: then the filler is all there is to read.
     line = line[filler.end() :] if filler and filler.end() < len(line) else line
     if kind == "word":
-        words = [word for word in line.split() if word.lower() not in _ARTICLES] or line.split()
+        every = [word for word in line.split() if any(map(str.isalnum, word))]
+        words = [word for word in every if word.lower() not in _ARTICLES] or every
         line = words[0] if words else ""
     answer = tidy(line)
     return answer, answer is not None

@@ -21,7 +21,7 @@ _RATIO = re.compile(r"([+-]?)([0-9]+) ?/ ?([0-9]+)")
 _MONEY = re.compile(r"([+-]?) ?\\?[$\u00a3\u20ac] ?(?=[-+.0-9])")
 _WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
 _ARTICLES = frozenset({"a", "an", "the"})
-_QUOTES = "\"'`*_~\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
+_QUOTES = "\"'`*_~\u300c\u300d\u300e\u300f\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
 _DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
 
 
