@@ -18,6 +18,7 @@ from tests.support.simulated import (
     loss_coverage,
     paired_coverage,
     single_coverage,
+    wrongly_apart,
     wrongly_best,
     wrongly_reaching,
 )
@@ -134,6 +135,10 @@ def test_a_setting_is_rarely_said_to_reach_what_it_does_not(world: World):
 @pytest.mark.parametrize("world", [World((0.5, 0.5), 60), World((0.7,) * 5, 60), World((0.5,) * 4, 60, 15)], ids=str)
 def test_one_of_several_equals_is_rarely_called_the_best(world: World):
     assert wrongly_best(world, 130) <= 0.08
+
+
+def test_no_one_of_several_equals_is_called_less_accurate_than_the_pick():
+    assert wrongly_apart(World((0.5,) * 8, 60), 60) <= 0.07
 
 
 @pytest.mark.parametrize("world", [World((0.5,), 60), World((0.05,), 60), World((0.95,), 60)], ids=str)
