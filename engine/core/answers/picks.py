@@ -128,10 +128,22 @@ _FENCED = re.compile(r"```[a-z]{0,10}\n([^`]{1,200})```\s*\Z")
 _ALONE = re.compile(r"[\s*_>#(\[\"'`$]{0,8}(?P<letter>[A-Z])(?:[)\].:*_`\"'$]{0,4}\s*$|(?=[)\].:}*]{1,3}\s))")
 
 
+# A reply that ends by saying that none of them is right.
+_NONE = re.compile(
+    r"\b(?:no (?:correct|right|valid|suitable) (?:answer|option|choice)|"
+    r"none of (?:the|these|those)\s(?:\w{1,12}\s){0,3}(?:is|are|fits?|matche?s?|apply)\b)"
+    r"[^.!?\n]{0,80}[.!]?\s*\Z",
+    re.I,
+)
+_ENDS = 160
+
+
 def unstated(text: str, options: Sequence[str]) -> str | None:
     """The letter of a reply that states none in so many words."""
     fenced = _FENCED.fullmatch(text)
     text = (fenced[1] if fenced else text).strip()
+    if _NONE.search(text[max(0, len(text) - _ENDS) :]):
+        return None
     letter = _lettered(text, letters_of(options))
     if letter or not options:
         return letter

@@ -108,6 +108,8 @@ def test_an_option_that_is_a_number_is_no_part_of_a_longer_one() -> None:
     [
         ("I would not go with B.", None),
         ("Definitely not (B).", None),
+        ("This leaves (D), which is not in Africa. Therefore, there is no correct choice among the options.", None),
+        ("The options given are (A) grass, (B) Texas and (C) a tree.", None),
         ("Let $A$ be a matrix. Thus $A$ has an inverse.", None),
         ("B, since it is warm.", "B"),
         ("A? No. B.", "B"),
