@@ -71,7 +71,6 @@ AXES = {
 """What is spent, as the heading says it."""
 HARDLY_MORE = 1.25
 """Of two cheap settings whose spends differ by less, a heading names the better one."""
-_MANY, _ENOUGH = 150, 400
 _EVEN = 1e-9
 
 
@@ -206,23 +205,12 @@ def decide(
     over = x > math.inf if spend_at_most is None else x > spend_at_most * (1 + _EVEN)
     under = accuracy < 0 if reach_at_least is None else accuracy < reach_at_least - _EVEN
     corner = [int(cell) for cell in np.flatnonzero(~over & ~under)]
-    sure = _of_any_two(board)
-    heading = _heading(board, sure)
+    heading = _heading(board)
     if not corner or accuracy[corner].max() <= 0:
         nearest = _nearest(board, over)
         gaps, z = _Gaps.over(board, nearest), stats.z_of(LEVEL)
-        table = _table(
-            board,
-            nearest,
-            gaps,
-            (gaps.low(z), gaps.high(z)),
-            (gaps.low(sure), gaps.high(sure)),
-            over,
-            under,
-            margin,
-            {},
-            {},
-        )
+        ends, surely = ((gaps.low(at), gaps.high(at)) for at in (z, _beside(board, nearest)))
+        table = _table(board, nearest, gaps, ends, surely, over, under, margin, {}, {})
         if corner:
             # Cheapest of what is never right is no advice.
             table = table.with_columns(pl.col("verdict").replace(RECOMMENDED, CLOSE))
@@ -239,6 +227,7 @@ def decide(
     )
     gaps, z = _Gaps.over(board, pick), stats.z_of(LEVEL)
     low, high = gaps.low(z), gaps.high(z)
+    sure = _beside(board, pick)
     surely = gaps.low(sure), gaps.high(sure)
     bounds = _bounds(board, pick, gaps, surely[1], corner, margin)
     regrets = {cell: highest - float(accuracy[cell]) for cell in corner}
@@ -325,23 +314,19 @@ def _critical(board: Board, pick: int, corner: list[int], margin: float) -> floa
     return critical * widening
 
 
-def _of_any_two(board: Board) -> float:
-    """The quantile beyond which a difference is no luck, whichever two points it is of, with 95% confidence.
+def _beside(board: Board, pick: int) -> float:
+    """The quantile beyond which a difference from the pick is no luck, whichever point it is of, with 95% confidence.
 
-    The pick and the most accurate are chosen by what was seen, so beside them any other may look worse by luck: the
-    largest studentised deviation of all pairs in the joint bootstrap (Tukey's; Westfall & Young 1993)."""
-    usual, points = stats.z_of(LEVEL), board.frame.height
-    if points < 3 or board.clusters < 2:
+    The largest studentised deviation of all points beside it in the joint bootstrap, two-sided (Dunnett's; Westfall &
+    Young 1993), so settings that answer alike add little."""
+    drawn, point = board.drawn.accuracy, board.point.accuracy[0]
+    apart = np.nan_to_num(drawn - point) - np.nan_to_num(drawn[:, [pick]] - point[pick])
+    spread = apart.std(axis=0)
+    differ = spread > _EVEN
+    usual = stats.z_of(LEVEL)
+    if differ.sum() < 2 or board.clusters < 2:
         return usual
-    # Of many points a part of the replicates says as much.
-    drawn = board.drawn.accuracy if points <= _MANY else board.drawn.accuracy[:_ENOUGH]
-    off = np.nan_to_num(drawn - board.point.accuracy[0])
-    largest = np.zeros(len(off))
-    for at in range(points - 1):
-        apart = off[:, at + 1 :] - off[:, [at]]
-        spread = apart.std(axis=0)
-        scores = np.abs(apart[:, spread > _EVEN]) / spread[spread > _EVEN]
-        largest = np.maximum(largest, scores.max(axis=1, initial=0.0))
+    largest = (np.abs(apart[:, differ]) / spread[differ]).max(axis=1)
     return max(usual, float(np.quantile(largest, LEVEL)) * tails(board.clusters, LEVEL)[1])
 
 
@@ -459,8 +444,8 @@ def _guessed(board: Board, pick: int, estimate: Estimate) -> list[str]:
     return [f"Not surely better than one fixed answer to all, {share}."]
 
 
-def _heading(board: Board, sure: float) -> str:
-    """The finding: who is most accurate, and what the cheap choice gives; `sure`: as `_of_any_two` has it."""
+def _heading(board: Board) -> str:
+    """The finding: who is most accurate, and what the cheap choice gives."""
     x, accuracy = board.point.x[0], board.point.accuracy[0]
     top = int(np.lexsort((x, -accuracy))[0])
     names = board.frame["name"].to_list()
@@ -485,7 +470,7 @@ def _heading(board: Board, sure: float) -> str:
     part = min(PARTS, key=lambda parts: abs(math.log(float(x[top] / x[low]) / parts)))
     ratio = "under a hundredth" if x[top] / x[low] > 150 else PARTS[part]
     least, cheaper = _short(board, low), f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
-    better = _Gaps.over(board, low).low(sure)
+    better = _Gaps.over(board, low).low(stats.z_of(LEVEL))
     if better[top] <= 0:
         words = f"No setting is measurably better than {first}"
         spends = f"{least} for {_spend(board, low)}"
