@@ -217,7 +217,7 @@ def last_number(text: str) -> Number | None:
 
 
 def _is_aside(text: str, number: Number) -> bool:
-    """Whether it says when, where or how long, or is two numbers that something is asked of: "the sum of 3 and 4"."""
+    """Whether it says when, where or how long, or is two numbers in brackets or asked about, as in "the sum of 3 and 4"."""
     if _COMPOUND.match(text, number.end):
         return True
     asks = _ASIDE if number.value is not None else _OF
@@ -234,7 +234,8 @@ _POINT = re.compile(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
 
 
 _OF = re.compile(
-    r"\b(?:in|for|of|both|add(?:ing)?|divid(?:e|es|ing)|multipl(?:y|ies|ying)|subtract(?:ing)?)\s(?:the\s)?(?:both\s)?(?:(?:two\s)?numbers\s|original\s)?\Z",
+    r"\b(?:in|for|of|both|add(?:ing)?|divid(?:e|es|ing)|multipl(?:y|ies|ying)|subtract(?:ing)?)\s"
+    r"(?:the\s)?(?:both\s)?(?:(?:two\s)?numbers\s|original\s)?\Z|\s\([^()\n]{0,40}\Z",
     re.I,
 )
 

@@ -201,7 +201,10 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
         return picks.unstated(_undenied(text, every), options)
     line = text.strip()
     short = len(line) <= _LINE and "\n" not in line
+    denied = short and any(not place.piece for place in every) and _undenied(line, statements(line)) != line
     if kind == "expression":
+        if denied:
+            return None
         maths = deque(_MATHS.finditer(text), maxlen=1)
         # A short line is itself the formula, unless its formula is marked and words stand around.
         if short and line and not (maths and re.search(r"[A-Za-z]{2}", _MATHS.sub(" ", line))):
@@ -214,7 +217,6 @@ def _unstated(text: str, every: Sequence[Statement], kind: AnswerKind, options: 
     if kind == "text" and short and "\\begin" in line:
         return _expression(line)
     # Of words and texts only a whole short line counts: the last word of an explanation is no answer.
-    denied = short and _undenied(line, statements(line)) != line
     return tidy(markup.plain(line)) if short and not denied and not _EMPTY.fullmatch(line) else None
 
 

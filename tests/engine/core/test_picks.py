@@ -153,6 +153,7 @@ def test_a_letter_is_read_as_it_is_meant(text: str, letter: str | None) -> None:
         # What something is asked of is no answer.
         ("12 is the greatest common divisor of 12 and 8.", "12"),
         ("We need the sum of 3 and 4.", None),
+        ("So the total is 10 (5 apples and 5 pears).", "10"),
         # A hyphen at the beginning of a line below another is a bullet.
         ("**Answer:**\n- 7", "7"),
         ("### Answer\n* 7", "7"),
@@ -222,9 +223,10 @@ def test_a_verdict_is_the_replys_own(text: str, word: str | None) -> None:
         ("\u7b54\u3048\u306f2\\sqrt{3}\u3067\u3059\u3002", "2\\sqrt{3}"),
         ("\u0909\u0924\u094d\u0924\u0930 e^{x} \u0939\u0948\u0964", "e^{x}"),
         ("Answer: it is n!", "n!"),
+        ("The answer is not \\frac{1}{2}.", None),
     ],
 )
-def test_a_formula_is_read_without_what_labels_or_closes_it(text: str, formula: str) -> None:
+def test_a_formula_is_read_without_what_labels_or_closes_it(text: str, formula: str | None) -> None:
     assert extract(text, "expression") == formula
 
 
