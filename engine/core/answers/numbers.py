@@ -217,7 +217,7 @@ def last_number(text: str) -> Number | None:
 
 
 def _is_aside(text: str, number: Number) -> bool:
-    """Whether it says when, where or how long, or is two numbers in brackets or asked about, as in "the sum of 3 and 4"."""
+    """Whether it says when, where or how long, or is two numbers in brackets or asked about ("the sum of 3 and 4")."""
     if _COMPOUND.match(text, number.end):
         return True
     asks = _ASIDE if number.value is not None else _OF
