@@ -121,6 +121,8 @@ _PAIRS = re.compile(
     )
     + r")(?![\w$])"
 )
+_OPENING = frozenset("`_$\\\"'\u2018\u201c\u201e\u00ab\u300c\u300e")
+"""What a pair begins with."""
 _COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
@@ -144,7 +146,10 @@ def visible(text: str) -> str:
         unseen = {c for c in set(text) if not (c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")}
         text = text.translate(dict.fromkeys(map(ord, unseen))) if unseen else text
     text = _LABEL.sub(r"\1", text) if "_" in text else text
-    text = _TICK.sub("", _STRUCK_OUT.sub("", _HIGHLIGHT.sub(r"\g<held>", text)))
+    # Looked for before it is taken off: most replies have none of it, and every pattern reads all of them.
+    text = _HIGHLIGHT.sub(r"\g<held>", text) if "==" in text else text
+    text = _STRUCK_OUT.sub("", text) if "~~" in text or "</" in text else text
+    text = text if text.isascii() else _TICK.sub("", text)
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text
     _, final, rest = text.rpartition(_FINAL)
@@ -218,6 +223,8 @@ def unstyled(text: str) -> str:
 
 def unpaired(text: str) -> str:
     """Without pairs of quotes, dollars and the like around a few plain words."""
+    if _OPENING.isdisjoint(text):
+        return text
     # Twice, for one pair within another.
     for _ in range(2):
         text = _PAIRS.sub(lambda pair: next(held for held in pair.groups() if held is not None), text)
@@ -226,16 +233,18 @@ def unpaired(text: str) -> str:
 
 def plain(text: str) -> str:
     """Without LaTeX and bold markup, fractions as a/b; for pieces of bounded length."""
-    text = _COMMA.sub(",", text.translate(_DASHES))
-    text = _FRAC.sub(_quotient, over(text))
-    text = _TIMES.sub("*", _DIV.sub("/", text))
-    for _ in range(3):
-        text = unstyled(_BOX.sub(r"\1", text))
-    text = _SPACING.sub(" ", text)
+    text = text if text.isascii() else text.translate(_DASHES)
+    text = _COMMA.sub(",", text) if "\\" in text or "{,}" in text else text
+    if "\\" in text:
+        text = _FRAC.sub(_quotient, over(text))
+        text = _TIMES.sub("*", _DIV.sub("/", text))
+        for _ in range(3):
+            text = unstyled(_BOX.sub(r"\1", text))
+        text = _SPACING.sub(" ", text)
     # Two asterisks between operands are a power, and bold elsewhere.
-    text = _POWERS.sub("^", text)
+    text = _POWERS.sub("^", text) if "**" in text else text
     text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "")
-    text = _TILDE.sub(" ", text).strip()
+    text = (_TILDE.sub(" ", text) if "~" in text else text).strip()
     while len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1].strip()
     return text

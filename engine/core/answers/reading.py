@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from engine.core.answers import expressions, markup, numbers, picks, removed, verdicts
 from engine.core.answers.spelling import MAX_ANSWER, normalise, tidy, unpolite
-from engine.core.answers.statements import LONGEST, Statement, statements
+from engine.core.answers.statements import LONGEST, Statement, first_box, statements
 from engine.core.records import AnswerKind, Which
 
 # Characters of a line that is an answer by itself, and of one behind a word such as "result".
@@ -147,7 +147,7 @@ def _heads(place: Statement, text: str) -> bool:
 def _read(place: Statement, text: str, kind: AnswerKind, options: Sequence[str]) -> tuple[str | None, bool]:
     """The answer in a piece of text that is known to hold one, and whether the piece says something at all."""
     piece = place.piece
-    boxed = None if place.boxed else next((each for each in statements(piece) if each.boxed), None)
+    boxed = None if place.boxed else first_box(piece)
     # "The answer is \boxed{5} apples": what is in the box.
     piece = boxed.piece if boxed and "\\boxed" in piece[: boxed.end] else piece
     match kind:

@@ -114,6 +114,11 @@ def statements(text: str) -> list[Statement]:
     return sorted(found, key=lambda statement: (statement.end, statement.boxed))
 
 
+def first_box(text: str) -> Statement | None:
+    """The first box of a text to be closed; None: there is none."""
+    return min(_some(_boxes(text)), key=lambda box: box.end, default=None)
+
+
 def _some(places: Iterator[_T]) -> list[_T]:
     """The first and the last few: a hostile text may hold a million."""
     return [*islice(places, _MOST), *deque(places, maxlen=_MOST)]
