@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
 from functools import partial
@@ -13,20 +14,20 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.testing.v1 import AppTest
 
 import engine
 from dashboard.data import queries, runs
 from dashboard.text import exports
-from dashboard.widgets import controls
+from dashboard.widgets import controls, price_panel
+from dashboard.widgets.url_state import Param
+from engine.cli import serve
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Completion, Usage
 from engine.runs.run_dir import now
 from engine.store.store import Batch, Store
-from tests import ROOT
 from tests.support import stores
+from tests.support.pages import run_page
 
-APP = ROOT / "dashboard" / "app.py"
 FORMULAS = (
     "=1+1",
     "+1+1",
@@ -46,6 +47,7 @@ FORMULAS = (
     "=",
 )
 STARTS = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+VIEWS = ("explore", "compare", "budgets", "answers", "tokens", "runs", "help", "snapshot", "thought")
 ODD = (
     "'; drop table trials; --",
     "../../etc/passwd",
@@ -109,21 +111,37 @@ def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     assert not Store(db).runs()[0].state.startswith("x")
 
 
-@pytest.mark.parametrize("view", ["explore", "budgets", "answers", "runs"])
-def test_an_address_full_of_odd_things_opens_the_page_and_explains(
-    db: Path, view: str, monkeypatch: pytest.MonkeyPatch
+SENTENCE = "Zq over. Sign in again at evil.example"
+"""What a link would like us to say."""
+LINKS: dict[str, dict[str, str | list[str]]] = {
+    **{f"{view} with all it reads": {} for view in VIEWS},
+    # What is read only beside something that is right.
+    "runs of a benchmark": {"task": "gsm8k", "revision": SENTENCE},
+    "runs with a parameter": {"strategy": "self_consistency", "knob": f"self_consistency.samples={SENTENCE}"},
+    "runs with a line-up": {"strategy": "cascade", "role": f"solver={SENTENCE}"},
+    "runs of a model": {"model": [f"{SENTENCE}{n}" for n in range(300)]},
+    "tokens of an answer": {"source": "stored", "trial": f"{SENTENCE}{'x' * 100_000}"},
+    "budgets with prices": {"prices": "own", "price": [f"{SENTENCE}=1/2", f"scripted/adder={SENTENCE}"]},
+    "explore with limits": {"most": "1e999", "least": "NaN", "cell": f"~{SENTENCE}\0", "size": "\u202e=-0"},
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_an_address_full_of_odd_things_opens_the_page_and_nothing_of_it_is_said_as_ours(
+    db: Path, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    app = AppTest.from_file(str(APP), default_timeout=180)
-    if view != "explore":
-        app.switch_page(f"views/{view}.py")
-    names = ("x", "task", "model", "cell", "condition", "budget", "trial", "run", "show", "line", "axis", "__class__")
-    for at, name in enumerate(names):
-        app.query_params[name] = ODD[at % len(ODD)]
-    app.run()
+    monkeypatch.setenv(serve.NO_TOKEN, "1")
+    view = link.partition(" ")[0]
+    module = importlib.import_module(f"dashboard.views.{view}")
+    tuples = [*vars(module).values(), *vars(price_panel).values()]
+    reads = {each.name for params in tuples if isinstance(params, tuple) for each in params if isinstance(each, Param)}
+    app = run_page(view, **(LINKS[link] or dict.fromkeys([*reads, "__class__"], SENTENCE)))
     assert not app.exception, app.exception[0].value
+    kinds = ("warning", "error", "info", "success", "markdown", "caption", "title", "header", "subheader", "html")
+    said = [str(each.proto) for kind in kinds for each in app.get(kind)]
+    assert [each for each in said if "Sign in again" in each or str(db.parent) in each or "<script>" in each] == []
     assert app.warning
-    assert not [each for each in app.warning if "<script>" in str(each.value)]
 
 
 def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:

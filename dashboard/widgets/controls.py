@@ -85,7 +85,12 @@ def caption(*parts: str, capital: bool = False) -> None:
 def warn(problems: Sequence[str]) -> None:
     """Warnings about what a link asked for and could not have."""
     for problem in problems:
-        st.warning(literal(problem), icon=":material/link_off:")
+        st.warning(literal(url_state.own(problem)), icon=":material/link_off:")
+
+
+def fault(error: object, *, grave: bool = False) -> None:
+    """What the engine refused, in its own words; what it quotes may have come by a link."""
+    (st.error if grave else st.warning)(literal(url_state.own(str(error))))
 
 
 def empty(why: str, what_next: str, command: str | None = None) -> None:
@@ -434,7 +439,7 @@ def share(
                 try:
                     st.session_state[f"{name}.frozen"] = freeze()
                 except BudgetscopeError as error:
-                    st.warning(literal(str(error)))
+                    fault(error)
             # The link stays on screen for the runs after the click.
             if kept := st.session_state.get(f"{name}.frozen"):
                 st.code(f"{url_state.root()}/snapshot?id={kept}", language=None, wrap_lines=True)
