@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import overload
 
@@ -25,8 +26,12 @@ UNITS = {
     "latency_ms": "ms",
 }
 """What an axis counts, as it follows a number or heads a column."""
-FORMULA_SIGNS = "=+-@\t\r\n＝＋－＠"
-"""What a text begins with that a spreadsheet would run; in East Asia they take the wide signs for the narrow ones."""
+_RUN = "[=+@＝＋－＠-]"
+FORMULA = f"^(?:[\t\r\n]|[ \u00a0\u2000-\u200f\u2060\u3000\ufeff]*{_RUN})"
+"""How a text begins that a spreadsheet would run, as a regular expression of any of our libraries; in East Asia they
+take the wide signs for the narrow ones, and some take no notice of blanks."""
+NEXT_CELL = f";({_RUN})"
+"""Where a text would go on in a cell of its own that is run, in countries whose lists are parted by semicolons."""
 FREE = "free (runs here)"
 """The cost of a model of this machine, for which nobody sends a bill."""
 FINE = 500
@@ -252,5 +257,6 @@ def csv_cell(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return json.dumps(value)
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(tuple(FORMULA_SIGNS)) else value.replace("\0", "\ufffd")
+        value = re.sub(NEXT_CELL, r";'\1", value.replace("\0", "\ufffd"))
+        return f"'{value}" if re.match(FORMULA, value) else value
     return value
