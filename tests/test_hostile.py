@@ -21,11 +21,12 @@ from dashboard.text import exports
 from dashboard.widgets import controls, price_panel
 from dashboard.widgets.url_state import Param
 from engine.cli import serve
+from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Completion, Usage
 from engine.runs.run_dir import now
 from engine.store.store import Batch, Store
-from tests.support import stores
+from tests.support import hostile, stores
 from tests.support.pages import run_page
 
 FORMULAS = (
@@ -180,7 +181,17 @@ def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatc
 )
 def test_no_address_in_a_shown_text_becomes_a_link(before: str, kind: str, after: str) -> None:
     """As Markdown looks for addresses, once the escapes are gone."""
-    shown = controls.literal(f"{before}{kind}evil.example/x{after}").replace("\\", "")
-    assert not re.search(r"https?://|www(?=\.)", shown, re.IGNORECASE)
-    assert not re.search(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", shown)
-    assert shown.replace("\u2060", "").count("evil.example/x")
+    for written in (controls.literal, fmt.in_markdown):
+        shown = written(f"{before}{kind}evil.example/x{after}").replace("\\", "")
+        assert not re.search(r"https?://|www(?=\.)", shown, re.IGNORECASE)
+        assert not re.search(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", shown)
+        assert shown.replace("\u2060", "").count("evil.example/x")
+
+
+@pytest.mark.parametrize(
+    "text", [*hostile.STRINGS, "a | b\n| c", "<!-- hidden", "@owner see #12", "&#104;i &lt;b>", "---"]
+)
+def test_a_name_in_markdown_that_is_taken_away_is_nothing_but_its_letters(text: str) -> None:
+    written = fmt.in_markdown(text)
+    bare = re.sub(r"\\.", "", written)
+    assert "\n" not in written and not re.search(r"[\\`*_\[\]<>|]|(?<!\w)@\w|&(?!amp;|lt;)|\w://\w|www\.\w", bare)

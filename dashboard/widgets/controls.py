@@ -43,17 +43,14 @@ MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones
 WIDE = 16  # Columns that do not fit beside one another on a wide window.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
-_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
-"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
 Form = Callable[[str], str]
 
 
 def literal(text: str) -> str:
     """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula.
 
-    Addresses become links only after the escapes are gone, so an invisible sign stands in each. Words written from the
-    right stand by themselves, or the numbers after them would be read from the right as well."""
-    line = _ADDRESS.sub(lambda found: f"{found[0]}\u2060", " ".join(text.split()))
+    Words written from the right stand by themselves, or the numbers after them would be read from the right as well."""
+    line = fmt.linkless(" ".join(text.split()))
     return _FROM_RIGHT.sub(lambda found: f"\u2068{found[0]}\u2069", line).translate(_ESCAPED)
 
 

@@ -37,6 +37,10 @@ FREE = "free (runs here)"
 FINE = 500
 """Questions from which on an accuracy is told to a tenth of a percent."""
 
+_ADDRESS = re.compile(r"(?:https?|ftp)(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
+"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
+_MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_[]>|#!~$@"}, "&": "&amp;", "<": "&lt;"})
+
 
 def count(value: int | None) -> str:
     """An exact count: `12,345`."""
@@ -246,6 +250,19 @@ def _tenths(fraction: float) -> str:
     """In percent with one decimal; never a minus before a zero."""
     text = f"{100 * fraction:.1f}"
     return text if float(text) else text.removeprefix("-")
+
+
+def linkless(text: str) -> str:
+    """Text in which Markdown finds no address: it looks for them once escapes are gone, so an invisible sign stands in
+    each."""
+    return _ADDRESS.sub(lambda found: f"{found[0]}\u2060", text)
+
+
+def in_markdown(text: str) -> str:
+    """Text that Markdown shows letter by letter on one line, in a table too: no markup, link or mention."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    # GitHub looks for mentions in what is shown.
+    return re.sub(r"(?<!\w)@(?=\w)", "@\u2060", linkless(line)).translate(_MARKDOWN)
 
 
 @overload
