@@ -188,10 +188,10 @@ def test_no_address_in_a_shown_text_becomes_a_link(before: str, kind: str, after
         assert shown.replace("\u2060", "").count("evil.example/x")
 
 
-@pytest.mark.parametrize(
-    "text", [*hostile.STRINGS, "a | b\n| c", "<!-- hidden", "@owner see #12", "&#104;i &lt;b>", "---"]
-)
-def test_a_name_in_markdown_that_is_taken_away_is_nothing_but_its_letters(text: str) -> None:
-    written = fmt.in_markdown(text)
-    bare = re.sub(r"\\.", "", written)
-    assert "\n" not in written and not re.search(r"[\\`*_\[\]<>|]|(?<!\w)@\w|&(?!amp;|lt;)|\w://\w|www\.\w", bare)
+def test_a_name_in_markdown_that_is_taken_away_is_nothing_but_its_letters() -> None:
+    odd = ("a | b\n| c", "<!-- hidden", "@owner see #12", "&#104;i &lt;b>", "https://x.example")
+    for text in (*hostile.STRINGS, *odd):
+        written = fmt.in_markdown(text)
+        bare = re.sub(r"\\.", "", written)
+        live = re.search(r"[\\`*_\[\]<>|]|(?<!\w)@\w|&(?!amp;|lt;)|\w://\w|www\.\w", bare)
+        assert "\n" not in written and not live, text
