@@ -46,7 +46,10 @@ def test_a_database_of_an_odd_name_works(tmp_path: Path, name: str, monkeypatch:
     assert main(["export", "--out", "out.csv", f"--db={db}"]) == 0
 
 
-@pytest.mark.parametrize("name", ["a?b.duckdb", "a?access_mode=READ_ONLY.duckdb", "a\\b.duckdb", "?", "in?/a.duckdb"])
+@pytest.mark.parametrize(
+    "name",
+    ["a?b.duckdb", "a?access_mode=READ_ONLY.duckdb", "a\\b.duckdb", "in?/a.duckdb", "a\udcff.duckdb", "a.duckdb.wal"],
+)
 @pytest.mark.parametrize(
     "verb", [["run", "s.toml"], ["runs"], ["report"], ["doctor"], ["allowance", "--tokens", "5"]], ids=str
 )
