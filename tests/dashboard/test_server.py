@@ -104,6 +104,7 @@ NAMES = [
     ("127.0.0.1", "192.168.1.4:8501", False),
     ("127.0.0.1", "localhost@evil.example", False),
     ("127.0.0.1", "evil.example/localhost", False),
+    ("127.0.0.1", "localhost#evil.example", False),
     ("127.0.0.1", "localhost:x", False),
     ("127.0.0.1", "", False),
     ("192.168.1.4", "192.168.1.4:8501", True),
@@ -135,7 +136,15 @@ def test_a_name_its_owner_allowed_is_answered(behind: Behind, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "http://localhost:9999", "http://127.0.0.1:9999", "null", "http://[", "127.0.0.1:8501"],
+    [
+        "http://evil.example",
+        "http://localhost:9999",
+        "http://127.0.0.1:9999",
+        "null",
+        "http://[",
+        "127.0.0.1:8501",
+        "odd://127.0.0.1:8501",
+    ],
 )
 def test_another_pages_requests_are_not_answered(origin: str, behind: Behind) -> None:
     assert behind.handshake(origin=origin) == "close"
