@@ -43,6 +43,7 @@ MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones
 WIDE = 16  # Columns that do not fit beside one another on a wide window.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
+_PARQUET = "application/vnd.apache.parquet"
 Form = Callable[[str], str]
 
 
@@ -74,8 +75,7 @@ def say(sentence: str) -> None:
 
 def caption(*parts: str, capital: bool = False) -> None:
     """Caption in legible grey: the parts that are not empty, joined by dots; `capital` raises its first letter."""
-    text = " · ".join(part for part in parts if part)
-    if text:
+    if text := " · ".join(part for part in parts if part):
         st.caption(literal(f"{text[:1].upper()}{text[1:]}" if capital else text))
 
 
@@ -369,7 +369,7 @@ def downloads(
     if frame is not None:
         made = frame if callable(frame) else lambda: frame
         files += [("CSV", "csv", "text/csv", lambda: exports.as_csv(made()))]
-        files += [("Parquet", "parquet", "application/vnd.apache.parquet", lambda: exports.as_parquet(made()))]
+        files += [("Parquet", "parquet", _PARQUET, lambda: exports.as_parquet(made()))]
     if figure is not None:
         files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
     if params is not None:
@@ -442,11 +442,10 @@ def share(
                 st.code(f"{url_state.root()}/snapshot?id={kept}", language=None, wrap_lines=True)
         else:
             caption(why)
-        parquet = "application/vnd.apache.parquet"
         files: list[tuple[str, str, str, Callable[[], bytes]]] = [
             ("Save as one page", "html", "text/html", lambda: page().encode()),
             ("Table (CSV)", "csv", "text/csv", partial(exports.as_csv, frame)),
-            ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
+            ("Table (Parquet)", "parquet", _PARQUET, partial(exports.as_parquet, frame)),
         ]
         with st.container(horizontal=True, gap="small"):
             _save(name, files)
@@ -455,8 +454,8 @@ def share(
 
 def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]]) -> None:
     for label, ending, mime, made in files:
-        file, icon = f"{name}.{ending}", ":material/download:"
-        st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=icon)
+        file = f"{name}.{ending}"
+        st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=":material/download:")
 
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:
