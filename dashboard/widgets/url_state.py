@@ -44,8 +44,8 @@ class Param:
 _ASKED = "links.asked"  # What the last link brought that is no name, by its letters.
 MOST_KEPT = 500  # Letters of each.
 _NAME = re.compile(r"[\w.~*/+:=@-]{1,80}")
-_LEADS = re.compile(r"//|www\.|\.[a-z]{2}|\d\.\d+\.\d|@[\w-]+\.", re.I)
-"""What makes a name look like a place to go to: example.org, 198.51.100.7."""
+_LEADS = re.compile(r"//|www\.|\.[a-z]{2,}(?!\w)|\d\.\d+\.\d|@[\w-]+\.", re.I)
+"""What makes a name look like a place to go to: example.org, 198.51.100.7; direct.answer_tokens is a parameter."""
 _QUOTATION = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""")
 _FOLDERS = re.compile(r"(?<![\w/.:~…-])/(?:[^\s/'\"]+/)+(?=[^\s/'\"])")
 _LEFT_OUT = "'…'"
