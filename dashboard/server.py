@@ -7,6 +7,7 @@ what is private, and takes no upload from whoever may only look. What the rules 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import Counter
 from html import escape
@@ -119,7 +120,8 @@ class Door:
             return RedirectResponse("/", 303, _KEPT_TO_ITSELF)
         if not code:
             return _form(door.LOCKED if token else door.BARE)
-        if launch.is_code(code, token, time.time()) and code not in self._used:
+        launched = os.environ.get(launch.LAUNCHED, "")
+        if launch.is_code(code, token, launched, time.time()) and code not in self._used:
             self._used.add(code)
             return _let_in(request, "/")
         return await self._wrong(_USED)

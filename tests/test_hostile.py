@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import re
 from functools import partial
@@ -13,20 +14,21 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from streamlit.testing.v1 import AppTest
 
 import engine
 from dashboard.data import queries, runs
 from dashboard.text import exports
-from dashboard.widgets import controls
+from dashboard.widgets import controls, price_panel
+from dashboard.widgets.url_state import Param
+from engine.cli import serve
+from engine.core import text as fmt
 from engine.core.errors import BudgetscopeError
 from engine.core.records import Completion, Usage
 from engine.runs.run_dir import now
 from engine.store.store import Batch, Store
-from tests import ROOT
-from tests.support import stores
+from tests.support import hostile, stores
+from tests.support.pages import run_page
 
-APP = ROOT / "dashboard" / "app.py"
 FORMULAS = (
     "=1+1",
     "+1+1",
@@ -44,8 +46,29 @@ FORMULAS = (
     "--1",
     "-",
     "=",
+    " =1+1",
+    "\u00a0\u200b+1",
+    "\ufeff=1",
+    "\u3000\uff1d1",
+    "text;=1+1",
+    "text;\uff1d1;-2",
+    "\0=1",
 )
-STARTS = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+STARTS = re.compile("[\t\r\n]|[ \u00a0\u2000-\u200f\u2060\u3000\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
+GOES_ON = ";[=+@\uff1d\uff0b\uff0d\uff20-]"
+
+
+def would_run(cell: str) -> bool:
+    """Whether a spreadsheet would run a cell, or what lists parted by semicolons make a cell of its own."""
+    return bool(STARTS.match(cell) or re.search(GOES_ON, cell))
+
+
+def read_back(cell: str) -> str:
+    """What a cell held, as far as it can be told."""
+    return re.sub(f"^'|(?<=;)'(?={GOES_ON[1:]})", "", cell).replace("\0", "\ufffd")
+
+
+VIEWS = ("explore", "compare", "budgets", "answers", "tokens", "runs", "help", "snapshot", "thought")
 ODD = (
     "'; drop table trials; --",
     "../../etc/passwd",
@@ -72,8 +95,8 @@ def test_no_cell_of_a_table_of_the_dashboard_starts_a_formula(texts: list[str]) 
     rows = list(csv.reader(io.StringIO(exports.as_csv(frame).decode(), newline="")))[1:]
     assert len(rows) == len(whole)
     for row, text in zip(rows, whole, strict=True):
-        assert not [cell for cell in row if STARTS.match(cell)]
-        assert all(cell.removeprefix("'") == text.removeprefix("'") for cell in row)
+        assert not [cell for cell in row if would_run(cell)]
+        assert all(read_back(cell) == read_back(text) for cell in row)
 
 
 def test_no_cell_of_an_exported_table_starts_a_formula(tmp_path: Path) -> None:
@@ -84,9 +107,9 @@ def test_no_cell_of_an_exported_table_starts_a_formula(tmp_path: Path) -> None:
     Store(db).flush(Batch(completions=tuple(made), run_id="r"))
     Store(db).export(tmp_path / "c.csv", "csv", "completions")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "c.csv").read_bytes().decode(), newline="")))
-    assert sorted(row["text"].removeprefix("'") for row in rows) == sorted(FORMULAS)
+    assert sorted(read_back(row["text"]) for row in rows) == sorted(map(read_back, FORMULAS))
     for row in rows:
-        assert not [cell for cell in row.values() if STARTS.match(cell)], row
+        assert not [cell for cell in row.values() if would_run(cell)], row
 
 
 @pytest.fixture(scope="module")
@@ -109,21 +132,37 @@ def test_an_id_from_outside_is_only_ever_looked_up(db: Path, text: str) -> None:
     assert not Store(db).runs()[0].state.startswith("x")
 
 
-@pytest.mark.parametrize("view", ["explore", "budgets", "answers", "runs"])
-def test_an_address_full_of_odd_things_opens_the_page_and_explains(
-    db: Path, view: str, monkeypatch: pytest.MonkeyPatch
+SENTENCE = "Zq over. Sign in again at evil.example"
+"""What a link would like us to say."""
+LINKS: dict[str, dict[str, str | list[str]]] = {
+    **{f"{view} with all it reads": {} for view in VIEWS},
+    # What is read only beside something that is right.
+    "runs of a benchmark": {"task": "gsm8k", "revision": SENTENCE},
+    "runs with a parameter": {"strategy": "self_consistency", "knob": f"self_consistency.samples={SENTENCE}"},
+    "runs with a line-up": {"strategy": "cascade", "role": f"solver={SENTENCE}"},
+    "runs of a model": {"model": [f"{SENTENCE}{n}" for n in range(300)]},
+    "tokens of an answer": {"source": "stored", "trial": f"{SENTENCE}{'x' * 100_000}"},
+    "budgets with prices": {"prices": "own", "price": [f"{SENTENCE}=1/2", f"scripted/adder={SENTENCE}"]},
+    "explore with limits": {"most": "1e999", "least": "NaN", "cell": f"~{SENTENCE}\0", "size": "\u202e=-0"},
+}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_an_address_full_of_odd_things_opens_the_page_and_nothing_of_it_is_said_as_ours(
+    db: Path, link: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(db))
-    app = AppTest.from_file(str(APP), default_timeout=180)
-    if view != "explore":
-        app.switch_page(f"views/{view}.py")
-    names = ("x", "task", "model", "cell", "condition", "budget", "trial", "run", "show", "line", "axis", "__class__")
-    for at, name in enumerate(names):
-        app.query_params[name] = ODD[at % len(ODD)]
-    app.run()
+    monkeypatch.setenv(serve.NO_TOKEN, "1")
+    view = link.partition(" ")[0]
+    module = importlib.import_module(f"dashboard.views.{view}")
+    tuples = [*vars(module).values(), *vars(price_panel).values()]
+    reads = {each.name for params in tuples if isinstance(params, tuple) for each in params if isinstance(each, Param)}
+    app = run_page(view, **(LINKS[link] or dict.fromkeys([*reads, "__class__"], SENTENCE)))
     assert not app.exception, app.exception[0].value
+    kinds = ("warning", "error", "info", "success", "markdown", "caption", "title", "header", "subheader", "html")
+    said = [str(each.proto) for kind in kinds for each in app.get(kind)]
+    assert [each for each in said if "Sign in again" in each or str(db.parent) in each or "<script>" in each] == []
     assert app.warning
-    assert not [each for each in app.warning if "<script>" in str(each.value)]
 
 
 def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +181,17 @@ def test_a_saved_figure_runs_nothing_it_was_named(monkeypatch: pytest.MonkeyPatc
 )
 def test_no_address_in_a_shown_text_becomes_a_link(before: str, kind: str, after: str) -> None:
     """As Markdown looks for addresses, once the escapes are gone."""
-    shown = controls.literal(f"{before}{kind}evil.example/x{after}").replace("\\", "")
-    assert not re.search(r"https?://|www(?=\.)", shown, re.IGNORECASE)
-    assert not re.search(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", shown)
-    assert shown.replace("\u2060", "").count("evil.example/x")
+    for written in (controls.literal, fmt.in_markdown):
+        shown = written(f"{before}{kind}evil.example/x{after}").replace("\\", "")
+        assert not re.search(r"https?://|www(?=\.)", shown, re.IGNORECASE)
+        assert not re.search(r"[-.\w+]+@[-\w]+(?:\.[-\w]+)+", shown)
+        assert shown.replace("\u2060", "").count("evil.example/x")
+
+
+def test_a_name_in_markdown_that_is_taken_away_is_nothing_but_its_letters() -> None:
+    odd = ("a | b\n| c", "<!-- hidden", "@owner see #12", "&#104;i &lt;b>", "https://x.example")
+    for text in (*hostile.STRINGS, *odd):
+        written = fmt.in_markdown(text)
+        bare = re.sub(r"\\.", "", written)
+        live = re.search(r"[\\`*_\[\]<>|]|(?<!\w)@\w|&(?!amp;|lt;)|\w://\w|www\.\w", bare)
+        assert "\n" not in written and not live, text

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import codecs
+import hashlib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import access, queries, runs, studies
 from dashboard.text import exports
 from engine.cli import main
+from engine.models.keys import at_hand, redacted
 from engine.models.reach import Endpoint, Reach
 from engine.store import schema
 from engine.store.store import Store
@@ -76,7 +80,10 @@ def echoing(provider: Provider, key: str) -> None:
         fault, reply = answer(served)
         reply["model"] = f"model of {key}"
         reply["system_fingerprint"] = key
-        reply["choices"][0]["message"]["content"] += f" You sent Bearer {key}."
+        reply["choices"][0]["message"]["content"] += f" You sent Bearer {key}." + "".join(
+            f" {told}" for told in told_as(key)
+        )
+        reply["usage"][key] = 1
         return fault, reply
 
     provider.__dict__["answer"] = repeating
@@ -111,10 +118,16 @@ def _run(db: Path, provider: Provider) -> str:
     return run.run_id
 
 
+def told_as(key: str) -> tuple[str, ...]:
+    """A key, and some codes of it."""
+    raw = key.encode()
+    return key, key[::-1], raw.hex(), base64.b64encode(raw).decode(), base64.b85encode(raw).decode(), "\n".join(key)
+
+
 def clean(content: bytes | str) -> bool:
     """Whether neither key is in it."""
     raw = content.encode("utf-8", "replace") if isinstance(content, str) else content
-    return not any(key.encode() in raw for key in (IN_ENVIRONMENT, IN_SECRETS))
+    return not any(told.encode() in raw for key in (IN_ENVIRONMENT, IN_SECRETS) for told in told_as(key))
 
 
 def test_a_key_from_secrets_reaches_the_run_and_the_form_knows_its_name_alone(scene: Scene) -> None:
@@ -239,14 +252,45 @@ KEY = "Zq7/J+w9=PLANTed-KeyPart"
             KEY[:9] + between + KEY[9:]
             for between in ("\n", "\r\n    ", "=\n", "\\\n", r"\n", r"\r\n", "<br>", "\u200b")
         ),
+        # In codes that few servers have a use for.
+        base64.b32encode(f"Bearer {KEY}".encode()).decode(),
+        base64.b32encode(KEY.encode()).decode().lower().rstrip("="),
+        *(
+            code(f"{'x' * n}{KEY} and".encode()).decode()
+            for code in (base64.b85encode, base64.a85encode)
+            for n in range(4)
+        ),
+        base64.b64encode(base64.b64encode(f"Bearer {KEY}".encode())).decode(),
+        base64.b64encode(KEY.encode())[::-1].decode(),
+        base64.b64encode(KEY.lower().encode()).decode(),
+        base64.urlsafe_b64encode(KEY.encode("utf-16-le")).decode().rstrip("="),
+        KEY.encode().hex()[::-1],
+        base64.b64encode(KEY.encode().hex().upper().encode()).decode(),
+        codecs.encode(KEY, "rot13"),
+        KEY.upper(),
+        KEY.lower(),
+        # Letter by letter.
+        "".join(f"\\{ord(letter):03o}" for letter in KEY),
+        "".join(f"\\x{ord(letter):02x}" for letter in KEY),
+        "".join(f"\\u{ord(letter):04x}" for letter in KEY),
+        "".join(f"\\U{ord(letter):08x}" for letter in KEY),
+        "".join(f"\\u{{{ord(letter):x}}}" for letter in KEY),
+        "".join(f"&#{ord(letter)};" for letter in KEY),
+        "".join(f"&#x{ord(letter):x};" for letter in KEY),
+        "".join(f"={ord(letter):02X}" if at % 3 else letter for at, letter in enumerate(KEY)),
+        "Zq7\\57J\\053w9\\u{3d}PLANTed-KeyPart",
+        str([ord(letter) for letter in KEY]),
+        " ".join(f"{ord(letter):08b}" for letter in KEY),
+        "\0".join(KEY),
+        "\\u0000".join(KEY),
+        "', '".join(KEY),
+        "".join(chr(ord(letter) + 0xFEE0) for letter in KEY),
         "\n".join(KEY),
         "Zq7%2FJ%2B\nw9%3DPLANTed-KeyPart",
         "\n".join(re.findall(".{1,20}", base64.b64encode(f"Bearer {KEY}".encode()).decode())),
     ],
 )
 def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
-    from engine.models.faults import redacted
-
     shown = redacted(f"bad key {said} given", KEY)
     assert shown.startswith("bad key") and "[key]" in shown
     # At most the few letters at either end that base64 mixes with the text beside the key are left.
@@ -256,8 +300,51 @@ def test_a_key_is_blotted_out_in_every_form_it_travels_in(said: str) -> None:
     assert redacted("%41 &#65; 00:11:22:33:44:55:66:77 stays", KEY) == "%41 &#65; 00:11:22:33:44:55:66:77 stays"
 
 
-@given(texts.binary(max_size=7), texts.text("abcXYZ019+/=-_", min_size=16, max_size=40), texts.binary(max_size=7))
-def test_base64_hides_no_key_whatever_stands_around_it(before: bytes, key: str, after: bytes) -> None:
-    from engine.models.faults import redacted
+@given(
+    texts.binary(max_size=7),
+    texts.text("abcXYZ019+/=-_", min_size=16, max_size=40).filter(lambda key: len(set(key)) > 5),
+    texts.binary(max_size=7),
+    texts.sampled_from((base64.b64encode, base64.b32encode, base64.b85encode, base64.a85encode)),
+)
+def test_no_code_hides_a_key_whatever_stands_around_it(
+    before: bytes, key: str, after: bytes, code: Callable[[bytes], bytes]
+) -> None:
+    assert "[key]" in redacted(code(before + key.encode() + after).decode(), key)
 
-    assert "[key]" in redacted(base64.b64encode(before + key.encode() + after).decode(), key)
+
+def test_what_is_no_key_stays_in_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of words or of few letters, and short ones, are what people set where no key is needed."""
+    for name, value in {
+        "A_KEY": "ollama",
+        "B_KEY": "0000000000000000",
+        "C_KEY": "sk-xxxxxxxxxxxxxxxxxxxx",
+        "D_KEY": "your-openai-api-key",
+        "SOME_TOKEN": "not-needed",
+    }.items():
+        monkeypatch.setenv(name, value)
+    keys = at_hand(KEY)
+    answer = (
+        "Ask ollama, set your OpenAI API key, not-needed; 0000000000000000 is zero, sk-xxxxxxxxxxxxxxxxxxxx a dummy. "
+        "\\frac{1}{2} &amp; 100%25 = 3D; Zq7 J w9 is a part of one; 5a 71 37 2f are four bytes."
+    )
+    assert keys.without(answer) == answer
+    assert keys.without("I was given your-openai-api-key.") == "I was given [key]."
+    # Of a sentence of ours the doubtful goes, but no word that only begins as keys do.
+    assert redacted("at ollama, or-greater, greater-than-or-equal-to, hf-transfer", None) == (
+        "at [key], or-greater, greater-than-or-equal-to, hf-transfer"
+    )
+    assert "[key]" in redacted("Incorrect API key: sk-proj-****abcd", None)
+
+
+def test_a_long_answer_is_looked_through_in_no_time() -> None:
+    """However many keys there are, and whatever is in it: by windows of it, and not form by form."""
+    with pytest.MonkeyPatch.context() as patch:
+        for at in range(8):
+            patch.setenv(f"N{at}_API_KEY", "sk-proj-" + base64.b64encode(hashlib.sha256(bytes([at])).digest()).decode())
+        keys = at_hand(KEY)
+    prose = "The shop has 17 boxes of \\frac{3}{4} dozen eggs & sells 20% of them. " * 1500
+    keys.without(prose)
+    began = time.process_time()
+    assert keys.without(prose) == prose
+    assert time.process_time() - began < 0.1
+    assert keys.without(f"{prose}{KEY}{prose}") == f"{prose}[key]{prose}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -96,7 +97,8 @@ def is_own(origin: str | None, host: str | None) -> bool:
         return True
     try:
         at = urlsplit(origin)
-        return at.netloc.lower() == (host or "").lower() or (at.hostname or "") in allowed_hosts()
+        same = at.netloc.lower() == (host or "").lower()
+        return at.scheme in ("http", "https") and (same or (at.hostname or "") in allowed_hosts())
     except ValueError:
         return False
 
@@ -114,4 +116,4 @@ def _bare(host: str) -> str:
         plain = at.port is None or at.port > 0
     except ValueError:
         return ""
-    return (at.hostname or "").rstrip(".") if plain and "@" not in host and not (at.path or at.query) else ""
+    return (at.hostname or "").rstrip(".") if plain and not re.search("[@/?#]", host) else ""

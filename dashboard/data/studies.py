@@ -325,7 +325,9 @@ def calls(strategy: str, typed: Mapping[str, str]) -> str:
     entry = entries()[strategy]
     values = {knob: listed(text) for knob, text in typed.items() if text.strip()}
     try:
-        return str(entry.make(**{knob: each[0] for knob, each in values.items() if len(each) == 1}).calls)
+        calls = entry.make(**{knob: each[0] for knob, each in values.items() if len(each) == 1}).calls
+        # A parameter that is no number yet may come back as it was typed.
+        return str(calls) if isinstance(calls, int) else entry.calls
     except (BudgetscopeError, TypeError, ValueError, ArithmeticError):
         return entry.calls
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from engine.core.text import FORMULA_SIGNS, csv_cell
+from engine.core.text import FORMULA, NEXT_CELL, csv_cell
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -54,10 +54,12 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     named = [pl.col(name).cast(pl.String) for name, kind in kinds if kind in (pl.Categorical, pl.Enum)]
     whole = frame.with_columns(*lists, *named)
     names = [name for name, kind in whole.schema.items() if kind == pl.String]
-    quoted = {name: pl.concat_str(pl.lit("'"), pl.col(name)) for name in names}
-    armed = {name: pl.col(name).str.slice(0, 1).is_in([*FORMULA_SIGNS]) for name in names}
-    # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
-    texts = [pl.when(armed[name]).then(quoted[name]).otherwise(pl.col(name)).alias(name) for name in names]
+    texts = []
+    for name in names:
+        text = pl.col(name).str.replace_all("\0", "\ufffd", literal=True).str.replace_all(NEXT_CELL, ";'${1}")
+        # The apostrophe is what spreadsheets themselves write before text that looks like a formula.
+        armed = pl.when(text.str.contains(FORMULA)).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
+        texts.append(armed.alias(name))
     heads = {name: csv_cell(name) for name in whole.columns}
     return whole.with_columns(*texts).rename(heads).write_csv().encode()
 

@@ -156,17 +156,10 @@ def markdown(table: pl.DataFrame, sentences: tuple[str, str, str], facts: Iterab
     """The finding and the table for a README or a comment; names are written letter by letter."""
     heading, lead, rest = sentences
     names = ["Setting", "Budget", "Accuracy", "95%", "Output tokens", "Cost per 1,000, $", "Verdict"]
-    lines = [f"**{_plain(heading)}**", "", _plain(f"{lead}: {rest}" if rest else lead), ""]
+    lines = [f"**{fmt.in_markdown(heading)}**", "", fmt.in_markdown(f"{lead}: {rest}" if rest else lead), ""]
     lines += ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in table.select(names).iter_rows():
         cells = (fmt.UNKNOWN if v is None else fmt.number(v) if isinstance(v, float) else str(v) for v in row)
-        lines.append("| " + " | ".join(map(_plain, cells)) + " |")
-    lines += ["", " · ".join(_plain(f"{what} {value}") for what, value in facts if value)]
+        lines.append("| " + " | ".join(map(fmt.in_markdown, cells)) + " |")
+    lines += ["", " · ".join(fmt.in_markdown(f"{what} {value}") for what, value in facts if value)]
     return "\n".join(lines) + "\n"
-
-
-def _plain(words: str) -> str:
-    """Text that Markdown shows letter by letter on one line."""
-    line = " ".join(words.split())
-    # Signs of Markdown, of HTML and of GitHub's mentions; the last keeps an address from becoming a link.
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>|#!~$@" else sign for sign in line).replace("://", ":\u2060//")

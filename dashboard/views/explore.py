@@ -317,7 +317,7 @@ def _stakes(db: queries.Database, selection: queries.Selection) -> None:
         try:
             controls.say(queries.loss(db, selection, costs["wrong"], costs["missing"], costs["second"] or 0.0))
         except BudgetscopeError as error:
-            st.warning(controls.literal(str(error)))
+            controls.fault(error)
 
 
 def _table(frame: pl.DataFrame, decision: Decision, selection: queries.Selection, chosen: str | None) -> None:

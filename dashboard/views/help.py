@@ -82,7 +82,7 @@ def render() -> None:
     params = controls.offering(PARAMS, {"family": families})
     problems, key = url_state.load(VIEW, params), url_state.key(VIEW, "strategy")
     if (named := st.session_state.get(key)) and named not in every:
-        problems.append(f"There is no strategy {named!r}; the table has those there are.")
+        problems.append(f"There is no strategy {url_state.quoted(named)}; the table has those there are.")
     controls.heading("Which way of asking a model buys most accuracy for what it spends")
     for number, step in enumerate(STEPS, 1):
         st.markdown(f"{number}. {controls.literal(step)}")

@@ -232,7 +232,7 @@ def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> Non
     """The buttons, the name of the study and its file."""
     st.html(f'<h3 class="bs-sub">{"Not ready yet" if forecast.fault else "Ready to launch"}</h3>')
     if forecast.fault:
-        st.warning(controls.literal(forecast.fault))
+        controls.fault(forecast.fault)
     else:
         controls.caption(f"{forecast.summary} You may close the tab: the run goes on.")
 
@@ -241,7 +241,7 @@ def _launch(form: studies.Form, forecast: Forecast, usual: str, db: Path) -> Non
             own = runs.settle(db)
             run = start(studies.checked(form), own)
         except BudgetscopeError as error:
-            st.error(controls.literal(str(error)))
+            controls.fault(error, grave=True)
             return
         copy = f"results go to {own.name}, a copy that is shown from now on."
         st.session_state["run.note"] = None if own == db else f"{db.name} is the demo and is only read, so {copy}"
@@ -475,7 +475,7 @@ def _actions(run: RunDir, status: Status, busy: bool) -> None:
             try:
                 runs.resume(run, limits)
             except BudgetscopeError as error:
-                st.error(controls.literal(str(error)))
+                controls.fault(error, grave=True)
             else:
                 st.rerun()
         with st.popover("Raise the ceiling", icon=":material/vertical_align_top:", width="stretch"):

@@ -154,7 +154,7 @@ def _probe(db: queries.Database, study: str, condition: str) -> None:
         try:
             st.session_state[kept] = condition, thoughts.estimate(db, condition, study)
         except BudgetscopeError as error:
-            st.warning(controls.literal(str(error)))
+            controls.fault(error)
             return
     found = st.session_state.get(kept)
     # Of another setting, which was looked at before on this page.
@@ -177,7 +177,7 @@ def _probe(db: queries.Database, study: str, condition: str) -> None:
             try:
                 thoughts.start(db, condition, study, tokens=int(tokens), usd=usd)
             except BudgetscopeError as error:
-                st.warning(controls.literal(str(error)))
+                controls.fault(error)
                 return
             st.rerun()
 

@@ -188,8 +188,10 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
     here = tokenizers.at_hand()
     key = url_state.key(VIEW, "with")
     wanted = st.session_state.get(key) or [*here[:3]]
-    # A file of the server is nothing that a page may ask for.
-    st.session_state[key] = [name for name in wanted if name in here or not name.startswith("local/")]
+    # A file of the server is nothing that a page may ask for; and it stands in the headline, so it has to be a name.
+    st.session_state[key] = [
+        name for name in wanted if name in here or (url_state.is_name(name) and not name.startswith("local/"))
+    ]
     if foreign := [name for name in wanted if name not in st.session_state[key]]:
         problems.append(f"{url_state.quoted(foreign[0])} is not among the models of this machine that a page may use.")
     with st.container(horizontal=True, vertical_alignment="bottom", key="to-tokenizers"):
@@ -217,7 +219,7 @@ def _text(db: queries.Database | None, problems: list[str]) -> tuple[str, list[C
                         first = _window(cut.n_tokens)
                 cut = cuts.cut(text, name, max(0, first - 1), CELLS, special) if first > 1 else cut
         except BudgetscopeError as error:
-            st.warning(controls.literal(str(error)))
+            controls.fault(error)
             continue
         shown.append(cut)
         st.html(_cut(cut))
@@ -294,7 +296,7 @@ def _costs(text: str) -> None:
         try:
             each = cuts.fit(text, model, reply)
         except BudgetscopeError as error:
-            st.warning(controls.literal(str(error)))
+            controls.fault(error)
             continue
         rates = "–"
         if each.price is not None:
@@ -336,7 +338,7 @@ def _languages(chosen: Sequence[str]) -> None:
     try:
         found = cuts.premiums(tuple(chosen[:3]))
     except BudgetscopeError as error:
-        st.warning(controls.literal(str(error)))
+        controls.fault(error)
         return
     if not found:
         return

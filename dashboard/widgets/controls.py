@@ -43,17 +43,15 @@ MOST_WORDED = 20_000  # Cells of a table that are worded one by one; larger ones
 WIDE = 16  # Columns that do not fit beside one another on a wide window.
 _ESCAPED = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_{}[]()<>#+-.!|~:$&^="})
 _FROM_RIGHT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+(?: [\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]+)*")
-_ADDRESS = re.compile(r"https?(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
-"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
+_PARQUET = "application/vnd.apache.parquet"
 Form = Callable[[str], str]
 
 
 def literal(text: str) -> str:
     """Text that Streamlit's Markdown shows letter by letter, on one line: no link, image, icon, colour or formula.
 
-    Addresses become links only after the escapes are gone, so an invisible sign stands in each. Words written from the
-    right stand by themselves, or the numbers after them would be read from the right as well."""
-    line = _ADDRESS.sub(lambda found: f"{found[0]}\u2060", " ".join(text.split()))
+    Words written from the right stand by themselves, or the numbers after them would be read from the right as well."""
+    line = fmt.linkless(" ".join(text.split()))
     return _FROM_RIGHT.sub(lambda found: f"\u2068{found[0]}\u2069", line).translate(_ESCAPED)
 
 
@@ -77,15 +75,19 @@ def say(sentence: str) -> None:
 
 def caption(*parts: str, capital: bool = False) -> None:
     """Caption in legible grey: the parts that are not empty, joined by dots; `capital` raises its first letter."""
-    text = " · ".join(part for part in parts if part)
-    if text:
+    if text := " · ".join(part for part in parts if part):
         st.caption(literal(f"{text[:1].upper()}{text[1:]}" if capital else text))
 
 
 def warn(problems: Sequence[str]) -> None:
     """Warnings about what a link asked for and could not have."""
     for problem in problems:
-        st.warning(literal(problem), icon=":material/link_off:")
+        st.warning(literal(url_state.own(problem)), icon=":material/link_off:")
+
+
+def fault(error: object, *, grave: bool = False) -> None:
+    """What the engine refused, in its own words; what it quotes may have come by a link."""
+    (st.error if grave else st.warning)(literal(url_state.own(str(error))))
 
 
 def empty(why: str, what_next: str, command: str | None = None) -> None:
@@ -367,7 +369,7 @@ def downloads(
     if frame is not None:
         made = frame if callable(frame) else lambda: frame
         files += [("CSV", "csv", "text/csv", lambda: exports.as_csv(made()))]
-        files += [("Parquet", "parquet", "application/vnd.apache.parquet", lambda: exports.as_parquet(made()))]
+        files += [("Parquet", "parquet", _PARQUET, lambda: exports.as_parquet(made()))]
     if figure is not None:
         files += [("Figure (HTML)", "html", "text/html", lambda: as_html(figure(), title, text).encode())]
     if params is not None:
@@ -434,17 +436,16 @@ def share(
                 try:
                     st.session_state[f"{name}.frozen"] = freeze()
                 except BudgetscopeError as error:
-                    st.warning(literal(str(error)))
+                    fault(error)
             # The link stays on screen for the runs after the click.
             if kept := st.session_state.get(f"{name}.frozen"):
                 st.code(f"{url_state.root()}/snapshot?id={kept}", language=None, wrap_lines=True)
         else:
             caption(why)
-        parquet = "application/vnd.apache.parquet"
         files: list[tuple[str, str, str, Callable[[], bytes]]] = [
             ("Save as one page", "html", "text/html", lambda: page().encode()),
             ("Table (CSV)", "csv", "text/csv", partial(exports.as_csv, frame)),
-            ("Table (Parquet)", "parquet", parquet, partial(exports.as_parquet, frame)),
+            ("Table (Parquet)", "parquet", _PARQUET, partial(exports.as_parquet, frame)),
         ]
         with st.container(horizontal=True, gap="small"):
             _save(name, files)
@@ -453,8 +454,8 @@ def share(
 
 def _save(name: str, files: Iterable[tuple[str, str, str, Callable[[], bytes]]]) -> None:
     for label, ending, mime, made in files:
-        file, icon = f"{name}.{ending}", ":material/download:"
-        st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=icon)
+        file = f"{name}.{ending}"
+        st.download_button(label, made, file, mime, key=file, on_click="ignore", icon=":material/download:")
 
 
 def as_html(figure: go.Figure, title: str, text: str) -> str:

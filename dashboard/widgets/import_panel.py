@@ -61,7 +61,7 @@ def render() -> None:
                 with st.spinner("Importing"):
                     st.session_state["import.done"] = imports.take(dropped, db, wishes)
             except BudgetscopeError as error:
-                st.error(controls.literal(str(error)))
+                controls.fault(error, grave=True)
                 return
             # The rest of the page was drawn before the new answers were there.
             st.rerun()

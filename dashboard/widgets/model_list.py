@@ -144,7 +144,7 @@ def _fetch(name: str) -> None:
             with st.spinner("Fetching the model …"):
                 runs.fetch(name)
         except BudgetscopeError as error:
-            st.error(controls.literal(str(error)))
+            controls.fault(error, grave=True)
         else:
             queries.expected.clear()  # It keeps what was wrong.
             st.rerun()

@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.data import access, studies
 from dashboard.text.tables import short_question
-from dashboard.widgets import controls, model_list
+from dashboard.widgets import controls, model_list, url_state
 from dashboard.widgets.study_address import (
     AXES,
     BUDGETS,
@@ -105,7 +105,7 @@ def _preview(task: Mapping[str, Any]) -> None:
     try:
         asked = studies.preview(task)
     except BudgetscopeError as error:
-        st.warning(controls.literal(studies.without_path(str(error), task)))
+        controls.fault(studies.without_path(str(error), task))
         return
     rows = "".join(
         f'<div class="bs-row"><span>{escape(short_question(text, LONGEST))}</span><b>{escape(target or "–")}</b></div>'
@@ -146,7 +146,7 @@ def _uploaded(uploads: Path) -> dict[str, Any] | None:
             for name in FIELDS:
                 st.session_state[f"form.{name}"] = None
         except BudgetscopeError as error:
-            st.error(controls.literal(str(error)))
+            controls.fault(error, grave=True)
             path = None
         # Also after a failure, or its sentence would come again with every click.
         st.session_state["form.upload"] = file.file_id
@@ -376,7 +376,7 @@ def how_much() -> tuple[str, str]:
         step: Any = {"format": "%.6f", "min_value": 0.0} if axis == "usd" else {"step": 1, "min_value": 1}
         st.number_input("Another budget", value=None, key="form.other", on_change=add, **step)
     if bad := [each for each in chosen if not isinstance(each, (int, float))]:
-        controls.caption(f"Not a number: {', '.join(map(str, bad))}.")
+        controls.caption(f"Not a number: {', '.join(map(url_state.quoted, bad))}.")
     controls.caption("One run serves all budgets: smaller ones are read off the largest.")
     return axis, str(st.session_state[key])
 

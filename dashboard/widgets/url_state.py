@@ -41,6 +41,14 @@ class Param:
     pinned: bool = False  # The default depends on the data, so a copied link says it even then.
 
 
+_ASKED = "links.asked"  # What the last link brought that is no name, by its letters.
+MOST_KEPT = 500  # Letters of each.
+_NAME = re.compile(r"[\w.~*/+:=@-]{1,80}")
+_LEADS = re.compile(r"//|www\.|\.[a-z]{2,}(?!\w)|\d\.\d+\.\d|@[\w-]+\.", re.I)
+"""What makes a name look like a place to go to: example.org, 198.51.100.7; direct.answer_tokens is a parameter."""
+_QUOTATION = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)""")
+_FOLDERS = re.compile(r"(?<![\w/.:~…-])/(?:[^\s/'\"]+/)+(?=[^\s/'\"])")
+_LEFT_OUT = "'…'"
 Values = dict[str, str | list[str] | None]
 Query = Mapping[str, Sequence[str]]
 
@@ -67,11 +75,31 @@ def select_clicked(view: str, chart: str) -> None:
         st.session_state[key(view, "cell")] = cell(*point[:2])
 
 
+def is_name(text: str) -> bool:
+    """Whether a text could be a name of ours and of nothing else: no sentence, and no place in the web to go to."""
+    return bool(_NAME.fullmatch(text)) and not _LEADS.search(text)
+
+
 def quoted(text: object) -> str:
     """What a link asked for, in quotes, where it could be a name of ours; a sentence of somebody else's is left out."""
-    name = str(text)
-    ours = re.fullmatch(r"[\w.~*/+:=-]{1,80}", name) and "//" not in name and "www." not in name.lower()
-    return repr(name) if ours else "'…'"
+    return repr(str(text)) if is_name(str(text)) else _LEFT_OUT
+
+
+def own(sentence: str) -> str:
+    """A sentence of ours without what a link made it quote, unless that could be a name of ours, and without the
+    folders of the server, which are nobody's business."""
+    asked = st.session_state.get(_ASKED, ())
+
+    def shown(quotation: re.Match[str]) -> str:
+        # The beginning tells, since what is long is quoted in part.
+        begins = "" if is_name(quotation[0][1:-1]) else _letters(quotation[0])[:8]
+        return _LEFT_OUT if begins and any(begins in text for text in asked) else quotation[0]
+
+    return _FOLDERS.sub("", _QUOTATION.sub(shown, sentence) if asked else sentence)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).lower()
 
 
 def parse(params: Iterable[Param], query: Query) -> tuple[Values, list[str]]:
@@ -125,6 +153,9 @@ def load(view: str, params: Sequence[Param]) -> list[str]:
     if moved:
         st.session_state[key(view, "problems")] = []
     elif query != st.session_state.get(key(view, "url")) and not _late(view, query):
+        asked = {_letters(text)[:MOST_KEPT] for texts in query.values() for text in texts if not is_name(text)}
+        if asked:
+            st.session_state[_ASKED] = asked
         st.session_state[key(view, "problems")] = _fill(view, params, query)
         st.session_state[key(view, "url")] = query
     # What the data no longer offers goes back to its default: a filter above may have taken it away.

@@ -20,7 +20,6 @@ import click
 import engine
 from engine.cli import options, show
 from engine.cli.options import DONE, ERROR, STOPPED, Verb, among, option
-from engine.cli.reading.export import plain
 from engine.core import files, names, text
 from engine.core.errors import UnknownName, UsageError
 
@@ -329,8 +328,7 @@ def as_junit(judged: Sequence[Judged], undecided: str | None = None) -> str:
 
 def as_markdown(judged: Sequence[Judged], code: int, smoke: bool = False) -> str:
     """A heading, a table of the demands, and the summary."""
-    rows = [
-        f"| {each.verdict} | {plain(each.setting)} | {plain(each.task)} | {plain(sentence(each))} |" for each in judged
-    ]
+    cells = ((each.verdict, each.setting, each.task, sentence(each)) for each in judged)
+    rows = [f"| {' | '.join(map(text.in_markdown, row))} |" for row in cells]
     head = ["| verdict | setting | task | evidence |", "|---|---|---|---|"]
     return "\n".join(["## Budgetscope check", "", _summary(judged, code, smoke), "", *head, *rows, "", ""])

@@ -1,8 +1,9 @@
 """The launch token of a dashboard, the one-time link that stands for it, and the cookie a browser keeps instead.
 
 Who starts the dashboard has the token; the server's process gets it by its environment and hands it to nobody. A code
-of a link is good once and for ten minutes, and tells nothing of the token; so does the cookie, which is good as long as
-the token is the same. Pure: the clock and the memory of used codes are the caller's.
+of a link is good once, for ten minutes and for this start of the dashboard, since the next does not know that it was
+used; it tells nothing of the token. Neither does the cookie, which is good as long as the token is the same. Pure: the
+clock and the memory of used codes are the caller's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import secrets
 
 LAUNCH_TOKEN = "BUDGETSCOPE_LAUNCH_TOKEN"
 """Variable with the word that lets somebody start runs from a page."""
+LAUNCHED = "BUDGETSCOPE_LAUNCHED"
+"""Variable with the name of this start of the dashboard, to which its links are bound."""
 SHORTEST_TOKEN = 16
 GOOD_S = 600
 """Seconds a link may be opened."""
@@ -37,16 +40,18 @@ def is_token(typed: str, token: str) -> bool:
     return bool(token) and hmac.compare_digest(_bytes(typed.strip()), _bytes(token))
 
 
-def code(token: str, now_s: float) -> str:
-    """A new code for a link, good until ten minutes after `now_s` (of the machine's clock)."""
+def code(token: str, launched: str, now_s: float) -> str:
+    """A new code for a link to this start, good until ten minutes after `now_s` (of the machine's clock)."""
     body = f"{int(now_s) + GOOD_S}-{secrets.token_hex(8)}"
-    return f"{body}-{_mac(token, f'link {body}')[:32]}"
+    return f"{body}-{_mac(token, f'link {launched} {body}')[:32]}"
 
 
-def is_code(code: str, token: str, now_s: float) -> bool:
-    """Whether the owner of this token made the code and its time is not over; whether it was used is not known here."""
+def is_code(code: str, token: str, launched: str, now_s: float) -> bool:
+    """Whether the owner of this token made the code for this start (empty: it has no links) and its time is not over;
+    whether it was used is not known here."""
     body, _, mac = code.rpartition("-")
-    if not token or not hmac.compare_digest(_bytes(mac), _bytes(_mac(token, f"link {body}")[:32])):
+    right = _mac(token, f"link {launched} {body}")[:32]
+    if not token or not launched or not hmac.compare_digest(_bytes(mac), _bytes(right)):
         return False
     return now_s < int(body.partition("-")[0])
 

@@ -375,9 +375,16 @@ def replaceable(db: Path, out: Path) -> Path:
         raise UsageError(
             f"{out} cannot be written: there is no folder {target.parent}; make it first, or name another."
         )
-    ours = run_dir.is_ours(db, target)
-    if ours or (target.exists() and (not target.is_file() or is_database(target))):
-        what = "belongs to the database or its runs" if ours else "is not a file that may be replaced"
+    what = None
+    if run_dir.is_ours(db, target):
+        what = "belongs to the database or its runs"
+    elif str(target) != str(target).encode("utf-8", "replace").decode():
+        what = "has letters that are no UTF-8"
+    elif target.exists() and (not target.is_file() or is_database(target)):
+        what = "is not a file that may be replaced"
+    elif target.suffix.lower() == ".toml" and target.exists():
+        what = "is a study or another file of settings"
+    if what:
         raise UsageError(f"{out} {what}; choose another name.")
     if why := unwritable(target.parent):
         raise UsageError(f"{out} cannot be written: nothing can be made in {target.parent} ({why}).")

@@ -86,7 +86,8 @@ def serve(db: Path, host: str, port: int, wishes: Wishes = Wishes()) -> int:
 
         def link() -> str:
             """With a code of its own: each is good once."""
-            return address(host, port) + (f"/login?code={launch.code(token, time.time())}" if token else "")
+            code = launch.code(token, given[launch.LAUNCHED], time.time()) if token else ""
+            return address(host, port) + (f"/login?code={code}" if code else "")
 
         show.say(f"Budgetscope is at {link()} (Ctrl-C stops it)")
         sys.stdout.flush()
@@ -146,6 +147,7 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
         PRIVATE: "1" if wishes.private else "",
         ALLOWED_HOSTS: ",".join(wishes.hosts),
         launch.LAUNCH_TOKEN: token,
+        launch.LAUNCHED: secrets.token_hex(8),
     }
     reachable = reach.variable(reach.Reach(is_loopback(host), wishes.endpoints))
     return {**os.environ, **registry.child_environment(wishes.modules), **reachable, **given}

@@ -36,10 +36,15 @@ def local_copy(demo: Path) -> Path:
 
 def refuse_by_name(path: Path) -> None:
     """Raise StoreError for a path that DuckDB would read as another, or beside which nothing can be kept."""
-    whole = path.absolute()
+    whole = str(path.absolute())
     # What follows a ? is a list of options to DuckDB, and a backslash is a slash.
-    if odd := next((sign for sign in "?\\" if sign in str(whole)), None):
-        raise StoreError(f"{path} has a {odd} in its path, which the database cannot keep; choose another name.")
+    odd = next((f"a {sign}" for sign in "?\\" if sign in whole), None)
+    if whole.endswith(".wal"):
+        odd = "the ending of a database's own log (.wal)"
+    elif not odd and whole != whole.encode("utf-8", "replace").decode():
+        odd = "letters that are no UTF-8"
+    if odd:
+        raise StoreError(f"{path} has {odd} in its path, which the database cannot keep; choose another name.")
     if (size := len(os.fsencode(path.name))) > files.LONGEST_NAME_BYTES:
         raise StoreError(
             f"The name of the database has {size:,} bytes, and the most is {files.LONGEST_NAME_BYTES}: its log and "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import overload
 
@@ -25,12 +26,20 @@ UNITS = {
     "latency_ms": "ms",
 }
 """What an axis counts, as it follows a number or heads a column."""
-FORMULA_SIGNS = "=+-@\t\r\n＝＋－＠"
-"""What a text begins with that a spreadsheet would run; in East Asia they take the wide signs for the narrow ones."""
+_RUN = "[=+@＝＋－＠-]"
+FORMULA = f"^(?:[\t\r\n]|[ \u00a0\u2000-\u200f\u2060\u3000\ufeff]*{_RUN})"
+"""How a text begins that a spreadsheet would run, as a regular expression of any of our libraries; in East Asia they
+take the wide signs for the narrow ones, and some take no notice of blanks."""
+NEXT_CELL = f";({_RUN})"
+"""Where a text would go on in a cell of its own that is run, in countries whose lists are parted by semicolons."""
 FREE = "free (runs here)"
 """The cost of a model of this machine, for which nobody sends a bill."""
 FINE = 500
 """Questions from which on an accuracy is told to a tenth of a percent."""
+
+_ADDRESS = re.compile(r"(?:https?|ftp)(?=://)|www(?=\.)|@(?=[\w-]+\.)", re.IGNORECASE)
+"""What Markdown makes a link of by itself: a scheme, www before its dot, the sign of a mail address."""
+_MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*_[]>|#!~$@"}, "&": "&amp;", "<": "&lt;"})
 
 
 def count(value: int | None) -> str:
@@ -243,6 +252,19 @@ def _tenths(fraction: float) -> str:
     return text if float(text) else text.removeprefix("-")
 
 
+def linkless(text: str) -> str:
+    """Text in which Markdown finds no address: it looks for them once escapes are gone, so an invisible sign stands in
+    each."""
+    return _ADDRESS.sub(lambda found: f"{found[0]}\u2060", text)
+
+
+def in_markdown(text: str) -> str:
+    """Text that Markdown shows letter by letter on one line, in a table too: no markup, link or mention."""
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    # GitHub looks for mentions in what is shown.
+    return re.sub(r"(?<!\w)@(?=\w)", "@\u2060", linkless(line)).translate(_MARKDOWN)
+
+
 @overload
 def csv_cell(value: str) -> str: ...
 @overload
@@ -252,5 +274,6 @@ def csv_cell(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return json.dumps(value)
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(tuple(FORMULA_SIGNS)) else value.replace("\0", "\ufffd")
+        value = re.sub(NEXT_CELL, r";'\1", value.replace("\0", "\ufffd"))
+        return f"'{value}" if re.match(FORMULA, value) else value
     return value

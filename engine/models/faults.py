@@ -7,22 +7,18 @@ route. Never lets a key into a sentence.
 
 from __future__ import annotations
 
-import base64
-import functools
 import json
-import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from html.entities import html5
 from typing import Literal
-from urllib.parse import quote
 
 from engine.core.errors import ContextOverflow, InDoubt, ProviderError
 from engine.core.records import Usage
 from engine.models import window
+from engine.models.keys import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +159,6 @@ RUBBISH_SAID = ("invalid response", "provider returned 'choices'")
 NO_MONEY = ("insufficient_quota", "billing_hard_limit", "credit balance is too low")
 SAID = 200
 """Longest part of a provider's own words in a sentence, in characters."""
-SHORTEST_KEY = 6
-"""A shorter value of the environment is left in sentences: as text it may stand anywhere."""
-_SECRET = re.compile(
-    r"(?i:bearer\s+\S+)|(?i:api[_-]?key\s*[=:]\s*['\"]?\S+)|\b(?:sk|pk|rk|gsk|xai|hf|AIza|key|or|r8|pplx)[-_A-Z][\w*.-]{6,}"
-)
 _WRAPPER = re.compile(r"^(?:[\w.]*(?:Error|Exception|Timeout|Violation)(?: Error)?(?: -|:) *)+")
 
 
@@ -340,128 +331,6 @@ def retry_after_s(headers: Mapping[str, str], now: float | None = None) -> float
         return max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-
-
-def redacted(text: str, key: str | None) -> str:
-    """Text with the key, every key in the environment, and whatever looks like a key blotted out."""
-    return _SECRET.sub("[key]", blotted(text, keys_at_hand(key, SHORTEST_KEY)))
-
-
-def keys_at_hand(key: str | None, least: int) -> tuple[str, ...]:
-    """The key and every value of the environment whose name tells of one, in the forms they travel in, longest first.
-
-    `least`: shorter ones are left out, because they may be words."""
-    named = (value for name, value in os.environ.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name.upper()))
-    forms: set[str] = set()
-    for value in (*named, key or ""):
-        if len(value) >= least:
-            text = json.dumps(value)[1:-1]
-            # JSON may write any sign as an escape, and a slash with a backslash before it.
-            signs = "".join(letter if letter.isalnum() else f"\\u{ord(letter):04x}" for letter in value)
-            raw = value.encode("utf-8", "replace")
-            percents = {quote(value, safe=""), quote(value), "".join(f"%{byte:02X}" for byte in raw)}
-            percents |= {re.sub("%..", lambda code: code[0].lower(), each) for each in percents}
-            forms |= {value, value[::-1], text, text.replace("/", "\\/"), signs, raw.hex(), raw.hex().upper()}
-            forms |= percents | _coded(raw)
-    # Longest first, or a key that another begins with would leave the other's end standing.
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-def _coded(raw: bytes) -> set[str]:
-    """What base64 makes of a key wherever it stands in a text, such as behind 'Bearer ' or a user's name."""
-    cores = set()
-    for before in range(3):
-        # Left out: what depends on the text before it, and on what follows.
-        core = base64.b64encode(b"\0" * before + raw)[(0, 2, 3)[before] :].decode().rstrip("=")
-        core = core[: len(core) - 1 if (before + len(raw)) % 3 else None]
-        cores |= {core, core.replace("+", "-").replace("/", "_")}
-    return cores
-
-
-def blotted(text: str, keys: Iterable[str]) -> str:
-    """Text with these keys blotted out, longest first, also where some of their letters are escaped and others not, or
-    lines end within them."""
-    keys = tuple(keys)
-    for key in keys:
-        text = text.replace(key, "[key]")
-    # Nearly every reply has lines, and a key in pieces nearly none: looked for roughly before it is letter by letter.
-    if _ESCAPED.search(text) or any(key in whole for whole in _without_lines(text) for key in keys):
-        for apart in _APART:
-            text = _blotted_apart(text, keys, apart)
-    if _HEX.search(text):
-        for key in keys:
-            if _PAIRS.fullmatch(key):
-                text = _in_hex(key.lower()).sub("[key]", text)
-    return text
-
-
-_ESCAPED = re.compile(
-    r"%(?:25){0,3}(?P<percent>[0-9a-f]{2})|\\{1,2}(?:x|u00|u\{0{0,2})(?P<json>[0-9a-f]{2})\}?|"
-    r"&(?:amp;)?#(?:x0{0,4}(?P<hex>[0-9a-f]{2})|0{0,4}(?P<decimal>[0-9]{2,3}));|&(?P<named>[a-z]{3,6});",
-    re.I,
-)
-"""A letter as addresses, JSON and HTML may write it."""
-_APART = [
-    re.compile(
-        rf"(?P<break>(?:{end}|\\\r?\n|(?:\\{{1,2}}r)?\\{{1,2}}n|<br ?/?>)[ \t]*|[\u00ad\u200b-\u200d\u2060\ufeff])|"
-        f"{_ESCAPED.pattern}",
-        re.I,
-    )
-    for end in (r"\r?\n", r"=\r?\n")
-]
-"""Besides these, what stands between the lines of a wrapped text, as texts, JSON and HTML write it, or mails; and what
-has no width. Two, since a key may itself end in the sign that ends a mail's line."""
-_ENDS = ("\\\r\n", "\\\n", "\\\\r", "\\\\n", "\\r", "\\n", "<br>", "<br/>", "<br />", "<BR>")
-_BLANKS = str.maketrans("", "", "\r\n\t \u00ad\u200b\u200c\u200d\u2060\ufeff")
-_HEX = re.compile(r"(?:[0-9a-f]{2}[\s:,-]{0,2}(?:0x|\\x)?){6}", re.I)
-_PAIRS = re.compile(r"(?:[0-9a-f]{2}){6,}")
-
-
-def _without_lines(text: str) -> Iterator[str]:
-    """A text without what its lines may end in, and without more: all of it that is left stands side by side."""
-    for mails in (False, True):
-        whole = text.replace("=\r\n", "").replace("=\n", "") if mails else text
-        if not mails or len(whole) < len(text):
-            for end in _ENDS:
-                whole = whole.replace(end, "")
-            yield whole.translate(_BLANKS)
-
-
-def _blotted_apart(text: str, keys: Iterable[str], apart: re.Pattern[str]) -> str:
-    """Looks for the keys in the text as it reads in one line and without escapes, and blots them out there."""
-    plain, starts, at = list[str](), list[int](), 0
-    for found in apart.finditer(text):
-        letter = "" if found["break"] else _letter(found)
-        plain += [*text[at : found.start()], *letter]
-        starts += [*range(at, found.start()), *[found.start()] * len(letter)]
-        at = found.end()
-    plain += text[at:]
-    starts += [*range(at, len(text) + 1)]
-    read = "".join(plain)
-    spans = [
-        (starts[place.start()], starts[place.end()]) for key in keys for place in re.finditer(re.escape(key), read)
-    ]
-    # From the end, so that what stands before keeps its place; one within another is gone with it.
-    last = len(text) + 1
-    for start, end in sorted(spans, key=lambda span: (span[1], -span[0]), reverse=True):
-        if end <= last:
-            text, last = f"{text[:start]}[key]{text[end:]}", start
-    return text
-
-
-def _letter(found: re.Match[str]) -> str:
-    """What an escape stands for; a name that HTML has not stands for itself."""
-    if named := found["named"]:
-        return html5.get(f"{named};", found[0])
-    code = found["percent"] or found["json"] or found["hex"]
-    return chr(int(code, 16) if code else int(found["decimal"]) % 256)
-
-
-@functools.lru_cache(maxsize=64)
-def _in_hex(key: str) -> re.Pattern[str]:
-    """A key in hexadecimal digits, of either case and with what parts its bytes."""
-    pairs = (key[at : at + 2] for at in range(0, len(key), 2))
-    return re.compile(r"[\s:,-]{0,2}(?:0x|\\x)?".join(pairs), re.I)
 
 
 def said_status(error: BaseException) -> int | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -141,6 +143,11 @@ def check_endpoint(spec: ModelSpec, reach: Reach) -> bool:
     if not _is_localhost(at):
         # Names are looked up when they are asked (`addresses_of`), since what they mean may change until then.
         _check_public(spec, at, _numeric(at))
+        if not _is_usual(at.hostname or ""):
+            raise UsageError(
+                f"Model {spec.name!r} may not be asked from the dashboard, because {host(at)} is no usual way to write "
+                "a host: write a name in plain letters (xn--… for others), or an address like 203.0.113.7."
+            )
     return True
 
 
@@ -242,6 +249,16 @@ def _is_localhost(at: SplitResult) -> bool:
         return False
     # Mapped into IPv6 it is loopback too, but an address in disguise is nobody's usual spelling.
     return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
+
+
+def _is_usual(name: str) -> bool:
+    """Whether a host is written so that whoever looks it up and whoever connects read the same: in capitals, wide
+    letters, with leading zeros or a last dot, one may see a name where the other sees an address."""
+    with suppress(ValueError):
+        ipaddress.ip_address(name)
+        return True
+    labels = name.lower().removesuffix(".").split(".")
+    return all(re.fullmatch("[a-z0-9_-]{1,63}", each) for each in labels) and re.search("[a-z]", labels[-1]) is not None
 
 
 def _numeric(at: SplitResult) -> list[str]:

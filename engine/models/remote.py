@@ -20,7 +20,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,7 +30,8 @@ from engine.core.records import Completion, ModelSetting, Prompt, Request
 from engine.models import openais, prices, reach, wire
 from engine.models import settings as mapping
 from engine.models.declared import ModelSpec
-from engine.models.faults import blotted, fault, keys_at_hand, said_status
+from engine.models.faults import fault, said_status
+from engine.models.keys import Keys, at_hand
 from engine.models.model import Bound, Rates
 from engine.models.net.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
 from engine.models.replies import Expected, Heard, completion, plain, shaped
@@ -46,8 +47,6 @@ PARALLEL = 16
 """Most calls in flight to one provider, unless declared."""
 INTERACTIVE = frozenset({"github_copilot", "chatgpt"})
 """Providers whose very look-up opens a login in the terminal."""
-SHORTEST_ECHO = 16
-"""A key of so many letters is blotted out of replies; a shorter one, such as `ollama`, may be a word of an answer."""
 CONTINUED = {"continue_final_message": True, "add_generation_prompt": False}
 """How an endpoint is told to go on with the last turn; words of vLLM, SGLang and llama.cpp."""
 PROBED_TOKENS = 4096
@@ -110,13 +109,13 @@ class RemoteModel:
     allowance: int = 64
     """Tokens of chat template a prompt may carry beyond its bytes, 16 per message not counted; see `learn`."""
 
-    _keys: tuple[str, ...] = field(init=False, repr=False, default=())
+    _keys: Keys = field(init=False, repr=False, default=Keys())
     _client: tuple[asyncio.AbstractEventLoop, Any] | None = field(init=False, repr=False, compare=False, default=None)
     _direct: dict[str, Direct] = field(init=False, repr=False, compare=False, default_factory=dict)
     spread: Replicas | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
-        self._keys = keys_at_hand(self.key, SHORTEST_ECHO)
+        self._keys = at_hand(self.key)
         if self.replicas:
             from engine.models.net.replicas import Replicas
 
@@ -172,15 +171,11 @@ class RemoteModel:
             self.lenient,
             self.key,
             self._remark,
+            self._keys,
         )
         done = completion(reply, expected, heard.body)
         said = plain(heard.body) or {}
-        self.usage_seen = tuple(fields_seen(said.get("usage") or said.get("usageMetadata")))
-        # A server can repeat the key it was sent, also where it names its model.
-        texts = (done.text, done.model_reported or "", done.fingerprint or "")
-        if any(key in text for key in self._keys for text in texts):
-            text, model, fingerprint = (blotted(text, self._keys) for text in texts)
-            done = replace(done, text=text, model_reported=model or None, fingerprint=fingerprint or None)
+        self.usage_seen = tuple(fields_seen(self._keys.within(said.get("usage") or said.get("usageMetadata"))))
         if self.spread:
             done = self.spread.checked(asked_at, done)
         if not done.usage.estimated:

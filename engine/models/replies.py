@@ -17,6 +17,7 @@ from typing import Any
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Finish, Request, Usage
 from engine.models import faults, usage
+from engine.models.keys import Keys, redacted
 from engine.models.usage import malformed
 
 _WORDS: dict[str, str] = {
@@ -73,6 +74,8 @@ class Expected:
     """Blotted out of whatever is quoted."""
     remark: Callable[[str], None] | None = None
     """Told what was ignored of a reply that is kept."""
+    keys: Keys = Keys()
+    """Blotted out of all that was sent, before it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,12 @@ def completion(reply: Any, expected: Expected, body: str | None = None) -> Compl
     Raises ProviderError: 'malformed' for what cannot be read, 'unfinished' for a generation that failed inside a 200,
     else what the code of its error object says. The money may be gone all the same.
     """
-    sent = plain(body)
+    # A server may repeat the key it was sent anywhere, also where it names its model or its figures.
+    sent = expected.keys.within(plain(body))
     if sent is not None and shaped(sent):
         return read(sent, expected)
     # The body is of no shape we read, or nobody kept it.
-    known = _dumped(reply)
+    known = expected.keys.within(_dumped(reply))
     if sent is not None:
         # Another shape, of which litellm made OpenAI's; its word for the end stands where such a body has it.
         words = {name: sent[name] for name in _FINISHED if name in sent}
@@ -335,8 +339,8 @@ def _end(word: object) -> str | None:
 
 
 def _quotable(word: object, key: str | None) -> str:
-    text = "".join(c if c.isprintable() else " " for c in str(word)[:_SHOWN])
-    return f"'{faults.redacted(text, key)}'"
+    text = redacted("".join(c if c.isprintable() else " " for c in str(word)[: 50 * _SHOWN]), key)
+    return f"'{text[:_SHOWN]}'"
 
 
 def _dumped(reply: Any) -> Mapping[str, Any]:

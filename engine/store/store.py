@@ -6,7 +6,6 @@ Owns every insert, delete and export. A flush is one transaction and idempotent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from engine.core.budget import Limits
 from engine.core.errors import StoreError, UnknownName
 from engine.core.records import Attempt, Completion, End, Probe, Trial, TrialSpec
 from engine.core.rounds import Round, Stop
-from engine.core.text import FORMULA_SIGNS
+from engine.core.text import FORMULA, NEXT_CELL
 from engine.store import deltas, parquet, rows, schema, tables
 from engine.store.database import Database
 from engine.store.sql import Connection, quoted
@@ -436,9 +435,9 @@ _DELETE_RUN = (
 
 def _guarded(name: str) -> str:
     """A text column whose formulas are defused; real numbers such as -3.5 stay as they are."""
-    formula = f"""regexp_matches("{name}", '^[{re.escape(FORMULA_SIGNS)}]')"""
     number = f"""regexp_full_match("{name}", '[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?')"""
-    text = f"""replace("{name}", chr(0), '\ufffd')"""
+    text = f"""regexp_replace(replace("{name}", chr(0), '\ufffd'), '{NEXT_CELL}', ';''\\1', 'g')"""
+    formula = f"""regexp_matches({text}, '{FORMULA}')"""
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
 
 

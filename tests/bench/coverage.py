@@ -26,6 +26,7 @@ from tests.support.simulated import (
     paired_coverage,
     point_coverage,
     single_coverage,
+    wrongly_apart,
     wrongly_best,
     wrongly_reaching,
 )
@@ -96,6 +97,8 @@ def advice(times: int) -> None:
         print(f"reach 0.6 wrongly  {world}  {wrongly_reaching(world, 0.6, times):6.1%}")
     for world in (World((0.5, 0.5), 60), World((0.5,) * 6, 60), World((0.9,) * 6, 60, 15), World((0.3, 0.5, 0.5), 100)):
         print(f"best wrongly  {world}  {wrongly_best(world, times):6.1%}")
+    for world in (World((0.5, 0.5), 60), World((0.5,) * 6, 60), World((0.5,) * 12, 60), World((0.9,) * 12, 100)):
+        print(f"apart wrongly  {world}  {wrongly_apart(world, times):6.1%}")
     for world in (World((0.5,), 60), World((0.05,), 60), World((0.9,), 60), World((0.5,), 100, 20)):
         print(f"spend per right answer held  {world}  {cost_coverage(world, times):6.1%}")
     for world in (World((0.3, 0.6), 60), World((0.3, 0.4, 0.8), 60), World((0.5, 0.55), 100)):

@@ -35,7 +35,7 @@ PAST = "the authors read another number than the boxed one"
 UNKNOWN_TEXT = "an option's text without its letter, whose options are not recorded"
 AUTHORS_ERR = frozenset({DROPPED_SIGN, DROPPED_DIGITS, NO_NUMBER, NO_LETTER, BEYOND, PAST, UNKNOWN_TEXT})
 """Classes in which the authors' own rule is plainly wrong, or the recording lacks what it takes to follow it."""
-_NAMES_NONE = re.compile(r"\b(?:none of|cannot be determined|insufficient|not enough|unknown)\b", re.I)
+_NAMES_NONE = re.compile(r"\b(?:none of|no correct|cannot be determined|insufficient|not enough|unknown)\b", re.I)
 _ENDS = 300
 """Characters of a reply's end, where it says what it comes to."""
 

@@ -27,6 +27,7 @@ def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in (serve.READ_ONLY, serve.NO_TOKEN, serve.PRIVATE, serve.ALLOWED_HOSTS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(launch.LAUNCH_TOKEN, TOKEN)
+    monkeypatch.setenv(launch.LAUNCHED, "this start")
     monkeypatch.setattr(server, "PENALTY_S", 0.05)
     before = config.get_option("server.address")
     config.set_option("server.address", "127.0.0.1")
@@ -104,6 +105,7 @@ NAMES = [
     ("127.0.0.1", "192.168.1.4:8501", False),
     ("127.0.0.1", "localhost@evil.example", False),
     ("127.0.0.1", "evil.example/localhost", False),
+    ("127.0.0.1", "localhost#evil.example", False),
     ("127.0.0.1", "localhost:x", False),
     ("127.0.0.1", "", False),
     ("192.168.1.4", "192.168.1.4:8501", True),
@@ -135,7 +137,15 @@ def test_a_name_its_owner_allowed_is_answered(behind: Behind, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "http://localhost:9999", "http://127.0.0.1:9999", "null", "http://[", "127.0.0.1:8501"],
+    [
+        "http://evil.example",
+        "http://localhost:9999",
+        "http://127.0.0.1:9999",
+        "null",
+        "http://[",
+        "127.0.0.1:8501",
+        "odd://127.0.0.1:8501",
+    ],
 )
 def test_another_pages_requests_are_not_answered(origin: str, behind: Behind) -> None:
     assert behind.handshake(origin=origin) == "close"
@@ -145,8 +155,10 @@ def test_another_pages_requests_are_not_answered(origin: str, behind: Behind) ->
     assert behind.handshake(origin=ORIGIN) == "accept"
 
 
-def test_a_link_lets_one_browser_in_once_and_leaves_nothing_in_the_address(behind: Behind) -> None:
-    code = launch.code(TOKEN, time.time())
+def test_a_link_lets_one_browser_in_once_and_leaves_nothing_in_the_address(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = launch.code(TOKEN, "this start", time.time())
     answer = behind.ask("GET", f"/login?code={code}")
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     assert answer.headers["referrer-policy"] == "same-origin" and answer.headers["cache-control"] == "no-store"
@@ -156,8 +168,13 @@ def test_a_link_lets_one_browser_in_once_and_leaves_nothing_in_the_address(behin
     again = behind.ask("GET", f"/login?code={code}")
     assert again.status_code == 403 and not again.cookies and code not in again.text
     assert behind.ask("GET", f"/login?code={code}", cookies_of(answer)).headers["location"] == "/", "who is in stays in"
-    old = behind.ask("GET", f"/login?code={launch.code(TOKEN, time.time() - 601)}")
+    old = behind.ask("GET", f"/login?code={launch.code(TOKEN, 'this start', time.time() - 601)}")
     assert old.status_code == 403 and not old.cookies
+    # Another start has the same token and does not know which links were used.
+    monkeypatch.setenv(launch.LAUNCHED, "the next start")
+    replayed = Behind().ask("GET", f"/login?code={code}")
+    assert replayed.status_code == 403 and not replayed.cookies
+    assert Behind().ask("GET", "/login", cookies_of(answer)).headers["location"] == "/", "who is in stays in here too"
 
 
 def test_the_typed_token_lets_in_and_a_wrong_one_is_not_repeated(behind: Behind) -> None:

@@ -19,6 +19,7 @@ from engine.analysis import gate
 from engine.analysis.advice.board import Board
 from engine.analysis.advice.choose import reach, under
 from engine.analysis.advice.cost import next_point, per_right
+from engine.analysis.advice.decide import BETTER, WORSE, decide
 from engine.analysis.advice.what_if import heights, spends, without
 from engine.analysis.cells import MEANS
 from engine.analysis.frontier import Cloud, ClusterSums, Kind, places, verdicts
@@ -245,6 +246,12 @@ def wrongly_best(world: World, times: int, seed: int = 0) -> float:
         assert found.cell is not None
         wrong += found.decided and [int(found.cell.condition_id[1:])] != best
     return wrong / times
+
+
+def wrongly_apart(world: World, times: int, seed: int = 0) -> float:
+    """How often a decision calls any of several equals less accurate than its pick, or measurably better."""
+    said = [decide(board).verdicts["verdict"].is_in([BETTER, WORSE]).any() for board in boards(world, times, seed)]
+    return sum(said) / len(said)
 
 
 def cost_coverage(world: World, times: int, seed: int = 0) -> float:

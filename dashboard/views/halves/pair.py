@@ -145,7 +145,7 @@ class Pair:
                     db, self.a.study, task, self.a.cell, self.b.cell, (called(sides[0]), called(sides[1])), *look
                 )
             except UsageError as error:
-                st.warning(controls.literal(str(error)))
+                controls.fault(error)
                 return
             controls.say(answer)
             controls.chart(figures.crossing_figure(info), "compare.crossing", "crossing", answer)
@@ -159,7 +159,7 @@ class Pair:
                 try:
                     controls.say(comparison.next_point(db, self.a.study, task, self.looking))
                 except BudgetscopeError as error:
-                    st.warning(controls.literal(str(error)))
+                    controls.fault(error)
 
     def _month(self, db: queries.Database, by: Mapping[str, Param]) -> None:
         """What a month comes to with either. What is unknown stays unknown."""
@@ -175,7 +175,7 @@ class Pair:
             try:
                 savings = comparison.month(db, self.a.study, a, b, lineups, wish, self.looking)
             except UsageError as error:
-                st.warning(controls.literal(str(error)))
+                controls.fault(error)
                 return
             controls.table(differences.month_table(savings), "compare.month", tallest=None)
             controls.caption(differences.month_remarks(savings, () if size else unknown))

@@ -104,7 +104,8 @@ class Decision:
     question in the axis' unit; accuracy, a share; regret and regret_high as `regret` and `bound` would be with this
     point as the pick, null outside the corner, the bound null too where it is surely less accurate; behind (accuracy of
     the pick minus its own, on the questions both have) with the ends of its 95% interval; equivalent (its 90% interval
-    lies within the margin); verdict, one of `ORDER`. Where nothing is accepted the nearest stands for the pick. Points
+    lies within the margin); verdict, one of `ORDER`, of which better and less
+    accurate hold for all points together. Where nothing is accepted the nearest stands for the pick. Points
     equal to the pick in spend and every answer are recommended with it, for they are the same."""
 
     @property
@@ -208,8 +209,8 @@ def decide(
     if not corner or accuracy[corner].max() <= 0:
         nearest = _nearest(board, over)
         gaps, z = _Gaps.over(board, nearest), stats.z_of(LEVEL)
-        ends = gaps.low(z), gaps.high(z)
-        table = _table(board, nearest, gaps, ends, over, under, margin, {}, {})
+        ends, surely = ((gaps.low(at), gaps.high(at)) for at in (z, _beside(board, nearest)))
+        table = _table(board, nearest, gaps, ends, surely, over, under, margin, {}, {})
         if corner:
             # Cheapest of what is never right is no advice.
             table = table.with_columns(pl.col("verdict").replace(RECOMMENDED, CLOSE))
@@ -226,14 +227,16 @@ def decide(
     )
     gaps, z = _Gaps.over(board, pick), stats.z_of(LEVEL)
     low, high = gaps.low(z), gaps.high(z)
-    bounds = _bounds(board, pick, gaps, high, corner, margin)
+    sure = _beside(board, pick)
+    surely = gaps.low(sure), gaps.high(sure)
+    bounds = _bounds(board, pick, gaps, surely[1], corner, margin)
     regrets = {cell: highest - float(accuracy[cell]) for cell in corner}
-    table = _table(board, pick, gaps, (low, high), over, under, margin, regrets, bounds)
+    table = _table(board, pick, gaps, (low, high), surely, over, under, margin, regrets, bounds)
     row = board.row(pick)
     estimate = Estimate(float(accuracy[pick]), *board.interval(pick, z))
     best = min((cell for cell in corner if accuracy[cell] == highest), key=lambda cell: (x[cell], budgets[cell]))
     sentences = [_gets(board, pick, estimate, bounds[pick], best, corner), *_guessed(board, pick, estimate)]
-    more, rivals = _open(board, gaps, pick, [cell for cell in corner if low[cell] <= 0 <= high[cell]])
+    more, rivals = _open(board, gaps, pick, [cell for cell in corner if surely[0][cell] <= 0 <= surely[1][cell]])
     if more is not None:
         others = f" and {text.plural(len(rivals) - 1, 'other point')}" if len(rivals) > 1 else ""
         told = f"{_about(more)} more questions would tell{' it apart' if others else ''}"
@@ -311,11 +314,28 @@ def _critical(board: Board, pick: int, corner: list[int], margin: float) -> floa
     return critical * widening
 
 
+def _beside(board: Board, pick: int) -> float:
+    """The quantile beyond which a difference from the pick is no luck, whichever point it is of, with 95% confidence.
+
+    The largest studentised deviation of all points beside it in the joint bootstrap, two-sided (Dunnett's; Westfall &
+    Young 1993), so settings that answer alike add little."""
+    drawn, point = board.drawn.accuracy, board.point.accuracy[0]
+    apart = np.nan_to_num(drawn - point) - np.nan_to_num(drawn[:, [pick]] - point[pick])
+    spread = apart.std(axis=0)
+    differ = spread > _EVEN
+    usual = stats.z_of(LEVEL)
+    if differ.sum() < 2 or board.clusters < 2:
+        return usual
+    largest = (np.abs(apart[:, differ]) / spread[differ]).max(axis=1)
+    return max(usual, float(np.quantile(largest, LEVEL)) * tails(board.clusters, LEVEL)[1])
+
+
 def _table(
     board: Board,
     pick: int,
     gaps: _Gaps,
     ends: tuple[Floats, Floats],
+    surely: tuple[Floats, Floats],
     over: Flags,
     under: Flags,
     margin: float,
@@ -331,8 +351,8 @@ def _table(
             verdict = OVER if over[cell] else UNDER
         elif gaps.same[cell]:
             verdict = RECOMMENDED
-        elif low[cell] > 0 or high[cell] < 0:
-            verdict = BETTER if low[cell] > 0 else WORSE
+        elif surely[0][cell] > 0 or surely[1][cell] < 0:
+            verdict = BETTER if surely[0][cell] > 0 else WORSE
         else:
             dearer = board.point.x[0][cell] > board.point.x[0][pick]
             verdict = NO_BETTER if dearer and high[cell] <= margin else CLOSE
@@ -450,14 +470,16 @@ def _heading(board: Board) -> str:
     part = min(PARTS, key=lambda parts: abs(math.log(float(x[top] / x[low]) / parts)))
     ratio = "under a hundredth" if x[top] / x[low] > 150 else PARTS[part]
     least, cheaper = _short(board, low), f"{_short(board, low)} for {ratio} of the {AXES[board.x]}"
-    if _Gaps.over(board, low).low(stats.z_of(LEVEL))[top] <= 0:
+    better = _Gaps.over(board, low).low(stats.z_of(LEVEL))
+    if better[top] <= 0:
         words = f"No setting is measurably better than {first}"
         spends = f"{least} for {_spend(board, low)}"
         even = [f"{words}, {spends}", words, f"No setting is measurably better than a cheaper one, {spends}"]
-        if accuracy[top] - accuracy[low] > MARGIN:
+        if accuracy[top] - accuracy[low] > MARGIN or better.max() > 0:
             # The advice may well be for the top: a heading that names the cheap one alone would speak against it.
             leads = f"{names[top]} leads with {won}, not measurably; {first} gets {cheaper}"
-            even = [leads, f"{names[top]} {won}, {first} {least}: not measurably apart", *even]
+            apart = f"{names[top]} {won}, {first} {least}: not measurably apart"
+            even = [leads, apart, *(even if better.max() <= 0 else [plain[0]])]
         return _first_short(*even)
     return _first_short(
         f"{names[top]} is most accurate, {won}; {first} gets {cheaper}",

@@ -135,12 +135,12 @@ def _markdown(db: Path, out: Path, study: str | None) -> None:
     # With verdicts, which cells alone do not have.
     rows = results.frontier(study=name).to_dicts()
     called = names.over(rows)
-    lines = [f"# {plain(name)}", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * 3}{'---:|' * 6}---|"]
-    lines += [f"| {' | '.join(map(plain, _cells(row, called(row))))} |" for row in rows]
+    lines = [f"# {text.in_markdown(name)}", "", f"| {' | '.join(_HEAD)} |", f"|{'---|' * 3}{'---:|' * 6}---|"]
+    lines += [f"| {' | '.join(map(text.in_markdown, _cells(row, called(row))))} |" for row in rows]
     notes = results.notes(study=name)
     if any(row["simulated"] for row in rows):
         notes = ["simulated: answered by a script, not by a language model.", *notes]
-    files.replace(target, "\n".join([*lines, "", *(f"{plain(note)}\n" for note in notes)]))
+    files.replace(target, "\n".join([*lines, "", *(f"{text.in_markdown(note)}\n" for note in notes)]))
     show.say(f"{text.plural(len(rows), 'point')} of {name} written to {out}.")
 
 
@@ -155,10 +155,3 @@ def _cells(row: Row, setting: str) -> tuple[str, ...]:
         names.unpriced(row["model"]) if row["usd"] is None else text.money(row["usd"]),
         row["verdict"] or "",
     )
-
-
-def plain(cell: str) -> str:
-    """A text in Markdown in which a name cannot end a table, open a link or be markup."""
-    # The ampersand first, or it would escape what the next one wrote.
-    escaped = show.clean(cell).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{sign}" if sign in r"\`*_[]|!" else sign for sign in escaped)

@@ -12,11 +12,11 @@ from engine.core.answers.choices import MOST_OPTIONS, letter_of, lettered, writt
 from engine.core.answers.comparison import same, vote_key
 from engine.core.answers.expressions import value_key
 from engine.core.answers.markup import latin, plain, visible
-from engine.core.answers.reading import MAX_ANSWER, bracketed_integer, extract, listed, stated
-from engine.core.answers.spelling import normalise, number_value
+from engine.core.answers.reading import bracketed_integer, extract, listed, stated
+from engine.core.answers.spelling import MAX_ANSWER, normalise, number_value
 from engine.core.answers.votes import FAR, Votes, beta_rule
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Version of everything in this package. It is raised when any reply is read, compared or counted differently, so that
 answers read by different versions are never mixed. docs/answers.md says what each changed in the demo."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.core.answers.reading import MAX_ANSWER, bracketed_integer, listed
+from engine.core.answers.reading import bracketed_integer, listed
+from engine.core.answers.spelling import MAX_ANSWER
 
 MOST_TOKENS = 1_000_000
 BEST = 10

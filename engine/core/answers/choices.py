@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from engine.core.answers import markup
-from engine.core.answers.spelling import normalise
+from engine.core.answers.spelling import normalise, number_value
 
 LETTERS = "ABCDEFGHIJ"
 """Options a question has at most where its own are not known."""
@@ -14,7 +14,7 @@ MOST_OPTIONS = 26
 """One for each letter."""
 
 _FILLER = (
-    r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|is|be|to|the|an?(?=\s(?:option|choice))|"
+    r"(?:(?:therefore|thus|hence|likely|most|probably|clearly|definitely|simply|indeed|either|it|is|be|to|the|an?(?=\s(?:option|choice))|"
     r"correct|right|best|final|option|choice|letter|answer|statement|alternative|number|(?:la|el|le|il|lo|die|der|das|de|het)(?![a-z])|"
     r"opci\u00f3n|opzione|op\u00e7\u00e3o|lettre|letra|lettera|buchstabe|alternativa|a(?=\s(?:letra|op\u00e7\u00e3o|alternativa))|\u0432\u0430\u0440\u0438\u0430\u043d\u0442|"
     r"\u9009\u9879|\u9078\u9805|\u9009|\u9078|\u662f|\u4e3a)s?[\s,:#*_]{0,4}){0,6}"
@@ -88,8 +88,13 @@ def letter_by_text(piece: str, options: Sequence[str]) -> str | None:
     texts = [normalise(markup.plain(option)).rstrip(".") for option in options]
     bare = [text.replace(" ", "") for text in texts]
     equal = [place for place, text in enumerate(bare) if text == said.replace(" ", "")]
-    if not equal:
-        begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}(?!\w)", said)]
+    value = number_value(said) if not equal else None
+    if value is not None:
+        equal = [place for place, text in enumerate(texts) if number_value(text) == value]
+    elif not equal:
+        # A number is no part of a longer one.
+        ends = r"(?![\w%^/]|[.,:][0-9])"
+        begun = [place for place, text in enumerate(texts) if text and re.match(rf"{re.escape(text)}{ends}", said)]
         longest = max((len(texts[place]) for place in begun), default=0)
         equal = [place for place in begun if len(texts[place]) == longest]
     return lettered(equal[0]) if len(equal) == 1 else None

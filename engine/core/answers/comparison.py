@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from engine.core.answers import choices, expressions, markup, numbers
 from engine.core.answers.formulas import LONGEST
-from engine.core.answers.reading import verdict
 from engine.core.answers.spelling import normalise, number_value
+from engine.core.answers.verdicts import verdict
 from engine.core.records import AnswerKind
 
 # Digits that name something: a zip code, a room, a date.

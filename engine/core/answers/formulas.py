@@ -59,6 +59,7 @@ _RELATIONS = {
     "geqslant": ">=",
 }
 _TEXTS = re.compile(r"\\(?:text|mbox|textbf|textit|textrm|mathrm|operatorname)\s{0,3}\{([^{}]{0,80})\}")
+_LOOKS = re.compile(rf"\\(?:{markup.STYLES})\s{{0,3}}(?=\{{)|{markup.DECLARED}")
 _UNIT = re.compile(r"(?<=[0-9})\]a-z])\s{0,3}\^?\s{0,3}(?:\\circ|\{\\circ\}|\\degree)(?![a-zA-Z])")
 _MEASURES = (
     "mm|cm|dm|km|mi|ft|in|yd|mg|kg|oz|lbs?|ml|cl|hrs?|min|sec|mph|kph|kmh|am|pm|cents?|degrees?|dollars?|inches|feet|"
@@ -100,7 +101,7 @@ def prepared(text: str) -> tuple[str, bool]:
     text = _THIN.sub(" ", _JOINED.sub("", text.replace("\\\\", "\x00"))).replace("\x00", "\\\\")
     percent = text.endswith("%")
     text = text.rstrip("%").rstrip("\\ ").strip() if percent else text
-    text = _TEXTS.sub(lambda held: _joint(held[1]), text)
+    text = _LOOKS.sub("", _TEXTS.sub(lambda held: _joint(held[1]), text))
     text = _RATE.sub("", _UNIT.sub(" ", text)).strip()
     # Twice, for a unit behind a unit.
     for _ in range(2):

@@ -30,8 +30,22 @@ _LEADING = re.compile(rf"\A\s*+(?:(?:{_ENDS.pattern})\s*+)*+", re.I)
 _STRUCK = re.compile(r"</?s>")
 # Pairs of tags around a short text are emphasis; a tag alone may be what was asked for.
 _EMPHASIS = re.compile(
-    r"<(?P<tag>b|strong|i|em|u|mark|code|span|font)(?:\s[^<>]{0,80})?>(?P<held>[^<>]{1,400})</(?P=tag)>", re.I
+    r"<(?P<tag>b|strong|i|em|u|mark|code|span|font|p|div|center|big|small|kbd|tt|ins|h[1-6]|li|pre|blockquote)(?:\s[^<>]{0,80})?>"
+    r"(?P<held>[^<>]{1,400})</(?P=tag)>",
+    re.I,
 )
+# Markdown's own: of "~~A~~ B" the B is left.
+_HIGHLIGHT = re.compile(r"(?<![\w=])==(?=\S)(?P<held>[^=\n]{1,200})(?<=\S)==(?![\w=])")
+_STRUCK_OUT = re.compile(
+    r"(?<![\w~])~~(?=\S)[^~\n]{1,200}(?<=\S)~~(?![\w~])|<(?P<out>del|strike|s)>[^<>]{1,200}</(?P=out)>", re.I
+)
+# Signs that point at what follows on their line.
+_TICK = re.compile(
+    r"[\u2705\u2714\u2611\u27a1\u25b6\u2794\U0001f449\U0001f3af\U0001f4cc\U0001f4a1\u2b50\u2022]\ufe0f?[ \t]{0,3}"
+    r"(?=[-\w$(\[*\\`\"'])"
+)
+# Labels between underscores are no part of a name.
+_LABEL = re.compile(r"(?<!\w)_{1,3}(?=[^\s_])([^_\n]{1,60}?)(?:(?<=[:0-9])_{1,3}(?!\w)|_{1,3}(?=\s?:))")
 _RAISED_TAG = re.compile(r"<sup>([^<>]{1,12})</sup>", re.I)
 _BREAK = re.compile(r"<br\s?/?>", re.I)
 
@@ -58,6 +72,7 @@ _SPELLED = {
     "\u00b0": "\\degree ",
     "\u3002": ". ",
     "\u3001": ", ",
+    "\u301c": "~",
     "\u066a": "%",
 }
 _RAISED = {"\u2070": "0", "\u00b9": "1", "\u00b2": "2", "\u00b3": "3", "\u2071": "i", "\u207a": "+", "\u207b": "-"} | {
@@ -69,7 +84,45 @@ _FRAC = re.compile(
     r"\\[dtc]?frac\s{0,4}(?:\{(?P<top>[^{}]{1,40})\}|(?P<t>[0-9]))\s{0,4}(?:\{(?P<below>[^{}]{1,40})\}|(?P<b>[0-9]))"
 )
 _OVER = re.compile(r"\{\s{0,4}([^{}]{1,40}?)\s{0,4}\\(over|choose)(?![A-Za-z])\s{0,4}([^{}]{1,40}?)\s{0,4}\}")
-_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|operatorname)\s{0,4}\{([^{}]{0,200})\}")
+STYLES = (
+    "text|textbf|textit|textrm|textsf|texttt|textsc|textsl|textup|textmd|textnormal|emph|underline|uline|"
+    "mathrm|mathbf|mathit|mathsf|mathtt|mathcal|mathfrak|boldsymbol|bm|pmb|mbox|hbox|operatorname"
+)
+"""Commands of LaTeX that say how something looks and nothing else."""
+_STYLED = re.compile(rf"\\(?:{STYLES})\*?\s{{0,4}}\{{([^{{}}]{{0,200}})\}}")
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s{0,4}\{([^{}]{0,200})\}")
+DECLARED = (
+    r"\\(?:bf|rm|it|sf|tt|sc|em|bfseries|itshape|ttfamily|sffamily|large|Large|LARGE|huge|Huge)(?![A-Za-z])[ \t]?"
+    r"|\\(?:text)?color(?:box)?\s?\{[^{}]{1,20}\}"
+)
+_DECLARED = re.compile(DECLARED)
+_GROUP = re.compile(rf"\{{(?:{DECLARED})+([^{{}}]{{0,200}})\}}|(?:{DECLARED})+\{{([^{{}}]{{0,200}})\}}")
+# A few plain words, numbers or a letter between a pair of signs.
+_HELD = r"\s?(?P<held>[-(]?[^\W_](?:[-\w (),.'\u2019%/]{0,60}[^\W_)])?[)]?[.!:]?)\s?"
+_PAIRS = re.compile(
+    r"(?<![\w\\$])(?:"
+    + "|".join(
+        f"{opening}{_HELD.replace('held', f'held{place}')}{closing}"
+        for place, (opening, closing) in enumerate(
+            (
+                ("`{1,3}", "`{1,3}"),
+                ("__?", "__?"),
+                (r"\$\$?", r"\$\$?"),
+                (r"\\\(", r"\\\)"),
+                (r"\\\[", r"\\\]"),
+                ('"', '"'),
+                ("'", "'"),
+                ("\u2018", "\u2019"),
+                ("[\u201c\u201e]", "[\u201d\u201c]"),
+                ("\u00ab", "\u00bb"),
+                ("[\u300c\u300e]", "[\u300d\u300f]"),
+            )
+        )
+    )
+    + r")(?![\w$])"
+)
+_OPENING = frozenset("`_$\\\"'\u2018\u201c\u201e\u00ab\u300c\u300e")
+"""What a pair begins with."""
 _COMMA = re.compile(r"\{,\}|,\s{0,3}\\!\s{0,3}|\\,(?=\s{0,2}[0-9]{3})")
 _SPACING = re.compile(
     r"\\(?:left|right|displaystyle|bigl|bigr|big|Bigl|Bigr|Big|quad|qquad|circ|degree)(?![A-Za-z])"
@@ -77,6 +130,8 @@ _SPACING = re.compile(
 )
 _TIMES = re.compile(r"\\(?:times|cdot|ast)(?![A-Za-z])")
 _POWERS = re.compile(r"(?<=[0-9)])\*\*(?=[0-9(-])")
+# Between two numbers it is a range.
+_TILDE = re.compile(r"(?<![0-9])~|~(?![0-9])")
 _DIV = re.compile(r"\\div(?![A-Za-z])")
 
 
@@ -90,6 +145,11 @@ def visible(text: str) -> str:
         # Joiners and direction marks stand inside numbers and words of real replies; none is a letter.
         unseen = {c for c in set(text) if not (c.isprintable() or c.isspace() or unicodedata.category(c) == "Co")}
         text = text.translate(dict.fromkeys(map(ord, unseen))) if unseen else text
+    text = _LABEL.sub(r"\1", text) if "_" in text else text
+    # Looked for before it is taken off: most replies have none of it, and every pattern reads all of them.
+    text = _HIGHLIGHT.sub(r"\g<held>", text) if "==" in text else text
+    text = _STRUCK_OUT.sub("", text) if "~~" in text or "</" in text else text
+    text = text if text.isascii() else _TICK.sub("", text)
     if "<" not in text and "[" not in text and "\u25c1" not in text:
         return text
     _, final, rest = text.rpartition(_FINAL)
@@ -150,18 +210,41 @@ def _ascii(character: str, apart: str = "") -> str:
     return folded if len(folded) == 1 and folded.isascii() and not folded.isspace() else character
 
 
-def plain(text: str) -> str:
-    """Without LaTeX and bold markup, fractions as a/b; for pieces of bounded length."""
-    text = _COMMA.sub(",", text.translate(_DASHES))
-    text = _FRAC.sub(_quotient, over(text))
-    text = _TIMES.sub("*", _DIV.sub("/", text))
+def unstyled(text: str) -> str:
+    """Without LaTeX that says how something looks."""
+    if "\\" not in text:
+        return text
+    text = _DECLARED.sub("", _GROUP.sub(r"\1\2", text))
     # From the inside out; deeper nesting than this is no answer.
     for _ in range(3):
-        text = _TEXT.sub(r"\1", text)
-    text = _SPACING.sub(" ", text)
+        text = _STYLED.sub(r"\1", text)
+    return text
+
+
+def unpaired(text: str) -> str:
+    """Without pairs of quotes, dollars and the like around a few plain words."""
+    if _OPENING.isdisjoint(text):
+        return text
+    # Twice, for one pair within another.
+    for _ in range(2):
+        text = _PAIRS.sub(lambda pair: next(held for held in pair.groups() if held is not None), text)
+    return text
+
+
+def plain(text: str) -> str:
+    """Without LaTeX and bold markup, fractions as a/b; for pieces of bounded length."""
+    text = text if text.isascii() else text.translate(_DASHES)
+    text = _COMMA.sub(",", text) if "\\" in text or "{,}" in text else text
+    if "\\" in text:
+        text = _FRAC.sub(_quotient, over(text))
+        text = _TIMES.sub("*", _DIV.sub("/", text))
+        for _ in range(3):
+            text = unstyled(_BOX.sub(r"\1", text))
+        text = _SPACING.sub(" ", text)
     # Two asterisks between operands are a power, and bold elsewhere.
-    text = _POWERS.sub("^", text)
-    text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "").replace("~", " ").strip()
+    text = _POWERS.sub("^", text) if "**" in text else text
+    text = text.replace("\\$", "$").replace("\\%", "%").replace("**", "").replace("__", "")
+    text = (_TILDE.sub(" ", text) if "~" in text else text).strip()
     while len(text) > 2 and text[0] == text[-1] == "$":
         text = text[1:-1].strip()
     return text

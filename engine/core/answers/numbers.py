@@ -97,13 +97,36 @@ _BEGINS = re.compile("[0-9.+%$\u00a3\u20ac\u00a5\u20b9U-]")
 """What a number, or the date or range in its place, may begin with."""
 # Digits that go on where a numeral has ended: marks of thousands out of place, 1,2,3 or 1,234,56.
 _RUN = re.compile(r"[.,'_\u2019](?=[0-9])[0-9.,'_\u2019]{0,400}+(?<=[0-9])|[0-9]{1,400}+")
+_MONTH = (
+    r"(?:(?:jan|febr)uary|march|april|may|june|july|august|october|(?:sept|nov|dec)ember|"
+    r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?)"
+)
 _STRUCTURED = re.compile(
     r"(?<![0-9.,])(?:[0-9]{1,4}(?P<mark>[-/.])[0-9]{1,2}(?P=mark)[0-9]{1,4}(?![0-9])(?!(?P=mark)[0-9])"
     r"|[0-9]{1,6}(?::[0-9]{1,6}){1,8}+|0[0-9]/[0-9]{1,4}(?![0-9])|[0-9]{1,2}/0[0-9](?![0-9])"
-    r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+)"
+    r"|[0-9]{1,4}(?:\.[0-9]{1,4}){3,8}+"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}(?:,?\s[0-9]{{4}})?(?![\w])"
+    rf"|(?<![a-z]){_MONTH}\s[0-9]{{1,2}}(?:st|nd|rd|th)?,?\s[0-9]{{4}}(?![0-9]))",
+    re.I,
 )
-_BETWEEN = re.compile(r"\s{0,3}(?:-|\.\.\.?|\bto\b|\bthrough\b|\bor\b|\bbis\b|\b\u00e0\b)\s{0,3}[$\u00a3\u20ac]?", re.I)
+_BETWEEN = re.compile(
+    r"\s{0,3}(?:-|\.\.\.?|~|\bto\b|\bthrough\b|\bbis\b|\b\u00e0\b|\u304b\u3089|\uc5d0\uc11c|\ubd80\ud130)\s{0,3}[$\u00a3\u20ac]?",
+    re.I,
+)
 _AND = re.compile(r"\s{0,3}(?:and|und|et|y|&)\s{0,3}[$\u00a3\u20ac]?", re.I)
+# Two quantities, "12 apples and 3 pears": what each counts, and the word between them.
+_COUNTED = r"(?:\s(?!(?:and|or|of|is|are|in|for|per|at|with|by|from|plus)\b)[^\W\d_]{1,20}){0,3}"
+_JOINT = re.compile(
+    rf"(?P<unit>{_COUNTED})(?:,?\s(?:and|und|et|y|e|&|\u0438|plus|as well as|"
+    r"(?P<either>or|oder|ou|o|lub|veya|\u0438\u043b\u0438))\s|"
+    r"(?P<listed>,\s)|\s?(?:\u548c|\u4e0e|\u3068|\u3084|\uc640|\uacfc)\s?|\s?(?P<other>\u304b|\u6216\u8005?|\u307e\u305f\u306f|\ub610\ub294)\s?)"
+    r"(?:also\s|another\s|about\s)?[$\u00a3\u20ac]?",
+    re.I,
+)
+_ENDED = re.compile(rf"(?P<unit>{_COUNTED})[\s*_)\]}}$\"'`\u201d\u2019]{{0,4}}(?:[.;!?\u3002]|\n|\Z|\\\)|\s\()")
+_NO_UNIT = frozenset(
+    {"each", "per", "more", "less", "fewer", "times", "steps", "step", "total", "left", "altogether", "apiece"}
+)
 _LIST = re.compile(r"\s{0,3}[,;]\s{0,3}(?:and\s{1,3}|or\s{1,3})?[$\u00a3\u20ac]?", re.I)
 _SENTENCE = re.compile(r"[.!?](?=\s)\s*|\n\s*")
 _ASIDE = re.compile(
@@ -154,7 +177,7 @@ def numbers(text: str) -> list[Number]:
             # The sign or the money before a date is no number of its own.
             at = max(at + 1, match.start("whole"))
             continue
-        if match["sign"] and not _is_sign(text[:at].rstrip(), match["sign"]):
+        if match["sign"] and not _is_sign(text[:at], match["sign"]):
             # Between two operands a minus is no sign, and between two words it is a dash.
             match = _TOKEN.match(text, match.start("sign") + len(match["sign"])) or match
         rest = _RUN.match(text, match.end())
@@ -163,14 +186,17 @@ def numbers(text: str) -> list[Number]:
     return _joined(text, read)
 
 
-def _is_sign(before: str, sign: str) -> bool:
-    if before[-1:].isdigit():
+def _is_sign(text: str, sign: str) -> bool:
+    before = text.rstrip()
+    if before[-1:].isdigit() or (len(sign) > 1 and before and "\n" in text[len(before) :]):
+        # A difference, or a bullet on a line below another.
         return False
     return len(sign) == 1 or not before or before[-1] in "=:([{,<>*" or bool(_SAYS.search(before[-12:]))
 
 
 def last_number(text: str) -> Number | None:
     """The last number of a text, whatever its length; None: it has no digit, or its last digits are no number."""
+    text = _without_ordinals(text)
     digit = _last_digit(text)
     if digit < 0:
         return None
@@ -180,14 +206,38 @@ def last_number(text: str) -> Number | None:
         start += 1
     window = markup.plain(markup.latin(text[start : digit + 40]))
     every = numbers(window)
+    if not every:
+        return None
     # Of the last sentence with numbers, one that says when, where or how long comes second: "12 in 3 hours" is 12.
-    ends = [end.end() for end in _SENTENCE.finditer(window)]
-    begin = max((end for end in ends if every and end <= every[-1].start), default=0)
-    said = [number for number in every if number.start >= begin and not _ASIDE.search(window[: number.start])]
-    said = [number for number in said if not _COMPOUND.match(window, number.end)]
-    concluded = said and "=" not in window[begin:]
-    number = said[-1] if concluded else every[-1] if every else None
-    return number if number is not None and number.value is not None else None
+    begin = max((end.end() for end in _SENTENCE.finditer(window) if end.end() <= every[-1].start), default=0)
+    said = [number for number in every if number.start >= begin and not _is_aside(window, number)]
+    concluded = said and ("=" not in window[begin:] or _is_aside(window, every[-1]))
+    number = said[-1] if concluded else every[-1]
+    return number if number.value is not None else None
+
+
+def _is_aside(text: str, number: Number) -> bool:
+    """Whether it says when, where or how long, or is two numbers in brackets or asked about ("the sum of 3 and 4")."""
+    if _COMPOUND.match(text, number.end):
+        return True
+    asks = _ASIDE if number.value is not None else _OF
+    return asks.search(text, max(0, number.start - 60), number.start) is not None
+
+
+def _without_ordinals(text: str) -> str:
+    """Without the numbers of a list's points."""
+    places = {int(point[1]) for point in _POINT.finditer(text)}
+    return _POINT.sub(lambda point: "\n" if {int(point[1]) - 1, int(point[1]) + 1} & places else point[0], text)
+
+
+_POINT = re.compile(r"(?m)^[ \t*#>]{0,8}([0-9]{1,2})[.)][ \t]+(?=\S)")
+
+
+_OF = re.compile(
+    r"\b(?:in|for|of|both|add(?:ing)?|divid(?:e|es|ing)|multipl(?:y|ies|ying)|subtract(?:ing)?)\s"
+    r"(?:the\s)?(?:both\s)?(?:(?:two\s)?numbers\s|original\s)?\Z|\s\([^()\n]{0,40}\Z",
+    re.I,
+)
 
 
 def _last_digit(text: str) -> int:
@@ -305,8 +355,34 @@ def _joined(text: str, read: list[Number]) -> list[Number]:
     return done
 
 
+_APART = 80
+
+
+def _two(before: Number, number: Number, joint: re.Match[str], unit: list[str]) -> bool:
+    """Whether two quantities at the end of a clause are two answers, and not one of them said again."""
+    counted = joint["unit"].lower().split()
+    if _NO_UNIT.intersection(word.lower() for word in unit):
+        return False
+    if joint["listed"]:
+        return bool(counted and unit)
+    if joint["either"] or joint["other"]:
+        # "1/2 or 0.5" is one number, and "2 hours, or 120 minutes" one time.
+        shares = [
+            each.value / 100 if each.percent and each.value is not None else each.value for each in (before, number)
+        ]
+        other = counted and unit and counted[-1].rstrip("s") != unit[-1].lower().rstrip("s")
+        return not other and (before.value is None or shares[0] != shares[1])
+    return True
+
+
 def _one_of_many(text: str, before: Number, number: Number) -> bool:
     between = text[before.end : number.start]
+    if between and not between.strip(" "):
+        # Side by side, they are a number in groups of its own or two.
+        return True
+    joint = _JOINT.fullmatch(between) if len(between) <= _APART else None
+    if joint and (ended := _ENDED.match(text, number.end)) and _two(before, number, joint, ended["unit"].split()):
+        return True
     if _BETWEEN.fullmatch(between):
         # "10-12" is a range, and "10-5" a difference.
         rises = before.value is None or number.value is None or number.value > before.value

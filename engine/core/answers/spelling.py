@@ -11,6 +11,8 @@ from fractions import Fraction
 
 from engine.core.answers import numbers
 
+MAX_ANSWER = 400
+"""Characters; anything longer is not an answer to a question with a short one."""
 _DIGITS = numbers.DIGITS
 _EXPONENT = 40
 _DECIMAL = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:e([+-]?[0-9]{1,4}))?")
@@ -19,7 +21,7 @@ _RATIO = re.compile(r"([+-]?)([0-9]+) ?/ ?([0-9]+)")
 _MONEY = re.compile(r"([+-]?) ?\\?[$\u00a3\u20ac] ?(?=[-+.0-9])")
 _WRAPPED = re.compile(r"[(\[{<]([^()\[\]{}<>]*)[)\]}>]")
 _ARTICLES = frozenset({"a", "an", "the"})
-_QUOTES = "\"'`*_~\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
+_QUOTES = "\"'`*_~\u300c\u300d\u300e\u300f\u2018\u2019\u201c\u201d\u00ab\u00bb,;:!?"
 _DASHES = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-"})
 
 
@@ -109,3 +111,22 @@ def _spell(sign: str, whole: str, part: str, exponent: int) -> str | None:
     number = f"{whole}.{part}" if part else whole
     # There is no minus zero among answers.
     return f"-{number}" if sign == "-" and number != "0" else number
+
+
+_POLITE = re.compile(
+    r"(?<=\S)(?:\u3067\u3059|\uc785\ub2c8\ub2e4|\uc774\uc5d0\uc694|\s\u0939\u0948|\solur|\s\u0627\u0633\u062a)?[\u3002\uff0e\u0964.]?\s?\Z"
+)
+
+
+def unpolite(line: str) -> str:
+    """Without how a sentence of some languages ends behind its answer."""
+    return _POLITE.sub("", line.strip())
+
+
+def tidy(line: str) -> str | None:
+    """A short text without quotes around it, a closing period and brackets around all of it; None: nothing is left."""
+    line = unpolite(line).strip(_QUOTES + " ").rstrip(". ").strip(_QUOTES + " ")
+    wrapped = _WRAPPED.fullmatch(line)
+    # The brackets of a tuple are part of it.
+    line = wrapped[1].strip() if wrapped and "," not in line else line
+    return line if 0 < len(line) <= MAX_ANSWER else None

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-LONGEST = 400
+from engine.core.answers.spelling import MAX_ANSWER
+
+LONGEST = MAX_ANSWER
 """Characters of a piece that is read behind a marker or in a box."""
 _MOST = 128
 _T = TypeVar("_T")
@@ -27,9 +29,10 @@ _WORDS = (
 _UNSPACED = r"答案|正解|答え|解答|回答|答(?=\s{0,2}[:：])|정답|답변|답(?=[은이:：\s])|คำตอบ"
 # Nouns that name an answer where options are.
 _NOUNS = (
-    "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|"
+    "options?|choices?|alternatives?|statements?|responses?|letter|conclusion|solution|result|picks?|selection|guess|verdict|"
     "opción|opcion|opzione|opção|alternativa|lettre|letra|lettera|buchstabe|wariant|вариант|seçenek"
 )
+_PLURAL = frozenset(("options", "choices", "alternatives", "statements", "responses"))
 _HAN_NOUNS = "选项|選項"
 _CERTAIN = ("option", "choice", "alternative", "letter", "response")
 _RIGHT = re.compile(r"\b(?:correct|right|final)\s\Z", re.I)
@@ -44,7 +47,7 @@ _QUOTED = re.compile(
     r"\s(?:to|for|of)\s[^\"\u201c\u201d.:\n]{0,40}(?:\"[^\"\n]{1,300}\"|\u201c[^\u201c\u201d\n]{1,300}\u201d)(?=[\s,])"
 )
 _SIGNS = (
-    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|\s[-\u2013\u2014]{1,2}(?=\s)|"
+    r"[*_\"'`)\s]{0,4}(?::|\uff1a)[*_]{0,3}(?:\s*[=])?|=|->|=>|\u2192|(?<=\s)[-\u2013\u2014]{1,2}(?=\s)|"
     "\u3011|\u662f|\u4e3a|\u70ba|\u9009|\u9078|\u306f|\u304c|\uc740|\ub294|\u0e04\u0e37\u0e2d"
 )
 _BE = (
@@ -53,14 +56,19 @@ _BE = (
 )
 _COPULAS = (
     "ist|lautet|betr\u00e4gt|est|es|\u00e9|\u00e8|is|jest|to|\u00e4r|er|je|adalah|on|este|\u03b5\u03af\u03bd\u03b1\u03b9|l\u00e0|"
-    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e"
+    "\u0939\u0948|\u0647\u064a|\u0647\u0648|\u044d\u0442\u043e|\u05d4\u05d9\u05d0|\u05d4\u05d5\u05d0"
 )
 _IS = re.compile(rf"{_BETWEEN}(?P<is>(?:{_BE})(?:\s*[:=])?|{_SIGNS})", re.I)
 # Where the verb comes last, or is left out: "Cevap B", "उत्तर 42 है".
-_BESIDE = r"(?<=[\s*_\"'`(\[])(?=[\s*_\"'`(\[]{0,4}(?:[A-J](?![A-Za-z0-9'])|[-\u2212]?\s?[0-9]))"
+_BESIDE = (
+    r"(?<=[\s*_\"'`(\[])"
+    r"(?=[\s*_\"'`(\[]{0,4}(?:[A-J\uff21-\uff2a](?![A-Za-z0-9'])|[-\u2212$\u20ac\u00a3]?\s?\d|\$|(?:yes|no)\b))"
+)
 _FOREIGN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:{_COPULAS})\b(?:\s*[:=])?|{_SIGNS}|{_BESIDE})", re.I)
 _NOUN_IS = re.compile(rf"{_BETWEEN}(?P<is>\b(?:ist|est|es|é|è|jest|to|är|adalah|este|is)\b|{_SIGNS})", re.I)
-_LEAD = re.compile(r"(?:[\s*_:`>\uff1a]|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
+# "Also ist die Antwort 42": the verb stands before it.
+_INVERTED = re.compile(r"\b(?:ist|lautet|is|jest|\u00e4r|er)\s(?:(?:die|das|der|het|de)\s)?(?:\w{1,20}\s)?\Z", re.I)
+_LEAD = re.compile(r"(?:[\s*_:`\uff1a]|(?<=\n)>|\\[\[(](?!\w)|\$\$(?=\s)){0,40}")
 # Before the marker: a verb ("to answer this"), a doubt ("if the answer is"), the wrong one.
 _VERB = re.compile(r"\b(?:to|can|cannot|could|should|must|we|you|i|ll|will|would|not|and|please)\s{1,3}\Z", re.I)
 _DOUBTED = re.compile(
@@ -68,7 +76,7 @@ _DOUBTED = re.compile(
     r"(?:(?:the|an?|my|our|your|their|this)\s)?(?:\w{1,20}\s){0,2}\Z",
     re.I,
 )
-_DENIAL = re.compile(r"[\s*_:]{0,8}not\s", re.I)
+_DENIAL = re.compile(r"[\s*_:]{0,8}(?:not|never|neither|anything but)\s", re.I)
 # "To find the answer, we need to see what is ..."
 _CLAUSE = re.compile(r",\s(?:it|we|you|i|let|this|that|there|first|one|they)\b", re.I)
 _OTHER = re.compile(
@@ -99,11 +107,16 @@ def statements(text: str) -> list[Statement]:
     found = [*_marked(text, _some(_MARKER.finditer(text))), *_some(_boxes(text))]
     if found:
         first = min(statement.end for statement in found)
-        corrected = [match for match in _some(_CORRECTED.finditer(text)) if match.start() > first]
+        corrected = _some(_CORRECTED.finditer(text, first + 1))
         found += [
             Statement(m.start(), m.end(), text[m.end() : m.end() + LONGEST].partition("\n")[0]) for m in corrected
         ]
     return sorted(found, key=lambda statement: (statement.end, statement.boxed))
+
+
+def first_box(text: str) -> Statement | None:
+    """The first box of a text to be closed; None: there is none."""
+    return min(_some(_boxes(text)), key=lambda box: box.end, default=None)
 
 
 def _some(places: Iterator[_T]) -> list[_T]:
@@ -125,15 +138,28 @@ _MARKER = re.compile(
 _ABOVE = re.compile(r"[#*_>\s]{0,12}(?:(?:my|the|your|our)\s)?(?:(?:final|correct|right|best)\s)?\Z", re.I)
 _BELOW = re.compile(r"[ \t*_:\uff1a#]{0,8}\r?\n[\s*_>`]{0,8}(?=\S)")
 # A correction says what is so instead of what was said before.
+_VALUE = (
+    r"[$(*\u20ac\u00a3-]{0,3}[0-9][0-9.,/]{0,20}%?(?:\s(?!is|was|are|has)[a-z]{1,12}){0,2}(?:[.!]|\s?$)|"
+    r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|\s?$)|\*{0,2}(?:yes|no)\*{0,2}(?:[.!]|\s?$)"
+)
 _CORRECTED = re.compile(
-    r"\b(?:actually|wait|no|correction|sorry|oops|scratch that|i mean|rather|apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
-    r"(?:(?:no|wait|actually|sorry|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
+    r"\b(?:actually|wait|no(?!\W{1,4}no\b)|hmm|correction|edit|sorry|oops|scratch that|i mean|make that|rather|"
+    r"apologies)\b[\s,.:!\u2026\u2014-]{1,6}"
+    r"(?:(?:no|wait|actually|sorry|i mean|that(?:'s|\u2019s| is| was) (?:wrong|not right|incorrect)|"
     r"i was wrong)[\s,.:!-]{1,4}){0,3}"
-    r"(?:(?:(?<=correction: )|(?<=correction:)|(?<=actually )|(?<=actually, ))(?=[-$(*]{0,3}[0-9]|"
-    r"[(*]{0,3}[A-J][)*]{0,3}(?:[.!]|$))|"
+    rf"(?:(?:(?<=[,:.!\u2014] )|(?<=:)|(?<=actually )|(?<=mean )|(?<=that ))(?={_VALUE})|"
     r"(?:so\s|then\s)?(?:it|this|that)(?:(?:'s|\u2019s|\sis|\sshould be|\smust be|"
-    r"\swould be)(?:\sactually)?\s)(?:rather\s)?(?!n[o']t?\b))",
+    r"\swould be)(?:\sactually)?\s)(?:rather\s)?(?!not\b|n['\u2019]t\b|wrong\b|incorrect\b))",
     re.I | re.M,
+)
+# "Die Antwort ist nicht 41", "答えは41ではありません": before or behind a number or a letter.
+_FOREIGN_NOT = re.compile(
+    r"[^.;!?\n\u3002]{0,40}?(?:(?:\bnicht|\bn['\u2019]est\spas|\bno\ses|\bnon\s\u00e8|\bn\u00e3o\s\u00e9|\bniet|"
+    r"\bnie(?:\sjest)?|\bне|\binte|"
+    r"\bikke|不是|ليست?|\bbukan|không phải)[\s*_(\[$\"'`]{0,4}(?:[-\u2212]?\d|[A-J](?![A-Za-z]))|"
+    r"(?:\d|(?<![A-Za-z])[A-J])[\s*_)\]$\"'`]{0,4}(?:이|가|은|는)?\s?"
+    r"(?:ではありません|ではない|じゃない|아닙니다|아니다|아니에요|değil|नहीं))",
+    re.I,
 )
 
 
@@ -169,19 +195,21 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             yield Statement(start, end, said["said"])
             continue
         below = _BELOW.match(tail) if not noun and _ABOVE.fullmatch(before) else None
-        if below and not re.match(r"[-*#]{3}|[#|>-]\s|\d{1,2}[.)]\s|step\b", text[end + below.end() :][:12], re.I):
-            at = end + below.end()
-            yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0])
+        if below and not _NOT_BELOW.match(text, end + below.end()) and (said_below := _item(text, end + below.end())):
+            yield Statement(start, *said_below)
+            continue
+        english = noun or marker[0].lower() in ("answer", "answers", "ans")
+        if not english and _FOREIGN_NOT.match(tail):
+            yield Statement(start, end, "")
             continue
         denied = _NOT.match(tail)
-        english = noun or marker[0].lower() in ("answer", "answers", "ans")
         verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
         if denied and (verb is None or denied.end() <= verb.end() + 12):
             if not noun:
                 yield Statement(start, end + denied.end(), "")
             # "not 41 but 42" says what it is.
             but = re.match(
-                r"[^.;!?\n]{0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore))\s(?:rather\s|instead\s|(?:it|"
+                r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s(?:rather\s|instead\s|(?:it|"
                 r"that)(?:'s|\sis|\smust be)\s)?",
                 tail[denied.end() :],
             )
@@ -189,7 +217,19 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
                 at = end + denied.end() + but.end()
                 yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
             continue
+        dotted = _DOTTED.match(tail) if marker[0].lower() == "ans" else None
+        if dotted or (not english and tail[:1].isspace() and _INVERTED.search(before)):
+            at = end + (dotted.end() if dotted else 0)
+            yield Statement(start, at, _line(text, at))
+            continue
+        last = _VERB_LAST.match(text, end) if marker[0].lower() in _OF_VERB_LAST else None
+        if last:
+            yield Statement(start, last.start("said"), last["said"])
+            continue
         if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
+            continue
+        if noun and marker[0].lower() in _PLURAL and verb["is"].lower() == "are":
+            # "The options are A, B and C."
             continue
         colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
         if marker["word"] and _VERB.search(before) and not colon:
@@ -203,9 +243,47 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
             continue
         lead = _LEAD.match(text, at)
         at = lead.end() if lead else at
-        yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+        place = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
+        if place:
+            yield Statement(start, place[0], place[1], noun=noun)
 
 
+def _line(text: str, at: int) -> str:
+    return text[at : at + LONGEST].partition("\n")[0]
+
+
+def _item(text: str, at: int) -> tuple[int, str] | None:
+    """What stands on a line below its marker, and where; None: the first line of an explanation in points.
+
+    A hyphen before it is a bullet and no sign, as it is shown. Short points are one answer, of several parts."""
+    start = text.rfind("\n", 0, at) + 1
+    bullet = _POINT.match(text, start)
+    if bullet is None:
+        return at, _line(text, at)
+    points = [(bullet.end(), _line(text, bullet.end()))]
+    for _ in range(_POINTS):
+        end = points[-1][0] + len(points[-1][1])
+        follows = _POINT.match(text, end + 1) if text[end : end + 1] == "\n" else None
+        if follows is None:
+            break
+        points.append((follows.end(), _line(text, follows.end())))
+    if len(points) == 1:
+        # "7. That is all" is a number with a period.
+        return points[0] if not bullet[0].strip()[:1].isdigit() else (at, _line(text, at))
+    short = len(points) <= _POINTS and all(len(point) <= _SHORT and len(point.split()) <= _FEW for _, point in points)
+    return (points[0][0], ", ".join(point for _, point in points)) if short else None
+
+
+_POINT = re.compile(r"\n?[ \t>]{0,8}(?:[-*+\u2022]|\d{1,2}[.)])[ \t]{1,4}(?=\S)")
+_POINTS = 12
+_SHORT, _FEW = 30, 3
+_NOT_BELOW = re.compile(r"[-*#]{3}|[#|>]\s|step\b", re.I)
+# "उत्तर 42 है", "Cevap 42 olur".
+_OF_VERB_LAST = frozenset(("उत्तर", "जवाब", "cevap", "cevabı", "yanıt", "yanıtı", "پاسخ", "جواب"))
+_VERB_LAST = re.compile(
+    r"\s{1,2}(?P<said>(?!\s|[:=\uff1a]|-(?!\s?\d)|यह|है)[^\n:]{1,80}?)\s(?:है|हैं|होगा|olur|olacaktır|olmalıdır|است|می‌شود)[\s.।!*]{0,6}(?:\n|\Z)"
+)
+_DOTTED = re.compile(r"\.\s{1,3}")
 _QUOTED_VALUE = re.compile(r'"\s{0,3}:\s{0,3}')
 _BEFORE = re.compile(
     r"(?<![^\s(*])(?P<said>(?:[-\u2212]?[$\u20ac]?[0-9][^\s:=]{0,40}(?:\s[a-z]{1,12})?|\$[^$\n]{1,40}\$|\\\([^\n]{1,40}?\\\)))\s(?:is|was|as)\s"
@@ -215,6 +293,10 @@ _BEFORE = re.compile(
 
 def _scalar(text: str) -> str:
     """The value a JSON text begins with, as text; of a value that is cut off, an object or a list its first line."""
+    raw = _STRING.match(text)
+    if raw and _TEX.search(raw[1]):
+        # LaTeX whose backslashes nobody doubled.
+        return raw[1].replace('\\"', '"')
     try:
         value, _ = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode(text)
     except (ValueError, RecursionError):
@@ -222,6 +304,13 @@ def _scalar(text: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else text.partition("\n")[0]
+
+
+_STRING = re.compile(r'"((?:[^"\\\n]|\\.){0,400})"')
+_TEX = re.compile(
+    r"(?<!\\)\\(?:beta|begin|binom|bar|boxed|big|bf|frac|fbox|floor|neq?\b|nu\b|nabla|not\b|rho|right|rm|rfloor|"
+    r"text|times|theta|tan|tau|tfrac|to\b|underline|[^\"\\/bfnrtu])"
+)
 
 
 def _boxes(text: str) -> Iterator[Statement]:

@@ -18,6 +18,7 @@ from tests.support.simulated import (
     loss_coverage,
     paired_coverage,
     single_coverage,
+    wrongly_apart,
     wrongly_best,
     wrongly_reaching,
 )
@@ -128,12 +129,16 @@ def test_clear_gaps_are_judged():
 
 @pytest.mark.parametrize("world", [World((0.599,) * 5, 60), World((0.899,) * 5, 100, 25)], ids=str)
 def test_a_setting_is_rarely_said_to_reach_what_it_does_not(world: World):
-    assert wrongly_reaching(world, round(world.skills[0], 1), 160) <= 0.07
+    assert wrongly_reaching(world, round(world.skills[0], 1), 160) <= 0.15
 
 
 @pytest.mark.parametrize("world", [World((0.5, 0.5), 60), World((0.7,) * 5, 60), World((0.5,) * 4, 60, 15)], ids=str)
 def test_one_of_several_equals_is_rarely_called_the_best(world: World):
     assert wrongly_best(world, 130) <= 0.08
+
+
+def test_of_several_equals_hardly_any_is_called_less_accurate_than_the_pick():
+    assert wrongly_apart(World((0.5,) * 8, 60), 60) <= 0.15
 
 
 @pytest.mark.parametrize("world", [World((0.5,), 60), World((0.05,), 60), World((0.95,), 60)], ids=str)

@@ -46,7 +46,10 @@ def test_a_database_of_an_odd_name_works(tmp_path: Path, name: str, monkeypatch:
     assert main(["export", "--out", "out.csv", f"--db={db}"]) == 0
 
 
-@pytest.mark.parametrize("name", ["a?b.duckdb", "a?access_mode=READ_ONLY.duckdb", "a\\b.duckdb", "?", "in?/a.duckdb"])
+@pytest.mark.parametrize(
+    "name",
+    ["a?b.duckdb", "a?access_mode=READ_ONLY.duckdb", "a\\b.duckdb", "in?/a.duckdb", "a\udcff.duckdb", "a.duckdb.wal"],
+)
 @pytest.mark.parametrize(
     "verb", [["run", "s.toml"], ["runs"], ["report"], ["doctor"], ["allowance", "--tokens", "5"]], ids=str
 )
@@ -89,6 +92,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     (db.parent / "hard.csv").hardlink_to(db)
     (db.parent / "results.uploads").mkdir()
     (db.parent / "runs").symlink_to(run.path.parent)
+    (db.parent / "s.toml").write_text(STUDY)
     (db.parent / "other").mkdir()
     stores.empty(db.parent / "other" / "kept.duckdb")
     other = worker.prepare(parse(STUDY, "s.toml"), db.parent / "other" / "kept.duckdb")
@@ -110,6 +114,8 @@ PLACES = (
         "results.uploads/x.csv",
         "other/kept.duckdb",
         "other/last/study.toml",
+        "s.toml",
+        "x\udcff.csv",
         "/dev/null",
     ),
 )
@@ -126,7 +132,7 @@ def test_no_export_replaces_a_file_of_ours(
     for out in (place, str(folder / place)):
         for db in ("results.duckdb", "link.csv"):
             assert main(["export", "--out", out, "--db", db]) == 2
-            assert out in said(capsys)
+            assert out.replace("\udcff", " ") in said(capsys)
     assert content(folder) == before
 
 

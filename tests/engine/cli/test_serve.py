@@ -188,14 +188,16 @@ def test_no_token_beside_what_asks_for_one_is_refused(
 
 
 def test_a_code_is_good_for_ten_minutes_and_only_from_who_has_the_token() -> None:
-    code = launch.code("token of 16 letters", 1000.0)
-    assert launch.is_code(code, "token of 16 letters", 1000.0) and launch.is_code(code, "token of 16 letters", 1599.0)
-    assert not launch.is_code(code, "token of 16 letters", 1600.5)
-    assert not launch.is_code(code, "another token here", 1000.0)
+    code = launch.code("token of 16 letters", "here", 1000.0)
+    assert launch.is_code(code, "token of 16 letters", "here", 1000.0) and launch.is_code(
+        code, "token of 16 letters", "here", 1599.0
+    )
+    assert not launch.is_code(code, "token of 16 letters", "here", 1600.5)
+    assert not launch.is_code(code, "another token here", "here", 1000.0)
     later = code.replace("1600-", "9999999999-", 1)
     for wrong in (later, code[:-1], "", "-", "1600--", f"{code}0", "\ud800"):
-        assert not launch.is_code(wrong, "token of 16 letters", 1000.0)
-    assert not launch.is_code(launch.code("", 0.0), "", 0.0), "no token, no link"
+        assert not launch.is_code(wrong, "token of 16 letters", "here", 1000.0)
+    assert not launch.is_code(launch.code("", "here", 0.0), "", "here", 0.0), "no token, no link"
     assert "token of 16" not in code + "".join(launch.cookie("token of 16 letters"))
 
 

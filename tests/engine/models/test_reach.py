@@ -115,6 +115,28 @@ def test_no_page_asks_an_address_inside_a_network_in_any_spelling(at: str) -> No
     assert not reach.check_endpoint(spec, listed), "unless the owner named it"
 
 
+@pytest.mark.parametrize(
+    "at",
+    [
+        "8.8.8.8.",
+        "169.254.169.254.",
+        "0000000010.0.0.1",
+        "1.1",
+        "127.\U0001f100\U0001f1001",
+        "\u2113ocalhost",
+        "mod\u00e8les.example",
+        "127%2e0.0.1",
+        "example..org",
+    ],
+)
+def test_a_host_that_two_readers_may_read_in_two_ways_is_not_asked_from_a_page(at: str) -> None:
+    """Where a look-up sees a name and a client an address, what was checked is not what is asked."""
+    with pytest.raises(UsageError, match="no usual way to write a host"):
+        reach.check_endpoint(ModelSpec("mine", f"http://{at}/v1"), AT_HOME)
+    listed = Reach(False, (Endpoint("lab", f"http://{at}/v1"),))
+    assert not reach.check_endpoint(ModelSpec("mine", f"http://{at}/v1"), listed), "unless the owner named it"
+
+
 @cases(200)
 @given(
     st.ip_addresses(v=4).filter(lambda ip: not ip.is_global), st.sampled_from(["{}", "{:d}", "0x{:x}", "[::ffff:{}]"])
@@ -127,7 +149,7 @@ def test_no_spelling_of_a_private_address_is_taken_for_a_public_one(ip: Any, spe
         reach.check_endpoint(ModelSpec("mine", f"http://{written}:8000/v1"), AT_HOME)
 
 
-@pytest.mark.parametrize("at", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "8.8.8.8", "models.example.org"])
+@pytest.mark.parametrize("at", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "8.8.8.8", "Models.example.org."])
 def test_a_server_on_loopback_asks_its_own_machine_and_the_public_without_a_key_alone(at: str) -> None:
     bare, keyed = ModelSpec("mine", f"http://{at}/v1"), ModelSpec("mine", f"http://{at}/v1", "MY_SECRET")
     assert reach.check_endpoint(bare, AT_HOME)
