@@ -402,7 +402,7 @@ def test_the_page_opens_on_the_recommended_setting_against_the_cheapest_that_wor
     app = opened("demo")
     said = words(app)
     assert (
-        "# Self-consistency ×12 up to 256 tokens is measurably better than Direct up to 32 tokens: +23 points" in said
+        "# Self-consistency ×12 up to 256 tokens is measurably better than Direct up to 32 tokens: +22 points" in said
     )
     assert "Same 60 questions for both" in said
     assert not app.query_params
