@@ -60,11 +60,13 @@ def draw(
         controls.say(by_task)
         recut = cells.filter(pl.col("own_axis") != pl.col("axis"))["condition_id"].n_unique()
         imported = every.filter(pl.col("strategy").str.starts_with(names.IMPORTED))["condition_id"].n_unique()
-        elsewhere = count < total - imported and every["axis"].n_unique() > 1
+        left_out = count < total - imported
+        full = left_out and count == infos.MOST
+        elsewhere = left_out and not full and every["axis"].n_unique() > 1
         controls.caption(
             title,
             f"votes are averaged over {wish.orders} orders of their draws" if wish.orders else "",
-            f"{fmt.count(count)} of {fmt.plural(total, 'setting')} shown",
+            f"{fmt.count(count)} of {fmt.plural(total, 'setting')} shown{', the most accurate' if full else ''}",
             f"{fmt.count(recut)} ran under budgets on another axis and are read on this one" if recut else "",
             "others ran under budgets in another unit: choose it above" if elsewhere else "",
             f"{fmt.count(imported)} imported, whose budgets nobody knows: Explore shows them" if imported else "",

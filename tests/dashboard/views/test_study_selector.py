@@ -64,7 +64,7 @@ def test_what_came_with_a_database_stands_in_the_order_it_was_begun_in_so_the_de
 ) -> None:
     path = Path(shutil.copyfile(ROOT / "results.duckdb", tmp_path / "results.duckdb"))
     found = queries.study_choices(queries.Database(str(path), fingerprint(path)))
-    assert found == ("demo", "token_economies", "which_model", queries.ALL)
+    assert found == ("demo", "token_economies", "which_model", "which_reading", queries.ALL)
 
 
 @pytest.mark.parametrize("view", ["explore", "compare", "answers"])
