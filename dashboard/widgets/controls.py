@@ -524,11 +524,7 @@ button {
 _WATCH = """
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
-  if (data.ahead && program && !document.querySelector(`link[href$="${data.ahead}"]`)) {
-    const link = document.createElement("link");
-    Object.assign(link, { rel: "modulepreload", crossOrigin: "", href: new URL(data.ahead, program.src).href });
-    document.head.append(link);
-  }
+  if (program) data.ahead.forEach((name) => import(new URL(name, program.src).href).catch(() => {}));
   let narrow = data.narrow, ink = null;
   const look = () => {
     const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
@@ -548,12 +544,13 @@ def watch_browser(*, charts: bool = False) -> None:
     """Draw again when the window becomes narrow or wide or the theme changes; Streamlit does not rerun for either.
 
     Figures carry their own inks. The browser looks for itself and speaks up only then: a quiet page costs nothing.
-    With `charts` it fetches the program that draws them while the page is still being computed."""
+    With `charts` it starts the programs that draw them and their tables while the page is still being computed: only
+    to run them takes a second, in which the browser has nothing else to do."""
     mount = st.components.v2.component("budgetscope_watch", js=_WATCH)
     heard: Callable[[], None] = lambda: None  # noqa: E731
     seen = mount(
         key="browser",
-        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _chart_program() if charts else ""},
+        data={"narrow": int(st.session_state.get("narrow", 0)), "ahead": _programs() if charts else []},
         default={"narrow": int(st.session_state.get("narrow", 0)), "paper": ""},
         on_narrow_change=heard,
         on_paper_change=heard,
@@ -562,10 +559,10 @@ def watch_browser(*, charts: bool = False) -> None:
 
 
 @lru_cache(maxsize=1)  # Looked up once: every run of every page with figures would list the folder else.
-def _chart_program() -> str:
-    """File name of the part of Streamlit's browser program that draws figures, 4.7 MB; empty when there is no such."""
+def _programs() -> list[str]:
+    """File names of the parts of Streamlit's browser program that draw figures, 4.7 MB, and tables."""
     folder = Path(st.__file__).parent / "static" / "static" / "js"
-    return next((path.name for path in folder.glob("PlotlyChart.*.js")), "")
+    return [path.name for part in ("PlotlyChart", "DataFrame") for path in folder.glob(f"{part}.*.js")]
 
 
 def dress() -> None:
