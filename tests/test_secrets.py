@@ -27,7 +27,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.data import access, queries, runs, studies
 from dashboard.text import exports
 from engine.cli import main
-from engine.models.keys import at_hand, redacted
+from engine.models.net.keys import at_hand, redacted
 from engine.models.reach import Endpoint, Reach
 from engine.store import schema
 from engine.store.store import Store

@@ -18,7 +18,7 @@ from typing import Literal
 from engine.core.errors import ContextOverflow, InDoubt, ProviderError
 from engine.core.records import Usage
 from engine.models import window
-from engine.models.keys import redacted
+from engine.models.net.keys import redacted
 
 
 @dataclass(frozen=True, slots=True)

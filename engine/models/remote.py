@@ -31,9 +31,9 @@ from engine.models import openais, prices, reach, wire
 from engine.models import settings as mapping
 from engine.models.declared import ModelSpec
 from engine.models.faults import fault, said_status
-from engine.models.keys import Keys, at_hand
 from engine.models.model import Bound, Rates
 from engine.models.net.address import Elsewhere, bare, checked_url, elsewhere, host, trouble
+from engine.models.net.keys import Keys, at_hand
 from engine.models.replies import Expected, Heard, completion, plain, shaped
 from engine.models.usage import fields_seen
 

@@ -17,7 +17,7 @@ from typing import Any
 from engine.core.errors import ProviderError
 from engine.core.records import Completion, Finish, Request, Usage
 from engine.models import faults, usage
-from engine.models.keys import Keys, redacted
+from engine.models.net.keys import Keys, redacted
 from engine.models.usage import malformed
 
 _WORDS: dict[str, str] = {

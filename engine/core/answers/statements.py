@@ -198,54 +198,60 @@ def _marked(text: str, markers: Iterable[re.Match[str]]) -> Iterator[Statement]:
         if below and not _NOT_BELOW.match(text, end + below.end()) and (said_below := _item(text, end + below.end())):
             yield Statement(start, *said_below)
             continue
-        english = noun or marker[0].lower() in ("answer", "answers", "ans")
-        if not english and _FOREIGN_NOT.match(tail):
-            yield Statement(start, end, "")
-            continue
-        denied = _NOT.match(tail)
-        verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
-        if denied and (verb is None or denied.end() <= verb.end() + 12):
-            if not noun:
-                yield Statement(start, end + denied.end(), "")
-            # "not 41 but 42" says what it is.
-            but = re.match(
-                r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s(?:rather\s|instead\s|(?:it|"
-                r"that)(?:'s|\sis|\smust be)\s)?",
-                tail[denied.end() :],
-            )
-            if but:
-                at = end + denied.end() + but.end()
-                yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
-            continue
-        dotted = _DOTTED.match(tail) if marker[0].lower() == "ans" else None
-        if dotted or (not english and tail[:1].isspace() and _INVERTED.search(before)):
-            at = end + (dotted.end() if dotted else 0)
-            yield Statement(start, at, _line(text, at))
-            continue
-        last = _VERB_LAST.match(text, end) if marker[0].lower() in _OF_VERB_LAST else None
-        if last:
-            yield Statement(start, last.start("said"), last["said"])
-            continue
-        if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
-            continue
-        if noun and marker[0].lower() in _PLURAL and verb["is"].lower() == "are":
-            # "The options are A, B and C."
-            continue
-        colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
-        if marker["word"] and _VERB.search(before) and not colon:
-            continue
-        if text[max(0, start - 2) : start] == "} " and colon:
-            # Directly behind a box: the box says it already.
-            continue
-        at = end + verb.end()
-        if _DENIAL.match(text, at) and not noun:
-            yield Statement(start, at, "")
-            continue
-        lead = _LEAD.match(text, at)
-        at = lead.end() if lead else at
-        place = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
-        if place:
-            yield Statement(start, place[0], place[1], noun=noun)
+        yield from _worded(text, marker, end, before, noun)
+
+
+def _worded(text: str, marker: re.Match[str], end: int, before: str, noun: bool) -> Iterator[Statement]:
+    """What a word such as "answer" is said to be behind it, from `end` on; `before`: its clause up to there."""
+    start, tail = marker.start(), text[end : end + LONGEST]
+    english = noun or marker[0].lower() in ("answer", "answers", "ans")
+    if not english and _FOREIGN_NOT.match(tail):
+        yield Statement(start, end, "")
+        return
+    denied = _NOT.match(tail)
+    verb = (_IS if english else _FOREIGN_IS).match(tail) or (_NOUN_IS.match(tail) if noun else None)
+    if denied and (verb is None or denied.end() <= verb.end() + 12):
+        if not noun:
+            yield Statement(start, end + denied.end(), "")
+        # "not 41 but 42" says what it is.
+        but = re.match(
+            r"(?:[^.;!?\n]|\.(?=[0-9])){0,60}?(?:\bbut|,\s(?:so|hence|thus|therefore)|[,;](?=\sit(?:['\u2019]s|\sis)))\s(?:rather\s|instead\s|(?:it|"
+            r"that)(?:'s|\sis|\smust be)\s)?",
+            tail[denied.end() :],
+        )
+        if but:
+            at = end + denied.end() + but.end()
+            yield Statement(start, at, text[at : at + LONGEST].partition("\n")[0], noun=noun)
+        return
+    dotted = _DOTTED.match(tail) if marker[0].lower() == "ans" else None
+    if dotted or (not english and tail[:1].isspace() and _INVERTED.search(before)):
+        at = end + (dotted.end() if dotted else 0)
+        yield Statement(start, at, _line(text, at))
+        return
+    last = _VERB_LAST.match(text, end) if marker[0].lower() in _OF_VERB_LAST else None
+    if last:
+        yield Statement(start, last.start("said"), last["said"])
+        return
+    if verb is None or _DOUBTED.search(before) or _CLAUSE.search(verb["between"]):
+        return
+    if noun and marker[0].lower() in _PLURAL and verb["is"].lower() == "are":
+        # "The options are A, B and C."
+        return
+    colon = verb["is"].strip(" *_\"'`)")[:1] in (":", "\uff1a", "=", "-", "\u2013", "\u2014", "\u2192")
+    if marker["word"] and _VERB.search(before) and not colon:
+        return
+    if text[max(0, start - 2) : start] == "} " and colon:
+        # Directly behind a box: the box says it already.
+        return
+    at = end + verb.end()
+    if _DENIAL.match(text, at) and not noun:
+        yield Statement(start, at, "")
+        return
+    lead = _LEAD.match(text, at)
+    at = lead.end() if lead else at
+    place = _item(text, at) if lead and "\n" in lead[0] else (at, _line(text, at))
+    if place:
+        yield Statement(start, place[0], place[1], noun=noun)
 
 
 def _line(text: str, at: int) -> str:

@@ -19,7 +19,7 @@ from engine.core.records import Completion, Message, Price, Request
 from engine.models import open_model
 from engine.models.declared import ModelSpec
 from engine.models.faults import retry_after_s
-from engine.models.keys import redacted
+from engine.models.net.keys import redacted
 from engine.models.remote import RemoteModel
 from tests.support.children import spawned
 from tests.support.faults import Fault
