@@ -156,8 +156,10 @@ def _statistics(delta: Floats, member: Floats) -> Floats:
     return statistics
 
 
+@np.errstate(divide="ignore", invalid="ignore")
 def _error(sums: Floats, squares: Floats, n: Floats, common: Floats) -> Floats:
-    """Squared standard error of a mean, its variance shrunk by one observation of the common variance."""
+    """Squared standard error of a mean, its variance shrunk by one observation of the common variance; none of a group
+    of one, or of all but one."""
     # Shrunk, or a small group without a single change would have no error and be infinitely sure.
     error: Floats = np.maximum(0.0, squares - sums**2 / n + common) / n / (n - 1)
     return error

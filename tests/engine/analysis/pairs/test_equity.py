@@ -164,3 +164,11 @@ def test_settings_without_a_common_question_are_refused(tmp_path: Path) -> None:
     a, b = (Cell(name) for name in results.conditions()["condition_id"])
     with pytest.raises(UsageError, match="share no scored question"):
         results.equity(a, b)
+
+
+def test_a_group_of_one_question_among_larger_ones_is_too_small_and_disturbs_nobody() -> None:
+    before = [1, 0, 1] * 20
+    groups = ["a"] * 30 + ["b"] * 29 + ["alone"]
+    rows = {row["group"]: row for row in told(before, before[::-1], groups, 200).groups.iter_rows(named=True)}
+    assert (rows["alone"]["enough"], rows["alone"]["p_value"]) == (False, None)
+    assert rows["a"]["enough"] and 0 < rows["a"]["p_value"] <= 1
