@@ -22,6 +22,7 @@ LAST_S = 5.0
 
 def main() -> NoReturn:
     """Serve until told to stop."""
+    memory.few_pools()
     memory.wait()
     from streamlit.web import cli
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import streamlit as st
-
 from dashboard import figures, theme
 from dashboard.data import queries
+from dashboard.data.kept import kept
 from dashboard.data.lens import PLAIN, Looking, build
 from dashboard.data.queries import REPLICATES, SEED, Database
 from dashboard.figures import CrossingInfo
@@ -45,7 +44,7 @@ class Month:
     size: str  # Billions of parameters of models whose size nobody knows, ACTIVE or ACTIVE/TOTAL; empty: unknown.
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def settings(db: Database, study: str, task: str, axis: str | None, looking: Looking = PLAIN) -> pl.DataFrame:
     """Scored cells of a study on a task, with `on_frontier` in tokens; budgets on `axis`, None: on their own."""
     from engine.analysis import frontier as of
@@ -64,7 +63,7 @@ def recommended(db: Database, study: str, task: str) -> Cell | None:
     return queries.decision(db, selection, None, None).cell
 
 
-@st.cache_data(max_entries=32, show_spinner="Looking along the budgets …")
+@kept(32, says="Looking along the budgets …")
 def crossing(
     db: Database, study: str, task: str, a: Cell, b: Cell, called: tuple[str, str], dark: bool, narrow: bool
 ) -> tuple[str, CrossingInfo, pl.DataFrame]:
@@ -140,7 +139,7 @@ def ends(rows: Mapping[str, Mapping[str, Any]], pick: str | None) -> tuple[str, 
     return (cheap, best) if cheap != best else (max((name for name in rows if name != best), key=accurate), best)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side, looking: Looking = PLAIN) -> Compared:
     """A setting (b) against the baseline in all and group by group; see `Results.compare` and `Results.equity`."""
     results, lens = queries.results(db.path), build(looking, queries.models(db))[0]
@@ -150,7 +149,7 @@ def compared(db: Database, study: str, a: Cell, b: Cell, by: str, left: Side, lo
     return Compared(whole, who, left)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def against(db: Database, study: str, others: tuple[Cell, ...], a: Cell) -> pl.DataFrame:
     """Other settings minus the baseline; see `Results.comparisons`."""
     return queries.results(db.path).comparisons(others, a, replicates=REPLICATES, seed=SEED, study=study)
@@ -177,7 +176,7 @@ def group_rows(found: Compared) -> pl.DataFrame:
     return groups.select(ROWS).with_columns(_at=first).sort("_at", "group").drop("_at")
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def next_point(db: Database, study: str, task: str, looking: Looking = PLAIN) -> str:
     """What the next percentage point costs in output tokens; see `Advisor.next_point`."""
     lens = build(looking, queries.models(db))[0]
@@ -185,7 +184,7 @@ def next_point(db: Database, study: str, task: str, looking: Looking = PLAIN) ->
     return advisor.next_point().sentence
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def groupings(db: Database, task: str) -> tuple[str, tuple[str, ...]]:
     """The column or key of the data to group by at first, and all that make 2 to `MOST_GROUPS` groups.
 
@@ -209,7 +208,7 @@ def _keys(data: Any, above: str = "") -> Iterable[str]:
     return [key for name, below in data.items() for key in _keys(below, f"{above}.{name}" if above else str(name))]
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def month(
     db: Database, study: str, a: Cell, b: Cell, lineups: tuple[str, ...], wish: Month, looking: Looking = PLAIN
 ) -> Savings:

@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 
 import polars as pl  # Pages alone import this module, and `ready` has loaded polars in one thread by then.
-import streamlit as st
 
 from dashboard import figures
 from dashboard.data import lens, queries
+from dashboard.data.kept import kept
 from dashboard.data.lens import Looking
 from dashboard.data.queries import Database, Selection
 from dashboard.figures import CurvesInfo, FrontierInfo, Handles, ToldInfo
@@ -56,7 +56,7 @@ class CurveSelection:
     study: str = queries.ALL  # On whose questions.
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[str, str]:
     """Where the handles of a first visit stand: they leave the best settings of a task, and one to three of them."""
     scale = figures.AXES[x].scale
@@ -81,7 +81,7 @@ def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[
     return f"{most:.10g}", f"{100 * least:.0f}" if least else ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def frontier_info(
     db: Database,
     selection: Selection,
@@ -125,7 +125,7 @@ def curve_cells(db: Database, wish: CurveSelection) -> pl.DataFrame:
     return cells.join(best, on="condition_id", how="semi", maintain_order="left")
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def curves_info(db: Database, wish: CurveSelection, dark: bool, room: Room) -> CurvesInfo:
     """The budget curves' plain data."""
     cells, every = curve_cells(db, wish), queries.every(db)
@@ -153,7 +153,7 @@ def told_frames(db: Database, shown: Filter, study: str) -> tuple[pl.DataFrame, 
     return points, corrected(summary), accuracy
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def told_info(db: Database, shown: Filter, study: str, dark: bool, room: Room) -> ToldInfo:
     """Plain data of both figures of told budgets."""
     every, (points, summary, accuracy) = queries.every(db), told_frames(db, shown, study)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard.data import queries
+from dashboard.data.kept import kept
 from dashboard.text import progress
 from dashboard.text.progress import Result
 from engine.core.errors import BudgetscopeError
@@ -19,7 +20,7 @@ from engine.core.errors import BudgetscopeError
 if TYPE_CHECKING:
     import polars as pl
 
-    from dashboard.data.queries import Database
+from dashboard.data.queries import Database
 
 REPLICATES = 200
 """Enough for the intervals of a figure that is drawn again in two seconds."""
@@ -60,7 +61,7 @@ def live(study: str, run_id: str, busy: bool) -> Live | None:
     return kept
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@kept(4)
 def so_far(db: Database, study: str) -> Live | None:
     """The first task of a study that has answers, on the questions all its settings have."""
     from engine.analysis import frontier as of

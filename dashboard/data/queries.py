@@ -1,7 +1,7 @@
-"""Frames that pages show, asked of `engine.analysis` and cached by the version of the database file.
+"""Frames that pages show, asked of `engine.analysis` and kept for the version of the database file.
 
-A frame is computed once per database as it is now and question asked of it; figures are never cached. Every cached
-function takes `state()` first, which belongs to its key. Nothing here draws.
+A frame is computed once per database as it is now and question asked of it; figures are never kept. Every function that
+keeps what it gives takes `state()` first. Nothing here draws.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import streamlit as st
 
 import engine
 from dashboard.data import access
+from dashboard.data.kept import kept
 from dashboard.data.lens import PLAIN, Looking, Models, build
 from dashboard.text.progress import Forecast, forecast
 from engine.core import places
@@ -44,9 +45,8 @@ ALL = ALL_STUDIES
 
 
 class Database(NamedTuple):
-    """A database file in one version: what every cache is keyed by."""
+    """A database file in one version, for which everything is kept."""
 
-    # A tuple: each cached call hashes this anew, and Streamlit takes 0.05 ms for a tuple, 0.13 ms for a dataclass.
     path: str
     version: tuple[int, int, int, int]  # See `engine.store.identity.fingerprint`; it changes with the file.
 
@@ -89,14 +89,7 @@ def results(path: str) -> Results:
     return engine.open(path)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _measured(
-    db: Database, axis: str | None, budgets: Budgets, looking: Looking, study: str | None
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    # The cache keys calls by the arguments as they are written: callers that leave defaults out must not read twice.
-    return results(db.path).measured(axis, budgets, {"study": study}, build(looking, models(db))[0])
-
-
+@kept(16)
 def measured(
     db: Database,
     axis: str | None = None,
@@ -107,7 +100,7 @@ def measured(
     """All cells of a study, and the sums per question behind them: one pass over the database for every filter.
 
     ALL: of all studies that asked the same questions of a task; see `Results.notes`."""
-    return _measured(db, axis, budgets, looking, study)
+    return results(db.path).measured(axis, budgets, {"study": study}, build(looking, models(db))[0])
 
 
 def cells(
@@ -118,10 +111,10 @@ def cells(
     study: str = ALL,
 ) -> pl.DataFrame:
     """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
-    return _measured(db, axis, budgets, looking, study)[0]
+    return measured(db, axis, budgets, looking, study)[0]
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def models(db: Database) -> Models:
     """The models prices are stored of, with the newest one each."""
     from engine.analysis.sql.listings import newest
@@ -131,6 +124,7 @@ def models(db: Database) -> Models:
     return Models(tuple(names), tuple((name, stored[of]) for name, of in names.items() if of in stored))
 
 
+@kept(16)
 def _selected(db: Database, selection: Selection) -> tuple[pl.DataFrame, pl.DataFrame]:
     import polars as pl
 
@@ -142,7 +136,7 @@ def _selected(db: Database, selection: Selection) -> tuple[pl.DataFrame, pl.Data
     return on_common(shown, theirs(shown, units))
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def frontier(db: Database, selection: Selection) -> pl.DataFrame:
     """Cells of some conditions of a task with their place on the frontier; see `Results.frontier`."""
     from engine.analysis import frontier as of
@@ -150,7 +144,7 @@ def frontier(db: Database, selection: Selection) -> pl.DataFrame:
     return of.frontier(*_selected(db, selection), selection.x, selection.kind, REPLICATES, SEED)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def band(db: Database, selection: Selection) -> pl.DataFrame:
     """Bootstrap band of the staircase of the same cells; see `Results.band`."""
     from engine.analysis import frontier as of
@@ -158,7 +152,7 @@ def band(db: Database, selection: Selection) -> pl.DataFrame:
     return of.band(*_selected(db, selection), selection.x, REPLICATES, SEED)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def decision(db: Database, selection: Selection, most: float | None, least: float | None) -> Decision:
     """What to use of the settings selected, within these limits, and why there is nothing to say where there is not;
     see `Results.decide`. Strategies that nobody can choose are left out."""
@@ -173,7 +167,7 @@ def decision(db: Database, selection: Selection, most: float | None, least: floa
         return Decision(str(error), "", "", 0)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def loss(db: Database, selection: Selection, wrong: float, missing: float | None, second: float) -> str:
     """Which of the settings selected is cheapest at these costs in US dollars; see `Advisor.cost_of`."""
     from engine.analysis import advice, stats
@@ -184,7 +178,7 @@ def loss(db: Database, selection: Selection, wrong: float, missing: float | None
     return advice.loss.cost_of(board, wrong, missing, second, sample.seed).sentence
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def areas(db: Database, selection: Selection) -> pl.DataFrame:
     """Area under the curve, hypervolume and OckScore of the settings selected; see `Advisor.areas`."""
     from engine.analysis import advice, stats
@@ -228,7 +222,7 @@ def _by_condition(frame: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataF
     return {condition: frame.filter(condition_id=condition).drop("condition_id", "axis") for condition in ids}
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def curves(
     db: Database,
     ids: Ids,
@@ -242,7 +236,7 @@ def curves(
     return _by_condition(results(db.path).curves(ids, axis, None, lens, orders, study), ids)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@kept(16)
 def budgets(
     db: Database, axis: str, ids: Ids, looking: Looking, orders: int | None, most: int, study: str | None
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
@@ -259,14 +253,14 @@ def budgets(
     return frame, _by_condition(lines, drawn)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def elasticity(db: Database, study: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Told against used tokens: the points and the summary of `engine.analysis.elasticity.Elasticity`."""
     elasticity = results(db.path).elasticity(study=study)
     return elasticity.points, elasticity.summary
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def told(db: Database) -> list[dict[str, Any]]:
     """Conditions that tell a budget in tokens, each with `told`; see `engine.analysis.told.conditions`."""
     from engine.analysis.thinking import stated_budgets as of
@@ -274,13 +268,13 @@ def told(db: Database) -> list[dict[str, Any]]:
     return [dict(row) for row in of.conditions(conditions(db).to_dicts())]
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def conditions(db: Database) -> pl.DataFrame:
     """All conditions with `label`, `simulated` and `run_ids`."""
     return results(db.path).conditions()
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def every(db: Database) -> pl.DataFrame:
     """All settings of all studies, whichever is shown: what filters offer and colours go by; calibrations left out."""
     from engine.strategies.calibration import LABEL
@@ -289,7 +283,7 @@ def every(db: Database) -> pl.DataFrame:
     return frame.filter(frame["strategy"] != LABEL)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def archived(db: Database) -> tuple[bool, list[str]]:
     """Whether an archive is shown, which is only read; and what is to be said of archives."""
     from engine.store import parquet
@@ -297,13 +291,13 @@ def archived(db: Database) -> tuple[bool, list[str]]:
     return parquet.is_archive(Path(db.path)), results(db.path).archived()
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def notes(db: Database, study: str) -> list[str]:
     """What is to be said of studies and settings that are left out; see `Results.notes`."""
     return results(db.path).notes(study=study)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def studies(db: Database) -> dict[str, Ids]:
     """By study the conditions it asked for: one's own first, the newest of them in front, then those that came with the
     database, the oldest first; see `Results.studies`. One's own have a run beside the database."""
@@ -326,7 +320,7 @@ def studies(db: Database) -> dict[str, Ids]:
     return {study: tuple(exploded.filter(study=study)["condition_ids"].sort()) for study in ordered}
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def budget_pairs(db: Database) -> list[tuple[str, int]]:
     """Axes and budgets anything is read at: those that studies declare or that conditions ran at."""
     import json
@@ -348,13 +342,13 @@ def study_choices(db: Database, having: Iterable[str] | None = None) -> tuple[st
     return (*names, ALL) if len(names) > 1 else (ALL, *names)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def questions_of(db: Database, study: str, task: str) -> frozenset[str] | None:
     """The questions a study asked of a task; None: all that are there."""
     return None if study == ALL else results(db.path).questions_of(study, task)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@kept()
 def questions(db: Database) -> pl.DataFrame:
     """Questions with target, category and number of trials."""
     return results(db.path).questions()
@@ -369,7 +363,7 @@ def asked(db: Database, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     return {row["question_id"]: row for row in results(db.path).questions().to_dicts()}
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def trial_rows(db: Database, condition: str) -> pl.DataFrame:
     """The last attempt of each trial of a condition."""
     return results(db.path).trial_rows(condition)
@@ -383,19 +377,19 @@ def any_trial(db: Database) -> Trial | None:
     return None
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@kept(16)
 def token_roles(db: Database, study: str) -> pl.DataFrame:
     """Where the tokens of a study's settings went; see `Results.token_roles`."""
     return results(db.path).token_roles(None if study == ALL else study)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def placed(db: Database, axis: str | None, study: str) -> pl.DataFrame:
     """At which budgets the settings of a study are read, and as the mean of how many draws; see `Results.placed`."""
     return results(db.path).placed(axis, study=study)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the answers …")
+@kept(32, says="Reading the answers …")
 def trial_page(
     db: Database,
     study: str,
@@ -425,7 +419,7 @@ def trial_page(
         )
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@kept()
 def first_trials(db: Database, study: str, task: str, condition: str, n: int) -> list[Trial]:
     """The first few trials of a condition on a study's questions, in the order of the list of answers."""
     from engine.analysis.sql.trial_list import first_trials as of
@@ -435,19 +429,19 @@ def first_trials(db: Database, study: str, task: str, condition: str, n: int) ->
         return of(connection, condition, n, asked)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@kept(256)
 def completions(db: Database, keys: tuple[str, ...]) -> dict[str, Completion]:
     """Stored replies by the key of their calls."""
     return Store(db.path).completions(keys)
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def bill(db: Database, run_id: str) -> pl.DataFrame:
     """What a run paid, replayed and would pay afresh, by model and role; see `Results.bill`."""
     return results(db.path).bill(run_id, by=("model", "role"))
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@kept(32)
 def decisions(db: Database, run_id: str) -> list[Decided]:
     """What an adaptive run decided and why, task by task; empty: it is none, or nothing is decided yet."""
     return results(db.path).decisions(run_id=run_id) if Path(db.path).exists() else []
@@ -463,21 +457,26 @@ def allowance(db: Database) -> tuple[Limits, Limits]:
     return book.allowance, book.free(day_of(run_dir.now()))
 
 
-@st.cache_data(max_entries=64, show_spinner="Working out what it can cost …")
-def expected(text: str, db: Database) -> Forecast:
-    """What the study in this text will spend by the history of a database."""
+@kept(says="Working out what it can cost …")
+def _expected(db: Database, text: str) -> Forecast:
     from engine.study.expected import expected_spend
     from engine.study.pilot import pilot
     from engine.study.plan import plan
     from engine.study.schema import parse
     from engine.study.upper_bound import upper_bound
 
+    study = parse(text, "this study")
+    check_study(study.models, access.limits())
+    planned = plan(study, sends=False)
+    spend = expected_spend(planned, Path(db.path))
+    told = forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)
+    return replace(told, reading=" ".join(planned.notes))
+
+
+def expected(db: Database, text: str) -> Forecast:
+    """What the study in this text will spend by the history of a database, or the fault it cannot run with."""
     try:
-        study = parse(text, "this study")
-        check_study(study.models, access.limits())
-        planned = plan(study, sends=False)
-        spend = expected_spend(planned, Path(db.path))
-        told = forecast(spend, upper_bound(plan(pilot(study), sends=False)) if spend.unknown else None)
-        return replace(told, reading=" ".join(planned.notes))
+        return _expected(db, text)
     except BudgetscopeError as error:
+        # Not kept: a benchmark's file may be there the next time.
         return Forecast(fault=str(error))

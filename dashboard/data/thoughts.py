@@ -20,6 +20,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard.data import access, queries, runs
+from dashboard.data.kept import kept
 from dashboard.data.queries import ALL, Database
 from engine.analysis.sql.chains import Chain
 from engine.analysis.thinking.overthinking import Glance
@@ -72,19 +73,19 @@ class Looking:
         return self.said
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the thoughts …")
+@kept(32, says="Reading the thoughts …")
 def chains(db: Database, condition: str, study: str) -> dict[str, Chain]:
     """The stored thoughts of a condition on a study's questions, by their key."""
     return {chain.key: chain for chain in queries.results(db.path).chains(condition, None if study == ALL else study)}
 
 
-@st.cache_resource(max_entries=32, show_spinner="Reading the thoughts …")
+@kept(32, says="Reading the thoughts …")
 def inside(db: Database, condition: str, study: str, source: Source | None) -> Inside:
     """What they say about stopping them; see `analysis.thoughts.of`."""
     return inside_of(queries.results(db.path), condition, None if study == ALL else study, source)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@kept(128)
 def glance(db: Database, condition: str, study: str) -> Glance | None:
     """How much a condition overthinks; see `analysis.overthinking.glance`."""
     try:

@@ -168,13 +168,8 @@ def _forecast(form: studies.Form, tasks: tuple[dict[str, Any], ...]) -> Forecast
     missing = missing or ("Choose a strategy." if not form.strategies else "")
     if missing:
         return Forecast(fault=missing)
-    asked = studies.text(form), queries.state()
-    forecast = queries.expected(*asked)
-    if forecast.fault:
-        # Not kept: a benchmark's file may be there the next time.
-        queries.expected.clear(*asked)
-        return replace(forecast, fault=studies.without_path(forecast.fault, tasks[0]))
-    return forecast
+    forecast = queries.expected(queries.state(), studies.text(form))
+    return replace(forecast, fault=forecast.fault and studies.without_path(forecast.fault, tasks[0]))
 
 
 def _ceiling(form: studies.Form, forecast: Forecast) -> studies.Form:

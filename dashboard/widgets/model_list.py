@@ -134,8 +134,6 @@ def _rates(usd: Mapping[str, Any]) -> str:
 
 def _fetch(name: str) -> None:
     """Bring a bundled model that did not come with the installation."""
-    from dashboard.data import queries
-
     controls.caption(
         "Its file is not here: fetch it, or run `budgetscope models fetch` in a terminal.".replace("`", "")
     )
@@ -146,7 +144,6 @@ def _fetch(name: str) -> None:
         except BudgetscopeError as error:
             controls.fault(error, grave=True)
         else:
-            queries.expected.clear()  # It keeps what was wrong.
             st.rerun()
 
 

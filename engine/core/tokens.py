@@ -166,7 +166,10 @@ def _encoding(name: str) -> Encoding | None:
     before = os.environ.get("TIKTOKEN_CACHE_DIR")
     os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
     try:
-        return tiktoken.get_encoding(name)
+        known = tiktoken.get_encoding(name)
+        # The ranks, 15 to 30 MB of objects: tiktoken cuts by its own copy and keeps these for pickling alone.
+        known._mergeable_ranks = {}
+        return known
     finally:
         if before is None:
             del os.environ["TIKTOKEN_CACHE_DIR"]

@@ -6,10 +6,12 @@ Owns starting it and its settings; calls go through `remote`. Imports xllamacpp 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import hashlib
 import http.client
 import importlib.metadata
 import json
+import mmap
 import os
 import secrets
 import threading
@@ -72,7 +74,22 @@ def reading(path: Path, name: str) -> Running:
             if not _readers:
                 atexit.register(stop_all)
             _readers[str(path)] = _start(path, name, slots=1, slot_tokens=READER_TOKENS)
+            _let_go(path)
         return _readers[str(path)][1]
+
+
+def _let_go(path: Path) -> None:
+    """Take a loaded file's weights out of memory, where Linux can be told: a server that cuts texts looks at none, and
+    what it wants after all is read from the file again."""
+    maps = Path("/proc/self/maps")
+    if not hasattr(mmap, "MADV_DONTNEED") or not maps.is_file():
+        return
+    for line in maps.read_text(encoding="utf-8", errors="replace").splitlines():
+        span, rights, *_ = line.split()
+        # Only what cannot be written to is as it stands in the file.
+        if line.endswith(f" {path.resolve()}") and rights[:2] == "r-":
+            first, last = (int(end, 16) for end in span.split("-"))
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED)
 
 
 def ask(server: Running, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -321,9 +321,10 @@ def _by_question(thoughts: Sequence[Thought], sample: Sample) -> tuple[list[list
     return list(groups.values()), _weights(len(groups), sample.replicates, sample.seed)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=2)
 def _weights(questions: int, replicates: int, seed: int) -> Floats:
-    # Kept: settings of a study have as many questions, and drawing is most of the work.
+    # Kept: settings of a study have as many questions, and drawing is most of the work. Few: eight bytes times
+    # `questions` times `replicates` each, and beside a run there is one question more in every look.
     return replicate_weights(questions, replicates, seed) if questions else np.zeros((0, 0))
 
 

@@ -316,7 +316,7 @@ def test_the_run_page_says_why_a_combination_is_refused() -> None:
     deaf = {"name": "deaf", "model": "scripted/noise", "continues": False}
     asked = Form("s", ("deaf",), (("no_thinking", {}),), ({"name": "gym:chain_sum"},), "64", tables={"deaf": deaf})
     assert "begins replies for the model, and 'deaf' does not" in (
-        queries.expected(studies.text(asked), queries.state()).fault or ""
+        queries.expected(queries.state(), studies.text(asked)).fault or ""
     )
 
 
