@@ -344,6 +344,30 @@ def _read(path: Path, n: int) -> None:
         seen = now
 
 
+def test_a_file_that_is_read_for_hours_is_handed_to_a_new_duckdb_now_and_then(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+
+    def connect(*given: object, of=duckdb.connect, **named: object) -> object:
+        made.append(of(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(duckdb, "connect", connect)
+    monkeypatch.setattr("engine.store.database._WORN", 10)
+    store.flush(Batch((a_trial(0),)))
+    for number in range(1, 40):
+        assert count(store, "trials") == number
+        store.flush(Batch((a_trial(number),)))
+    assert 4 <= len(made) <= 10, "each keeps something of every connection it gave"
+    # A block that is still read from holds the one it has.
+    with store.reading() as connection:
+        before = len(made)
+        assert all(count(store, "trials") == 40 for _ in range(30))
+        assert connection.execute("select count(*) from trials").fetchall() == [(40,)]
+        assert len(made) == before
+
+
 def test_two_writing_and_two_reading_processes_lose_nothing(store: Store):
     work = [("_write", 1), ("_write", 2), ("_read", 1), ("_read", 2)]
     with ExitStack() as started:
