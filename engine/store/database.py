@@ -116,7 +116,8 @@ class _Instance:
     def connect(self, read_only: bool) -> Connection:
         """A connection whose tables are the file's; raises DuckDB's error where the file cannot be had."""
         with self._guard:
-            root = self._root or self._start()
+            if (root := self._root) is None:
+                root, self._lent = self._start(), 0
             # An archive is there from the start: it is never held for writing.
             if not self._attached and not self._archive:
                 self._attach(root, "type duckdb, read_only" if read_only else "type duckdb")
@@ -155,7 +156,7 @@ class _Instance:
     def close(self) -> None:
         if self._root is not None:
             self._root.close()
-            self._root, self._lent = None, 0
+            self._root = None
 
     def _start(self) -> Connection:
         root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
