@@ -92,7 +92,7 @@ _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
 _IDLE = 4
 """Instances that are kept for the next block; a process seldom has more files in use."""
-_WORN = 128
+_WORN = 32
 """Connections after which an instance makes way for a new one (some 20 ms): DuckDB remembers each block of memory it
 ever handed out, 40 MB of them after 300 readings of a small database."""
 
