@@ -15,6 +15,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboard import figures
@@ -28,7 +29,7 @@ from engine.core import codec, names, replay
 from engine.core import text as fmt
 from engine.core.errors import UsageError
 from engine.core.records import AXES
-from engine.store.store import Store, writable
+from engine.store.store import Store
 from engine.strategies.lineups import roster
 
 if TYPE_CHECKING:
@@ -271,14 +272,17 @@ def mark(db: Database, study: str, task: str) -> str:
 
 
 def freeze(db: Database, frozen: Frozen) -> str:
-    """Keep a snapshot, in the local copy where `db` is the demo; returns its id. Raises UsageError where it is too
-    large."""
+    """Keep a snapshot; returns its id. Of a demo it goes to the local copy, which is shown from then on. Raises
+    UsageError where it is too large, RunError where this session may only look."""
+    from dashboard.data import runs
+
     packed = base64.b64encode(zlib.compress(codec.dumped(codec.jsonable(frozen)).encode(), 9)).decode()
     if len(packed) > MOST_BYTES:
         raise UsageError(f"This view has {len(packed):,} bytes; a snapshot may have {MOST_BYTES:,}. Filter it first.")
     # Of the content alone: the same view frozen again the same second is the same link.
     link = hashlib.sha256(packed.encode()).hexdigest()[:16]
-    Store(writable(db.path)).keep_link(link, packed)
+    # By the same door as a run, or the link to a view of the demo would lead to the demo, which keeps nothing.
+    Store(runs.settle(Path(db.path))).keep_link(link, packed)
     return link
 
 
