@@ -136,7 +136,7 @@ def areas_table(found: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 def cost_line(row: Row) -> str:
     """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `free (runs here)`, `price unknown`."""
     if row["usd"] is None:
-        return names.unpriced(str(row["model"]))
+        return names.unpriced(row)
     return fmt.money(1000 * row["usd"]) + (" (assumed)" if row["usd_assumed"] else "")
 
 
@@ -360,7 +360,7 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(str(row["mechanism"]))
     # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
-        notes.append(names.unpriced(str(row["model"])))
+        notes.append(names.unpriced(row))
     elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes

@@ -193,9 +193,8 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
 
 
 def study_name(study: str) -> str:
-    """How a study is called: `token_economies` is `Token economies`."""
-    words = study.replace("_", " ")
-    return "All studies" if study == ALL_STUDIES else words[:1].upper() + words[1:]
+    """How a study is called; see `names.study`."""
+    return "All studies" if study == ALL_STUDIES else names.study(study)
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:

@@ -55,9 +55,10 @@ _SCHEMA: dict[str, Any] = {
 
 
 def described(conditions: pl.DataFrame) -> list[Row]:
-    """Conditions with `label` and `simulated`; params and line-up stay JSON text.
+    """Conditions with `label`, `simulated` and `local`; params and line-up stay JSON text.
 
-    `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted.
+    `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted;
+    `local`: all of them run on this machine, where nobody bills them.
     `label`: strategy with the parameters that tell conditions apart, model if there are several; made unique by the
     wall, or by the start of the id.
     """
@@ -66,6 +67,8 @@ def described(conditions: pl.DataFrame) -> list[Row]:
     for row in rows:
         players = json.loads(row["lineup"])
         row["model"] = called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
+        # By the identities: a file is called as one likes, and its answers stand under that name.
+        row["local"] = all(identity.startswith("local/") for _, _, identity in players)
         values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
             values.setdefault(name, set()).add(json.dumps(value))

@@ -30,16 +30,11 @@ def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "usd", "said"),
-    [
-        ("local/smollm2-135m", None, "free (runs here)"),
-        ("local/smollm2-135m", 0.00002, "$0.02"),
-        ("local/smollm2-135m → openai/gpt-4o", None, "price unknown"),
-        ("x/somewhere", None, "price unknown"),
-    ],
+    ("local", "usd", "said"),
+    [(True, None, "free (runs here)"), (True, 0.00002, "$0.02"), (False, None, "price unknown")],
 )
-def test_what_runs_here_is_free_and_no_price_is_unknown(model: str, usd: float | None, said: str) -> None:
-    priced = {"model": model, "usd": usd, "usd_assumed": False}
+def test_what_runs_here_is_free_and_no_price_is_unknown(local: bool, usd: float | None, said: str) -> None:
+    priced = {"local": local, "usd": usd, "usd_assumed": False}
     assert tables.cost_line(priced) == said
     whole = {"partial": False, "simulated": False, "n_questions": 3}
     assert tables.cell_notes(priced | whole) == ([said] if usd is None else [])
