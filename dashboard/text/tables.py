@@ -243,7 +243,7 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
             "Not observed so far": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, row["axis"])),
         }
-        for row in cells.to_dicts()
+        for row in sorted(cells.to_dicts(), key=lambda row: names.task(str(row["task"])))
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
 
