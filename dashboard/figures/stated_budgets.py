@@ -346,9 +346,10 @@ def _words(panel: ToldPanel, info: ToldInfo, inks: Inks, *, level: bool, diagona
     quiet = {"size": 11.5, "color": inks.muted, "shadow": halo(inks)}
     x, y, used = info.x_scale, info.used_scale, _untold(panel)
     if diagonal:
-        # At its upper end, where no mark of a budget that is kept can be.
-        place = {"x": min(x.high, y.high), "y": min(x.high, y.high), "xanchor": "right", "yanchor": "top"}
-        yield place | {"text": "as stated", "showarrow": False, "font": quiet, "xshift": -14, "yshift": -2}
+        # At its upper end, where no mark of a budget that is kept can be: under it, or over it at the right edge.
+        end, inside = min(x.high, y.high), x.high > y.high
+        place = {"x": end, "y": end, "xanchor": "left" if inside else "right", "yanchor": "top" if inside else "bottom"}
+        yield place | {"text": "as stated", "showarrow": False, "font": quiet, "xshift": 4 if inside else -4}
     if level and used is not None:
         # Above its line, but at the very top of the panel below it.
         place = {"xanchor": "left", "yanchor": "bottom" if y.fraction(used) < 0.9 else "top", "xshift": 3}

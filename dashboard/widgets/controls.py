@@ -307,7 +307,7 @@ def spoken(title: str, n: int | None = None) -> Callable[[Any], str]:
         return lambda share: fmt.points(share / 100, n).removesuffix(" points")
     if "$" in title:
         return lambda usd: fmt.money(usd).replace("$", "", 1)
-    if title.endswith(", p"):
+    if title in ("p", "p, Holm"):
         return fmt.p_value
     return fmt.number
 

@@ -73,6 +73,8 @@ def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there
         Store(path).delete_run(run.run_id)
     app, said = opened(path, link, monkeypatch)
     assert shown.heading in said and shown.lead in said
+    first = shown.answers[0]
+    assert f"{first.question} · said {first.said}" in said, "the question first, as everywhere"
     assert "The database says something else by now" in said
     assert app.dataframe[0].value.equals(table)
 
