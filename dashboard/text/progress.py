@@ -291,7 +291,7 @@ def leader(cells: pl.DataFrame, settings: Iterable[Result]) -> str | None:
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
     worst, expected = found.worst, found.expected
-    stored = f"{fmt.count(found.stored)} more are stored" if found.stored else ""
+    stored = f"({fmt.count(found.stored)} more are stored)" if found.stored else ""
     answers = ("Answers to make", fmt.count(worst.trials), stored)
     pilot_cost = None
     if pilot is not None:
