@@ -67,7 +67,8 @@ def described(conditions: pl.DataFrame) -> list[Row]:
     for row in rows:
         players = json.loads(row["lineup"])
         row["model"] = called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
-        # By the identities: a file is called as one likes, and its answers stand under that name.
+        # By the identities: a study calls its models as it likes.
+        row["simulated"] = any(identity.startswith("scripted/") for _, _, identity in players)
         row["local"] = all(identity.startswith("local/") for _, _, identity in players)
         values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
@@ -84,7 +85,6 @@ def described(conditions: pl.DataFrame) -> list[Row]:
             # Without the providers: 'openai/a → b/c' is 'a → c'.
             label = f"{label} · {called(name.rsplit('/', 1)[-1] for name in row['model'].split(ARROW))}"
         twins.setdefault((row["task"], label), []).append(row)
-        row["simulated"] = any(name.startswith("scripted/") for name in row["model"].split(ARROW))
     for (_, label), same in twins.items():
         # By budget where that is enough: an id says nothing to people.
         apart = len({_wall(row) for row in same}) == len(same)
