@@ -22,6 +22,17 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: i
         assert "fixed answer" not in "".join(tables.leaders(passed))
 
 
+def test_of_settings_alike_none_is_called_most_accurate_and_one_alone_is_compared_with_nothing() -> None:
+    cells = engine.open(stores.to_read(stores.small)).cells()
+    one = cells.filter(task=cells["task"][0])
+    same = one.with_columns(accuracy=pl.lit(0.5))
+    count = same.filter(budget=same["budget"].max()).height
+    assert tables.leaders(same)[0].startswith(f"{count} settings alike are most accurate on")
+    assert f"by {count} settings alike" in tables.leaders(cells.with_columns(accuracy=pl.lit(0.5)))[1]
+    alone = tables.leaders(same.filter(condition_id=same["condition_id"][0]))[0]
+    assert " gets 50% " in alone and "most accurate" not in alone
+
+
 def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
     row = engine.open(stores.to_read(stores.small)).cells().sort("accuracy").row(-1, named=True)
     for guess, aside in ((row["accuracy_low"] - 0.01, ""), (row["accuracy_low"] + 0.01, "(not surely less)")):
