@@ -148,8 +148,9 @@ def pace(status: Status) -> tuple[str, str]:
     rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
     if not status.alive:
         return ("not started" if ran is None else f"took {fmt.duration(ran * 1000)}"), rate
-    head = "time left: known soon" if left is None else f"{fmt.roughly(left * 1000)} left"
-    return head, "; ".join(part for part in (gone, rate) if part)
+    head = "no pace yet" if left is None else f"{fmt.roughly(left * 1000)} left"
+    soon = "time left is known after a few calls" if left is None else ""
+    return head, "; ".join(part for part in (gone, rate, soon) if part)
 
 
 def patience(status: Status, heard: bool = False) -> str:
