@@ -15,20 +15,21 @@ import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dashboard import figures
 from dashboard.data import lens, queries
 from dashboard.data.queries import Database, Selection
 from dashboard.figures import FrontierInfo, Handles
-from dashboard.figures.axes import Room
+from dashboard.figures.axes import ROOMS, Room
 from dashboard.text import saved_page, tables
 from engine.analysis import guessing
 from engine.core import codec, names, replay
 from engine.core import text as fmt
 from engine.core.errors import UsageError
 from engine.core.records import AXES
-from engine.store.store import Store, writable
+from engine.store.store import Store
 from engine.strategies.lineups import roster
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ COLUMNS = [
     "axis",
     "budget",
     "simulated",
+    "local",
     "partial",
     "reader",
     "n_questions",
@@ -171,6 +173,9 @@ class Frozen:
         # Snapshots of an earlier version lack columns that were added since; unknown there, as they were never
         # measured.
         whole = frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
+        # Which models run here was told by their names then.
+        here = pl.col("model").str.split(names.ARROW).list.eval(pl.element().str.starts_with("local/")).list.all()
+        whole = whole.with_columns(local=pl.coalesce("local", here))
         # Columns of JSON come in any order, and each time in another.
         return whole.select(COLUMNS)
 
@@ -271,14 +276,17 @@ def mark(db: Database, study: str, task: str) -> str:
 
 
 def freeze(db: Database, frozen: Frozen) -> str:
-    """Keep a snapshot, in the local copy where `db` is the demo; returns its id. Raises UsageError where it is too
-    large."""
+    """Keep a snapshot; returns its id. Of a demo it goes to the local copy, which is shown from then on. Raises
+    UsageError where it is too large, RunError where this session may only look."""
+    from dashboard.data import runs
+
     packed = base64.b64encode(zlib.compress(codec.dumped(codec.jsonable(frozen)).encode(), 9)).decode()
     if len(packed) > MOST_BYTES:
         raise UsageError(f"This view has {len(packed):,} bytes; a snapshot may have {MOST_BYTES:,}. Filter it first.")
     # Of the content alone: the same view frozen again the same second is the same link.
     link = hashlib.sha256(packed.encode()).hexdigest()[:16]
-    Store(writable(db.path)).keep_link(link, packed)
+    # By the same door as a run, or the link to a view of the demo would lead to the demo, which keeps nothing.
+    Store(runs.settle(Path(db.path))).keep_link(link, packed)
     return link
 
 
@@ -340,11 +348,11 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
     rows = frozen.rows()
     models = sorted({names.model(str(model)) for model in rows["model"]})
     # Of several that have none each is told by itself.
-    without = sorted({names.unpriced(str(model)) for model in rows.filter(rows["usd"].is_null())["model"]})
+    without = sorted({names.unpriced(row) for row in rows.filter(rows["usd"].is_null()).iter_rows(named=True)})
     prices = "assumed prices" if rows["usd_assumed"].any() else " · ".join(without)
     return [
         ("Task", names.task(frozen.task)),
-        ("Study", "" if frozen.study == queries.ALL else frozen.study),
+        ("Study", "" if frozen.study == queries.ALL else names.study(frozen.study)),
         ("Model", ", ".join(models)),
         ("Questions", str(rows["n_questions"].max() or 0)),
         ("Money", prices),
@@ -355,10 +363,10 @@ def facts(frozen: Frozen) -> list[tuple[str, str]]:
 def as_page(frozen: Frozen, link: str) -> str:
     """The view as one HTML file; `link`: where the live view is, empty: nowhere."""
     answers = [(a.question, a.document, a.expected, a.fate, a.said, a.replies, a.calls) for a in frozen.answers]
-    figure = figures.frontier_figure(frozen.info(False, "wide"))
+    drawings: dict[str, Any] = {room: figures.frontier_figure(frozen.info(False, room)) for room in ROOMS}
     sentences = (frozen.heading, frozen.lead, frozen.rest)
     return saved_page.saved_page(
-        figure, frozen.worded(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
+        drawings, frozen.worded(), frozen.rows(), sentences, facts(frozen), answers, frozen.notes, link
     )
 
 
@@ -368,5 +376,6 @@ def as_markdown(frozen: Frozen) -> str:
 
 
 def title(frozen: Frozen) -> str:
-    """`Sums (easy) · demo`."""
-    return " · ".join(part for part in (names.task(frozen.task), frozen.study) if part and part != queries.ALL)
+    """`Sums (easy) · Demo`."""
+    study = "" if frozen.study == queries.ALL else names.study(frozen.study)
+    return " · ".join(part for part in (names.task(frozen.task), study) if part)

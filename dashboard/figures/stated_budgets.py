@@ -147,7 +147,7 @@ def told_info(
     summaries, untolds = ({key_of(row): row for row in frame.to_dicts()} for frame in (summary, plainly))
     scored_rows, muted, panels = accuracy.to_dicts(), theme.inks(dark).muted, list[ToldPanel]()
     called = names.tasks(str(row["task"]) for row in rows)
-    for task in sorted(called):
+    for task in sorted(called, key=called.__getitem__):
         keys = list(dict.fromkeys(key_of(row) for row in rows if row["task"] == task))
         drawn = []
         for key, name in _names(keys, [*shapes]).items():
@@ -346,9 +346,10 @@ def _words(panel: ToldPanel, info: ToldInfo, inks: Inks, *, level: bool, diagona
     quiet = {"size": 11.5, "color": inks.muted, "shadow": halo(inks)}
     x, y, used = info.x_scale, info.used_scale, _untold(panel)
     if diagonal:
-        # At its upper end, where no mark of a budget that is kept can be.
-        place = {"x": min(x.high, y.high), "y": min(x.high, y.high), "xanchor": "right", "yanchor": "top"}
-        yield place | {"text": "kept", "showarrow": False, "font": quiet, "xshift": -14, "yshift": -2}
+        # At its upper end, where no mark of a budget that is kept can be: under it, or over it at the right edge.
+        end, inside = min(x.high, y.high), x.high > y.high
+        place = {"x": end, "y": end, "xanchor": "left" if inside else "right", "yanchor": "top" if inside else "bottom"}
+        yield place | {"text": "as stated", "showarrow": False, "font": quiet, "xshift": 4 if inside else -4}
     if level and used is not None:
         # Above its line, but at the very top of the panel below it.
         place = {"xanchor": "left", "yanchor": "bottom" if y.fraction(used) < 0.9 else "top", "xshift": 3}

@@ -159,8 +159,10 @@ def thought_figure(info: ThoughtInfo) -> go.Figure:
         # To far beyond the axis: shapes know no right edge in data.
         rest = across | {"type": "rect", "x0": at, "x1": 10**9, "y0": TOPS, "y1": 1}
         shapes.append(rest | {"layer": "below", "line": {"width": 0}, "fillcolor": inks.secondary})
-        line = across | {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1}
-        shapes.append(line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}})
+        # Through the plots, not through the title between them.
+        for foot, top in ((0, BARS), (TOPS, 1)):
+            line = across | {"type": "line", "x0": at, "x1": at, "y0": foot, "y1": top}
+            shapes.append(line | {"line": {"color": inks.primary, "width": 1.6, "dash": "dash"}})
     return painted(
         [*_curve(info, inks), *_bar_traces(info, inks)],
         paper

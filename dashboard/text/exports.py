@@ -16,7 +16,9 @@ PICTURES = """<p><button type="button" value="png">Figure (PNG)</button>
 <button type="button" value="svg">Figure (SVG)</button></p>
 <script>
 for (const button of document.querySelectorAll("button[value]")) button.onclick = async () => {
-  const figure = document.querySelector(".js-plotly-plot"), link = document.createElement("a");
+  // Of one figure drawn for several widths, the one on screen.
+  const figure = [...document.querySelectorAll(".js-plotly-plot")].find((each) => each.offsetWidth);
+  const link = document.createElement("a");
   const size = { width: figure.offsetWidth, height: figure.offsetHeight };
   link.href = await Plotly.toImage(figure, { format: "svg", ...size });
   if (button.value === "png") {
@@ -32,16 +34,23 @@ for (const button of document.querySelectorAll("button[value]")) button.onclick 
   link.click();
 };
 </script>"""
-"""Two buttons under the only figure of a page that brings plotly: the browser makes the picture, without a network."""
+"""Two buttons under the figure of a page that brings plotly: the browser makes the picture, without a network."""
 
 __all__ = ["PICTURES", "as_csv", "as_parquet", "with_plotly"]
 
 
-def with_plotly(figure: go.Figure) -> str:
-    """The only figure of a page, as HTML that brings plotly's whole program, 5 MB; the same each time."""
-    # Without a name plotly gives it a random one, and the same view would be another file whenever it is saved.
+def with_plotly(figure: go.Figure, **others: go.Figure) -> str:
+    """The figure of a page, as HTML that brings plotly's whole program, 5 MB; the same each time.
+
+    `others`: the same drawn for other widths, each in a block whose class is its name; the page's style shows one."""
     shown = {"displayModeBar": False, "responsive": True}
-    return str(figure.to_html(full_html=False, include_plotlyjs=True, config=shown, div_id="figure"))
+
+    def drawn(each: go.Figure, name: str, program: bool) -> str:
+        # Without a name plotly gives it a random one, and the same view would be another file whenever it is saved.
+        return str(each.to_html(full_html=False, include_plotlyjs=program, config=shown, div_id=name))
+
+    more = (f'<div class="figure {name}">{drawn(each, f"figure-{name}", False)}</div>' for name, each in others.items())
+    return f'<div class="figure">{drawn(figure, "figure", True)}</div>{"".join(more)}'
 
 
 def as_csv(frame: pl.DataFrame) -> bytes:

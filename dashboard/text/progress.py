@@ -148,8 +148,9 @@ def pace(status: Status) -> tuple[str, str]:
     rate = "" if not ran or not status.spent.calls else f"{fmt.number(status.spent.calls / ran)} calls a second"
     if not status.alive:
         return ("not started" if ran is None else f"took {fmt.duration(ran * 1000)}"), rate
-    head = "time left: known soon" if left is None else f"{fmt.roughly(left * 1000)} left"
-    return head, "; ".join(part for part in (gone, rate) if part)
+    head = "no pace yet" if left is None else f"{fmt.roughly(left * 1000)} left"
+    soon = "time left is known after a few calls" if left is None else ""
+    return head, "; ".join(part for part in (gone, rate, soon) if part)
 
 
 def patience(status: Status, heard: bool = False) -> str:
@@ -291,7 +292,7 @@ def leader(cells: pl.DataFrame, settings: Iterable[Result]) -> str | None:
 def forecast(found: ExpectedSpend, pilot: UpperBound | None = None) -> Forecast:
     """What a study will probably spend, or can spend at most while nobody knows; `pilot`: the bounds of one."""
     worst, expected = found.worst, found.expected
-    stored = f"{fmt.count(found.stored)} more are stored" if found.stored else ""
+    stored = f"({fmt.count(found.stored)} more are stored)" if found.stored else ""
     answers = ("Answers to make", fmt.count(worst.trials), stored)
     pilot_cost = None
     if pilot is not None:

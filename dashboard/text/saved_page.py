@@ -6,7 +6,7 @@ Every text of a model, a question or a study is escaped; the page's own policy l
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from html import escape
 from importlib.util import find_spec
@@ -50,7 +50,9 @@ h2 { font-size: 18px; font-weight: 650; margin: 22px 0 6px; }
 .lead { font-size: 16.5px; margin: 0 0 8px; } .lead b { color: var(--primary); }
 a { color: var(--primary); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
-.wide { overflow-x: auto; } .figure { min-width: 640px; }
+.wide { overflow-x: auto; } .figure:is(.narrow, .phone) { display: none; }
+@media (max-width: 1100px) { .figure { display: none; } .figure.narrow { display: block; } }
+@media (max-width: 760px) { .figure.figure.narrow { display: none; } .figure.phone { display: block; } }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--border); white-space: nowrap; }
 th { color: var(--muted); font-weight: 500; }
 :is(th, td).words, table.facts td { text-align: left; }
@@ -65,7 +67,7 @@ button { font: inherit; font-size: 14px; color: inherit; background: GROUND; bor
 
 
 def saved_page(
-    figure: go.Figure,
+    drawings: Mapping[str, go.Figure],
     table: pl.DataFrame,
     data: pl.DataFrame,
     sentences: tuple[str, str, str],
@@ -74,12 +76,14 @@ def saved_page(
     notes: Iterable[str],
     link: str,
 ) -> str:
-    """The page. `sentences`: heading, lead and rest; `facts`: what and value, of model, study, date, version.
+    """The page. `drawings`: the figure by the room it was drawn for, the wide one first; `sentences`: heading, lead and
+    rest; `facts`: what and value, of model, study, date, version.
 
     `answers`: question, document, expected, fate, what was said, replies and number of calls; `data`: what the link to
     the data holds; `link`: address of the live view, empty: none."""
     heading, lead, rest = (escape(sentence) for sentence in sentences)
-    drawn = exports.with_plotly(figure)
+    (_, widest), *others = drawings.items()
+    drawn = exports.with_plotly(widest, **dict(others))
     # In the page itself: a link out would not work offline, and the policy forbids it.
     csv = base64.b64encode(exports.as_csv(data)).decode()
     # Nothing but http: a link may come from an address bar.
@@ -95,7 +99,7 @@ def saved_page(
         f"<title>{heading}</title><style>{_style()}</style></head><body><main>"
         f"<header>{wordmark}<span>one file, works offline</span>"
         f'<nav><a download="budgetscope.csv" href="data:text/csv;base64,{csv}">Data (CSV)</a>{live}</nav></header>'
-        f'<h1>{heading}</h1>{advice}<div class="wide"><div class="figure">{drawn}</div></div>{exports.PICTURES}'
+        f'<h1>{heading}</h1>{advice}<div class="wide">{drawn}</div>{exports.PICTURES}'
         f'<h2>All settings</h2><div class="wide">{_table(table)}</div>'
         f"{_answers(answers)}"
         f"<h2>How the numbers were made</h2><ul>{told}</ul><table class='facts'>{known}</table></main></body></html>"

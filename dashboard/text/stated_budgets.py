@@ -30,12 +30,12 @@ name = "told_budget"
 told_tokens = [2, 4, 8, 16, 32, 64, 128, 256]"""
 """How a study tells budgets."""
 OURS = (
-    "kept: at most what was stated, mean over stated budgets · elasticity is our own number: d ln(used) / d ln(stated) "
-    "with a level for each question, so 1 follows what is stated, 0 ignores it, below 0 asking for less gets more · "
-    "p is corrected for all series shown (Holm)"
+    "kept: at most what was stated, mean over stated budgets · elasticity is our own number: 1 follows what is stated, "
+    "0 ignores it, below 0 asking for less gets more (slope of log used on log stated, with a level for each question) "
+    "· p is corrected for all series shown (Holm)"
 )
 
-__all__ = ["OURS", "RUN", "accuracy_told", "heading", "points_table", "sentences", "summary_table", "untold"]
+__all__ = ["OURS", "RUN", "accuracy_told", "advice", "heading", "points_table", "sentences", "summary_table", "untold"]
 
 
 def accuracy_told(points: pl.DataFrame, cells: pl.DataFrame, told: Sequence[Row]) -> pl.DataFrame:
@@ -114,9 +114,22 @@ def heading(points: pl.DataFrame, summary: pl.DataFrame) -> str:
     return f"A stated budget is kept in {spread} of replies, {span}"
 
 
+def advice(points: pl.DataFrame, summary: pl.DataFrame) -> str:
+    """What to do about it, in one line; empty where too few budgets are stated to say."""
+    rows = [row for row in summary.to_dicts() if _kept(points, row)[0] is not None]
+    if not rows:
+        return ""
+    if any(map(_rebounds, rows)):
+        return "State no less than the floor of a task, and set a budget that cuts where a limit must hold."
+    ends = [row["elasticity_high"] for row in rows]
+    if all(end is not None and end < HEEDED for end in ends):
+        return "Where length matters, set a budget that cuts: a number in the prompt does not hold replies back."
+    return "Stating a budget moves how long replies are; set one that cuts where a limit must hold."
+
+
 def sentences(points: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
     """One for each series, with n and intervals."""
-    rows = summary.to_dicts()
+    rows = _by_task(summary)
     several = summary["model"].n_unique() > 1 if rows else False
     names = [f"{short_model(row['model'])} on " if several else "" for row in rows]
     return [f"{name}{_sentence(points, row)}." for name, row in zip(names, rows, strict=True)]
@@ -128,16 +141,18 @@ def _sentence(points: pl.DataFrame, row: Row) -> str:
     kept = f"kept in {told(share)} {fmt.interval(low, high, told)} of replies".replace("  ", " ")
     n, floor, least = fmt.plural(row["n_questions"], "question"), fmt.number(row["floor"]), row["least_told"]
     if row["p_rebound"] is None:
-        rebound = f"too few questions with every stated budget to look for a rebound ({n})"
+        rebound = f"too few questions with every stated budget to see whether stating less costs more ({n})"
     elif not _rebounds(row):
         where = "down to" if row["floor"] == least else "below"
-        rebound = f"no rebound {where} {floor} tokens seen in {n} (p {fmt.p_value(row['p_adjusted'])})"
+        rebound = (
+            f"no sign {where} {floor} tokens that stating less costs more ({n}, p {fmt.p_value(row['p_adjusted'])})"
+        )
     else:
         more = fmt.interval(row["rebound_low"], row["rebound_high"], fmt.number)
         rebound = f"use rises again below {floor} tokens: {fmt.number(row['rebound'])} {more} tokens more when stated"
         rebound += f" {fmt.number(least)}, on {n}"
     ends = fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed)
-    slope = f"elasticity (ours) {_signed(row['elasticity'])} {ends}".rstrip()
+    slope = f"elasticity {_signed(row['elasticity'])} {ends}".rstrip()
     return f"{names.task(row['task'])}: {kept}, {rebound}, {slope}"
 
 
@@ -161,13 +176,13 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
     place = (*KEY, "told")
     scored: dict[tuple[Any, ...], Row] = {tuple(row[name] for name in place): row for row in accuracy.to_dicts()}
     rows = []
-    for row in points.to_dicts():
-        cell = scored.get(tuple(row[name] for name in place), {})
+    for row in _by_task(points):
+        cell, n = scored.get(tuple(row[name] for name in place), {}), row["n_questions"]
         accuracy_ends = (cell.get("accuracy_low"), cell.get("accuracy_high"))
         notes = (
             "stated by the model itself" if row["stated"] else "",
             f"{fmt.count(row['n_untold'])} replies stated none" if row["n_untold"] else "",
-            f"{fmt.percent(row['capped'])} cut by their own cap" if row["capped"] else "",
+            f"{fmt.accuracy(row['capped'], n)} cut by their own cap" if row["capped"] else "",
             "simulated model" if row["simulated"] else "",
         )
         readable = {
@@ -178,9 +193,9 @@ def points_table(points: pl.DataFrame, accuracy: pl.DataFrame) -> pl.DataFrame:
             "Used tokens": row["used"],
             "Used, 95% interval": fmt.interval(row["used_low"], row["used_high"], fmt.number),
             "Kept, %": in_percent(row["obeyed"]),
-            "Kept, 95% interval": fmt.interval(row["obeyed_low"], row["obeyed_high"], fmt.percent),
+            "Kept, 95% interval": fmt.interval(row["obeyed_low"], row["obeyed_high"], partial(fmt.accuracy, n=n)),
             "Accuracy, %": in_percent(cell.get("accuracy")),
-            "Accuracy, 95% interval": fmt.interval(*accuracy_ends, fmt.percent),
+            "Accuracy, 95% interval": fmt.interval(*accuracy_ends, partial(fmt.accuracy, n=n)),
             "Scored questions": cell.get("n_questions"),
             "Questions": row["n_questions"],
             "Notes": " · ".join(note for note in notes if note),
@@ -199,17 +214,22 @@ def summary_table(summary: pl.DataFrame) -> pl.DataFrame:
             "Model": short_model(row["model"]),
             "Strategy": names.strategy(row["strategy"]),
             "Stated": f"{fmt.number(row['least_told'])}–{fmt.number(row['most_told'])}",
-            "Elasticity (ours)": None if row["elasticity"] is None else round(row["elasticity"], 3),
+            "Elasticity": None if row["elasticity"] is None else round(row["elasticity"], 3),
             "95% interval": fmt.interval(row["elasticity_low"], row["elasticity_high"], _signed),
             "Least use when stated": row["floor"],
-            "Rebound below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
-            "Chance by luck, p": row["p_rebound"],
-            "Holm, p": row["p_adjusted"],
+            "Costs more below it": "found" if _rebounds(row) else "not found" if row["p_rebound"] is not None else "",
+            "p": row["p_rebound"],
+            "p, Holm": row["p_adjusted"],
             "Questions": row["n_questions"],
         }
-        for row in summary.to_dicts()
+        for row in _by_task(summary)
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _by_task(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Its rows in the order of the panels: by the names of their tasks."""
+    return sorted(frame.to_dicts(), key=lambda row: names.task(str(row["task"])))
 
 
 def _signed(value: float | None) -> str:

@@ -62,7 +62,7 @@ def style(dark: bool) -> str:
   font-style: normal; white-space: pre-wrap; border-radius: 3px; padding: 2px 0; margin-right: 1px;
   unicode-bidi: isolate; box-decoration-break: clone; -webkit-box-decoration-break: clone;
 }}
-{grounds}.tk i.tk-c, .tk-key i.tk-c {{
+{grounds}i.tk-c {{
   background-image: repeating-linear-gradient(135deg, rgba(128,128,128,.26) 0 2px, transparent 2px 6px);
 }}
 .tk i.tk-o {{ background: none; box-shadow: inset 0 0 0 1px var(--bs-axis); color: var(--bs-muted); }}

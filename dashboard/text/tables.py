@@ -136,7 +136,7 @@ def areas_table(found: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
 def cost_line(row: Row) -> str:
     """What 1,000 questions cost: `$0.023`, `$0.023 (assumed)`, `free (runs here)`, `price unknown`."""
     if row["usd"] is None:
-        return names.unpriced(str(row["model"]))
+        return names.unpriced(row)
     return fmt.money(1000 * row["usd"]) + (" (assumed)" if row["usd_assumed"] else "")
 
 
@@ -243,7 +243,7 @@ def curve_table(cells: pl.DataFrame, zone: str | None = None) -> pl.DataFrame:
             "Not observed so far": row["n_censored"],
             "Notes": " · ".join(cell_notes(row, row["axis"])),
         }
-        for row in cells.to_dicts()
+        for row in sorted(cells.to_dicts(), key=lambda row: names.task(str(row["task"])))
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -284,39 +284,47 @@ def energy_line(row: Row, zone: str | None) -> str:
 def leaders(cells: pl.DataFrame) -> tuple[str, str]:
     """Who is most accurate at the largest budget every setting of a task is read at: a finding, and by task how
     accurate, with intervals; empty where nothing is known."""
-    found: list[tuple[str, str, Row]] = []
+    found, alone = list[tuple[str, str, Row]](), set[str]()
     for part in cells.partition_by("task", maintain_order=True):
         scored = (row for row in part.to_dicts() if row["accuracy"] is not None)
         rows = [row for row in scored if not row["partial"] and not row.get("stopped_at")]
         if rows:
             # Budget first: accuracies at different budgets are no race.
             top = max(rows, key=lambda row: (row["budget"], row["accuracy"]))
-            found.append((names.task(top["task"]), names.over(rows)(top), top))
+            tied = [row for row in rows if (row["budget"], row["accuracy"]) == (top["budget"], top["accuracy"])]
+            # Which of several comes first says nothing.
+            name = names.over(rows)(top) if len(tied) == 1 else f"{fmt.count(len(tied))} settings alike"
+            found.append((names.task(top["task"]), name, top))
+            alone |= {name} if len(tied) == 1 else set()
     if not found:
         return "", ""
     if not any(top["accuracy"] for _, _, top in found):
         return "No setting answered a question right here", ""
-    won = Counter(name for _, name, _ in found).most_common(1)[0]
+    won = Counter(name for _, name, _ in found if name in alone).most_common(1) or [("", 0)]
+    leader, times = won[0]
     limits = {fmt.up_to(top["budget"], top["axis"]) for _, _, top in found}
     limit = next(iter(limits)) if len(limits) == 1 else "the largest budget"
     if len(found) == 1:
         task, name, row = found[0]
-        heading = f"{name} is most accurate on {task}, {_scored(row)}, {limit}"
+        if cells["condition_id"].n_unique() == 1:
+            heading = f"{name} gets {_scored(row)} on {task}, {limit}"
+        else:
+            heading = f"{name} {'is' if leader else 'are'} most accurate on {task}, {_scored(row)}, {limit}"
         return heading, f"{_unread(row)}.".capitalize() if _unread(row) else ""
-    every = f"{won[1]} of {len(found)}" if won[1] < len(found) else "both" if len(found) == 2 else f"all {len(found)}"
-    heading = f"{won[0]} is most accurate on {every} tasks, {limit}" if won[1] > 1 else ""
+    many = len(found)
+    which = f"{times} of {many}" if times < many else "both" if many == 2 else f"all {many}"
+    heading = f"{leader} is most accurate on {which} tasks, {limit}"
+    if times < 2:
+        none = "No setting is most accurate on more than one" if times else "No setting alone is most accurate on any"
+        heading = f"{none} of {many} tasks, {limit}"
+    parts = []
     # In the order of the panels below.
-    by_name = sorted(found, key=lambda each: each[0])
-    said = (
-        f"{task} {_scored(top)}{'' if name == won[0] else f' by {name}'}{f', {_unread(top)}' if _unread(top) else ''}"
-        for task, name, top in by_name
-    )
+    for task, name, row in sorted(found, key=lambda each: each[0]):
+        by, unread = "" if times > 1 and name == leader else f" by {name}", _unread(row)
+        parts.append(f"{task} {_scored(row)}{by}{unread and f', {unread}'}")
     counts = {top["n_questions"] for _, _, top in found}
     each = f" n = {fmt.count(counts.pop())} questions each." if len(counts) == 1 else ""
-    return (
-        heading or f"A different setting is most accurate on each of {len(found)} tasks, {limit}",
-        f"{'; '.join(said)}.{each}",
-    )
+    return heading, f"{'; '.join(parts)}.{each}"
 
 
 def _unread(row: Row) -> str:
@@ -360,7 +368,7 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(str(row["mechanism"]))
     # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
-        notes.append(names.unpriced(str(row["model"])))
+        notes.append(names.unpriced(row))
     elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes

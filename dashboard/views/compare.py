@@ -218,7 +218,7 @@ def _page(
     )
     with st.container(border=True, key="bars"):
         controls.chart(figures.forest_figure(info), "compare.figure", VIEW, finding)
-    controls.caption(differences.caption(compared[_of()].whole, base.row, others[_of()].row))
+    controls.caption(differences.caption(compared[_of()].whole, base.row, others[_of()].row), capital=True)
     with st.container(key="halves"):
         left, right = st.columns(2, gap="medium")
     with left, st.container(border=True):

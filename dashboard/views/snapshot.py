@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import figures
 from dashboard.data import frozen, queries
-from dashboard.text.tables import said, short_question
+from dashboard.text.tables import said, short_questions
 from dashboard.widgets import controls, url_state
 from dashboard.widgets.url_state import Param
 from engine.core.errors import BudgetscopeError
@@ -54,9 +54,10 @@ def render() -> None:
     controls.downloads(VIEW, kept.table(), chart="snapshot.figure")
     if kept.answers:
         st.markdown("## Some of its answers")
-    for answer in kept.answers:
+    called = short_questions([(answer.question, answer.document or None) for answer in kept.answers], LONGEST)
+    for name, answer in zip(called, kept.answers, strict=True):
         mark, words = said(answer.fate, answer.said, answer.expected)
-        controls.say(f"{mark} {words} · {short_question(answer.question, LONGEST)}")
+        controls.say(f"{mark} {name} · {words}")
     for sentence in kept.notes:
         controls.caption(sentence)
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -193,9 +193,8 @@ def studies(db: Database, *parts: str) -> tuple[str, ...]:
 
 
 def study_name(study: str) -> str:
-    """How a study is called: `token_economies` is `Token economies`."""
-    words = study.replace("_", " ")
-    return "All studies" if study == ALL_STUDIES else words[:1].upper() + words[1:]
+    """How a study is called; see `names.study`."""
+    return "All studies" if study == ALL_STUDIES else names.study(study)
 
 
 def narrowed(view: str, param: Param, choices: Sequence[str]) -> Param:
@@ -308,7 +307,7 @@ def spoken(title: str, n: int | None = None) -> Callable[[Any], str]:
         return lambda share: fmt.points(share / 100, n).removesuffix(" points")
     if "$" in title:
         return lambda usd: fmt.money(usd).replace("$", "", 1)
-    if title.endswith(", p"):
+    if title in ("p", "p, Holm"):
         return fmt.p_value
     return fmt.number
 

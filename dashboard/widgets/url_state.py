@@ -26,7 +26,9 @@ from engine.core.errors import shortened
 
 MOST_SAID = 8  # Sentences about one address.
 LATE_S = 0.5  # Seconds a browser may take to show an address we wrote; nobody goes Back faster.
-HEARD_S = 2.0  # Seconds after a run in which its controls are told to the browser again, should another run follow.
+# Seconds after a run in which its controls are told to the browser again, should another run follow before one moved. A
+# busy browser loads the program of a control for that long, and one it is not told of would show its first choice.
+HEARD_S = 15.0
 _UNSENT = "links.unsent"  # View whose controls were filled, and until when they are told again; None: its run goes on.
 
 

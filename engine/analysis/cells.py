@@ -35,7 +35,7 @@ _KEY = ("condition_id", "axis", "budget")
 
 CELL_SCHEMA: dict[str, Any] = {
     **dict.fromkeys(("condition_id", "label", "task", "model", "strategy", "params"), pl.String),
-    **dict.fromkeys(("anytime", "simulated"), pl.Boolean),
+    **dict.fromkeys(("anytime", "simulated", "local"), pl.Boolean),
     "reader": pl.Int64,
     "axis": pl.String,
     **dict.fromkeys(("budget", "n_questions", "n_planned", "n_trials", *_COUNTS, "n_shared", "n_draws"), pl.Int64),

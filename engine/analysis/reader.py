@@ -55,9 +55,10 @@ _SCHEMA: dict[str, Any] = {
 
 
 def described(conditions: pl.DataFrame) -> list[Row]:
-    """Conditions with `label` and `simulated`; params and line-up stay JSON text.
+    """Conditions with `label`, `simulated` and `local`; params and line-up stay JSON text.
 
-    `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted.
+    `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted;
+    `local`: all of them run on this machine, where nobody bills them.
     `label`: strategy with the parameters that tell conditions apart, model if there are several; made unique by the
     wall, or by the start of the id.
     """
@@ -66,6 +67,9 @@ def described(conditions: pl.DataFrame) -> list[Row]:
     for row in rows:
         players = json.loads(row["lineup"])
         row["model"] = called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
+        # By the identities: a study calls its models as it likes.
+        row["simulated"] = any(identity.startswith("scripted/") for _, _, identity in players)
+        row["local"] = all(identity.startswith("local/") for _, _, identity in players)
         values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
             values.setdefault(name, set()).add(json.dumps(value))
@@ -81,7 +85,6 @@ def described(conditions: pl.DataFrame) -> list[Row]:
             # Without the providers: 'openai/a → b/c' is 'a → c'.
             label = f"{label} · {called(name.rsplit('/', 1)[-1] for name in row['model'].split(ARROW))}"
         twins.setdefault((row["task"], label), []).append(row)
-        row["simulated"] = any(name.startswith("scripted/") for name in row["model"].split(ARROW))
     for (_, label), same in twins.items():
         # By budget where that is enough: an id says nothing to people.
         apart = len({_wall(row) for row in same}) == len(same)

@@ -59,6 +59,7 @@ class Results(Lists):
         an answer. accuracy_finished: over the others alone, which are the easy ones where the budget ends many: read it
         beside accuracy, never for it; null when none finished. usd: mean list price per question at the stored
         snapshot or the lens's, null when the price of any model is unknown; `usd_assumed` when a price is a stand-in.
+        local: all its models run on this machine, so that nobody bills them whatever their price.
         wh: watt-hours by the lens, null when it lacks a model. Spends are null when nothing is scored.
         """
         return self.measured(axis, budgets, filters, lens)[0]

@@ -120,6 +120,12 @@ def task(identifier: str) -> str:
     return f"{name} ({level})" if level else name
 
 
+def study(identifier: str) -> str:
+    """`Token economies` for token_economies."""
+    words = identifier.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
 def model(identifier: str) -> str:
     """`SmolLM2 135M` for local/smollm2-135m, `gpt-4o-mini` for openai/gpt-4o-mini; of a line-up `a → b`, of one family
     `Qwen2.5 Coder 0.5B → 1.5B`."""
@@ -140,10 +146,9 @@ def model(identifier: str) -> str:
     return ARROW.join(players)
 
 
-def unpriced(identifier: str) -> str:
-    """What a model without a price costs: nothing where it, or every player of a line-up, is one of this machine."""
-    here = all(player.startswith("local/") for player in identifier.split(ARROW))
-    return text.FREE if here else "price unknown"
+def unpriced(row: Row) -> str:
+    """What a setting without a price costs: nothing where its models, all of them, are `local`."""
+    return text.FREE if row["local"] else "price unknown"
 
 
 def tasks(identifiers: Iterable[str]) -> dict[str, str]:

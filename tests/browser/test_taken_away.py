@@ -96,6 +96,10 @@ def test_a_saved_page_gives_its_figure_as_a_picture_without_a_network(site: Site
     alone.wait_for_selector(".js-plotly-plot .main-svg")
     for kind in ("PNG", "SVG"):
         check_picture(taken(alone, alone.get_by_role("button", name=f"Figure ({kind})"), tmp_path))
+    for width in (390, 800):
+        alone.set_viewport_size({"width": width, "height": 800})
+        (drawn,) = (box for each in alone.locator(".js-plotly-plot").all() if (box := each.bounding_box()))
+        assert drawn["x"] >= 0 and drawn["x"] + drawn["width"] <= width, "the whole figure, without scrolling"
     assert {url.partition(":")[0] for url in requests} <= {"file", "data", "blob"}
     context.close()
 

@@ -26,6 +26,7 @@ SCHEMA: dict[str, Any] = {
     "params": pl.String,
     "anytime": pl.Boolean,
     "simulated": pl.Boolean,
+    "local": pl.Boolean,
     "axis": pl.String,
     "budget": pl.Int64,
     **{
@@ -61,6 +62,7 @@ def cell(**changes: Any) -> dict[str, Any]:
         "params": "{}",
         "anytime": True,
         "simulated": False,
+        "local": True,
         "axis": "total_tokens",
         "budget": 1024,
         "partial": False,

@@ -53,6 +53,7 @@ def draw(
     title, series = figures.told_caption(info), stated_budgets.sentences(points, summary)
     with head:
         controls.heading(stated_budgets.heading(points, summary))
+        controls.say(stated_budgets.advice(points, summary))
         controls.caption(title, "simulated answers" if points["simulated"].any() else "", capital=True)
         for sentence in queries.notes(db, study):
             controls.caption(sentence)

@@ -152,6 +152,6 @@ def _cells(row: Row, setting: str) -> tuple[str, ...]:
         *(", ".join([setting, *labels]), row["task"], text.budget(row["budget"], row["axis"])),
         *(text.count(row["n_questions"]), text.percent(row["accuracy"]), interval.strip("()") or text.UNKNOWN),
         *(text.number(row["output_tokens"]), text.number(row["total_tokens"])),
-        names.unpriced(row["model"]) if row["usd"] is None else text.money(row["usd"]),
+        names.unpriced(row) if row["usd"] is None else text.money(row["usd"]),
         row["verdict"] or "",
     )

@@ -204,7 +204,7 @@ def _show(rows: Sequence[Row], decisions: Mapping[str, Decision]) -> None:
                 show.number(row["n_questions"]),
                 *(show.percent(row["accuracy"]), _interval(row["accuracy_low"], row["accuracy_high"])),
                 *(show.number(row["output_tokens"]), show.number(row["total_tokens"])),
-                names.unpriced(row["model"]) if row["usd"] is None else show.dollars(row["usd"]),
+                names.unpriced(row) if row["usd"] is None else show.dollars(row["usd"]),
                 *(_of_scored(row, "n_exhausted"), _of_scored(row, "n_none")),
                 *(verdicts.get((row["condition_id"], row["axis"], row["budget"]), ""), ", ".join(_labels(row))),
             )

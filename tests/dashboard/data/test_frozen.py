@@ -73,18 +73,23 @@ def test_a_snapshot_shows_its_numbers_after_the_data_is_gone_and_says_that_there
         Store(path).delete_run(run.run_id)
     app, said = opened(path, link, monkeypatch)
     assert shown.heading in said and shown.lead in said
+    first = shown.answers[0]
+    assert f"{first.question} · said {first.said}" in said, "the question first, as everywhere"
     assert "The database says something else by now" in said
     assert app.dataframe[0].value.equals(table)
 
 
-def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot(tmp_path: Path) -> None:
+def test_a_demo_is_not_written_to_its_copy_keeps_the_snapshot_and_the_link_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = stores.small(tmp_path / "demo.duckdb", questions=4)
     Store(demo).set_demo(True)
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(demo))
     before = demo.read_bytes()
     db, shown = view(demo)
     link = frozen.freeze(db, shown)
     assert demo.read_bytes() == before
-    assert Store(tmp_path / "demo.local.duckdb").link(link) is not None
+    assert frozen.thaw(queries.state(), link) == shown
 
 
 @pytest.mark.parametrize("link", ["", "gone", "../../etc/passwd", "' or 1=1 --"])

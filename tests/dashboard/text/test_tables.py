@@ -22,6 +22,17 @@ def test_a_leader_that_one_fixed_answer_matches_is_said_to_be_no_better(tasks: i
         assert "fixed answer" not in "".join(tables.leaders(passed))
 
 
+def test_of_settings_alike_none_is_called_most_accurate_and_one_alone_is_compared_with_nothing() -> None:
+    cells = engine.open(stores.to_read(stores.small)).cells()
+    one = cells.filter(task=cells["task"][0])
+    same = one.with_columns(accuracy=pl.lit(0.5))
+    count = same.filter(budget=same["budget"].max()).height
+    assert tables.leaders(same)[0].startswith(f"{count} settings alike are most accurate on")
+    assert f"by {count} settings alike" in tables.leaders(cells.with_columns(accuracy=pl.lit(0.5)))[1]
+    alone = tables.leaders(same.filter(condition_id=same["condition_id"][0]))[0]
+    assert " gets 50% " in alone and "most accurate" not in alone
+
+
 def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
     row = engine.open(stores.to_read(stores.small)).cells().sort("accuracy").row(-1, named=True)
     for guess, aside in ((row["accuracy_low"] - 0.01, ""), (row["accuracy_low"] + 0.01, "(not surely less)")):
@@ -30,16 +41,11 @@ def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "usd", "said"),
-    [
-        ("local/smollm2-135m", None, "free (runs here)"),
-        ("local/smollm2-135m", 0.00002, "$0.02"),
-        ("local/smollm2-135m → openai/gpt-4o", None, "price unknown"),
-        ("x/somewhere", None, "price unknown"),
-    ],
+    ("local", "usd", "said"),
+    [(True, None, "free (runs here)"), (True, 0.00002, "$0.02"), (False, None, "price unknown")],
 )
-def test_what_runs_here_is_free_and_no_price_is_unknown(model: str, usd: float | None, said: str) -> None:
-    priced = {"model": model, "usd": usd, "usd_assumed": False}
+def test_what_runs_here_is_free_and_no_price_is_unknown(local: bool, usd: float | None, said: str) -> None:
+    priced = {"local": local, "usd": usd, "usd_assumed": False}
     assert tables.cost_line(priced) == said
     whole = {"partial": False, "simulated": False, "n_questions": 3}
     assert tables.cell_notes(priced | whole) == ([said] if usd is None else [])

@@ -515,7 +515,7 @@ def test_what_is_no_number_is_explained(opened: Open, name: str, text: str) -> N
 
 
 def test_simulated_answers_are_called_so(opened: Open) -> None:
-    assert "simulated model" in words(opened("small"))
+    assert "Simulated model" in words(opened("small"))
 
 
 def test_hostile_columns_and_categories_are_only_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

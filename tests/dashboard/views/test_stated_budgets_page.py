@@ -116,9 +116,21 @@ def test_nothing_told_is_a_figure_that_says_so() -> None:
 
 def test_without_a_rebound_the_sentence_says_how_many_questions_saw_none() -> None:
     said = _said(FALLING, summary(0.6))
-    assert "no rebound below 8 tokens seen in 30 questions (p 0.60)" in said
+    assert "no sign below 8 tokens that stating less costs more (30 questions, p 0.60)" in said
     assert "kept in 50% (30–70) of replies" in said
-    assert "elasticity (ours) 0.10 (0.05–0.15)" in said
+    assert "elasticity 0.10 (0.05–0.15)" in said
+
+
+@pytest.mark.parametrize(
+    ("p", "high", "advised"),
+    [
+        (0.01, 0.2, "State no less than the floor"),
+        (0.6, 0.2, "set a budget that cuts: a number in the prompt does not hold"),
+        (0.6, 0.3, "Stating a budget moves how long replies are"),
+    ],
+)
+def test_under_the_finding_stands_what_to_do(p: float, high: float, advised: str) -> None:
+    assert advised in stated_budgets.advice(FALLING, summary(p, elasticity_high=high))
 
 
 def test_a_rebound_is_told_in_tokens_with_its_interval() -> None:
@@ -126,7 +138,9 @@ def test_a_rebound_is_told_in_tokens_with_its_interval() -> None:
 
 
 def test_use_that_only_falls_has_no_rebound_down_to_the_least_told() -> None:
-    assert "no rebound down to 2 tokens" in _said(FALLING, summary(0.9, floor=2.0, rebound=None))
+    assert "no sign down to 2 tokens that stating less costs more" in _said(
+        FALLING, summary(0.9, floor=2.0, rebound=None)
+    )
 
 
 def test_accuracy_is_found_for_the_same_settings_only_and_at_the_largest_wall() -> None:

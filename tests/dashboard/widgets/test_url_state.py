@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -88,6 +89,7 @@ def page() -> None:
     st.segmented_control("x", ["u", "v"], key="page.x", required=True)
     st.pills("m", names, key="page.m", selection_mode="multi")
     url_state.save("page", params)
+    url_state.sent()
 
 
 def opened(**query: Any) -> AppTest:
@@ -108,6 +110,16 @@ def shown(app: AppTest) -> tuple[Any, list[Any], dict[str, list[str]]]:
 
 def test_a_link_moves_the_controls() -> None:
     assert shown(opened(x="v", m=["a", "c"]))[:2] == ("v", ["a", "c"])
+
+
+@pytest.mark.parametrize(("after_s", "told"), [(8, True), (60, False)])
+def test_a_browser_that_draws_slowly_is_told_the_choice_of_a_link_again(
+    after_s: float, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, now = opened(x="v"), time.monotonic()
+    monkeypatch.setattr("dashboard.widgets.url_state.time.monotonic", lambda: now + after_s)
+    app.run()
+    assert app.button_group(key="page.x").proto.set_value is told
 
 
 def test_a_control_moves_the_address() -> None:

@@ -20,7 +20,7 @@ from engine.analysis import Results
 from engine.analysis.cells import CELL_SCHEMA, CURVE_SCHEMA
 from engine.core import codec
 from engine.core.errors import UnknownName, UsageError
-from engine.core.records import AXES, Axis, Message, Problem, Trial
+from engine.core.records import AXES, Axis, Message, ModelSetting, Problem, Trial
 from engine.store.store import Batch, RunRow, Store
 from tests.support.effort import cases
 from tests.support.replayed import NO_PRICE, NOON, A, Ask, B, Full, Lineup, Reading, Say, Script, planned, play, read
@@ -336,7 +336,9 @@ def test_one_instruction_over_many_documents_or_behind_many_chats_is_many_questi
 
 
 def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
-    lineups: list[Lineup] = [(("solver", A),), (("solver", NO_PRICE),), (("solver", B),)]
+    # Called as the study likes.
+    file, script = (ModelSetting(name, f"{kind}/{name}@3", None) for name, kind in (("f", "local"), ("s", "scripted")))
+    lineups: list[Lineup] = [(("solver", each),) for each in (A, NO_PRICE, B, file, script)]
     trials = [
         play(planned("output_tokens", 40, "q", lineup=lineup), [Ask(lineup[0][1], 5, 4, 10, 50)]) for lineup in lineups
     ]
@@ -346,7 +348,8 @@ def test_an_unknown_price_is_unknown_and_an_assumed_one_is_said(tmp_path: Path):
     assert cells["local/c"]["accuracy"] == 0.0
     assert cells["scripted/b"]["usd"] == pytest.approx(8 / 1e12)
     assert [cells[m]["usd_assumed"] for m in ("scripted/a", "local/c", "scripted/b")] == [False, False, True]
-    assert [cells[m]["simulated"] for m in ("scripted/a", "local/c", "scripted/b")] == [True, False, True]
+    assert [cells[m]["simulated"] for m in ("scripted/a", "local/c", "f", "s")] == [True, False, False, True]
+    assert [cells[m]["local"] for m in ("scripted/a", "f")] == [False, True]
     recut = stored(trials, tmp_path).cells("usd", [10**6])
     assert dict(zip(recut["model"], recut["n_censored"], strict=True))["local/c"] == 1
 

@@ -45,3 +45,5 @@ def test_a_run_of_an_older_version_took_from_its_start_to_its_last_sign_of_life(
     assert run_dir.running_s(replace(old, ran_s=12.0)) == 12
     assert run_dir.running_s(replace(old, started_at=None)) is None
     assert progress.pace(replace(old, ran_s=12.0))[0] == "took 12 s"
+    young = progress.pace(replace(old, alive=True, ran_s=2.0))
+    assert young[0] == "no pace yet" and young[1].endswith("time left is known after a few calls")

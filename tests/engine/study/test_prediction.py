@@ -339,7 +339,7 @@ def test_the_page_shows_the_expected_with_its_interval_and_the_worst_as_caption(
     known = progress.forecast(expected.expected_spend(plan(sums()), db))
     assert known.pilot is None
     named = {what: (value, aside) for what, value, aside in known.figures}
-    assert named["Answers to make"] == ("14", "10 more are stored")
+    assert named["Answers to make"] == ("14", "(10 more are stored)")
     assert named["All tokens"][1].startswith("(")
     assert 2.5 * known.tokens <= (known.ceiling.tokens or 0) <= 2.5 * known.tokens * 1.1 + 1_000
     assert named["Cost"][0] == "free (runs here)"
