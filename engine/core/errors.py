@@ -85,6 +85,10 @@ class StoreBusy(StoreError):
     """The lock of another process outlasted the bound on retries."""
 
 
+class OutOfMemory(StoreError):
+    """A database takes more memory than it may have."""
+
+
 class RunError(BudgetscopeError):
     """A run cannot start or go on."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from operator import attrgetter
@@ -16,13 +15,14 @@ import msgspec
 
 from engine.core import text
 from engine.core.errors import BudgetscopeError, UsageError, shortened
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, Importer, logs
 from engine.store.store import Store
 
 
 def answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
     """What a reader gives, held to what can be kept. Raises UsageError, also where a plugin's reader breaks."""
-    seen: Counter[int] = Counter()
+    seen = Tally()
     try:
         for number, answer in enumerate(reader.answers(path), 1):
             where = f"{path.name!r}, sample {shortened(str(getattr(answer, 'sample', '')) or text.count(number))},"
@@ -30,8 +30,8 @@ def answers(reader: Importer, path: Path) -> Iterator[ImportedAnswer]:
                 # What a log tells apart by nothing is one more answer to its question.
                 told = (kept.log, kept.task, kept.model, kept.setting, kept.scorer, kept.target, kept.sample)
                 key = hash((told, kept.repeat, kept.question, kept.parameters))
-                seen[key] += 1
-                yield kept if seen[key] == 1 else replace(kept, repeat=kept.repeat + seen[key] - 1)
+                before = seen.add(key)
+                yield replace(kept, repeat=kept.repeat + before) if before else kept
     except (BudgetscopeError, OSError):
         raise
     except Exception as error:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engine.core.errors import UsageError
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
 
 _ASKED = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "reasoning_effort")
@@ -56,15 +57,14 @@ class Chats:
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Line by line; the same question again is a repeat."""
         # By hash: the questions of a log may be larger than the memory.
-        repeats: dict[int, int] = {}
+        repeats = Tally()
         for number, line in logs.lines(path, Line):
             # Left out or an error, as the import was told.
             answer = logs.attempt(where := logs.at_line(path, number), _answer, line, where)
             if answer is None:
                 continue
-            key = hash((answer.model, answer.setting, answer.question, answer.target))
-            repeats[key] = repeats.get(key, -1) + 1
-            yield replace(answer, repeat=repeats[key]) if repeats[key] else answer
+            repeat = repeats.add(hash((answer.model, answer.setting, answer.question, answer.target)))
+            yield replace(answer, repeat=repeat) if repeat else answer
 
 
 def _answer(line: Line, where: str) -> ImportedAnswer:

@@ -17,11 +17,12 @@ from dataclasses import dataclass, fields, replace
 from itertools import takewhile
 from operator import attrgetter
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 
 from engine.core import answers, ids, names
 from engine.core.errors import UsageError
 from engine.core.records import AnswerKind, Problem, Question, Spend
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer
 from engine.tasks import kinds
 from engine.tasks.scorers import SAME, Scorer, is_checker, is_scorer, open_scorer
@@ -69,7 +70,7 @@ class _Drawn:
     """By vote the answer as it was first written."""
 
 
-class _Kept:
+class Kept:
     """Records that wait in a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -92,8 +93,41 @@ _OWN = ("answer", "score", "repeat", "spend", "error", "unreported", "prompt", "
 _OF_FIRST = tuple(each.name for each in fields(ImportedAnswer) if each.name not in _OWN)
 # As plain values, which are put away in a quarter of the time.
 _FIRST, _SPEND = attrgetter(*_OF_FIRST), attrgetter(*(each.name for each in fields(Spend)))
-_Places: TypeAlias = "dict[int, array[int]]"
-"""By the hash of a prompt, where its first answer stands, and behind it where its draws do."""
+
+
+class _Prompts:
+    """What waits in a file of the answers of one setting: each record with the place of the one before it to the same
+    prompt, of which the first is the first answer without what a vote has of its own, and the others are draws."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept, self._numbers = kept, Tally()
+        self._last = array("q")
+        self.draws = array("i")
+        """How many each prompt has."""
+
+    def add(self, prompt: int, answer: ImportedAnswer) -> None:
+        """One more, to the prompt of this hash."""
+        number = self._numbers.get(prompt, -1)
+        if number < 0:
+            number = self._numbers[prompt] = len(self._last)
+            self._last.append(self._kept.put((None, _FIRST(answer))))
+            self.draws.append(0)
+        # Failed, which is no vote and no draw.
+        if answer.error is None:
+            spend = None if answer.spend is None else _SPEND(answer.spend)
+            said = None if answer.cut else answer.answer, answer.score, spend, answer.unreported
+            self._last[number] = self._kept.put((self._last[number], said))
+            self.draws[number] += 1
+
+    def drawn(self) -> Iterator[_Drawn]:
+        """The draws of each prompt, in the order in which they came."""
+        at: int | None
+        for at in self._last:
+            told: list[Any] = []
+            while at is not None:
+                at, record = self._kept.get(at)
+                told.append(record)
+            yield _drawn(told.pop(), told[::-1])
 
 
 def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
@@ -103,18 +137,18 @@ def readings(source: Source, wishes: Wishes) -> Iterator[ImportedAnswer]:
     scorer that needs what an import has not."""
     scorer = None if wishes.read_again is None else _scorer(wishes.read_again)
     kind_of = {} if scorer is None else _kinds(source)
-    drawn: dict[tuple[str, ...], _Places] = {}
+    drawn: dict[tuple[str, ...], _Prompts] = {}
     # Without a name, so that it ends with the process, and in memory while it is small.
     with SpooledTemporaryFile(MOST_BYTES) as file:
-        kept = _Kept(file)
+        kept = Kept(file)
         for answer in source():
             yield answer
             _draw(drawn, kept, answer, wishes)
             if scorer is not None and (again := _again(answer, scorer, wishes.read_again or SAME, kind_of)) is not None:
                 yield again
                 _draw(drawn, kept, again, wishes)
-        for places in drawn.values():
-            yield from _votes(places, kept)
+        for prompts in drawn.values():
+            yield from _votes(prompts, kept)
 
 
 def _scorer(name: str) -> Scorer:
@@ -162,7 +196,7 @@ def _again(
     return replace(answer, answer=said, score=min(1.0, max(0.0, float(score))), scorer=named)
 
 
-def _draw(drawn: dict[tuple[str, ...], _Places], kept: _Kept, answer: ImportedAnswer, wishes: Wishes) -> None:
+def _draw(drawn: dict[tuple[str, ...], _Prompts], kept: Kept, answer: ImportedAnswer, wishes: Wishes) -> None:
     if not wishes.votes:
         return
     # By its words: 0, 0.0 and no are equal, and not the same parameter.
@@ -172,24 +206,19 @@ def _draw(drawn: dict[tuple[str, ...], _Places], kept: _Kept, answer: ImportedAn
     told = tuple(turn.content for turn in takewhile(lambda turn: turn.role != "assistant", answer.prompt))
     # By hash: what is told of the prompts of a log may be larger than the memory.
     prompt = hash((answer.question, answer.target or "", told))
-    places = drawn.setdefault(setting, {})
-    if (own := places.get(prompt)) is None:
-        own = places[prompt] = array("q", [kept.put(_FIRST(answer))])
-    # Failed, which is no vote and no draw.
-    if answer.error is None:
-        spend = None if answer.spend is None else _SPEND(answer.spend)
-        own.append(kept.put((None if answer.cut else answer.answer, answer.score, spend, answer.unreported)))
+    if setting not in drawn:
+        drawn[setting] = _Prompts(kept)
+    drawn[setting].add(prompt, answer)
 
 
-def _votes(places: _Places, kept: _Kept) -> Iterator[ImportedAnswer]:
+def _votes(prompts: _Prompts, kept: Kept) -> Iterator[ImportedAnswer]:
     """Majority at 2, 4, 8, ... and at all draws, for the numbers of draws that this setting's questions have."""
-    sizes = sorted((len(own) - 1 for own in places.values()), reverse=True)
+    sizes = sorted(prompts.draws, reverse=True)
     most = sizes[math.ceil(SHARED * len(sizes)) - 1]
     if most < 2:
         return
     read, forms, short = array("q"), 0, 0
-    for first, *draws in places.values():
-        drawn = _drawn(kept.get(first), [kept.get(at) for at in draws])
+    for drawn in prompts.drawn():
         forms += len(drawn.forms)
         short += sum(len(form) <= LONGEST_VOTE for form in drawn.forms.values())
         read.append(kept.put(drawn))

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import msgspec
 
 from engine.core.errors import UsageError
 from engine.core.records import Message
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
 
 SPEC, STATE, STATS = "run_spec.json", "scenario_state.json", "per_instance_stats.json"
@@ -28,6 +31,7 @@ SCORES = (
     "ifeval_strict_accuracy",
 )
 """Scores an instance may have; the first that the run's own metrics name is the one that counts."""
+_WANTED = (*SCORES, "num_prompt_tokens", "num_completion_tokens", "num_output_tokens", "inference_runtime")
 _ASKED = ("temperature", "max_tokens", "num_outputs", "max_train_instances")
 
 
@@ -105,17 +109,40 @@ class Helm:
                 asked = logs.attempt(where, logs.decoded, raw, Asked, where)
                 # Perturbed copies of an instance would count it several times over.
                 if asked is not None and not asked.instance.get("perturbation"):
-                    key = str(asked.instance.get("id")), asked.train_trial_index
-                    if (answer := logs.attempt(where, _answer, spec, asked, numbers.get(key, {}))) is not None:
+                    own = numbers.of(str(asked.instance.get("id")), asked.train_trial_index)
+                    if (answer := logs.attempt(where, _answer, spec, asked, own)) is not None:
                         yield answer
 
 
-def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
-    """By instance and trial the sums that are wanted; empty where the run has no such file."""
+class _Numbers:
+    """By instance and trial what was measured of it: a row of an array, in which nothing is NaN."""
+
+    def __init__(self) -> None:
+        self._places, self._values = Tally(), array("d")
+
+    def of(self, instance: str, trial: int) -> dict[str, float]:
+        """The mean of everything wanted that was measured."""
+        if (place := self._places.get(hash((instance, trial)), -1)) < 0:
+            return {}
+        row = self._values[place * len(_WANTED) : (place + 1) * len(_WANTED)]
+        return {name: value for name, value in zip(_WANTED, row, strict=True) if not math.isnan(value)}
+
+    def add(self, instance: str, trial: int, means: dict[str, float]) -> None:
+        """More of an instance; what is there already counts."""
+        key = hash((instance, trial))
+        if (place := self._places.get(key, -1)) < 0:
+            place = self._places[key] = len(self._places)
+            self._values.extend([math.nan] * len(_WANTED))
+        for at, name in enumerate(_WANTED, place * len(_WANTED)):
+            if math.isnan(self._values[at]):
+                self._values[at] = means.get(name, math.nan)
+
+
+def _numbers(folder: Path) -> _Numbers:
+    """The sums that are wanted; none where the run has no such file."""
+    numbers = _Numbers()
     if not (folder / STATS).is_file():
-        return {}
-    wanted = {*SCORES, "num_prompt_tokens", "num_completion_tokens", "num_output_tokens", "inference_runtime"}
-    numbers: dict[tuple[str, int], dict[str, float]] = {}
+        return numbers
     with logs.mapped(folder / STATS) as content:
         rows = logs.decoded(content, list[msgspec.Raw], f"{folder.name}/{STATS}")
         for place, raw in enumerate(logs.elements(content, rows)):
@@ -123,11 +150,13 @@ def _numbers(folder: Path) -> dict[tuple[str, int], dict[str, float]]:
             row = logs.attempt(where, logs.decoded, raw, Measured, where)
             if row is None:
                 continue
-            own = numbers.setdefault((row.instance_id, row.train_trial_index), {})
+            means: dict[str, float] = {}
             for stat in row.stats if not row.perturbation else ():
                 called, total, count = stat.name.get("name"), stat.sum, stat.count
-                if isinstance(called, str) and called in wanted and total is not None and count:
-                    own.setdefault(called, total / count)
+                if isinstance(called, str) and called in _WANTED and total is not None and count:
+                    means.setdefault(called, total / count)
+            if means:
+                numbers.add(row.instance_id, row.train_trial_index, means)
     return numbers
 
 

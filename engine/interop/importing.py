@@ -1,5 +1,6 @@
 """Another tool's log into the store: surveyed first, so that it can be said what will come in and what is missing, then
-stored in batches. Memory grows with the questions of a log and not with its texts; a second import changes nothing.
+stored in batches. Memory grows by a few numbers an answer and not with its texts: what is here already of a batch is
+asked of the database, batch by batch. A second import changes nothing.
 
 An imported trial (rule 23 of the budget rules) is not anytime, has no wall and no closing call: one mark at the spend
 the log reports, the budget *as run*. A spend the log does not report is stored as null. Its score is the log's own,
@@ -9,14 +10,14 @@ under the name of the log's scorer.
 from __future__ import annotations
 
 import hashlib
-import sys
-import unicodedata
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TypeAlias
 
 from engine.core import ids, names, text
@@ -41,14 +42,18 @@ from engine.core.records import (
     Usage,
     verdict_of,
 )
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, Importer, admitted, importer_for, logs
-from engine.interop.derived import Wishes, readings
+from engine.interop.derived import MOST_BYTES, Kept, Wishes, readings
+from engine.interop.meeting import Here, Repeats, alike, cleaned, content_key, with_options
 from engine.models.prices import bundled_price
 from engine.store import foreign
-from engine.store.store import Batch, RunRow, Store, asked_for
+from engine.store.store import Asked, Batch, RunRow, Store, asked_for
 
 BATCH, BATCH_LETTERS = 4_000, 8_000_000
 """Trials of one transaction, each of which costs what a hundred trials cost, and letters of their texts in memory."""
+MEMORY_MB = 96
+"""What DuckDB may have in memory of the database while it is written to."""
 TOLD = 400
 """Answers between two words of progress."""
 UNSCORED = "the log gives no score"
@@ -100,8 +105,8 @@ class Part:
     unpriced: set[str] = field(default_factory=set)
     settings: set[tuple[str | None, ...]] = field(default_factory=set)
     scorers: set[str] = field(default_factory=set)
-    questions: set[int] = field(default_factory=set)
-    """Hashes of their keys by content."""
+    questions: Tally = field(default_factory=Tally)
+    """By hashes of their keys by content, how many answers each has."""
     missing: Counter[str] = field(default_factory=Counter)
     """By part of the spend, answers whose log does not report it."""
     homes: Counter[str] = field(default_factory=Counter)
@@ -203,7 +208,7 @@ def survey(
     # Of the content, so that the same log under another name is the same log.
     reader, digest = importer_for(path), _digest(path)
     changed = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    here = _questions_here(store)
+    here = Here(store)
     known = admitted.earlier(store)
     growth = admitted.Growth(known, "")
 
@@ -239,7 +244,7 @@ def survey(
     return found
 
 
-def _count(part: Part, answer: ImportedAnswer, here: _Here) -> None:
+def _count(part: Part, answer: ImportedAnswer, here: Here) -> None:
     if answer.votes:
         part.derived += 1
         part.majorities.add(answer.votes)
@@ -261,15 +266,13 @@ def _count(part: Part, answer: ImportedAnswer, here: _Here) -> None:
         part.first = min(part.first or answer.answered_at, answer.answered_at)
         part.last = max(part.last or answer.answered_at, answer.answered_at)
     key = content_key(_shown(answer), answer.target)
-    if hash(key) not in part.questions:
-        part.questions.add(hash(key))
-        if (known := here.get(key)) is not None:
-            part.met += 1
-            # Each question once, or a task with many repeats would win as the home.
-            part.homes[known[1]] += 1
+    # Each question once, or a task with many repeats would win as the home.
+    if not part.questions.add(hash(key)) and (known := here.get(key)) is not None:
+        part.met += 1
+        part.homes[known[1]] += 1
 
 
-def _compare(store: Store, found: Survey, here: _Here) -> None:
+def _compare(store: Store, found: Survey, here: Here) -> None:
     """Count what is here already, and where it is not the same."""
     if not here:
         return
@@ -281,7 +284,7 @@ def _compare(store: Store, found: Survey, here: _Here) -> None:
         for known in foreign.answers(store, batch):
             for part, answer_text, score in batch[known.trial_id]:
                 part.stored += 1
-                said = _cleaned(answer_text)
+                said = cleaned(answer_text)
                 # A score of 0 for no answer is stored as none.
                 part.conflicts += (known.answer, known.score) != (said, None if said is None and score == 0 else score)
         batch.clear()
@@ -303,86 +306,76 @@ def _with_parts(found: Survey) -> Iterator[tuple[Part, ImportedAnswer]]:
 
 def bring_in(store: Store, found: Survey, progress: Callable[[int], None] = lambda _: None) -> int:
     """Store what was surveyed; returns how many answers and votes were new. `progress` hears how many were read."""
-    here = _questions_here(store)
-    taken = _Repeats()
-    known: set[int] = set()
-    asked: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
-    met: set[str] = set()
-    trials: list[Trial] = []
-    completions: list[Completion] = []
+    here, writer = Here(store), Store(store.path, wait_s=store.wait_s, memory_mb=MEMORY_MB)
+    batch: list[_Read] = []
     fresh = read = letters = 0
+    # What each run asks for is as long as the log, so it waits in a file: by run, where in it a batch has its own.
+    with SpooledTemporaryFile(MOST_BYTES) as file:
+        kept = Kept(file)
+        places: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
 
-    def flush() -> None:
-        nonlocal fresh, letters
-        fresh += store.flush(Batch(tuple(trials), tuple(completions)))
-        trials.clear()
-        completions.clear()
-        letters = 0
+        def flush() -> None:
+            nonlocal fresh, letters
+            if not batch:
+                return
+            fresh += _store(store, writer, found, batch)
+            runs: dict[str, set[Asked]] = {}
+            # Also of what is here already: a run says what it asks for, whatever of it is new.
+            for part, _, condition, question in batch:
+                runs.setdefault(part.run_id, set()).update(asked_for([TrialSpec("", condition, question, 0)]))
+            for run_id, own in runs.items():
+                places[run_id].append(kept.put(own))
+            batch.clear()
+            letters = 0
 
-    for part, answer in _with_parts(found):
-        read += 1
-        if not read % TOLD:
-            progress(read)
-        condition, question = _condition(part, answer), _question(part, answer, here)
-        # What is stored of a setting is asked once, when it is met first.
-        if condition.condition_id not in met:
-            met.add(condition.condition_id)
-            for stored_id, question_id, stored_repeat in foreign.repeats(store, condition.condition_id):
-                taken.add(hash((condition.condition_id, question_id)), stored_repeat)
-                known.add(hash(stored_id))
-        trial_id = _trial_id(found, part, answer, condition, question)
-        asked_of = hash((condition.condition_id, question.question_id))
-        # A second log of a setting is more repeats of it, never another answer in place of the first.
-        repeat = taken.free(asked_of, answer.repeat)
-        spec = TrialSpec(trial_id, condition, question, repeat)
-        asked[part.run_id] |= asked_for([spec])
-        # After the plan was noted: a second import stores nothing, and its run still says what it asks for.
-        if hash(trial_id) in known:
-            continue
-        known.add(hash(trial_id))
-        taken.add(asked_of, repeat)
-        trial, completion = _trial(found, part, answer, spec)
-        trials.append(trial)
-        if completion is not None:
-            completions.append(completion)
-        letters += (
-            len(question.problem.text) + len(answer.reply or "") + sum(len(turn.content) for turn in answer.prompt)
-        )
-        if len(trials) >= BATCH or letters >= BATCH_LETTERS:
-            flush()
-    flush()
-    progress(read)
-    for part in found.parts.values():
-        _save_run(store, found, part, asked[part.run_id])
+        def asked(run_id: str) -> Iterator[Asked]:
+            for at in places[run_id]:
+                yield from kept.get(at)
+
+        for part, answer in _with_parts(found):
+            read += 1
+            if not read % TOLD:
+                progress(read)
+            question = _question(part, answer, here)
+            batch.append((part, answer, _condition(part, answer), question))
+            letters += len(question.problem.text) + len(answer.reply or "")
+            letters += sum(len(turn.content) for turn in answer.prompt)
+            if len(batch) >= BATCH or letters >= BATCH_LETTERS:
+                flush()
+        flush()
+        progress(read)
+        for part in found.parts.values():
+            _save_run(writer, found, part, partial(asked, part.run_id))
     return fresh
 
 
-class _Repeats:
-    """Which repeats of what was asked are there; nearly always all up to a last one, which is one number."""
-
-    def __init__(self) -> None:
-        self._last: dict[int, int] = {}
-        self._others: dict[int, set[int]] = {}
-
-    def free(self, asked: int, wanted: int) -> int:
-        """The one that is wanted where nobody has it, else the next behind all."""
-        others = self._others.get(asked)
-        last = self._last.get(asked, -1)
-        if wanted not in others if others is not None else wanted > last:
-            return wanted
-        return last + 1
-
-    def add(self, asked: int, repeat: int) -> None:
-        """This one is there from now on."""
-        last = self._last.get(asked, -1)
-        if asked not in self._others and repeat > last + 1:
-            self._others[asked] = set(range(last + 1))
-        if asked in self._others:
-            self._others[asked].add(repeat)
-        self._last[asked] = max(last, repeat)
+_Read: TypeAlias = tuple[Part, ImportedAnswer, Condition, Question]
 
 
-def _save_run(store: Store, found: Survey, part: Part, asked: set[tuple[str, str, str]]) -> None:
+def _store(store: Store, writer: Store, found: Survey, batch: Sequence[_Read]) -> int:
+    """Store what of a batch is not here; returns how many were new."""
+    trial_ids = [_trial_id(found, *each) for each in batch]
+    pairs = [(condition.condition_id, question.question_id) for _, _, condition, question in batch]
+    known, repeats = foreign.stored(store, trial_ids, pairs)
+    taken = Repeats(repeats)
+    trials: list[Trial] = []
+    completions: list[Completion] = []
+    for trial_id, pair, (part, answer, condition, question) in zip(trial_ids, pairs, batch, strict=True):
+        if trial_id in known:
+            continue
+        known.add(trial_id)
+        # A second log of a setting is more repeats of it, never another answer in place of the first.
+        repeat = taken.free(pair, answer.repeat)
+        taken.add(pair, repeat)
+        trial, completion = _trial(found, part, answer, TrialSpec(trial_id, condition, question, repeat))
+        trials.append(trial)
+        if completion is not None:
+            completions.append(completion)
+    new = Batch(tuple(trials), tuple(completions))
+    return writer.within_memory(lambda: writer.flush(new)) if trials else 0
+
+
+def _save_run(store: Store, found: Survey, part: Part, asked: Callable[[], Iterable[Asked]]) -> None:
     start = part.first or found.moment
     study = {
         "name": part.study,
@@ -401,66 +394,28 @@ def _save_run(store: Store, found: Survey, part: Part, asked: set[tuple[str, str
     )
     # A run that is here and brings nothing new keeps the moment it was stored with.
     if part.fresh or part.run_id not in {each.run_id for each in store.runs()}:
-        store.save_run(run, asked=asked)
-
-
-def content_key(shown: str, target: str | None) -> str:
-    """What decides that two questions are the same: input and target, with spaces and forms of letters made alike."""
-    return ids.digest("i1", [_alike(shown), _alike(target or "")])
-
-
-def _alike(words: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", _cleaned(words) or "").split())
-
-
-def _cleaned(words: str | None) -> str | None:
-    # As the store keeps it: a lone surrogate has no place in it.
-    if words is None or words.isascii():
-        return words
-    # Through UTF-16, where the two halves of a pair that a log wrote apart come together again.
-    return words.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        store.within_memory(lambda: store.save_run(run, asked=asked()))
 
 
 def _shown(answer: ImportedAnswer) -> str:
-    return _with_options(answer.question, answer.options)
+    return with_options(answer.question, answer.options)
 
 
-def _with_options(question: str, options: tuple[str, ...]) -> str:
-    """A question with its options, which some logs keep apart: without them it would be another question."""
-    if not options or all(option in question for option in options):
-        return question
-    listed = (f"{chr(ord('A') + place)}) {option}" for place, option in enumerate(options[:26]))
-    return "\n".join((question, "", *listed))
-
-
-_Here: TypeAlias = Mapping[str, tuple[str, str]]
-"""By content id and task of the questions that are stored; their texts may be more than the memory holds."""
-
-
-def _questions_here(store: Store) -> _Here:
-    return {_content_of(each): (each.question_id, sys.intern(each.task)) for each in foreign.questions(store)}
-
-
-def _content_of(stored: foreign.StoredQuestion) -> str:
-    text = stored.text if stored.context is None else f"{stored.context}\n\n{stored.text}"
-    return content_key(_with_options(text, stored.options), stored.target)
-
-
-def _question(part: Part, answer: ImportedAnswer, here: _Here) -> Question:
-    shown = _cleaned(_shown(answer)) or ""
+def _question(part: Part, answer: ImportedAnswer, here: Here) -> Question:
+    shown = cleaned(_shown(answer)) or ""
     known = here.get(content_key(shown, answer.target))
     # A longer target is an option's text, which is compared as text.
     kind = "choice" if answer.options and len((answer.target or "").strip()) == 1 else "text"
-    problem = Problem(shown, kind, options=tuple(_cleaned(option) or "" for option in answer.options))  # type: ignore[arg-type]
-    target = _cleaned(answer.target) or ""
+    problem = Problem(shown, kind, options=tuple(cleaned(option) or "" for option in answer.options))  # type: ignore[arg-type]
+    target = cleaned(answer.target) or ""
     # By what is alike, so that two logs that only space it differently have one question.
-    id = known[0] if known else ids.digest("q1", ["imported", _alike(shown), _alike(target)])
-    return Question(id, part.home, problem, target, _cleaned(answer.category), with_reading(problem))
+    id = known[0] if known else ids.digest("q1", ["imported", alike(shown), alike(target)])
+    return Question(id, part.home, problem, target, cleaned(answer.category), with_reading(problem))
 
 
 def _condition(part: Part, answer: ImportedAnswer) -> Condition:
     """A setting carries its tool and scorer: prompts and scores of one tool are not those of another."""
-    strategy = names.imported(answer.tool, _cleaned(answer.setting) or "")
+    strategy = names.imported(answer.tool, cleaned(answer.setting) or "")
     kinds = tuple(type(value) for _, value in answer.parameters)
     return _as_run(part.home, strategy, answer.model, answer.parameters, answer.scorer, answer.votes, kinds)
 
@@ -476,7 +431,7 @@ def _as_run(
     votes: int,
     _: tuple[type, ...],
 ) -> Condition:
-    model = _cleaned(named) or ""
+    model = cleaned(named) or ""
     params = dict(parameters) | ({"scorer": shortened(scorer)} if scorer else {})
     params |= {names.MAJORITY: votes} if votes else {}
     lineup = (("solver", ModelSetting(model, model, _price(named))),)
@@ -512,19 +467,19 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
     model, spend = spec.condition.solver.identity, answer.spend or Spend()
     # One mark at the end, so the high-water mark of the input is all of it.
     spends = (ModelSpend(model, spend, spend.input_tokens),)
-    said, at = _cleaned(answer.answer), answer.answered_at or part.first or found.moment
+    said, at = cleaned(answer.answer), answer.answered_at or part.first or found.moment
     scored = answer.error is None and answer.score is not None
     # A score of 0 for no answer is not wrong but none; a log may give points without saying what for.
     judged = scored and (said is not None or answer.score != 0)
     verdict = verdict_of(answer.score) if judged and answer.score is not None else "none"
     score = answer.score if judged else None
-    reply = _cleaned(answer.reply)
+    reply = cleaned(answer.reply)
     # A name of its own kind, so that no request of ours is ever answered by it.
     key = ids.digest("i1", spec.trial_id)
     calls: tuple[Call, ...] = ()
     completion = None
     if answer.prompt and answer.error is None:
-        messages = tuple(Message(turn.role, _cleaned(turn.content) or "") for turn in answer.prompt)
+        messages = tuple(Message(turn.role, cleaned(turn.content) or "") for turn in answer.prompt)
         cut = Cut.OWN if answer.cut else None
         output = spend.output_tokens
         calls = (
@@ -559,7 +514,7 @@ def _trial(found: Survey, part: Part, answer: ImportedAnswer, spec: TrialSpec) -
         end="failed" if answer.error is not None else "finished" if scored else "stopped",
         verdict=verdict,
         answer=said,
-        error=_cleaned(answer.error) if answer.error is not None else None if scored else UNSCORED,
+        error=cleaned(answer.error) if answer.error is not None else None if scored else UNSCORED,
         calls=calls,
         marks=marks,
         spends=spends,

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.core.errors import UsageError
 from engine.core.records import Prompt
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
@@ -71,14 +72,16 @@ class LmEval:
         named = _NAME.fullmatch(path.name)
         task, time = (named["task"], named["time"]) if named else (path.stem, None)
         run = Run(task, time, *_asked(path, task, time))
-        filters: dict[int, int] = {}
+        first, filters = Tally(), dict[str, int]()
         for number, line in logs.lines(path, msgspec.Raw):
             where = logs.at_line(path, number)
             if (document := logs.attempt(where, logs.decoded, line, Document, where)) is None:
                 continue
             # Of one document read through several filters the first is the one that counts.
-            if filters.setdefault(document.doc_id, used := hash(document.filter)) != used:
+            used = filters.setdefault(document.filter, len(filters) + 1)
+            if (counting := first.get(key := hash((document.doc_id,)), used)) != used:
                 continue
+            first[key] = counting
             # Twice over one line: metrics stand beside the fields under names of their own.
             values = logs.decoded(line, dict[str, Any], where)
             yield from logs.attempt(where, _answers, run, document, values) or ()

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
 
 LONGEST_LABEL = 40
@@ -71,7 +72,7 @@ class Promptfoo:
     def answers(self, path: Path) -> Iterator[ImportedAnswer]:
         """Result by result; the same test asked again is a repeat."""
         # By hash: the questions of a log may be larger than the memory.
-        repeats: dict[int, int] = {}
+        repeats = Tally()
         if path.suffix == ".jsonl":
             scorer = _scorer(result.testCase for _, result in logs.lines(path, Tested))
             for number, line in logs.lines(path, Result):
@@ -91,10 +92,8 @@ class Promptfoo:
                     yield _repeated(answer, repeats)
 
 
-def _repeated(answer: ImportedAnswer, repeats: dict[int, int]) -> ImportedAnswer:
-    key = hash((answer.model, answer.setting, answer.question))
-    repeats[key] = repeats.get(key, -1) + 1
-    return replace(answer, repeat=repeats[key])
+def _repeated(answer: ImportedAnswer, repeats: Tally) -> ImportedAnswer:
+    return replace(answer, repeat=repeats.add(hash((answer.model, answer.setting, answer.question))))
 
 
 def _case(row: msgspec.Raw) -> dict[str, Any]:

@@ -20,14 +20,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from engine.core import files, places
-from engine.core.errors import NotADatabase, StoreBusy, StoreError
+from engine.core.errors import NotADatabase, OutOfMemory, StoreBusy, StoreError
 from engine.store import parquet, schema
 from engine.store.identity import fingerprint, identity, identity_of
 from engine.store.sql import Connection, quoted
+
+_T = TypeVar("_T")
 
 
 class ReadWriteLock:
@@ -90,6 +93,7 @@ _HEADERS_BYTES = 3 * 4096
 # A database file may name an extension, and SQL may read any file: neither is allowed to what somebody sent us.
 _OPEN = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _CLOSED = {**_OPEN, "enable_external_access": "false"}
+_MOST_MB = 4096
 _IDLE = 4
 """Instances that are kept for the next block; a process seldom has more files in use."""
 _WORN = 32
@@ -107,6 +111,7 @@ class _Instance:
         self._guard = threading.Lock()
         self._root: Connection | None = None
         self._archive = parquet.is_archive(Path(path))
+        self._memory_mb: int | None = None
         self.users = 0
         """Blocks that have it now or wait for the file; with none it may be closed."""
         self._attached = 0
@@ -126,6 +131,13 @@ class _Instance:
             connection = root.cursor()
         connection.execute("use budgetscope")
         return connection
+
+    def hold_to(self, memory_mb: int | None, connection: Connection) -> None:
+        """From now on so much in memory, unless others have the file too; None: most of what the machine has."""
+        with self._guard:
+            if memory_mb != self._memory_mb and (memory_mb is None or self._attached == 1):
+                connection.execute(f"set memory_limit = '{memory_mb}MB'" if memory_mb else "reset memory_limit")
+                self._memory_mb = memory_mb
 
     def _attach(self, root: Connection, kind: str) -> None:
         """The file that has the name now: it may be written anew while it is being opened (`rewrite`)."""
@@ -156,7 +168,7 @@ class _Instance:
     def close(self) -> None:
         if self._root is not None:
             self._root.close()
-            self._root = None
+            self._root = self._memory_mb = None
 
     def _start(self) -> Connection:
         root = duckdb.connect(config={**_OPEN, "temp_directory": f"{self._path}.tmp"})
@@ -209,14 +221,28 @@ _CURRENT: dict[tuple[int, int], tuple[int, int, int, int]] = {}
 class Database:
     """Open-act-close access to one file; cheap to make, safe to use from many threads and processes."""
 
-    def __init__(self, path: Path | str, *, wait_s: float = 30.0) -> None:
+    def __init__(self, path: Path | str, *, wait_s: float = 30.0, memory_mb: int | None = None) -> None:
         self.path = Path(path)
         self.wait_s = wait_s
         """Seconds to retry while others hold the file; then StoreBusy."""
+        self.memory_mb = memory_mb
+        """What DuckDB may have in memory; the rest waits in files beside this one. None: most of the machine's. Of a
+        file that others of this process read, for one who writes alone."""
         self._lock = lock_for(self.path)
         # Which file was found to be ours, by its identity, and whether its schema is the newest.
         self._known: tuple[int, int] | None = None
         self._current = False
+
+    def within_memory(self, act: Callable[[], _T]) -> _T:
+        """What `act` returns, which does all it does or nothing. Where `memory_mb` is too little for it, as the keys of
+        a large file have to be there as a whole, it gets twice as much from now on, and in the end what there is."""
+        while True:
+            try:
+                return act()
+            except OutOfMemory:
+                if self.memory_mb is None:
+                    raise
+                self.memory_mb = 2 * self.memory_mb if self.memory_mb < _MOST_MB else None
 
     def version(self) -> int:
         """Schema version of the file as it is; upgrades nothing. Raises StoreError for a file that is not ours."""
@@ -458,6 +484,7 @@ class Database:
         with self._turn(alone), _translated(self.path), _instance(self.path) as instance:
             connection = self._patiently(lambda: instance.connect(read_only))
             try:
+                instance.hold_to(self.memory_mb, connection)
                 yield connection
             finally:
                 instance.leave(connection)
@@ -561,6 +588,8 @@ def _translated(path: Path) -> Iterator[None]:
             sentence = f"{path} is a damaged DuckDB database; restore a copy or choose another file name."
         elif full := next((why for words, why in _FULL.items() if words in text), None):
             sentence = f"{path} could not be written: {full}; make room and try again."
+        elif "Out of Memory Error" in text:
+            kind, sentence = OutOfMemory, f"{path} takes more memory than there is; stop other programs and try again."
         elif "python_arrow_scan does not exist" in text:
             # Two threads that open a file at one moment: the later one may get it before DuckDB has made it ready for
             # Python. Nothing was done, and the next try finds it ready.

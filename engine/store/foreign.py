@@ -56,13 +56,35 @@ def answers(store: Store, trial_ids: Iterable[str]) -> list[StoredAnswer]:
     return [StoredAnswer(**row) for row in stored]
 
 
-def repeats(store: Store, condition_id: str) -> list[tuple[str, str, int]]:
-    """Of all trials of a condition id, question and repeat."""
+class StoredRepeats(NamedTuple):
+    """Which repeats there are of one condition on one question."""
+
+    asked: tuple[str, str]
+    """Condition and question."""
+    last: int
+    others: list[int] | None
+    """All of them; None: every one up to the last."""
+
+
+def stored(
+    store: Store, trial_ids: Iterable[str], asked: Iterable[tuple[str, str]]
+) -> tuple[set[str], list[StoredRepeats]]:
+    """Which of these trials are stored, and which repeats there are of these conditions on these questions."""
     if not store.path.exists():
-        return []
+        return set(), []
+    conditions, questions = zip(*asked, strict=True)
     with store.reading() as connection:
-        sql = "select trial_id, question_id, repeat from trials where condition_id = ?"
-        return connection.execute(sql, [condition_id]).fetchall()
+        sql = "select trial_id from trials semi join wanted on trial_id = id"
+        known = {row["trial_id"] for row in tables.matching(connection, sql, trial_ids)}
+        repeats = tables.matching(connection, _REPEATS, set(questions), [list(set(conditions))])
+    pairs = ((row["condition_id"], row["question_id"]) for row in repeats)
+    return known, [StoredRepeats(pair, row["last"], row["others"]) for pair, row in zip(pairs, repeats, strict=True)]
+
+
+_REPEATS = """
+select condition_id, question_id, max(repeat) as last,
+    if(count(distinct repeat) <= max(repeat), list(distinct repeat), null) as others
+from trials semi join wanted on question_id = id where condition_id in (select unnest(?::varchar[])) group by all"""
 
 
 def _options(data: str) -> tuple[str, ...]:

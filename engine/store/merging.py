@@ -28,8 +28,10 @@ from engine.store.database import is_database
 from engine.store.sql import Connection
 from engine.store.store import Store
 
-CHUNK = 20_000
-"""Rows in memory at once."""
+CHUNK, CHUNK_LETTERS = 5_000, 4_000_000
+"""Rows in memory at once, and letters of their texts."""
+MEMORY_MB = 256
+"""What DuckDB may have in memory of what comes in, and half of it of what is read."""
 _SAME = {
     "runs": (("run_id",), ("study",)),
     "conditions": (("condition_id",), ("task", "lineup", "strategy", "params", "version", "prompting")),
@@ -81,16 +83,21 @@ def merge(store: Store, other: Path, *, trust: bool = False, look: bool = False)
         # Opening it to write is what brings the copy to today's schema.
         with theirs.writing(demo=True):
             pass
-        merged = Merged()
-        # A look is the merge itself, undone: what it says is what a merge does.
-        with suppress(_Looked), theirs.reading() as source, store.writing() as here:
-            shape = tables.layouts(here)
-            wanted = (*_SAME, "trials", *_WITH_TRIALS, *_OF_RUNS, "origins")
-            sound.check(source, {table: shape[table] for table in wanted}, tables.needed(here), other.name)
-            _merge(source, here, merged, other.name, trust)
-            if look:
-                raise _Looked
-    return merged
+        ours = Store(store.path, wait_s=store.wait_s, memory_mb=MEMORY_MB)
+
+        def act() -> Merged:
+            merged, theirs.memory_mb = Merged(), ours.memory_mb and ours.memory_mb // 2
+            # A look is the merge itself, undone: what it says is what a merge does.
+            with suppress(_Looked), theirs.reading() as source, ours.writing() as here:
+                shape = tables.layouts(here)
+                wanted = (*_SAME, "trials", *_WITH_TRIALS, *_OF_RUNS, "origins")
+                sound.check(source, {table: shape[table] for table in wanted}, tables.needed(here), other.name)
+                _merge(source, here, merged, other.name, trust)
+                if look:
+                    raise _Looked
+            return merged
+
+        return ours.within_memory(act)
 
 
 class _Looked(Exception):
@@ -124,21 +131,38 @@ def _merge(source: Connection, here: Connection, merged: Merged, name: str, trus
             merged.new[table] += len(rows)
             if table == "runs":
                 new_runs |= {row["run_id"] for row in rows}
-    fresh = _trials(source, here, merged)
+    # By trial and attempt of theirs, which attempt it is here, of those that come in.
+    here.execute("create or replace temp table incoming (trial_id varchar, attempt bigint, own bigint)")
+    _trials(source, here, merged)
     for table in _WITH_TRIALS:
         for chunk in _chunks(source, table):
             # A trial that is here has its calls and marks; theirs would double them.
+            rows = tables.matching(here, _INCOMING, {row["trial_id"] for row in chunk})
+            fresh = {(row["trial_id"], row["attempt"]): row["own"] for row in rows}
             own = ((row, fresh.get((row["trial_id"], row["attempt"]))) for row in chunk)
             tables.insert(here, {table: [{**row, "attempt": attempt} for row, attempt in own if attempt is not None]})
     _note(source, here, new_runs, name, trust)
-    _derive(here, {trial_id for trial_id, _ in fresh})
+    if merged.new["trials"]:
+        here.execute("create or replace temp table mine as select * from trials semi join incoming using (trial_id)")
+        derive(here)
+
+
+_INCOMING = "select * from incoming semi join wanted on trial_id = id"
 
 
 def _chunks(source: Connection, table: str, order: str = "") -> Iterator[list[codec.Row]]:
     cursor = source.execute(f"select * from {table} {order}")
     columns = [column[0] for column in cursor.description or ()]
-    while batch := cursor.fetchmany(CHUNK):
-        yield [dict(zip(columns, values, strict=True)) for values in batch]
+    chunk: list[codec.Row] = []
+    letters = 0
+    while batch := cursor.fetchmany(500):
+        chunk += (dict(zip(columns, values, strict=True)) for values in batch)
+        letters += sum(len(value) for values in batch for value in values if isinstance(value, str))
+        if len(chunk) >= CHUNK or letters >= CHUNK_LETTERS:
+            yield chunk
+            chunk, letters = [], 0
+    if chunk:
+        yield chunk
 
 
 def _known(
@@ -151,9 +175,8 @@ def _known(
     return {tuple(row[part] for part in key): tuple(row[part] for part in content) for row in stored}
 
 
-def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[str, int], int]:
-    """Merge trials; by trial and attempt of theirs, which attempt it is here, of those that come in."""
-    fresh: dict[tuple[str, int], int] = {}
+def _trials(source: Connection, here: Connection, merged: Merged) -> None:
+    """Merge trials, and note those that come in."""
     merged.new["trials"] = merged.same["trials"] = 0
     every = itertools.chain.from_iterable(_chunks(source, "trials", "order by trial_id, attempt"))
     theirs = (list(attempts) for _, attempts in itertools.groupby(every, itemgetter("trial_id")))
@@ -162,7 +185,8 @@ def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[
         mine: dict[str, list[codec.Row]] = {}
         for row in tables.matching(here, sql, {attempts[0]["trial_id"] for attempts in some}):
             mine.setdefault(row["trial_id"], []).append(row)
-        rows = []
+        rows: list[codec.Row] = []
+        incoming: list[codec.Row] = []
         for attempts in some:
             own = mine.get(attempts[0]["trial_id"], [])
             coming = going_on(own, attempts)
@@ -173,11 +197,10 @@ def _trials(source: Connection, here: Connection, merged: Merged) -> dict[tuple[
             for row in coming or ():
                 # Behind ours; a trial that is new here keeps its numbers.
                 last = last + 1 if own else row["attempt"]
-                fresh[row["trial_id"], row["attempt"]] = last
+                incoming.append({"trial_id": row["trial_id"], "attempt": row["attempt"], "own": last})
                 rows.append({**row, "attempt": last})
-        tables.insert(here, {"trials": rows})
+        tables.insert(here, {"trials": rows, "incoming": incoming})
         merged.new["trials"] += len(rows)
-    return fresh
 
 
 def going_on(own: Sequence[codec.Row], theirs: Sequence[codec.Row]) -> Sequence[codec.Row] | None:
@@ -204,8 +227,8 @@ def _reach(row: codec.Row) -> tuple[bool, int]:
 def _note(source: Connection, here: Connection, new_runs: set[str], name: str, trust: bool) -> None:
     """Whose the new runs are, and what they asked for."""
     for table in _OF_RUNS:
-        stored = tables.fetch(source, f"select * from {table}")
-        tables.insert(here, {table: [row for row in stored if row["run_id"] in new_runs]})
+        for chunk in _chunks(source, table):
+            tables.insert(here, {table: [row for row in chunk if row["run_id"] in new_runs]})
     # Also of runs that nobody stored, whose trials and replies name them all the same.
     named = """select run_id from trials union select run_id from completions where run_id is not null
         union select run_id from runs"""
@@ -229,15 +252,6 @@ def _note(source: Connection, here: Connection, new_runs: set[str], name: str, t
         tables.matching(
             here, "update origins set trusted = true where run_id in (select id from wanted) returning run_id", theirs
         )
-
-
-def _derive(here: Connection, ids: set[str]) -> None:
-    """Make what the analysis reads of the new trials."""
-    if ids:
-        tables.matching(
-            here, "create or replace temp table mine as select t.* from trials t semi join wanted on trial_id = id", ids
-        )
-        derive(here)
 
 
 def derive(here: Connection) -> None:

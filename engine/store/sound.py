@@ -142,7 +142,7 @@ def _otherwise(table: str, column: str, kind: str, needed: bool) -> str:
 
 
 def _form(connection: Connection, table: str, column: str, form: Any, name: str) -> None:
-    cursor = connection.execute(f'select distinct "{column}" from "{table}" where "{column}" is not null')
+    cursor = connection.execute(f'select "{column}" from "{table}" where "{column}" is not null')
     while batch := cursor.fetchmany(10_000):
         for (value,) in batch:
             try:

@@ -6,8 +6,8 @@ Owns every insert, delete and export. A flush is one transaction and idempotent.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Format = Literal["csv", "parquet", "jsonl"]
+Asked = tuple[str, str, str]
+"""What a study asks for: the task, whether it is a condition or a question, and its id."""
+CHUNK = 20_000
+"""Rows in memory at once, where a table is written piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +150,25 @@ class Store(Database):
                 tables.insert(connection, content)
         return len(fresh)
 
-    def save_run(
-        self, run: RunRow, planned: Iterable[TrialSpec] = (), asked: AbstractSet[tuple[str, str, str]] = frozenset()
-    ) -> None:
+    def save_run(self, run: RunRow, planned: Iterable[TrialSpec] = (), asked: Iterable[Asked] | None = None) -> None:
         """Store a run, or replace what was stored of it; `planned`: the trials its study asks for, whoever has them,
-        or `asked`, what `asked_for` says of them."""
-        asked = asked or asked_for(planned)
+        or `asked`, what `asked_for` says of them, in any order and as often as one likes."""
+        rest = iter(asked_for(planned) if asked is None else asked)
         with self.writing() as connection:
             connection.execute("delete from runs where run_id = ?", [run.run_id])
-            if asked:
-                connection.execute("delete from plans where run_id = ?", [run.run_id])
-            plans = [{"run_id": run.run_id, "task": task, "kind": kind, "id": id} for task, kind, id in sorted(asked)]
-            tables.insert(connection, {"runs": [codec.plain(run)], "plans": plans})
+            tables.insert(connection, {"runs": [codec.plain(run)]})
+            if not (some := list(itertools.islice(rest, CHUNK))):
+                return
+            # Piece by piece, as a log asks for as much as it has answers; the database finds what is the same.
+            connection.execute("create or replace temp table asked as from plans limit 0")
+            while some:
+                plans = [{"run_id": run.run_id, "task": task, "kind": kind, "id": id} for task, kind, id in some]
+                tables.insert(connection, {"asked": plans})
+                some = list(itertools.islice(rest, CHUNK))
+            connection.execute("delete from plans where run_id = ?", [run.run_id])
+            connection.execute("insert into plans select distinct * from asked order by all")
 
-    def planned(self, run_id: str) -> set[tuple[str, str, str]] | None:
+    def planned(self, run_id: str) -> set[Asked] | None:
         """What a run's study asks for, as `asked_for` says it; None: that was not stored."""
         with self.reading() as connection:
             if not tables.has(connection, "plans"):
@@ -441,7 +450,7 @@ def _guarded(name: str) -> str:
     return f"""case when {formula} and not {number} then '''' || {text} else {text} end as "{name}\""""
 
 
-def asked_for(planned: Iterable[TrialSpec]) -> set[tuple[str, str, str]]:
+def asked_for(planned: Iterable[TrialSpec]) -> set[Asked]:
     """The conditions and questions of some trials: task, which of the two, and id."""
     return {
         (spec.condition.task, kind, id)

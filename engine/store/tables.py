@@ -32,7 +32,7 @@ _ON_CONFLICT = {
     # A look that is read again by a newer version; who paid for it and what it took stay.
     "probes": "on conflict do update set answer = excluded.answer, verdict = excluded.verdict, score = excluded.score, "
     "reader = excluded.reader where coalesce(excluded.reader, 1) > coalesce(probes.reader, 1)",
-    **dict.fromkeys(("numbers", "run_parts", "steps", "plans"), ""),
+    **dict.fromkeys(("numbers", "run_parts", "steps", "plans", "asked", "incoming"), ""),
     # Rows of trials that are new, and of what was deleted before: looking for their keys would double what they cost.
     **dict.fromkeys(("trials", "trial_spends", "calls", "marks", "mark_spends", "facts", "runs", "leases"), ""),
 }

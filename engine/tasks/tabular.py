@@ -12,6 +12,7 @@ import csv
 import io
 import json
 import math
+import mmap
 import re
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.core.errors import UnknownName, UsageError, shortened
+from engine.tasks import old_workbooks
 
 # Both hold for what is packed and for what it unpacks to.
 MOST_BYTES = 200_000_000
@@ -355,10 +357,7 @@ def _sheet(path: Path) -> Any:
                     raise _too_much(path, _UNPACKED * MOST_BYTES)
                 # All of its members: a workbook may call its sheets anything.
                 if any(_spanned(packed, name) > MOST_CELLS for name in packed.namelist()):
-                    raise UsageError(
-                        f"A sheet of {str(path)!r} reaches over more than {MOST_CELLS:,} cells; delete what stands far "
-                        "below or beside its table, or save it as CSV."
-                    )
+                    raise _too_wide(path)
         elif path.suffix.lower() != ".xls":
             # One with a password is wrapped in the container of the old format.
             with path.open("rb") as file:
@@ -369,6 +368,8 @@ def _sheet(path: Path) -> Any:
                 else "is not a workbook that can be read; save it anew"
             )
             raise UsageError(f"The file {str(path)!r} {why}, or as CSV.")
+        else:
+            _check_old(path)
         book = fastexcel.read_excel(path)
         for name in book.sheet_names:
             sheet = book.load_sheet(name, header_row=None, dtypes="string")
@@ -378,6 +379,30 @@ def _sheet(path: Path) -> Any:
     except (fastexcel.FastExcelError, zipfile.BadZipFile) as error:
         raise UsageError(f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}.") from None
     raise UsageError(f"No sheet of {str(path)!r} that is shown holds anything.")
+
+
+def _check_old(path: Path) -> None:
+    """Raise UsageError for a workbook of Excel's old format that unpacks to too much."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content[:8] != old_workbooks.MAGIC:
+            return
+        try:
+            found = old_workbooks.unpacked(content, MOST_CELLS)
+        except ValueError as error:
+            raise UsageError(
+                f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}."
+            ) from None
+    if found.cells > MOST_CELLS:
+        raise _too_wide(path)
+    if found.letters > MOST_BYTES:
+        raise _too_much(path, MOST_BYTES)
+
+
+def _too_wide(path: Path) -> UsageError:
+    return UsageError(
+        f"A sheet of {str(path)!r} reaches over more than {MOST_CELLS:,} cells; delete what stands far below or beside "
+        "its table, or save it as CSV."
+    )
 
 
 MOST_CELLS = 10_000_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shlex
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -13,8 +15,11 @@ import pytest
 import engine
 from engine.analysis.pairs.compare import Cell
 from engine.cli import main
+from engine.core import ids
 from engine.core.errors import UsageError
 from engine.interop import importing
+from engine.interop.derived import Wishes
+from engine.interop.meeting import Repeats
 from engine.store.store import Store
 from tests import ROOT
 from tests.support import foreign_logs, stores
@@ -71,9 +76,53 @@ def test_what_is_here_is_held_to_a_log_without_all_texts_in_memory(
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("kind", sorted(foreign_logs.LOGS))
+def test_a_log_leaves_no_object_in_memory_for_each_of_its_answers(
+    kind: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks: dict[int, int] = {}
+    for size in (200, 1_000):
+        log = _log(kind, size, tmp_path / str(size))
+        # At the last answer, when all of them have been read.
+        monkeypatch.setattr(importing, "TOLD", size)
+        importing.survey(store, log, wishes=Wishes(votes=True), progress=lambda n: blocks.update({n: _blocks()}))
+    # A file that is one JSON object keeps where in it each answer stands, which is an object.
+    most = 2 if kind in ("helm", "inspect", "promptfoo") else 0.5
+    assert (blocks[1_000] - blocks[200]) / 800 < most
+
+
+def test_an_import_leaves_no_object_in_memory_for_each_answer_it_stores(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With less memory for the database than its keys take, it is tried again with more.
+    for name, value in {"TOLD": 400, "BATCH": 100, "MEMORY_MB": 1}.items():
+        monkeypatch.setattr(importing, name, value)
+    log, blocks = _log("chat", 800, tmp_path / "log"), dict[int, int]()
+    importing.bring_in(store, importing.survey(store, log), lambda n: blocks.update({n: blocks.get(n) or _blocks()}))
+    assert (blocks[800] - blocks[400]) / 400 < 0.5
+    # And again, where all of it is here already.
+    before = _blocks()
+    assert importing.survey(store, log, progress=lambda n: blocks.update({n: _blocks()})).fresh == 0
+    assert (blocks[800] - before) / 800 < 0.5
+
+
+def _log(kind: str, size: int, folder: Path) -> Path:
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foreign_logs, "QUESTIONS", tuple((f"What is {n} plus {n}?", str(2 * n)) for n in range(size)))
+        return foreign_logs.LOGS[kind](folder)
+
+
+def _blocks() -> int:
+    # What it holds is bounded, by more than these logs have.
+    ids._written.cache_clear()
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
 @pytest.mark.parametrize("asked", [[0, 1, 2], [1, 0, 1], [3, 3, 0, 3], [0, 0, 5, 5, 1]])
 def test_a_repeat_that_is_taken_goes_behind_all(asked: list[int]) -> None:
-    repeats, there = importing._Repeats(), set[int]()
+    repeats, there = Repeats(), set[int]()
     for wanted in asked:
         free = repeats.free(1, wanted)
         assert free == (wanted if wanted not in there else max(there) + 1) and repeats.free(2, wanted) == wanted

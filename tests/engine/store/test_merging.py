@@ -15,6 +15,7 @@ import engine
 from engine.cli import main
 from engine.core.budget import Limits
 from engine.core.errors import NotADatabase, UsageError
+from engine.store import merging
 from engine.store.merging import merge
 from engine.store.store import Store
 from tests import ROOT
@@ -62,7 +63,13 @@ def _change(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def test_a_merged_database_shows_the_same_cells_and_theirs_stays_as_it_was(here: Store, theirs: Path) -> None:
+@pytest.mark.parametrize(("memory_mb", "chunk"), [(256, 5_000), (1, 3)])
+def test_a_merged_database_shows_the_same_cells_and_theirs_stays_as_it_was(
+    memory_mb: int, chunk: int, here: Store, theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Row by row, and with less memory than its keys take, it is tried again with more.
+    monkeypatch.setattr(merging, "MEMORY_MB", memory_mb)
+    monkeypatch.setattr(merging, "CHUNK", chunk)
     before = theirs.read_bytes()
     merged = merge(here, theirs)
     assert merged.new["trials"] > 0 and not merged.conflicts and theirs.read_bytes() == before
