@@ -206,7 +206,7 @@ def test_studies_under_different_budgets_share_a_frontier_and_keep_their_own_uni
 @pytest.mark.parametrize(("axis", "unit"), [("calls", "4 calls"), ("output_tokens", "512 tokens"), ("usd", "$0.001")])
 def test_a_curve_is_drawn_once_and_under_its_own_budget_where_it_has_one(opened: Open, axis: str, unit: str) -> None:
     said = words(opened("mixed", "budgets", axis=axis))
-    assert f"is most accurate on sums, 100% (45–100), up to {unit}" in said
+    assert f"settings alike are most accurate on sums, 100% (45–100), up to {unit}" in said
     assert "4 of 12 settings shown" in said
     assert "others ran under budgets in another unit: choose it above" in said
     assert "read on this one" not in said
