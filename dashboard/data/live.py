@@ -24,6 +24,8 @@ from dashboard.data.queries import Database
 
 REPLICATES = 200
 """Enough for the intervals of a figure that is drawn again in two seconds."""
+FEWEST = 5
+"""Questions that all have answered before somebody is called ahead."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Live:
     common: int
     """Questions that all settings with an answer have answered."""
     leader: str | None
-    """The setting that is most accurate on them; None: no two have any, or several are."""
+    """The setting that is most accurate on them; None: they are fewer than `FEWEST`, or several are."""
 
 
 def live(study: str, run_id: str, busy: bool) -> Live | None:
@@ -85,5 +87,6 @@ def so_far(db: Database, study: str) -> Live | None:
     x = "usd" if (cells["axis"] == "usd").all() else "output_tokens"
     frame = of.frontier(shared, alike, x, "staircase", REPLICATES, queries.SEED)
     settings = tuple(progress.results(asked))
-    leader, line = progress.leader(shared, settings), queries.line(frame, "staircase")
+    leader = progress.leader(shared, settings) if len(answered) >= FEWEST else None
+    line = queries.line(frame, "staircase")
     return Live(study, tasks[0], tasks, settings, frame, line, len(answered), leader)

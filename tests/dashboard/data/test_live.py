@@ -52,6 +52,19 @@ def test_who_is_ahead_is_alone_in_being_most_accurate_on_the_questions_all_have_
     assert progress.leader(frame, settings) == ahead
 
 
+@pytest.mark.parametrize(("fewest", "ahead"), [(1, True), (10, True), (11, False)])
+def test_nobody_is_ahead_on_a_handful_of_questions(
+    database: Path, monkeypatch: pytest.MonkeyPatch, fewest: int, ahead: bool
+) -> None:
+    monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
+    monkeypatch.setattr(live, "FEWEST", fewest)
+    monkeypatch.setattr(progress, "leader", lambda *_: "A")
+    # A state of its own: what was kept of another was asked with another number.
+    db = queries.state()._replace(version=(fewest, 0, 0, 0))
+    shown = live.so_far(db, "narrow")
+    assert shown is not None and shown.common == 10 and (shown.leader is not None) == ahead
+
+
 def test_a_study_of_which_nothing_is_stored_shows_nothing(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUDGETSCOPE_DB", str(database))
     assert live.so_far(queries.state(), "another") is None
