@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,6 +28,8 @@ BUNDLED = {
     "o200k_harmony": "fb374d419588a4632f3f557e76b4b70aebbca790",
 }
 """Encodings that need no network, with the name of the file each is built from."""
+ORDINARY = {"p50k_edit": "p50k_base", "o200k_harmony": "o200k_base"}
+"""Encodings that cut letters as another does, and have marks of their own: 50 MB that most texts do not need."""
 DEFAULT = "o200k_base"
 BYTES_PER_TOKEN = 4
 """Rule of thumb where no encoding is at hand."""
@@ -76,7 +79,7 @@ def utf8_bound(messages: Prompt, base: int = 64, per_message: int = 16) -> int:
 
 def count(text: str, model_name: str) -> int:
     """Tokens of `text` by the model's own encoding if it is bundled, else by the default one."""
-    encoding = _encoding(encoding_name(model_name) or DEFAULT)
+    encoding = _ordinary(encoding_name(model_name) or DEFAULT)
     if encoding is None:
         return -(-len(clean(text).encode()) // BYTES_PER_TOKEN)
     return sum(len(encoding.encode(part, disallowed_special=())) for part in pieces(clean(text)))
@@ -110,7 +113,7 @@ def ids(text: str, encoding: str, *, special: bool = False) -> list[int]:
     """Numbers of the tokens of a piece of text by a bundled encoding; `special`: names of its marks are read as marks.
 
     Raises KeyError for an encoding that is not in `BUNDLED`, FileNotFoundError where its file did not come along."""
-    if (known := _encoding(encoding)) is None:
+    if (known := _encoding(encoding) if special else _ordinary(encoding)) is None:
         raise FileNotFoundError(encoding)
     if special:
         return known.encode(text, allowed_special="all")
@@ -120,15 +123,22 @@ def ids(text: str, encoding: str, *, special: bool = False) -> list[int]:
 def bytes_of(text: str, encoding: str) -> list[bytes]:
     """The bytes of each token of a piece of text, its marks read as letters. Raises as `ids` does."""
     numbers = ids(text, encoding)
-    known = _encoding(encoding)
+    known = _ordinary(encoding)
     assert known is not None, "`ids` has it"
     return known.decode_tokens_bytes(numbers)
 
 
 def token(number: int, encoding: str) -> Token:
     """The token of that number in a bundled encoding that `ids` gave."""
+    plain = _ordinary(encoding)
+    assert plain is not None, "a number comes from `ids`, which has the encoding"
+    # Marks of the two have numbers of their own, some of them the same.
+    with suppress(KeyError):
+        raw = plain.decode_single_token_bytes(number)
+        if not plain.is_special_token(number):
+            return Token(number, raw)
     known = _encoding(encoding)
-    assert known is not None, "a number comes from `ids`, which has the encoding"
+    assert known is not None, "both are made of one file"
     return Token(number, known.decode_single_token_bytes(number), known.is_special_token(number))
 
 
@@ -148,6 +158,11 @@ def encoding_name(model_name: str) -> str | None:
     except KeyError:
         return None
     return name if name in BUNDLED else None
+
+
+def _ordinary(name: str) -> Encoding | None:
+    """What cuts letters as that encoding does, whose marks may be others."""
+    return _encoding(ORDINARY.get(name, name))
 
 
 @functools.cache

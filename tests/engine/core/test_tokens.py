@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +65,26 @@ def test_counting_opens_no_connection_and_leaves_the_environment_alone() -> None
 def test_importing_the_room_loads_no_tokenizer() -> None:
     code = "import sys, engine.tokens; assert 'tiktoken' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("encoding", "ordinary"), tokens.ORDINARY.items())
+def test_letters_are_cut_without_loading_an_encoding_whose_marks_alone_differ(
+    encoding: str, ordinary: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Trains leave at 14:05, \u4e2d\u6587 <|endoftext|><|start|>\n\n  def f(x):\treturn x"
+    made, loaded = tokens._encoding, list[str]()
+    own = made(encoding)
+    assert own is not None
+
+    def load(name: str) -> tiktoken.Encoding | None:
+        loaded.append(name)
+        return made(name)
+
+    monkeypatch.setattr(tokens, "_encoding", load)
+    numbers = tokens.ids(text, encoding)
+    assert numbers == own.encode_ordinary(text)
+    assert b"".join(tokens.token(number, encoding).raw for number in numbers) == text.encode()
+    assert {*loaded} == {ordinary}
+    for mark in own.special_tokens_set:
+        (number,) = tokens.ids(mark, encoding, special=True)
+        assert tokens.token(number, encoding) == tokens.Token(number, own.decode_single_token_bytes(number), True)
