@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.mutations import MUTANTS
 
 FILES = sorted(path for folder in ("engine", "dashboard") for path in (ROOT / folder).rglob("*.py"))
 SHARED = {"calibration", "chain", "lineups", "plugins", "registry", "retrieval"}
@@ -130,6 +132,15 @@ def test_a_strategy_holds_no_client_clock_logger_or_try(path: Path) -> None:
     }
     assert not imported(path) & forbidden
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_every_mutant_has_its_one_place_and_tests_that_are_there() -> None:
+    for mutant in MUTANTS:
+        assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.old) == 1, mutant.name
+        file, *chosen = mutant.tests
+        written = (ROOT / file).read_text(encoding="utf-8")
+        words = re.findall(r"\w{4,}", " ".join(chosen))
+        assert all(re.search(rf"(def|class) \w*{word}", written, re.IGNORECASE) for word in words), mutant.name
 
 
 def imported(path: Path) -> set[str]:
