@@ -67,8 +67,8 @@ def kept(
                 _states.move_to_end(state)
                 while len(_states) > STATES:
                     _states.popitem(last=False)
-                slots = reads.setdefault(read, lru_cache(maxsize=most)(lambda *_: _Once[Value]()))
-                slot = cast(_Once[Value], slots(*bound.args[1:]))
+                slots = reads.setdefault(read, lru_cache(maxsize=most)(lambda *_, **__: _Once[Value]()))
+                slot = cast(_Once[Value], slots(*bound.args[1:], **bound.kwargs))
             return slot.value(lambda: read(state, *args, **named), says)
 
         return asked

@@ -15,8 +15,8 @@ import msgspec
 
 from engine.core import text
 from engine.core.errors import BudgetscopeError, UsageError, shortened
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, Importer, logs
+from engine.interop.tally import Tally
 from engine.store.store import Store
 
 

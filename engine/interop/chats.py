@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from engine.core.errors import UsageError
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
+from engine.interop.tally import Tally
 
 _ASKED = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "reasoning_effort")
 

@@ -22,8 +22,8 @@ from typing import IO, Any
 from engine.core import answers, ids, names
 from engine.core.errors import UsageError
 from engine.core.records import AnswerKind, Problem, Question, Spend
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer
+from engine.interop.tally import Tally
 from engine.tasks import kinds
 from engine.tasks.scorers import SAME, Scorer, is_checker, is_scorer, open_scorer
 

@@ -14,8 +14,8 @@ import msgspec
 
 from engine.core.errors import UsageError
 from engine.core.records import Message
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
+from engine.interop.tally import Tally
 
 SPEC, STATE, STATS = "run_spec.json", "scenario_state.json", "per_instance_stats.json"
 SCORES = (

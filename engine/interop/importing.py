@@ -42,10 +42,10 @@ from engine.core.records import (
     Usage,
     verdict_of,
 )
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, Importer, admitted, importer_for, logs
 from engine.interop.derived import MOST_BYTES, Kept, Wishes, readings
 from engine.interop.meeting import Here, Repeats, alike, cleaned, content_key, with_options
+from engine.interop.tally import Tally
 from engine.models.prices import bundled_price
 from engine.store import foreign
 from engine.store.store import Asked, Batch, RunRow, Store, asked_for

@@ -18,8 +18,8 @@ import msgspec
 
 from engine.core.errors import UsageError
 from engine.core.records import Prompt
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
+from engine.interop.tally import Tally
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<time>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
 _ASKS = ("question", "problem", "query", "input", "goal", "sentence", "prompt", "text")

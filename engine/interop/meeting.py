@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable
 
 from engine.core import ids
-from engine.core.tally import Tally
+from engine.interop.tally import Tally
 from engine.store import foreign
 from engine.store.store import Store
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from engine.core.tally import Tally
 from engine.interop import ImportedAnswer, importer, logs
+from engine.interop.tally import Tally
 
 LONGEST_LABEL = 40
 """Characters of a name that somebody gave."""

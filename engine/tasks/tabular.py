@@ -383,11 +383,12 @@ def _sheet(path: Path) -> Any:
 
 def _check_old(path: Path) -> None:
     """Raise UsageError for a workbook of Excel's old format that unpacks to too much."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content[:8] != old_workbooks.MAGIC:
+    with path.open("rb") as file:
+        if file.read(8) != old_workbooks.MAGIC:
             return
         try:
-            found = old_workbooks.unpacked(content, MOST_CELLS)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                found = old_workbooks.unpacked(content, MOST_CELLS)
         except ValueError as error:
             raise UsageError(
                 f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}."

@@ -31,6 +31,13 @@ class TestStates:
         assert read("a.1", "words") is not first
         assert reads == [("a.1", "sums", "all"), ("a.1", "words", "all")]
 
+    def test_what_can_only_be_given_by_its_name_makes_another_question_too(self) -> None:
+        @kept()
+        def read(state: Hashable, *, axis: str = "calls") -> str:
+            return axis
+
+        assert (read("b.1"), read("b.1", axis="usd"), read("b.1", axis="calls")) == ("calls", "usd", "calls")
+
     def test_a_file_that_changes_for_hours_leaves_nothing_behind(self) -> None:
         held: list[weakref.ref[Frame]] = []
 

@@ -99,3 +99,11 @@ def test_an_old_workbook_with_other_bytes_anywhere_is_read_or_gets_a_sentence(at
             read_rows(path, ["question", "answer"])
         except UsageError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 100, 512, 600])
+def test_an_old_workbook_that_ends_early_gets_a_sentence(size: int, tmp_path: Path) -> None:
+    path = _workbook(tmp_path / "own.xls")
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(UsageError, match="own.xls"):
+        read_rows(path, ["question", "answer"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.tally import Tally
+from engine.interop.tally import Tally
 
 # Few of them, and all ends: keys that begin at one place of the array stand behind each other.
 KEYS = st.one_of(
