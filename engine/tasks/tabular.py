@@ -390,9 +390,8 @@ def _check_old(path: Path) -> None:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 found = old_workbooks.unpacked(content, MOST_CELLS)
         except ValueError as error:
-            raise UsageError(
-                f"The file {str(path)!r} is not a workbook that can be read: {_first_line(error)}."
-            ) from None
+            why = f"is not a workbook that can be read: {_first_line(error)}"
+            raise UsageError(f"The file {str(path)!r} {why}.") from None
     if found.cells > MOST_CELLS:
         raise _too_wide(path)
     if found.letters > MOST_BYTES:
