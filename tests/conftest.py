@@ -9,7 +9,7 @@ from streamlit import config
 from streamlit.components.v2 import manifest_scanner
 
 from engine.core import memory
-from tests.support import effort, instances, new_files
+from tests.support import effort, instances, new_files, parsing
 
 # Pages are tested without a server; this is where theirs would listen. Set here, since Streamlit reads its files once,
 # when it is first asked, and from whatever folder a test stands in then.
@@ -19,6 +19,7 @@ manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_componen
 # Nobody else can ask a page that has no server, so it needs no token; what starts a server says again what it wants.
 os.environ["BUDGETSCOPE_NO_TOKEN"] = "1"
 effort.load()
+parsing.alone()
 new_files.copied()
 instances.shared()
 

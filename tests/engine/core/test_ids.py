@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
 import inspect
 import json
@@ -279,6 +280,23 @@ def versions_now() -> dict[str, list[Any]]:
     chained = hashlib.sha256(ast.unparse(_bare(chain)).encode()).hexdigest()[:16]
     versions: dict[str, list[Any]] = {"chain": [None, chained]}
     return versions | {name: [entry.version, source_hash(entry.make)] for name, entry in entries().items()}
+
+
+def test_a_tree_is_made_whole_though_garbage_is_found_meanwhile() -> None:
+    """Errors that are logged make trees too; see `tests.support.parsing`."""
+    source, threshold = inspect.getsource(ast), gc.get_threshold()
+
+    def another(phase: str, _: object) -> None:
+        if phase == "stop":
+            ast.parse("1 + 1")
+
+    gc.callbacks.append(another)
+    gc.set_threshold(20)
+    try:
+        assert all(ast.parse(source).body for _ in range(20))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.callbacks.remove(another)
 
 
 def test_a_changed_prompt_comes_with_a_new_version() -> None:
