@@ -74,17 +74,24 @@ class Kept:
     """Records that wait in a file."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+        """`file`: an empty one."""
+        self._file, self._end, self._at_end = file, 0, True
 
     def put(self, record: Any) -> int:
         """Where it stands from now on."""
-        at = self._file.seek(0, 2)
-        pickle.dump(record, self._file, pickle.HIGHEST_PROTOCOL)
+        at, words = self._end, pickle.dumps(record, pickle.HIGHEST_PROTOCOL)
+        # A file that is told where it stands already writes out what it has gathered.
+        if not self._at_end:
+            self._file.seek(at)
+            self._at_end = True
+        self._file.write(words)
+        self._end += len(words)
         return at
 
     def get(self, at: int) -> Any:
         """What was put there."""
         self._file.seek(at)
+        self._at_end = False
         return pickle.load(self._file)
 
 

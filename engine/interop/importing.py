@@ -239,6 +239,8 @@ def survey(
         home, shared = max(part.homes.items(), key=lambda each: (each[1], each[0]), default=(part.task, 0))
         part.home = home if 2 * shared >= len(part.questions) else part.task
         part.study = study or f"{names.task(part.home)}, imported from {names.TOOLS.get(part.tool, part.tool)}"
+    # Where nobody answered a prompt twice there is nothing to keep for votes when the log is read again.
+    wishes = replace(wishes, votes=any(part.derived for part in parts.values()))
     found = Survey(path, reader, growth.origin, growth.reached, changed, parts, study, wishes)
     _compare(store, found, here)
     return found

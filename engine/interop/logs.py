@@ -85,6 +85,8 @@ def _words(error: Exception) -> str:
     return shortened(first + said[1:].rstrip("."))
 
 
+_PARTS = tuple(field.name for field in fields(Spend))
+
 _skipped: ContextVar[list[str] | None] = ContextVar("skipped", default=None)
 
 
@@ -361,5 +363,5 @@ def parameters(pairs: dict[str, Any]) -> tuple[tuple[str, str | int | float | bo
 def spend(parts: dict[str, int | None]) -> tuple[Spend | None, tuple[str, ...]]:
     """The vector of what a log reports, and the names of what it does not; None where it reports nothing."""
     known = {name: value for name, value in parts.items() if value is not None}
-    unreported = tuple(field.name for field in fields(Spend) if field.name not in known)
+    unreported = tuple(name for name in _PARTS if name not in known)
     return (Spend(**known), unreported) if known else (None, unreported)

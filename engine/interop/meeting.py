@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from array import array
 from collections.abc import Iterable
+from functools import lru_cache
 
 from engine.core import ids
 from engine.interop.tally import Tally
@@ -17,6 +18,8 @@ def content_key(shown: str, target: str | None) -> str:
     return ids.digest("i1", [alike(shown), alike(target or "")])
 
 
+# Of one question it is asked three times over.
+@lru_cache(maxsize=4)
 def alike(words: str) -> str:
     """A text with spaces and forms of letters made alike."""
     return " ".join(unicodedata.normalize("NFKC", cleaned(words) or "").split())

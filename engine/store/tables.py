@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import duckdb
@@ -97,15 +98,26 @@ def insert(connection: Connection, content: rows.Tables) -> None:
         # list of rows would be cast without a word: 1.5 to 1.
         shape = {name: kinds.get(kind, pl.Int64()) for name, kind in _LAYOUTS[table]}
         try:
-            frame = pl.DataFrame({name: [row.get(name) for row in fresh] for name in shape}, schema=shape)
+            frame = pl.DataFrame(_by_columns(fresh, shape), schema=shape)
         except UnicodeEncodeError:
             # A lone surrogate somewhere; looked for only now, since nearly no text has one.
             clean = [{k: codec.storable(v) if isinstance(v, str) else v for k, v in row.items()} for row in fresh]
-            frame = pl.DataFrame({name: [row.get(name) for row in clean] for name in shape}, schema=shape)
+            frame = pl.DataFrame(_by_columns(clean, shape), schema=shape)
         connection.register("fresh", frame.to_arrow())
         tail = _ON_CONFLICT.get(table, "on conflict do nothing")
         connection.execute(f"insert into {table} by name select * from fresh {tail}")
         connection.unregister("fresh")
+
+
+def _by_columns(rows: Sequence[codec.Row], names: Iterable[str]) -> dict[str, Sequence[Any]]:
+    """The rows' values by column; null where a row has none."""
+    names = tuple(names)
+    try:
+        # In one go, which takes two thirds of the time; the rows of a table nearly always have all its columns.
+        columns = zip(*map(itemgetter(*names), rows), strict=True) if len(names) > 1 else None
+        return dict(zip(names, columns, strict=True)) if columns else {names[0]: [row[names[0]] for row in rows]}
+    except KeyError:
+        return {name: [row.get(name) for row in rows] for name in names}
 
 
 _LAYOUTS: dict[str, Layout] = {}
