@@ -323,19 +323,12 @@ def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
         "x": math.log10(info.x_scale.place(point.x)),
         "y": point.y,
         "text": safe(label.text) + more,
-        "showarrow": True,
-        "ax": label.dx,
-        "ay": label.dy,
-        "arrowhead": 0,
-        "arrowwidth": 0.9,
         "xanchor": "center",
         "yanchor": "middle",
-        "arrowcolor": fade(inks.muted, 0.75 if label.leader else 0),
         "borderpad": 0,
         # A label over a mark may not take its click.
         "captureevents": False,
-        # The leader ends at the edge of the mark, not at its centre.
-        "standoff": point.radius + 1.5,
+        **(_leader(point, label, inks) if label.leader else _beside(label)),
         "font": {
             "size": SIZE if label.name else SMALL,
             "color": ink,
@@ -343,6 +336,17 @@ def _annotation(info: FrontierInfo, label: Label, inks: Inks) -> dict[str, Any]:
             "weight": 650 if label.bold else 500 if label.name else 400,
         },
     }
+
+
+def _beside(label: Label) -> dict[str, Any]:
+    # Not a clear leader: plotly measures each, which makes the browser lay the page out, twice a drawing.
+    return {"showarrow": False, "xshift": label.dx, "yshift": -label.dy}
+
+
+def _leader(point: Point, label: Label, inks: Inks) -> dict[str, Any]:
+    """From the edge of the mark, not from its centre."""
+    pen = {"arrowhead": 0, "arrowwidth": 0.9, "arrowcolor": fade(inks.muted, 0.75), "standoff": point.radius + 1.5}
+    return {"showarrow": True, "ax": label.dx, "ay": label.dy} | pen
 
 
 def caption_sentence(info: FrontierInfo) -> str:
