@@ -84,9 +84,8 @@ def look() -> None:
     db, x = queries.state(), "output_tokens"
     if queries.trouble(db) is None:
         study = queries.study_choices(db)[0]
-        cells = queries.cells(db, study=study)
-        task = queries.tasks(cells)[0]
-        ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
+        task = queries.study_tasks(db, study)[0]
+        ids = tuple(sorted(set(queries.cells(db, study=study, task=task)["condition_id"])))
         # Every argument as the page has it: the caches share only what was asked for in the same words.
         selection = queries.Selection(x, task, "staircase", None, ids, study=study)
         most, least = (float(text) if text else None for text in infos.first_handles(db, study, task, x))

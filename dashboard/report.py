@@ -61,12 +61,11 @@ def written(given: argparse.Namespace) -> str:
         raise UnknownName("study", study, studies)
     if given.x not in figures.AXES:
         raise UnknownName("spend", given.x, figures.AXES)
-    cells = queries.cells(db, study=study)
-    tasks = queries.tasks(cells)
+    tasks = queries.study_tasks(db, study)
     task = given.task or tasks[0]
     if task not in tasks:
         raise UnknownName("task", task, tasks)
-    ids = tuple(sorted(set(cells.filter(task=task)["condition_id"])))
+    ids = tuple(sorted(set(queries.cells(db, study=study, task=task)["condition_id"])))
     selection = queries.Selection(given.x, task, "staircase", None, ids, study=study)
     handles = figures.Handles(given.most, None if given.least is None else given.least / 100)
     view = frozen.of(db, selection, handles, None, {"study": [study], "task": [task], "x": [given.x]})

@@ -49,15 +49,15 @@ def settings(db: Database, study: str, task: str, axis: str | None, looking: Loo
     """Scored cells of a study on a task, with `on_frontier` in tokens; budgets on `axis`, None: on their own."""
     from engine.analysis import frontier as of
 
-    frame, units = queries.measured(db, axis, None, looking, study)
-    scored = frame.filter(frame["accuracy"].is_not_null(), task=task, **({"axis": axis} if axis else {}))
+    frame, units = queries.measured(db, axis, None, looking, study, task)
+    scored = frame.filter(frame["accuracy"].is_not_null(), **({"axis": axis} if axis else {}))
     # One replicate: who is on the frontier is asked, not with what chance.
     return of.frontier(scored, queries.theirs(scored, units), "output_tokens", "staircase", 1, SEED)
 
 
 def recommended(db: Database, study: str, task: str) -> Cell | None:
     """The setting Explore recommends without limits; None: there is none."""
-    cells = queries.cells(db, study=study).filter(task=task)
+    cells = queries.cells(db, study=study, task=task)
     ids = tuple(sorted(set(cells["condition_id"])))
     selection = queries.Selection("output_tokens", task, "staircase", None, ids, study=study)
     return queries.decision(db, selection, None, None).cell

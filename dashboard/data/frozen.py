@@ -267,7 +267,7 @@ def _written(frame: pl.DataFrame) -> str:
 
 def mark(db: Database, study: str, task: str) -> str:
     """What changes as soon as a task's numbers in a study do."""
-    cells = queries.cells(db, study=study).filter(task=task)
+    cells = queries.cells(db, study=study, task=task)
     # In a fixed order and to nine digits, or a sum in another order would look like news.
     numbers = cells.select("condition_id", "axis", "budget", "n_trials", "accuracy", "total_tokens").sort(
         "condition_id", "axis", "budget"

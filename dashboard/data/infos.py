@@ -60,9 +60,7 @@ class CurveSelection:
 def first_handles(db: queries.Database, study: str, task: str, x: str) -> tuple[str, str]:
     """Where the handles of a first visit stand: they leave the best settings of a task, and one to three of them."""
     scale = figures.AXES[x].scale
-    known = queries.cells(db, study=study).filter(
-        pl.col("task") == task, ~pl.col("partial"), pl.col("stopped_at").is_null()
-    )
+    known = queries.cells(db, study=study, task=task).filter(~pl.col("partial"), pl.col("stopped_at").is_null())
     known = known.drop_nulls(["accuracy", x]).sort("accuracy", x, descending=[True, False])
     if known.is_empty() or not known["accuracy"][0]:
         return "", ""

@@ -71,11 +71,10 @@ def so_far(db: Database, study: str) -> Live | None:
 
     if study not in queries.studies(db):
         return None
-    every, units = queries.measured(db, study=study)
-    if every.is_empty():
+    tasks = queries.study_tasks(db, study)
+    if not tasks:
         return None
-    tasks = queries.tasks(every)
-    asked = every.filter(task=tasks[0])
+    asked, units = queries.measured(db, study=study, task=tasks[0])
     # Those that an adaptive study stopped would hold all others to the few questions they have.
     cells = asked.filter(asked["stopped_at"].is_null())
     own = queries.theirs(cells, units)

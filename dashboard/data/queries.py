@@ -96,11 +96,14 @@ def measured(
     budgets: Budgets = None,
     looking: Looking = PLAIN,
     study: str = ALL,
+    task: str | None = None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """All cells of a study, and the sums per question behind them: one pass over the database for every filter.
+    """All cells of a study, or of one of its tasks, and the sums per question behind them: one pass over the database
+    for every filter.
 
     ALL: of all studies that asked the same questions of a task; see `Results.notes`."""
-    return results(db.path).measured(axis, budgets, {"study": study}, build(looking, models(db))[0])
+    # What is not shown is not read: the first figure would wait for all tasks of a study.
+    return results(db.path).measured(axis, budgets, {"study": study, "task": task}, build(looking, models(db))[0])
 
 
 def cells(
@@ -109,9 +112,10 @@ def cells(
     budgets: Budgets = None,
     looking: Looking = PLAIN,
     study: str = ALL,
+    task: str | None = None,
 ) -> pl.DataFrame:
     """One row per condition and budget, columns `engine.analysis.curves.CELL_SCHEMA`."""
-    return measured(db, axis, budgets, looking, study)[0]
+    return measured(db, axis, budgets, looking, study, task)[0]
 
 
 @kept()
@@ -130,9 +134,9 @@ def _selected(db: Database, selection: Selection) -> tuple[pl.DataFrame, pl.Data
 
     from engine.analysis.common import on_common
 
-    frame, units = measured(db, None, selection.budgets, selection.looking, selection.study)
+    frame, units = measured(db, None, selection.budgets, selection.looking, selection.study, selection.task)
     own = pl.col("condition_id").is_in(list(selection.conditions))
-    shown = distinct(frame.filter(own, task=selection.task))
+    shown = distinct(frame.filter(own))
     return on_common(shown, theirs(shown, units))
 
 
@@ -216,6 +220,12 @@ def votes(strategies: Iterable[str]) -> bool:
 def tasks(cells: pl.DataFrame) -> tuple[str, ...]:
     """Tasks, the one with most cells first."""
     return tuple(cells.group_by("task").len().sort("len", "task", descending=[True, False])["task"])
+
+
+@kept()
+def study_tasks(db: Database, study: str) -> tuple[str, ...]:
+    """Tasks of a study, the one with most cells first; reads none of them."""
+    return results(db.path).tasks(study=study)
 
 
 def _by_condition(frame: pl.DataFrame, ids: Iterable[str]) -> dict[str, pl.DataFrame]:

@@ -73,7 +73,7 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> Wish:
     by = {param.name: param for param in params}
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         study = controls.select(VIEW, by["study"], "Study", controls.study_name, 200)
-        tasks = controls.narrowed(VIEW, by["task"], queries.tasks(queries.cells(db, study=study)))
+        tasks = controls.narrowed(VIEW, by["task"], queries.study_tasks(db, study))
         task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks), 220)
         with st.popover("Budgets and prices", icon=":material/tune:"):
             axis = str(controls.choose(VIEW, by["axis"], "Budgets in", AXES.__getitem__))

@@ -137,10 +137,9 @@ def _wish(db: queries.Database, params: Sequence[Param]) -> tuple[Wish, list[str
     x = str(url_state.value(VIEW, "x"))
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         study = controls.select(VIEW, by["study"], "Study", controls.study_name)
-        cells = queries.cells(db, study=study)
-        tasks = controls.narrowed(VIEW, by["task"], queries.tasks(cells))
+        tasks = controls.narrowed(VIEW, by["task"], queries.study_tasks(db, study))
         task = controls.select(VIEW, tasks, "Task", controls.task_form(tasks))
-        own = cells.filter(task=task)
+        own = queries.cells(db, study=study, task=task)
         total, shown = own["condition_id"].n_unique(), st.session_state.get(f"{VIEW}.shown")
         # The badge is drawn before the filter is read, so it says the last run's count.
         count = total if shown is None or shown[0] != (study, task) else shown[1]
@@ -171,7 +170,7 @@ def _follow(db: queries.Database, offered: Mapping[str, tuple[str, ...]]) -> tup
         return str(typed) if typed in choices else next(iter(choices), "")
 
     study, x = named("study", offered["study"]), named("x", tuple(SPENDS))
-    start = infos.first_handles(db, study, named("task", queries.tasks(queries.cells(db, study=study))), x)
+    start = infos.first_handles(db, study, named("task", queries.study_tasks(db, study)), x)
     before, axis = st.session_state.get(f"{VIEW}.start", (start, x))
     for name, old, new in zip(("most", "least"), before, start, strict=True):
         key = url_state.key(VIEW, name)

@@ -5,6 +5,7 @@ What it holds, down to the transcript, is in `lists`. Nothing here writes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -296,6 +297,16 @@ class Results(Lists):
         cells = curves.cells(units, conditions, shown.planned)
         kept[asked] = cells if stated is None else told(cells, stated), units
         return kept[asked]
+
+    def tasks(self, **filters: Any) -> tuple[str, ...]:
+        """Tasks of the settings that filters leave, the one with most cells first; reads no answer."""
+        with self._reading(STORED) as read:
+            shown = read.look.shown(filters)
+            where = replace(read, questions=shown.questions).placed(read.known(), shown.conditions, None, None)
+        task_of, sizes = {row["condition_id"]: row["task"] for row in shown.conditions}, Counter[str]()
+        for id, budgets in where.select("condition_id", "budgets").iter_rows():
+            sizes[task_of[id]] += len(budgets)
+        return tuple(sorted(sizes, key=lambda task: (-sizes[task], task)))
 
     def placed(self, axis: str | None = None, **filters: Any) -> pl.DataFrame:
         """Where settings are read, without reading an answer: as fast for a hundred thousand of them.
