@@ -24,6 +24,7 @@ from engine.core.answers import READER_VERSION
 from engine.core.errors import UnknownName, UsageError
 from engine.core.records import Price, Trial, TrialSpec
 from engine.store.store import Batch, RunRow, Store
+from tests import ROOT
 from tests.support import stores
 from tests.support.effort import cases
 from tests.support.outcomes import stored, trials_of
@@ -57,6 +58,11 @@ def ran(
     started = NOON + timedelta(minutes=len(store.runs()))
     store.save_run(RunRow(run, json.dumps(declared), "finished", started), plan if tells else ())
     store.flush(Batch(trials=tuple(trials), run_id=run))
+
+
+@pytest.fixture(scope="module")
+def demo() -> Results:
+    return engine.open(ROOT / "results.duckdb")
 
 
 @pytest.fixture
@@ -146,6 +152,18 @@ def test_tasks_are_pooled_one_by_one(store: Store):
     ran(store, "r2", "two", two, answered(two, "r2", [0]))
     frame = engine.open(store.path).cells()
     assert frame.group_by("task").len().sort("task").rows() == [("other", 1), ("same", 2)]
+
+
+def test_one_task_of_a_study_is_read_alone_as_with_all_others(demo: Results):
+    frame, units = demo.measured(None, None, {"study": "demo"})
+    sizes = frame.group_by("task").len().sort("len", "task", descending=[True, False])
+    assert demo.tasks(study="demo") == tuple(sizes["task"])
+    task = "gym:letter_counting/easy"
+    own, own_units = demo.measured(None, None, {"study": "demo", "task": task})
+    place = ("condition_id", "budget")
+    assert own.sort(place).equals(frame.filter(task=task).sort(place))
+    theirs = units.join(own.select(place), on=place, how="semi")
+    assert own_units.sort(*place, "question_id").equals(theirs.sort(*place, "question_id"))
 
 
 def test_of_a_run_from_before_the_trials_say_what_it_asked_for(store: Store):

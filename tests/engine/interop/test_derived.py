@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,7 @@ from engine.cli import main
 from engine.core.errors import UsageError
 from engine.core.records import Message, Spend
 from engine.interop import ImportedAnswer, importing
-from engine.interop.derived import Wishes, readings
+from engine.interop.derived import Kept, Wishes, readings
 from engine.store.store import Store
 from tests.support import foreign_logs
 
@@ -49,6 +50,18 @@ def _chosen(votes: Sequence[str | None]) -> float:
     most = max(counts.values(), default=0)
     leaders = [vote for vote, count in counts.items() if count == most]
     return sum(vote == "2" for vote in leaders) / len(leaders) if leaders else 0.0
+
+
+@given(st.lists(st.one_of(st.text(max_size=9), st.integers(0, 20)), max_size=30))
+def test_what_waits_in_a_file_is_where_it_was_put_however_often_it_is_looked_at(steps: list[str | int]) -> None:
+    with SpooledTemporaryFile(40) as file:
+        kept, places = Kept(file), list[tuple[int, str]]()
+        for step in steps:
+            if isinstance(step, str):
+                places.append((kept.put(step), step))
+            elif step < len(places):
+                assert kept.get(places[step][0]) == places[step][1]
+        assert [kept.get(at) for at, _ in places] == [word for _, word in places]
 
 
 @given(st.lists(st.sampled_from(["2", "3", "4", None]), min_size=2, max_size=7))
