@@ -174,7 +174,9 @@ class Frozen:
         # measured.
         whole = frame.with_columns(pl.lit(None).alias(name) for name in COLUMNS if name not in frame.columns)
         # Which models run here was told by their names then.
-        here = pl.col("model").str.split(names.ARROW).list.eval(pl.element().str.starts_with("local/")).list.all()
+        here = (
+            pl.col("model").str.split(names.ARROW).list.eval(pl.element().str.contains("^(local|scripted)/")).list.all()
+        )
         whole = whole.with_columns(local=pl.coalesce("local", here))
         # Columns of JSON come in any order, and each time in another.
         return whole.select(COLUMNS)

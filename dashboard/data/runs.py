@@ -136,7 +136,8 @@ def here(run: RunDir) -> bool:
         models = load(run.study).models
     except BudgetscopeError:
         return False
-    return bool(models) and all(model.gguf or model.name in bundled.BUNDLED for model in models)
+    free = (model.gguf or model.name in bundled.BUNDLED or model.name.startswith("scripted/") for model in models)
+    return bool(models) and all(free)
 
 
 def uploads(db: Path) -> Path:

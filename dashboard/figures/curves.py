@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
 from dashboard.figures.axes import AccuracyScale, Lens, LogScale, Room, accuracy_scale, log_scale
+from dashboard.figures.ends import Box, EndLabel, end_labels, end_note
 from dashboard.figures.ink import (
     SELECTABLE,
     Trace,
@@ -35,11 +36,9 @@ from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import baseline_marks, baselines, measured, muted_text
 from dashboard.figures.names import Row, name_rows, short_models, variant
 from dashboard.figures.tiling import (
+    GUTTER,
     SIZE,
-    EndLabel,
     Tiling,
-    end_labels,
-    end_note,
     fits,
     grid,
     noted,
@@ -106,6 +105,8 @@ class Curve:
     """Condition of each stop."""
     name: str
     colour: str
+    ink: str
+    """Colour of its name."""
     shape: theme.Shape
     dots: bool
     stops: tuple[Stop, ...]
@@ -157,7 +158,8 @@ def curves_info(
     rows: list[Row] = [row for row in cells.to_dicts() if row["axis"] == axis]
     # All there are, before those shown: a filter must not hand a model's shape to another.
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
-    colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
+    known = [*strategies, *(str(row["strategy"]) for row in rows)]
+    colours, letters = theme.strategy_colours(known, dark=dark), theme.label_colours(known, dark=dark)
     tasks: dict[str, list[Row]] = defaultdict(list)
     called = names.tasks(str(row["task"]) for row in rows)
     for row in rows:
@@ -175,9 +177,9 @@ def curves_info(
             if measures := _measures(group, frame):
                 full = ", ".join(filter(None, (name.full, fmt.draws(head.get("n_draws")))))
                 stops = tuple(_stop(row, full, lens, theme.inks(dark).muted) for row in measures)
-                colour, shape = colours[str(head["strategy"])], shapes[str(head["model"])]
-                ids = tuple(str(row["condition_id"]) for row in measures)
-                task_curves.append(Curve(ids, name.short, colour, shape, frame is None, stops))
+                strategy, shape = str(head["strategy"]), shapes[str(head["model"])]
+                ids, inks = tuple(str(row["condition_id"]) for row in measures), (colours[strategy], letters[strategy])
+                task_curves.append(Curve(ids, name.short, *inks, shape, frame is None, stops))
         if task_curves:
             drawn[task] = tuple(task_curves)
     every = [curve for of_task in drawn.values() for curve in of_task]
@@ -201,11 +203,25 @@ def curves_info(
     # Room for names is the same in all panels, for they share the axis.
     panels = []
     for task, of_task in drawn.items():
-        last = [curve.stops[-1] for curve in of_task]
-        places = [(x.fraction(s.x) * tiling.across, (1 - y.fraction(s.y)) * tiling.high) for s in last]
+        outlines = [[*_outline(curve, x, y, tiling)] for curve in of_task]
+        heights = [(1 - y.fraction(at)) * tiling.high for at, _ in blind[task]]
+        flat = [[(0.0, up), (tiling.across, up)] for up in heights]
         # Of many the best keep their names, the others are named on hover: leaders would cover what they lead from.
-        panels.append(Panel(task, of_task, end_labels(places, tiling, MANY), blind[task]))
+        ends, called_so = [outline[-1] for outline in outlines], [curve.name for curve in of_task]
+        labels = end_labels(ends, called_so, tiling, [*outlines, *flat], MANY)
+        panels.append(Panel(task, of_task, labels, blind[task]))
     return CurvesInfo(lens, dark, tuple(panels), x, y, tiling, tuple(key.items()))
+
+
+def _outline(curve: Curve, x: LogScale, y: AccuracyScale, tiling: Tiling) -> Iterator[tuple[float, float]]:
+    """The corners of a curve in pixels of its panel, y down: level, then upright; straight from dot to dot."""
+    before: float | None = None
+    for stop in curve.stops:
+        across, up = x.fraction(stop.x) * tiling.across, (1 - y.fraction(stop.y)) * tiling.high
+        if before is not None and not curve.dots:
+            yield across, before
+        yield across, up
+        before = up
 
 
 def _signed(curve: Curve, key: Mapping[str, str]) -> Curve:
@@ -271,15 +287,14 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
         # Bands lie over one another, so only the curve that ends highest has its own.
         top = max(panel.curves, key=lambda curve: curve.stops[-1].y)
         traces += placed((trace for curve in panel.curves for trace in _curve(curve, info, curve is top)), i)
-        # Names begin ten pixels right of the longest curve.
-        farthest = max(scale.place(curve.stops[-1].x) for curve in panel.curves)
-        column = math.log10(farthest) + 10 / info.tiling.across * (scale.high - scale.low)
-        for label in panel.labels:
+        per_pixel = (scale.high - scale.low) / info.tiling.across
+        names = _name_boxes(panel, info)
+        for label, box in zip(panel.labels, names, strict=True):
             curve = panel.curves[label.line]
             end = (math.log10(scale.place(curve.stops[-1].x)), curve.stops[-1].y)
-            notes += noted([end_note(label, curve.name, end, column, curve.colour, inks, info.tiling)], i)
-        names = _name_boxes(panel, info, column)
-        traces += placed(baseline_marks(panel.baselines, scale, inks, _gaps(panel, info, names)), i)
+            room = info.tiling.across + GUTTER / 2 - box[0]
+            notes += noted([end_note(label, curve.name, end, per_pixel, (curve.colour, curve.ink), inks, room)], i)
+        traces += placed(baseline_marks(panel.baselines, scale, inks), i)
         notes += noted(_baseline_names(panel, info, names, inks), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
     paper = grid(info.tiling, inks, spend_axis(scale, inks), accuracy_axis(info.y_scale, inks))
@@ -287,57 +302,41 @@ def curves_figure(info: CurvesInfo) -> go.Figure:
     return painted(traces, paper | {"annotations": [*notes, spend_title(title, inks)]})
 
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom in pixels of a panel."""
-
-
-def _name_boxes(panel: Panel, info: CurvesInfo, column: float) -> list[Box]:
-    """Where the names of curves stand, which begin at `column`."""
-    tiling, x, boxes = info.tiling, info.x_scale, list[Box]()
-    left = (column - x.low) / (x.high - x.low) * tiling.across
+def _name_boxes(panel: Panel, info: CurvesInfo) -> list[Box]:
+    """Where the names of curves stand."""
+    tiling, boxes = info.tiling, list[Box]()
     for label in panel.labels:
         curve = panel.curves[label.line]
-        at = (1 - info.y_scale.fraction(curve.stops[-1].y)) * tiling.high + label.dy
-        boxes.append((left, at - SIZE / 2, left + width(curve.name, SIZE), at + SIZE / 2))
+        last = curve.stops[-1]
+        end = info.x_scale.fraction(last.x) * tiling.across, (1 - info.y_scale.fraction(last.y)) * tiling.high
+        boxes.append(label.box(end, width(curve.name, SIZE)))
     return boxes
-
-
-def _gaps(panel: Panel, info: CurvesInfo, names: Sequence[Box]) -> dict[float, tuple[float, float]]:
-    """From where to where a baseline stops, by its height: a name is not struck out."""
-    x, gaps = info.x_scale, dict[float, tuple[float, float]]()
-    for at, _ in panel.baselines:
-        level = (1 - info.y_scale.fraction(at)) * info.tiling.high
-        struck = [name for name in names if name[1] - 1 < level < name[3] + 1]
-        if struck:
-            ends = (min(name[0] for name in struck) - 3, max(name[2] for name in struck) + 3)
-            first, last = (x.low + end / info.tiling.across * (x.high - x.low) for end in ends)
-            gaps[at] = first, last
-    return gaps
 
 
 def _baseline_names(panel: Panel, info: CurvesInfo, names: Sequence[Box], inks: theme.Inks) -> Iterator[dict[str, Any]]:
     """The name of each baseline where fewest lines and names run through it: at the left or the right, over or under
     its line. `names`: where those of the curves stand."""
     tiling, x, y = info.tiling, info.x_scale, info.y_scale
-    taken = [*names]
+    texts, lines = [*names], list[Box]()
     for curve in panel.curves:
-        corners = [(x.fraction(stop.x) * tiling.across, (1 - y.fraction(stop.y)) * tiling.high) for stop in curve.stops]
-        for (x0, y0), (x1, y1) in pairwise(corners):
-            # A step: level, then upright.
-            taken += [(x0, y0, x1, y0), (x1, min(y0, y1), x1, max(y0, y1))]
+        for (x0, y0), (x1, y1) in pairwise(_outline(curve, x, y, tiling)):
+            lines.append((x0, min(y0, y1), x1, max(y0, y1)))
     # Nor through another baseline.
     levels = [(1 - y.fraction(at)) * tiling.high for at, _ in panel.baselines]
-    taken += [(0.0, level, tiling.across, level) for level in levels]
+    lines += [(0.0, level, tiling.across, level) for level in levels]
     for at, words in panel.baselines:
         text, level = f"{words} {fmt.accuracy(at, None)}", (1 - y.fraction(at)) * tiling.high
         wide, places = width(text, BASELINE) + 6, list[tuple[int, str, str, Box]]()
         for side, left in (("left", 0.0), ("right", tiling.across - wide)):
             for anchor, top in (("bottom", level - BASELINE - 5), ("top", level + 2)):
                 box = (left, top, left + wide, top + BASELINE + 3)
-                met = sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
-                places.append((met + 100 * (box[3] > tiling.high or top < 0), side, anchor, box))
+                met, over = (
+                    sum(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in those)
+                    for those in (lines, texts)
+                )
+                places.append((met + 50 * over + 100 * (box[3] > tiling.high or top < 0), side, anchor, box))
         _, side, anchor, box = min(places, key=lambda place: place[0])
-        taken.append(box)
+        texts.append(box)
         where = {"x": int(side == "right"), "xanchor": side, "xshift": 3 if side == "left" else -3, "yanchor": anchor}
         font = {"size": BASELINE, "color": inks.muted, "shadow": halo(inks)}
         yield note(safe(text), y=at, font=font, **where) | {"xref": "x domain", "yref": "y"}

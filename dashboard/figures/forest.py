@@ -37,8 +37,8 @@ MOST = 8
 NAME, NUMBER, SMALL = 15.0, 15.0, 13.0
 """Font sizes of the names and numbers, and of what stands under them."""
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5)
-ROW, HEAD, TAIL = 60, 44, 6
-"""Pixels of a row, above the first and below the last."""
+ROW, TALL, HEAD, TAIL = 60, 84, 44, 6
+"""Pixels of a row, of one with two lines of words over its bar, above the first and below the last."""
 THICK = 20
 """Pixels of a bar."""
 GAP = 32
@@ -99,8 +99,12 @@ class ForestInfo:
     """Pixels for the names."""
     places: tuple[int, ...]
     """By column the pixels from the plot to its right end."""
+    row: int
+    """Pixels of a row."""
     stacked: bool
     """Whether names and numbers stand above the bars."""
+    tall: bool
+    """Of those, whether budget and difference have a line of their own under name and verdict."""
     dark: bool
     empty: str
     """What is said where there is no line."""
@@ -187,17 +191,12 @@ def _placed(
     stacked = (room != "wide" and ticked) or room == "phone"
     # It stands in a card, whose edges a phone feels.
     across = min(across, {"wide": WIDTH, "narrow": NARROW, "phone": PHONE - 56}[room])
-    if room == "phone" and ticked:
-        # The bar shows the interval, the heading has the units, and the hover says what else there is.
-        short = [replace(line.said[0], main=line.said[0].main.removesuffix(" points"), under="") for line in lines]
-        lines = [
-            replace(line, under=line.under.partition(" · ")[0].removesuffix(" tokens"), said=(first, *line.said[1:]))
-            for line, first in zip(lines, short, strict=True)
-        ]
-    # Above its bar a name shares the line with what is under it elsewhere, and with the difference.
-    said = (f"{line.under} {line.said[0].main} {line.said[0].under}" for line in lines)
+    tall = room == "phone" and ticked
+    # Above its bar a name shares its line with what stands at the right, and, unless it is tall, with its budget.
+    beside = [(line.said[1].main,) if tall else (line.under, line.said[0].main, line.said[0].under) for line in lines]
     # Never under a few letters, however long the numbers are.
-    most = max(60, across - 44 - max((width(words, SMALL) for words in said), default=0)) if stacked else 0.3 * across
+    most = max(60, across - 44 - max((width(" ".join(words), SMALL) for words in beside), default=0))
+    most = most if stacked else 0.3 * across
     lines = [replace(line, name=cut(line.name, most, NAME, bold=True)) for line in lines]
     left = math.ceil(
         max((max(width(line.name, NAME, bold=True), width(line.under, SMALL)) for line in lines), default=0)
@@ -224,7 +223,8 @@ def _placed(
     ticks = signed_ticks(math.ceil(low / step), math.floor(high / step), step) if ticked else ()
     empty = TAKES[0 if ticked else 1]
     return ForestInfo(
-        *(tuple(lines), heads, hidden, low, high, ticks, left + 24, tuple(places), stacked, dark, empty),
+        *(tuple(lines), heads, hidden, low, high, ticks, left + 24, tuple(places), TALL if tall else ROW),
+        *(stacked, tall, dark, empty),
     )
 
 
@@ -233,10 +233,11 @@ def forest_figure(info: ForestInfo) -> go.Figure:
     inks = theme.inks(info.dark)
     if not info.lines:
         return empty_figure(info.empty, inks, 140)
-    # The bar stands in the lower part of a row whose name is above it.
-    levels = [-at - (0.22 if info.stacked else 0.0) for at in range(len(info.lines))]
+    # The bar stands in the lower part of a row whose words are above it.
+    down = 0.28 if info.tall else 0.22 if info.stacked else 0.0
+    levels = [-at - down for at in range(len(info.lines))]
     traces, notes, rules = list[Trace](), list[dict[str, Any]](), list[dict[str, Any]]()
-    bar = THICK / (1.35 if info.stacked else 1) / ROW
+    bar = THICK / (1.35 if info.stacked else 1) / info.row
     for at, (line, level) in enumerate(zip(info.lines, levels, strict=True)):
         # Faded and not dashed: it is told by its interval, and the hue stays the strategy's.
         faint = line.tone in ("open", "few")
@@ -281,7 +282,7 @@ def forest_figure(info: ForestInfo) -> go.Figure:
     y_axis = {"visible": False, "range": [0.5 - len(info.lines), 0.5], "fixedrange": True}
     head = (HEAD if not info.stacked else HEAD // 2) if info.ticks else TAIL
     sides = (8, 12) if info.stacked else (info.left, info.places[-1] if info.places else 0)
-    paper = layout(inks, Box(0, head + TAIL + ROW * len(info.lines), TAIL))
+    paper = layout(inks, Box(0, head + TAIL + info.row * len(info.lines), TAIL))
     paper |= {"margin": {"l": sides[0], "r": sides[1], "t": head, "b": TAIL}, "dragmode": False, "bargap": 0}
     return painted(traces, paper | {"xaxis": x_axis, "yaxis": y_axis, "annotations": notes, "shapes": rules})
 
@@ -298,8 +299,17 @@ def _words(line: Line, level: float, info: ForestInfo) -> list[dict[str, Any]]:
     dot = f'<span style="color:{line.colour}">●</span> ' if info.ticks else ""
     first = line.said[0]
     if info.stacked:
-        # One line above the bar: what it is at the left, how much at the right.
-        told = f"<b>{safe(first.main)}</b> {safe(first.under)}"
+        # Above the bar: what it is at the left, how much at the right.
+        brackets = f"({safe(first.under)})" if first.under and info.ticks else safe(first.under)
+        told = f"<b>{safe(first.main)}</b> {brackets}"
+        if info.tall:
+            verdict = line.said[1]
+            return [
+                words(f"{dot}{name}", NAME, inks.text, 30, x=0, xanchor="left"),
+                words(f"<b>{safe(verdict.main)}</b>", SMALL, _ink(verdict, inks), 30, x=1, xanchor="right"),
+                words(safe(line.under), SMALL, inks.muted, 10, x=0, xanchor="left", xshift=19),
+                words(told, SMALL, inks.text, 10, x=1, xanchor="right"),
+            ]
         under = f' <span style="color:{inks.muted};font-size:{SMALL:g}px">{safe(line.under)}</span>'
         return [
             words(f"{dot}{name}{under}", NAME, inks.text, 16, x=0, xanchor="left"),
@@ -314,13 +324,16 @@ def _words(line: Line, level: float, info: ForestInfo) -> list[dict[str, Any]]:
         end = {"x": 1, "xanchor": "right", "xshift": info.places[-1]}
         return [*texts, words(f"<b>{safe(first.main)}</b>{aside}", NUMBER, inks.text, 0, **end)]
     for at, said in enumerate(line.said):
-        ink = {"right": inks.right, "warning": inks.warning, "muted": inks.muted}.get(said.ink, inks.text)
         text = f"<b>{safe(said.main)}</b>" if said.bold else safe(said.main)
         end = _column(info, at)
-        texts.append(words(text, NUMBER, ink, 10 if said.under else 0, **end))
+        texts.append(words(text, NUMBER, _ink(said, inks), 10 if said.under else 0, **end))
         if said.under:
             texts.append(words(safe(said.under), SMALL, inks.muted, -11, **end))
     return texts
+
+
+def _ink(said: Said, inks: theme.Inks) -> str:
+    return {"right": inks.right, "warning": inks.warning, "muted": inks.muted}.get(said.ink, inks.text)
 
 
 def _column(info: ForestInfo, at: int) -> dict[str, Any]:

@@ -6,9 +6,8 @@ Those on the frontier are large and have intervals; the others are quiet. A hove
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from dashboard import theme
 from dashboard.figures.axes import Lens, LogScale
@@ -157,21 +156,10 @@ def baselines(rows: Sequence[Row]) -> tuple[tuple[float, str], ...]:
     return tuple(lines)
 
 
-def baseline_marks(
-    lines: Sequence[tuple[float, str]],
-    scale: LogScale,
-    inks: Inks,
-    gaps: Mapping[float, tuple[float, float]] = MappingProxyType({}),
-) -> list[Trace]:
-    """A dotted line across the plot for each; `gaps`: by its height, from where to where on the axis it stops."""
-    pen = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}
-    traces = list[Trace]()
-    for at, _ in lines:
-        inner = (10**end for end in gaps.get(at, ()))
-        # A decade past either edge, so that panning does not show its ends at once.
-        ends = [10 ** (scale.low - 1), *inner, 10 ** (scale.high + 1)]
-        traces += [stroke(ends[i : i + 2], [at, at], pen) for i in range(0, len(ends), 2)]
-    return traces
+def baseline_marks(lines: Sequence[tuple[float, str]], scale: LogScale, inks: Inks) -> list[Trace]:
+    """A dotted line across the plot for each, a decade past either edge, so that panning does not show its ends."""
+    pen, ends = {"width": 1.2, "dash": "dot", "color": fade(inks.muted, 0.8)}, (scale.low - 1, scale.high + 1)
+    return [stroke([10**end for end in ends], [at, at], pen) for at, _ in lines]
 
 
 def measured(

@@ -7,13 +7,14 @@ found; the second has accuracy against the same told tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from dashboard import theme
 from dashboard.figures.axes import AccuracyScale, LogScale, Room, accuracy_scale, log_scale
+from dashboard.figures.ends import end_labels, end_note
 from dashboard.figures.ink import (
     SELECTABLE,
     Trace,
@@ -30,7 +31,7 @@ from dashboard.figures.ink import (
 from dashboard.figures.lettering import plain, safe, width
 from dashboard.figures.marks import measured, muted_text
 from dashboard.figures.names import Row, short_models
-from dashboard.figures.tiling import Tiling, end_labels, end_note, grid, noted, panel_title, placed, tiling_for
+from dashboard.figures.tiling import GUTTER, Tiling, grid, noted, panel_title, placed, tiling_for
 from dashboard.theme import Inks, fade
 from engine.core import names
 from engine.core import text as fmt
@@ -86,10 +87,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One model told in one way; `name` is not escaped, empty for the only one of its panel."""
+    """One model told in one way; `name` is not escaped, empty where every panel has one series."""
 
     name: str
     colour: str
+    ink: str
+    """Colour of its name."""
     shape: theme.Shape
     stated: bool
     """The model stated the budgets itself."""
@@ -143,14 +146,16 @@ def told_info(
     # A stated budget is a mean of what a model said; without an interval it hangs on one reply.
     rows = [row for row in points.to_dicts() if not (row["stated"] and row["used_low"] is None)]
     shapes = theme.model_shapes([*models, *sorted({str(row["model"]) for row in rows})])
-    colours = theme.strategy_colours([*strategies, *(str(row["strategy"]) for row in rows)], dark=dark)
+    known = [*strategies, *(str(row["strategy"]) for row in rows)]
+    colours, letters = theme.strategy_colours(known, dark=dark), theme.label_colours(known, dark=dark)
     summaries, untolds = ({key_of(row): row for row in frame.to_dicts()} for frame in (summary, plainly))
     scored_rows, muted, panels = accuracy.to_dicts(), theme.inks(dark).muted, list[ToldPanel]()
     called = names.tasks(str(row["task"]) for row in rows)
+    of_task = {task: list(dict.fromkeys(key_of(row) for row in rows if row["task"] == task)) for task in called}
+    alone = all(len(keys) < 2 for keys in of_task.values())
     for task in sorted(called, key=called.__getitem__):
-        keys = list(dict.fromkeys(key_of(row) for row in rows if row["task"] == task))
         drawn = []
-        for key, name in _names(keys, [*shapes]).items():
+        for key, name in _names(of_task[task], [*shapes], alone=alone).items():
             stops = sorted((row for row in rows if key_of(row) == key), key=lambda row: row["told"])
             # Accuracy is known only where a condition tells exactly this budget.
             scored = {row["told"]: row for row in scored_rows if key_of(row) == key}
@@ -159,6 +164,7 @@ def told_info(
             series = Series(
                 name=name,
                 colour=colours[key[2]],
+                ink=letters[key[2]],
                 shape=shapes[key[1]],
                 stated=all(row["stated"] for row in stops),
                 used=tuple(_used(row, scored.get(row["told"]), muted) for row in stops),
@@ -171,9 +177,10 @@ def told_info(
     return _laid_out(tuple(panels), room=room, dark=dark)
 
 
-def _names(keys: Sequence[tuple[str, ...]], models: Sequence[str]) -> dict[tuple[str, ...], str]:
-    """What tells the series of a panel apart: the strategy, the model, or a number where settings alone differ."""
-    if len(keys) < 2:
+def _names(keys: Sequence[tuple[str, ...]], models: Sequence[str], *, alone: bool) -> dict[tuple[str, ...], str]:
+    """What tells the series of a panel apart: the strategy, the model, or a number where settings alone differ; nothing
+    where each is `alone` in its panel."""
+    if alone:
         return dict.fromkeys(keys, "")
     short, several = short_models(models), len({key[1] for key in keys}) > 1
     strategies = {key: plain(names.strategy(key[2])) for key in keys}
@@ -278,16 +285,11 @@ def told_figure(info: ToldInfo) -> go.Figure:
         of_panel += [_marks(series, series.used, info, inks, y) for series in panel.series]
         traces += placed(of_panel, i)
         notes += noted(_words(panel, info, inks, level=i == clearest, diagonal=not i and diagonal[0] < diagonal[1]), i)
-        # Names of several series stand in a column ten pixels right of the last mark.
-        named = [series for series in panel.series if series.name and series.used]
-        last = [series.used[-1] for series in named]
-        spots = [(x.fraction(s.told) * info.tiling.across, (1 - y.fraction(s.value)) * info.tiling.high) for s in last]
-        farthest = max((math.log10(x.place(s.told)) for s in last), default=0.0)
-        column = farthest + 10 / info.tiling.across * (x.high - x.low)
-        for label in end_labels(spots, info.tiling):
-            series, stop = named[label.line], last[label.line]
-            end = (math.log10(x.place(stop.told)), math.log10(y.place(stop.value)))
-            notes += noted([end_note(label, series.name, end, column, series.colour, inks, info.tiling)], i)
+        also = [
+            [*zip(across, (level.used,) * 2, strict=True)] for level in {s.level for s in panel.series} if level.used
+        ]
+        also += [[(end, end) for end in (10 ** diagonal[0], 10 ** diagonal[1])]] if diagonal[0] < diagonal[1] else []
+        notes += noted(_named([(s, s.used) for s in panel.series], also, info, inks, y), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "tokens used")], i)
     # A log axis that goes up: a light grid, neither line nor ticks.
     up = {"showgrid": True, "gridcolor": inks.grid, "gridwidth": 1, "showline": False, "ticks": "", "fixedrange": True}
@@ -307,9 +309,38 @@ def obeyed_figure(info: ToldInfo) -> go.Figure:
         levels = [stroke(across, (share, share), pen) for share in shares]
         marks = (_marks(series, series.accuracy, info, inks, None) for series in panel.series if series.accuracy)
         traces += placed([*levels, *marks], i)
+        also = [[*zip(across, (share, share), strict=True)] for share in shares]
+        notes += noted(_named([(s, s.accuracy) for s in panel.series], also, info, inks, info.accuracy_scale), i)
         notes += noted([panel_title(panel.task, inks, "" if i else "accuracy")], i)
     paper = grid(info.tiling, inks, spend_axis(info.x_scale, inks), accuracy_axis(info.accuracy_scale, inks))
     return painted(traces, paper | {"annotations": [*notes, spend_title(TITLE, inks)]})
+
+
+def _named(
+    every: Iterable[tuple[Series, Sequence[Stop]]],
+    lines: Iterable[Sequence[tuple[float, float]]],
+    info: ToldInfo,
+    inks: Inks,
+    up: LogScale | AccuracyScale,
+) -> Iterator[dict[str, Any]]:
+    """The names of those with a stop, at their last ones, clear of marks, intervals and `lines`, all in values."""
+    named, x, tiling = [(s, stops) for s, stops in every if s.name and stops], info.x_scale, info.tiling
+
+    def at(told: float, value: float) -> tuple[float, float]:
+        return x.fraction(told) * tiling.across, (1 - up.fraction(value)) * tiling.high
+
+    drawn = [[at(*corner) for corner in line] for line in lines]
+    for _, stops in named:
+        drawn.append([at(stop.told, stop.value) for stop in stops])
+        bars = ((s.told, s.low, s.high) for s in stops if s.low is not None and s.high)
+        # An interval that begins at zero has no foot on a log axis: below the panel is far enough.
+        drawn += [[at(told, max(low, high / 1e4)), at(told, high)] for told, low, high in bars]
+    ends, per_pixel = [at(stops[-1].told, stops[-1].value) for _, stops in named], (x.high - x.low) / tiling.across
+    for label in end_labels(ends, [series.name for series, _ in named], tiling, drawn):
+        (series, stops), room = named[label.line], tiling.across + GUTTER / 2 - ends[label.line][0] - label.dx
+        high = math.log10(up.place(stops[-1].value)) if isinstance(up, LogScale) else stops[-1].value
+        end = (math.log10(x.place(stops[-1].told)), high)
+        yield end_note(label, series.name, end, per_pixel, (series.colour, series.ink), inks, room)
 
 
 def _across(info: ToldInfo) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Small panels side by side on shared axes: how many in a row, how large, and names at the right end of lines."""
+"""Small panels side by side on shared axes: how many in a row, how large, with what room at the right for names."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from functools import lru_cache
 from typing import Any
 
 from dashboard.figures.axes import FOOT, LEFT, RIGHT, Box, Room, box_for
-from dashboard.figures.ink import Trace, halo, layout
-from dashboard.figures.lettering import cut, safe, width
-from dashboard.theme import Inks, fade
+from dashboard.figures.ink import Trace, layout
+from dashboard.figures.lettering import safe, width
+from dashboard.theme import Inks
 
-GUTTER, HEAD, BETWEEN, PITCH, SIZE = 26, 34, 30, 14.5, 12.0
-"""Pixels: between panels of a row, over a panel, under its tick labels, from name to name; and the names' font size."""
+GUTTER, HEAD, BETWEEN, SIZE = 26, 34, 30, 12.0
+"""Pixels: between panels of a row, over a panel, under its tick labels; and the font size of names in it."""
 SPARE, MOST = 18, 0.5
 """Pixels of the column of names that are no name's, and the share of a panel that it takes at most."""
 
 __all__ = [
-    "EndLabel",
     "Tiling",
-    "end_labels",
-    "end_note",
     "fits",
     "grid",
     "noted",
@@ -134,46 +131,3 @@ def panel_title(text: str, inks: Inks, aside: str = "") -> dict[str, Any]:
     place = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom"}
     font = {"size": 14, "color": inks.text}
     return place | {"text": f"<b>{safe(text)}</b>{quiet}", "showarrow": False, "font": font, "yshift": 6}
-
-
-@dataclass(frozen=True, slots=True)
-class EndLabel:
-    """A label in the column right of all lines: how far below the end of its line it sits, in pixels."""
-
-    line: int
-    dy: float
-    leader: bool
-
-
-def end_labels(ends: Sequence[tuple[float, float]], tiling: Tiling, most: int | None = None) -> tuple[EndLabel, ...]:
-    """Labels in one column at the right, in the order of their lines' ends and at least a line's height apart.
-
-    Of more than `most`, or than the panel is high for, the lowest lines go without."""
-    # Lowest lines go without: the best curves end at the top.
-    room = min(int(tiling.high // PITCH), len(ends) if most is None else most)
-    order = sorted(range(len(ends)), key=lambda i: (ends[i][1], i))[:room]
-    # Down the column each takes the next free height; then, from the foot up, what ran over is pushed back.
-    heights: list[float] = []
-    for i in order:
-        heights.append(max(ends[i][1], PITCH / 2, heights[-1] + PITCH if heights else 0.0))
-    floor = tiling.high - PITCH / 2
-    for place in reversed(range(len(heights))):
-        heights[place] = min(heights[place], floor)
-        floor = heights[place] - PITCH
-    farthest = max((x for x, _ in ends), default=0.0)
-    return tuple(
-        EndLabel(i, round(y - ends[i][1], 1), farthest - ends[i][0] > 2 or abs(y - ends[i][1]) > 5)
-        for i, y in zip(order, heights, strict=True)
-    )
-
-
-def end_note(
-    label: EndLabel, name: str, at: tuple[float, float], column: float, colour: str, inks: Inks, tiling: Tiling
-) -> dict[str, Any]:
-    """A name in the column at the right, cut to it, its leader to the line's end `at`; both on the panel's axes."""
-    text = safe(cut(name, tiling.reserve - SPARE + GUTTER / 2, SIZE))
-    place = {"x": at[0], "y": at[1], "ax": column, "ay": label.dy, "axref": "x", "xanchor": "left", "yanchor": "middle"}
-    leader = {"showarrow": True, "arrowhead": 0, "arrowwidth": 0.9, "standoff": 5, "borderpad": 1}
-    # Plotly ties text to its mark by the arrow alone, so where no leader is wanted it is there, but clear.
-    ink = {"arrowcolor": fade(colour, 0.75 if label.leader else 0), "captureevents": False}
-    return place | leader | ink | {"text": text, "font": {"size": SIZE, "color": inks.text, "shadow": halo(inks)}}

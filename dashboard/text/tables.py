@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 
 from dashboard.figures import AXES
@@ -200,19 +201,48 @@ def short_question(text: str, longest: int) -> str:
 
 def short_questions(asked: Sequence[tuple[str, str | None]], longest: int) -> list[str]:
     """Texts, each with its document if it has one, as `short_question` tells them; where most ask the same of several
-    documents, all are told by how their document begins."""
+    documents, all are told by how their document begins. What would read alike is told from where it differs on."""
     documents: dict[str, set[str | None]] = defaultdict(set)
     for text, document in asked:
         documents[text].add(document)
     alike = 2 * sum(len(documents[text]) > 1 for text, _ in asked) > len(asked)
-    shown = []
+    shown, whole = list[str](), list[str]()
     for text, document in asked:
-        if alike and document:
-            begins = " ".join(document.split())
-            shown.append(begins if len(begins) <= longest else begins[: longest - 1].rstrip() + "…")
-        else:
-            shown.append(short_question(text, longest))
-    return shown
+        told = alike and document
+        whole.append(" ".join(str(document if told else text).split()))
+        shown.append(_begun(whole[-1], longest) if told else short_question(text, longest))
+    kin: dict[str, set[str]] = defaultdict(set)
+    for short, line in zip(shown, whole, strict=True):
+        kin[short].add(line)
+    apart = {line: told for lines in kin.values() if len(lines) > 1 for line, told in _apart(lines, longest).items()}
+    return [apart.get(line, short) for short, line in zip(shown, whole, strict=True)]
+
+
+def _begun(line: str, longest: int) -> str:
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def _apart(lines: Iterable[str], longest: int) -> dict[str, str]:
+    """Different texts that begin or end alike, each from the word on in which they differ: all where that tells them
+    apart, else each from where it leaves the one most like it."""
+    # Of sorted texts the neighbours are most alike, the first and the last least.
+    words = sorted(line.split(" ") for line in lines)
+    with_next = [_shared(one, other) for one, other in pairwise(words)]
+    nearest = [max(pair) for pair in zip([0, *with_next], [*with_next, 0], strict=True)]
+    for starts in ([_shared(words[0], words[-1])] * len(words), nearest):
+        told = {}
+        for each, start in zip(words, starts, strict=True):
+            # A text that another goes on from keeps its last word.
+            first = min(start, len(each) - 1)
+            told[" ".join(each)] = _begun("…" * bool(first) + " ".join(each[first:]), longest)
+        if len({*told.values()}) == len(told):
+            break
+    return told
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def said(fate: str, answer: str | None, target: str) -> tuple[str, str]:
@@ -368,7 +398,8 @@ def cell_notes(row: Row, x: str | None = None) -> list[str]:
         notes.append(str(row["mechanism"]))
     # An empty cell has no price because it has no question.
     if row["usd"] is None and row["n_questions"] and priced:
-        notes.append(names.unpriced(row))
+        # That it is simulated was said already.
+        notes += [cost] if (cost := names.unpriced(row)) != fmt.SIMULATED else []
     elif row["usd_assumed"] and priced:
         notes.append("assumed price")
     return notes

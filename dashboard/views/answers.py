@@ -54,7 +54,7 @@ PARAMS = (
     Param("trial"),
 )
 _DERIVED = "A majority vote over draws of its log, which stand under the setting it is derived from; nobody was asked."
-WIDTHS = {"": 24, "Question": 78, "It said": 50, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
+WIDTHS = {"": 24, "Question": 112, "It said": 62, "Tokens": 66, "Output": 46, "Repeat": 46}  # Pixels.
 BAR = 52
 """Pixels of the bar of a row."""
 STYLE = """<style>
@@ -198,7 +198,7 @@ def render() -> None:
         controls.heading(transcript.finding(chosen.trial, chosen.reading, wish.limit))
     controls.warn(problems)
     with st.container(key="split"):
-        left, right = st.columns([42, 100], gap="medium")
+        left, right = st.columns([48, 100], gap="medium")
     with left, st.container(border=True, key="list"):
         _list(wish, page, entries)
     with right:
@@ -234,11 +234,10 @@ def _list(wish: Wish, page: TrialPage, entries: Sequence[Entry]) -> None:
     """The filter with its counts, and the page of the list."""
     counts = {show: page.fates.get(show, 0) for show in SHOW}
     counts |= {"all": page.total, "exhausted": page.ended, "failed": counts["failed"] + page.fates.get("stopped", 0)}
-    # Most tasks know right and wrong alone.
-    graded = counts["partly"] or wish.show == "partly"
+    # What became of none is no choice, unless a link made it.
     st.segmented_control(
         "Show",
-        [show for show in SHOW if show != "partly" or graded],
+        [show for show in SHOW if counts[show] or show in ("all", wish.show)],
         key=url_state.key(VIEW, "show"),
         required=True,
         label_visibility="collapsed",
@@ -262,7 +261,9 @@ def _list(wish: Wish, page: TrialPage, entries: Sequence[Entry]) -> None:
 
     table = table.insert_column(3, pl.Series("Tokens", bars))
     formats: dict[str, Any] = {
-        name: st.column_config.Column(width=WIDTHS[name]) for name in table.columns if name != "Tokens"
+        name: st.column_config.Column(width=WIDTHS[name] - 34 * (name == "Question" and controls.narrow()))
+        for name in table.columns
+        if name != "Tokens"
     }
     formats["Tokens"] = st.column_config.ImageColumn(width=WIDTHS["Tokens"], help="Output tokens, the cut in red")
 

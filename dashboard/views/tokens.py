@@ -6,6 +6,7 @@ Every text is anybody's: it is drawn as escaped cells, and never read as markup.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
 from typing import Any
 
@@ -283,6 +284,12 @@ def _cut(cut: Cut) -> str:
     )
 
 
+@lru_cache(maxsize=2)
+def _models(identifiers: tuple[str, ...]) -> dict[str, str]:
+    """What each of some thousand priced models is called."""
+    return names.models(identifiers)
+
+
 def _costs(text: str) -> None:
     st.markdown("## What it costs")
     with st.container(horizontal=True, vertical_alignment="center", key="to-fields-costs"):
@@ -290,7 +297,10 @@ def _costs(text: str) -> None:
     # A local model is offered where its file lies: nothing is fetched for the sake of a table.
     usual = [name for name in text_size.MODELS if not name.startswith("local/") or name in tokenizers.at_hand()]
     every = [*dict.fromkeys([*usual, *priced_names()])]
-    models = st.multiselect("Models", every, usual, key="tokens.models", label_visibility="collapsed")
+    called = _models(tuple(every))
+    models = st.multiselect(
+        "Models", every, usual, key="tokens.models", format_func=lambda each: visible(called[each], 60)
+    )
     lines, sources = [_line(COLUMNS, "th")], set[str]()
     for model in models:
         try:
@@ -309,7 +319,7 @@ def _costs(text: str) -> None:
         lines.append(
             _line(
                 (
-                    visible(controls.short(model), 60),
+                    visible(called[model], 60),
                     fmt.about(each.tokens, each.exact),
                     rates,
                     *(("–", "–", fmt.FREE) if each.free else money),

@@ -93,7 +93,7 @@ def about(name: str, table: Mapping[str, Any] | None, environment: Mapping[str, 
     if name in BUNDLED:
         return fmt.FREE, "ready", True
     if name.startswith("scripted/"):
-        return "free, simulated: no language model answers", "", True
+        return fmt.SIMULATED, "no language model answers", True
     table = table or {}
     if table.get("api_base") or table.get("gguf"):
         bases = table.get("api_base") or "a file on this machine"

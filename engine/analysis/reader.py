@@ -58,7 +58,7 @@ def described(conditions: pl.DataFrame) -> list[Row]:
     """Conditions with `label`, `simulated` and `local`; params and line-up stay JSON text.
 
     `model` is the solver's name, or 'small → large' for a line-up of several; `simulated`: any of them is scripted;
-    `local`: all of them run on this machine, where nobody bills them.
+    `local`: all of them run on this machine, scripts too, where nobody bills them.
     `label`: strategy with the parameters that tell conditions apart, model if there are several; made unique by the
     wall, or by the start of the id.
     """
@@ -69,7 +69,7 @@ def described(conditions: pl.DataFrame) -> list[Row]:
         row["model"] = called(name for _, name, _ in players) if len(players) > 1 else str(row["model"])
         # By the identities: a study calls its models as it likes.
         row["simulated"] = any(identity.startswith("scripted/") for _, _, identity in players)
-        row["local"] = all(identity.startswith("local/") for _, _, identity in players)
+        row["local"] = all(identity.startswith(("local/", "scripted/")) for _, _, identity in players)
         values = seen.setdefault(row["strategy"], {})
         for name, value in json.loads(row["params"]).items():
             values.setdefault(name, set()).add(json.dumps(value))

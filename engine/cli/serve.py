@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from engine.cli import launch, show
 from engine.core import places, registry
-from engine.core.errors import RunError, UsageError
+from engine.core.errors import RunError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from engine.models.reach import Endpoint
@@ -140,7 +140,7 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
     if not token and not wishes.no_token and (wishes.private or not locked):
         token = secrets.token_urlsafe(32)
     given = {
-        "BUDGETSCOPE_DB": str(db.resolve()),
+        "BUDGETSCOPE_DB": str(shown(db).resolve()),
         places.FOLDER: str(Path.cwd()),
         READ_ONLY: "1" if locked else "",
         NO_TOKEN: "1" if wishes.no_token else "",
@@ -151,6 +151,24 @@ def environment(db: Path, host: str, wishes: Wishes) -> dict[str, str]:
     }
     reachable = reach.variable(reach.Reach(is_loopback(host), wishes.endpoints))
     return {**os.environ, **registry.child_environment(wishes.modules), **reachable, **given}
+
+
+def shown(db: Path) -> Path:
+    """The same, or of a demo the copy beside it that took in what was run since, where there is one; says so."""
+    local = places.local_copy(db)
+    # Opened only where it matters: most start without.
+    if not (db.exists() and local.exists()):
+        return db
+    from engine.store.store import Store
+
+    try:
+        if not Store(db).is_demo():
+            return db
+    except StoreError:
+        # What is wrong with it is said on the page.
+        return db
+    show.tell(f"{db} is the demo and is only read; shown is {local}, a copy of it with what was run since.")
+    return local
 
 
 def has_browser(host: str) -> bool:

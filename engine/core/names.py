@@ -147,8 +147,11 @@ def model(identifier: str) -> str:
 
 
 def unpriced(row: Row) -> str:
-    """What a setting without a price costs: nothing where its models, all of them, are `local`."""
-    return text.FREE if row["local"] else "price unknown"
+    """What a setting without a price costs: nothing where its models, all of them, are `local`, and if any is
+    `simulated` that is said."""
+    if not row["local"]:
+        return "price unknown"
+    return text.SIMULATED if row["simulated"] else text.FREE
 
 
 def tasks(identifiers: Iterable[str]) -> dict[str, str]:

@@ -34,6 +34,8 @@ NEXT_CELL = f";({_RUN})"
 """Where a text would go on in a cell of its own that is run, in countries whose lists are parted by semicolons."""
 FREE = "free (runs here)"
 """The cost of a model of this machine, for which nobody sends a bill."""
+SIMULATED = "free (simulated)"
+"""The cost of a script that stands for a model."""
 FINE = 500
 """Questions from which on an accuracy is told to a tenth of a percent."""
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from dashboard import figures
 from dashboard.figures.axes import Room
+from dashboard.figures.ends import PITCH, end_labels
 from dashboard.figures.frontier import FrontierInfo, Handles, frontier_info
 from dashboard.figures.labels import HEIGHT, RIGHT, SIZE, SMALL, UP_LEFT, Ask, Place, Plane, Scene, place
 from dashboard.figures.lettering import plain, safe, short_model, width
 from dashboard.figures.names import name_rows
-from dashboard.figures.tiling import PITCH, end_labels, tiling_for
+from dashboard.figures.tiling import tiling_for
 from tests.support.figure_frames import cell, curve, frame, line_of, study
 
 Box = tuple[float, float, float, float]
@@ -130,13 +131,33 @@ def test_thirty_settings_are_labelled_without_overlap_and_clear_of_the_chips(roo
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.floats(-5, 245)), max_size=40))
-def test_labels_at_the_ends_of_lines_keep_their_distance(ends: list[tuple[float, float]]) -> None:
-    tiling = tiling_for(6, ["some strategy"])
-    found = end_labels(ends, tiling)
-    heights = sorted(ends[label.line][1] + label.dy for label in found)
-    assert all(b - a >= PITCH - 0.3 for a, b in itertools.pairwise(heights))
-    assert all(0 <= y <= tiling.high for y in heights)
-    assert len(found) == min(len(ends), int(tiling.high // PITCH))
+def test_no_name_at_the_end_of_a_line_covers_another(ends: list[tuple[float, float]]) -> None:
+    tiling, name = tiling_for(6, ["some strategy"]), "some strategy"
+    found = end_labels(ends, [name] * len(ends), tiling)
+    boxes = [label.box(ends[label.line], width(name, 12)) for label in found]
+    for one, other in itertools.combinations(boxes, 2):
+        beside = one[0] >= other[2] or other[0] >= one[2]
+        assert beside or abs(one[1] - other[1]) >= PITCH - 0.3
+    assert len(found) <= min(len(ends), int(tiling.high // PITCH))
+
+
+def test_a_line_that_ends_by_itself_is_named_there_and_those_that_end_together_in_a_column_near_by() -> None:
+    tiling = tiling_for(1, ["some strategy"])
+    # One is alone at the left; three are crowded; the last goes on far to the right, above them.
+    ends = [(100.0, 60.0), (300.0, 200.0), (303.0, 204.0), (306.0, 208.0), (600.0, 40.0)]
+    lines = [[(0.0, 250.0), end] for end in ends]
+    found = {label.line: label for label in end_labels(ends, ["some strategy"] * 5, tiling, lines)}
+    assert {i for i, label in found.items() if label.leader} == {1, 2, 3}
+    assert abs(found[0].dx) < 100 and abs(found[4].dx) < 100
+    columns = {round(ends[i][0] + found[i].dx) for i in (1, 2, 3)}
+    assert len(columns) == 1 and max(columns) < 400
+
+
+def test_a_name_covers_no_line_where_there_is_room() -> None:
+    tiling = tiling_for(1, ["some strategy"])
+    (label,) = end_labels([(100.0, 100.0)], ["some strategy"], tiling, [[(100.0, 100.0), (300.0, 100.0)]])
+    left, top, right, foot = label.box((100.0, 100.0), width("some strategy", 12))
+    assert not label.leader and not (top < 100 < foot and left < 300 and right > 100)
 
 
 @given(st.text())
@@ -214,24 +235,18 @@ def test_names_of_many_panels_and_models_stand_whole_and_every_column_has_its_ti
     assert told == [False, False, True, True, True]
 
 
-def test_a_baseline_stops_before_the_names_of_curves_and_its_own_name_keeps_clear_of_the_other() -> None:
+def test_the_name_of_a_curve_stands_on_no_baseline_and_those_of_two_baselines_keep_clear_of_each_other() -> None:
     rows = [
         cell(condition_id=f"c{i}", strategy=name)
         for i, name in enumerate(("direct", "self_refine", "chain_of_thought"))
     ]
     ends = {f"c{i}": curve((8, 64), (0.0, end)) for i, end in enumerate((0.9, 0.22, 0.05))}
     cells = frame(*rows).with_columns(guess=pl.lit(0.23), chance=pl.lit(0.2))
-    figure = figures.curves_figure(figures.curves_info(cells, ends, axis="total_tokens"))
-    (low,) = (note for note in figure.layout.annotations if "Self-refine" in note.text)
-    lines = [
-        trace
-        for trace in figure.data
-        if trace.mode == "lines" and trace.line.dash == "dot" and trace.line.shape != "hv"
-    ]
-    assert {line.y[0] for line in lines} == {0.23, 0.2}
-    # The name stands at 22%, and only the line at 23% would strike it out.
-    struck, whole = ([line.x for line in lines if line.y[0] == at] for at in (0.23, 0.2))
-    assert len(whole) == 1 and len(struck) == 2
-    assert struck[0][1] < 10**low.ax < struck[1][0]
+    info = figures.curves_info(cells, ends, axis="total_tokens")
+    # The curve ends at 22%, three pixels from the line at 23% and five from the other.
+    places = [(1 - info.y_scale.fraction(at)) * info.tiling.high for at in (0.9, 0.22, 0.05, 0.23, 0.2)]
+    for label in info.panels[0].labels:
+        assert all(abs(places[label.line] + label.dy - level) > 6 for level in places[3:])
+    figure = figures.curves_figure(info)
     sides = {note.text: note.yanchor for note in figure.layout.annotations if "23%" in note.text or "20%" in note.text}
     assert sides == {"one fixed answer 23%": "bottom", "chance 20%": "top"}

@@ -41,11 +41,18 @@ def test_the_panel_says_where_one_fixed_answer_is_not_surely_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("local", "usd", "said"),
-    [(True, None, "free (runs here)"), (True, 0.00002, "$0.02"), (False, None, "price unknown")],
+    ("local", "simulated", "usd", "said", "noted"),
+    [
+        (True, False, None, "free (runs here)", ["free (runs here)"]),
+        (True, False, 0.00002, "$0.02", []),
+        (False, False, None, "price unknown", ["price unknown"]),
+        (True, True, None, "free (simulated)", ["simulated model"]),
+        (False, True, None, "price unknown", ["simulated model", "price unknown"]),
+    ],
 )
-def test_what_runs_here_is_free_and_no_price_is_unknown(local: bool, usd: float | None, said: str) -> None:
-    priced = {"local": local, "usd": usd, "usd_assumed": False}
+def test_what_runs_here_is_free_and_no_price_is_unknown(
+    local: bool, simulated: bool, usd: float | None, said: str, noted: list[str]
+) -> None:
+    priced = {"local": local, "simulated": simulated, "usd": usd, "usd_assumed": False}
     assert tables.cost_line(priced) == said
-    whole = {"partial": False, "simulated": False, "n_questions": 3}
-    assert tables.cell_notes(priced | whole) == ([said] if usd is None else [])
+    assert tables.cell_notes(priced | {"partial": False, "n_questions": 3}) == noted

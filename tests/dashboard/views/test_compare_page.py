@@ -95,13 +95,13 @@ def test_on_a_small_screen_names_and_differences_stand_above_the_bars() -> None:
     assert "0.25" in words_of(phone)
 
 
-def test_on_a_phone_the_usual_name_stands_whole_beside_budget_and_difference() -> None:
+def test_on_a_phone_the_usual_name_stands_whole_and_the_interval_is_written() -> None:
     rows = [beside("Self-consistency ×12", 0.25, 0.07, 0.4, settled=True)]
-    info = figures.differences_info(
-        rows, ("Setting", "Difference"), lambda row: [figures.Said("+25 points", "+7 to +40")], room="phone"
-    )
-    (line,) = info.lines
-    assert (line.name, line.under, line.said[0].main) == ("Self-consistency ×12", "up to 256", "+25")
+    said = figures.Said("+25 points", "+7 to +40"), figures.Said("too close to call", "p = 0.2")
+    info = figures.differences_info(rows, ("Setting", "Difference", "Verdict"), lambda row: said, room="phone")
+    words = words_of(figures.forest_figure(info))
+    for text in ("Self-consistency ×12", "up to 256 tokens", "+25 points", "(+7 to +40)", "too close to call"):
+        assert text in words
 
 
 def test_settings_without_a_shared_question_have_no_bar() -> None:

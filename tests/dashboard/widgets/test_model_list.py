@@ -19,7 +19,7 @@ def test_a_chosen_model_without_its_key_is_said_beside_launch() -> None:
     ("name", "table", "cost"),
     [
         ("local/smollm2-135m", None, "free (runs here)"),
-        ("scripted/adder", None, "free, simulated: no language model answers"),
+        ("scripted/adder", None, "free (simulated)"),
         (KEYED, None, "$0.15 in, $0.60 out per million tokens"),
         ("nobody/knows-this", None, "price unknown"),
         ("mine", {"api_base": "http://localhost:8000/v1"}, "free (runs here)"),

@@ -77,6 +77,9 @@ def test_a_long_question_is_shown_by_what_is_asked_at_its_end(text: str, shown: 
     assert found.endswith(shown[-20:]) and ("…" in found) == ("…" in shown)
 
 
+DAYS = ("early", "late")
+
+
 def test_one_instruction_over_several_documents_is_shown_by_how_each_document_begins() -> None:
     asked = [
         ("Who wrote it?", "Note 1:\n  Ann, about the invoice of May"),
@@ -86,6 +89,15 @@ def test_one_instruction_over_several_documents_is_shown_by_how_each_document_be
     assert tables.short_questions(asked, 20) == ["Note 1: Ann, about…", "Note 2", "Note 2"]
     one = [("Who wrote it?", "Note 1"), ("When?", "Note 1"), ("Where?", None)]
     assert tables.short_questions(one, 20) == ["Who wrote it?", "When?", "Where?"]
+
+
+def test_long_questions_that_begin_and_end_alike_are_shown_from_where_they_differ() -> None:
+    asked = [(f"Read the note of the {day} shift and say in one word what the nurse on duty did", None) for day in DAYS]
+    assert tables.short_questions(asked, 24) == ["…early shift and say in…", "…late shift and say in…"]
+    # Documents with one heading, and a text that is another's beginning.
+    notes = [("Who?", f"Ward 3, hand-over of the week, entry {i}") for i in range(2)]
+    assert tables.short_questions(notes, 20) == ["…0", "…1"]
+    assert tables.short_questions([("a b c d e f g", None), ("z b c d e f g", None)], 8) == ["a b c d…", "z b c d…"]
 
 
 def test_a_name_written_from_the_right_leaves_the_numbers_after_it_in_their_order() -> None:

@@ -17,6 +17,7 @@ import pytest
 from engine.cli import launch, main, serve
 from engine.cli.serve import Wishes
 from engine.core.errors import UsageError
+from engine.store.store import Store
 from tests import ROOT
 from tests.support.children import spawned
 
@@ -77,6 +78,20 @@ def test_read_only_and_the_database_travel_in_the_environment(tmp_path: Path) ->
     given = serve.environment(tmp_path / "x.duckdb", "127.0.0.1", Wishes(read_only=True))
     assert given["BUDGETSCOPE_READ_ONLY"] == "1"
     assert given["BUDGETSCOPE_DB"] == str((tmp_path / "x.duckdb").resolve())
+
+
+def test_a_demo_that_is_named_shows_the_copy_with_what_was_run_since(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo, local = tmp_path / "r.duckdb", tmp_path / "r.local.duckdb"
+    for path in (demo, local):
+        Store(path).create()
+    assert serve.shown(demo) == demo
+    Store(demo).set_demo(True)
+    assert serve.environment(demo, "127.0.0.1", Wishes())["BUDGETSCOPE_DB"] == str(local.resolve())
+    assert f"shown is {local}" in capsys.readouterr().err
+    local.unlink()
+    assert serve.shown(demo) == demo
 
 
 def test_the_server_listens_where_it_is_told_and_asks_nobody() -> None:
