@@ -523,7 +523,10 @@ button {
 _WATCH = """
 export default function ({ data, setStateValue }) {
   const program = document.querySelector('script[type="module"][src*="/static/js/"]');
-  if (program) data.ahead.forEach((name) => import(new URL(name, program.src).href).catch(() => {}));
+  const start = (name) => import(new URL(name, program.src).href).catch(() => {});
+  // What draws figures at once, the rest when there is nothing else to do: no figure waits for it.
+  const [first, ...others] = program ? data.ahead : [];
+  if (first) start(first).then(() => (window.requestIdleCallback ?? setTimeout)(() => others.forEach(start)));
   let narrow = data.narrow, ink = null;
   const look = () => {
     const width = window.innerWidth, now = width < 560 ? 2 : width < 1100 ? 1 : 0;
